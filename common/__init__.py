@@ -1,0 +1,1 @@
+"""What Fr-PACS, Fr-HUB and Fr-BRAIN share; it knows none of them."""

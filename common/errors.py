@@ -1,0 +1,91 @@
+"""The errors of Fr, one base:
+
+.. code-block:: text
+
+    FrError
+    ├── SettingsError            a setting is wrong: its name and what would be right
+    ├── AlreadyRunning           another one holds what this one needs (port, lock)
+    ├── MongodError              the embedded MongoDB cannot be found or started
+    ├── ProtocolError            the peer broke the wire's rules: code, reason, whether a retry helps
+    ├── PeerAway                 nobody answers, or the connection was lost
+    ├── SourceError              a file or series cannot become a scan
+    ├── AnalysisError            an analyzer could not finish
+    └── StoreError
+        ├── StoreUnavailable     MongoDB is away or cannot reach its majority: keep trying
+        ├── StoreRefused         MongoDB refuses the login or the command: a person must act
+        ├── ScanConflict         a scan id is taken by other content
+        ├── UploadLost           a blob was swept away while it was being written: send it again
+        ├── ClaimLost            the scan is no longer this owner's
+        └── VoxelsDamaged        stored voxels are not what was acknowledged
+
+Foreign exceptions become one of these where they enter (``raise … from``). No text carries
+patient data, voxels or passwords.
+"""
+
+from common.const import Refusal
+
+
+class FrError(Exception):
+    """Base of all errors that Fr raises on purpose."""
+
+
+class SettingsError(FrError):
+    """A setting is wrong."""
+
+
+class AlreadyRunning(FrError):
+    """What this process needs for itself is held by another one."""
+
+
+class MongodError(FrError):
+    """The embedded MongoDB cannot be found, started or reached."""
+
+
+class ProtocolError(FrError):
+    """A peer broke the rules of the wire."""
+
+    def __init__(self, code: Refusal, reason: str, *, retry: bool = False) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.retry = retry
+
+
+class PeerAway(FrError):
+    """The other unit does not answer, or the connection to it was lost."""
+
+
+class SourceError(FrError):
+    """A file, a volume of it, or a series cannot become a scan; the text says why."""
+
+
+class AnalysisError(FrError):
+    """An analyzer could not finish, or none takes this type of scan."""
+
+
+class StoreError(FrError):
+    """Base of what can go wrong with the store."""
+
+
+class StoreUnavailable(StoreError):
+    """MongoDB is away, slow past the time limit, or without a majority. Retrying can help."""
+
+
+class StoreRefused(StoreError):
+    """MongoDB refuses the login or the command. Retrying cannot help."""
+
+
+class ScanConflict(StoreError):
+    """The same scan id came with other content."""
+
+
+class UploadLost(StoreError):
+    """The blob of an upload is gone (it lasted longer than the sweep's grace): send it again."""
+
+
+class ClaimLost(StoreError):
+    """The scan is claimed by somebody else, or finished: stop working on it."""
+
+
+class VoxelsDamaged(StoreError):
+    """The stored voxels are incomplete or do not have their hash."""

@@ -1,0 +1,228 @@
+"""``BrainScan`` and ``BrainReport`` with their parts: frozen, validated, units in every field.
+
+A scan's voxels travel beside its ``BrainScan``, as bytes in Fortran order (the first axis varies
+fastest, as in NIfTI), little-endian.
+"""
+
+import math
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from common.const import REPORT_SCHEMA_VERSION
+from common.errors import VoxelsDamaged
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Letters, digits, dot, underscore, hyphen; 1 to 64. Safe as a file name."""
+
+ScanType = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
+
+_ITEM_BYTES: dict[str, int] = {
+    "uint8": 1,
+    "int8": 1,
+    "uint16": 2,
+    "int16": 2,
+    "uint32": 4,
+    "int32": 4,
+    "float32": 4,
+    "float64": 8,
+}
+
+AffineRow = tuple[float, float, float, float]
+Affine = tuple[AffineRow, AffineRow, AffineRow]
+
+AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def hash_voxels(voxels: bytes | memoryview) -> str:
+    """BLAKE3 of the voxel bytes, 64 hexadecimal digits."""
+    return blake3(voxels).hexdigest()
+
+
+class Frozen(BaseModel):
+    """Base of the models: immutable, unknown fields refused, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class BrainScan(Frozen):
+    """What is known of a scan beside its voxels. It is what travels and what is stored."""
+
+    scan_id: Identifier = Field(description="chosen by the sender, unique in the store")
+    pacs: Identifier = Field(description="name of the Fr-PACS that sent it and gets the report")
+    subject: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="pseudonym of the person scanned; never a name, never logged"
+    )
+    scan_type: ScanType = Field(description="picks the analyzer: 'grid', 'volume', or another's")
+    acquired_at: datetime = Field(description="when the scan was made, UTC")
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
+    ] = Field(description="voxels along each axis, two or three axes")
+    dtype: DType = Field(description="type of a voxel, little-endian")
+    voxels_bytes: Annotated[int, Field(ge=1)] = Field(description="bytes of all voxels")
+    voxels_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="BLAKE3 of the voxel bytes, hexadecimal"
+    )
+    affine: Affine | None = Field(
+        default=None,
+        description="three rows of the matrix that takes voxel indices (i, j, k, 1) to mm in RAS+ "
+        "(x to the right, y to the front, z upwards), as in NIfTI; none for an image not in space",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        expected = math.prod(self.shape) * _ITEM_BYTES[self.dtype]
+        if expected != self.voxels_bytes:
+            raise ValueError(
+                f"shape {'x'.join(map(str, self.shape))} of {self.dtype} takes {expected} bytes, "
+                f"the header declares {self.voxels_bytes}"
+            )
+        if self.affine is not None and abs(np.linalg.det(np.array(self.affine)[:, :3])) < 1e-9:
+            raise ValueError("the affine is singular: it places all voxels in one plane")
+        return self
+
+    @property
+    def voxel_size_mm(self) -> tuple[float, float, float] | None:
+        """Edge lengths of a voxel in mm along its three axes; none where not placed in space."""
+        if self.affine is None:
+            return None
+        i, j, k = (math.hypot(*(row[axis] for row in self.affine)) for axis in range(3))
+        return i, j, k
+
+    @property
+    def orientation(self) -> str | None:
+        """Where each voxel axis points, such as ``'RAS'`` or ``'LPS'``; none if not in space.
+
+        Each axis, most decided first, takes the direction in space closest to it.
+        """
+        if self.affine is None:
+            return None
+        cosines = np.array(self.affine)[:, :3]
+        cosines = cosines / np.linalg.norm(cosines, axis=0)
+        labels = ["", "", ""]
+        strengths = np.abs(cosines)
+        for _ in range(3):
+            world, axis = divmod(int(np.argmax(strengths)), 3)
+            labels[axis] = AXIS_LABELS[world][int(cosines[world, axis] > 0)]
+            strengths[world, :] = -1
+            strengths[:, axis] = -1
+        return "".join(labels)
+
+    def array(self, voxels: bytes | bytearray | memoryview) -> npt.NDArray[Any]:
+        """The voxels as a read-only array of ``shape`` in Fortran order, without a copy.
+
+        Raises:
+            VoxelsDamaged: the byte count is not the declared one.
+        """
+        if len(voxels) != self.voxels_bytes:
+            raise VoxelsDamaged(f"{len(voxels)} bytes of voxels, {self.voxels_bytes} declared")
+        flat = np.frombuffer(voxels, dtype=np.dtype(self.dtype).newbyteorder("<"))
+        array = flat.reshape(self.shape, order="F")
+        array.flags.writeable = False
+        return array
+
+
+class Verdict(StrEnum):
+    """What a report says of its image's fitness for the analysis."""
+
+    PASS = "pass"
+    WARN = "warn"  # results are given; ``reasons`` says what to doubt
+    FAIL = "fail"  # the image cannot be judged; measures are withheld
+
+
+class Quality(Frozen):
+    """Whether the image could be judged."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = Field(default=(), description="why not 'pass', a sentence each")
+
+
+class Lesion(Frozen):
+    """One connected lesion."""
+
+    voxels: int = Field(ge=1, description="voxels (grid: cells) in it")
+    volume_ml: float | None = Field(description="millilitres; none where not placed in space")
+    centroid_voxel: tuple[float, ...] = Field(description="mean voxel index along each axis")
+    centroid_mm: tuple[float, float, float] | None = Field(
+        description="the centroid in mm, RAS+; none where not placed in space"
+    )
+
+
+class Lesions(Frozen):
+    """All lesions found, and the largest of them one by one."""
+
+    count: int = Field(ge=0, description="lesions found")
+    voxels: int = Field(ge=0, description="voxels (grid: cells) in all of them")
+    volume_ml: float | None = Field(description="millilitres in all; none if not placed in space")
+    largest: tuple[Lesion, ...] = Field(
+        default=(), description="the largest, in falling order of size; an analyzer may list none"
+    )
+
+
+class Volumes(Frozen):
+    """Volumes in millilitres."""
+
+    head_ml: float = Field(ge=0, description="all that is not air")
+    brain_ml: float = Field(ge=0, description="brain tissue: grey and white matter, lesions")
+
+
+class Findings(Frozen):
+    """What an analyzer returns: array and header in, this out."""
+
+    quality: Quality
+    lesions: Lesions | None = Field(description="none where quality is 'fail'")
+    volumes: Volumes | None = Field(
+        default=None, description="none where quality is 'fail' or the image is not in space"
+    )
+    limitations: tuple[str, ...] = Field(
+        default=(), description="what this analyzer was checked on and cannot do"
+    )
+
+    @model_validator(mode="after")
+    def _withhold(self) -> Self:
+        if self.quality.verdict is Verdict.FAIL and (self.lesions or self.volumes):
+            raise ValueError("an image that cannot be judged gets no measures")
+        if self.quality.verdict is not Verdict.FAIL and self.lesions is None:
+            raise ValueError("a judged image must say its lesions, if only that there are none")
+        return self
+
+
+class AnalyzerId(Frozen):
+    """Which code made a report."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    version: Annotated[str, Field(min_length=1, max_length=32)]
+
+
+class BrainReport(Frozen):
+    """The one report of a scan."""
+
+    schema_version: int = REPORT_SCHEMA_VERSION
+    scan_id: Identifier = Field(description="the scan's id, and the report's: there is only one")
+    pacs: Identifier = Field(description="name of the Fr-PACS that it goes to")
+    scan_type: ScanType
+    voxels_hash: str = Field(description="BLAKE3 of the voxels that were analysed")
+    shape: tuple[int, ...] = Field(description="voxels along each axis")
+    voxel_size_mm: tuple[float, float, float] | None = Field(description="edge lengths, mm")
+    orientation: str | None = Field(description="where the voxel axes point, such as 'RAS'")
+    analyzer: AnalyzerId
+    analysed_at: datetime = Field(description="UTC")
+    run_time_ms: float = Field(ge=0, description="time in the analyzer, milliseconds")
+    findings: Findings
+    notice: str = (
+        "Research software; not a medical device; not for diagnosis; "
+        "review by a qualified radiologist required."
+    )
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, to the millisecond: what BSON keeps, so that a round trip changes nothing."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,0 +1,1 @@
+"""Fr-BRAIN: claims scans, analyses them, writes reports. Knows only the store."""

@@ -1,0 +1,42 @@
+"""The interface of an analyzer: array and header in, findings out; no I/O, no state kept."""
+
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from common.models import BrainScan, Findings
+
+
+class Analyzer(Protocol):
+    """One way of reading a type of scan. Other packages bring theirs by entry point
+    (group ``fr_brain.analyzers``, the value a class with no arguments)."""
+
+    @property
+    def name(self) -> str:
+        """Recorded in each report."""
+
+    @property
+    def version(self) -> str:
+        """Recorded in each report; grows when the same scan would give another result."""
+
+    @property
+    def scan_types(self) -> frozenset[str]:
+        """The scan types that it takes."""
+
+    @property
+    def priority(self) -> int:
+        """Of several that take a type the highest is used; those of this package have 0."""
+
+    def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
+        """Read one scan.
+
+        Args:
+            scan: its header.
+            voxels: array of ``scan.shape`` and ``scan.dtype``, Fortran order, read-only.
+
+        An image that cannot be judged (empty, constant, NaN) is no error: it gets findings of
+        quality 'fail' with the reasons.
+
+        Raises:
+            Exception: whatever went wrong; the scan is tried again, then set aside as 'Error'.
+        """
