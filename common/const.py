@@ -52,7 +52,7 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
     # a person puts it back
     ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO}),
 }
-"""The legal transitions. ``DBManager`` makes each as one atomic update; a test holds them to this."""
+"""The legal transitions: ``DBManager`` makes each as one atomic update, a test holds it to them."""
 
 
 class Collection(StrEnum):
@@ -100,5 +100,5 @@ class Refusal(StrEnum):
     UNKNOWN_PACS = "unknown_pacs"
     # Too many connections, or a peer that makes no progress.
     LIMIT = "limit"
-    # A passing trouble of the receiver.
+    # A passing trouble of the receiver, such as a full disk.
     UNAVAILABLE = "unavailable"

@@ -6,7 +6,7 @@
     ├── SettingsError            a setting is wrong: its name and what would be right
     ├── AlreadyRunning           another one holds what this one needs (port, lock)
     ├── MongodError              the embedded MongoDB cannot be found or started
-    ├── ProtocolError            the peer broke the wire's rules: code, reason, whether a retry helps
+    ├── ProtocolError            the peer broke the wire's rules: code, reason, retry or not
     ├── PeerAway                 nobody answers, or the connection was lost
     ├── SourceError              a file or series cannot become a scan
     ├── AnalysisError            an analyzer could not finish

@@ -41,7 +41,7 @@ Affine = tuple[AffineRow, AffineRow, AffineRow]
 AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
-def hash_voxels(voxels: bytes | memoryview) -> str:
+def hash_voxels(voxels: bytes | bytearray | memoryview) -> str:
     """BLAKE3 of the voxel bytes, 64 hexadecimal digits."""
     return blake3(voxels).hexdigest()
 
@@ -132,7 +132,7 @@ class BrainScan(Frozen):
 class Verdict(StrEnum):
     """What a report says of its image's fitness for the analysis."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"  # results are given; ``reasons`` says what to doubt
     FAIL = "fail"  # the image cannot be judged; measures are withheld
 

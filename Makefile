@@ -1,0 +1,93 @@
+# Fr: a pipeline for brain imaging. `make help` lists what there is.
+#
+# Variables given on the command line (make all SCANS=20) reach the programs as environment.
+
+.DEFAULT_GOAL := help
+.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := common fr_pacs fr_hub fr_brain
+TESTS ?= tests
+# The first Python on the PATH that is new enough; PYTHON=… names another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+help: ## Show this
+	@echo "Targets:"
+	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+	@echo
+	@echo "Variables (make all SCANS=20; each also from the environment or .env):"
+	@grep -hE '^#  [A-Z]+' $(MAKEFILE_LIST) | sed -E 's/^#  ([A-Z_]+) +/  \1|/' | column -t -s '|'
+	@echo
+	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
+#  SCANS     how many scans to send; none: until Ctrl-C
+#  SOURCE    file or folder of NIfTI or DICOM to send instead of synthetic scans
+#  KIND      phantom (3-D heads) or grid (10x10)
+#  SHAPE     of a synthetic scan, such as 128 or 181x217x181
+#  RATE      scans a second; none: as fast as possible
+#  THREADS   connections of Fr-PACS to Fr-HUB
+#  SEED      of synthetic scans
+#  REPORTS   folder that gets each report as JSON
+#  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
+#  SUMMARY   file that gets the totals as JSON
+#  JSON      1: verify prints JSON
+#  TESTS     which tests to run, such as tests/common
+#  PYTHON    the Python that makes .venv
+
+all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
+	@$(BIN)/python -m common.launcher
+
+fr_hub: $(VENV)/ready ## Run Fr-HUB alone
+	@$(BIN)/python -m fr_hub
+
+fr_brain: $(VENV)/ready ## Run Fr-BRAIN alone
+	@$(BIN)/python -m fr_brain
+
+fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
+	@$(BIN)/python -m fr_pacs
+
+verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
+	@$(BIN)/python -m common.verify
+
+tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
+	$(BIN)/python -m pytest $(TESTS)
+
+coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they miss
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+format: $(VENV)/ready-dev ## Format the code
+	$(BIN)/isort $(PACKAGES) tests
+	$(BIN)/black $(PACKAGES) tests
+
+lint: $(VENV)/ready-dev ## Check format, lint and types
+	$(BIN)/isort --check-only $(PACKAGES) tests
+	$(BIN)/black --check $(PACKAGES) tests
+	$(BIN)/ruff check $(PACKAGES) tests
+	$(BIN)/mypy
+
+lock: ## Pin the newest versions (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
+		-q -o common/requirements.txt
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements.txt -q -o common/requirements-dev.txt
+
+clean: ## Remove .venv and caches; data stay (remove .data for those)
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/ready: common/requirements.txt pyproject.toml
+	$(if $(PYTHON),,$(error Fr needs Python 3.11 or newer: none found on the PATH; name one with PYTHON=))
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready common/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-dev.txt
+	@touch $@

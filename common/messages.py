@@ -1,0 +1,271 @@
+"""The messages of the wire: frozen, each with ``body`` (its fields as BSON types) and ``parse``
+(the same back, checked).
+
+``parse`` raises ``ProtocolError`` where the connection must end, ``FlawError`` where one message
+is wrong and the connection goes on.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import ValidationError
+
+from common.const import INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
+from common.errors import ProtocolError
+from common.models import BrainReport, BrainScan
+
+
+class FlawError(ProtocolError):
+    """One message is wrong, the stream is not."""
+
+    def __init__(self, code: Refusal, reason: str, scan_id: str | None) -> None:
+        super().__init__(code, reason)
+        self.id = scan_id[:64] if scan_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of whoever connected."""
+
+    t: ClassVar[str] = "hello"
+    name: str
+    version: int = PROTOCOL_VERSION
+
+    def body(self) -> dict[str, Any]:
+        return {"version": self.version, "name": self.name}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(_text(body, "name"), _integer(body, "version"))
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer to hello: who answers, and how much may be in flight at once."""
+
+    t: ClassVar[str] = "welcome"
+    name: str
+    window: int
+    version: int = PROTOCOL_VERSION
+
+    def body(self) -> dict[str, Any]:
+        return {"version": self.version, "name": self.name, "window": self.window}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(_text(body, "name"), _integer(body, "window"), _integer(body, "version"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan's header; with its voxels inside if these are at most ``INLINE_VOXELS_MAX`` bytes,
+    else followed by its chunks."""
+
+    t: ClassVar[str] = "scan"
+    scan: BrainScan
+    voxels: bytes | memoryview | None = None
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"scan": self.scan.model_dump(exclude_none=True)}
+        if self.voxels is not None:
+            body["voxels"] = bytes(self.voxels)
+        return body
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        header = body.get("scan")
+        if not isinstance(header, dict):
+            raise ProtocolError(Refusal.MALFORMED, "a scan message without its scan")
+        name = header.get("scan_id")
+        scan_id = name if isinstance(name, str) else None
+        try:
+            scan = BrainScan.model_validate(header)
+        except ValidationError as error:
+            raise FlawError(Refusal.HEADER, explain(error), scan_id) from None
+        voxels = body.get("voxels")
+        if voxels is not None and not isinstance(voxels, bytes):
+            raise FlawError(Refusal.MALFORMED, "voxels must be binary", scan_id)
+        inline = scan.voxels_bytes <= INLINE_VOXELS_MAX
+        if inline != (voxels is not None):
+            wanted = "inside the scan message" if inline else "in chunks"
+            raise FlawError(
+                Refusal.CHUNKS, f"{scan.voxels_bytes} bytes of voxels travel {wanted}", scan_id
+            )
+        if voxels is not None and len(voxels) != scan.voxels_bytes:
+            raise FlawError(
+                Refusal.HEADER,
+                f"{len(voxels)} bytes of voxels, the header declares {scan.voxels_bytes}",
+                scan_id,
+            )
+        return cls(scan, voxels)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The ``n``-th piece (from 0) of a scan's voxels: ``CHUNK_BYTES``, the last one the rest."""
+
+    t: ClassVar[str] = "chunk"
+    scan_id: str
+    n: int
+    voxels: bytes | memoryview
+
+    def body(self) -> dict[str, Any]:
+        return {"id": self.scan_id, "n": self.n, "voxels": bytes(self.voxels)}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        voxels = body.get("voxels")
+        if not isinstance(voxels, bytes):
+            raise ProtocolError(Refusal.MALFORMED, "a chunk without binary voxels")
+        return cls(_text(body, "id"), _integer(body, "n"), voxels)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report on its way to the Fr-PACS that its scan came from."""
+
+    t: ClassVar[str] = "report"
+    report: BrainReport
+
+    def body(self) -> dict[str, Any]:
+        return {"report": self.report.model_dump()}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        content = body.get("report")
+        if not isinstance(content, dict):
+            raise ProtocolError(Refusal.MALFORMED, "a report message without its report")
+        try:
+            return cls(BrainReport.model_validate(content))
+        except ValidationError as error:
+            name = content.get("scan_id")
+            scan_id = name if isinstance(name, str) else None
+            raise FlawError(Refusal.HEADER, explain(error), scan_id) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """These scans are durable at Fr-HUB; or these reports have reached Fr-PACS."""
+
+    t: ClassVar[str] = "ack"
+    ids: tuple[str, ...]
+
+    def body(self) -> dict[str, Any]:
+        return {"ids": list(self.ids)}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        ids = body.get("ids")
+        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+            raise ProtocolError(Refusal.MALFORMED, "an ack without a list of ids")
+        return cls(tuple(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """Refused, and why. Without an id it concerns the connection, which closes."""
+
+    t: ClassVar[str] = "nack"
+    id: str | None
+    code: Refusal
+    reason: str
+    retry: bool
+
+    def body(self) -> dict[str, Any]:
+        return {"id": self.id, "code": str(self.code), "reason": self.reason, "retry": self.retry}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        name, retry = body.get("id"), body.get("retry")
+        if not (name is None or isinstance(name, str)) or not isinstance(retry, bool):
+            raise ProtocolError(Refusal.MALFORMED, "a nack with a wrong field")
+        try:
+            code = Refusal(_text(body, "code"))
+        except ValueError:
+            raise ProtocolError(Refusal.MALFORMED, "a nack with an unknown code") from None
+        return cls(name, code, _text(body, "reason"), retry)
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Not now: send this scan again after a while."""
+
+    t: ClassVar[str] = "busy"
+    id: str
+    retry_after_ms: int
+
+    def body(self) -> dict[str, Any]:
+        return {"id": self.id, "retry_after_ms": self.retry_after_ms}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(_text(body, "id"), _integer(body, "retry_after_ms"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there? Keeps an idle connection open."""
+
+    t: ClassVar[str] = "ping"
+
+    def body(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def parse(cls, _body: dict[str, Any]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Yes."""
+
+    t: ClassVar[str] = "pong"
+
+    def body(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def parse(cls, _body: dict[str, Any]) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Not on the wire: stands for one message that was refused on a connection that goes on."""
+
+    id: str
+    code: Refusal
+    reason: str
+
+
+Message = Hello | Welcome | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
+Event = Message | Flaw
+
+TYPES: dict[str, type[Message]] = {
+    kind.t: kind for kind in (Hello, Welcome, Scan, Chunk, Report, Ack, Nack, Busy, Ping, Pong)
+}
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with a document, naming fields but no values: those may be a patient's."""
+    lines = error.errors(include_input=False, include_url=False)[:5]
+    return "; ".join(
+        f"{'.'.join(map(str, line['loc'])) or 'the whole'}: "
+        f"{line['msg'].removeprefix('Value error, ')}"
+        for line in lines
+    )
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or len(value) > 1000:
+        raise ProtocolError(Refusal.MALFORMED, f"the field {name!r} must be a text")
+    return value
+
+
+def _integer(body: dict[str, Any], name: str) -> int:
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ProtocolError(Refusal.MALFORMED, f"the field {name!r} must be an integer")
+    return value

@@ -1,0 +1,228 @@
+"""The wire, sans-IO: bytes in, messages out. No socket, clock or log is used here.
+
+A frame is one BSON document whose first element is its type ``t`` and whose last is ``x``, an
+int64 with the XXH3-64 of all bytes of the frame before the value of ``x``: TCP's checksum lets
+some flipped bits through, and a header has no other protection. BSON's own first four bytes are
+the frame's length, checked against the limit before anything is kept.
+
+Who may say what, in which state, is data (``_ALLOWED``). The README has the wire in full.
+"""
+
+import struct
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any
+
+import bson
+from blake3 import blake3
+from bson.codec_options import CodecOptions
+from xxhash import xxh3_64_intdigest
+
+from common.const import CHUNK_BYTES, INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
+from common.errors import ProtocolError
+from common.messages import (
+    TYPES,
+    Ack,
+    Busy,
+    Chunk,
+    Event,
+    Flaw,
+    FlawError,
+    Hello,
+    Message,
+    Nack,
+    Ping,
+    Pong,
+    Report,
+    Scan,
+    Welcome,
+)
+from common.models import BrainScan
+
+_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+_CHECK_NAME = b"\x12x\x00"  # int64 element named x
+_TAIL = 9  # eight bytes of its value, and the document's closing zero
+_SMALLEST = 4 + len(_CHECK_NAME) + _TAIL
+
+
+class Side(Enum):
+    """Which end of which conversation this is."""
+
+    SCAN_SENDER = auto()  # Fr-PACS' client
+    SCAN_RECEIVER = auto()  # Fr-HUB's server
+    REPORT_SENDER = auto()  # Fr-HUB's client
+    REPORT_RECEIVER = auto()  # Fr-PACS' server
+
+
+_ALLOWED: dict[tuple[Side, bool], frozenset[type[Message]]] = {
+    # (side, after the greeting?): what it may receive
+    (Side.SCAN_SENDER, False): frozenset({Welcome, Nack}),
+    (Side.SCAN_SENDER, True): frozenset({Ack, Nack, Busy, Pong}),
+    (Side.SCAN_RECEIVER, False): frozenset({Hello}),
+    (Side.SCAN_RECEIVER, True): frozenset({Scan, Chunk, Ping}),
+    (Side.REPORT_SENDER, False): frozenset({Welcome, Nack}),
+    (Side.REPORT_SENDER, True): frozenset({Ack, Nack, Pong}),
+    (Side.REPORT_RECEIVER, False): frozenset({Hello}),
+    (Side.REPORT_RECEIVER, True): frozenset({Report, Ping}),
+}
+
+
+def encode(message: Message) -> bytes:
+    """A message as a frame."""
+    frame = bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)})
+    check = xxh3_64_intdigest(memoryview(frame)[:-_TAIL])
+    return frame[:-_TAIL] + struct.pack("<QB", check, 0)
+
+
+class Link:
+    """One end of a connection: ``feed`` it bytes, take ``next_event`` until None.
+
+    Raises (from ``next_event``, on each call from then on):
+        ProtocolError: the peer broke the rules; answer with ``Nack(None, …)`` and close.
+    """
+
+    def __init__(self, side: Side, frame_limit: int) -> None:
+        self.greeted = False
+        self._side = side
+        self._limit = frame_limit
+        self._buffer = bytearray()
+        self._start = 0
+        self._error: ProtocolError | None = None
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Bytes as they came from the socket."""
+        if self._start:
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += data
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether the bytes so far end inside a frame: a close now is a cut."""
+        return len(self._buffer) > self._start
+
+    def next_event(self) -> Event | None:
+        """The next whole message, or None if more bytes are needed."""
+        if self._error is not None:
+            raise self._error
+        try:
+            frame = self._take_frame()
+            return None if frame is None else self._read(frame)
+        except ProtocolError as error:
+            self._error = error
+            raise
+
+    def _take_frame(self) -> memoryview | None:
+        available = len(self._buffer) - self._start
+        if available < 4:
+            return None
+        (length,) = struct.unpack_from("<i", self._buffer, self._start)
+        if length < _SMALLEST:
+            raise ProtocolError(Refusal.MALFORMED, "not a message of this protocol")
+        if length > self._limit:
+            raise ProtocolError(
+                Refusal.TOO_LARGE,
+                f"a frame of {length} bytes, over the limit of {self._limit} bytes",
+            )
+        if available < length:
+            return None
+        # Immutable bytes: the buffer moves on while a message may be kept.
+        frame = memoryview(bytes(memoryview(self._buffer)[self._start : self._start + length]))
+        self._start += length
+        return frame
+
+    def _read(self, frame: memoryview) -> Event:
+        (check,) = struct.unpack_from("<Q", frame, len(frame) - _TAIL)
+        name = frame[-_TAIL - len(_CHECK_NAME) : -_TAIL]
+        if name != _CHECK_NAME or xxh3_64_intdigest(frame[:-_TAIL]) != check:
+            raise ProtocolError(Refusal.MALFORMED, "the frame is damaged: its check does not match")
+        try:
+            body: dict[str, Any] = bson.decode(frame, _OPTIONS)
+        except (bson.errors.BSONError, ValueError, OverflowError) as error:
+            raise ProtocolError(Refusal.MALFORMED, "the frame is not BSON") from error
+        kind = TYPES.get(str(body.get("t")))
+        if kind is None:
+            raise ProtocolError(Refusal.UNEXPECTED, "an unknown message type")
+        if kind not in _ALLOWED[self._side, self.greeted]:
+            when = "here" if self.greeted else "before the greeting"
+            raise ProtocolError(Refusal.UNEXPECTED, f"a message of type {kind.t!r} {when}")
+        try:
+            message = kind.parse(body)
+        except FlawError as flaw:
+            if flaw.id is None:
+                raise ProtocolError(flaw.code, flaw.reason) from flaw
+            return Flaw(flaw.id, flaw.code, flaw.reason)
+        if isinstance(message, Hello | Welcome):
+            self._greet(message)
+        return message
+
+    def _greet(self, message: Hello | Welcome) -> None:
+        if message.version != PROTOCOL_VERSION:
+            raise ProtocolError(
+                Refusal.VERSION,
+                f"protocol version {message.version}, this side speaks {PROTOCOL_VERSION}",
+            )
+        self.greeted = True
+
+
+class Assembly:
+    """Puts a large scan's voxels together: order, sizes and hash, without keeping a voxel.
+
+    Raises:
+        ProtocolError: a chunk is missing, repeated or of a wrong size, or the hash differs.
+    """
+
+    def __init__(self, scan: BrainScan) -> None:
+        self.scan = scan
+        self.chunks = -(-scan.voxels_bytes // CHUNK_BYTES)
+        self._next = 0
+        self._left = scan.voxels_bytes
+        self._hasher = blake3()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last chunk was taken."""
+        return self._next == self.chunks
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        if chunk.scan_id != self.scan.scan_id:
+            raise ProtocolError(Refusal.CHUNKS, "a chunk of another scan in between")
+        if chunk.n != self._next:
+            raise ProtocolError(Refusal.CHUNKS, f"chunk {chunk.n} came, chunk {self._next} was due")
+        due = min(CHUNK_BYTES, self._left)
+        if len(chunk.voxels) != due:
+            raise ProtocolError(
+                Refusal.CHUNKS, f"chunk {chunk.n} has {len(chunk.voxels)} bytes, {due} were due"
+            )
+        self._hasher.update(chunk.voxels)
+        self._next += 1
+        self._left -= due
+        if self.complete and self._hasher.hexdigest() != self.scan.voxels_hash:
+            raise ProtocolError(Refusal.HASH, "the voxels do not have the declared hash")
+
+
+def check_inline(message: Scan) -> None:
+    """Check the hash of a small scan.
+
+    Raises:
+        ProtocolError: the voxels do not have it.
+    """
+    if blake3(message.voxels or b"").hexdigest() != message.scan.voxels_hash:
+        raise ProtocolError(Refusal.HASH, "the voxels do not have the declared hash")
+
+
+def messages_of(scan: BrainScan, voxels: bytes | memoryview) -> Iterator[Message]:
+    """A scan as the messages that carry it, made one at a time.
+
+    Args:
+        scan: its header.
+        voxels: flat, ``scan.voxels_bytes`` bytes.
+    """
+    if scan.voxels_bytes <= INLINE_VOXELS_MAX:
+        yield Scan(scan, voxels)
+        return
+    yield Scan(scan)
+    view = memoryview(voxels)
+    for n, start in enumerate(range(0, len(view), CHUNK_BYTES)):
+        yield Chunk(scan.scan_id, n, view[start : start + CHUNK_BYTES])

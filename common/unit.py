@@ -1,0 +1,30 @@
+"""What the ``__main__`` of each unit has in common: errors become one line and an exit code."""
+
+import sys
+from collections.abc import Callable
+
+from common.errors import (
+    AlreadyRunning,
+    FrError,
+    MongodError,
+    SettingsError,
+    StoreRefused,
+)
+from common.lifecycle import Exit
+
+_CODES: tuple[tuple[type[FrError], Exit], ...] = (
+    (SettingsError, Exit.USAGE),
+    (AlreadyRunning, Exit.TAKEN),
+    (MongodError, Exit.UNUSABLE),
+    (StoreRefused, Exit.UNUSABLE),
+    (FrError, Exit.FAILED),
+)
+
+
+def run_unit(name: str, main: Callable[[], int]) -> int:
+    """Run a unit's ``main``; an error of ours is said in one line, without a traceback."""
+    try:
+        return main()
+    except FrError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - logging may not be up
+        return next(code for kind, code in _CODES if isinstance(error, kind))

@@ -1,0 +1,26 @@
+"""``python -m fr_brain``: settings, objects, run, exit code."""
+
+import sys
+
+from common.lifecycle import Exit, Lifecycle
+from common.logger import configure, get_log
+from common.settings import BrainSettings, load_settings
+from common.store import open_store, prepare_store
+from common.unit import run_unit
+from fr_brain.supervisor import Supervisor
+
+
+def main() -> int:
+    """Run Fr-BRAIN until it is stopped."""
+    settings = load_settings(BrainSettings, "python -m fr_brain")
+    lifecycle = Lifecycle(settings.lifeline_fd)
+    configure(settings.log_level, settings.log_format, "fr-brain")
+    log = get_log()
+    with open_store(settings) as store:
+        if not prepare_store(store, lifecycle.stop, log):
+            return Exit.OK
+        return Supervisor(settings, store, lifecycle, log).run()
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr-brain", main))

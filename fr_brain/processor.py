@@ -1,0 +1,255 @@
+"""A processor of Fr-BRAIN: claims scans, renews the claims, analyses, completes; one a process."""
+
+import threading
+import time
+from typing import Any
+
+import numpy.typing as npt
+
+from common.const import WakeUp
+from common.db_manager import DBManager
+from common.documents import Claim
+from common.errors import (
+    AnalysisError,
+    ClaimLost,
+    StoreError,
+    StoreUnavailable,
+    VoxelsDamaged,
+)
+from common.logger import Digest, Log, Presence
+from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
+from common.settings import BrainSettings
+from common.store import retrying_store
+from fr_brain.analyzers.registry import Registry
+
+BATCH_S = 0.25
+"""A processor claims about as many scans as it analyses in this time: enough to share the durable
+writes, few enough that other processors find work too and a crash holds up little."""
+
+LOOK_BACK_S = 1.0
+"""How often to look for claims that ended without a report."""
+
+
+class Processor:
+    """Claims, analyses and completes until it is stopped.
+
+    Args:
+        owner: an id that no other process start ever has.
+        stop: set when it is time to stop: the scan in hand is finished, the others of the batch
+            go back.
+    """
+
+    def __init__(
+        self,
+        settings: BrainSettings,
+        store: DBManager,
+        registry: Registry,
+        owner: str,
+        stop: threading.Event,
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._registry = registry
+        self._owner = owner
+        self._stop = stop
+        self._log = log
+        self._digest = Digest(log)
+        self._presence = Presence(log, "MongoDB")
+        self._patiently = retrying_store(stop, self._presence)
+        self._held: dict[str, Claim] = {}
+        self._lock = threading.Lock()
+        self._seconds_a_scan = BATCH_S  # until the first one is measured: claim one
+        self._looked_back = 0.0
+
+    def run(self) -> None:
+        """Work until it is time to stop.
+
+        Raises:
+            StoreRefused: MongoDB refuses the login.
+        """
+        waiter = self._store.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
+        renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
+        renewing.start()
+        try:
+            while not self._stop.is_set():
+                try:
+                    claims = self._claim()
+                    self._presence.here()
+                    if claims:
+                        self._work(claims)
+                    else:
+                        self._digest.flush()
+                        waiter.wait()
+                except StoreUnavailable as error:
+                    self._presence.away(error)
+                    self._stop.wait(0.5)
+        finally:
+            self._give_back()
+            waiter.close()
+            self._digest.flush()
+
+    # --- claiming ----------------------------------------------------------------------------
+
+    def _claim(self) -> list[Claim]:
+        settings = self._settings
+        now = time.monotonic()
+        if now - self._looked_back >= LOOK_BACK_S:
+            self._looked_back = now
+            if set_aside := self._store.give_up(settings.brain_attempts):
+                self._log.error("scans set aside as 'Error'", scans=set_aside)
+            if claims := self._store.claim_expired(self._owner, settings.brain_lease_s):
+                self._log.warning(
+                    "claimed again: the last claim ended without a report",
+                    scan_id=claims[0].scan.scan_id,
+                    attempt=claims[0].attempts,
+                )
+                return self._hold(claims)
+        wanted = max(1, min(settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
+        return self._hold(self._store.claim(self._owner, wanted, settings.brain_lease_s))
+
+    def _hold(self, claims: list[Claim]) -> list[Claim]:
+        with self._lock:
+            self._held = {claim.scan.scan_id: claim for claim in claims}
+        return claims
+
+    def _renew(self) -> None:
+        """Extend the leases of what is held, every third of a lease."""
+        lease_s = self._settings.brain_lease_s
+        while True:
+            time.sleep(lease_s / 3)
+            with self._lock:
+                claims = list(self._held.values())
+            if not claims:
+                continue
+            try:
+                lost = self._store.renew(claims, lease_s)
+            except StoreError as error:
+                # The fence decides whether the work still counts, not this.
+                self._presence.away(error)
+                continue
+            with self._lock:
+                # Finished ones were not renewed and are not lost.
+                lost &= self._held.keys()
+                for scan_id in lost:
+                    del self._held[scan_id]
+            for scan_id in lost:
+                self._log.warning("claim lost", scan_id=scan_id)
+
+    def _holds(self, claim: Claim) -> bool:
+        with self._lock:
+            return claim.scan.scan_id in self._held
+
+    def _drop(self, claims: list[Claim]) -> None:
+        with self._lock:
+            for claim in claims:
+                self._held.pop(claim.scan.scan_id, None)
+
+    def _give_back(self) -> None:
+        """What was claimed and not begun is somebody else's at once."""
+        with self._lock:
+            claims, self._held = list(self._held.values()), {}
+        if claims:
+            try:
+                self._store.release(self._owner, unused=claims)
+            except StoreError as error:
+                self._log.warning("scans not given back: their claims will end", reason=str(error))
+
+    # --- working -----------------------------------------------------------------------------
+
+    def _work(self, claims: list[Claim]) -> None:
+        """Analyse these, in order, completing them together; when stopped, after the current."""
+        done: list[tuple[Claim, BrainReport]] = []
+        began = flushed = time.monotonic()
+        count = 0
+        for claim in claims:
+            if self._stop.is_set():
+                break
+            if not self._holds(claim):
+                continue
+            report = self._report(claim)
+            count += 1
+            if report is not None:
+                done.append((claim, report))
+            if time.monotonic() - flushed > BATCH_S:
+                self._complete(done)
+                done, flushed = [], time.monotonic()
+        if count:
+            # Smoothed: one slow scan must not end the batches of the quick ones after it.
+            took = max((time.monotonic() - began) / count, 1e-6)
+            self._seconds_a_scan += (took - self._seconds_a_scan) / 2
+        self._complete(done)
+
+    def _report(self, claim: Claim) -> BrainReport | None:
+        scan = claim.scan
+        try:
+            analyzer = self._registry.pick(scan.scan_type)
+            voxels = self._voxels(claim)
+            began = time.perf_counter()
+            findings = analyzer.analyse(scan, voxels)
+            took_ms = (time.perf_counter() - began) * 1000
+        except StoreUnavailable:
+            raise
+        except VoxelsDamaged as error:
+            self._fail(claim, f"stored voxels are damaged: {error}", final=True)
+            return None
+        except AnalysisError as error:
+            self._fail(claim, str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever an analyzer does, the others go on
+            # Only the type: an analyzer's text may carry what it read.
+            self._fail(claim, f"the analyzer failed: {type(error).__name__}")
+            self._log.debug("analyzer failed", scan_id=scan.scan_id, exc_info=True)
+            return None
+        return BrainReport(
+            scan_id=scan.scan_id,
+            pacs=scan.pacs,
+            scan_type=scan.scan_type,
+            voxels_hash=scan.voxels_hash,
+            shape=scan.shape,
+            voxel_size_mm=scan.voxel_size_mm,
+            orientation=scan.orientation,
+            analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
+            analysed_at=utc_now(),
+            run_time_ms=round(took_ms, 3),
+            findings=findings,
+        )
+
+    def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
+        voxels = self._patiently(self._store.fetch_voxels, claim)
+        if hash_voxels(voxels) != claim.scan.voxels_hash:
+            raise VoxelsDamaged("they do not have the hash that was acknowledged")
+        return claim.scan.array(voxels)
+
+    def _complete(self, done: list[tuple[Claim, BrainReport]]) -> None:
+        if not done:
+            return
+        lost = self._patiently(self._store.complete, done)
+        self._drop([claim for claim, _ in done])
+        for claim, report in done:
+            scan_id = claim.scan.scan_id
+            if scan_id in lost:
+                self._log.warning("claim lost: the report is another's", scan_id=scan_id)
+                continue
+            lesions = report.findings.lesions
+            self._digest.info(
+                "report written",
+                scan_id=scan_id,
+                analyzer=report.analyzer.name,
+                quality=str(report.findings.quality.verdict),
+                lesions=None if lesions is None else lesions.count,
+                run_time_ms=report.run_time_ms,
+            )
+
+    def _fail(self, claim: Claim, cause: str, *, final: bool = False) -> None:
+        scan_id = claim.scan.scan_id
+        try:
+            allowed = 0 if final else self._settings.brain_attempts
+            state = self._patiently(self._store.fail, claim, cause, allowed)
+        except ClaimLost:
+            self._log.warning("claim lost", scan_id=scan_id)
+        else:
+            self._digest.warning(
+                "no report", scan_id=scan_id, cause=cause, attempt=claim.attempts, now=str(state)
+            )
+        self._drop([claim])

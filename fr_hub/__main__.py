@@ -1,0 +1,27 @@
+"""``python -m fr_hub``: settings, objects, run, exit code."""
+
+import asyncio
+import sys
+
+from common.lifecycle import Exit, Lifecycle
+from common.logger import configure, get_log
+from common.settings import HubSettings, load_settings
+from common.store import open_store, prepare_store
+from common.unit import run_unit
+from fr_hub.hub import run_hub
+
+
+def main() -> int:
+    """Run Fr-HUB until it is stopped."""
+    settings = load_settings(HubSettings, "python -m fr_hub")
+    lifecycle = Lifecycle(settings.lifeline_fd)
+    configure(settings.log_level, settings.log_format, "fr-hub")
+    log = get_log()
+    with open_store(settings) as store:
+        if prepare_store(store, lifecycle.stop, log):
+            asyncio.run(run_hub(settings, store, lifecycle, log))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr-hub", main))

@@ -1,0 +1,206 @@
+"""Fr-HUB's client: pushes each report to the Fr-PACS that its scan came from.
+
+One ``ReportClient`` for each Fr-PACS that the settings name. A report is an outbox entry: leased,
+sent, acknowledged, marked; what is not acknowledged is due again later, never dropped.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from common.db_manager import DBManager
+from common.errors import PeerAway, ProtocolError, StoreError
+from common.logger import Digest, Log, Presence
+from common.messages import Ack, Flaw, Nack, Report, Welcome
+from common.protocol import Side
+from common.settings import Address, HubSettings
+from common.transport import AsyncChannel, dial
+from fr_hub.committer import patiently
+from fr_hub.server import HUB_NAME
+
+LEASE_S = 30.0
+"""A report sent and not acknowledged within this time is due again."""
+
+REFUSED_DELAY_S = 60.0
+"""A report that Fr-PACS refused is sent again after this time: it may be a newer one by then."""
+
+_CONNECT_S = 5.0
+
+R = TypeVar("R")
+
+
+class ReportClient:
+    """Sends the reports of one Fr-PACS."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        pacs: str,
+        address: Address,
+        store: DBManager,
+        executor: Executor,
+        presence: Presence,
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._pacs = pacs
+        self._address = address
+        self._store = store
+        self._executor = executor
+        self._store_presence = presence
+        self._log = log
+        self._digest = Digest(log)
+        self._peer = Presence(log, f"the report server of {pacs}")
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._connecting: asyncio.Task[tuple[AsyncChannel, Welcome]] | None = None
+        # Of the current connection:
+        self._unanswered: set[str] = set()
+        self._acknowledged: list[str] = []
+        self._to_mark = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be a report to send."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Send no more; ``run`` ends when what was sent is answered and marked."""
+        self._stopping = True
+        self._wake.set()
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    async def run(self) -> None:
+        """Send until cancelled or stopped, connecting again and again."""
+        while not self._stopping:
+            self._connecting = asyncio.create_task(self._connect())
+            try:
+                channel, welcome = await self._connecting
+            except asyncio.CancelledError:
+                self._connecting.cancel()
+                if self._stopping:
+                    return
+                raise
+            try:
+                await self._converse(channel, welcome.window)
+            except* (PeerAway, ProtocolError) as group:
+                self._peer.away(group.exceptions[0])
+            except* StoreError as group:
+                self._log.error("reports cannot be sent", reason=str(group.exceptions[0]))
+            finally:
+                await channel.close()
+            with contextlib.suppress(StoreError):
+                await self._settle()
+            await asyncio.sleep(0.1)  # a peer that greets and closes must not keep us spinning
+
+    async def _connect(self) -> tuple[AsyncChannel, Welcome]:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((PeerAway, ProtocolError)),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            after=lambda state: self._peer.away(state.outcome and state.outcome.exception()),
+        ):
+            with attempt:
+                settings = self._settings
+                channel = await dial(
+                    self._address,
+                    Side.REPORT_SENDER,
+                    settings.frame_limit_kib * 1024,
+                    settings.idle_timeout_s,
+                    _CONNECT_S,
+                )
+                try:
+                    welcome = await channel.greet(HUB_NAME)
+                except BaseException:
+                    channel.abort()
+                    raise
+                if welcome.name != self._pacs:
+                    channel.abort()
+                    raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
+        self._peer.here()
+        return channel, welcome
+
+    async def _converse(self, channel: AsyncChannel, window: int) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(channel))
+            marking = tasks.create_task(self._mark())
+            await self._send(channel, window)
+            # Stopped: what is under way may still arrive.
+            while self._unanswered or self._acknowledged:
+                self._wake.clear()
+                await self._wake.wait()
+            reading.cancel()
+            marking.cancel()
+
+    async def _send(self, channel: AsyncChannel, window: int) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            room = min(self._settings.hub_batch, window - len(self._unanswered))
+            found = await self._store_call(self._store.lease_reports, room) if room > 0 else []
+            if found:
+                self._unanswered.update(item.report.scan_id for item in found)
+                await channel.send(*(Report(item.report) for item in found))
+                if len(found) == room:
+                    continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.hub_poll_s):
+                    await self._wake.wait()
+
+    async def _store_call(self, lease: Callable[[str, int, float], list[R]], room: int) -> list[R]:
+        loop = asyncio.get_running_loop()
+        async for attempt in patiently(self._store_presence):
+            with attempt:
+                found = await loop.run_in_executor(self._executor, lease, self._pacs, room, LEASE_S)
+        self._store_presence.here()
+        return found
+
+    async def _read(self, channel: AsyncChannel) -> None:
+        while True:
+            match await channel.receive():
+                case Ack(ids):
+                    self._acknowledged.extend(ids)
+                    self._to_mark.set()
+                case Nack(id=scan_id, code=code, reason=reason):
+                    if scan_id is None:
+                        raise ProtocolError(code, reason)
+                    self._digest.warning(
+                        "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
+                    )
+                    self._unanswered.discard(scan_id)
+                    await self._postpone([scan_id], REFUSED_DELAY_S)
+                case Flaw():  # answers have no flaws of their own
+                    continue
+
+    async def _mark(self) -> None:
+        """Mark what was acknowledged, all that came since the last time at once."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._to_mark.wait()
+            self._to_mark.clear()
+            ids = list(self._acknowledged)
+            if ids:
+                async for attempt in patiently(self._store_presence):
+                    with attempt:
+                        await loop.run_in_executor(self._executor, self._store.mark_sent, ids)
+                for scan_id in ids:
+                    self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
+                del self._acknowledged[: len(ids)]
+                self._unanswered.difference_update(ids)
+                self._wake.set()  # there is room in the window
+
+    async def _settle(self) -> None:
+        """The connection is gone: mark what was acknowledged, have the rest due again at once."""
+        acknowledged, self._acknowledged = self._acknowledged, []
+        unanswered, self._unanswered = self._unanswered - set(acknowledged), set()
+        loop = asyncio.get_running_loop()
+        if acknowledged:
+            await loop.run_in_executor(self._executor, self._store.mark_sent, acknowledged)
+        if unanswered:
+            await self._postpone(list(unanswered), 0)
+
+    async def _postpone(self, scan_ids: list[str], delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._store.postpone_reports, scan_ids, delay_s)

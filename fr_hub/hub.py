@@ -1,0 +1,144 @@
+"""Fr-HUB put together: one asyncio loop with the server, the clients and the store's bell."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from common.const import WakeUp
+from common.db_manager import DBManager
+from common.errors import StoreError
+from common.lifecycle import Lifecycle
+from common.logger import Log, Presence
+from common.protocol import Side
+from common.settings import HubSettings
+from common.transport import serve
+from fr_hub.client import ReportClient
+from fr_hub.committer import Committer
+from fr_hub.server import ScanServer
+
+STORE_THREADS = 8
+"""Database calls at once: two batches of scans, the chunks of some uploads, reports."""
+
+SWEEP_EVERY_S = 600.0
+
+
+async def run_hub(settings: HubSettings, store: DBManager, lifecycle: Lifecycle, log: Log) -> None:
+    """Serve until it is time to stop.
+
+    Raises:
+        AlreadyRunning: the port is in use.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def stop_soon() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: it stopped by itself
+            loop.call_soon_threadsafe(stop.set)
+
+    lifecycle.on_stop(stop_soon)
+    presence = Presence(log, "MongoDB")
+    with ThreadPoolExecutor(STORE_THREADS, "store") as executor:
+        committer = Committer(store, executor, presence, settings.hub_batch)
+        server = ScanServer(settings, store, executor, committer, presence, log)
+        clients = [
+            ReportClient(settings, pacs, address, store, executor, presence, log)
+            for pacs, address in settings.hub_pacs.items()
+        ]
+        listening = await serve(
+            (settings.hub_host, settings.hub_port),
+            Side.SCAN_RECEIVER,
+            settings.frame_limit_kib * 1024,
+            settings.idle_timeout_s,
+            server.handle,
+        )
+        log.info("receiving scans", host=settings.hub_host, port=settings.hub_port)
+        sending = [asyncio.create_task(client.run()) for client in clients]
+        others = [
+            asyncio.create_task(committer.run()),
+            asyncio.create_task(_sweep(store, executor, presence, log)),
+        ]
+        bell = _Bell(store, settings.hub_poll_s, loop, clients)
+        try:
+            await _first_end(stop, [*sending, *others])
+        finally:
+            # In this order: take nothing new; make durable and acknowledge what was received, so
+            # that it need not be sent again; let reports under way arrive and be marked.
+            log.info("stopping")
+            listening.close()
+            await server.close(settings.hub_drain_s)
+            for client in clients:
+                client.stop()
+            await asyncio.wait(sending, timeout=min(2.0, settings.hub_drain_s))
+            for task in (*sending, *others):
+                task.cancel()
+            await asyncio.gather(*sending, *others, return_exceptions=True)
+            bell.close()
+
+
+async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]") -> None:
+    """Wait for ``stop``, or for the end of a task, whose exception is raised."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _sweep(
+    store: DBManager, executor: ThreadPoolExecutor, presence: Presence, log: Log
+) -> None:
+    """Delete what cut uploads left behind, now and then."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            swept = await loop.run_in_executor(executor, store.sweep_uploads)
+        except StoreError as error:
+            presence.away(error)
+        else:
+            if swept:
+                log.info("swept voxels of cut uploads", uploads=swept)
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+class _Bell:
+    """A thread that waits for the store's wake-ups and wakes the clients."""
+
+    def __init__(
+        self,
+        store: DBManager,
+        poll_s: float,
+        loop: asyncio.AbstractEventLoop,
+        clients: Sequence[ReportClient],
+    ) -> None:
+        self._waiter = store.waiter(WakeUp.REPORT, poll_s)
+        self._loop = loop
+        self._clients = clients
+        self._closing = threading.Event()
+        self._pause_s = poll_s
+        threading.Thread(target=self._run, name="bell", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                rung = self._waiter.wait()
+            except StoreError:
+                # Polling goes on without it.
+                self._closing.wait(self._pause_s)
+                continue
+            if rung:
+                with contextlib.suppress(RuntimeError):  # the loop has closed
+                    self._loop.call_soon_threadsafe(self._ring)
+
+    def _ring(self) -> None:
+        for client in self._clients:
+            client.wake()
+
+    def close(self) -> None:
+        """Stop the thread, without waiting for the end of its wait: it holds nothing."""
+        self._closing.set()
+        self._waiter.close()

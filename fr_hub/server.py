@@ -1,0 +1,374 @@
+"""Fr-HUB's server: receives scans, persists them, and only then acknowledges."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+
+from common.const import CHUNK_BYTES, Refusal
+from common.db_manager import DBManager
+from common.documents import Added, NewScan
+from common.errors import PeerAway, ProtocolError, StoreError, UploadLost
+from common.logger import Digest, Log, Presence
+from common.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan, Welcome
+from common.protocol import check_inline
+from common.settings import HubSettings
+from common.transport import AsyncChannel
+from fr_hub.budget import ByteBudget
+from fr_hub.committer import Committer, Outcome, Waiting, patiently
+from fr_hub.upload import WRITE_BYTES, Upload
+
+HUB_NAME = "fr-hub"
+RETRY_AFTER_MS = 1000
+
+
+class ScanServer:
+    """Handles the connections from Fr-PACS."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        store: DBManager,
+        executor: Executor,
+        committer: Committer,
+        presence: Presence,
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._connections = 0
+        self._known: Collection[str] = settings.hub_pacs
+        self._parts = _Parts(
+            settings,
+            store,
+            executor,
+            committer,
+            presence,
+            ByteBudget(settings.hub_memory_mib * 2**20),
+            log,
+        )
+        self._log = log
+        self._open: dict[asyncio.Task[None], _Conversation | None] = {}
+
+    async def handle(self, channel: AsyncChannel) -> None:
+        """Serve one connection until it ends."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - handlers run as tasks
+        self._open[task] = None
+        try:
+            await self._serve(channel, task)
+        except PeerAway as error:
+            self._log.debug("connection ended", reason=str(error))
+        except ProtocolError as error:
+            self._log.warning("connection refused", code=error.code, reason=error.reason)
+        except StoreError as error:
+            self._log.error("connection ended: the store failed", reason=str(error))
+        finally:
+            del self._open[task]
+
+    async def _serve(self, channel: AsyncChannel, task: asyncio.Task[None]) -> None:
+        if self._connections >= self._settings.hub_connections:
+            reason = f"{self._connections} connections are open, the limit; try again later"
+            await self._refuse(channel, Refusal.LIMIT, reason, retry=True)
+        self._connections += 1
+        try:
+            hello = await channel.hello()
+            if hello.name not in self._known:
+                await self._refuse(
+                    channel,
+                    Refusal.UNKNOWN_PACS,
+                    f"no Fr-PACS of the name {hello.name!r} is known here: "
+                    "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
+                )
+            self._log.info("Fr-PACS connected", pacs=hello.name)
+            conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
+            await conversation.run()
+        finally:
+            self._connections -= 1
+
+    @staticmethod
+    async def _refuse(
+        channel: AsyncChannel, code: Refusal, reason: str, *, retry: bool = False
+    ) -> None:
+        await channel.send(Nack(None, code, reason, retry))
+        raise ProtocolError(code, reason, retry=retry)
+
+    async def close(self, drain_s: float) -> None:
+        """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then
+        end the connections."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                await self._parts.drained()
+                for conversation in filter(None, list(self._open.values())):
+                    await conversation.answered()
+        tasks = list(self._open)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._parts.digest.flush()
+
+
+class _Parts:
+    """What all conversations share."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        store: DBManager,
+        executor: Executor,
+        committer: Committer,
+        presence: Presence,
+        budget: ByteBudget,
+        log: Log,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.executor = executor
+        self.committer = committer
+        self.presence = presence
+        self.budget = budget
+        self.log = log
+        self.digest = Digest(log)
+        # What slow senders can hold, all connections together, is half of the memory.
+        share = settings.hub_memory_mib * 2**20 // (2 * settings.hub_connections)
+        self.write_bytes = max(CHUNK_BYTES, min(WRITE_BYTES, share))
+        self._in_flight = 0
+        self._none_in_flight = asyncio.Event()
+        self._none_in_flight.set()
+
+    def received(self) -> None:
+        self._in_flight += 1
+        self._none_in_flight.clear()
+
+    def settled(self, count: int) -> None:
+        self._in_flight -= count
+        if not self._in_flight:
+            self._none_in_flight.set()
+
+    async def drained(self) -> None:
+        await self._none_in_flight.wait()
+
+
+class _Conversation:
+    """One connection: reads scans, keeps a bounded window of them in flight, answers each."""
+
+    def __init__(self, channel: AsyncChannel, pacs: str, parts: _Parts) -> None:
+        self._channel = channel
+        self._pacs = pacs
+        self._parts = parts
+        self._window = asyncio.Semaphore(parts.settings.hub_window)
+        self._upload: Upload | None = None
+        self._refused: str | None = None  # its remaining chunks are passed over
+        self._ended = False
+        self._answers: asyncio.Queue[Message] = asyncio.Queue()
+        # One object, so that the outcomes of a batch come in one call.
+        self._settle_inline = self._settle
+
+    async def run(self) -> None:
+        await self._channel.send(Welcome(HUB_NAME, self._parts.settings.hub_window))
+        answering = asyncio.create_task(self._answer())
+        try:
+            while True:
+                await self._take(await self._channel.receive())
+        finally:
+            self._ended = True
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            await self._drop_upload()
+
+    async def answered(self) -> None:
+        """Wait until each answer is sent."""
+        await self._answers.join()
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Scan():
+                await self._take_scan(event)
+            case Chunk():
+                await self._take_chunk(event)
+            case Flaw():
+                await self._end_upload_unfinished()
+                self._refused = event.id
+                self._nack(event.id, event.code, event.reason)
+            case _:
+                raise ProtocolError(Refusal.UNEXPECTED, "a message out of place")
+
+    async def _take_scan(self, message: Scan) -> None:
+        await self._end_upload_unfinished()
+        scan = message.scan
+        self._refused = scan.scan_id
+        limit = self._parts.settings.scan_limit_mib * 2**20
+        if scan.pacs != self._pacs:
+            reason = f"the scan says it comes from {scan.pacs!r}, the connection is {self._pacs!r}"
+            self._nack(scan.scan_id, Refusal.HEADER, reason)
+        elif scan.voxels_bytes > limit:
+            reason = f"{scan.voxels_bytes} bytes of voxels, the limit is {limit} (SCAN_LIMIT_MIB)"
+            self._nack(scan.scan_id, Refusal.TOO_LARGE, reason)
+        elif message.voxels is None:
+            self._upload = await self._begin_upload(message)
+        else:
+            await self._take_inline(message)
+
+    async def _take_inline(self, message: Scan) -> None:
+        try:
+            check_inline(message)
+        except ProtocolError as error:
+            self._nack(message.scan.scan_id, error.code, error.reason, retry=True)
+            return
+        await self._window.acquire()
+        await self._parts.budget.take(message.scan.voxels_bytes)
+        self._parts.received()
+        voxels = bytes(message.voxels or b"")
+        self._parts.committer.submit(
+            Waiting(NewScan(message.scan, voxels=voxels), self._wanted, self._settle_inline)
+        )
+
+    def _wanted(self) -> bool:
+        return not self._ended
+
+    def _settle(self, results: Sequence[tuple[NewScan, Outcome]]) -> None:
+        """Small scans are durable, or are not: answer them together."""
+        stored = []
+        for new, outcome in results:
+            self._parts.budget.give(new.scan.voxels_bytes)
+            self._window.release()
+            if self._good(new, outcome):
+                stored.append(new.scan.scan_id)
+        if stored:
+            self._acknowledge(stored)
+        self._parts.settled(len(results))
+
+    def _good(self, new: NewScan, outcome: Outcome) -> bool:
+        scan_id = new.scan.scan_id
+        match outcome:
+            case Added.STORED | Added.KNOWN:
+                return True
+            case Added.CONFLICT:
+                self._nack(scan_id, Refusal.CONFLICT, "this scan id is taken by other content")
+            case StoreError():
+                self._busy(scan_id, outcome)
+        return False
+
+    async def _begin_upload(self, message: Scan) -> Upload:
+        parts = self._parts
+        loop = asyncio.get_running_loop()
+        async for attempt in patiently(parts.presence):
+            with attempt:
+                blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
+        parts.presence.here()
+        parts.received()
+        return Upload(
+            message.scan,
+            blob,
+            parts.store,
+            parts.executor,
+            parts.presence,
+            parts.budget,
+            parts.write_bytes,
+        )
+
+    async def _take_chunk(self, chunk: Chunk) -> None:
+        upload = self._upload
+        if upload is None:
+            if chunk.scan_id != self._refused:
+                raise ProtocolError(Refusal.CHUNKS, "a chunk without its scan")
+            return
+        try:
+            if await upload.add(chunk):
+                await self._finish_upload(upload)
+        except ProtocolError as error:
+            await self._drop_upload()
+            self._nack(upload.scan.scan_id, error.code, error.reason, retry=True)
+        except StoreError as error:
+            await self._drop_upload()
+            self._busy(upload.scan.scan_id, error)
+
+    async def _finish_upload(self, upload: Upload) -> None:
+        """All chunks are durable: now the scan itself, then the acknowledgement.
+
+        From here on the blob may have its scan: only an outcome that says it has none lets it be
+        deleted here; whatever else happens, a sweep finds out.
+        """
+        self._upload = None
+        told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def settle(results: Sequence[tuple[NewScan, Outcome]]) -> None:
+            if not told.done():
+                told.set_result(results[0][1])
+
+        new = NewScan(upload.scan, blob=upload.blob)
+        self._parts.committer.submit(Waiting(new, self._wanted, settle))
+        try:
+            outcome = await told
+            if outcome is Added.STORED:
+                await self._seal(upload)
+            elif self._good(new, outcome):
+                self._acknowledge([new.scan.scan_id])
+            if outcome is Added.KNOWN or outcome is Added.CONFLICT:
+                await upload.abandon()
+        finally:
+            self._parts.settled(1)
+
+    async def _seal(self, upload: Upload) -> None:
+        parts, scan_id = self._parts, upload.scan.scan_id
+        loop = asyncio.get_running_loop()
+        try:
+            async for attempt in patiently(parts.presence):
+                with attempt:
+                    await loop.run_in_executor(
+                        parts.executor, parts.store.end_upload, scan_id, upload.blob
+                    )
+        except UploadLost as error:
+            self._busy(scan_id, error)
+        else:
+            self._acknowledge([scan_id])
+
+    async def _end_upload_unfinished(self) -> None:
+        if self._upload is not None:
+            scan_id = self._upload.scan.scan_id
+            await self._drop_upload()
+            reason = "the next scan began before its last chunk"
+            self._nack(scan_id, Refusal.CHUNKS, reason, retry=True)
+
+    async def _drop_upload(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is None:
+            return
+        self._parts.settled(1)
+        try:
+            await upload.abandon()
+        except StoreError as error:  # a later sweep does it
+            self._parts.log.debug("blob not deleted", reason=str(error))
+
+    def _acknowledge(self, scan_ids: list[str]) -> None:
+        for scan_id in scan_ids:
+            self._parts.digest.info("scan stored", scan_id=scan_id, pacs=self._pacs)
+        self._answers.put_nowait(Ack(tuple(scan_ids)))
+
+    def _nack(self, scan_id: str, code: Refusal, reason: str, *, retry: bool = False) -> None:
+        self._parts.digest.warning(
+            "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
+        )
+        self._answers.put_nowait(Nack(scan_id, code, reason, retry))
+
+    def _busy(self, scan_id: str, reason: StoreError) -> None:
+        self._parts.digest.warning("scan not stored", scan_id=scan_id, reason=str(reason))
+        self._answers.put_nowait(Busy(scan_id, RETRY_AFTER_MS))
+
+    async def _answer(self) -> None:
+        """Send the answers, as many at a time as there are; and a sign of life where the store
+        keeps them waiting, as then nobody here reads the peer's pings."""
+        pause = self._parts.settings.idle_timeout_s / 3
+        try:
+            while True:
+                answers: list[Message] = []
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        answers.append(await self._answers.get())
+                while not self._answers.empty():
+                    answers.append(self._answers.get_nowait())
+                await self._channel.send(*(answers or [Pong()]))
+                for _ in answers:
+                    self._answers.task_done()
+        except PeerAway:
+            self._channel.abort()  # ends the reading
+            raise

@@ -1,0 +1,106 @@
+"""A large scan on its way in: chunks go to the store as they come, a bounded piece in memory."""
+
+import asyncio
+from concurrent.futures import Executor
+
+from bson import ObjectId
+
+from common.db_manager import DBManager
+from common.logger import Presence
+from common.messages import Chunk
+from common.models import BrainScan
+from common.protocol import Assembly
+from fr_hub.budget import ByteBudget
+from fr_hub.committer import patiently
+
+WRITE_BYTES = 4 * 1024 * 1024
+"""Chunks are written in batches of at most about this size; one fills while the one before is
+being written."""
+
+
+class Upload:
+    """One attempt to receive a large scan, into a blob of its own."""
+
+    def __init__(
+        self,
+        scan: BrainScan,
+        blob: ObjectId,
+        store: DBManager,
+        executor: Executor,
+        presence: Presence,
+        budget: ByteBudget,
+        write_bytes: int = WRITE_BYTES,
+    ) -> None:
+        self.scan = scan
+        self.blob = blob
+        self._assembly = Assembly(scan)
+        self._store = store
+        self._executor = executor
+        self._presence = presence
+        self._budget = budget
+        self._write_bytes = write_bytes
+        self._pieces: list[bytes | memoryview] = []
+        self._held = 0
+        self._first = 0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def add(self, chunk: Chunk) -> bool:
+        """Take the next chunk; True when it was the last and all are durable.
+
+        Raises:
+            ProtocolError: it is not the next chunk, or the voxels do not have their hash.
+            StoreError: MongoDB does not take it.
+        """
+        self._assembly.add(chunk)
+        size = len(chunk.voxels)
+        if not self._budget.try_take(size):
+            # Others wait for memory too: give back what this upload holds before waiting, or all
+            # could wait for each other.
+            await self._flush()
+            await self._settle()
+            await self._budget.take(size)
+        self._pieces.append(chunk.voxels)
+        self._held += size
+        if self._held >= self._write_bytes or self._assembly.complete:
+            await self._flush()
+        if self._assembly.complete:
+            await self._settle()
+        return self._assembly.complete
+
+    async def _flush(self) -> None:
+        """Begin to write what is held, when what was begun before is written."""
+        if not self._pieces:
+            return
+        await self._settle()
+        pieces, held, first = self._pieces, self._held, self._first
+        self._pieces, self._held, self._first = [], 0, first + len(pieces)
+        self._writing = asyncio.create_task(self._write(first, pieces, held))
+
+    async def _settle(self) -> None:
+        """Wait for what is being written."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
+
+    async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async for attempt in patiently(self._presence):
+                with attempt:
+                    await loop.run_in_executor(
+                        self._executor, self._store.add_chunks, self.blob, first, pieces
+                    )
+            self._presence.here()
+        finally:
+            self._budget.give(held)
+
+    async def abandon(self) -> None:
+        """The scan did not come whole: delete its blob. What fails here a later sweep does."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        self._budget.give(self._held)
+        self._pieces, self._held = [], 0
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._store.abandon_upload, self.blob)

@@ -1,0 +1,21 @@
+"""``python -m fr_pacs``: settings, objects, run, exit code."""
+
+import sys
+
+from common.lifecycle import Lifecycle
+from common.logger import configure, get_log
+from common.settings import PacsSettings, load_settings
+from common.unit import run_unit
+from fr_pacs.pacs import run_pacs
+
+
+def main() -> int:
+    """Run Fr-PACS until its scans are done or it is stopped."""
+    settings = load_settings(PacsSettings, "python -m fr_pacs")
+    lifecycle = Lifecycle(settings.lifeline_fd)
+    configure(settings.log_level, settings.log_format, "fr-pacs")
+    return run_pacs(settings, lifecycle, get_log())
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr-pacs", main))

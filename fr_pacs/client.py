@@ -1,0 +1,293 @@
+"""Fr-PACS' client: one thread and connection that streams scans to Fr-HUB and awaits their acks."""
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from common.errors import PeerAway, ProtocolError, SourceError
+from common.logger import Presence
+from common.messages import Ack, Busy, Event, Flaw, Message, Nack
+from common.protocol import Side, messages_of
+from common.settings import PacsSettings
+from common.transport import Channel
+from fr_pacs.feed import Feed
+from fr_pacs.sources.base import LoadedScan
+from fr_pacs.tally import Tally
+
+WINDOW_UNKNOWN = 256
+"""Scans kept before Fr-HUB has told its window."""
+
+SMALL_TOGETHER = 128
+"""Small scans sent in one write."""
+
+TRIES = 5
+"""A scan that Fr-HUB refuses with hope (damaged on its way) is sent so often."""
+
+_CONNECT_S = 3.0
+_LONGEST_PAUSE_S = 5.0
+_TICK_S = 0.1
+_POLL_EVERY_CHUNKS = 16
+
+
+@dataclass(slots=True)
+class _Held:
+    """A scan that is not acknowledged."""
+
+    label: str
+    loaded: LoadedScan
+    tries: int = 0
+    not_before: float = 0.0
+    sent: bool = False
+
+    @property
+    def scan_id(self) -> str:
+        return self.loaded.scan.scan_id
+
+    @property
+    def size(self) -> int:
+        return self.loaded.scan.voxels_bytes
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What is kept until it is acknowledged: waiting to be sent, or in flight."""
+
+    waiting: deque[_Held] = field(default_factory=deque)
+    in_flight: dict[str, _Held] = field(default_factory=dict)
+    bytes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.in_flight)
+
+
+class ScanClient:
+    """Streams scans of a feed until it is exhausted or ``stop`` is set.
+
+    While Fr-HUB is away, scans are kept up to this thread's share of the buffer. Beyond it files
+    wait; synthetic scans, which go on as a scanner does, count as failed.
+    """
+
+    def __init__(
+        self,
+        settings: PacsSettings,
+        feed: Feed,
+        tally: Tally,
+        presence: Presence,
+        stop: threading.Event,
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        self._settings = settings
+        self._feed = feed
+        self._tally = tally
+        self._presence = presence
+        self._stop = stop
+        self._on_fatal = on_fatal
+        self._hold = _Hold()
+        self._share = settings.buffer_mib * 2**20 // settings.threads
+        self._channel: Channel | None = None
+        self._window = WINDOW_UNKNOWN
+        self._failures = 0
+        self._next_try = 0.0
+        self._full_since: float | None = None
+        pace = settings.threads / settings.rate if settings.rate else settings.patience_s
+        self._patience_s = min(settings.patience_s, pace)
+
+    def run(self) -> None:
+        """The thread's whole life; a refusal that no retry can mend is told and ends it."""
+        try:
+            while not self._stop.is_set() and not (self._feed.exhausted and not self._hold):
+                self._turn()
+            self._drain()
+        except Exception as error:  # noqa: BLE001 - a thread's error must reach the main thread
+            self._on_fatal(error)
+        finally:
+            self._disconnect()
+            for held in (*self._hold.in_flight.values(), *self._hold.waiting):
+                self._tally.failed(held.label, "not acknowledged when stopped", held.scan_id)
+
+    def _turn(self) -> None:
+        self._connect()
+        self._refill()
+        try:
+            self._send_waiting()
+            self._listen(self._pause())
+        except (PeerAway, ProtocolError) as error:
+            self._lost(error)
+
+    def _drain(self) -> None:
+        """Stopped: what is in flight may still be acknowledged."""
+        deadline = time.monotonic() + self._settings.pacs_drain_s
+        while self._hold.in_flight and self._channel and time.monotonic() < deadline:
+            try:
+                self._listen(_TICK_S)
+            except (PeerAway, ProtocolError):
+                return
+
+    # --- connection ----------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        if self._channel is not None or time.monotonic() < self._next_try:
+            return
+        settings = self._settings
+        try:
+            channel = Channel.connect(
+                (settings.hub_host, settings.hub_port),
+                Side.SCAN_SENDER,
+                settings.frame_limit_kib * 1024,
+                settings.idle_timeout_s,
+                _CONNECT_S,
+            )
+            welcome = channel.greet(settings.pacs_name)
+        except PeerAway as error:
+            self._lost(error)
+        except ProtocolError as error:
+            if not error.retry:
+                raise
+            self._lost(error)
+        else:
+            self._channel = channel
+            self._window = max(1, welcome.window)
+            self._failures = 0
+            self._presence.here()
+
+    def _lost(self, error: Exception) -> None:
+        self._presence.away(error)
+        self._disconnect()
+        # Nobody knows which of these arrived: all again, in their order.
+        self._hold.waiting.extendleft(reversed(self._hold.in_flight.values()))
+        self._hold.in_flight.clear()
+        # Full jitter: many senders must not come back at the same moment.
+        longest = min(_LONGEST_PAUSE_S, 0.1 * 2**self._failures)
+        self._next_try = time.monotonic() + random.uniform(0, longest)  # noqa: S311
+        self._failures = min(self._failures + 1, 16)
+
+    def _disconnect(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    # --- taking scans --------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        return len(self._hold) < self._window and self._hold.bytes < self._share
+
+    def _refill(self) -> None:
+        if not self._has_room():
+            self._wait_or_fail()
+            return
+        self._full_since = None
+        for _ in range(SMALL_TOGETHER):
+            task = self._feed.take() if self._has_room() else None
+            if task is None:
+                return
+            try:
+                loaded = task.load()
+            except SourceError as error:
+                self._tally.failed(task.label, str(error))
+                continue
+            self._hold.waiting.append(_Held(task.label, loaded))
+            self._hold.bytes += loaded.scan.voxels_bytes
+
+    def _wait_or_fail(self) -> None:
+        """The buffer is full. While Fr-HUB takes scans, that only slows the stream."""
+        now = time.monotonic()
+        if self._feed.waits or self._channel is not None:
+            self._full_since = None
+            return
+        self._full_since = self._full_since or now
+        if now - self._full_since >= self._patience_s and (task := self._feed.take()):
+            self._full_since = now
+            self._tally.failed(task.label, "Fr-HUB is away and the buffer is full (BUFFER_MIB)")
+
+    # --- sending -------------------------------------------------------------------------------
+
+    def _send_waiting(self) -> None:
+        hold = self._hold
+        together: list[Message] = []
+        while hold.waiting and self._channel is not None and len(hold.in_flight) < self._window:
+            held = hold.waiting[0]
+            if held.not_before > time.monotonic():
+                break
+            hold.waiting.popleft()
+            hold.in_flight[held.scan_id] = held
+            if not held.sent:
+                held.sent = True
+                self._tally.sent(held.scan_id)
+            held.tries += 1
+            messages = messages_of(held.loaded.scan, held.loaded.voxels)
+            first = next(messages)
+            together.append(first)
+            following = next(messages, None)
+            if following is None:
+                if len(together) >= SMALL_TOGETHER:
+                    self._channel.send(*together)
+                    together = []
+                continue
+            self._channel.send(*together, following)
+            together = []
+            for n, message in enumerate(messages):
+                self._channel.send(message)
+                if n % _POLL_EVERY_CHUNKS == 0:
+                    self._listen(0)
+                if held.scan_id not in hold.in_flight:
+                    break  # refused: the rest of it is not wanted
+        if together and self._channel is not None:
+            self._channel.send(*together)
+
+    def _pause(self) -> float:
+        """How long nothing but an answer can give this thread work, seconds."""
+        hold = self._hold
+        now = time.monotonic()
+        if self._channel is None:
+            return min(_TICK_S, max(0.0, self._next_try - now))
+        if hold.waiting and len(hold.in_flight) < self._window:
+            return min(_TICK_S, max(0.0, hold.waiting[0].not_before - now))
+        due = self._feed.due_in()
+        if due is None or not self._has_room():
+            return _TICK_S
+        return min(_TICK_S, due)
+
+    # --- answers -------------------------------------------------------------------------------
+
+    def _listen(self, timeout_s: float) -> None:
+        if self._channel is None:
+            self._stop.wait(timeout_s)
+            return
+        event = self._channel.receive(timeout_s)
+        while event is not None:
+            self._handle(event)
+            event = self._channel.receive(0) if self._channel else None
+
+    def _handle(self, event: Event) -> None:
+        hold = self._hold
+        match event:
+            case Ack(ids):
+                done = [held for scan_id in ids if (held := hold.in_flight.pop(scan_id, None))]
+                size = sum(held.size for held in done)
+                hold.bytes -= size
+                self._tally.acknowledged([held.scan_id for held in done], size)
+            case Busy(scan_id, retry_after_ms):
+                self._again(scan_id, retry_after_ms / 1000)
+            case Nack(id=None, code=code, reason=reason):
+                raise ProtocolError(code, reason)
+            case Nack(id=str() as scan_id, reason=reason, retry=retry):
+                held = hold.in_flight.get(scan_id)
+                if held is None:
+                    return
+                if retry and held.tries < TRIES:
+                    self._again(scan_id, _TICK_S)
+                    return
+                del hold.in_flight[scan_id]
+                hold.bytes -= held.size
+                self._tally.failed(held.label, f"refused: {reason}", scan_id)
+            case Flaw():
+                pass  # answers have no flaws of their own
+
+    def _again(self, scan_id: str, after_s: float) -> None:
+        held = self._hold.in_flight.pop(scan_id, None)
+        if held is not None:
+            held.not_before = time.monotonic() + after_s
+            self._hold.waiting.append(held)

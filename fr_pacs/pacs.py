@@ -1,0 +1,140 @@
+"""Fr-PACS put together: a source, client threads, the report server, and the totals."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+
+from common.errors import FrError
+from common.lifecycle import Exit, Lifecycle
+from common.logger import Digest, Log, Presence
+from common.settings import PacsSettings
+from common.totals import Totals, progress_bar
+from fr_pacs.client import ScanClient
+from fr_pacs.feed import Feed
+from fr_pacs.ledger import Ledger
+from fr_pacs.server import ReportServer
+from fr_pacs.sources.base import Source
+from fr_pacs.sources.files import FileSource
+from fr_pacs.sources.grid import GridSource
+from fr_pacs.sources.phantom import PhantomSource
+from fr_pacs.tally import Tally
+
+_TICK_S = 0.2
+
+
+def make_source(settings: PacsSettings) -> Source:
+    """The source that the settings name.
+
+    Raises:
+        SourceError: there is nothing to send at SOURCE.
+    """
+    if settings.source is not None:
+        return FileSource(settings.source, pacs=settings.pacs_name)
+    name, scans, seed = settings.pacs_name, settings.scans, settings.seed
+    if settings.kind == "grid":
+        return GridSource(pacs=name, scans=scans, seed=seed, shape=settings.grid_shape)
+    return PhantomSource(pacs=name, scans=scans, seed=seed, shape=settings.phantom_shape)
+
+
+def run_pacs(settings: PacsSettings, lifecycle: Lifecycle, log: Log) -> int:
+    """Stream until the source is exhausted and each report is there, or until stopped.
+
+    Raises:
+        FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
+    """
+    source = make_source(settings)
+    feed = Feed(source, settings.scans, settings.rate)
+    if settings.source is not None:
+        log.info("source read", scans=feed.total)
+    ledger = Ledger(settings.ledger)
+    digest = Digest(log)
+    tally = Tally(feed.total, ledger, digest)
+    server = ReportServer(settings, tally, log)
+    fatal: list[Exception] = []
+
+    def stop_with(error: Exception) -> None:
+        fatal.append(error)
+        lifecycle.request_stop()
+
+    presence = Presence(log, "Fr-HUB")
+    clients = [
+        ScanClient(settings, feed, tally, presence, lifecycle.stop, stop_with)
+        for _ in range(settings.threads)
+    ]
+    threads = [
+        threading.Thread(target=client.run, name=f"client-{n}")
+        for n, client in enumerate(clients, 1)
+    ]
+    with _progress(settings) as show:
+        for thread in threads:
+            thread.start()
+        _watch(settings, tally, threads, lifecycle, show)
+        for thread in threads:
+            thread.join()
+        server.close()
+        if not lifecycle.stop.is_set() and (missing := tally.give_up()):
+            log.error("reports did not come", scans=missing)
+        digest.flush()
+        ledger.close()
+        totals = tally.totals()
+        show(totals)
+    if settings.progress_fd is None:
+        totals.show(Console())
+        if settings.summary is not None:
+            totals.write(settings.summary)
+    if fatal:
+        if isinstance(fatal[0], FrError):
+            raise fatal[0]
+        raise RuntimeError("a client thread failed") from fatal[0]
+    if lifecycle.stop.is_set() and feed.total is None:
+        return Exit.OK
+    return Exit.OK if totals.complete else Exit.FAILED
+
+
+def _watch(
+    settings: PacsSettings,
+    tally: Tally,
+    threads: list[threading.Thread],
+    lifecycle: Lifecycle,
+    show: Callable[[Totals], None],
+) -> None:
+    """Show progress until all is done, given up on, or stopped."""
+    progress, since = -1, time.monotonic()
+    while not lifecycle.stop.is_set():
+        if not any(thread.is_alive() for thread in threads):
+            tally.exhausted()
+        if tally.wait(_TICK_S):
+            return
+        totals = tally.totals()
+        show(totals)
+        done = totals.acknowledged + totals.delivered
+        if done != progress or any(thread.is_alive() for thread in threads):
+            progress, since = done, time.monotonic()
+        elif time.monotonic() - since > settings.report_patience_s:
+            return
+
+
+@contextlib.contextmanager
+def _progress(settings: PacsSettings) -> Iterator[Callable[[Totals], None]]:
+    """Where the totals go: to the launcher, to a bar on the terminal, or nowhere."""
+    if settings.progress_fd is not None:
+        with os.fdopen(settings.progress_fd, "w", encoding="utf-8") as pipe:
+
+            def tell(totals: Totals) -> None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.write(totals.model_dump_json() + "\n")
+                    pipe.flush()
+
+            yield tell
+        return
+    console = Console()
+    finite = settings.scans is not None or settings.source is not None
+    if finite and console.is_terminal:
+        with progress_bar(console) as bar:
+            yield bar.update
+    else:
+        yield lambda _: None

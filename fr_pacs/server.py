@@ -1,0 +1,143 @@
+"""Fr-PACS' server: receives brain reports, logs and acknowledges each."""
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+from common.const import Refusal
+from common.errors import PeerAway, ProtocolError, SettingsError
+from common.logger import Digest, Log
+from common.messages import Ack, Event, Flaw, Message, Nack, Report
+from common.models import BrainReport
+from common.protocol import Side
+from common.settings import PacsSettings
+from common.transport import Channel, Listener
+from fr_pacs.tally import Tally
+
+WINDOW = 1000
+"""Reports in flight on one connection."""
+
+
+class ReportServer:
+    """Listens for Fr-HUB.
+
+    Raises:
+        AlreadyRunning: the port is in use.
+        SettingsError: the address is none of this machine's, or REPORTS cannot be written.
+    """
+
+    def __init__(self, settings: PacsSettings, tally: Tally, log: Log) -> None:
+        self._name = settings.pacs_name
+        self._tally = tally
+        self._log = log
+        self._digest = Digest(log)
+        self._folder = settings.reports
+        self._answering = threading.Lock()
+        if self._folder is not None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(f"REPORTS={str(self._folder)!r}: {error.strerror}") from error
+        self._listener = Listener(
+            (settings.pacs_host, settings.pacs_port),
+            Side.REPORT_RECEIVER,
+            settings.frame_limit_kib * 1024,
+            settings.idle_timeout_s,
+            self._handle,
+        )
+        log.info("receiving reports", host=settings.pacs_host, port=self._listener.port)
+
+    def _handle(self, channel: Channel) -> None:
+        try:
+            hello = channel.welcome(self._name, WINDOW)
+            self._log.info("Fr-HUB connected", hub=hello.name)
+            while True:
+                event = channel.receive(60)
+                events = []
+                while event is not None:
+                    events.append(event)
+                    event = channel.receive(0) if len(events) < WINDOW else None
+                with self._answering:
+                    self._answer(channel, events)
+        except PeerAway as error:
+            self._log.debug("connection ended", reason=str(error))
+        except ProtocolError as error:
+            self._log.warning("connection refused", code=error.code, reason=error.reason)
+
+    def _answer(self, channel: Channel, events: list[Event]) -> None:
+        """Take these reports; one acknowledgement for all of them."""
+        taken: list[str] = []
+        answers: list[Message] = []
+        for event in events:
+            if isinstance(event, Report):
+                scan_id = event.report.scan_id
+                try:
+                    self._take(event.report)
+                except ProtocolError as error:
+                    answers.append(Nack(scan_id, error.code, error.reason, error.retry))
+                else:
+                    taken.append(scan_id)
+            elif isinstance(event, Flaw):
+                answers.append(Nack(event.id, event.code, event.reason, retry=False))
+        if taken:
+            answers.append(Ack(tuple(taken)))
+        for answer in answers:
+            if isinstance(answer, Nack):
+                self._digest.warning("report refused", scan_id=answer.id, reason=answer.reason)
+        if answers:
+            channel.send(*answers)
+
+    def _take(self, report: BrainReport) -> None:
+        if report.pacs != self._name:
+            raise ProtocolError(Refusal.HEADER, f"this is {self._name!r}, not {report.pacs!r}")
+        if self._folder is not None:
+            try:
+                write_report(self._folder, report)
+            except OSError as error:
+                reason = f"the report cannot be kept: {error.strerror}"
+                raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
+        if not self._tally.delivered(report.scan_id):
+            self._digest.info("report came again", scan_id=report.scan_id)
+            return
+        lesions = report.findings.lesions
+        self._digest.info(
+            "report received",
+            scan_id=report.scan_id,
+            analyzer=report.analyzer.name,
+            quality=str(report.findings.quality.verdict),
+            lesions=None if lesions is None else lesions.count,
+        )
+
+    def close(self) -> None:
+        """Stop listening, after the reports in hand are acknowledged. Idempotent."""
+        with self._answering:
+            self._listener.close()
+        self._digest.flush()
+
+
+def write_report(folder: Path, report: BrainReport) -> None:
+    """Write a report as ``<scan_id>.json``, whole or not at all; one that is there stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = folder / f"{report.scan_id}.json"
+    if target.exists():
+        return
+    descriptor, name = tempfile.mkstemp(prefix=".report-", dir=folder)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(report.model_dump(mode="json"), file, indent=2)
+            file.write("\n")
+            file.flush()
+            # Acknowledged means kept: not only in this machine's memory.
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        # Not replace: of two hubs that send the same report, one writes it.
+        with contextlib.suppress(FileExistsError):
+            os.link(name, target)
+    finally:
+        Path(name).unlink()
