@@ -10,6 +10,7 @@ with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each f
 forgotten claim from finishing anything.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -43,7 +44,7 @@ from common.errors import (
     UploadLost,
     VoxelsDamaged,
 )
-from common.models import BrainReport, BrainScan, utc_now
+from common.models import BrainReport, BrainScan
 from common.store_errors import DUPLICATE_KEY, bulk_failure, translated
 from common.wake_ups import Waiter, WakeUps
 
@@ -73,6 +74,7 @@ class DBManager:
     def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
         self.uri = uri
         """With its password, if it has one: not for logs."""
+        self.name = database
         self._timeout_s = timeout_s
         self._client = _client(
             uri,
@@ -80,6 +82,7 @@ class DBManager:
             journal=True,
             readConcernLevel="majority",
             retryWrites=True,
+            readPreference="primary",
             timeoutMS=int(timeout_s * 1000),
         )
         base = self._client.get_database(database, codec_options=_OPTIONS)
@@ -113,6 +116,7 @@ class DBManager:
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
         )
+        self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
             name="to_send",
@@ -159,12 +163,15 @@ class DBManager:
         Recorded first, so that a sweep finds what a cut upload leaves behind.
         """
         blob = ObjectId()
-        self._uploads.insert_one({"_id": blob, "started_at": utc_now()})
+        # The server's clock, by which a sweep judges: a host's may be hours behind it.
+        self._uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
         return blob
 
     @translated
     def add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[bytes | memoryview]) -> None:
         """Store consecutive chunks of a blob, durably. Repeatable."""
+        if not pieces:
+            return
         documents = [
             {"_id": {"blob": blob, "n": n}, "voxels": bytes(piece)}
             for n, piece in enumerate(pieces, first)
@@ -177,16 +184,20 @@ class DBManager:
 
     @translated
     def end_upload(self, scan_id: str, blob: ObjectId) -> None:
-        """The scan that refers to this blob is stored: take the record away, before acknowledging.
+        """The scan that refers to this blob is stored: seal the upload, before acknowledging.
+        Repeatable.
 
-        A sweep takes an upload's record before it looks for references and deletes. So either
-        this call takes it, and no sweep ever touches the blob, or a sweep had it.
+        A sweep marks an upload before it looks for references and deletes. So either this call
+        seals it, and no sweep ever touches the blob, or a sweep had it. The record stays for a
+        while, so that a call whose answer was lost finds its own seal.
 
         Raises:
             UploadLost: a sweep had it: the scan is taken back and must be sent again.
         """
-        if self._uploads.delete_one({"_id": blob}).deleted_count == 0:
+        mine = {"_id": blob, "swept": None}
+        if self._uploads.update_one(mine, {"$set": {"sealed": True}}).matched_count == 0:
             self._scans.delete_one({"_id": scan_id, "blob": blob})
+            self._delete_blob(blob)  # which the sweep left if it saw the scan
             raise UploadLost("the upload took too long and was swept away: send the scan again")
 
     @translated
@@ -200,10 +211,14 @@ class DBManager:
         """Delete blobs of uploads that were cut more than ``grace_s`` seconds ago; how many."""
         swept = 0
         old = {"$expr": {"$lt": ["$started_at", {"$subtract": ["$$NOW", int(grace_s * 1000)]}]}}
-        while (record := self._uploads.find_one_and_delete(old)) is not None:
+        self._uploads.delete_many({"sealed": True, **old})
+        cut, mark = {"sealed": None, **old}, {"$set": {"swept": True}}
+        while (record := self._uploads.find_one_and_update(cut, mark)) is not None:
             if self._scans.find_one({"blob": record["_id"]}, {"_id": 1}) is None:
                 self._delete_blob(record["_id"])
                 swept += 1
+            # Last: a sweep that is cut before leaves the record to the next one.
+            self._uploads.delete_one({"_id": record["_id"]})
         return swept
 
     def _delete_blob(self, blob: ObjectId) -> None:
@@ -368,6 +383,8 @@ class DBManager:
         Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
         claim stands, or the one that was written first.
         """
+        if not done:
+            return set()
         reports = [report_document(report) for _, report in done]
         try:
             self._reports.insert_many(reports, ordered=False)
@@ -568,7 +585,14 @@ def _client(uri: str, **options: Any) -> MongoClient[Document]:
     try:
         return MongoClient(uri, appname="fr", connect=False, **options)
     except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise SettingsError(f"MONGODB_URI: {error}") from error
+        text = str(error)
+        if "@" in uri:
+            # PyMongo quotes what it could not parse, which can be a password or half of one.
+            text = re.split('[:"]', text)[0].strip()
+            text += " (special characters of a user name or password must be percent-encoded)"
+        raise SettingsError(f"MONGODB_URI: {text}") from None
+    except OSError as error:
+        raise SettingsError(f"MONGODB_URI: {error.strerror}: {error.filename!r}") from error
 
 
 @translated

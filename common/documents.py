@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.codec_options import CodecOptions
 
 from common.const import ReportGenerated
 from common.errors import StoreError
 from common.models import BrainReport, BrainScan, utc_now
 
 Document = dict[str, Any]
+
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 _DUE_AT_ONCE = datetime.fromtimestamp(0, tz=UTC)
 """Whatever the clocks of a host and of the server say."""
@@ -95,7 +99,9 @@ def compare(mine: Document, stored: Document | None) -> Added:
     """What became of a scan whose id was there before: its header has the voxels' hash."""
     if stored is None:
         raise StoreError("a scan was stored and is not there")
-    if BrainScan.model_validate(stored["scan"]) != BrainScan.model_validate(mine["scan"]):
+    # As BSON has it: to the millisecond, UTC.
+    as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
+    if BrainScan.model_validate(stored["scan"]) != BrainScan.model_validate(as_stored):
         return Added.CONFLICT
     return Added.STORED if stored.get("blob") == mine.get("blob") else Added.KNOWN
 

@@ -224,7 +224,9 @@ def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
 
 
 def _as_text(value: object) -> str:
-    """A setting as it is written in the environment."""
+    """A setting as it is written in the environment, where none is an empty one."""
+    if value is None:
+        return ""
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
     if isinstance(value, tuple):

@@ -34,27 +34,13 @@ class Exit(IntEnum):
 NO_USE_TO_RESTART = frozenset({Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE})
 
 
-class Lifecycle:
-    """One per process, made in the main thread. ``stop`` is set when it is time to stop."""
+class Stop:
+    """Tells the parts of a process when it is time to stop: ``stop`` is set."""
 
-    def __init__(self, lifeline_fd: int | None = None) -> None:
+    def __init__(self) -> None:
         self.stop = threading.Event()
-        _own_the_terminal()
         self._callbacks: list[Callable[[], None]] = []
         self._lock = threading.Lock()
-        read_end, write_end = os.pipe()
-        os.set_blocking(write_end, False)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        self._spawn("signals", self._read_signals, read_end)
-        if lifeline_fd is not None:
-            os.set_inheritable(lifeline_fd, False)
-            self._spawn("lifeline", self._read_lifeline, lifeline_fd)
-
-    @staticmethod
-    def _spawn(name: str, target: Callable[[int], None], fd: int) -> None:
-        threading.Thread(target=target, args=(fd,), name=name, daemon=True).start()
 
     def on_stop(self, callback: Callable[[], None]) -> None:
         """Call this once when it is time to stop, from a thread of its own; now if it was."""
@@ -71,6 +57,27 @@ class Lifecycle:
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+
+class Lifecycle(Stop):
+    """Stops at signals and at the end of the lifeline. One per process, made in its main thread."""
+
+    def __init__(self, lifeline_fd: int | None = None) -> None:
+        super().__init__()
+        _own_the_terminal()
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        self._spawn("signals", self._read_signals, read_end)
+        if lifeline_fd is not None:
+            os.set_inheritable(lifeline_fd, False)
+            self._spawn("lifeline", self._read_lifeline, lifeline_fd)
+
+    @staticmethod
+    def _spawn(name: str, target: Callable[[int], None], fd: int) -> None:
+        threading.Thread(target=target, args=(fd,), name=name, daemon=True).start()
 
     def _read_signals(self, read_end: int) -> None:
         wanted = {signal.SIGINT, signal.SIGTERM}

@@ -15,6 +15,9 @@ from common.errors import ProtocolError
 from common.models import BrainReport, BrainScan
 
 
+_TEXT_MAX = 1000
+
+
 class FlawError(ProtocolError):
     """One message is wrong, the stream is not."""
 
@@ -172,7 +175,9 @@ class Nack:
     retry: bool
 
     def body(self) -> dict[str, Any]:
-        return {"id": self.id, "code": str(self.code), "reason": self.reason, "retry": self.retry}
+        # A reason may quote what it refuses: longer than a text may be, nobody would read it.
+        reason = self.reason[:_TEXT_MAX]
+        return {"id": self.id, "code": str(self.code), "reason": reason, "retry": self.retry}
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
@@ -259,7 +264,7 @@ def explain(error: ValidationError) -> str:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    if not isinstance(value, str) or len(value) > 1000:
+    if not isinstance(value, str) or len(value) > _TEXT_MAX:
         raise ProtocolError(Refusal.MALFORMED, f"the field {name!r} must be a text")
     return value
 

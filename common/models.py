@@ -52,6 +52,16 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _check_affine(affine: npt.NDArray[Any]) -> None:
+    # A kilometre and a nanometre: beyond them, volumes and positions overflow or vanish.
+    if np.abs(affine).max() > 1e6:
+        raise ValueError("the affine reaches further than a kilometre")
+    edges = np.linalg.norm(affine[:, :3], axis=0)
+    # Directions, not lengths: small voxels are not singular.
+    if edges.min() < 1e-6 or abs(np.linalg.det(affine[:, :3] / edges)) < 1e-6:
+        raise ValueError("the affine is singular: it places all voxels in one plane")
+
+
 class BrainScan(Frozen):
     """What is known of a scan beside its voxels. It is what travels and what is stored."""
 
@@ -84,8 +94,8 @@ class BrainScan(Frozen):
                 f"shape {'x'.join(map(str, self.shape))} of {self.dtype} takes {expected} bytes, "
                 f"the header declares {self.voxels_bytes}"
             )
-        if self.affine is not None and abs(np.linalg.det(np.array(self.affine)[:, :3])) < 1e-9:
-            raise ValueError("the affine is singular: it places all voxels in one plane")
+        if self.affine is not None:
+            _check_affine(np.array(self.affine))
         return self
 
     @property

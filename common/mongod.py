@@ -47,6 +47,7 @@ _log = logging.getLogger("fr.mongod")
 
 _SOCKET_PATH_MAX = 107  # sockaddr_un.sun_path holds 108 bytes, the last one is NUL
 _LOG_MAX = 32 << 20
+_DISK_FULL = 1 << 20  # mongod takes no less at a time, so this much may be left
 _POLL_S = 0.05
 _GUARD_POLL_S = 0.25
 _STUCK_S = 60.0
@@ -291,6 +292,9 @@ def _answers(path: Path) -> bool:
 def _why_ended(running: RunningMongod) -> str:
     log = running.folder / "mongod.log"
     said = _reason(log)
+    with suppress(OSError):
+        if shutil.disk_usage(running.folder).free < _DISK_FULL:
+            said = f"the disk is full; {said}"
     return f"mongod ended with status {running.exit_status}: {said} (see {log})"
 
 

@@ -90,7 +90,9 @@ class Link:
         self._error: ProtocolError | None = None
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Bytes as they came from the socket."""
+        """Bytes as they came from the socket; after an error none is kept."""
+        if self._error is not None:
+            return
         if self._start:
             del self._buffer[: self._start]
             self._start = 0
@@ -188,6 +190,8 @@ class Assembly:
         """Take the next chunk."""
         if chunk.scan_id != self.scan.scan_id:
             raise ProtocolError(Refusal.CHUNKS, "a chunk of another scan in between")
+        if self.complete:
+            raise ProtocolError(Refusal.CHUNKS, f"chunk {chunk.n} came after the last")
         if chunk.n != self._next:
             raise ProtocolError(Refusal.CHUNKS, f"chunk {chunk.n} came, chunk {self._next} was due")
         due = min(CHUNK_BYTES, self._left)

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="ignore",
+        allow_inf_nan=False,
         env_file=".env",
         env_ignore_empty=True,
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
@@ -108,7 +109,7 @@ class HubSettings(StoreSettings, WireSettings):
 
     hub_host: str = Field(default="127.0.0.1", description="address on which scans are received")
     hub_port: Port = Field(default=7301, description="port on which scans are received")
-    hub_pacs: Annotated[dict[str, Address], NoDecode] = Field(
+    hub_pacs: Annotated[dict[Identifier, Address], NoDecode] = Field(
         default={"pacs-1": ("127.0.0.1", 7302)},
         description="the Fr-PACS known, as name=host:port,…: only these may send scans, and "
         "reports go only to these addresses",
@@ -265,7 +266,7 @@ class VerifySettings(StoreSettings):
         default=None, description="file of a Fr-PACS' events: each acknowledged scan must be there"
     )
     json_output: bool = Field(
-        default=False, validation_alias="JSON", description="print JSON instead of a table"
+        default=False, validation_alias="json", description="print JSON instead of a table"
     )
 
 
@@ -307,7 +308,8 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
 
 
 def _sentence(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"]).upper() or "settings"
+    # Of a setting of several parts, the setting: it is what a person can set.
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
     message = str(error["msg"]).removeprefix("Value error, ")
     secret = "URI" in name or "PASSWORD" in name
     given = "" if secret or not error["loc"] else f"={error['input']!r}"

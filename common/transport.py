@@ -22,6 +22,9 @@ _READ_BYTES = 256 * 1024
 _GREETING_S = 10.0
 """A peer that connects and does not greet within this time is let go."""
 
+_CLOSE_S = 2.0
+"""The rest of what was said has this long to leave when a connection is closed."""
+
 
 def _tune(connection: socket.socket) -> None:
     # An acknowledgement is a small packet that somebody waits for.
@@ -59,7 +62,7 @@ class Channel:
         """Connect within ``timeout_s``."""
         try:
             connection = socket.create_connection(address, timeout_s)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise PeerAway(f"{address[0]}:{address[1]}: {_reason(error)}") from error
         return cls(connection, side, frame_limit, idle_timeout_s)
 
@@ -120,19 +123,21 @@ class Channel:
     def _read(self, deadline: float) -> bool:
         """Feed what comes; False when the deadline passes first."""
         now = time.monotonic()
-        if now - self._heard > self._idle_s:
-            self.close()
-            raise PeerAway(f"silent for {self._idle_s:g} s")
         if self._asks and self._link.greeted and now - self._said > self._idle_s / 3:
             self.send(Ping())
         wait = max(0.0, min(deadline - now, self._idle_s / 3))
         try:
-            if not select.select([self._socket], [], [], wait)[0]:
-                return now < deadline
-            data = self._socket.recv(_READ_BYTES)
+            ready = bool(select.select([self._socket], [], [], wait)[0])
+            data = self._socket.recv(_READ_BYTES) if ready else b""
         except (OSError, ValueError) as error:
             self.close()
             raise PeerAway(_reason(error)) from error
+        if not ready:
+            # Only after looking: this thread may have been busy while the peer was not silent.
+            if time.monotonic() - self._heard > self._idle_s:
+                self.close()
+                raise PeerAway(f"silent for {self._idle_s:g} s")
+            return now < deadline
         if not data:
             self.close()
             cut = " in the middle of a message" if self._link.mid_frame else ""
@@ -168,7 +173,7 @@ class Listener:
         try:
             family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
             self._socket = socket.create_server(address, family=family, backlog=128)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _cannot_listen(address, error) from error
         self.port: int = self._socket.getsockname()[1]
         self._limits = (side, frame_limit, idle_timeout_s)
@@ -330,9 +335,13 @@ class AsyncChannel:
     async def close(self) -> None:
         """Send what is left, close. Idempotent."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(2):
+        try:
+            async with asyncio.timeout(_CLOSE_S):
                 await self._writer.wait_closed()
+        except TimeoutError:
+            self.abort()  # a peer that does not read would hold the connection for good
+        except OSError:
+            pass
 
 
 async def serve(
@@ -358,7 +367,7 @@ async def serve(
 
     try:
         return await asyncio.start_server(accept, *address, limit=_READ_BYTES, backlog=1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _cannot_listen(address, error) from error
 
 
@@ -373,14 +382,14 @@ async def dial(
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(*address, limit=_READ_BYTES)
-    except (OSError, TimeoutError) as error:
+    except (OSError, UnicodeError) as error:
         raise PeerAway(f"{address[0]}:{address[1]}: {_reason(error)}") from error
     return AsyncChannel(reader, writer, side, frame_limit, idle_timeout_s)
 
 
-def _cannot_listen(address: tuple[str, int], error: OSError) -> Exception:
+def _cannot_listen(address: tuple[str, int], error: OSError | UnicodeError) -> Exception:
     where = f"{address[0]}:{address[1]}"
-    if error.errno == errno.EADDRINUSE:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return AlreadyRunning(f"{where} is in use: stop what listens there, or set another port")
     return SettingsError(f"cannot listen on {where}: {_reason(error)}")
 
@@ -388,6 +397,8 @@ def _cannot_listen(address: tuple[str, int], error: OSError) -> Exception:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, UnicodeError):
+        return "this cannot be the name of a host"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from multiprocessing.context import SpawnProcess
 
 from common.db_manager import DBManager
 from common.errors import StoreError
-from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, describe_exit
+from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
 from common.logger import Log, configure, get_log
 from common.settings import BrainSettings
 from common.unit import run_unit
@@ -42,22 +42,22 @@ class Supervisor:
     """Runs ``settings.brain_processes`` processors until it is stopped."""
 
     def __init__(
-        self, settings: BrainSettings, store: DBManager, lifecycle: Lifecycle, log: Log
+        self, settings: BrainSettings, store: DBManager, stopping: Stop, log: Log
     ) -> None:
         self._settings = settings
         self._store = store
-        self._lifecycle = lifecycle
+        self._stopping = stopping
         self._log = log
         # Spawned, not forked: a fork would copy the driver's locks and sockets.
         self._context = multiprocessing.get_context("spawn")
         self._wake_read, self._wake_write = self._context.Pipe(duplex=False)
-        lifecycle.on_stop(lambda: self._wake_write.send_bytes(b"stop"))
+        stopping.on_stop(lambda: self._wake_write.send_bytes(b"stop"))
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
         slots = [_Slot(number) for number in range(1, self._settings.brain_processes + 1)]
         code: int = Exit.OK
-        while not self._lifecycle.stop.is_set():
+        while not self._stopping.stop.is_set():
             now = time.monotonic()
             for slot in slots:
                 if slot.process is None and now >= slot.start_at:
@@ -101,7 +101,7 @@ class Supervisor:
         slot.quick_ends = slot.quick_ends + 1 if quick else 0
         pause = min(_LONGEST_PAUSE_S, 0.5 * 2**slot.quick_ends) if quick else 0.0
         slot.start_at = time.monotonic() + pause
-        if not self._lifecycle.stop.is_set():
+        if not self._stopping.stop.is_set():
             self._log.error(
                 "processor ended, replacing it",
                 processor=slot.number,
@@ -158,7 +158,7 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int) -
     raise SystemExit(run_unit(f"fr-brain processor {number}", main))
 
 
-def _stop_with_parent(lifecycle: Lifecycle) -> None:
+def _stop_with_parent(stopping: Stop) -> None:
     """A supervisor that was killed cannot stop its processors: they see it gone."""
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -166,6 +166,6 @@ def _stop_with_parent(lifecycle: Lifecycle) -> None:
 
     def watch() -> None:
         parent.join()
-        lifecycle.request_stop()
+        stopping.request_stop()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from common.errors import FrError
-from common.lifecycle import Exit, Lifecycle
+from common.lifecycle import Exit, Stop
 from common.logger import Digest, Log, Presence
 from common.settings import PacsSettings
 from common.totals import Totals, progress_bar
@@ -40,7 +40,7 @@ def make_source(settings: PacsSettings) -> Source:
     return PhantomSource(pacs=name, scans=scans, seed=seed, shape=settings.phantom_shape)
 
 
-def run_pacs(settings: PacsSettings, lifecycle: Lifecycle, log: Log) -> int:
+def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     """Stream until the source is exhausted and each report is there, or until stopped.
 
     Raises:
@@ -58,11 +58,11 @@ def run_pacs(settings: PacsSettings, lifecycle: Lifecycle, log: Log) -> int:
 
     def stop_with(error: Exception) -> None:
         fatal.append(error)
-        lifecycle.request_stop()
+        stopping.request_stop()
 
     presence = Presence(log, "Fr-HUB")
     clients = [
-        ScanClient(settings, feed, tally, presence, lifecycle.stop, stop_with)
+        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with)
         for _ in range(settings.threads)
     ]
     threads = [
@@ -72,11 +72,11 @@ def run_pacs(settings: PacsSettings, lifecycle: Lifecycle, log: Log) -> int:
     with _progress(settings) as show:
         for thread in threads:
             thread.start()
-        _watch(settings, tally, threads, lifecycle, show)
+        _watch(settings, tally, threads, stopping, show)
         for thread in threads:
             thread.join()
         server.close()
-        if not lifecycle.stop.is_set() and (missing := tally.give_up()):
+        if not stopping.stop.is_set() and (missing := tally.give_up()):
             log.error("reports did not come", scans=missing)
         digest.flush()
         ledger.close()
@@ -90,7 +90,7 @@ def run_pacs(settings: PacsSettings, lifecycle: Lifecycle, log: Log) -> int:
         if isinstance(fatal[0], FrError):
             raise fatal[0]
         raise RuntimeError("a client thread failed") from fatal[0]
-    if lifecycle.stop.is_set() and feed.total is None:
+    if stopping.stop.is_set() and feed.total is None:
         return Exit.OK
     return Exit.OK if totals.complete else Exit.FAILED
 
@@ -99,12 +99,12 @@ def _watch(
     settings: PacsSettings,
     tally: Tally,
     threads: list[threading.Thread],
-    lifecycle: Lifecycle,
+    stopping: Stop,
     show: Callable[[Totals], None],
 ) -> None:
     """Show progress until all is done, given up on, or stopped."""
     progress, since = -1, time.monotonic()
-    while not lifecycle.stop.is_set():
+    while not stopping.stop.is_set():
         if not any(thread.is_alive() for thread in threads):
             tally.exhausted()
         if tally.wait(_TICK_S):

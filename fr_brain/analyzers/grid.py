@@ -1,0 +1,63 @@
+"""The analyzer of grids: each cell that is not zero is a lesion."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.models import BrainScan, Findings, Lesions, Quality, Verdict
+
+_LIMITATIONS = (
+    "Made for synthetic grids: a cell is a lesion when it is not zero, and each counts alone, "
+    "however they touch.",
+    "A grid is not placed in space: no volumes and no positions in mm.",
+)
+
+
+class GridAnalyzer:
+    """Counts the lesion cells of a two-dimensional scan, exactly.
+
+    A lesion cell is one that is not zero, whatever its value. An image that has not two axes, or
+    cells that are no numbers, is of quality 'fail'.
+    """
+
+    name = "grid"
+    version = "1"
+    scan_types = frozenset({"grid"})
+    priority = 0
+
+    def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
+        """Count the lesions.
+
+        Args:
+            scan: the header; the count does not hang on it.
+            voxels: any dtype, two axes.
+        """
+        del scan
+        if voxels.ndim != 2:
+            return _unfit(f"A grid has two axes, this image has {voxels.ndim}.")
+        if voxels.dtype.kind == "f":
+            bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
+            if bad:
+                return _unfit(f"{bad} of {voxels.size} cells are not finite numbers.")
+        return _counted(int(np.count_nonzero(voxels)))
+
+
+@lru_cache(
+    maxsize=1024
+)  # findings are frozen and few differ: building one costs more than counting
+def _counted(lesions: int) -> Findings:
+    return Findings(
+        quality=Quality(verdict=Verdict.PASS),
+        lesions=Lesions(count=lesions, voxels=lesions, volume_ml=None),
+        limitations=_LIMITATIONS,
+    )
+
+
+def _unfit(reason: str) -> Findings:
+    return Findings(
+        quality=Quality(verdict=Verdict.FAIL, reasons=(reason,)),
+        lesions=None,
+        limitations=_LIMITATIONS,
+    )

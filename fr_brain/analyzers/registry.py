@@ -1,0 +1,101 @@
+"""Which analyzer reads which type of scan: all that installed packages offer, loaded once."""
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from pydantic import ValidationError
+
+from common.errors import AnalysisError
+from common.models import AnalyzerId
+from fr_brain.analyzers.base import Analyzer
+
+GROUP = "fr_brain.analyzers"
+"""The entry points' group; each value is a class that takes no arguments."""
+
+
+class Registry:
+    """The analyzers in use, by scan type.
+
+    Args:
+        analyzers: pairs of where an analyzer comes from (for messages) and the analyzer.
+
+    Raises:
+        AnalysisError: two analyzers of the highest priority take the same type of scan. A tie
+            below the highest is none: neither would be used.
+    """
+
+    def __init__(self, analyzers: Iterable[tuple[str, Analyzer]]) -> None:
+        best: dict[str, list[tuple[str, Analyzer]]] = {}
+        for origin, analyzer in analyzers:
+            for scan_type in analyzer.scan_types:
+                rivals = best.setdefault(scan_type, [])
+                if rivals and analyzer.priority > rivals[0][1].priority:
+                    rivals.clear()
+                if not rivals or analyzer.priority == rivals[0][1].priority:
+                    rivals.append((origin, analyzer))
+        for scan_type, rivals in sorted(best.items()):
+            if len(rivals) > 1:
+                raise AnalysisError(
+                    f"scan type {scan_type!r} is taken with the same priority "
+                    f"{rivals[0][1].priority} by {' and '.join(sorted(name for name, _ in rivals))}"
+                    ": uninstall one, or give one a higher priority"
+                )
+        self._by_type = {scan_type: rivals[0][1] for scan_type, rivals in best.items()}
+
+    @property
+    def by_type(self) -> Mapping[str, Analyzer]:
+        """The analyzer in use for each known scan type."""
+        return self._by_type
+
+    def pick(self, scan_type: str) -> Analyzer:
+        """The analyzer for scans of this type.
+
+        Raises:
+            AnalysisError: none takes it; the text names the types that are known.
+        """
+        try:
+            return self._by_type[scan_type]
+        except KeyError:
+            known = ", ".join(sorted(self._by_type)) or "none"
+            raise AnalysisError(
+                f"no analyzer takes scans of type {scan_type!r}; known: {known}"
+            ) from None
+
+
+def load_analyzers() -> Registry:
+    """Load each entry point of ``GROUP`` and make its analyzer, once.
+
+    Raises:
+        AnalysisError: one cannot be imported, made or used (the text names its package, the
+            cause is chained), or two tie for a scan type.
+    """
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return Registry([(_origin(point), _load(point)) for point in points])
+
+
+def _origin(point: EntryPoint) -> str:
+    package = point.dist.name if point.dist is not None else "an unknown package"
+    return f"{point.name!r} of {package}"
+
+
+def _load(point: EntryPoint) -> Analyzer:
+    # Any exception: what a foreign package raises on import is up to it, and a brain that starts
+    # without one of its analyzers would set that one's scans aside as 'Error'.
+    try:
+        analyzer = cast("Analyzer", point.load()())
+        AnalyzerId(name=analyzer.name, version=analyzer.version)
+        fits = bool(analyzer.scan_types) and callable(analyzer.analyse)
+        int(analyzer.priority)
+    except ValidationError as error:
+        raise AnalysisError(
+            f"analyzer {_origin(point)} has a name or version that no report can carry: {error}"
+        ) from error
+    except Exception as error:
+        raise AnalysisError(
+            f"analyzer {_origin(point)} ({point.value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not fits:
+        raise AnalysisError(f"analyzer {_origin(point)} takes no scan type")
+    return analyzer

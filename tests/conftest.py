@@ -1,0 +1,44 @@
+"""What all tests share: a real MongoDB, and a fresh database in it for each test."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.mongo import NotHere, Server, drop, mongodb
+
+_held = ExitStack()
+_server = pytest.StashKey[Server]()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.option.collectonly:
+        return ""
+    return f"mongodb: {_mongodb(config).name}"
+
+
+def pytest_unconfigure() -> None:
+    _held.close()
+
+
+def _mongodb(config: pytest.Config) -> Server:
+    if _server not in config.stash:
+        try:
+            config.stash[_server] = mongodb(_held)
+        except NotHere as error:
+            raise pytest.UsageError(f"no MongoDB for the tests: {error}") from error
+    return config.stash[_server]
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(pytestconfig: pytest.Config) -> str:
+    return _mongodb(pytestconfig).uri
+
+
+@pytest.fixture
+def database(mongodb_uri: str) -> Iterator[str]:
+    """A fresh database's name; the database is dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    yield name
+    drop(mongodb_uri, name)
