@@ -25,7 +25,7 @@ help: ## Show this
 #  SOURCE    file or folder of NIfTI or DICOM to send instead of synthetic scans
 #  KIND      phantom (3-D heads) or grid (10x10)
 #  SHAPE     of a synthetic scan, such as 128 or 181x217x181
-#  RATE      scans a second; none: as fast as possible
+#  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
 #  SEED      of synthetic scans
 #  REPORTS   folder that gets each report as JSON

@@ -304,9 +304,6 @@ class DBManager:
     def _take(
         self, found: list[Document], condition: Mapping[str, Any], owner: str, lease_s: float
     ) -> list[Claim]:
-        if not found:
-            return []
-        ids = [document["_id"] for document in found]
         claimed = {
             "report_generated": ReportGenerated.IN_PROGRESS,
             "owner": owner,
@@ -315,14 +312,24 @@ class DBManager:
             "claimed_at": "$$NOW",
             "lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]},
         }
-        taken = self._scans_fast.update_many(
-            {"_id": {"$in": ids}, **condition}, [{"$set": claimed}]
+        # By the fence that was found: claimed and put back by another owner meanwhile, a scan has
+        # a later one, and a claim that names an earlier one would only hold it up.
+        taken = sum(
+            self._scans_fast.update_many(
+                {
+                    "_id": {"$in": [d["_id"] for d in found if d["fence"] == fence]},
+                    "fence": fence,
+                    **condition,
+                },
+                [{"$set": claimed}],
+            ).modified_count
+            for fence in {document["fence"] for document in found}
         )
-        if taken.modified_count < len(ids):
+        if taken < len(found):
             # Somebody else was faster on some: which are mine?
             mine = self._scans_fast.find(
                 {
-                    "_id": {"$in": ids},
+                    "_id": {"$in": [document["_id"] for document in found]},
                     "owner": owner,
                     "report_generated": ReportGenerated.IN_PROGRESS,
                 },

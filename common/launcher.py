@@ -106,7 +106,6 @@ class Launcher:
         self._console = console
         self._lifecycle = lifecycle
         self._totals: Totals | None = None
-        self.finite = settings.scans is not None or settings.source is not None
 
     async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
         """Run until Fr-PACS is done or it is time to stop; exit code and totals."""
@@ -159,7 +158,7 @@ class Launcher:
 
     @contextlib.contextmanager
     def _bar(self) -> Iterator[ProgressBar | None]:
-        if self.finite and self._console.is_terminal:
+        if self._settings.finite and self._console.is_terminal:
             with progress_bar(self._console) as bar:
                 yield bar
         else:
@@ -196,7 +195,7 @@ class Launcher:
         if stop.is_set():
             return Exit.OK
         code = sending.result()
-        if code != Exit.OK or not self.finite:
+        if code != Exit.OK or not self._settings.finite:
             pacs.say(f"ended: {describe_exit(code)}")
         return code if code >= 0 else Exit.FAILED
 
@@ -275,7 +274,7 @@ def main() -> int:
         launcher = Launcher(settings, console, lifecycle)
         ledger = settings.ledger
         start = ledger.stat().st_size if ledger is not None and ledger.is_file() else 0
-        if launcher.finite and ledger is None:
+        if settings.finite and ledger is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fr-"))
             ledger = Path(folder) / "ledger.jsonl"
         code, totals = asyncio.run(launcher.run(ledger))
@@ -286,7 +285,7 @@ def main() -> int:
         totals.show(console)
         if settings.summary is not None:
             totals.write(settings.summary)
-    if code == Exit.OK and launcher.finite and not totals.complete:
+    if code == Exit.OK and settings.finite and not totals.complete:
         return Exit.FAILED
     return code
 

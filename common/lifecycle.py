@@ -81,13 +81,16 @@ class Lifecycle(Stop):
 
     def _read_signals(self, read_end: int) -> None:
         wanted = {signal.SIGINT, signal.SIGTERM}
+        told = False
         while True:
             for number in os.read(read_end, 64):
                 if number not in wanted:
                     continue
-                if self.stop.is_set():
+                if told or self.stop.is_set():
                     os._exit(Exit.FORCED)
-                self.request_stop()
+                told = True
+                # Not here: a callback that hangs must not keep the second signal from being read.
+                threading.Thread(target=self.request_stop, name="stop", daemon=True).start()
 
     def _read_lifeline(self, fd: int) -> None:
         # Nothing is ever written: read returns when the launcher is gone, however it went.

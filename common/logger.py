@@ -4,6 +4,7 @@ import logging
 import sys
 import threading
 import time
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -32,9 +33,7 @@ def configure(level: str, style: str, unit: str) -> None:
         processors=[
             add_unit,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(
-                fmt="iso" if style == "json" else "%H:%M:%S.%f", utc=style == "json"
-            ),
+            structlog.processors.TimeStamper(fmt="iso") if style == "json" else _clock,
             # Exceptions without local variables: those may hold a scan.
             structlog.processors.format_exc_info,
             renderer,
@@ -49,6 +48,11 @@ def get_log(**fields: Any) -> Log:
     """A logger that adds these fields to each line."""
     log: Log = structlog.get_logger(**fields)
     return log
+
+
+def _clock(_log: Any, _method: str, fields: Any) -> Any:
+    """For people: the time of day, to the millisecond."""
+    return {"timestamp": datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3], **fields}
 
 
 class _Output:
@@ -107,7 +111,7 @@ class Digest:
     def _tell(self) -> None:
         held, self._held = self._held, {}
         for event, count in held.items():
-            self._log.info(f"{event} (and more)", more=count)
+            self._log.info(f"{count} more: {event}")
 
 
 class Presence:

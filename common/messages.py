@@ -14,7 +14,6 @@ from common.const import INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
 from common.models import BrainReport, BrainScan
 
-
 _TEXT_MAX = 1000
 
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from common.errors import SettingsError
 from common.models import Identifier
 
+ENDLESS_RATE = 2.0
 _SECRETS = Path("/run/secrets")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -33,10 +34,11 @@ def split_address(text: str) -> Address:
     Raises:
         ValueError: it is not of that form.
     """
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    host, _, port = text.strip().rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} should be host:port, such as 127.0.0.1:7302")
-    return host.strip("[]"), int(port)
+    return host, int(port)
 
 
 class Settings(BaseSettings):
@@ -202,7 +204,10 @@ class PacsSettings(WireSettings):
         default=None, ge=1, description="how many to send; none: all of SOURCE, else endless"
     )
     rate: float | None = Field(
-        default=None, gt=0, description="scans a second; none: as fast as Fr-HUB takes them"
+        default=None,
+        gt=0,
+        description="scans a second; none: as fast as Fr-HUB takes them, or 2 in an endless stream, "
+        "which would fill the disk",
     )
     threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
     seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")
@@ -245,6 +250,16 @@ class PacsSettings(WireSettings):
         if self.shape is not None and len(self.shape) not in (1, dimensions):
             raise ValueError(f"SHAPE of a {self.kind} has 1 or {dimensions} numbers")
         return self
+
+    @property
+    def finite(self) -> bool:
+        """Whether the run ends by itself."""
+        return self.scans is not None or self.source is not None
+
+    @property
+    def pace(self) -> float | None:
+        """Scans a second; None: as fast as Fr-HUB takes them."""
+        return self.rate if self.rate or self.finite else ENDLESS_RATE
 
     @property
     def grid_shape(self) -> tuple[int, int]:

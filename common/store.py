@@ -14,8 +14,8 @@ from tenacity import (
 
 from common.db_manager import DBManager
 from common.errors import StoreUnavailable
+from common.guardian import shared_mongod
 from common.logger import Log, Presence
-from common.mongod import shared_mongod
 from common.settings import StoreSettings
 
 

@@ -8,7 +8,6 @@ are connecting, waiting, time limits and closing.
 import asyncio
 import contextlib
 import errno
-import select
 import socket
 import threading
 import time
@@ -19,6 +18,7 @@ from common.messages import Event, Hello, Message, Nack, Ping, Pong, Welcome
 from common.protocol import Link, Side, encode
 
 _READ_BYTES = 256 * 1024
+_LINGER_S = 1.0
 _GREETING_S = 10.0
 """A peer that connects and does not greet within this time is let go."""
 
@@ -127,17 +127,17 @@ class Channel:
             self.send(Ping())
         wait = max(0.0, min(deadline - now, self._idle_s / 3))
         try:
-            ready = bool(select.select([self._socket], [], [], wait)[0])
-            data = self._socket.recv(_READ_BYTES) if ready else b""
-        except (OSError, ValueError) as error:
-            self.close()
-            raise PeerAway(_reason(error)) from error
-        if not ready:
+            self._socket.settimeout(wait)
+            data = self._socket.recv(_READ_BYTES)
+        except (TimeoutError, BlockingIOError):
             # Only after looking: this thread may have been busy while the peer was not silent.
             if time.monotonic() - self._heard > self._idle_s:
                 self.close()
-                raise PeerAway(f"silent for {self._idle_s:g} s")
+                raise PeerAway(f"silent for {self._idle_s:g} s") from None
             return now < deadline
+        except OSError as error:
+            self.close()
+            raise PeerAway(_reason(error)) from error
         if not data:
             self.close()
             cut = " in the middle of a message" if self._link.mid_frame else ""
@@ -251,6 +251,7 @@ class AsyncChannel:
         self._link = Link(side, frame_limit)
         self._idle_s = idle_timeout_s
         self._asks = side in (Side.SCAN_SENDER, Side.REPORT_SENDER)
+        self._refused = False
         connection = writer.get_extra_info("socket")
         if connection is not None:
             _tune(connection)
@@ -298,8 +299,7 @@ class AsyncChannel:
             try:
                 event = self._link.next_event()
             except ProtocolError as error:
-                with contextlib.suppress(PeerAway):
-                    await self.send(Nack(None, error.code, error.reason, error.retry))
+                await self.refuse(error)
                 raise
             if isinstance(event, Ping):
                 await self.send(Pong())
@@ -328,6 +328,20 @@ class AsyncChannel:
                 raise PeerAway(f"the peer closed the connection{cut}")
             return data
 
+    async def refuse(self, error: ProtocolError) -> None:
+        """Tell the peer why this connection ends, once. Then only ``close`` is left."""
+        if self._refused:
+            return
+        self._refused = True
+        with contextlib.suppress(PeerAway, OSError, TimeoutError):
+            await self.send(Nack(None, error.code, error.reason, error.retry))
+            # A close with bytes unread resets the connection, and the reason would be lost on its
+            # way: say that nothing more comes, and pass over what does.
+            self._writer.write_eof()
+            async with asyncio.timeout(_LINGER_S):
+                while await self._reader.read(_READ_BYTES):
+                    pass
+
     def abort(self) -> None:
         """Close at once, dropping what was not sent."""
         self._writer.transport.abort()
@@ -337,7 +351,8 @@ class AsyncChannel:
         self._writer.close()
         try:
             async with asyncio.timeout(_CLOSE_S):
-                await self._writer.wait_closed()
+                # Shielded, as what it waits for is the connection's own, not to be cancelled.
+                await asyncio.shield(self._writer.wait_closed())
         except TimeoutError:
             self.abort()  # a peer that does not read would hold the connection for good
         except OSError:

@@ -104,11 +104,12 @@ class Committer:
         return outcome
 
 
-def patiently(presence: Presence) -> AsyncRetrying:
-    """Try again while MongoDB is away, for as long as it takes, saying so once."""
+def patiently(presence: Presence, until: Callable[[], bool] = lambda: False) -> AsyncRetrying:
+    """Try again while MongoDB is away, until ``until()``, saying so once."""
     return AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=5),
+        stop=lambda _: until(),
         after=lambda state: presence.away(state.outcome.exception() if state.outcome else None),
         reraise=True,
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from common.const import WakeUp
 from common.db_manager import DBManager
 from common.errors import StoreError
-from common.lifecycle import Lifecycle
+from common.lifecycle import Stop
 from common.logger import Log, Presence
 from common.protocol import Side
 from common.settings import HubSettings
@@ -24,7 +24,7 @@ STORE_THREADS = 8
 SWEEP_EVERY_S = 600.0
 
 
-async def run_hub(settings: HubSettings, store: DBManager, lifecycle: Lifecycle, log: Log) -> None:
+async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: Log) -> None:
     """Serve until it is time to stop.
 
     Raises:
@@ -37,7 +37,7 @@ async def run_hub(settings: HubSettings, store: DBManager, lifecycle: Lifecycle,
         with contextlib.suppress(RuntimeError):  # the loop has closed: it stopped by itself
             loop.call_soon_threadsafe(stop.set)
 
-    lifecycle.on_stop(stop_soon)
+    stopping.on_stop(stop_soon)
     presence = Presence(log, "MongoDB")
     with ThreadPoolExecutor(STORE_THREADS, "store") as executor:
         committer = Committer(store, executor, presence, settings.hub_batch)

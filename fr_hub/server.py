@@ -60,6 +60,7 @@ class ScanServer:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
             self._log.warning("connection refused", code=error.code, reason=error.reason)
+            await channel.refuse(error)
         except StoreError as error:
             self._log.error("connection ended: the store failed", reason=str(error))
         finally:
@@ -68,13 +69,12 @@ class ScanServer:
     async def _serve(self, channel: AsyncChannel, task: asyncio.Task[None]) -> None:
         if self._connections >= self._settings.hub_connections:
             reason = f"{self._connections} connections are open, the limit; try again later"
-            await self._refuse(channel, Refusal.LIMIT, reason, retry=True)
+            raise ProtocolError(Refusal.LIMIT, reason, retry=True)
         self._connections += 1
         try:
             hello = await channel.hello()
             if hello.name not in self._known:
-                await self._refuse(
-                    channel,
+                raise ProtocolError(
                     Refusal.UNKNOWN_PACS,
                     f"no Fr-PACS of the name {hello.name!r} is known here: "
                     "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
@@ -84,13 +84,6 @@ class ScanServer:
             await conversation.run()
         finally:
             self._connections -= 1
-
-    @staticmethod
-    async def _refuse(
-        channel: AsyncChannel, code: Refusal, reason: str, *, retry: bool = False
-    ) -> None:
-        await channel.send(Nack(None, code, reason, retry))
-        raise ProtocolError(code, reason, retry=retry)
 
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then

@@ -43,6 +43,7 @@ class Upload:
         self._held = 0
         self._first = 0
         self._writing: asyncio.Task[None] | None = None
+        self._abandoned = False
 
     async def add(self, chunk: Chunk) -> bool:
         """Take the next chunk; True when it was the last and all are durable.
@@ -85,7 +86,7 @@ class Upload:
     async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async for attempt in patiently(self._presence):
+            async for attempt in patiently(self._presence, lambda: self._abandoned):
                 with attempt:
                     await loop.run_in_executor(
                         self._executor, self._store.add_chunks, self.blob, first, pieces
@@ -96,10 +97,10 @@ class Upload:
 
     async def abandon(self) -> None:
         """The scan did not come whole: delete its blob. What fails here a later sweep does."""
+        self._abandoned = True
         if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            # Not cancelled: its thread would go on, and write after the blob was deleted.
+            await asyncio.gather(self._writing, return_exceptions=True)
         self._budget.give(self._held)
         self._pieces, self._held = [], 0
         loop = asyncio.get_running_loop()

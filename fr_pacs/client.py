@@ -92,8 +92,9 @@ class ScanClient:
         self._failures = 0
         self._next_try = 0.0
         self._full_since: float | None = None
-        pace = settings.threads / settings.rate if settings.rate else settings.patience_s
-        self._patience_s = min(settings.patience_s, pace)
+        self._patience_s = settings.patience_s
+        if settings.pace is not None:
+            self._patience_s = min(settings.patience_s, settings.threads / settings.pace)
 
     def run(self) -> None:
         """The thread's whole life; a refusal that no retry can mend is told and ends it."""

@@ -47,7 +47,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
     source = make_source(settings)
-    feed = Feed(source, settings.scans, settings.rate)
+    feed = Feed(source, settings.scans, settings.pace)
     if settings.source is not None:
         log.info("source read", scans=feed.total)
     ledger = Ledger(settings.ledger)
@@ -132,8 +132,7 @@ def _progress(settings: PacsSettings) -> Iterator[Callable[[Totals], None]]:
             yield tell
         return
     console = Console()
-    finite = settings.scans is not None or settings.source is not None
-    if finite and console.is_terminal:
+    if settings.finite and console.is_terminal:
         with progress_bar(console) as bar:
             yield bar.update
     else:

@@ -1,0 +1,69 @@
+"""The settings as text: ``python -m common.settings_text env > .env.example``, and ``table`` for the
+README. A test holds both to the code."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.settings import (
+    BrainSettings,
+    HubSettings,
+    PacsSettings,
+    StoreSettings,
+    VerifySettings,
+)
+
+_INTERNAL = {"lifeline_fd", "progress_fd"}
+_UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
+_NOT_FIXED = {"brain_processes": "one per core"}
+
+
+def settings() -> Iterator[tuple[str, str, str, str]]:
+    """Name, units that read it, default, and meaning of each setting."""
+    fields = {
+        name: field
+        for kind in (HubSettings, BrainSettings, PacsSettings, VerifySettings)
+        for name, field in kind.model_fields.items()
+    }
+    for name, field in fields.items():
+        if name in _INTERNAL:
+            continue
+        units = [unit for unit, kind in _UNITS if name in kind.model_fields]
+        if name in VerifySettings.model_fields and name not in StoreSettings.model_fields:
+            units.append("verify")
+        variable = field.validation_alias if isinstance(field.validation_alias, str) else name
+        default = _NOT_FIXED.get(name) or _as_text(field.default)
+        yield variable.upper(), ", ".join(units), default, field.description or ""
+
+
+def as_env() -> str:
+    """``.env.example``: each setting with its meaning and default, commented out."""
+    blocks = ["# Copy to .env and take the # away where you want another value.\n"]
+    for name, units, default, meaning in settings():
+        value = "" if name in map(str.upper, _NOT_FIXED) else default
+        blocks.append(f"# {meaning}\n# ({units}; default: {default or 'none'})\n#{name}={value}\n")
+    return "\n".join(blocks)
+
+
+def as_table() -> str:
+    """A Markdown table."""
+    lines = ["| setting | read by | default | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {units} | {f'`{default}`' if default else 'none'} | {meaning} |"
+        for name, units, default, meaning in settings()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value.as_posix() if isinstance(value, Path) else "" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_env() if sys.argv[1:] == ["env"] else as_table())

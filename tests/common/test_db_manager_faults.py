@@ -1,0 +1,330 @@
+"""MongoDB is away, refuses, answers with an error, or is killed."""
+
+import contextlib
+import itertools
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+from bson import ObjectId
+
+from common.const import WakeUp
+from common.db_manager import DBManager
+from common.documents import Added, NewScan
+from common.errors import (
+    SettingsError,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
+from common.mongod import RunningMongod
+from tests.factories import (
+    document_of,
+    make_claimable,
+    make_report,
+    make_reports,
+    make_scan,
+    make_upload,
+    opened,
+    own_mongod,
+)
+
+NOBODY_LISTENS = "mongodb://127.0.0.1:1/"
+
+
+# --- away, refused, wrong ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.prepare(),
+        lambda store: store.add_scans([NewScan(*make_scan())]),
+        lambda store: store.claim("a", 1, 60),
+        lambda store: store.lease_reports("pacs-1", 1, 60),
+        lambda store: list(store.scan_states()),
+    ],
+    ids=["prepare", "add_scans", "claim", "lease_reports", "scan_states"],
+)
+def test_a_mongodb_that_is_away_is_said_soon(call: Any) -> None:
+    store = DBManager(NOBODY_LISTENS, "fr", timeout_s=0.2)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="127.0.0.1:1"):
+        call(store)
+    assert time.monotonic() - began < 2
+    store.close()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://user:s3cr3t@",
+        "mongodb://user:s3cr3t@host:99999/",
+        "mongodb://user:s3cr3t@host:s3cr3t/",
+        "mongodb://user:s3cr3t:s3cr3t@host/",
+        "mongodb://user:s3cr3t@s3cr3t@host/",
+        "mongodb://user:a/s3cr3t@host/",
+        "mongodb://user:12/s3c r3t?s3cr3t@host/",
+        "mongodb://user:a?s3cr3t@host/",
+        "mongodb://user:%zzs3cr3t@host/",
+        "mongodb://user:s3cr3t@/tmp/mongod.sock",
+        "http://user:s3cr3t@host/",
+        "mongodb://user:s3cr3t@[::1/",
+    ],
+)
+def test_a_wrong_uri_is_said_without_its_password(uri: str) -> None:
+    with pytest.raises(SettingsError, match="^MONGODB_URI: ..") as raised:
+        DBManager(uri, "fr")
+    told = "".join(traceback.format_exception(raised.value)).split("SettingsError:")[-1]
+    assert not any(part in told for part in ("s3c", "r3t", "user:"))
+    assert raised.value.__suppress_context__  # nor in a traceback
+
+
+@pytest.mark.parametrize(
+    ("uri", "word"),
+    [
+        ("", "host"),
+        ("localhost:27017:1", "enclosed"),
+        ("mongodb://host:99999/", "Port"),
+        ("http://host/", "mongodb://"),
+        ("mongodb://host/?tls=true&tlsCAFile=/no/such/file", "/no/such/file"),
+    ],
+)
+def test_a_wrong_uri_is_said_with_what_is_wrong(uri: str, word: str) -> None:
+    with pytest.raises(SettingsError, match="^MONGODB_URI: ") as raised:
+        DBManager(uri, "fr")
+    assert word in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMongod]:
+    """A MongoDB with authentication and one user, who may read and write ``fr``."""
+    folder = tmp_path_factory.mktemp("locked")
+    with own_mongod(folder) as running, pymongo.MongoClient[Any](running.uri) as client:
+        roles = [{"role": "readWrite", "db": "fr"}]
+        client.admin.command(
+            "createUser", "unit", pwd="s3cr3t", roles=roles, writeConcern={"w": 1, "j": True}
+        )
+    with own_mongod(folder, "--auth") as running:
+        yield running
+
+
+def test_a_right_password_opens_the_store(locked: RunningMongod) -> None:
+    with opened(locked.uri.replace("//", "//unit:s3cr3t@"), "fr") as store:
+        assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
+        with contextlib.closing(store.waiter(WakeUp.SCAN, 0.1)) as waiter:
+            assert waiter.wait()
+
+
+@pytest.mark.parametrize(
+    ("login", "database"),
+    [("unit:wr0ng@", "fr"), ("nobody:wr0ng@", "fr"), ("", "fr"), ("unit:s3cr3t@", "another")],
+    ids=["wrong password", "unknown user", "no login", "another database"],
+)
+def test_a_refused_login_or_command_is_said_without_the_password(
+    locked: RunningMongod, login: str, database: str
+) -> None:
+    store = DBManager(locked.uri.replace("//", f"//{login}"), database)
+    for call in (store.prepare, lambda: store.add_scans([NewScan(*make_scan())])):
+        with pytest.raises(StoreRefused) as raised:
+            call()
+        assert "wr0ng" not in str(raised.value)
+        assert "s3cr3t" not in str(raised.value)
+    store.close()
+
+
+# --- MongoDB answers with an error ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def faulty_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMongod]:
+    options = ("--setParameter", "enableTestCommands=1")
+    with own_mongod(tmp_path_factory.mktemp("faulty"), *options) as running:
+        yield running
+
+
+class Faults:
+    """Fail points of MongoDB."""
+
+    def __init__(self, client: "pymongo.MongoClient[Any]") -> None:
+        self._client = client
+
+    def plan(self, *commands: str, times: int = 1, **how: Any) -> None:
+        """The next ``times`` of these commands fail so, those of stores only."""
+        data = {"failCommands": list(commands), "appName": "fr", **how}
+        mode = {"times": times}
+        self._client.admin.command("configureFailPoint", "failCommand", mode=mode, data=data)
+
+    def end(self) -> None:
+        self._client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+@pytest.fixture
+def faults(faulty_mongod: RunningMongod) -> Iterator[Faults]:
+    with pymongo.MongoClient[Any](faulty_mongod.uri) as client:
+        faults = Faults(client)
+        yield faults
+        faults.end()
+
+
+@pytest.fixture
+def store(faulty_mongod: RunningMongod) -> Iterator[DBManager]:
+    # Errors of a server that steps down, from one that does not: looked at again sooner.
+    uri = f"{faulty_mongod.uri}?heartbeatFrequencyMS=500"
+    with opened(uri, f"fr_{ObjectId()}") as store:
+        yield store
+
+
+NOT_DURABLE = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+
+
+def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
+    store: DBManager, faults: Faults
+) -> None:
+    new = NewScan(*make_scan())
+    faults.plan("insert", **NOT_DURABLE)
+    with pytest.raises(StoreUnavailable):
+        store.add_scans([new])
+    assert document_of(store, new.scan.scan_id) is not None  # it is there, and proves nothing
+    assert store.add_scans([new]) == [Added.STORED]
+
+
+def test_a_duplicate_that_is_not_durable_yet_is_not_acknowledged(
+    store: DBManager, faults: Faults
+) -> None:
+    new = NewScan(*make_scan())
+    store.add_scans([new])
+    faults.plan("update", **NOT_DURABLE)
+    with pytest.raises(StoreUnavailable):
+        store.add_scans([new])
+    large, _ = make_upload(store, chunks=1)
+    assert large.blob is not None
+    faults.plan("update", **NOT_DURABLE)
+    with pytest.raises(StoreUnavailable):
+        store.add_chunks(large.blob, 0, [b"again"])
+
+
+def test_a_completion_that_is_not_durable_yet_can_be_repeated(
+    store: DBManager, faults: Faults
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claim("a", 1, 60)
+    done = [(claim, make_report(claim.scan))]
+    for command in ("insert", "update", "update"):
+        faults.plan(command, **NOT_DURABLE)
+        with pytest.raises(StoreUnavailable):
+            store.complete(done)
+    assert store.complete(done) == set()
+    assert store.count_reports() == {True: 0, False: 1}
+
+
+def test_what_a_connection_that_broke_twice_cut_can_be_repeated(
+    store: DBManager, faults: Faults
+) -> None:
+    new, times = NewScan(*make_scan()), 2
+
+    def persistently(call: Any) -> Any:
+        for _ in range(times + 1):
+            try:
+                return call()
+            except StoreUnavailable:
+                pass
+        raise AssertionError("it does not heal")
+
+    faults.plan("insert", times=times, closeConnection=True)
+    assert persistently(lambda: store.add_scans([new])) == [Added.STORED]
+    faults.plan("find", "update", times=times, closeConnection=True)
+    [claim] = persistently(lambda: store.claim("a", 1, 60))
+    faults.plan("insert", "update", times=times, closeConnection=True)
+    assert persistently(lambda: store.complete([(claim, make_report(new.scan))])) == set()
+    faults.plan("update", times=times, closeConnection=True)
+    persistently(lambda: store.mark_sent([new.scan.scan_id]))
+    assert store.count_reports() == {True: 1, False: 0}
+
+
+def test_a_command_that_takes_too_long_is_cut(faulty_mongod: RunningMongod, faults: Faults) -> None:
+    with opened(faulty_mongod.uri, f"fr_{ObjectId()}", timeout_s=0.5) as store:
+        faults.plan("insert", blockConnection=True, blockTimeMS=1500)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.add_scans([NewScan(*make_scan())])
+        assert time.monotonic() - began < 1.4
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (13, StoreRefused),
+        (18, StoreRefused),
+        (91, StoreUnavailable),
+        (112, StoreUnavailable),
+        (189, StoreUnavailable),
+        (10107, StoreUnavailable),
+        (11600, StoreUnavailable),
+        (11602, StoreUnavailable),
+        (14031, StoreUnavailable),
+        (8, StoreError),
+    ],
+)
+def test_an_error_of_mongodb_says_whether_repeating_helps(
+    store: DBManager, faults: Faults, code: int, error: type[StoreError]
+) -> None:
+    faults.plan("update", errorCode=code)
+    with pytest.raises(StoreError) as raised:
+        store.mark_sent(["x"])
+    assert type(raised.value) is error
+
+
+def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claim("a", 1, 60)
+    faults.plan("insert", errorCode=11600)  # release inserts nothing but the wake-up
+    assert store.release("a", unused=[claim]) == 1
+
+
+# --- MongoDB is killed ---------------------------------------------------------------------------
+
+
+def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) -> None:
+    acknowledged: queue.SimpleQueue[str] = queue.SimpleQueue()
+    enough = threading.Semaphore(0)
+
+    def send(store: DBManager) -> None:
+        for turn in itertools.count():
+            new = [NewScan(*make_scan()) for _ in range(1 + turn % 3)]
+            try:
+                store.add_scans(new)
+            except StoreUnavailable:
+                return
+            for item in new:
+                acknowledged.put(item.scan.scan_id)
+            enough.release()
+
+    with own_mongod(tmp_path) as running, opened(running.uri, "fr", timeout_s=2) as store:
+        reports = [report.scan_id for report in make_reports(store, 3)]
+        store.mark_sent(reports[:1])
+        senders = [threading.Thread(target=send, args=(store,)) for _ in range(2)]
+        for sender in senders:
+            sender.start()
+        for _ in range(100):
+            enough.acquire()
+        running.kill()
+        for sender in senders:
+            sender.join()
+    with own_mongod(tmp_path) as running, opened(running.uri, "fr") as store:
+        ids = [acknowledged.get() for _ in range(acknowledged.qsize())]
+        assert len(ids) >= 100
+        found = store.states_of(ids)
+        assert [scan_id for scan_id, (state, _) in found.items() if state != "To Do"] == []
+        assert store.states_of(reports) == {
+            reports[0]: ("Done", True),
+            reports[1]: ("Done", False),
+            reports[2]: ("Done", False),
+        }

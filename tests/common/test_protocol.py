@@ -1,0 +1,181 @@
+"""What is said arrives, however it is cut. Refusals are in test_protocol_refusals.py."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.const import CHUNK_BYTES, INLINE_VOXELS_MAX
+from common.messages import Ack, Chunk, Hello, Message, Ping, Pong, Report, Scan, Welcome
+from common.models import BrainReport, BrainScan
+from common.protocol import Assembly, Link, Side, check_inline, encode, messages_of
+from tests.common.wire import EXAMPLES, LARGE, LIMIT, events_of, greeted, link_for
+from tests.strategies import a_scan, reports, scans
+
+examples = pytest.mark.parametrize(
+    ("side", "message"), EXAMPLES, ids=[f"{message.t}-{n}" for n, (_, message) in enumerate(EXAMPLES)]
+)
+
+
+@examples
+def test_a_message_arrives_whole(side: Side, message: Message) -> None:
+    link = link_for(side, message)
+    link.feed(encode(message))
+    assert events_of(link) == [message]
+    assert not link.mid_frame
+
+
+@examples
+def test_a_message_arrives_byte_by_byte_and_not_before_its_last(
+    side: Side, message: Message
+) -> None:
+    link = link_for(side, message)
+    frame = encode(message)
+    for n in range(len(frame) - 1):
+        link.feed(frame[n : n + 1])
+        # Each call looks only whether the frame is whole, so asking often costs little.
+        assert link.next_event() is None
+        assert link.mid_frame
+    link.feed(frame[-1:])
+    assert events_of(link) == [message]
+    assert not link.mid_frame
+
+
+@examples
+def test_a_message_arrives_with_the_beginning_of_the_next(side: Side, message: Message) -> None:
+    link = link_for(side, message)
+    following = encode(Ping())
+    link.feed(encode(message) + following[:5])
+    assert events_of(link) == [message]
+    assert link.mid_frame
+
+
+@examples
+def test_a_message_says_the_same_again(side: Side, message: Message) -> None:
+    link = link_for(side, message)
+    link.feed(encode(message))
+    event = link.next_event()
+    assert event is not None
+    assert encode(event) == encode(message)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(0, 2**16), max_size=20), scans())
+def test_any_cuts_give_the_same_messages(cuts: list[int], pair: tuple[BrainScan, bytes]) -> None:
+    said: list[Message] = [Ping(), Scan(*pair), Ping(), Scan(*pair), Ping()]
+    stream = b"".join(map(encode, said))
+    edges = sorted({0, len(stream), *(cut % len(stream) for cut in cuts)})
+    link = greeted(Side.SCAN_RECEIVER)
+    heard = []
+    for start, end in pairwise(edges):
+        link.feed(stream[start:end])
+        heard += events_of(link)
+    assert heard == said
+
+
+@given(scans())
+def test_any_small_scan_arrives_as_it_was(pair: tuple[BrainScan, bytes]) -> None:
+    link = greeted(Side.SCAN_RECEIVER)
+    (message,) = messages_of(*pair)
+    link.feed(encode(message))
+    event = link.next_event()
+    assert isinstance(event, Scan)
+    assert (event.scan, event.voxels) == pair
+    check_inline(event)
+
+
+@given(reports)
+def test_any_report_arrives_as_it_was(report: BrainReport) -> None:
+    link = greeted(Side.REPORT_RECEIVER)
+    link.feed(encode(Report(report)))
+    assert events_of(link) == [Report(report)]
+
+
+def test_what_was_taken_is_kept_when_the_buffer_moves_on() -> None:
+    link = greeted(Side.SCAN_RECEIVER)
+    link.feed(encode(Chunk("scan-1", 0, b"a" * 1000)))
+    first = link.next_event()
+    link.feed(encode(Chunk("scan-1", 1, b"b" * 1000)))
+    assert isinstance(first, Chunk)
+    assert first.voxels == b"a" * 1000
+
+
+@given(scans(), reports)
+def test_two_peers_back_to_back_understand_each_other(
+    pair: tuple[BrainScan, bytes], report: BrainReport
+) -> None:
+    pacs, hub = Link(Side.SCAN_SENDER, LIMIT), Link(Side.SCAN_RECEIVER, LIMIT)
+    scan_id = pair[0].scan_id
+    assert not pacs.greeted
+    assert not hub.greeted
+    hub.feed(encode(Hello("pacs-1")))
+    assert events_of(hub) == [Hello("pacs-1")]
+    pacs.feed(encode(Welcome("fr-hub", 8)))
+    assert events_of(pacs) == [Welcome("fr-hub", 8)]
+    assert pacs.greeted
+    assert hub.greeted
+    hub.feed(encode(Scan(*pair)) + encode(Ping()))
+    assert events_of(hub) == [Scan(*pair), Ping()]
+    pacs.feed(encode(Pong()) + encode(Ack((scan_id,))))
+    assert events_of(pacs) == [Pong(), Ack((scan_id,))]
+
+    back, desk = Link(Side.REPORT_SENDER, LIMIT), Link(Side.REPORT_RECEIVER, LIMIT)
+    desk.feed(encode(Hello("fr-hub")) + encode(Report(report)))
+    assert events_of(desk) == [Hello("fr-hub"), Report(report)]
+    back.feed(encode(Welcome("pacs-1", 8)) + encode(Ack((report.scan_id,))))
+    assert events_of(back) == [Welcome("pacs-1", 8), Ack((report.scan_id,))]
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        1,
+        INLINE_VOXELS_MAX - 1,
+        INLINE_VOXELS_MAX,
+        INLINE_VOXELS_MAX + 2,
+        CHUNK_BYTES - 1,
+        CHUNK_BYTES,
+        CHUNK_BYTES + 2,
+        2 * CHUNK_BYTES - 2,
+        2 * CHUNK_BYTES,
+        2 * CHUNK_BYTES + 2,
+    ],
+)
+def test_a_scan_of_any_size_travels_in_bounded_messages(size: int) -> None:
+    voxels = bytes(range(251)) * (size // 251 + 1)
+    voxels = voxels[:size]
+    scan = a_scan(voxels)
+    hub = greeted(Side.SCAN_RECEIVER)
+    received: list[Message] = []
+    for message in messages_of(scan, voxels):
+        frame = encode(message)
+        assert len(frame) <= LIMIT
+        hub.feed(frame)
+        received += events_of(hub)  # type: ignore[arg-type]
+    head, *chunks = received
+    assert isinstance(head, Scan)
+    assert head.scan == scan
+    if size <= INLINE_VOXELS_MAX:
+        assert not chunks
+        assert head.voxels == voxels
+        check_inline(head)
+        return
+    assert head.voxels is None
+    assembly = Assembly(scan)
+    assert assembly.chunks == len(chunks) == -(-size // CHUNK_BYTES)
+    for chunk in chunks:
+        assert not assembly.complete
+        assert isinstance(chunk, Chunk)
+        assembly.add(chunk)
+    assert assembly.complete
+    assert b"".join(chunk.voxels for chunk in chunks) == voxels  # type: ignore[union-attr]
+
+
+def test_a_scan_is_cut_one_message_at_a_time() -> None:
+    voxels = memoryview(LARGE)
+    messages = messages_of(a_scan(LARGE), voxels)
+    assert isinstance(next(messages), Scan)
+    chunk = next(messages)
+    assert isinstance(chunk, Chunk)
+    assert isinstance(chunk.voxels, memoryview)
+    assert chunk.voxels.obj is LARGE, "a chunk is a view, not a copy"

@@ -1,0 +1,322 @@
+"""What is not a message, not allowed or not whole is refused, and says no more than it must."""
+
+import struct
+from typing import Any
+
+import bson
+import pytest
+from bson import Int64
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.const import PROTOCOL_VERSION, Refusal
+from common.errors import ProtocolError
+from common.messages import TYPES, Hello, Message, Nack, Ping, Pong, Report, Scan, Welcome
+from common.protocol import Link, Side, encode
+from tests.common.wire import (
+    EXAMPLES,
+    LIMIT,
+    SENDERS,
+    TELLTALE,
+    checked,
+    events_of,
+    frame_of,
+    greeted,
+    link_for,
+)
+from tests.strategies import a_report, a_scan
+
+BEFORE = {
+    Side.SCAN_SENDER: {"welcome", "nack"},
+    Side.REPORT_SENDER: {"welcome", "nack"},
+    Side.SCAN_RECEIVER: {"hello"},
+    Side.REPORT_RECEIVER: {"hello"},
+}
+AFTER = {
+    Side.SCAN_SENDER: {"ack", "nack", "busy", "pong"},
+    Side.REPORT_SENDER: {"ack", "nack", "pong"},
+    Side.SCAN_RECEIVER: {"scan", "chunk", "ping"},
+    Side.REPORT_RECEIVER: {"report", "ping"},
+}
+BY_TYPE = {message.t: message for _, message in EXAMPLES}
+
+
+def refused(link: Link, data: bytes = b"") -> ProtocolError:
+    """How the link refuses these bytes, now and from now on."""
+    link.feed(data)
+    with pytest.raises(ProtocolError) as raised:
+        events_of(link)
+    link.feed(encode(Ping()))
+    for _ in range(2):
+        with pytest.raises(ProtocolError) as again:
+            link.next_event()
+        assert again.value is raised.value
+    return raised.value
+
+
+def all_texts(error: BaseException | None) -> str:
+    """Each text that a log could show of this error."""
+    texts = []
+    while error is not None:
+        texts.append(f"{error} {error!r}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return " ".join(texts)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("kind", TYPES)
+def test_each_side_takes_the_messages_of_its_place_and_no_others(
+    side: Side, kind: str, after: bool
+) -> None:
+    link = greeted(side) if after else Link(side, LIMIT)
+    message = BY_TYPE[kind]
+    if kind in (AFTER if after else BEFORE)[side]:
+        link.feed(encode(message))
+        assert [event.t for event in events_of(link)] == [kind]  # type: ignore[union-attr]
+    else:
+        error = refused(link, encode(message))
+        assert error.code is Refusal.UNEXPECTED
+        assert kind in error.reason
+        assert ("before the greeting" in error.reason) is not after
+
+
+@pytest.mark.parametrize("kind", ["nothing", "", "Scan", 7, None, ["scan"], b"scan"])
+def test_an_unknown_message_is_refused(kind: Any) -> None:
+    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({"t": kind})).code is Refusal.UNEXPECTED
+
+
+def test_a_message_without_a_type_is_refused() -> None:
+    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({})).code is Refusal.UNEXPECTED
+
+
+@pytest.mark.parametrize("version", [PROTOCOL_VERSION + 1, 0, -1, 2**62])
+@pytest.mark.parametrize("side", Side)
+def test_another_protocol_version_is_refused_with_both_versions(side: Side, version: int) -> None:
+    hello = {"t": "hello", "name": TELLTALE, "version": Int64(version)}
+    welcome = {**hello, "t": "welcome", "window": 1}
+    link = Link(side, LIMIT)
+    error = refused(link, frame_of(welcome if side in SENDERS else hello))
+    assert error.code is Refusal.VERSION
+    assert f"version {version}" in error.reason
+    assert str(PROTOCOL_VERSION) in error.reason
+    assert not link.greeted
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [-(2**31), -1, 0, 4, 5, 15])
+def test_a_length_that_no_message_can_have_is_refused(length: int) -> None:
+    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), struct.pack("<i", length))
+    assert error.code is Refusal.MALFORMED
+
+
+@pytest.mark.parametrize("length", [LIMIT + 1, 2**31 - 1])
+def test_a_frame_over_the_limit_is_refused_from_its_first_four_bytes(length: int) -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    link.feed(struct.pack("<i", length)[:3])
+    assert link.next_event() is None
+    error = refused(link, struct.pack("<i", length)[3:])
+    assert error.code is Refusal.TOO_LARGE
+    assert str(length) in error.reason
+    assert str(LIMIT) in error.reason
+
+
+def test_nothing_is_kept_of_what_comes_after_a_refusal() -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    refused(link, struct.pack("<i", LIMIT + 1))
+    before = len(link._buffer)
+    link.feed(bytes(100_000))
+    assert len(link._buffer) == before
+
+
+def test_a_frame_of_exactly_the_limit_is_taken() -> None:
+    frame = encode(BY_TYPE["chunk"])
+    link = greeted(Side.SCAN_RECEIVER, len(frame))
+    link.feed(frame)
+    assert events_of(link) == [BY_TYPE["chunk"]]
+    error = refused(greeted(Side.SCAN_RECEIVER, len(frame) - 1), frame)
+    assert error.code is Refusal.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 64]
+)
+def test_another_protocol_is_refused(greeting: bytes) -> None:
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
+        Refusal.TOO_LARGE,
+        Refusal.MALFORMED,
+    )
+
+
+@given(st.binary(max_size=60))
+def test_elements_that_are_not_bson_are_refused(content: bytes) -> None:
+    try:
+        bson.decode(checked(content))
+    except bson.errors.InvalidBSON:
+        code = Refusal.MALFORMED
+    else:
+        code = Refusal.UNEXPECTED  # BSON by luck, but no message
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), checked(content)).code is code
+
+
+def test_a_document_nested_without_end_is_refused() -> None:
+    nested = b"\x05\x00\x00\x00\x00"
+    for _ in range(30_000):
+        nested = struct.pack("<i", len(nested) + 8) + b"\x03a\x00" + nested + b"\x00"
+    error = refused(Link(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
+    assert error.code is Refusal.MALFORMED
+
+
+@pytest.mark.parametrize(("side", "message"), EXAMPLES, ids=lambda value: getattr(value, "t", ""))
+def test_a_wrong_check_value_is_refused(side: Side, message: Message) -> None:
+    frame = bytearray(encode(message))
+    frame[-9] ^= 0xFF
+    error = refused(link_for(side, message), bytes(frame))
+    assert error.code is Refusal.MALFORMED
+    assert "damaged" in error.reason
+
+
+def test_plain_bson_without_a_check_value_is_refused() -> None:
+    frame = bson.encode({"t": "hello", "name": "pacs-1", "version": 1})
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), frame).code is Refusal.MALFORMED
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_any_flipped_bit_of_a_frame_is_refused(
+    example: tuple[Side, Message], data: st.DataObject
+) -> None:
+    side, message = example
+    frame = bytearray(encode(message))
+    bit = data.draw(st.integers(0, 8 * len(frame) - 1))
+    frame[bit // 8] ^= 1 << bit % 8
+    # A length that grew wants more bytes before it can be judged.
+    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+
+
+@pytest.mark.parametrize("bit", range(32))
+def test_any_flipped_bit_of_a_length_is_refused(bit: int) -> None:
+    side, message = Side.SCAN_RECEIVER, BY_TYPE["scan"]
+    frame = bytearray(encode(message))
+    frame[bit // 8] ^= 1 << bit % 8
+    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(st.characters(codec="utf-8"), max_size=10)
+    | st.binary(max_size=10)
+    | st.sampled_from([bson.ObjectId(), bson.MinKey(), bson.Regex("a"), bson.Timestamp(1, 1)]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["scan_id", "shape", "affine", "a", "$ref"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(EXAMPLES),
+    st.dictionaries(
+        st.sampled_from(
+            "name version window scan voxels id n report ids code reason retry retry_after_ms".split()
+        ),
+        values,
+        max_size=4,
+    ),
+)
+def test_any_document_gives_a_message_or_a_refusal_and_nothing_else(
+    example: tuple[Side, Message], changes: dict[str, Any]
+) -> None:
+    side, message = example
+    link = link_for(side, message)
+    link.feed(frame_of({"t": message.t, **message.body(), **changes}))
+    try:
+        event = link.next_event()
+    except ProtocolError as error:
+        assert error.reason
+        assert not error.retry
+    else:
+        assert event is not None
+
+
+# --- what a refusal tells ----------------------------------------------------------------------
+
+
+def documents_with_a_telltale() -> list[tuple[Side, dict[str, Any]]]:
+    scan = {**a_scan(subject=TELLTALE).model_dump(exclude_none=True)}
+    report = a_report().model_dump()
+    texts = [name for name, value in scan.items() if isinstance(value, str) and name != "subject"]
+    scans = [{**scan, name: f"{TELLTALE}/"} for name in texts]
+    scans += [{**scan, name: TELLTALE} for name in ("shape", "voxels_bytes", "affine", "acquired_at")]
+    scans += [{**scan, "subject": TELLTALE * 5}, {**scan, "subject": {TELLTALE: TELLTALE}}]
+    scans += [{**scan, "voxels_bytes": 9}, {**scan, "dtype": "int16"}]
+    made: list[tuple[Side, dict[str, Any]]] = [
+        (Side.SCAN_RECEIVER, {"t": "scan", "scan": header, "voxels": b"voxels.."})
+        for header in scans
+    ]
+    made += [
+        (Side.SCAN_RECEIVER, {"t": "scan", "scan": scan, "voxels": TELLTALE}),
+        (Side.SCAN_RECEIVER, {"t": "scan", "scan": TELLTALE}),
+        (Side.SCAN_RECEIVER, {"t": "chunk", "id": "a", "n": TELLTALE, "voxels": b""}),
+        (Side.SCAN_RECEIVER, {"t": "chunk", "id": "a", "n": 0, "voxels": TELLTALE}),
+        (Side.SCAN_RECEIVER, {"t": TELLTALE}),
+        (Side.REPORT_RECEIVER, {"t": "report", "report": {**report, "shape": TELLTALE}}),
+        (Side.REPORT_RECEIVER, {"t": "report", "report": {**report, "findings": TELLTALE}}),
+        (Side.REPORT_RECEIVER, {"t": "report", "report": {**report, "scan_id": f"{TELLTALE}/"}}),
+        (Side.SCAN_SENDER, {"t": "ack", "ids": TELLTALE}),
+        (Side.SCAN_SENDER, {"t": "busy", "id": "a", "retry_after_ms": TELLTALE}),
+        (
+            Side.SCAN_SENDER,
+            {"t": "nack", "id": "a", "code": TELLTALE, "reason": "", "retry": False},
+        ),
+    ]
+    return made
+
+
+@pytest.mark.parametrize(("side", "document"), documents_with_a_telltale())
+def test_a_refusal_carries_no_value_of_a_field(side: Side, document: dict[str, Any]) -> None:
+    link = greeted(side)
+    link.feed(frame_of(document))
+    try:
+        event = link.next_event()
+    except ProtocolError as error:
+        said = all_texts(error)
+    else:
+        assert event is not None
+        assert not isinstance(event, Scan | Report | Nack)
+        said = event.reason  # type: ignore[union-attr]
+    assert said
+    assert TELLTALE not in said
+
+
+def test_a_damaged_frame_is_not_quoted() -> None:
+    frame = encode(Scan(a_scan(subject=TELLTALE), b"voxels.."))
+    damaged = frame.replace(TELLTALE.encode(), TELLTALE.encode()[:-1] + b"\xff")
+    assert TELLTALE[:-1] not in all_texts(refused(greeted(Side.SCAN_RECEIVER), damaged))
+    rightly_checked = checked(damaged[4:-12])
+    error = refused(greeted(Side.SCAN_RECEIVER), rightly_checked)
+    assert error.code is Refusal.MALFORMED
+    assert TELLTALE[:-1] not in all_texts(error)
+
+
+def test_a_refusal_of_ours_can_always_be_told() -> None:
+    told = Nack(None, Refusal.HEADER, "because " * 1000, retry=False)
+    link = greeted(Side.SCAN_SENDER)
+    link.feed(encode(told))
+    (event,) = events_of(link)
+    assert isinstance(event, Nack)
+    assert event.reason == told.reason[:1000]
+
+
+def test_the_greeting_happens_once() -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    link.feed(encode(Hello("a")) + encode(Hello("b")))
+    assert link.next_event() == Hello("a")
+    assert refused(link).code is Refusal.UNEXPECTED
+    again = Link(Side.SCAN_SENDER, LIMIT)
+    again.feed(encode(Welcome("a", 1)) + encode(Welcome("a", 1)) + encode(Pong()))
+    assert again.next_event() == Welcome("a", 1)
+    assert refused(again).code is Refusal.UNEXPECTED

@@ -1,0 +1,197 @@
+"""Scans, reports and stores for tests."""
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bson import ObjectId
+from pymongo.collection import Collection as MongoCollection
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
+
+from common.const import CHUNK_BYTES, Collection
+from common.db_manager import DBManager
+from common.documents import NewScan
+from common.models import (
+    AnalyzerId,
+    BrainReport,
+    BrainScan,
+    Findings,
+    Lesions,
+    Quality,
+    Verdict,
+    hash_voxels,
+    utc_now,
+)
+from common.mongod import RunningMongod, find_mongod, start_mongod
+
+T = TypeVar("T")
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+def make_scan(**overrides: Any) -> tuple[BrainScan, bytes]:
+    """A grid scan of 10 x 10 and its voxels; ``voxels=`` gives others."""
+    voxels: bytes = overrides.pop("voxels", bytes(range(100)))
+    fields = {
+        "scan_id": f"scan-{uuid.uuid4().hex}",
+        "pacs": "pacs-1",
+        "scan_type": "grid",
+        "acquired_at": utc_now(),
+        "shape": (10, len(voxels) // 10),
+        "dtype": "uint8",
+        "voxels_bytes": len(voxels),
+        "voxels_hash": hash_voxels(voxels),
+    }
+    return BrainScan.model_validate(fields | overrides), voxels
+
+
+def make_report(scan: BrainScan, **overrides: Any) -> BrainReport:
+    """A report on a scan without lesions."""
+    fields = {
+        "scan_id": scan.scan_id,
+        "pacs": scan.pacs,
+        "scan_type": scan.scan_type,
+        "voxels_hash": scan.voxels_hash,
+        "shape": scan.shape,
+        "voxel_size_mm": scan.voxel_size_mm,
+        "orientation": scan.orientation,
+        "analyzer": AnalyzerId(name="grid", version="1"),
+        "analysed_at": utc_now(),
+        "run_time_ms": 1.5,
+        "findings": Findings(
+            quality=Quality(verdict=Verdict.PASS),
+            lesions=Lesions(count=0, voxels=0, volume_ml=None),
+        ),
+    }
+    return BrainReport.model_validate(fields | overrides)
+
+
+def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan]:
+    """Scans that are ``'To Do'``, the first one the oldest."""
+    new = [NewScan(*make_scan(**overrides)) for _ in range(n)]
+    store.add_scans(new)
+    for age, item in enumerate(new):
+        received = LONG_AGO.replace(microsecond=1000 * age)
+        edit(store, item.scan.scan_id, received_at=received)
+    return [item.scan for item in new]
+
+
+def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport]:
+    """Reports that wait to be sent, of scans that are ``'Done'``."""
+    scans = make_claimable(store, n, **overrides)
+    done = [(claim, make_report(claim.scan)) for claim in store.claim("maker", n, 60)]
+    assert {claim.scan.scan_id for claim, _ in done} == {scan.scan_id for scan in scans}
+    store.complete(done)
+    return [report for _, report in done]
+
+
+def make_upload(store: DBManager, chunks: int = 3) -> tuple[NewScan, bytes]:
+    """A large scan whose chunks are stored and it itself not yet, and its voxels."""
+    size = (chunks - 1) * CHUNK_BYTES + 1000
+    voxels = (bytes(range(251)) * (size // 251 + 1))[:size]
+    scan, _ = make_scan(voxels=voxels, shape=(40, size // 40))
+    blob = store.begin_upload()
+    store.add_chunks(blob, 0, pieces_of(voxels))
+    return NewScan(scan, blob=blob), voxels
+
+
+def pieces_of(voxels: bytes) -> list[bytes]:
+    """Voxels in chunks."""
+    return [voxels[at : at + CHUNK_BYTES] for at in range(0, len(voxels), CHUNK_BYTES)]
+
+
+# --- the store from inside -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[DBManager]:
+    """A store that is ready."""
+    store = DBManager(uri, database, timeout_s)
+    try:
+        store.prepare()
+        yield store
+    finally:
+        store.close()
+
+
+def inside(store: DBManager, name: Collection = Collection.SCANS) -> MongoCollection[Any]:
+    """A collection of it as it is: to look, and to do what a store never does."""
+    return store._base[name]
+
+
+def document_of(store: DBManager, scan_id: str, name: Collection = Collection.SCANS) -> Any:
+    """A scan's document, or its report's; None where there is none."""
+    return inside(store, name).find_one({"_id": scan_id})
+
+
+def edit(store: DBManager, scan_id: str, **fields: Any) -> None:
+    """Change a scan's document behind the store's back."""
+    assert inside(store).update_one({"_id": scan_id}, {"$set": fields}).matched_count == 1
+
+
+def expire(store: DBManager, *scan_ids: str) -> None:
+    """End the leases of these scans."""
+    for scan_id in scan_ids:
+        edit(store, scan_id, lease_until=LONG_AGO)
+
+
+def chunks_of(store: DBManager, blob: ObjectId | None) -> int:
+    """Stored chunks of a blob."""
+    return inside(store, Collection.CHUNKS).count_documents({"_id.blob": blob})
+
+
+# --- at once, and what goes over the line --------------------------------------------------------
+
+
+def together(n: int, work: Callable[[int], T]) -> list[T]:
+    """Do ``work(0)`` … ``work(n - 1)``, all begun at the same moment."""
+    barrier = threading.Barrier(n)
+
+    def begin(i: int) -> T:
+        barrier.wait()
+        return work(i)
+
+    with ThreadPoolExecutor(n) as threads:
+        return list(threads.map(begin, range(n)))
+
+
+class Commands(CommandListener):
+    """The commands that MongoDB gets, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.seen.append({"name": event.command_name, **event.command})
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        pass
+
+    def writes(self) -> list[dict[str, Any]]:
+        """Those that write, wake-ups aside."""
+        kinds = ("insert", "update", "delete", "findAndModify")
+        written = [c for c in self.seen if c["name"] in kinds]
+        return [c for c in written if c[c["name"]] != Collection.WAKE_UPS]
+
+
+@contextlib.contextmanager
+def own_mongod(folder: Path, *extra: str) -> Iterator[RunningMongod]:
+    """A mongod of this test alone, to be ill-treated."""
+    running = start_mongod(folder, find_mongod(), *extra)
+    try:
+        yield running
+    finally:
+        running.kill()

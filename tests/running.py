@@ -1,0 +1,181 @@
+"""Units running inside a test: Fr-HUB's loop in a thread, peers that speak the wire by hand."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import bson
+from xxhash import xxh3_64_intdigest
+
+from common.db_manager import DBManager
+from common.lifecycle import Stop
+from common.logger import get_log
+from common.messages import Ack, Event, Message, Nack
+from common.models import BrainScan
+from common.protocol import Side, encode, messages_of
+from common.settings import HubSettings
+from common.transport import Channel
+from fr_hub.hub import run_hub
+
+FRAME = 1 << 20
+SOON_S = 10.0
+"""Long enough for a busy machine; a test that passes does not wait so long."""
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], within_s: float = SOON_S) -> Any:
+    """What ``condition`` returns once it is true."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+    return value
+
+
+def hub_settings(**given: Any) -> HubSettings:
+    """Settings of a hub on a free port that knows ``pacs-1``."""
+    values: dict[str, Any] = {
+        "hub_port": free_port(),
+        "hub_pacs": {"pacs-1": ("127.0.0.1", free_port())},
+        "hub_drain_s": 3.0,
+        "hub_poll_s": 0.2,
+    }
+    return HubSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
+
+
+@contextlib.contextmanager
+def running_hub(store: DBManager, settings: HubSettings) -> Iterator[Stop]:
+    """Fr-HUB on the store of a test; what it raises is raised at the end."""
+    store.prepare()
+    stop = Stop()
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(run_hub(settings, store, stop, get_log()))
+        except BaseException as error:  # noqa: BLE001 - told at the end
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        until(lambda: failed or listens(settings.hub_port))
+        yield stop
+    finally:
+        stop.request_stop()
+        thread.join(30)
+    assert not thread.is_alive()
+    if failed:
+        raise failed[0]
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def sender(settings: HubSettings, name: str = "pacs-1") -> Iterator[Channel]:
+    """A greeted connection to the hub."""
+    channel = Channel.connect(
+        ("127.0.0.1", settings.hub_port), Side.SCAN_SENDER, FRAME, settings.idle_timeout_s, 5
+    )
+    try:
+        channel.greet(name)
+        yield channel
+    finally:
+        channel.close()
+
+
+def send_scan(channel: Channel, scan: BrainScan, voxels: bytes) -> Event:
+    """Send a scan and wait for the answer to it."""
+    channel.send(*messages_of(scan, voxels))
+    return answer(channel)
+
+
+def answer(channel: Channel, within_s: float = SOON_S) -> Event:
+    """The next answer."""
+    event = channel.receive(within_s)
+    assert event is not None, "no answer came"
+    return event
+
+
+def acked(event: Event) -> tuple[str, ...]:
+    """The ids of an acknowledgement."""
+    assert isinstance(event, Ack), event
+    return event.ids
+
+
+def refusal(event: Event) -> Nack:
+    """A refusal."""
+    assert isinstance(event, Nack), event
+    return event
+
+
+def frame(document: dict[str, Any]) -> bytes:
+    """Any document as a frame with a right check, whatever the messages allow."""
+    data = bson.encode({**document, "x": bson.Int64(0)})
+    return data[:-9] + struct.pack("<QB", xxh3_64_intdigest(data[:-9]), 0)
+
+
+class RawPeer:
+    """A socket that says whatever bytes it likes."""
+
+    def __init__(self, port: int, greet: bytes | None = None) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        self.socket.settimeout(SOON_S)
+        if greet is not None:
+            self.socket.sendall(greet)
+            self.read()
+
+    def read(self) -> dict[str, Any]:
+        """The next frame that comes, as a document."""
+        head = self._exactly(4)
+        return bson.decode(head + self._exactly(struct.unpack("<i", head)[0] - 4))
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            assert piece, "the connection was closed"
+            data += piece
+        return data
+
+    def closed(self) -> bool:
+        """Wait for the peer to close."""
+        while True:
+            try:
+                if not self.socket.recv(65536):
+                    return True
+            except ConnectionResetError:
+                return True
+            except TimeoutError:
+                return False
+
+    def __enter__(self) -> "RawPeer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+def hello(name: str = "pacs-1", version: int = 1) -> bytes:
+    """A hello as a frame."""
+    return frame({"t": "hello", "version": version, "name": name})
+
+
+def sending(*messages: Message) -> bytes:
+    """Messages as bytes."""
+    return b"".join(map(encode, messages))
