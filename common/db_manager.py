@@ -503,6 +503,10 @@ class DBManager:
             for document in self._scans_fast.find(condition, {"_id": 1})
         }
 
+    def wake(self, what: WakeUp) -> None:
+        """End all waits for ``what`` now. Never raises."""
+        self._wake_ups.ring(what)
+
     # --- all -------------------------------------------------------------------------------
 
     def waiter(self, what: WakeUp, poll_s: float) -> Waiter:

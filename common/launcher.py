@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -87,7 +86,7 @@ class Unit:
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+            self._process.terminate()
         try:
             async with asyncio.timeout(STOP_S):
                 await self.ended()

@@ -130,7 +130,7 @@ class HubSettings(StoreSettings, WireSettings):
     )
     scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
     hub_poll_s: float = Field(
-        default=1.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
+        default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
     )
     hub_drain_s: float = Field(
         default=8.0, ge=0, description="how long to finish work in hand when stopped, seconds"
@@ -171,7 +171,7 @@ class BrainSettings(StoreSettings):
         default=500, ge=1, le=10_000, description="scans claimed at once, at most"
     )
     brain_poll_s: float = Field(
-        default=1.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
+        default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
     )
     brain_memory_mib: int = Field(
         default=1024, ge=16, description="voxels of a claimed batch in one processor, MiB"

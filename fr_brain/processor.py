@@ -26,7 +26,7 @@ BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
 writes, few enough that other processors find work too and a crash holds up little."""
 
-LOOK_BACK_S = 1.0
+LOOK_BACKS_A_LEASE = 10
 """How often to look for claims that ended without a report."""
 
 
@@ -94,7 +94,7 @@ class Processor:
     def _claim(self) -> list[Claim]:
         settings = self._settings
         now = time.monotonic()
-        if now - self._looked_back >= LOOK_BACK_S:
+        if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
             self._looked_back = now
             if set_aside := self._store.give_up(settings.brain_attempts):
                 self._log.error("scans set aside as 'Error'", scans=set_aside)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from common.const import WakeUp
 from common.db_manager import DBManager
 from common.errors import StoreError
 from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
@@ -149,6 +150,8 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int) -
         log = get_log(processor=number)
         _stop_with_parent(lifecycle)
         store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
+        # A processor that waits for work would see the stop at the end of its poll interval.
+        lifecycle.on_stop(lambda: store.wake(WakeUp.SCAN))
         try:
             Processor(settings, store, load_analyzers(), owner, lifecycle.stop, log).run()
         finally:

@@ -1,5 +1,6 @@
 """Fr-PACS' client: one thread and connection that streams scans to Fr-HUB and awaits their acks."""
 
+import itertools
 import random
 import threading
 import time
@@ -7,9 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from common.const import INLINE_VOXELS_MAX
 from common.errors import PeerAway, ProtocolError, SourceError
 from common.logger import Presence
-from common.messages import Ack, Busy, Event, Flaw, Message, Nack
+from common.messages import Ack, Busy, Event, Flaw, Nack, Scan
 from common.protocol import Side, messages_of
 from common.settings import PacsSettings
 from common.transport import Channel
@@ -29,6 +31,8 @@ TRIES = 5
 _CONNECT_S = 3.0
 _LONGEST_PAUSE_S = 5.0
 _TICK_S = 0.1
+_IDLE_S = 1.0
+"""The longest that a thread listens before it looks whether it is time to stop."""
 _POLL_EVERY_CHUNKS = 16
 
 
@@ -40,7 +44,6 @@ class _Held:
     loaded: LoadedScan
     tries: int = 0
     not_before: float = 0.0
-    sent: bool = False
 
     @property
     def scan_id(self) -> str:
@@ -49,6 +52,10 @@ class _Held:
     @property
     def size(self) -> int:
         return self.loaded.scan.voxels_bytes
+
+    @property
+    def is_small(self) -> bool:
+        return self.size <= INLINE_VOXELS_MAX
 
 
 @dataclass(slots=True)
@@ -206,37 +213,35 @@ class ScanClient:
     # --- sending -------------------------------------------------------------------------------
 
     def _send_waiting(self) -> None:
+        """Send what waits, as far as the window allows; small scans many at a time."""
         hold = self._hold
-        together: list[Message] = []
         while hold.waiting and self._channel is not None and len(hold.in_flight) < self._window:
-            held = hold.waiting[0]
-            if held.not_before > time.monotonic():
-                break
-            hold.waiting.popleft()
-            hold.in_flight[held.scan_id] = held
-            if not held.sent:
-                held.sent = True
-                self._tally.sent(held.scan_id)
+            if hold.waiting[0].not_before > time.monotonic():
+                return
+            room = min(SMALL_TOGETHER, self._window - len(hold.in_flight))
+            together = list(itertools.islice(hold.waiting, room))
+            small = list(itertools.takewhile(lambda held: held.is_small, together))
+            self._begin(small or together[:1])
+            if small:
+                self._channel.send(*(Scan(h.loaded.scan, h.loaded.voxels) for h in small))
+            else:
+                self._send_large(self._channel, together[0])
+
+    def _begin(self, chosen: list[_Held]) -> None:
+        """These go out now: in flight from before the first byte, as an answer may come at once."""
+        self._tally.sent([held.scan_id for held in chosen if not held.tries])
+        for held in chosen:
+            self._hold.waiting.popleft()
+            self._hold.in_flight[held.scan_id] = held
             held.tries += 1
-            messages = messages_of(held.loaded.scan, held.loaded.voxels)
-            first = next(messages)
-            together.append(first)
-            following = next(messages, None)
-            if following is None:
-                if len(together) >= SMALL_TOGETHER:
-                    self._channel.send(*together)
-                    together = []
-                continue
-            self._channel.send(*together, following)
-            together = []
-            for n, message in enumerate(messages):
-                self._channel.send(message)
-                if n % _POLL_EVERY_CHUNKS == 0:
-                    self._listen(0)
-                if held.scan_id not in hold.in_flight:
-                    break  # refused: the rest of it is not wanted
-        if together and self._channel is not None:
-            self._channel.send(*together)
+
+    def _send_large(self, channel: Channel, held: _Held) -> None:
+        for n, message in enumerate(messages_of(held.loaded.scan, held.loaded.voxels), 1):
+            channel.send(message)
+            if n % _POLL_EVERY_CHUNKS == 0:
+                self._listen(0)
+            if held.scan_id not in self._hold.in_flight:
+                return  # refused: the rest of it is not wanted
 
     def _pause(self) -> float:
         """How long nothing but an answer can give this thread work, seconds."""
@@ -248,8 +253,8 @@ class ScanClient:
             return min(_TICK_S, max(0.0, hold.waiting[0].not_before - now))
         due = self._feed.due_in()
         if due is None or not self._has_room():
-            return _TICK_S
-        return min(_TICK_S, due)
+            return _IDLE_S
+        return min(_IDLE_S, due)
 
     # --- answers -------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from fr_pacs.sources.phantom import PhantomSource
 from fr_pacs.tally import Tally
 
 _TICK_S = 0.2
+_ENDLESS_TICK_S = 1.0
 
 
 def make_source(settings: PacsSettings) -> Source:
@@ -107,9 +108,9 @@ def _watch(
     while not stopping.stop.is_set():
         if not any(thread.is_alive() for thread in threads):
             tally.exhausted()
-        if tally.wait(_TICK_S):
+        if tally.wait(_TICK_S if settings.finite else _ENDLESS_TICK_S):
             return
-        totals = tally.totals()
+        totals = tally.totals(latency_too=False)
         show(totals)
         done = totals.acknowledged + totals.delivered
         if done != progress or any(thread.is_alive() for thread in threads):

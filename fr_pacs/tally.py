@@ -41,16 +41,18 @@ class Tally:
         self._last = 0.0
         self._exhausted = False
 
-    def sent(self, scan_id: str) -> None:
-        """First bytes of a scan go out, for the first time."""
+    def sent(self, scan_ids: Sequence[str]) -> None:
+        """First bytes of these scans go out, for the first time."""
+        if not scan_ids:
+            return
         now = time.monotonic()
         with self._lock:
-            self._sent += 1
+            self._sent += len(scan_ids)
             self._first = self._first or now
-            self._awaited[scan_id] = now
-            if len(self._awaited) > AWAITED_KEPT:
+            self._awaited.update(dict.fromkeys(scan_ids, now))
+            while len(self._awaited) > AWAITED_KEPT:
                 self._awaited.popitem(last=False)
-        self._ledger.write("sent", [scan_id])
+        self._ledger.write("sent", scan_ids)
 
     def acknowledged(self, scan_ids: Sequence[str], voxels_bytes: int) -> None:
         """Fr-HUB has these durably; ``voxels_bytes`` of them all."""
@@ -115,11 +117,11 @@ class Tally:
             self.failed(scan_id, "no report came", scan_id)
         return len(missing)
 
-    def totals(self) -> Totals:
-        """The counts so far."""
+    def totals(self, *, latency_too: bool = True) -> Totals:
+        """The counts so far; the latency costs a sort."""
         with self._lock:
             latency = None
-            if self._latencies:
+            if latency_too and self._latencies:
                 p50, p95, p99 = np.percentile(np.array(self._latencies) * 1000, (50, 95, 99))
                 latency = Latency(p50=round(p50, 1), p95=round(p95, 1), p99=round(p99, 1))
             return Totals(
