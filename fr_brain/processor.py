@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from typing import Any
 
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from common.logger import Digest, Log, Presence
 from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
 from common.settings import BrainSettings
 from common.store import retrying_store
+from common.wake_ups import Waiter
 from fr_brain.analyzers.registry import Registry
 
 BATCH_S = 0.25
@@ -28,6 +30,9 @@ writes, few enough that other processors find work too and a crash holds up litt
 
 LOOK_BACKS_A_LEASE = 10
 """How often to look for claims that ended without a report."""
+
+LISTEN_S = 1.0
+"""The longest that it waits for work before it looks whether it is time to stop."""
 
 
 class Processor:
@@ -68,7 +73,7 @@ class Processor:
         Raises:
             StoreRefused: MongoDB refuses the login.
         """
-        waiter = self._store.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
+        waiter = self._store.waiter(WakeUp.SCAN, min(self._settings.brain_poll_s, LISTEN_S))
         renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
         renewing.start()
         try:
@@ -80,7 +85,7 @@ class Processor:
                         self._work(claims)
                     else:
                         self._digest.flush()
-                        waiter.wait()
+                        self._wait(waiter)
                 except StoreUnavailable as error:
                     self._presence.away(error)
                     self._stop.wait(0.5)
@@ -88,6 +93,12 @@ class Processor:
             self._give_back()
             waiter.close()
             self._digest.flush()
+
+    def _wait(self, waiter: Waiter) -> None:
+        until = time.monotonic() + self._settings.brain_poll_s
+        while not self._stop.is_set() and time.monotonic() < until:
+            if waiter.wait():
+                return
 
     # --- claiming ----------------------------------------------------------------------------
 
@@ -188,32 +199,31 @@ class Processor:
             began = time.perf_counter()
             findings = analyzer.analyse(scan, voxels)
             took_ms = (time.perf_counter() - began) * 1000
+            return BrainReport(
+                scan_id=scan.scan_id,
+                pacs=scan.pacs,
+                scan_type=scan.scan_type,
+                voxels_hash=scan.voxels_hash,
+                shape=scan.shape,
+                voxel_size_mm=scan.voxel_size_mm,
+                orientation=scan.orientation,
+                analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
+                analysed_at=utc_now(),
+                run_time_ms=round(took_ms, 3),
+                findings=findings,
+            )
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
             self._fail(claim, f"stored voxels are damaged: {error}", final=True)
-            return None
         except AnalysisError as error:
             self._fail(claim, str(error))
-            return None
         except Exception as error:  # noqa: BLE001 - whatever an analyzer does, the others go on
-            # Only the type: an analyzer's text may carry what it read.
+            # Only the type and the place: an analyzer's text may carry what it read.
             self._fail(claim, f"the analyzer failed: {type(error).__name__}")
-            self._log.debug("analyzer failed", scan_id=scan.scan_id, exc_info=True)
-            return None
-        return BrainReport(
-            scan_id=scan.scan_id,
-            pacs=scan.pacs,
-            scan_type=scan.scan_type,
-            voxels_hash=scan.voxels_hash,
-            shape=scan.shape,
-            voxel_size_mm=scan.voxel_size_mm,
-            orientation=scan.orientation,
-            analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
-            analysed_at=utc_now(),
-            run_time_ms=round(took_ms, 3),
-            findings=findings,
-        )
+            where = "".join(traceback.format_tb(error.__traceback__))
+            self._log.debug("analyzer failed", scan_id=scan.scan_id, where=where)
+        return None
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)

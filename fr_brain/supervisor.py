@@ -2,8 +2,8 @@
 
 import multiprocessing
 import os
+import platform
 import secrets
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class Supervisor:
 
     def _start(self, slot: _Slot) -> None:
         # Known before the start, so that what it claims can be released whenever it dies.
-        slot.owner = f"{socket.gethostname()}-{os.getpid()}-{slot.number}-{secrets.token_hex(6)}"
+        slot.owner = f"{platform.node()}-{os.getpid()}-{slot.number}-{secrets.token_hex(6)}"
         slot.started = time.monotonic()
         slot.process = self._context.Process(
             target=processor_main,

@@ -1,48 +1,29 @@
-"""DICOM series: headers first, then slices stacked into volumes.
+"""DICOM headers: one small ``Slice`` per image, or per frame of an enhanced multi-frame file.
 
-Headers become one small ``Slice`` per image or frame; ``stacks`` groups these by series, checks the
-geometry and splits what holds several volumes; ``Stack.read`` decodes the pixels. A classic series
-(a file per slice) and an enhanced multi-frame file (DICOM PS3.3 C.7.6.16) end up as the same thing.
-
-Geometry is that of the Image Plane module (DICOM PS3.3 C.7.6.2): positions of slices are compared
-along the normal of their plane, in mm.
+What comes after: ``dicom_stack`` groups slices into volumes, ``dicom_geometry`` checks these, and
+``dicom_pixels`` decodes them. A classic series (a file per slice) and an enhanced multi-frame file
+(DICOM PS3.3 C.7.6.16) end up as the same thing.
 """
 
 import logging
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pydicom
 from blake3 import blake3
 from pydicom.datadict import keyword_for_tag
-from pydicom.pixels.utils import get_expected_length, iter_pixels
 from pydicom.tag import Tag
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    MediaStorageDirectoryStorage,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from common.errors import SourceError
-from common.models import Affine
+from fr_pacs.sources.dicom_slice import SPLITS, Geometry, Slice, Vector
 
 # Values are judged here where they matter; a warning for each odd one of the rest helps nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -52,12 +33,6 @@ warnings.filterwarnings("ignore", module=r"pydicom\.")
 # It logs the same, quoting values, and a value can be a patient's.
 logging.getLogger("pydicom").propagate = False
 
-_SPLITS = (
-    *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "StackID"),
-    *("DiffusionBValue", "ImageType", "SegmentNumber", "AcquisitionNumber"),
-)
-"""What can tell the volumes of one series apart, the most telling first."""
-
 _ALIASES = {
     "EffectiveEchoTime": "EchoTime",
     "TemporalPositionIndex": "TemporalPositionIdentifier",
@@ -66,216 +41,27 @@ _ALIASES = {
 }
 """Names in an enhanced file's functional groups for what a classic file has at its top."""
 
-_LAYOUT = (
+LAYOUT = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
     *("BitsAllocated",),
 )
-_PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _HEADER_TAGS = {
     Tag(keyword): keyword
     for keyword in (
-        *("SOPClassUID", "SeriesInstanceUID", "Modality", "PatientID", "InstanceNumber"),
-        *_LAYOUT,
+        *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "InstanceNumber"),
+        *("Modality", "PatientID"),
+        *LAYOUT,
         *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
         *("SliceThickness", "SpacingBetweenSlices"),
         *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
         *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
         *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
-        *_SPLITS,
+        *SPLITS,
     )
 }
-_PIXEL_TAGS = [
-    Tag(keyword)
-    for keyword in (
-        *_LAYOUT,
-        *("PlanarConfiguration", "BitsStored", "HighBit", "PixelRepresentation"),
-        *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
-        *_PIXELS,
-    )
-]
 
-_NATIVE = {
-    (True, True): ImplicitVRLittleEndian,
-    (False, True): ExplicitVRLittleEndian,
-    (False, False): ExplicitVRBigEndian,
-}
-"""Transfer syntax of a file that does not name it, by (implicit VR, little-endian)."""
-
-_PLUGINS: dict[str, str] = {
-    JPEGBaseline8Bit: "pillow",
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000: "pylibjpeg",
-}
-"""What decodes instead of GDCM, pydicom's first choice: a damaged JPEG-LS stream makes that end
-the whole process. GDCM remains for what it alone decodes, lossless and 12-bit JPEG."""
-
-_DUPLICATE_MM = 0.01  # slices closer than this are at one place
-_ALIKE = 1e-3  # by which direction cosines and pixel spacings (mm) of one series may differ
 _DEFLATED_MAX = 1 << 20  # bytes of a deflated file: pydicom inflates it whole, up to 1032 times
-
-Vector = tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """The Image Plane module (DICOM PS3.3 C.7.6.2)."""
-
-    position: Vector
-    """Centre of the first pixel, mm, LPS+ (x to the left, y to the back, z upwards)."""
-    row: Vector
-    """Direction of a row, in which column indices grow: a unit vector."""
-    column: Vector
-    """Direction of a column, in which row indices grow: a unit vector."""
-    spacing: Vector
-    """mm between rows, mm between columns."""
-    thickness: float
-    """mm to the next slice, as the header has it; for a slice that is alone."""
-
-    @property
-    def normal(self) -> Vector:
-        """Unit vector along which the slices of a stack are sorted."""
-        (a, b, c), (d, e, f) = self.row, self.column
-        return b * f - c * e, c * d - a * f, a * e - b * d
-
-    @property
-    def distance(self) -> float:
-        """Where the slice lies along the normal, mm."""
-        return math.fsum(a * b for a, b in zip(self.position, self.normal, strict=True))
-
-    @property
-    def plane(self) -> Vector:
-        """The six direction cosines, as ImageOrientationPatient has them."""
-        return (*self.row, *self.column)
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """A slice as its header describes it: an image, or a frame of one."""
-
-    path: Path
-    label: str
-    frame: int | None
-    """Counted from 0 in an enhanced file; none in a classic one."""
-    series: str
-    instance: int | None
-    rows: int
-    columns: int
-    bits: int
-    slope: float
-    intercept: float
-    geometry: Geometry | None
-    splits: tuple[str, ...]
-    acquired_at: datetime | None
-    subject: str | None
-
-    @property
-    def name(self) -> str:
-        """Names it among its series: by frame or instance number if it has one, else by file."""
-        if self.frame is not None:
-            return f"frame {self.frame + 1}"
-        return self.label if self.instance is None else f"instance {self.instance}"
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Slices that make one volume, in order of their position."""
-
-    label: str
-    slices: tuple[Slice, ...]
-    affine: Affine | None
-
-    @property
-    def path(self) -> Path:
-        """The first file."""
-        return self.slices[0].path
-
-    @property
-    def acquired_at(self) -> datetime | None:
-        """When the first slice was acquired, UTC; none if no header says."""
-        return min((at for piece in self.slices if (at := piece.acquired_at)), default=None)
-
-    @property
-    def subject(self) -> str | None:
-        """Pseudonym of the patient; none if the headers have no id."""
-        return self.slices[0].subject
-
-    @property
-    def declared_bytes(self) -> int:
-        """Memory that the volume takes, as its headers declare it."""
-        first = self.slices[0]
-        itemsize = max(math.ceil(first.bits / 8), 4 * (not self._identity))
-        return first.rows * first.columns * len(self.slices) * itemsize
-
-    @property
-    def _identity(self) -> bool:
-        return all((piece.slope, piece.intercept) == (1.0, 0.0) for piece in self.slices)
-
-    def read(self) -> tuple[npt.NDArray[Any], Affine | None]:
-        """The voxels (column, row, slice) in Fortran order and the affine in mm, RAS+.
-
-        Rescaled (``RescaleSlope``, ``RescaleIntercept``): in the stored type where that changes
-        nothing; int16 or uint16 where the values stay whole and fit; else float32.
-        MONOCHROME1 says how to show values, not what they are: it changes nothing here.
-
-        Raises:
-            SourceError: pixel data is absent, cut short or cannot be decoded.
-        """
-        stored = self._stored()
-        return (stored if self._identity else self._rescaled(stored)), self.affine
-
-    def _stored(self) -> npt.NDArray[Any]:
-        places: dict[Path, list[int]] = {}
-        for k, piece in enumerate(self.slices):
-            places.setdefault(piece.path, []).append(k)
-        first = self.slices[0]
-        volume: npt.NDArray[Any] = np.empty(0)
-        for path, indices in places.items():
-            label = self.slices[indices[0]].label
-            frames = _decoded(path, label, [self.slices[k].frame or 0 for k in indices])
-            for k, pixels in zip(indices, frames, strict=True):
-                if pixels.shape != (first.rows, first.columns):
-                    raise SourceError(f"{label} decodes to {pixels.shape}, not as its header says")
-                if not volume.size:  # the type is known once a slice is decoded
-                    shape = (first.columns, first.rows, len(self.slices))
-                    volume = np.empty(shape, pixels.dtype.newbyteorder("<"), order="F")
-                if pixels.dtype.newbyteorder("<") != volume.dtype:
-                    raise SourceError(f"mixed pixel types: {label} differs from {first.label}")
-                volume[:, :, k] = pixels.T
-        return volume
-
-    def _rescaled(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        target = self._fitting(stored)
-        # Where the size of a voxel stays, its memory is used again: CT, nearly always.
-        same = stored.itemsize == target.itemsize
-        out = stored.view(target) if same else np.empty(stored.shape, target, order="F")
-        try:
-            with np.errstate(over="raise", invalid="ignore"):
-                for k, piece in enumerate(self.slices):
-                    # Through a copy: ``out`` may be the same memory.
-                    values = stored[:, :, k].astype(np.float64) * piece.slope
-                    out[:, :, k] = values + piece.intercept
-        except FloatingPointError as error:
-            raise SourceError("rescaled values are too large for float32") from error
-        return out
-
-    def _fitting(self, stored: npt.NDArray[Any]) -> np.dtype[Any]:
-        whole = stored.dtype.kind in "iu" and all(
-            piece.slope.is_integer() and piece.intercept.is_integer() for piece in self.slices
-        )
-        if whole:
-            ends = [
-                float(end) * piece.slope + piece.intercept
-                for k, piece in enumerate(self.slices)
-                for end in (stored[:, :, k].min(), stored[:, :, k].max())
-            ]
-            for name in ("int16", "uint16"):
-                limits = np.iinfo(name)
-                if limits.min <= min(ends) and max(ends) <= limits.max:
-                    return np.dtype(name).newbyteorder("<")
-        return np.dtype("<f4")
 
 
 class NotDicom(SourceError):
@@ -300,7 +86,7 @@ def read_slices(path: Path, label: str, pseudonym_key: bytes, *, force: bool) ->
         NotDicom: it was taken for DICOM by force, and is not.
         SourceError: its header is damaged, or it holds no image that could be part of a scan.
     """
-    with _reasons():
+    with header_reasons():
         header = _header(path, force)
         if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             raise Index("a DICOMDIR is an index: send the folder that it is in")
@@ -314,40 +100,9 @@ def read_slices(path: Path, label: str, pseudonym_key: bytes, *, force: bool) ->
         ]
 
 
-def stacks(slices: Sequence[Slice], *, alone: bool) -> Iterator[tuple[str, Stack | SourceError]]:
-    """The volumes in the slices of one series, each with its label; or why there is none.
-
-    Args:
-        slices: of one series, in the order in which their files were found.
-        alone: the user gave this one file. Only then may an image without geometry be sent, as
-            one that is not in space: in a folder it is most likely a screen shot.
-    """
-    label, first = slices[0].label, slices[0]
-    if len(slices) > 1:
-        label += f" (series of {len(slices)} slices)"
-    try:
-        if first.geometry is None and len(slices) == 1 and alone:
-            yield label, Stack(label, (first,), None)
-            return
-        _check_alike(slices)
-        volumes = _volumes(slices)
-    except SourceError as error:
-        yield label, error
-        return
-    places = max(len(members) for _, members in volumes)
-    for suffix, members in volumes:
-        name = label if not suffix else f"{first.label} (series of {len(members)} slices, {suffix})"
-        try:
-            if len(members) < places:
-                raise SourceError(f"incomplete: {len(members)} of {places} slices")  # noqa: TRY301
-            ordered, affine = _ordered(members)
-            yield name, Stack(name, ordered, affine)
-        except SourceError as error:
-            yield name, error
-
-
 @contextmanager
-def _reasons() -> Iterator[None]:
+def header_reasons() -> Iterator[None]:
+    """Whatever goes wrong with a header becomes a SourceError that does not quote it."""
     try:
         yield
     except SourceError:
@@ -448,6 +203,7 @@ def _slice(
         label=label,
         frame=frame,
         series=str(values.get("SeriesInstanceUID") or path),
+        uid=str(values.get("SOPInstanceUID") or path),
         instance=None if instance is None else int(instance),
         rows=int(values["Rows"]),
         columns=int(values["Columns"]),
@@ -455,7 +211,7 @@ def _slice(
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         geometry=_geometry(values),
-        splits=tuple(sys.intern(str(values.get(keyword))) for keyword in _SPLITS),
+        splits=tuple(sys.intern(str(values.get(keyword))) for keyword in SPLITS),
         acquired_at=_acquired_at(values),
         subject=blake3(str(patient).encode(), key=key).hexdigest()[:16] if patient else None,
     )
@@ -504,207 +260,3 @@ def _utc(text: str, offset: str) -> datetime | None:
         return at.replace(microsecond=int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0)
     except (ValueError, OverflowError):
         return None
-
-
-def _check_alike(slices: Sequence[Slice]) -> None:
-    lost = [piece for piece in slices if piece.geometry is None]
-    if lost:
-        raise SourceError(
-            "not placed in space: ImagePositionPatient, ImageOrientationPatient or PixelSpacing "
-            f"is absent or not valid in {_some([piece.label for piece in lost])}"
-        )
-    _same(slices, "shapes (columns, rows)", lambda piece: (piece.columns, piece.rows))
-    _same(slices, "pixel types (bits)", lambda piece: (piece.bits,))
-    _same(slices, "orientations (direction cosines)", lambda piece: _placed(piece).plane)
-    _same(slices, "pixel spacings (mm)", lambda piece: _placed(piece).spacing)
-
-
-def _placed(piece: Slice) -> Geometry:
-    if piece.geometry is None:
-        raise SourceError(f"{piece.label} is not placed in space")
-    return piece.geometry
-
-
-def _same(slices: Sequence[Slice], what: str, trait: Callable[[Slice], Vector]) -> None:
-    groups: dict[Vector, list[Slice]] = {}
-    for piece in slices:
-        value = trait(piece)
-        # Compared with tolerance, not rounded: rounding parts neighbours at each half.
-        near = (seen for seen in groups if np.allclose(seen, value, rtol=0, atol=_ALIKE))
-        groups.setdefault(value if value in groups else next(near, value), []).append(piece)
-    if len(groups) > 1:
-        told = "; ".join(
-            f"({', '.join(f'{number:g}' for number in value)}) in "
-            + _some([piece.label for piece in members])
-            for value, members in list(groups.items())[:3]
-        )
-        raise SourceError(f"mixed {what} in one series: {told}")
-
-
-def _some(names: Sequence[str]) -> str:
-    """Enough of the names to find the rest by."""
-    told = ", ".join(dict.fromkeys(names[:3]))
-    return f"{told} and {len(names) - 3} more" if len(names) > 3 else told
-
-
-def _distance(piece: Slice) -> float:
-    return _placed(piece).distance
-
-
-def _duplicates(slices: Sequence[Slice]) -> list[tuple[Slice, Slice]]:
-    ordered = sorted(slices, key=_distance)
-    return [
-        (one, two)
-        for one, two in pairwise(ordered)
-        if _distance(two) - _distance(one) < _DUPLICATE_MM
-    ]
-
-
-def _volumes(slices: Sequence[Slice]) -> list[tuple[str, list[Slice]]]:
-    """The slices as volumes, each with what tells it from the others ('' if it is the only one).
-
-    Raises:
-        SourceError: several slices are at one place and no tag tells volumes apart.
-    """
-    doubled = _duplicates(slices)
-    if not doubled:
-        return [("", list(slices))]
-    for count in (1, 2):
-        for chosen in combinations(range(len(_SPLITS)), count):
-            if volumes := _split(slices, chosen):
-                return volumes
-    one, two = doubled[0]
-    more = f" and {len(doubled) - 1} more pairs" if len(doubled) > 1 else ""
-    raise SourceError(
-        f"two slices at one place: {_full(one)} and {_full(two)}{more}; "
-        "remove copies, or send each volume from a folder of its own"
-    )
-
-
-def _full(piece: Slice) -> str:
-    return piece.label if piece.name == piece.label else f"{piece.label} ({piece.name})"
-
-
-def _split(
-    slices: Sequence[Slice], chosen: tuple[int, ...]
-) -> list[tuple[str, list[Slice]]] | None:
-    """By the tags ``chosen``; none unless that gives volumes, most of them complete."""
-    groups: dict[tuple[str, ...], list[Slice]] = {}
-    for piece in slices:
-        groups.setdefault(tuple(piece.splits[tag] for tag in chosen), []).append(piece)
-    if len(groups) < 2 or any(_duplicates(members) for members in groups.values()):
-        return None
-    places = len(slices) - len(_duplicates(slices))
-    if sum(len(members) == places for members in groups.values()) * 2 <= len(groups):
-        return None
-    values = [sorted({key[n] for key in groups}, key=_natural) for n in range(len(chosen))]
-    return [
-        (
-            ", ".join(
-                f"{_SPLITS[tag]} {values[n].index(key[n]) + 1} of {len(values[n])}"
-                for n, tag in enumerate(chosen)
-            ),
-            groups[key],
-        )
-        for key in sorted(groups, key=lambda key: [_natural(value) for value in key])
-    ]
-
-
-def _natural(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return math.inf, value
-
-
-def _ordered(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Affine]:
-    """The slices by position, and the affine of their volume.
-
-    Raises:
-        SourceError: a slice is missing, or they are not evenly spaced along a line.
-    """
-    ordered = tuple(sorted(slices, key=_distance))
-    first = _placed(ordered[0])
-    positions = np.array([_placed(piece).position for piece in ordered])
-    if len(ordered) == 1:
-        step = np.array(first.normal) * first.thickness
-    else:
-        _check_spacing(ordered, positions)
-        # Not along the normal: a tilted CT gantry shears the stack, and the affine says so.
-        step = (positions[-1] - positions[0]) / (len(ordered) - 1)
-    # DICOM PS3.3 C.7.6.2.1.1; PixelSpacing is (between rows, between columns).
-    matrix = np.column_stack(
-        [
-            np.array(first.row) * first.spacing[1],
-            np.array(first.column) * first.spacing[0],
-            step,
-            positions[0],
-        ]
-    )
-    matrix[:2] *= -1  # LPS+ to RAS+
-    matrix += 0.0  # no -0.0
-    x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in matrix)
-    return ordered, (x, y, z)
-
-
-def _check_spacing(ordered: Sequence[Slice], positions: npt.NDArray[np.float64]) -> None:
-    distances = [_distance(piece) for piece in ordered]
-    steps = np.diff(distances)
-    # The lower median: of two steps, 5 mm and 10 mm, the wide one is the gap.
-    usual = float(np.sort(steps)[(len(steps) - 1) // 2])
-    gaps = [k for k, step in enumerate(steps) if step > 1.5 * usual]
-    if gaps:
-        told = "; ".join(
-            f"between {ordered[k].name} and {ordered[k + 1].name} ({steps[k]:.2f} mm apart)"
-            for k in gaps[:3]
-        )
-        more = f" and {len(gaps) - 3} more gaps" if len(gaps) > 3 else ""
-        raise SourceError(f"slice missing {told}{more}; the others are {usual:.2f} mm apart")
-    # Positions are rounded by some scanners to 0.1 mm; a voxel is never off by a quarter.
-    tolerance = min(max(0.05 * usual, 0.1), 0.25 * usual)
-    line = np.linspace(positions[0], positions[-1], len(ordered))
-    off = np.linalg.norm(positions - line, axis=1)
-    if (uneven := float(np.ptp(steps))) > 2 * tolerance or off.max() > 2 * tolerance:
-        worst = ordered[int(off.argmax())].name
-        raise SourceError(
-            f"slices are not evenly spaced along a line: steps differ by {uneven:.2f} mm, "
-            f"{worst} is off by {off.max():.2f} mm"
-        )
-
-
-def _decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
-    """The stored values of each frame (rows, columns)."""
-    with _reasons():
-        data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
-        if not any(name in data for name in _PIXELS):
-            raise SourceError(f"{label} is cut short before its pixel data, or has none")
-        syntax = _syntax(data)
-    try:
-        _check_length(data, label, syntax)
-        plugin = _PLUGINS.get(syntax, "")
-        yield from iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
-    except (SourceError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        # Each decoder has exceptions of its own; a panic of one in Rust is not even an Exception.
-        # Pixel attributes are all that they can quote.
-        reason = (str(error).splitlines() or [""])[0][:200]
-        raise SourceError(
-            f"pixel data of {label} is cut short or cannot be decoded ({syntax.name}): {reason}"
-        ) from error
-
-
-def _syntax(data: pydicom.FileDataset) -> UID:
-    """The transfer syntax; by what the reading found where the file does not name it."""
-    named = data.file_meta.get("TransferSyntaxUID")
-    implicit, little = data.original_encoding
-    syntax = UID(str(named)) if named else _NATIVE[bool(implicit), bool(little)]
-    data.file_meta.TransferSyntaxUID = syntax
-    return syntax
-
-
-def _check_length(data: pydicom.Dataset, label: str, syntax: UID) -> None:
-    stored = next(len(data[name].value or b"") for name in _PIXELS if name in data)
-    declared = stored if syntax.is_compressed else get_expected_length(data)
-    if stored < declared:
-        raise SourceError(f"{label} is cut short: {stored} of {declared} bytes of pixels")

@@ -22,7 +22,9 @@ from pydantic import ValidationError
 from common.errors import SettingsError, SourceError
 from common.models import Affine, BrainScan, DType, hash_voxels
 from fr_pacs.sources.base import LoadedScan, ScanTask
-from fr_pacs.sources.dicom import Index, NotDicom, Slice, read_slices, stacks
+from fr_pacs.sources.dicom import Index, NotDicom, read_slices
+from fr_pacs.sources.dicom_slice import Slice
+from fr_pacs.sources.dicom_stack import stacks
 from fr_pacs.sources.nifti import nifti_volumes
 
 DEFAULT_MAX_BYTES = 2 << 30
@@ -76,7 +78,8 @@ class FileSource:
     twice. NIfTI is known by its name, DICOM by its preamble, or by reading it where the name ends
     in ``.dcm``, ``.ima`` or has no suffix. DICOMDIR files are passed over; so are, in a folder,
     the sidecars that images come with (``skipped`` counts them). Each other file is a task that
-    fails. DICOM files are grouped by series over the whole folder.
+    fails. DICOM files are grouped by series over the whole folder; each copy of a series is a scan
+    of its own.
 
     Constant volumes and volumes with some values that are not finite are sent: to judge them is
     the analyzer's work. A volume without any finite value, or without voxels, is not.

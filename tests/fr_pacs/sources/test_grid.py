@@ -79,7 +79,7 @@ def test_another_process_makes_the_same_cells() -> None:
         "source = GridSource('x', None, 7)\n"
         "print(b''.join(source.cells(i) for i in (0, 511, 512, 5000)).hex())"
     )
-    result = subprocess.run(  # noqa: S603  a fixed command
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     source = GridSource("north", None, 7)

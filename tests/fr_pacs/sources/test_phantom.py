@@ -71,7 +71,7 @@ def test_another_process_makes_the_same_voxels() -> None:
         "voxels = make_phantom(7, 3, (48, 40, 30)).voxels\n"
         "print(hashlib.sha256(voxels.tobytes(order='F')).hexdigest())"
     )
-    result = subprocess.run(  # noqa: S603  a fixed command
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     own = make_phantom(7, 3, (48, 40, 30)).voxels
