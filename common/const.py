@@ -38,7 +38,7 @@ class ReportGenerated(StrEnum):
 
 TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
     # claim; give up on a scan whose attempts are used up
-    ReportGenerated.TO_DO: frozenset({ReportGenerated.IN_PROGRESS}),
+    ReportGenerated.TO_DO: frozenset({ReportGenerated.IN_PROGRESS, ReportGenerated.ERROR}),
     # claim again after the lease; complete; release or fail with attempts left; fail for good
     ReportGenerated.IN_PROGRESS: frozenset(
         {

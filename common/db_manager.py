@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import pymongo
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient, UpdateOne
@@ -46,7 +47,7 @@ from common.errors import (
 )
 from common.models import BrainReport, BrainScan
 from common.store_errors import DUPLICATE_KEY, bulk_failure, translated
-from common.wake_ups import Waiter, WakeUps
+from common.wake_ups import GOODBYE_S, Waiter, WakeUps
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
@@ -97,7 +98,9 @@ class DBManager:
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
-        self._client.close()
+        # It says goodbye to the server: one that is away would hold up the exit for 30 s.
+        with pymongo.timeout(GOODBYE_S):
+            self._client.close()
 
     @translated
     def prepare(self) -> str:

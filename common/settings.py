@@ -206,8 +206,8 @@ class PacsSettings(WireSettings):
     rate: float | None = Field(
         default=None,
         gt=0,
-        description="scans a second; none: as fast as Fr-HUB takes them, or 2 in an endless stream, "
-        "which would fill the disk",
+        description="scans a second; none: as fast as Fr-HUB takes them, "
+        "or 2 in an endless stream, which would fill the disk",
     )
     threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
     seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from bson.errors import BSONError
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -57,8 +58,10 @@ _PASSING = frozenset(
 )
 
 
-def convert(error: PyMongoError) -> StoreError:
+def convert(error: PyMongoError | BSONError) -> StoreError:
     """The error of ours for one of PyMongo's; texts name no host with its password."""
+    if isinstance(error, BSONError):  # such as DocumentTooLarge, whose text may quote the document
+        return StoreError(f"{type(error).__name__}: MongoDB cannot store or return a document")
     if isinstance(error, BulkWriteError):
         return bulk_failure(error)
     if isinstance(error, OperationFailure):
@@ -88,7 +91,7 @@ def translated(method: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
-        except PyMongoError as error:
+        except (PyMongoError, BSONError) as error:
             raise convert(error) from error
 
     return wrapper

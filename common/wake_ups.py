@@ -12,10 +12,11 @@ import contextlib
 import time
 from typing import Any
 
+import pymongo
 from pymongo import CursorType, MongoClient
 from pymongo.cursor import Cursor
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
+from pymongo.errors import CollectionInvalid, InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -23,6 +24,9 @@ from common.const import Collection, WakeUp
 from common.store_errors import translated
 
 Document = dict[str, Any]
+
+GOODBYE_S = 1.0
+"""The longest that closing waits for a server that is away."""
 
 _BYTES = 64 * 1024
 _NAMESPACE_EXISTS = 48
@@ -46,9 +50,9 @@ class WakeUps:
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:  # another unit was faster
                 raise
-        # A tailing cursor on an empty capped collection is dead at once.
+        # A tailing cursor on an empty capped collection is dead at once; so this one is durable.
         if self._bell.find_one() is None:
-            self._bell.insert_one({"what": "made"})
+            self._database[Collection.WAKE_UPS].insert_one({"what": "made"})
 
     def ring(self, what: WakeUp) -> None:
         """Wake who waits for ``what``. Never raises: what matters is stored already."""
@@ -91,6 +95,8 @@ class Waiter:
         """
         cursor = self._cursor
         if cursor is None or not cursor.alive:
+            if cursor is not None and not self._taken:  # there is no bell: only polling is left
+                time.sleep(self._poll_s)
             self._open()
             return True  # what was there to do before, nobody told
         deadline = time.monotonic() + self._poll_s
@@ -124,5 +130,7 @@ class Waiter:
                 return rung
 
     def close(self) -> None:
-        """Close the connections; ends a ``wait`` of another thread with an error."""
-        self._client.close()
+        """Close the connections; ends a ``wait`` of another thread with an error. Idempotent."""
+        # Raised by a second close where that other thread's cursor was left to the first.
+        with contextlib.suppress(InvalidOperation), pymongo.timeout(GOODBYE_S):
+            self._client.close()

@@ -1,6 +1,7 @@
 """A bound on the bytes that all connections hold together."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 
@@ -33,7 +34,8 @@ class ByteBudget:
             if turn.done() and not turn.cancelled():
                 self.give(amount)
             else:
-                self._queue.remove(entry)
+                with contextlib.suppress(ValueError):  # passed over already
+                    self._queue.remove(entry)
                 self._serve()
             raise
 
@@ -43,7 +45,12 @@ class ByteBudget:
         self._serve()
 
     def _serve(self) -> None:
-        while self._queue and self._queue[0][0] <= self._free:
-            amount, turn = self._queue.popleft()
-            self._free -= amount
-            turn.set_result(None)
+        while self._queue:
+            amount, turn = self._queue[0]
+            if amount > self._free and not turn.cancelled():
+                return
+            self._queue.popleft()
+            # One that was cancelled and has not run since is still in the queue.
+            if not turn.cancelled():
+                self._free -= amount
+                turn.set_result(None)

@@ -42,7 +42,8 @@ class _Held:
 
     label: str
     loaded: LoadedScan
-    tries: int = 0
+    sent: bool = False
+    refusals: int = 0
     not_before: float = 0.0
 
     @property
@@ -229,11 +230,11 @@ class ScanClient:
 
     def _begin(self, chosen: list[_Held]) -> None:
         """These go out now: in flight from before the first byte, as an answer may come at once."""
-        self._tally.sent([held.scan_id for held in chosen if not held.tries])
+        self._tally.sent([held.scan_id for held in chosen if not held.sent])
         for held in chosen:
             self._hold.waiting.popleft()
             self._hold.in_flight[held.scan_id] = held
-            held.tries += 1
+            held.sent = True
 
     def _send_large(self, channel: Channel, held: _Held) -> None:
         for n, message in enumerate(messages_of(held.loaded.scan, held.loaded.voxels), 1):
@@ -283,7 +284,8 @@ class ScanClient:
                 held = hold.in_flight.get(scan_id)
                 if held is None:
                     return
-                if retry and held.tries < TRIES:
+                held.refusals += 1
+                if retry and held.refusals < TRIES:
                     self._again(scan_id, _TICK_S)
                     return
                 del hold.in_flight[scan_id]

@@ -24,8 +24,8 @@ class Feed:
         self._pause = 1 / rate if rate else 0.0
         self._due = time.monotonic()
         self._lock = threading.Lock()
-        self._ahead: ScanTask | None = None
-        self.exhausted = False
+        self._taken = 0
+        self.exhausted = self.total == 0
 
     def due_in(self) -> float | None:
         """Seconds until the next scan is due, 0 if it is; None: there is none."""
@@ -46,4 +46,7 @@ class Feed:
                 return None
             # From when it was due, not from now: a late thread must not slow the stream.
             self._due += self._pause
+            # Known with the last one, not when one more would be due: a slow stream ends at once.
+            self._taken += 1
+            self.exhausted = self._taken == self.total
             return task

@@ -36,9 +36,13 @@ class ReportServer:
         self._digest = Digest(log)
         self._folder = settings.reports
         self._answering = threading.Lock()
+        self._closing = False
         if self._folder is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
+                # Now, not at the first report: one refused comes again for ever.
+                with tempfile.TemporaryFile(dir=self._folder):
+                    pass
             except OSError as error:
                 raise SettingsError(f"REPORTS={str(self._folder)!r}: {error.strerror}") from error
         self._listener = Listener(
@@ -61,6 +65,8 @@ class ReportServer:
                     events.append(event)
                     event = channel.receive(0) if len(events) < WINDOW else None
                 with self._answering:
+                    if self._closing:  # not taken, so not acknowledged: it comes again
+                        return
                     self._answer(channel, events)
         except PeerAway as error:
             self._log.debug("connection ended", reason=str(error))
@@ -114,7 +120,9 @@ class ReportServer:
     def close(self) -> None:
         """Stop listening, after the reports in hand are acknowledged. Idempotent."""
         with self._answering:
-            self._listener.close()
+            self._closing = True
+        # Not under the lock: this waits for threads that wait for the lock.
+        self._listener.close()
         self._digest.flush()
 
 

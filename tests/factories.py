@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from pymongo.monitoring import (
 
 from common.const import CHUNK_BYTES, Collection
 from common.db_manager import DBManager
-from common.documents import NewScan
+from common.documents import Claim, NewScan
 from common.models import (
     AnalyzerId,
     BrainReport,
@@ -95,6 +95,20 @@ def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport
     return [report for _, report in done]
 
 
+def taken_over(store: DBManager) -> tuple[Claim, Claim]:
+    """A claim whose owner was away for too long, and that of the owner since then."""
+    make_claimable(store, 1)
+    [old] = store.claim("old", 1, 60)
+    expire(store, old.scan.scan_id)
+    [new] = store.claim_expired("new", 60)
+    return old, new
+
+
+def ids_of(claims: Iterable[Claim]) -> list[str]:
+    """The ids of claimed scans."""
+    return [claim.scan.scan_id for claim in claims]
+
+
 def make_upload(store: DBManager, chunks: int = 3) -> tuple[NewScan, bytes]:
     """A large scan whose chunks are stored and it itself not yet, and its voxels."""
     size = (chunks - 1) * CHUNK_BYTES + 1000
@@ -132,6 +146,11 @@ def inside(store: DBManager, name: Collection = Collection.SCANS) -> MongoCollec
 def document_of(store: DBManager, scan_id: str, name: Collection = Collection.SCANS) -> Any:
     """A scan's document, or its report's; None where there is none."""
     return inside(store, name).find_one({"_id": scan_id})
+
+
+def state_of(store: DBManager, scan_id: str) -> str:
+    """Where a scan is."""
+    return str(document_of(store, scan_id)["report_generated"])
 
 
 def edit(store: DBManager, scan_id: str, **fields: Any) -> None:

@@ -297,7 +297,8 @@ def _affine(header: Any) -> Affine:
     matrix += 0.0  # no -0.0
     if not np.isfinite(matrix).all():
         raise SourceError("the affine in the header is not finite")
-    if abs(np.linalg.det(matrix[:, :3])) < 1e-9:
+    lengths = np.linalg.norm(matrix[:, :3], axis=0)
+    if abs(np.linalg.det(matrix[:, :3])) <= 1e-9 * np.prod(lengths):
         raise SourceError("the affine in the header is singular: it places all in one plane")
     x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in matrix)
     return x, y, z

@@ -108,7 +108,7 @@ Damage = Callable[[Any, ObjectId], object]
         lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 0}}),
         lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 1}}),
         lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 2}}),
-        lambda chunks, blob: chunks.delete_many({}),
+        lambda chunks, _: chunks.delete_many({}),
         lambda chunks, blob: chunks.insert_one({"_id": {"blob": blob, "n": 3}, "voxels": b"more"}),
         lambda chunks, blob: chunks.update_one(
             {"_id": {"blob": blob, "n": 2}}, {"$set": {"voxels": bytes(1001)}}
@@ -134,7 +134,8 @@ def test_chunks_that_are_missing_or_of_a_wrong_size_are_damage(
 def test_a_chunk_that_was_altered_shows_in_the_hash(store: DBManager, claim: Claim) -> None:
     chunks = inside(store, Collection.CHUNKS)
     which = {"_id": {"blob": claim.blob, "n": 1}}
-    voxels = bytearray(chunks.find_one(which)["voxels"])
+    [chunk] = chunks.find(which)
+    voxels = bytearray(chunk["voxels"])
     voxels[1234] ^= 1
     chunks.update_one(which, {"$set": {"voxels": bytes(voxels)}})
     assert hash_voxels(store.fetch_voxels(claim)) != claim.scan.voxels_hash

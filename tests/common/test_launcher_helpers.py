@@ -124,7 +124,7 @@ def test_another_process_is_kept_out_and_a_dead_one_holds_nothing(tmp_path: Path
     root = Path(__file__).parents[2]
 
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             command, cwd=root, input="7", capture_output=True, text=True, timeout=30, check=False
         )
 

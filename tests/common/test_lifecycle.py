@@ -38,7 +38,7 @@ STUCK = WAITING + "time.sleep(60)\n"
 @contextlib.contextmanager
 def process(code: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> Iterator[Running]:
     """Python that runs this code, ready."""
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,

@@ -63,9 +63,7 @@ def test_a_header_that_contradicts_itself_is_a_flaw_of_that_scan(changes: dict[s
 
 def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
     flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
-    assert flaw.reason == (
-        "the whole: shape 8x1 of int16 takes 16 bytes, the header declares 8"
-    )
+    assert flaw.reason == ("the whole: shape 8x1 of int16 takes 16 bytes, the header declares 8")
 
 
 def test_a_header_without_a_field_names_it() -> None:

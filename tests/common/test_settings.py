@@ -31,7 +31,7 @@ KINDS: tuple[type[Settings], ...] = (
     VerifySettings,
     LaunchSettings,
 )
-PASSWORD = "correct-horse"
+PASSWORD = "correct-horse"  # noqa: S105 - of nothing
 URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"
 
 
@@ -147,7 +147,7 @@ def test_json_is_a_variable_and_an_option(
 def test_settings_cannot_be_changed(kind: type[Settings]) -> None:
     settings = load_settings(kind, "fr", [])
     with pytest.raises(ValidationError, match="frozen"):
-        settings.log_level = "debug"  # type: ignore[misc]
+        settings.log_level = "debug"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -314,12 +314,13 @@ def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> Non
     assert split_address(text) == address
 
 
-@given(st.text(max_size=20))
+@given(st.text("a1.:[]- \n\x00٣é", max_size=20))
 def test_any_other_text_is_no_address(text: str) -> None:
     try:
         host, port = split_address(text)
-    except ValueError as error:
-        assert "should be host:port" in str(error)
+    except ValueError:
+        with pytest.raises(ValueError, match="should be host:port"):
+            split_address(text)
     else:
         assert host
         assert 0 < port < 65536

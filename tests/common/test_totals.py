@@ -102,7 +102,9 @@ def test_totals_survive_the_pipe_to_the_launcher() -> None:
 
 
 def test_the_table_has_each_count_and_says_what_was_not_looked_up() -> None:
-    text = shown(totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6)))
+    text = shown(
+        totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6))
+    )
     assert row(text, "acknowledged") == "12,345"
     assert row(text, "stored") == "-"
     assert row(text, "delivered") == "10"

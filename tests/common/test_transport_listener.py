@@ -56,11 +56,13 @@ def test_each_connection_has_a_handler_of_its_own() -> None:
         names.append(threading.current_thread().name)
         serve(channel)
 
-    with listener(handle) as made:
-        with contextlib.closing(client(made.port)) as one:
-            with contextlib.closing(client(made.port)) as two:
-                assert one.greet("fr-hub").name == two.greet("fr-hub").name == "pacs-1"
-                assert len(set(names)) == 2
+    with (
+        listener(handle) as made,
+        contextlib.closing(client(made.port)) as one,
+        contextlib.closing(client(made.port)) as two,
+    ):
+        assert one.greet("fr-hub").name == two.greet("fr-hub").name == "pacs-1"
+        assert len(set(names)) == 2
 
 
 def test_a_connection_is_closed_when_its_handler_ends() -> None:
@@ -118,9 +120,7 @@ def test_an_address_of_version_6_is_taken() -> None:
     except OSError:
         pytest.skip("no IPv6 here")
     with listener(serve, host="::1") as made:
-        channel = Channel.connect(
-            ("::1", made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S
-        )
+        channel = Channel.connect(("::1", made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S)
         with contextlib.closing(channel):
             assert channel.greet("fr-hub").name == "pacs-1"
 

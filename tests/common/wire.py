@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import bson
+import pytest
 from xxhash import xxh3_64_intdigest
 
 from common.const import INLINE_VOXELS_MAX, Refusal
+from common.errors import ProtocolError
 from common.messages import (
     Ack,
     Busy,
@@ -77,3 +79,16 @@ def checked(content: bytes) -> bytes:
 def frame_of(body: Mapping[str, Any]) -> bytes:
     """A frame of any document, with a right check value."""
     return checked(bson.encode(body)[4:-1])
+
+
+def refused(link: Link, data: bytes = b"") -> ProtocolError:
+    """How the link refuses these bytes, now and from now on."""
+    link.feed(data)
+    with pytest.raises(ProtocolError) as raised:
+        events_of(link)
+    link.feed(encode(Ping()))
+    for _ in range(2):
+        with pytest.raises(ProtocolError) as again:
+            link.next_event()
+        assert again.value is raised.value
+    return raised.value

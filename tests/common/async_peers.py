@@ -1,0 +1,71 @@
+"""What the tests of the asyncio transport share."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from common.errors import PeerAway, ProtocolError
+from common.messages import Hello, Welcome
+from common.protocol import Side
+from common.transport import AsyncChannel, dial, serve
+from tests.common.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, listening
+
+SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER
+HELLO, WELCOME = Hello("pacs-1"), Welcome("fr-hub", 8)
+
+Handle = Callable[[AsyncChannel], Awaitable[None]]
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(2 * WITHIN_S):
+            await test
+
+    asyncio.run(bounded())
+
+
+@contextlib.asynccontextmanager
+async def serving(handle: Handle, idle_s: float = IDLE_S) -> AsyncIterator[int]:
+    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def dialled(
+    port: int, side: Side = SENDER, idle_s: float = IDLE_S
+) -> AsyncIterator[AsyncChannel]:
+    channel = await dial((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S)
+    try:
+        yield channel
+    finally:
+        channel.abort()
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def to_bare(
+    side: Side = SENDER, idle_s: float = IDLE_S
+) -> AsyncIterator[tuple[AsyncChannel, socket.socket]]:
+    """A channel, and the bare socket at its other end."""
+    with listening() as server:
+        async with dialled(server.getsockname()[1], side, idle_s) as channel:
+            peer, _ = server.accept()
+            with peer:
+                peer.settimeout(WITHIN_S)
+                yield channel, peer
+
+
+async def greet_back(channel: AsyncChannel) -> None:
+    await channel.hello()
+    await channel.send(WELCOME)
+
+
+async def keep_on(channel: AsyncChannel) -> None:
+    """Take what comes until the connection ends."""
+    with contextlib.suppress(PeerAway, ProtocolError):
+        await greet_back(channel)
+        while True:
+            await channel.receive()

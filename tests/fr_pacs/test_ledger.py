@@ -1,0 +1,73 @@
+"""The ledger: a JSON line for each event of a scan."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from common.errors import SettingsError
+from common.models import utc_now
+from fr_pacs.ledger import Ledger
+from tests.factories import together
+
+
+def test_each_scan_of_an_event_gets_a_line_of_its_own_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("sent", ["a", "b"])
+    ledger.write("refused", ["b"], reason="it says: \"no\"\nand 'never'")
+    first, second, third = map(json.loads, path.read_text().splitlines())  # before it is closed
+    assert (first["event"], first["scan_id"]) == ("sent", "a")
+    assert (second["event"], second["scan_id"]) == ("sent", "b")
+    assert third["reason"] == "it says: \"no\"\nand 'never'"
+    at = datetime.fromisoformat(first["at"])
+    assert timedelta(0) <= utc_now() - at < timedelta(minutes=1)
+    ledger.close()
+
+
+def test_events_of_a_later_run_come_after_those_of_the_earlier(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for run in ("first", "second"):
+        ledger = Ledger(path)
+        ledger.write("sent", [run])
+        ledger.close()
+    assert [json.loads(line)["scan_id"] for line in path.read_text().splitlines()] == [
+        "first",
+        "second",
+    ]
+
+
+def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+
+    def write(thread: int) -> None:
+        for n in range(100):
+            ledger.write("sent", [f"{thread}-{n}-{part}" for part in range(3)])
+
+    together(8, write)
+    names = [json.loads(line)["scan_id"] for line in path.read_text().splitlines()]
+    assert len(set(names)) == len(names) == 2400
+    ledger.close()
+
+
+def test_no_scans_leave_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("sent", [])
+    ledger.close()
+    assert path.read_text() == ""
+
+
+def test_without_a_path_nothing_is_kept() -> None:
+    ledger = Ledger(None)
+    ledger.write("sent", ["a"])
+    ledger.close()
+
+
+def test_a_path_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "ledger.jsonl"):
+        with pytest.raises(SettingsError, match=r"^LEDGER='.*': [A-Z]"):
+            Ledger(path)

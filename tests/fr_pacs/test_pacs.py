@@ -1,0 +1,185 @@
+"""Fr-PACS put together: the source that the settings name, and how a run ends."""
+
+import contextlib
+import json
+import threading
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.const import Refusal
+from common.errors import ProtocolError, SourceError
+from common.lifecycle import Exit, Stop
+from common.logger import get_log
+from common.messages import Ack, Nack, Report, Scan
+from common.protocol import Side
+from common.settings import PacsSettings
+from common.transport import Channel
+from fr_pacs.pacs import make_source, run_pacs
+from fr_pacs.sources.base import LoadedScan
+from tests.factories import make_report
+from tests.fr_pacs.streams import Hub, Planted, PlantedTask, pacs_settings, small_scans
+from tests.running import FRAME, acked, answer, until
+
+
+def first_of(settings: PacsSettings) -> LoadedScan:
+    """The first scan of the source that the settings name."""
+    return next(iter(make_source(settings))).load()
+
+
+# --- the source ----------------------------------------------------------------------------------
+
+
+def test_heads_are_the_source_unless_something_else_is_said() -> None:
+    source = make_source(pacs_settings())
+    assert source.total is None
+    assert not source.waits
+    scan = first_of(pacs_settings(shape="40", scans=3)).scan
+    assert (scan.scan_type, scan.shape, scan.pacs) == ("volume", (40, 40, 40), "pacs-1")
+
+
+def test_grids_are_the_source_where_they_are_asked_for() -> None:
+    settings = pacs_settings(kind="grid", scans=7, pacs_name="pacs-9")
+    source = make_source(settings)
+    assert source.total == 7
+    assert not source.waits
+    scan = first_of(settings).scan
+    assert (scan.scan_type, scan.shape, scan.pacs) == ("grid", (10, 10), "pacs-9")
+    assert first_of(pacs_settings(kind="grid", shape="3x4")).scan.shape == (3, 4)
+
+
+@pytest.mark.parametrize("kind", ["grid", "phantom"])
+def test_the_same_seed_gives_the_same_voxels_and_another_others(kind: str) -> None:
+    def voxels_of(seed: int) -> str:
+        return first_of(pacs_settings(kind=kind, shape="24", seed=seed)).scan.voxels_hash
+
+    assert voxels_of(1) == voxels_of(1) != voxels_of(2)
+
+
+def test_files_are_the_source_where_a_path_is_given_whatever_the_kind(tmp_path: Path) -> None:
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    image = nib.Nifti1Image(voxels, np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "image.nii.gz")
+    settings = pacs_settings(source=tmp_path, kind="grid")
+    source = make_source(settings)
+    assert source.total == 1
+    assert source.waits
+    assert first_of(settings).scan.shape == (3, 4, 5)
+
+
+def test_a_path_where_nothing_is_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(SourceError):
+            make_source(pacs_settings(source=path))
+
+
+# --- a run ---------------------------------------------------------------------------------------
+
+
+class Run:
+    """A run in a thread: its exit code, or what it raised."""
+
+    def __init__(self, settings: PacsSettings) -> None:
+        self.stop = Stop()
+        self.end: int | Exception | None = None
+        self._settings = settings
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.end = run_pacs(self._settings, self.stop, get_log())
+        except Exception as error:  # noqa: BLE001 - the test looks
+            self.end = error
+
+    def ended(self) -> int | Exception | None:
+        """Wait for its end."""
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return self.end
+
+
+def reporting(settings: PacsSettings) -> Channel:
+    """A greeted connection to its report server, once it is there."""
+
+    def connected() -> Channel | None:
+        address = (settings.pacs_host, settings.pacs_port)
+        with contextlib.suppress(Exception):
+            return Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5)
+        return None
+
+    channel: Channel = until(connected)
+    channel.greet("fr-hub")
+    return channel
+
+
+def test_a_run_ends_well_when_each_scan_has_its_report(tmp_path: Path) -> None:
+    settings = pacs_settings(kind="grid", scans=3, summary=tmp_path / "made" / "summary.json")
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            came = [answer(scans) for _ in range(3)]
+            sent = [event.scan for event in came if isinstance(event, Scan)]
+            scans.send(Ack(tuple(scan.scan_id for scan in sent)))
+            with contextlib.closing(reporting(settings)) as reports:
+                reports.send(*(Report(make_report(scan)) for scan in sent))
+                told: set[str] = set()
+                while len(told) < 3:
+                    told.update(acked(answer(reports)))
+                assert run.ended() == Exit.OK
+    summary = json.loads((tmp_path / "made" / "summary.json").read_text())
+    assert (summary["sent"], summary["delivered"], summary["complete"]) == (3, 3, True)
+
+
+def test_a_run_whose_reports_do_not_come_ends_and_says_so() -> None:
+    settings = pacs_settings(kind="grid", scans=2, report_patience_s=0.2)
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            came = [answer(scans) for _ in range(2)]
+            scans.send(Ack(tuple(event.scan.scan_id for event in came if isinstance(event, Scan))))
+            assert run.ended() == Exit.FAILED
+
+
+def test_an_endless_run_that_is_stopped_ends_well() -> None:
+    settings = pacs_settings(kind="grid", rate=100)
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            answer(scans)
+            run.stop.request_stop()
+            assert run.ended() == Exit.OK
+
+
+def test_a_refusal_by_the_hub_is_raised() -> None:
+    settings = pacs_settings(kind="grid", scans=2)
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept_in_silence()) as scans:
+            scans.send(Nack(None, Refusal.UNKNOWN_PACS, "add it to HUB_PACS", retry=False))
+            error = run.ended()
+    assert isinstance(error, ProtocolError)
+    assert error.reason == "add it to HUB_PACS"
+
+
+class Broken(Planted):
+    """A source with a bug."""
+
+    def load(self, task: PlantedTask) -> LoadedScan:
+        """Fail as no source should."""
+        raise ValueError(task.label)
+
+
+def test_a_bug_in_a_client_thread_ends_the_run_and_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fr_pacs.pacs.make_source", lambda _: Broken(small_scans(2)))
+    settings = pacs_settings()
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()):
+            error = run.ended()
+    assert isinstance(error, RuntimeError)
+    assert isinstance(error.__cause__, ValueError)

@@ -1,0 +1,260 @@
+"""Fr-PACS' report server on real sockets: what it takes, keeps, acknowledges and refuses."""
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
+from common.logger import Digest, get_log
+from common.messages import Ack, Report
+from common.models import AnalyzerId, BrainReport
+from common.protocol import Side
+from common.settings import PacsSettings
+from common.transport import Channel
+from fr_pacs.ledger import Ledger
+from fr_pacs.server import ReportServer, write_report
+from fr_pacs.tally import Tally
+from tests.factories import make_report, make_scan, together
+from tests.fr_pacs.streams import pacs_settings
+from tests.running import FRAME, RawPeer, acked, answer, frame, hello, refusal
+
+
+def a_report(**overrides: Any) -> BrainReport:
+    """A report for this Fr-PACS."""
+    return make_report(make_scan()[0], **overrides)
+
+
+def new_tally() -> Tally:
+    """Counts of a run that writes no ledger."""
+    return Tally(None, Ledger(None), Digest(get_log()))
+
+
+@contextlib.contextmanager
+def serving(settings: PacsSettings, tally: Tally | None = None) -> Iterator[ReportServer]:
+    """The server."""
+    with contextlib.closing(ReportServer(settings, tally or new_tally(), get_log())) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def hub_of(settings: PacsSettings) -> Iterator[Channel]:
+    """A greeted connection of a Fr-HUB."""
+    address = (settings.pacs_host, settings.pacs_port)
+    with contextlib.closing(Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5)) as channel:
+        assert channel.greet("fr-hub").name == settings.pacs_name
+        yield channel
+
+
+def deliver(channel: Channel, *reports: BrainReport) -> Any:
+    """Send reports; the first answer."""
+    channel.send(*map(Report, reports))
+    return answer(channel)
+
+
+# --- taking reports ------------------------------------------------------------------------------
+
+
+def test_a_report_is_counted_and_acknowledged() -> None:
+    settings, tally, report = pacs_settings(), new_tally(), a_report()
+    tally.sent([report.scan_id])
+    with serving(settings, tally), hub_of(settings) as channel:
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+        assert tally.totals().delivered == 1
+
+
+def test_reports_that_come_together_share_acknowledgements() -> None:
+    settings = pacs_settings()
+    reports = [a_report() for _ in range(100)]
+    with serving(settings), hub_of(settings) as channel:
+        answers = [acked(deliver(channel, *reports))]
+        while sum(map(len, answers)) < 100:
+            answers.append(acked(answer(channel)))
+        assert [scan_id for ids in answers for scan_id in ids] == [r.scan_id for r in reports]
+        assert len(answers) < 50
+
+
+def test_the_same_report_again_is_acknowledged_and_counted_once() -> None:
+    settings, tally, report = pacs_settings(), new_tally(), a_report()
+    tally.sent([report.scan_id])
+    with serving(settings, tally), hub_of(settings) as channel:
+        for _ in range(3):
+            assert acked(deliver(channel, report)) == (report.scan_id,)
+        with hub_of(settings) as another:
+            assert acked(deliver(another, report)) == (report.scan_id,)
+        assert tally.totals().delivered == 1
+
+
+def test_a_report_of_an_earlier_run_is_acknowledged_and_not_counted_in_this_one() -> None:
+    settings, tally, report = pacs_settings(), new_tally(), a_report()
+    with serving(settings, tally), hub_of(settings) as channel:
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+        assert tally.totals().delivered == 0
+
+
+def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> None:
+    settings, report = pacs_settings(), a_report()
+    stray = a_report(pacs="pacs-2")
+    with serving(settings), hub_of(settings) as channel:
+        nack = refusal(deliver(channel, stray))
+        assert (nack.id, nack.code, nack.retry) == (stray.scan_id, "header", False)
+        assert nack.reason == "this is 'pacs-1', not 'pacs-2'"
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+
+
+def test_a_malformed_report_is_refused_and_the_connection_goes_on() -> None:
+    settings, report = pacs_settings(), a_report()
+    content = report.model_dump()
+    with serving(settings), RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
+        broken = {**content, "run_time_ms": "long"}
+        peer.socket.sendall(frame({"t": "report", "report": broken}))
+        nack = peer.read()
+        assert (nack["t"], nack["id"], nack["code"]) == ("nack", report.scan_id, "header")
+        assert nack["reason"].startswith("run_time_ms: ")
+        assert not nack["retry"]
+        peer.socket.sendall(frame({"t": "report", "report": content}))
+        assert peer.read()["ids"] == [report.scan_id]
+
+
+def test_what_is_no_report_ends_the_connection_and_others_are_served() -> None:
+    settings, report = pacs_settings(), a_report()
+    with serving(settings):
+        for message in ({"t": "report"}, {"t": "scan"}, {"t": "dance"}):
+            with RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
+                peer.socket.sendall(frame(message))
+                assert peer.read()["id"] is None
+                assert peer.closed()
+        with hub_of(settings) as channel:
+            assert acked(deliver(channel, report)) == (report.scan_id,)
+
+
+def test_a_port_in_use_is_said() -> None:
+    settings = pacs_settings()
+    with serving(settings), pytest.raises(AlreadyRunning, match="is in use"), serving(settings):
+        pass
+
+
+# --- keeping them --------------------------------------------------------------------------------
+
+
+def test_each_report_becomes_a_file_before_it_is_acknowledged(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "on the way"
+    settings = pacs_settings(reports=folder)
+    reports = [a_report() for _ in range(3)]
+    with serving(settings), hub_of(settings) as channel:
+        for report in reports:
+            assert acked(deliver(channel, report)) == (report.scan_id,)
+            written = (folder / f"{report.scan_id}.json").read_text()
+            assert BrainReport.model_validate_json(written) == report
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"{report.scan_id}.json" for report in reports}  # and nothing half written
+
+
+def test_a_report_is_kept_once_and_the_first_one_stays(tmp_path: Path) -> None:
+    settings = pacs_settings(reports=tmp_path)
+    report = a_report()
+    later = report.model_copy(update={"analyzer": AnalyzerId(name="grid", version="2")})
+    with serving(settings), hub_of(settings) as channel:
+        for one in (report, later):
+            assert acked(deliver(channel, one)) == (report.scan_id,)
+    (path,) = tmp_path.iterdir()
+    assert json.loads(path.read_text())["analyzer"]["version"] == "1"
+
+
+def test_of_many_that_write_the_same_report_one_does_and_nothing_is_left(tmp_path: Path) -> None:
+    report = a_report()
+    together(8, lambda _: write_report(tmp_path, report))
+    (path,) = tmp_path.iterdir()
+    assert BrainReport.model_validate_json(path.read_text()) == report
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_cannot_be_kept_is_not_acknowledged_and_comes_again(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    settings, tally, report = pacs_settings(reports=folder), new_tally(), a_report()
+    tally.sent([report.scan_id])
+    with serving(settings, tally), hub_of(settings) as channel:
+        shutil.rmtree(folder)
+        nack = refusal(deliver(channel, report))
+        assert (nack.id, nack.code, nack.retry) == (report.scan_id, "unavailable", True)
+        assert nack.reason == "the report cannot be kept: No such file or directory"
+        assert tally.totals().delivered == 0
+        folder.mkdir()
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+        assert tally.totals().delivered == 1
+
+
+@pytest.mark.parametrize("where", ["file", "file/below", "/proc/self"])
+def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    settings = pacs_settings(reports=tmp_path / where)
+    with pytest.raises(SettingsError, match=r"^REPORTS='.*': [A-Z]"), serving(settings):
+        pass
+
+
+# --- stopping ------------------------------------------------------------------------------------
+
+
+class Slow(Tally):
+    """Takes its time over each report."""
+
+    def __init__(self) -> None:
+        super().__init__(None, Ledger(None), Digest(get_log()))
+        self.in_hand = threading.Event()
+        self.go_on = threading.Event()
+
+    def delivered(self, scan_id: str) -> bool:
+        """Wait until a test says so."""
+        self.in_hand.set()
+        assert self.go_on.wait(10)
+        return super().delivered(scan_id)
+
+
+def test_closing_acknowledges_the_report_in_hand_first() -> None:
+    settings, tally, report = pacs_settings(), Slow(), a_report()
+    with serving(settings, tally) as server, hub_of(settings) as channel:
+        channel.send(Report(report))
+        assert tally.in_hand.wait(10)
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        tally.go_on.set()
+        assert answer(channel) == Ack((report.scan_id,))
+        closing.join(10)
+        with pytest.raises(PeerAway):
+            answer(channel)
+
+
+def test_closing_while_reports_wait_their_turn_is_quick_and_takes_none_of_them() -> None:
+    settings, tally = pacs_settings(), Slow()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(settings, tally))
+        channels = [stack.enter_context(hub_of(settings)) for _ in range(4)]
+        channels[0].send(Report(a_report()))
+        assert tally.in_hand.wait(10)
+        for channel in channels[1:]:
+            channel.send(Report(a_report()))
+        closing = threading.Thread(target=server.close)
+        closing.start()
+        closing.join(0.1)
+        began = time.monotonic()
+        tally.go_on.set()
+        closing.join(30)
+        assert time.monotonic() - began < 3
+        told = 0
+        for channel in channels:
+            with contextlib.suppress(PeerAway, ProtocolError):
+                told += len(acked(answer(channel)))
+        assert told == len(tally._seen)  # what is taken is acknowledged, and nothing else
+
+
+def test_closing_twice_is_fine() -> None:
+    with serving(pacs_settings()) as server:
+        server.close()

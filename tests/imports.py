@@ -1,0 +1,113 @@
+"""Who imports what, read from the source: for the tests of the architecture."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("common", "fr_pacs", "fr_hub", "fr_brain")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A name that a module imports or uses, and where."""
+
+    module: str
+    name: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.module} uses {self.name}"
+
+    def within(self, names: Iterable[str]) -> bool:
+        """Whether it is one of these, or something in one of them."""
+        return any(self.name == name or self.name.startswith(f"{name}.") for name in names)
+
+
+@lru_cache
+def modules() -> dict[str, Path]:
+    """Each module of the product by name."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports_in(module: str, source: str, file: str) -> Iterator[Use]:
+    """All imports of a source: at the top, in functions, and those for type checking only."""
+    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Use(module, alias.name, file, node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, *filter(None, [node.module])]) if node.level else node.module
+            for alias in node.names:
+                yield Use(module, f"{base}.{alias.name}", file, node.lineno)
+
+
+def names_in(module: str, source: str, file: str) -> Iterator[Use]:
+    """All names used: ``os.environ`` as a whole and by its end, ``environ``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute):
+            yield Use(module, ast.unparse(node), file, node.lineno)
+            yield Use(module, node.attr, file, node.lineno)
+        elif isinstance(node, ast.Name):
+            yield Use(module, node.id, file, node.lineno)
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield Use(module, f"{node.arg}=", file, node.value.lineno)
+
+
+@lru_cache
+def imports_of(module: str) -> tuple[Use, ...]:
+    """What a module of the product imports."""
+    path = modules()[module]
+    return tuple(imports_in(module, path.read_text(), str(path.relative_to(ROOT))))
+
+
+@lru_cache
+def names_of(module: str) -> tuple[Use, ...]:
+    """The names that a module of the product uses."""
+    path = modules()[module]
+    return tuple(names_in(module, path.read_text(), str(path.relative_to(ROOT))))
+
+
+def ours(use: Use) -> str | None:
+    """The module of the product that is imported: ``from common import const`` gets two names."""
+    name = use.name
+    while name and name not in modules():
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def all_uses(only: Iterable[str] = PACKAGES) -> Iterator[Use]:
+    """All imports of these packages or modules."""
+    for module in modules():
+        if Use("", module, "", 0).within(only):
+            yield from imports_of(module)
+
+
+def reached_from(package: str) -> dict[str, tuple[Use, ...]]:
+    """The modules that a package or module imports, also through others: by which imports."""
+    starts = [module for module in modules() if Use("", module, "", 0).within([package])]
+    assert starts, f"there is no {package}"
+    reached: dict[str, tuple[Use, ...]] = dict.fromkeys(starts, ())
+    while starts:
+        module = starts.pop()
+        for use in imports_of(module):
+            target = ours(use)
+            if target is not None and target not in reached:
+                reached[target] = (*reached[module], use)
+                starts.append(target)
+    return reached
+
+
+def told(uses: Iterable[Use]) -> str:
+    """These, a line each."""
+    return "\n" + "\n".join(sorted(map(str, uses)))
