@@ -22,8 +22,9 @@ from common.transport import AsyncChannel, dial
 from fr_hub.committer import patiently
 from fr_hub.server import HUB_NAME
 
-LEASE_S = 30.0
-"""A report sent and not acknowledged within this time is due again."""
+LEASE_S = 10.0
+"""A report sent and not acknowledged within this time is due again: what a killed Fr-HUB had under
+way waits so long. Sent twice, it is dropped by Fr-PACS."""
 
 REFUSED_DELAY_S = 60.0
 """A report that Fr-PACS refused is sent again after this time: it may be a newer one by then."""
