@@ -15,10 +15,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 help: ## Show this
 	@echo "Targets:"
-	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (make all SCANS=20; each also from the environment or .env):"
-	@grep -hE '^#  [A-Z]+' $(MAKEFILE_LIST) | sed -E 's/^#  ([A-Z_]+) +/  \1|/' | column -t -s '|'
+	@sed -nE 's/^#  ([A-Z]+ +)/  \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
 #  SCANS     how many scans to send; none: until Ctrl-C

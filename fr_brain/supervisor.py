@@ -42,9 +42,7 @@ class _Slot:
 class Supervisor:
     """Runs ``settings.brain_processes`` processors until it is stopped."""
 
-    def __init__(
-        self, settings: BrainSettings, store: DBManager, stopping: Stop, log: Log
-    ) -> None:
+    def __init__(self, settings: BrainSettings, store: DBManager, stopping: Stop, log: Log) -> None:
         self._settings = settings
         self._store = store
         self._stopping = stopping
