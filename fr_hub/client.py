@@ -162,7 +162,8 @@ class ReportClient:
         while True:
             match await channel.receive():
                 case Ack(ids):
-                    self._acknowledged.extend(ids)
+                    # Of what was sent to it: no other Fr-PACS' reports are its to acknowledge.
+                    self._acknowledged.extend(i for i in ids if i in self._unanswered)
                     self._to_mark.set()
                 case Nack(id=scan_id, code=code, reason=reason):
                     if scan_id is None:
@@ -170,8 +171,10 @@ class ReportClient:
                     self._digest.warning(
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
-                    self._unanswered.discard(scan_id)
-                    await self._postpone([scan_id], REFUSED_DELAY_S)
+                    if scan_id in self._unanswered:
+                        await self._postpone([scan_id], REFUSED_DELAY_S)
+                        self._unanswered.discard(scan_id)
+                        self._wake.set()  # there is room in the window
                 case Flaw():  # answers have no flaws of their own
                     continue
 

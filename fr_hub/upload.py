@@ -80,8 +80,10 @@ class Upload:
     async def _settle(self) -> None:
         """Wait for what is being written."""
         if self._writing is not None:
-            writing, self._writing = self._writing, None
-            await writing
+            # Shielded: when this connection is cancelled the write goes on in its thread, and
+            # ``abandon`` has to wait for it.
+            await asyncio.shield(self._writing)
+            self._writing = None
 
     async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
         loop = asyncio.get_running_loop()

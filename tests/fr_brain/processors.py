@@ -1,0 +1,121 @@
+"""Processors in threads, with analyzers that do what a test says."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy.typing as npt
+
+from common.db_manager import DBManager
+from common.logger import get_log
+from common.models import BrainScan, Findings, Lesions, Quality, Verdict
+from common.settings import BrainSettings
+from fr_brain.analyzers.base import Analyzer
+from fr_brain.analyzers.registry import Registry
+from fr_brain.processor import Processor
+from tests.running import SOON_S
+
+NOTHING_FOUND = Findings(
+    quality=Quality(verdict=Verdict.PASS), lesions=Lesions(count=0, voxels=0, volume_ml=None)
+)
+
+
+def brain_settings(**given: Any) -> BrainSettings:
+    """Settings of a processor that looks often."""
+    values: dict[str, Any] = {"brain_poll_s": 0.1, "brain_lease_s": 30.0, "brain_attempts": 3}
+    return BrainSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
+
+
+class PlantedAnalyzer:
+    """Reads grids, and remembers which."""
+
+    name = "planted"
+    version = "7"
+    scan_types = frozenset({"grid"})
+    priority = 0
+
+    def __init__(self, analyse: Callable[[BrainScan], Findings] = lambda _: NOTHING_FOUND) -> None:
+        self.calls: list[str] = []
+        self._analyse = analyse
+
+    def analyse(self, scan: BrainScan, _voxels: npt.NDArray[Any]) -> Findings:
+        """Do what the test says."""
+        self.calls.append(scan.scan_id)
+        return self._analyse(scan)
+
+
+class Gate(PlantedAnalyzer):
+    """An analyzer that holds each scan until the gate is open."""
+
+    def __init__(self) -> None:
+        super().__init__(self._hold)
+        self._begun: queue.Queue[str] = queue.Queue()
+        self._open = threading.Event()
+
+    def _hold(self, scan: BrainScan) -> Findings:
+        self._begun.put(scan.scan_id)
+        assert self._open.wait(60)
+        return NOTHING_FOUND
+
+    def begun(self) -> str:
+        """Wait for the next scan in hand; its id."""
+        return self._begun.get(timeout=SOON_S)
+
+    def open(self) -> None:
+        """Let all through, from now on."""
+        self._open.set()
+
+
+def registry_of(*analyzers: Analyzer) -> Registry:
+    """These analyzers."""
+    return Registry([("the test", analyzer) for analyzer in analyzers])
+
+
+class Running:
+    """A processor in its thread."""
+
+    def __init__(
+        self, store: DBManager, registry: Registry, settings: BrainSettings, owner: str
+    ) -> None:
+        self.stop = threading.Event()
+        self.failed: list[BaseException] = []
+        self.processor = Processor(settings, store, registry, owner, self.stop, get_log())
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.processor.run()
+        except BaseException as error:  # noqa: BLE001 - told at the end
+            self.failed.append(error)
+
+    def end(self) -> None:
+        """Stop it, wait; what it raised is raised here."""
+        self.stop.set()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        if self.failed:
+            raise self.failed[0]
+
+
+@contextlib.contextmanager
+def processing(
+    store: DBManager,
+    *analyzers: Analyzer,
+    owner: str = "the processor",
+    in_batches: bool = False,
+    **given: Any,
+) -> Iterator[Running]:
+    """A processor at work. ``in_batches``: it takes its scans for quick ones from the start."""
+    running = Running(store, registry_of(*analyzers), brain_settings(**given), owner)
+    if in_batches:
+        running.processor._seconds_a_scan = 0.01
+    running.thread.start()
+    try:
+        yield running
+    finally:
+        for analyzer in analyzers:
+            if isinstance(analyzer, Gate):
+                analyzer.open()
+        running.end()

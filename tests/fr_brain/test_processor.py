@@ -1,0 +1,301 @@
+"""A processor on a real MongoDB: each scan gets its one report, or an 'Error' with a cause."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from common.const import Collection, ReportGenerated
+from common.db_manager import DBManager
+from common.documents import NewScan
+from common.models import BrainReport, BrainScan, Findings
+from fr_brain.analyzers.grid import GridAnalyzer
+from tests.factories import (
+    document_of,
+    edit,
+    expire,
+    inside,
+    make_claimable,
+    make_report,
+    make_scan,
+    make_upload,
+    opened,
+    state_of,
+)
+from tests.fr_brain.processors import NOTHING_FOUND, Gate, PlantedAnalyzer, processing
+from tests.running import until
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+def in_state(store: DBManager, state: ReportGenerated) -> int:
+    """How many scans are there."""
+    return store.count_states()[state]
+
+
+def report_of(store: DBManager, scan_id: str) -> BrainReport | None:
+    """A scan's report, as it is stored."""
+    found = document_of(store, scan_id, Collection.REPORTS)
+    return found and BrainReport.model_validate(found["report"])
+
+
+# --- reports -------------------------------------------------------------------------------------
+
+
+def test_each_scan_gets_a_report_and_is_done(store: DBManager) -> None:
+    scans = make_claimable(store, 20)
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 20)
+    assert store.count_reports() == {True: 0, False: 20}
+    for scan in scans:
+        report = report_of(store, scan.scan_id)
+        assert report is not None
+        assert (report.scan_id, report.pacs, report.scan_type) == (scan.scan_id, "pacs-1", "grid")
+        assert (report.voxels_hash, report.shape) == (scan.voxels_hash, scan.shape)
+        assert (report.analyzer.name, report.analyzer.version) == ("grid", "1")
+        assert report.findings.lesions is not None
+        assert report.findings.lesions.count == 99
+        assert report.run_time_ms >= 0
+
+
+def test_a_large_scan_is_put_together_from_its_chunks(store: DBManager) -> None:
+    new, voxels = make_upload(store)
+    store.add_scans([new])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    report = report_of(store, new.scan.scan_id)
+    assert report is not None
+    assert report.findings.lesions is not None
+    assert report.findings.lesions.count == len(voxels) - voxels.count(0)
+
+
+def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManager) -> None:
+    scans = make_claimable(store, 60)
+    one, two = PlantedAnalyzer(), PlantedAnalyzer()
+    with processing(store, one, owner="one"), processing(store, two, owner="two"):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 60)
+    assert sorted(one.calls + two.calls) == sorted(scan.scan_id for scan in scans)
+
+
+def test_a_new_scan_is_claimed_without_waiting_for_the_next_look(store: DBManager) -> None:
+    with processing(store, PlantedAnalyzer(), brain_poll_s=5):
+        for _ in range(4):
+            scan, voxels = make_scan()
+            began = time.monotonic()
+            store.add_scans([NewScan(scan, voxels=voxels)])
+            until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE)  # noqa: B023
+            assert time.monotonic() - began < 1
+
+
+def test_an_idle_processor_stops_soon_however_seldom_it_looks(store: DBManager) -> None:
+    with processing(store, PlantedAnalyzer(), brain_poll_s=60) as running:
+        make_claimable(store, 1)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+        running.stop.set()
+        running.thread.join(4)
+        assert not running.thread.is_alive()
+
+
+# --- what gives no report ------------------------------------------------------------------------
+
+
+def test_a_scan_on_which_the_analyzer_fails_is_tried_again_and_then_set_aside(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(scan: BrainScan) -> Findings:
+        raise RuntimeError(scan.subject)
+
+    analyzer = PlantedAnalyzer(fail)
+    [scan] = make_claimable(store, 1, subject="JANE-DOE-1970")
+    with processing(store, analyzer, brain_attempts=3):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert analyzer.calls == [scan.scan_id] * 3
+    [(scan_id, cause, _)] = store.errors()
+    assert (scan_id, cause) == (scan.scan_id, "the analyzer failed: RuntimeError")
+    assert store.count_reports() == {True: 0, False: 0}
+    said = capfd.readouterr()
+    assert "RuntimeError" in said.out
+    assert "JANE" not in said.out + said.err  # debug lines too: what it quotes may be a patient's
+
+
+def test_a_scan_that_fails_once_has_its_report_at_the_second_try(store: DBManager) -> None:
+    def fail_first(_: BrainScan) -> Findings:
+        if len(analyzer.calls) == 1:
+            raise MemoryError
+        return NOTHING_FOUND
+
+    analyzer = PlantedAnalyzer(fail_first)
+    [scan] = make_claimable(store, 1)
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert "error" not in document_of(store, scan.scan_id)
+
+
+def test_one_bad_scan_holds_up_no_other(store: DBManager) -> None:
+    scans = make_claimable(store, 30)
+    bad = scans[7].scan_id
+
+    def fail_on_one(scan: BrainScan) -> Findings:
+        if scan.scan_id == bad:
+            raise ValueError
+        return NOTHING_FOUND
+
+    with processing(store, PlantedAnalyzer(fail_on_one)):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 29)
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert state_of(store, bad) == ReportGenerated.ERROR
+
+
+def test_an_analyzer_that_returns_no_findings_has_failed_like_any_other(store: DBManager) -> None:
+    make_claimable(store, 1)
+    analyzer = PlantedAnalyzer(lambda _: "all is well")  # type: ignore[arg-type, return-value]
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.errors()
+    assert cause == "the analyzer failed: ValidationError"
+
+
+def test_a_scan_type_that_nobody_reads_ends_in_an_error_that_names_the_known_ones(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 1, scan_type="hologram")
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.errors()
+    assert cause == "no analyzer takes scans of type 'hologram'; known: grid"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing", "short"])
+def test_a_damaged_chunk_ends_in_an_error_and_no_report(store: DBManager, damage: str) -> None:
+    new, _ = make_upload(store)
+    store.add_scans([new])
+    chunks = inside(store, Collection.CHUNKS)
+    second = {"_id": {"blob": new.blob, "n": 1}}
+    voxels = bytearray(chunks.find_one(second)["voxels"])  # type: ignore[index]
+    if damage == "missing":
+        chunks.delete_one(second)
+    else:
+        voxels[5] ^= 1
+        kept = bytes(voxels if damage == "flipped" else voxels[:-1])
+        chunks.update_one(second, {"$set": {"voxels": kept}})
+    analyzer = PlantedAnalyzer()
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.errors()
+    assert cause.startswith("stored voxels are damaged: ")
+    assert analyzer.calls == []
+    assert store.count_reports() == {True: 0, False: 0}
+    assert document_of(store, new.scan.scan_id)["attempts"] == 1  # no other try can mend it
+
+
+def test_damaged_voxels_inside_the_scan_end_in_an_error_too(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    edit(store, scan.scan_id, voxels=bytes(100))
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert store.count_reports() == {True: 0, False: 0}
+
+
+def test_a_scan_whose_attempts_were_used_up_by_dying_processors_is_set_aside(
+    store: DBManager,
+) -> None:
+    scan, other = make_claimable(store, 2)
+    edit(store, scan.scan_id, attempts=3)
+    analyzer = PlantedAnalyzer()
+    with processing(store, analyzer, brain_attempts=3):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert analyzer.calls == [other.scan_id]
+    [(scan_id, cause, _)] = store.errors()
+    assert scan_id == scan.scan_id
+    assert "processor ended or stopped answering" in cause
+
+
+# --- claims --------------------------------------------------------------------------------------
+
+
+def test_a_claim_that_ended_without_a_report_is_taken_over(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    store.claim("somebody who died", 1, 30)
+    expire(store, scan.scan_id)
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    document = document_of(store, scan.scan_id)
+    assert (document["owner"], document["attempts"]) == ("the processor", 2)
+
+
+def test_who_lost_its_claim_while_analysing_does_not_finish_the_scan(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    gate = Gate()
+    with processing(store, gate) as stale:
+        gate.begun()
+        expire(store, scan.scan_id)
+        [claim] = store.claim_expired("another", 30)
+        gate.open()
+        stale.stop.set()
+    document = document_of(store, scan.scan_id)
+    assert (document["report_generated"], document["owner"]) == ("In Progress", "another")
+    assert not store.complete([(claim, make_report(claim.scan))])
+    assert state_of(store, scan.scan_id) == ReportGenerated.DONE
+    assert sum(store.count_reports().values()) == 1
+
+
+def test_a_scan_slower_than_its_lease_stays_its_owners(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    gate = Gate()
+    with processing(store, gate, brain_lease_s=1):
+        gate.begun()
+        began = document_of(store, scan.scan_id)
+
+        def renewed_for_two_leases() -> bool:
+            assert not store.claim_expired("a rival", 30)
+            now = document_of(store, scan.scan_id)
+            return bool((now["lease_until"] - began["claimed_at"]).total_seconds() > 3)
+
+        until(renewed_for_two_leases)
+        gate.open()
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    document = document_of(store, scan.scan_id)
+    assert (document["owner"], document["attempts"]) == ("the processor", 1)
+    assert gate.calls == [scan.scan_id]
+
+
+def test_scans_of_a_batch_that_were_lost_before_their_turn_are_passed_over(
+    store: DBManager,
+) -> None:
+    first, second, third = make_claimable(store, 3)
+    gate = Gate()
+    with processing(store, gate, in_batches=True, brain_lease_s=1) as running:
+        assert gate.begun() == first.scan_id
+        until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 3)
+        expire(store, second.scan_id)
+        [claim] = store.claim_expired("another", 30)
+        held = running.processor._held
+        until(lambda: second.scan_id not in held)
+        gate.open()
+        until(lambda: in_state(store, ReportGenerated.DONE) == 2)
+    assert gate.calls == [first.scan_id, third.scan_id]
+    assert claim.scan == second
+
+
+def test_stopped_in_a_batch_it_finishes_the_scan_in_hand_and_gives_the_others_back(
+    store: DBManager,
+) -> None:
+    first, *others = make_claimable(store, 5)
+    gate = Gate()
+    with processing(store, gate, in_batches=True) as running:
+        assert gate.begun() == first.scan_id
+        until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 5)
+        running.stop.set()
+        gate.open()
+        running.thread.join(10)
+    assert gate.calls == [first.scan_id]
+    assert state_of(store, first.scan_id) == ReportGenerated.DONE
+    for scan in others:
+        document = document_of(store, scan.scan_id)
+        assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
+    assert sum(store.count_reports().values()) == 1

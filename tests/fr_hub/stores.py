@@ -1,0 +1,72 @@
+"""What Fr-HUB's parts need around them, on a real store."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bson import ObjectId
+
+from common.db_manager import DBManager
+from common.documents import Added, NewScan
+from common.logger import Presence, get_log
+
+
+def presence() -> Presence:
+    """MongoDB's, logged."""
+    return Presence(get_log(), "MongoDB")
+
+
+class GatedStore(DBManager):
+    """A store that writes scans and chunks when the gate is open, and remembers its calls."""
+
+    def __init__(self, uri: str, database: str, timeout_s: float) -> None:
+        super().__init__(uri, database, timeout_s)
+        self.batches: list[list[str]] = []
+        self.chunk_writes: list[tuple[int, int]] = []
+        self.at_work = threading.Semaphore(0)
+        """One for each call that has come."""
+        self.written = threading.Semaphore(0)
+        """One for each write of chunks that is through."""
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def _pass(self) -> None:
+        self.at_work.release()
+        assert self.gate.wait(20)
+
+    def add_scans(self, new: Sequence[NewScan]) -> list[Added]:
+        """Store scans when the gate is open."""
+        self.batches.append([item.scan.scan_id for item in new])
+        self._pass()
+        return super().add_scans(new)
+
+    def add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[Any]) -> None:
+        """Store chunks when the gate is open."""
+        self.chunk_writes.append((first, len(pieces)))
+        self._pass()
+        super().add_chunks(blob, first, pieces)
+        self.written.release()
+
+
+@contextlib.contextmanager
+def gated(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[GatedStore]:
+    """A gated store that is ready."""
+    store = GatedStore(uri, database, timeout_s)
+    try:
+        store.prepare()
+        yield store
+    finally:
+        store.gate.set()
+        store.close()
+
+
+@contextlib.contextmanager
+def threads(store: GatedStore) -> Iterator[ThreadPoolExecutor]:
+    """Threads for its calls, that are through at the end."""
+    with ThreadPoolExecutor(4) as executor:
+        try:
+            yield executor
+        finally:
+            store.gate.set()

@@ -1,0 +1,279 @@
+"""Fr-HUB's client on a real MongoDB and real sockets: each report leaves until it has arrived."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from common.const import Collection, Refusal
+from common.db_manager import DBManager
+from common.errors import PeerAway
+from common.messages import Ack, Nack
+from common.models import utc_now
+from fr_hub.client import LEASE_S
+from tests.factories import document_of, make_reports, opened
+from tests.fr_hub.pushing import (
+    Reports,
+    due_at,
+    is_sent,
+    next_report,
+    next_reports,
+    pushing,
+)
+from tests.running import answer, free_port, hub_settings, until
+
+QUIET_S = 0.4
+"""Twice as long as a hub of these tests waits between two looks."""
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture
+def pacs() -> Iterator[Reports]:
+    with Reports() as pacs:
+        yield pacs
+
+
+def ids_of(store: DBManager, count: int) -> set[str]:
+    """So many reports that wait to be sent; their ids."""
+    return {report.scan_id for report in make_reports(store, count)}
+
+
+# --- on their way --------------------------------------------------------------------------------
+
+
+def test_a_report_is_leased_sent_and_marked_when_it_is_acknowledged(
+    store: DBManager, pacs: Reports
+) -> None:
+    [report] = make_reports(store, 1)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        assert next_report(channel) == report.scan_id
+        assert not is_sent(store, report.scan_id)
+        assert due_at(store, report.scan_id) > utc_now() + timedelta(seconds=5)  # leased
+        channel.send(Ack((report.scan_id,)))
+        until(lambda: is_sent(store, report.scan_id))
+        assert channel.receive(QUIET_S) is None
+    document = document_of(store, report.scan_id, Collection.REPORTS)
+    assert document["sent_at"] <= utc_now() + timedelta(seconds=5)
+    assert "leased_by" not in document
+
+
+def test_many_reports_are_sent_and_marked_together(store: DBManager, pacs: Reports) -> None:
+    wanted = ids_of(store, 300)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept(window=1000)) as channel:
+        came = next_reports(channel, 300)
+        assert came == wanted
+        channel.send(Ack(tuple(came)))
+        until(lambda: store.count_reports()[True] == 300)
+
+
+def test_no_more_reports_are_under_way_than_the_window_of_the_pacs(
+    store: DBManager, pacs: Reports
+) -> None:
+    wanted = ids_of(store, 5)
+    with (
+        pushing(store, pacs.settings()),
+        contextlib.closing(pacs.accept(window=2)) as channel,
+    ):
+        first = next_reports(channel, 2)
+        assert channel.receive(QUIET_S) is None
+        channel.send(Ack(tuple(first)))
+        second = next_reports(channel, 2)
+        channel.send(Ack(tuple(second)))
+        third = next_reports(channel, 1)
+        channel.send(Ack(tuple(third)))
+        assert first | second | third == wanted
+        until(lambda: store.count_reports()[True] == 5)
+
+
+def test_reports_for_another_pacs_are_not_sent_to_this_one(store: DBManager, pacs: Reports) -> None:
+    make_reports(store, 1, pacs="pacs-2")
+    [mine] = ids_of(store, 1)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        assert next_report(channel) == mine
+        assert channel.receive(QUIET_S) is None
+
+
+def test_an_acknowledgement_of_what_was_not_sent_marks_nothing(
+    store: DBManager, pacs: Reports
+) -> None:
+    [stranger] = (report.scan_id for report in make_reports(store, 1, pacs="pacs-2"))
+    [mine] = ids_of(store, 1)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        next_report(channel)
+        channel.send(Ack((stranger, "nobody")))
+        channel.send(Nack(stranger, Refusal.HEADER, "not for me", retry=False))
+        channel.send(Ack((mine, stranger)))
+        until(lambda: is_sent(store, mine))
+    assert not is_sent(store, stranger)
+    assert due_at(store, stranger) < utc_now()
+
+
+# --- not acknowledged ----------------------------------------------------------------------------
+
+
+def test_a_refused_report_is_postponed_and_the_others_are_sent(
+    store: DBManager, pacs: Reports
+) -> None:
+    wanted = ids_of(store, 3)
+    with (
+        pushing(store, pacs.settings(hub_poll_s=60)),
+        contextlib.closing(pacs.accept(window=1)) as channel,
+    ):
+        refused = next_report(channel)
+        channel.send(Nack(refused, Refusal.UNAVAILABLE, "the disk is full", retry=True))
+        came = set()
+        for _ in range(2):  # at once, as there is room again
+            came.add(next_report(channel))
+            channel.send(Ack(tuple(came)))
+        assert came == wanted - {refused}
+        until(lambda: store.count_reports()[True] == 2)
+    assert not is_sent(store, refused)
+    assert due_at(store, refused) > utc_now() + timedelta(seconds=30)
+
+
+def test_after_a_cut_what_was_not_acknowledged_is_sent_again_at_once(
+    store: DBManager, pacs: Reports
+) -> None:
+    wanted = ids_of(store, 4)
+    with pushing(store, pacs.settings()):
+        with contextlib.closing(pacs.accept()) as channel:
+            came = next_reports(channel, 4)
+            arrived = min(came)
+            channel.send(Ack((arrived,)))
+            until(lambda: is_sent(store, arrived))
+        began = time.monotonic()
+        with contextlib.closing(pacs.accept()) as channel:
+            again = next_reports(channel, 3)
+            assert time.monotonic() - began < LEASE_S / 2
+            channel.send(Ack(tuple(again)))
+            until(lambda: store.count_reports()[True] == 4)
+    assert (came, again) == (wanted, wanted - {arrived})
+
+
+def test_what_is_acknowledged_right_before_a_cut_is_marked(store: DBManager, pacs: Reports) -> None:
+    wanted = ids_of(store, 50)
+    with pushing(store, pacs.settings()):
+        with contextlib.closing(pacs.accept()) as channel:
+            next_reports(channel, 50)
+            channel.send(Ack(tuple(wanted)))
+        until(lambda: store.count_reports()[True] == 50)
+        with contextlib.closing(pacs.accept()) as channel:
+            assert channel.receive(QUIET_S) is None
+
+
+def test_a_connection_that_the_pacs_ends_with_a_reason_is_made_again(
+    store: DBManager, pacs: Reports
+) -> None:
+    [mine] = ids_of(store, 1)
+    with (
+        pushing(store, pacs.settings()),
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        next_report(channel)
+        channel.send(Nack(None, Refusal.MALFORMED, "the frame is damaged", retry=False))
+        with contextlib.closing(pacs.accept()) as second:
+            assert next_report(second) == mine
+
+
+def test_reports_wait_for_a_pacs_that_is_away(store: DBManager) -> None:
+    port = free_port()
+    [mine] = ids_of(store, 1)
+    settings = hub_settings(hub_pacs={"pacs-1": ("127.0.0.1", port)})
+    with pushing(store, settings) as client:
+        assert not client.ended(QUIET_S)
+        assert due_at(store, mine) < utc_now()  # not leased for nothing
+        client.stop()
+        assert client.ended()
+
+
+def test_who_answers_with_another_name_gets_no_report(
+    store: DBManager, pacs: Reports, capfd: pytest.CaptureFixture[str]
+) -> None:
+    [mine] = ids_of(store, 1)
+    with pushing(store, pacs.settings()):
+        with (
+            contextlib.closing(pacs.accept(name="pacs-2")) as channel,
+            pytest.raises(PeerAway),
+        ):
+            answer(channel)
+        with contextlib.closing(pacs.accept()) as channel:
+            assert next_report(channel) == mine
+    assert "'pacs-2' answers there: check HUB_PACS and PACS_NAME" in capfd.readouterr().out
+
+
+# --- stopping ------------------------------------------------------------------------------------
+
+
+def test_stopping_waits_for_what_is_under_way_and_sends_nothing_new(
+    store: DBManager, pacs: Reports
+) -> None:
+    first = ids_of(store, 2)
+    with (
+        pushing(store, pacs.settings()) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        assert next_reports(channel, 2) == first
+        client.stop()
+        make_reports(store, 1)
+        client.wake()
+        assert not client.ended(QUIET_S)
+        channel.send(Ack(tuple(first)))
+        assert client.ended()
+        with pytest.raises(PeerAway):
+            answer(channel)
+    assert store.count_reports() == {True: 2, False: 1}
+
+
+def test_stopping_does_not_wait_for_a_report_that_is_refused_meanwhile(
+    store: DBManager, pacs: Reports
+) -> None:
+    [mine] = ids_of(store, 1)
+    with (
+        pushing(store, pacs.settings()) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        next_report(channel)
+        client.stop()
+        channel.send(Nack(mine, Refusal.UNAVAILABLE, "the disk is full", retry=True))
+        assert client.ended()
+    assert due_at(store, mine) > utc_now()
+
+
+def test_stopping_while_the_connection_is_cut_has_the_rest_due_at_once(
+    store: DBManager, pacs: Reports
+) -> None:
+    [mine] = ids_of(store, 1)
+    with pushing(store, pacs.settings()) as client:
+        with contextlib.closing(pacs.accept()) as channel:
+            next_report(channel)
+            client.stop()
+        assert client.ended()
+    assert due_at(store, mine) <= utc_now() + timedelta(seconds=1)
+
+
+def test_an_idle_client_stops_at_once(store: DBManager, pacs: Reports) -> None:
+    with (
+        pushing(store, pacs.settings(hub_poll_s=60)) as client,
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        assert channel.receive(0.1) is None
+        client.stop()
+        assert client.ended()
+
+
+def test_a_client_that_waits_for_an_answer_to_its_greeting_stops_at_once(
+    store: DBManager, pacs: Reports
+) -> None:
+    with pushing(store, pacs.settings()) as client:
+        connection, _ = pacs._server.accept()
+        with connection:
+            assert connection.recv(1)  # the hello
+            client.stop()
+            assert client.ended()
