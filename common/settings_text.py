@@ -1,4 +1,4 @@
-"""The settings as text: ``python -m common.settings_text env > .env.example``, and ``table`` for the
+"""The settings as text: ``python -m common.settings_text env > .env.example``; ``table`` for the
 README. A test holds both to the code."""
 
 import sys
