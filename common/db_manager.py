@@ -53,6 +53,9 @@ _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
 _LOCAL = ReadConcern("local")
 
+_SELECTION_S = 3.0
+"""A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
+
 SWEEP_GRACE_S = 3600.0
 """An upload younger than this is never swept: it may still be going on."""
 
@@ -85,6 +88,7 @@ class DBManager:
             retryWrites=True,
             readPreference="primary",
             timeoutMS=int(timeout_s * 1000),
+            serverSelectionTimeoutMS=int(min(timeout_s, _SELECTION_S) * 1000),
         )
         base = self._client.get_database(database, codec_options=_OPTIONS)
         self._base = base

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -30,6 +31,10 @@ class Exit(IntEnum):
     # Stopped at once by a second signal.
     FORCED = 130
 
+
+SAME_S = 0.5
+"""Signals this close are one request: who signals a whole process group (``timeout``, a service
+manager) reaches this process, and reaches it again through the ``make`` that started it."""
 
 NO_USE_TO_RESTART = frozenset({Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE})
 
@@ -81,14 +86,16 @@ class Lifecycle(Stop):
 
     def _read_signals(self, read_end: int) -> None:
         wanted = {signal.SIGINT, signal.SIGTERM}
-        told = False
+        first: float | None = None
         while True:
             for number in os.read(read_end, 64):
                 if number not in wanted:
                     continue
-                if told or self.stop.is_set():
-                    os._exit(Exit.FORCED)
-                told = True
+                if first is not None:
+                    if time.monotonic() - first > SAME_S:
+                        os._exit(Exit.FORCED)
+                    continue
+                first = time.monotonic()
                 # Not here: a callback that hangs must not keep the second signal from being read.
                 threading.Thread(target=self.request_stop, name="stop", daemon=True).start()
 

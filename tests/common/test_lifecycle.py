@@ -71,20 +71,35 @@ def test_the_first_signal_stops_in_order(number: signal.Signals) -> None:
         assert ends_of(running) == (Exit.OK, ["stopping"])
 
 
+def insist(running: Running, number: signal.Signals) -> int:
+    """Signal again and again, as an impatient person does; the exit code."""
+    while running.poll() is None:
+        running.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(0.1)
+    return running.returncode
+
+
+def test_a_signal_that_comes_twice_at_the_same_moment_is_one() -> None:
+    """``timeout make fr_hub`` signals the group, and make passes its signal on."""
+    with process(WAITING.replace("told.wait()", "time.sleep(1)")) as running:
+        running.send_signal(signal.SIGTERM)
+        running.send_signal(signal.SIGINT)
+        assert ends_of(running) == (Exit.OK, ["stopping"])
+
+
 def test_a_second_signal_ends_at_once() -> None:
     with process(STUCK) as running:
         running.send_signal(signal.SIGTERM)
         assert line_of(running) == "stopping"
-        running.send_signal(signal.SIGINT)
-        assert running.wait(WITHIN_S) == Exit.FORCED
+        assert insist(running, signal.SIGINT) == Exit.FORCED
 
 
 def test_a_second_signal_ends_a_process_whose_callback_hangs() -> None:
     with process(STUCK.replace("# the rest of a callback", "time.sleep(60)")) as running:
         running.send_signal(signal.SIGTERM)
         assert line_of(running) == "stopping"
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(WITHIN_S) == Exit.FORCED
+        assert insist(running, signal.SIGTERM) == Exit.FORCED
 
 
 def test_the_end_of_the_lifeline_stops_in_order() -> None:

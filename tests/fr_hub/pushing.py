@@ -117,9 +117,9 @@ class Pushing:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """End it at once."""
-        if not self.ended(0):
-            self._call(self._running.cancel)
+        """End it at once, as a hub does whose time to stop is over."""
+        self.stop()
+        self._call(self._running.cancel)
         assert self.ended()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()

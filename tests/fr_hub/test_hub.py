@@ -110,7 +110,7 @@ def test_a_report_that_one_hub_could_not_deliver_is_delivered_by_another(
     store: DBManager, pacs: Reports
 ) -> None:
     [report] = make_reports(store, 1)
-    with running_hub(store, pacs.settings(hub_drain_s=0)) as stop:
+    with running_hub(store, pacs.settings()) as stop:
         with contextlib.closing(pacs.accept()) as channel:
             assert next_report(channel) == report.scan_id
         stop.request_stop()
