@@ -18,6 +18,7 @@ from typing import Any
 import pymongo
 from bson import ObjectId
 from bson.codec_options import CodecOptions
+from pydantic import ValidationError
 from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI
@@ -55,6 +56,10 @@ _LOCAL = ReadConcern("local")
 
 _SELECTION_S = 3.0
 """A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
+
+UNREADABLE_DELAY_S = 3600.0
+"""A stored report that this release cannot read is looked at again after so long: by then a newer
+one may run, or a person may have mended it."""
 
 SWEEP_GRACE_S = 3600.0
 """An upload younger than this is never swept: it may still be going on."""
@@ -259,10 +264,16 @@ class DBManager:
             mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
-        return [
-            OutgoingReport(BrainReport.model_validate(document["report"]), document["tries"] + 1)
-            for document in found
-        ]
+        outgoing = []
+        for document in found:
+            try:
+                report = BrainReport.model_validate(document["report"])
+            except ValidationError:
+                # One damaged document must not hold up the reports behind it.
+                self.postpone_reports([document["_id"]], UNREADABLE_DELAY_S)
+                continue
+            outgoing.append(OutgoingReport(report, document["tries"] + 1))
+        return outgoing
 
     @translated
     def mark_sent(self, scan_ids: Sequence[str]) -> None:
@@ -344,17 +355,41 @@ class DBManager:
             )
             fences = {document["_id"]: document["fence"] for document in mine}
             found = [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
-        return [
-            Claim(
-                scan=BrainScan.model_validate(document["scan"]),
-                owner=owner,
-                fence=document["fence"] + 1,
-                attempts=document["attempts"] + 1,
-                voxels=document.get("voxels"),
-                blob=document.get("blob"),
+        claims = []
+        for document in found:
+            fence = document["fence"] + 1
+            try:
+                scan = BrainScan.model_validate(document["scan"])
+            except ValidationError:
+                # One damaged document must not stop every processor that meets it.
+                self._set_aside(document["_id"], owner, fence)
+                continue
+            claims.append(
+                Claim(
+                    scan=scan,
+                    owner=owner,
+                    fence=fence,
+                    attempts=document["attempts"] + 1,
+                    voxels=document.get("voxels"),
+                    blob=document.get("blob"),
+                )
             )
-            for document in found
-        ]
+        return claims
+
+    def _set_aside(self, scan_id: str, owner: str, fence: int) -> None:
+        error = {"cause": "the stored header is damaged: it is not a scan's", "at": "$$NOW"}
+        self._scans.update_one(
+            {
+                "_id": scan_id,
+                "owner": owner,
+                "fence": fence,
+                "report_generated": ReportGenerated.IN_PROGRESS,
+            },
+            [
+                {"$set": {"report_generated": ReportGenerated.ERROR, "error": error}},
+                {"$unset": "lease_until"},
+            ],
+        )
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:

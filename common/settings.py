@@ -173,9 +173,6 @@ class BrainSettings(StoreSettings):
     brain_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
     )
-    brain_memory_mib: int = Field(
-        default=1024, ge=16, description="voxels of a claimed batch in one processor, MiB"
-    )
     brain_drain_s: float = Field(
         default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
     )
