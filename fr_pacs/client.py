@@ -197,8 +197,11 @@ class ScanClient:
             except SourceError as error:
                 self._tally.failed(task.label, str(error))
                 continue
-            self._hold.waiting.append(_Held(task.label, loaded))
-            self._hold.bytes += loaded.scan.voxels_bytes
+            held = _Held(task.label, loaded)
+            self._hold.waiting.append(held)
+            self._hold.bytes += held.size
+            if not held.is_small:
+                return  # it can be on its way while the next is made
 
     def _wait_or_fail(self) -> None:
         """The buffer is full. While Fr-HUB takes scans, that only slows the stream."""
