@@ -272,7 +272,10 @@ def main() -> int:
         store = stack.enter_context(open_store(settings))
         launcher = Launcher(settings, console, lifecycle)
         ledger = settings.ledger
-        start = ledger.stat().st_size if ledger is not None and ledger.is_file() else 0
+        start = 0
+        if ledger is not None and ledger.is_file():
+            # Fr-PACS takes a last line away that a kill cut.
+            start = ledger.read_bytes().rfind(b"\n") + 1
         if settings.finite and ledger is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fr-"))
             ledger = Path(folder) / "ledger.jsonl"

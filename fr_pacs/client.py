@@ -61,14 +61,26 @@ class _Held:
 
 @dataclass(slots=True)
 class _Hold:
-    """What is kept until it is acknowledged: waiting to be sent, or in flight."""
+    """What is kept until it is acknowledged: waiting to be sent, put off, or in flight."""
 
     waiting: deque[_Held] = field(default_factory=deque)
+    put_off: list[_Held] = field(default_factory=list)
     in_flight: dict[str, _Held] = field(default_factory=dict)
     bytes: int = 0
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.in_flight)
+        return len(self.waiting) + len(self.put_off) + len(self.in_flight)
+
+    def everything(self) -> list[_Held]:
+        """All of them, in no order."""
+        return [*self.in_flight.values(), *self.waiting, *self.put_off]
+
+    def take_up(self, now: float) -> None:
+        """What was put off and is due waits again, before what came later."""
+        due = [held for held in self.put_off if held.not_before <= now]
+        if due:
+            self.put_off = [held for held in self.put_off if held.not_before > now]
+            self.waiting.extendleft(reversed(due))
 
 
 class ScanClient:
@@ -114,7 +126,7 @@ class ScanClient:
             self._on_fatal(error)
         finally:
             self._disconnect()
-            for held in (*self._hold.in_flight.values(), *self._hold.waiting):
+            for held in self._hold.everything():
                 self._tally.failed(held.label, "not acknowledged when stopped", held.scan_id)
 
     def _turn(self) -> None:
@@ -219,9 +231,8 @@ class ScanClient:
     def _send_waiting(self) -> None:
         """Send what waits, as far as the window allows; small scans many at a time."""
         hold = self._hold
+        hold.take_up(time.monotonic())
         while hold.waiting and self._channel is not None and len(hold.in_flight) < self._window:
-            if hold.waiting[0].not_before > time.monotonic():
-                return
             room = min(SMALL_TOGETHER, self._window - len(hold.in_flight))
             together = list(itertools.islice(hold.waiting, room))
             small = list(itertools.takewhile(lambda held: held.is_small, together))
@@ -254,11 +265,14 @@ class ScanClient:
         if self._channel is None:
             return min(_TICK_S, max(0.0, self._next_try - now))
         if hold.waiting and len(hold.in_flight) < self._window:
-            return min(_TICK_S, max(0.0, hold.waiting[0].not_before - now))
+            return 0
+        pause = _IDLE_S
+        if hold.put_off:
+            pause = min(pause, max(0.0, min(held.not_before for held in hold.put_off) - now))
         due = self._feed.due_in()
-        if due is None or not self._has_room():
-            return _IDLE_S
-        return min(_IDLE_S, due)
+        if due is not None and self._has_room():
+            pause = min(pause, due)
+        return pause
 
     # --- answers -------------------------------------------------------------------------------
 
@@ -301,4 +315,4 @@ class ScanClient:
         held = self._hold.in_flight.pop(scan_id, None)
         if held is not None:
             held.not_before = time.monotonic() + after_s
-            self._hold.waiting.append(held)
+            self._hold.put_off.append(held)

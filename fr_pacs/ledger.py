@@ -1,7 +1,9 @@
 """The ledger: a JSON line for each event of a scan at Fr-PACS, for ``make verify`` to check."""
 
 import json
+import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -9,23 +11,46 @@ from typing import TextIO
 from common.errors import SettingsError
 from common.models import utc_now
 
+RECALLED = 100_000
+"""Reports of earlier runs that are known: many more than can be under way at a time."""
+
 
 class Ledger:
     """Writes events to a file, each batch as it happens; without a path it keeps nothing.
 
+    A ledger that is there is gone on with: the reports that an earlier run noted are known
+    (``reported``), so that one whose acknowledgement a kill cut off is not noted again; and a last
+    line that a kill cut is taken away.
+
     Raises:
-        SettingsError: the file cannot be written.
+        SettingsError: the file cannot be written, or is not a ledger.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
         self._file: TextIO | None = None
+        self.reported: deque[str] = deque(maxlen=RECALLED)
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("a", encoding="utf-8")
+                self._recall(path)
+            except (ValueError, KeyError, TypeError) as error:
+                raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
             except OSError as error:
                 raise SettingsError(f"LEDGER={str(path)!r}: {error.strerror}") from error
+
+    def _recall(self, path: Path) -> None:
+        whole = 0
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                if b'"event": "reported"' in line:
+                    self.reported.append(json.loads(line)["scan_id"])
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)
 
     def write(self, event: str, scan_ids: Sequence[str], **fields: str) -> None:
         """One line for each scan: ``sent``, ``acknowledged``, ``refused``, ``failed``,

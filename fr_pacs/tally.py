@@ -35,7 +35,7 @@ class Tally:
         self._bytes = 0
         self._failures: list[Failure] = []
         self._awaited: OrderedDict[str, float] = OrderedDict()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(ledger.reported)
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0

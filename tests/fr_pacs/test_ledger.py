@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
+from common.logger import Digest, get_log
 from common.models import utc_now
 from fr_pacs.ledger import Ledger
+from fr_pacs.tally import Tally
 from tests.factories import together
 
 
@@ -71,3 +73,29 @@ def test_a_path_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "ledger.jsonl"):
         with pytest.raises(SettingsError, match=r"^LEDGER='.*': [A-Z]"):
             Ledger(path)
+
+
+def test_a_report_that_an_earlier_run_noted_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first = Ledger(path)
+    first.write("sent", ["a", "b"])
+    first.write("reported", ["a"])
+    first.close()
+    second = Ledger(path)
+    assert list(second.reported) == ["a"]
+    tally = Tally(None, second, Digest(get_log()))
+    assert not tally.delivered("a")
+    assert tally.delivered("b")
+    second.close()
+    assert path.read_text().count('"reported"') == 2
+
+
+def test_a_last_line_that_a_kill_cut_is_taken_away(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("sent", ["a"])
+    ledger.close()
+    whole = path.read_text()
+    path.write_text(whole + '{"event": "acknow')
+    Ledger(path).close()
+    assert path.read_text() == whole
