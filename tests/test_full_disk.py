@@ -1,0 +1,91 @@
+"""A full disk, as a small tmpfs: nothing acknowledged is lost, and what was refused comes again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.db_manager import DBManager
+from common.documents import NewScan
+from common.errors import StoreError
+from common.mongod import find_mongod, start_mongod
+from fr_pacs.server import write_report
+from tests.factories import make_report, make_scan
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a tmpfs")
+
+MIB = 2**20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A disk of ``request.param`` MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    size = f"size={request.param}m"
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path, leave: int) -> Path:
+    """A file that leaves so many bytes of the disk free."""
+    disk = os.statvfs(folder)
+    filler = folder / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+    return filler
+
+
+def add_for_ever(store: DBManager, acknowledged: list[str]) -> None:
+    """Store scans, noting what is acknowledged; far more than there is room for."""
+    for _ in range(2000):
+        scan, voxels = make_scan(shape=(250, 250), voxels=os.urandom(250 * 250))
+        store.add_scans([NewScan(scan, voxels)])
+        acknowledged.append(scan.scan_id)
+
+
+@pytest.mark.parametrize("small_disk", [2], indirect=True)
+def test_a_report_for_which_there_is_no_room_is_not_kept_in_part(small_disk: Path) -> None:
+    filler = fill(small_disk, 0)
+    report = make_report(make_scan()[0])
+    with pytest.raises(OSError, match="No space left"):
+        write_report(small_disk, report)
+    assert list(small_disk.iterdir()) == [filler]
+    filler.unlink()
+    write_report(small_disk, report)
+    assert [path.name for path in small_disk.iterdir()] == [f"{report.scan_id}.json"]
+
+
+@pytest.mark.parametrize("small_disk", [512], indirect=True)
+def test_what_was_acknowledged_before_mongodb_had_no_room_is_there_when_it_has(
+    small_disk: Path,
+) -> None:
+    mongod = start_mongod(small_disk, find_mongod())
+    store = DBManager(mongod.uri, "fr", timeout_s=2)
+    store.prepare()
+    filler = fill(small_disk, 24 * MIB)
+    acknowledged: list[str] = []
+    try:
+        with pytest.raises(StoreError):
+            add_for_ever(store, acknowledged)
+    finally:
+        store.close()
+        mongod.kill()
+    assert acknowledged
+    filler.unlink()
+    mongod = start_mongod(small_disk, find_mongod())
+    store = DBManager(mongod.uri, "fr", timeout_s=10)
+    try:
+        assert {state for state, _ in store.states_of(acknowledged).values()} == {"To Do"}
+        scan, voxels = make_scan()
+        store.add_scans([NewScan(scan, voxels)])
+    finally:
+        store.close()
+        mongod.stop()
