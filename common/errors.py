@@ -13,7 +13,6 @@
     └── StoreError
         ├── StoreUnavailable     MongoDB is away or cannot reach its majority: keep trying
         ├── StoreRefused         MongoDB refuses the login or the command: a person must act
-        ├── ScanConflict         a scan id is taken by other content
         ├── UploadLost           a blob was swept away while it was being written: send it again
         ├── ClaimLost            the scan is no longer this owner's
         └── VoxelsDamaged        stored voxels are not what was acknowledged
@@ -73,10 +72,6 @@ class StoreUnavailable(StoreError):
 
 class StoreRefused(StoreError):
     """MongoDB refuses the login or the command. Retrying cannot help."""
-
-
-class ScanConflict(StoreError):
-    """The same scan id came with other content."""
 
 
 class UploadLost(StoreError):

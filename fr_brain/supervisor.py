@@ -55,7 +55,6 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
         slots = [_Slot(number) for number in range(1, self._settings.brain_processes + 1)]
-        code: int = Exit.OK
         while not self._stopping.stop.is_set():
             now = time.monotonic()
             for slot in slots:
@@ -122,19 +121,16 @@ class Supervisor:
             self._log.info("its scans are 'To Do' again", processor=slot.number, scans=released)
 
     def _stop(self, slots: list[_Slot]) -> None:
-        alive = [slot for slot in slots if slot.process is not None]
-        for slot in alive:
-            if slot.process is not None:
-                slot.process.terminate()
+        alive = [(slot, slot.process) for slot in slots if slot.process is not None]
+        for _, process in alive:
+            process.terminate()
         deadline = time.monotonic() + self._settings.brain_drain_s
-        for slot in alive:
-            if slot.process is None:
-                continue
-            slot.process.join(max(0.0, deadline - time.monotonic()))
-            if slot.process.is_alive():
+        for slot, process in alive:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
                 self._log.warning("processor stopped in its scan", processor=slot.number)
-                slot.process.kill()
-                slot.process.join()
+                process.kill()
+                process.join()
                 slot.to_release = slot.owner
                 self._release(slot)
 
