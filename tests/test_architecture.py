@@ -87,8 +87,13 @@ ROOMS: dict[str, set[str]] = {
     "common.lifecycle": set(),
     "common.logger": set(),
     "common.settings": {"errors", "models"},
-    "common.db_manager": {"const", "documents", "errors", "models", "store_errors", "wake_ups"},
 }
+
+# ``DBManager`` and its parts, a file for each who calls them.
+STORE = [module for module in modules() if module.startswith("common.db_")]
+STORE_MAY = {"const", "documents", "errors", "models", "store_errors", "wake_ups"}
+for part in STORE:
+    ROOMS[part] = STORE_MAY | {module.removeprefix("common.") for module in STORE}
 
 
 def excepted(use: Use, exceptions: set[tuple[str, str]]) -> bool:
@@ -140,7 +145,7 @@ def test_sockets_are_only_in_the_transport() -> None:
 
 
 def test_pymongo_is_only_in_the_store() -> None:
-    rooms = ("common.db_manager", "common.store_errors", "common.wake_ups")
+    rooms = (*STORE, "common.store_errors", "common.wake_ups")
     wrong = [
         use for use in all_uses() if use.within(["pymongo", "gridfs"]) and use.module not in rooms
     ]

@@ -1,0 +1,270 @@
+"""``DBManager`` for Fr-BRAIN: claim, renew, complete, fail, release."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pymongo.errors import BulkWriteError
+
+from common.const import ReportGenerated, WakeUp
+from common.db_connection import Connection, duplicates
+from common.documents import Claim, Document, all_of, expired, held, report_document
+from common.errors import ClaimLost, VoxelsDamaged
+from common.models import BrainReport, BrainScan
+from common.store_errors import translated
+
+
+class Claims(Connection):
+    """The life of a claim; each change is filtered by state, owner and fence."""
+
+    @translated
+    def claim(self, owner: str, limit: int, lease_s: float) -> list[Claim]:
+        """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most. A scan that was
+        claimed before comes alone, so that one that kills its processor takes no other along.
+
+        Args:
+            owner: an id that no other process start ever has.
+            limit: scans at most.
+            lease_s: seconds until the claim ends if it is not renewed.
+        """
+        to_do = {"report_generated": ReportGenerated.TO_DO}
+        # Only majority-committed scans are looked at: one that could be rolled back would leave
+        # a report without its scan.
+        found = list(self._scans.find(to_do, sort=[("received_at", 1)], limit=limit))
+        first_again = next((i for i, found_one in enumerate(found) if found_one["attempts"]), None)
+        if first_again is not None:
+            found = found[:first_again] if first_again else found[:1]
+        return self._take(found, to_do, owner, lease_s)
+
+    @translated
+    def claim_expired(self, owner: str, lease_s: float) -> list[Claim]:
+        """Claim one scan whose claim has ended without a report, the longest ended first."""
+        over = expired()
+        found = list(self._scans.find(over, sort=[("lease_until", 1)], limit=1))
+        return self._take(found, over, owner, lease_s)
+
+    def _take(
+        self, found: list[Document], condition: Mapping[str, Any], owner: str, lease_s: float
+    ) -> list[Claim]:
+        claimed = {
+            "report_generated": ReportGenerated.IN_PROGRESS,
+            "owner": owner,
+            "fence": {"$add": ["$fence", 1]},
+            "attempts": {"$add": ["$attempts", 1]},
+            "claimed_at": "$$NOW",
+            "lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]},
+        }
+        # By the fence that was found: claimed and put back by another owner meanwhile, a scan has
+        # a later one, and a claim that names an earlier one would only hold it up.
+        taken = sum(
+            self._scans_fast.update_many(
+                {
+                    "_id": {"$in": [d["_id"] for d in found if d["fence"] == fence]},
+                    "fence": fence,
+                    **condition,
+                },
+                [{"$set": claimed}],
+            ).modified_count
+            for fence in {document["fence"] for document in found}
+        )
+        if taken < len(found):
+            # Somebody else was faster on some: which are mine?
+            mine = self._scans_fast.find(
+                {
+                    "_id": {"$in": [document["_id"] for document in found]},
+                    "owner": owner,
+                    "report_generated": ReportGenerated.IN_PROGRESS,
+                },
+                {"fence": 1},
+            )
+            fences = {document["_id"]: document["fence"] for document in mine}
+            found = [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
+        claims = []
+        for document in found:
+            fence = document["fence"] + 1
+            try:
+                scan = BrainScan.model_validate(document["scan"])
+            except ValidationError:
+                # One damaged document must not stop every processor that meets it.
+                self._set_aside(document["_id"], owner, fence)
+                continue
+            claims.append(
+                Claim(
+                    scan=scan,
+                    owner=owner,
+                    fence=fence,
+                    attempts=document["attempts"] + 1,
+                    voxels=document.get("voxels"),
+                    blob=document.get("blob"),
+                )
+            )
+        return claims
+
+    def _set_aside(self, scan_id: str, owner: str, fence: int) -> None:
+        error = {"cause": "the stored header is damaged: it is not a scan's", "at": "$$NOW"}
+        self._scans.update_one(
+            {
+                "_id": scan_id,
+                "owner": owner,
+                "fence": fence,
+                "report_generated": ReportGenerated.IN_PROGRESS,
+            },
+            [
+                {"$set": {"report_generated": ReportGenerated.ERROR, "error": error}},
+                {"$unset": "lease_until"},
+            ],
+        )
+
+    @translated
+    def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
+        """The voxels of a claimed scan; their hash is the caller's to check.
+
+        Raises:
+            VoxelsDamaged: chunks are missing or of wrong sizes.
+        """
+        if claim.blob is None:
+            return claim.voxels or b""
+        voxels = bytearray(claim.scan.voxels_bytes)
+        end = 0
+        chunks = self._chunks.find({"_id": all_of(claim.blob)}, sort=[("_id", 1)])
+        for n, chunk in enumerate(chunks):
+            piece = chunk["voxels"]
+            if chunk["_id"]["n"] != n or end + len(piece) > len(voxels):
+                raise VoxelsDamaged(f"stored chunk {n} is missing or of a wrong size")
+            voxels[end : end + len(piece)] = piece
+            end += len(piece)
+        if end != len(voxels):
+            raise VoxelsDamaged(f"{end} of {len(voxels)} bytes of voxels are stored")
+        return voxels
+
+    @translated
+    def renew(self, claims: Sequence[Claim], lease_s: float) -> set[str]:
+        """Extend the leases; returns the ids of those that are no longer this owner's."""
+        lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
+        renewed = sum(
+            self._scans_fast.update_many(condition, [{"$set": lease}]).matched_count
+            for condition in held(claims)
+        )
+        if renewed == len(claims):
+            return set()
+        return {claim.scan.scan_id for claim in claims} - self._still_held(claims)
+
+    @translated
+    def complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> set[str]:
+        """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
+
+        Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
+        claim stands, or the one that was written first.
+        """
+        if not done:
+            return set()
+        reports = [report_document(report) for _, report in done]
+        try:
+            self._reports.insert_many(reports, ordered=False)
+        except BulkWriteError as error:
+            self._upsert(self._reports, [reports[index] for index in duplicates(error)])
+        claims = [claim for claim, _ in done]
+        lost = self._finish(
+            claims,
+            [
+                {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
+                {"$unset": ["lease_until", "error"]},
+            ],
+        )
+        self._wake_ups.ring(WakeUp.REPORT)
+        return lost
+
+    @translated
+    def fail(self, claim: Claim, cause: str, attempts_allowed: int) -> ReportGenerated:
+        """No report from this attempt: back to ``'To Do'``, or ``'Error'`` with the cause when
+        the allowed attempts are used up (0: at once). Returns where it is now.
+
+        Raises:
+            ClaimLost: the claim is somebody else's, and so is the decision.
+        """
+        final = claim.attempts >= attempts_allowed
+        state = ReportGenerated.ERROR if final else ReportGenerated.TO_DO
+        change: list[Document] = [
+            {"$set": {"report_generated": state, "error": {"cause": cause, "at": "$$NOW"}}},
+            {"$unset": "lease_until"},
+        ]
+        if self._finish([claim], change, state):
+            raise ClaimLost(f"the claim of {claim.scan.scan_id} was lost")
+        if not final:
+            self._wake_ups.ring(WakeUp.SCAN)
+        return state
+
+    @translated
+    def release(self, owner: str, *, unused: Sequence[Claim] | None = None) -> int:
+        """Put scans of ``owner`` back to ``'To Do'``; how many.
+
+        With ``unused``: those claims, never begun, whose attempt does not count. Without: all
+        that ``owner`` holds, which is right only when it is known to be dead.
+        """
+        change: Document = {"report_generated": ReportGenerated.TO_DO}
+        conditions: Iterable[Document] = [
+            {"owner": owner, "report_generated": ReportGenerated.IN_PROGRESS}
+        ]
+        if unused is not None:
+            change["attempts"] = {"$subtract": ["$attempts", 1]}
+            conditions = held(unused)
+        released = sum(
+            self._scans.update_many(
+                condition, [{"$set": change}, {"$unset": "lease_until"}]
+            ).modified_count
+            for condition in conditions
+        )
+        if released:
+            self._wake_ups.ring(WakeUp.SCAN)
+        return released
+
+    @translated
+    def give_up(self, attempts_allowed: int) -> int:
+        """Set aside as ``'Error'`` what used up its attempts without an answer from its
+        processor (killed, out of memory); how many."""
+        cause = "its processor ended or stopped answering in each attempt"
+        change: list[Document] = [
+            {
+                "$set": {
+                    "report_generated": ReportGenerated.ERROR,
+                    "error": {"cause": {"$ifNull": ["$error.cause", cause]}, "at": "$$NOW"},
+                }
+            },
+            {"$unset": "lease_until"},
+        ]
+        used_up = {"attempts": {"$gte": attempts_allowed}}
+        waiting = {"report_generated": ReportGenerated.TO_DO, **used_up}
+        over = {**expired(), **used_up}
+        return sum(
+            self._scans.update_many(condition, change).modified_count
+            for condition in (waiting, over)
+        )
+
+    def _finish(
+        self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE
+    ) -> set[str]:
+        """Make ``change`` on each claim that still holds; the ids on which it does not."""
+        finished = sum(
+            self._scans.update_many(condition, change).matched_count for condition in held(claims)
+        )
+        if finished == len(claims):
+            return set()
+        # No match where the state is the wanted one and the fence is mine: an earlier try of
+        # mine succeeded and its answer was lost.
+        mine = {claim.scan.scan_id: (claim.owner, claim.fence, state) for claim in claims}
+        found = self._scans.find(
+            {"_id": {"$in": list(mine)}}, {"owner": 1, "fence": 1, "report_generated": 1}
+        )
+        right = {
+            d["_id"]
+            for d in found
+            if (d.get("owner"), d["fence"], d["report_generated"]) == mine[d["_id"]]
+        }
+        return set(mine) - right
+
+    def _still_held(self, claims: Sequence[Claim]) -> set[str]:
+        return {
+            document["_id"]
+            for condition in held(claims)
+            for document in self._scans_fast.find(condition, {"_id": 1})
+        }

@@ -1,0 +1,115 @@
+"""The connection to MongoDB under ``DBManager``: its options, its collections, the one upsert."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pymongo
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient, UpdateOne
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from common.const import Collection, WakeUp
+from common.documents import Document, without_id
+from common.errors import SettingsError
+from common.store_errors import DUPLICATE_KEY, bulk_failure
+from common.wake_ups import GOODBYE_S, Waiter, WakeUps
+
+_OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
+_FAST = WriteConcern(w=1, j=False)
+_LOCAL = ReadConcern("local")
+
+_SELECTION_S = 3.0
+"""A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
+
+
+class Connection:
+    """One client and the collections: what the parts of ``DBManager`` stand on.
+
+    Writes are acknowledged with write concern majority, journaled; ``*_fast`` ones with ``w: 1``.
+    """
+
+    def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
+        self.uri = uri
+        """With its password, if it has one: not for logs."""
+        self.name = database
+        self._timeout_s = timeout_s
+        self._client = _client(
+            uri,
+            w="majority",
+            journal=True,
+            readConcernLevel="majority",
+            retryWrites=True,
+            readPreference="primary",
+            timeoutMS=int(timeout_s * 1000),
+            serverSelectionTimeoutMS=int(min(timeout_s, _SELECTION_S) * 1000),
+        )
+        base = self._client.get_database(database, codec_options=_OPTIONS)
+        self._base = base
+        self._scans: MongoCollection[Document] = base[Collection.SCANS]
+        self._reports: MongoCollection[Document] = base[Collection.REPORTS]
+        self._chunks: MongoCollection[Document] = base[Collection.CHUNKS]
+        self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
+        self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self._wake_ups = WakeUps(base)
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+        # It says goodbye to the server: one that is away would hold up the exit for 30 s.
+        with pymongo.timeout(GOODBYE_S):
+            self._client.close()
+
+    def wake(self, what: WakeUp) -> None:
+        """End all waits for ``what`` now. Never raises."""
+        self._wake_ups.ring(what)
+
+    def waiter(self, what: WakeUp, poll_s: float) -> Waiter:
+        """Something to wait on until the next ``what``, ``poll_s`` at most; for one thread, which
+        closes it."""
+        client = _client(
+            self.uri,
+            socketTimeoutMS=int((poll_s + self._timeout_s) * 1000),
+            serverSelectionTimeoutMS=int(self._timeout_s * 1000),
+        )
+        return Waiter(client, self._base.name, what, poll_s)
+
+    @staticmethod
+    def _upsert(collection: MongoCollection[Document], documents: Sequence[Document]) -> None:
+        if documents:
+            try:
+                collection.bulk_write(
+                    [
+                        UpdateOne({"_id": d["_id"]}, {"$setOnInsert": without_id(d)}, upsert=True)
+                        for d in documents
+                    ],
+                    ordered=False,
+                )
+            except BulkWriteError as error:
+                raise bulk_failure(error) from error
+
+
+def _client(uri: str, **options: Any) -> MongoClient[Document]:
+    try:
+        return MongoClient(uri, appname="fr", connect=False, **options)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        text = str(error)
+        if "@" in uri:
+            # PyMongo quotes what it could not parse, which can be a password or half of one.
+            text = re.split('[:"]', text)[0].strip()
+            text += " (special characters of a user name or password must be percent-encoded)"
+        raise SettingsError(f"MONGODB_URI: {text}") from None
+    except OSError as error:
+        raise SettingsError(f"MONGODB_URI: {error.strerror}: {error.filename!r}") from error
+
+
+def duplicates(error: BulkWriteError) -> list[int]:
+    """Positions of the documents that were there before, if that was all that went wrong."""
+    failure = bulk_failure(error)
+    lines = error.details["writeErrors"]
+    if error.details["writeConcernErrors"] or any(e["code"] != DUPLICATE_KEY for e in lines):
+        raise failure from error
+    return [line["index"] for line in lines]

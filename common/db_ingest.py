@@ -1,0 +1,116 @@
+"""``DBManager`` for Fr-HUB's server: scans come in."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+from pymongo.errors import BulkWriteError
+
+from common.const import WakeUp
+from common.db_connection import Connection, duplicates
+from common.documents import Added, NewScan, all_of, compare, scan_document
+from common.errors import UploadLost
+from common.store_errors import translated
+
+SWEEP_GRACE_S = 3600.0
+"""An upload younger than this is never swept: it may still be going on."""
+
+
+class Ingest(Connection):
+    """Scans and the chunks of large ones, durable before they are acknowledged."""
+
+    @translated
+    def add_scans(self, new: Sequence[NewScan]) -> list[Added]:
+        """Store scans as ``'To Do'``, durably, and wake a processor. Repeatable.
+
+        A duplicate key proves nothing about durability (its first write may yet be rolled back),
+        so duplicates go through a ``$setOnInsert`` upsert, whose majority acknowledgement covers
+        what it found; only then is what is stored compared with what came.
+        """
+        if not new:
+            return []
+        documents = [scan_document(item) for item in new]
+        outcome = [Added.STORED] * len(new)
+        try:
+            self._scans.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            repeated = duplicates(error)
+            self._upsert(self._scans, [documents[index] for index in repeated])
+            stored = {
+                found["_id"]: found
+                for found in self._scans.find(
+                    {"_id": {"$in": [documents[index]["_id"] for index in repeated]}},
+                    {"scan": 1, "blob": 1, "attempt": 1},
+                )
+            }
+            for index in repeated:
+                outcome[index] = compare(documents[index], stored.get(documents[index]["_id"]))
+        self._wake_ups.ring(WakeUp.SCAN)
+        return outcome
+
+    @translated
+    def begin_upload(self) -> ObjectId:
+        """A fresh blob for the chunks of one attempt to send a large scan.
+
+        Recorded first, so that a sweep finds what a cut upload leaves behind.
+        """
+        blob = ObjectId()
+        # The server's clock, by which a sweep judges: a host's may be hours behind it.
+        self._uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
+        return blob
+
+    @translated
+    def add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[bytes | memoryview]) -> None:
+        """Store consecutive chunks of a blob, durably. Repeatable."""
+        if not pieces:
+            return
+        documents = [
+            {"_id": {"blob": blob, "n": n}, "voxels": bytes(piece)}
+            for n, piece in enumerate(pieces, first)
+        ]
+        try:
+            self._chunks.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            # An earlier try got through in part; the same reasoning as in add_scans.
+            self._upsert(self._chunks, [documents[index] for index in duplicates(error)])
+
+    @translated
+    def end_upload(self, scan_id: str, blob: ObjectId) -> None:
+        """The scan that refers to this blob is stored: seal the upload, before acknowledging.
+        Repeatable.
+
+        A sweep marks an upload before it looks for references and deletes. So either this call
+        seals it, and no sweep ever touches the blob, or a sweep had it. The record stays for a
+        while, so that a call whose answer was lost finds its own seal.
+
+        Raises:
+            UploadLost: a sweep had it: the scan is taken back and must be sent again.
+        """
+        mine = {"_id": blob, "swept": None}
+        if self._uploads.update_one(mine, {"$set": {"sealed": True}}).matched_count == 0:
+            self._scans.delete_one({"_id": scan_id, "blob": blob})
+            self._delete_blob(blob)  # which the sweep left if it saw the scan
+            raise UploadLost("the upload took too long and was swept away: send the scan again")
+
+    @translated
+    def abandon_upload(self, blob: ObjectId) -> None:
+        """Delete a blob that no scan refers to, and its record. Repeatable."""
+        self._delete_blob(blob)
+        self._uploads.delete_one({"_id": blob})
+
+    @translated
+    def sweep_uploads(self, grace_s: float = SWEEP_GRACE_S) -> int:
+        """Delete blobs of uploads that were cut more than ``grace_s`` seconds ago; how many."""
+        swept = 0
+        old = {"$expr": {"$lt": ["$started_at", {"$subtract": ["$$NOW", int(grace_s * 1000)]}]}}
+        self._uploads.delete_many({"sealed": True, **old})
+        cut, mark = {"sealed": None, **old}, {"$set": {"swept": True}}
+        while (record := self._uploads.find_one_and_update(cut, mark)) is not None:
+            if self._scans.find_one({"blob": record["_id"]}, {"_id": 1}) is None:
+                self._delete_blob(record["_id"])
+                swept += 1
+            # Last: a sweep that is cut before leaves the record to the next one.
+            self._uploads.delete_one({"_id": record["_id"]})
+        return swept
+
+    def _delete_blob(self, blob: ObjectId) -> None:
+        self._chunks.delete_many({"_id": all_of(blob)})

@@ -1,0 +1,72 @@
+"""``DBManager`` for Fr-HUB's client: reports go out."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+from pydantic import ValidationError
+
+from common.db_connection import Connection
+from common.documents import Document, OutgoingReport
+from common.models import BrainReport
+from common.store_errors import translated
+
+UNREADABLE_DELAY_S = 3600.0
+"""A stored report that this release cannot read is looked at again after so long: by then a newer
+one may run, or a person may have mended it."""
+
+
+class Outbox(Connection):
+    """Reports whose ``status`` is False: leased, sent, acknowledged, marked."""
+
+    @translated
+    def lease_reports(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+        """Reports due for this Fr-PACS, oldest first, each leased for ``lease_s`` seconds: not
+        marked by then, it is due again. Another hub gets others."""
+        due: Document = {
+            "pacs": pacs,
+            "status": False,
+            "$expr": {"$lte": ["$next_try_at", "$$NOW"]},
+        }
+        # Majority-committed ones only: a report that could be rolled back must not be sent.
+        order = [("next_try_at", 1), ("created_at", 1)]
+        found = list(self._reports.find(due, sort=order, limit=limit))
+        if not found:
+            return []
+        token = str(ObjectId())
+        ids = [document["_id"] for document in found]
+        lease = {
+            "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
+            "leased_by": token,
+            "tries": {"$add": ["$tries", 1]},
+        }
+        taken = self._reports_fast.update_many({"_id": {"$in": ids}, **due}, [{"$set": lease}])
+        if taken.modified_count < len(ids):
+            mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
+            wanted = {document["_id"] for document in mine}
+            found = [document for document in found if document["_id"] in wanted]
+        outgoing = []
+        for document in found:
+            try:
+                report = BrainReport.model_validate(document["report"])
+            except ValidationError:
+                # One damaged document must not hold up the reports behind it.
+                self.postpone_reports([document["_id"]], UNREADABLE_DELAY_S)
+                continue
+            outgoing.append(OutgoingReport(report, document["tries"] + 1))
+        return outgoing
+
+    @translated
+    def mark_sent(self, scan_ids: Sequence[str]) -> None:
+        """Fr-PACS acknowledged these reports. Repeatable."""
+        self._reports.update_many(
+            {"_id": {"$in": list(scan_ids)}, "status": False},
+            [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
+        )
+
+    @translated
+    def postpone_reports(self, scan_ids: Sequence[str], delay_s: float) -> None:
+        """These reports were not acknowledged: due again after ``delay_s`` seconds."""
+        self._reports_fast.update_many(
+            {"_id": {"$in": list(scan_ids)}, "status": False},
+            [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
+        )
