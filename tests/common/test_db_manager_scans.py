@@ -37,7 +37,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     """What stores that are made from now on send to MongoDB."""
     seen = Commands()
     client = partial(MongoClient, event_listeners=[seen])
-    monkeypatch.setattr("common.db_manager.MongoClient", client)
+    monkeypatch.setattr("common.db_connection.MongoClient", client)
     return seen
 
 
