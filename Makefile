@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ help: ## Show this
 #  SUMMARY   file that gets the totals as JSON
 #  JSON      1: verify prints JSON
 #  TESTS     which tests to run, such as tests/common
+#  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
+#  QUICK     1: a benchmark of a few minutes
+#  ONLY      parts of a benchmark, such as small,latency
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -59,6 +62,9 @@ coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they 
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+bench: $(VENV)/ready-bench ## Measure this project, its peers and the limits in one run
+	@$(BIN)/python -m tests.benchmarks
+
 format: $(VENV)/ready-dev ## Format the code
 	$(BIN)/isort $(PACKAGES) tests
 	$(BIN)/black $(PACKAGES) tests
@@ -76,6 +82,9 @@ lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements.txt -q -o common/requirements-dev.txt
+	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
 
 clean: ## Remove .venv and caches; data stay (remove .data for those)
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -90,4 +99,8 @@ $(VENV)/ready: common/requirements.txt pyproject.toml
 
 $(VENV)/ready-dev: $(VENV)/ready common/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-dev.txt
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-dev common/requirements-bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-bench.txt
 	@touch $@
