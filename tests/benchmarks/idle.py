@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.machine import cpu_seconds
-from tests.benchmarks.units import Bench, units
+from tests.benchmarks.units import Bench, checked, units
 
 ALL = "hub, two brains, Fr-PACS; not mongod"
 
@@ -33,12 +33,11 @@ class Idle:
     def fr(self) -> Figures:
         """Fr-PACS is connected and has a scan to send in some hours."""
         with units(self._bench) as ours:
-            pids = [
-                ours.start("fr_hub"),
-                ours.start("fr_brain", BRAIN_PROCESSES="2"),
-                ours.start("fr_pacs", KIND="grid", SCANS="3", RATE="0.0001"),
-            ]
-            time.sleep(5)
+            pids = [ours.start("fr_hub"), ours.start("fr_brain", BRAIN_PROCESSES="2")]
+            # Everything has started when there was work for both processors.
+            checked(ours.send(KIND="grid", SCANS="400", RATE="100"), 400)
+            pids.append(ours.start("fr_pacs", KIND="grid", SCANS="3", RATE="0.0001"))
+            time.sleep(10)
             before = cpu_seconds(pids)
             time.sleep(self._seconds)
             return {"% of a core": 100 * (cpu_seconds(pids) - before) / self._seconds}

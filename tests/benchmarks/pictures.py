@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 _OURS, _LIMIT, _PEER = "#1b6ca8", "#9a9a9a", "#d98032"
 
