@@ -10,7 +10,7 @@ from common.const import ReportGenerated, WakeUp
 from common.db_connection import Connection, duplicates
 from common.documents import Claim, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
-from common.models import BrainReport, BrainScan
+from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import translated
 
 
@@ -84,6 +84,7 @@ class Claims(Connection):
             fence = document["fence"] + 1
             try:
                 scan = BrainScan.model_validate(document["scan"])
+                packing = Packing.model_validate(p) if (p := document.get("packing")) else None
             except ValidationError:
                 # One damaged document must not stop every processor that meets it.
                 self._set_aside(document["_id"], owner, fence)
@@ -96,6 +97,7 @@ class Claims(Connection):
                     attempts=document["attempts"] + 1,
                     voxels=document.get("voxels"),
                     blob=document.get("blob"),
+                    packing=packing,
                 )
             )
         return claims
@@ -117,14 +119,15 @@ class Claims(Connection):
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
-        """The voxels of a claimed scan; their hash is the caller's to check.
+        """The voxels of a claimed scan, or the payload of compressed ones; their hash is the
+        caller's to check.
 
         Raises:
             VoxelsDamaged: chunks are missing or of wrong sizes.
         """
         if claim.blob is None:
             return claim.voxels or b""
-        voxels = bytearray(claim.scan.voxels_bytes)
+        voxels = bytearray(claim.payload_bytes)
         end = 0
         chunks = self._chunks.find({"_id": all_of(claim.blob)}, sort=[("_id", 1)])
         for n, chunk in enumerate(chunks):

@@ -207,6 +207,9 @@ class PacsSettings(WireSettings):
         "or 2 in an endless stream, which would fill the disk",
     )
     threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
+    compression: bool = Field(
+        default=True, description="compress large scans (Blosc, LZ4) where that makes them smaller"
+    )
     seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")
     buffer_mib: int = Field(
         default=256, ge=1, description="voxels held until they are acknowledged, MiB"

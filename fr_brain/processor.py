@@ -19,6 +19,7 @@ from common.errors import (
 )
 from common.logger import Digest, Log, Presence
 from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
+from common.packing import unpack
 from common.settings import BrainSettings
 from common.store import retrying_store
 from common.wake_ups import Waiter
@@ -227,6 +228,8 @@ class Processor:
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)
+        if claim.packing is not None:
+            voxels = unpack(voxels, claim.packing, claim.scan.voxels_bytes)
         if hash_voxels(voxels) != claim.scan.voxels_hash:
             raise VoxelsDamaged("they do not have the hash that was acknowledged")
         return claim.scan.array(voxels)

@@ -257,6 +257,7 @@ class _Conversation:
             parts.presence,
             parts.budget,
             parts.write_bytes,
+            message.packing,
         )
 
     async def _take_chunk(self, chunk: Chunk) -> None:
@@ -288,7 +289,7 @@ class _Conversation:
             if not told.done():
                 told.set_result(results[0][1])
 
-        new = NewScan(upload.scan, blob=upload.blob)
+        new = NewScan(upload.scan, blob=upload.blob, packing=upload.packing)
         self._parts.committer.submit(Waiting(new, self._wanted, settle))
         try:
             outcome = await told
