@@ -27,7 +27,6 @@ help: ## Show this
 #  SHAPE     of a synthetic scan, such as 128 or 181x217x181
 #  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
-#  COMPRESSION  0: large scans travel as they are
 #  SEED      of synthetic scans
 #  REPORTS   folder that gets each report as JSON
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
