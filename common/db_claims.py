@@ -1,5 +1,6 @@
 """``DBManager`` for Fr-BRAIN: claim, renew, complete, fail, release."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from common.documents import Claim, Document, all_of, expired, held, report_docu
 from common.errors import ClaimLost, VoxelsDamaged
 from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import translated
+
+
+_ATTEMPTS, _SPREAD = 5, 8
+"""How often a claim that others were faster at is tried again at once, and over how many batches
+such tries spread: processors that wake together do not all want the same scans for ever."""
 
 
 class Claims(Connection):
@@ -28,13 +34,21 @@ class Claims(Connection):
             lease_s: seconds until the claim ends if it is not renewed.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
-        # Only majority-committed scans are looked at: one that could be rolled back would leave
-        # a report without its scan.
-        found = list(self._scans.find(to_do, sort=[("received_at", 1)], limit=limit))
-        first_again = next((i for i, found_one in enumerate(found) if found_one["attempts"]), None)
-        if first_again is not None:
-            found = found[:first_again] if first_again else found[:1]
-        return self._take(found, to_do, owner, lease_s)
+        for attempt in range(_ATTEMPTS):
+            # Only majority-committed scans are looked at: one that could be rolled back would
+            # leave a report without its scan.
+            skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
+            order = [("received_at", 1)]
+            found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
+            if not found and not skip:
+                return []
+            again = next((i for i, document in enumerate(found) if document["attempts"]), None)
+            if again is not None:
+                found = found[:again] if again else found[:1]
+            if claims := self._take(found, to_do, owner, lease_s):
+                return claims
+            # All of them went to others who looked at the same moment: look elsewhere.
+        return []
 
     @translated
     def claim_expired(self, owner: str, lease_s: float) -> list[Claim]:
