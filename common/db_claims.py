@@ -14,7 +14,6 @@ from common.errors import ClaimLost, VoxelsDamaged
 from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import translated
 
-
 _ATTEMPTS, _SPREAD = 5, 8
 """How often a claim that others were faster at is tried again at once, and over how many batches
 such tries spread: processors that wake together do not all want the same scans for ever."""
