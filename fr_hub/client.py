@@ -57,6 +57,7 @@ class ReportClient:
         self._digest = Digest(log)
         self._peer = Presence(log, f"the report server of {pacs}")
         self._wake = asyncio.Event()
+        self._seen = asyncio.Event()
         self._stopping = False
         self._connecting: asyncio.Task[tuple[AsyncChannel, Welcome]] | None = None
         # Of the current connection:
@@ -67,6 +68,10 @@ class ReportClient:
     def wake(self) -> None:
         """There may be a report to send."""
         self._wake.set()
+
+    def seen(self) -> None:
+        """Its scans come in: it is there, so a pause before the next try to connect ends."""
+        self._seen.set()
 
     def stop(self) -> None:
         """Send no more; ``run`` ends when what was sent is answered and marked."""
@@ -102,6 +107,7 @@ class ReportClient:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((PeerAway, ProtocolError)),
             wait=wait_random_exponential(multiplier=0.1, max=5),
+            sleep=self._pause,
             after=lambda state: self._peer.away(state.outcome and state.outcome.exception()),
         ):
             with attempt:
@@ -123,6 +129,12 @@ class ReportClient:
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
         self._peer.here()
         return channel, welcome
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._seen.wait()
+                self._seen.clear()  # afterwards: it may have come while the last try was failing
 
     async def _converse(self, channel: AsyncChannel, window: int) -> None:
         async with asyncio.TaskGroup() as tasks:

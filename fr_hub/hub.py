@@ -41,11 +41,14 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
     presence = Presence(log, "MongoDB")
     with ThreadPoolExecutor(STORE_THREADS, "store") as executor:
         committer = Committer(store, executor, presence, settings.hub_batch)
-        server = ScanServer(settings, store, executor, committer, presence, log)
-        clients = [
-            ReportClient(settings, pacs, address, store, executor, presence, log)
+        by_name = {
+            pacs: ReportClient(settings, pacs, address, store, executor, presence, log)
             for pacs, address in settings.hub_pacs.items()
-        ]
+        }
+        clients = list(by_name.values())
+        server = ScanServer(
+            settings, store, executor, committer, presence, log, lambda pacs: by_name[pacs].seen()
+        )
         listening = await serve(
             (settings.hub_host, settings.hub_port),
             Side.SCAN_RECEIVER,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 
 from common.const import CHUNK_BYTES, Refusal
@@ -33,8 +33,10 @@ class ScanServer:
         committer: Committer,
         presence: Presence,
         log: Log,
+        seen: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._seen = seen  # told the name of each Fr-PACS that connects
         self._connections = 0
         self._known: Collection[str] = settings.hub_pacs
         self._parts = _Parts(
@@ -80,6 +82,7 @@ class ScanServer:
                     "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
                 )
             self._log.info("Fr-PACS connected", pacs=hello.name)
+            self._seen(hello.name)
             conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
             await conversation.run()
         finally:

@@ -37,6 +37,10 @@ class Reports:
         assert channel.welcome(name, window).name == "fr-hub"
         return channel
 
+    def turn_away(self) -> None:
+        """Close the next connection without a word."""
+        self._server.accept()[0].close()
+
     def settings(self, **given: Any) -> HubSettings:
         """Settings of a hub that knows it."""
         return hub_settings(hub_pacs={"pacs-1": self.address}, **given)
