@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +31,11 @@ help: ## Show this
 #  REPORTS   folder that gets each report as JSON
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
-#  JSON      1: verify prints JSON
+#  SCAN      for audit: a scan's id, whose history is printed
+#  SINCE     for audit: print what happened since this time, such as 2026-01-31T08:00
+#  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
+#  HEADS     for audit: file made with KEEP, to check the trail against
+#  JSON      1: verify and audit print JSON
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -52,6 +56,9 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
 
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 	@$(BIN)/python -m common.verify
+
+audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
+	@$(BIN)/python -m common.audit_main
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

@@ -12,12 +12,14 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from common.audit import Kind
 from common.db_manager import DBManager
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
 from common.messages import Ack, Flaw, Nack, Report, Welcome
 from common.protocol import Side
 from common.settings import Address, HubSettings
+from common.trail import Trail
 from common.transport import AsyncChannel, dial
 from fr_hub.committer import patiently
 from fr_hub.server import HUB_NAME
@@ -45,9 +47,11 @@ class ReportClient:
         store: DBManager,
         executor: Executor,
         presence: Presence,
+        trail: Trail,
         log: Log,
     ) -> None:
         self._settings = settings
+        self._trail = trail
         self._pacs = pacs
         self._address = address
         self._store = store
@@ -128,6 +132,8 @@ class ReportClient:
                     channel.abort()
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
         self._peer.here()
+        host, port = self._address
+        self._trail.connected(self._pacs, "takes reports", address=f"{host}:{port}")
         return channel, welcome
 
     async def _pause(self, seconds: float) -> None:
@@ -184,6 +190,7 @@ class ReportClient:
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
                     if scan_id in self._unanswered:
+                        self._trail.refused(self._pacs, f"report: {code}", reason, [scan_id])
                         await self._postpone([scan_id], REFUSED_DELAY_S)
                         self._unanswered.discard(scan_id)
                         self._wake.set()  # there is room in the window
@@ -198,6 +205,7 @@ class ReportClient:
             self._to_mark.clear()
             ids = list(self._acknowledged)
             if ids:
+                await self._record(ids)
                 async for attempt in patiently(self._store_presence):
                     with attempt:
                         await loop.run_in_executor(self._executor, self._store.mark_sent, ids)
@@ -207,12 +215,18 @@ class ReportClient:
                 self._unanswered.difference_update(ids)
                 self._wake.set()  # there is room in the window
 
+    async def _record(self, scan_ids: list[str]) -> None:
+        """Have it in the audit trail, durably, before these count as sent."""
+        self._trail.note(Kind.SEND, scan_ids, peer=self._pacs, outcome="delivered")
+        await asyncio.wrap_future(self._trail.settle())
+
     async def _settle(self) -> None:
         """The connection is gone: mark what was acknowledged, have the rest due again at once."""
         acknowledged, self._acknowledged = self._acknowledged, []
         unanswered, self._unanswered = self._unanswered - set(acknowledged), set()
         loop = asyncio.get_running_loop()
         if acknowledged:
+            await self._record(acknowledged)
             await loop.run_in_executor(self._executor, self._store.mark_sent, acknowledged)
         if unanswered:
             await self._postpone(list(unanswered), 0)
