@@ -128,9 +128,14 @@ class Head:
             ValueError: it is none.
         """
         writer, _, seq = at.rpartition("/")
-        if not writer or not seq.isdecimal() or len(digest) != len(FIRST):
+        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).right:
             raise ValueError(f"{at!r} {digest!r} is no place and hash of an entry")
-        return cls(writer, int(seq), digest)
+        return head
+
+    @property
+    def right(self) -> bool:
+        """Whether these can be a place and a hash."""
+        return bool(self.writer) and self.seq >= 0 and len(self.hash) == len(FIRST)
 
     @property
     def at(self) -> str:
@@ -165,9 +170,14 @@ def heads_in(entry: Mapping[str, Any]) -> list[Head]:
     return [Head.parse(named["at"], named["hash"]) for named in entry.get("heads", ())]
 
 
-def only_anchors(entry: Mapping[str, Any]) -> bool:
-    """Nothing but an anchor: it needs none itself, or two hubs would anchor each other for ever."""
-    return all(one.get("kind") == Kind.ANCHOR for one in entry["events"])
+def only_anchors(entry: Mapping[str, Any]) -> int | None:
+    """Of an entry that is nothing but an anchor, the ``seq`` of its chain's last one before it that
+    is more; None of others. An anchor needs none itself: two hubs would anchor each other for ever.
+    """
+    match entry.get("events"):
+        case [{"kind": Kind.ANCHOR, "last": int(last)}]:
+            return last
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +209,7 @@ class Chain:
     def take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         """Look at the next entry; yields what is wrong with it."""
         self.sound = False
+        self.entries += 1
         try:
             yield from self._take(entry)
         except (KeyError, TypeError, ValueError, AttributeError, bson.errors.BSONError):
@@ -223,7 +234,6 @@ class Chain:
             yield Problem(at, "the chain does not begin as one")
         if self.closed:
             yield Problem(at, "written after the chain was closed")
-        self.entries += 1
         self.seq, self.hash = seq, entry["hash"]
         self.closed = self.closed or Kind.CLOSED in kinds
         for kind in kinds:

@@ -107,7 +107,10 @@ class Audit:
                 if self._judge(*parts):
                     seen.suspect(scan_id)
             # Units may be running: what came meanwhile can be what was missing.
+            documents = self._store.audit_size()
             self._read(seen)
+            if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
+                self._problem(Problem("brain_audit", f"{strays} documents are no entries"))
             gaps, notes = self._decide(seen)
             self._check_anchors(seen)
             return self._verdict(seen, gaps, notes)

@@ -122,7 +122,9 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     ):
         for kind, finding in findings.items():
             for name in finding.named:
-                console.print(f"{kind}: {name}", style=style, markup=False, highlight=False)
+                console.print(
+                    f"{kind}: {name}", style=style, markup=False, highlight=False, soft_wrap=True
+                )
             if finding.count > len(finding.named) > 0:
                 console.print(f"{kind}: … and {finding.count - len(finding.named):,} more")
     console.print(

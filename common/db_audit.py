@@ -4,10 +4,10 @@ Adding needs no more than the rights to insert and to find: an account of a unit
 on this collection cannot change what it wrote.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from bson import Int64
 from pymongo.errors import DuplicateKeyError
 
 from common.audit import Document, Head, only_anchors, place
@@ -54,47 +54,55 @@ class AuditLog(Connection):
         """The last entry of each chain."""
         lines = self._audit.aggregate(
             [
+                # By their types too: what somebody else put there must hide no chain.
+                {"$match": {"_id.writer": {"$gte": ""}, "_id.seq": {"$gte": 0}}},
                 {"$sort": {"_id.writer": 1, "_id.seq": -1}},
                 {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
             ]
         )
-        places = [{"writer": line["_id"], "seq": line["seq"]} for line in lines]
-        heads = [
-            head
-            for start in range(0, len(places), 1000)
-            for head in self._at(places[start:][:1000])
-        ]
+        places = [{"writer": line["_id"], "seq": math.ceil(line["seq"])} for line in lines]
+        heads: list[Head] = []
+        for start in range(0, len(places), 1000):
+            heads += self._at(places[start : start + 1000])
         return sorted(heads, key=lambda head: head.writer)
 
     def _at(self, places: Sequence[Document]) -> list[Head]:
         found = self._audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
-        return [Head(d["_id"]["writer"], d["_id"]["seq"], str(d.get("hash"))) for d in found]
+        return [Head(d["_id"]["writer"], int(d["_id"]["seq"]), str(d.get("hash"))) for d in found]
+
+    @translated
+    def audit_size(self) -> int:
+        """How many documents there are, whatever they are."""
+        return self._audit.count_documents({})
 
     @translated
     def audit_hashes(self, heads: Sequence[Head]) -> dict[str, str]:
         """What is at these places now: place to hash."""
         places = [{"writer": head.writer, "seq": head.seq} for head in heads]
-        # A number is found by its value, whatever its type is: an entry's can be either.
-        places += [{"writer": head.writer, "seq": Int64(head.seq)} for head in heads]
         return {head.at: head.hash for head in self._at(places)}
 
     @translated
     def audit_not_anchored(self, writer: str) -> list[Head]:
-        """Heads of the others' chains that no entry names yet, ``HEADS_AT_ONCE`` at most."""
+        """The last entries of the others' chains that no entry names yet, ``HEADS_AT_ONCE`` at
+        most; of a chain that ends in anchors, the entry before those."""
         heads = {head.at: head for head in self.audit_heads() if head.writer != writer}
+        places = [{"writer": head.writer, "seq": head.seq} for head in heads.values()]
+        behind = []
+        for entry in self._audit.find(
+            {"_id": {"$in": places}}, {"events.kind": 1, "events.last": 1}
+        ):
+            if (last := only_anchors(entry)) is not None:
+                chain = entry["_id"]["writer"]
+                del heads[place(chain, entry["_id"]["seq"])]
+                behind.append({"writer": chain, "seq": last})
+        heads.update({head.at: head for head in self._at(behind)})
         named = {
             line["at"]
             for entry in self._audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
             for line in entry["heads"]
         }
-        left = [head for at, head in heads.items() if at not in named][:HEADS_AT_ONCE]
-        places = [{"writer": head.writer, "seq": head.seq} for head in left]
-        idle = {
-            place(d["_id"]["writer"], d["_id"]["seq"])
-            for d in self._audit.find({"_id": {"$in": places}}, {"events.kind": 1})
-            if only_anchors(d)
-        }
-        return [head for head in left if head.at not in idle]
+        left = [head for at, head in heads.items() if at not in named and head.right]
+        return left[:HEADS_AT_ONCE]
 
     def audit_entries(self, head: Head, after: int) -> Iterator[Document]:
         """The entries of a chain behind ``seq`` ``after``, up to its head, in order."""

@@ -87,6 +87,7 @@ class Trail:
         self.writer = self._fresh_name()
         self._seq = 0
         self._prev = FIRST
+        self._last = 0  # the last entry that is more than an anchor
         self._anchored = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
@@ -183,11 +184,13 @@ class Trail:
             while (events := self._next()) is not None:
                 if events:
                     self._write(events)
+                    self._last = self._seq - 1
                     self._tell(len(events))
                 if self._anchor_due() <= time.monotonic():
                     self._anchored = time.monotonic()
                     if heads := self._heads():
-                        self._write([event(Kind.ANCHOR)], heads)
+                        last = {"last": self._last}
+                        self._write([event(Kind.ANCHOR, facts=last)], heads)
             self._write([event(Kind.CLOSED)], self._heads())
         except StoreError as error:  # given up: who closed it does not wait any longer
             self._log.error("the audit trail was left before its end", reason=str(error))
@@ -252,6 +255,7 @@ class Trail:
                 # not be lost for that. The verification shows the chain that ends here.
                 self._log.error("the audit trail was tampered with", reason=str(error))
                 self.writer, self._seq, self._prev = self._fresh_name(), 0, FIRST
+                self._last = 0
                 self._open()
                 continue
             self._seq, self._prev = self._seq + 1, entry["hash"]
@@ -303,8 +307,9 @@ def _user() -> str:
 
 
 @contextlib.contextmanager
-def command_trail(store: AuditLog, name: str, log: Log) -> Iterator[Trail]:
-    """The trail of a command that a person gives, for as long as it runs.
+def command_trail(store: AuditLog, name: str, log: Log, timeout_s: float = 10.0) -> Iterator[Trail]:
+    """The trail of a command that a person gives, for as long as it runs: who, and what it noted.
+    Before it changes something, it notes that and calls ``settled``.
 
     Raises:
         StoreUnavailable: at the end, if not all could be written.
@@ -313,6 +318,6 @@ def command_trail(store: AuditLog, name: str, log: Log) -> Iterator[Trail]:
     try:
         yield trail
     finally:
-        written = trail.close(10.0)
+        written = trail.close(timeout_s)
     if not written:
         raise StoreUnavailable("the audit trail could not be written")
