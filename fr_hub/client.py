@@ -67,6 +67,7 @@ class ReportClient:
         # Of the current connection:
         self._unanswered: set[str] = set()
         self._acknowledged: list[str] = []
+        self._recorded: set[str] = set()  # in the audit trail, and not yet marked
         self._to_mark = asyncio.Event()
 
     def wake(self) -> None:
@@ -212,12 +213,15 @@ class ReportClient:
                 for scan_id in ids:
                     self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
+                self._recorded.difference_update(ids)
                 self._unanswered.difference_update(ids)
                 self._wake.set()  # there is room in the window
 
     async def _record(self, scan_ids: list[str]) -> None:
         """Have it in the audit trail, durably, before these count as sent."""
-        self._trail.note(Kind.SEND, scan_ids, peer=self._pacs, outcome="delivered")
+        if new := [scan_id for scan_id in scan_ids if scan_id not in self._recorded]:
+            self._recorded.update(new)
+            self._trail.note(Kind.SEND, new, peer=self._pacs, outcome="delivered")
         await asyncio.wrap_future(self._trail.settle())
 
     async def _settle(self) -> None:
@@ -228,6 +232,7 @@ class ReportClient:
         if acknowledged:
             await self._record(acknowledged)
             await loop.run_in_executor(self._executor, self._store.mark_sent, acknowledged)
+        self._recorded.clear()
         if unanswered:
             await self._postpone(list(unanswered), 0)
 
