@@ -61,7 +61,7 @@ def test_what_nobody_waits_for_is_written_soon(store: DBManager) -> None:
     with closing(Trail(store, "fr-hub", get_log())) as trail:
         trail.note(Kind.CLAIM, ["one"])
         until(lambda: kinds(store) == ["opened", "claim"])
-        assert trail.settle().done()
+        trail.settle().result(10)
 
 
 def test_many_writers_at_once_have_a_chain_each(store: DBManager) -> None:
