@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify errors requeue tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,7 +31,9 @@ help: ## Show this
 #  REPORTS   folder that gets each report as JSON
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
-#  JSON      1: verify prints JSON
+#  JSON      1: verify and errors print JSON
+#  ID        for requeue: the scans to put back, with commas
+#  ALL       1, for requeue: all that are set aside
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -52,6 +54,12 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
 
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 	@$(BIN)/python -m common.verify
+
+errors: $(VENV)/ready ## List the scans set aside as 'Error', each with its cause
+	@$(BIN)/python -m common.quarantine list
+
+requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
+	@$(BIN)/python -m common.quarantine requeue
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

@@ -14,11 +14,12 @@ from common.const import ReportGenerated
 from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_outbox import Outbox
+from common.db_quarantine import Quarantine
 from common.db_views import Views
 from common.store_errors import translated
 
 
-class DBManager(Ingest, Outbox, Claims, Views):
+class DBManager(Ingest, Outbox, Claims, Quarantine, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -49,6 +50,11 @@ class DBManager(Ingest, Outbox, Claims, Views):
             [("lease_until", 1)],
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
+        )
+        self._scans.create_index(
+            [("report_generated", 1), ("_id", 1)],
+            name="set_aside",
+            partialFilterExpression={"report_generated": ReportGenerated.ERROR},
         )
         self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(

@@ -285,6 +285,34 @@ class VerifySettings(StoreSettings):
     )
 
 
+class ErrorsSettings(StoreSettings):
+    """The scans set aside as 'Error', each with its cause."""
+
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class RequeueSettings(StoreSettings):
+    """Puts scans that were set aside back to be analysed again."""
+
+    ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="id",
+        description="the scans to put back, several with commas between them",
+    )
+    everything: bool = Field(
+        default=False, validation_alias="all", description="put back all that are set aside"
+    )
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
+
+
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):
     """All three units on this machine: the settings of each."""
 

@@ -109,7 +109,7 @@ class Processor:
         if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
             self._looked_back = now
             if set_aside := self._store.give_up(settings.brain_attempts):
-                self._log.error("scans set aside as 'Error'", scans=set_aside)
+                self._log.error("scans set aside as 'Error'", scans=len(set_aside))
             if claims := self._store.claim_expired(self._owner, settings.brain_lease_s):
                 self._log.warning(
                     "claimed again: the last claim ended without a report",

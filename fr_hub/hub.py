@@ -95,16 +95,19 @@ async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]")
 async def _sweep(
     store: DBManager, executor: ThreadPoolExecutor, presence: Presence, log: Log
 ) -> None:
-    """Delete what cut uploads left behind, now and then."""
+    """Delete what cut uploads left behind and settle late reports, now and then."""
     loop = asyncio.get_running_loop()
     while True:
         try:
             swept = await loop.run_in_executor(executor, store.sweep_uploads)
+            settled = await loop.run_in_executor(executor, store.settle_errors)
         except StoreError as error:
             presence.away(error)
         else:
             if swept:
                 log.info("swept voxels of cut uploads", uploads=swept)
+            if settled:
+                log.info("scans set aside have a report: 'Done'", scans=len(settled))
         await asyncio.sleep(SWEEP_EVERY_S)
 
 
