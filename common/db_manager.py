@@ -16,10 +16,11 @@ from common.db_ingest import Ingest
 from common.db_outbox import Outbox
 from common.db_quarantine import Quarantine
 from common.db_views import Views
+from common.db_watch import Watch
 from common.store_errors import translated
 
 
-class DBManager(Ingest, Outbox, Claims, Quarantine, Views):
+class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:

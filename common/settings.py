@@ -173,6 +173,15 @@ class BrainSettings(StoreSettings):
     brain_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
     )
+    brain_time_limit_s: float = Field(
+        default=300.0, gt=0, description="longest analysis of a scan; then it is stopped, seconds"
+    )
+    brain_memory_mib: int | None = Field(
+        default=None,
+        ge=256,
+        description="most memory of a processor, MiB; "
+        "none: an equal share of three quarters of this machine's",
+    )
     brain_drain_s: float = Field(
         default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
     )
