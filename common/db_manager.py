@@ -10,17 +10,24 @@ with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each f
 forgotten claim from finishing anything.
 """
 
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import OperationFailure
+
 from common.const import ReportGenerated
 from common.db_claims import Claims
 from common.db_ingest import Ingest
+from common.db_levels import WAITING, Levels
 from common.db_outbox import Outbox
 from common.db_quarantine import Quarantine
 from common.db_views import Views
 from common.db_watch import Watch
+from common.documents import Document
 from common.store_errors import translated
 
+_INDEX_NOT_FOUND = 27
 
-class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Views):
+
+class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Levels, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -35,6 +42,14 @@ class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Views):
         StoreError: it answered with something else.
     """
 
+    @staticmethod
+    def _drop_index(collection: MongoCollection[Document], name: str) -> None:
+        try:
+            collection.drop_index(name)
+        except OperationFailure as error:
+            if error.code != _INDEX_NOT_FOUND:
+                raise
+
     @translated
     def prepare(self) -> str:
         """Make indexes and collections where missing; returns the server's version.
@@ -43,8 +58,8 @@ class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Views):
         """
         version = str(self._client.server_info()["version"])
         self._scans.create_index(
-            [("received_at", 1)],
-            name="to_do",
+            [("report_generated", 1), ("received_at", 1)],
+            name=WAITING,
             partialFilterExpression={"report_generated": ReportGenerated.TO_DO},
         )
         self._scans.create_index(
@@ -63,5 +78,6 @@ class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Views):
             name="to_send",
             partialFilterExpression={"status": False},
         )
+        self._drop_index(self._scans, "to_do")  # what ``waiting`` was before
         self._wake_ups.prepare()
         return version

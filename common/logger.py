@@ -130,6 +130,13 @@ class Presence:
                 self._log.warning(f"{self._peer} is away, trying again", reason=str(reason))
             self._here = False
 
+    def busy(self) -> None:
+        """It answers that it takes nothing now: logged the first time."""
+        with self._lock:
+            if self._here is not False:
+                self._log.warning(f"{self._peer} is busy, sending slower")
+            self._here = False
+
     def here(self) -> None:
         """It answers: logged the first time and when it was away."""
         with self._lock:

@@ -128,6 +128,14 @@ class HubSettings(StoreSettings, WireSettings):
     hub_batch: int = Field(
         default=1000, ge=1, le=10_000, description="scans or reports in one database call, at most"
     )
+    hub_backlog: int = Field(
+        default=100_000, ge=1, description="scans 'To Do' past which no more are taken for now"
+    )
+    hub_disk_free_mib: int = Field(
+        default=1024,
+        ge=0,
+        description="free disk of MongoDB below which no scans are taken for now, MiB; 0: any",
+    )
     scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
     hub_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"

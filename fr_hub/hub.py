@@ -16,6 +16,7 @@ from common.settings import HubSettings
 from common.transport import serve
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
+from fr_hub.pressure import Pressure
 from fr_hub.server import ScanServer
 
 STORE_THREADS = 8
@@ -41,13 +42,22 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
     presence = Presence(log, "MongoDB")
     with ThreadPoolExecutor(STORE_THREADS, "store") as executor:
         committer = Committer(store, executor, presence, settings.hub_batch)
+        pressure = Pressure(settings, store, executor, log)
+        await pressure.look()  # before the first scan comes
         by_name = {
             pacs: ReportClient(settings, pacs, address, store, executor, presence, log)
             for pacs, address in settings.hub_pacs.items()
         }
         clients = list(by_name.values())
         server = ScanServer(
-            settings, store, executor, committer, presence, log, lambda pacs: by_name[pacs].seen()
+            settings,
+            store,
+            executor,
+            committer,
+            presence,
+            pressure,
+            log,
+            lambda pacs: by_name[pacs].seen(),
         )
         listening = await serve(
             (settings.hub_host, settings.hub_port),
@@ -60,6 +70,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         sending = [asyncio.create_task(client.run()) for client in clients]
         others = [
             asyncio.create_task(committer.run()),
+            asyncio.create_task(pressure.run()),
             asyncio.create_task(_sweep(store, executor, presence, log)),
         ]
         bell = _Bell(store, settings.hub_poll_s, loop, clients)

@@ -16,6 +16,7 @@ from common.settings import HubSettings
 from common.transport import AsyncChannel
 from fr_hub.budget import ByteBudget
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
+from fr_hub.pressure import Pressure
 from fr_hub.upload import WRITE_BYTES, Upload
 
 HUB_NAME = "fr-hub"
@@ -32,6 +33,7 @@ class ScanServer:
         executor: Executor,
         committer: Committer,
         presence: Presence,
+        pressure: Pressure,
         log: Log,
         seen: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -46,6 +48,7 @@ class ScanServer:
             committer,
             presence,
             ByteBudget(settings.hub_memory_mib * 2**20),
+            pressure,
             log,
         )
         self._log = log
@@ -114,6 +117,7 @@ class _Parts:
         committer: Committer,
         presence: Presence,
         budget: ByteBudget,
+        pressure: Pressure,
         log: Log,
     ) -> None:
         self.settings = settings
@@ -122,6 +126,7 @@ class _Parts:
         self.committer = committer
         self.presence = presence
         self.budget = budget
+        self.pressure = pressure
         self.log = log
         self.digest = Digest(log)
         # What slow senders can hold, all connections together, is half of the memory.
@@ -136,6 +141,7 @@ class _Parts:
         self._none_in_flight.clear()
 
     def settled(self, count: int) -> None:
+        self.pressure.settled(count)
         self._in_flight -= count
         if not self._in_flight:
             self._none_in_flight.set()
@@ -199,6 +205,9 @@ class _Conversation:
         elif scan.voxels_bytes > limit:
             reason = f"{scan.voxels_bytes} bytes of voxels, the limit is {limit} (SCAN_LIMIT_MIB)"
             self._nack(scan.scan_id, Refusal.TOO_LARGE, reason)
+        elif not self._parts.pressure.admits():
+            # Here, at the header: the voxels of a large one are passed over, none is stored.
+            self._answers.put_nowait(Busy(scan.scan_id, self._parts.pressure.retry_after_ms))
         elif message.voxels is None:
             self._upload = await self._begin_upload(message)
         else:
@@ -208,10 +217,12 @@ class _Conversation:
         try:
             check_inline(message)
         except ProtocolError as error:
+            self._parts.pressure.withdrawn()
             self._nack(message.scan.scan_id, error.code, error.reason, retry=True)
             return
-        await self._window.acquire()
-        await self._parts.budget.take(message.scan.voxels_bytes)
+        with self._parts.pressure.unless_taken():
+            await self._window.acquire()
+            await self._parts.budget.take(message.scan.voxels_bytes)
         self._parts.received()
         voxels = bytes(message.voxels or b"")
         self._parts.committer.submit(
@@ -247,9 +258,10 @@ class _Conversation:
     async def _begin_upload(self, message: Scan) -> Upload:
         parts = self._parts
         loop = asyncio.get_running_loop()
-        async for attempt in patiently(parts.presence):
-            with attempt:
-                blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
+        with parts.pressure.unless_taken():
+            async for attempt in patiently(parts.presence):
+                with attempt:
+                    blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
         parts.presence.here()
         parts.received()
         return Upload(
