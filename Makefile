@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify errors requeue tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify retention errors requeue tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,9 +31,10 @@ help: ## Show this
 #  REPORTS   folder that gets each report as JSON
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
-#  JSON      1: verify and errors print JSON
+#  JSON      1: verify, errors and retention print JSON
 #  ID        for requeue: the scans to put back, with commas
 #  ALL       1, for requeue: all that are set aside
+#  APPLY     1, for retention: have it go
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -60,6 +61,9 @@ errors: $(VENV)/ready ## List the scans set aside as 'Error', each with its caus
 
 requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
 	@$(BIN)/python -m common.quarantine requeue
+
+retention: $(VENV)/ready ## Say what is older than RETENTION_DAYS=; APPLY=1 has it go
+	@$(BIN)/python -m common.retention
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

@@ -57,6 +57,11 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
 """The legal transitions: ``DBManager`` makes each as one atomic update, a test holds it to them."""
 
 
+PURGED = "Purged"
+"""``report_generated`` of a tombstone: the scan was ``'Done'``, its report was delivered, and
+retention took both. No state of a scan on its way; only retention comes here, from ``'Done'``."""
+
+
 class Collection(StrEnum):
     """MongoDB collections."""
 

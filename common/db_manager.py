@@ -19,6 +19,7 @@ from common.db_ingest import Ingest
 from common.db_levels import WAITING, Levels
 from common.db_outbox import Outbox
 from common.db_quarantine import Quarantine
+from common.db_retention import Retention
 from common.db_views import Views
 from common.db_watch import Watch
 from common.documents import Document
@@ -27,7 +28,7 @@ from common.store_errors import translated
 _INDEX_NOT_FOUND = 27
 
 
-class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Levels, Views):
+class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:

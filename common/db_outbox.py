@@ -45,7 +45,8 @@ class Outbox(Settling):
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
         # Before a report leaves, its scan does not say otherwise: see ``db_settle``.
-        self._settle([document["_id"] for document in found])
+        gone = self._settle_or_bury([document["_id"] for document in found])
+        found = [document for document in found if document["_id"] not in gone]
         outgoing = []
         for document in found:
             try:

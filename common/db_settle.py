@@ -10,7 +10,7 @@ leaves it to Fr-HUB's round (``settle_errors``), which begins at its start.
 
 from collections.abc import Sequence
 
-from common.const import ReportGenerated
+from common.const import PURGED, ReportGenerated
 from common.db_connection import Connection
 from common.documents import Document
 
@@ -35,6 +35,20 @@ class Settling(Connection):
         if not idle:
             return set()
         return self._finish_reported(idle)
+
+    def _settle_or_bury(self, scan_ids: Sequence[str]) -> set[str]:
+        """``_settle`` for reports that are about to leave. Those of scans that retention took
+        whole are second ones, of processors that slept for all that time: they are deleted; their
+        ids."""
+        states = {"$in": [*_UNCLAIMED["report_generated"]["$in"], PURGED]}
+        wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
+        found = list(self._scans_fast.find(wanted, {"report_generated": 1}))
+        gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
+        if idle := [d["_id"] for d in found if d["_id"] not in gone]:
+            self._finish_reported(idle)
+        if gone:
+            self._reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
+        return gone
 
     def _finish_reported(self, idle: list[str]) -> set[str]:
         found = self._reports_fast.find({"_id": {"$in": idle}}, {"_id": 1})

@@ -106,7 +106,30 @@ class WireSettings(Settings):
     )
 
 
-class HubSettings(StoreSettings, WireSettings):
+class KeepSettings(StoreSettings):
+    """What goes, and when, of scans that are done and whose report was delivered."""
+
+    retention_days: float | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="days after its report was delivered that a scan stays; none: for ever",
+    )
+    retention_what: Literal["voxels", "all"] = Field(
+        default="voxels", description="what goes then: the voxels, or scan and report"
+    )
+
+
+class RetentionSettings(KeepSettings):
+    """Retention by hand: says what would go of what was delivered long ago, or has it go."""
+
+    apply: bool = Field(default=False, description="do it; else retention only says what would go")
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class HubSettings(KeepSettings, WireSettings):
     """Fr-HUB: receives scans, persists them, acknowledges; sends reports back."""
 
     hub_host: str = Field(default="127.0.0.1", description="address on which scans are received")
@@ -143,6 +166,15 @@ class HubSettings(StoreSettings, WireSettings):
     hub_drain_s: float = Field(
         default=8.0, ge=0, description="how long to finish work in hand when stopped, seconds"
     )
+    retention_timer: bool = Field(
+        default=False, description="Fr-HUB applies retention by itself, each hour"
+    )
+
+    @model_validator(mode="after")
+    def _keep(self) -> Self:
+        if self.retention_timer and self.retention_days is None:
+            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS, such as 90")
+        return self
 
     @field_validator("hub_pacs", mode="before")
     @classmethod

@@ -11,13 +11,19 @@ from common.settings import (
     HubSettings,
     PacsSettings,
     RequeueSettings,
+    RetentionSettings,
     StoreSettings,
     VerifySettings,
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
-_COMMANDS = (("verify", VerifySettings), ("errors", ErrorsSettings), ("requeue", RequeueSettings))
+_COMMANDS = (
+    ("verify", VerifySettings),
+    ("errors", ErrorsSettings),
+    ("requeue", RequeueSettings),
+    ("retention", RetentionSettings),
+)
 _NOT_FIXED = {"brain_processes": "one per core"}
 
 

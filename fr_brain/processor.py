@@ -252,9 +252,7 @@ class Processor:
     def _out_of_memory(self, claim: Claim, who: str) -> None:
         settings = self._settings
         limit = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
-        self._fail(
-            claim, f"{who}: stopped at its memory limit of {limit} MiB (BRAIN_MEMORY_MIB)"
-        )
+        self._fail(claim, f"{who}: stopped at its memory limit of {limit} MiB (BRAIN_MEMORY_MIB)")
         gc.collect()
         if resident_mib(os.getpid()) > limit / 2:
             # An analyzer that keeps what it had would fail the next scans, which are innocent.

@@ -23,6 +23,7 @@ STORE_THREADS = 8
 """Database calls at once: two batches of scans, the chunks of some uploads, reports."""
 
 SWEEP_EVERY_S = 600.0
+RETAIN_EVERY_S = 3600.0
 
 
 async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: Log) -> None:
@@ -71,6 +72,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         others = [
             asyncio.create_task(committer.run()),
             asyncio.create_task(pressure.run()),
+            asyncio.create_task(_retain(settings, store, executor, presence, log)),
             asyncio.create_task(_sweep(store, executor, presence, log)),
         ]
         bell = _Bell(store, settings.hub_poll_s, loop, clients)
@@ -89,6 +91,30 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
                 task.cancel()
             await asyncio.gather(*sending, *others, return_exceptions=True)
             bell.close()
+
+
+async def _retain(
+    settings: HubSettings,
+    store: DBManager,
+    executor: ThreadPoolExecutor,
+    presence: Presence,
+    log: Log,
+) -> None:
+    """Have go what was delivered long ago, each hour; never, unless the settings say so twice."""
+    days, whole = settings.retention_days, settings.retention_what == "all"
+    loop = asyncio.get_running_loop()
+    while settings.retention_timer and days is not None:
+        gone = 0
+        try:
+            pages = store.purge(days, whole=whole)
+            while page := await loop.run_in_executor(executor, next, pages, None):
+                gone += len(page.scan_ids)
+        except StoreError as error:
+            presence.away(error)
+        if gone:
+            log.info("retention", scans=gone, what=settings.retention_what, days=days)
+        await asyncio.sleep(RETAIN_EVERY_S)
+    await asyncio.Event().wait()  # a task that ends would end the hub
 
 
 async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]") -> None:
