@@ -14,6 +14,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import OperationFailure
 
 from common.const import ReportGenerated
+from common.db_about import Abouts
 from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_levels import WAITING, Levels
@@ -28,7 +29,7 @@ from common.store_errors import translated
 _INDEX_NOT_FOUND = 27
 
 
-class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Views):
+class DBManager(Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Abouts, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:

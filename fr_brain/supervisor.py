@@ -77,6 +77,9 @@ class Supervisor:
         self._ends: list[_Ended] = []
         self._wake_read, self._wake_write = self._context.Pipe(duplex=False)
         stopping.on_stop(lambda: self._wake_write.send_bytes(b"stop"))
+        self._running: dict[int, SpawnProcess] = {}
+        # At once means the processors too, or one that hangs would stay.
+        stopping.on_force(self._kill_all)
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
@@ -122,6 +125,7 @@ class Supervisor:
             name=f"fr-brain-{slot.number}",
         )
         slot.process.start()
+        self._running[slot.number] = slot.process
 
     def _ended(self, slot: _Slot) -> int:
         process = slot.process
@@ -143,6 +147,11 @@ class Supervisor:
                 pause_s=pause,
             )
         return code
+
+    def _kill_all(self) -> None:
+        for process in list(self._running.values()):
+            with contextlib.suppress(ValueError, OSError):  # ended and closed
+                process.kill()
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -235,7 +244,7 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int, h
         lifecycle = Lifecycle()
         configure(settings.log_level, settings.log_format, "fr-brain")
         log = get_log(processor=number)
-        _stop_with_parent(lifecycle)
+        _stop_with_parent(lifecycle, settings.brain_drain_s)
         limit_memory(memory_limit_mib(settings.brain_memory_mib, settings.brain_processes))
         store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
         # A processor that waits for work would see the stop at the end of its poll interval.
@@ -249,8 +258,9 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int, h
     raise SystemExit(run_unit(f"fr-brain processor {number}", main))
 
 
-def _stop_with_parent(stopping: Stop) -> None:
-    """A supervisor that was killed cannot stop its processors: they see it gone."""
+def _stop_with_parent(stopping: Stop, drain_s: float) -> None:
+    """A supervisor that was killed cannot stop its processors: they see it gone, finish what they
+    have in hand, and end in time."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -258,5 +268,7 @@ def _stop_with_parent(stopping: Stop) -> None:
     def watch() -> None:
         parent.join()
         stopping.request_stop()
+        time.sleep(drain_s)
+        os._exit(Exit.FORCED)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
