@@ -94,6 +94,8 @@ class ScanServer:
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then
         end the connections."""
+        # Else a stream that does not end would hold this up for all of that time.
+        self._parts.closing = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_s):
                 await self._parts.drained()
@@ -132,6 +134,7 @@ class _Parts:
         # What slow senders can hold, all connections together, is half of the memory.
         share = settings.hub_memory_mib * 2**20 // (2 * settings.hub_connections)
         self.write_bytes = max(CHUNK_BYTES, min(WRITE_BYTES, share))
+        self.closing = False  # what comes now is for another hub, or for later
         self._in_flight = 0
         self._none_in_flight = asyncio.Event()
         self._none_in_flight.set()
@@ -205,7 +208,7 @@ class _Conversation:
         elif scan.voxels_bytes > limit:
             reason = f"{scan.voxels_bytes} bytes of voxels, the limit is {limit} (SCAN_LIMIT_MIB)"
             self._nack(scan.scan_id, Refusal.TOO_LARGE, reason)
-        elif not self._parts.pressure.admits():
+        elif self._parts.closing or not self._parts.pressure.admits():
             # Here, at the header: the voxels of a large one are passed over, none is stored.
             self._answers.put_nowait(Busy(scan.scan_id, self._parts.pressure.retry_after_ms))
         elif message.voxels is None:
