@@ -94,7 +94,7 @@ class Retention(Connection):
         else:
             gone: list[Document] = [
                 {"$set": {"voxels_gone_at": {"$ifNull": ["$voxels_gone_at", "$$NOW"]}}},
-                {"$unset": ["voxels", "blob"]},
+                {"$unset": ["voxels", "blob", "packing"]},
             ]
             self._scans.update_many(these, gone)
 
