@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +35,10 @@ help: ## Show this
 #  SINCE     for audit: print what happened since this time, such as 2026-01-31T08:00
 #  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
 #  HEADS     for audit: file made with KEEP, to check the trail against
-#  JSON      1: verify and audit print JSON
+#  JSON      1: verify, audit, errors and retention print JSON
+#  ID        for requeue: the scans to put back, with commas
+#  ALL       1, for requeue: all that are set aside
+#  APPLY     1, for retention: have it go
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -59,6 +62,15 @@ verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 
 audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
 	@$(BIN)/python -m common.audit_main
+
+errors: $(VENV)/ready ## List the scans set aside as 'Error', each with its cause
+	@$(BIN)/python -m common.quarantine list
+
+requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
+	@$(BIN)/python -m common.quarantine requeue
+
+retention: $(VENV)/ready ## Say what is older than RETENTION_DAYS=; APPLY=1 has it go
+	@$(BIN)/python -m common.retention
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

@@ -152,8 +152,8 @@ class Audit:
         """The kinds of what is wrong with a scan."""
         said = said or Said(0)
         if state is None:
-            gone = Said.RECEIVED in said and Said.REMOVED not in said
-            return (MISSING,) if gone else ()
+            # Retention too leaves a tombstone, which has a state.
+            return (MISSING,) if Said.RECEIVED in said else ()
         found = []
         if state == ReportGenerated.DONE and Said.REPORTED not in said:
             found.append(NO_REPORT)

@@ -37,8 +37,10 @@ class ReportGenerated(StrEnum):
 
 
 TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
-    # claim; give up on a scan whose attempts are used up
-    ReportGenerated.TO_DO: frozenset({ReportGenerated.IN_PROGRESS, ReportGenerated.ERROR}),
+    # claim; give up on a scan whose attempts are used up; a report that came late
+    ReportGenerated.TO_DO: frozenset(
+        {ReportGenerated.IN_PROGRESS, ReportGenerated.ERROR, ReportGenerated.DONE}
+    ),
     # claim again after the lease; complete; release or fail with attempts left; fail for good
     ReportGenerated.IN_PROGRESS: frozenset(
         {
@@ -49,10 +51,15 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
         }
     ),
     ReportGenerated.DONE: frozenset(),
-    # a person puts it back
-    ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO}),
+    # a person puts it back; a report that came late
+    ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO, ReportGenerated.DONE}),
 }
 """The legal transitions: ``DBManager`` makes each as one atomic update, a test holds it to them."""
+
+
+PURGED = "Purged"
+"""``report_generated`` of a tombstone: the scan was ``'Done'``, its report was delivered, and
+retention took both. No state of a scan on its way; only retention comes here, from ``'Done'``."""
 
 
 class Collection(StrEnum):

@@ -4,11 +4,13 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import BulkWriteError
 
 from common.const import ReportGenerated, WakeUp
-from common.db_connection import Connection, duplicates
+from common.db_connection import duplicates
+from common.db_settle import FINISH, Settling
 from common.documents import Claim, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
 from common.models import BrainReport, BrainScan, Packing
@@ -31,7 +33,12 @@ def _nothing(*_: object) -> None:
     pass
 
 
-class Claims(Connection):
+def failure(cause: Any) -> Document:
+    """``error`` of a scan, from its document as it is: the cause, who had it last, when."""
+    return {"cause": cause, "at": "$$NOW", "worker": {"$ifNull": ["$owner", None]}}
+
+
+class Claims(Settling):
     """The life of a claim; each change is filtered by state, owner and fence."""
 
     @translated
@@ -139,7 +146,7 @@ class Claims(Connection):
         return claims
 
     def _set_aside(self, scan_id: str, owner: str, fence: int) -> None:
-        error = {"cause": DAMAGED, "at": "$$NOW"}
+        error = failure(DAMAGED)
         self._scans.update_one(
             {
                 "_id": scan_id,
@@ -152,6 +159,7 @@ class Claims(Connection):
                 {"$unset": "lease_until"},
             ],
         )
+        self._settle([scan_id])
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
@@ -201,27 +209,28 @@ class Claims(Connection):
         """
         if not done:
             return set()
-        reports = [report_document(report) for _, report in done]
-        try:
-            self._reports.insert_many(reports, ordered=False)
-        except BulkWriteError as error:
-            self._upsert(self._reports, [reports[index] for index in duplicates(error)])
-        before_done()  # what must be durable too before a scan is 'Done'
         claims = [claim for claim, _ in done]
-        lost = self._finish(
-            claims,
-            [
-                {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
-                {"$unset": ["lease_until", "error"]},
-            ],
-        )
+        # A claim that is lost already writes nothing. One that is lost from here on writes the
+        # scan's only report; the last line sees to it that the scan says so.
+        held_now = self._still_held(claims)
+        reports = [report_document(r) for _, r in done if r.scan_id in held_now]
+        if reports:
+            try:
+                self._reports.insert_many(reports, ordered=False)
+            except BulkWriteError as error:
+                self._upsert(self._reports, [reports[index] for index in duplicates(error)])
+        before_done()  # what must be durable too before a scan is 'Done'
+        lost = self._finish(claims, FINISH)
         self._wake_ups.ring(WakeUp.REPORT)
+        if lost:
+            self._settle(list(lost))
         return lost
 
     @translated
     def fail(self, claim: Claim, cause: str, attempts_allowed: int) -> ReportGenerated:
         """No report from this attempt: back to ``'To Do'``, or ``'Error'`` with the cause when
-        the allowed attempts are used up (0: at once). Returns where it is now.
+        the allowed attempts are used up (0: at once). Returns where it is now: ``'Done'`` where
+        another attempt's report came late.
 
         Raises:
             ClaimLost: the claim is somebody else's, and so is the decision.
@@ -229,13 +238,14 @@ class Claims(Connection):
         final = claim.attempts >= attempts_allowed
         state = ReportGenerated.ERROR if final else ReportGenerated.TO_DO
         change: list[Document] = [
-            {"$set": {"report_generated": state, "error": {"cause": cause, "at": "$$NOW"}}},
+            {"$set": {"report_generated": state, "error": failure(cause)}},
             {"$unset": "lease_until"},
         ]
         if self._finish([claim], change, state):
             raise ClaimLost(f"the claim of {claim.scan.scan_id} was lost")
-        if not final:
-            self._wake_ups.ring(WakeUp.SCAN)
+        if final:
+            return ReportGenerated.DONE if self._settle([claim.scan.scan_id]) else state
+        self._wake_ups.ring(WakeUp.SCAN)
         return state
 
     @translated
@@ -263,30 +273,32 @@ class Claims(Connection):
         return released
 
     @translated
-    def give_up(self, attempts_allowed: int, before_error: Errors = _nothing) -> int:
+    def give_up(self, attempts_allowed: int, before_error: Errors = _nothing) -> list[str]:
         """Set aside as ``'Error'`` what used up its attempts without an answer from its
-        processor (killed, out of memory), ``GIVEN_UP_AT_ONCE`` at most; how many."""
+        processor (killed, out of memory); the ids, ``GIVEN_UP_AT_ONCE`` of a kind at most."""
+        token = ObjectId()
+        error = {**failure({"$ifNull": ["$error.cause", NO_ANSWER]}), "given_up": token}
         change: list[Document] = [
-            {
-                "$set": {
-                    "report_generated": ReportGenerated.ERROR,
-                    "error": {"cause": {"$ifNull": ["$error.cause", NO_ANSWER]}, "at": "$$NOW"},
-                }
-            },
+            {"$set": {"report_generated": ReportGenerated.ERROR, "error": error}},
             {"$unset": "lease_until"},
         ]
         used_up = {"attempts": {"$gte": attempts_allowed}}
-        waiting = {"report_generated": ReportGenerated.TO_DO, **used_up}
-        over = {**expired(), **used_up}
-        given_up = 0
-        for condition in (waiting, over):
-            found = self._scans.find(condition, {"error.cause": 1}, limit=GIVEN_UP_AT_ONCE)
+        given_up: list[str] = []
+        for condition in ({"report_generated": ReportGenerated.TO_DO}, expired()):
+            # Looked for first: mostly there is none, and a look is cheaper than a durable write.
+            found = self._scans_fast.find(
+                {**condition, **used_up}, {"error.cause": 1}, limit=GIVEN_UP_AT_ONCE
+            )
             causes = {d["_id"]: str(d.get("error", {}).get("cause", NO_ANSWER)) for d in found}
-            if causes:
-                before_error(causes)
-                these = {"_id": {"$in": list(causes)}, **condition}
-                given_up += self._scans.update_many(these, change).modified_count
-        return given_up
+            if not causes:
+                continue
+            before_error(causes)
+            these: Document = {"_id": {"$in": list(causes)}}
+            self._scans.update_many({**these, **condition, **used_up}, change)
+            changed = self._scans.find({**these, "error.given_up": token}, {"_id": 1})
+            given_up += [document["_id"] for document in changed]
+        done = self._settle(given_up) if given_up else set()
+        return [scan_id for scan_id in given_up if scan_id not in done]
 
     def _finish(
         self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE

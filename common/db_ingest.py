@@ -39,7 +39,7 @@ class Ingest(Connection):
                 found["_id"]: found
                 for found in self._scans.find(
                     {"_id": {"$in": [documents[index]["_id"] for index in repeated]}},
-                    {"scan": 1, "blob": 1, "attempt": 1},
+                    {"scan": 1, "blob": 1, "report_generated": 1, "voxels_hash": 1},
                 )
             }
             for index in repeated:

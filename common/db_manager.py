@@ -10,16 +10,29 @@ with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each f
 forgotten claim from finishing anything.
 """
 
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import OperationFailure
+
 from common.const import ReportGenerated
+from common.db_about import Abouts
 from common.db_audit import AuditLog
 from common.db_claims import Claims
 from common.db_ingest import Ingest
+from common.db_levels import WAITING, Levels
 from common.db_outbox import Outbox
+from common.db_quarantine import Quarantine
+from common.db_retention import Retention
 from common.db_views import Views
+from common.db_watch import Watch
+from common.documents import Document
 from common.store_errors import translated
 
+_INDEX_NOT_FOUND = 27
 
-class DBManager(Ingest, Outbox, Claims, Views, AuditLog):
+
+class DBManager(
+    Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Abouts, Views, AuditLog
+):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -34,6 +47,14 @@ class DBManager(Ingest, Outbox, Claims, Views, AuditLog):
         StoreError: it answered with something else.
     """
 
+    @staticmethod
+    def _drop_index(collection: MongoCollection[Document], name: str) -> None:
+        try:
+            collection.drop_index(name)
+        except OperationFailure as error:
+            if error.code != _INDEX_NOT_FOUND:
+                raise
+
     @translated
     def prepare(self) -> str:
         """Make indexes and collections where missing; returns the server's version.
@@ -42,8 +63,8 @@ class DBManager(Ingest, Outbox, Claims, Views, AuditLog):
         """
         version = str(self._client.server_info()["version"])
         self._scans.create_index(
-            [("received_at", 1)],
-            name="to_do",
+            [("report_generated", 1), ("received_at", 1)],
+            name=WAITING,
             partialFilterExpression={"report_generated": ReportGenerated.TO_DO},
         )
         self._scans.create_index(
@@ -51,12 +72,18 @@ class DBManager(Ingest, Outbox, Claims, Views, AuditLog):
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
         )
+        self._scans.create_index(
+            [("report_generated", 1), ("_id", 1)],
+            name="set_aside",
+            partialFilterExpression={"report_generated": ReportGenerated.ERROR},
+        )
         self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
             name="to_send",
             partialFilterExpression={"status": False},
         )
+        self._drop_index(self._scans, "to_do")  # what ``waiting`` was before
         self._prepare_audit()
         self._wake_ups.prepare()
         return version

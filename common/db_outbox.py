@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 from pydantic import ValidationError
 
-from common.db_connection import Connection
+from common.db_settle import Settling
 from common.documents import Document, OutgoingReport
 from common.models import BrainReport
 from common.store_errors import translated
@@ -15,7 +15,7 @@ UNREADABLE_DELAY_S = 3600.0
 one may run, or a person may have mended it."""
 
 
-class Outbox(Connection):
+class Outbox(Settling):
     """Reports whose ``status`` is False: leased, sent, acknowledged, marked."""
 
     @translated
@@ -44,6 +44,9 @@ class Outbox(Connection):
             mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
+        # Before a report leaves, its scan does not say otherwise: see ``db_settle``.
+        gone = self._settle_or_bury([document["_id"] for document in found])
+        found = [document for document in found if document["_id"] not in gone]
         outgoing = []
         for document in found:
             try:

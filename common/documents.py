@@ -11,7 +11,7 @@ import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
-from common.const import ReportGenerated
+from common.const import PURGED, ReportGenerated
 from common.errors import StoreError
 from common.models import BrainReport, BrainScan, Packing, utc_now
 
@@ -109,6 +109,10 @@ def compare(mine: Document, stored: Document | None) -> Added:
     """What became of a scan whose id was there before: its header has the voxels' hash."""
     if stored is None:
         raise StoreError("a scan was stored and is not there")
+    if stored.get("report_generated") == PURGED:
+        # All that a tombstone has of its scan: what went was this, and was reported.
+        same = stored.get("voxels_hash") == mine["scan"]["voxels_hash"]
+        return Added.KNOWN if same else Added.CONFLICT
     # As BSON has it: to the millisecond, UTC.
     as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
     if BrainScan.model_validate(stored["scan"]) != BrainScan.model_validate(as_stored):

@@ -55,6 +55,9 @@ class Stop:
                 return
         callback()
 
+    def on_force(self, callback: Callable[[], None]) -> None:
+        """Call this before the process is ended at once; here nothing does that."""
+
     def request_stop(self) -> None:
         """Stop in order, as the first signal does. Idempotent."""
         with self._lock:
@@ -69,6 +72,7 @@ class Lifecycle(Stop):
 
     def __init__(self, lifeline_fd: int | None = None) -> None:
         super().__init__()
+        self._on_force: list[Callable[[], None]] = []
         _own_the_terminal()
         read_end, write_end = os.pipe()
         os.set_blocking(write_end, False)
@@ -93,11 +97,21 @@ class Lifecycle(Stop):
                     continue
                 if first is not None:
                     if time.monotonic() - first > SAME_S:
-                        os._exit(Exit.FORCED)
+                        self._force()
                     continue
                 first = time.monotonic()
                 # Not here: a callback that hangs must not keep the second signal from being read.
                 threading.Thread(target=self.request_stop, name="stop", daemon=True).start()
+
+    def on_force(self, callback: Callable[[], None]) -> None:
+        """Call this before a second signal ends the process at once: it must not wait."""
+        self._on_force.append(callback)
+
+    def _force(self) -> None:
+        for callback in self._on_force:
+            with contextlib.suppress(Exception):
+                callback()
+        os._exit(Exit.FORCED)
 
     def _read_lifeline(self, fd: int) -> None:
         # Nothing is ever written: read returns when the launcher is gone, however it went.

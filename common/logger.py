@@ -50,6 +50,20 @@ def get_log(**fields: Any) -> Log:
     return log
 
 
+def command_log() -> Log:
+    """The logger of a command that a person gives: warnings alone, to standard error, as its
+    output is the answer."""
+    log: Log = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    return log
+
+
 def _clock(_log: Any, _method: str, fields: Any) -> Any:
     """For people: the time of day, to the millisecond."""
     return {"timestamp": datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3], **fields}
@@ -128,6 +142,13 @@ class Presence:
         with self._lock:
             if self._here is not False:
                 self._log.warning(f"{self._peer} is away, trying again", reason=str(reason))
+            self._here = False
+
+    def busy(self) -> None:
+        """It answers that it takes nothing now: logged the first time."""
+        with self._lock:
+            if self._here is not False:
+                self._log.warning(f"{self._peer} is busy, sending slower")
             self._here = False
 
     def here(self) -> None:

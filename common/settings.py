@@ -107,7 +107,30 @@ class WireSettings(Settings):
     )
 
 
-class HubSettings(StoreSettings, WireSettings):
+class KeepSettings(StoreSettings):
+    """What goes, and when, of scans that are done and whose report was delivered."""
+
+    retention_days: float | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="days after its report was delivered that a scan stays; none: for ever",
+    )
+    retention_what: Literal["voxels", "all"] = Field(
+        default="voxels", description="what goes then: the voxels, or scan and report"
+    )
+
+
+class RetentionSettings(KeepSettings):
+    """Retention by hand: says what would go of what was delivered long ago, or has it go."""
+
+    apply: bool = Field(default=False, description="do it; else retention only says what would go")
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class HubSettings(KeepSettings, WireSettings):
     """Fr-HUB: receives scans, persists them, acknowledges; sends reports back."""
 
     hub_host: str = Field(default="127.0.0.1", description="address on which scans are received")
@@ -129,6 +152,14 @@ class HubSettings(StoreSettings, WireSettings):
     hub_batch: int = Field(
         default=1000, ge=1, le=10_000, description="scans or reports in one database call, at most"
     )
+    hub_backlog: int = Field(
+        default=100_000, ge=1, description="scans 'To Do' past which no more are taken for now"
+    )
+    hub_disk_free_mib: int = Field(
+        default=1024,
+        ge=0,
+        description="free disk of MongoDB below which no scans are taken for now, MiB; 0: any",
+    )
     scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
     hub_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
@@ -136,6 +167,15 @@ class HubSettings(StoreSettings, WireSettings):
     hub_drain_s: float = Field(
         default=8.0, ge=0, description="how long to finish work in hand when stopped, seconds"
     )
+    retention_timer: bool = Field(
+        default=False, description="Fr-HUB applies retention by itself, each hour"
+    )
+
+    @model_validator(mode="after")
+    def _keep(self) -> Self:
+        if self.retention_timer and self.retention_days is None:
+            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS, such as 90")
+        return self
 
     @field_validator("hub_pacs", mode="before")
     @classmethod
@@ -173,6 +213,15 @@ class BrainSettings(StoreSettings):
     )
     brain_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
+    )
+    brain_time_limit_s: float = Field(
+        default=300.0, gt=0, description="longest analysis of a scan; then it is stopped, seconds"
+    )
+    brain_memory_mib: int | None = Field(
+        default=None,
+        ge=256,
+        description="most memory of a processor, MiB; "
+        "none: an equal share of three quarters of this machine's",
     )
     brain_drain_s: float = Field(
         default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
@@ -304,6 +353,34 @@ class AuditSettings(StoreSettings):
     json_output: bool = Field(
         default=False, validation_alias="json", description="print JSON instead of a table"
     )
+
+
+class ErrorsSettings(StoreSettings):
+    """The scans set aside as 'Error', each with its cause."""
+
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class RequeueSettings(StoreSettings):
+    """Puts scans that were set aside back to be analysed again."""
+
+    ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="id",
+        description="the scans to put back, several with commas between them",
+    )
+    everything: bool = Field(
+        default=False, validation_alias="all", description="put back all that are set aside"
+    )
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
 
 
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):

@@ -8,8 +8,11 @@ from pathlib import Path
 from common.settings import (
     AuditSettings,
     BrainSettings,
+    ErrorsSettings,
     HubSettings,
     PacsSettings,
+    RequeueSettings,
+    RetentionSettings,
     Settings,
     StoreSettings,
     VerifySettings,
@@ -17,7 +20,13 @@ from common.settings import (
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
-_COMMANDS: dict[str, type[Settings]] = {"verify": VerifySettings, "audit": AuditSettings}
+_COMMANDS: dict[str, type[Settings]] = {
+    "verify": VerifySettings,
+    "audit": AuditSettings,
+    "errors": ErrorsSettings,
+    "requeue": RequeueSettings,
+    "retention": RetentionSettings,
+}
 _NOT_FIXED = {"brain_processes": "one per core"}
 
 
@@ -58,6 +67,8 @@ def as_table() -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):

@@ -1,9 +1,10 @@
 """The ledger of the whole store: ``python -m common.verify``, ``make verify``.
 
 Counts scans by state and reports, and names each gap: a ``'Done'`` scan without a report, a
-report without a scan, an acknowledged scan of a Fr-PACS' ledger that is not in the store. Two
-reports or two states of one scan cannot be stored, as the scan's id is the key of both; what can
-be is a report that reached Fr-PACS more than once as news, which its ledger shows.
+report without a scan or of a scan set aside as ``'Error'``, an acknowledged scan of a Fr-PACS'
+ledger that is not in the store. Two reports or two states of one scan cannot be stored, as the
+scan's id is the key of both; what can be is a report that reached Fr-PACS more than once as news,
+which its ledger shows.
 """
 
 import json
@@ -36,6 +37,7 @@ class Verdict(Frozen):
     sent: int
     done_without_report: tuple[str, ...]
     report_without_scan: tuple[str, ...]
+    error_with_report: tuple[str, ...]
     acknowledged: int | None
     acknowledged_missing: tuple[str, ...]
     reported_twice: tuple[str, ...]
@@ -50,6 +52,7 @@ class Verdict(Frozen):
         return {
             "Done without a report": self.done_without_report,
             "report without a scan": self.report_without_scan,
+            "Error with a report": self.error_with_report,
             "acknowledged and not in the store": self.acknowledged_missing,
             "reported twice at Fr-PACS": self.reported_twice,
         }
@@ -64,12 +67,14 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         SettingsError: the ledger cannot be read.
         StoreError: the store cannot.
     """
-    no_report, no_scan = [], []
+    no_report, no_scan, in_error = [], [], []
     for scan_id, state, report in _merge(store.scan_states(), store.report_states()):
         if state == ReportGenerated.DONE and report is None:
             no_report.append(scan_id)
         elif state is None:
             no_scan.append(scan_id)
+        elif state == ReportGenerated.ERROR and report is not None:
+            in_error.append(scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
     reports = store.count_reports()
@@ -82,6 +87,9 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         ),
         report_without_scan=tuple(
             i for i, s, r in _again(store, no_scan) if s is None and r is not None
+        ),
+        error_with_report=tuple(
+            i for i, s, r in _again(store, in_error) if s == ReportGenerated.ERROR and r is not None
         ),
         acknowledged=None if ledger is None else len(acknowledged),
         acknowledged_missing=tuple(

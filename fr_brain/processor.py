@@ -1,5 +1,7 @@
 """A processor of Fr-BRAIN: claims scans, renews the claims, analyses, completes; one a process."""
 
+import gc
+import os
 import threading
 import time
 import traceback
@@ -27,6 +29,7 @@ from common.store import retrying_store
 from common.trail import Trail
 from common.wake_ups import Waiter
 from fr_brain.analyzers.registry import Registry
+from fr_brain.limits import Hand, Record, memory_limit_mib, resident_mib
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
@@ -47,6 +50,7 @@ class Processor:
         owner: an id that no other process start ever has.
         stop: set when it is time to stop: the scan in hand is finished, the others of the batch
             go back.
+        hand: where the supervisor looks what is in hand.
     """
 
     def __init__(
@@ -58,7 +62,9 @@ class Processor:
         owner: str,
         stop: threading.Event,
         log: Log,
+        hand: Hand | None = None,
     ) -> None:
+        self._hand = hand or Hand(Record())
         self._settings = settings
         self._store = store
         self._registry = registry
@@ -73,6 +79,7 @@ class Processor:
         self._lock = threading.Lock()
         self._seconds_a_scan = BATCH_S  # until the first one is measured: claim one
         self._looked_back = 0.0
+        self._worn = False
 
     def run(self) -> None:
         """Work until it is time to stop.
@@ -84,7 +91,7 @@ class Processor:
         renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
         renewing.start()
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._worn:
                 try:
                     claims = self._claim()
                     self._presence.here()
@@ -115,7 +122,7 @@ class Processor:
         if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
             self._looked_back = now
             if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
-                self._log.error("scans set aside as 'Error'", scans=set_aside)
+                self._log.error("scans set aside as 'Error'", scans=len(set_aside))
             if claims := self._store.claim_expired(
                 self._owner, settings.brain_lease_s, self._record_errors
             ):
@@ -153,6 +160,8 @@ class Processor:
                 # The fence decides whether the work still counts, not this.
                 self._presence.away(error)
                 continue
+            except MemoryError:
+                continue  # an analyzer has it all: it fails, or the next third of a lease does
             with self._lock:
                 # Finished ones were not renewed and are not lost.
                 lost &= self._held.keys()
@@ -190,7 +199,7 @@ class Processor:
         began = flushed = time.monotonic()
         count = 0
         for claim in claims:
-            if self._stop.is_set():
+            if self._stop.is_set() or self._worn:
                 break
             if not self._holds(claim):
                 continue
@@ -208,12 +217,20 @@ class Processor:
         self._complete(done)
 
     def _report(self, claim: Claim) -> BrainReport | None:
+        with self._hand.holding(claim.scan.scan_id, claim.fence):
+            return self._report_in_hand(claim)
+
+    def _report_in_hand(self, claim: Claim) -> BrainReport | None:
         scan = claim.scan
+        who = "its processor"
         try:
             analyzer = self._registry.pick(scan.scan_type)
             voxels = self._voxels(claim)
+            made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
+            who = f"analyzer {made_by.name} {made_by.version}"
             began = time.perf_counter()
-            findings = analyzer.analyse(scan, voxels)
+            with self._hand.analysing(made_by):
+                findings = analyzer.analyse(scan, voxels)
             took_ms = (time.perf_counter() - began) * 1000
             return BrainReport(
                 scan_id=scan.scan_id,
@@ -223,7 +240,7 @@ class Processor:
                 shape=scan.shape,
                 voxel_size_mm=scan.voxel_size_mm,
                 orientation=scan.orientation,
-                analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
+                analyzer=made_by,
                 analysed_at=utc_now(),
                 run_time_ms=round(took_ms, 3),
                 findings=findings,
@@ -232,14 +249,30 @@ class Processor:
             raise
         except VoxelsDamaged as error:
             self._fail(claim, f"stored voxels are damaged: {error}", final=True)
+            return None
         except AnalysisError as error:
             self._fail(claim, str(error))
-        except Exception as error:  # noqa: BLE001 - whatever an analyzer does, the others go on
+            return None
+        except MemoryError:
+            pass  # what it had is free only when the exception is gone
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it does, others go on
             # Only the type and the place: an analyzer's text may carry what it read.
             self._fail(claim, f"the analyzer failed: {type(error).__name__}")
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.debug("analyzer failed", scan_id=scan.scan_id, where=where)
+            return None
+        self._out_of_memory(claim, who)
         return None
+
+    def _out_of_memory(self, claim: Claim, who: str) -> None:
+        settings = self._settings
+        limit = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
+        self._fail(claim, f"{who}: stopped at its memory limit of {limit} MiB (BRAIN_MEMORY_MIB)")
+        gc.collect()
+        if resident_mib(os.getpid()) > limit / 2:
+            # An analyzer that keeps what it had would fail the next scans, which are innocent.
+            self._log.warning("memory is not given back: this processor ends")
+            self._worn = True
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)

@@ -9,6 +9,7 @@ from common.settings import HubSettings, load_settings
 from common.store import open_store, prepare_store
 from common.unit import run_unit
 from fr_hub.hub import run_hub
+from fr_hub.worth import tell_worth
 
 
 def main() -> int:
@@ -19,6 +20,7 @@ def main() -> int:
     log = get_log()
     with open_store(settings) as store:
         if prepare_store(store, lifecycle.stop, log):
+            tell_worth(store, log)
             asyncio.run(run_hub(settings, store, lifecycle, log))
     return Exit.OK
 

@@ -12,17 +12,20 @@ from common.errors import StoreError
 from common.lifecycle import Stop
 from common.logger import Log, Presence
 from common.protocol import Side
+from common.retention import recorded
 from common.settings import HubSettings
 from common.trail import ANCHOR_S, Trail
 from common.transport import serve
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
+from fr_hub.pressure import Pressure
 from fr_hub.server import HUB_NAME, ScanServer
 
 STORE_THREADS = 8
 """Database calls at once: two batches of scans, the chunks of some uploads, reports."""
 
 SWEEP_EVERY_S = 600.0
+RETAIN_EVERY_S = 3600.0
 
 
 async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: Log) -> None:
@@ -46,6 +49,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         contextlib.closing(Trail(store, HUB_NAME, log, ANCHOR_S)) as trail,
     ):
         committer = Committer(store, executor, presence, trail, settings.hub_batch)
+        pressure = Pressure(settings, store, executor, log)
+        await pressure.look()  # before the first scan comes
         by_name = {
             pacs: ReportClient(settings, pacs, address, store, executor, presence, trail, log)
             for pacs, address in settings.hub_pacs.items()
@@ -58,6 +63,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             committer,
             presence,
             trail,
+            pressure,
             log,
             lambda pacs: by_name[pacs].seen(),
         )
@@ -72,6 +78,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         sending = [asyncio.create_task(client.run()) for client in clients]
         others = [
             asyncio.create_task(committer.run()),
+            asyncio.create_task(pressure.run()),
+            asyncio.create_task(_retain(settings, store, executor, presence, trail, log)),
             asyncio.create_task(_sweep(store, executor, presence, log)),
         ]
         bell = _Bell(store, settings.hub_poll_s, loop, clients)
@@ -92,6 +100,32 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             bell.close()
 
 
+async def _retain(
+    settings: HubSettings,
+    store: DBManager,
+    executor: ThreadPoolExecutor,
+    presence: Presence,
+    trail: Trail,
+    log: Log,
+) -> None:
+    """Have go what was delivered long ago, each hour; never, unless the settings say so twice."""
+    days, whole = settings.retention_days, settings.retention_what == "all"
+    loop = asyncio.get_running_loop()
+    while settings.retention_timer and days is not None:
+        gone = 0
+        try:
+            told = recorded(trail, settings.retention_what, settings.mongodb_timeout_s)
+            pages = store.purge(days, whole=whole, before=told)
+            while page := await loop.run_in_executor(executor, next, pages, None):
+                gone += len(page.scan_ids)
+        except StoreError as error:
+            presence.away(error)
+        if gone:
+            log.info("retention", scans=gone, what=settings.retention_what, days=days)
+        await asyncio.sleep(RETAIN_EVERY_S)
+    await asyncio.Event().wait()  # a task that ends would end the hub
+
+
 async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]") -> None:
     """Wait for ``stop``, or for the end of a task, whose exception is raised."""
     stopping = asyncio.ensure_future(stop.wait())
@@ -107,16 +141,19 @@ async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]")
 async def _sweep(
     store: DBManager, executor: ThreadPoolExecutor, presence: Presence, log: Log
 ) -> None:
-    """Delete what cut uploads left behind, now and then."""
+    """Delete what cut uploads left behind and settle late reports, now and then."""
     loop = asyncio.get_running_loop()
     while True:
         try:
             swept = await loop.run_in_executor(executor, store.sweep_uploads)
+            settled = await loop.run_in_executor(executor, store.settle_errors)
         except StoreError as error:
             presence.away(error)
         else:
             if swept:
                 log.info("swept voxels of cut uploads", uploads=swept)
+            if settled:
+                log.info("scans set aside have a report: 'Done'", scans=len(settled))
         await asyncio.sleep(SWEEP_EVERY_S)
 
 

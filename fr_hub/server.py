@@ -18,6 +18,7 @@ from common.trail import Trail
 from common.transport import AsyncChannel
 from fr_hub.budget import ByteBudget
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
+from fr_hub.pressure import Pressure
 from fr_hub.upload import WRITE_BYTES, Upload
 
 HUB_NAME = "fr-hub"
@@ -35,6 +36,7 @@ class ScanServer:
         committer: Committer,
         presence: Presence,
         trail: Trail,
+        pressure: Pressure,
         log: Log,
         seen: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -51,6 +53,7 @@ class ScanServer:
             presence,
             trail,
             ByteBudget(settings.hub_memory_mib * 2**20),
+            pressure,
             log,
         )
         self._log = log
@@ -98,6 +101,8 @@ class ScanServer:
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then
         end the connections."""
+        # Else a stream that does not end would hold this up for all of that time.
+        self._parts.closing = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_s):
                 await self._parts.drained()
@@ -122,6 +127,7 @@ class _Parts:
         presence: Presence,
         trail: Trail,
         budget: ByteBudget,
+        pressure: Pressure,
         log: Log,
     ) -> None:
         self.settings = settings
@@ -131,11 +137,13 @@ class _Parts:
         self.presence = presence
         self.trail = trail
         self.budget = budget
+        self.pressure = pressure
         self.log = log
         self.digest = Digest(log)
         # What slow senders can hold, all connections together, is half of the memory.
         share = settings.hub_memory_mib * 2**20 // (2 * settings.hub_connections)
         self.write_bytes = max(CHUNK_BYTES, min(WRITE_BYTES, share))
+        self.closing = False  # what comes now is for another hub, or for later
         self._in_flight = 0
         self._none_in_flight = asyncio.Event()
         self._none_in_flight.set()
@@ -145,6 +153,7 @@ class _Parts:
         self._none_in_flight.clear()
 
     def settled(self, count: int) -> None:
+        self.pressure.settled(count)
         self._in_flight -= count
         if not self._in_flight:
             self._none_in_flight.set()
@@ -208,6 +217,9 @@ class _Conversation:
         elif scan.voxels_bytes > limit:
             reason = f"{scan.voxels_bytes} bytes of voxels, the limit is {limit} (SCAN_LIMIT_MIB)"
             self._nack(scan.scan_id, Refusal.TOO_LARGE, reason)
+        elif self._parts.closing or not self._parts.pressure.admits():
+            # Here, at the header: the voxels of a large one are passed over, none is stored.
+            self._answers.put_nowait(Busy(scan.scan_id, self._parts.pressure.retry_after_ms))
         elif message.voxels is None:
             self._upload = await self._begin_upload(message)
         else:
@@ -217,10 +229,12 @@ class _Conversation:
         try:
             check_inline(message)
         except ProtocolError as error:
+            self._parts.pressure.withdrawn()
             self._nack(message.scan.scan_id, error.code, error.reason, retry=True)
             return
-        await self._window.acquire()
-        await self._parts.budget.take(message.scan.voxels_bytes)
+        with self._parts.pressure.unless_taken():
+            await self._window.acquire()
+            await self._parts.budget.take(message.scan.voxels_bytes)
         self._parts.received()
         voxels = bytes(message.voxels or b"")
         self._parts.committer.submit(
@@ -256,9 +270,10 @@ class _Conversation:
     async def _begin_upload(self, message: Scan) -> Upload:
         parts = self._parts
         loop = asyncio.get_running_loop()
-        async for attempt in patiently(parts.presence):
-            with attempt:
-                blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
+        with parts.pressure.unless_taken():
+            async for attempt in patiently(parts.presence):
+                with attempt:
+                    blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
         parts.presence.here()
         parts.received()
         return Upload(

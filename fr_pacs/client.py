@@ -29,6 +29,7 @@ SMALL_TOGETHER = 128
 TRIES = 5
 """A scan that Fr-HUB refuses with hope (damaged on its way) is sent so often."""
 
+_JITTER = 0.5
 _CONNECT_S = 3.0
 _LONGEST_PAUSE_S = 5.0
 _TICK_S = 0.1
@@ -44,6 +45,7 @@ class _Held:
     label: str
     loaded: LoadedScan
     sent: bool = False
+    number: int = 0  # of the scans of its thread
     refusals: int = 0
     not_before: float = 0.0
 
@@ -78,11 +80,11 @@ class _Hold:
         return [*self.in_flight.values(), *self.waiting, *self.put_off]
 
     def take_up(self, now: float) -> None:
-        """What was put off and is due waits again, before what came later."""
+        """What was put off and is due waits again, all by their age: none is passed for ever."""
         due = [held for held in self.put_off if held.not_before <= now]
         if due:
             self.put_off = [held for held in self.put_off if held.not_before > now]
-            self.waiting.extendleft(reversed(due))
+            self.waiting = deque(sorted([*due, *self.waiting], key=lambda held: held.number))
 
 
 class ScanClient:
@@ -111,6 +113,9 @@ class ScanClient:
         self._share = settings.buffer_mib * 2**20 // settings.threads
         self._channel: Channel | None = None
         self._window = WINDOW_UNKNOWN
+        self._allowed = WINDOW_UNKNOWN  # in flight: halved by each "busy", doubled by each ack
+        self._resume = 0.0  # nothing is sent before, time.monotonic()
+        self._numbers = itertools.count()
         self._failures = 0
         self._next_try = 0.0
         self._full_since: float | None = None
@@ -172,7 +177,7 @@ class ScanClient:
             self._lost(error)
         else:
             self._channel = channel
-            self._window = max(1, welcome.window)
+            self._window = self._allowed = max(1, welcome.window)
             self._failures = 0
             self._presence.here()
 
@@ -211,7 +216,7 @@ class ScanClient:
             except SourceError as error:
                 self._tally.failed(task.label, str(error))
                 continue
-            held = _Held(task.label, self._packed(loaded))
+            held = _Held(task.label, self._packed(loaded), number=next(self._numbers))
             self._hold.waiting.append(held)
             self._hold.bytes += held.size
             if not held.is_small:
@@ -243,8 +248,8 @@ class ScanClient:
         """Send what waits, as far as the window allows; small scans many at a time."""
         hold = self._hold
         hold.take_up(time.monotonic())
-        while hold.waiting and self._channel is not None and len(hold.in_flight) < self._window:
-            room = min(SMALL_TOGETHER, self._window - len(hold.in_flight))
+        while hold.waiting and self._channel is not None and self._may_send():
+            room = min(SMALL_TOGETHER, self._allowed - len(hold.in_flight))
             together = list(itertools.islice(hold.waiting, room))
             small = list(itertools.takewhile(lambda held: held.is_small, together))
             self._begin(small or together[:1])
@@ -252,6 +257,9 @@ class ScanClient:
                 self._channel.send(*(Scan(h.loaded.scan, h.loaded.voxels) for h in small))
             else:
                 self._send_large(self._channel, together[0])
+
+    def _may_send(self) -> bool:
+        return len(self._hold.in_flight) < self._allowed and time.monotonic() >= self._resume
 
     def _begin(self, chosen: list[_Held]) -> None:
         """These go out now: in flight from before the first byte, as an answer may come at once."""
@@ -280,9 +288,11 @@ class ScanClient:
         now = time.monotonic()
         if self._channel is None:
             return min(_TICK_S, max(0.0, self._next_try - now))
-        if hold.waiting and len(hold.in_flight) < self._window:
+        if hold.waiting and self._may_send():
             return 0
         pause = _IDLE_S
+        if self._resume > now:
+            return min(pause, self._resume - now)
         if hold.put_off:
             pause = min(pause, max(0.0, min(held.not_before for held in hold.put_off) - now))
         due = self._feed.due_in()
@@ -309,8 +319,11 @@ class ScanClient:
                 hold.bytes -= sum(held.size for held in done)
                 size = sum(held.loaded.scan.voxels_bytes for held in done)
                 self._tally.acknowledged([held.scan_id for held in done], size)
+                if self._allowed < self._window and done:
+                    self._allowed = min(self._window, self._allowed * 2 ** min(len(done), 16))
+                    self._presence.here()
             case Busy(scan_id, retry_after_ms):
-                self._again(scan_id, retry_after_ms / 1000)
+                self._slow_down(scan_id, retry_after_ms / 1000)
             case Nack(id=None, code=code, reason=reason):
                 raise ProtocolError(code, reason)
             case Nack(id=str() as scan_id, reason=reason, retry=retry):
@@ -326,6 +339,17 @@ class ScanClient:
                 self._tally.failed(held.label, f"refused: {reason}", scan_id)
             case Flaw():
                 pass  # answers have no flaws of their own
+
+    def _slow_down(self, scan_id: str, after_s: float) -> None:
+        """Not now. One scan that is put off holds up no other; when all are, one at a time asks
+        whether Fr-HUB takes scans again."""
+        # Later, never sooner, and not all senders at the same moment.
+        after_s *= random.uniform(1.0, 1.0 + _JITTER)  # noqa: S311
+        self._again(scan_id, after_s)
+        self._allowed = max(1, self._allowed // 2)
+        if self._allowed == 1:
+            self._presence.busy()
+            self._resume = time.monotonic() + after_s
 
     def _again(self, scan_id: str, after_s: float) -> None:
         held = self._hold.in_flight.pop(scan_id, None)

@@ -6,6 +6,9 @@ import time
 
 from fr_pacs.sources.base import ScanTask, Source
 
+CATCH_UP_S = 10.0
+"""What was missed in so many seconds is made up for, no more."""
+
 
 class Feed:
     """A source shared by threads.
@@ -44,8 +47,9 @@ class Feed:
             if task is None:
                 self.exhausted = True
                 return None
-            # From when it was due, not from now: a late thread must not slow the stream.
-            self._due += self._pause
+            # From when it was due, not from now: a late thread must not slow the stream. But a
+            # stream that was held up for long goes on at its rate, not with all that it missed.
+            self._due = max(self._due, now - CATCH_UP_S) + self._pause
             # Known with the last one, not when one more would be due: a slow stream ends at once.
             self._taken += 1
             self.exhausted = self._taken == self.total

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from common.errors import SettingsError
 from common.settings import (
     BrainSettings,
+    ErrorsSettings,
     HubSettings,
     LaunchSettings,
     PacsSettings,
+    RequeueSettings,
     Settings,
     StoreSettings,
     VerifySettings,
@@ -30,6 +32,8 @@ KINDS: tuple[type[Settings], ...] = (
     PacsSettings,
     VerifySettings,
     LaunchSettings,
+    ErrorsSettings,
+    RequeueSettings,
 )
 PASSWORD = "correct-horse"  # noqa: S105 - of nothing
 URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from common.const import TRANSITIONS, Collection, ReportGenerated
 from common.db_manager import DBManager
-from common.documents import Added, Claim, NewScan
+from common.documents import Added, Claim, NewScan, report_document
 from common.errors import ClaimLost
 from common.verify import verify
 from tests.factories import document_of, expire, inside, make_report, make_scan, opened
@@ -166,7 +166,10 @@ class Owners(RuleBasedStateMachine):
         if self.holds(claim):
             assert self.store.complete(done) == set()
             return
-        lost = self.unchanged(claim, lambda: self.store.complete(done))
+        if self.reported(claim):
+            lost = self.store.complete(done)  # it settles what a late report left
+        else:
+            lost = self.unchanged(claim, lambda: self.store.complete(done))
         scan = document_of(self.store, claim.scan.scan_id)
         mine = self.is_of(claim, scan) and scan["report_generated"] == DONE
         assert lost == (set() if mine else {claim.scan.scan_id})
@@ -175,7 +178,8 @@ class Owners(RuleBasedStateMachine):
     def fail(self, claim: Claim, allowed: int) -> None:
         expected = ERROR if claim.attempts >= allowed else TO_DO
         if self.holds(claim):
-            assert self.store.fail(claim, "cause", allowed) == expected
+            settled = expected == ERROR and self.reported(claim)
+            assert self.store.fail(claim, "cause", allowed) == (DONE if settled else expected)
             return
         before = document_of(self.store, claim.scan.scan_id)
         if self.is_of(claim, before) and before["report_generated"] == expected:
@@ -198,6 +202,40 @@ class Owners(RuleBasedStateMachine):
         held = {"owner": owner, "report_generated": IN_PROGRESS}
         count = inside(self.store).count_documents(held)
         assert self.store.release(owner) == count
+
+    def reported(self, claim: Claim) -> bool:
+        return document_of(self.store, claim.scan.scan_id, Collection.REPORTS) is not None
+
+    @rule(claim=claims, killed=st.booleans())
+    def report_late(self, claim: Claim, killed: bool) -> None:
+        """An owner loses its claim between its look and its write; perhaps it is killed then."""
+        if self.holds(claim) or self.reported(claim):
+            return
+        report = make_report(claim.scan, run_time_ms=claim.fence)
+        inside(self.store, Collection.REPORTS).insert_one(report_document(report))
+        if killed:
+            leased = self.store.lease_reports("pacs-1", 10, LEASE_S)
+            assert claim.scan.scan_id in {out.report.scan_id for out in leased}
+        else:
+            self.store._settle([claim.scan.scan_id])
+        assert document_of(self.store, claim.scan.scan_id)["report_generated"] in (
+            DONE,
+            IN_PROGRESS,
+        )
+
+    @rule(which=st.integers(0, 2))
+    def requeue(self, which: int) -> None:
+        scan_id = SCANS[which][0].scan_id
+        before = document_of(self.store, scan_id)
+        result = self.store.requeue([scan_id])
+        if before is None:
+            assert result.unknown == (scan_id,)
+        elif before["report_generated"] == ERROR:
+            assert result.to_do == (scan_id,)
+            assert document_of(self.store, scan_id)["attempts"] == 0
+        else:
+            assert result.elsewhere == ((scan_id, before["report_generated"]),)
+            assert document_of(self.store, scan_id) == before
 
     @rule()
     def send(self) -> None:

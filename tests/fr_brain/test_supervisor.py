@@ -156,7 +156,7 @@ def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
         running.go_on()
         until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE, BEGIN_S)
         assert "killed by SIGKILL" in running.log()
-        assert "its scans are 'To Do' again" in running.log()
+        assert "no report" in running.log()
         assert stop(running.process) == 0
     document = document_of(store, scan.scan_id)
     assert document["owner"] != owner
@@ -176,7 +176,7 @@ def test_a_scan_that_kills_each_processor_is_set_aside_and_the_others_have_their
         assert stop(running.process) == 0
     [(scan_id, cause, _)] = store.errors()
     assert scan_id == deadly.scan_id
-    assert cause == "its processor ended or stopped answering in each attempt"
+    assert cause == "analyzer planted 1: its processor ended: killed by SIGKILL"
 
 
 def test_sigterm_lets_the_scan_in_hand_be_finished_and_leaves_no_process(

@@ -1,6 +1,7 @@
 """Fr-PACS' client when the hub does not take a scan, and when it is time to stop."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 
@@ -145,7 +146,7 @@ def test_a_large_scan_that_is_not_wanted_stops_on_its_way(
     settings: PacsSettings, hub: Hub, final: bool
 ) -> None:
     rows = CHUNKS * CHUNK_BYTES // 5000
-    large, small = make_scan(voxels=bytes(rows * 5000), shape=(rows, 5000)), make_scan()
+    large, small = make_scan(voxels=os.urandom(rows * 5000), shape=(rows, 5000)), make_scan()
     with (
         streaming(settings, Planted([large, small])) as stream,
         contextlib.closing(hub.accept()) as channel,

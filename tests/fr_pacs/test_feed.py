@@ -98,6 +98,17 @@ def test_what_was_taken_late_does_not_slow_the_stream(clock: Callable[[float], N
     assert len(list(rest(feed))) == 11
 
 
+def test_a_stream_that_was_held_up_for_long_goes_on_at_its_rate(
+    clock: Callable[[float], None],
+) -> None:
+    feed = Feed(grids(None), None, rate=2)
+    assert feed.take()
+    clock(3600)
+    assert len(list(rest(feed))) == 21  # ten seconds of it, and what is due now
+    clock(5)
+    assert len(list(rest(feed))) == 10
+
+
 def test_without_a_rate_scans_are_due_at_once() -> None:
     feed = Feed(grids(None), None, None)
     assert [feed.due_in() for _ in range(3) if feed.take()] == [0, 0, 0]

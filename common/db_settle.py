@@ -1,0 +1,59 @@
+"""``DBManager``: a scan that has its report is ``'Done'``, whoever wrote the report.
+
+A processor whose claim has ended may still write its report in the moment between its look at
+the claim and its write. That report is as good as any other, is sent, and is the only one that the
+scan can have; what must not be is that the scan says ``'Error'`` beside it. Each change to
+``'Error'`` is therefore followed by a look for a report, each late report by a look at its scan,
+and so is each sending: whichever of the two comes second sees the first. A kill between the two
+leaves it to Fr-HUB's round (``settle_errors``), which begins at its start.
+"""
+
+from collections.abc import Sequence
+
+from common.const import PURGED, ReportGenerated
+from common.db_connection import Connection
+from common.documents import Document
+
+FINISH: list[Document] = [
+    {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
+    {"$unset": ["lease_until", "error"]},
+]
+"""What a scan's document becomes when its report is there."""
+
+_UNCLAIMED = {"report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.ERROR]}}
+
+
+class Settling(Connection):
+    """Scans and reports brought together."""
+
+    def _settle(self, scan_ids: Sequence[str]) -> set[str]:
+        """Those of these scans that nobody works on and that have a report are ``'Done'`` now,
+        durably; their ids. A scan in progress is left to who claimed it."""
+        wanted: Document = {"_id": {"$in": list(scan_ids)}}
+        # Not majority-committed ones: what is decided here must come after what is stored now.
+        idle = [d["_id"] for d in self._scans_fast.find({**wanted, **_UNCLAIMED}, {"_id": 1})]
+        if not idle:
+            return set()
+        return self._finish_reported(idle)
+
+    def _settle_or_bury(self, scan_ids: Sequence[str]) -> set[str]:
+        """``_settle`` for reports that are about to leave. Those of scans that retention took
+        whole are second ones, of processors that slept for all that time: they are deleted; their
+        ids."""
+        states = {"$in": [*_UNCLAIMED["report_generated"]["$in"], PURGED]}
+        wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
+        found = list(self._scans_fast.find(wanted, {"report_generated": 1}))
+        gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
+        if idle := [d["_id"] for d in found if d["_id"] not in gone]:
+            self._finish_reported(idle)
+        if gone:
+            self._reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
+        return gone
+
+    def _finish_reported(self, idle: list[str]) -> set[str]:
+        found = self._reports_fast.find({"_id": {"$in": idle}}, {"_id": 1})
+        reported = [document["_id"] for document in found]
+        if reported:
+            # The owner and the fence stay: an owner that had a part in it finds its own mark.
+            self._scans.update_many({"_id": {"$in": reported}, **_UNCLAIMED}, FINISH)
+        return set(reported)
