@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit certs roles tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,7 @@ help: ## Show this
 #  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
 #  HEADS     for audit: file made with KEEP, to check the trail against
 #  JSON      1: verify and audit print JSON
+#  NAMES     for certs: units that get a certificate, such as fr-hub,mr-1
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -59,6 +60,12 @@ verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 
 audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
 	@$(BIN)/python -m common.audit_main
+
+certs: $(VENV)/ready ## Make a private authority and the certificates of units for TLS
+	@$(BIN)/python -m common.certs
+
+roles: $(VENV)/ready ## Make the units' users in MongoDB, each with the least that it needs
+	@$(BIN)/python -m common.roles
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

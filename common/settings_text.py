@@ -8,8 +8,10 @@ from pathlib import Path
 from common.settings import (
     AuditSettings,
     BrainSettings,
+    CertSettings,
     HubSettings,
     PacsSettings,
+    RoleSettings,
     Settings,
     StoreSettings,
     VerifySettings,
@@ -17,7 +19,12 @@ from common.settings import (
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
-_COMMANDS: dict[str, type[Settings]] = {"verify": VerifySettings, "audit": AuditSettings}
+_COMMANDS: dict[str, type[Settings]] = {
+    "verify": VerifySettings,
+    "audit": AuditSettings,
+    "certs": CertSettings,
+    "roles": RoleSettings,
+}
 _NOT_FIXED = {"brain_processes": "one per core"}
 
 
@@ -56,6 +63,8 @@ def as_table() -> str:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
     if isinstance(value, bool):
