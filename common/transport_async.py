@@ -63,6 +63,9 @@ class AsyncChannel:
         """The units that the peer's certificate names; None without TLS."""
         if terms.tls is not None:
             self.names = names_in(writer.get_extra_info("peercert"))
+        address = writer.get_extra_info("peername")
+        self.peer = str(address[0]) if address else "unknown"
+        """The peer's address, without its port."""
         connection = writer.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError):  # reset already: reading will say so
