@@ -17,12 +17,13 @@ from common.transport_terms import (
     READ_BYTES,
     Pace,
     Terms,
+    cut,
+    lost,
     nack_of,
     tune,
-    why,
     wrong_name,
 )
-from common.transport_tls import names_in, tls_failure
+from common.transport_tls import names_in
 
 
 class AsyncChannel:
@@ -159,7 +160,7 @@ class AsyncChannel:
             self.abort()
             raise PeerAway(f"the peer read nothing for {self._idle_s:g} s") from None
         except (OSError, RuntimeError) as error:
-            raise tls_failure(error) or PeerAway(why(error)) from error
+            raise lost(error, self._link, self._terms) from error
 
     async def receive(self) -> Event:
         """The next message; pings are answered here, and sent on an idle connection."""
@@ -191,15 +192,14 @@ class AsyncChannel:
             except TimeoutError:
                 pass
             except OSError as error:
-                raise tls_failure(error) or PeerAway(why(error)) from error
+                raise lost(error, self._link, self._terms) from error
             spent = time.monotonic() - began
             self.waited_s += spent
             self._pace.waited(self._link, spent, len(data or b""), owing=self.owing)
             if data:
                 return data
             if data is not None:
-                cut = " in the middle of a message" if self._link.mid_frame else ""
-                raise PeerAway(f"the peer closed the connection{cut}")
+                raise cut(self._link, self._terms)
             silent += spent
             if silent >= self._idle_s:
                 raise PeerAway(f"silent for {self._idle_s:g} s")

@@ -17,12 +17,14 @@ from common.transport_terms import (
     READ_BYTES,
     Pace,
     Terms,
+    cut,
+    lost,
     nack_of,
     tune,
     why,
     wrong_name,
 )
-from common.transport_tls import names_in, tls_failure
+from common.transport_tls import names_in
 
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError)
 
@@ -180,7 +182,7 @@ class Channel:
             raise PeerAway("the peer did not answer in TLS") from None
         except (OSError, ValueError) as error:
             self.close()
-            raise tls_failure(error) or PeerAway(why(error)) from error
+            raise lost(error, self._link, self._terms) from error
         self._heard = time.monotonic()
 
     # --- talking -------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class Channel:
                 left = left[self._socket.send(left) :]
         except (OSError, ValueError) as error:
             self.close()
-            raise tls_failure(error) or PeerAway(why(error)) from error
+            raise lost(error, self._link, self._terms) from error
 
     def receive(self, timeout_s: float) -> Event | None:
         """The next message; None after ``timeout_s`` without one. Pings are sent and answered
@@ -236,11 +238,10 @@ class Channel:
             return now < deadline
         except (OSError, ValueError) as error:
             self.close()
-            raise tls_failure(error) or PeerAway(why(error)) from error
+            raise lost(error, self._link, self._terms) from error
         if not data:
             self.close()
-            cut = " in the middle of a message" if self._link.mid_frame else ""
-            raise PeerAway(f"the peer closed the connection{cut}")
+            raise cut(self._link, self._terms)
         self._heard = time.monotonic()
         self._pace.waited(self._link, self._heard - now, len(data), owing=False)
         self.taken += len(data)

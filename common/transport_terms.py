@@ -6,11 +6,11 @@ import socket
 from dataclasses import dataclass, field
 
 from common.const import NONCE_BYTES, Refusal
-from common.errors import AlreadyRunning, ProtocolError, SettingsError
+from common.errors import AlreadyRunning, FrError, PeerAway, ProtocolError, SettingsError
 from common.greeting import Answerer, Asker
 from common.messages import Nack
 from common.protocol import Link, Side
-from common.transport_tls import Tls
+from common.transport_tls import PERHAPS_REFUSED, Tls, tls_failure
 
 READ_BYTES = 256 * 1024
 LINGER_S = 1.0
@@ -114,6 +114,21 @@ def too_many(limit: int, which: str) -> ProtocolError:
     """What somebody is told for whom there is no room."""
     reason = f"{limit} connections are {which}, the limit; try again later"
     return ProtocolError(Refusal.LIMIT, reason, retry=True)
+
+
+def cut(link: Link, terms: Terms) -> PeerAway:
+    """What it means that the peer closed the connection now."""
+    if link.mid_frame:
+        return PeerAway("the peer closed the connection in the middle of a message")
+    # In TLS 1.3 who connects is done before its certificate is looked at; asyncio sends no alert.
+    perhaps = f": {PERHAPS_REFUSED}" if terms.tls and not link.greeted else ""
+    return PeerAway(f"the peer closed the connection{perhaps}")
+
+
+def lost(error: BaseException, link: Link, terms: Terms) -> FrError:
+    """What an error of a connection's socket means."""
+    perhaps = f": {PERHAPS_REFUSED}" if terms.tls and not link.greeted else ""
+    return tls_failure(error) or PeerAway(f"{why(error)}{perhaps}")
 
 
 def wrong_name(name: str, names: frozenset[str] | None) -> ProtocolError | None:

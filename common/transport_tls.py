@@ -18,6 +18,7 @@ from common.errors import FrError, PeerAway, ProtocolError, SettingsError
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 _BOTH_ENDS = "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at none"
+PERHAPS_REFUSED = "it may refuse this unit's certificate, its log says why"
 _NOT_TLS = frozenset(
     {
         "HTTP_REQUEST",
@@ -112,7 +113,7 @@ def tls_failure(error: BaseException) -> FrError | None:
         what = reason.partition("ALERT_")[2].replace("_", " ").lower()
         return _refused(f"the peer refuses this unit's certificate, or TLS with it: {what}")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return PeerAway("the peer closed the connection in the middle of TLS")
+        return PeerAway(f"the peer closed the connection in the middle of TLS: {PERHAPS_REFUSED}")
     return _refused(f"TLS failed: {reason.replace('_', ' ').lower() or 'no reason is told'}")
 
 
