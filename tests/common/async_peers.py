@@ -62,7 +62,7 @@ async def to_bare(
 
 async def greet_back(channel: AsyncChannel) -> None:
     await channel.hello()
-    await channel.send(WELCOME)
+    await channel.welcome(WELCOME.name, WELCOME.window)
 
 
 async def keep_on(channel: AsyncChannel) -> None:
