@@ -15,8 +15,8 @@ _UPSERT = ("find", "insert", "update")
 _ALL = ("find", "insert", "update", "remove")
 _PREPARE = ("createIndex", "createCollection")
 
-_AUDIT, _HISTORY, _PICTURES = "brain_audit", "brain_report_history", "brain_pictures"
-COLLECTIONS: tuple[str, ...] = (*Collection, _AUDIT, _HISTORY, _PICTURES)
+_HISTORY, _PICTURES = "brain_report_history", "brain_pictures"
+COLLECTIONS: tuple[str, ...] = (*Collection, _HISTORY, _PICTURES)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     # Takes scans in, sends reports: it writes none, but marks those that were sent.
@@ -26,7 +26,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.CHUNKS: _ALL,
         Collection.UPLOADS: _ALL,
         Collection.WAKE_UPS: _APPEND,
-        _AUDIT: _APPEND,
+        Collection.AUDIT: _APPEND,
         _HISTORY: _READ,
         _PICTURES: _READ,
     },
@@ -36,7 +36,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.REPORTS: _UPSERT,
         Collection.CHUNKS: _READ,
         Collection.WAKE_UPS: _APPEND,
-        _AUDIT: _APPEND,
+        Collection.AUDIT: _APPEND,
         _HISTORY: _UPSERT,
         _PICTURES: _UPSERT,
     },
@@ -48,7 +48,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.SCANS: _CHANGE,
         Collection.CHUNKS: ("find", "remove"),
         Collection.WAKE_UPS: _APPEND,
-        _AUDIT: _APPEND,
+        Collection.AUDIT: _APPEND,
     },
 }
 """Unit, collection, actions. The audit trail can be added to and never changed."""

@@ -27,7 +27,7 @@ class AsyncListener:
         listening: socket.socket,
         limits: tuple[Side, int, float, Terms],
         handle: Handle,
-        refused: Callable[[FrError], None],
+        refused: Callable[[FrError, str], None],
     ) -> None:
         listening.setblocking(False)
         self._socket = listening
@@ -48,13 +48,13 @@ class AsyncListener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(self._socket)
+                connection, address = await loop.sock_accept(self._socket)
             except OSError:
                 await asyncio.sleep(0.1)  # out of file descriptors: those in use are given back
                 continue
             if len(self._strangers) >= self._terms.strangers:
                 self._turn_away_oldest()
-            task = asyncio.create_task(self._serve(connection))
+            task = asyncio.create_task(self._serve(connection, str(address[0])))
             self._tasks.add(task)
             self._strangers[task] = None
             task.add_done_callback(self._over)
@@ -75,11 +75,11 @@ class AsyncListener:
             context = {"message": "a connection's handler failed", "exception": error}
             task.get_loop().call_exception_handler(context)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, address: str) -> None:
         try:
             channel = await self._channel(connection)
         except FrError as error:
-            self._refused(error)
+            self._refused(error, address)
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it is one
@@ -139,10 +139,10 @@ async def serve(
     idle_timeout_s: float,
     handle: Handle,
     terms: Terms = PLAIN,
-    refused: Callable[[FrError], None] = lambda _: None,
+    refused: Callable[[FrError, str], None] = lambda *_: None,
 ) -> AsyncListener:
     """Accept connections, each handled by a task of its own; who fails in TLS is told to
-    ``refused``.
+    ``refused``, with its address.
 
     Raises:
         AlreadyRunning: the port is in use.

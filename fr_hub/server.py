@@ -108,9 +108,11 @@ class ScanServer:
                 reason = f"{count} connections{whose} are open, the limit; try again later"
                 raise ProtocolError(Refusal.LIMIT, reason, retry=True)
 
-    def refused(self, error: FrError) -> None:
+    def refused(self, error: FrError, address: str) -> None:
         """A connection ended before its first message: TLS failed."""
-        self._parts.digest.warning("connection refused", reason=str(error))
+        self._parts.digest.warning("connection refused", reason=str(error), peer=address)
+        if isinstance(error, ProtocolError):
+            self._trail.refused(address, error.code, error.reason)
 
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then

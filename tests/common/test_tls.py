@@ -195,7 +195,8 @@ def pacs_to_hub(pacs: Terms, hub: Terms) -> tuple[str, str]:
             heard.append(str(error))
         told.set()
 
-    def refused(error: FrError) -> None:
+    def refused(error: FrError, address: str) -> None:
+        assert address == LOOPBACK
         heard.append(str(error))
         told.set()
 
@@ -371,7 +372,7 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
             IDLE_S,
             never,
             terms(good, HUB, greeting_s=0.2),
-            told.set_result,
+            lambda error, _: told.set_result(error),
         )
         async with server:
             with socket.create_connection(server.sockets[0].getsockname(), WITHIN_S):
