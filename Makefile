@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,7 @@ help: ## Show this
 #  ID        for requeue: the scans to put back, with commas
 #  ALL       1, for requeue: all that are set aside
 #  APPLY     1, for retention: have it go
+#  NAMES     for certs: units that get a certificate, such as fr-hub,mr-1
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
@@ -71,6 +72,12 @@ requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
 
 retention: $(VENV)/ready ## Say what is older than RETENTION_DAYS=; APPLY=1 has it go
 	@$(BIN)/python -m common.retention
+
+certs: $(VENV)/ready ## Make a private authority and the certificates of units for TLS
+	@$(BIN)/python -m common.certs
+
+roles: $(VENV)/ready ## Make the units' users in MongoDB, each with the least that it needs
+	@$(BIN)/python -m common.roles
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

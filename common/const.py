@@ -6,8 +6,14 @@ databases that outlive a release: changing one is a migration, not a rename.
 
 from enum import StrEnum
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Spoken in every hello; a peer that speaks another is refused with a reason."""
+
+HUB_NAME = "fr-hub"
+"""Fr-HUB's name on the wire and in its certificate; several hubs are one to their peers."""
+
+NONCE_BYTES = 32
+"""Of randomness that each side puts into a greeting with a shared secret."""
 
 REPORT_SCHEMA_VERSION = 1
 """Grows when a report's fields change their meaning."""
@@ -105,6 +111,8 @@ class Refusal(StrEnum):
     CHUNKS = "chunks"
     # The scan id is taken by other content.
     CONFLICT = "conflict"
+    # The peer did not prove who it is: its certificate, its name or the shared secret is wrong.
+    UNAUTHENTICATED = "unauthenticated"
     # The hub's settings name no Fr-PACS of this name, so no report could go back.
     UNKNOWN_PACS = "unknown_pacs"
     # Too many connections, or a peer that makes no progress.

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -145,6 +146,9 @@ class Launcher:
         environment = {**os.environ, **given, **color, "PROGRESS_FD": str(totals_fd)}
         environment["HUB_PACS"] = _as_text(self._known_pacs())
         environment.pop("SUMMARY", None)
+        if settings.tls_cert is None and settings.shared_secret is None:
+            # Of this run only: no other program of this machine can be one of these units.
+            environment["SHARED_SECRET"] = secrets.token_hex(32)
         if ledger is not None:
             environment["LEDGER"] = str(ledger)
         return environment

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
-from common.const import INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
+from common.const import INLINE_VOXELS_MAX, NONCE_BYTES, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
 from common.models import BrainReport, BrainScan, Packing
 
@@ -27,35 +27,73 @@ class FlawError(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message of whoever connected."""
+    """The first message of whoever connected; with a nonce if it has a shared secret."""
 
     t: ClassVar[str] = "hello"
     name: str
     version: int = PROTOCOL_VERSION
+    nonce: bytes = b""
 
     def body(self) -> dict[str, Any]:
-        return {"version": self.version, "name": self.name}
+        body = {"version": self.version, "name": self.name}
+        return {**body, "nonce": self.nonce} if self.nonce else body
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
-        return cls(_text(body, "name"), _integer(body, "version"))
+        nonce = _random(body, "nonce") if "nonce" in body else b""
+        return cls(_text(body, "name"), _integer(body, "version"), nonce)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The answer to a hello with a nonce: who answers, and its own nonce."""
+
+    t: ClassVar[str] = "challenge"
+    name: str
+    nonce: bytes
+
+    def body(self) -> dict[str, Any]:
+        return {"name": self.name, "nonce": self.nonce}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(_text(body, "name"), _random(body, "nonce"))
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whoever connected has the shared secret."""
+
+    t: ClassVar[str] = "proof"
+    proof: bytes
+
+    def body(self) -> dict[str, Any]:
+        return {"proof": self.proof}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(_random(body, "proof"))
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The answer to hello: who answers, and how much may be in flight at once."""
+    """The end of the greeting: who answers, and how much may be in flight at once; with a proof
+    if there is a shared secret."""
 
     t: ClassVar[str] = "welcome"
     name: str
     window: int
     version: int = PROTOCOL_VERSION
+    proof: bytes = b""
 
     def body(self) -> dict[str, Any]:
-        return {"version": self.version, "name": self.name, "window": self.window}
+        body = {"version": self.version, "name": self.name, "window": self.window}
+        return {**body, "proof": self.proof} if self.proof else body
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
-        return cls(_text(body, "name"), _integer(body, "window"), _integer(body, "version"))
+        proof = _random(body, "proof") if "proof" in body else b""
+        return cls(_text(body, "name"), _integer(body, "window"), _integer(body, "version"), proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +285,16 @@ class Flaw:
     reason: str
 
 
-Message = Hello | Welcome | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
+Greeting = Hello | Challenge | Proof | Welcome
+Message = Greeting | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
 Event = Message | Flaw
 
 TYPES: dict[str, type[Message]] = {
-    kind.t: kind for kind in (Hello, Welcome, Scan, Chunk, Report, Ack, Nack, Busy, Ping, Pong)
+    kind.t: kind
+    for kind in (
+        *(Hello, Challenge, Proof, Welcome),
+        *(Scan, Chunk, Report, Ack, Nack, Busy, Ping, Pong),
+    )
 }
 
 
@@ -294,4 +337,12 @@ def _integer(body: dict[str, Any], name: str) -> int:
     value = body.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise ProtocolError(Refusal.MALFORMED, f"the field {name!r} must be an integer")
+    return value
+
+
+def _random(body: dict[str, Any], name: str) -> bytes:
+    """A nonce or a proof: both are of one size."""
+    value = body.get(name)
+    if not isinstance(value, bytes) or len(value) != NONCE_BYTES:
+        raise ProtocolError(Refusal.MALFORMED, f"the field {name!r} must be {NONCE_BYTES} bytes")
     return value

@@ -5,7 +5,8 @@ int64 with the XXH3-64 of all bytes of the frame before the value of ``x``: TCP'
 some flipped bits through, and a header has no other protection. BSON's own first four bytes are
 the frame's length, checked against the limit before anything is kept.
 
-Who may say what, in which state, is data (``_ALLOWED``). The README has the wire in full.
+Who may say what, in which state, is data (``_ALLOWED``). The README has the wire in full; the
+proof of a shared secret is in ``common.greeting``.
 """
 
 import struct
@@ -24,6 +25,7 @@ from common.messages import (
     TYPES,
     Ack,
     Busy,
+    Challenge,
     Chunk,
     Event,
     Flaw,
@@ -33,6 +35,7 @@ from common.messages import (
     Nack,
     Ping,
     Pong,
+    Proof,
     Report,
     Scan,
     Welcome,
@@ -44,6 +47,12 @@ _CHECK_NAME = b"\x12x\x00"  # int64 element named x
 _TAIL = 9  # eight bytes of its value, and the document's closing zero
 _SMALLEST = 4 + len(_CHECK_NAME) + _TAIL
 
+_GREETING_BYTES = 8 * 1024
+"""The largest frame before the greeting is over: a stranger is to be told apart, not listened to.
+The longest that can come is a nack: a reason of a thousand characters."""
+
+_TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
+
 
 class Side(Enum):
     """Which end of which conversation this is."""
@@ -54,16 +63,26 @@ class Side(Enum):
     REPORT_RECEIVER = auto()  # Fr-PACS' server
 
 
-_ALLOWED: dict[tuple[Side, bool], frozenset[type[Message]]] = {
-    # (side, after the greeting?): what it may receive
-    (Side.SCAN_SENDER, False): frozenset({Welcome, Nack}),
-    (Side.SCAN_SENDER, True): frozenset({Ack, Nack, Busy, Pong}),
-    (Side.SCAN_RECEIVER, False): frozenset({Hello}),
-    (Side.SCAN_RECEIVER, True): frozenset({Scan, Chunk, Ping}),
-    (Side.REPORT_SENDER, False): frozenset({Welcome, Nack}),
-    (Side.REPORT_SENDER, True): frozenset({Ack, Nack, Pong}),
-    (Side.REPORT_RECEIVER, False): frozenset({Hello}),
-    (Side.REPORT_RECEIVER, True): frozenset({Report, Ping}),
+class Stage(Enum):
+    """How far a conversation is."""
+
+    GREETING = auto()
+    PROVING = auto()  # a hello with a nonce came: nothing but its proof is listened to
+    OPEN = auto()
+
+
+_ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
+    # (side, stage): what it may receive
+    (Side.SCAN_SENDER, Stage.GREETING): frozenset({Challenge, Welcome, Nack}),
+    (Side.SCAN_SENDER, Stage.OPEN): frozenset({Ack, Nack, Busy, Pong}),
+    (Side.SCAN_RECEIVER, Stage.GREETING): frozenset({Hello}),
+    (Side.SCAN_RECEIVER, Stage.PROVING): frozenset({Proof}),
+    (Side.SCAN_RECEIVER, Stage.OPEN): frozenset({Scan, Chunk, Ping}),
+    (Side.REPORT_SENDER, Stage.GREETING): frozenset({Challenge, Welcome, Nack}),
+    (Side.REPORT_SENDER, Stage.OPEN): frozenset({Ack, Nack, Pong}),
+    (Side.REPORT_RECEIVER, Stage.GREETING): frozenset({Hello}),
+    (Side.REPORT_RECEIVER, Stage.PROVING): frozenset({Proof}),
+    (Side.REPORT_RECEIVER, Stage.OPEN): frozenset({Report, Ping}),
 }
 
 
@@ -82,7 +101,9 @@ class Link:
     """
 
     def __init__(self, side: Side, frame_limit: int) -> None:
-        self.greeted = False
+        self.frames = 0
+        """Taken so far."""
+        self._stage = Stage.GREETING
         self._side = side
         self._limit = frame_limit
         self._buffer = bytearray()
@@ -97,6 +118,15 @@ class Link:
             del self._buffer[: self._start]
             self._start = 0
         self._buffer += data
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the greeting is over."""
+        return self._stage is Stage.OPEN
+
+    def admit(self) -> None:
+        """The peer's proof is right: the greeting is over."""
+        self._stage = Stage.OPEN
 
     @property
     def mid_frame(self) -> bool:
@@ -121,17 +151,25 @@ class Link:
         (length,) = struct.unpack_from("<i", self._buffer, self._start)
         if length < _SMALLEST:
             raise ProtocolError(Refusal.MALFORMED, "not a message of this protocol")
-        if length > self._limit:
-            raise ProtocolError(
-                Refusal.TOO_LARGE,
-                f"a frame of {length} bytes, over the limit of {self._limit} bytes",
-            )
+        if length > self._limit or (length > _GREETING_BYTES and not self.greeted):
+            raise self._too_large(length)
         if available < length:
             return None
         # Immutable bytes: the buffer moves on while a message may be kept.
         frame = memoryview(bytes(memoryview(self._buffer)[self._start : self._start + length]))
         self._start += length
+        self.frames += 1
         return frame
+
+    def _too_large(self, length: int) -> ProtocolError:
+        first, second = self._buffer[self._start : self._start + 2]
+        if not self.frames and first in _TLS_RECORDS and second == 3:
+            reason = "the peer speaks TLS, this unit does not: set TLS_CERT, TLS_KEY and TLS_CA "
+            return ProtocolError(Refusal.UNAUTHENTICATED, reason + "at both ends, or at none")
+        reason = f"a frame of {length} bytes, over the limit of {self._limit} bytes"
+        if length <= self._limit:
+            reason = f"a frame of {length} bytes before the greeting"
+        return ProtocolError(Refusal.TOO_LARGE, reason)
 
     def _read(self, frame: memoryview) -> Event:
         (check,) = struct.unpack_from("<Q", frame, len(frame) - _TAIL)
@@ -145,7 +183,7 @@ class Link:
         kind = TYPES.get(str(body.get("t")))
         if kind is None:
             raise ProtocolError(Refusal.UNEXPECTED, "an unknown message type")
-        if kind not in _ALLOWED[self._side, self.greeted]:
+        if kind not in _ALLOWED[self._side, self._stage]:
             when = "here" if self.greeted else "before the greeting"
             raise ProtocolError(Refusal.UNEXPECTED, f"a message of type {kind.t!r} {when}")
         try:
@@ -164,7 +202,8 @@ class Link:
                 Refusal.VERSION,
                 f"protocol version {message.version}, this side speaks {PROTOCOL_VERSION}",
             )
-        self.greeted = True
+        proving = isinstance(message, Hello) and message.nonce
+        self._stage = Stage.PROVING if proving else Stage.OPEN
 
 
 class Assembly:

@@ -4,10 +4,13 @@ Each setting comes from, in this order: an option on the command line, the envir
 in the working folder, a file of its name in ``/run/secrets``; its name is the field's in capitals.
 """
 
+import argparse
+import ipaddress
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -18,6 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from common.const import HUB_NAME
 from common.errors import SettingsError
 from common.models import Identifier
 
@@ -40,6 +44,29 @@ def split_address(text: str) -> Address:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} should be host:port, such as 127.0.0.1:7302")
     return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is said to this address stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _from_file(values: Any, name: str) -> Any:
+    """Take a secret from the file that ``<name>_file`` names, if it is not set itself."""
+    path = values.get(f"{name}_file") if isinstance(values, dict) else None
+    if not path or values.get(name):
+        return values
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: {why}") from None
+    if not text:
+        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: the file is empty")
+    return {**values, name: text}
 
 
 class Settings(BaseSettings):
@@ -78,6 +105,9 @@ class StoreSettings(Settings):
         description="any MongoDB, such as mongodb://user:password@host:27017/; "
         "none: an embedded one on this machine",
     )
+    mongodb_uri_file: Path | None = Field(
+        default=None, description="file that holds MONGODB_URI, where that is not set itself"
+    )
     mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = Field(
         default="fr", description="name of the database"
     )
@@ -92,9 +122,39 @@ class StoreSettings(Settings):
         description="mongod of the embedded MongoDB; none: the one on the PATH, else the packed",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_uri(cls, values: Any) -> Any:
+        return _from_file(values, "mongodb_uri")
+
+
+IN_PLAIN = "yes-patient-data-may-be-read"
+
 
 class WireSettings(Settings):
-    """Limits of a connection, the same at both ends."""
+    """Safety and limits of a connection, the same at both ends."""
+
+    tls_cert: Path | None = Field(
+        default=None,
+        description="this unit's certificate (PEM), whose DNS name is the unit's name; with "
+        "TLS_KEY and TLS_CA: TLS at both ends (make certs)",
+    )
+    tls_key: Path | None = Field(default=None, description="the key of TLS_CERT (PEM, unencrypted)")
+    tls_ca: Path | None = Field(
+        default=None, description="the authority (PEM) that issues the peers' certificates"
+    )
+    shared_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="without TLS: what Fr-HUB and its Fr-PACS know, 32 characters or more "
+        "(openssl rand -hex 32); each proves it, none sends it",
+    )
+    shared_secret_file: Path | None = Field(
+        default=None, description="file that holds SHARED_SECRET, where that is not set itself"
+    )
+    insecure_plaintext_network: Literal["yes-patient-data-may-be-read"] | None = Field(
+        default=None,
+        description=f"{IN_PLAIN}: allow addresses other than loopback without TLS",
+    )
 
     frame_limit_kib: int = Field(
         default=1024, ge=512, le=48 * 1024, description="largest message taken, KiB"
@@ -105,6 +165,53 @@ class WireSettings(Settings):
         description="a connection on which nothing arrived for so long is closed, seconds; "
         "a peer with nothing to say pings three times as often",
     )
+    greeting_timeout_s: float = Field(
+        default=10.0,
+        ge=0.1,
+        description="a peer that has not greeted, TLS and proof included, within this time is "
+        "let go, seconds",
+    )
+    frame_timeout_s: float = Field(
+        default=60.0, ge=1, description="longest wait for the rest of a message, seconds"
+    )
+    rate_min_kib_s: float = Field(
+        default=8.0,
+        ge=0,
+        description="a peer in the middle of a message or a scan that sends less, over 15 s, is "
+        "let go, KiB/s",
+    )
+    strangers: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="connections that have not greeted, at most: the oldest gives way to the "
+        "newest",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret(cls, values: Any) -> Any:
+        return _from_file(values, "shared_secret")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        given = (self.tls_cert, self.tls_key, self.tls_ca)
+        if any(given) and not all(given):
+            raise ValueError("TLS_CERT, TLS_KEY and TLS_CA belong together: set all three, or none")
+        if all(given) or self.insecure_plaintext_network:
+            return self
+        for name, host in self.hosts():
+            if not is_loopback(host):
+                raise ValueError(
+                    f"{name}={host!r} is another machine or its network, and without TLS all that "
+                    "is said can be read and changed there: set TLS_CERT, TLS_KEY and TLS_CA "
+                    f"(make certs); or, knowing that, INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}"
+                )
+        return self
+
+    def hosts(self) -> Iterator[tuple[str, str]]:
+        """Where this unit listens and whom it dials: the setting, the host."""
+        yield from ()
 
 
 class KeepSettings(StoreSettings):
@@ -143,6 +250,9 @@ class HubSettings(KeepSettings, WireSettings):
     hub_connections: int = Field(
         default=128, ge=1, le=10_000, description="connections from Fr-PACS at once, at most"
     )
+    hub_connections_each: int = Field(
+        default=64, ge=1, le=10_000, description="connections of one Fr-PACS at once, at most"
+    )
     hub_window: int = Field(
         default=1024, ge=1, le=100_000, description="scans in flight on one connection, at most"
     )
@@ -161,6 +271,9 @@ class HubSettings(KeepSettings, WireSettings):
         description="free disk of MongoDB below which no scans are taken for now, MiB; 0: any",
     )
     scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
+    scan_timeout_s: float = Field(
+        default=1800.0, ge=1, description="longest wait for the rest of a large scan, seconds"
+    )
     hub_poll_s: float = Field(
         default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
     )
@@ -176,6 +289,13 @@ class HubSettings(KeepSettings, WireSettings):
         if self.retention_timer and self.retention_days is None:
             raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS, such as 90")
         return self
+
+    def hosts(self) -> Iterator[tuple[str, str]]:
+        """Where scans are received, and where reports go."""
+        yield "HUB_HOST", self.hub_host
+        for host, _ in self.hub_pacs.values():
+            yield "HUB_PACS", host
+        yield from super().hosts()
 
     @field_validator("hub_pacs", mode="before")
     @classmethod
@@ -284,6 +404,12 @@ class PacsSettings(WireSettings):
         default=None, ge=3, description="set by the launcher, not by people: where totals go"
     )
 
+    def hosts(self) -> Iterator[tuple[str, str]]:
+        """Where reports are received, and where Fr-HUB is."""
+        yield "PACS_HOST", self.pacs_host
+        yield "HUB_HOST", self.hub_host
+        yield from super().hosts()
+
     @field_validator("shape", mode="before")
     @classmethod
     def _split_shape(cls, value: Any) -> Any:
@@ -383,6 +509,46 @@ class RequeueSettings(StoreSettings):
         return tuple(filter(None, (part.strip() for part in value.split(","))))
 
 
+class CertSettings(Settings):
+    """A private authority, and certificates of units."""
+
+    names: Annotated[tuple[Identifier, ...], NoDecode] = Field(
+        default=(HUB_NAME, "pacs-1"),
+        description="units that get a certificate, as name,…: fr-hub, and each Fr-PACS by its "
+        "PACS_NAME",
+    )
+    certs: Path = Field(
+        default=Path(".certs"), description="folder of the authority and the certificates"
+    )
+    days: int = Field(
+        default=825, ge=1, le=3650, description="how long a new certificate is valid, days"
+    )
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+    @field_validator("names")
+    @classmethod
+    def _no_authority(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "ca" in map(str.lower, value):
+            raise ValueError("'ca' is the authority's own name: call the unit otherwise")
+        return value
+
+
+class RoleSettings(StoreSettings):
+    """MongoDB users of the units, each with the least that it needs; MONGODB_URI is a user
+    administrator's."""
+
+    secrets: Path = Field(
+        default=Path(".secrets"),
+        description="folder that gets each unit's MONGODB_URI, password included",
+    )
+
+
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):
     """All three units on this machine: the settings of each."""
 
@@ -407,7 +573,9 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             cli: CliSettingsSource[Any] = CliSettingsSource(
-                settings_cls, cli_parse_args=True if arguments is None else arguments
+                settings_cls,
+                cli_parse_args=True if arguments is None else arguments,
+                add_argument_method=_add_argument,
             )
             return (cli, *super().settings_customise_sources(settings_cls, **sources))
 
@@ -420,10 +588,33 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     return kind.model_construct(read.model_fields_set, **values)
 
 
+SECRETS = frozenset({"--mongodb-uri", "--shared-secret"})
+
+
+class _NotHere(argparse.Action):
+    """An option for a secret: refused, without a word of it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        name = self.dest.upper().replace("-", "_")
+        parser.error(
+            f"{self.option_strings[0]}: secrets are not taken from the command line, which all "
+            f"users of this machine can read: set {name} in the environment or in .env, put it "
+            f"into /run/secrets/{name.lower()}, or name its file in {name}_FILE"
+        )
+
+
+def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
+    if SECRETS.isdisjoint(options):
+        return group.add_argument(*options, **keywords)
+    return group.add_argument(
+        *options, action=_NotHere, nargs="?", dest=keywords["dest"], help=argparse.SUPPRESS
+    )
+
+
 def _sentence(error: Any) -> str:
     # Of a setting of several parts, the setting: it is what a person can set.
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
     message = str(error["msg"]).removeprefix("Value error, ")
-    secret = "URI" in name or "PASSWORD" in name
+    secret = any(word in name for word in ("URI", "PASSWORD", "SECRET"))
     given = "" if secret or not error["loc"] else f"={error['input']!r}"
     return f"{name}{given}: {message}"

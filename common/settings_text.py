@@ -8,11 +8,13 @@ from pathlib import Path
 from common.settings import (
     AuditSettings,
     BrainSettings,
+    CertSettings,
     ErrorsSettings,
     HubSettings,
     PacsSettings,
     RequeueSettings,
     RetentionSettings,
+    RoleSettings,
     Settings,
     StoreSettings,
     VerifySettings,
@@ -26,6 +28,8 @@ _COMMANDS: dict[str, type[Settings]] = {
     "errors": ErrorsSettings,
     "requeue": RequeueSettings,
     "retention": RetentionSettings,
+    "certs": CertSettings,
+    "roles": RoleSettings,
 }
 _NOT_FIXED = {"brain_processes": "one per core"}
 
@@ -65,10 +69,10 @@ def as_table() -> str:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):

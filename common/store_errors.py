@@ -1,6 +1,7 @@
 """PyMongo's errors as ours: what went wrong, and whether repeating can help."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -20,9 +21,10 @@ R = TypeVar("R")
 
 DUPLICATE_KEY = 11000
 
+_UNAUTHORIZED = 13
+_COMMAND = re.compile(r'(not authorized on \S+ to execute command) \{ (\w+): "?([^",}]*)')
 _REFUSED = frozenset(
     {
-        13,  # Unauthorized
         18,  # AuthenticationFailed
         33,  # ProtocolError
         8000,  # Atlas: authentication
@@ -98,6 +100,13 @@ def translated(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def _by_code(code: int | None, text: str) -> StoreError:
+    if code == _UNAUTHORIZED:
+        # The text goes on with the whole command, ids and all.
+        known = _COMMAND.match(text)
+        what = f"{known[1]} {known[2]} {known[3]}" if known else text.split(" to execute")[0]
+        return StoreRefused(
+            f"MongoDB refuses: {_short(what)}: this unit's user needs more (make roles)"
+        )
     if code in _REFUSED:
         return StoreRefused(f"MongoDB refuses: {_short(text)}")
     if code in _PASSING:

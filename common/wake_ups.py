@@ -16,7 +16,7 @@ import pymongo
 from pymongo import CursorType, MongoClient
 from pymongo.cursor import Cursor
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, InvalidOperation, OperationFailure, PyMongoError
+from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -44,9 +44,10 @@ class WakeUps:
     def prepare(self) -> None:
         """Make the collection where it is missing."""
         try:
-            self._database.create_collection(Collection.WAKE_UPS, capped=True, size=_BYTES)
-        except CollectionInvalid:
-            pass
+            # Without looking whether it is there, which would need one more privilege.
+            self._database.create_collection(
+                Collection.WAKE_UPS, check_exists=False, capped=True, size=_BYTES
+            )
         except OperationFailure as error:
             if error.code != _NAMESPACE_EXISTS:  # another unit was faster
                 raise

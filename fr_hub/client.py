@@ -13,6 +13,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from common.audit import Kind
+from common.const import HUB_NAME
 from common.db_manager import DBManager
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
@@ -20,9 +21,8 @@ from common.messages import Ack, Flaw, Nack, Report, Welcome
 from common.protocol import Side
 from common.settings import Address, HubSettings
 from common.trail import Trail
-from common.transport import AsyncChannel, dial
+from common.transport import PLAIN, AsyncChannel, Terms, dial
 from fr_hub.committer import patiently
-from fr_hub.server import HUB_NAME
 
 LEASE_S = 10.0
 """A report sent and not acknowledged within this time is due again: what a killed Fr-HUB had under
@@ -49,7 +49,9 @@ class ReportClient:
         presence: Presence,
         trail: Trail,
         log: Log,
+        terms: Terms = PLAIN,
     ) -> None:
+        self._terms = terms
         self._settings = settings
         self._trail = trail
         self._pacs = pacs
@@ -123,6 +125,7 @@ class ReportClient:
                     settings.frame_limit_kib * 1024,
                     settings.idle_timeout_s,
                     _CONNECT_S,
+                    self._terms,
                 )
                 try:
                     welcome = await channel.greet(HUB_NAME)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from common.const import WakeUp
+from common.const import HUB_NAME, WakeUp
 from common.db_manager import DBManager
 from common.errors import StoreError
 from common.lifecycle import Stop
@@ -14,12 +14,13 @@ from common.logger import Log, Presence
 from common.protocol import Side
 from common.retention import recorded
 from common.settings import HubSettings
+from common.terms import tell_dangers, terms_of
 from common.trail import ANCHOR_S, Trail
 from common.transport import serve
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
 from fr_hub.pressure import Pressure
-from fr_hub.server import HUB_NAME, ScanServer
+from fr_hub.server import ScanServer
 
 STORE_THREADS = 8
 """Database calls at once: two batches of scans, the chunks of some uploads, reports."""
@@ -33,9 +34,12 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
 
     Raises:
         AlreadyRunning: the port is in use.
+        SettingsError: a certificate or a key cannot be read.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    terms = terms_of(settings)
+    tell_dangers(settings, terms, log)
 
     def stop_soon() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: it stopped by itself
@@ -52,7 +56,9 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         pressure = Pressure(settings, store, executor, log)
         await pressure.look()  # before the first scan comes
         by_name = {
-            pacs: ReportClient(settings, pacs, address, store, executor, presence, trail, log)
+            pacs: ReportClient(
+                settings, pacs, address, store, executor, presence, trail, log, terms
+            )
             for pacs, address in settings.hub_pacs.items()
         }
         clients = list(by_name.values())
@@ -73,6 +79,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             settings.frame_limit_kib * 1024,
             settings.idle_timeout_s,
             server.handle,
+            terms,
+            server.refused,
         )
         log.info("receiving scans", host=settings.hub_host, port=settings.hub_port)
         sending = [asyncio.create_task(client.run()) for client in clients]

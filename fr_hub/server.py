@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 
 from common.audit import Kind
-from common.const import CHUNK_BYTES, Refusal
+from common.const import CHUNK_BYTES, HUB_NAME, Refusal
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
-from common.errors import PeerAway, ProtocolError, StoreError, UploadLost
+from common.errors import FrError, PeerAway, ProtocolError, StoreError, UploadLost
 from common.logger import Digest, Log, Presence
-from common.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan, Welcome
+from common.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan
 from common.protocol import check_inline
 from common.settings import HubSettings
 from common.trail import Trail
@@ -21,8 +22,10 @@ from fr_hub.committer import Committer, Outcome, Waiting, patiently
 from fr_hub.pressure import Pressure
 from fr_hub.upload import WRITE_BYTES, Upload
 
-HUB_NAME = "fr-hub"
 RETRY_AFTER_MS = 1000
+
+ANSWERS_MORE = 1000
+"""Answers of a connection that may wait to be sent, beyond its window."""
 
 
 class ScanServer:
@@ -43,7 +46,7 @@ class ScanServer:
         self._settings = settings
         self._seen = seen  # told the name of each Fr-PACS that connects
         self._trail = trail
-        self._connections = 0
+        self._connections: Counter[str] = Counter()  # by name of the Fr-PACS
         self._known: Collection[str] = settings.hub_pacs
         self._parts = _Parts(
             settings,
@@ -69,7 +72,8 @@ class ScanServer:
         except PeerAway as error:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
-            self._log.warning("connection refused", code=error.code, reason=error.reason)
+            # A crowd at the door must not fill the log.
+            self._parts.digest.warning("connection refused", code=error.code, reason=error.reason)
             self._trail.refused(channel.peer, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
@@ -78,25 +82,40 @@ class ScanServer:
             del self._open[task]
 
     async def _serve(self, channel: AsyncChannel, task: asyncio.Task[None]) -> None:
-        if self._connections >= self._settings.hub_connections:
-            reason = f"{self._connections} connections are open, the limit; try again later"
-            raise ProtocolError(Refusal.LIMIT, reason, retry=True)
-        self._connections += 1
+        hello = await channel.hello(HUB_NAME)
+        self._admit(hello.name)
+        self._connections[hello.name] += 1
         try:
-            hello = await channel.hello()
-            if hello.name not in self._known:
-                raise ProtocolError(
-                    Refusal.UNKNOWN_PACS,
-                    f"no Fr-PACS of the name {hello.name!r} is known here: "
-                    "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
-                )
             self._log.info("Fr-PACS connected", pacs=hello.name)
             self._seen(hello.name)
             self._trail.connected(hello.name, "sends scans", address=channel.peer)
             conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
             await conversation.run()
         finally:
-            self._connections -= 1
+            self._connections[hello.name] -= 1
+
+    def _admit(self, name: str) -> None:
+        """Refuse who is unknown, or for whom there is no room."""
+        if name not in self._known:
+            raise ProtocolError(
+                Refusal.UNKNOWN_PACS,
+                f"no Fr-PACS of the name {name!r} is known here: "
+                "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
+            )
+        settings = self._settings
+        for count, limit, whose in (
+            (self._connections.total(), settings.hub_connections, ""),
+            (self._connections[name], settings.hub_connections_each, f" of {name}"),
+        ):
+            if count >= limit:
+                reason = f"{count} connections{whose} are open, the limit; try again later"
+                raise ProtocolError(Refusal.LIMIT, reason, retry=True)
+
+    def refused(self, error: FrError, address: str) -> None:
+        """A connection ended before its first message: TLS failed."""
+        self._parts.digest.warning("connection refused", reason=str(error), peer=address)
+        if isinstance(error, ProtocolError):
+            self._trail.refused(address, error.code, error.reason)
 
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then
@@ -171,6 +190,7 @@ class _Conversation:
         self._parts = parts
         self._window = asyncio.Semaphore(parts.settings.hub_window)
         self._upload: Upload | None = None
+        self._begun_s = 0.0  # of the time for which the peer was waited for, when it began
         self._refused: str | None = None  # its remaining chunks are passed over
         self._ended = False
         self._answers: asyncio.Queue[Message] = asyncio.Queue()
@@ -178,11 +198,19 @@ class _Conversation:
         self._settle_inline = self._settle
 
     async def run(self) -> None:
-        await self._channel.send(Welcome(HUB_NAME, self._parts.settings.hub_window))
+        await self._channel.welcome(HUB_NAME, self._parts.settings.hub_window)
         answering = asyncio.create_task(self._answer())
         try:
             while True:
                 await self._take(await self._channel.receive())
+                # In the middle of a scan not even a pause between two messages is the peer's own.
+                self._channel.owing = self._upload is not None
+                if self._answers.qsize() > self._parts.settings.hub_window + ANSWERS_MORE:
+                    # A peer that sends what is refused and reads no answer: it is not listened to
+                    # until it does, or is let go.
+                    sent = asyncio.create_task(self._answers.join())
+                    await asyncio.wait({sent, answering}, return_when=asyncio.FIRST_COMPLETED)
+                    sent.cancel()
         finally:
             self._ended = True
             answering.cancel()
@@ -269,6 +297,7 @@ class _Conversation:
 
     async def _begin_upload(self, message: Scan) -> Upload:
         parts = self._parts
+        self._begun_s = self._channel.waited_s
         loop = asyncio.get_running_loop()
         with parts.pressure.unless_taken():
             async for attempt in patiently(parts.presence):
@@ -294,6 +323,10 @@ class _Conversation:
                 raise ProtocolError(Refusal.CHUNKS, "a chunk without its scan")
             return
         try:
+            limit = self._parts.settings.scan_timeout_s
+            if self._channel.waited_s - self._begun_s > limit:
+                reason = f"the scan did not come whole within {limit:g} s (SCAN_TIMEOUT_S)"
+                raise ProtocolError(Refusal.LIMIT, reason)  # noqa: TRY301 - handled as those of add
             if await upload.add(chunk):
                 await self._finish_upload(upload)
         except ProtocolError as error:

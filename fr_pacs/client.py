@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from common.const import INLINE_VOXELS_MAX
+from common.const import HUB_NAME, INLINE_VOXELS_MAX
 from common.errors import PeerAway, ProtocolError, SourceError
 from common.logger import Presence
 from common.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
 from common.packing import pack
 from common.protocol import Side, messages_of
 from common.settings import PacsSettings
-from common.transport import Channel
+from common.transport import PLAIN, Channel, Terms
 from fr_pacs.feed import Feed
 from fr_pacs.sources.base import LoadedScan
 from fr_pacs.tally import Tally
@@ -102,7 +102,10 @@ class ScanClient:
         presence: Presence,
         stop: threading.Event,
         on_fatal: Callable[[Exception], None],
+        terms: Terms = PLAIN,
     ) -> None:
+        self._terms = terms
+        self._hub = HUB_NAME if terms.tls or terms.secret else None
         self._settings = settings
         self._feed = feed
         self._tally = tally
@@ -167,8 +170,9 @@ class ScanClient:
                 settings.frame_limit_kib * 1024,
                 settings.idle_timeout_s,
                 _CONNECT_S,
+                self._terms,
             )
-            welcome = channel.greet(settings.pacs_name)
+            welcome = channel.greet(settings.pacs_name, self._hub)
         except PeerAway as error:
             self._lost(error)
         except ProtocolError as error:

@@ -12,6 +12,7 @@ from common.errors import FrError
 from common.lifecycle import Exit, Stop
 from common.logger import Digest, Log, Presence
 from common.settings import PacsSettings
+from common.terms import tell_dangers, terms_of
 from common.totals import Totals, progress_bar
 from fr_pacs.client import ScanClient
 from fr_pacs.feed import Feed
@@ -47,6 +48,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
+    terms = terms_of(settings)
+    tell_dangers(settings, terms, log)
     source = make_source(settings)
     feed = Feed(source, settings.scans, settings.pace)
     if settings.source is not None:
@@ -54,7 +57,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     ledger = Ledger(settings.ledger)
     digest = Digest(log)
     tally = Tally(feed.total, ledger, digest)
-    server = ReportServer(settings, tally, log)
+    server = ReportServer(settings, tally, log, terms)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:
@@ -63,7 +66,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
 
     presence = Presence(log, "Fr-HUB")
     clients = [
-        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with)
+        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with, terms)
         for _ in range(settings.threads)
     ]
     threads = [

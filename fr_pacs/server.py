@@ -7,18 +7,21 @@ import tempfile
 import threading
 from pathlib import Path
 
-from common.const import Refusal
+from common.const import HUB_NAME, Refusal
 from common.errors import PeerAway, ProtocolError, SettingsError
 from common.logger import Digest, Log
 from common.messages import Ack, Event, Flaw, Message, Nack, Report
 from common.models import BrainReport
 from common.protocol import Side
 from common.settings import PacsSettings
-from common.transport import Channel, Listener
+from common.transport import PLAIN, Channel, Listener, Terms
 from fr_pacs.tally import Tally
 
 WINDOW = 1000
 """Reports in flight on one connection."""
+
+TOGETHER_BYTES = 8 * 1024 * 1024
+"""About as much is taken from a connection before it is answered."""
 
 
 class ReportServer:
@@ -29,7 +32,11 @@ class ReportServer:
         SettingsError: the address is none of this machine's, or REPORTS cannot be written.
     """
 
-    def __init__(self, settings: PacsSettings, tally: Tally, log: Log) -> None:
+    def __init__(
+        self, settings: PacsSettings, tally: Tally, log: Log, terms: Terms = PLAIN
+    ) -> None:
+        # Who proves its name must be Fr-HUB; without TLS and secret anyone can say so.
+        self._only = HUB_NAME if terms.tls or terms.secret else None
         self._name = settings.pacs_name
         self._tally = tally
         self._log = log
@@ -51,19 +58,22 @@ class ReportServer:
             settings.frame_limit_kib * 1024,
             settings.idle_timeout_s,
             self._handle,
+            terms=terms,
         )
         log.info("receiving reports", host=settings.pacs_host, port=self._listener.port)
 
     def _handle(self, channel: Channel) -> None:
         try:
-            hello = channel.welcome(self._name, WINDOW)
+            hello = channel.welcome(self._name, WINDOW, self._only)
             self._log.info("Fr-HUB connected", hub=hello.name)
             while True:
                 event = channel.receive(60)
                 events = []
+                before = channel.taken
                 while event is not None:
                     events.append(event)
-                    event = channel.receive(0) if len(events) < WINDOW else None
+                    more = len(events) < WINDOW and channel.taken - before < TOGETHER_BYTES
+                    event = channel.receive(0) if more else None
                 with self._answering:
                     if self._closing:  # not taken, so not acknowledged: it comes again
                         return
@@ -71,7 +81,7 @@ class ReportServer:
         except PeerAway as error:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
-            self._log.warning("connection refused", code=error.code, reason=error.reason)
+            self._digest.warning("connection refused", code=error.code, reason=error.reason)
 
     def _answer(self, channel: Channel, events: list[Event]) -> None:
         """Take these reports; one acknowledgement for all of them."""

@@ -12,6 +12,7 @@ from typing import Any
 import bson
 from xxhash import xxh3_64_intdigest
 
+from common.const import PROTOCOL_VERSION
 from common.db_manager import DBManager
 from common.lifecycle import Stop
 from common.logger import get_log
@@ -171,7 +172,7 @@ class RawPeer:
         self.socket.close()
 
 
-def hello(name: str = "pacs-1", version: int = 1) -> bytes:
+def hello(name: str = "pacs-1", version: int = PROTOCOL_VERSION) -> bytes:
     """A hello as a frame."""
     return frame({"t": "hello", "version": version, "name": name})
 

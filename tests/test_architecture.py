@@ -83,13 +83,13 @@ ROOMS: dict[str, set[str]] = {
     "common.models": {"const", "errors"},
     "common.messages": {"const", "errors", "models"},
     "common.protocol": {"const", "errors", "models", "messages"},
-    "common.transport": {"errors", "messages", "protocol"},
+    "common.greeting": {"const", "errors", "messages", "protocol"},
     "common.audit": {"models"},
     "common.audit_seen": {"audit"},
     "common.trail": {"audit", "db_audit", "errors", "logger"},
     "common.lifecycle": set(),
     "common.logger": set(),
-    "common.settings": {"errors", "models"},
+    "common.settings": {"const", "errors", "models"},
 }
 
 # ``DBManager`` and its parts, a file for each who calls them.
@@ -97,6 +97,12 @@ STORE = [module for module in modules() if module.startswith("common.db_")]
 STORE_MAY = {"audit", "const", "documents", "errors", "models", "store_errors", "wake_ups"}
 for part in STORE:
     ROOMS[part] = STORE_MAY | {module.removeprefix("common.") for module in STORE}
+
+# The wire's sockets and its TLS.
+TRANSPORT = [module for module in modules() if module.startswith("common.transport")]
+TRANSPORT_MAY = {"const", "errors", "greeting", "messages", "protocol"}
+for part in TRANSPORT:
+    ROOMS[part] = TRANSPORT_MAY | {module.removeprefix("common.") for module in TRANSPORT}
 
 
 def excepted(use: Use, exceptions: set[tuple[str, str]]) -> bool:
@@ -115,7 +121,7 @@ def test_common_imports_no_unit() -> None:
     assert not wrong, told(wrong)
 
 
-@pytest.mark.parametrize("module", ["common.protocol", "common.messages"])
+@pytest.mark.parametrize("module", ["common.protocol", "common.messages", "common.greeting"])
 def test_the_protocol_knows_no_socket_clock_or_log(module: str) -> None:
     for reached in reached_from(module):
         wrong = [use for use in imports_of(reached) if use.within(OUTSIDE)]
@@ -134,13 +140,13 @@ def test_sockets_are_only_in_the_transport() -> None:
         use
         for use in all_uses()
         if use.within(SOCKETS)
-        and use.module != "common.transport"
+        and use.module not in TRANSPORT
         and not excepted(use, SOCKET_EXCEPTIONS)
     ]
     wrong += [
         use
         for module in modules()
-        if module != "common.transport"
+        if module not in TRANSPORT
         for use in names_of(module)
         if use.name in STREAMS
     ]
@@ -164,7 +170,7 @@ def test_fr_pacs_never_reaches_the_store() -> None:
         assert not wrong, told([*way, *wrong])
 
 
-@pytest.mark.parametrize("room", ["common.transport", "common.protocol", "common.messages"])
+@pytest.mark.parametrize("room", [*TRANSPORT, "common.protocol", "common.messages"])
 def test_fr_brain_never_reaches_the_wire(room: str) -> None:
     reached = reached_from("fr_brain")
     assert "common.db_manager" in reached

@@ -9,8 +9,8 @@ from typing import Any
 from common.errors import PeerAway, ProtocolError
 from common.messages import Hello, Welcome
 from common.protocol import Side
-from common.transport import AsyncChannel, dial, serve
-from tests.common.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, listening
+from common.transport import AsyncChannel, Terms, dial, serve
+from tests.common.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, listening
 
 SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER
 HELLO, WELCOME = Hello("pacs-1"), Welcome("fr-hub", 8)
@@ -27,17 +27,19 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(handle: Handle, idle_s: float = IDLE_S) -> AsyncIterator[int]:
-    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle)
+async def serving(
+    handle: Handle, idle_s: float = IDLE_S, terms: Terms = PLAIN
+) -> AsyncIterator[int]:
+    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle, terms)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
 
 @contextlib.asynccontextmanager
 async def dialled(
-    port: int, side: Side = SENDER, idle_s: float = IDLE_S
+    port: int, side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
 ) -> AsyncIterator[AsyncChannel]:
-    channel = await dial((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S)
+    channel = await dial((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, terms)
     try:
         yield channel
     finally:
@@ -47,11 +49,11 @@ async def dialled(
 
 @contextlib.asynccontextmanager
 async def to_bare(
-    side: Side = SENDER, idle_s: float = IDLE_S
+    side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
 ) -> AsyncIterator[tuple[AsyncChannel, socket.socket]]:
     """A channel, and the bare socket at its other end."""
     with listening() as server:
-        async with dialled(server.getsockname()[1], side, idle_s) as channel:
+        async with dialled(server.getsockname()[1], side, idle_s, terms) as channel:
             peer, _ = server.accept()
             with peer:
                 peer.settimeout(WITHIN_S)
@@ -60,7 +62,7 @@ async def to_bare(
 
 async def greet_back(channel: AsyncChannel) -> None:
     await channel.hello()
-    await channel.send(WELCOME)
+    await channel.welcome(WELCOME.name, WELCOME.window)
 
 
 async def keep_on(channel: AsyncChannel) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from common.protocol import Side
-from common.transport import Channel
+from common.transport import Channel, Terms
 
 IDLE_S = 20.0
 """Longer than any test lasts that is not about it."""
 
 WITHIN_S = 10.0
+PLAIN = Terms()
 LIMIT = 512 * 1024
 LOOPBACK = "127.0.0.1"
 
@@ -37,11 +38,13 @@ def connected_to(port: int) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def channel_to_bare(side: Side, idle_s: float = IDLE_S) -> Iterator[tuple[Channel, socket.socket]]:
+def channel_to_bare(
+    side: Side, idle_s: float = IDLE_S, terms: Terms = PLAIN
+) -> Iterator[tuple[Channel, socket.socket]]:
     """A channel, and the bare socket at its other end."""
     with listening() as server:
         port = server.getsockname()[1]
-        channel = Channel.connect((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S)
+        channel = Channel.connect((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, terms)
         peer, _ = server.accept()
         with contextlib.closing(channel), peer:
             peer.settimeout(WITHIN_S)

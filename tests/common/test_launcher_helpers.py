@@ -45,7 +45,7 @@ def test_a_setting_is_written_as_the_environment_has_it(value: object, text: str
 
 
 GIVEN: dict[str, Any] = {
-    "hub_pacs": {"a": ("10.0.0.1", 1), "b": ("::1", 2)},
+    "hub_pacs": {"a": ("127.0.0.2", 1), "b": ("::1", 2)},
     "shape": (181, 217, 181),
     "mongodb_uri": SecretStr("mongodb://fr:secret@db.example:27017/?replicaSet=rs"),
     "source": Path("scans"),
@@ -81,13 +81,24 @@ def test_the_units_get_the_settings_of_the_launcher(
             monkeypatch.setenv(name.upper(), environment[name.upper()])
     for kind in UNITS:
         read: Settings = load_settings(kind, "fr", [])
-        for name in set(kind.model_fields) - {"hub_pacs", "progress_fd"}:
+        for name in set(kind.model_fields) - {"hub_pacs", "progress_fd", "shared_secret"}:
             assert getattr(read, name) == getattr(settings, name), name
+
+
+def test_each_run_has_a_secret_of_its_own() -> None:
+    first, second = (environment_of(LaunchSettings())["SHARED_SECRET"] for _ in range(2))
+    assert len(first) == 64
+    assert first != second
+
+
+def test_a_secret_that_is_set_is_the_units() -> None:
+    settings = LaunchSettings(shared_secret=SecretStr("x" * 32))
+    assert environment_of(settings)["SHARED_SECRET"] == "x" * 32
 
 
 def test_the_hub_knows_the_pacs_that_is_started_beside_it() -> None:
     settings = LaunchSettings(**GIVEN)
-    assert environment_of(settings)["HUB_PACS"] == "a=10.0.0.1:1,b=::1:2,pacs-7=127.0.0.1:7400"
+    assert environment_of(settings)["HUB_PACS"] == "a=127.0.0.2:1,b=::1:2,pacs-7=127.0.0.1:7400"
 
 
 def test_the_summary_is_written_by_the_launcher_alone_and_the_ledger_by_fr_pacs(

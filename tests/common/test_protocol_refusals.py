@@ -28,8 +28,8 @@ from tests.common.wire import (
 from tests.strategies import texts
 
 BEFORE = {
-    Side.SCAN_SENDER: {"welcome", "nack"},
-    Side.REPORT_SENDER: {"welcome", "nack"},
+    Side.SCAN_SENDER: {"challenge", "welcome", "nack"},
+    Side.REPORT_SENDER: {"challenge", "welcome", "nack"},
     Side.SCAN_RECEIVER: {"hello"},
     Side.REPORT_RECEIVER: {"hello"},
 }
@@ -56,6 +56,9 @@ def test_each_side_takes_the_messages_of_its_place_and_no_others(
         assert [event.t for event in events_of(link)] == [kind]  # type: ignore[union-attr]
     else:
         error = refused(link, encode(message))
+        if kind == "chunk" and not after:  # not even read: a stranger's messages are short
+            assert error.code is Refusal.TOO_LARGE
+            return
         assert error.code is Refusal.UNEXPECTED
         assert kind in error.reason
         assert ("before the greeting" in error.reason) is not after
@@ -122,13 +125,29 @@ def test_a_frame_of_exactly_the_limit_is_taken() -> None:
 
 @pytest.mark.parametrize(
     "greeting",
-    [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 64],
+    [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 64],
 )
 def test_another_protocol_is_refused(greeting: bytes) -> None:
     assert refused(Link(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
         Refusal.TOO_LARGE,
         Refusal.MALFORMED,
     )
+
+
+@pytest.mark.parametrize(
+    "first", [b"\x16\x03\x01\x02\x00\x01\x00", b"\x15\x03\x01\x00\x02\x02\x46"]
+)
+def test_tls_where_none_is_spoken_is_told_as_such(first: bytes) -> None:
+    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), first)
+    assert error.code is Refusal.UNAUTHENTICATED
+    assert "TLS_CERT" in error.reason
+
+
+def test_before_the_greeting_a_frame_is_short_whatever_the_limit() -> None:
+    link = Link(Side.SCAN_RECEIVER, 2**24)
+    error = refused(link, struct.pack("<i", 8 * 1024 + 1))
+    assert error.code is Refusal.TOO_LARGE
+    assert "before the greeting" in error.reason
 
 
 @given(st.binary(max_size=60))
@@ -146,7 +165,7 @@ def test_a_document_nested_without_end_is_refused() -> None:
     nested = b"\x05\x00\x00\x00\x00"
     for _ in range(30_000):
         nested = struct.pack("<i", len(nested) + 8) + b"\x03a\x00" + nested + b"\x00"
-    error = refused(Link(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
+    error = refused(greeted(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
     assert error.code is Refusal.MALFORMED
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from common.errors import SettingsError
 from common.settings import (
+    SECRETS,
     BrainSettings,
     ErrorsSettings,
     HubSettings,
@@ -84,10 +85,10 @@ def test_the_defaults_fit_together() -> None:
 
 def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_PORT", "7400")
-    monkeypatch.setenv("HUB_PACS", "a=10.0.0.1:1, b=[::1]:2")
+    monkeypatch.setenv("HUB_PACS", "a=127.0.0.2:1, b=[::1]:2")
     settings = load_settings(HubSettings, "fr", [])
     assert settings.hub_port == 7400
-    assert settings.hub_pacs == {"a": ("10.0.0.1", 1), "b": ("::1", 2)}
+    assert settings.hub_pacs == {"a": ("127.0.0.2", 1), "b": ("::1", 2)}
     assert settings.model_fields_set == {"hub_port", "hub_pacs"}
 
 
@@ -122,7 +123,11 @@ def test_an_empty_variable_is_none_set(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--shape", "96x97x98"], "shape", (96, 97, 98)),
         (["--shape=64"], "shape", (64,)),
-        (["--hub-pacs", "a=h:1,b=h:2"], "hub_pacs", {"a": ("h", 1), "b": ("h", 2)}),
+        (
+            ["--hub-pacs", "a=localhost:1,b=::1:2"],
+            "hub_pacs",
+            {"a": ("localhost", 1), "b": ("::1", 2)},
+        ),
         (["--source", "scans"], "source", Path("scans")),
         (["--rate", "2.5"], "rate", 2.5),
         (["--kind", "grid"], "kind", "grid"),
@@ -178,7 +183,10 @@ def test_help_lists_each_setting_with_its_meaning_and_no_secret(
     assert "python -m fr" in text
     assert PASSWORD not in text
     for name, field in kind.model_fields.items():
-        assert f"--{variable(kind, name).lower().replace('_', '-')} " in text
+        option = f"--{variable(kind, name).lower().replace('_', '-')} "
+        assert (option in text) is (option.strip() not in SECRETS)
+        if option.strip() in SECRETS:
+            continue
         assert field.description
         assert " ".join(field.description.split()) in " ".join(text.split())
 

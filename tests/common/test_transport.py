@@ -5,12 +5,11 @@ import time
 
 import pytest
 
-from common import transport
 from common.const import PROTOCOL_VERSION, Refusal
 from common.errors import PeerAway, ProtocolError
 from common.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Pong, Report, Scan, Welcome
 from common.protocol import Link, Side, encode
-from common.transport import Channel
+from common.transport import Channel, Terms
 from tests.common.peers import (
     LIMIT,
     LOOPBACK,
@@ -155,19 +154,15 @@ def test_a_reset_connection_is_peer_away() -> None:
             channel.send(HELLO)
 
 
-def test_a_peer_that_accepts_and_never_answers_is_peer_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(transport, "_GREETING_S", 0.1)
-    with channel_to_bare(SENDER) as (channel, peer):
+def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
+    with channel_to_bare(SENDER, terms=Terms(greeting_s=0.1)) as (channel, peer):
         with pytest.raises(PeerAway, match="did not answer the greeting"):
             channel.greet("pacs-1")
         assert read_all(peer) == encode(HELLO), "closed after that"
 
 
-def test_a_peer_that_connects_and_never_greets_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_GREETING_S", 0.1)
-    with channel_to_bare(RECEIVER) as (channel, peer):
+def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
+    with channel_to_bare(RECEIVER, terms=Terms(greeting_s=0.1)) as (channel, peer):
         with pytest.raises(PeerAway, match="did not greet"):
             channel.welcome("fr-hub", 8)
         assert read_all(peer) == b""

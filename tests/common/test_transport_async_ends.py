@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from common import transport
+from common import transport_async
 from common.const import Refusal
 from common.errors import PeerAway, ProtocolError
 from common.messages import Nack, Ping
@@ -99,7 +99,7 @@ def test_abort_wakes_a_reader() -> None:
 
 
 def test_close_does_not_wait_for_a_peer_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_CLOSE_S", 0.2)
+    monkeypatch.setattr(transport_async, "CLOSE_S", 0.2)
 
     async def test() -> None:
         async with to_bare(idle_s=0.2) as (channel, _):

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from common.errors import AlreadyRunning, PeerAway, SettingsError
+from common.const import Refusal
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
 from common.protocol import Side
 from common.transport import Channel, Listener
 from tests.common.peers import (
@@ -37,7 +38,7 @@ def client(port: int) -> Channel:
 
 
 def serve(channel: Channel) -> None:
-    with contextlib.suppress(PeerAway):
+    with contextlib.suppress(PeerAway, ProtocolError):
         channel.welcome("pacs-1", 8)
         channel.receive(WITHIN_S)
 
@@ -70,14 +71,15 @@ def test_a_connection_is_closed_when_its_handler_ends() -> None:
         assert closed_by_peer(peer)
 
 
-def test_connections_beyond_the_cap_are_closed_and_others_go_on() -> None:
+def test_connections_beyond_the_cap_are_told_and_others_go_on() -> None:
     with listener(serve, connections=2) as made:
         with contextlib.ExitStack() as stack:
             held = [stack.enter_context(contextlib.closing(client(made.port))) for _ in range(2)]
             for channel in held:
                 channel.greet("fr-hub")
-            with connected_to(made.port) as third:
-                assert closed_by_peer(third)
+            with pytest.raises(ProtocolError, match="2 connections are open") as refused:
+                client(made.port).greet("fr-hub")
+            assert (refused.value.code, refused.value.retry) == (Refusal.LIMIT, True)
             assert held[0].receive(0) is None, "still open"
         # Those two are gone: there is room again.
         eventually(lambda: _greets(made.port))
@@ -87,7 +89,7 @@ def _greets(port: int) -> bool:
     with contextlib.closing(client(port)) as channel:
         try:
             return channel.greet("fr-hub").name == "pacs-1"
-        except PeerAway:
+        except (PeerAway, ProtocolError):
             return False
 
 

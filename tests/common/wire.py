@@ -8,11 +8,12 @@ import bson
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from common.const import INLINE_VOXELS_MAX, Refusal
+from common.const import INLINE_VOXELS_MAX, NONCE_BYTES, Refusal
 from common.errors import ProtocolError
 from common.messages import (
     Ack,
     Busy,
+    Challenge,
     Chunk,
     Event,
     Hello,
@@ -20,6 +21,7 @@ from common.messages import (
     Nack,
     Ping,
     Pong,
+    Proof,
     Report,
     Scan,
     Welcome,
@@ -31,6 +33,7 @@ LIMIT = 512 * 1024
 TELLTALE = "Telltale^Subject"
 """Stands for what no error may carry."""
 
+RANDOM = bytes(range(NONCE_BYTES))
 LARGE = bytes(INLINE_VOXELS_MAX + 8)
 
 SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
@@ -38,7 +41,11 @@ SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
 EXAMPLES: tuple[tuple[Side, Message], ...] = (
     # who receives it, after the greeting if it is none
     (Side.SCAN_RECEIVER, Hello("pacs-1")),
+    (Side.SCAN_RECEIVER, Hello("pacs-1", nonce=RANDOM)),
+    (Side.SCAN_SENDER, Challenge("fr-hub", RANDOM)),
+    (Side.SCAN_RECEIVER, Proof(RANDOM)),
     (Side.REPORT_SENDER, Welcome("pacs-1", 1000)),
+    (Side.REPORT_SENDER, Welcome("pacs-1", 1000, proof=RANDOM)),
     (Side.SCAN_RECEIVER, Scan(a_scan(), b"voxels..")),
     (Side.SCAN_RECEIVER, Scan(a_scan(LARGE, subject="p-17"))),
     (Side.SCAN_RECEIVER, Chunk("scan-1", 0, LARGE)),
@@ -61,7 +68,13 @@ def greeted(side: Side, limit: int = LIMIT) -> Link:
 
 def link_for(side: Side, message: Message) -> Link:
     """A link that takes this message next."""
-    return Link(side, LIMIT) if isinstance(message, Hello | Welcome) else greeted(side)
+    if not isinstance(message, Hello | Challenge | Proof | Welcome):
+        return greeted(side)
+    link = Link(side, LIMIT)
+    if isinstance(message, Proof):
+        link.feed(encode(Hello("pacs-1", nonce=RANDOM)))
+        assert isinstance(link.next_event(), Hello)
+    return link
 
 
 def events_of(link: Link) -> list[Event]:

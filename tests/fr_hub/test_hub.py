@@ -13,6 +13,7 @@ from common.db_manager import DBManager
 from common.documents import NewScan
 from common.errors import SettingsError
 from common.messages import Ack, Report
+from common.settings import IN_PLAIN
 from common.transport import Channel
 from tests.factories import (
     LONG_AGO,
@@ -144,7 +145,7 @@ def test_voxels_of_uploads_that_were_cut_long_ago_are_swept_at_the_start(
 
 
 def test_an_address_of_another_machine_is_said(store: DBManager) -> None:
-    settings = hub_settings(hub_host="192.0.2.1")
+    settings = hub_settings(hub_host="192.0.2.1", insecure_plaintext_network=IN_PLAIN)
     with (
         pytest.raises(SettingsError, match=r"^cannot listen on 192\.0\.2\.1:"),
         running_hub(store, settings),

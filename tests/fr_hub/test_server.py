@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.const import CHUNK_BYTES, ReportGenerated
+from common.const import CHUNK_BYTES, PROTOCOL_VERSION, ReportGenerated
 from common.db_manager import DBManager
 from common.errors import AlreadyRunning, PeerAway, ProtocolError
 from common.messages import Chunk, Scan
@@ -336,10 +336,13 @@ def test_a_scan_over_the_limit_is_refused_before_its_voxels_come(store: DBManage
 
 def test_another_protocol_version_is_refused_and_told(hub: HubSettings, store: DBManager) -> None:
     with RawPeer(hub.hub_port) as peer:
-        peer.socket.sendall(hello(version=2))
+        peer.socket.sendall(hello(version=PROTOCOL_VERSION + 1))
         nack = peer.read()
         assert (nack["code"], nack["id"]) == ("version", None)
-        assert nack["reason"] == "protocol version 2, this side speaks 1"
+        assert (
+            nack["reason"]
+            == f"protocol version {PROTOCOL_VERSION + 1}, this side speaks {PROTOCOL_VERSION}"
+        )
         assert peer.closed()
     still_serves(hub, store)
 

@@ -1,0 +1,125 @@
+"""The units as processes that prove who they are, by certificates or by a secret."""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.common.tls_files import HUB, PACS, issued
+from tests.processes import ports, start, stop
+from tests.running import until
+
+SECRET = "correct-horse-battery-staple-1234"  # noqa: S105 - of nothing
+
+
+class Units:
+    """Starts units on one database; their settings and what they logged."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def start(self, unit: str, **more: str) -> subprocess.Popen[str]:
+        log = self.folder / f"{unit}.log"
+        self.processes.append(start(unit, log, **self.settings, **more))
+        return self.processes[-1]
+
+    def log(self, unit: str) -> str:
+        return (self.folder / f"{unit}.log").read_text()
+
+
+@pytest.fixture
+def units(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Units]:
+    made = Units(
+        tmp_path,
+        MONGODB_URI=mongodb_uri,
+        MONGODB_DATABASE=database,
+        BRAIN_PROCESSES="1",
+        REPORT_PATIENCE_S="40",
+        SUMMARY=str(tmp_path / "summary.json"),
+        **ports(),
+    )
+    try:
+        yield made
+    finally:
+        for process in reversed(made.processes):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                stop(process)
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+
+
+def tls(folder: Path, name: str) -> dict[str, str]:
+    return {
+        "TLS_CERT": str(folder / f"{name}.pem"),
+        "TLS_KEY": str(folder / f"{name}.key"),
+        "TLS_CA": str(folder / "ca.pem"),
+    }
+
+
+def sends_all(units: Units, hub: dict[str, str], pacs: dict[str, str]) -> None:
+    units.start("fr_hub", **hub)
+    units.start("fr_brain")
+    sent = units.start("fr_pacs", SCANS="20", KIND="grid", **pacs)
+    assert sent.wait(90) == 0, units.log("fr_pacs")
+    totals = json.loads((units.folder / "summary.json").read_text())
+    assert (totals["acknowledged"], totals["delivered"], totals["failed"]) == (20, 20, 0)
+
+
+def test_scans_and_reports_go_all_the_way_in_tls(units: Units, tmp_path: Path) -> None:
+    folder = issued(tmp_path / "certs", HUB, PACS)
+    sends_all(units, tls(folder, HUB), tls(folder, PACS))
+    for unit in ("fr_hub", "fr_pacs"):
+        assert "authenticated" not in units.log(unit), "nothing to warn of"
+
+
+def test_scans_and_reports_go_all_the_way_with_a_secret(units: Units, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    sends_all(units, {"SHARED_SECRET": SECRET}, {"SHARED_SECRET_FILE": str(tmp_path / "secret")})
+    for unit in ("fr_hub", "fr_pacs"):
+        assert SECRET not in units.log(unit)
+        assert "not authenticated" not in units.log(unit)
+
+
+def test_without_either_both_warn(units: Units) -> None:
+    sends_all(units, {}, {})
+    for unit in ("fr_hub", "fr_pacs"):
+        assert "peers are not authenticated" in units.log(unit)
+
+
+@pytest.mark.parametrize(("hub", "pacs"), [(SECRET, ""), ("", SECRET), (SECRET, SECRET + "x")])
+def test_a_fr_pacs_with_another_secret_ends_and_says_what_to_do(
+    units: Units, hub: str, pacs: str
+) -> None:
+    units.start("fr_hub", SHARED_SECRET=hub)
+    until(lambda: "receiving scans" in units.log("fr_hub"), 30)
+    refused = units.start("fr_pacs", SCANS="1", KIND="grid", SHARED_SECRET=pacs)
+    assert refused.wait(30) == 1
+    assert "set SHARED_SECRET to the same value at both ends" in units.log("fr_pacs")
+    assert "connection refused" in units.log("fr_hub")
+    for unit in ("fr_hub", "fr_pacs"):
+        assert SECRET not in units.log(unit)
+
+
+def test_a_fr_pacs_with_anothers_certificate_waits_and_says_why(
+    units: Units, tmp_path: Path
+) -> None:
+    folder = issued(tmp_path / "certs", HUB, "pacs-2")
+    units.start("fr_hub", **tls(folder, HUB))
+    until(lambda: "receiving scans" in units.log("fr_hub"), 30)
+    units.start("fr_pacs", SCANS="1", KIND="grid", **tls(folder, "pacs-2"))
+    why = "the peer calls itself 'pacs-1', its certificate is of 'pacs-2'"
+    until(lambda: why in units.log("fr_hub"), 30)
+    until(lambda: why in units.log("fr_pacs"), 30)
+
+
+def test_a_certificate_that_cannot_be_read_is_a_wrong_setting(units: Units, tmp_path: Path) -> None:
+    folder = issued(tmp_path / "certs", HUB)
+    for unit in ("fr_hub", "fr_pacs"):
+        assert units.start(unit, **tls(folder, "nobody")).wait(30) == 2
+        assert "TLS_CERT=" in units.log(unit)
