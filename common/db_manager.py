@@ -50,6 +50,8 @@ class DBManager(Ingest, Outbox, Claims, Views):
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
         )
+        self._history.create_index([("scan_id", 1)], name="scan_id")
+        self._scans.create_index([("revision", 1)], name="revision", sparse=True)
         self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],

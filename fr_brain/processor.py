@@ -201,7 +201,10 @@ class Processor:
             took_ms = (time.perf_counter() - began) * 1000
             return BrainReport(
                 scan_id=scan.scan_id,
+                revision=claim.revision,
                 pacs=scan.pacs,
+                subject=scan.subject,
+                acquired_at=scan.acquired_at,
                 scan_type=scan.scan_type,
                 voxels_hash=scan.voxels_hash,
                 shape=scan.shape,

@@ -105,7 +105,7 @@ class ReportServer:
             except OSError as error:
                 reason = f"the report cannot be kept: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
-        if not self._tally.delivered(report.scan_id):
+        if not self._tally.delivered(report.scan_id, report.revision):
             self._digest.info("report came again", scan_id=report.scan_id)
             return
         lesions = report.findings.lesions

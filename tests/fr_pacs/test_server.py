@@ -209,11 +209,11 @@ class Slow(Tally):
         self.in_hand = threading.Event()
         self.go_on = threading.Event()
 
-    def delivered(self, scan_id: str) -> bool:
+    def delivered(self, scan_id: str, revision: int = 1) -> bool:
         """Wait until a test says so."""
         self.in_hand.set()
         assert self.go_on.wait(10)
-        return super().delivered(scan_id)
+        return super().delivered(scan_id, revision)
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:
