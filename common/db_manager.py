@@ -14,11 +14,12 @@ from common.const import ReportGenerated
 from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_outbox import Outbox
+from common.db_pictures import Pictures
 from common.db_views import Views
 from common.store_errors import translated
 
 
-class DBManager(Ingest, Outbox, Claims, Views):
+class DBManager(Ingest, Outbox, Claims, Pictures, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:

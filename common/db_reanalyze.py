@@ -18,12 +18,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from common.const import ReportGenerated, WakeUp
 from common.db_connection import Connection
-from common.documents import Document
+from common.documents import Claim, Document
+from common.errors import StoreError
+from common.models import BrainReport, BrainScan
 from common.store_errors import bulk_failure, translated
 
 _PAGE = 1000
@@ -92,6 +95,31 @@ class Reanalysis(Connection):
     def _reports_page(self, wanted: Mapping[str, Any]) -> list[Document]:
         fields = {"revision": 1, "report.scan_type": 1, "report.analyzer": 1}
         return list(self._reports.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+
+    @translated
+    def reported(self, scan_id: str) -> tuple[Claim, BrainReport] | None:
+        """A scan and its report, as for the one who had the claim; None where one is missing.
+
+        Raises:
+            StoreError: what is stored is no scan or no report.
+        """
+        document = self._scans.find_one({"_id": scan_id})
+        stored = self._reports.find_one({"_id": scan_id})
+        if document is None or stored is None:
+            return None
+        try:
+            claim = Claim(
+                scan=BrainScan.model_validate(document["scan"]),
+                owner=document.get("owner", ""),
+                fence=document["fence"],
+                attempts=document["attempts"],
+                voxels=document.get("voxels"),
+                blob=document.get("blob"),
+                revision=stored.get("revision", 1),
+            )
+            return claim, BrainReport.model_validate(stored["report"])
+        except ValidationError:
+            raise StoreError(f"what is stored of scan {scan_id} cannot be read") from None
 
     @translated
     def put_back(self, scan_ids: Sequence[str], revision: int) -> int:

@@ -16,6 +16,7 @@ from common.db_manager import DBManager
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
 from common.messages import Ack, Flaw, Nack, Report, Welcome
+from common.models import BrainReport
 from common.protocol import Side
 from common.settings import Address, HubSettings
 from common.transport import AsyncChannel, dial
@@ -146,7 +147,11 @@ class ReportClient:
                 # at a time. Another is due again when its lease is past.
                 sending = [i.report for i in found if i.report.scan_id not in self._unanswered]
                 self._unanswered.update({r.scan_id: r.revision for r in sending})
-                await channel.send(*map(Report, sending))
+                await channel.send(*(Report(r) for r in sending if r.picture_hash is None))
+                for report in sending:
+                    # One at a time: a thousand pictures would be 300 MB.
+                    if report.picture_hash is not None:
+                        await channel.send(Report(report, await self._picture(report)))
                 if len(found) == room:
                     continue
             with contextlib.suppress(TimeoutError):
@@ -160,6 +165,14 @@ class ReportClient:
                 found = await loop.run_in_executor(self._executor, lease, self._pacs, room, LEASE_S)
         self._store_presence.here()
         return found
+
+    async def _picture(self, report: BrainReport) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        async for attempt in patiently(self._store_presence):
+            with attempt:
+                fetch, name = self._store.picture, report.picture_hash or ""
+                picture = await loop.run_in_executor(self._executor, fetch, name)
+        return picture
 
     async def _read(self, channel: AsyncChannel) -> None:
         while True:
