@@ -137,7 +137,7 @@ class Reanalysis(Connection):
                     "put_back_at": "$$NOW",
                 }
             },
-            {"$unset": ["owner", "lease_until", "done_at", "error"]},
+            {"$unset": ["lease_until", "done_at", "error"]},
         ]
         done = {
             "_id": {"$in": list(scan_ids)},
