@@ -296,7 +296,7 @@ class Volumes(Frozen):
 class Findings(Frozen):
     """What an analyzer returns: array and header in, this out."""
 
-    quality: Quality
+    quality: Quality = Field(description="whether the image could be judged")
     lesions: Lesions | None = Field(description="none where quality is 'fail'")
     volumes: Volumes | None = Field(
         default=None, description="none where quality is 'fail' or the image is not in space"
@@ -327,8 +327,10 @@ class Findings(Frozen):
 class AnalyzerId(Frozen):
     """Which code made a report."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    version: Annotated[str, Field(min_length=1, max_length=32)]
+    name: Annotated[str, Field(min_length=1, max_length=64, description="of the analyzer")]
+    version: Annotated[
+        str, Field(min_length=1, max_length=32, description="grows when results would differ")
+    ]
 
 
 class BrainReport(Frozen):

@@ -65,5 +65,10 @@ def _unit(name: str) -> dict[str, str]:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print it."""
     sys.stdout.write(json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

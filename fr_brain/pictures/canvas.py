@@ -25,7 +25,8 @@ _GREYS = (128, 64, 32, 16)
 
 def grey(piece: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
     """Intensities as 0 to 255; what is no number is black."""
-    scaled = (piece.astype(np.float64) - low) * (255 / (high - low))
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (piece.astype(np.float64) - low) * (255 / (high - low))
     return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(
         np.uint8
     )
@@ -111,24 +112,41 @@ class Canvas:
         smaller one where none do."""
         image = self._image
         while True:
+            greys, marks = _reduce(image)
+            size = 0
             for levels in _GREYS:
-                data = _encode(image, levels)
-                if len(data) <= limit:
+                # Each halving of the levels takes less than a third off: not worth a try.
+                if size * 0.6 > limit:
+                    size = round(size * 0.7)
+                    continue
+                data = _encode(greys, marks, levels)
+                size = len(data)
+                if size <= limit:
                     return data
             image = image.resize((image.width * 3 // 4, image.height * 3 // 4))
 
 
-def _encode(image: Image.Image, levels: int) -> bytes:
+_MARKS = np.array((LESION, BRAIN, CUT), np.int16)
+
+
+def _reduce(image: Image.Image) -> tuple[Array, Array]:
+    """The grey of each pixel, and which of the colours of outlines it is, from 1; 0: none."""
+    pixels = np.asarray(image)
+    high, low = pixels.max(axis=2), pixels.min(axis=2)
+    coloured = high - low > 24
+    marks = np.zeros(coloured.shape, np.uint8)
+    distances = np.abs(pixels[coloured].astype(np.int16)[:, None, :] - _MARKS[None]).sum(axis=2)
+    marks[coloured] = 1 + distances.argmin(axis=1)
+    return low // 2 + high // 2, marks
+
+
+def _encode(greys: Array, marks: Array, levels: int) -> bytes:
     """With a palette of greys and the colours of outlines: a third of the bytes of full colour."""
-    pixels = np.asarray(image).astype(np.int16)
-    coloured = np.ptp(pixels, axis=2) > 24
-    out = (pixels.mean(axis=2) * ((levels - 1) / 255) + 0.5).astype(np.uint8)
-    marks = np.array((LESION, BRAIN, CUT))
-    distances = np.abs(pixels[coloured][:, None, :] - marks[None]).sum(axis=2)
-    out[coloured] = levels + distances.argmin(axis=1)
+    table = (np.arange(256) * ((levels - 1) / 255) + 0.5).astype(np.uint8)
+    out = np.where(marks > 0, marks + np.uint8(levels - 1), table[greys])
     shades = np.repeat(np.round(np.arange(levels) * 255 / (levels - 1)), 3)
     indexed = Image.fromarray(out)
-    indexed.putpalette([int(shade) for shade in shades] + [int(c) for c in marks.ravel()])
+    indexed.putpalette([int(shade) for shade in shades] + [int(c) for c in _MARKS.ravel()])
     data = io.BytesIO()
     indexed.save(data, "PNG", compress_level=6)
     return data.getvalue()

@@ -189,7 +189,7 @@ class _Volume:
             column, row = self._position(plane, centre, panel.size)
             beside = radius * panel.size[0] / self._space.extent_mm(plane.across) * 0.7 + 5
             place = (corner[0] + column + beside, corner[1] + row - beside)
-            canvas.text(*place, f"#{lesion.id}", LESION, "ld")
+            canvas.text(*place, f"#{lesion.id}", TEXT, "ld")
 
     def _ruler(
         self, canvas: Canvas, at: tuple[int, int], size: tuple[int, int], scale: float

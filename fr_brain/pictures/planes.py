@@ -129,4 +129,5 @@ def window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
     high = float(np.percentile(sample[bright], 99.7)) if bright.any() else low
     if not high > low:
         low, high = float(sample[finite].min()), float(sample[finite].max())
-    return (low, high) if high > low else (low - 1, low + 1)
+    # Nothing to see: grey. In doubles, 1 beside a very large number would be nothing.
+    return (low, high) if high > low else (low - max(1.0, abs(low)), low + max(1.0, abs(low)))
