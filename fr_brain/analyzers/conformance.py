@@ -16,15 +16,16 @@ another language does by itself); time and memory stay within the limits given.
 This module and its two neighbours are no analyzers: they start processes and look at the clock.
 """
 
+import contextlib
 import json
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import IO, Any
 
 from fr_brain.analyzers.registry import GROUP
 
@@ -76,8 +77,10 @@ def check_analyzer(
     target = _target(name)
     limits = {"memory_mib": memory_mib, "bytes_a_voxel": bytes_a_voxel}
     first = _run(target, {**limits, "reverse": False}, seconds)
+    if first.flaws:
+        raise NotConforming(target, list(dict.fromkeys(first.flaws)))
     again = _run(target, {**limits, "reverse": True}, seconds)
-    flaws = list(dict.fromkeys([*first.flaws, *again.flaws]))
+    flaws = list(dict.fromkeys(again.flaws))
     for case, digest in first.digests.items():
         if again.digests.get(case, digest) != digest:
             text = "other findings in another process, after other images"
@@ -124,66 +127,58 @@ class _Run:
 
 def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
     run = _Run()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fr_brain.analyzers.conformance_child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with (
+        tempfile.TemporaryFile() as words,
+        subprocess.Popen(
+            [sys.executable, "-m", "fr_brain.analyzers.conformance_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            text=True,
+        ) as process,
+    ):
         assert process.stdin is not None  # noqa: S101 - for the type checker
-        json.dump({**task, "target": target, "path": sys.path}, process.stdin)
-        process.stdin.close()
-        next_line = _lines(process)
-        while True:
-            limit = seconds if run.case else _START_S
-            line = next_line(limit)
-            if line is None:
-                words = f"took longer than {limit:g} s" if run.case else "did not start"
-                run.flaws.append(Flaw("time is bounded", run.case, words))
-                return run
-            if not line:
-                break
-            run.take(line)
-    finally:
-        process.kill()
-        process.wait()
-    if not run.ended:
-        assert process.stderr is not None  # noqa: S101 - for the type checker
-        last = (process.stderr.read().strip().splitlines() or ["without a word"])[-1]
-        text = f"its process ended, exit code {process.returncode}: {last}"
-        run.flaws.append(Flaw("an analyzer goes on", run.case, text))
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        lines: queue.Queue[str] = queue.Queue()
+        reading = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+        reading.start()
+        try:
+            json.dump({**task, "target": target, "path": sys.path}, process.stdin)
+            process.stdin.close()
+            in_time = _listen(run, lines, seconds)
+        finally:
+            if not run.ended and process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1)  # its exit code, if it ends by itself
+            process.kill()
+            reading.join()
+        if in_time and not run.ended:
+            words.seek(0)
+            last = (words.read().decode(errors="replace").strip().splitlines() or ["no word"])[-1]
+            text = f"its process ended, exit code {process.wait()}: {last}"
+            run.flaws.append(Flaw("an analyzer goes on", run.case, text))
     return run
 
 
-def _lines(process: subprocess.Popen[str]) -> Callable[[float], str | None]:
-    """A function that waits for the next line: '' at the end, None when none came in time."""
-    lines: queue.Queue[str] = queue.Queue()
-    out = process.stdout
-    assert out is not None  # noqa: S101 - for the type checker
-
-    def read() -> None:
-        for line in _until_closed(out):
-            lines.put(line)
-        lines.put("")
-
-    threading.Thread(target=read, daemon=True).start()
-
-    def wait(timeout_s: float) -> str | None:
+def _listen(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
+    """Take what is said, to the end; False if an image took too long."""
+    while True:
+        limit = seconds if run.case else _START_S
         try:
-            return lines.get(timeout=timeout_s)
+            line = lines.get(timeout=limit)
         except queue.Empty:
-            return None
+            what = f"took longer than {limit:g} s" if run.case else "did not start"
+            run.flaws.append(Flaw("time is bounded", run.case, what))
+            return False
+        if not line:
+            return True
+        run.take(line)
 
-    return wait
 
-
-def _until_closed(out: Any) -> Iterator[str]:
-    try:
-        yield from out
-    except ValueError:  # closed by us while it was read
-        return
+def _read(out: IO[str], lines: "queue.Queue[str]") -> None:
+    for line in out:
+        lines.put(line)
+    lines.put("")
 
 
 def main() -> int:
