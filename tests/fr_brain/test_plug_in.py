@@ -1,6 +1,8 @@
 """The README's own analyzer does what the README says, in a real brain."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,9 +28,8 @@ def plugged_in(tmp_path: Path) -> Path:
     """A folder with the README's package in it, installed."""
     source, project = blocks("python"), blocks("toml")
     assert len(source.strip().splitlines()) <= 15
-    group, name, value = re.findall(r'entry-points\."(.+)"\]|^(\w+) = "(.+)"', project, re.MULTILINE)[
-        0
-    ][0], *re.findall(r'^(\w+) = "(.+)"', project, re.MULTILINE)[0]
+    (group,) = re.findall(r'entry-points\."(.+)"\]', project)
+    ((name, value),) = re.findall(r'^(\w+) = "(.+)"', project, re.MULTILINE)
     package = value.partition(":")[0]
     (tmp_path / f"{package}.py").write_text(source)
     info = tmp_path / f"{package}-1.0.dist-info"
@@ -70,9 +71,6 @@ def check(store: DBManager, scan_id: str) -> None:
 
 
 def test_it_does_what_an_analyzer_must(plugged_in: Path) -> None:
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", "fr_brain.analyzers.conformance", "dark"],
         cwd=ROOT,
