@@ -55,6 +55,7 @@ class Connection:
         self._pictures: MongoCollection[Document] = base[Collection.PICTURES]
         self._chunks: MongoCollection[Document] = base[Collection.CHUNKS]
         self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
+        self._audit: MongoCollection[Document] = base[Collection.AUDIT]
         self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._wake_ups = WakeUps(base)

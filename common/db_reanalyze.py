@@ -26,7 +26,7 @@ from common.const import ReportGenerated, WakeUp
 from common.db_connection import Connection
 from common.documents import Claim, Document
 from common.errors import StoreError
-from common.models import BrainReport, BrainScan
+from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import bulk_failure, translated
 
 _PAGE = 1000
@@ -115,6 +115,7 @@ class Reanalysis(Connection):
                 attempts=document["attempts"],
                 voxels=document.get("voxels"),
                 blob=document.get("blob"),
+                packing=Packing.model_validate(p) if (p := document.get("packing")) else None,
                 revision=stored.get("revision", 1),
             )
             return claim, BrainReport.model_validate(stored["report"])

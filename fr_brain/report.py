@@ -18,6 +18,7 @@ from common.documents import Claim
 from common.errors import AnalysisError, SettingsError, VoxelsDamaged
 from common.lifecycle import Exit
 from common.models import BrainReport, BrainScan, hash_voxels
+from common.packing import unpack
 from common.report_text import report_text
 from common.settings import ReportSettings, load_settings
 from common.store import open_store
@@ -61,6 +62,8 @@ def picture_of(store: DBManager, registry: Registry, claim: Claim, report: Brain
     if claim.voxels is None and claim.blob is None:
         raise VoxelsDamaged(f"the voxels of {scan.scan_id} were removed: no picture can be made")
     stored = store.fetch_voxels(claim)
+    if claim.packing is not None:
+        stored = unpack(stored, claim.packing, scan.voxels_bytes)
     if hash_voxels(stored) != scan.voxels_hash:
         raise VoxelsDamaged(f"the voxels of {scan.scan_id} are not those that were acknowledged")
     voxels = scan.array(stored)
