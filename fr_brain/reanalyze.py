@@ -6,17 +6,20 @@ that was there as history. Stop brains of an older version before: they would do
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.console import Console
 
+from common.audit import Kind
 from common.db_manager import DBManager
 from common.db_reanalyze import Analysed
 from common.errors import SettingsError
 from common.lifecycle import Exit
+from common.logger import get_log
 from common.models import Frozen
 from common.settings import ReanalyzeSettings, load_settings
 from common.store import open_store
+from common.trail import command_trail
 from common.unit import run_unit
 from fr_brain.analyzers.registry import Registry, load_analyzers
 
@@ -39,12 +42,21 @@ class Outcome(Frozen):
     """Asked for, and without a report."""
 
 
+def _nothing(_: Sequence[str]) -> None:
+    pass
+
+
 def reanalyze(
-    store: DBManager, registry: Registry, ids: Sequence[str] = (), analyzer: str | None = None
+    store: DBManager,
+    registry: Registry,
+    ids: Sequence[str] = (),
+    analyzer: str | None = None,
+    before: Callable[[Sequence[str]], None] = _nothing,
 ) -> Outcome:
     """Put scans back: these, whatever analyzed them; else all whose report is not by the analyzer
     that reads their type now, or of these the ones that ``analyzer`` reads. Repeatable: what was
-    put back by a command that was cut is not put back twice.
+    put back by a command that was cut is not put back twice. ``before`` is told which scans are
+    about to be put back: it records them.
 
     Raises:
         SettingsError: no analyzer of that name is in use.
@@ -70,6 +82,7 @@ def reanalyze(
             else:
                 wanted.setdefault(one.revision, []).append(one.scan_id)
         for revision, scan_ids in wanted.items():
+            before(scan_ids)
             count = store.put_back(scan_ids, revision)
             counts["put_back"] += count
             if count < len(scan_ids):
@@ -113,7 +126,13 @@ def main() -> int:
     settings = load_settings(ReanalyzeSettings, "python -m fr_brain.reanalyze")
     with open_store(settings) as store:
         store.prepare()
-        outcome = reanalyze(store, load_analyzers(), settings.ids, settings.analyzer)
+        with command_trail(store, "reanalyze", get_log()) as trail:
+
+            def record(scan_ids: Sequence[str]) -> None:
+                trail.note(Kind.REQUEUE, scan_ids, outcome="to be analysed again")
+                trail.settled(settings.mongodb_timeout_s)
+
+            outcome = reanalyze(store, load_analyzers(), settings.ids, settings.analyzer, record)
     show(outcome, Console())
     return Exit.FAILED if outcome.without_voxels or outcome.unknown else Exit.OK
 
