@@ -3,7 +3,8 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles tests coverage bench format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
+	report reanalyze schema conformance tests coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,9 +29,13 @@ help: ## Show this
 #  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
 #  SEED      of synthetic scans
-#  REPORTS   folder that gets each report as JSON
+#  REPORTS   folder that gets each report as JSON and text, and its picture
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
+#  ID        for report, reanalyze: the scans that are meant, with commas
+#  OUT       for report: folder that gets the files
+#  ANALYZER  for reanalyze: only scans that this analyzer reads now
+#  NAME      for conformance: the analyzer, such as volume or my_package:Dark
 #  SCAN      for audit: a scan's id, whose history is printed
 #  SINCE     for audit: print what happened since this time, such as 2026-01-31T08:00
 #  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
@@ -78,6 +83,18 @@ certs: $(VENV)/ready ## Make a private authority and the certificates of units f
 
 roles: $(VENV)/ready ## Make the units' users in MongoDB, each with the least that it needs
 	@$(BIN)/python -m common.roles
+
+report: $(VENV)/ready ## Write the report of a scan as JSON, text and picture: ID=scan,... OUT=folder
+	@$(BIN)/python -m fr_brain.report
+
+reanalyze: $(VENV)/ready ## Have scans analysed again that another analyzer read: ANALYZER=name, ID=scan,...
+	@$(BIN)/python -m fr_brain.reanalyze
+
+schema: $(VENV)/ready ## Print the JSON schema of a report
+	@$(BIN)/python -m common.report_schema
+
+conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=entry point or module:Class
+	@$(BIN)/python -m fr_brain.analyzers.conformance $(NAME)
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 
 from common.const import ReportGenerated, WakeUp
 from common.db_connection import duplicates
+from common.db_reanalyze import Reanalysis
 from common.db_settle import FINISH, Settling
 from common.documents import Claim, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
@@ -38,7 +39,7 @@ def failure(cause: Any) -> Document:
     return {"cause": cause, "at": "$$NOW", "worker": {"$ifNull": ["$owner", None]}}
 
 
-class Claims(Settling):
+class Claims(Settling, Reanalysis):
     """The life of a claim; each change is filtered by state, owner and fence."""
 
     @translated
@@ -140,6 +141,7 @@ class Claims(Settling):
                     attempts=document["attempts"] + 1,
                     voxels=document.get("voxels"),
                     blob=document.get("blob"),
+                    revision=document.get("revision", 1),
                     packing=packing,
                 )
             )
@@ -213,12 +215,14 @@ class Claims(Settling):
         # A claim that is lost already writes nothing. One that is lost from here on writes the
         # scan's only report; the last line sees to it that the scan says so.
         held_now = self._still_held(claims)
-        reports = [report_document(r) for _, r in done if r.scan_id in held_now]
+        mine = [report for _, report in done if report.scan_id in held_now]
+        reports = [report_document(report) for report in mine if report.revision == 1]
         if reports:
             try:
                 self._reports.insert_many(reports, ordered=False)
             except BulkWriteError as error:
                 self._upsert(self._reports, [reports[index] for index in duplicates(error)])
+        self._replace([report_document(report) for report in mine if report.revision > 1])
         before_done()  # what must be durable too before a scan is 'Done'
         lost = self._finish(claims, FINISH)
         self._wake_ups.ring(WakeUp.REPORT)

@@ -10,9 +10,6 @@ with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each f
 forgotten claim from finishing anything.
 """
 
-from pymongo.collection import Collection as MongoCollection
-from pymongo.errors import OperationFailure
-
 from common.const import ReportGenerated
 from common.db_about import Abouts
 from common.db_audit import AuditLog
@@ -20,18 +17,16 @@ from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_levels import WAITING, Levels
 from common.db_outbox import Outbox
+from common.db_pictures import Pictures
 from common.db_quarantine import Quarantine
 from common.db_retention import Retention
 from common.db_views import Views
 from common.db_watch import Watch
-from common.documents import Document
 from common.store_errors import translated
-
-_INDEX_NOT_FOUND = 27
 
 
 class DBManager(
-    Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Abouts, Views, AuditLog
+    Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Pictures, Abouts, Views, AuditLog
 ):
     """The store: one class, its methods in a file for each who calls them.
 
@@ -46,14 +41,6 @@ class DBManager(
         StoreRefused: MongoDB refuses the login or the command.
         StoreError: it answered with something else.
     """
-
-    @staticmethod
-    def _drop_index(collection: MongoCollection[Document], name: str) -> None:
-        try:
-            collection.drop_index(name)
-        except OperationFailure as error:
-            if error.code != _INDEX_NOT_FOUND:
-                raise
 
     @translated
     def prepare(self) -> str:
@@ -77,13 +64,15 @@ class DBManager(
             name="set_aside",
             partialFilterExpression={"report_generated": ReportGenerated.ERROR},
         )
+        self._history.create_index([("scan_id", 1)], name="scan_id")
+        self._pictures.create_index([("scan_id", 1)], name="scan_id")
+        self._scans.create_index([("revision", 1)], name="revision", sparse=True)
         self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
             name="to_send",
             partialFilterExpression={"status": False},
         )
-        self._drop_index(self._scans, "to_do")  # what ``waiting`` was before
         self._prepare_audit()
         self._wake_ups.prepare()
         return version

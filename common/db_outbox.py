@@ -6,7 +6,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 
 from common.db_settle import Settling
-from common.documents import Document, OutgoingReport
+from common.documents import Document, OutgoingReport, of_revision
 from common.models import BrainReport
 from common.store_errors import translated
 
@@ -59,10 +59,12 @@ class Outbox(Settling):
         return outgoing
 
     @translated
-    def mark_sent(self, scan_ids: Sequence[str]) -> None:
-        """Fr-PACS acknowledged these reports. Repeatable."""
+    def mark_sent(self, scan_ids: Sequence[str], revision: int = 1) -> None:
+        """Fr-PACS acknowledged this revision of these reports: a later one that took its place
+        meanwhile is still to be sent. Repeatable."""
+        sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False, **of_revision(revision)}
         self._reports.update_many(
-            {"_id": {"$in": list(scan_ids)}, "status": False},
+            sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
         )
 

@@ -110,8 +110,13 @@ class Retention(Connection):
     @translated
     def _bury_reports(self, ids: Sequence[str]) -> None:
         """Reports of scans that are gone, last: so that what was cut is found again by them."""
-        gone = self._scans.find({"_id": {"$in": list(ids)}, "report_generated": PURGED}, {"_id": 1})
-        self._reports.delete_many({"_id": {"$in": [d["_id"] for d in gone]}, "status": True})
+        found = self._scans.find(
+            {"_id": {"$in": list(ids)}, "report_generated": PURGED}, {"_id": 1}
+        )
+        gone: Document = {"$in": [document["_id"] for document in found]}
+        self._history.delete_many({"scan_id": gone})
+        self._pictures.delete_many({"scan_id": gone})
+        self._reports.delete_many({"_id": gone, "status": True})
 
 
 _TOMBSTONE: Document = {

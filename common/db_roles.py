@@ -14,10 +14,9 @@ _CHANGE = ("find", "update")
 _UPSERT = ("find", "insert", "update")
 _TAKE = ("find", "update", "remove")
 _ALL = ("find", "insert", "update", "remove")
-_PREPARE = ("createIndex", "createCollection", "dropIndex")
+_PREPARE = ("createIndex", "createCollection")
 
-_HISTORY, _PICTURES = "brain_report_history", "brain_pictures"
-COLLECTIONS: tuple[str, ...] = (*Collection, _HISTORY, _PICTURES)
+COLLECTIONS: tuple[str, ...] = tuple(Collection)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     # Takes scans in, sends reports: it writes none, but marks those that were sent. Removes what
@@ -29,8 +28,8 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.UPLOADS: _ALL,
         Collection.WAKE_UPS: _APPEND,
         Collection.AUDIT: _APPEND,
-        _HISTORY: _READ,
-        _PICTURES: _READ,
+        Collection.HISTORY: _READ,
+        Collection.PICTURES: _READ,
     },
     # Claims scans and writes reports: it brings no scan in, and removes nothing.
     "brain": {
@@ -39,8 +38,8 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.CHUNKS: _READ,
         Collection.WAKE_UPS: _APPEND,
         Collection.AUDIT: _APPEND,
-        _HISTORY: _UPSERT,
-        _PICTURES: _UPSERT,
+        Collection.HISTORY: _UPSERT,
+        Collection.PICTURES: _UPSERT,
     },
     # make verify, make audit, make errors: reads all, changes nothing.
     "reader": dict.fromkeys(COLLECTIONS, _READ),

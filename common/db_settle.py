@@ -8,11 +8,11 @@ and so is each sending: whichever of the two comes second sees the first. A kill
 leaves it to Fr-HUB's round (``settle_errors``), which begins at its start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from common.const import PURGED, ReportGenerated
 from common.db_connection import Connection
-from common.documents import Document
+from common.documents import Document, of_revision
 
 FINISH: list[Document] = [
     {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
@@ -31,10 +31,8 @@ class Settling(Connection):
         durably; their ids. A scan in progress is left to who claimed it."""
         wanted: Document = {"_id": {"$in": list(scan_ids)}}
         # Not majority-committed ones: what is decided here must come after what is stored now.
-        idle = [d["_id"] for d in self._scans_fast.find({**wanted, **_UNCLAIMED}, {"_id": 1})]
-        if not idle:
-            return set()
-        return self._finish_reported(idle)
+        idle = self._scans_fast.find({**wanted, **_UNCLAIMED}, {"revision": 1})
+        return self._finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
 
     def _settle_or_bury(self, scan_ids: Sequence[str]) -> set[str]:
         """``_settle`` for reports that are about to leave. Those of scans that retention took
@@ -42,18 +40,27 @@ class Settling(Connection):
         ids."""
         states = {"$in": [*_UNCLAIMED["report_generated"]["$in"], PURGED]}
         wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
-        found = list(self._scans_fast.find(wanted, {"report_generated": 1}))
+        found = list(self._scans_fast.find(wanted, {"report_generated": 1, "revision": 1}))
         gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
-        if idle := [d["_id"] for d in found if d["_id"] not in gone]:
-            self._finish_reported(idle)
+        self._finish_reported(
+            {d["_id"]: d.get("revision", 1) for d in found if d["_id"] not in gone}
+        )
         if gone:
             self._reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
         return gone
 
-    def _finish_reported(self, idle: list[str]) -> set[str]:
-        found = self._reports_fast.find({"_id": {"$in": idle}}, {"_id": 1})
-        reported = [document["_id"] for document in found]
-        if reported:
+    def _finish_reported(self, idle: Mapping[str, int]) -> set[str]:
+        """Those of these scans, each with its revision, that have the report of that revision."""
+        if not idle:
+            return set()
+        found = self._reports_fast.find({"_id": {"$in": list(idle)}}, {"revision": 1})
+        reported: dict[int, list[str]] = {}
+        for document in found:
+            revision = document.get("revision", 1)
+            if revision == idle[document["_id"]]:
+                reported.setdefault(revision, []).append(document["_id"])
+        for revision, ids in reported.items():
             # The owner and the fence stay: an owner that had a part in it finds its own mark.
-            self._scans.update_many({"_id": {"$in": reported}, **_UNCLAIMED}, FINISH)
-        return set(reported)
+            these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
+            self._scans.update_many(these, FINISH)
+        return {scan_id for ids in reported.values() for scan_id in ids}

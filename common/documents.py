@@ -53,6 +53,8 @@ class Claim:
     voxels: bytes | None
     blob: ObjectId | None
     packing: Packing | None = None
+    revision: int = 1
+    """Of the report that this claim is to give."""
 
     @property
     def payload_bytes(self) -> int:
@@ -97,6 +99,7 @@ def report_document(report: BrainReport) -> Document:
     return {
         "_id": report.scan_id,
         "pacs": report.pacs,
+        "revision": report.revision,
         "status": False,
         "created_at": utc_now(),
         "next_try_at": _DUE_AT_ONCE,
@@ -123,6 +126,11 @@ def compare(mine: Document, stored: Document | None) -> Added:
 def all_of(blob: ObjectId) -> Document:
     """The ``_id`` of each chunk of a blob, as a range of the one index."""
     return {"$gte": {"blob": blob, "n": 0}, "$lte": {"blob": blob, "n": 2**31 - 1}}
+
+
+def of_revision(revision: int) -> Document:
+    """A filter for what has this revision; what was never put back says none."""
+    return {"revision": {"$in": [1, None]} if revision == 1 else revision}
 
 
 def expired() -> Document:

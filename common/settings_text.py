@@ -12,6 +12,8 @@ from common.settings import (
     ErrorsSettings,
     HubSettings,
     PacsSettings,
+    ReanalyzeSettings,
+    ReportSettings,
     RequeueSettings,
     RetentionSettings,
     RoleSettings,
@@ -30,6 +32,8 @@ _COMMANDS: dict[str, type[Settings]] = {
     "retention": RetentionSettings,
     "certs": CertSettings,
     "roles": RoleSettings,
+    "report": ReportSettings,
+    "reanalyze": ReanalyzeSettings,
 }
 _NOT_FIXED = {"brain_processes": "one per core"}
 

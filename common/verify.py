@@ -41,6 +41,8 @@ class Verdict(Frozen):
     acknowledged: int | None
     acknowledged_missing: tuple[str, ...]
     reported_twice: tuple[str, ...]
+    revised: int = 0
+    revisions_wrong: tuple[str, ...] = ()
 
     @property
     def gaps(self) -> int:
@@ -55,6 +57,7 @@ class Verdict(Frozen):
             "Error with a report": self.error_with_report,
             "acknowledged and not in the store": self.acknowledged_missing,
             "reported twice at Fr-PACS": self.reported_twice,
+            "report and history are not those of the scan's revision": self.revisions_wrong,
         }
 
 
@@ -75,6 +78,11 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
             no_scan.append(scan_id)
         elif state == ReportGenerated.ERROR and report is not None:
             in_error.append(scan_id)
+    revised, suspects = 0, []
+    for one in store.revised():
+        revised += 1
+        if not one.right:
+            suspects.append(one.scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
     reports = store.count_reports()
@@ -88,14 +96,24 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         report_without_scan=tuple(
             i for i, s, r in _again(store, no_scan) if s is None and r is not None
         ),
+        # A report of an earlier revision is right: the analysis that was to replace it failed.
         error_with_report=tuple(
-            i for i, s, r in _again(store, in_error) if s == ReportGenerated.ERROR and r is not None
+            one.scan_id
+            for start in range(0, len(in_error), _TOGETHER)
+            for one in store.revisions_of(in_error[start : start + _TOGETHER])
+            if one.state == ReportGenerated.ERROR and one.report == one.revision
         ),
         acknowledged=None if ledger is None else len(acknowledged),
         acknowledged_missing=tuple(
             i for i, s, _ in _again(store, sorted(acknowledged)) if s is None
         ),
-        reported_twice=tuple(i for i, seen in sorted(events.items()) if seen["reported"] > 1),
+        reported_twice=tuple(
+            i
+            for i, seen in sorted(events.items())
+            if any(n > 1 for event, n in seen.items() if event.startswith("reported"))
+        ),
+        revised=revised,
+        revisions_wrong=tuple(r.scan_id for r in store.revisions_of(suspects) if not r.right),
     )
 
 
@@ -132,7 +150,8 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
             for line in _whole(lines):
                 try:
                     entry: dict[str, Any] = json.loads(line)
-                    events.setdefault(entry["scan_id"], Counter())[entry["event"]] += 1
+                    event = f"{entry['event']}{entry.get('revision', '')}"
+                    events.setdefault(entry["scan_id"], Counter())[event] += 1
                 except (ValueError, KeyError, TypeError) as error:
                     raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -155,6 +174,8 @@ def show(verdict: Verdict, console: Console) -> None:
     table.add_section()
     table.add_row("reports", f"{verdict.reports:,}")
     table.add_row("reports sent", f"{verdict.sent:,}")
+    if verdict.revised:
+        table.add_row("scans analysed again", f"{verdict.revised:,}")
     if verdict.acknowledged is not None:
         table.add_row("acknowledged (LEDGER)", f"{verdict.acknowledged:,}")
     table.add_section()

@@ -28,7 +28,9 @@ from common.settings import BrainSettings
 from common.store import retrying_store
 from common.trail import Trail
 from common.wake_ups import Waiter
+from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
+from fr_brain.illustrate import illustrate, outlines
 from fr_brain.limits import Hand, Record, memory_limit_mib, resident_mib
 
 BATCH_S = 0.25
@@ -232,9 +234,12 @@ class Processor:
             with self._hand.analysing(made_by):
                 findings = analyzer.analyse(scan, voxels)
             took_ms = (time.perf_counter() - began) * 1000
-            return BrainReport(
+            report = BrainReport(
                 scan_id=scan.scan_id,
+                revision=claim.revision,
                 pacs=scan.pacs,
+                subject=scan.subject,
+                acquired_at=scan.acquired_at,
                 scan_type=scan.scan_type,
                 voxels_hash=scan.voxels_hash,
                 shape=scan.shape,
@@ -245,6 +250,8 @@ class Processor:
                 run_time_ms=round(took_ms, 3),
                 findings=findings,
             )
+            with self._hand.analysing(made_by):  # which the picture is a part of
+                return self._with_picture(report, analyzer, claim, voxels)
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
@@ -273,6 +280,22 @@ class Processor:
             # An analyzer that keeps what it had would fail the next scans, which are innocent.
             self._log.warning("memory is not given back: this processor ends")
             self._worn = True
+
+    def _with_picture(
+        self, report: BrainReport, analyzer: Analyzer, claim: Claim, voxels: npt.NDArray[Any]
+    ) -> BrainReport:
+        """The report with a picture that is stored, if pictures are wanted."""
+        if not self._settings.brain_pictures:
+            return report
+        scan = claim.scan
+        try:
+            png = illustrate(report, scan, voxels, outlines(analyzer, report, scan, voxels))
+        except Exception as error:  # noqa: BLE001 - without its picture a report is worth as much
+            self._digest.warning("no picture", scan_id=scan.scan_id, cause=type(error).__name__)
+            return report
+        name = hash_voxels(png)
+        self._patiently(self._store.add_picture, scan.scan_id, name, png)
+        return report.model_copy(update={"picture_hash": name})
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)

@@ -72,15 +72,6 @@ def test_what_is_to_do_is_counted_by_keys_alone_and_no_further_than_asked(
     assert plan["executionStats"]["totalDocsExamined"] == 0
 
 
-def test_the_index_of_an_older_release_is_replaced(store: DBManager) -> None:
-    inside(store).create_index([("received_at", 1)], name="to_do")
-    store.prepare()
-    store.prepare()
-    names = inside(store).index_information().keys()
-    assert "waiting" in names
-    assert "to_do" not in names
-
-
 def test_the_disk_of_mongodb_is_seen(store: DBManager) -> None:
     free = store.disk_free()
     assert free is not None

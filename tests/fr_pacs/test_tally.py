@@ -159,3 +159,16 @@ def test_each_event_is_in_the_ledger(tmp_path: Path) -> None:
         ("reported", "a"),
     ]
     tally._ledger.close()
+
+
+def test_each_revision_of_a_report_is_news_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    for _ in range(2):  # the second time as a run that goes on with the ledger
+        ledger = Ledger(path)
+        tally = Tally(None, ledger, Digest(get_log()))
+        tally.sent(["a"])
+        came = [tally.delivered("a", revision) for revision in (1, 2, 2, 1)]
+        ledger.close()
+        assert came in ([True, True, False, False], [False] * 4)
+    assert path.read_text().count('"reported"') == 2
+    assert path.read_text().count('"revision": "2"') == 1

@@ -1,0 +1,80 @@
+"""Revisions and pictures on their way: an acknowledgement counts for what it was given for."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from common.const import Collection
+from common.db_manager import DBManager
+from common.messages import Ack, Report
+from common.models import hash_voxels
+from tests.factories import inside, make_claimable, make_report, make_reports, opened
+from tests.fr_hub.pushing import Reports, is_sent, next_report, pushing
+from tests.running import answer, until
+
+QUIET_S = 0.6
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture
+def pacs() -> Iterator[Reports]:
+    with Reports() as pacs:
+        yield pacs
+
+
+def analyse_again(store: DBManager, scan_id: str, revision: int) -> None:
+    assert store.put_back([scan_id], revision) == 1
+    (claim,) = store.claim("again", 1, 60)
+    store.complete([(claim, make_report(claim.scan, revision=claim.revision))])
+
+
+def test_a_report_that_was_replaced_while_it_was_under_way_is_not_sent_by_its_acknowledgement(
+    store: DBManager, pacs: Reports
+) -> None:
+    [report] = make_reports(store, 1)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        assert next_report(channel) == report.scan_id
+        analyse_again(store, report.scan_id, 1)
+        assert channel.receive(QUIET_S) is None  # one revision is under way at a time
+        channel.send(Ack((report.scan_id,)))
+        assert channel.receive(QUIET_S) is None
+        assert not is_sent(store, report.scan_id)
+    # Its lease is given back with the connection.
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        inside(store, Collection.REPORTS).update_one({}, [{"$set": {"next_try_at": "$created_at"}}])
+        event = answer(channel)
+        assert isinstance(event, Report)
+        assert event.report.revision == 2
+        channel.send(Ack((report.scan_id,)))
+        until(lambda: is_sent(store, report.scan_id))
+
+
+def test_pictures_go_with_their_reports_and_one_that_is_gone_holds_up_none(
+    store: DBManager, pacs: Reports
+) -> None:
+    pictures = {hash_voxels(png): png for png in (b"one", b"two", b"gone")}
+    make_claimable(store, 4)
+    claims = store.claim("a", 4, 60)
+    names = [*pictures, None]
+    store.complete(
+        [
+            (claim, make_report(claim.scan, picture_hash=name))
+            for claim, name in zip(claims, names, strict=True)
+        ]
+    )
+    for claim, (name, png) in list(zip(claims, pictures.items(), strict=False))[:2]:
+        for _ in range(2):  # repeatable
+            store.add_picture(claim.scan.scan_id, name, png)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        came = {}
+        for _ in range(4):
+            event = answer(channel)
+            assert isinstance(event, Report)
+            came[event.report.picture_hash] = event.picture
+    assert came == dict(zip(names, (b"one", b"two", None, None), strict=True))
