@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import nibabel
-import nilearn
+import nilearn  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 
-from fr_pacs.sources.template import LEVELS, PAIRS, SHAPE, TEMPLATE
+from fr_pacs.sources.template import FIRST, LEVELS, PAIRS, SHAPE, TEMPLATE
 
 Floats = npt.NDArray[np.float32]
 
 _MAPS = Path(nilearn.__file__).parent / "datasets" / "data"
+_MAP_SHAPE = (197, 233, 189)
 # Averages of 152 heads are blurred; fractions to this power, made to sum to 1, are crisper.
 _CRISP = 1.6
 _DURA_MM, _SKULL_MM, _SCALP_MM = 1.5, 6.0, 5.5
@@ -31,7 +32,10 @@ def main() -> int:
     """Write the template beside the code that reads it."""
     codes = encode(fractions(_read("gm"), _read("wm")))
     # Along z, y, x: a plane is contiguous, as the phantoms need it.
-    raw = np.ascontiguousarray(codes.T).tobytes()
+    box = tuple(slice(first, first + n) for first, n in zip(FIRST, SHAPE, strict=True))
+    if np.count_nonzero(codes) != np.count_nonzero(codes[box]):
+        raise SystemExit("the head does not fit into SHAPE")
+    raw = np.ascontiguousarray(codes[box].T).tobytes()
     TEMPLATE.write_bytes(gzip.compress(raw, 9, mtime=0))
     print(f"{TEMPLATE}: {TEMPLATE.stat().st_size / 1e6:.2f} MB")  # noqa: T201 - a script
     return 0
@@ -79,8 +83,8 @@ def encode(parts: dict[str, Floats]) -> npt.NDArray[np.uint8]:
 
 def _read(name: str) -> Floats:
     image: Any = nibabel.load(_MAPS / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
-    if image.shape != SHAPE:
-        raise SystemExit(f"the {name} map has the shape {image.shape}, not {SHAPE}")
+    if image.shape != _MAP_SHAPE:
+        raise SystemExit(f"the {name} map has the shape {image.shape}, not {_MAP_SHAPE}")
     return np.asarray(image.dataobj, np.float32) / np.float32(255)
 
 

@@ -46,7 +46,8 @@ class Draws:
     def indices(self, count: int) -> npt.NDArray[np.uint16]:
         """``count`` indices of the tables below."""
         raw = self._bits.random_raw((count + 3) // 4)
-        return raw.astype("<u8", copy=False).view("<u2")[:count]
+        shorts: npt.NDArray[np.uint16] = raw.astype("<u8", copy=False).view("<u2")
+        return shorts[:count]
 
     def rotation(self) -> Doubles:
         """A uniform random rotation: that of a unit quaternion drawn in a ball."""
@@ -71,15 +72,16 @@ def normal_table() -> Floats:
     evenly gives a normal number. The sum of two over the root of 2 has its tails to 6."""
     quantile = NormalDist().inv_cdf
     upper = [quantile((n + 0.5) / _ENTRIES) for n in range(_ENTRIES // 2, _ENTRIES)]
-    half = np.rint(np.array(upper) * _ROUNDED) / _ROUNDED
-    return np.concatenate([-half[::-1], half]).astype(np.float32)
+    half = (np.rint(np.array(upper) * _ROUNDED) / _ROUNDED).astype(np.float32)
+    return np.concatenate([-half[::-1], half])
 
 
 @lru_cache(maxsize=1)
 def rayleigh_table() -> Floats:
     """65,536 quantiles of the Rayleigh distribution of sigma 1: noise where there is no signal."""
     left = (np.arange(_ENTRIES) + 0.5) / _ENTRIES
-    return (np.rint(np.sqrt(-2 * np.log(left)) * _ROUNDED) / _ROUNDED).astype(np.float32)
+    values: Doubles = np.rint(np.sqrt(-2 * np.log(left)) * _ROUNDED) / _ROUNDED
+    return values.astype(np.float32)
 
 
 def polynomials(mm: Doubles, span_mm: float) -> list[Doubles]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from fr_pacs.sources.phantom_draws import Doubles, Draws
 from fr_pacs.sources.phantom_shapes import Blend, ellipsoid
 from fr_pacs.sources.phantom_view import VIEW_MM, View, shares
-from fr_pacs.sources.template import SHAPE, load_template
+from fr_pacs.sources.template import SHAPE, cells
 
 _POINTS = 8192  # one in ten lies in white matter; as many tries there are to place all lesions
 _APART_MM = 3.0
@@ -93,16 +93,10 @@ def _in_white(
     return bool(brain.all()) and int(np.count_nonzero(white[codes] > 0.5)) >= _IN_WHITE_MIN
 
 
-def _codes(view: View, x: Doubles, y: Doubles, z: Doubles) -> npt.NDArray[np.int64]:
+def _codes(view: View, x: Doubles, y: Doubles, z: Doubles) -> npt.NDArray[np.uint8]:
     """The template's codes at points in mm."""
-    planes = load_template()
-    cells = [
+    column, row, plane = (
         np.clip(np.floor(part + 0.5), 0, n - 1).astype(np.int64)
         for part, n in zip(view.cells(x, y, z), SHAPE, strict=True)
-    ]
-    offsets = cells[1] * SHAPE[0] + cells[0]
-    found = [
-        planes[plane][offset]
-        for plane, offset in zip(cells[2].tolist(), offsets.tolist(), strict=True)
-    ]
-    return np.array(found, np.int64)
+    )
+    return cells()[plane, row, column]

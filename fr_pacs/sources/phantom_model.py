@@ -10,9 +10,7 @@ order hangs on the machine, no C library's function in a voxel (``phantom_draws.
 seed gives the same bytes everywhere.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,8 +18,9 @@ import numpy.typing as npt
 
 from common.errors import SettingsError
 from common.models import Affine
-from fr_pacs.sources.phantom_draws import Draws, Floats, normal_table, rayleigh_table
+from fr_pacs.sources.phantom_draws import Draws
 from fr_pacs.sources.phantom_lesions import Placed, place_lesions
+from fr_pacs.sources.phantom_noise import RicianNoise
 from fr_pacs.sources.phantom_shapes import BiasField, Blend, blend_into
 from fr_pacs.sources.phantom_view import VIEW_MM, View
 
@@ -41,7 +40,6 @@ _SHADES: dict[str, dict[str, int]] = {
 _LESION_SHADES: dict[str, Range] = {"flair": (1.35, 1.8), "t1": (0.45, 0.75)}
 
 _SLAB_VOXELS = 1 << 16  # times float32: four temporaries fit a second-level cache of 1 MiB
-_HALF = np.float32(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class Phantom:
     affine: Affine
     """Voxel indices to mm, RAS+; the centre of the volume is at 0, 0, 0."""
     truth: Truth
-    contrast: Contrast = field(default="flair")
+    contrast: Contrast = "flair"
 
 
 def make_phantom(
@@ -171,7 +169,12 @@ class _Plan:
         self.inu_percent = bias.uniform(*recipe.inu_percent)
         self._white = anatomy.uniform(250.0, 900.0)
         self._view = View(anatomy, shape)
-        self._bias = BiasField(bias, self.inu_percent / 200, self._view.axes)
+        self._bias = BiasField(
+            bias,
+            self.inu_percent / 200,
+            self._view.axes,
+            unit=self._white / (self._shades["white"] * 256),
+        )
         self._lesions: list[Placed] = []
         if lesions.uniform(0, 1) >= recipe.healthy_chance:
             self._lesions = place_lesions(
@@ -196,51 +199,30 @@ class _Plan:
         """The voxels, int16, Fortran order, read-only. Once: the noise is drawn as it goes."""
         nx, ny, nz = self.shape
         out = np.empty((nz, ny, nx), np.int16)
-        sigma = self._white * self.noise_percent / 100
-        # One look-up each: sigma and rounding are in the tables.
-        apart = (normal_table() * np.float32(sigma / math.sqrt(2))).astype(np.float32)
-        squared = (normal_table() * np.float32(sigma)) ** 2
-        air = (rayleigh_table() * np.float32(sigma) + _HALF).astype(np.int16)
-        unit = np.float32(self._white / (self._shades["white"] * 256))
+        noise = RicianNoise(self._noise, self._white * self.noise_percent / 100)
         white = self._shades["white"] * 256
-        seen = self._view.planes(self._shades)
-        for first, last in _slabs(self.shape):
-            part = out[first:last]
+        planes = min(nz, max(1, _SLAB_VOXELS // (nx * ny)))
+        buffers = np.empty((3, planes * ny * nx), np.float32)
+        for where, rows, columns, shades in self._view.slabs(self._shades, planes):
+            part = out[where]
             if self._background == "noise":
-                np.take(
-                    air, self._noise.indices(part.size).reshape(part.shape), out=part, mode="clip"
-                )
+                noise.around(part, rows, columns)
             else:
                 part.fill(0)
-            box, shades = _stacked(seen, first, last)
-            if box is None or shades is None:
+            if not shades.size:
                 continue
-            rows, columns = box
-            slab = shades.astype(np.float32)
-            corner = (first, rows.start, columns.start)
+            slab, field, scratch = (f[: shades.size].reshape(shades.shape) for f in buffers)
+            slab[...] = shades
             for placed in self._lesions:
+                corner = (where.start, rows.start, columns.start)
                 blend_into(slab, corner, placed.blend, placed.blend.intensity * white)
-            field, scratch = np.empty_like(slab), np.empty_like(slab)
-            self._bias.over((slice(first, last), rows, columns), field, scratch)
-            field *= unit
-            slab *= field
-            # Rician: the modulus of a signal with normal noise in both channels.
-            for _ in range(2):
-                np.take(apart, self._draw(slab), out=scratch, mode="wrap")
-                slab += scratch
-            slab *= slab
-            np.take(squared, self._draw(slab), out=scratch, mode="wrap")
-            slab += scratch
-            np.sqrt(slab, out=slab)
-            slab += _HALF
+            self._bias.apply((where, rows, columns), slab, field, scratch)
+            noise.apply(slab, scratch)
             if self._background == "empty":
                 slab *= shades > 0
             part[:, rows, columns] = slab  # truncated: rounded, as none is negative
         out.flags.writeable = False
         return out.T
-
-    def _draw(self, slab: Floats) -> npt.NDArray[np.uint16]:
-        return self._noise.indices(slab.size).reshape(slab.shape)
 
     def truth(self) -> Truth:
         """What a perfect analysis would find."""
@@ -256,8 +238,8 @@ class _Plan:
         brain = filled.copy()
         for name, tissues in _TRUTH_TISSUES.items():
             share = np.zeros_like(filled)
-            for z, rows, columns, shades in self._view.planes(dict.fromkeys(tissues, 255)):
-                share[z, rows, columns] = shades
+            for slab in self._view.slabs(dict.fromkeys(tissues, 255), 1):
+                share[slab[:3]] = slab[3]
             share *= (1 - filled) * np.float32(1 / (255 * 256))
             volumes[name] = float(share.sum(dtype=np.float64)) * voxel_ml
             if name in ("csf", "grey", "white"):
@@ -286,39 +268,6 @@ _TRUTH_TISSUES = {
     "grey": ("grey",),
     "white": ("white",),
 }
-
-Plane = tuple[int, slice, slice, npt.NDArray[np.uint16]]
-
-
-def _slabs(shape: tuple[int, int, int]) -> Iterator[tuple[int, int]]:
-    nx, ny, nz = shape
-    planes = max(1, _SLAB_VOXELS // (nx * ny))
-    for first in range(0, nz, planes):
-        yield first, min(nz, first + planes)
-
-
-def _stacked(
-    seen: Iterator[Plane], first: int, last: int
-) -> tuple[tuple[slice, slice] | None, npt.NDArray[np.uint16] | None]:
-    """The planes of a slab in the box that holds them all; None where they are all air."""
-    planes = [next(seen) for _ in range(first, last)]
-    lit = [plane for plane in planes if plane[3].size]
-    if not lit:
-        return None, None
-    rows = slice(min(p[1].start for p in lit), max(p[1].stop for p in lit))
-    columns = slice(min(p[2].start for p in lit), max(p[2].stop for p in lit))
-    if len(planes) == 1:
-        return (rows, columns), lit[0][3][None]
-    shades = np.zeros(
-        (last - first, rows.stop - rows.start, columns.stop - columns.start), np.uint16
-    )
-    for z, own_rows, own_columns, plane in lit:
-        shades[
-            z - first,
-            own_rows.start - rows.start : own_rows.stop - rows.start,
-            own_columns.start - columns.start : own_columns.stop - columns.start,
-        ] = plane
-    return (rows, columns), shades
 
 
 def _box_of(blend: Blend) -> tuple[slice, slice, slice]:

@@ -8,44 +8,7 @@ import numpy.typing as npt
 
 from fr_pacs.sources.phantom_draws import Doubles, Draws, Floats, polynomials
 
-Wholes = npt.NDArray[np.int64]
 Shorts = npt.NDArray[np.uint16]
-
-STEPS = 16
-"""Weights of a voxel's template cells are whole and sum to this: three axes fill 16 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taps:
-    """Which cells of the template each voxel covers along one axis, and how much of each."""
-
-    cells: Wholes
-    """Lines x taps x voxels; ascending along the taps and the voxels."""
-    weights: Shorts
-    """The same shape; sums to ``STEPS`` along the taps."""
-
-    def reach(self, line: int, low: int, high: int) -> tuple[int, int]:
-        """The voxels (first, last + 1) that cover any of the cells ``low`` to ``high - 1``."""
-        cells = self.cells[line]
-        first = int(np.searchsorted(cells[-1], low))
-        return first, max(first, int(np.searchsorted(cells[0], high)))
-
-
-def taps(centres: Doubles, width: float, cells: int) -> Taps:
-    """Cells under voxels of ``width`` cells (at least one is covered) around ``centres``
-    (lines x voxels, in cells: the middle of cell 0 is 0)."""
-    width = max(1.0, width)
-    count = math.ceil(width) + 1
-    low = (centres + (0.5 - width / 2))[:, None, :]
-    first = np.floor(low)
-    steps = np.arange(count, dtype=np.float64)[None, :, None]
-    # Where each cell ends, as a share of the voxel; rounded there, so that the sum is kept.
-    ends = np.clip((first + steps + 1 - low) / width, 0, 1)
-    ends[:, -1] = 1
-    rounded = np.rint(ends * STEPS).astype(np.uint16)
-    weights = np.diff(rounded, axis=1, prepend=np.uint16(0))
-    index = np.clip(first + steps, 0, cells - 1).astype(np.int64)
-    return Taps(index, weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +42,32 @@ def ellipsoid(
         intensity: over that of white matter.
     """
     reach = max(radii)
-    start, offsets = [], []
+    start, parts, points = [], [], []
     for mm, edge, middle in zip(axes, edges, centre, strict=True):
         first = max(0, int(np.searchsorted(mm, middle - reach - edge)))
         last = min(len(mm), int(np.searchsorted(mm, middle + reach + edge)))
         if first >= last:
             return None
-        parts = min(8, max(2, math.ceil(edge / 0.5)))
-        within = (np.arange(parts) + 0.5) / parts - 0.5
+        split = min(8, math.ceil(edge) + 1)
+        within = (np.arange(split) + 0.5) / split - 0.5
         start.append(first)
-        offsets.append(((mm[first:last, None] - middle) + within * edge).ravel())
-    x, y, z = offsets[0][None, None, :], offsets[1][None, :, None], offsets[2][:, None, None]
-    square: Doubles = np.zeros((z.size, y.size, x.size))
-    for axis in range(3):
-        along = (turn[0, axis] * x + turn[1, axis] * y + turn[2, axis] * z) / radii[axis]
-        square += along * along
-    counts = (square <= 1).astype(np.uint16)
-    total = 1
-    for axis, mm in ((2, 0), (1, 1), (0, 2)):
-        voxels = counts.shape[axis]
-        parts = min(8, max(2, math.ceil(edges[mm] / 0.5)))
-        split = [*counts.shape[:axis], voxels // parts, parts, *counts.shape[axis + 1 :]]
-        counts = counts.reshape(split).sum(axis=axis + 1, dtype=np.uint16)
-        total *= parts
-    filled = counts.astype(np.float32) * np.float32(1 / total)
+        parts.append(split)
+        points.append(((mm[first:last, None] - middle) + within * edge).ravel())
+    x, y, z = points[0][None, None, :], points[1][None, :, None], points[2][:, None, None]
+    inside = _squared(turn[:, 0], radii[0], x, y, z)
+    for axis in (1, 2):
+        inside += _squared(turn[:, axis], radii[axis], x, y, z)
+    nz, ny, nx = (part.size // split for part, split in zip(points[::-1], parts[::-1], strict=True))
+    split_up = (inside <= 1).reshape(nz, parts[2], ny, parts[1], nx, parts[0])
+    counts = split_up.sum(axis=(1, 3, 5), dtype=np.uint16)
+    filled = counts.astype(np.float32) * np.float32(1 / math.prod(parts))
     return Blend((start[2], start[1], start[0]), filled, intensity)
+
+
+def _squared(axis: Doubles, radius: float, x: Doubles, y: Doubles, z: Doubles) -> Doubles:
+    along: Doubles = (axis[0] * x + axis[1] * y + axis[2] * z) / radius
+    along *= along
+    return along
 
 
 def blend_into(slab: Floats, corner: tuple[int, int, int], blend: Blend, intensity: float) -> None:
@@ -129,31 +93,41 @@ def blend_into(slab: Floats, corner: tuple[int, int, int], blend: Blend, intensi
 
 
 class BiasField:
-    """A smooth field between ``1 - span`` and ``1 + span`` inside of a head: a sum of three
-    products of one polynomial an axis."""
+    """A smooth field, between ``1 - span`` and ``1 + span`` inside of a head: a sum of two
+    products of one polynomial an axis.
 
-    _TERMS = 3
+    Args:
+        draws: where its form comes from.
+        span: of the field around 1.
+        axes: middles of the voxels along x, y and z, mm.
+        unit: what all of it is multiplied by.
+    """
+
+    _TERMS = 2
     _SPAN_MM = 100.0
+    _BRAIN_MM = (66.0, 82.0, 70.0)
 
-    def __init__(self, draws: Draws, span: float, axes: list[Doubles]) -> None:
+    def __init__(self, draws: Draws, span: float, axes: list[Doubles], unit: float) -> None:
         mixes = [[self._mix(draws) for _ in range(3)] for _ in range(self._TERMS)]
-        probe = np.linspace(-80.0, 80.0, 9)
-        seen = self._sum([[self._along(probe, m) for m in mix] for mix in mixes])
-        low, high = float(seen.min()), float(seen.max())
+        low, high = self._extremes(mixes)
         scale = 2 * span / (high - low)
-        self._base = np.float32(1 - span - low * scale)
+        self._base = np.float32(unit * (1 - span - low * scale))
         factors = [[self._along(mm, m) for mm, m in zip(axes, mix, strict=True)] for mix in mixes]
         self._planes = [
-            (scale * (y[:, None] * x[None, :])).astype(np.float32) for x, y, _ in factors
+            (unit * scale * (y[:, None] * x[None, :])).astype(np.float32) for x, y, _ in factors
         ]
         self._along_z = [z.astype(np.float32) for _, _, z in factors]
 
-    def over(self, box: tuple[slice, slice, slice], out: Floats, scratch: Floats) -> None:
-        """The field in a box (z, y, x); both arrays have its shape."""
-        out.fill(self._base)
+    def apply(
+        self, box: tuple[slice, slice, slice], slab: Floats, field: Floats, scratch: Floats
+    ) -> None:
+        """Multiply a box (z, y, x) by it; the three arrays have its shape."""
+        where, rows, columns = box
+        field.fill(self._base)
         for plane, z in zip(self._planes, self._along_z, strict=True):
-            np.multiply(plane[box[1], box[2]], z[box[0], None, None], out=scratch)
-            out += scratch
+            np.multiply(plane[rows, columns], z[where, None, None], out=scratch)
+            field += scratch
+        slab *= field
 
     @staticmethod
     def _mix(draws: Draws) -> list[float]:
@@ -166,9 +140,15 @@ class BiasField:
             total = total + share * part
         return total
 
-    @staticmethod
-    def _sum(factors: list[list[Doubles]]) -> Doubles:
-        total = np.zeros(())
-        for x, y, z in factors:
-            total = total + z[:, None, None] * y[None, :, None] * x[None, None, :]
-        return np.asarray(total)
+    def _extremes(self, mixes: list[list[list[float]]]) -> tuple[float, float]:
+        """The least and the most of the sum in an ellipsoid as large as a brain."""
+        probe = np.linspace(-1.0, 1.0, 17)
+        inside = probe[:, None, None] ** 2 + probe[:, None] ** 2 + probe**2 <= 1
+        total = np.zeros(inside.shape)
+        for mix in mixes:
+            x, y, z = (
+                self._along(probe * reach, m) for reach, m in zip(self._BRAIN_MM, mix, strict=True)
+            )
+            total = total + z[:, None, None] * y[:, None] * x
+        seen = total[inside]
+        return float(seen.min()), float(seen.max())

@@ -7,18 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from fr_pacs.sources.phantom_draws import Doubles, Draws, polynomials
-from fr_pacs.sources.phantom_shapes import STEPS, Shorts, Taps, taps
-from fr_pacs.sources.template import SHAPE, boxes, load_template, table_of
+from fr_pacs.sources.phantom_taps import STEPS, Shorts, Taps, make_taps
+from fr_pacs.sources.template import CENTRE, PLANE, SHAPE, boxes, load_template, table_of
 
 VIEW_MM = (181.0, 217.0, 181.0)
 """The field of view along x, y and z: BrainWeb's, at 1 mm a voxel."""
 
-_CENTRE = (98.0, 117.0, 84.0)  # of the head, in template cells
 _SPAN_MM = 100.0
-# Template mm per mm: above 1 the head is smaller than the template's, which fills the view.
-_SCALE, _STRETCH = (0.98, 1.07), 0.02
+# Template mm per mm. The atlas is a large head: an intracranial volume of 2.0 l becomes 1.4 to 1.8.
+_SCALE, _STRETCH = (1.03, 1.14), 0.02
 _BEND_MM = (2.0, 1.0)  # of the second and third polynomial along an axis
 _SHEAR_MM = (3.0, 2.0, 1.0)  # how far planes are shifted against each other
+
+Slab = tuple[slice, slice, slice, Shorts]
+"""Planes, rows, columns, and the shades there times 256."""
 
 
 class View:
@@ -34,7 +36,7 @@ class View:
         self.edges = (x, y, z)
         self.voxel_ml = math.prod(self.edges) / 1000
         self.axes: list[Doubles] = [
-            (np.arange(voxels) - (voxels - 1) / 2) * edge
+            (np.arange(voxels, dtype=np.float64) - (voxels - 1) / 2) * edge
             for voxels, edge in zip(shape, self.edges, strict=True)
         ]
         scale = draws.uniform(*_SCALE)
@@ -47,7 +49,7 @@ class View:
             [share * mm for share, mm in zip(draws.signs(3), _SHEAR_MM, strict=True)]
             for _ in range(2)
         ]
-        self._taps: tuple[Taps, Taps, Taps] | None = None
+        self._x, self._y, self._z = self._taps()
 
     def cells(self, x: Doubles, y: Doubles, z: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Where points in mm lie in the template, in cells (the middle of cell 0 is 0)."""
@@ -57,70 +59,127 @@ class View:
             self._straight(2, z),
         )
 
-    def planes(self, shades: dict[str, int]) -> Iterator[tuple[int, slice, slice, Shorts]]:
-        """Each plane along z: its number, the rows and columns outside of which all is air, and
-        the shades there times 256."""
-        along_x, along_y, along_z = self._all_taps()
-        template, table, lit = load_template(), table_of(shades), boxes()
-        rows_cells, columns_cells = SHAPE[1], SHAPE[0]
-        kept: dict[int, Shorts] = {}
-        for number in range(self.shape[2]):
-            own = along_z.cells[0, :, number]
-            weights = along_z.weights[0, :, number]
-            mixed = np.zeros((rows_cells, columns_cells), np.uint16)
-            for cell in [old for old in kept if old < own[0]]:
-                del kept[cell]
-            low_y, high_y, low_x, high_x = rows_cells, 0, columns_cells, 0
-            for cell, weight in zip(own.tolist(), weights.tolist(), strict=True):
-                if not weight or lit[cell] is None:
-                    continue
-                if cell not in kept:
-                    plane = np.frombuffer(template[cell].translate(table), np.uint8)
-                    kept[cell] = plane.reshape(rows_cells, columns_cells).astype(np.uint16)
-                y0, y1, x0, x1 = lit[cell] or (0, 0, 0, 0)
-                low_y, high_y = min(low_y, y0), max(high_y, y1)
-                low_x, high_x = min(low_x, x0), max(high_x, x1)
-                mixed[y0:y1, x0:x1] += kept[cell][y0:y1, x0:x1] * np.uint16(weight)
-            rows = slice(*along_y.reach(number, low_y, high_y))
-            columns = slice(*along_x.reach(number, low_x, high_x))
-            yield number, rows, columns, self._plane(mixed, number, rows, columns)
+    def slabs(self, shades: dict[str, int], planes: int) -> Iterator[Slab]:
+        """The volume in slabs of that many planes: each in the box outside of which all is air.
 
-    def _plane(self, mixed: Shorts, number: int, rows: slice, columns: slice) -> Shorts:
-        along_x, along_y, _ = self._all_taps()
-        cells, weights = along_y.cells[number][:, rows], along_y.weights[number][:, rows]
-        part = mixed[cells[0]] * weights[0][:, None]
-        for more, weight in zip(cells[1:], weights[1:], strict=True):
-            part += mixed[more] * weight[:, None]
-        part += np.uint16(STEPS // 2)
-        part >>= np.uint16(4)
-        cells, weights = along_x.cells[number][:, columns], along_x.weights[number][:, columns]
-        out: Shorts = part[:, cells[0]] * weights[0]
-        for more, weight in zip(cells[1:], weights[1:], strict=True):
-            out += part[:, more] * weight
-        return out
+        The shades are in a buffer that the next slab takes; the box may be empty.
+        """
+        nx, ny, nz = self.shape
+        buffers = np.empty((3, max(ny, 1) * max(nx, SHAPE[0])), np.uint16)
+        out = np.empty(planes * ny * nx, np.uint16)
+        mixer = _Mixer(table_of(shades))
+        for first in range(0, nz, planes):
+            numbers = range(first, min(nz, first + planes))
+            spans = [mixer.span(self._z, number) for number in numbers]
+            boxes_ = [
+                (self._y.reach(number, low_y, high_y), self._x.reach(number, low_x, high_x))
+                for number, (low_y, high_y, low_x, high_x) in zip(numbers, spans, strict=True)
+            ]
+            lit = [box for box, span in zip(boxes_, spans, strict=True) if span[1]] or [
+                (slice(0, 0), slice(0, 0))
+            ]
+            rows = slice(min(r.start for r, _ in lit), max(r.stop for r, _ in lit))
+            columns = slice(min(c.start for _, c in lit), max(c.stop for _, c in lit))
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            slab = out[: len(numbers) * height * width].reshape(len(numbers), height, width)
+            if slab.size:
+                for number, plane, span in zip(numbers, slab, spans, strict=True):
+                    mixed = mixer.mix(self._z, number, span)
+                    self._see(mixed, number, (rows, columns), plane, buffers)
+            yield slice(first, first + len(numbers)), rows, columns, slab
 
-    def _all_taps(self) -> tuple[Taps, Taps, Taps]:
-        if self._taps is None:
-            x, y, z = self.cells(
-                self.axes[0][None, :], self.axes[1][None, :], self.axes[2][:, None]
-            )
-            widths = [edge * scale for edge, scale in zip(self.edges, self._scales, strict=True)]
-            self._taps = (
-                taps(x, widths[0], SHAPE[0]),
-                taps(y, widths[1], SHAPE[1]),
-                taps(z.T, widths[2], SHAPE[2]),
-            )
-        return self._taps
+    def _see(
+        self,
+        mixed: Shorts,
+        number: int,
+        box: tuple[slice, slice],
+        out: Shorts,
+        buffers: Shorts,
+    ) -> None:
+        """One plane, out of the template's cells at its height."""
+        rows, columns = box
+        height, width = out.shape
+        seen, more = (flat[: height * SHAPE[0]].reshape(height, -1) for flat in buffers[:2])
+        cells, weights = self._y.cells[number][:, rows], self._y.weights[number][:, rows, None]
+        np.take(mixed, cells[0], axis=0, out=seen, mode="clip")
+        seen *= weights[0]
+        for others, weight in zip(cells[1:], weights[1:], strict=True):
+            np.take(mixed, others, axis=0, out=more, mode="clip")
+            more *= weight
+            seen += more
+        seen += np.uint16(STEPS // 2)
+        seen >>= np.uint16(4)
+        last = buffers[2, : height * width].reshape(height, width)
+        cells, weights = self._x.cells[number][:, columns], self._x.weights[number][:, columns]
+        np.take(seen, cells[0], axis=1, out=out, mode="clip")
+        out *= weights[0]
+        for others, weight in zip(cells[1:], weights[1:], strict=True):
+            np.take(seen, others, axis=1, out=last, mode="clip")
+            last *= weight
+            out += last
+
+    def _taps(self) -> tuple[Taps, Taps, Taps]:
+        x, y, z = self.axes
+        seen = self.cells(x[None, :], y[None, :], z[:, None])
+        widths = [edge * scale for edge, scale in zip(self.edges, self._scales, strict=True)]
+        return (
+            make_taps(seen[0], widths[0], SHAPE[0]),
+            make_taps(seen[1], widths[1], SHAPE[1]),
+            make_taps(seen[2].T, widths[2], SHAPE[2]),
+        )
 
     def _straight(self, axis: int, mm: Doubles) -> Doubles:
         _, _, second, third = polynomials(mm, _SPAN_MM)
         bend, twist = self._bends[axis]
-        return _CENTRE[axis] + self._scales[axis] * mm + bend * second + twist * third
+        return CENTRE[axis] + self._scales[axis] * mm + bend * second + twist * third
 
     def _shear(self, axis: int, mm: Doubles) -> Doubles:
         _, first, second, third = polynomials(mm, _SPAN_MM)
         a, b, c = self._shears[axis]
         return a * first + b * second + c * third
+
+
+class _Mixer:
+    """The template's planes in shades, blended along z."""
+
+    def __init__(self, table: bytes) -> None:
+        self._table = table
+        self._template = load_template()
+        self._boxes = boxes()
+        self._kept: dict[int, Shorts] = {}
+        self._mixed = np.zeros((SHAPE[1], SHAPE[0]), np.uint16)
+        self._part = np.empty_like(self._mixed)
+
+    def span(self, along: Taps, number: int) -> tuple[int, int, int, int]:
+        """The cells outside of which all is air: first row, last + 1, first column, last + 1."""
+        used = zip(along.cells[0, :, number], along.weights[0, :, number], strict=True)
+        lit = [self._boxes[cell] for cell, weight in used if weight and self._boxes[cell][1]]
+        if not lit:
+            return 0, 0, 0, 0
+        y0, y1, x0, x1 = zip(*lit, strict=True)
+        return min(y0), max(y1), min(x0), max(x1)
+
+    def mix(self, along: Taps, number: int, span: tuple[int, int, int, int]) -> Shorts:
+        """The plane at that height; it is overwritten by the next call."""
+        low, high, _, _ = span
+        cells = along.cells[0, :, number].tolist()
+        for old in [cell for cell in self._kept if cell < cells[0]]:
+            del self._kept[old]
+        self._mixed.fill(0)
+        rows = slice(low, high)
+        for cell, weight in zip(cells, along.weights[0, :, number], strict=True):
+            if weight and high:
+                np.multiply(self._plane(cell)[rows], weight, out=self._part[rows])
+                self._mixed[rows] += self._part[rows]
+        return self._mixed
+
+    def _plane(self, cell: int) -> Shorts:
+        plane = self._kept.get(cell)
+        if plane is None:
+            codes = self._template[cell * PLANE : (cell + 1) * PLANE]
+            shades = np.frombuffer(codes.translate(self._table), np.uint8)
+            plane = self._kept[cell] = shades.astype(np.uint16).reshape(SHAPE[1], SHAPE[0])
+        return plane
 
 
 def shares(tissue: str) -> npt.NDArray[np.float64]:
