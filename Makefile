@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,7 @@ help: ## Show this
 #  SOURCE    file or folder of NIfTI or DICOM to send instead of synthetic scans
 #  KIND      phantom (3-D heads) or grid (10x10)
 #  SHAPE     of a synthetic scan, such as 128 or 181x217x181
+#  CONTRAST  of synthetic heads: flair or t1
 #  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
 #  SEED      of synthetic scans
@@ -68,6 +69,9 @@ lint: $(VENV)/ready-dev ## Check format, lint and types
 	$(BIN)/black --check $(PACKAGES) tests
 	$(BIN)/ruff check $(PACKAGES) tests
 	$(BIN)/mypy
+
+template: $(VENV)/ready-dev ## Make the anatomy of the phantoms again
+	$(BIN)/python -m tests.phantoms.make_template
 
 lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -1,6 +1,6 @@
 """The packed anatomy of the phantoms: which two tissues fill a voxel, and how they are mixed.
 
-``make_template.py`` makes the file; ``template.txt`` beside it is its notice.
+``make template`` makes the file; ``template.txt`` beside it is its notice.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """Makes ``template.gz``: the anatomy of the phantoms, from maps that nilearn's package brings.
 
-Run by ``make template``; needs the development tools (nilearn, scipy). Grey and white matter are
+Run by ``make template``. Grey and white matter are
 the ICBM 152 maps (``template.txt`` has their notice); the rest of the head is made up here, by
 distance from the brain: fluid, skull with marrow, scalp with fat, a face with eyes and nose, a
 neck. Each voxel keeps the two tissues that fill it most and in 32 levels how much each does.
@@ -30,15 +30,19 @@ _DURA_MM, _SKULL_MM, _SCALP_MM = 1.5, 6.0, 5.5
 
 def main() -> int:
     """Write the template beside the code that reads it."""
-    codes = encode(fractions(_read("gm"), _read("wm")))
-    # Along z, y, x: a plane is contiguous, as the phantoms need it.
-    box = tuple(slice(first, first + n) for first, n in zip(FIRST, SHAPE, strict=True))
-    if np.count_nonzero(codes) != np.count_nonzero(codes[box]):
-        raise SystemExit("the head does not fit into SHAPE")
-    raw = np.ascontiguousarray(codes[box].T).tobytes()
+    raw = make_codes().tobytes()
     TEMPLATE.write_bytes(gzip.compress(raw, 9, mtime=0))
     print(f"{TEMPLATE}: {TEMPLATE.stat().st_size / 1e6:.2f} MB")  # noqa: T201 - a script
     return 0
+
+
+def make_codes() -> npt.NDArray[np.uint8]:
+    """The template's cells along z, y, x: a plane is contiguous, as the phantoms need it."""
+    codes = encode(fractions(_read("gm"), _read("wm")))
+    box = tuple(slice(first, first + n) for first, n in zip(FIRST, SHAPE, strict=True))
+    if np.count_nonzero(codes) != np.count_nonzero(codes[box]):
+        raise SystemExit("the head does not fit into SHAPE")
+    return np.ascontiguousarray(codes[box].T)
 
 
 def fractions(grey: Floats, white: Floats) -> dict[str, Floats]:
