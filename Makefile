@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint template lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage evaluate format lint template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,8 @@ help: ## Show this
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
 #  JSON      1: verify prints JSON
+#  EVALUATION file that gets the results of evaluate as JSON
+#  ONLY      for evaluate: rows whose names have one of these (hard,real)
 #  TESTS     which tests to run, such as tests/common
 #  PYTHON    the Python that makes .venv
 
@@ -59,6 +61,10 @@ coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they 
 	$(BIN)/python -m coverage run -m pytest $(TESTS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
+	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(EVALUATION),--json $(EVALUATION))
 
 format: $(VENV)/ready-dev ## Format the code
 	$(BIN)/isort $(PACKAGES) tests
