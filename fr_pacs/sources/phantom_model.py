@@ -28,15 +28,27 @@ Contrast = Literal["flair", "t1"]
 Background = Literal["noise", "empty"]
 Range = tuple[float, float]
 
-# 0 to 255: shades of the tissues; white matter is what the others are read against.
-_SHADES: dict[str, dict[str, int]] = {
+# 0 to 255: shades of the tissues, from and to; white matter is what the others are read against.
+_SHADES: dict[str, dict[str, tuple[int, int]]] = {
     "flair": {
-        "scalp": 95, "fat": 200, "skull": 18, "marrow": 90, "csf": 30, "grey": 163, "white": 140
+        "scalp": (70, 120),
+        "fat": (160, 240),
+        "skull": (12, 24),
+        "marrow": (60, 120),
+        "csf": (22, 40),
+        "grey": (157, 168),
+        "white": (140, 140),
     },
     "t1": {
-        "scalp": 85, "fat": 235, "skull": 15, "marrow": 130, "csf": 45, "grey": 112, "white": 165
+        "scalp": (65, 105),
+        "fat": (200, 250),
+        "skull": (10, 22),
+        "marrow": (100, 160),
+        "csf": (36, 56),
+        "grey": (107, 119),
+        "white": (165, 165),
     },
-}  # fmt: skip
+}
 _LESION_SHADES: dict[str, Range] = {"flair": (1.35, 1.8), "t1": (0.45, 0.75)}
 
 _SLAB_VOXELS = 1 << 16  # times float32: four temporaries fit a second-level cache of 1 MiB
@@ -160,7 +172,6 @@ class _Plan:
             raise SettingsError(f"index: {index} is negative; 0 or more")
         self.shape = shape
         self.contrast: Contrast = recipe.contrast
-        self._shades = _SHADES[recipe.contrast]
         self._background = recipe.background
         # A stream for each purpose, so that a change of one leaves the others as they were.
         streams = np.random.SeedSequence(seed, spawn_key=(index,)).spawn(4)
@@ -168,6 +179,9 @@ class _Plan:
         self.noise_percent = self._noise.uniform(*recipe.noise_percent)
         self.inu_percent = bias.uniform(*recipe.inu_percent)
         self._white = anatomy.uniform(250.0, 900.0)
+        self._shades = {
+            tissue: anatomy.whole(*shades) for tissue, shades in _SHADES[recipe.contrast].items()
+        }
         self._view = View(anatomy, shape)
         self._bias = BiasField(
             bias,
@@ -234,16 +248,15 @@ class _Plan:
             labels[where][placed.blend.filled >= 0.5] = number
             filled[where] = np.maximum(filled[where], placed.blend.filled)
         voxel_ml = self._view.voxel_ml
-        volumes = {}
+        volumes = dict.fromkeys(_TRUTH_TISSUES, 0.0)
         brain = filled.copy()
+        free = 1 - filled
         for name, tissues in _TRUTH_TISSUES.items():
-            share = np.zeros_like(filled)
             for slab in self._view.slabs(dict.fromkeys(tissues, 255), 1):
-                share[slab[:3]] = slab[3]
-            share *= (1 - filled) * np.float32(1 / (255 * 256))
-            volumes[name] = float(share.sum(dtype=np.float64)) * voxel_ml
-            if name in ("csf", "grey", "white"):
-                brain += share
+                share = free[slab[:3]] * slab[3] * np.float32(1 / (255 * 256))
+                volumes[name] += float(share.sum(dtype=np.float64)) * voxel_ml
+                if name in ("csf", "grey", "white"):
+                    brain[slab[:3]] += share
         volumes["lesion"] = float(filled.sum(dtype=np.float64)) * voxel_ml
         within = brain >= 0.5
         for array in (labels, within):

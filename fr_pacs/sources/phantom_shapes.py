@@ -41,9 +41,11 @@ def ellipsoid(
         turn: rotation of its axes.
         intensity: over that of white matter.
     """
-    reach = max(radii)
     start, parts, points = [], [], []
-    for mm, edge, middle in zip(axes, edges, centre, strict=True):
+    for mm, edge, middle, row in zip(axes, edges, centre, turn.tolist(), strict=True):
+        reach = math.sqrt(
+            sum((share * radius) ** 2 for share, radius in zip(row, radii, strict=True))
+        )
         first = max(0, int(np.searchsorted(mm, middle - reach - edge)))
         last = min(len(mm), int(np.searchsorted(mm, middle + reach + edge)))
         if first >= last:

@@ -23,8 +23,8 @@ from fr_pacs.sources.phantom_model import Contrast, _Plan
 
 SIZE = (96, 96, 96)
 HASHES: dict[Contrast, str] = {
-    "flair": "62b36b21ad65070a9c407838e2e86bea6e31907206bace655a6b67309686b510",
-    "t1": "e66e6c91e46264389ca42552e84b5c481788ff00d48d72b3c3d07e96319b34dc",
+    "flair": "62b0c6ea5aba894f5c857a7e0b4e2cf6b0b5d8f5bd0da15c1e84390002de8ba2",
+    "t1": "a683718998383ce3034bb9b652243e8bdbad6451bf66a9c57a41a148a219eb53",
 }
 
 
