@@ -11,6 +11,7 @@ from fr_pacs.sources.phantom_view import VIEW_MM, View, shares
 from fr_pacs.sources.template import SHAPE, cells
 
 _POINTS = 8192  # one in ten lies in white matter; as many tries there are to place all lesions
+_AT_ONCE = 8
 _APART_MM = 3.0
 _FORM = (0.75, 1.3)  # semi-axes over the radius drawn
 _VOXELS_MIN = 3
@@ -43,29 +44,44 @@ def place_lesions(
     contrast: tuple[float, float],
 ) -> list[Placed]:
     """Up to ``count`` lesions that do not touch: those that fit and that the grid can show."""
-    points = [draws.uniforms(_POINTS, -0.5 * mm, 0.5 * mm) for mm in VIEW_MM]
+    points = np.stack([draws.uniforms(_POINTS, -0.5 * mm, 0.5 * mm) for mm in VIEW_MM], axis=1)
     white, grey = shares("white"), shares("grey")
-    inside = iter(np.flatnonzero(white[_codes(view, *points)] > 0.9).tolist())
+    points = points[white[_codes(view, points)] > 0.9]
     placed: list[Placed] = []
+    tried = 0
     for _ in range(count):
         radius = draws.uniform(*radius_mm)
         x, y, z = (radius * draws.uniform(*_FORM) for _ in range(3))
         radii, turn = (x, y, z), draws.rotation()
         intensity = draws.uniform(*contrast)
-        for point in inside:
-            centre = (float(points[0][point]), float(points[1][point]), float(points[2][point]))
-            if _too_near(centre, max(radii), placed):
-                continue
-            if not _in_white(view, centre, radii, turn, white, grey):
-                continue
-            blend = ellipsoid(view.axes, view.edges, centre, radii, turn, intensity)
-            if blend is not None and np.count_nonzero(blend.filled >= 0.5) >= _VOXELS_MIN:
-                placed.append(Placed(blend, centre, radii))
+        around = _turned(_AROUND * np.array(radii), turn)
+        centre = None
+        while centre is None and tried < len(points):
+            some = points[tried : tried + _AT_ONCE]
+            codes = _codes(view, (some[:, None, :] + around).reshape(-1, 3))
+            fits = _in_white(white[codes], grey[codes])
+            tried += len(some)
+            for number in np.flatnonzero(fits).tolist():
+                if not _too_near(some[number].tolist(), max(radii), placed):
+                    centre = some[number].tolist()
+                    tried -= len(some) - number - 1  # the rest may fit another
+                    break
+        if centre is None:
             break
+        where = (centre[0], centre[1], centre[2])
+        blend = ellipsoid(view.axes, view.edges, where, radii, turn, intensity)
+        if blend is not None and np.count_nonzero(blend.filled >= 0.5) >= _VOXELS_MIN:
+            placed.append(Placed(blend, where, radii))
     return placed
 
 
-def _too_near(centre: tuple[float, float, float], reach: float, placed: list[Placed]) -> bool:
+def _turned(points: Doubles, turn: Doubles) -> Doubles:
+    """Points (n x 3) turned about zero; no matrix product, whose sums hang on the machine."""
+    parts = [points[:, axis, None] * turn[None, :, axis] for axis in range(3)]
+    return parts[0] + parts[1] + parts[2]
+
+
+def _too_near(centre: list[float], reach: float, placed: list[Placed]) -> bool:
     for other in placed:
         square = sum((a - b) * (a - b) for a, b in zip(centre, other.centre_mm, strict=True))
         apart = reach + max(other.radii_mm) + _APART_MM
@@ -74,27 +90,16 @@ def _too_near(centre: tuple[float, float, float], reach: float, placed: list[Pla
     return False
 
 
-def _in_white(
-    view: View,
-    centre: tuple[float, float, float],
-    radii: tuple[float, float, float],
-    turn: Doubles,
-    white: Doubles,
-    grey: Doubles,
-) -> bool:
-    around = _AROUND * np.array(radii)
-    x, y, z = (
-        centre[axis] + turn[axis, 0] * around[:, 0] + turn[axis, 1] * around[:, 1]
-        + turn[axis, 2] * around[:, 2]
-        for axis in range(3)
-    )  # fmt: skip
-    codes = _codes(view, x, y, z)
-    brain = white[codes] + grey[codes] > 0.7
-    return bool(brain.all()) and int(np.count_nonzero(white[codes] > 0.5)) >= _IN_WHITE_MIN
+def _in_white(white: Doubles, grey: Doubles) -> npt.NDArray[np.bool_]:
+    """Of places with as many points around each as ``_AROUND`` has: whether white matter is."""
+    brain = (white + grey > 0.7).reshape(-1, len(_AROUND)).all(axis=1)
+    mostly = (white > 0.5).reshape(-1, len(_AROUND)).sum(axis=1) >= _IN_WHITE_MIN
+    return np.asarray(brain & mostly)
 
 
-def _codes(view: View, x: Doubles, y: Doubles, z: Doubles) -> npt.NDArray[np.uint8]:
-    """The template's codes at points in mm."""
+def _codes(view: View, points: Doubles) -> npt.NDArray[np.uint8]:
+    """The template's codes at points in mm (n x 3)."""
+    x, y, z = points.T
     column, row, plane = (
         np.clip(np.floor(part + 0.5), 0, n - 1).astype(np.int64)
         for part, n in zip(view.cells(x, y, z), SHAPE, strict=True)

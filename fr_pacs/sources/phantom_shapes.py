@@ -50,11 +50,12 @@ def ellipsoid(
         last = min(len(mm), int(np.searchsorted(mm, middle + reach + edge)))
         if first >= last:
             return None
-        split = min(8, math.ceil(edge) + 1)
+        split = min(8, max(2, round(edge) + 1))
         within = (np.arange(split) + 0.5) / split - 0.5
         start.append(first)
         parts.append(split)
-        points.append(((mm[first:last, None] - middle) + within * edge).ravel())
+        offsets = (mm[first:last, None] - middle) + within * edge
+        points.append(offsets.astype(np.float32).ravel())
     x, y, z = points[0][None, None, :], points[1][None, :, None], points[2][:, None, None]
     inside = _squared(turn[:, 0], radii[0], x, y, z)
     for axis in (1, 2):
@@ -66,8 +67,9 @@ def ellipsoid(
     return Blend((start[2], start[1], start[0]), filled, intensity)
 
 
-def _squared(axis: Doubles, radius: float, x: Doubles, y: Doubles, z: Doubles) -> Doubles:
-    along: Doubles = (axis[0] * x + axis[1] * y + axis[2] * z) / radius
+def _squared(axis: Doubles, radius: float, x: Floats, y: Floats, z: Floats) -> Floats:
+    a, b, c = (np.float32(share / radius) for share in axis.tolist())
+    along: Floats = (a * x + b * y) + c * z
     along *= along
     return along
 

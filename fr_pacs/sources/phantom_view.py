@@ -21,6 +21,8 @@ _SHEAR_MM = (3.0, 2.0, 1.0)  # how far planes are shifted against each other
 
 Slab = tuple[slice, slice, slice, Shorts]
 """Planes, rows, columns, and the shades there times 256."""
+Span = tuple[int, int, int, int]
+"""First row, last + 1, first column, last + 1, in cells."""
 
 
 class View:
@@ -65,27 +67,27 @@ class View:
         The shades are in a buffer that the next slab takes; the box may be empty.
         """
         nx, ny, nz = self.shape
-        buffers = np.empty((3, max(ny, 1) * max(nx, SHAPE[0])), np.uint16)
+        buffers = np.empty((3, max(ny, SHAPE[1]) * max(nx, SHAPE[0])), np.uint16)
         out = np.empty(planes * ny * nx, np.uint16)
         mixer = _Mixer(table_of(shades))
         for first in range(0, nz, planes):
             numbers = range(first, min(nz, first + planes))
             spans = [mixer.span(self._z, number) for number in numbers]
-            boxes_ = [
-                (self._y.reach(number, low_y, high_y), self._x.reach(number, low_x, high_x))
-                for number, (low_y, high_y, low_x, high_x) in zip(numbers, spans, strict=True)
-            ]
-            lit = [box for box, span in zip(boxes_, spans, strict=True) if span[1]] or [
-                (slice(0, 0), slice(0, 0))
-            ]
+            lit = [
+                (self._y.reach(number, span[0], span[1]), self._x.reach(number, span[2], span[3]))
+                for number, span in zip(numbers, spans, strict=True)
+                if span[1]
+            ] or [(slice(0, 0), slice(0, 0))]
             rows = slice(min(r.start for r, _ in lit), max(r.stop for r, _ in lit))
             columns = slice(min(c.start for _, c in lit), max(c.stop for _, c in lit))
             height, width = rows.stop - rows.start, columns.stop - columns.start
             slab = out[: len(numbers) * height * width].reshape(len(numbers), height, width)
-            if slab.size:
-                for number, plane, span in zip(numbers, slab, spans, strict=True):
+            for number, plane, span in zip(numbers, slab, spans, strict=True):
+                if span[1] and plane.size:
                     mixed = mixer.mix(self._z, number, span)
-                    self._see(mixed, number, (rows, columns), plane, buffers)
+                    self._see(mixed, number, (rows, columns), span, plane, buffers)
+                else:
+                    plane.fill(0)
             yield slice(first, first + len(numbers)), rows, columns, slab
 
     def _see(
@@ -93,28 +95,34 @@ class View:
         mixed: Shorts,
         number: int,
         box: tuple[slice, slice],
+        span: Span,
         out: Shorts,
         buffers: Shorts,
     ) -> None:
-        """One plane, out of the template's cells at its height."""
+        """One plane, out of the template's cells at its height.
+
+        Cells beyond the span are clipped to its edge, which is air.
+        """
         rows, columns = box
         height, width = out.shape
-        seen, more = (flat[: height * SHAPE[0]].reshape(height, -1) for flat in buffers[:2])
+        seen, more = (f[: height * mixed.shape[1]].reshape(height, -1) for f in buffers[:2])
         cells, weights = self._y.cells[number][:, rows], self._y.weights[number][:, rows, None]
-        np.take(mixed, cells[0], axis=0, out=seen, mode="clip")
+        cells = cells - span[0]
+        mixed.take(cells[0], axis=0, out=seen, mode="clip")
         seen *= weights[0]
         for others, weight in zip(cells[1:], weights[1:], strict=True):
-            np.take(mixed, others, axis=0, out=more, mode="clip")
+            mixed.take(others, axis=0, out=more, mode="clip")
             more *= weight
             seen += more
         seen += np.uint16(STEPS // 2)
         seen >>= np.uint16(4)
         last = buffers[2, : height * width].reshape(height, width)
         cells, weights = self._x.cells[number][:, columns], self._x.weights[number][:, columns]
-        np.take(seen, cells[0], axis=1, out=out, mode="clip")
+        cells = cells - span[2]
+        seen.take(cells[0], axis=1, out=out, mode="clip")
         out *= weights[0]
         for others, weight in zip(cells[1:], weights[1:], strict=True):
-            np.take(seen, others, axis=1, out=last, mode="clip")
+            seen.take(others, axis=1, out=last, mode="clip")
             last *= weight
             out += last
 
@@ -147,38 +155,52 @@ class _Mixer:
         self._template = load_template()
         self._boxes = boxes()
         self._kept: dict[int, Shorts] = {}
-        self._mixed = np.zeros((SHAPE[1], SHAPE[0]), np.uint16)
-        self._part = np.empty_like(self._mixed)
+        self._buffers = np.empty((2, PLANE), np.uint16)
 
-    def span(self, along: Taps, number: int) -> tuple[int, int, int, int]:
-        """The cells outside of which all is air: first row, last + 1, first column, last + 1."""
-        used = zip(along.cells[0, :, number], along.weights[0, :, number], strict=True)
-        lit = [self._boxes[cell] for cell, weight in used if weight and self._boxes[cell][1]]
+    def span(self, along: Taps, number: int) -> Span:
+        """The cells outside of which all is air, and one line of air around them where there is
+        one; zeros where all is."""
+        cells, weights = along.cells[0, :, number].tolist(), along.weights[0, :, number].tolist()
+        used = {cell for cell, weight in zip(cells, weights, strict=True) if weight}
+        lit = [self._boxes[cell] for cell in used if self._boxes[cell][1]]
         if not lit:
             return 0, 0, 0, 0
         y0, y1, x0, x1 = zip(*lit, strict=True)
-        return min(y0), max(y1), min(x0), max(x1)
+        return (
+            max(0, min(y0) - 1),
+            min(SHAPE[1], max(y1) + 1),
+            max(0, min(x0) - 1),
+            min(SHAPE[0], max(x1) + 1),
+        )
 
-    def mix(self, along: Taps, number: int, span: tuple[int, int, int, int]) -> Shorts:
-        """The plane at that height; it is overwritten by the next call."""
-        low, high, _, _ = span
+    def mix(self, along: Taps, number: int, span: Span) -> Shorts:
+        """The span of the plane at that height; it is overwritten by the next call."""
+        y0, y1, x0, x1 = span
+        mixed, part = (f[: (y1 - y0) * (x1 - x0)].reshape(y1 - y0, -1) for f in self._buffers)
         cells = along.cells[0, :, number].tolist()
         for old in [cell for cell in self._kept if cell < cells[0]]:
             del self._kept[old]
-        self._mixed.fill(0)
-        rows = slice(low, high)
+        fresh = True
         for cell, weight in zip(cells, along.weights[0, :, number], strict=True):
-            if weight and high:
-                np.multiply(self._plane(cell)[rows], weight, out=self._part[rows])
-                self._mixed[rows] += self._part[rows]
-        return self._mixed
+            if not weight:
+                continue
+            seen = self._plane(cell)[y0:y1, x0:x1]
+            np.multiply(seen, weight, out=mixed if fresh else part)
+            if not fresh:
+                mixed += part
+            fresh = False
+        return mixed
 
     def _plane(self, cell: int) -> Shorts:
         plane = self._kept.get(cell)
         if plane is None:
-            codes = self._template[cell * PLANE : (cell + 1) * PLANE]
+            y0, y1, _, _ = self._boxes[cell]
+            start = cell * PLANE
+            codes = self._template[start + y0 * SHAPE[0] : start + y1 * SHAPE[0]]
+            plane = np.zeros((SHAPE[1], SHAPE[0]), np.uint16)
             shades = np.frombuffer(codes.translate(self._table), np.uint8)
-            plane = self._kept[cell] = shades.astype(np.uint16).reshape(SHAPE[1], SHAPE[0])
+            plane[y0:y1] = shades.reshape(-1, SHAPE[0])
+            self._kept[cell] = plane
         return plane
 
 

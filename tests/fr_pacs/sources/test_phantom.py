@@ -23,8 +23,8 @@ from fr_pacs.sources.phantom_model import Contrast, _Plan
 
 SIZE = (96, 96, 96)
 HASHES: dict[Contrast, str] = {
-    "flair": "62b0c6ea5aba894f5c857a7e0b4e2cf6b0b5d8f5bd0da15c1e84390002de8ba2",
-    "t1": "a683718998383ce3034bb9b652243e8bdbad6451bf66a9c57a41a148a219eb53",
+    "flair": "4df4d359f4e3c0f6de3f060564c873532019cfd015e4e843668cc915950a0832",
+    "t1": "76d2567e8ca440e200aa732088d193b51348a02075fb37fd1ca1256f47d2ad4b",
 }
 
 
