@@ -3,7 +3,8 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage evaluate format lint template lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit tests coverage bench evaluate format lint \
+	template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,10 +33,16 @@ help: ## Show this
 #  REPORTS   folder that gets each report as JSON
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
-#  JSON      1: verify prints JSON
+#  SCAN      for audit: a scan's id, whose history is printed
+#  SINCE     for audit: print what happened since this time, such as 2026-01-31T08:00
+#  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
+#  HEADS     for audit: file made with KEEP, to check the trail against
+#  JSON      1: verify and audit print JSON
 #  EVALUATION file that gets the results of evaluate as JSON
-#  ONLY      for evaluate: rows whose names have one of these (hard,real)
 #  TESTS     which tests to run, such as tests/common
+#  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
+#  QUICK     1: a benchmark of a few minutes
+#  ONLY      parts of a benchmark (small,latency) or rows of evaluate (hard,real)
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -53,6 +60,9 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 	@$(BIN)/python -m common.verify
 
+audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
+	@$(BIN)/python -m common.audit_main
+
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)
 
@@ -61,6 +71,9 @@ coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they 
 	$(BIN)/python -m coverage run -m pytest $(TESTS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+bench: $(VENV)/ready-bench ## Measure this project, its peers and the limits in one run
+	@$(BIN)/python -m tests.benchmarks
 
 evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
 	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
@@ -86,6 +99,9 @@ lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements.txt -q -o common/requirements-dev.txt
+	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
 
 clean: ## Remove .venv and caches; data stay (remove .data for those)
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -100,4 +116,8 @@ $(VENV)/ready: common/requirements.txt pyproject.toml
 
 $(VENV)/ready-dev: $(VENV)/ready common/requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-dev.txt
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-dev common/requirements-bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-bench.txt
 	@touch $@

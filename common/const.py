@@ -66,6 +66,8 @@ class Collection(StrEnum):
     CHUNKS = "brain_chunks"
     # Blobs being written: what a sweep may look at when an upload was cut.
     UPLOADS = "brain_uploads"
+    # Append-only: who did what with which scan, an entry a batch of events (common.audit).
+    AUDIT = "brain_audit"
     # Capped: one tiny document wakes whoever waits. Losing one costs a poll interval.
     WAKE_UPS = "wake_ups"
 

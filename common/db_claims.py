@@ -1,6 +1,7 @@
 """``DBManager`` for Fr-BRAIN: claim, renew, complete, fail, release."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,15 +11,33 @@ from common.const import ReportGenerated, WakeUp
 from common.db_connection import Connection, duplicates
 from common.documents import Claim, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
-from common.models import BrainReport, BrainScan
+from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import translated
+
+_ATTEMPTS, _SPREAD = 5, 8
+"""How often a claim that others were faster at is tried again at once, and over how many batches
+such tries spread: processors that wake together do not all want the same scans for ever."""
+
+Errors = Callable[[Mapping[str, str]], None]
+"""Is told which scans become ``'Error'`` and the cause of each, before they do."""
+
+GIVEN_UP_AT_ONCE = 1000
+
+DAMAGED = "the stored header is damaged: it is not a scan's"
+NO_ANSWER = "its processor ended or stopped answering in each attempt"
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 class Claims(Connection):
     """The life of a claim; each change is filtered by state, owner and fence."""
 
     @translated
-    def claim(self, owner: str, limit: int, lease_s: float) -> list[Claim]:
+    def claim(
+        self, owner: str, limit: int, lease_s: float, before_error: Errors = _nothing
+    ) -> list[Claim]:
         """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most. A scan that was
         claimed before comes alone, so that one that kills its processor takes no other along.
 
@@ -26,25 +45,41 @@ class Claims(Connection):
             owner: an id that no other process start ever has.
             limit: scans at most.
             lease_s: seconds until the claim ends if it is not renewed.
+            before_error: of scans whose documents are damaged.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
-        # Only majority-committed scans are looked at: one that could be rolled back would leave
-        # a report without its scan.
-        found = list(self._scans.find(to_do, sort=[("received_at", 1)], limit=limit))
-        first_again = next((i for i, found_one in enumerate(found) if found_one["attempts"]), None)
-        if first_again is not None:
-            found = found[:first_again] if first_again else found[:1]
-        return self._take(found, to_do, owner, lease_s)
+        for attempt in range(_ATTEMPTS):
+            # Only majority-committed scans are looked at: one that could be rolled back would
+            # leave a report without its scan.
+            skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
+            order = [("received_at", 1)]
+            found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
+            if not found and not skip:
+                return []
+            again = next((i for i, document in enumerate(found) if document["attempts"]), None)
+            if again is not None:
+                found = found[:again] if again else found[:1]
+            if claims := self._take(found, to_do, owner, lease_s, before_error):
+                return claims
+            # All of them went to others who looked at the same moment: look elsewhere.
+        return []
 
     @translated
-    def claim_expired(self, owner: str, lease_s: float) -> list[Claim]:
+    def claim_expired(
+        self, owner: str, lease_s: float, before_error: Errors = _nothing
+    ) -> list[Claim]:
         """Claim one scan whose claim has ended without a report, the longest ended first."""
         over = expired()
         found = list(self._scans.find(over, sort=[("lease_until", 1)], limit=1))
-        return self._take(found, over, owner, lease_s)
+        return self._take(found, over, owner, lease_s, before_error)
 
     def _take(
-        self, found: list[Document], condition: Mapping[str, Any], owner: str, lease_s: float
+        self,
+        found: list[Document],
+        condition: Mapping[str, Any],
+        owner: str,
+        lease_s: float,
+        before_error: Errors,
     ) -> list[Claim]:
         claimed = {
             "report_generated": ReportGenerated.IN_PROGRESS,
@@ -84,8 +119,10 @@ class Claims(Connection):
             fence = document["fence"] + 1
             try:
                 scan = BrainScan.model_validate(document["scan"])
+                packing = Packing.model_validate(p) if (p := document.get("packing")) else None
             except ValidationError:
                 # One damaged document must not stop every processor that meets it.
+                before_error({document["_id"]: DAMAGED})
                 self._set_aside(document["_id"], owner, fence)
                 continue
             claims.append(
@@ -96,12 +133,13 @@ class Claims(Connection):
                     attempts=document["attempts"] + 1,
                     voxels=document.get("voxels"),
                     blob=document.get("blob"),
+                    packing=packing,
                 )
             )
         return claims
 
     def _set_aside(self, scan_id: str, owner: str, fence: int) -> None:
-        error = {"cause": "the stored header is damaged: it is not a scan's", "at": "$$NOW"}
+        error = {"cause": DAMAGED, "at": "$$NOW"}
         self._scans.update_one(
             {
                 "_id": scan_id,
@@ -117,14 +155,15 @@ class Claims(Connection):
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
-        """The voxels of a claimed scan; their hash is the caller's to check.
+        """The voxels of a claimed scan, or the payload of compressed ones; their hash is the
+        caller's to check.
 
         Raises:
             VoxelsDamaged: chunks are missing or of wrong sizes.
         """
         if claim.blob is None:
             return claim.voxels or b""
-        voxels = bytearray(claim.scan.voxels_bytes)
+        voxels = bytearray(claim.payload_bytes)
         end = 0
         chunks = self._chunks.find({"_id": all_of(claim.blob)}, sort=[("_id", 1)])
         for n, chunk in enumerate(chunks):
@@ -150,7 +189,11 @@ class Claims(Connection):
         return {claim.scan.scan_id for claim in claims} - self._still_held(claims)
 
     @translated
-    def complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> set[str]:
+    def complete(
+        self,
+        done: Sequence[tuple[Claim, BrainReport]],
+        before_done: Callable[[], None] = _nothing,
+    ) -> set[str]:
         """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
 
         Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
@@ -163,6 +206,7 @@ class Claims(Connection):
             self._reports.insert_many(reports, ordered=False)
         except BulkWriteError as error:
             self._upsert(self._reports, [reports[index] for index in duplicates(error)])
+        before_done()  # what must be durable too before a scan is 'Done'
         claims = [claim for claim, _ in done]
         lost = self._finish(
             claims,
@@ -219,15 +263,14 @@ class Claims(Connection):
         return released
 
     @translated
-    def give_up(self, attempts_allowed: int) -> int:
+    def give_up(self, attempts_allowed: int, before_error: Errors = _nothing) -> int:
         """Set aside as ``'Error'`` what used up its attempts without an answer from its
-        processor (killed, out of memory); how many."""
-        cause = "its processor ended or stopped answering in each attempt"
+        processor (killed, out of memory), ``GIVEN_UP_AT_ONCE`` at most; how many."""
         change: list[Document] = [
             {
                 "$set": {
                     "report_generated": ReportGenerated.ERROR,
-                    "error": {"cause": {"$ifNull": ["$error.cause", cause]}, "at": "$$NOW"},
+                    "error": {"cause": {"$ifNull": ["$error.cause", NO_ANSWER]}, "at": "$$NOW"},
                 }
             },
             {"$unset": "lease_until"},
@@ -235,10 +278,15 @@ class Claims(Connection):
         used_up = {"attempts": {"$gte": attempts_allowed}}
         waiting = {"report_generated": ReportGenerated.TO_DO, **used_up}
         over = {**expired(), **used_up}
-        return sum(
-            self._scans.update_many(condition, change).modified_count
-            for condition in (waiting, over)
-        )
+        given_up = 0
+        for condition in (waiting, over):
+            found = self._scans.find(condition, {"error.cause": 1}, limit=GIVEN_UP_AT_ONCE)
+            causes = {d["_id"]: str(d.get("error", {}).get("cause", NO_ANSWER)) for d in found}
+            if causes:
+                before_error(causes)
+                these = {"_id": {"$in": list(causes)}, **condition}
+                given_up += self._scans.update_many(these, change).modified_count
+        return given_up
 
     def _finish(
         self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE

@@ -11,6 +11,7 @@ forgotten claim from finishing anything.
 """
 
 from common.const import ReportGenerated
+from common.db_audit import AuditLog
 from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_outbox import Outbox
@@ -18,7 +19,7 @@ from common.db_views import Views
 from common.store_errors import translated
 
 
-class DBManager(Ingest, Outbox, Claims, Views):
+class DBManager(Ingest, Outbox, Claims, Views, AuditLog):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -56,5 +57,6 @@ class DBManager(Ingest, Outbox, Claims, Views):
             name="to_send",
             partialFilterExpression={"status": False},
         )
+        self._prepare_audit()
         self._wake_ups.prepare()
         return version

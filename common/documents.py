@@ -13,7 +13,7 @@ from bson.codec_options import CodecOptions
 
 from common.const import ReportGenerated
 from common.errors import StoreError
-from common.models import BrainReport, BrainScan, utc_now
+from common.models import BrainReport, BrainScan, Packing, utc_now
 
 Document = dict[str, Any]
 
@@ -38,6 +38,8 @@ class NewScan:
     scan: BrainScan
     voxels: bytes | None = None
     blob: ObjectId | None = None
+    packing: Packing | None = None
+    """How the blob's chunks are compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,12 @@ class Claim:
     attempts: int
     voxels: bytes | None
     blob: ObjectId | None
+    packing: Packing | None = None
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes that are stored of the voxels."""
+        return self.scan.voxels_bytes if self.packing is None else self.packing.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,8 @@ def scan_document(item: NewScan) -> Document:
     }
     if item.blob is not None:
         document["blob"] = item.blob
+        if item.packing is not None:
+            document["packing"] = item.packing.model_dump()
     else:
         document["voxels"] = item.voxels
     return document

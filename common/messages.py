@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from common.const import INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
-from common.models import BrainReport, BrainScan
+from common.models import BrainReport, BrainScan, Packing
 
 _TEXT_MAX = 1000
 
@@ -66,11 +66,15 @@ class Scan:
     t: ClassVar[str] = "scan"
     scan: BrainScan
     voxels: bytes | memoryview | None = None
+    packing: Packing | None = None
+    """Of a large scan: how its chunks are compressed; None: they are not."""
 
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"scan": self.scan.model_dump(exclude_none=True)}
         if self.voxels is not None:
             body["voxels"] = bytes(self.voxels)
+        if self.packing is not None:
+            body["packing"] = self.packing.model_dump()
         return body
 
     @classmethod
@@ -99,7 +103,7 @@ class Scan:
                 f"{len(voxels)} bytes of voxels, the header declares {scan.voxels_bytes}",
                 scan_id,
             )
-        return cls(scan, voxels)
+        return cls(scan, voxels, _packing(body, scan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +263,24 @@ def explain(error: ValidationError) -> str:
         f"{line['msg'].removeprefix('Value error, ')}"
         for line in lines
     )
+
+
+def _packing(body: dict[str, Any], scan: BrainScan) -> Packing | None:
+    content = body.get("packing")
+    if content is None:
+        return None
+    try:
+        packing = Packing.model_validate(content)
+    except ValidationError as error:
+        raise FlawError(Refusal.HEADER, explain(error), scan.scan_id) from None
+    if scan.voxels_bytes <= INLINE_VOXELS_MAX or packing.bytes >= scan.voxels_bytes:
+        raise FlawError(
+            Refusal.HEADER,
+            f"{packing.bytes} bytes of compressed voxels stand for {scan.voxels_bytes}: "
+            "only a large scan is compressed, and only to less",
+            scan.scan_id,
+        )
+    return packing
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -107,6 +107,11 @@ class BrainScan(Frozen):
         return i, j, k
 
     @property
+    def voxel_bytes(self) -> int:
+        """Bytes of one voxel."""
+        return _ITEM_BYTES[self.dtype]
+
+    @property
     def orientation(self) -> str | None:
         """Where each voxel axis points, such as ``'RAS'`` or ``'LPS'``; none if not in space.
 
@@ -137,6 +142,17 @@ class BrainScan(Frozen):
         array = flat.reshape(self.shape, order="F")
         array.flags.writeable = False
         return array
+
+
+class Packing(Frozen):
+    """How voxels are compressed, on the wire and in the store; the scan's header knows nothing of
+    it, as the scan is the same however it travels."""
+
+    codec: Literal["blosc"] = Field(description="how to undo it: see common.packing")
+    bytes: Annotated[int, Field(ge=1, le=2**40)] = Field(description="bytes of the payload")
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="BLAKE3 of the payload, hexadecimal"
+    )
 
 
 class Verdict(StrEnum):

@@ -37,7 +37,7 @@ from common.messages import (
     Scan,
     Welcome,
 )
-from common.models import BrainScan
+from common.models import BrainScan, Packing
 
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 _CHECK_NAME = b"\x12x\x00"  # int64 element named x
@@ -174,11 +174,14 @@ class Assembly:
         ProtocolError: a chunk is missing, repeated or of a wrong size, or the hash differs.
     """
 
-    def __init__(self, scan: BrainScan) -> None:
+    def __init__(self, scan: BrainScan, packing: Packing | None = None) -> None:
         self.scan = scan
-        self.chunks = -(-scan.voxels_bytes // CHUNK_BYTES)
+        size = scan.voxels_bytes if packing is None else packing.bytes
+        self.chunks = -(-size // CHUNK_BYTES)
         self._next = 0
-        self._left = scan.voxels_bytes
+        self._left = size
+        # Of what travels: whether unpacking it gives the scan's voxels is Fr-BRAIN's to see.
+        self._hash = scan.voxels_hash if packing is None else packing.hash
         self._hasher = blake3()
 
     @property
@@ -202,7 +205,7 @@ class Assembly:
         self._hasher.update(chunk.voxels)
         self._next += 1
         self._left -= due
-        if self.complete and self._hasher.hexdigest() != self.scan.voxels_hash:
+        if self.complete and self._hasher.hexdigest() != self._hash:
             raise ProtocolError(Refusal.HASH, "the voxels do not have the declared hash")
 
 
@@ -216,17 +219,20 @@ def check_inline(message: Scan) -> None:
         raise ProtocolError(Refusal.HASH, "the voxels do not have the declared hash")
 
 
-def messages_of(scan: BrainScan, voxels: bytes | memoryview) -> Iterator[Message]:
+def messages_of(
+    scan: BrainScan, voxels: bytes | memoryview, packing: Packing | None = None
+) -> Iterator[Message]:
     """A scan as the messages that carry it, made one at a time.
 
     Args:
         scan: its header.
-        voxels: flat, ``scan.voxels_bytes`` bytes.
+        voxels: flat, ``scan.voxels_bytes`` bytes; or the payload that ``packing`` speaks of.
+        packing: how a large scan's voxels are compressed.
     """
     if scan.voxels_bytes <= INLINE_VOXELS_MAX:
         yield Scan(scan, voxels)
         return
-    yield Scan(scan)
+    yield Scan(scan, packing=packing)
     view = memoryview(voxels)
     for n, start in enumerate(range(0, len(view), CHUNK_BYTES)):
         yield Chunk(scan.scan_id, n, view[start : start + CHUNK_BYTES])

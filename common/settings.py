@@ -5,6 +5,7 @@ in the working folder, a file of its name in ``/run/secrets``; its name is the f
 """
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -214,6 +215,9 @@ class PacsSettings(WireSettings):
         "or 2 in an endless stream, which would fill the disk",
     )
     threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
+    compression: bool = Field(
+        default=True, description="compress large scans (Blosc, LZ4) where that makes them smaller"
+    )
     seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")
     buffer_mib: int = Field(
         default=256, ge=1, description="voxels held until they are acknowledged, MiB"
@@ -283,6 +287,26 @@ class VerifySettings(StoreSettings):
 
     ledger: Path | None = Field(
         default=None, description="file of a Fr-PACS' events: each acknowledged scan must be there"
+    )
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class AuditSettings(StoreSettings):
+    """The audit trail: verified, held against the store, and printed."""
+
+    scan: Identifier | None = Field(
+        default=None, description="id of a scan: print who did what with it, and when"
+    )
+    since: datetime | None = Field(
+        default=None, description="print what happened since, such as 2026-01-31T08:00 (UTC)"
+    )
+    keep: Path | None = Field(
+        default=None, description="file that gets the trail's heads, to be kept elsewhere"
+    )
+    heads: Path | None = Field(
+        default=None, description="file made with KEEP: what was there then must still be"
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="print JSON instead of a table"

@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.settings import (
+    AuditSettings,
     BrainSettings,
     HubSettings,
     PacsSettings,
+    Settings,
     StoreSettings,
     VerifySettings,
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
+_COMMANDS: dict[str, type[Settings]] = {"verify": VerifySettings, "audit": AuditSettings}
 _NOT_FIXED = {"brain_processes": "one per core"}
 
 
 def settings() -> Iterator[tuple[str, str, str, str]]:
     """Name, units that read it, default, and meaning of each setting."""
-    fields = {
-        name: field
-        for kind in (HubSettings, BrainSettings, PacsSettings, VerifySettings)
-        for name, field in kind.model_fields.items()
-    }
+    kinds: list[type[Settings]] = [*(kind for _, kind in _UNITS), *_COMMANDS.values()]
+    fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
     for name, field in fields.items():
         if name in _INTERNAL:
             continue
         units = [unit for unit, kind in _UNITS if name in kind.model_fields]
-        if name in VerifySettings.model_fields and name not in StoreSettings.model_fields:
-            units.append("verify")
+        if name not in StoreSettings.model_fields:
+            units += [word for word, kind in _COMMANDS.items() if name in kind.model_fields]
         variable = field.validation_alias if isinstance(field.validation_alias, str) else name
         default = _NOT_FIXED.get(name) or _as_text(field.default)
         yield variable.upper(), ", ".join(units), default, field.description or ""

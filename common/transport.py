@@ -255,6 +255,9 @@ class AsyncChannel:
         connection = writer.get_extra_info("socket")
         if connection is not None:
             _tune(connection)
+        address = writer.get_extra_info("peername")
+        self.peer = str(address[0]) if address else "unknown"
+        """The peer's address, without its port."""
 
     async def greet(self, name: str) -> Welcome:
         """Say hello, wait for the welcome."""

@@ -3,11 +3,13 @@
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
 
-from common.const import WakeUp
+from common.audit import Kind
+from common.const import ReportGenerated, WakeUp
 from common.db_manager import DBManager
 from common.documents import Claim
 from common.errors import (
@@ -19,8 +21,10 @@ from common.errors import (
 )
 from common.logger import Digest, Log, Presence
 from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
+from common.packing import unpack
 from common.settings import BrainSettings
 from common.store import retrying_store
+from common.trail import Trail
 from common.wake_ups import Waiter
 from fr_brain.analyzers.registry import Registry
 
@@ -39,6 +43,7 @@ class Processor:
     """Claims, analyses and completes until it is stopped.
 
     Args:
+        trail: for what it does with each scan.
         owner: an id that no other process start ever has.
         stop: set when it is time to stop: the scan in hand is finished, the others of the batch
             go back.
@@ -49,6 +54,7 @@ class Processor:
         settings: BrainSettings,
         store: DBManager,
         registry: Registry,
+        trail: Trail,
         owner: str,
         stop: threading.Event,
         log: Log,
@@ -56,6 +62,7 @@ class Processor:
         self._settings = settings
         self._store = store
         self._registry = registry
+        self._trail = trail
         self._owner = owner
         self._stop = stop
         self._log = log
@@ -107,9 +114,11 @@ class Processor:
         now = time.monotonic()
         if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
             self._looked_back = now
-            if set_aside := self._store.give_up(settings.brain_attempts):
+            if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
                 self._log.error("scans set aside as 'Error'", scans=set_aside)
-            if claims := self._store.claim_expired(self._owner, settings.brain_lease_s):
+            if claims := self._store.claim_expired(
+                self._owner, settings.brain_lease_s, self._record_errors
+            ):
                 self._log.warning(
                     "claimed again: the last claim ended without a report",
                     scan_id=claims[0].scan.scan_id,
@@ -117,9 +126,14 @@ class Processor:
                 )
                 return self._hold(claims)
         wanted = max(1, min(settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
-        return self._hold(self._store.claim(self._owner, wanted, settings.brain_lease_s))
+        return self._hold(
+            self._store.claim(self._owner, wanted, settings.brain_lease_s, self._record_errors)
+        )
 
     def _hold(self, claims: list[Claim]) -> list[Claim]:
+        for attempts in sorted({claim.attempts for claim in claims}):
+            ids = [claim.scan.scan_id for claim in claims if claim.attempts == attempts]
+            self._trail.note(Kind.CLAIM, ids, attempt=attempts)
         with self._lock:
             self._held = {claim.scan.scan_id: claim for claim in claims}
         return claims
@@ -161,6 +175,8 @@ class Processor:
         with self._lock:
             claims, self._held = list(self._held.values()), {}
         if claims:
+            ids = [claim.scan.scan_id for claim in claims]
+            self._trail.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
             try:
                 self._store.release(self._owner, unused=claims)
             except StoreError as error:
@@ -227,6 +243,8 @@ class Processor:
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)
+        if claim.packing is not None:
+            voxels = unpack(voxels, claim.packing, claim.scan.voxels_bytes)
         if hash_voxels(voxels) != claim.scan.voxels_hash:
             raise VoxelsDamaged("they do not have the hash that was acknowledged")
         return claim.scan.array(voxels)
@@ -234,8 +252,14 @@ class Processor:
     def _complete(self, done: list[tuple[Claim, BrainReport]]) -> None:
         if not done:
             return
-        lost = self._patiently(self._store.complete, done)
+        for analyzer in sorted({report.analyzer.name for _, report in done}):
+            ids = [report.scan_id for _, report in done if report.analyzer.name == analyzer]
+            self._trail.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
+        self._trail.settle()  # begins now, beside the reports
+        lost = self._patiently(self._store.complete, done, self._recorded)
         self._drop([claim for claim, _ in done])
+        if lost:
+            self._trail.note(Kind.REPORT, sorted(lost), outcome="claim lost")
         for claim, report in done:
             scan_id = claim.scan.scan_id
             if scan_id in lost:
@@ -251,13 +275,32 @@ class Processor:
                 run_time_ms=report.run_time_ms,
             )
 
+    def _recorded(self) -> None:
+        """Wait until all that was noted is durable."""
+        self._trail.settled(self._settings.mongodb_timeout_s)
+
+    def _record_errors(self, causes: Mapping[str, str]) -> None:
+        for scan_id, cause in causes.items():
+            self._trail.note(Kind.ERROR, [scan_id], outcome=ReportGenerated.ERROR, cause=cause)
+        self._recorded()
+
     def _fail(self, claim: Claim, cause: str, *, final: bool = False) -> None:
         scan_id = claim.scan.scan_id
         try:
             allowed = 0 if final else self._settings.brain_attempts
+            last = claim.attempts >= allowed
+            self._trail.note(
+                Kind.ERROR,
+                [scan_id],
+                outcome=ReportGenerated.ERROR if last else ReportGenerated.TO_DO,
+                cause=cause,
+                attempt=claim.attempts,
+            )
+            self._patiently(self._recorded)
             state = self._patiently(self._store.fail, claim, cause, allowed)
         except ClaimLost:
             self._log.warning("claim lost", scan_id=scan_id)
+            self._trail.note(Kind.ERROR, [scan_id], outcome="claim lost")
         else:
             self._digest.warning(
                 "no report", scan_id=scan_id, cause=cause, attempt=claim.attempts, now=str(state)

@@ -1,5 +1,6 @@
 """Fr-BRAIN's supervisor: keeps the processors running, says why one ended, stops them."""
 
+import contextlib
 import multiprocessing
 import os
 import platform
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from common.const import WakeUp
+from common.audit import Kind
+from common.const import ReportGenerated, WakeUp
 from common.db_manager import DBManager
 from common.errors import StoreError
 from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
 from common.logger import Log, configure, get_log
 from common.settings import BrainSettings
+from common.trail import Trail
 from common.unit import run_unit
 from fr_brain.analyzers.registry import load_analyzers
 from fr_brain.processor import Processor
@@ -45,6 +48,7 @@ class Supervisor:
     def __init__(self, settings: BrainSettings, store: DBManager, stopping: Stop, log: Log) -> None:
         self._settings = settings
         self._store = store
+        self._trail = Trail(store, "fr-brain", log)
         self._stopping = stopping
         self._log = log
         # Spawned, not forked: a fork would copy the driver's locks and sockets.
@@ -54,6 +58,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
+        with contextlib.closing(self._trail):
+            return self._run()
+
+    def _run(self) -> int:
         slots = [_Slot(number) for number in range(1, self._settings.brain_processes + 1)]
         while not self._stopping.stop.is_set():
             now = time.monotonic()
@@ -116,8 +124,15 @@ class Supervisor:
             released = self._store.release(slot.to_release)
         except StoreError:
             return  # tried again at the next turn; else the leases end by themselves
-        slot.to_release = ""
+        dead, slot.to_release = slot.to_release, ""
         if released:
+            self._trail.note(
+                Kind.RELEASE,
+                outcome=ReportGenerated.TO_DO,
+                cause="its processor ended",
+                owner=dead,
+                count=released,
+            )
             self._log.info("its scans are 'To Do' again", processor=slot.number, scans=released)
 
     def _stop(self, slots: list[_Slot]) -> None:
@@ -147,7 +162,9 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int) -
         # A processor that waits for work would see the stop at the end of its poll interval.
         lifecycle.on_stop(lambda: store.wake(WakeUp.SCAN))
         try:
-            Processor(settings, store, load_analyzers(), owner, lifecycle.stop, log).run()
+            registry = load_analyzers()
+            with contextlib.closing(Trail(store, "processor", log, owner=owner)) as trail:
+                Processor(settings, store, registry, trail, owner, lifecycle.stop, log).run()
         finally:
             store.close()
         return Exit.OK

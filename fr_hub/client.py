@@ -12,12 +12,14 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from common.audit import Kind
 from common.db_manager import DBManager
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
 from common.messages import Ack, Flaw, Nack, Report, Welcome
 from common.protocol import Side
 from common.settings import Address, HubSettings
+from common.trail import Trail
 from common.transport import AsyncChannel, dial
 from fr_hub.committer import patiently
 from fr_hub.server import HUB_NAME
@@ -45,9 +47,11 @@ class ReportClient:
         store: DBManager,
         executor: Executor,
         presence: Presence,
+        trail: Trail,
         log: Log,
     ) -> None:
         self._settings = settings
+        self._trail = trail
         self._pacs = pacs
         self._address = address
         self._store = store
@@ -57,16 +61,22 @@ class ReportClient:
         self._digest = Digest(log)
         self._peer = Presence(log, f"the report server of {pacs}")
         self._wake = asyncio.Event()
+        self._seen = asyncio.Event()
         self._stopping = False
         self._connecting: asyncio.Task[tuple[AsyncChannel, Welcome]] | None = None
         # Of the current connection:
         self._unanswered: set[str] = set()
         self._acknowledged: list[str] = []
+        self._recorded: set[str] = set()  # in the audit trail, and not yet marked
         self._to_mark = asyncio.Event()
 
     def wake(self) -> None:
         """There may be a report to send."""
         self._wake.set()
+
+    def seen(self) -> None:
+        """Its scans come in: it is there, so a pause before the next try to connect ends."""
+        self._seen.set()
 
     def stop(self) -> None:
         """Send no more; ``run`` ends when what was sent is answered and marked."""
@@ -102,6 +112,7 @@ class ReportClient:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((PeerAway, ProtocolError)),
             wait=wait_random_exponential(multiplier=0.1, max=5),
+            sleep=self._pause,
             after=lambda state: self._peer.away(state.outcome and state.outcome.exception()),
         ):
             with attempt:
@@ -122,7 +133,15 @@ class ReportClient:
                     channel.abort()
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
         self._peer.here()
+        host, port = self._address
+        self._trail.connected(self._pacs, "takes reports", address=f"{host}:{port}")
         return channel, welcome
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._seen.wait()
+                self._seen.clear()  # afterwards: it may have come while the last try was failing
 
     async def _converse(self, channel: AsyncChannel, window: int) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -172,6 +191,7 @@ class ReportClient:
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
                     if scan_id in self._unanswered:
+                        self._trail.refused(self._pacs, f"report: {code}", reason, [scan_id])
                         await self._postpone([scan_id], REFUSED_DELAY_S)
                         self._unanswered.discard(scan_id)
                         self._wake.set()  # there is room in the window
@@ -186,14 +206,23 @@ class ReportClient:
             self._to_mark.clear()
             ids = list(self._acknowledged)
             if ids:
+                await self._record(ids)
                 async for attempt in patiently(self._store_presence):
                     with attempt:
                         await loop.run_in_executor(self._executor, self._store.mark_sent, ids)
                 for scan_id in ids:
                     self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
+                self._recorded.difference_update(ids)
                 self._unanswered.difference_update(ids)
                 self._wake.set()  # there is room in the window
+
+    async def _record(self, scan_ids: list[str]) -> None:
+        """Have it in the audit trail, durably, before these count as sent."""
+        if new := [scan_id for scan_id in scan_ids if scan_id not in self._recorded]:
+            self._recorded.update(new)
+            self._trail.note(Kind.SEND, new, peer=self._pacs, outcome="delivered")
+        await asyncio.wrap_future(self._trail.settle())
 
     async def _settle(self) -> None:
         """The connection is gone: mark what was acknowledged, have the rest due again at once."""
@@ -201,7 +230,9 @@ class ReportClient:
         unanswered, self._unanswered = self._unanswered - set(acknowledged), set()
         loop = asyncio.get_running_loop()
         if acknowledged:
+            await self._record(acknowledged)
             await loop.run_in_executor(self._executor, self._store.mark_sent, acknowledged)
+        self._recorded.clear()
         if unanswered:
             await self._postpone(list(unanswered), 0)
 

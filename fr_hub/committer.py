@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
+from common.audit import Kind
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
 from common.errors import StoreError, StoreUnavailable
 from common.logger import Presence
+from common.trail import Trail
 
 IN_PROGRESS_AT_ONCE = 2
 """Batches being written: one waits for the journal while the next is built."""
@@ -43,9 +45,15 @@ class Committer:
     """
 
     def __init__(
-        self, store: DBManager, executor: Executor, presence: Presence, batch: int
+        self,
+        store: DBManager,
+        executor: Executor,
+        presence: Presence,
+        trail: Trail,
+        batch: int,
     ) -> None:
         self._store = store
+        self._trail = trail
         self._executor = executor
         self._presence = presence
         self._batch = batch
@@ -79,7 +87,24 @@ class Committer:
             outcomes = await self._add([item.new for item in batch])
         finally:
             self._slots.release()
+        await self._record(batch, outcomes)
         self._tell(list(zip(batch, outcomes, strict=True)))
+
+    async def _record(self, batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
+        """Have it in the audit trail, durably, before anybody is told."""
+        groups: dict[tuple[str, Added], list[str]] = {}
+        for item, outcome in zip(batch, outcomes, strict=True):
+            # A large scan can be taken back until its upload is sealed: then it is recorded.
+            unsealed = outcome is Added.STORED and item.new.blob is not None
+            if isinstance(outcome, Added) and not unsealed:
+                groups.setdefault((item.new.scan.pacs, outcome), []).append(item.new.scan.scan_id)
+        for (pacs, outcome), ids in groups.items():
+            if outcome is Added.CONFLICT:
+                self._trail.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
+            else:
+                self._trail.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
+        if groups:
+            await asyncio.wrap_future(self._trail.settle())
 
     @staticmethod
     def _tell(results: list[tuple[Waiting, Outcome]]) -> None:

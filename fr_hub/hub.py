@@ -13,10 +13,11 @@ from common.lifecycle import Stop
 from common.logger import Log, Presence
 from common.protocol import Side
 from common.settings import HubSettings
+from common.trail import ANCHOR_S, Trail
 from common.transport import serve
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
-from fr_hub.server import ScanServer
+from fr_hub.server import HUB_NAME, ScanServer
 
 STORE_THREADS = 8
 """Database calls at once: two batches of scans, the chunks of some uploads, reports."""
@@ -39,13 +40,27 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
 
     stopping.on_stop(stop_soon)
     presence = Presence(log, "MongoDB")
-    with ThreadPoolExecutor(STORE_THREADS, "store") as executor:
-        committer = Committer(store, executor, presence, settings.hub_batch)
-        server = ScanServer(settings, store, executor, committer, presence, log)
-        clients = [
-            ReportClient(settings, pacs, address, store, executor, presence, log)
+    with (
+        ThreadPoolExecutor(STORE_THREADS, "store") as executor,
+        # Closed when nothing is acknowledged any more, and before the store is.
+        contextlib.closing(Trail(store, HUB_NAME, log, ANCHOR_S)) as trail,
+    ):
+        committer = Committer(store, executor, presence, trail, settings.hub_batch)
+        by_name = {
+            pacs: ReportClient(settings, pacs, address, store, executor, presence, trail, log)
             for pacs, address in settings.hub_pacs.items()
-        ]
+        }
+        clients = list(by_name.values())
+        server = ScanServer(
+            settings,
+            store,
+            executor,
+            committer,
+            presence,
+            trail,
+            log,
+            lambda pacs: by_name[pacs].seen(),
+        )
         listening = await serve(
             (settings.hub_host, settings.hub_port),
             Side.SCAN_RECEIVER,

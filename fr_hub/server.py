@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 
+from common.audit import Kind
 from common.const import CHUNK_BYTES, Refusal
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
@@ -13,6 +14,7 @@ from common.logger import Digest, Log, Presence
 from common.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan, Welcome
 from common.protocol import check_inline
 from common.settings import HubSettings
+from common.trail import Trail
 from common.transport import AsyncChannel
 from fr_hub.budget import ByteBudget
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
@@ -32,9 +34,13 @@ class ScanServer:
         executor: Executor,
         committer: Committer,
         presence: Presence,
+        trail: Trail,
         log: Log,
+        seen: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._seen = seen  # told the name of each Fr-PACS that connects
+        self._trail = trail
         self._connections = 0
         self._known: Collection[str] = settings.hub_pacs
         self._parts = _Parts(
@@ -43,6 +49,7 @@ class ScanServer:
             executor,
             committer,
             presence,
+            trail,
             ByteBudget(settings.hub_memory_mib * 2**20),
             log,
         )
@@ -60,6 +67,7 @@ class ScanServer:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
             self._log.warning("connection refused", code=error.code, reason=error.reason)
+            self._trail.refused(channel.peer, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
             self._log.error("connection ended: the store failed", reason=str(error))
@@ -80,6 +88,8 @@ class ScanServer:
                     "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
                 )
             self._log.info("Fr-PACS connected", pacs=hello.name)
+            self._seen(hello.name)
+            self._trail.connected(hello.name, "sends scans", address=channel.peer)
             conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
             await conversation.run()
         finally:
@@ -110,6 +120,7 @@ class _Parts:
         executor: Executor,
         committer: Committer,
         presence: Presence,
+        trail: Trail,
         budget: ByteBudget,
         log: Log,
     ) -> None:
@@ -118,6 +129,7 @@ class _Parts:
         self.executor = executor
         self.committer = committer
         self.presence = presence
+        self.trail = trail
         self.budget = budget
         self.log = log
         self.digest = Digest(log)
@@ -257,6 +269,7 @@ class _Conversation:
             parts.presence,
             parts.budget,
             parts.write_bytes,
+            message.packing,
         )
 
     async def _take_chunk(self, chunk: Chunk) -> None:
@@ -288,7 +301,7 @@ class _Conversation:
             if not told.done():
                 told.set_result(results[0][1])
 
-        new = NewScan(upload.scan, blob=upload.blob)
+        new = NewScan(upload.scan, blob=upload.blob, packing=upload.packing)
         self._parts.committer.submit(Waiting(new, self._wanted, settle))
         try:
             outcome = await told
@@ -313,6 +326,8 @@ class _Conversation:
         except UploadLost as error:
             self._busy(scan_id, error)
         else:
+            parts.trail.note(Kind.RECEIVE, [scan_id], peer=self._pacs, outcome="stored")
+            await asyncio.wrap_future(parts.trail.settle())
             self._acknowledge([scan_id])
 
     async def _end_upload_unfinished(self) -> None:
@@ -341,6 +356,8 @@ class _Conversation:
         self._parts.digest.warning(
             "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
         )
+        if code is not Refusal.CONFLICT:  # recorded with its batch
+            self._parts.trail.refused(self._pacs, code, reason, [scan_id])
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))
 
     def _busy(self, scan_id: str, reason: StoreError) -> None:

@@ -8,7 +8,7 @@ from bson import ObjectId
 from common.db_manager import DBManager
 from common.logger import Presence
 from common.messages import Chunk
-from common.models import BrainScan
+from common.models import BrainScan, Packing
 from common.protocol import Assembly
 from fr_hub.budget import ByteBudget
 from fr_hub.committer import patiently
@@ -30,10 +30,12 @@ class Upload:
         presence: Presence,
         budget: ByteBudget,
         write_bytes: int = WRITE_BYTES,
+        packing: Packing | None = None,
     ) -> None:
         self.scan = scan
+        self.packing = packing
         self.blob = blob
-        self._assembly = Assembly(scan)
+        self._assembly = Assembly(scan, packing)
         self._store = store
         self._executor = executor
         self._presence = presence

@@ -5,13 +5,14 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from common.const import INLINE_VOXELS_MAX
 from common.errors import PeerAway, ProtocolError, SourceError
 from common.logger import Presence
-from common.messages import Ack, Busy, Event, Flaw, Nack, Scan
+from common.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
+from common.packing import pack
 from common.protocol import Side, messages_of
 from common.settings import PacsSettings
 from common.transport import Channel
@@ -52,11 +53,12 @@ class _Held:
 
     @property
     def size(self) -> int:
-        return self.loaded.scan.voxels_bytes
+        """Bytes that it holds."""
+        return len(self.loaded.voxels)
 
     @property
     def is_small(self) -> bool:
-        return self.size <= INLINE_VOXELS_MAX
+        return self.loaded.scan.voxels_bytes <= INLINE_VOXELS_MAX
 
 
 @dataclass(slots=True)
@@ -209,11 +211,20 @@ class ScanClient:
             except SourceError as error:
                 self._tally.failed(task.label, str(error))
                 continue
-            held = _Held(task.label, loaded)
+            held = _Held(task.label, self._packed(loaded))
             self._hold.waiting.append(held)
             self._hold.bytes += held.size
             if not held.is_small:
                 return  # it can be on its way while the next is made
+
+    def _packed(self, loaded: LoadedScan) -> LoadedScan:
+        """A large scan compressed, where that is wanted and worth it. In C, without Python's lock:
+        other threads send meanwhile."""
+        scan = loaded.scan
+        if not self._settings.compression or scan.voxels_bytes <= INLINE_VOXELS_MAX:
+            return loaded
+        packed = pack(loaded.voxels, scan.voxel_bytes)
+        return loaded if packed is None else LoadedScan(scan, *packed)
 
     def _wait_or_fail(self) -> None:
         """The buffer is full. While Fr-HUB takes scans, that only slows the stream."""
@@ -251,12 +262,17 @@ class ScanClient:
             held.sent = True
 
     def _send_large(self, channel: Channel, held: _Held) -> None:
-        for n, message in enumerate(messages_of(held.loaded.scan, held.loaded.voxels), 1):
+        for n, message in enumerate(self._messages(held), 1):
             channel.send(message)
             if n % _POLL_EVERY_CHUNKS == 0:
                 self._listen(0)
             if held.scan_id not in self._hold.in_flight:
                 return  # refused: the rest of it is not wanted
+
+    @staticmethod
+    def _messages(held: _Held) -> Iterator[Message]:
+        loaded = held.loaded
+        return messages_of(loaded.scan, loaded.voxels, loaded.packing)
 
     def _pause(self) -> float:
         """How long nothing but an answer can give this thread work, seconds."""
@@ -290,8 +306,8 @@ class ScanClient:
         match event:
             case Ack(ids):
                 done = [held for scan_id in ids if (held := hold.in_flight.pop(scan_id, None))]
-                size = sum(held.size for held in done)
-                hold.bytes -= size
+                hold.bytes -= sum(held.size for held in done)
+                size = sum(held.loaded.scan.voxels_bytes for held in done)
                 self._tally.acknowledged([held.scan_id for held in done], size)
             case Busy(scan_id, retry_after_ms):
                 self._again(scan_id, retry_after_ms / 1000)

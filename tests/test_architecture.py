@@ -84,6 +84,9 @@ ROOMS: dict[str, set[str]] = {
     "common.messages": {"const", "errors", "models"},
     "common.protocol": {"const", "errors", "models", "messages"},
     "common.transport": {"errors", "messages", "protocol"},
+    "common.audit": {"models"},
+    "common.audit_seen": {"audit"},
+    "common.trail": {"audit", "db_audit", "errors", "logger"},
     "common.lifecycle": set(),
     "common.logger": set(),
     "common.settings": {"errors", "models"},
@@ -91,7 +94,7 @@ ROOMS: dict[str, set[str]] = {
 
 # ``DBManager`` and its parts, a file for each who calls them.
 STORE = [module for module in modules() if module.startswith("common.db_")]
-STORE_MAY = {"const", "documents", "errors", "models", "store_errors", "wake_ups"}
+STORE_MAY = {"audit", "const", "documents", "errors", "models", "store_errors", "wake_ups"}
 for part in STORE:
     ROOMS[part] = STORE_MAY | {module.removeprefix("common.") for module in STORE}
 

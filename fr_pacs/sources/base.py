@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.models import BrainScan
+from common.models import BrainScan, Packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,10 @@ class LoadedScan:
 
     scan: BrainScan
     voxels: bytes | memoryview
-    """``scan.voxels_bytes`` bytes, Fortran order, little-endian (a flat view of ``B``)."""
+    """``scan.voxels_bytes`` bytes, Fortran order, little-endian (a flat view of ``B``); or the
+    payload of ``packing``."""
+    packing: Packing | None = None
+    """Set by the sender: how the voxels are compressed."""
 
 
 class ScanTask(Protocol):

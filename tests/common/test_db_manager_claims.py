@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -238,3 +239,33 @@ def test_of_two_that_complete_one_scan_at_once_one_report_stands(store: DBManage
         done = [[(claim, make_report(claim.scan))] for claim in (old, new)]
         assert together(2, partial(complete, done)) == [{old.scan.scan_id}, set()]
     assert store.count_reports() == {True: 0, False: 10}
+
+
+def test_who_is_slower_at_one_batch_gets_another_at_once(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_claimable(store, 40)
+    take = store._take
+    raced = False
+
+    def late(*arguments: Any) -> list[Claim]:
+        nonlocal raced
+        if not raced:
+            raced = True
+            assert len(store.claim("faster", 4, 60)) == 4  # the very ones that were looked at
+        return take(*arguments)
+
+    monkeypatch.setattr(store, "_take", late)
+    assert 1 <= len(store.claim("slower", 4, 60)) <= 4
+
+
+def test_many_at_once_claim_each_scan_once_and_nobody_leaves_empty_handed(
+    store: DBManager,
+) -> None:
+    scans = make_claimable(store, 300)
+    claimed = together(6, lambda n: [store.claim(f"owner-{n}", 5, 60) for _ in range(5)])
+    batches = [batch for mine in claimed for batch in mine]
+    assert all(batches)
+    ids = ids_of(claim for batch in batches for claim in batch)
+    assert len(ids) == len(set(ids))
+    assert set(ids) <= {scan.scan_id for scan in scans}

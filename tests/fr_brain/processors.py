@@ -12,6 +12,7 @@ from common.db_manager import DBManager
 from common.logger import get_log
 from common.models import BrainScan, Findings, Lesions, Quality, Verdict
 from common.settings import BrainSettings
+from common.trail import Trail
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.processor import Processor
@@ -81,7 +82,10 @@ class Running:
     ) -> None:
         self.stop = threading.Event()
         self.failed: list[BaseException] = []
-        self.processor = Processor(settings, store, registry, owner, self.stop, get_log())
+        self._trail = Trail(store, "processor", get_log(), owner=owner)
+        self.processor = Processor(
+            settings, store, registry, self._trail, owner, self.stop, get_log()
+        )
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
@@ -89,6 +93,8 @@ class Running:
             self.processor.run()
         except BaseException as error:  # noqa: BLE001 - told at the end
             self.failed.append(error)
+        finally:
+            self._trail.close()
 
     def end(self) -> None:
         """Stop it, wait; what it raised is raised here."""

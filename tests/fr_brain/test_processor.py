@@ -9,6 +9,7 @@ from common.const import Collection, ReportGenerated
 from common.db_manager import DBManager
 from common.documents import NewScan
 from common.models import BrainReport, BrainScan, Findings
+from common.packing import pack
 from fr_brain.analyzers.grid import GridAnalyzer
 from tests.factories import (
     document_of,
@@ -20,6 +21,7 @@ from tests.factories import (
     make_scan,
     make_upload,
     opened,
+    pieces_of,
     state_of,
 )
 from tests.fr_brain.processors import NOTHING_FOUND, Gate, PlantedAnalyzer, processing
@@ -71,6 +73,33 @@ def test_a_large_scan_is_put_together_from_its_chunks(store: DBManager) -> None:
     assert report is not None
     assert report.findings.lesions is not None
     assert report.findings.lesions.count == len(voxels) - voxels.count(0)
+
+
+def test_a_compressed_scan_is_unpacked(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels, 1)
+    assert packed is not None
+    blob = store.begin_upload()
+    store.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.add_scans([NewScan(scan, blob=blob, packing=packed[1])])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    report = report_of(store, scan.scan_id)
+    assert report is not None
+    assert report.findings.lesions is not None
+    assert report.findings.lesions.count == len(voxels) - voxels.count(0)
+
+
+def test_a_payload_that_stands_for_other_voxels_ends_in_an_error(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels[::-1], 1)  # whole, and not what the header declares
+    assert packed is not None
+    blob = store.begin_upload()
+    store.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.add_scans([NewScan(scan, blob=blob, packing=packed[1])])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert store.count_reports() == {True: 0, False: 0}
 
 
 def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManager) -> None:

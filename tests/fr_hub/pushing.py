@@ -15,6 +15,7 @@ from common.logger import get_log
 from common.messages import Report
 from common.protocol import Side
 from common.settings import HubSettings
+from common.trail import Trail
 from common.transport import Channel
 from fr_hub.client import ReportClient
 from tests.factories import document_of
@@ -36,6 +37,10 @@ class Reports:
         channel = Channel(connection, Side.REPORT_RECEIVER, FRAME, 60)
         assert channel.welcome(name, window).name == "fr-hub"
         return channel
+
+    def turn_away(self) -> None:
+        """Close the next connection without a word."""
+        self._server.accept()[0].close()
 
     def settings(self, **given: Any) -> HubSettings:
         """Settings of a hub that knows it."""
@@ -78,6 +83,7 @@ class Pushing:
         self._failed: list[BaseException] = []
         self._loop = asyncio.new_event_loop()
         self._executor = ThreadPoolExecutor(4)
+        self._trail = Trail(store, "fr-hub", get_log())
         self._client = ReportClient(
             settings,
             pacs,
@@ -85,6 +91,7 @@ class Pushing:
             store,
             self._executor,
             presence(),
+            self._trail,
             get_log(),
         )
         self._running = self._loop.create_task(self._client.run())
@@ -124,6 +131,7 @@ class Pushing:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
         self._executor.shutdown()
+        self._trail.close()
         if self._failed:
             raise self._failed[0]
 

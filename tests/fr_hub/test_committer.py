@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from common.const import ReportGenerated
 from common.documents import Added, NewScan
 from common.errors import StoreError
+from common.logger import get_log
+from common.trail import Trail
 from fr_hub.committer import IN_PROGRESS_AT_ONCE, WITHDRAWN, Committer, Outcome, Waiting
 from tests.factories import make_scan, own_mongod
 from tests.fr_hub.stores import GatedStore, gated, presence, threads
@@ -51,8 +53,8 @@ class Told:
 @asynccontextmanager
 async def committing(store: GatedStore, batch: int = 1000) -> AsyncIterator[Committer]:
     """A committer at work."""
-    with threads(store) as executor:
-        committer = Committer(store, executor, presence(), batch)
+    with threads(store) as executor, closing(Trail(store, "fr-hub", get_log())) as trail:
+        committer = Committer(store, executor, presence(), trail, batch)
         running = asyncio.create_task(committer.run())
         try:
             yield committer

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tenacity import wait_fixed
 
 from common.const import Collection
 from common.db_manager import DBManager
@@ -75,6 +76,17 @@ def test_a_new_report_leaves_at_once_however_seldom_the_hub_looks(
             assert next_report(channel) == scan_id
             assert time.monotonic() - began < 2
             channel.send(Ack((scan_id,)))
+
+
+def test_a_pacs_that_sends_scans_is_connected_to_at_once(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fr_hub.client.wait_random_exponential", lambda **_: wait_fixed(3600))
+    settings = pacs.settings()
+    with running_hub(store, settings):
+        pacs.turn_away()
+        with sender(settings):
+            pacs.accept().close()
 
 
 def test_two_hubs_on_one_store_send_each_report_once(store: DBManager, pacs: Reports) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from common.errors import AlreadyRunning, PeerAway, ProtocolError
 from common.messages import Chunk, Scan
 from common.models import BrainScan, hash_voxels
 from common.mongod import find_mongod, start_mongod
+from common.packing import pack
 from common.protocol import encode, messages_of
 from common.settings import HubSettings
 from tests.factories import make_scan
@@ -87,6 +89,44 @@ def test_a_large_scan_comes_in_chunks_and_is_whole_in_the_store(
     (claim,) = store.claim("somebody", 10, 30)
     assert bytes(store.fetch_voxels(claim)) == voxels
     assert store.sweep_uploads(grace_s=0) == 0
+
+
+def test_a_compressed_scan_is_stored_as_it_came(hub: HubSettings, store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels, 1)
+    assert packed is not None
+    with sender(hub) as channel:
+        channel.send(*messages_of(scan, *packed))
+        assert acked(answer(channel)) == (scan.scan_id,)
+        # The same scan, however it travels.
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+    (claim,) = store.claim("somebody", 10, 30)
+    assert (bytes(store.fetch_voxels(claim)), claim.packing) == packed
+    assert store.sweep_uploads(grace_s=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"hash": "0" * 64}, "hash"),
+        ({"bytes": 2_000_000}, "header"),
+        ({"bytes": 0}, "header"),
+        ({"codec": "zip"}, "header"),
+    ],
+)
+def test_a_wrong_packing_is_refused_and_the_connection_goes_on(
+    hub: HubSettings, change: dict[str, Any], code: str
+) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels, 1)
+    assert packed is not None
+    payload, packing = packed
+    wrong = packing.model_copy(update=change)
+    with sender(hub) as channel:
+        channel.send(*messages_of(scan, payload, wrong))
+        nack = refusal(answer(channel))
+        assert (nack.id, nack.code) == (scan.scan_id, code)
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
 
 
 def test_scans_of_many_connections_are_all_acknowledged(hub: HubSettings, store: DBManager) -> None:

@@ -12,6 +12,7 @@ from common.const import Refusal
 from common.errors import ProtocolError
 from common.messages import Ack, Chunk, Nack, Scan
 from common.models import BrainScan
+from common.packing import unpack
 from common.settings import PacsSettings
 from common.transport import Channel
 from fr_pacs.client import WINDOW_UNKNOWN
@@ -43,9 +44,12 @@ def hub(settings: PacsSettings) -> Iterator[Hub]:
         yield hub
 
 
+NOISE = np.random.default_rng(2).bytes(2**18)  # not worth compressing
+
+
 def quarter() -> tuple[BrainScan, bytes]:
-    """A scan of a quarter of a MiB."""
-    return make_scan(voxels=bytes(2**18), shape=(512, 512))
+    """A scan of a quarter of a MiB, sent as it is."""
+    return make_scan(voxels=NOISE, shape=(512, 512))
 
 
 # --- acknowledgements ----------------------------------------------------------------------------
@@ -98,6 +102,41 @@ def test_voxels_arrive_as_they_are_small_ones_inside_the_message_and_large_ones_
         )
         assert answer(channel) == Scan(*small)
         channel.send(Ack((large[0].scan_id, small[0].scan_id)))
+        assert stream.ended()
+
+
+def test_a_large_scan_is_compressed_where_that_makes_it_smaller(
+    settings: PacsSettings, hub: Hub
+) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    with (
+        streaming(settings, Planted([(scan, voxels)])) as stream,
+        contextlib.closing(hub.accept()) as channel,
+    ):
+        first = answer(channel)
+        assert isinstance(first, Scan)
+        assert first.scan == scan
+        assert first.packing is not None
+        assert first.packing.bytes < len(voxels) / 2
+        payload = b""
+        while len(payload) < first.packing.bytes:
+            chunk = answer(channel)
+            assert isinstance(chunk, Chunk)
+            payload += bytes(chunk.voxels)
+        assert unpack(payload, first.packing, len(voxels)) == voxels
+        channel.send(Ack((scan.scan_id,)))
+        assert stream.ended()
+
+
+def test_compression_can_be_switched_off(settings: PacsSettings, hub: Hub) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    plain = settings.model_copy(update={"compression": False})
+    with (
+        streaming(plain, Planted([(scan, voxels)])) as stream,
+        contextlib.closing(hub.accept()) as channel,
+    ):
+        assert answer(channel) == Scan(scan)
+        channel.send(Ack((scan.scan_id,)))
         assert stream.ended()
 
 

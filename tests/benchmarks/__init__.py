@@ -1,0 +1,1 @@
+"""Benchmarks: this project and its peers, interleaved in one run. ``make bench``."""

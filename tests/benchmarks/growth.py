@@ -1,0 +1,142 @@
+"""Whether the pipeline stays as quick while the store grows."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from common.const import Collection, ReportGenerated
+from common.db_manager import DBManager
+from common.documents import NewScan, report_document, scan_document
+from common.models import AnalyzerId, BrainReport, utc_now
+from common.verify import verify
+from fr_brain.analyzers.grid import GridAnalyzer
+from fr_pacs.sources.grid import GridSource
+from tests.benchmarks.figures import Figures, Goal
+from tests.benchmarks.machine import now
+from tests.benchmarks.units import Bench, checked, rate, units
+
+DONE, WAITING = "done", "waiting"
+_CLAIMS = 200
+
+
+def stored(count: int, how: str) -> str:
+    """A subject's name."""
+    return f"{count:,} scans {how}"
+
+
+class Growth:
+    """Scans a second, claim and verify, with few and with many scans stored."""
+
+    name = "growth"
+    title = "With scans stored or waiting"
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.samples: dict[str, list[float]] = {}
+        self.rounds = 1 if bench.quick else 3
+        self._counts = (1_000, 100_000) if bench.quick else (1_000, 100_000, 1_000_000)
+        self._scans = 2_000 if bench.quick else 10_000
+        few = stored(1_000, WAITING)
+        self.goals = tuple(
+            Goal(f"claim, {stored(count, how)}, of {few}", (stored(count, how), "claim ms"),
+                 (few, "claim ms"), 1.3, 1.0, below=True)
+            for how in (DONE, WAITING) for count in self._counts[1:]
+        )  # fmt: skip
+
+    def subjects(self) -> dict[str, Callable[[], Figures]]:
+        """Each number of scans, done and waiting."""
+        return {
+            stored(count, how): lambda count=count, how=how: self.measure(count, how)  # type: ignore[misc]
+            for how in (DONE, WAITING)
+            for count in self._counts
+        }
+
+    def close(self) -> None:
+        """Nothing stays."""
+
+    def measure(self, count: int, how: str) -> Figures:
+        """Fill the store, then measure on it."""
+        with units(self._bench) as ours:
+            store = DBManager(self._bench.uri, ours.database, 120.0)
+            store.prepare()
+            with self._bench.client() as client:
+                fill(client[ours.database], count, how)
+            figures: Figures = {}
+            began = now()
+            verify(store)
+            figures["verify s"] = now() - began
+            took = []
+            if how == DONE:
+                # Something to claim.
+                store.add_scans([new(n) for n in range(_CLAIMS)])
+            for _ in range(_CLAIMS):
+                began = now()
+                assert store.claim("bench", 1, 600)
+                took.append(now() - began)
+            figures["claim ms"] = 1000 * sorted(took)[len(took) // 2]
+            store.close()
+            if how == DONE:
+                ours.start("fr_hub")
+                ours.start("fr_brain", BRAIN_PROCESSES="2")
+                totals = ours.send(KIND="grid", SCANS=str(self._scans), SEED="9")
+                figures |= rate(checked(totals, self._scans))
+            return figures
+
+
+def new(n: int) -> NewScan:
+    """One more grid."""
+    loaded = next(iter(GridSource("pacs-1", 1, seed=n))).load()
+    return NewScan(loaded.scan, voxels=bytes(loaded.voxels))
+
+
+def fill(database: Any, count: int, how: str) -> None:
+    """Write scans, with delivered reports where they are done, as the units would leave them."""
+    scans, reports = [], []
+    at = datetime.now(UTC)
+    for document, report in _documents(count):
+        if how == DONE:
+            document |= {
+                "report_generated": ReportGenerated.DONE,
+                "owner": "bench",
+                "fence": 1,
+                "attempts": 1,
+                "claimed_at": at,
+                "done_at": at,
+            }
+            report |= {"status": True, "sent_at": at}
+            reports.append(report)
+        document["received_at"] = at
+        scans.append(document)
+        if len(scans) == 5_000:
+            _write(database, scans, reports)
+            scans, reports = [], []
+    _write(database, scans, reports)
+
+
+def _write(database: Any, scans: list[Any], reports: list[Any]) -> None:
+    if scans:
+        database[Collection.SCANS].insert_many(scans, ordered=False)
+    if reports:
+        database[Collection.REPORTS].insert_many(reports, ordered=False)
+
+
+def _documents(count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    analyzer = GridAnalyzer()
+    for task in GridSource("pacs-1", count, seed=3):
+        loaded = task.load()
+        scan = loaded.scan
+        report = BrainReport(
+            scan_id=scan.scan_id,
+            pacs=scan.pacs,
+            scan_type=scan.scan_type,
+            voxels_hash=scan.voxels_hash,
+            shape=scan.shape,
+            voxel_size_mm=None,
+            orientation=None,
+            analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
+            analysed_at=utc_now(),
+            run_time_ms=0.1,
+            findings=analyzer.analyse(scan, scan.array(loaded.voxels)),
+        )
+        scan_doc = scan_document(NewScan(scan, voxels=bytes(loaded.voxels)))
+        yield dict(scan_doc), dict(report_document(report))

@@ -1,0 +1,95 @@
+"""What memory Fr-HUB needs: by connections, and by the size of scans."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from common.protocol import Side
+from common.transport import Channel
+from tests.benchmarks.figures import Figures, Goal
+from tests.benchmarks.machine import rss_mib
+from tests.benchmarks.units import Bench, units
+from tests.processes import peak_memory_mib
+
+_SIDES = {1: 80, 14: 190, 64: 322, 268: 512}
+"""MB of an int16 cube, and its side."""
+_HELD = 64
+
+
+def connected(count: int) -> str:
+    """A subject's name."""
+    return f"{count:,} connections, idle"
+
+
+def scans(megabytes: int) -> str:
+    """A subject's name."""
+    return f"scans of {megabytes} MB, HUB_MEMORY_MIB={_HELD}"
+
+
+class Memory:
+    """MiB of Fr-HUB's process."""
+
+    name = "memory"
+    title = "Memory of Fr-HUB"
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.samples: dict[str, list[float]] = {}
+        self.rounds = 1
+        self._connections = (1, 100, 1_000)
+        self._sizes = (1, 14, 64) if bench.quick else (1, 14, 64, 268)
+        largest = scans(self._sizes[-1])
+        self.goals = (
+            Goal("peak with the largest scans over idle, of HUB_MEMORY_MIB",
+                 (largest, "grown, of the setting"), None, 3, 2, below=True),
+        )  # fmt: skip
+
+    def subjects(self) -> dict[str, Callable[[], Figures]]:
+        """Connections, then sizes."""
+        every: dict[str, Callable[[], Figures]] = {
+            connected(count): lambda count=count: self.connections(count)  # type: ignore[misc]
+            for count in self._connections
+        }
+        for size in self._sizes:
+            every[scans(size)] = lambda size=size: self.scans(size)  # type: ignore[misc]
+        return every
+
+    def close(self) -> None:
+        """Nothing stays."""
+
+    def connections(self, count: int) -> Figures:
+        """Greeted, then silent."""
+        with units(self._bench, HUB_CONNECTIONS="2000") as ours, ExitStack() as stack:
+            hub = ours.start("fr_hub")
+            for _ in range(count):
+                address = ("127.0.0.1", ours.hub_port)
+                channel = Channel.connect(address, Side.SCAN_SENDER, 1 << 20, 60, 10)
+                stack.callback(channel.close)
+                channel.greet("pacs-1")
+            return {"MiB": rss_mib(hub)}
+
+    def scans(self, megabytes: int) -> Figures:
+        """Four connections, as fast as they can."""
+        side = _SIDES[megabytes]
+        path = self._bench.folder / f"cube-{side}.npy"
+        if not path.is_file():
+            generator = np.random.Generator(np.random.PCG64(1))
+            cube = generator.integers(0, 1000, (side, side, side), np.int16)
+            np.save(path, np.asfortranarray(cube))
+            path.with_suffix(".json").write_text(
+                '{"scan_type": "volume", "dtype": "int16", "affine": null}'
+            )
+        with units(self._bench, HUB_MEMORY_MIB=str(_HELD)) as ours:
+            hub = ours.start("fr_hub")
+            before = peak_memory_mib(hub)
+            totals = ours.send(
+                "tests.benchmarks.sender",
+                BENCH_VOLUME=str(path),
+                SCANS="8",
+                THREADS="4",
+                REPORT_PATIENCE_S="0.1",
+            )
+            assert totals["acknowledged"] == 8, totals
+            peak = peak_memory_mib(hub)
+            return {"MiB": peak, "grown, of the setting": (peak - before) / _HELD}

@@ -1,0 +1,99 @@
+"""Fr-PACS as it is, with volumes made beforehand where ``BENCH_VOLUME`` names a file of them, and
+each latency in its summary: ``python -m tests.benchmarks.sender``.
+
+What a scanner or an archive has in hand is not made while the clock runs.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+import fr_pacs.pacs
+import fr_pacs.tally
+from common.lifecycle import Lifecycle
+from common.logger import configure, get_log
+from common.models import BrainScan, hash_voxels, utc_now
+from common.settings import PacsSettings, load_settings
+from common.unit import run_unit
+from fr_pacs.sources.base import LoadedScan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeTask:
+    """The same voxels again, as a scan of its own."""
+
+    voxels: npt.NDArray[Any]
+    about: dict[str, Any]
+    label: str
+    scan_id: str = field(default_factory=lambda: uuid4().hex)
+    acquired_at: datetime = field(default_factory=utc_now)
+
+    def load(self) -> LoadedScan:
+        """The hash is the sender's work, so it is done each time."""
+        flat = memoryview(self.voxels.reshape(-1, order="F").view(np.uint8))  # type: ignore[arg-type]
+        return LoadedScan(
+            BrainScan(
+                scan_id=self.scan_id,
+                pacs="pacs-1",
+                scan_type=self.about["scan_type"],
+                acquired_at=self.acquired_at,
+                shape=self.voxels.shape,
+                dtype=self.about["dtype"],
+                voxels_bytes=self.voxels.nbytes,
+                voxels_hash=hash_voxels(flat),
+                affine=self.about["affine"],
+            ),
+            flat,
+        )
+
+
+class Volumes:
+    """``scans`` scans with the voxels of a file; what else their header says is beside it."""
+
+    waits = True
+
+    def __init__(self, path: Path, scans: int) -> None:
+        self._voxels = np.asfortranarray(np.load(path))
+        self._about = json.loads(path.with_suffix(".json").read_text())
+        self.total = scans
+
+    def __iter__(self) -> Iterator[VolumeTask]:
+        """The tasks, once."""
+        for n in range(self.total):
+            yield VolumeTask(self._voxels, self._about, f"volume {n}")
+
+
+def main() -> int:
+    """Fr-PACS' own run."""
+    settings = load_settings(PacsSettings, "sender")
+    configure(settings.log_level, settings.log_format, "sender")
+    if path := os.environ.get("BENCH_VOLUME"):
+        source = Volumes(Path(path), settings.scans or 1)
+        vars(fr_pacs.pacs)["make_source"] = lambda _: source
+    tallies: list[Any] = []
+
+    class Kept(fr_pacs.tally.Tally):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            tallies.append(self)
+
+    vars(fr_pacs.pacs)["Tally"] = Kept
+    code = fr_pacs.pacs.run_pacs(settings, Lifecycle(), get_log())
+    if settings.summary is not None:
+        totals = json.loads(settings.summary.read_text())
+        totals["latencies_ms"] = [1000 * s for s in tallies[0]._latencies]
+        settings.summary.write_text(json.dumps(totals))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("sender", main))

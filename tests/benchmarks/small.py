@@ -1,0 +1,152 @@
+"""Small scans, end to end: from the first sent to the last report acknowledged by the sender."""
+
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from common.documents import NewScan, scan_document
+from fr_pacs.sources.grid import GridSource
+from tests.benchmarks.figures import Figures, Goal
+from tests.benchmarks.machine import now
+from tests.benchmarks.peers.work import line, messages
+from tests.benchmarks.queues import WORKERS, celery_worker, dramatiq_worker, environment
+from tests.benchmarks.servers import process
+from tests.benchmarks.units import Bench, checked, rate, units
+from tests.running import free_port
+
+OURS = "Fr"
+LIMIT = "limit: insert_many of 1,000, durable"
+
+
+class Small:
+    """The 10x10 grid: scans a second."""
+
+    name = "small"
+    title = "Small scans end to end"
+    goals = (
+        Goal("Fr over Celery + Redis (fsync always)", (OURS, "scans/s"),
+             ("Celery + Redis, fsync always", "scans/s"), 40, 60),
+        Goal("Fr over dramatiq + Redis (fsync always)", (OURS, "scans/s"),
+             ("dramatiq + Redis, fsync always", "scans/s"), 15, 25),
+        Goal("Fr of durable insert_many of 1,000", (OURS, "scans/s"), (LIMIT, "scans/s"),
+             0.17, 0.25),
+    )  # fmt: skip
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.samples: dict[str, list[float]] = {}
+        self.rounds = 3 if bench.quick else 5
+        self._ours = 6_000 if bench.quick else 30_000
+        self._peers = 300 if bench.quick else 1_000
+
+    def subjects(self) -> dict[str, Callable[[], Figures]]:
+        """Ours, the peers, the limit."""
+        return {
+            OURS: self.fr,
+            LIMIT: self.insert_many,
+            "Celery + Redis, fsync always": lambda: self.celery("always"),
+            "Celery + Redis, fsync every second": lambda: self.celery("everysec"),
+            "dramatiq + Redis, fsync always": lambda: self.dramatiq("always"),
+            "dramatiq + Redis, fsync every second": lambda: self.dramatiq("everysec"),
+            "one message and one write at a time": self.naive,
+        }
+
+    def close(self) -> None:
+        """Nothing stays."""
+
+    def fr(self) -> Figures:
+        """The three units."""
+        with units(self._bench) as ours:
+            ours.start("fr_hub")
+            ours.start("fr_brain", BRAIN_PROCESSES=str(WORKERS))
+            # The first scans wake everything up, as the peers' workers are awake too.
+            checked(ours.send(KIND="grid", SCANS="200", SEED="7"), 200)
+            totals = ours.send(KIND="grid", SCANS=str(self._ours))
+            return rate(checked(totals, self._ours))
+
+    def insert_many(self) -> Figures:
+        """The same documents into the same MongoDB, made beforehand."""
+        documents = [
+            scan_document(NewScan(loaded.scan, voxels=bytes(loaded.voxels)))
+            for loaded in (t.load() for t in GridSource("pacs-1", self._ours, seed=1))
+        ]
+        with self._bench.database() as name, self._bench.client() as client:
+            collection = client[name].scans
+            collection.insert_one({"_id": "first"})
+            began = now()
+            for start in range(0, len(documents), 1000):
+                collection.insert_many(documents[start : start + 1000], ordered=False)
+            return {"scans/s": len(documents) / (now() - began)}
+
+    def celery(self, fsync: str) -> Figures:
+        """Sent by ``WORKERS`` threads, each result awaited."""
+        with celery_worker(self._bench, fsync) as analyse:
+            list(map(_result, [analyse.delay(m) for m in messages(20, seed=7)]))
+            todo = list(messages(self._peers, seed=1))
+            return _timed(todo, analyse.delay, _result)
+
+    def dramatiq(self, fsync: str) -> Figures:
+        """The same."""
+        with dramatiq_worker(self._bench, fsync) as analyse:
+            wait = 600_000
+            for sent in [analyse.send(m) for m in messages(20, seed=7)]:
+                sent.get_result(block=True, timeout=wait)
+            todo = list(messages(self._peers, seed=1))
+            return _timed(todo, analyse.send, lambda m: m.get_result(block=True, timeout=wait))
+
+    def naive(self) -> Figures:
+        """One connection, one scan at a time."""
+        count = self._peers
+        with self._bench.database() as database:
+            port = free_port()
+            with process(
+                [sys.executable, "-m", "tests.benchmarks.peers.naive", str(port)],
+                self._bench.folder / "naive.log",
+                port,
+                environment(self._bench, database),
+            ):
+                connection = socket.create_connection(("127.0.0.1", port))
+                return _converse(connection, list(messages(count, seed=1)))
+
+
+def _converse(connection: socket.socket, todo: list[dict[str, Any]]) -> Figures:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream = connection.makefile("rwb")
+    lock, acked, reports = threading.Lock(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def read() -> None:
+        for answer in stream:
+            if b'"ack"' in answer:
+                acked.release()
+                continue
+            with lock:
+                stream.write(answer.replace(b'"report"', b'"ack"'))
+                stream.flush()
+            reports.release()
+
+    threading.Thread(target=read, daemon=True).start()
+    began = now()
+    for message in todo:
+        with lock:
+            stream.write(line(message))
+            stream.flush()
+        acked.acquire()
+    for _ in todo:
+        reports.acquire()
+    took = now() - began
+    connection.close()
+    return {"scans/s": len(todo) / took}
+
+
+def _timed(todo: list[Any], send: Callable[[Any], Any], result: Callable[[Any], Any]) -> Figures:
+    began = now()
+    sent = [send(message) for message in todo]
+    for one in sent:
+        result(one)
+    return {"scans/s": len(todo) / (now() - began)}
+
+
+def _result(sent: Any) -> None:
+    sent.get(timeout=600)

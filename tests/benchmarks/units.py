@@ -1,0 +1,136 @@
+"""The project's own units as a benchmark runs them: processes of their own, the settings a user
+would give, the MongoDB of the run."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pymongo
+
+from tests.benchmarks.figures import Figures
+from tests.processes import ROOT, environment
+from tests.running import free_port, listens, until
+
+_END_S = 900.0
+
+
+@dataclass
+class Bench:
+    """Where a run happens: its MongoDB and its folder."""
+
+    uri: str
+    folder: Path
+    quick: bool
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """A fresh database's name, dropped at the end."""
+        name = f"bench_{uuid.uuid4().hex[:12]}"
+        try:
+            yield name
+        finally:
+            with self.client() as client:
+                client.drop_database(name)
+
+    def client(self, **options: Any) -> "pymongo.MongoClient[dict[str, Any]]":
+        """A client whose writes are as durable as the project's."""
+        return pymongo.MongoClient(self.uri, w="majority", journal=True, **options)
+
+
+class Units:
+    """Fr-HUB, Fr-BRAIN and senders on one database."""
+
+    def __init__(self, bench: Bench, database: str, **given: str) -> None:
+        self._bench = bench
+        self.database = database
+        self._hub_port, self._pacs_port = free_port(), free_port()
+        self._processes: list[subprocess.Popen[str]] = []
+        self._folder = bench.folder / database
+        self._folder.mkdir(parents=True)
+        self._settings = {
+            "MONGODB_URI": bench.uri,
+            "MONGODB_DATABASE": database,
+            "HUB_PORT": str(self._hub_port),
+            "PACS_PORT": str(self._pacs_port),
+            "HUB_PACS": f"pacs-1=127.0.0.1:{self._pacs_port}",
+            "LOG_LEVEL": "warning",
+            **given,
+        }
+
+    @property
+    def hub_port(self) -> int:
+        """Where the hub takes scans."""
+        return self._hub_port
+
+    def start(self, module: str, **given: str) -> int:
+        """``python -m module`` in the background; its process id."""
+        running = self._run(module, **given)
+        self._processes.append(running)
+        if module == "fr_hub":
+            until(lambda: listens(self._hub_port), 60)
+        return running.pid
+
+    def _run(self, module: str, **given: str) -> subprocess.Popen[str]:
+        log = self._folder / f"{module}.log"
+        with log.open("a") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=ROOT,
+                env=environment(**{**self._settings, **given}),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+
+    def send(self, module: str = "fr_pacs", **given: str) -> dict[str, Any]:
+        """Run a Fr-PACS to its end; its summary."""
+        summary = self._folder / f"summary-{uuid.uuid4().hex[:6]}.json"
+        running = self._run(module, SUMMARY=str(summary), **given)
+        self._processes.append(running)
+        running.wait(_END_S)
+        self._processes.remove(running)
+        assert summary.is_file(), f"no summary: see {self._folder}"
+        totals: dict[str, Any] = json.loads(summary.read_text())
+        return totals
+
+    def stop(self) -> None:
+        """Stop all, Fr-HUB last."""
+        for running in reversed(self._processes):
+            if running.poll() is None:
+                running.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(30)
+            running.kill()
+            running.wait()
+        self._processes.clear()
+
+
+@contextlib.contextmanager
+def units(bench: Bench, **given: str) -> Iterator[Units]:
+    """Nothing started yet, on a fresh database; everything stopped at the end."""
+    with bench.database() as database:
+        all_of_it = Units(bench, database, **given)
+        try:
+            yield all_of_it
+        finally:
+            all_of_it.stop()
+
+
+def checked(totals: dict[str, Any], wanted: int) -> dict[str, Any]:
+    """A figure counts only if every scan got its report."""
+    assert totals["complete"], f"not every scan got its report: {totals}"
+    assert totals["delivered"] == wanted, totals
+    return totals
+
+
+def rate(totals: dict[str, Any]) -> Figures:
+    """Delivered scans a second."""
+    return {"scans/s": totals["delivered"] / totals["seconds"]}
