@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
-	report reanalyze schema conformance tests coverage bench format lint lock clean
+	report reanalyze schema conformance tests coverage bench evaluate format lint template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,7 @@ help: ## Show this
 #  SOURCE    file or folder of NIfTI or DICOM to send instead of synthetic scans
 #  KIND      phantom (3-D heads) or grid (10x10)
 #  SHAPE     of a synthetic scan, such as 128 or 181x217x181
+#  CONTRAST  of synthetic heads: flair or t1
 #  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
 #  SEED      of synthetic scans
@@ -45,10 +46,11 @@ help: ## Show this
 #  ALL       1, for requeue: all that are set aside
 #  APPLY     1, for retention: have it go
 #  NAMES     for certs: units that get a certificate, such as fr-hub,mr-1
+#  EVALUATION file that gets the results of evaluate as JSON
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
-#  ONLY      parts of a benchmark, such as small,latency
+#  ONLY      parts of a benchmark (small,latency) or rows of evaluate (hard,real)
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -108,6 +110,10 @@ coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they 
 bench: $(VENV)/ready-bench ## Measure this project, its peers and the limits in one run
 	@$(BIN)/python -m tests.benchmarks
 
+evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
+	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(EVALUATION),--json $(EVALUATION))
+
 format: $(VENV)/ready-dev ## Format the code
 	$(BIN)/isort $(PACKAGES) tests
 	$(BIN)/black $(PACKAGES) tests
@@ -117,6 +123,9 @@ lint: $(VENV)/ready-dev ## Check format, lint and types
 	$(BIN)/black --check $(PACKAGES) tests
 	$(BIN)/ruff check $(PACKAGES) tests
 	$(BIN)/mypy
+
+template: $(VENV)/ready-dev ## Make the anatomy of the phantoms again
+	$(BIN)/python -m tests.phantoms.make_template
 
 lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -371,6 +371,13 @@ class PacsSettings(WireSettings):
     shape: Annotated[Shape | None, NoDecode] = Field(
         default=None, description="of a synthetic scan, such as 128 or 181x217x181; none: 96 or 10"
     )
+    contrast: Literal["flair", "t1"] = Field(
+        default="flair", description="of synthetic heads; their lesions are bright on flair"
+    )
+    background: Literal["noise", "empty"] = Field(
+        default="noise",
+        description="of synthetic heads: noise everywhere, or zeros outside of the head",
+    )
     scans: int | None = Field(
         default=None, ge=1, description="how many to send; none: all of SOURCE, else endless"
     )

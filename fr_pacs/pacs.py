@@ -21,7 +21,7 @@ from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.files import FileSource
 from fr_pacs.sources.grid import GridSource
-from fr_pacs.sources.phantom import PhantomSource
+from fr_pacs.sources.phantom import PhantomSource, Recipe
 from fr_pacs.tally import Tally
 
 _TICK_S = 0.2
@@ -39,7 +39,8 @@ def make_source(settings: PacsSettings) -> Source:
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
         return GridSource(pacs=name, scans=scans, seed=seed, shape=settings.grid_shape)
-    return PhantomSource(pacs=name, scans=scans, seed=seed, shape=settings.phantom_shape)
+    recipe = Recipe(contrast=settings.contrast, background=settings.background)
+    return PhantomSource(name, scans, seed, settings.phantom_shape, recipe)
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:

@@ -58,7 +58,7 @@ class VolumeAnalyzer:
 
     name = "volume"
     version = "1"
-    scan_types = frozenset({"volume"})
+    scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
     def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:

@@ -11,23 +11,46 @@ import numpy as np
 from common.errors import SettingsError
 from common.models import BrainScan, hash_voxels, utc_now
 from fr_pacs.sources.base import LoadedScan
-from fr_pacs.sources.phantom_model import Phantom, check, make_phantom, make_voxels
+from fr_pacs.sources.phantom_model import (
+    Phantom,
+    Recipe,
+    Truth,
+    check,
+    make_phantom,
+    make_voxels,
+    shape_of,
+)
 
-__all__ = ["Phantom", "PhantomSource", "PhantomTask", "make_phantom"]
+__all__ = [
+    "Phantom",
+    "PhantomSource",
+    "PhantomTask",
+    "Recipe",
+    "Truth",
+    "make_phantom",
+    "shape_of",
+]
 
 
 class PhantomSource:
-    """Scans of type ``'volume'``: phantoms 0, 1, 2 … of ``seed`` (``make_phantom``), int16.
+    """Scans of type ``'flair'`` or ``'t1'``, as the recipe says: phantoms 0, 1, 2 … of ``seed``
+    (``make_phantom``), int16.
 
-    The field of view is 192 mm along each axis, so a voxel's edges are 192 mm over ``shape``. The
-    same seed, index and shape give the same voxels in any process. The truth is not sent.
+    The field of view is 181 x 217 x 181 mm, so a voxel's edges are these over ``shape``. The same
+    seed, index, shape and recipe give the same voxels on any machine. The truth is not sent: ask
+    ``truth`` for it.
 
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no phantom can have.
     """
 
     def __init__(
-        self, pacs: str, scans: int | None, seed: int, shape: tuple[int, int, int] = (96, 96, 96)
+        self,
+        pacs: str,
+        scans: int | None,
+        seed: int,
+        shape: tuple[int, int, int] = (96, 96, 96),
+        recipe: Recipe | None = None,
     ) -> None:
         if scans is not None and scans < 0:
             raise SettingsError(
@@ -38,6 +61,7 @@ class PhantomSource:
         self._scans = scans
         self._seed = seed
         self._shape = shape
+        self._recipe = recipe or Recipe()
 
     @property
     def total(self) -> int | None:
@@ -53,8 +77,12 @@ class PhantomSource:
         """One task a scan, each with an id of its own."""
         index = 0
         while self._scans is None or index < self._scans:
-            yield PhantomTask(self._pacs, self._seed, index, self._shape)
+            yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe)
             index += 1
+
+    def truth(self, index: int) -> Truth:
+        """What a perfect analysis of scan ``index`` would find; for tests and evaluation."""
+        return make_phantom(self._seed, index, self._shape, self._recipe).truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +93,7 @@ class PhantomTask:
     seed: int
     index: int
     shape: tuple[int, int, int]
+    recipe: Recipe
     scan_id: str = field(default_factory=lambda: uuid4().hex)
     acquired_at: datetime = field(default_factory=utc_now)
 
@@ -74,15 +103,19 @@ class PhantomTask:
         return f"phantom {self.index} of seed {self.seed}"
 
     def load(self) -> LoadedScan:
-        """Make it; nothing is read, so nothing can fail."""
-        array, affine = make_voxels(self.seed, self.index, self.shape)
+        """Make it.
+
+        Raises:
+            SourceError: the template cannot be read.
+        """
+        array, affine = make_voxels(self.seed, self.index, self.shape, self.recipe)
         # The transpose is the same memory in C order, which is what a flat view needs.
         little = np.asarray(array.T, dtype="<i2")
         voxels = little.reshape(-1).view(np.uint8).data
         scan = BrainScan(
             scan_id=self.scan_id,
             pacs=self.pacs,
-            scan_type="volume",
+            scan_type=self.recipe.contrast,
             acquired_at=self.acquired_at,
             shape=self.shape,
             dtype="int16",

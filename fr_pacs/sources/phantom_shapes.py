@@ -1,136 +1,158 @@
-"""What a phantom is made of: smooth random fields, and ellipsoids that partly fill voxels.
+"""What phantoms are made of: lines of sight through the template, ellipsoids, a smooth field."""
 
-Positions are in mm from the centre of the volume, arrays have the axes z, y, x.
-"""
-
-import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.floating]  # float64 where made; numpy's stubs lose it in arithmetic
+from fr_pacs.sources.phantom_draws import Doubles, Draws, Floats, polynomials
 
-FIELD_OF_VIEW_MM = 192.0
-"""Edge of the imaged cube. A voxel's edges are this over the shape."""
-
-
-@dataclass(frozen=True, slots=True)
-class LowRank:
-    """A field that is a constant and a sum of products of one factor an axis."""
-
-    constant: np.float32
-    z: Floats  # terms x planes
-    planes: Floats  # terms x rows x columns
-
-    def add_to(self, slab: Floats, first: int, scratch: Floats) -> None:
-        """Add its planes from ``first`` on to the slab; ``scratch`` has the slab's shape."""
-        slab += self.constant
-        for factors, plane in zip(self.z, self.planes, strict=True):
-            np.multiply(factors[first : first + len(slab), None, None], plane, out=scratch)
-            slab += scratch
-
-
-class Waves:
-    """A smooth random field: a sum of products of one cosine an axis, which on a coarse grid over
-    the field of view spans ``-span`` to ``span``."""
-
-    def __init__(
-        self,
-        generator: np.random.Generator,
-        terms: int,
-        frequency: tuple[float, float],
-        span: float,
-    ) -> None:
-        # Cycles over half of the field of view, and phases: terms x axes.
-        self._frequency = generator.uniform(*frequency, (terms, 3))
-        self._phase = generator.uniform(0, 2 * math.pi, (terms, 3))
-        coarse = np.linspace(-FIELD_OF_VIEW_MM / 2, FIELD_OF_VIEW_MM / 2, 13)
-        x, y, z = (self._cosines(coarse, axis) for axis in range(3))
-        field = (z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]).sum(axis=0)
-        low, high = float(field.min()), float(field.max())
-        self._scale = 2 * span / (high - low)
-        self._offset = -span * (high + low) / (high - low)
-
-    def over(self, axes: list[Doubles]) -> LowRank:
-        """On the grid of these positions in mm along x, y and z."""
-        x, y, z = (self._cosines(mm, axis) for axis, mm in enumerate(axes))
-        planes = (y[:, :, None] * x[:, None, :]).astype(np.float32)
-        return LowRank(np.float32(self._offset), (z * self._scale).astype(np.float32), planes)
-
-    def at(self, point: Doubles) -> float:
-        """At one point, mm."""
-        factors = [self._cosines(point[axis : axis + 1], axis)[:, 0] for axis in range(3)]
-        return float((factors[0] * factors[1] * factors[2]).sum() * self._scale) + self._offset
-
-    def _cosines(self, mm: Doubles, axis: int) -> Doubles:
-        turns = self._frequency[:, axis, None] * mm[None, :] * (2 * math.pi / FIELD_OF_VIEW_MM)
-        return np.asarray(np.cos(2 * turns + self._phase[:, axis, None]))
+Shorts = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """An ellipsoid inside its bounding box: how much of each voxel it fills."""
+    """An ellipsoid on the voxel grid."""
 
-    start: tuple[int, int, int]  # first voxel of the box along z, y, x
-    filled: Floats  # 0 to 1, axes z, y, x
+    start: tuple[int, int, int]
+    """First voxel of its box: z, y, x."""
+    filled: Floats
+    """Share of each voxel of the box that it fills."""
     intensity: float
+    """Over that of white matter."""
 
 
 def ellipsoid(
-    axes: list[Doubles], centre: Doubles, unit: Doubles, reach: float, intensity: float
+    axes: list[Doubles],
+    edges: tuple[float, float, float],
+    centre: tuple[float, float, float],
+    radii: tuple[float, float, float],
+    turn: Doubles,
+    intensity: float,
 ) -> Blend | None:
-    """The blend of {p : |unit (p - centre)| <= 1}; None where no voxel is touched.
+    """An ellipsoid as shares of voxels; None where it lies outside of the grid.
 
-    Each voxel is sampled at the centres of its eight parts; the quadratic form is expanded
-    around the voxel's centre, so a sample costs three multiplications.
+    Args:
+        axes: middles of the voxels along x, y and z, mm.
+        edges: of a voxel, mm.
+        centre: mm.
+        radii: semi-axes, mm.
+        turn: rotation of its axes.
+        intensity: over that of white matter.
     """
-    edges = [float(mm[1] - mm[0]) for mm in axes]
-    start, offsets = [], []
-    for mm, edge, middle in zip(axes, edges, centre, strict=True):
-        low = max(0, int(np.searchsorted(mm, middle - reach - edge)))
-        high = min(len(mm), int(np.searchsorted(mm, middle + reach + edge)))
-        if low >= high:
+    start, parts, points = [], [], []
+    for mm, edge, middle, row in zip(axes, edges, centre, turn.tolist(), strict=True):
+        reach = math.sqrt(
+            sum((share * radius) ** 2 for share, radius in zip(row, radii, strict=True))
+        )
+        first = max(0, int(np.searchsorted(mm, middle - reach - edge)))
+        last = min(len(mm), int(np.searchsorted(mm, middle + reach + edge)))
+        if first >= last:
             return None
-        start.append(low)
-        offsets.append((mm[low:high] - middle).astype(np.float32))
-    x, y, z = offsets[0][None, None, :], offsets[1][None, :, None], offsets[2][:, None, None]
-    form = (unit[:, :, None] * unit[:, None, :]).sum(axis=0).astype(np.float32)
-    slope = [form[axis, 0] * x + form[axis, 1] * y + form[axis, 2] * z for axis in range(3)]
-    square = slope[0] * x + slope[1] * y + slope[2] * z
-    filled = np.zeros(square.shape, np.float32)
-    quarters = [(np.float32(-edge / 4), np.float32(edge / 4)) for edge in edges]
-    for dx, dy, dz in itertools.product(*quarters):
-        step = np.array([dx, dy, dz])
-        own = np.float32((form * step[:, None] * step[None, :]).sum())
-        filled += square + 2 * (dx * slope[0] + dy * slope[1] + dz * slope[2]) + own <= 1
-    filled *= np.float32(1 / 8)
+        split = min(8, max(2, round(edge) + 1))
+        within = (np.arange(split) + 0.5) / split - 0.5
+        start.append(first)
+        parts.append(split)
+        offsets = (mm[first:last, None] - middle) + within * edge
+        points.append(offsets.astype(np.float32).ravel())
+    x, y, z = points[0][None, None, :], points[1][None, :, None], points[2][:, None, None]
+    inside = _squared(turn[:, 0], radii[0], x, y, z)
+    for axis in (1, 2):
+        inside += _squared(turn[:, axis], radii[axis], x, y, z)
+    nz, ny, nx = (part.size // split for part, split in zip(points[::-1], parts[::-1], strict=True))
+    split_up = (inside <= 1).reshape(nz, parts[2], ny, parts[1], nx, parts[0])
+    counts = split_up.sum(axis=(1, 3, 5), dtype=np.uint16)
+    filled = counts.astype(np.float32) * np.float32(1 / math.prod(parts))
     return Blend((start[2], start[1], start[0]), filled, intensity)
 
 
-def mix(slab: Floats, first: int, blend: Blend, white: float) -> None:
-    """Put what of the ellipsoid lies in the slab into it."""
-    z, y, x = blend.start
-    depth, height, width = blend.filled.shape
-    low, high = max(z, first), min(z + depth, first + len(slab))
-    if low >= high:
-        return
-    filled = blend.filled[low - z : high - z]
-    part = slab[low - first : high - first, y : y + height, x : x + width]
-    part += filled * (np.float32(blend.intensity * white) - part)
+def _squared(axis: Doubles, radius: float, x: Floats, y: Floats, z: Floats) -> Floats:
+    a, b, c = (np.float32(share / radius) for share in axis.tolist())
+    along: Floats = (a * x + b * y) + c * z
+    along *= along
+    return along
 
 
-def rotation(generator: np.random.Generator) -> Doubles:
-    """A uniform random rotation: that of a unit quaternion drawn from four normals."""
-    quaternion: npt.NDArray[Any] = generator.standard_normal(4)
-    w, x, y, z = quaternion / math.sqrt(float((quaternion**2).sum()))
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+def blend_into(slab: Floats, corner: tuple[int, int, int], blend: Blend, intensity: float) -> None:
+    """Put what of the ellipsoid lies in the slab into it.
+
+    Args:
+        slab: axes z, y, x.
+        corner: the slab's first voxel in the volume.
+        blend: the ellipsoid.
+        intensity: what it is filled with.
+    """
+    slabs, own = [], []
+    for first, n, begin, size in zip(
+        corner, slab.shape, blend.start, blend.filled.shape, strict=True
+    ):
+        low, high = max(first, begin), min(first + n, begin + size)
+        if low >= high:
+            return
+        slabs.append(slice(low - first, high - first))
+        own.append(slice(low - begin, high - begin))
+    part = slab[tuple(slabs)]
+    part += blend.filled[tuple(own)] * (np.float32(intensity) - part)
+
+
+class BiasField:
+    """A smooth field, between ``1 - span`` and ``1 + span`` inside of a head: a sum of two
+    products of one polynomial an axis.
+
+    Args:
+        draws: where its form comes from.
+        span: of the field around 1.
+        axes: middles of the voxels along x, y and z, mm.
+        unit: what all of it is multiplied by.
+    """
+
+    _TERMS = 2
+    _SPAN_MM = 100.0
+    _BRAIN_MM = (66.0, 82.0, 70.0)
+
+    def __init__(self, draws: Draws, span: float, axes: list[Doubles], unit: float) -> None:
+        mixes = [[self._mix(draws) for _ in range(3)] for _ in range(self._TERMS)]
+        low, high = self._extremes(mixes)
+        scale = 2 * span / (high - low)
+        self._base = np.float32(unit * (1 - span - low * scale))
+        factors = [[self._along(mm, m) for mm, m in zip(axes, mix, strict=True)] for mix in mixes]
+        self._planes = [
+            (unit * scale * (y[:, None] * x[None, :])).astype(np.float32) for x, y, _ in factors
         ]
-    )
+        self._along_z = [z.astype(np.float32) for _, _, z in factors]
+
+    def apply(
+        self, box: tuple[slice, slice, slice], slab: Floats, field: Floats, scratch: Floats
+    ) -> None:
+        """Multiply a box (z, y, x) by it; the three arrays have its shape."""
+        where, rows, columns = box
+        field.fill(self._base)
+        for plane, z in zip(self._planes, self._along_z, strict=True):
+            np.multiply(plane[rows, columns], z[where, None, None], out=scratch)
+            field += scratch
+        slab *= field
+
+    @staticmethod
+    def _mix(draws: Draws) -> list[float]:
+        # Less of what bends more.
+        return [sign * size for sign, size in zip(draws.signs(4), (1, 1, 0.5, 0.2), strict=True)]
+
+    def _along(self, mm: Doubles, mix: list[float]) -> Doubles:
+        total = np.zeros_like(mm)
+        for share, part in zip(mix, polynomials(mm, self._SPAN_MM), strict=True):
+            total = total + share * part
+        return total
+
+    def _extremes(self, mixes: list[list[list[float]]]) -> tuple[float, float]:
+        """The least and the most of the sum in an ellipsoid as large as a brain."""
+        probe = np.linspace(-1.0, 1.0, 17)
+        inside = probe[:, None, None] ** 2 + probe[:, None] ** 2 + probe**2 <= 1
+        total = np.zeros(inside.shape)
+        for mix in mixes:
+            x, y, z = (
+                self._along(probe * reach, m) for reach, m in zip(self._BRAIN_MM, mix, strict=True)
+            )
+            total = total + z[:, None, None] * y[:, None] * x
+        seen = total[inside]
+        return float(seen.min()), float(seen.max())

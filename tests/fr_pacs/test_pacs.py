@@ -37,7 +37,13 @@ def test_heads_are_the_source_unless_something_else_is_said() -> None:
     assert source.total is None
     assert not source.waits
     scan = first_of(pacs_settings(shape="40", scans=3)).scan
-    assert (scan.scan_type, scan.shape, scan.pacs) == ("volume", (40, 40, 40), "pacs-1")
+    assert (scan.scan_type, scan.shape, scan.pacs) == ("flair", (40, 40, 40), "pacs-1")
+
+
+def test_the_settings_say_what_a_head_looks_like() -> None:
+    loaded = first_of(pacs_settings(shape="40", contrast="t1", background="empty"))
+    assert loaded.scan.scan_type == "t1"
+    assert not loaded.scan.array(loaded.voxels)[0].any()
 
 
 def test_grids_are_the_source_where_they_are_asked_for() -> None:

@@ -1,0 +1,86 @@
+"""``make evaluate``: all rows, a table, and an exit code: 1 where a goal is missed."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tests.evaluation.measures import Outcome, figures_of
+from tests.evaluation.real import RealImage, read_real_images
+from tests.evaluation.rows import ROWS, SCANS, Row
+from tests.evaluation.scans import evaluate_scan
+from tests.evaluation.table import json_of, missed_by, text_of
+
+REAL = "real"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Evaluate what the arguments name."""
+    options = _options(arguments)
+    rows = [row for row in ROWS if _wanted(row.name, options.only)]
+    with_real = _wanted(REAL, options.only)
+    if not rows and not with_real:
+        names = ", ".join([*(row.name for row in ROWS), REAL])
+        sys.stderr.write(f"ONLY={options.only} names no row; there are: {names}\n")
+        return 2
+    outcomes, real = _run(rows, options.scans, options.jobs, with_real)
+    results = {row.name: figures_of(outcomes[row.name]) for row in rows}
+    sys.stdout.write(text_of(rows, results, real, options.scans) + "\n")
+    if options.json is not None:
+        text = json.dumps(json_of(rows, results, real, options.scans), indent=1)
+        options.json.write_text(text + "\n")
+    missed = any(missed_by(row, results[row.name]) for row in rows)
+    return int(missed or any(image.wrong for image in real))
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make evaluate", description=__doc__)
+    parser.add_argument("--scans", type=int, default=SCANS, help="a row (SCANS)")
+    parser.add_argument("--only", default="", help="rows whose names have one of these, by comma")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--json", type=Path, default=None, help="file of the results (EVALUATION)")
+    options = parser.parse_args(arguments)
+    if options.scans < 1 or options.jobs < 1:
+        parser.error("SCANS and JOBS are 1 or more")
+    return options
+
+
+def _wanted(name: str, only: str) -> bool:
+    parts = [part.strip().lower() for part in only.split(",") if part.strip()]
+    return not parts or any(part in name.lower() for part in parts)
+
+
+def _run(
+    rows: list[Row], scans: int, jobs: int, with_real: bool
+) -> tuple[dict[str, list[Outcome]], list[RealImage]]:
+    outcomes: dict[str, dict[int, Outcome]] = {row.name: {} for row in rows}
+    context = multiprocessing.get_context("spawn")
+    columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn())
+    with (
+        ProcessPoolExecutor(jobs, mp_context=context) as pool,
+        Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress,
+    ):
+        bars = {row.name: progress.add_task(row.name, total=scans) for row in rows}
+        futures = {
+            pool.submit(evaluate_scan, row, index): (row.name, index)
+            for row in rows
+            for index in range(scans)
+        }
+        images = pool.submit(read_real_images) if with_real else None
+        for future in as_completed(futures):
+            name, index = futures[future]
+            outcomes[name][index] = future.result()
+            progress.advance(bars[name])
+        real = images.result() if images is not None else []
+    # By index, not by who was first: the intervals' draws are the same then.
+    return {name: [own[index] for index in sorted(own)] for name, own in outcomes.items()}, real
+
+
+if __name__ == "__main__":
+    sys.exit(main())

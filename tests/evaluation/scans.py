@@ -1,0 +1,24 @@
+"""One scan of a row: made, read, compared. It runs in processes of its own."""
+
+from fr_pacs.sources.phantom import make_phantom
+from tests.evaluation.matching import match
+from tests.evaluation.measures import Outcome
+from tests.evaluation.reading import read
+from tests.evaluation.rows import Row, seed_of
+
+
+def evaluate_scan(row: Row, index: int) -> Outcome:
+    """Make scan ``index`` of a row, read it, compare it with its truth."""
+    phantom = make_phantom(seed_of(row), index, row.shape, row.recipe)
+    truth = phantom.truth
+    reading = read(phantom.contrast, phantom.voxels, phantom.affine)
+    volumes = truth.volumes_ml
+    inside = ("csf", "grey", "white", "lesion")
+    return Outcome(
+        matched=match(truth.labels, reading.labels, len(truth.lesions)),
+        lesion_ml=tuple(lesion.volume_ml for lesion in truth.lesions),
+        true_ml=volumes | {"intracranial": sum(volumes[name] for name in inside)},
+        found_ml=reading.volumes_ml,
+        failed=reading.failed,
+        seconds=reading.seconds,
+    )

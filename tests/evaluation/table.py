@@ -1,0 +1,121 @@
+"""The results as text and as JSON."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.evaluation.intervals import Figure
+from tests.evaluation.real import RealImage
+from tests.evaluation.rows import Row
+
+_COLUMNS = {
+    "sensitivity": "sensitivity",
+    "sensitivity_large": ">= 0.03 ml",
+    "false_per_scan": "false a scan",
+    "f1": "F1",
+    "dice": "Dice (mean)",
+    "dice_pooled": "Dice (pooled)",
+    "lesion_error": "lesion ml",
+    "grey_error": "grey ml",
+    "white_error": "white ml",
+    "csf_error": "CSF ml",
+    "intracranial_error": "intracranial ml",
+    "unread": "unread",
+    "seconds": "s",
+}
+_SHARES = {name for name in _COLUMNS if name.endswith("_error")} | {"unread"}
+
+Results = Mapping[str, Mapping[str, Figure]]
+
+
+def missed_by(row: Row, figures: Mapping[str, Figure]) -> list[str]:
+    """The goals that a row's figures miss, in words; one that was not measured is missed."""
+    missed = []
+    for name, goal in row.at_least.items():
+        value = figures[name].value
+        if value is None or value < goal:
+            missed.append(
+                f"{_COLUMNS[name]} {_number(name, value)}, at least {_number(name, goal)}"
+            )
+    for name, goal in row.at_most.items():
+        value = figures[name].value
+        if value is None or value > goal:
+            missed.append(f"{_COLUMNS[name]} {_number(name, value)}, at most {_number(name, goal)}")
+    return missed
+
+
+def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int) -> str:
+    """A Markdown table, then what each goal came to; errors are relative, in per cent, without
+    sign; in brackets: 95 % confidence."""
+    lines = [
+        f"{scans} held-out scans a row; noise / non-uniformity in per cent; [95 % confidence].",
+        "",
+        "| set | " + " | ".join(_COLUMNS.values()) + " |",
+        "|---|" + "---|" * len(_COLUMNS),
+    ]
+    for row in rows:
+        cells = [_cell(name, results[row.name][name]) for name in _COLUMNS]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for row in rows:
+        goals = len(row.at_least) + len(row.at_most)
+        missed = missed_by(row, results[row.name])
+        verdict = "missed: " + "; ".join(missed) if missed else f"all {goals} goals met"
+        lines.append(f"- {row.name}: {verdict}")
+    for image in real:
+        dice = "" if image.brain_dice is None else f", Dice of the brain {image.brain_dice:.3f}"
+        volume = "unknown" if image.intracranial_ml is None else f"{image.intracranial_ml:.0f} ml"
+        verdict = "missed: " + "; ".join(image.wrong) if image.wrong else "all goals met"
+        lines.append(
+            f"- {image.name}: {image.lesions} lesions, intracranial volume {volume}{dice}: "
+            f"{verdict}"
+        )
+    return "\n".join(lines)
+
+
+def json_of(
+    rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int
+) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "scans": scans,
+        "rows": [
+            {
+                "name": row.name,
+                "shape": list(row.shape),
+                "figures": {
+                    name: {"value": figure.value, "low": figure.low, "high": figure.high}
+                    for name, figure in results[row.name].items()
+                },
+                "at_least": row.at_least,
+                "at_most": row.at_most,
+                "missed": missed_by(row, results[row.name]),
+            }
+            for row in rows
+        ],
+        "real": [
+            {
+                "name": image.name,
+                "failed": image.failed,
+                "lesions": image.lesions,
+                "intracranial_ml": image.intracranial_ml,
+                "brain_dice": image.brain_dice,
+                "missed": list(image.wrong),
+            }
+            for image in real
+        ],
+    }
+
+
+def _cell(name: str, figure: Figure) -> str:
+    text = _number(name, figure.value)
+    if figure.value is None or figure.low is None or figure.high is None:
+        return text
+    return f"{text} [{_number(name, figure.low)}, {_number(name, figure.high)}]"
+
+
+def _number(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if name in _SHARES:
+        return f"{value:.1%}"
+    return f"{value:.2f}" if name in ("seconds", "false_per_scan") else f"{value:.3f}"
