@@ -3,7 +3,8 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage evaluate format lint template lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify report reanalyze schema conformance \
+	tests coverage evaluate format lint template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,12 +30,16 @@ help: ## Show this
 #  RATE      scans a second; none: as fast as possible, or 2 in an endless stream
 #  THREADS   connections of Fr-PACS to Fr-HUB
 #  SEED      of synthetic scans
-#  REPORTS   folder that gets each report as JSON
+#  REPORTS   folder that gets each report as JSON and text, and its picture
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
 #  JSON      1: verify prints JSON
 #  EVALUATION file that gets the results of evaluate as JSON
 #  ONLY      for evaluate: rows whose names have one of these (hard,real)
+#  ID        for report, reanalyze: the scans that are meant, with commas
+#  OUT       for report: folder that gets the files
+#  ANALYZER  for reanalyze: only scans that this analyzer reads now
+#  NAME      for conformance: the analyzer, such as volume or my_package:Dark
 #  TESTS     which tests to run, such as tests/common
 #  PYTHON    the Python that makes .venv
 
@@ -52,6 +57,18 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
 
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 	@$(BIN)/python -m common.verify
+
+report: $(VENV)/ready ## Write the report of a scan as JSON, text and picture: ID=scan,... OUT=folder
+	@$(BIN)/python -m fr_brain.report
+
+reanalyze: $(VENV)/ready ## Have scans analysed again that another analyzer read: ANALYZER=name, ID=scan,...
+	@$(BIN)/python -m fr_brain.reanalyze
+
+schema: $(VENV)/ready ## Print the JSON schema of a report
+	@$(BIN)/python -m common.report_schema
+
+conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=entry point or module:Class
+	@$(BIN)/python -m fr_brain.analyzers.conformance $(NAME)
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)

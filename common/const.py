@@ -9,8 +9,15 @@ from enum import StrEnum
 PROTOCOL_VERSION = 1
 """Spoken in every hello; a peer that speaks another is refused with a reason."""
 
-REPORT_SCHEMA_VERSION = 1
-"""Grows when a report's fields change their meaning."""
+REPORT_SCHEMA_VERSION = 2
+"""Grows when a report's fields are other ones or change their meaning. Stored reports keep theirs:
+``BrainReport`` reads all of them."""
+
+LESIONS_LISTED_MAX = 500
+"""Lesions that a report lists, at most."""
+
+PICTURE_BYTES_MAX = 300_000
+"""A report with its lesions (about 300 bytes each) and its picture must fit the smallest frame."""
 
 INLINE_VOXELS_MAX = 64 * 1024
 """Bytes of voxels that travel inside the scan message; more travel as chunks.
@@ -30,7 +37,7 @@ class ReportGenerated(StrEnum):
     TO_DO = "To Do"
     # Claimed: ``owner``, ``fence`` and ``lease_until`` say by whom and until when.
     IN_PROGRESS = "In Progress"
-    # Its report is durable. Final.
+    # Its report is durable. Final, until a person has it analysed again.
     DONE = "Done"
     # Gave no report in the allowed attempts, or its voxels are damaged: ``error`` has the cause.
     ERROR = "Error"
@@ -48,7 +55,8 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
             ReportGenerated.ERROR,
         }
     ),
-    ReportGenerated.DONE: frozenset(),
+    # a person has it analysed again (``make reanalyze``): the next revision of its report
+    ReportGenerated.DONE: frozenset({ReportGenerated.TO_DO}),
     # a person puts it back
     ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO}),
 }
@@ -62,6 +70,10 @@ class Collection(StrEnum):
     SCANS = "brain_scans"
     # One document a report, ``_id`` is the scan's; ``status`` False until Fr-PACS has it.
     REPORTS = "brain_reports"
+    # Reports that a later revision replaced, ``_id`` is {scan, revision}.
+    HISTORY = "brain_report_history"
+    # Pictures of reports, ``_id`` is the BLAKE3 of the PNG.
+    PICTURES = "brain_pictures"
     # Voxels of large scans, ``_id`` is {blob, n}.
     CHUNKS = "brain_chunks"
     # Blobs being written: what a sweep may look at when an upload was cut.

@@ -7,14 +7,15 @@ from pydantic import ValidationError
 from pymongo.errors import BulkWriteError
 
 from common.const import ReportGenerated, WakeUp
-from common.db_connection import Connection, duplicates
+from common.db_connection import duplicates
+from common.db_reanalyze import Reanalysis
 from common.documents import Claim, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
 from common.models import BrainReport, BrainScan
 from common.store_errors import translated
 
 
-class Claims(Connection):
+class Claims(Reanalysis):
     """The life of a claim; each change is filtered by state, owner and fence."""
 
     @translated
@@ -96,6 +97,7 @@ class Claims(Connection):
                     attempts=document["attempts"] + 1,
                     voxels=document.get("voxels"),
                     blob=document.get("blob"),
+                    revision=document.get("revision", 1),
                 )
             )
         return claims
@@ -158,11 +160,13 @@ class Claims(Connection):
         """
         if not done:
             return set()
-        reports = [report_document(report) for _, report in done]
+        reports = [report_document(report) for _, report in done if report.revision == 1]
         try:
-            self._reports.insert_many(reports, ordered=False)
+            if reports:
+                self._reports.insert_many(reports, ordered=False)
         except BulkWriteError as error:
             self._upsert(self._reports, [reports[index] for index in duplicates(error)])
+        self._replace([report_document(report) for _, report in done if report.revision > 1])
         claims = [claim for claim, _ in done]
         lost = self._finish(
             claims,

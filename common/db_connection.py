@@ -51,6 +51,8 @@ class Connection:
         self._base = base
         self._scans: MongoCollection[Document] = base[Collection.SCANS]
         self._reports: MongoCollection[Document] = base[Collection.REPORTS]
+        self._history: MongoCollection[Document] = base[Collection.HISTORY]
+        self._pictures: MongoCollection[Document] = base[Collection.PICTURES]
         self._chunks: MongoCollection[Document] = base[Collection.CHUNKS]
         self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)

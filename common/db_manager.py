@@ -14,11 +14,12 @@ from common.const import ReportGenerated
 from common.db_claims import Claims
 from common.db_ingest import Ingest
 from common.db_outbox import Outbox
+from common.db_pictures import Pictures
 from common.db_views import Views
 from common.store_errors import translated
 
 
-class DBManager(Ingest, Outbox, Claims, Views):
+class DBManager(Ingest, Outbox, Claims, Pictures, Views):
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -50,6 +51,8 @@ class DBManager(Ingest, Outbox, Claims, Views):
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
         )
+        self._history.create_index([("scan_id", 1)], name="scan_id")
+        self._scans.create_index([("revision", 1)], name="revision", sparse=True)
         self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
         self._reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],

@@ -56,10 +56,13 @@ class Outbox(Connection):
         return outgoing
 
     @translated
-    def mark_sent(self, scan_ids: Sequence[str]) -> None:
-        """Fr-PACS acknowledged these reports. Repeatable."""
+    def mark_sent(self, scan_ids: Sequence[str], revision: int = 1) -> None:
+        """Fr-PACS acknowledged this revision of these reports: a later one that took its place
+        meanwhile is still to be sent. Repeatable."""
+        sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False}
+        sent["revision"] = {"$in": [1, None]} if revision == 1 else revision
         self._reports.update_many(
-            {"_id": {"$in": list(scan_ids)}, "status": False},
+            sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
         )
 

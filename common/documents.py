@@ -50,6 +50,8 @@ class Claim:
     attempts: int
     voxels: bytes | None
     blob: ObjectId | None
+    revision: int = 1
+    """Of the report that this claim is to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def report_document(report: BrainReport) -> Document:
     return {
         "_id": report.scan_id,
         "pacs": report.pacs,
+        "revision": report.revision,
         "status": False,
         "created_at": utc_now(),
         "next_try_at": _DUE_AT_ONCE,

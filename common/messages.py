@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
-from common.const import INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
+from common.const import INLINE_VOXELS_MAX, PICTURE_BYTES_MAX, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
-from common.models import BrainReport, BrainScan
+from common.models import BrainReport, BrainScan, hash_voxels
 
 _TEXT_MAX = 1000
 
@@ -128,9 +128,14 @@ class Report:
 
     t: ClassVar[str] = "report"
     report: BrainReport
+    picture: bytes | None = None
+    """PNG that the report's ``picture_hash`` names."""
 
     def body(self) -> dict[str, Any]:
-        return {"report": self.report.model_dump()}
+        body: dict[str, Any] = {"report": self.report.model_dump()}
+        if self.picture is not None:
+            body["picture"] = self.picture
+        return body
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
@@ -138,11 +143,20 @@ class Report:
         if not isinstance(content, dict):
             raise ProtocolError(Refusal.MALFORMED, "a report message without its report")
         try:
-            return cls(BrainReport.model_validate(content))
+            report = BrainReport.model_validate(content)
         except ValidationError as error:
             name = content.get("scan_id")
             scan_id = name if isinstance(name, str) else None
             raise FlawError(Refusal.HEADER, explain(error), scan_id) from None
+        picture = body.get("picture")
+        if picture is None:
+            return cls(report)
+        if not isinstance(picture, bytes) or len(picture) > PICTURE_BYTES_MAX:
+            reason = f"a picture is binary, of at most {PICTURE_BYTES_MAX} bytes"
+            raise FlawError(Refusal.MALFORMED, reason, report.scan_id)
+        if hash_voxels(picture) != report.picture_hash:
+            raise FlawError(Refusal.HASH, "the picture is not the report's", report.scan_id)
+        return cls(report, picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ fastest, as in NIfTI), little-endian.
 """
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -14,13 +15,21 @@ import numpy.typing as npt
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from common.const import REPORT_SCHEMA_VERSION
+from common.const import LESIONS_LISTED_MAX, REPORT_SCHEMA_VERSION
 from common.errors import VoxelsDamaged
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dot, underscore, hyphen; 1 to 64. Safe as a file name."""
 
 ScanType = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+"""Of a parameter or a threshold."""
+
+Flag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
+
+Value = bool | int | float | str | tuple[float, ...]
+"""Of a parameter."""
 
 DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
@@ -37,6 +46,11 @@ _ITEM_BYTES: dict[str, int] = {
 
 AffineRow = tuple[float, float, float, float]
 Affine = tuple[AffineRow, AffineRow, AffineRow]
+
+NOTICE = (
+    "Research software; not a medical device; not for diagnosis; "
+    "review by a qualified radiologist required."
+)
 
 AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -150,19 +164,66 @@ class Verdict(StrEnum):
 class Quality(Frozen):
     """Whether the image could be judged."""
 
-    verdict: Verdict
+    verdict: Verdict = Field(description="pass, warn (see the reasons) or fail (no measures given)")
     reasons: tuple[str, ...] = Field(default=(), description="why not 'pass', a sentence each")
+    flags: tuple[Flag, ...] = Field(
+        default=(), description="the reasons for machines, such as 'noisy'; the analyzer's words"
+    )
+    noise_percent: float | None = Field(
+        default=None, ge=0, description="standard deviation of noise, % of white matter"
+    )
+    inu_percent: float | None = Field(
+        default=None, ge=0, description="intensity non-uniformity: range of the bias field, %"
+    )
+    intracranial_plausible: bool | None = Field(
+        default=None, description="whether the intracranial volume is one that heads have"
+    )
 
 
 class Lesion(Frozen):
     """One connected lesion."""
 
+    id: int | None = Field(
+        default=None, ge=1, description="place in the list, from 1, the largest first"
+    )
     voxels: int = Field(ge=1, description="voxels (grid: cells) in it")
     volume_ml: float | None = Field(description="millilitres; none where not placed in space")
     centroid_voxel: tuple[float, ...] = Field(description="mean voxel index along each axis")
     centroid_mm: tuple[float, float, float] | None = Field(
         description="the centroid in mm, RAS+; none where not placed in space"
     )
+    extent_mm: tuple[float, float, float] | None = Field(
+        default=None,
+        description="edges of its bounding box in mm: left-right, back-front, down-up",
+    )
+    intensity_ratio: float | None = Field(
+        default=None, ge=0, description="its mean intensity over that of white matter"
+    )
+    confidence: float | None = Field(
+        default=None, ge=0, le=1, description="0 to 1: how sure the analyzer is of it"
+    )
+
+
+class SizeCounts(Frozen):
+    """Lesions by size; a lesion on a bound counts to the larger ones."""
+
+    below_0_03_ml: int = Field(ge=0, description="lesions of less than 0.03 ml")
+    from_0_03_to_0_1_ml: int = Field(ge=0, description="lesions of 0.03 to 0.1 ml")
+    from_0_1_to_1_ml: int = Field(ge=0, description="lesions of 0.1 to 1 ml")
+    above_1_ml: int = Field(ge=0, description="lesions of 1 ml and more")
+
+    @classmethod
+    def of(cls, volumes_ml: Iterable[float]) -> Self:
+        """Count lesions of these volumes."""
+        counts = [0, 0, 0, 0]
+        for ml in volumes_ml:
+            counts[sum(ml >= bound for bound in (0.03, 0.1, 1.0))] += 1
+        return cls(
+            below_0_03_ml=counts[0],
+            from_0_03_to_0_1_ml=counts[1],
+            from_0_1_to_1_ml=counts[2],
+            above_1_ml=counts[3],
+        )
 
 
 class Lesions(Frozen):
@@ -171,25 +232,84 @@ class Lesions(Frozen):
     count: int = Field(ge=0, description="lesions found")
     voxels: int = Field(ge=0, description="voxels (grid: cells) in all of them")
     volume_ml: float | None = Field(description="millilitres in all; none if not placed in space")
-    largest: tuple[Lesion, ...] = Field(
-        default=(), description="the largest, in falling order of size; an analyzer may list none"
+    by_size: SizeCounts | None = Field(
+        default=None,
+        description="counts by size; counted here where an analyzer lists all its lesions",
     )
+    largest: tuple[Lesion, ...] = Field(
+        default=(),
+        max_length=LESIONS_LISTED_MAX,
+        description="the largest, in falling order of size; an analyzer may list none",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if any(lesion.id is None for lesion in self.largest):
+            numbered = tuple(
+                lesion if lesion.id else lesion.model_copy(update={"id": place})
+                for place, lesion in enumerate(self.largest, 1)
+            )
+            object.__setattr__(self, "largest", numbered)  # frozen from here on
+        if self.by_size is None and self.count == len(self.largest):
+            volumes = [lesion.volume_ml for lesion in self.largest]
+            if self.volume_ml is not None and None not in volumes:
+                counts = SizeCounts.of(ml for ml in volumes if ml is not None)
+                object.__setattr__(self, "by_size", counts)
+        return self
 
 
 class Volumes(Frozen):
-    """Volumes in millilitres."""
+    """Volumes in millilitres, and in % of the intracranial volume where that is known."""
 
-    head_ml: float = Field(ge=0, description="all that is not air")
-    brain_ml: float = Field(ge=0, description="brain tissue: grey and white matter, lesions")
+    head_ml: float = Field(ge=0, description="all that is not air, ml")
+    brain_ml: float = Field(ge=0, description="parenchyma: grey and white matter, lesions; ml")
+    intracranial_ml: float | None = Field(
+        default=None, ge=0, description="all inside of the skull, ml"
+    )
+    grey_matter_ml: float | None = Field(default=None, ge=0, description="grey matter, ml")
+    white_matter_ml: float | None = Field(default=None, ge=0, description="white matter, ml")
+    csf_ml: float | None = Field(default=None, ge=0, description="cerebrospinal fluid, ml")
+    brain_percent: float | None = Field(
+        default=None, ge=0, description="parenchyma, % of intracranial"
+    )
+    grey_matter_percent: float | None = Field(
+        default=None, ge=0, description="grey matter, % of intracranial"
+    )
+    white_matter_percent: float | None = Field(
+        default=None, ge=0, description="white matter, % of intracranial"
+    )
+    csf_percent: float | None = Field(
+        default=None, ge=0, description="cerebrospinal fluid, % of intracranial"
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        if self.intracranial_ml:
+            for part in ("brain", "grey_matter", "white_matter", "csf"):
+                ml = getattr(self, f"{part}_ml")
+                if ml is not None and getattr(self, f"{part}_percent") is None:
+                    percent = round(100 * ml / self.intracranial_ml, 2)
+                    object.__setattr__(self, f"{part}_percent", percent)
+        return self
 
 
 class Findings(Frozen):
     """What an analyzer returns: array and header in, this out."""
 
-    quality: Quality
+    quality: Quality = Field(description="whether the image could be judged")
     lesions: Lesions | None = Field(description="none where quality is 'fail'")
     volumes: Volumes | None = Field(
         default=None, description="none where quality is 'fail' or the image is not in space"
+    )
+    parameters: dict[Name, Value] = Field(
+        default={},
+        description="what the analyzer was set to, by name; a unit ends the name, as in 'shell_mm'",
+    )
+    thresholds: dict[Name, float] = Field(
+        default={}, description="intensities and limits that it took from this image, by name"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
+        default=None, description="of its random numbers; none: it draws no random numbers"
     )
     limitations: tuple[str, ...] = Field(
         default=(), description="what this analyzer was checked on and cannot do"
@@ -207,29 +327,60 @@ class Findings(Frozen):
 class AnalyzerId(Frozen):
     """Which code made a report."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
-    version: Annotated[str, Field(min_length=1, max_length=32)]
+    name: Annotated[str, Field(min_length=1, max_length=64, description="of the analyzer")]
+    version: Annotated[
+        str, Field(min_length=1, max_length=32, description="grows when results would differ")
+    ]
 
 
 class BrainReport(Frozen):
-    """The one report of a scan."""
+    """The one report of a scan; made again by a newer analyzer it is its next revision.
 
-    schema_version: int = REPORT_SCHEMA_VERSION
-    scan_id: Identifier = Field(description="the scan's id, and the report's: there is only one")
+    Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture.
+    """
+
+    schema_version: int = Field(
+        default=REPORT_SCHEMA_VERSION, ge=1, description="of this document; grows with its fields"
+    )
+    report_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] = Field(
+        default="", description="of this revision: made of the scan's id and the revision"
+    )
+    revision: int = Field(
+        default=1, ge=1, description="1, and one more each time that the scan is analysed again"
+    )
+    scan_id: Identifier = Field(description="the scan's id: each scan has one report")
     pacs: Identifier = Field(description="name of the Fr-PACS that it goes to")
-    scan_type: ScanType
+    subject: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="pseudonym of the person scanned; never a name"
+    )
+    scan_type: ScanType = Field(description="what picked the analyzer: 'grid', 'volume', …")
+    acquired_at: datetime | None = Field(default=None, description="when the scan was made, UTC")
     voxels_hash: str = Field(description="BLAKE3 of the voxels that were analysed")
     shape: tuple[int, ...] = Field(description="voxels along each axis")
     voxel_size_mm: tuple[float, float, float] | None = Field(description="edge lengths, mm")
     orientation: str | None = Field(description="where the voxel axes point, such as 'RAS'")
-    analyzer: AnalyzerId
+    analyzer: AnalyzerId = Field(description="the code that made the report")
     analysed_at: datetime = Field(description="UTC")
     run_time_ms: float = Field(ge=0, description="time in the analyzer, milliseconds")
-    findings: Findings
-    notice: str = (
-        "Research software; not a medical device; not for diagnosis; "
-        "review by a qualified radiologist required."
+    findings: Findings = Field(description="what the analyzer found")
+    picture_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="BLAKE3 of the PNG that goes with the report; none: no picture"
     )
+    notice: str = Field(default=NOTICE, description="what a report is not")
+
+    @model_validator(mode="after")
+    def _identify(self) -> Self:
+        known = report_id_of(self.scan_id, self.revision)
+        if not self.report_id:
+            object.__setattr__(self, "report_id", known)  # frozen from here on
+        elif self.report_id != known:
+            raise ValueError("the report id is not that of this scan and revision")
+        return self
+
+
+def report_id_of(scan_id: str, revision: int) -> str:
+    """The id of a scan's report: 32 hexadecimal digits, another one for each revision."""
+    return blake3(f"{scan_id}/{revision}".encode()).hexdigest()[:32]
 
 
 def utc_now() -> datetime:

@@ -176,6 +176,10 @@ class BrainSettings(StoreSettings):
     brain_drain_s: float = Field(
         default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
     )
+    brain_pictures: bool = Field(
+        default=False,
+        description="1: make a picture for each report, which goes to Fr-PACS with it",
+    )
 
 
 class PacsSettings(WireSettings):
@@ -231,7 +235,9 @@ class PacsSettings(WireSettings):
     pacs_drain_s: float = Field(
         default=5.0, ge=0, description="how long to wait for acknowledgements when stopped, seconds"
     )
-    reports: Path | None = Field(default=None, description="folder that gets each report as JSON")
+    reports: Path | None = Field(
+        default=None, description="folder that gets each report as JSON and text, and its picture"
+    )
     ledger: Path | None = Field(default=None, description="file that gets each event as JSON line")
     summary: Path | None = Field(default=None, description="file that gets the totals as JSON")
     progress_fd: int | None = Field(
@@ -286,6 +292,35 @@ class VerifySettings(StoreSettings):
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="print JSON instead of a table"
+    )
+
+
+class _Chosen(StoreSettings):
+    ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="id",
+        description="the scans that a command is for, several with commas between them",
+    )
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
+
+
+class ReportSettings(_Chosen):
+    """Writes the reports of some scans as files: JSON, text and a picture, made anew."""
+
+    out: Path = Field(default=Path("reports"), description="folder that gets the files")
+
+
+class ReanalyzeSettings(_Chosen):
+    """Has scans that are 'Done' analysed again, where another analyzer is installed by now."""
+
+    analyzer: str | None = Field(
+        default=None, description="only scans that this analyzer reads now; none: of all"
     )
 
 

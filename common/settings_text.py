@@ -9,11 +9,18 @@ from common.settings import (
     BrainSettings,
     HubSettings,
     PacsSettings,
+    ReanalyzeSettings,
+    ReportSettings,
     StoreSettings,
     VerifySettings,
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
+_COMMANDS = (
+    ("verify", VerifySettings),
+    ("report", ReportSettings),
+    ("reanalyze", ReanalyzeSettings),
+)
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
 _NOT_FIXED = {"brain_processes": "one per core"}
 
@@ -22,15 +29,15 @@ def settings() -> Iterator[tuple[str, str, str, str]]:
     """Name, units that read it, default, and meaning of each setting."""
     fields = {
         name: field
-        for kind in (HubSettings, BrainSettings, PacsSettings, VerifySettings)
+        for _, kind in (*_UNITS, *_COMMANDS)
         for name, field in kind.model_fields.items()
     }
     for name, field in fields.items():
         if name in _INTERNAL:
             continue
         units = [unit for unit, kind in _UNITS if name in kind.model_fields]
-        if name in VerifySettings.model_fields and name not in StoreSettings.model_fields:
-            units.append("verify")
+        if name not in StoreSettings.model_fields:
+            units += [command for command, kind in _COMMANDS if name in kind.model_fields]
         variable = field.validation_alias if isinstance(field.validation_alias, str) else name
         default = _NOT_FIXED.get(name) or _as_text(field.default)
         yield variable.upper(), ", ".join(units), default, field.description or ""
@@ -58,6 +65,8 @@ def as_table() -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):

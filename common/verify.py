@@ -39,6 +39,8 @@ class Verdict(Frozen):
     acknowledged: int | None
     acknowledged_missing: tuple[str, ...]
     reported_twice: tuple[str, ...]
+    revised: int = 0
+    revisions_wrong: tuple[str, ...] = ()
 
     @property
     def gaps(self) -> int:
@@ -52,6 +54,7 @@ class Verdict(Frozen):
             "report without a scan": self.report_without_scan,
             "acknowledged and not in the store": self.acknowledged_missing,
             "reported twice at Fr-PACS": self.reported_twice,
+            "report and history are not those of the scan's revision": self.revisions_wrong,
         }
 
 
@@ -70,6 +73,11 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
             no_report.append(scan_id)
         elif state is None:
             no_scan.append(scan_id)
+    revised, suspects = 0, []
+    for one in store.revised():
+        revised += 1
+        if not one.right:
+            suspects.append(one.scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
     reports = store.count_reports()
@@ -87,7 +95,13 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         acknowledged_missing=tuple(
             i for i, s, _ in _again(store, sorted(acknowledged)) if s is None
         ),
-        reported_twice=tuple(i for i, seen in sorted(events.items()) if seen["reported"] > 1),
+        reported_twice=tuple(
+            i
+            for i, seen in sorted(events.items())
+            if any(n > 1 for event, n in seen.items() if event.startswith("reported"))
+        ),
+        revised=revised,
+        revisions_wrong=tuple(r.scan_id for r in store.revisions_of(suspects) if not r.right),
     )
 
 
@@ -124,7 +138,8 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
             for line in _whole(lines):
                 try:
                     entry: dict[str, Any] = json.loads(line)
-                    events.setdefault(entry["scan_id"], Counter())[entry["event"]] += 1
+                    event = f"{entry['event']}{entry.get('revision', '')}"
+                    events.setdefault(entry["scan_id"], Counter())[event] += 1
                 except (ValueError, KeyError, TypeError) as error:
                     raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -147,6 +162,8 @@ def show(verdict: Verdict, console: Console) -> None:
     table.add_section()
     table.add_row("reports", f"{verdict.reports:,}")
     table.add_row("reports sent", f"{verdict.sent:,}")
+    if verdict.revised:
+        table.add_row("scans analysed again", f"{verdict.revised:,}")
     if verdict.acknowledged is not None:
         table.add_row("acknowledged (LEDGER)", f"{verdict.acknowledged:,}")
     table.add_section()

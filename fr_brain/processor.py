@@ -22,7 +22,9 @@ from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
 from common.settings import BrainSettings
 from common.store import retrying_store
 from common.wake_ups import Waiter
+from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
+from fr_brain.illustrate import illustrate, outlines
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
@@ -199,9 +201,12 @@ class Processor:
             began = time.perf_counter()
             findings = analyzer.analyse(scan, voxels)
             took_ms = (time.perf_counter() - began) * 1000
-            return BrainReport(
+            report = BrainReport(
                 scan_id=scan.scan_id,
+                revision=claim.revision,
                 pacs=scan.pacs,
+                subject=scan.subject,
+                acquired_at=scan.acquired_at,
                 scan_type=scan.scan_type,
                 voxels_hash=scan.voxels_hash,
                 shape=scan.shape,
@@ -212,6 +217,7 @@ class Processor:
                 run_time_ms=round(took_ms, 3),
                 findings=findings,
             )
+            return self._with_picture(report, analyzer, claim, voxels)
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
@@ -224,6 +230,22 @@ class Processor:
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.debug("analyzer failed", scan_id=scan.scan_id, where=where)
         return None
+
+    def _with_picture(
+        self, report: BrainReport, analyzer: Analyzer, claim: Claim, voxels: npt.NDArray[Any]
+    ) -> BrainReport:
+        """The report with a picture that is stored, if pictures are wanted."""
+        if not self._settings.brain_pictures:
+            return report
+        scan = claim.scan
+        try:
+            png = illustrate(report, scan, voxels, outlines(analyzer, report, scan, voxels))
+        except Exception as error:  # noqa: BLE001 - without its picture a report is worth as much
+            self._digest.warning("no picture", scan_id=scan.scan_id, cause=type(error).__name__)
+            return report
+        name = hash_voxels(png)
+        self._patiently(self._store.add_picture, scan.scan_id, name, png)
+        return report.model_copy(update={"picture_hash": name})
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
         voxels = self._patiently(self._store.fetch_voxels, claim)

@@ -16,6 +16,7 @@ from common.db_manager import DBManager
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
 from common.messages import Ack, Flaw, Nack, Report, Welcome
+from common.models import BrainReport
 from common.protocol import Side
 from common.settings import Address, HubSettings
 from common.transport import AsyncChannel, dial
@@ -60,7 +61,7 @@ class ReportClient:
         self._stopping = False
         self._connecting: asyncio.Task[tuple[AsyncChannel, Welcome]] | None = None
         # Of the current connection:
-        self._unanswered: set[str] = set()
+        self._unanswered: dict[str, int] = {}  # revision of the report of each scan
         self._acknowledged: list[str] = []
         self._to_mark = asyncio.Event()
 
@@ -142,8 +143,15 @@ class ReportClient:
             room = min(self._settings.hub_batch, window - len(self._unanswered))
             found = await self._store_call(self._store.lease_reports, room) if room > 0 else []
             if found:
-                self._unanswered.update(item.report.scan_id for item in found)
-                await channel.send(*(Report(item.report) for item in found))
+                # An acknowledgement names the scan: of its report's revisions one is under way
+                # at a time. Another is due again when its lease is past.
+                sending = [i.report for i in found if i.report.scan_id not in self._unanswered]
+                self._unanswered.update({r.scan_id: r.revision for r in sending})
+                await channel.send(*(Report(r) for r in sending if r.picture_hash is None))
+                for report in sending:
+                    # One at a time: a thousand pictures would be 300 MB.
+                    if report.picture_hash is not None:
+                        await channel.send(Report(report, await self._picture(report)))
                 if len(found) == room:
                     continue
             with contextlib.suppress(TimeoutError):
@@ -157,6 +165,14 @@ class ReportClient:
                 found = await loop.run_in_executor(self._executor, lease, self._pacs, room, LEASE_S)
         self._store_presence.here()
         return found
+
+    async def _picture(self, report: BrainReport) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        async for attempt in patiently(self._store_presence):
+            with attempt:
+                fetch, name = self._store.picture, report.picture_hash or ""
+                picture = await loop.run_in_executor(self._executor, fetch, name)
+        return picture
 
     async def _read(self, channel: AsyncChannel) -> None:
         while True:
@@ -173,14 +189,13 @@ class ReportClient:
                     )
                     if scan_id in self._unanswered:
                         await self._postpone([scan_id], REFUSED_DELAY_S)
-                        self._unanswered.discard(scan_id)
+                        self._unanswered.pop(scan_id, None)
                         self._wake.set()  # there is room in the window
                 case Flaw():  # answers have no flaws of their own
                     continue
 
     async def _mark(self) -> None:
         """Mark what was acknowledged, all that came since the last time at once."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._to_mark.wait()
             self._to_mark.clear()
@@ -188,22 +203,27 @@ class ReportClient:
             if ids:
                 async for attempt in patiently(self._store_presence):
                     with attempt:
-                        await loop.run_in_executor(self._executor, self._store.mark_sent, ids)
+                        await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
                 for scan_id in ids:
                     self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
-                self._unanswered.difference_update(ids)
+                for scan_id in ids:
+                    self._unanswered.pop(scan_id, None)
                 self._wake.set()  # there is room in the window
 
     async def _settle(self) -> None:
         """The connection is gone: mark what was acknowledged, have the rest due again at once."""
-        acknowledged, self._acknowledged = self._acknowledged, []
-        unanswered, self._unanswered = self._unanswered - set(acknowledged), set()
-        loop = asyncio.get_running_loop()
-        if acknowledged:
-            await loop.run_in_executor(self._executor, self._store.mark_sent, acknowledged)
-        if unanswered:
+        sent, self._unanswered = self._unanswered, {}
+        acknowledged, self._acknowledged = set(self._acknowledged), []
+        await self._mark_sent({i: sent[i] for i in acknowledged & sent.keys()})
+        if unanswered := sent.keys() - acknowledged:
             await self._postpone(list(unanswered), 0)
+
+    async def _mark_sent(self, revisions: dict[str, int]) -> None:
+        loop = asyncio.get_running_loop()
+        for revision in set(revisions.values()):
+            ids = [scan_id for scan_id, its in revisions.items() if its == revision]
+            await loop.run_in_executor(self._executor, self._store.mark_sent, ids, revision)
 
     async def _postpone(self, scan_ids: list[str], delay_s: float) -> None:
         loop = asyncio.get_running_loop()

@@ -11,6 +11,12 @@ from typing import TextIO
 from common.errors import SettingsError
 from common.models import utc_now
 
+
+def news_key(scan_id: str, revision: int) -> str:
+    """What a report is known by: its scan, and its revision after the first."""
+    return scan_id if revision == 1 else f"{scan_id}/{revision}"
+
+
 RECALLED = 100_000
 """Reports of earlier runs that are known: many more than can be under way at a time."""
 
@@ -48,7 +54,8 @@ class Ledger:
                     break
                 whole += len(line)
                 if b'"event": "reported"' in line:
-                    self.reported.append(json.loads(line)["scan_id"])
+                    entry = json.loads(line)
+                    self.reported.append(news_key(entry["scan_id"], int(entry.get("revision", 1))))
         if whole < path.stat().st_size:
             os.truncate(path, whole)
 

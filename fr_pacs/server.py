@@ -1,11 +1,7 @@
 """Fr-PACS' server: receives brain reports, logs and acknowledges each."""
 
-import contextlib
-import json
-import os
 import tempfile
 import threading
-from pathlib import Path
 
 from common.const import Refusal
 from common.errors import PeerAway, ProtocolError, SettingsError
@@ -15,10 +11,14 @@ from common.models import BrainReport
 from common.protocol import Side
 from common.settings import PacsSettings
 from common.transport import Channel, Listener
+from fr_pacs.report_files import write_report
 from fr_pacs.tally import Tally
 
 WINDOW = 1000
 """Reports in flight on one connection."""
+
+PICTURES_BYTES = 16 * 1024 * 1024
+"""Pictures of reports that are answered together: so much of them is in memory at most, and one."""
 
 
 class ReportServer:
@@ -61,9 +61,13 @@ class ReportServer:
             while True:
                 event = channel.receive(60)
                 events = []
+                pictures = 0
                 while event is not None:
                     events.append(event)
-                    event = channel.receive(0) if len(events) < WINDOW else None
+                    if isinstance(event, Report):
+                        pictures += len(event.picture or b"")
+                    more = len(events) < WINDOW and pictures < PICTURES_BYTES
+                    event = channel.receive(0) if more else None
                 with self._answering:
                     if self._closing:  # not taken, so not acknowledged: it comes again
                         return
@@ -81,7 +85,7 @@ class ReportServer:
             if isinstance(event, Report):
                 scan_id = event.report.scan_id
                 try:
-                    self._take(event.report)
+                    self._take(event.report, event.picture)
                 except ProtocolError as error:
                     answers.append(Nack(scan_id, error.code, error.reason, error.retry))
                 else:
@@ -96,16 +100,16 @@ class ReportServer:
         if answers:
             channel.send(*answers)
 
-    def _take(self, report: BrainReport) -> None:
+    def _take(self, report: BrainReport, picture: bytes | None) -> None:
         if report.pacs != self._name:
             raise ProtocolError(Refusal.HEADER, f"this is {self._name!r}, not {report.pacs!r}")
         if self._folder is not None:
             try:
-                write_report(self._folder, report)
+                write_report(self._folder, report, picture)
             except OSError as error:
                 reason = f"the report cannot be kept: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
-        if not self._tally.delivered(report.scan_id):
+        if not self._tally.delivered(report.scan_id, report.revision):
             self._digest.info("report came again", scan_id=report.scan_id)
             return
         lesions = report.findings.lesions
@@ -124,28 +128,3 @@ class ReportServer:
         # Not under the lock: this waits for threads that wait for the lock.
         self._listener.close()
         self._digest.flush()
-
-
-def write_report(folder: Path, report: BrainReport) -> None:
-    """Write a report as ``<scan_id>.json``, whole or not at all; one that is there stays.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    target = folder / f"{report.scan_id}.json"
-    if target.exists():
-        return
-    descriptor, name = tempfile.mkstemp(prefix=".report-", dir=folder)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(report.model_dump(mode="json"), file, indent=2)
-            file.write("\n")
-            file.flush()
-            # Acknowledged means kept: not only in this machine's memory.
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        # Not replace: of two hubs that send the same report, one writes it.
-        with contextlib.suppress(FileExistsError):
-            os.link(name, target)
-    finally:
-        Path(name).unlink()

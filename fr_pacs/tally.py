@@ -9,7 +9,7 @@ import numpy as np
 
 from common.logger import Digest
 from common.totals import Failure, Latency, Totals
-from fr_pacs.ledger import Ledger
+from fr_pacs.ledger import Ledger, news_key
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
@@ -77,13 +77,14 @@ class Tally:
         self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=reason)
         self._digest.warning("scan failed", what=what, reason=reason)
 
-    def delivered(self, scan_id: str) -> bool:
-        """A report came; False if it came before."""
+    def delivered(self, scan_id: str, revision: int = 1) -> bool:
+        """A report came; False if this revision of it came before."""
         now = time.monotonic()
+        key = news_key(scan_id, revision)
         with self._changed:
-            if scan_id in self._seen:
+            if key in self._seen:
                 return False
-            self._seen[scan_id] = None
+            self._seen[key] = None
             if len(self._seen) > SEEN_KEPT:
                 self._seen.popitem(last=False)
             began = self._awaited.pop(scan_id, None)
@@ -92,7 +93,8 @@ class Tally:
                 self._latencies.append(now - began)
                 self._last = now
                 self._changed.notify_all()
-        self._ledger.write("reported", [scan_id])
+        fields = {"revision": str(revision)} if revision > 1 else {}
+        self._ledger.write("reported", [scan_id], **fields)
         return True
 
     def exhausted(self) -> None:

@@ -76,6 +76,13 @@ ANALYZER_EXCEPTIONS = {
     ("fr_brain.analyzers.registry", "importlib.metadata"),
 }
 
+RUN_TIME_NAMES = {
+    # runs the analyzer that its task names, in a process for that alone
+    ("fr_brain.analyzers.conformance_child", "import_module"),
+}
+CONFORMANCE = ("fr_brain.analyzers.conformance", "fr_brain.analyzers.conformance_child")
+"""Beside the analyzers, where their authors look for it; it starts processes and measures."""
+
 # What else of the product a room may import.
 ROOMS: dict[str, set[str]] = {
     "common.const": set(),
@@ -87,6 +94,8 @@ ROOMS: dict[str, set[str]] = {
     "common.lifecycle": set(),
     "common.logger": set(),
     "common.settings": {"errors", "models"},
+    "common.report_schema": {"const", "models"},
+    "common.report_text": {"models"},
 }
 
 # ``DBManager`` and its parts, a file for each who calls them.
@@ -181,11 +190,30 @@ def test_analyzers_reach_nothing_but_the_models() -> None:
 
 
 def test_analyzers_do_no_input_or_output() -> None:
-    for module in reached_from("fr_brain.analyzers"):
+    for module in reached_from("fr_brain.analyzers").keys() - set(CONFORMANCE):
         wrong = [use for use in imports_of(module) if use.within((*OUTSIDE, "importlib"))]
         wrong = [use for use in wrong if not excepted(use, ANALYZER_EXCEPTIONS)]
         wrong += [use for use in names_of(module) if use.name in ("open", "print", "input")]
         assert not wrong, told(wrong)
+
+
+def test_no_analyzer_and_no_brain_uses_what_checks_analyzers() -> None:
+    for module in modules():
+        wrong = [use for use in imports_of(module) if use.within(CONFORMANCE)]
+        assert not wrong, told(wrong)
+
+
+def test_pictures_are_drawn_of_arrays_and_models_alone() -> None:
+    rooms = {"common", "common.const", "common.errors", "common.models", "fr_brain"}
+    rooms |= {"fr_brain.analyzers", "fr_brain.analyzers.base"}
+    for module, way in reached_from("fr_brain.pictures").items():
+        assert module in rooms or module.startswith("fr_brain.pictures"), told(way)
+        # ``io`` for the PNG in memory; nothing that is stored or sent.
+        wrong = [use for use in imports_of(module) if use.within(OUTSIDE) and use.name != "io"]
+        wrong += [use for use in names_of(module) if use.name in ("open", "print", "input")]
+        assert not wrong, told(wrong)
+    drawn = [use for use in all_uses() if use.within(["PIL"])]
+    assert {use.module for use in drawn} <= {"fr_brain.pictures.canvas"}, told(drawn)
 
 
 def test_the_environment_is_read_only_by_the_settings() -> None:
@@ -222,6 +250,7 @@ def test_no_module_is_imported_by_a_name_made_at_run_time() -> None:
         for module in modules()
         for use in names_of(module)
         if use.name in ("__import__", "import_module", "exec", "eval")
+        and (use.module, use.name) not in RUN_TIME_NAMES
     ]
     assert not wrong, told(wrong)
 
@@ -238,7 +267,7 @@ def test_no_two_modules_import_each_other() -> None:
 def test_each_exception_is_still_needed() -> None:
     for module, name in SOCKET_EXCEPTIONS | ANALYZER_EXCEPTIONS:
         assert any(use.within([name]) for use in imports_of(module)), (module, name)
-    for module, name in ENVIRONMENT_EXCEPTIONS:
+    for module, name in ENVIRONMENT_EXCEPTIONS | RUN_TIME_NAMES:
         assert any(use.name == name for use in names_of(module)), (module, name)
 
 

@@ -11,7 +11,7 @@ from common.db_manager import DBManager
 from common.documents import NewScan
 from common.errors import StoreError
 from common.mongod import find_mongod, start_mongod
-from fr_pacs.server import write_report
+from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan
 
 pytestmark = pytest.mark.skipif(
@@ -63,7 +63,8 @@ def test_a_report_for_which_there_is_no_room_is_not_kept_in_part(small_disk: Pat
     assert list(small_disk.iterdir()) == [filler]
     filler.unlink()
     write_report(small_disk, report)
-    assert [path.name for path in small_disk.iterdir()] == [f"{report.scan_id}.json"]
+    names = sorted(path.name for path in small_disk.iterdir())
+    assert names == [f"{report.scan_id}.json", f"{report.scan_id}.txt"]
 
 
 @pytest.mark.parametrize("small_disk", [512], indirect=True)

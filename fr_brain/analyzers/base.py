@@ -1,10 +1,31 @@
 """The interface of an analyzer: array and header in, findings out; no I/O, no state kept."""
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
 from common.models import BrainScan, Findings
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Where in a scan the lesions are, for its picture."""
+
+    lesions: npt.NDArray[Any]
+    """Integers, of the scan's shape: 0, or the ``id`` of the lesion that a voxel belongs to."""
+    brain: npt.NDArray[Any] | None = None
+    """Booleans, of the scan's shape; none: not told apart."""
+
+
+@runtime_checkable
+class Outlining(Protocol):
+    """An analyzer that can say where its lesions are; one that cannot has them marked by
+    circles."""
+
+    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
+        """The lesions that ``analyse`` reports of the same scan, as many labels as lesions; all
+        0 where the image cannot be judged."""
 
 
 class Analyzer(Protocol):

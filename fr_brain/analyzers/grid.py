@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.models import BrainScan, Findings, Lesions, Quality, Verdict
+from fr_brain.analyzers.base import Overlay
 
 _LIMITATIONS = (
     "Made for synthetic grids: a cell is a lesion when it is not zero, and each counts alone, "
@@ -42,6 +43,14 @@ class GridAnalyzer:
             if bad:
                 return _unfit(f"{bad} of {voxels.size} cells are not finite numbers.")
         return _counted(int(np.count_nonzero(voxels)))
+
+    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
+        """Each lesion cell, with a number of its own."""
+        labels = np.zeros(voxels.shape, np.int32)
+        if self.analyse(scan, voxels).lesions is not None:
+            cells = voxels != 0
+            labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
+        return Overlay(labels)
 
 
 @lru_cache(

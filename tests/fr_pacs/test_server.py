@@ -16,10 +16,12 @@ from common.logger import Digest, get_log
 from common.messages import Ack, Report
 from common.models import AnalyzerId, BrainReport
 from common.protocol import Side
+from common.report_text import report_text
 from common.settings import PacsSettings
 from common.transport import Channel
 from fr_pacs.ledger import Ledger
-from fr_pacs.server import ReportServer, write_report
+from fr_pacs.report_files import write_report
+from fr_pacs.server import ReportServer
 from fr_pacs.tally import Tally
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
@@ -153,7 +155,10 @@ def test_each_report_becomes_a_file_before_it_is_acknowledged(tmp_path: Path) ->
             written = (folder / f"{report.scan_id}.json").read_text()
             assert BrainReport.model_validate_json(written) == report
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{report.scan_id}.json" for report in reports}  # and nothing half written
+    kinds = (".json", ".txt")
+    assert names == {
+        r.scan_id + kind for r in reports for kind in kinds
+    }  # and nothing half written
 
 
 def test_a_report_is_kept_once_and_the_first_one_stays(tmp_path: Path) -> None:
@@ -163,14 +168,15 @@ def test_a_report_is_kept_once_and_the_first_one_stays(tmp_path: Path) -> None:
     with serving(settings), hub_of(settings) as channel:
         for one in (report, later):
             assert acked(deliver(channel, one)) == (report.scan_id,)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.json")
     assert json.loads(path.read_text())["analyzer"]["version"] == "1"
 
 
 def test_of_many_that_write_the_same_report_one_does_and_nothing_is_left(tmp_path: Path) -> None:
     report = a_report()
     together(8, lambda _: write_report(tmp_path, report))
-    (path,) = tmp_path.iterdir()
+    path, text = sorted(tmp_path.iterdir())
+    assert text.read_text() == report_text(report)
     assert BrainReport.model_validate_json(path.read_text()) == report
     assert path.stat().st_mode & 0o777 == 0o644
 
@@ -209,11 +215,11 @@ class Slow(Tally):
         self.in_hand = threading.Event()
         self.go_on = threading.Event()
 
-    def delivered(self, scan_id: str) -> bool:
+    def delivered(self, scan_id: str, revision: int = 1) -> bool:
         """Wait until a test says so."""
         self.in_hand.set()
         assert self.go_on.wait(10)
-        return super().delivered(scan_id)
+        return super().delivered(scan_id, revision)
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:

@@ -1,0 +1,328 @@
+"""The picture of a report: orthogonal slices and the largest lesions, with what it says of them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.const import PICTURE_BYTES_MAX
+from common.models import NOTICE, BrainReport, BrainScan, Lesion
+from fr_brain.analyzers.base import Overlay
+from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, grey
+from fr_brain.pictures.planes import PLANES, Array, Index, Plane, Space, cut, window
+
+_MARGIN = 12
+_LINE = 18
+_GAP = 10
+_WIDTH = 1600
+_PANEL_HEIGHT = 540
+_WIDTH_MIN = 860
+_PX_A_MM = 2.0
+_SMALL_PX = 360  # what is smaller than a head is enlarged to this
+_THIN = 1 / 12  # a panel is left out where one of its sides is so short beside the other
+_TILE_PX = 184
+_TILE_MM = 46.0
+_TILES = 12
+_GRID_PX = 420
+
+
+def draw_picture(
+    report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None = None
+) -> bytes:
+    """A PNG of at most ``PICTURE_BYTES_MAX`` bytes; the same for the same input.
+
+    Args:
+        report: what was found.
+        scan: the header; its affine says which side is which and how long a voxel is.
+        voxels: array of ``scan.shape``.
+        overlay: where the lesions and the brain are; without it the lesions are marked by
+            circles of their size.
+
+    The person's right is on the left. No pseudonym or id of a scan is written on it.
+    """
+    if voxels.ndim == 2:
+        return _grid(report, scan, voxels, overlay)
+    return _Volume(report, scan, voxels, overlay).draw()
+
+
+@dataclass(frozen=True)
+class _Panel:
+    plane: Plane
+    size: tuple[int, int]
+
+
+class _Volume:
+    """One picture of a volume on its way."""
+
+    def __init__(
+        self, report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None
+    ) -> None:
+        self._report = report
+        self._space = Space(scan)
+        self._view = self._space.see(voxels)
+        self._lesions = self._brain = None
+        if overlay is not None:
+            self._lesions = self._space.see(overlay.lesions)
+            self._brain = None if overlay.brain is None else self._space.see(overlay.brain)
+        found = report.findings.lesions
+        self._listed = () if found is None else found.largest
+        self._low, self._high = window(self._view, self._brain)
+        if self._lesions is not None and self._lesions.any():
+            # As bright as most of a lesion is, so that there is something to see in it; but no
+            # brighter than leaves the rest its contrast.
+            bright = float(np.percentile(self._view[self._lesions != 0], 90))
+            if math.isfinite(bright):
+                span = self._high - self._low
+                self._high = max(self._high, min(bright, self._low + 1.6 * span))
+
+    def draw(self) -> bytes:
+        focus = self._focus()
+        panels, scale = self._panels()
+        tiles = self._listed[:_TILES]
+        width = sum(panel.size[0] for panel in panels) + _GAP * (len(panels) - 1)
+        across = _across(max(width, _WIDTH_MIN))
+        tile_rows = math.ceil(len(tiles) / across)
+        width = max(width, _WIDTH_MIN) + 2 * _MARGIN
+        top = 2 * _MARGIN + 2 * _LINE
+        below = top + _LINE + max(panel.size[1] for panel in panels) + _GAP
+        height = below + tile_rows * (_TILE_PX + _LINE + _GAP) + 2 * _LINE + _MARGIN
+        canvas = Canvas(width, height)
+        _headline(canvas, self._report)
+        x = _MARGIN
+        for panel in panels:
+            self._panel(canvas, panel, (x, top), focus, scale)
+            x += panel.size[0] + _GAP
+        for n, lesion in enumerate(tiles):
+            row, column = divmod(n, across)
+            at = (
+                _MARGIN + column * (_TILE_PX + _GAP),
+                below + row * (_TILE_PX + _LINE + _GAP),
+            )
+            self._tile(canvas, panels[0].plane, lesion, at)
+        _footer(canvas, self._report, (_MARGIN, height - _MARGIN - 2 * _LINE + 4), self._notes())
+        return canvas.png(PICTURE_BYTES_MAX)
+
+    def _notes(self) -> str:
+        notes = []
+        if self._listed and self._lesions is None:
+            notes.append("circles: place and size of lesions, not their outlines")
+        if not self._space.placed:
+            notes.append("not placed in space: no sides, no mm")
+        if self._space.tilt_degrees > 1:
+            notes.append(f"oblique: the scan's own planes, {self._space.tilt_degrees:.0f}° off")
+        found = self._report.findings.lesions
+        if found is not None and found.count > len(self._listed[:_TILES]) > 0:
+            notes.append(f"the {len(self._listed[:_TILES])} largest of {found.count} lesions")
+        return "; ".join(notes)
+
+    def _focus(self) -> Index:
+        """Where the orthogonal slices meet: in the largest lesion, else amid the brain."""
+        if self._listed:
+            return self._space.index(self._listed[0].centroid_voxel)
+        if self._brain is not None and self._brain.any():
+            middle = []
+            for axis in range(3):
+                others = tuple(other for other in range(3) if other != axis)
+                hit = np.flatnonzero(self._brain.any(axis=others))
+                middle.append((float(hit[0]) + float(hit[-1])) / 2)
+            return middle[0], middle[1], middle[2]
+        x, y, z = ((n - 1) / 2 for n in self._view.shape)
+        return x, y, z
+
+    def _panels(self) -> tuple[list[_Panel], float]:
+        """The planes worth showing, and pixels a mm: the same for all, so that they compare."""
+        mm = [self._space.extent_mm(axis) for axis in range(3)]
+        shown = [
+            plane
+            for plane in PLANES
+            if min(mm[plane.across], mm[plane.down])
+            >= _THIN * max(mm[plane.across], mm[plane.down])
+        ]
+        if not shown:  # a needle: whichever shows most of it
+            shown = [max(PLANES, key=lambda plane: mm[plane.across] * mm[plane.down])]
+        room = _WIDTH - 2 * _MARGIN - _GAP * (len(shown) - 1)
+        fits = min(
+            room / sum(mm[plane.across] for plane in shown),
+            _PANEL_HEIGHT / max(mm[plane.down] for plane in shown),
+        )
+        longest = max(max(mm[plane.across], mm[plane.down]) for plane in shown)
+        scale = min(fits, max(_PX_A_MM, _SMALL_PX / longest))
+        return [
+            _Panel(plane, (_px(mm[plane.across] * scale), _px(mm[plane.down] * scale)))
+            for plane in shown
+        ], scale
+
+    def _panel(
+        self, canvas: Canvas, panel: _Panel, at: tuple[int, int], focus: Index, scale: float
+    ) -> None:
+        plane, (width, height) = panel.plane, panel.size
+        x, y = at[0], at[1] + _LINE
+        canvas.text(x, at[1], f"{plane.name}, {self._space.place(focus, plane.normal)}", DIM)
+        pixels = grey(cut(self._view, plane, focus), self._low, self._high)
+        canvas.piece(x, y, panel.size, pixels)
+        if self._brain is not None:
+            canvas.outline(x, y, panel.size, cut(self._brain, plane, focus), BRAIN)
+        self._mark(canvas, plane, focus, (x, y), panel.size)
+        column, row = self._position(plane, focus, panel.size)
+        for tick in (0, height - 9):
+            canvas.line(x + column, y + tick, x + column, y + tick + 8, CUT)
+        for tick in (0, width - 9):
+            canvas.line(x + tick, y + row, x + tick + 8, y + row, CUT)
+        if self._space.placed:
+            left, right, up, down = plane.sides
+            canvas.text(x + 3, y + height / 2 + 8, left, TEXT, "lm")
+            canvas.text(x + width - 3, y + height / 2 + 8, right, TEXT, "rm")
+            canvas.text(x + width / 2 + 8, y + 2, up, TEXT, "ma")
+            canvas.text(x + width / 2 + 8, y + height - 2, down, TEXT, "md")
+            self._ruler(canvas, (x, y), panel.size, scale)
+        for lesion in self._listed[:_TILES]:
+            self._number(canvas, panel, lesion, focus, (x, y))
+
+    def _number(
+        self, canvas: Canvas, panel: _Panel, lesion: Lesion, at: Index, corner: tuple[int, int]
+    ) -> None:
+        """Say which one it is, where it is on the slice."""
+        plane = panel.plane
+        centre, radius = self._space.index(lesion.centroid_voxel), self._radius(lesion)
+        off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+        if off <= radius:
+            column, row = self._position(plane, centre, panel.size)
+            beside = radius * panel.size[0] / self._space.extent_mm(plane.across) * 0.7 + 5
+            place = (corner[0] + column + beside, corner[1] + row - beside)
+            canvas.text(*place, f"#{lesion.id}", TEXT, "ld")
+
+    def _ruler(
+        self, canvas: Canvas, at: tuple[int, int], size: tuple[int, int], scale: float
+    ) -> None:
+        fitting = [mm for mm in (0.1, 1, 5, 10, 50) if mm * scale <= size[0] / 3]
+        if not fitting or size[1] < 4 * _LINE:
+            return
+        mm = fitting[-1]
+        x, y = at[0] + 8, at[1] + size[1] - 8
+        canvas.line(x, y, x + mm * scale, y, TEXT)
+        canvas.text(x, y - 3, f"{mm:g} mm", TEXT, "ld")
+
+    def _mark(
+        self,
+        canvas: Canvas,
+        plane: Plane,
+        at: Index,
+        corner: tuple[int, int],
+        size: tuple[int, int],
+    ) -> None:
+        """Outline the lesions of a slice; circles where their outlines are not known."""
+        if self._lesions is not None:
+            canvas.outline(*corner, size, cut(self._lesions, plane, at), LESION)
+            return
+        scale = size[0] / self._space.extent_mm(plane.across)
+        for lesion in self._listed:
+            centre = self._space.index(lesion.centroid_voxel)
+            off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+            radius = self._radius(lesion)
+            if off <= radius:
+                column, row = self._position(plane, centre, size)
+                across = (math.sqrt(radius**2 - off**2) + 1) * scale
+                canvas.circle(corner[0] + column, corner[1] + row, across + 2, LESION)
+
+    def _radius(self, lesion: Lesion) -> float:
+        """mm, of a ball of the lesion's volume."""
+        return float((0.75 / math.pi * lesion.voxels * math.prod(self._space.voxel_mm)) ** (1 / 3))
+
+    def _position(self, plane: Plane, at: Index, size: tuple[int, int]) -> tuple[float, float]:
+        """Pixel of an index in a picture of its plane."""
+        across, down = self._view.shape[plane.across], self._view.shape[plane.down]
+        return (
+            (across - at[plane.across] - 0.5) / across * size[0],
+            (down - at[plane.down] - 0.5) / down * size[1],
+        )
+
+    def _tile(self, canvas: Canvas, plane: Plane, lesion: Lesion, at: tuple[int, int]) -> None:
+        """The surroundings of a lesion."""
+        centre = self._space.index(lesion.centroid_voxel)
+        mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._space.placed else _TILE_MM
+        boxes = []
+        for axis in (plane.across, plane.down):
+            half = mm / 2 / self._space.voxel_mm[axis]
+            n = self._view.shape[axis]
+            first = min(max(0, round(centre[axis] - half)), max(0, n - 1))
+            boxes.append(slice(first, max(first + 1, min(n, first + max(1, round(2 * half))))))
+        part: list[slice] = [slice(None)] * 3
+        part[plane.across], part[plane.down] = boxes
+        view = self._view[tuple(part)]
+        sides = [
+            view.shape[axis] * self._space.voxel_mm[axis] for axis in (plane.across, plane.down)
+        ]
+        scale = _TILE_PX / max(sides)
+        size = (_px(sides[0] * scale), _px(sides[1] * scale))
+        within = list(centre)
+        within[plane.across] -= boxes[0].start
+        within[plane.down] -= boxes[1].start
+        inner = (within[0], within[1], within[2])
+        canvas.piece(*at, size, grey(cut(view, plane, inner), self._low, self._high))
+        if self._lesions is not None:
+            canvas.outline(*at, size, cut(self._lesions[tuple(part)], plane, inner), LESION)
+        else:
+            column = (view.shape[plane.across] - inner[plane.across] - 0.5) * (
+                size[0] / view.shape[plane.across]
+            )
+            row = (view.shape[plane.down] - inner[plane.down] - 0.5) * (
+                size[1] / view.shape[plane.down]
+            )
+            radius = (self._radius(lesion) + 1) * scale + 2
+            canvas.circle(at[0] + column, at[1] + row, radius, LESION)
+        amount = (
+            f"{lesion.voxels} voxels" if lesion.volume_ml is None else f"{lesion.volume_ml:.3f} ml"
+        )
+        words = f"#{lesion.id}  {amount}  {self._space.place(centre, plane.normal)}"
+        canvas.text(at[0], at[1] + _TILE_PX + 2, words, DIM)
+
+
+def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None) -> bytes:
+    rows, columns = voxels.shape
+    i_mm, j_mm = (scan.voxel_size_mm or (1.0, 1.0, 1.0))[:2]
+    scale = _GRID_PX / max(rows * i_mm, columns * j_mm)
+    size = (_px(columns * j_mm * scale), _px(rows * i_mm * scale))
+    width = max(_WIDTH_MIN, size[0]) + 2 * _MARGIN
+    top = 2 * _MARGIN + 2 * _LINE
+    height = top + size[1] + _GAP + 2 * _LINE + _MARGIN
+    canvas = Canvas(width, height)
+    _headline(canvas, report)
+    canvas.piece(_MARGIN, top, size, grey(voxels, *window(voxels)))
+    if overlay is not None:
+        canvas.outline(_MARGIN, top, size, overlay.lesions, LESION)
+    words = f"{rows} rows from top to bottom, {columns} columns from left to right"
+    _footer(canvas, report, (_MARGIN, height - _MARGIN - 2 * _LINE + 4), words)
+    return canvas.png(PICTURE_BYTES_MAX)
+
+
+def _headline(canvas: Canvas, report: BrainReport) -> None:
+    quality, lesions = report.findings.quality, report.findings.lesions
+    if lesions is None:
+        found = "no measures"
+    else:
+        found = "no lesion found" if not lesions.count else f"{lesions.count} lesions"
+        found = "1 lesion" if lesions.count == 1 else found
+        if lesions.count and lesions.volume_ml is not None:
+            found += f", {lesions.volume_ml:.3g} ml"
+    analyzer = f"{report.analyzer.name} {report.analyzer.version}"
+    canvas.text(_MARGIN, _MARGIN, f"{found}   |   quality: {quality.verdict}   |   {analyzer}")
+    if quality.reasons:
+        more = f" (and {len(quality.reasons) - 1} more)" if len(quality.reasons) > 1 else ""
+        reason = quality.reasons[0]
+        while canvas.wide(reason + more) > _WIDTH_MIN and len(reason) > 10:
+            reason = reason[: len(reason) * 9 // 10].rstrip() + "…"
+        canvas.text(_MARGIN, _MARGIN + _LINE, reason + more, DIM)
+
+
+def _footer(canvas: Canvas, report: BrainReport, at: tuple[int, int], notes: str) -> None:
+    canvas.text(*at, f"report {report.report_id}" + (f"; {notes}" if notes else ""), DIM)
+    canvas.text(at[0], at[1] + _LINE, NOTICE, DIM)
+
+
+def _across(width: int) -> int:
+    """Tiles in a row."""
+    return max(1, (width + _GAP) // (_TILE_PX + _GAP))
+
+
+def _px(length: float) -> int:
+    return max(1, round(length))
