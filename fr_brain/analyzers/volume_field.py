@@ -40,6 +40,9 @@ class Field:
     def planes(self, shape: tuple[int, int, int], box: tuple[slice, slice, slice]) -> "Planes":
         """The field on the voxels of ``box`` in a volume of ``shape``."""
         z, y, x = (np.linspace(-1, 1, n)[part] for n, part in zip(shape, box, strict=True))
+        return self._over(z, y, x)
+
+    def _over(self, z: Doubles, y: Doubles, x: Doubles) -> "Planes":
         w = self.weights
         flat = (w[0] + w[2] * y + w[5] * y * y)[:, None] + (w[3] * x + w[6] * x * x)[None, :]
         flat = flat + w[7] * y[:, None] * x[None, :]
@@ -54,9 +57,11 @@ class Field:
 
     def on_blocks(self, coarse: Coarse, shape: tuple[int, int, int]) -> Floats:
         """The field at the blocks' centres."""
-        where = tuple(np.indices(coarse.mean.shape).reshape(3, -1))
-        field = _positions(where, coarse, shape) @ self.weights
-        return field.reshape(coarse.mean.shape).astype(np.float32)
+        axes = []
+        for blocks, factor, voxels in zip(coarse.mean.shape, coarse.factor, shape, strict=True):
+            first = np.arange(blocks) * factor
+            axes.append((first + np.minimum(first + factor, voxels) - 1) / (voxels - 1) - 1)
+        return self._over(*axes).at(0, coarse.mean.shape[0])
 
 
 @dataclass(frozen=True)

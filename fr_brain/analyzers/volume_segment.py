@@ -69,8 +69,8 @@ class Segmentation:
         for part in self.evened.slabs()[::4]:
             planes = slice(whole[0].start + part.start, whole[0].start + part.stop)
             slab = self.image.slab(planes, whole[1], whole[2])
-            slab = slab[..., 1:-1] - (slab[..., 2:] + slab[..., :-2]) / 2
-            found.append(np.abs(slab[self.evened.spread(deep, part)[..., 1:-1]]))
+            rough = slab[..., 1:-1] - (slab[..., 2:] + slab[..., :-2]) * np.float32(0.5)
+            found.append(np.abs(rough[self.evened.spread(deep, part)[..., 1:-1]]))
         differences = np.concatenate(found)
         if differences.size < _NOISE_VOXELS_MIN:
             return None
