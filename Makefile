@@ -33,7 +33,7 @@ help: ## Show this
 #  REPORTS   folder that gets each report as JSON and text, and its picture
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
-#  ID        for report, reanalyze: the scans that are meant, with commas
+#  ID        for report, requeue, reanalyze: the scans that are meant, with commas
 #  OUT       for report: folder that gets the files
 #  ANALYZER  for reanalyze: only scans that this analyzer reads now
 #  NAME      for conformance: the analyzer, such as volume or my_package:Dark
@@ -42,11 +42,10 @@ help: ## Show this
 #  KEEP      for audit: file that gets the trail's heads, to be kept elsewhere
 #  HEADS     for audit: file made with KEEP, to check the trail against
 #  JSON      1: verify, audit, errors and retention print JSON
-#  ID        for requeue: the scans to put back, with commas
 #  ALL       1, for requeue: all that are set aside
 #  APPLY     1, for retention: have it go
 #  NAMES     for certs: units that get a certificate, such as fr-hub,mr-1
-#  EVALUATION file that gets the results of evaluate as JSON
+#  EVALUATION  file that gets the results of evaluate as JSON
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes

@@ -34,10 +34,15 @@ class Field:
     inu_percent: float | None
     """Range of the field over the brain, BrainWeb's way: 20 is 0.90 to 1.10; none if no fit was
     plausible and the field is left as it is."""
+    grey: float | None = None
+    """Most frequent intensity of shallow blocks over that of white matter; none if not fitted."""
 
     def planes(self, shape: tuple[int, int, int], box: tuple[slice, slice, slice]) -> "Planes":
         """The field on the voxels of ``box`` in a volume of ``shape``."""
         z, y, x = (np.linspace(-1, 1, n)[part] for n, part in zip(shape, box, strict=True))
+        return self._over(z, y, x)
+
+    def _over(self, z: Doubles, y: Doubles, x: Doubles) -> "Planes":
         w = self.weights
         flat = (w[0] + w[2] * y + w[5] * y * y)[:, None] + (w[3] * x + w[6] * x * x)[None, :]
         flat = flat + w[7] * y[:, None] * x[None, :]
@@ -49,6 +54,14 @@ class Field:
             flat.astype(np.float32),
             slope.astype(np.float32),
         )
+
+    def on_blocks(self, coarse: Coarse, shape: tuple[int, int, int]) -> Floats:
+        """The field at the blocks' centres."""
+        axes = []
+        for blocks, factor, voxels in zip(coarse.mean.shape, coarse.factor, shape, strict=True):
+            first = np.arange(blocks) * factor
+            axes.append((first + np.minimum(first + factor, voxels) - 1) / (voxels - 1) - 1)
+        return self._over(*axes).at(0, coarse.mean.shape[0])
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,7 @@ def fit_field(coarse: Coarse, masks: Masks, shape: tuple[int, int, int]) -> Fiel
         weights = weights / _mode((positions[deep] @ weights) * values[deep])
         evened = (positions @ weights) * values
         weights = _refit(weights, positions, values, deep & (np.abs(evened - 1) < window))
+    cortex = 1.0
     for window in _CORTEX_WINDOWS:
         evened = (positions @ weights) * values
         cortex = _mode(evened[~deep])
@@ -98,7 +112,7 @@ def fit_field(coarse: Coarse, masks: Masks, shape: tuple[int, int, int]) -> Fiel
     if not 1 / _FIELD_MAX < low <= high < _FIELD_MAX:
         return Field(_constant(middle), None)
     inu = 200 * (high - low) / (high + low)
-    return Field(weights / _mode((positions[deep] @ weights) * values[deep]), inu)
+    return Field(weights / _mode((positions[deep] @ weights) * values[deep]), inu, cortex)
 
 
 def _refit(weights: Doubles, positions: Doubles, values: Doubles, chosen: Bools) -> Doubles:

@@ -1,4 +1,9 @@
-"""Lesions at full resolution: threshold the right flank of the brain's histogram, join, measure."""
+"""Lesions at full resolution: threshold, join, test, and measure each at half of its rise.
+
+A voxel is a candidate where it is brighter than all healthy tissue, or, inside of white matter,
+brighter than that: grey matter reaches neither. On T1 lesions are dark, so codes are mirrored at
+white matter, and only those inside of it can be told from grey matter.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,61 +12,58 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume_field import Field
-from fr_brain.analyzers.volume_image import Bools, Coarse, Floats, Image, Labels, Unfit
+from fr_brain.analyzers.volume_even import CODES, WHITE, Codes, Evened
+from fr_brain.analyzers.volume_image import Bools, Coarse, Floats, Labels, Unfit, distance_to
 from fr_brain.analyzers.volume_masks import Masks
 
-WHITE = 1000
-"""Code of the brain's most frequent intensity once the field is even."""
-
-MIN_ML = 0.01
+MIN_ML = 0.004
 """Smaller pieces are noise or vessels."""
 
-_CODES = 4096
-_SMOOTHING_MM = 0.7  # sigma; takes more from noise than from a lesion of 2 mm radius
-_MARGIN_MM = 4.0  # blocks at the brain's surface are mixed with what is not brain
+_MAX_ML = 200.0
 _MIN_VOXELS = 3
-_SLAB_VOXELS = 1 << 16
+_MARGIN_MM = 4.0  # blocks at the brain's surface are mixed with what is not brain
 # A histogram bin this high over the highest still belongs to healthy tissue: grey matter on
 # FLAIR is a peak of its own above white matter's, lesions are a thousandth.
 _FLANK_SHARE = 0.05
 _SEED_SIGMAS = 1.75
+# White matter's blocks, by their mean over white matter; closed by a block so that lesions in it
+# are inside.
+_ZONE = (0.9, 1.05)
+_ZONE_T1 = (0.92, 1.08)
+_ZONE_GROW_SIGMAS, _ZONE_SEED_SIGMAS = 3.5, 6.0
+_ISLAND_TOUCH_MAX = 0.12
 # What tells a lesion from a patch of grey matter under a field that is not quite even, from noise
 # and from white matter on T1: it rises above the flank and out of its surroundings, and it ends:
-# few voxels right around it are above half of its rise. On phantoms at 2 mm that share is 0.08 at
-# most for lesions and 0.49 at least for patches; on Colin27 and MNI152 nothing rises above 1.03.
+# few voxels right around it are above half of its rise.
 _RISE_MIN = 1.04
-_CONTRAST_MIN = 1.2
+_CONTRAST_MIN = 1.1
 _SPREAD_MAX = 0.3
 _AROUND_MM = 3.5
 _REGROW_MM = 1.5
+# The least rise over the smoothed noise. On tuning heads lesions had 4.9 and more, what was none
+# 4.5 and less; on T1, where the ends of the ventricles lie in white matter too, those that are
+# told only by being darker than grey matter need more (ventricles: up to 18).
+_CNR_MIN, _CNR_MIN_T1, _CNR_MIN_DARK = 4.7, 6.0, 20.0
 _PIECES_MAX = 400  # a bound on work; an image with more is no image of lesions
 
 
 @dataclass(frozen=True)
-class Evened:
-    """The brain's box with an even field, in thousandths of white matter."""
-
-    codes: npt.NDArray[np.uint16]
-    """Axes z, y, x; 0 outside of the brain's inner part."""
-    start: tuple[int, int, int]
-    """First voxel of the box."""
-    histogram: npt.NDArray[np.int64]
-    """Of the codes in the inner part."""
-    tissue_voxels: int
-    """Voxels of the whole brain above the level between fluid and tissue."""
-
-
-@dataclass(frozen=True)
-class Flank:
-    """Where healthy tissue ends, in codes."""
+class Levels:
+    """Where healthy tissue ends, in codes (mirrored on T1)."""
 
     grow: int
-    """A lesion reaches as far as this."""
+    """A lesion anywhere in the brain reaches as far as this."""
     seed: int
-    """A lesion has a voxel of at least this."""
+    """... and has a voxel of at least this."""
+    zone_grow: int
+    """A lesion inside of white matter reaches as far as this."""
+    zone_seed: int
+    below_grey: int
+    """On T1, a lesion darker than grey matter reaches as far as this."""
     sigma: float
-    """Half-width of white matter's peak."""
+    """Half-width of white matter's peak: its noise after smoothing."""
+    white: int
+    """White matter's peak."""
 
 
 @dataclass(frozen=True)
@@ -72,136 +74,262 @@ class Region:
     """Above half of the rise from the surroundings to the lesion's bright part."""
     centroid: tuple[float, float, float]
     """Mean canonical voxel index: z, y, x."""
+    extent: tuple[int, int, int]
+    """Voxels along z, y, x of the box that holds it."""
+    ratio: float
+    """Mean intensity over that of white matter."""
+    cnr: float
+    """Rise of its brighter half out of its surroundings over the noise after smoothing."""
 
 
-def even_out(image: Image, coarse: Coarse, masks: Masks, field: Field) -> Evened:
-    """Read the brain's box: smooth a little, divide by the field."""
-    shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    blocks = _box(masks.brain)
-    starts = [part.start * f for part, f in zip(blocks, coarse.factor, strict=True)]
-    stops = [min(part.stop * f, n) for part, f, n in zip(blocks, coarse.factor, shape, strict=True)]
-    rows, columns = slice(starts[1], stops[1]), slice(starts[2], stops[2])
-    planes = field.planes(shape, (slice(starts[0], stops[0]), rows, columns))
-    kernel = [min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2) for mm in image.spacing]
-    codes = np.zeros([stop - start for start, stop in zip(starts, stops, strict=True)], np.uint16)
-    histogram = np.zeros(_CODES, np.int64)
-    tissue = 0
-    inner = masks.brain & (masks.depth > _MARGIN_MM)
-    thick = coarse.factor[0] * max(
-        1, _SLAB_VOXELS // (coarse.factor[0] * codes.shape[1] * codes.shape[2])
-    )
-    for first in range(starts[0], stops[0], thick):
-        last = min(first + thick, stops[0])
-        above = max(first - 1, 0)
-        slab = image.slab(slice(above, min(last + 1, shape[0])), rows, columns)
-        slab = _smooth(slab, kernel)[first - above : first - above + last - first]
-        depth_blocks = slice(first // coarse.factor[0], math.ceil(last / coarse.factor[0]))
-        part = (depth_blocks, blocks[1], blocks[2])
-        brain = _repeat(masks.brain[part], coarse.factor, slab.shape)
-        tissue += int(np.count_nonzero((slab > masks.tissue_level) & brain))
-        slab *= planes.at(first - starts[0], last - starts[0])
-        slab *= WHITE
-        np.clip(slab, 1, _CODES - 1, out=slab)
-        slab *= _repeat(inner[part], coarse.factor, slab.shape)
-        out = codes[first - starts[0] : last - starts[0]]
-        out[...] = slab
-        histogram += np.bincount(out.ravel(), minlength=_CODES)
-    histogram[0] = 0
-    return Evened(codes, (starts[0], starts[1], starts[2]), histogram, tissue)
+@dataclass(frozen=True)
+class Found:
+    """All lesions."""
+
+    regions: list[Region]
+    """The largest first."""
+    labels: npt.NDArray[np.uint16]
+    """Shape of the codes: n where region n (from 1) is."""
 
 
-def find_flank(histogram: npt.NDArray[np.int64]) -> Flank | None:
-    """Where the brain's histogram falls off to the right; None where it has no such flank."""
-    width = 21
-    smooth = np.convolve(histogram, np.ones(width) / width, mode="same")
-    smooth = np.convolve(smooth, np.ones(width) / width, mode="same")
-    peak = int(np.argmax(smooth))
-    if smooth[peak] <= 0:
-        return None
-    # The steeper side is white matter's own: the other is mixed with grey matter or fluid.
-    half = smooth >= smooth[peak] / 2
-    left = peak - int(np.argmin(half[peak::-1]))
-    right = peak + int(np.argmin(half[peak:]))
-    sigma = min(peak - left, right - peak) / 1.1774
-    grow = int(np.flatnonzero(smooth >= _FLANK_SHARE * smooth[peak])[-1])
-    seed = grow + math.ceil(_SEED_SIGMAS * sigma)
-    if seed >= _CODES - 1:
-        return None
-    return Flank(grow, seed, sigma)
+def white_zone(coarse_codes: Floats, masks: Masks, coarse: Coarse, *, dark: bool) -> Bools:
+    """White matter's blocks with what they enclose."""
+    low, high = _ZONE_T1 if dark else _ZONE
+    white = (coarse_codes > low) & (coarse_codes < high) & masks.brain & (masks.depth > _MARGIN_MM)
+    step = max(coarse.spacing) + 0.1
+    near = distance_to(white, coarse.spacing, 2 * step) <= step
+    return (distance_to(~near, coarse.spacing, 2 * step) > step) & masks.brain
 
 
-def find_regions(
-    evened: Evened, flank: Flank, spacing: tuple[float, float, float], voxel_ml: float
-) -> list[Region]:
-    """The lesions, the largest first: 18-connected pieces above ``grow`` with a voxel above
-    ``seed`` that rise out of their surroundings.
+def find_lesions(
+    evened: Evened,
+    masks: Masks,
+    levels: Levels,
+    mm: tuple[float, float, float],
+    voxel_ml: float,
+    *,
+    dark: bool,
+) -> Found:
+    """Find and measure them.
 
     Raises:
         Unfit: there are more bright pieces than any brain has lesions.
     """
-    labels: Labels = cc3d.connected_components(
-        (evened.codes >= flank.grow).view(np.uint8), connectivity=18
+    inner = masks.brain & (masks.depth > _MARGIN_MM)
+    pieces: list[Piece] = []
+    taken = np.zeros(evened.codes.shape, np.bool_)
+    if not dark:
+        passes = [(inner, levels.grow, levels.seed, _CNR_MIN)]
+    else:
+        # The second finds those that touch grey matter but are darker.
+        passes = [
+            (masks.brain, levels.zone_grow, levels.zone_seed, _CNR_MIN_T1),
+            (masks.brain, levels.below_grey, levels.below_grey, _CNR_MIN_DARK),
+        ]
+    for where, limit, seed, least in passes:
+        found = _pass(evened, where, inner, limit, seed, levels, mm, voxel_ml, taken, dark=dark)
+        pieces += [piece for piece in found if piece.cnr >= least]
+    del taken
+    regions = sorted(
+        ((_region(evened, piece), piece) for piece in pieces),
+        key=lambda item: (-item[0].voxels, item[0].centroid),
     )
+    out = np.zeros(evened.codes.shape, np.uint16)
+    for number, (_, piece) in enumerate(regions, 1):
+        out[piece.box][piece.mask] = number
+    return Found([region for region, _ in regions], out)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One lesion's voxels in a box of the codes."""
+
+    box: tuple[slice, ...]
+    mask: Bools
+    cnr: float
+
+
+def _pass(
+    evened: Evened,
+    where: Bools,
+    inner: Bools,
+    limit: int,
+    seed: int,
+    levels: Levels,
+    mm: tuple[float, float, float],
+    voxel_ml: float,
+    taken: Bools,
+    *,
+    dark: bool,
+) -> list[Piece]:
+    """Lesions above one limit in the blocks ``where``; those that reach out of ``inner`` are
+    none. What is ``taken`` is left, what is found is added to it."""
+    codes = evened.codes
+    limits = np.where(where, np.uint16(limit), np.uint16(CODES))
+    above = np.empty(codes.shape, np.bool_)
+    for part in evened.slabs():
+        own = mirrored(codes[part]) if dark else codes[part]
+        np.greater_equal(own, evened.spread(limits, part), out=above[part])
+    labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
+    del above
+    if dark:
+        _drop_large(labels, evened, round(_MAX_ML / voxel_ml))
     # Lesions fill a thousandth of the box: statistics on their voxels alone.
-    where = np.flatnonzero(labels)
-    if not where.size:
+    places = np.flatnonzero(labels)
+    if not places.size:
         return []
-    own = labels.ravel()[where]
+    own = labels.ravel()[places]
+    values = codes.ravel()[places]
+    if dark:
+        values = mirrored(values)
     sizes = np.bincount(own)
-    seeded = np.zeros(len(sizes), np.bool_)
-    seeded[own[evened.codes.ravel()[where] >= flank.seed]] = True
-    kept = np.flatnonzero(seeded & (sizes >= max(_MIN_VOXELS, MIN_ML / voxel_ml)))
+    fits = np.zeros(len(sizes), np.bool_)
+    fits[own[values >= seed]] = True
+    fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / voxel_ml)) & (sizes <= _MAX_ML / voxel_ml)
+    if dark:
+        fits[own[~evened.spread(inner).ravel()[places]]] = False
+    kept = np.flatnonzero(fits)
     if len(kept) > _PIECES_MAX:
         raise Unfit(f"{len(kept)} separate bright spots in the brain: noise or another contrast.")
+    chosen = fits[own]
+    places, own = places[chosen], own[chosen]
     by_label = np.argsort(own, kind="stable")
-    ends = np.cumsum(sizes)
-    margin = [math.ceil(_AROUND_MM / mm) for mm in spacing]
-    regrow = [max(1, round(_REGROW_MM / mm)) for mm in spacing]
-    regions = []
-    for label in kept:
-        voxels = where[by_label[ends[label] - sizes[label] : ends[label]]]
-        positions = np.unravel_index(voxels, labels.shape)
+    ends = np.searchsorted(own[by_label], kept, side="right")
+    pieces = []
+    margin = [math.ceil(_AROUND_MM / edge) for edge in mm]
+    regrow = [max(1, round(_REGROW_MM / edge)) for edge in mm]
+    for label, end in zip(kept, ends, strict=True):
+        positions = np.unravel_index(places[by_label[end - sizes[label] : end]], labels.shape)
         box = tuple(
             slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
             for axis, more in zip(positions, margin, strict=True)
         )
-        measured = _measure(evened.codes[box], labels[box], int(label), flank, regrow)
-        if measured is not None:
-            offsets = [part.start + first for part, first in zip(box, evened.start, strict=True)]
-            count, (z, y, x) = measured
-            regions.append(Region(count, (z + offsets[0], y + offsets[1], x + offsets[2])))
-    return sorted(regions, key=lambda region: (-region.voxels, region.centroid))
+        around = mirrored(codes[box]) if dark else codes[box]
+        measured = _measure(around, labels[box], int(label), limit, levels, regrow, dark=dark)
+        if measured is None:
+            continue
+        grown, cnr = measured
+        grown &= ~taken[box]
+        if np.count_nonzero(grown) >= _MIN_VOXELS:
+            taken[box] |= grown
+            pieces.append(Piece(box, grown, cnr))
+    return pieces
+
+
+def _drop_large(labels: Labels, evened: Evened, most: int) -> None:
+    """Grey matter is above the limit too: what is larger than any lesion goes, slab by slab, so
+    that no list of all its voxels is made."""
+    sizes = np.zeros(int(labels.max()) + 1, np.int64)
+    for part in evened.slabs():
+        sizes += np.bincount(labels[part].ravel(), minlength=len(sizes))
+    kept = np.arange(len(sizes), dtype=labels.dtype)
+    kept[sizes > most] = 0
+    for part in evened.slabs():
+        labels[part] = kept[labels[part]]
+
+
+def mirrored(codes: Codes) -> Codes:
+    """Dark as bright: white matter keeps its code."""
+    return np.asarray(np.uint16(2 * WHITE) - np.minimum(codes, np.uint16(2 * WHITE)))
+
+
+def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Levels | None:
+    """Read from the histograms of the inner brain and of white matter."""
+    inner = masks.brain & (masks.depth > _MARGIN_MM)
+    of_inner, of_zone = np.zeros(CODES, np.int64), np.zeros(CODES, np.int64)
+    for part in evened.slabs()[::2]:
+        codes = mirrored(evened.codes[part]) if dark else evened.codes[part]
+        of_inner += np.bincount(codes[evened.spread(inner, part)], minlength=CODES)
+        of_zone += np.bincount(codes[evened.spread(zone & inner, part)], minlength=CODES)
+    if of_inner.sum() < 1000:
+        return None
+    smooth = _smoothed(of_inner)
+    peak = int(np.argmax(smooth))
+    # The steeper side is white matter's own: the other is mixed with grey matter or fluid.
+    white, sigma = _peak(_smoothed(of_zone if of_zone.sum() > 1000 else of_inner))
+    grey = 1180 + int(np.argmax(smooth[1180:1450]))
+    grow = int(np.flatnonzero(smooth >= _FLANK_SHARE * smooth[peak])[-1])
+    return Levels(
+        grow=grow,
+        seed=grow + math.ceil(_SEED_SIGMAS * sigma),
+        zone_grow=white + max((grey - white) // 2, math.ceil(_ZONE_GROW_SIGMAS * sigma)),
+        zone_seed=white + max(2 * (grey - white) // 3, math.ceil(_ZONE_SEED_SIGMAS * sigma)),
+        below_grey=grey + math.ceil(_ZONE_GROW_SIGMAS * sigma),
+        sigma=sigma,
+        white=white,
+    )
+
+
+def _peak(smooth: npt.NDArray[np.floating]) -> tuple[int, float]:
+    peak = int(np.argmax(smooth))
+    half = smooth >= smooth[peak] / 2
+    left = peak - int(np.argmin(half[peak::-1]))
+    right = peak + int(np.argmin(half[peak:]))
+    return peak, max(1.0, min(peak - left, right - peak) / 1.1774)
+
+
+def _smoothed(histogram: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
+    box = np.ones(11) / 11
+    return np.convolve(np.convolve(histogram, box, mode="same"), box, mode="same")
 
 
 def _measure(
-    codes: npt.NDArray[np.uint16],
+    codes: Codes,
     labels: Labels,
     label: int,
-    flank: Flank,
+    limit: int,
+    levels: Levels,
     regrow: list[int],
-) -> tuple[int, tuple[float, float, float]] | None:
-    """Voxels and centroid in the box of one piece; None where it is no lesion."""
+    *,
+    dark: bool,
+) -> tuple[Bools, float] | None:
+    """Its voxels in the box of one piece and its cnr; None if it is no lesion."""
     piece = labels == label
     inside = np.sort(codes[piece])
-    around = codes[(labels == 0) & (codes > 0)]
-    if not around.size:
-        return None
-    bright = float(inside[len(inside) // 2 :].mean())
-    surroundings = float(np.median(around))
-    if bright < _RISE_MIN * flank.grow or bright < _CONTRAST_MIN * surroundings:
-        return None
-    # The threshold hangs on the brain's noise; where a lesion ends does not.
     near = piece
     for axis, steps in enumerate(regrow):
         for _ in range(steps):
             near = _widen(near, axis)
+    free = codes < limit if dark else labels == 0
+    around = codes[free & ~near]
+    if not around.size:
+        return None
+    bright = float(inside[len(inside) // 2 :].mean())
+    surroundings = float(np.median(around))
+    if dark:
+        # Not brighter than all tissue: it must lie in white matter, touching nothing as bright.
+        once = piece
+        for axis in range(3):
+            once = _widen(once, axis)
+        ring = once & ~piece
+        touching = np.count_nonzero(codes[ring] >= limit)
+        if touching > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
+            return None
+        if abs(surroundings - levels.white) > 4 * levels.sigma:
+            return None
+    elif bright < _RISE_MIN * levels.grow or bright < _CONTRAST_MIN * surroundings:
+        return None
+    # The threshold hangs on the brain's noise; where a lesion ends does not.
     upper = codes >= (bright + surroundings) / 2
-    ring = near & ~piece & (codes > 0)
+    ring = near & ~piece
     if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
         return None
-    grown = near & upper & (piece | (labels == 0))
-    z, y, x = (float(axis.mean()) for axis in np.nonzero(grown))
-    return int(np.count_nonzero(grown)), (z, y, x)
+    grown = near & upper & (piece | free)
+    return grown, (bright - surroundings) / levels.sigma
+
+
+def _region(evened: Evened, piece: Piece) -> Region:
+    positions = np.nonzero(piece.mask)
+    start = [part.start + whole.start for part, whole in zip(piece.box, evened.box, strict=True)]
+    centroid = [float(axis.mean()) + first for axis, first in zip(positions, start, strict=True)]
+    extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
+    return Region(
+        voxels=len(positions[0]),
+        centroid=(centroid[0], centroid[1], centroid[2]),
+        extent=(extent[0], extent[1], extent[2]),
+        ratio=float(evened.codes[piece.box][piece.mask].mean()) / WHITE,
+        cnr=piece.cnr,
+    )
 
 
 def _widen(mask: Bools, axis: int) -> Bools:
@@ -212,38 +340,3 @@ def _widen(mask: Bools, axis: int) -> Bools:
     out[tuple(ahead)] |= mask[tuple(behind)]
     out[tuple(behind)] |= mask[tuple(ahead)]
     return out
-
-
-def _box(mask: Bools) -> tuple[slice, slice, slice]:
-    parts = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        parts.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return parts[0], parts[1], parts[2]
-
-
-def _repeat(blocks: Bools, factor: tuple[int, int, int], shape: tuple[int, ...]) -> Bools:
-    """Blocks as voxels; the last block of an axis may be cut."""
-    out = blocks
-    for axis in (2, 1, 0):
-        out = np.repeat(out, factor[axis], axis=axis)
-    return out[: shape[0], : shape[1], : shape[2]]
-
-
-def _smooth(slab: Floats, kernel: list[float]) -> Floats:
-    """A three-point kernel [w, 1 - 2w, w] along each axis."""
-    for axis, weight in enumerate(kernel):
-        if weight < 0.01 or slab.shape[axis] < 2:
-            continue
-        w = np.float32(weight)
-        ahead: list[slice] = [slice(None)] * 3
-        behind: list[slice] = [slice(None)] * 3
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        steps = slab[tuple(ahead)] - slab[tuple(behind)]
-        steps *= w
-        out = slab.copy()
-        out[tuple(behind)] += steps
-        out[tuple(ahead)] -= steps
-        slab = out
-    return slab

@@ -1,0 +1,122 @@
+"""Grey matter, white matter and fluid: their levels, volumes with partial volumes, and labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fr_brain.analyzers.volume_brain import Bits, Space, widened
+from fr_brain.analyzers.volume_even import CODES, Evened
+from fr_brain.analyzers.volume_image import Bools
+from fr_brain.analyzers.volume_masks import Masks
+
+CSF, GREY, WHITE_MATTER = 1, 2, 3
+"""Labels of tissue; 0 is outside of the intracranial space."""
+
+_DEEP_MM = 12.0
+_FLUID_QUANTILE = 0.005  # of the deep brain: what is darkest there is the ventricles' fluid
+# On FLAIR a voxel of grey matter and fluid is as bright as white matter: where fluid is this near,
+# there is no white matter.
+_NEAR_MM = 1.2
+# Where grey matter's peak is looked for, over that of white matter, and what is taken where it
+# has none of its own.
+_GREY = (60, 260, 95)
+_GREY_T1 = (-420, -130, -300)
+
+
+@dataclass(frozen=True)
+class Tissues:
+    """Levels in codes."""
+
+    csf: int
+    grey: int
+    white: int
+
+
+def find_tissues(evened: Evened, masks: Masks, white: int, *, dark: bool) -> Tissues:
+    """Levels of the tissues.
+
+    Args:
+        evened: the box.
+        masks: head and brain.
+        white: level of white matter.
+        dark: whether grey matter is darker than white, as on T1.
+    """
+    histogram = np.zeros(CODES, np.int64)
+    darkest = np.zeros(CODES, np.int64)
+    deep = masks.depth >= _DEEP_MM
+    for part in evened.slabs()[::2]:
+        codes = evened.codes[part]
+        histogram += np.bincount(codes[evened.spread(masks.brain, part)], minlength=CODES)
+        darkest += np.bincount(codes[evened.spread(deep, part)], minlength=CODES)
+    low, high, otherwise = _GREY_T1 if dark else _GREY
+    smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")[white + low : white + high]
+    peak = int(np.argmax(smooth))
+    grey = white + (low + peak if 0 < peak < len(smooth) - 1 else otherwise)
+    counts = np.cumsum(darkest)
+    csf = int(np.searchsorted(counts, _FLUID_QUANTILE * counts[-1])) if counts[-1] else 0
+    return Tissues(csf=min(csf, grey // 2), grey=grey, white=white)
+
+
+def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, ...]) -> Bits:
+    """Where fluid is near; packed."""
+    fluid = np.empty_like(space.intracranial)
+    level = (tissues.csf + 2 * tissues.grey) // 3
+    for part in evened.slabs():
+        fluid[part] = np.packbits(evened.codes[part] < level, axis=-1, bitorder="little")
+    for axis, edge in enumerate(mm):
+        for _ in range(max(1, round(_NEAR_MM / edge))):
+            fluid = widened(fluid, axis)
+    return fluid
+
+
+def volumes_of(
+    evened: Evened, space: Space, tissues: Tissues, near: Bits | None, lesions: Bools
+) -> dict[str, float]:
+    """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
+
+    A voxel between two levels is shared by its distance to each: what noise adds on one side it
+    takes on the other.
+    """
+    apart = np.zeros((2, CODES), np.int64)
+    total = 0
+    for part in evened.slabs():
+        inside = space.of(space.intracranial, part)
+        total += int(np.count_nonzero(inside))
+        inside &= ~lesions[part]
+        codes = evened.codes[part]
+        if near is None:
+            apart[0] += np.bincount(codes[inside], minlength=CODES)
+            continue
+        close = space.of(near, part)
+        apart[0] += np.bincount(codes[inside & ~close], minlength=CODES)
+        apart[1] += np.bincount(codes[inside & close], minlength=CODES)
+    level = np.arange(CODES)
+    csf = np.clip((tissues.grey - level) / max(1, tissues.grey - tissues.csf), 0, 1)
+    white = np.clip((tissues.grey - level) / (tissues.grey - tissues.white), 0, 1)
+    if near is None:
+        shares = {"csf": float(apart[0] @ csf), "white": float(apart[0] @ white)}
+    else:
+        shares = {"csf": float(apart[1] @ csf), "white": float(apart[0] @ white)}
+    return {
+        "intracranial": float(total),
+        **shares,
+        "grey": float(apart.sum()) - shares["csf"] - shares["white"],
+    }
+
+
+def labels_of(
+    evened: Evened, space: Space, tissues: Tissues, near: Bits | None
+) -> npt.NDArray[np.uint8]:
+    """The most likely tissue of each voxel of the box."""
+    out = np.zeros(evened.codes.shape, np.uint8)
+    middle = (tissues.grey + tissues.white) // 2
+    fluid = (tissues.csf + tissues.grey) // 2
+    for part in evened.slabs():
+        codes = evened.codes[part]
+        white = codes > middle if near is None else (codes < middle) & ~space.of(near, part)
+        own = np.where(white, np.uint8(WHITE_MATTER), np.uint8(GREY))
+        own[codes < fluid] = CSF
+        own[~space.of(space.intracranial, part)] = 0
+        out[part] = own
+    return out
