@@ -43,7 +43,7 @@ from tests.factories import (
 )
 from tests.stateful import bounded
 
-LIMIT = 3
+LIMIT = 2
 LEASE_S = 60
 SCANS = [make_scan(scan_id=f"scan-{i}") for i in range(3)]
 OTHERS = [make_scan(scan_id=f"scan-{i}", voxels=bytes(100)) for i in range(3)]
@@ -266,4 +266,4 @@ def test_whatever_owners_do_the_promises_of_the_store_hold(mongodb_uri: str, dat
             def __init__(self) -> None:
                 super().__init__(store)
 
-        run_state_machine_as_test(Here, settings=bounded(25, 40))
+        run_state_machine_as_test(Here, settings=bounded(40, 40))
