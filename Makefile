@@ -3,7 +3,7 @@
 # Variables given on the command line (make all SCANS=20) reach the programs as environment.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify tests coverage format lint lock clean
+.PHONY: help all fr_hub fr_brain fr_pacs verify tests fuzz coverage format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,8 @@ help: ## Show this
 #  LEDGER    file that gets each scan's events as JSON lines; for verify: the file to check
 #  SUMMARY   file that gets the totals as JSON
 #  JSON      1: verify prints JSON
+#  FUZZ_S    how long to fuzz each target, seconds (60)
+#  ONLY      which targets to fuzz: wire,nifti,dicom,stack
 #  TESTS     which tests to run, such as tests/common
 #  PYTHON    the Python that makes .venv
 
@@ -52,6 +54,9 @@ verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)
+
+fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
+	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
 
 coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they miss
 	$(BIN)/python -m coverage erase
@@ -78,7 +83,7 @@ lock: ## Pin the newest versions (needs uv)
 		-c common/requirements.txt -q -o common/requirements-dev.txt
 
 clean: ## Remove .venv and caches; data stay (remove .data for those)
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: common/requirements.txt pyproject.toml

@@ -22,7 +22,7 @@ INPUT_S = 20
 
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)")
 _PULSE = re.compile(r"^#(\d+)\s.*?cov: (\d+)")
-_KEPT = re.compile(r"Test unit written to (\S+)")
+_KEPT = re.compile(r"Test unit written to (\S+/\w+-(?:crash|timeout|oom|leak)-\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,9 @@ def main() -> int:
     console.print(table)
     for one in results:
         for path in one.kept:
-            console.print(f"again: {sys.executable} -m tests.fuzz.replay {one.name} {path}")
+            console.print(
+                f"again: {sys.executable} -m tests.fuzz.replay {one.name} {path}", soft_wrap=True
+            )
         if one.status and not one.kept:
             console.print(f"{one.name} ended with status {one.status} and kept no input")
     return int(any(one.kept or one.status for one in results))
@@ -74,6 +76,7 @@ def fuzz(name: str, seconds: int) -> Result:
     command = [
         *(sys.executable, "-m", "tests.fuzz.child", name),
         *(f"-max_total_time={seconds}", f"-timeout={INPUT_S}", f"-rss_limit_mb={RSS_MIB}"),
+        f"-report_slow_units={INPUT_S}",
         *("-print_final_stats=1", f"-artifact_prefix={kept}/{name}-"),
         *(str(found), str(CORPUS / name)),
     ]

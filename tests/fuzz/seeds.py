@@ -7,19 +7,24 @@ import gzip
 import io
 import struct
 from collections.abc import Iterator
+from typing import Any
 
+import bson
 import numpy as np
+import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Image
 from nibabel.nifti2 import Nifti2Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
 
+from common.messages import Scan
 from common.protocol import Side, encode
 from tests.common.wire import EXAMPLES
 from tests.fuzz.headers import ATTRIBUTES, file, usual
@@ -38,6 +43,15 @@ def wire_seeds() -> Iterator[tuple[str, bytes]]:
         place = _SIDES.index(side) | (0 if message.t in ("hello", "welcome") else 4)
         yield f"{number:02}-{message.t}", bytes([place, 255]) + frame
         yield f"{number:02}-{message.t}-elements", bytes([place | 8, 255]) + frame[4:-12]
+    early = scan_with_time("0001-01-01T00:00:00+14:00")
+    yield "time-before-all-years", bytes([_SIDES.index(Side.SCAN_RECEIVER) | 12, 255]) + early
+
+
+def scan_with_time(at: str) -> bytes:
+    """The elements of a scan message whose time is this text."""
+    message = next(m for _, m in EXAMPLES if isinstance(m, Scan))
+    body = message.body()
+    return bson.encode({"t": "scan", **body, "scan": {**body["scan"], "acquired_at": at}})[4:-1]
 
 
 def nifti_seeds() -> Iterator[tuple[str, bytes]]:
@@ -61,13 +75,16 @@ def nifti_seeds() -> Iterator[tuple[str, bytes]]:
     struct.pack_into("<8h", bomb, 40, 3, 1000, 1000, 2, 1, 1, 1, 1)  # dim
     yield "bomb", gzip.compress(bytes(bomb) + bytes(4_000_000), mtime=0)
     struct.pack_into("<8h", bomb, 40, 4, 1, 1, 1, 32767, 1, 1, 1)
-    yield "many-volumes", gzip.compress(bytes(bomb) + bytes(70_000), mtime=0)
+    yield "volumes-32767", gzip.compress(bytes(bomb) + bytes(70_000), mtime=0)
+    many = bytearray(_nifti(Nifti2Image, voxels, affine))
+    struct.pack_into("<8q", many, 16, 4, 1, 1, 1, 4_000_000, 1, 1, 1)
+    yield "volumes-4000000", gzip.compress(bytes(many) + bytes(8_000_000), mtime=0)
 
 
-def _nifti(kind: type, array: np.ndarray, affine: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def _nifti(kind: Any, array: npt.NDArray[Any], affine: npt.NDArray[Any]) -> bytes:
     image = kind(array, affine, dtype=array.dtype)
     if array.dtype.byteorder == ">":
-        image = kind(array, affine, kind.header_class(endianness=">"))  # type: ignore[attr-defined]
+        image = kind(array, affine, kind.header_class(endianness=">"))
     return bytes(image.to_bytes())
 
 
@@ -90,7 +107,7 @@ def dicom_seeds() -> Iterator[tuple[str, bytes]]:
         data = dcmread(io.BytesIO(larger))
         data.compress(syntax, generate_instance_uid=False)
         yield name, _saved(data)
-    for name, syntax in (
+    for name, number in (
         ("jpeg", "1.2.840.10008.1.2.4.50"),
         ("jpeg-lossless", "1.2.840.10008.1.2.4.70"),
     ):
@@ -99,7 +116,7 @@ def dicom_seeds() -> Iterator[tuple[str, bytes]]:
         data.HighBit = 7
         data.PixelData = encapsulate([_jpeg()])
         data["PixelData"].is_undefined_length = True
-        data.file_meta.TransferSyntaxUID = syntax
+        data.file_meta.TransferSyntaxUID = UID(number)
         yield name, _saved(data)
     yield "enhanced", _enhanced(plain)
 
