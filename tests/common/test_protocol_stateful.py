@@ -52,13 +52,12 @@ class End:
     def read(self) -> None:
         """All that has come, held to what was sent."""
         while True:
-            try:
-                event = self.link.next_event()
-            except ProtocolError as error:
-                assert self.refusal in (None, error), "another refusal after the first"
+            event, refusal = self.next()
+            if refusal is not None:
+                assert self.refusal in (None, refusal), "another refusal after the first"
                 if self.refusal is None:
-                    assert not self.allowed(self.due[0][1]), f"refused what is allowed: {error}"
-                self.refusal = error
+                    assert not self.allowed(self.due[0][1]), f"refused what is allowed: {refusal}"
+                self.refusal = refusal
                 return
             assert self.refusal is None, "a refused link goes on"
             if event is None:
@@ -67,6 +66,12 @@ class End:
                     assert not whole, "a whole frame is neither given nor refused"
                 return
             self.said(event)
+
+    def next(self) -> tuple[Event | None, ProtocolError | None]:
+        try:
+            return self.link.next_event(), None
+        except ProtocolError as error:
+            return None, error
 
     def said(self, event: Event) -> None:
         _, message = self.due.popleft()

@@ -323,7 +323,7 @@ def test_whatever_is_wrong_with_a_file_is_a_source_error(
 
 
 def test_a_small_file_that_declares_millions_of_volumes_is_refused(tmp_path: Path) -> None:
-    header: Any = nib.Nifti2Header()
+    header: Any = nib.Nifti2Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype("uint8")
     header["dim"] = [4, 1, 1, 1, 4_000_000, 1, 1, 1]
     header["magic"], header["vox_offset"] = b"n+2", 544
