@@ -4,7 +4,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
-	report reanalyze schema conformance tests coverage bench evaluate format lint template lock clean
+	report reanalyze schema conformance tests fuzz coverage bench evaluate format lint template \
+	lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,10 +47,11 @@ help: ## Show this
 #  APPLY     1, for retention: have it go
 #  NAMES     for certs: units that get a certificate, such as fr-hub,mr-1
 #  EVALUATION  file that gets the results of evaluate as JSON
+#  FUZZ_S    how long to fuzz each target, seconds (60)
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
-#  ONLY      parts of a benchmark (small,latency) or rows of evaluate (hard,real)
+#  ONLY      parts of bench (small,latency), rows of evaluate (hard,real), targets of fuzz (wire)
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -100,6 +102,9 @@ conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=en
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)
 
+fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
+	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
+
 coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they miss
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(TESTS)
@@ -138,7 +143,7 @@ lock: ## Pin the newest versions (needs uv)
 		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
 
 clean: ## Remove .venv and caches; data stay (remove .data for those)
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: common/requirements.txt pyproject.toml

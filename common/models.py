@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from common.const import LESIONS_LISTED_MAX, REPORT_SCHEMA_VERSION
 from common.errors import VoxelsDamaged
@@ -60,6 +60,20 @@ def hash_voxels(voxels: bytes | bytearray | memoryview) -> str:
     return blake3(voxels).hexdigest()
 
 
+def _in_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone: give it in UTC")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        # BSON could not store it: one such scan would fail the whole batch that it is in.
+        raise ValueError("a time outside of the years 1 to 9999 in UTC") from None
+
+
+Instant = Annotated[datetime, AfterValidator(_in_utc)]
+"""A moment, in UTC."""
+
+
 class Frozen(BaseModel):
     """Base of the models: immutable, unknown fields refused, no NaN or infinity."""
 
@@ -85,7 +99,7 @@ class BrainScan(Frozen):
         default=None, description="pseudonym of the person scanned; never a name, never logged"
     )
     scan_type: ScanType = Field(description="picks the analyzer: 'grid', 'volume', or another's")
-    acquired_at: datetime = Field(description="when the scan was made, UTC")
+    acquired_at: Instant = Field(description="when the scan was made, UTC")
     shape: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
     ] = Field(description="voxels along each axis, two or three axes")
@@ -376,7 +390,7 @@ class BrainReport(Frozen):
     voxel_size_mm: tuple[float, float, float] | None = Field(description="edge lengths, mm")
     orientation: str | None = Field(description="where the voxel axes point, such as 'RAS'")
     analyzer: AnalyzerId = Field(description="the code that made the report")
-    analysed_at: datetime = Field(description="UTC")
+    analysed_at: Instant = Field(description="UTC")
     run_time_ms: float = Field(ge=0, description="time in the analyzer, milliseconds")
     findings: Findings = Field(description="what the analyzer found")
     picture_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(

@@ -16,12 +16,17 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from common.errors import SourceError
 from fr_pacs.sources.dicom import LAYOUT, header_reasons
+from fr_pacs.sources.dicom_apart import decoded_apart
 
 _PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _PIXEL_TAGS = [
@@ -47,9 +52,13 @@ _PLUGINS: dict[str, str] = {
     JPEGLSNearLossless: "pyjpegls",
     JPEG2000Lossless: "pylibjpeg",
     JPEG2000: "pylibjpeg",
+    RLELossless: "pylibjpeg",
 }
-"""What decodes instead of GDCM, pydicom's first choice: a damaged JPEG-LS stream makes that end
-the whole process. GDCM remains for what it alone decodes, lossless and 12-bit JPEG."""
+"""What decodes instead of GDCM, pydicom's first choice: a damaged stream makes that end the whole
+process."""
+
+_APART = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}
+"""What GDCM alone decodes: in a process of its own."""
 
 
 def decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
@@ -65,8 +74,10 @@ def decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[A
         syntax = _syntax(data)
     try:
         _check_length(data, label, syntax)
-        plugin = _PLUGINS.get(syntax, "")
-        yield from iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
+        if syntax in _APART:
+            yield from decoded_apart(path, frames)
+        else:
+            yield from _frames(data, syntax, frames)
     except (SourceError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
@@ -76,6 +87,19 @@ def decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[A
         raise SourceError(
             f"pixel data of {label} is cut short or cannot be decoded ({syntax.name}): {reason}"
         ) from error
+
+
+def decoded_here(path: Path, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
+    """The same in this process, which a damaged file may end; raises whatever decoders raise."""
+    data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
+    return _frames(data, _syntax(data), frames)
+
+
+def _frames(
+    data: pydicom.FileDataset, syntax: UID, frames: list[int]
+) -> Iterator[npt.NDArray[Any]]:
+    plugin = _PLUGINS.get(syntax, "")
+    return iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
 
 
 def _syntax(data: pydicom.FileDataset) -> UID:

@@ -30,6 +30,7 @@ from common.models import Affine
 
 _HEADER_BYTES = 540  # of a NIfTI-2 header, the longer one
 _AXIS_MAX = 65535  # voxels along an axis that a scan may have
+_VOLUMES_MAX = 65535  # in one file
 _MM = {"meter": 1000.0, "micron": 0.001}
 _DEFLATE_RATIO = 1032
 """Deflate cannot inflate by more: a file that declares more than this is cut short or lies."""
@@ -276,6 +277,9 @@ def _shape(dims: tuple[int, ...]) -> tuple[tuple[int, int, int], int]:
     if max(dims[:3]) > _AXIS_MAX:
         raise SourceError(f"axes of {said} voxels: more than {_AXIS_MAX} along one")
     i, j, k, volumes = (*dims, 1, 1)[:4]
+    # Each becomes a scan, and packed, a few kilobytes declare millions of them.
+    if volumes > _VOLUMES_MAX:
+        raise SourceError(f"{volumes} volumes in a file: more than {_VOLUMES_MAX}")
     return (i, j, k), volumes
 
 

@@ -258,3 +258,17 @@ def test_now_survives_a_round_trip_through_bson() -> None:
     assert bson.decode(bson.encode({"now": now}), AWARE)["now"] == now
     assert now.tzinfo is UTC
     assert abs((datetime.now(UTC) - now).total_seconds()) < 5
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-05-17T12:00:00"],
+)
+def test_a_time_that_no_store_could_keep_is_refused(at: str) -> None:
+    with pytest.raises(ValidationError, match="a time"):
+        a_scan(acquired_at=at)
+
+
+def test_a_time_with_an_offset_becomes_utc() -> None:
+    at = a_scan(acquired_at="2024-05-17T14:00:00+02:00").acquired_at
+    assert at.isoformat() == "2024-05-17T12:00:00+00:00"

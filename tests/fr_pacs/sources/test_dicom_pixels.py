@@ -12,6 +12,7 @@ from pydicom.uid import RLELossless
 
 from fr_pacs.sources import dicom_pixels
 from tests.fr_pacs.sources.dicom_files import DATA, Write, reason, volume
+from tests.fuzz.targets import CORPUS, FINDINGS
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -60,6 +61,28 @@ def test_a_damaged_jpeg_ls_stream_does_not_end_the_process(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert "cannot be decoded (JPEG-LS Lossless" in done.stdout
+
+
+def test_a_damaged_lossless_jpeg_ends_its_decoder_and_not_the_process(
+    tmp_path: Path,
+) -> None:
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes((FINDINGS / "dicom" / "lossless-jpeg-ends-the-process").read_bytes())
+    good = CORPUS / "dicom" / "jpeg-lossless"
+    code = (
+        f"from {reason.__module__} import Path, found\n"
+        f"for path in ({str(damaged)!r}, {str(good)!r}):\n"
+        "    [(_, stack)] = found(Path(path), alone=True)\n"
+        "    try: print(stack.read()[0].shape)\n"
+        "    except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "damaged.dcm is cut short or cannot be decoded (JPEG Lossless" in done.stdout
+    assert "the decoder broke down on it" in done.stdout
+    assert done.stdout.splitlines()[1] == "(4, 3, 1)", "the next file is decoded"
 
 
 @pytest.mark.parametrize(

@@ -320,3 +320,15 @@ def test_whatever_is_wrong_with_a_file_is_a_source_error(
     with suppress(SourceError):
         for volume in nifti_volumes(path, "label")[:5]:
             assert volume.read()[0].flags.f_contiguous
+
+
+def test_a_small_file_that_declares_millions_of_volumes_is_refused(tmp_path: Path) -> None:
+    header: Any = nib.Nifti2Header()  # type: ignore[no-untyped-call]
+    header.set_data_dtype("uint8")
+    header["dim"] = [4, 1, 1, 1, 4_000_000, 1, 1, 1]
+    header["magic"], header["vox_offset"] = b"n+2", 544
+    path = tmp_path / "many.nii.gz"
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4_000_004)))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(SourceError, match="4000000 volumes"):
+        nifti_volumes(path, "many")

@@ -1,0 +1,1 @@
+"""A fuzz target for each parser: the wire, NIfTI, DICOM. `make fuzz` runs them."""

@@ -1,0 +1,65 @@
+"""The fuzz targets of the sources: NIfTI, DICOM, and series of DICOM slices."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+from common.errors import FrError
+from common.messages import Scan
+from common.protocol import encode
+from fr_pacs.sources.files import FileSource
+from tests.fuzz.headers import series
+
+FILE_LIMIT = 4 << 20
+"""Of a volume, bytes: a decompression bomb must be refused at it."""
+
+_TASKS_MAX = 64
+
+
+def nifti(data: bytes) -> None:
+    """A file named as NIfTI; it is inflated if it begins as gzip does."""
+    with _folder() as folder:
+        (folder / "scan.nii").write_bytes(data)
+        _send_all(folder / "scan.nii")
+
+
+def dicom(data: bytes) -> None:
+    """A file taken for DICOM, its pixels decoded."""
+    with _folder() as folder:
+        (folder / "scan.dcm").write_bytes(data)
+        _send_all(folder / "scan.dcm")
+
+
+def stack(data: bytes) -> None:
+    """A folder of DICOM slices whose headers the bytes write: see ``headers``."""
+    files = series(data)
+    with _folder() as folder:
+        for number, content in enumerate(files):
+            (folder / f"{number}.dcm").write_bytes(content)
+        if files:
+            _send_all(folder)
+
+
+def _send_all(path: Path) -> None:
+    with suppress(FrError):
+        source = FileSource(path, pacs="pacs-1", pseudonym_key=bytes(32), max_bytes=FILE_LIMIT)
+        for task, _ in zip(source, range(_TASKS_MAX), strict=False):
+            with suppress(FrError):
+                loaded = task.load()
+                assert len(loaded.voxels) == loaded.scan.voxels_bytes <= FILE_LIMIT
+                encode(Scan(loaded.scan))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """An empty folder, in memory where the machine has such."""
+    with tempfile.TemporaryDirectory(prefix="fr-fuzz-", dir=_memory()) as name:
+        yield Path(name)
+
+
+@cache
+def _memory() -> str | None:
+    shared = "/dev/shm"  # noqa: S108 - only to make a folder of its own in it
+    return shared if Path(shared).is_dir() else None

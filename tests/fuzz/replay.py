@@ -1,0 +1,37 @@
+"""Run inputs through a target without atheris: ``python -m tests.fuzz.replay TARGET FILE…``.
+
+Exit code 0: none was a finding. Prints the peak of this process's memory in MiB.
+"""
+
+import faulthandler
+import resource
+import sys
+import time
+from pathlib import Path
+
+from tests.fuzz.targets import load
+
+INPUT_S = 20
+"""An input that takes longer hangs: all stacks are printed and the process ends."""
+
+
+def main() -> None:
+    """See the module."""
+    name, *files = sys.argv[1:]
+    target = load(name)
+    for file in map(Path, files):
+        faulthandler.dump_traceback_later(INPUT_S, exit=True)
+        start = time.monotonic()
+        try:
+            target(file.read_bytes())
+        except BaseException:
+            print(f"finding: {name} {file}", file=sys.stderr)  # noqa: T201 - for who runs it
+            raise
+        if (took := time.monotonic() - start) > 1:
+            print(f"slow: {file} took {took:.1f} s", file=sys.stderr)  # noqa: T201
+    faulthandler.cancel_dump_traceback_later()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
