@@ -1,0 +1,196 @@
+"""Peers that misbehave: many at once, garbage, huge frames, silence, one scan from many senders."""
+
+import asyncio
+import contextlib
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from common.messages import Ack, Hello, Nack, Scan
+from common.models import BrainScan
+from common.protocol import encode
+from tests.factories import make_scan
+from tests.faults.nemesis import Scene
+from tests.faults.schedule import CATALOGUE, Place
+from tests.faults.talk import (
+    FRAME_LIMIT,
+    Latencies,
+    answered,
+    at_most,
+    frames_in,
+    greeted,
+    insist,
+    large_scan,
+)
+from tests.processes import ROOT, environment, peak_memory_mib
+from tests.running import frame
+
+SENDERS = 8
+FLIPPED_FRAMES = 1000
+SLOW_CLIENTS = 1000
+ROUNDS = 3
+SCANS_A_ROUND = 100
+
+
+def hub_ports(scene: Scene) -> list[int]:
+    """Where the hubs listen: these peers use no proxy."""
+    return [int(slot.settings["HUB_PORT"]) for slot in scene.world.cluster.of("fr_hub")]
+
+
+@CATALOGUE.add("same-scan", Place.SERVER, f"one scan from {SENDERS} senders at once, to all hubs")
+def same_scan(scene: Scene) -> None:
+    """Each is acknowledged; there is one scan, and one report. Then the same id with other bytes
+    is refused."""
+    ports, name = hub_ports(scene), scene.pick("fr_pacs")
+
+    async def at_once(scan: BrainScan, voxels: bytes) -> None:
+        scene.world.bear("foreign", [scan.scan_id])
+        answers = await asyncio.gather(
+            *(insist(ports[n % len(ports)], name, scan, voxels) for n in range(SENDERS))
+        )
+        for answer in answers:
+            good = isinstance(answer, Ack) and scan.scan_id in answer.ids
+            scene.demand(good, scan.scan_id, f"the same scan again got {answer!r:.200}")
+        other, bytes_ = make_scan(pacs=name, scan_id=scan.scan_id, voxels=bytes(100))
+        refused = await insist(ports[0], name, other, bytes_)
+        good = isinstance(refused, Nack) and refused.code == "conflict"
+        scene.demand(good, scan.scan_id, f"the same id with other bytes got {refused!r:.200}")
+        scene.healed()
+
+    for scan, voxels in (make_scan(pacs=name), large_scan(name)):
+        asyncio.run(at_once(scan, voxels))
+
+
+@CATALOGUE.add("flipped-frames", Place.SERVER, f"{FLIPPED_FRAMES:,} scans with one bit flipped")
+def flipped_frames(scene: Scene) -> None:
+    """None is acknowledged, none is stored."""
+    port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
+    hello = encode(Hello(name))
+
+    async def one() -> None:
+        scan, voxels = make_scan(pacs=name)
+        data = bytearray(encode(Scan(scan, voxels)))
+        data[scene.random.randrange(len(data))] ^= 1 << scene.random.randrange(8)
+        heard = await answered(port, bytes(data), hello)
+        acks = [piece for piece in frames_in(heard) if b"\x02t\0\x04\0\0\0ack\0" in piece]
+        scene.demand(not acks, scan.scan_id, "a frame with a flipped bit was acknowledged")
+
+    asyncio.run(at_most(32, [one] * FLIPPED_FRAMES))
+    scene.healed()
+    scene.row.injected += FLIPPED_FRAMES - 1
+
+
+def _bad_bytes(scene: Scene, name: str) -> list[bytes]:
+    draw = scene.random
+    scan, voxels = make_scan(pacs=name)
+    good = encode(Scan(scan, voxels))
+    deep: dict[str, object] = {"t": "scan"}
+    for _ in range(150):
+        deep = {"t": "scan", "scan": deep}
+    return [
+        b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n",
+        draw.randbytes(4096),
+        struct.pack("<i", 2**31 - 1) + bytes(1000),  # two GiB, they say
+        struct.pack("<i", -5) + bytes(100),
+        struct.pack("<i", FRAME_LIMIT + 1) + bytes(FRAME_LIMIT + 1),
+        good[: len(good) // 2],
+        good[:-9] + bytes(8) + b"\0",
+        frame({"t": "no such thing"}),
+        frame({"t": "scan", "scan": "a text"}),
+        frame({"t": "scan", "scan": {"scan_id": scan.scan_id, "shape": [1 << 62, 2]}}),
+        frame({"t": "chunk", "id": scan.scan_id, "n": 7, "voxels": b"1"}),
+        frame({"t": "ack", "ids": [scan.scan_id]}),
+        frame({"t": "hello", "version": 99, "name": name}),
+        frame(deep),
+        # A terabyte, declared: nothing is allocated for it.
+        frame(
+            {
+                "t": "scan",
+                "scan": {
+                    **scan.model_dump(exclude_none=True),
+                    "shape": [65535, 4096, 4096],
+                    "voxels_bytes": 65535 * 4096 * 4096,
+                },
+            }
+        ),
+    ]
+
+
+@CATALOGUE.add("malformed", Place.SERVER, "garbage, cut, huge, lying and misplaced frames")
+def malformed(scene: Scene) -> None:
+    """Refused; memory stays bounded, nothing of them is stored."""
+    port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
+    hub = scene.world.cluster.of("fr_hub")[0]
+    assert hub.process is not None
+    before = peak_memory_mib(hub.process.pid)
+    hello = encode(Hello(name))
+
+    async def all_of_them() -> None:
+        work = []
+        for data in _bad_bytes(scene, name):
+            for greeting in (b"", hello):
+
+                async def one(data: bytes = data, greeting: bytes = greeting) -> None:
+                    heard = await answered(port, data, greeting)
+                    acks = [f for f in frames_in(heard) if b"\x02t\0\x04\0\0\0ack\0" in f]
+                    scene.demand(not acks, "malformed", f"{data[:40]!r} was acknowledged")
+                    scene.row.injected += 1
+
+                work.append(one)
+        await at_most(8, work)
+
+    asyncio.run(all_of_them())
+    scene.row.injected -= 1
+    scene.healed()
+    grown = peak_memory_mib(hub.process.pid) - before
+    scene.row.notes["hub_grew_mib"] = round(grown, 1)
+    scene.demand(grown < 64, "hub-1", f"its memory grew by {grown:.0f} MiB")
+
+
+@CATALOGUE.add(
+    "slow-clients",
+    Place.SERVER,
+    f"{SLOW_CLIENTS:,} connections that say nothing, or a byte now and then",
+)
+def slow_clients(scene: Scene) -> None:
+    """Another client's p99, measured without and with them in turns, is less than twice as much."""
+    port = hub_ports(scene)[0]
+    name, crowd = scene.random.sample(sorted(scene.world.readers), 2)
+    quiet, crowded = Latencies(), Latencies()
+
+    async def rounds() -> None:
+        channel = await greeted(port, name)
+        for _ in range(ROUNDS):
+            await quiet.measure(channel, name, SCANS_A_ROUND)
+            with _crowd(port, crowd):
+                await crowded.measure(channel, name, SCANS_A_ROUND)
+        channel.abort()
+
+    try:
+        asyncio.run(rounds())
+    finally:
+        scene.world.bear("foreign", [*quiet.scan_ids, *crowded.scan_ids])
+    scene.healed()
+    without, with_them = (1000 * one.percentile(0.99) for one in (quiet, crowded))
+    scene.row.notes.update(p99_ms_without=round(without, 1), p99_ms_with=round(with_them, 1))
+    detail = f"p99 of another client: {with_them:.1f} ms with them, {without:.1f} ms without"
+    scene.demand(with_them < 2 * without, "slow-clients", detail)
+
+
+@contextlib.contextmanager
+def _crowd(port: int, name: str) -> Iterator[None]:
+    """The slow ones, as a process of their own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.crowd", str(port), name, str(SLOW_CLIENTS)],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+        yield
+    finally:
+        process.kill()
+        process.communicate()

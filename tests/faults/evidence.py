@@ -1,0 +1,211 @@
+"""What is known of each scan: the ledgers of the Fr-PACS, the store's content, the completions."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pymongo.read_concern import ReadConcern
+
+from common.const import Collection as Names
+from common.errors import VoxelsDamaged
+from common.models import Packing, hash_voxels
+from common.packing import unpack
+from tests.faults.mongods import client_of
+
+
+@dataclass
+class Told:
+    """What a Fr-PACS noted of its scans."""
+
+    pacs: str
+    sent: dict[str, datetime] = field(default_factory=dict)
+    """And when: first."""
+    acknowledged: dict[str, datetime] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    reported: Counter[str] = field(default_factory=Counter)
+
+    def of(self, scan_ids: set[str]) -> "Told":
+        """As it is now, of these scans alone."""
+        return Told(
+            self.pacs,
+            {i: at for i, at in self.sent.items() if i in scan_ids},
+            {i: at for i, at in self.acknowledged.items() if i in scan_ids},
+            self.refused & scan_ids,
+            Counter({i: self.reported[i] for i in scan_ids if i in self.reported}),
+        )
+
+
+class LedgerReader:
+    """Follows the ledger of a Fr-PACS: whole lines, each once."""
+
+    def __init__(self, pacs: str, path: Path) -> None:
+        self.told = Told(pacs)
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> Told:
+        """Read on to the last whole line."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return self.told
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        for line in data[:whole].splitlines():
+            self._take(json.loads(line))
+        return self.told
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        told, scan_id = self.told, entry["scan_id"]
+        match entry["event"]:
+            case "sent":
+                told.sent.setdefault(scan_id, datetime.fromisoformat(entry["at"]))
+            case "acknowledged":
+                told.acknowledged[scan_id] = datetime.fromisoformat(entry["at"])
+            case "refused":
+                told.refused.add(scan_id)
+            case "reported":
+                told.reported[scan_id] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScan:
+    """A scan as it is stored."""
+
+    pacs: str
+    state: str
+    owner: str | None
+    fence: int
+    voxels_hash: str = ""
+    intact: bool = True
+    """Whether its voxels have the hash that its header declares."""
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A report as it is stored."""
+
+    pacs: str
+    sent: bool
+    voxels_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The store's content."""
+
+    scans: dict[str, StoredScan]
+    reports: dict[str, StoredReport]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a processor was told when it completed a scan."""
+
+    scan_id: str
+    owner: str
+    fence: int
+    accepted: bool
+
+
+class CompletionReader:
+    """Follows what processors record; lines that a kill cut are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self.seen: list[Completion] = []
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Completion]:
+        """All up to the last whole line."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+            whole = data.rfind(b"\n") + 1
+            self._offset += whole
+            for line in data[:whole].splitlines():
+                with contextlib.suppress(ValueError, TypeError):
+                    self.seen.append(Completion(**json.loads(line)))
+        return self.seen
+
+
+def read_store(
+    uri: str, database: str, *, voxels: bool, only: Collection[str] | None = None
+) -> Stored:
+    """What is stored, as a majority has it.
+
+    Args:
+        uri: of the server or the set.
+        database: its name.
+        voxels: whether to read all voxels and hash them.
+        only: these scans; none: all.
+    """
+    with client_of(uri, 120) as client:
+        base = client.get_database(database, read_concern=ReadConcern("majority"))
+        scans: dict[str, StoredScan] = {}
+        reports: dict[str, StoredReport] = {}
+        for wanted in _pages(only):
+            scans.update(_scans(base, wanted, voxels=voxels))
+            reports.update(_reports(base, wanted))
+        # Stored and reported on after the scans were read.
+        late = list(reports.keys() - scans.keys())
+        scans.update(_scans(base, {"_id": {"$in": late}}, voxels=voxels))
+    return Stored(scans, reports)
+
+
+def _pages(only: Collection[str] | None) -> Iterator[dict[str, Any]]:
+    if only is None:
+        yield {}
+        return
+    ids = list(only)
+    for start in range(0, len(ids), 5000):
+        yield {"_id": {"$in": ids[start : start + 5000]}}
+
+
+def _reports(base: Any, wanted: dict[str, Any]) -> Iterator[tuple[str, StoredReport]]:
+    fields = {"pacs": 1, "status": 1, "report.voxels_hash": 1}
+    for found in base[Names.REPORTS].find(wanted, fields):
+        report = StoredReport(found["pacs"], found["status"], found["report"]["voxels_hash"])
+        yield found["_id"], report
+
+
+def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple[str, StoredScan]]:
+    for found in base[Names.SCANS].find(wanted, None if voxels else {"voxels": 0}):
+        header = found["scan"]
+        yield (
+            found["_id"],
+            StoredScan(
+                header["pacs"],
+                found["report_generated"],
+                found.get("owner"),
+                found["fence"],
+                header["voxels_hash"],
+                not voxels or _hash(base, found) == header["voxels_hash"],
+                (found.get("error") or {}).get("cause"),
+            ),
+        )
+
+
+def _hash(base: Any, found: dict[str, Any]) -> str:
+    """BLAKE3 of the voxels as they are stored, unpacked; '' where they cannot be."""
+    if "blob" in found:
+        low, high = ({"blob": found["blob"], "n": n} for n in (0, 2**31 - 1))
+        chunks = base[Names.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
+        stored = b"".join(chunk["voxels"] for chunk in chunks.sort("_id", 1))
+    else:
+        stored = found["voxels"]
+    if found.get("packing") is None:
+        return hash_voxels(stored)
+    packing = Packing.model_validate(found["packing"])
+    try:
+        return hash_voxels(unpack(stored, packing, found["scan"]["voxels_bytes"]))
+    except VoxelsDamaged:
+        return ""
