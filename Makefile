@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
-	report reanalyze schema conformance tests coverage bench format lint lock clean
+	report reanalyze schema conformance tests faults coverage bench format lint lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (make all SCANS=20; each also from the environment or .env):"
-	@sed -nE 's/^#  ([A-Z]+ +)/  \1/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^#  ([A-Z_]+ +)/  \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
 #  SCANS     how many scans to send; none: until Ctrl-C
@@ -48,7 +48,11 @@ help: ## Show this
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
-#  ONLY      parts of a benchmark, such as small,latency
+#  ONLY      parts of a benchmark, such as small,latency; faults, such as kill-hub,at-*
+#  MINUTES   faults: go round again until so long has passed; none: each fault once
+#  KILLS     faults: of each unit; none: 17 (SEED gives the same schedule again)
+#  FAULTS_FOLDER  faults: folder in which logs, ledgers and data stay
+#  FAULTS_REPORT  faults: file that gets all as JSON
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -98,6 +102,9 @@ conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=en
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest $(TESTS)
+
+faults: $(VENV)/ready-dev ## Inject every fault into real units at load, account for each scan
+	@$(BIN)/python -m tests.faults
 
 coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they miss
 	$(BIN)/python -m coverage erase
