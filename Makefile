@@ -105,7 +105,7 @@ conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=en
 	@$(BIN)/python -m fr_brain.analyzers.conformance $(NAME)
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
