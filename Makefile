@@ -4,8 +4,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
-	report reanalyze schema conformance tests fuzz coverage bench evaluate format lint template \
-	lock clean
+	report reanalyze schema conformance tests faults fuzz coverage bench evaluate format lint \
+	template lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (make all SCANS=20; each also from the environment or .env):"
-	@sed -nE 's/^#  ([A-Z]+ +)/  \1/p' $(MAKEFILE_LIST)
+	@sed -nE 's/^#  ([A-Z_]+ +)/  \1/p' $(MAKEFILE_LIST)
 	@echo
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
 #  SCANS     how many scans to send; none: until Ctrl-C
@@ -51,7 +51,12 @@ help: ## Show this
 #  TESTS     which tests to run, such as tests/common
 #  BENCH     file that gets every value of a benchmark as JSON, pictures beside it
 #  QUICK     1: a benchmark of a few minutes
-#  ONLY      parts of bench (small,latency), rows of evaluate (hard,real), targets of fuzz (wire)
+#  ONLY      parts of bench (small,latency), rows of evaluate (hard,real), targets of fuzz (wire),
+#            faults (kill-hub,at-*)
+#  MINUTES   faults: go round again until so long has passed; none: each fault once
+#  KILLS     faults: of each unit; none: 17 (SEED gives the same schedule again)
+#  FAULTS_FOLDER  faults: folder in which logs, ledgers and data stay
+#  FAULTS_REPORT  faults: file that gets all as JSON
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
@@ -104,6 +109,9 @@ tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 
 fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
+
+faults: $(VENV)/ready-dev ## Inject every fault into real units at load, account for each scan
+	@$(BIN)/python -m tests.faults
 
 coverage: $(VENV)/ready-dev ## Run the tests, show what lines and branches they miss
 	$(BIN)/python -m coverage erase

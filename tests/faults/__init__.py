@@ -1,0 +1,12 @@
+"""The proof: real units at load on real MongoDBs, each fault of the table, each scan accounted for.
+
+``make faults``; what the variables choose is in ``options``. The parts:
+
+* ``mongods``, ``cluster``, ``proxy``: what is ill-treated; ``load`` says what runs at which load.
+* ``points``, ``bugs``, ``unit``: fail points and planted bugs, which exist in these processes only.
+* ``schedule``: which faults, in which order, drawn from the seed alone.
+* ``kills``, ``stops``, ``store``, ``primary``, ``wire``, ``clients``, ``poison``, ``machine``: the
+  faults, a file a family; ``nemesis`` runs them one after another.
+* ``evidence``, ``checker``: what is known of each scan, and what of it must never be.
+* ``report``: the table, the verdict, the file.
+"""

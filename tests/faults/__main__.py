@@ -1,0 +1,65 @@
+"""``make faults``: inject every fault, account for every scan, say what was found."""
+
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tests.faults import kills  # noqa: F401 - adds its faults
+from tests.faults.nemesis import Nemesis
+from tests.faults.options import OptionError, Options, options_from
+from tests.faults.places import build
+from tests.faults.report import Report
+from tests.faults.schedule import schedule
+
+
+def main() -> int:
+    """0: no violation; 1: some; 2: a variable is wrong."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    try:
+        options = options_from()
+        schedule(options)
+    except OptionError as error:
+        console.print(f"make faults: {error}", style="red", markup=False)
+        return 2
+    console.print(f"seed {options.seed}", highlight=False)
+    report = Report(console, options.seed, command_of(options))
+    began = time.monotonic()
+    progress = Progress(
+        TextColumn("{task.description:<60}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    with progress:
+        nemesis = Nemesis(options, report, progress, build)
+        number = 0
+        while number == 0 or (
+            options.minutes is not None and time.monotonic() - began < options.minutes * 60
+        ):
+            nemesis.run(schedule(options, number))
+            number += 1
+    result = report.result(time.monotonic() - began)
+    report.show(result)
+    if options.faults_report is not None:
+        report.write(result, Path(options.faults_report))
+    return 0 if result.passed else 1
+
+
+def command_of(options: Options) -> str:
+    """What a person types to have this run again."""
+    words = ["make faults", f"SEED={options.seed}"]
+    if options.minutes is not None:
+        words.append(f"MINUTES={options.minutes:g}")
+    if "kills" in options.model_fields_set:
+        words.append(f"KILLS={options.kills}")
+    if options.only:
+        words.append(f"ONLY={','.join(options.only)}")
+    return " ".join(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

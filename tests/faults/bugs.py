@@ -1,0 +1,105 @@
+"""Bugs planted into the real units, to see whether the checker finds them."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.faults.points import put
+
+
+def _ack_on_duplicate() -> None:
+    """A duplicate key is taken for 'it is stored': no upsert, no waiting for the majority."""
+    from pymongo.errors import BulkWriteError
+
+    from common.db_ingest import Ingest
+    from common.documents import Added, NewScan, scan_document
+    from common.store_errors import DUPLICATE_KEY, translated
+
+    def add_scans(store: Ingest, new: Sequence[NewScan]) -> list[Added]:
+        if not new:
+            return []
+        try:
+            store._scans.insert_many([scan_document(item) for item in new], ordered=False)
+        except BulkWriteError as error:
+            lines = error.details["writeErrors"]
+            if not lines or any(line["code"] != DUPLICATE_KEY for line in lines):
+                raise
+        return [Added.STORED] * len(new)
+
+    put(Ingest, "add_scans", translated(add_scans))
+
+
+def _no_fence() -> None:
+    """A claim is finished and renewed by the scan's id and state, whoever holds it."""
+    from common import db_claims
+
+    def held(claims: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        ids = [claim.scan.scan_id for claim in claims]
+        yield {"_id": {"$in": ids}, "report_generated": "In Progress"}
+
+    put(db_claims, "held", held)
+
+
+def _w_1() -> None:
+    """Writes are acknowledged when the server has them in its memory."""
+    from pymongo.write_concern import WriteConcern
+
+    from common.db_connection import Connection
+
+    begin = Connection.__init__
+
+    def beginning(store: Any, *args: Any, **kwargs: Any) -> None:
+        begin(store, *args, **kwargs)
+        for name in ("_scans", "_reports", "_chunks", "_uploads"):
+            weak = getattr(store, name).with_options(write_concern=WriteConcern(w=1, j=False))
+            setattr(store, name, weak)
+
+    put(Connection, "__init__", beginning)
+
+
+def _ack_before_persisting() -> None:
+    """Fr-HUB answers when it has a scan in memory, and writes it afterwards."""
+    from common.documents import Added
+    from fr_hub.committer import Committer, Waiting
+
+    submit = Committer.submit
+
+    def submitting(committer: Committer, item: Waiting) -> None:
+        def written(_: Any) -> None:
+            """Nobody asks any more."""
+
+        asyncio.get_running_loop().call_soon(item.settle, [(item.new, Added.STORED)])
+        submit(committer, Waiting(item.new, lambda: True, written))
+
+    put(Committer, "submit", submitting)
+
+
+def _marked_before_ack() -> None:
+    """Fr-HUB marks reports as sent when it has taken them to send."""
+    from common.db_manager import DBManager
+
+    lease = DBManager.lease_reports
+
+    def leasing(store: DBManager, *args: Any, **kwargs: Any) -> list[Any]:
+        found = lease(store, *args, **kwargs)
+        if found:
+            store.mark_sent([item.report.scan_id for item in found])
+        return found
+
+    put(DBManager, "lease_reports", leasing)
+
+
+BUGS = {
+    "ack-on-duplicate": ("fr_hub", _ack_on_duplicate),
+    "no-fence": ("fr_brain", _no_fence),
+    "w-1": ("fr_hub", _w_1),
+    "ack-before-persisting": ("fr_hub", _ack_before_persisting),
+    "marked-before-ack": ("fr_hub", _marked_before_ack),
+}
+
+
+def plant(bug: str, unit: str) -> None:
+    """Plant it, if it is one of this unit."""
+    where, how = BUGS[bug]
+    if where == unit:
+        how()

@@ -1,0 +1,210 @@
+"""Accounts for each scan: acknowledged, stored, reported, delivered. Pure: evidence in,
+violations out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tests.faults.evidence import Completion, Stored, Told
+
+DONE, ERROR = "Done", "Error"
+
+
+class Kind(StrEnum):
+    """What must never be."""
+
+    # Acknowledged, and not in the store, or not with the voxels that were acknowledged.
+    LOST = "lost"
+    # It is 'Done' and has no report; or its report is said to be with Fr-PACS and is not.
+    REPORT_LOST = "report lost"
+    # Nothing is wrong with it, and after healing and a long wait it has not arrived.
+    STUCK = "stuck"
+    # Nobody sent it, or nothing that was sent explains it.
+    UNEXPECTED = "unexpected"
+    # An effect that there were two of.
+    DUPLICATE = "duplicate"
+    # Who had lost a claim changed something.
+    STALE = "stale write accepted"
+    # Acknowledged while nothing could be made durable.
+    FALSE_ACK = "false acknowledgement"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Violation:
+    """One of them, of one scan (or of a unit, where it concerns no scan)."""
+
+    kind: Kind
+    subject: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which nothing could be made durable."""
+
+    start: datetime
+    end: datetime
+    why: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What faults are meant to leave behind."""
+
+    errors: frozenset[str] = frozenset()
+    """Scans that are to be 'Error': poisoned, or their chunks were damaged."""
+    damaged: frozenset[str] = frozenset()
+    """Scans whose stored voxels a fault has changed."""
+    foreign: frozenset[str] = frozenset()
+    """Scans that a fault has sent by hand, so that no ledger has them."""
+    no_acks: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many scans got how far."""
+
+    sent: int
+    acknowledged: int
+    stored: int
+    done: int
+    errors: int
+    reports: int
+    delivered: int
+
+
+def check(
+    told: Sequence[Told],
+    stored: Stored,
+    completions: Iterable[Completion],
+    expected: Expected,
+    *,
+    drained: bool,
+    later: Sequence[Told] | None = None,
+) -> list[Violation]:
+    """All violations.
+
+    Args:
+        told: of each Fr-PACS, read before ``stored``.
+        stored: the store.
+        completions: what processors were told.
+        expected: what the faults meant to leave.
+        drained: whether everything had the time to arrive: then what has not is stuck.
+        later: of each Fr-PACS, read after ``stored``, where units were running meanwhile.
+    """
+    later = told if later is None else later
+    found = [
+        *_acknowledged(told, stored, expected),
+        *_stored(later, stored, expected),
+        *_delivered(told, stored, later),
+        *_stale(stored, completions),
+        *_false_acks(told, expected),
+    ]
+    if drained:
+        found += _stuck(told, stored, expected)
+    return sorted(found)
+
+
+def count(told: Sequence[Told], stored: Stored) -> Counts:
+    """How many scans got how far."""
+    states = Counter(scan.state for scan in stored.scans.values())
+    return Counts(
+        sent=sum(len(one.sent) for one in told),
+        acknowledged=sum(len(one.acknowledged) for one in told),
+        stored=len(stored.scans),
+        done=states[DONE],
+        errors=states[ERROR],
+        reports=len(stored.reports),
+        delivered=sum(len(one.reported) for one in told),
+    )
+
+
+def _acknowledged(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
+    for one in told:
+        for scan_id in one.acknowledged:
+            scan = stored.scans.get(scan_id)
+            if scan is None:
+                yield Violation(Kind.LOST, scan_id, f"{one.pacs} has its acknowledgement")
+            elif scan.pacs != one.pacs:
+                yield Violation(Kind.UNEXPECTED, scan_id, f"stored as {scan.pacs}'s")
+            elif not scan.intact and scan_id not in expected.damaged:
+                yield Violation(Kind.LOST, scan_id, "its voxels are not what was acknowledged")
+
+
+def _stored(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
+    sent = set().union(expected.foreign, *(one.sent for one in told))
+    for scan_id, scan in stored.scans.items():
+        if scan_id not in sent:
+            yield Violation(Kind.UNEXPECTED, scan_id, "stored, and nobody sent it")
+        if scan.state == DONE and scan_id not in stored.reports:
+            yield Violation(Kind.REPORT_LOST, scan_id, "'Done' without a report")
+        if scan.state == ERROR and scan_id not in expected.errors:
+            yield Violation(Kind.UNEXPECTED, scan_id, f"'Error': {scan.cause}")
+        if scan.state == DONE and scan_id in expected.errors:
+            yield Violation(Kind.UNEXPECTED, scan_id, "'Done', it should have become 'Error'")
+    for scan_id, report in stored.reports.items():
+        found = stored.scans.get(scan_id)
+        if found is None:
+            yield Violation(Kind.UNEXPECTED, scan_id, "a report without its scan")
+        elif report.voxels_hash != found.voxels_hash:
+            yield Violation(Kind.UNEXPECTED, scan_id, "a report on other voxels")
+        elif found.state == ERROR and scan_id in expected.errors:
+            yield Violation(Kind.UNEXPECTED, scan_id, "'Error', and it has a report")
+
+
+def _delivered(told: Sequence[Told], stored: Stored, later: Sequence[Told]) -> Iterator[Violation]:
+    by_pacs = {one.pacs: one for one in later}
+    for one in told:
+        for scan_id, times in one.reported.items():
+            if times > 1:
+                yield Violation(Kind.DUPLICATE, scan_id, f"{times} reports were news to {one.pacs}")
+            if scan_id not in one.sent:
+                yield Violation(Kind.UNEXPECTED, scan_id, f"its report came to {one.pacs}")
+            if scan_id not in stored.reports:
+                yield Violation(Kind.REPORT_LOST, scan_id, "delivered, and not in the store")
+    for scan_id, report in stored.reports.items():
+        receiver = by_pacs.get(report.pacs)
+        if report.sent and receiver is not None and scan_id not in receiver.reported:
+            yield Violation(Kind.REPORT_LOST, scan_id, f"marked as sent, {report.pacs} has it not")
+
+
+def _stale(stored: Stored, completions: Iterable[Completion]) -> Iterator[Violation]:
+    accepted: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for one in completions:
+        if one.accepted:
+            accepted[one.scan_id].add((one.owner, one.fence))
+    for scan_id, claims in accepted.items():
+        scan = stored.scans.get(scan_id)
+        if len(claims) > 1:
+            yield Violation(Kind.STALE, scan_id, f"completed under {len(claims)} claims")
+        elif scan is not None and scan.state == DONE and (scan.owner, scan.fence) not in claims:
+            yield Violation(Kind.STALE, scan_id, "completed under a claim that was lost")
+
+
+def _false_acks(told: Sequence[Told], expected: Expected) -> Iterator[Violation]:
+    for window in expected.no_acks:
+        for one in told:
+            for scan_id, at in one.acknowledged.items():
+                if window.start < at < window.end:
+                    yield Violation(Kind.FALSE_ACK, scan_id, f"acknowledged while {window.why}")
+
+
+def _stuck(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
+    for one in told:
+        for scan_id in one.acknowledged:
+            scan = stored.scans.get(scan_id)
+            if scan is None or scan_id in expected.errors or scan.state == ERROR:
+                continue
+            if scan.state != DONE:
+                yield Violation(Kind.STUCK, scan_id, f"it is still {scan.state!r}")
+            elif scan_id not in one.reported:
+                yield Violation(Kind.STUCK, scan_id, f"its report is not with {one.pacs}")
+    for scan_id in expected.errors:
+        scan = stored.scans.get(scan_id)
+        if scan is not None and scan.state not in (ERROR, DONE):
+            yield Violation(Kind.STUCK, scan_id, f"it should be 'Error' and is {scan.state!r}")

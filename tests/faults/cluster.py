@@ -1,0 +1,198 @@
+"""Units as processes of their own, kept running: what is killed is started again at once."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults import points
+from tests.processes import ROOT, environment
+
+STOPPED_IN_TIME_S = 40.0
+"""More than any unit's own time for stopping in order, on a busy machine."""
+
+_LOOK_S = 0.02
+_SIGKILLED = -signal.SIGKILL
+
+
+@dataclass
+class Slot:
+    """A unit's place: the unit that runs there now, and those before it."""
+
+    name: str
+    unit: str
+    folder: Path
+    settings: dict[str, str]
+    wanted: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    kills: int = 0
+    ends: list[int] = field(default_factory=list)
+    """Exit codes of units that ended though nobody killed them."""
+    log_at_start: int = 0
+
+    @property
+    def log(self) -> Path:
+        """What it and those before it said."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def points(self) -> Path:
+        """Where its fail points are armed."""
+        return self.folder / "points" / self.name
+
+    @property
+    def ready(self) -> bool:
+        """Whether it runs and has said something: it is past its imports."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return False
+        with contextlib.suppress(OSError):
+            return self.log.stat().st_size > self.log_at_start
+        return False
+
+    def pids(self) -> list[int]:
+        """The unit and its processors."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return []
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            return [process.pid, *map(int, children.split())]
+        return [process.pid]
+
+    def processors(self) -> list[int]:
+        """Those that Fr-BRAIN has spawned."""
+        found = []
+        for pid in self.pids()[1:]:
+            with contextlib.suppress(OSError):
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
+
+class Cluster:
+    """Slots with a thread that keeps them filled."""
+
+    def __init__(self, folder: Path, bug: str = "") -> None:
+        self.folder = folder
+        self.completions = folder / "completions.jsonl"
+        self.slots: dict[str, Slot] = {}
+        self._bug = bug
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        # Units stop by themselves when this process is gone, however it went.
+        self._lifeline, self._held = os.pipe()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._keeper.start()
+
+    def add(self, name: str, unit: str, **settings: str) -> Slot:
+        """A place for a unit; it is not started yet."""
+        slot = self.slots[name] = Slot(name, unit, self.folder, settings)
+        slot.points.mkdir(parents=True, exist_ok=True)
+        return slot
+
+    def of(self, unit: str) -> list[Slot]:
+        """The places of this unit."""
+        return [slot for slot in self.slots.values() if slot.unit == unit]
+
+    def start(self, *slots: Slot) -> None:
+        """Start them, and from now on again whenever they end."""
+        for slot in slots:
+            with self._lock:
+                slot.wanted = True
+                if slot.process is None or slot.process.poll() is not None:
+                    self._spawn(slot)
+
+    def _spawn(self, slot: Slot) -> None:
+        with slot.log.open("ab") as log:
+            slot.log_at_start = log.tell()
+            slot.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.unit"],
+                cwd=ROOT,
+                env=environment(
+                    **slot.settings,
+                    LIFELINE_FD=str(self._lifeline),
+                    FAULTS_UNIT=slot.unit,
+                    FAULTS_POINTS=str(slot.points),
+                    FAULTS_COMPLETIONS=str(self.completions),
+                    FAULTS_BUG=self._bug,
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(self._lifeline,),
+                start_new_session=True,
+            )
+        slot.starts += 1
+
+    def _keep(self) -> None:
+        while not self._closing.wait(_LOOK_S):
+            for slot in list(self.slots.values()):
+                with self._lock:
+                    if not slot.wanted or slot.process is None or slot.process.poll() is None:
+                        continue
+                    if slot.process.returncode != _SIGKILLED:
+                        slot.ends.append(slot.process.returncode)
+                    self._spawn(slot)
+
+    # --- ill-treatment -------------------------------------------------------------------------
+
+    def kill(self, slot: Slot, *, with_processors: bool = True) -> None:
+        """SIGKILL. Processors whose Fr-BRAIN is killed alone stop by themselves."""
+        with self._lock:
+            pids = slot.pids()
+            for pid in pids if with_processors else pids[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            slot.kills += bool(pids)
+
+    def signal_all(self, slot: Slot, number: int) -> None:
+        """Send a signal to the unit and its processors, such as SIGSTOP."""
+        with self._lock:
+            for pid in slot.pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    def stop(self, slot: Slot) -> int:
+        """SIGTERM; its exit code. It is not started again."""
+        with self._lock:
+            slot.wanted = False
+        assert slot.process is not None
+        slot.process.terminate()
+        return slot.process.wait(STOPPED_IN_TIME_S)
+
+    def restart(self, slot: Slot, **settings: str) -> int:
+        """Stop in order, start with these settings changed; the exit code."""
+        code = self.stop(slot)
+        slot.settings.update(settings)
+        self.start(slot)
+        return code
+
+    def arm(self, slot: Slot, point: str, action: str = "kill", passes: int = 1) -> None:
+        """Have it end or stop at a fail point."""
+        points.arm(slot.points, point, action, passes)
+
+    def wait_ready(self, *slots: Slot, within_s: float = 60.0) -> None:
+        """Until these have said something."""
+        deadline = time.monotonic() + within_s
+        while not all(slot.ready for slot in slots or self.slots.values()):
+            assert time.monotonic() < deadline, "units do not start; see their logs"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """Kill what runs."""
+        self._closing.set()
+        self._keeper.join()
+        for slot in self.slots.values():
+            slot.wanted = False
+            self.kill(slot)
+            if slot.process is not None:
+                slot.process.wait(10)
+        for fd in (self._lifeline, self._held):
+            os.close(fd)

@@ -1,0 +1,175 @@
+"""What is known of each scan: the ledgers of the Fr-PACS, the store's content, the completions."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+from pymongo.read_concern import ReadConcern
+
+from common.const import Collection
+from tests.faults.mongods import client_of
+
+
+@dataclass
+class Told:
+    """What a Fr-PACS noted of its scans."""
+
+    pacs: str
+    sent: set[str] = field(default_factory=set)
+    acknowledged: dict[str, datetime] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    reported: Counter[str] = field(default_factory=Counter)
+
+    def copy(self) -> "Told":
+        """As it is now."""
+        return Told(
+            self.pacs,
+            set(self.sent),
+            dict(self.acknowledged),
+            set(self.refused),
+            Counter(self.reported),
+        )
+
+
+class LedgerReader:
+    """Follows the ledger of a Fr-PACS: whole lines, each once."""
+
+    def __init__(self, pacs: str, path: Path) -> None:
+        self.told = Told(pacs)
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> Told:
+        """Read on to the last whole line."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return self.told
+        whole = data.rfind(b"\n") + 1
+        self._offset += whole
+        for line in data[:whole].splitlines():
+            self._take(json.loads(line))
+        return self.told
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        told, scan_id = self.told, entry["scan_id"]
+        match entry["event"]:
+            case "sent":
+                told.sent.add(scan_id)
+            case "acknowledged":
+                told.acknowledged[scan_id] = datetime.fromisoformat(entry["at"])
+            case "refused":
+                told.refused.add(scan_id)
+            case "reported":
+                told.reported[scan_id] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScan:
+    """A scan as it is stored."""
+
+    pacs: str
+    state: str
+    owner: str | None
+    fence: int
+    voxels_hash: str = ""
+    intact: bool = True
+    """Whether its voxels have the hash that its header declares."""
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A report as it is stored."""
+
+    pacs: str
+    sent: bool
+    voxels_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The store's content."""
+
+    scans: dict[str, StoredScan]
+    reports: dict[str, StoredReport]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a processor was told when it completed a scan."""
+
+    scan_id: str
+    owner: str
+    fence: int
+    accepted: bool
+
+
+def read_completions(path: Path) -> Iterator[Completion]:
+    """The recorded ones; lines that a kill cut are passed over."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError):
+                yield Completion(**json.loads(line))
+
+
+def read_store(uri: str, database: str, *, voxels: bool) -> Stored:
+    """All that is stored, as a majority has it.
+
+    Args:
+        uri: of the server or the set.
+        database: its name.
+        voxels: whether to read all voxels and hash them.
+    """
+    with client_of(uri, 120) as client:
+        base = client.get_database(database, read_concern=ReadConcern("majority"))
+        scans = dict(_scans(base, {}, voxels=voxels))
+        reports = {
+            found["_id"]: StoredReport(found["pacs"], found["status"], found["hash"])
+            for found in base[Collection.REPORTS].aggregate(
+                [{"$project": {"pacs": 1, "status": 1, "hash": "$report.voxels_hash"}}]
+            )
+        }
+        # Stored and reported on after the scans were read.
+        late = list(reports.keys() - scans.keys())
+        scans.update(_scans(base, {"_id": {"$in": late}}, voxels=voxels))
+    return Stored(scans, reports)
+
+
+def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple[str, StoredScan]]:
+    for found in base[Collection.SCANS].find(wanted, None if voxels else {"voxels": 0}):
+        header = found["scan"]
+        yield (
+            found["_id"],
+            StoredScan(
+                header["pacs"],
+                found["report_generated"],
+                found.get("owner"),
+                found["fence"],
+                header["voxels_hash"],
+                not voxels or _hash(base, found) == header["voxels_hash"],
+                (found.get("error") or {}).get("cause"),
+            ),
+        )
+
+
+def _hash(base: Any, found: dict[str, Any]) -> str:
+    hasher = blake3()
+    if "blob" in found:
+        low, high = ({"blob": found["blob"], "n": n} for n in (0, 2**31 - 1))
+        chunks = base[Collection.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
+        for chunk in chunks.sort("_id", 1):
+            hasher.update(chunk["voxels"])
+    else:
+        hasher.update(found["voxels"])
+    return hasher.hexdigest()

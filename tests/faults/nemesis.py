@@ -1,0 +1,212 @@
+"""Runs the schedule: builds a world for each place, injects its faults, checks after each one."""
+
+import contextlib
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress, TaskID
+
+from tests.faults.checker import Kind, Violation
+from tests.faults.options import Options
+from tests.faults.report import Episode, Report, Row
+from tests.faults.schedule import Place, Step
+from tests.faults.world import RECOVERS_S, World
+
+
+class NotHere(Exception):
+    """This machine cannot have this fault; the text says what is missing."""
+
+
+@dataclass
+class Due:
+    """What was acknowledged and not delivered when a fault was over."""
+
+    row: Row
+    since: float
+    scans: dict[str, set[str]]
+
+
+class Recoveries:
+    """Follows several recoveries at a time, as the next fault need not wait for them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._due: list[Due] = []
+
+    def begin(self, row: Row) -> None:
+        """From now: what is acknowledged must arrive."""
+        self._due.append(Due(row, time.monotonic(), self._world.waiting()))
+
+    def look(self) -> int:
+        """Note what has been recovered from; how many are left."""
+        told = self._world.told()
+        errors = self._world.expected.errors
+        left = []
+        for due in self._due:
+            for one in told:
+                due.scans[one.pacs] -= one.reported.keys() | errors
+            if any(due.scans.values()):
+                left.append(due)
+            else:
+                due.row.recovered_s.append(time.monotonic() - due.since)
+        self._due = left
+        return len(left)
+
+    def wait(self, within_s: float = RECOVERS_S) -> None:
+        """Wait for all of them; what does not arrive in time is stuck."""
+        self._world.wait(lambda: self.look() == 0, within_s)
+        for due in self._due:
+            for pacs, scans in due.scans.items():
+                for scan_id in sorted(scans)[:100]:
+                    detail = f"not delivered to {pacs} {within_s:.0f} s after the fault"
+                    due.row.violations.append(Violation(Kind.STUCK, scan_id, detail))
+        self._due = []
+
+
+@dataclass
+class Scene:
+    """What a fault's function gets."""
+
+    world: World
+    random: random.Random
+    row: Row
+    recoveries: Recoveries
+    kills: int
+    """Of each unit, where the fault is a storm of them."""
+    tell: Callable[[str], None]
+
+    def healed(self) -> None:
+        """A fault is over: count it, and measure from now."""
+        self.row.injected += 1
+        self.recoveries.begin(self.row)
+
+    def demand(self, condition: object, subject: str, detail: str) -> None:
+        """If it is not so, that is a violation."""
+        if not condition:
+            self.row.violations.append(Violation(Kind.UNEXPECTED, subject, detail))
+
+    def pick(self, unit: str) -> str:
+        """The name of a slot of this unit."""
+        return self.random.choice([slot.name for slot in self.world.cluster.of(unit)])
+
+
+class Nemesis:
+    """Runs rounds of faults."""
+
+    def __init__(
+        self,
+        options: Options,
+        report: Report,
+        progress: Progress,
+        build: Callable[[Place, Path], "contextlib.AbstractContextManager[World]"],
+        bug: str = "",
+    ) -> None:
+        self._options = options
+        self._report = report
+        self._progress = progress
+        self._build = build
+        self._bug = bug
+
+    def run(self, plan: dict[Place, list[Step]]) -> None:
+        """One round."""
+        total = sum(len(steps) for steps in plan.values())
+        task = self._progress.add_task("", total=total)
+        for place, steps in plan.items():
+            self._progress.update(task, description=f"{place}: starting")
+            with self._folder() as folder:
+                self._episode(place, steps, folder, task)
+        self._progress.remove_task(task)
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        base = self._options.keep
+        if base is not None:
+            base.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="fr-faults-", dir=base))
+        try:
+            yield folder
+        finally:
+            if base is None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _episode(self, place: Place, steps: list[Step], folder: Path, task: TaskID) -> None:
+        episode = Episode(str(place))
+        try:
+            with self._build(place, folder) as world:
+                world.start()
+                self._steps(world, steps, task)
+                self._end(world, episode, task)
+        except NotHere as error:
+            for step in steps:
+                fault = step.fault
+                self._report.row(fault.name, str(place), fault.what).not_run = str(error)
+                self._progress.advance(task)
+            return
+        self._report.episodes.append(episode)
+
+    def _steps(self, world: World, steps: list[Step], task: TaskID) -> None:
+        recoveries = Recoveries(world)
+        seen: set[Violation] = set()
+        for step in steps:
+            fault = step.fault
+            row = self._report.row(fault.name, str(fault.place), fault.what)
+
+            def tell(text: str, name: str = fault.name) -> None:
+                self._progress.update(task, description=f"{name}: {text}"[:60])
+
+            tell("injecting")
+            scene = Scene(world, step.random(), row, recoveries, self._options.kills, tell)
+            began = time.monotonic()
+            try:
+                fault.act(scene)
+            except NotHere as error:
+                row.not_run = str(error)
+                self._progress.advance(task)
+                continue
+            if not fault.swarm:
+                tell("recovering")
+                recoveries.wait()
+                if world.recovered() is None:
+                    row.violations.append(
+                        Violation(Kind.STUCK, fault.name, "no new acknowledgements after healing")
+                    )
+            new = [v for v in world.check(drained=False)[0] if v not in seen]
+            seen.update(new)
+            row.violations += new
+            self._say(world, row, time.monotonic() - began)
+            self._progress.advance(task)
+        recoveries.wait()
+
+    def _say(self, world: World, row: Row, seconds: float) -> None:
+        found = f"[red]{len(row.violations)} violations[/]" if row.violations else "ok"
+        recovered = "" if row.p50 is None else f", recovered in {row.p50:.1f} s"
+        self._progress.console.print(
+            f"{row.name}: {row.injected} injected{recovered}, {found} "
+            f"({seconds:.1f} s; {world.acknowledged():,} acknowledged)",
+            highlight=False,
+        )
+
+    def _end(self, world: World, episode: Episode, task: TaskID) -> None:
+        """Send no more, let all arrive, account for every scan."""
+        self._progress.update(task, description=f"{episode.place}: draining and checking")
+        drained = world.drain()
+        found, episode.counts = world.check(drained=True, voxels=True)
+        known = {v for row in self._report.rows.values() for v in row.violations}
+        episode.violations += [v for v in found if v not in known]
+        if not drained:
+            detail = f"not drained after {RECOVERS_S:.0f} s"
+            episode.violations.append(Violation(Kind.STUCK, episode.place, detail))
+        episode.gaps = world.verified_gaps()
+        if episode.gaps:
+            detail = f"make verify finds {episode.gaps} gaps"
+            episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
+        for slot in world.cluster.slots.values():
+            for code in slot.ends:
+                detail = f"ended with exit code {code}, and nobody had killed it"
+                episode.violations.append(Violation(Kind.UNEXPECTED, slot.name, detail))
+        episode.kills = world.kills()

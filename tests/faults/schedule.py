@@ -1,0 +1,104 @@
+"""Which faults, where, in which order: drawn from the seed and the options alone."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tests.faults.options import OptionError, Options
+
+if TYPE_CHECKING:
+    from tests.faults.nemesis import Scene
+
+
+class Place(StrEnum):
+    """What kind of world a fault needs."""
+
+    SERVER = "one server"
+    SET = "replica set"
+    MACHINE = "small disk, own clock"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table."""
+
+    name: str
+    place: Place
+    act: "Callable[[Scene], None]"
+    what: str
+    """What is done, for people."""
+    swarm: bool = False
+    """Whether the next fault may come while this one is being recovered from."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A fault at its time, with the seed of everything random in it."""
+
+    fault: Fault
+    seed: str
+
+    def random(self) -> random.Random:
+        """The generator for this step."""
+        return random.Random(self.seed)
+
+
+class Catalogue:
+    """The faults there are; each family's file adds its own."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, Fault] = {}
+
+    def add(
+        self, name: str, place: Place, what: str, *, swarm: bool = False
+    ) -> "Callable[[Callable[[Scene], None]], Callable[[Scene], None]]":
+        """Add this function as a fault."""
+
+        def adding(act: "Callable[[Scene], None]") -> "Callable[[Scene], None]":
+            assert name not in self.faults
+            self.faults[name] = Fault(name, place, act, what, swarm)
+            return act
+
+        return adding
+
+    def named(self, names: Sequence[str]) -> list[Fault]:
+        """These; all, without a name. A name that ends with ``*`` stands for all that begin so.
+
+        Raises:
+            OptionError: there is none of a name.
+        """
+        if not names:
+            return list(self.faults.values())
+        wanted: list[Fault] = []
+        for name in names:
+            found = [
+                fault
+                for fault in self.faults.values()
+                if fault.name == name or (name.endswith("*") and fault.name.startswith(name[:-1]))
+            ]
+            if not found:
+                raise OptionError(f"ONLY={name!r}: there are {', '.join(self.faults)}")
+            wanted += [fault for fault in found if fault not in wanted]
+        return wanted
+
+
+CATALOGUE = Catalogue()
+
+
+def schedule(
+    options: Options, round_number: int = 0, catalogue: Catalogue = CATALOGUE
+) -> dict[Place, list[Step]]:
+    """The steps of one round: for each place that is needed its faults, shuffled."""
+    wanted = catalogue.named(options.only)
+    draw = random.Random(f"{options.seed}/{round_number}")
+    plan: dict[Place, list[Step]] = {}
+    for place in Place:
+        faults = [fault for fault in wanted if fault.place is place]
+        if faults:
+            draw.shuffle(faults)
+            plan[place] = [
+                Step(fault, f"{options.seed}/{round_number}/{fault.name}") for fault in faults
+            ]
+    return plan

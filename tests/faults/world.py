@@ -1,0 +1,277 @@
+"""A world to break: a MongoDB, proxies, several of each unit, at load; and what is known of it."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from common.db_manager import DBManager
+from common.errors import StoreError
+from common.verify import verify
+from tests.faults.checker import Counts, Expected, Violation, Window, check, count
+from tests.faults.cluster import Cluster, Slot
+from tests.faults.evidence import LedgerReader, Told, read_completions, read_store
+from tests.faults.mongods import Mongod, ReplicaSet
+from tests.faults.proxy import Loop, Proxy
+from tests.running import free_port
+
+DATABASE = "fr"
+
+LEASE_S = 3.0
+"""A claim's. Ten times shorter than usual, so that a stopped Fr-BRAIN loses it soon."""
+
+RECOVERS_S = 120.0
+"""After a fault everything acknowledged must arrive within this: a bound, not a measure. A hub's
+outbox lease alone lasts 10 s, and the machine may be busy."""
+
+STARTS_S = 90.0
+"""The first reports of all Fr-PACS are there within this."""
+
+GRACE_S = 3.0
+"""An acknowledgement of what was durable before may come so long after nothing can be."""
+
+UNITS = ("fr_pacs", "fr_hub", "fr_brain")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a Fr-PACS sends."""
+
+    kind: str
+    shape: str
+    rate: float
+
+
+GRIDS = Load("grid", "10", 60)
+PHANTOMS = Load("phantom", "64", 0.5)
+"""Half a MiB each: in chunks."""
+SHEETS = Load("grid", "720", 2)
+"""Large grids: chunks that cost no time to make or to analyse."""
+
+
+class World:
+    """All of it. The names of its slots: ``pacs-1``, ``hub-1``, ``brain-1`` and so on.
+
+    Args:
+        folder: for ledgers, logs and completions.
+        database: the MongoDB, started.
+        loads: one for each Fr-PACS; these share the hubs.
+        hubs, brains: how many; a Fr-BRAIN has one processor here.
+        bug: planted into the units, if any.
+        settings: of all units.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Mongod | ReplicaSet,
+        loads: Iterable[Load],
+        *,
+        hubs: int = 2,
+        brains: int = 2,
+        bug: str = "",
+        **settings: str,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.database = database
+        self.expected = Expected()
+        self.cluster = Cluster(folder, bug)
+        self._loop = Loop()
+        self.mongo_proxy: Proxy | None = None
+        """Between the units and MongoDB: a replica set's members name each other, so there it has
+        no place."""
+        uri = database.uri
+        if isinstance(database, Mongod):
+            self.mongo_proxy = Proxy(self._loop, database.port)
+            uri = f"mongodb://127.0.0.1:{self.mongo_proxy.port}/?directConnection=true"
+        self.to_hub: dict[str, Proxy] = {}
+        self.to_pacs: dict[str, Proxy] = {}
+        self.readers: dict[str, LedgerReader] = {}
+        self._compose(list(loads), hubs, brains, uri, settings)
+        self.store = DBManager(database.uri, DATABASE, 20)
+
+    def _compose(
+        self, loads: list[Load], hubs: int, brains: int, uri: str, settings: dict[str, str]
+    ) -> None:
+        common = {
+            "MONGODB_URI": uri,
+            "MONGODB_DATABASE": DATABASE,
+            "MONGODB_TIMEOUT_S": "5",
+            "IDLE_TIMEOUT_S": "6",
+            "LOG_FORMAT": "json",
+            **settings,
+        }
+        pacs = {f"pacs-{n}": (free_port(), load) for n, load in enumerate(loads, 1)}
+        self.to_pacs = {
+            name: Proxy(self._loop, port, seed)
+            for seed, (name, (port, _)) in enumerate(pacs.items())
+        }
+        known = ",".join(f"{name}=127.0.0.1:{proxy.port}" for name, proxy in self.to_pacs.items())
+        ports = [free_port() for _ in range(hubs)]
+        for n, port in enumerate(ports, 1):
+            self.cluster.add(f"hub-{n}", "fr_hub", **common, HUB_PORT=str(port), HUB_PACS=known)
+        for n in range(1, brains + 1):
+            self.cluster.add(
+                f"brain-{n}",
+                "fr_brain",
+                **{
+                    **common,
+                    "BRAIN_PROCESSES": "1",
+                    "BRAIN_LEASE_S": f"{LEASE_S:g}",
+                    # Kills are counted as attempts: these must not use them up.
+                    "BRAIN_ATTEMPTS": "100",
+                    **settings,
+                },
+            )
+        for n, (name, (port, load)) in enumerate(pacs.items()):
+            self.to_hub[name] = Proxy(self._loop, ports[n % hubs], 100 + n)
+            ledger = self.folder / f"{name}.jsonl"
+            self.readers[name] = LedgerReader(name, ledger)
+            self.cluster.add(
+                name,
+                "fr_pacs",
+                **common,
+                PACS_NAME=name,
+                PACS_PORT=str(port),
+                HUB_PORT=str(self.to_hub[name].port),
+                LEDGER=str(ledger),
+                KIND=load.kind,
+                SHAPE=load.shape,
+                RATE=f"{load.rate:g}",
+                THREADS="2",
+                SEED=str(n + 1),
+            )
+
+    def slot(self, name: str) -> Slot:
+        """A place by name."""
+        return self.cluster.slots[name]
+
+    def start(self) -> None:
+        """Start all units; wait until scans flow and reports come back."""
+        for unit in ("fr_hub", "fr_brain", "fr_pacs"):
+            self.cluster.start(*self.cluster.of(unit))
+        flows = self.wait(lambda: all(one.reported for one in self.told()), STARTS_S)
+        assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (KEEP=folder)"
+
+    # --- what is known -------------------------------------------------------------------------
+
+    def told(self) -> list[Told]:
+        """The ledgers, up to now."""
+        return [reader.read() for reader in self.readers.values()]
+
+    def acknowledged(self) -> int:
+        """Scans, so far."""
+        return sum(len(one.acknowledged) for one in self.told())
+
+    def delivered(self) -> int:
+        """Reports, so far."""
+        return sum(len(one.reported) for one in self.told())
+
+    def waiting(self) -> dict[str, set[str]]:
+        """For each Fr-PACS the scans that are acknowledged and whose report is not there."""
+        return {
+            one.pacs: one.acknowledged.keys() - one.reported.keys() - self.expected.errors
+            for one in self.told()
+        }
+
+    # --- time ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def wait(condition: Callable[[], bool], within_s: float, every_s: float = 0.1) -> bool:
+        """Wait until it is true; whether it became so in time."""
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(every_s)
+        return True
+
+    def recovered(self, within_s: float = RECOVERS_S) -> float | None:
+        """Wait until what is acknowledged now has been delivered, and each Fr-PACS has a new
+        acknowledgement; seconds, None if it did not come true."""
+        began = time.monotonic()
+        due = self.waiting()
+        before = {one.pacs: len(one.acknowledged) for one in self.told()}
+
+        def arrived() -> bool:
+            told = self.told()
+            if any(len(one.acknowledged) <= before[one.pacs] for one in told):
+                return False
+            return not any(
+                due[one.pacs] - one.reported.keys() - self.expected.errors for one in told
+            )
+
+        return time.monotonic() - began if self.wait(arrived, within_s) else None
+
+    def nothing_durable(self, why: str, since: datetime) -> None:
+        """From ``since`` to now nothing could be made durable: no acknowledgement is right."""
+        window = Window(since + timedelta(seconds=GRACE_S), datetime.now(UTC), why)
+        self.expect(no_acks=(*self.expected.no_acks, window))
+
+    def expect(self, **changes: object) -> None:
+        """A fault is meant to leave this."""
+        self.expected = Expected(**{**vars(self.expected), **changes})
+
+    def bear(self, kind: str, scan_ids: Iterable[str]) -> None:
+        """A fault is meant to leave these scans as ``errors``, ``damaged`` or ``foreign``."""
+        self.expect(**{kind: getattr(self.expected, kind) | frozenset(scan_ids)})
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def drain(self, within_s: float = RECOVERS_S) -> bool:
+        """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
+        for slot in self.cluster.of("fr_pacs"):
+            # One scan when it starts, and the next in a day: it stays to receive reports.
+            self.cluster.restart(slot, RATE="0.00001")
+        self.cluster.wait_ready(*self.cluster.of("fr_pacs"))
+
+        def empty() -> bool:
+            if any(self.waiting().values()):
+                return False
+            try:
+                states, unsent = self.store.count_states(), self.store.count_reports()[False]
+            except StoreError:
+                return False
+            return not (states["To Do"] or states["In Progress"] or unsent)
+
+        return self.wait(empty, within_s, 0.25)
+
+    def check(self, *, drained: bool, voxels: bool = False) -> tuple[list[Violation], Counts]:
+        """All violations, and how far the scans got."""
+        told = [one.copy() for one in self.told()]
+        stored = read_store(self.database.uri, DATABASE, voxels=voxels)
+        found = check(
+            told,
+            stored,
+            read_completions(self.cluster.completions),
+            self.expected,
+            drained=drained,
+            later=self.told(),
+        )
+        return found, count(told, stored)
+
+    def verified_gaps(self) -> int:
+        """What ``make verify`` finds."""
+        return sum(verify(self.store, self.folder / f"{name}.jsonl").gaps for name in self.readers)
+
+    def kills(self) -> dict[str, int]:
+        """Kills so far of each kind of unit."""
+        return {unit: sum(slot.kills for slot in self.cluster.of(unit)) for unit in UNITS}
+
+    def close(self) -> None:
+        """Kill all units, close the proxies. The MongoDB is its owner's to end."""
+        self.cluster.close()
+        self.store.close()
+        for proxy in (*self.to_hub.values(), *self.to_pacs.values()):
+            proxy.close()
+        if self.mongo_proxy is not None:
+            self.mongo_proxy.close()
+        self._loop.close()
+
+
+def duration(seconds: float | None) -> str:
+    """For people."""
+    return "never" if seconds is None else f"{math.ceil(seconds * 10) / 10:.1f}"
