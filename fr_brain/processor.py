@@ -38,7 +38,7 @@ BATCH_S = 0.25
 writes, few enough that other processors find work too and a crash holds up little."""
 
 LOOK_BACKS_A_LEASE = 10
-"""How often to look for claims that ended without a report."""
+"""How often to look for claims that ended without a report; where there are, on until none is."""
 
 LISTEN_S = 1.0
 """The longest that it waits for work before it looks whether it is time to stop."""
@@ -82,6 +82,7 @@ class Processor:
         self._seconds_a_scan = BATCH_S  # until the first one is measured: claim one
         self._looked_back = 0.0
         self._worn = False
+        self._more_expired = False
 
     def run(self) -> None:
         """Work until it is time to stop.
@@ -123,11 +124,17 @@ class Processor:
         now = time.monotonic()
         if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
             self._looked_back = now
+            self._more_expired = True
             if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
                 self._log.error("scans set aside as 'Error'", scans=len(set_aside))
-            if claims := self._store.claim_expired(
+        if self._more_expired:
+            # One at a time, as one of them may be what killed its processor; but one after the
+            # other: a killed Fr-BRAIN leaves a whole batch.
+            claims = self._store.claim_expired(
                 self._owner, settings.brain_lease_s, self._record_errors
-            ):
+            )
+            self._more_expired = bool(claims)
+            if claims:
                 self._log.warning(
                     "claimed again: the last claim ended without a report",
                     scan_id=claims[0].scan.scan_id,

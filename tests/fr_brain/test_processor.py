@@ -257,6 +257,17 @@ def test_a_claim_that_ended_without_a_report_is_taken_over(store: DBManager) -> 
     assert (document["owner"], document["attempts"]) == ("the processor", 2)
 
 
+def test_all_that_a_dead_processor_held_is_taken_over_one_after_the_other(
+    store: DBManager,
+) -> None:
+    scans = make_claimable(store, 20)
+    assert len(store.claim("dead", 20, 60)) == 20
+    expire(store, *(scan.scan_id for scan in scans))
+    # The next look back is in 30 s: this must not wait for one each.
+    with processing(store, GridAnalyzer(), brain_lease_s=300.0):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 20)
+
+
 def test_who_lost_its_claim_while_analysing_does_not_finish_the_scan(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     gate = Gate()
