@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.faults import kills  # noqa: F401 - adds its faults
+from tests.faults import families  # noqa: F401 - adds the faults
 from tests.faults.nemesis import Nemesis
 from tests.faults.options import OptionError, Options, options_from
 from tests.faults.places import build

@@ -101,7 +101,7 @@ def check(
     found = [
         *_acknowledged(told, stored, expected),
         *_stored(later, stored, expected),
-        *_delivered(told, stored, later),
+        *_delivered(told, stored, later, expected),
         *_stale(stored, completions),
         *_false_acks(told, expected),
     ]
@@ -157,13 +157,15 @@ def _stored(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterato
             yield Violation(Kind.UNEXPECTED, scan_id, "'Error', and it has a report")
 
 
-def _delivered(told: Sequence[Told], stored: Stored, later: Sequence[Told]) -> Iterator[Violation]:
+def _delivered(
+    told: Sequence[Told], stored: Stored, later: Sequence[Told], expected: Expected
+) -> Iterator[Violation]:
     by_pacs = {one.pacs: one for one in later}
     for one in told:
         for scan_id, times in one.reported.items():
             if times > 1:
                 yield Violation(Kind.DUPLICATE, scan_id, f"{times} reports were news to {one.pacs}")
-            if scan_id not in one.sent:
+            if scan_id not in one.sent and scan_id not in expected.foreign:
                 yield Violation(Kind.UNEXPECTED, scan_id, f"its report came to {one.pacs}")
             if scan_id not in stored.reports:
                 yield Violation(Kind.REPORT_LOST, scan_id, "delivered, and not in the store")

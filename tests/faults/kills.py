@@ -55,7 +55,8 @@ def _adding(unit: str) -> None:
 
     @CATALOGUE.add(name, Place.SERVER, _WHAT[unit])
     def kill(scene: Scene) -> None:
-        storm(scene, [unit], scene.kills)
+        # The other half is killed on a replica set.
+        storm(scene, [unit], scene.kills - scene.kills // 2)
 
 
 for _unit in _WHAT:
@@ -103,6 +104,8 @@ def _pointed(unit: str, point: str) -> Callable[[Scene], None]:
 
 for _unit, _names in points.POINTS.items():
     for _point in _names:
+        if _point == "brain.reclaimed":
+            continue  # reached only after another fault: stop-both-brains has it
         CATALOGUE.add(
             f"at-{_point}", Place.SERVER, f"{_unit} is killed at the point {_point}", swarm=True
         )(_pointed(_unit, _point))

@@ -159,6 +159,9 @@ class Nemesis:
             def tell(text: str, name: str = fault.name) -> None:
                 self._progress.update(task, description=f"{name}: {text}"[:60])
 
+            if not fault.swarm:
+                tell("waiting for the recovery from what was before")
+                recoveries.wait()
             tell("injecting")
             scene = Scene(world, step.random(), row, recoveries, self._options.kills, tell)
             began = time.monotonic()

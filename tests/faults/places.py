@@ -1,48 +1,39 @@
 """The worlds that faults are injected into."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.faults.machine import clock_of, small_disk
 from tests.faults.mongods import Mongod, ReplicaSet
+from tests.faults.poisonous import install
 from tests.faults.schedule import Place
 from tests.faults.world import GRIDS, PHANTOMS, SHEETS, Load, World
 
+LOADS: tuple[Load, ...] = (GRIDS, GRIDS, SHEETS, PHANTOMS)
+
+Build = Callable[[Place, Path], contextlib.AbstractContextManager[World]]
+
 
 @contextlib.contextmanager
-def build(place: Place, folder: Path, bug: str = "") -> Iterator[World]:
+def build(
+    place: Place, folder: Path, bug: str = "", loads: tuple[Load, ...] = LOADS
+) -> Iterator[World]:
     """A world, not started yet; its MongoDB is."""
-    with {Place.SERVER: _server, Place.SET: _set, Place.MACHINE: _server}[place](folder, bug) as it:
-        yield it
-
-
-@contextlib.contextmanager
-def _server(folder: Path, bug: str) -> Iterator[World]:
-    mongod = Mongod(folder / "mongod")
-    try:
-        mongod.start()
-        with _world(folder, mongod, bug) as world:
-            yield world
-    finally:
-        mongod.kill()
-
-
-@contextlib.contextmanager
-def _set(folder: Path, bug: str) -> Iterator[World]:
-    members = ReplicaSet(folder / "mongods")
-    try:
-        members.start()
-        with _world(folder, members, bug) as world:
-            yield world
-    finally:
-        members.kill()
-
-
-@contextlib.contextmanager
-def _world(folder: Path, database: Mongod | ReplicaSet, bug: str) -> Iterator[World]:
-    loads: list[Load] = [GRIDS, GRIDS, SHEETS, PHANTOMS]
-    world = World(folder / "world", database, loads, bug=bug)
-    try:
+    with contextlib.ExitStack() as stack:
+        database: Mongod | ReplicaSet
+        if place is Place.SET:
+            database = ReplicaSet(folder / "mongods")
+        elif place is Place.MACHINE:
+            disk = folder / "disk"
+            stack.enter_context(small_disk(disk))
+            (disk / "mongod").mkdir()
+            database = Mongod(disk / "mongod", environment=clock_of(disk / "mongod"))
+        else:
+            database = Mongod(folder / "mongod")
+        stack.callback(database.kill)
+        database.start()
+        analyzers = install(folder)
+        world = World(folder / "world", database, loads, bug=bug, PYTHONPATH=str(analyzers))
+        stack.callback(world.close)
         yield world
-    finally:
-        world.close()

@@ -26,6 +26,7 @@ POINTS: dict[str, tuple[str, ...]] = {
     ),
     "fr_brain": (
         "brain.claimed",  # scans are claimed, nothing is begun
+        "brain.reclaimed",  # a scan whose last claim has ended is claimed
         "brain.analysed",  # before the reports are written
         "brain.reported",  # after the reports are written, before 'Done'
         "brain.done",  # after 'Done'
@@ -132,6 +133,7 @@ class Points:
         from common.db_manager import DBManager
 
         self._after(DBManager, "claim", "brain.claimed", bool)
+        self._after(DBManager, "claim_expired", "brain.reclaimed", bool)
         self._before(DBManager, "complete", "brain.analysed")
         self._before(DBManager, "_finish", "brain.reported")
         self._after(DBManager, "complete", "brain.done")

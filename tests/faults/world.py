@@ -45,8 +45,8 @@ class Load:
 
 
 GRIDS = Load("grid", "10", 60)
-PHANTOMS = Load("phantom", "64", 0.5)
-"""Half a MiB each: in chunks."""
+PHANTOMS = Load("phantom", "48", 1)
+"""A chunk each."""
 SHEETS = Load("grid", "720", 2)
 """Large grids: chunks that cost no time to make or to analyse."""
 

@@ -1,0 +1,146 @@
+"""Scans on which the analyzer fails, and files that are not what they say."""
+
+import asyncio
+import gzip
+import json
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from common.messages import Ack
+from common.settings import BrainSettings
+from tests.factories import make_scan
+from tests.faults.clients import hub_ports
+from tests.faults.nemesis import NotHere, Scene
+from tests.faults.schedule import CATALOGUE, Place
+from tests.faults.talk import insist
+from tests.processes import peak_memory_mib, start, stop
+from tests.running import free_port
+
+ATTEMPTS = 3
+_ERRORS_S = 90.0
+_HAS_TIME_LIMIT = "brain_time_limit_s" in BrainSettings.model_fields
+_BOMB_MIB = 512
+"""More memory than this no Fr-PACS may take for a file that lies."""
+
+
+def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
+    cluster, name = scene.world.cluster, scene.pick("fr_pacs")
+    brains = cluster.of("fr_brain")
+    for slot in brains:
+        cluster.restart(slot, BRAIN_ATTEMPTS=str(ATTEMPTS), **settings)
+    poisoned = [make_scan(pacs=name, scan_type=kind) for _ in range(scans)]
+    ids = [scan.scan_id for scan, _ in poisoned]
+    scene.world.bear("foreign", ids)
+    scene.world.bear("errors", ids)
+
+    async def send() -> None:
+        for scan, voxels in poisoned:
+            answer = await insist(hub_ports(scene)[0], name, scan, voxels)
+            scene.demand(isinstance(answer, Ack), scan.scan_id, f"poison got {answer!r:.200}")
+
+    asyncio.run(send())
+    store = scene.world.store
+
+    def set_aside() -> bool:
+        return all(state == "Error" for state, _ in store.states_of(ids).values())
+
+    # Others flow meanwhile.
+    scene.demand(scene.world.recovered() is not None, kind, "poison held up the others")
+    in_time = scene.world.wait(set_aside, _ERRORS_S, 0.25)
+    scene.demand(in_time, kind, f"not 'Error' within {_ERRORS_S:.0f} s")
+    for slot in brains:
+        cluster.restart(slot, BRAIN_ATTEMPTS="100")
+    scene.healed()
+    scene.row.injected += scans - 1
+
+
+@CATALOGUE.add("poison-raises", Place.SERVER, "scans on which the analyzer raises")
+def poison_raises(scene: Scene) -> None:
+    """'Error' at the limit."""
+    _poison(scene, "raises", 5)
+
+
+@CATALOGUE.add("poison-dies", Place.SERVER, "a scan that kills its processor")
+def poison_dies(scene: Scene) -> None:
+    """'Error' at the limit: attempts are counted at the claim."""
+    _poison(scene, "dies", 1)
+
+
+@CATALOGUE.add("poison-hangs", Place.SERVER, "a scan on which the analyzer never comes back")
+def poison_hangs(scene: Scene) -> None:
+    """'Error' at the limit: it is stopped at its time limit."""
+    if not _HAS_TIME_LIMIT:
+        raise NotHere("this Fr-BRAIN has no time limit for an analyzer")
+    _poison(scene, "hangs", 1, BRAIN_TIME_LIMIT_S="2")
+
+
+def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:
+    """A packed NIfTI-1 whose header declares ``shape`` of int16; ``zeros_mib`` of it follow."""
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, 3, *shape, 1, 1, 1, 1)
+    struct.pack_into("<2h", header, 70, 4, 16)
+    struct.pack_into("<8f", header, 76, 1, 1, 1, 1, 1, 1, 1, 1)
+    struct.pack_into("<f", header, 108, 352)
+    struct.pack_into("<4s", header, 344, b"n+1\0")
+    # Members of a packed file follow each other: one is made, many are written.
+    piece = gzip.compress(bytes(16 << 20), 9)
+    with path.open("wb") as file:
+        file.write(gzip.compress(bytes(header)))
+        for _ in range(zeros_mib // 16):
+            file.write(piece)
+
+
+@CATALOGUE.add("decompression-bomb", Place.SERVER, "packed NIfTI files that unpack to gigabytes")
+def decompression_bomb(scene: Scene) -> None:
+    """One declares more than a scan may have, one less than it unpacks to: memory is bounded."""
+    cases: list[tuple[str, Callable[[Path], None]]] = [
+        ("declared", lambda path: _nifti(path, (2000, 2000, 1000), 8192)),
+        ("undeclared", lambda path: _nifti(path, (32, 32, 32), 8192)),
+    ]
+    name = scene.pick("fr_pacs")
+    for case, make in cases:
+        source = scene.world.folder / f"bomb-{case}-{scene.row.injected}.nii.gz"
+        ledger = source.with_suffix(".jsonl")
+        make(source)
+        pacs = start(
+            "fr_pacs",
+            source.with_suffix(".log"),
+            PACS_NAME=name,
+            PACS_PORT=str(free_port()),
+            HUB_PORT=str(hub_ports(scene)[0]),
+            SOURCE=str(source),
+            LEDGER=str(ledger),
+            REPORT_PATIENCE_S="1",
+        )
+        peak = 0.0
+
+        def ended(pacs: subprocess.Popen[str] = pacs) -> bool:
+            nonlocal peak
+            if pacs.poll() is None:
+                peak = max(peak, _peak(pacs.pid))
+            return pacs.poll() is not None
+
+        scene.demand(scene.world.wait(ended, 60, 0.05), case, "Fr-PACS does not come to an end")
+        code = stop(pacs)
+        scene.world.bear("foreign", _sent(ledger))
+        scene.row.notes[f"{case}_peak_mib"] = round(peak, 1)
+        scene.demand(code == 1, case, f"Fr-PACS ended with {code}, 1 was due: see its log")
+        scene.demand(peak < _BOMB_MIB, case, f"Fr-PACS took {peak:.0f} MiB for it")
+        scene.healed()
+
+
+def _peak(pid: int) -> float:
+    try:
+        return peak_memory_mib(pid)
+    except (OSError, AssertionError):
+        return 0.0
+
+
+def _sent(ledger: Path) -> list[str]:
+    if not ledger.exists():
+        return []
+    entries = map(json.loads, ledger.read_text().splitlines())
+    return [entry["scan_id"] for entry in entries if entry["event"] == "sent"]

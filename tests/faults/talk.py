@@ -1,0 +1,125 @@
+"""Speaking the wire by hand, next to the real Fr-PACS: under the name of one of them."""
+
+import asyncio
+import contextlib
+import struct
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from common.errors import PeerAway, ProtocolError
+from common.messages import Ack, Busy, Event, Nack
+from common.models import BrainScan
+from common.protocol import Side, messages_of
+from common.transport import AsyncChannel, dial
+from tests.factories import make_scan
+
+FRAME_LIMIT = 1 << 20
+IDLE_S = 60.0
+_DIAL_S = 10.0
+
+
+async def greeted(port: int, name: str) -> AsyncChannel:
+    """A connection to the Fr-HUB on this port, greeted."""
+    channel = await dial(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _DIAL_S)
+    try:
+        await channel.greet(name)
+    except BaseException:
+        channel.abort()
+        raise
+    return channel
+
+
+async def insist(port: int, name: str, scan: BrainScan, voxels: bytes) -> Event:
+    """Send a scan until it is acknowledged or refused for good; the last answer."""
+    while True:
+        try:
+            channel = await greeted(port, name)
+            try:
+                await channel.send(*messages_of(scan, voxels))
+                answer = await channel.receive()
+            finally:
+                channel.abort()
+        except (PeerAway, ProtocolError, OSError):
+            await asyncio.sleep(0.2)
+            continue
+        if isinstance(answer, Busy) or (isinstance(answer, Nack) and answer.retry):
+            await asyncio.sleep(0.2)
+            continue
+        return answer
+
+
+def large_scan(pacs: str, scan_type: str = "grid") -> tuple[BrainScan, bytes]:
+    """A scan of three chunks."""
+    voxels = bytes(range(250)) * 2400
+    return make_scan(pacs=pacs, voxels=voxels, shape=(600, 1000), scan_type=scan_type)
+
+
+@dataclass
+class Latencies:
+    """How long small scans took to be acknowledged, seconds."""
+
+    seconds: list[float] = field(default_factory=list)
+    scan_ids: list[str] = field(default_factory=list)
+
+    async def measure(self, port: int, name: str, scans: int) -> None:
+        """Send scans one by one on one connection."""
+        channel = await greeted(port, name)
+        try:
+            for _ in range(scans):
+                scan, voxels = make_scan(pacs=name)
+                self.scan_ids.append(scan.scan_id)
+                began = time.perf_counter()
+                await channel.send(*messages_of(scan, voxels))
+                answer = await channel.receive()
+                assert isinstance(answer, Ack), answer
+                self.seconds.append(time.perf_counter() - began)
+        finally:
+            channel.abort()
+
+    def percentile(self, part: float) -> float:
+        """Such as 0.99; seconds."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+async def answered(port: int, data: bytes, hello: bytes = b"", within_s: float = 3.0) -> bytes:
+    """Send bytes, say that nothing more comes; what the peer says until it closes, or for this
+    long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    heard = b""
+    try:
+        writer.write(hello + data)
+        with contextlib.suppress(OSError):
+            await writer.drain()
+            writer.write_eof()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(within_s):
+                while piece := await reader.read(65536):
+                    heard += piece
+    finally:
+        writer.transport.abort()
+    return heard
+
+
+def frames_in(data: bytes) -> list[bytes]:
+    """The frames of a stream; what is cut is left out."""
+    frames = []
+    while len(data) >= 4:
+        (length,) = struct.unpack_from("<i", data)
+        if length < 5 or length > len(data):
+            break
+        frames.append(data[:length])
+        data = data[length:]
+    return frames
+
+
+async def at_most(n: int, work: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Do all of it, so many at a time."""
+    slots = asyncio.Semaphore(n)
+
+    async def one(call: Callable[[], Awaitable[None]]) -> None:
+        async with slots:
+            await call()
+
+    await asyncio.gather(*(one(call) for call in work))
