@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from blake3 import blake3
 from pymongo.read_concern import ReadConcern
 
-from common.const import Collection
+from common.const import Collection as Names
 from tests.faults.mongods import client_of
 
 
@@ -34,6 +34,16 @@ class Told:
             dict(self.acknowledged),
             set(self.refused),
             Counter(self.reported),
+        )
+
+    def of(self, scan_ids: set[str]) -> "Told":
+        """As it is now, of these scans alone."""
+        return Told(
+            self.pacs,
+            self.sent & scan_ids,
+            {i: at for i, at in self.acknowledged.items() if i in scan_ids},
+            self.refused & scan_ids,
+            Counter({i: self.reported[i] for i in scan_ids if i in self.reported}),
         )
 
 
@@ -113,41 +123,69 @@ class Completion:
     accepted: bool
 
 
-def read_completions(path: Path) -> Iterator[Completion]:
-    """The recorded ones; lines that a kill cut are passed over."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            with contextlib.suppress(ValueError, TypeError):
-                yield Completion(**json.loads(line))
+class CompletionReader:
+    """Follows what processors record; lines that a kill cut are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self.seen: list[Completion] = []
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Completion]:
+        """All up to the last whole line."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+            whole = data.rfind(b"\n") + 1
+            self._offset += whole
+            for line in data[:whole].splitlines():
+                with contextlib.suppress(ValueError, TypeError):
+                    self.seen.append(Completion(**json.loads(line)))
+        return self.seen
 
 
-def read_store(uri: str, database: str, *, voxels: bool) -> Stored:
-    """All that is stored, as a majority has it.
+def read_store(
+    uri: str, database: str, *, voxels: bool, only: Collection[str] | None = None
+) -> Stored:
+    """What is stored, as a majority has it.
 
     Args:
         uri: of the server or the set.
         database: its name.
         voxels: whether to read all voxels and hash them.
+        only: these scans; none: all.
     """
     with client_of(uri, 120) as client:
         base = client.get_database(database, read_concern=ReadConcern("majority"))
-        scans = dict(_scans(base, {}, voxels=voxels))
-        reports = {
-            found["_id"]: StoredReport(found["pacs"], found["status"], found["hash"])
-            for found in base[Collection.REPORTS].aggregate(
-                [{"$project": {"pacs": 1, "status": 1, "hash": "$report.voxels_hash"}}]
-            )
-        }
+        scans: dict[str, StoredScan] = {}
+        reports: dict[str, StoredReport] = {}
+        for wanted in _pages(only):
+            scans.update(_scans(base, wanted, voxels=voxels))
+            reports.update(_reports(base, wanted))
         # Stored and reported on after the scans were read.
         late = list(reports.keys() - scans.keys())
         scans.update(_scans(base, {"_id": {"$in": late}}, voxels=voxels))
     return Stored(scans, reports)
 
 
+def _pages(only: Collection[str] | None) -> Iterator[dict[str, Any]]:
+    if only is None:
+        yield {}
+        return
+    ids = list(only)
+    for start in range(0, len(ids), 5000):
+        yield {"_id": {"$in": ids[start : start + 5000]}}
+
+
+def _reports(base: Any, wanted: dict[str, Any]) -> Iterator[tuple[str, StoredReport]]:
+    fields = {"pacs": 1, "status": 1, "report.voxels_hash": 1}
+    for found in base[Names.REPORTS].find(wanted, fields):
+        report = StoredReport(found["pacs"], found["status"], found["report"]["voxels_hash"])
+        yield found["_id"], report
+
+
 def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple[str, StoredScan]]:
-    for found in base[Collection.SCANS].find(wanted, None if voxels else {"voxels": 0}):
+    for found in base[Names.SCANS].find(wanted, None if voxels else {"voxels": 0}):
         header = found["scan"]
         yield (
             found["_id"],
@@ -167,7 +205,7 @@ def _hash(base: Any, found: dict[str, Any]) -> str:
     hasher = blake3()
     if "blob" in found:
         low, high = ({"blob": found["blob"], "n": n} for n in (0, 2**31 - 1))
-        chunks = base[Collection.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
+        chunks = base[Names.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
         for chunk in chunks.sort("_id", 1):
             hasher.update(chunk["voxels"])
     else:

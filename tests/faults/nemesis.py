@@ -5,6 +5,7 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,14 +172,19 @@ class Nemesis:
                 row.not_run = str(error)
                 self._progress.advance(task)
                 continue
+            except Exception as error:  # noqa: BLE001 - the other faults still have their turn
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                detail = f"{type(error).__name__}: {error!s:.300} ({where.filename}:{where.lineno})"
+                row.violations.append(Violation(Kind.UNEXPECTED, fault.name, detail))
             if not fault.swarm:
                 tell("recovering")
                 recoveries.wait()
+                tell("waiting for new ones")
                 if world.recovered() is None:
                     row.violations.append(
                         Violation(Kind.STUCK, fault.name, "no new acknowledgements after healing")
                     )
-            new = [v for v in world.check(drained=False)[0] if v not in seen]
+            new = [v for v in world.check() if v not in seen]
             seen.update(new)
             row.violations += new
             self._say(world, row, time.monotonic() - began)
@@ -198,7 +204,7 @@ class Nemesis:
         """Send no more, let all arrive, account for every scan."""
         self._progress.update(task, description=f"{episode.place}: draining and checking")
         drained = world.drain()
-        found, episode.counts = world.check(drained=True, voxels=True)
+        found, episode.counts = world.account()
         known = {v for row in self._report.rows.values() for v in row.violations}
         episode.violations += [v for v in found if v not in known]
         if not drained:

@@ -39,6 +39,7 @@ def _whole(scene: Scene) -> None:
             return False
         return sorted(member["state"] for member in members) == [1, 2, 2]
 
+    scene.tell("waiting for all members")
     scene.demand(scene.world.wait(whole, MOVES_S), "replica set", "a member does not come back")
 
 
@@ -78,9 +79,9 @@ def primary_stepped_down(scene: Scene) -> None:
     """An election without a loss."""
     for _ in range(2):
         primary = set_of(scene).primary()
-        with client_of(primary.uri) as client:
-            with contextlib.suppress(AutoReconnect):  # it closes its connections
-                client.admin.command({"replSetStepDown": 10, "force": True})
+        # It closes its connections.
+        with client_of(primary.uri) as client, contextlib.suppress(AutoReconnect):
+            client.admin.command({"replSetStepDown": 10, "force": True})
         _moved(scene, primary)
         scene.healed()
         _whole(scene)
@@ -112,8 +113,9 @@ def writes_rolled_back(scene: Scene) -> None:
     for member in secondaries:
         member.signal(signal.SIGSTOP)
     gone = datetime.now(UTC)
-    # Longer than a unit's call may take: by then it has asked again, and found what it wrote.
-    time.sleep(scene.random.uniform(9, 11))
+    # Longer than two calls of a unit may take: by then it has asked again, and been answered that
+    # what it wrote is there.
+    time.sleep(scene.random.uniform(12, 14))
     scene.world.nothing_durable("both secondaries stood still", gone)
     primary.kill()
     for member in secondaries:

@@ -6,7 +6,6 @@ import signal
 import time
 
 from tests.faults.cluster import Slot
-from tests.faults.evidence import read_completions
 from tests.faults.kills import fire
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
@@ -42,14 +41,11 @@ def stop_both_brains(scene: Scene) -> None:
     if not pid:
         return
     heir_pid = fire(scene, heir, "brain.reclaimed", "stop")
-    told = len(list(read_completions(scene.world.cluster.completions)))
+    told = len(scene.world.completions.read())
     os.kill(pid, signal.SIGCONT)
 
-    def answered() -> bool:
-        return len(list(read_completions(scene.world.cluster.completions))) > told
-
     # Its answer is recorded before its heir goes on.
-    scene.world.wait(answered, _ANSWERS_S)
+    scene.world.wait(lambda: len(scene.world.completions.read()) > told, _ANSWERS_S)
     if heir_pid:
         os.kill(heir_pid, signal.SIGCONT)
     scene.healed()

@@ -62,20 +62,16 @@ class Latencies:
     seconds: list[float] = field(default_factory=list)
     scan_ids: list[str] = field(default_factory=list)
 
-    async def measure(self, port: int, name: str, scans: int) -> None:
-        """Send scans one by one on one connection."""
-        channel = await greeted(port, name)
-        try:
-            for _ in range(scans):
-                scan, voxels = make_scan(pacs=name)
-                self.scan_ids.append(scan.scan_id)
-                began = time.perf_counter()
-                await channel.send(*messages_of(scan, voxels))
-                answer = await channel.receive()
-                assert isinstance(answer, Ack), answer
-                self.seconds.append(time.perf_counter() - began)
-        finally:
-            channel.abort()
+    async def measure(self, channel: AsyncChannel, name: str, scans: int) -> None:
+        """Send scans one by one on this connection."""
+        for _ in range(scans):
+            scan, voxels = make_scan(pacs=name)
+            self.scan_ids.append(scan.scan_id)
+            began = time.perf_counter()
+            await channel.send(*messages_of(scan, voxels))
+            answer = await channel.receive()
+            assert isinstance(answer, Ack), answer
+            self.seconds.append(time.perf_counter() - began)
 
     def percentile(self, part: float) -> float:
         """Such as 0.99; seconds."""

@@ -12,7 +12,7 @@ from common.errors import StoreError
 from common.verify import verify
 from tests.faults.checker import Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
-from tests.faults.evidence import LedgerReader, Told, read_completions, read_store
+from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.running import free_port
@@ -44,7 +44,7 @@ class Load:
     rate: float
 
 
-GRIDS = Load("grid", "10", 60)
+GRIDS = Load("grid", "10", 30)
 PHANTOMS = Load("phantom", "48", 1)
 """A chunk each."""
 SHEETS = Load("grid", "720", 2)
@@ -91,7 +91,9 @@ class World:
         self.to_pacs: dict[str, Proxy] = {}
         self.readers: dict[str, LedgerReader] = {}
         self._compose(list(loads), hubs, brains, uri, settings)
+        self.completions = CompletionReader(self.cluster.completions)
         self.store = DBManager(database.uri, DATABASE, 20)
+        self._settled: set[str] = set()
 
     def _compose(
         self, loads: list[Load], hubs: int, brains: int, uri: str, settings: dict[str, str]
@@ -123,6 +125,8 @@ class World:
                     "BRAIN_LEASE_S": f"{LEASE_S:g}",
                     # Kills are counted as attempts: these must not use them up.
                     "BRAIN_ATTEMPTS": "100",
+                    # What a claim that is lost holds up comes back one by one.
+                    "BRAIN_BATCH": "50",
                     **settings,
                 },
             )
@@ -239,18 +243,28 @@ class World:
 
         return self.wait(empty, within_s, 0.25)
 
-    def check(self, *, drained: bool, voxels: bool = False) -> tuple[list[Violation], Counts]:
-        """All violations, and how far the scans got."""
-        told = [one.copy() for one in self.told()]
-        stored = read_store(self.database.uri, DATABASE, voxels=voxels)
-        found = check(
-            told,
-            stored,
-            read_completions(self.cluster.completions),
-            self.expected,
-            drained=drained,
-            later=self.told(),
-        )
+    def check(self) -> list[Violation]:
+        """Violations so far, while units run: of all scans that had not come to their end at the
+        last look."""
+        told = self.told()
+        ids = set().union(self.expected.foreign, *(one.sent for one in told)) - self._settled
+        before = [one.of(ids) for one in told]
+        stored = read_store(self.database.uri, DATABASE, voxels=False, only=ids)
+        completions = [one for one in self.completions.read() if one.scan_id in ids]
+        after = [one.of(ids) for one in self.told()]
+        found = check(before, stored, completions, self.expected, drained=False, later=after)
+        for one in before:
+            for scan_id in one.reported:
+                report = stored.reports.get(scan_id)
+                if report is not None and report.sent and stored.scans[scan_id].state == "Done":
+                    self._settled.add(scan_id)
+        return found
+
+    def account(self) -> tuple[list[Violation], Counts]:
+        """After draining: all violations, of all scans with their voxels; how far they got."""
+        told = self.told()
+        stored = read_store(self.database.uri, DATABASE, voxels=True)
+        found = check(told, stored, self.completions.read(), self.expected, drained=True)
         return found, count(told, stored)
 
     def verified_gaps(self) -> int:

@@ -1,0 +1,47 @@
+"""``python -m tests.faults.crowd PORT NAME N``: so many connections to Fr-HUB that hold their
+places, from a process of their own: a third says nothing, a third greets and then says nothing, a third
+sends a scan a byte a second. In the place of one that is closed comes another."""
+
+import asyncio
+import contextlib
+import sys
+
+from common.messages import Hello
+from common.protocol import encode, messages_of
+from tests.factories import make_scan
+
+
+async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
+    """One place, for ever."""
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(greeting)
+                for at in range(len(dribble) or sys.maxsize):
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(1.0 if dribble else None):
+                            while await reader.read(4096):
+                                pass
+                            break
+                    writer.write(dribble[at : at + 1])
+            finally:
+                writer.transport.abort()
+        await asyncio.sleep(1.0)
+
+
+async def crowd(port: int, name: str, size: int) -> None:
+    """All of them; a line when they are there."""
+    hello = encode(Hello(name))
+    slow = b"".join(map(encode, messages_of(*make_scan(pacs=name))))[:-20]
+    kinds = [(b"", b""), (hello, b""), (b"", hello + slow)]
+    async with asyncio.TaskGroup() as tasks:
+        for n in range(size):
+            tasks.create_task(hold(port, *kinds[n % 3]))
+        await asyncio.sleep(1.0)
+        sys.stdout.write("there\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(crowd(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,55 @@
+"""The checker finds what it is there for: bugs planted into the real units, found in a real run."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults import families  # noqa: F401 - adds the faults
+from tests.faults.bugs import BUGS
+from tests.faults.checker import Kind, Violation
+from tests.faults.nemesis import Recoveries, Scene
+from tests.faults.places import build
+from tests.faults.report import Row
+from tests.faults.schedule import CATALOGUE
+from tests.faults.world import Load, World
+
+ARRIVES_S = 20.0
+"""What a bug has lost does not come however long one waits; the rest has mostly come by then."""
+
+LOADS = (Load("grid", "10", 100), Load("grid", "10", 100))
+
+# The fault that brings the bug out, and what the checker says of it.
+CAUGHT: dict[str, tuple[str, set[Kind]]] = {
+    "ack-on-duplicate": ("writes-rolled-back", {Kind.LOST, Kind.FALSE_ACK}),
+    "no-fence": ("stop-both-brains", {Kind.STALE}),
+    "w-1": ("mongodb-killed", {Kind.LOST}),
+    "ack-before-persisting": ("mongodb-stopped", {Kind.FALSE_ACK}),
+    "marked-before-ack": ("at-pacs.received", {Kind.REPORT_LOST}),
+}
+
+
+def suffer(world: World, name: str) -> list[Violation]:
+    """Inject this fault; what the checker finds."""
+    fault = CATALOGUE.faults[name]
+    row = Row(name, fault.place, fault.what)
+    world.start()
+    fault.act(Scene(world, random.Random(7), row, Recoveries(world), 1, lambda _: None))
+    assert row.injected, row.violations
+    world.drain(ARRIVES_S)
+    found, _ = world.account()
+    return found
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
+    name, kinds = CAUGHT[bug]
+    with build(CATALOGUE.faults[name].place, tmp_path, bug, LOADS) as world:
+        found = suffer(world, name)
+    assert kinds & {violation.kind for violation in found}, found[:10]
+
+
+def test_without_a_bug_nothing_is_found(tmp_path: Path) -> None:
+    name = "at-pacs.received"
+    with build(CATALOGUE.faults[name].place, tmp_path, "", LOADS) as world:
+        assert suffer(world, name) == []
