@@ -8,18 +8,29 @@ from tests.faults.points import put
 
 
 def _ack_on_duplicate() -> None:
-    """A duplicate key is taken for 'it is stored': no upsert, no waiting for the majority."""
+    """A duplicate key is taken for 'it is stored': no upsert, no waiting for the majority.
+
+    With ``wtimeoutMS``, the usual way before ``timeoutMS``: the first write fails as its wait for
+    the majority ends, the second one with a duplicate key, which hides that its wait ended too.
+    """
+    from pymongo import MongoClient
     from pymongo.errors import BulkWriteError
 
+    from common.const import Collection
     from common.db_ingest import Ingest
     from common.documents import Added, NewScan, scan_document
     from common.store_errors import DUPLICATE_KEY, translated
 
+    clients: dict[str, MongoClient[dict[str, Any]]] = {}
+
     def add_scans(store: Ingest, new: Sequence[NewScan]) -> list[Added]:
         if not new:
             return []
+        if store.uri not in clients:
+            clients[store.uri] = MongoClient(store.uri, w="majority", journal=True, wtimeoutMS=1000)
+        scans = clients[store.uri][store.name][Collection.SCANS]
         try:
-            store._scans.insert_many([scan_document(item) for item in new], ordered=False)
+            scans.insert_many([scan_document(item) for item in new], ordered=False)
         except BulkWriteError as error:
             lines = error.details["writeErrors"]
             if not lines or any(line["code"] != DUPLICATE_KEY for line in lines):

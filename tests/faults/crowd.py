@@ -1,6 +1,6 @@
 """``python -m tests.faults.crowd PORT NAME N``: so many connections to Fr-HUB that hold their
-places, from a process of their own: a third says nothing, a third greets and then says nothing, a third
-sends a scan a byte a second. In the place of one that is closed comes another."""
+places, from a process of their own: a third says nothing, a third greets and then says nothing, a
+third sends a scan a byte a second. In the place of one that is closed comes another."""
 
 import asyncio
 import contextlib

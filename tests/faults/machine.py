@@ -13,6 +13,7 @@ from tests.faults.mongods import client_of
 from tests.faults.nemesis import NotHere, Scene
 from tests.faults.schedule import CATALOGUE, Place
 from tests.faults.store import mongod_of
+from tests.faults.world import RECOVERS_S
 from tests.test_full_disk import fill
 
 DISK_MIB = 640
@@ -118,7 +119,13 @@ def disk_full(scene: Scene) -> None:
     scene.demand(took_effect, "disk", "it did not fill")
     scene.row.notes["mongod"] = "runs" if mongod.runs else "ended"
     filler.unlink()
-    if not mongod.runs:
-        mongod.kill()
-        mongod.start()
+    stored = scene.world.acknowledged()
+
+    def goes_on() -> bool:
+        if not mongod.runs:  # it may have held out until now
+            mongod.kill()
+            mongod.start()
+        return scene.world.acknowledged() > stored
+
+    scene.demand(scene.world.wait(goes_on, RECOVERS_S, 0.5), "disk", "nothing is stored again")
     scene.healed()

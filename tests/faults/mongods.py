@@ -126,16 +126,18 @@ class Mongod:
         self._process.terminate()
         self._process.wait(60)
 
-    def fail(self, **fail_point: Any) -> None:
-        """Configure the fail point ``failCommand`` for the units' connections."""
-        data = {"appName": "fr", **fail_point.pop("data")}
+    def fail_point(self, name: str, **how: Any) -> None:
+        """Configure a fail point of mongod."""
         with client_of(self.uri) as client:
-            client.admin.command({"configureFailPoint": "failCommand", "data": data, **fail_point})
+            client.admin.command({"configureFailPoint": name, **how})
+
+    def fail(self, times: int, **data: Any) -> None:
+        """Have so many commands of the units fail in this way."""
+        self.fail_point("failCommand", mode={"times": times}, data={"appName": "fr", **data})
 
     def fail_no_more(self) -> None:
-        """Switch the fail point off."""
-        with client_of(self.uri) as client:
-            client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+        """Switch that off."""
+        self.fail_point("failCommand", mode="off")
 
 
 class ReplicaSet:

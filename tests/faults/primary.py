@@ -103,23 +103,24 @@ def secondaries_stopped(scene: Scene) -> None:
 
 
 @CATALOGUE.add(
-    "writes-rolled-back", Place.SET, "secondaries stopped, writes made, the primary killed"
+    "writes-rolled-back", Place.SET, "secondaries cut from the oplog, writes made, primary killed"
 )
 def writes_rolled_back(scene: Scene) -> None:
-    """What the primary alone had is gone: whoever had acknowledged it has lied."""
+    """What the primary alone had is gone: whoever had acknowledged it has lied. The secondaries
+    still vote, so the primary stays one, and takes writes that never reach a majority."""
     members = set_of(scene)
     primary = members.primary()
     secondaries = members.secondaries()
     for member in secondaries:
-        member.signal(signal.SIGSTOP)
+        member.fail_point("stopReplProducer", mode="alwaysOn")
     gone = datetime.now(UTC)
     # Longer than two calls of a unit may take: by then it has asked again, and been answered that
     # what it wrote is there.
-    time.sleep(scene.random.uniform(12, 14))
-    scene.world.nothing_durable("both secondaries stood still", gone)
+    time.sleep(scene.random.uniform(11, 13))
+    scene.world.nothing_durable("no secondary replicated", gone)
     primary.kill()
     for member in secondaries:
-        member.signal(signal.SIGCONT)
+        member.fail_point("stopReplProducer", mode="off")
     _moved(scene, primary)
     primary.start()
     scene.healed()

@@ -65,7 +65,7 @@ def mongodb_stopped(scene: Scene) -> None:
 def _failing(scene: Scene, times: int, **data: Any) -> None:
     """Have so many commands fail in this way, three times over."""
     for _ in range(3):
-        mongod_of(scene).fail(mode={"times": times}, data=data)
+        mongod_of(scene).fail(times, **data)
         time.sleep(scene.random.uniform(0.3, 0.8))
         scene.healed()
     mongod_of(scene).fail_no_more()
@@ -95,12 +95,10 @@ def slow_commands(scene: Scene) -> None:
     """failCommand with a delay; the units' limit is 5 s."""
     for delay_ms in (1500, 6500):
         mongod_of(scene).fail(
-            mode={"times": 6},
-            data={
-                "failCommands": [*WRITES, "find", "aggregate"],
-                "blockConnection": True,
-                "blockTimeMS": delay_ms,
-            },
+            6,
+            failCommands=[*WRITES, "find", "aggregate"],
+            blockConnection=True,
+            blockTimeMS=delay_ms,
         )
         time.sleep(delay_ms / 1000 + 0.5)
         scene.healed()

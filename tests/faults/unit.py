@@ -19,9 +19,10 @@ from tests.faults.points import Points, put
 
 def _install() -> str:
     unit = os.environ["FAULTS_UNIT"]
-    Points(Path(os.environ["FAULTS_POINTS"])).install(unit)
     if bug := os.environ.get("FAULTS_BUG"):
         bugs.plant(bug, unit)
+    # Around what was planted.
+    Points(Path(os.environ["FAULTS_POINTS"])).install(unit)
     if unit == "fr_brain":
         _record(Path(os.environ["FAULTS_COMPLETIONS"]))
     return unit
