@@ -19,7 +19,6 @@ from fr_pacs.feed import Feed
 from fr_pacs.ledger import Ledger
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
-from fr_pacs.sources.files import FileSource
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom import PhantomSource, Recipe
 from fr_pacs.tally import Tally
@@ -35,6 +34,9 @@ def make_source(settings: PacsSettings) -> Source:
         SourceError: there is nothing to send at SOURCE.
     """
     if settings.source is not None:
+        # Here, as what reads DICOM and NIfTI takes a quarter of a second to import, at each start.
+        from fr_pacs.sources.files import FileSource
+
         return FileSource(settings.source, pacs=settings.pacs_name)
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -30,6 +32,12 @@ def first_of(settings: PacsSettings) -> LoadedScan:
 
 
 # --- the source ----------------------------------------------------------------------------------
+
+
+def test_what_reads_files_is_not_imported_where_none_is_read() -> None:
+    code = "import sys, fr_pacs.__main__; print({'nibabel', 'pydicom'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"
 
 
 def test_heads_are_the_source_unless_something_else_is_said() -> None:
