@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pymongo.errors import PyMongoError
 from rich.progress import Progress, TaskID
 
 from tests.faults.checker import Kind, Violation
@@ -25,11 +26,12 @@ class NotHere(Exception):
 
 @dataclass
 class Due:
-    """What was acknowledged and not delivered when a fault was over."""
+    """What was acknowledged and not delivered when a fault was over, and how many were."""
 
     row: Row
     since: float
     scans: dict[str, set[str]]
+    acknowledged: dict[str, int]
 
 
 class Recoveries:
@@ -40,8 +42,11 @@ class Recoveries:
         self._due: list[Due] = []
 
     def begin(self, row: Row) -> None:
-        """From now: what is acknowledged must arrive."""
-        self._due.append(Due(row, time.monotonic(), self._world.waiting()))
+        """From now: what is acknowledged must arrive, and each Fr-PACS have something new
+        acknowledged."""
+        now, waiting = time.monotonic(), self._world.waiting()
+        before = {one.pacs: len(one.acknowledged) for one in self._world.told()}
+        self._due.append(Due(row, now, waiting, before))
 
     def look(self) -> int:
         """Note what has been recovered from; how many are left."""
@@ -51,7 +56,8 @@ class Recoveries:
         for due in self._due:
             for one in told:
                 due.scans[one.pacs] -= one.reported.keys() | errors
-            if any(due.scans.values()):
+            silent = any(len(one.acknowledged) <= due.acknowledged[one.pacs] for one in told)
+            if silent or any(due.scans.values()):
                 left.append(due)
             else:
                 due.row.recovered_s.append(time.monotonic() - due.since)
@@ -62,6 +68,8 @@ class Recoveries:
         """Wait for all of them; what does not arrive in time is stuck."""
         self._world.wait(lambda: self.look() == 0, within_s)
         for due in self._due:
+            detail = f"{within_s:.0f} s after it not all units work again"
+            due.row.violations.append(Violation(Kind.STUCK, due.row.name, detail))
             for pacs, scans in due.scans.items():
                 for scan_id in sorted(scans)[:100]:
                     detail = f"not delivered to {pacs} {within_s:.0f} s after the fault"
@@ -179,17 +187,21 @@ class Nemesis:
             if not fault.swarm:
                 tell("recovering")
                 recoveries.wait()
-                tell("waiting for new ones")
-                if world.recovered() is None:
-                    row.violations.append(
-                        Violation(Kind.STUCK, fault.name, "no new acknowledgements after healing")
-                    )
-            new = [v for v in world.check() if v not in seen]
+            new = self._found(world, row, seen)
             seen.update(new)
             row.violations += new
             self._say(world, row, time.monotonic() - began)
             self._progress.advance(task)
         recoveries.wait()
+
+    @staticmethod
+    def _found(world: World, row: Row, seen: set[Violation]) -> list[Violation]:
+        """What has gone wrong since the last look."""
+        try:
+            return [violation for violation in world.check() if violation not in seen]
+        except PyMongoError as error:
+            detail = f"the store cannot be read after it: {error!s:.200}"
+            return [Violation(Kind.STUCK, row.name, detail)]
 
     def _say(self, world: World, row: Row, seconds: float) -> None:
         found = f"[red]{len(row.violations)} violations[/]" if row.violations else "ok"
