@@ -45,7 +45,8 @@ class Violation:
 
 @dataclass(frozen=True)
 class Window:
-    """A time in which nothing could be made durable."""
+    """A time in which nothing could be made durable: what was sent in it and acknowledged in it was
+    acknowledged falsely. What was sent before may have become durable before."""
 
     start: datetime
     end: datetime
@@ -192,7 +193,8 @@ def _false_acks(told: Sequence[Told], expected: Expected) -> Iterator[Violation]
     for window in expected.no_acks:
         for one in told:
             for scan_id, at in one.acknowledged.items():
-                if window.start < at < window.end:
+                sent = one.sent.get(scan_id)
+                if sent is not None and window.start < sent <= at < window.end:
                     yield Violation(Kind.FALSE_ACK, scan_id, f"acknowledged while {window.why}")
 
 

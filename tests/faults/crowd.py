@@ -10,6 +10,9 @@ from common.messages import Hello
 from common.protocol import encode, messages_of
 from tests.factories import make_scan
 
+_AGAIN_S = 10.0
+"""Whoever is closed comes again after this: it is a crowd that is slow, not a storm."""
+
 
 async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
     """One place, for ever."""
@@ -27,7 +30,7 @@ async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
                     writer.write(dribble[at : at + 1])
             finally:
                 writer.transport.abort()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def crowd(port: int, name: str, size: int) -> None:

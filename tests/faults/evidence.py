@@ -21,26 +21,17 @@ class Told:
     """What a Fr-PACS noted of its scans."""
 
     pacs: str
-    sent: set[str] = field(default_factory=set)
+    sent: dict[str, datetime] = field(default_factory=dict)
+    """And when: first."""
     acknowledged: dict[str, datetime] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     reported: Counter[str] = field(default_factory=Counter)
-
-    def copy(self) -> "Told":
-        """As it is now."""
-        return Told(
-            self.pacs,
-            set(self.sent),
-            dict(self.acknowledged),
-            set(self.refused),
-            Counter(self.reported),
-        )
 
     def of(self, scan_ids: set[str]) -> "Told":
         """As it is now, of these scans alone."""
         return Told(
             self.pacs,
-            self.sent & scan_ids,
+            {i: at for i, at in self.sent.items() if i in scan_ids},
             {i: at for i, at in self.acknowledged.items() if i in scan_ids},
             self.refused & scan_ids,
             Counter({i: self.reported[i] for i in scan_ids if i in self.reported}),
@@ -73,7 +64,7 @@ class LedgerReader:
         told, scan_id = self.told, entry["scan_id"]
         match entry["event"]:
             case "sent":
-                told.sent.add(scan_id)
+                told.sent.setdefault(scan_id, datetime.fromisoformat(entry["at"]))
             case "acknowledged":
                 told.acknowledged[scan_id] = datetime.fromisoformat(entry["at"])
             case "refused":

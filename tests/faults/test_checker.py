@@ -46,7 +46,7 @@ def test_an_acknowledged_scan_that_is_not_stored_is_lost() -> None:
 
 
 def test_a_scan_that_was_sent_and_not_acknowledged_may_be_lost() -> None:
-    ledger = Told("pacs-1", {"s"})
+    ledger = Told("pacs-1", {"s": NOON})
     assert kinds(ledger, Stored({}, {})) == []
 
 
@@ -87,7 +87,7 @@ def test_what_nobody_sent_is_unexpected_unless_a_fault_sent_it() -> None:
 
 def test_a_report_without_its_scan_is_unexpected() -> None:
     content = Stored({}, {"s": replace(REPORT, sent=False)})
-    assert kinds(Told("pacs-1", {"s"}), content) == [Kind.UNEXPECTED]
+    assert kinds(Told("pacs-1", {"s": NOON}), content) == [Kind.UNEXPECTED]
 
 
 def test_a_report_on_other_voxels_is_unexpected() -> None:
@@ -123,9 +123,9 @@ def test_a_completion_that_was_refused_is_as_it_should_be() -> None:
     assert kinds(told("s"), stored(s=SCAN), Completion("s", "b", 0, accepted=False)) == []
 
 
-def test_an_acknowledgement_while_nothing_can_be_durable_is_false() -> None:
+def test_what_was_sent_and_acknowledged_while_nothing_can_be_durable_is_false() -> None:
     around = Window(NOON - timedelta(seconds=1), NOON + timedelta(seconds=1), "it was away")
-    later = Window(NOON + timedelta(seconds=1), NOON + timedelta(seconds=2), "it was away")
+    later = Window(NOON, NOON + timedelta(seconds=2), "it was away")
     assert kinds(told("s"), stored(s=SCAN), expected=Expected(no_acks=(around,))) == [
         Kind.FALSE_ACK
     ]

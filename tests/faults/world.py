@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from common.db_manager import DBManager
@@ -28,9 +28,6 @@ outbox lease alone lasts 10 s, and the machine may be busy."""
 
 STARTS_S = 90.0
 """The first reports of all Fr-PACS are there within this."""
-
-GRACE_S = 3.0
-"""An acknowledgement of what was durable before may come so long after nothing can be."""
 
 UNITS = ("fr_pacs", "fr_hub", "fr_brain")
 
@@ -212,7 +209,7 @@ class World:
 
     def nothing_durable(self, why: str, since: datetime) -> None:
         """From ``since`` to now nothing could be made durable: no acknowledgement is right."""
-        window = Window(since + timedelta(seconds=GRACE_S), datetime.now(UTC), why)
+        window = Window(since, datetime.now(UTC), why)
         self.expect(no_acks=(*self.expected.no_acks, window))
 
     def expect(self, **changes: object) -> None:
@@ -229,11 +226,17 @@ class World:
         """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
         for slot in self.cluster.of("fr_pacs"):
             # One scan when it starts, and the next in a day: it stays to receive reports.
-            self.cluster.restart(slot, RATE="0.00001")
-        self.cluster.wait_ready(*self.cluster.of("fr_pacs"))
+            self.cluster.stop(slot)
+        before = {one.pacs: len(one.sent) for one in self.told()}
+        for slot in self.cluster.of("fr_pacs"):
+            slot.settings["RATE"] = "0.00001"
+            self.cluster.start(slot)
 
         def empty() -> bool:
-            if any(self.waiting().values()):
+            told = self.told()
+            if any(len(one.sent) == before[one.pacs] for one in told) or any(
+                self.waiting().values()
+            ):
                 return False
             try:
                 states, unsent = self.store.count_states(), self.store.count_reports()[False]
@@ -264,7 +267,9 @@ class World:
         """After draining: all violations, of all scans with their voxels; how far they got."""
         told = self.told()
         stored = read_store(self.database.uri, DATABASE, voxels=True)
-        found = check(told, stored, self.completions.read(), self.expected, drained=True)
+        completions = self.completions.read()
+        later = self.told()
+        found = check(told, stored, completions, self.expected, drained=True, later=later)
         return found, count(told, stored)
 
     def verified_gaps(self) -> int:
