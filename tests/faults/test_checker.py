@@ -17,7 +17,8 @@ REPORT = StoredReport("pacs-1", sent=True, voxels_hash="hash")
 def told(*scan_ids: str, reported: tuple[str, ...] | None = None) -> Told:
     """A ledger in which these were sent, acknowledged at noon and reported."""
     delivered = scan_ids if reported is None else reported
-    return Told("pacs-1", set(scan_ids), dict.fromkeys(scan_ids, NOON), set(), Counter(delivered))
+    at_noon = dict.fromkeys(scan_ids, NOON)
+    return Told("pacs-1", dict(at_noon), at_noon, set(), Counter(delivered))
 
 
 def stored(**scans: StoredScan) -> Stored:
