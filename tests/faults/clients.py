@@ -29,7 +29,7 @@ from tests.running import frame
 SENDERS = 8
 FLIPPED_FRAMES = 1000
 SLOW_CLIENTS = 1000
-ROUNDS = 5
+ROUNDS = 3
 SCANS_A_ROUND = 100
 
 

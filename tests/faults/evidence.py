@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from blake3 import blake3
 from pymongo.read_concern import ReadConcern
 
 from common.const import Collection as Names
+from common.errors import VoxelsDamaged
+from common.models import Packing, hash_voxels
+from common.packing import unpack
 from tests.faults.mongods import client_of
 
 
@@ -193,12 +195,17 @@ def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple
 
 
 def _hash(base: Any, found: dict[str, Any]) -> str:
-    hasher = blake3()
+    """BLAKE3 of the voxels as they are stored, unpacked; '' where they cannot be."""
     if "blob" in found:
         low, high = ({"blob": found["blob"], "n": n} for n in (0, 2**31 - 1))
         chunks = base[Names.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
-        for chunk in chunks.sort("_id", 1):
-            hasher.update(chunk["voxels"])
+        stored = b"".join(chunk["voxels"] for chunk in chunks.sort("_id", 1))
     else:
-        hasher.update(found["voxels"])
-    return hasher.hexdigest()
+        stored = found["voxels"]
+    if found.get("packing") is None:
+        return hash_voxels(stored)
+    packing = Packing.model_validate(found["packing"])
+    try:
+        return hash_voxels(unpack(stored, packing, found["scan"]["voxels_bytes"]))
+    except VoxelsDamaged:
+        return ""

@@ -133,7 +133,7 @@ class Nemesis:
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
-        base = self._options.keep
+        base = self._options.faults_folder
         if base is not None:
             base.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="fr-faults-", dir=base))
@@ -225,6 +225,10 @@ class Nemesis:
         episode.gaps = world.verified_gaps()
         if episode.gaps:
             detail = f"make verify finds {episode.gaps} gaps"
+            episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
+        episode.audit_gaps = world.audited_gaps()
+        if episode.audit_gaps:
+            detail = f"make audit finds {episode.audit_gaps} gaps"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
         for slot in world.cluster.slots.values():
             for code in slot.ends:

@@ -31,7 +31,7 @@ class Options(BaseModel):
     )
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")
     faults_report: Path | None = Field(default=None, description="file that gets all as JSON")
-    keep: Path | None = Field(
+    faults_folder: Path | None = Field(
         default=None, description="folder for logs, ledgers and data, which stay; none: they go"
     )
 
@@ -43,7 +43,7 @@ def options_from(environment: Mapping[str, str] | None = None) -> Options:
         OptionError: one is wrong.
     """
     given = os.environ if environment is None else environment
-    names = {"seed", "minutes", "kills", "only", "faults_report", "keep"}
+    names = {"seed", "minutes", "kills", "only", "faults_report", "faults_folder"}
     values: dict[str, object] = {
         name: given[name.upper()] for name in names if given.get(name.upper(), "").strip()
     }

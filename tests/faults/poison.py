@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.messages import Ack
-from common.settings import BrainSettings
 from tests.factories import make_scan
 from tests.faults.clients import hub_ports
-from tests.faults.nemesis import NotHere, Scene
+from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
 from tests.faults.talk import insist
 from tests.processes import peak_memory_mib, start, stop
@@ -20,7 +19,6 @@ from tests.running import free_port
 
 ATTEMPTS = 3
 _ERRORS_S = 90.0
-_HAS_TIME_LIMIT = "brain_time_limit_s" in BrainSettings.model_fields
 _BOMB_MIB = 512
 """More memory than this no Fr-PACS may take for a file that lies."""
 
@@ -71,8 +69,6 @@ def poison_dies(scene: Scene) -> None:
 @CATALOGUE.add("poison-hangs", Place.SERVER, "a scan on which the analyzer never comes back")
 def poison_hangs(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its time limit."""
-    if not _HAS_TIME_LIMIT:
-        raise NotHere("this Fr-BRAIN has no time limit for an analyzer")
     _poison(scene, "hangs", 1, BRAIN_TIME_LIMIT_S="2")
 
 

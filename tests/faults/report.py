@@ -47,6 +47,7 @@ class Episode:
     counts: Counts | None = None
     kills: dict[str, int] = field(default_factory=dict)
     gaps: int | None = None
+    audit_gaps: int | None = None
     violations: list[Violation] = field(default_factory=list)
 
 
@@ -144,6 +145,7 @@ class Report:
                     "place": episode.place,
                     "kills": episode.kills,
                     "gaps": episode.gaps,
+                    "audit_gaps": episode.audit_gaps,
                     "counts": vars(episode.counts) if episode.counts else None,
                     "violations": [str(v) for v in episode.violations],
                 }
@@ -166,8 +168,9 @@ class Report:
             f"kills: {kills}; {result.seconds:.0f} s; seed {result.seed}",
             highlight=False,
         )
-        gaps = [episode["gaps"] for episode in result.episodes]
-        self._console.print(f"make verify: gaps {gaps}", highlight=False)
+        for command, key in (("make verify", "gaps"), ("make audit", "audit_gaps")):
+            gaps = sum(episode[key] or 0 for episode in result.episodes)
+            self._console.print(f"{command} afterwards: {gaps} gaps", highlight=False)
         word = "violation" if len(result.violations) == 1 else "violations"
         self._console.print(
             (

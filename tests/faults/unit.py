@@ -34,8 +34,8 @@ def _record(path: Path) -> None:
 
     complete: Callable[..., set[str]] = DBManager.complete
 
-    def recording(store: DBManager, done: Sequence[tuple[Any, Any]]) -> set[str]:
-        lost = complete(store, done)
+    def recording(store: DBManager, done: Sequence[tuple[Any, Any]], *rest: Any) -> set[str]:
+        lost = complete(store, done, *rest)
         lines = [
             json.dumps(
                 {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from common.audit_check import Audit
 from common.db_manager import DBManager
 from common.errors import StoreError
 from common.verify import verify
@@ -101,6 +102,7 @@ class World:
             "MONGODB_TIMEOUT_S": "5",
             "IDLE_TIMEOUT_S": "6",
             "LOG_FORMAT": "json",
+            "HUB_DISK_FREE_MIB": "0",  # a disk is to become full
             **settings,
         }
         pacs = {f"pacs-{n}": (free_port(), load) for n, load in enumerate(loads, 1)}
@@ -155,7 +157,7 @@ class World:
         for unit in ("fr_hub", "fr_brain", "fr_pacs"):
             self.cluster.start(*self.cluster.of(unit))
         flows = self.wait(lambda: all(one.reported for one in self.told()), STARTS_S)
-        assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (KEEP=folder)"
+        assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (FAULTS_FOLDER=…)"
 
     # --- what is known -------------------------------------------------------------------------
 
@@ -275,6 +277,10 @@ class World:
     def verified_gaps(self) -> int:
         """What ``make verify`` finds."""
         return sum(verify(self.store, self.folder / f"{name}.jsonl").gaps for name in self.readers)
+
+    def audited_gaps(self) -> int:
+        """What ``make audit`` finds."""
+        return Audit(self.store).run().total
 
     def kills(self) -> dict[str, int]:
         """Kills so far of each kind of unit."""
