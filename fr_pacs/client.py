@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from common.const import HUB_NAME, INLINE_VOXELS_MAX
+from common.const import HUB_NAME, INLINE_VOXELS_MAX, Refusal
 from common.errors import PeerAway, ProtocolError, SourceError
 from common.logger import Presence
 from common.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
@@ -30,6 +30,10 @@ TRIES = 5
 """A scan that Fr-HUB refuses with hope (damaged on its way) is sent so often."""
 
 _JITTER = 0.5
+
+_DAMAGED = frozenset({Refusal.MALFORMED, Refusal.TOO_LARGE, Refusal.UNEXPECTED})
+"""What a link that changes bits makes of a greeting: the next one may arrive whole."""
+
 _CONNECT_S = 3.0
 _LONGEST_PAUSE_S = 5.0
 _TICK_S = 0.1
@@ -176,7 +180,7 @@ class ScanClient:
         except PeerAway as error:
             self._lost(error)
         except ProtocolError as error:
-            if not error.retry:
+            if not error.retry and error.code not in _DAMAGED:
                 raise
             self._lost(error)
         else:

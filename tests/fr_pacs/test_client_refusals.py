@@ -9,7 +9,7 @@ import pytest
 
 from common.const import CHUNK_BYTES, Refusal
 from common.errors import PeerAway
-from common.messages import Ack, Busy, Chunk, Nack, Scan
+from common.messages import Ack, Busy, Chunk, Hello, Nack, Scan
 from common.settings import PacsSettings
 from fr_pacs.client import TRIES
 from tests.factories import make_scan
@@ -46,6 +46,20 @@ def damaged(scan_id: str) -> Nack:
 
 
 # --- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["malformed", "too_large", "unexpected"])
+def test_a_greeting_that_was_damaged_on_its_way_is_said_again(
+    settings: PacsSettings, hub: Hub, code: str
+) -> None:
+    with streaming(settings, Planted(small_scans(1))) as stream:
+        with contextlib.closing(hub.accept_in_silence()) as channel:
+            assert isinstance(answer(channel), Hello)
+            channel.send(Nack(None, Refusal(code), "the frame is damaged", retry=False))
+        with contextlib.closing(hub.accept()) as channel:
+            channel.send(Ack((next_scan(channel),)))
+            assert stream.ended()
+            assert stream.counts == (1, 1, 0)
 
 
 def test_a_busy_hub_gets_the_scan_again_after_the_time_that_it_says(
