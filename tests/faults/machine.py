@@ -17,8 +17,8 @@ from tests.faults.world import RECOVERS_S
 from tests.test_full_disk import fill
 
 DISK_MIB = 640
-LEFT = 24 << 20
-"""Bytes left free: some seconds of load."""
+LEFT = 4 << 20
+"""Bytes left free: a moment of load."""
 
 _LIBRARY = "libfaketimeMT.so.1"
 _FOLDERS = ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime")
