@@ -112,9 +112,11 @@ def test_phantoms_go_all_the_way_and_their_reports_are_kept(
 ) -> None:
     reports = tmp_path / "reports"
     assert run(pipeline, SCANS="4", SHAPE="64", REPORTS=str(reports)) == 0, pipeline.log("fr_pacs")
-    kept = [json.loads(path.read_text()) for path in reports.iterdir()]
+    kept = [json.loads(path.read_text()) for path in reports.glob("*.json")]
     assert sorted(report["scan_id"] for report in kept) == sorted(pipeline.events("reported"))
     assert {report["shape"][0] for report in kept} == {64}
+    texts = {path.stem: path.read_text() for path in reports.glob("*.txt")}
+    assert texts.keys() == {path.stem for path in reports.glob("*.json")}
     assert all(report["analyzer"]["name"] == "volume" for report in kept)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from common.errors import ProtocolError
-from common.messages import TYPES, Event, Flaw, Hello, Message, Welcome
-from common.protocol import Link, Side, encode
+from common.messages import TYPES, Event, Flaw, Hello, Message, Proof, Welcome
+from common.protocol import Link, Side, Stage, encode
 from tests.common.test_protocol_refusals import AFTER, BEFORE
 from tests.common.wire import EXAMPLES, frame_of
 from tests.stateful import bounded
@@ -35,7 +35,7 @@ class End:
         self.due: deque[tuple[int, Message | None]] = deque()
         """Frames on the line: where each ends, and its message (none: it must be refused)."""
         self.sent = self.fed = 0
-        self.greeted = False
+        self.stage = Stage.GREETING
         self.refusal: ProtocolError | None = None
 
     def put(self, frame: bytes, message: Message | None) -> None:
@@ -78,11 +78,26 @@ class End:
         assert self.allowed(message), f"accepted what is not allowed: {message}"
         assert not isinstance(event, Flaw)
         assert event == message
-        self.greeted |= isinstance(event, Hello | Welcome)
+        if isinstance(event, Hello) and event.nonce:
+            self.stage = Stage.PROVING
+        elif isinstance(event, Hello | Welcome):
+            self.stage = Stage.OPEN
+        elif isinstance(event, Proof):
+            self.link.admit()
+            self.stage = Stage.OPEN
+
+    @property
+    def greeted(self) -> bool:
+        return self.stage is Stage.OPEN
+
+    @property
+    def kinds(self) -> set[str]:
+        if self.stage is Stage.PROVING:
+            return {"proof"}
+        return (AFTER if self.greeted else BEFORE)[self.side]
 
     def allowed(self, message: Message | None) -> bool:
-        places = AFTER if self.greeted else BEFORE
-        return message is not None and message.t in places[self.side]
+        return message is not None and message.t in self.kinds
 
 
 class Peers(RuleBasedStateMachine):
@@ -92,7 +107,8 @@ class Peers(RuleBasedStateMachine):
     def connect(self, pair: tuple[Side, Side], greet: bool) -> None:
         self.ends = tuple(map(End, pair))
         if greet:
-            self.ends[1].put(encode(MESSAGES["hello"]), MESSAGES["hello"])
+            hello = Hello("pacs-1")
+            self.ends[1].put(encode(hello), hello)
             self.ends[0].put(encode(MESSAGES["welcome"]), MESSAGES["welcome"])
 
     @rule(to=ENDS, pick=st.integers(0, 100))
@@ -100,7 +116,7 @@ class Peers(RuleBasedStateMachine):
         end = self.ends[to]
         if not end.greeted and end.due:
             return  # what is allowed after the greeting is not said before it is through
-        kinds = sorted((AFTER if end.greeted else BEFORE)[end.side])
+        kinds = sorted(end.kinds)
         message = MESSAGES[kinds[pick % len(kinds)]]
         end.put(encode(message), message)
 

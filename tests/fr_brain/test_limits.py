@@ -158,14 +158,14 @@ def test_a_long_analysis_that_lets_no_thread_run_keeps_its_claim_until_its_time_
         tmp_path,
         ANALYZER,
         BRAIN_ATTEMPTS="1",
-        BRAIN_LEASE_S="1",
-        BRAIN_TIME_LIMIT_S="4",
+        BRAIN_LEASE_S="3",
+        BRAIN_TIME_LIMIT_S="8",
         BRAIN_PROCESSES="2",
     ) as running:
         until(lambda: state_of(store, bad.scan_id) == ReportGenerated.ERROR, 60)
         assert stop(running.process) == 0
     [found] = store.set_aside()
-    assert "time limit of 4 s" in found.cause
+    assert "time limit of 8 s" in found.cause
     assert document_of(store, bad.scan_id)["fence"] == 1  # nobody else had it meanwhile
 
 

@@ -4,12 +4,13 @@ Exit code 0: none was a finding. Prints the peak of this process's memory in MiB
 """
 
 import faulthandler
-import resource
+import os
 import sys
 import time
 from pathlib import Path
 
 from tests.fuzz.targets import load
+from tests.processes import peak_memory_mib
 
 INPUT_S = 20
 """An input that takes longer hangs: all stacks are printed and the process ends."""
@@ -30,7 +31,7 @@ def main() -> None:
         if (took := time.monotonic() - start) > 1:
             print(f"slow: {file} took {took:.1f} s", file=sys.stderr)  # noqa: T201
     faulthandler.cancel_dump_traceback_later()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)  # noqa: T201
+    print(round(peak_memory_mib(os.getpid())))  # noqa: T201
 
 
 if __name__ == "__main__":
