@@ -1,0 +1,264 @@
+"""Whatever owners, senders and people do in whatever order, the store's promises hold, and it
+holds and answers what a model of it predicts. ``HYPOTHESIS_PROFILE=long`` looks longer."""
+
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from common.const import Collection
+from common.documents import Added, Claim, NewScan, OutgoingReport, report_document
+from common.errors import ClaimLost
+from common.models import BrainReport
+from tests.common.store_machine import Compared
+from tests.common.store_model import TO_DO
+from tests.factories import edit, inside, make_report, make_scan, opened
+from tests.stateful import bounded
+
+LIMIT = 2
+LEASE_S = 60
+SCANS = [make_scan(scan_id=f"scan-{i}") for i in range(3)]
+OTHERS = [make_scan(scan_id=f"scan-{i}", voxels=bytes(100)) for i in range(3)]
+IDS = [scan.scan_id for scan, _ in SCANS]
+OWNERS = st.sampled_from(["a", "b", "c"])
+SOME = st.lists(st.integers(0, 2), min_size=1, max_size=3)
+ALLOWED = st.sampled_from([0, 1, LIMIT])
+
+
+class Killed(Exception):
+    """What this owner was about to do, it does not."""
+
+
+def report_of(claim: Claim) -> BrainReport:
+    """A report that says which claim wrote it."""
+    return make_report(claim.scan, run_time_ms=claim.fence, revision=claim.revision)
+
+
+class Owners(Compared):
+    """Several owners at the same few scans. Claims stay in play after they were lost, and so do
+    reports that were leased."""
+
+    claims: Bundle[Claim] = Bundle("claims")
+    outgoing: Bundle[OutgoingReport] = Bundle("outgoing")
+
+    # --- scans come and are claimed ---
+
+    @initialize()
+    def some_are_there(self) -> None:
+        self.add([0, 1])
+
+    @rule(which=SOME)
+    def add(self, which: list[int]) -> None:
+        outcome = self.store.add_scans([NewScan(*SCANS[i]) for i in which])
+        assert set(outcome) <= {Added.STORED, Added.KNOWN}
+        for scan_id in self.model.add(IDS[i] for i in which):
+            edit(self.store, scan_id, received_at=self.tick())
+
+    @rule(which=st.integers(0, 1))
+    def add_other_content(self, which: int) -> None:
+        assert self.store.add_scans([NewScan(*OTHERS[which])]) == [Added.CONFLICT]
+
+    @rule(target=claims, owner=OWNERS, limit=st.integers(1, 3))
+    def claim(self, owner: str, limit: int) -> Any:
+        expected = self.model.next(limit)
+        return self.taken(expected, owner, self.store.claim(owner, limit, LEASE_S))
+
+    @rule(target=claims, owner=OWNERS)
+    def claim_expired(self, owner: str) -> Any:
+        expected = self.model.ended()[:1]
+        return self.taken(expected, owner, self.store.claim_expired(owner, LEASE_S))
+
+    def taken(self, expected: list[str], owner: str, claims: list[Claim]) -> Any:
+        assert [(c.scan.scan_id, c.owner) for c in claims] == [(i, owner) for i in expected]
+        for claim in claims:
+            self.model.claimed(claim)
+        return multiple(*claims)
+
+    @rule(allowed=st.integers(1, LIMIT))
+    def give_up(self, allowed: int) -> None:
+        told: dict[str, str] = {}
+        given_up = self.store.give_up(allowed, told.update)
+        causes, errors = self.model.give_up(allowed)
+        assert told == causes
+        assert sorted(given_up) == sorted(errors)
+
+    @rule(claim=claims)
+    def lease_ends(self, claim: Claim) -> None:
+        scan = self.model.of(claim)
+        if scan.held_by(claim) and scan.ended is None:
+            edit(self.store, claim.scan.scan_id, lease_until=self.tick())
+            scan.ended = self.ticks
+
+    @rule(claim=claims)
+    def renew(self, claim: Claim) -> None:
+        scan_id, scan = claim.scan.scan_id, self.model.of(claim)
+        if scan.held_by(claim):
+            assert self.store.renew([claim], LEASE_S) == set()
+            scan.ended = None
+        else:
+            lost = self.unchanged(scan_id, lambda: self.store.renew([claim], LEASE_S))
+            assert lost == {scan_id}
+
+    # --- claims end ---
+
+    def write(self, claims: list[Claim]) -> list[tuple[Claim, BrainReport]]:
+        for claim in claims:
+            if self.model.of(claim).held_by(claim):
+                self.model.write(claim)
+        return [(claim, report_of(claim)) for claim in claims]
+
+    @rule(some=st.lists(claims, min_size=1, max_size=3, unique_by=lambda c: c.scan.scan_id))
+    def complete(self, some: list[Claim]) -> None:
+        lost = self.store.complete(self.write(some))
+        assert lost == self.model.finish(some)
+
+    @rule(claim=claims)
+    def complete_killed(self, claim: Claim) -> None:
+        """The report is written, its scan knows nothing of it."""
+
+        def killed() -> None:
+            raise Killed
+
+        with pytest.raises(Killed):
+            self.store.complete(self.write([claim]), killed)
+
+    @rule(target=claims, claim=claims, owner=OWNERS, by=st.sampled_from(["dies", "over", "taken"]))
+    def complete_losing(self, claim: Claim, owner: str, by: str) -> Any:
+        """The claim is lost, if it was not before, after its report was written."""
+        taken: list[Any] = []
+
+        def lose() -> None:
+            if by == "dies":
+                self.dies(claim.owner)
+                return
+            self.lease_ends(claim)
+            if by == "over":
+                self.give_up(1)
+            else:
+                taken.append(self.claim_expired(owner))
+
+        lost = self.store.complete(self.write([claim]), lose)
+        assert lost == self.model.finish([claim])
+        return taken[0] if taken else multiple()
+
+    @rule(claim=claims)
+    def report_late(self, claim: Claim) -> None:
+        """An owner lost its claim between its look and its write, after which it was killed."""
+        if self.model.of(claim).held_by(claim):
+            return
+        document = report_document(report_of(claim))
+        if claim.revision > 1:
+            self.store._replace([document])
+        else:
+            self.store._upsert(inside(self.store, Collection.REPORTS), [document])
+        self.model.write(claim)
+
+    @rule(claim=claims, allowed=ALLOWED)
+    def fail(self, claim: Claim, allowed: int) -> None:
+        scan_id, cause = claim.scan.scan_id, f"cause {claim.fence}"
+        if state := self.model.fail(claim, cause, allowed):
+            assert self.store.fail(claim, cause, allowed) == state
+        else:
+            with pytest.raises(ClaimLost):
+                self.unchanged(scan_id, lambda: self.store.fail(claim, cause, allowed))
+
+    @rule(claim=claims, allowed=ALLOWED)
+    def blame(self, claim: Claim, allowed: int) -> None:
+        """Its supervisor does it for an owner that ended."""
+        ended = claim.scan.scan_id, claim.owner, claim.fence, "ended", allowed
+        if self.model.of(claim).held_by(claim):
+            assert self.store.blame(*ended) == self.model.fail(claim, "ended", allowed)
+        else:
+            assert self.unchanged(claim.scan.scan_id, lambda: self.store.blame(*ended)) is None
+
+    @rule(claim=consumes(claims))
+    def release_unused(self, claim: Claim) -> None:
+        scan = self.model.of(claim)
+        if scan.held_by(claim):
+            assert self.store.release(claim.owner, unused=[claim]) == 1
+            scan.becomes(TO_DO, scan.error)
+            scan.attempts -= 1
+        else:
+            release = lambda: self.store.release(claim.owner, unused=[claim])  # noqa: E731
+            assert self.unchanged(claim.scan.scan_id, release) == 0
+
+    @rule(owner=OWNERS)
+    def dies(self, owner: str) -> None:
+        assert self.store.release(owner) == self.model.release(owner)
+
+    # --- a person, and Fr-HUB's round ---
+
+    @rule(which=SOME)
+    def requeue(self, which: list[int]) -> None:
+        ids = [IDS[i] for i in which]
+        assert self.store.requeue(ids) == self.model.requeue(ids)
+
+    @rule()
+    def settle_errors(self) -> None:
+        reported = self.model.errors_reported()
+        assert self.store.settle_errors() == reported
+        self.model.settle(reported)
+
+    # --- reports on their way ---
+
+    @rule(target=outgoing, limit=st.integers(1, 3))
+    def lease(self, limit: int) -> Any:
+        due = self.model.due()
+        leased = self.store.lease_reports("pacs-1", limit, LEASE_S)
+        ids = {out.report.scan_id for out in leased}
+        assert ids <= due
+        assert len(ids) == len(leased) == min(limit, len(due))
+        for out in leased:
+            report = self.model.reports[out.report.scan_id]
+            report.leased = True
+            report.tries += 1
+            assert (out.report.run_time_ms, out.tries) == (report.fence, report.tries)
+        self.model.settle(ids)
+        return multiple(*leased)
+
+    @rule(out=outgoing)
+    def sent(self, out: OutgoingReport) -> None:
+        """It was acknowledged: maybe long after its lease, maybe again, maybe when another
+        revision had taken its place."""
+        scan_id, revision = out.report.scan_id, out.report.revision
+        report = self.model.reports[scan_id]
+        if report.revision == revision and not report.sent:
+            self.store.mark_sent([scan_id], revision)
+            report.sent = True
+        else:
+            self.unchanged(scan_id, lambda: self.store.mark_sent([scan_id], revision))
+
+    @rule(which=st.integers(0, 2), delay_s=st.sampled_from([0, 60]))
+    def postpone(self, which: int, delay_s: int) -> None:
+        scan_id = IDS[which]
+        report = self.model.reports.get(scan_id)
+        if report is None or report.sent:
+            self.unchanged(scan_id, lambda: self.store.postpone_reports([scan_id], delay_s))
+        else:
+            self.store.postpone_reports([scan_id], delay_s)
+            report.leased = delay_s > 0
+
+    @rule(which=st.integers(0, 2))
+    def lease_of_report_ends(self, which: int) -> None:
+        if report := self.model.reports.get(IDS[which]):
+            late = {"$set": {"next_try_at": self.tick()}}
+            inside(self.store, Collection.REPORTS).update_one({"_id": IDS[which]}, late)
+            report.leased = False
+
+
+def test_whatever_owners_do_the_store_is_as_its_model(mongodb_uri: str, database: str) -> None:
+    with opened(mongodb_uri, database) as store:
+
+        class Here(Owners):
+            def __init__(self) -> None:
+                super().__init__(store)
+
+        run_state_machine_as_test(Here, settings=bounded(20, 40))
