@@ -30,7 +30,12 @@ def test_the_code_of_main_is_the_exit_code(code: int) -> None:
     assert run_unit("fr-hub", lambda: code) == code
 
 
-@pytest.mark.parametrize("kind", KINDS - {ProtocolError}, ids=lambda kind: kind.__name__)
+# In one order in each process that collects them.
+@pytest.mark.parametrize(
+    "kind",
+    sorted(KINDS - {ProtocolError}, key=lambda kind: kind.__name__),
+    ids=lambda kind: kind.__name__,
+)
 def test_an_error_of_ours_is_one_line_and_an_exit_code(
     kind: type[FrError], capsys: pytest.CaptureFixture[str]
 ) -> None:
