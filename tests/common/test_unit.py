@@ -10,6 +10,8 @@ USAGE, TAKEN, UNUSABLE = Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE
 KINDS = {
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FrError)
 }
+IN_ORDER: list[type[FrError]] = sorted(KINDS - {ProtocolError}, key=lambda kind: kind.__name__)
+"""In one order in each process that collects the tests."""
 CODES = {
     errors.SettingsError: USAGE,
     errors.AlreadyRunning: TAKEN,
@@ -30,12 +32,7 @@ def test_the_code_of_main_is_the_exit_code(code: int) -> None:
     assert run_unit("fr-hub", lambda: code) == code
 
 
-# In one order in each process that collects them.
-@pytest.mark.parametrize(
-    "kind",
-    sorted(KINDS - {ProtocolError}, key=lambda kind: kind.__name__),
-    ids=lambda kind: kind.__name__,
-)
+@pytest.mark.parametrize("kind", IN_ORDER, ids=lambda kind: kind.__name__)
 def test_an_error_of_ours_is_one_line_and_an_exit_code(
     kind: type[FrError], capsys: pytest.CaptureFixture[str]
 ) -> None:
