@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := common fr_pacs fr_hub fr_brain
 TESTS ?= tests
+# Three tests at a time on two cores: many of them mostly wait.
+AT_ONCE := $(shell expr 3 \* `nproc` / 2)
 # The first Python on the PATH that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -105,7 +107,7 @@ conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=en
 	@$(BIN)/python -m fr_brain.analyzers.conformance $(NAME)
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
-	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)
 
 fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
