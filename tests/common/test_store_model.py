@@ -156,7 +156,7 @@ class Owners(Compared):
         with pytest.raises(Killed):
             self.store.complete(self.write([claim]), killed)
 
-    @rule(which=CLAIM, owner=OWNERS, by=st.sampled_from(["dies", "over", "taken"]))
+    @rule(which=CLAIM, owner=OWNERS, by=st.sampled_from(["dies", "fails", "over", "taken"]))
     def complete_losing(self, which: int, owner: str, by: str) -> None:
         """The claim is lost, if it was not before, after its report was written."""
         claim = self.pick(which)
@@ -164,13 +164,15 @@ class Owners(Compared):
         def lose() -> None:
             if by == "dies":
                 self.dies(claim.owner)
-                return
-            if self.model.of(claim).held_by(claim):
-                self.lease_ends(claim.scan.scan_id)
-            if by == "over":
-                self.give_up(1)
+            elif by == "fails":
+                self.fails(claim, 0)
             else:
-                self.claim_expired(owner)
+                if self.model.of(claim).held_by(claim):
+                    self.lease_ends(claim.scan.scan_id)
+                if by == "over":
+                    self.give_up(1)
+                else:
+                    self.claim_expired(owner)
 
         lost = self.store.complete(self.write([claim]), lose)
         assert lost == self.model.finish([claim])
@@ -190,7 +192,9 @@ class Owners(Compared):
 
     @rule(which=CLAIM, allowed=ALLOWED)
     def fail(self, which: int, allowed: int) -> None:
-        claim = self.pick(which)
+        self.fails(self.pick(which), allowed)
+
+    def fails(self, claim: Claim, allowed: int) -> None:
         scan_id, cause = claim.scan.scan_id, f"cause {claim.fence}"
         if state := self.model.fail(claim, cause, allowed):
             assert self.store.fail(claim, cause, allowed) == state
@@ -242,7 +246,7 @@ class Owners(Compared):
 
     # --- reports on their way ---
 
-    @precondition(lambda self: self.model.due())
+    @precondition(lambda self: self.model.reports)
     @rule(target=outgoing, limit=st.integers(1, 3))
     def lease(self, limit: int) -> Any:
         due = self.model.due()
@@ -282,12 +286,14 @@ class Owners(Compared):
             report.leased = delay_s > 0
 
     @precondition(lambda self: self.model.reports)
-    @rule(which=ONE)
-    def lease_of_report_ends(self, which: int) -> None:
-        if report := self.model.reports.get(IDS[which]):
-            late = {"$set": {"next_try_at": self.tick()}}
-            inside(self.store, Collection.REPORTS).update_one({"_id": IDS[which]}, late)
-            report.leased = False
+    @rule(which=SOME)
+    def leases_of_reports_end(self, which: list[int]) -> None:
+        for report in (self.model.reports.get(IDS[i]) for i in which):
+            if report is not None:
+                report.leased = False
+        late = {"$set": {"next_try_at": self.tick()}}
+        these = {"_id": {"$in": [IDS[i] for i in which]}}
+        inside(self.store, Collection.REPORTS).update_many(these, late)
 
 
 def test_whatever_owners_do_the_store_is_as_its_model(mongodb_uri: str, database: str) -> None:
