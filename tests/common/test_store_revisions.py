@@ -20,6 +20,19 @@ class Reanalysing(Owners):
         assert self.store.put_back(ids, revision) == self.model.put_back(ids, revision)
         assert self.store.put_back(ids, revision) == 0, "put back twice"
 
+    @precondition(lambda self: self.model.any(DONE))
+    @rule(killed=st.booleans())
+    def analyse_again(self, killed: bool) -> None:
+        """All at once, perhaps with an owner that is killed beside its report."""
+        self.put_back(list(range(len(SCANS))), 1)
+        self.look()
+        if killed:
+            self.complete_killed(0)
+            for owner in "abc":
+                self.dies(owner)
+            self.look()
+        self.complete([0, 1, 2])
+
     def more_to_do(self) -> None:
         super().more_to_do()
         if not self.model.any(TO_DO):
