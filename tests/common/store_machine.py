@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from common.const import TRANSITIONS, Collection, ReportGenerated
 from common.db_manager import DBManager
+from common.documents import Claim
 from common.verify import verify
 from tests.common.store_model import DONE, IN_PROGRESS, TO_DO, Model
-from tests.factories import LONG_AGO, document_of, inside
+from tests.factories import LONG_AGO, document_of, edit, inside
 
 
 class Compared(RuleBasedStateMachine):
@@ -24,6 +25,8 @@ class Compared(RuleBasedStateMachine):
         self.seen: dict[str, Any] = {}
         self.model = Model()
         self.ticks = 0
+        self.given: list[Claim] = []
+        self.verified: Any = None
 
     def look(self) -> None:
         """Hold what changed since the last look to the legal transitions."""
@@ -57,6 +60,11 @@ class Compared(RuleBasedStateMachine):
         self.look()
         reports, history = self.stored(Collection.REPORTS), self.stored(Collection.HISTORY)
         self.model.compare(self.seen, reports, {str(key): d for key, d in history.items()})
+
+    @precondition(lambda self: self.verified != self.seen)
+    @rule()
+    def verify(self) -> None:
+        self.verified = self.seen
         found = {kind: ids for kind, ids in verify(self.store).by_kind().items() if ids}
         beside = tuple(self.model.errors_reported())
         assert found == ({"Error with a report": beside} if beside else {})
@@ -76,3 +84,14 @@ class Compared(RuleBasedStateMachine):
         """A time long ago, later than those before."""
         self.ticks += 1
         return LONG_AGO + timedelta(seconds=self.ticks)
+
+    # --- claims ---
+
+    def held(self) -> list[Claim]:
+        return [claim for claim in self.given if self.model.of(claim).held_by(claim)]
+
+    def lease_ends(self, scan_id: str) -> None:
+        scan = self.model.scans.get(scan_id)
+        if scan is not None and scan.state is IN_PROGRESS and scan.ended is None:
+            edit(self.store, scan_id, lease_until=self.tick())
+            scan.ended = self.ticks

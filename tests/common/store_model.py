@@ -65,6 +65,9 @@ class Model:
         self.scans.update({name: ScanModel() for name in new})
         return new
 
+    def any(self, state: ReportGenerated) -> bool:
+        return any(scan.state is state for scan in self.scans.values())
+
     # --- claims ---
 
     def next(self, limit: int) -> list[str]:
