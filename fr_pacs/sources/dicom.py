@@ -20,9 +20,10 @@ import pydicom
 from blake3 import blake3
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from common.errors import SourceError
+from fr_pacs.sources.dicom_bombs import check_inflated
 from fr_pacs.sources.dicom_slice import SPLITS, Geometry, Slice, Vector
 
 # Values are judged here where they matter; a warning for each odd one of the rest helps nobody.
@@ -60,8 +61,6 @@ _HEADER_TAGS = {
         *SPLITS,
     )
 }
-
-_DEFLATED_MAX = 1 << 20  # bytes of a deflated file: pydicom inflates it whole, up to 1032 times
 
 
 class NotDicom(SourceError):
@@ -115,10 +114,7 @@ def header_reasons() -> Iterator[None]:
 
 
 def _header(path: Path, force: bool) -> pydicom.FileDataset:
-    if not force and path.stat().st_size > _DEFLATED_MAX:
-        syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
-        if syntax == DeflatedExplicitVRLittleEndian:
-            raise SourceError("a large deflated file may inflate without bound: store it plain")
+    check_inflated(path)
     try:
         return pydicom.dcmread(
             path, stop_before_pixels=True, force=force, specific_tags=list(_HEADER_TAGS)

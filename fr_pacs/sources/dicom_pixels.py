@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 import pydicom
+from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import get_expected_length, iter_pixels
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -27,6 +28,7 @@ from pydicom.uid import (
 from common.errors import SourceError
 from fr_pacs.sources.dicom import LAYOUT, header_reasons
 from fr_pacs.sources.dicom_apart import decoded_apart
+from fr_pacs.sources.dicom_bombs import check_frame
 
 _PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _PIXEL_TAGS = [
@@ -74,6 +76,7 @@ def decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[A
         syntax = _syntax(data)
     try:
         _check_length(data, label, syntax)
+        _check_frames(data, syntax)
         if syntax in _APART:
             yield from decoded_apart(path, frames)
         else:
@@ -116,3 +119,11 @@ def _check_length(data: pydicom.Dataset, label: str, syntax: UID) -> None:
     declared = stored if syntax.is_compressed else get_expected_length(data)
     if stored < declared:
         raise SourceError(f"{label} is cut short: {stored} of {declared} bytes of pixels")
+
+
+def _check_frames(data: pydicom.Dataset, syntax: UID) -> None:
+    """Decoders take the size that a frame declares; RLE, like plain pixels, declares none."""
+    if syntax.is_encapsulated and syntax != RLELossless:
+        count = int(data.get("NumberOfFrames") or 1)
+        for frame in generate_frames(data.PixelData, number_of_frames=count):
+            check_frame(frame, data.Rows, data.Columns)
