@@ -92,6 +92,11 @@ class Hand:
             setattr(record, name, value)
         record.turn += 1
 
+    @property
+    def used(self) -> bool:
+        """Whether there was ever a scan in hand."""
+        return bool(self._record.turn)
+
     def read(self) -> InHand | None:
         """What is in hand; None: nothing, or it was being written at this moment."""
         record = self._record

@@ -32,7 +32,8 @@ from fr_brain.limits import (
 from fr_brain.processor import Processor
 
 _QUICK_S = 5.0
-"""A processor that ends sooner than this after its start is restarted with a growing pause."""
+"""A processor that ends sooner than this after its start, or before it had any scan, is restarted
+with a growing pause."""
 _LONGEST_PAUSE_S = 30.0
 _LOOK_S = 1.0
 """How often to look what the processors have in hand, at most."""
@@ -143,7 +144,9 @@ class Supervisor:
         process.close()
         slot.process = None
         self._leaves(slot, slot.stopped_for or f"its processor ended: {describe_exit(code)}")
-        quick = time.monotonic() - slot.started < _QUICK_S
+        worked = slot.hand is not None and slot.hand.used
+        # On a busy machine the start alone can take longer.
+        quick = not worked or time.monotonic() - slot.started < _QUICK_S
         slot.quick_ends = slot.quick_ends + 1 if quick else 0
         pause = min(_LONGEST_PAUSE_S, 0.5 * 2**slot.quick_ends) if quick else 0.0
         slot.start_at = time.monotonic() + pause
