@@ -115,7 +115,16 @@ def test_lesions_of_held_out_phantoms_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(181, 217, 181), (128, 128, 128), (90, 108, 90), (120, 60, 90)], ids=str
+    "shape",
+    [
+        (181, 217, 181),
+        (128, 128, 128),
+        (90, 108, 90),
+        (120, 60, 90),
+        # Voxels of 3 mm: two false ones among ten, and 40 % too much of them.
+        pytest.param((64, 64, 64), marks=pytest.mark.xfail(strict=True, reason="not right yet")),
+    ],
+    ids=str,
 )
 def test_lesions_are_found_at_other_resolutions(shape: tuple[int, int, int]) -> None:
     phantom = make_phantom(31, 2, shape)
