@@ -20,8 +20,7 @@ class Said(IntFlag):
     REPORTED = 2
     SENT = 4
     FAILED = 8
-    REMOVED = 16
-    OTHER = 32
+    OTHER = 16
 
 
 _MEANS = {
@@ -29,7 +28,6 @@ _MEANS = {
     Kind.REPORT: Said.REPORTED,
     Kind.SEND: Said.SENT,
     Kind.ERROR: Said.FAILED,
-    Kind.RETENTION: Said.REMOVED,
 }
 
 
