@@ -39,7 +39,7 @@ _LIMITATIONS = (
     "method, so its figures are optimistic), and on Colin27 and MNI152, which have no lesions. On "
     "no real lesion.",
     "FLAIR: only lesions brighter than grey matter are found. Held-out heads, 6 of each kind, "
-    "voxels of 0.75 to 3 mm, noise 3 to 9 %, field 20 to 40 %: F1 0.98 to 1.00, Dice 0.94 to "
+    "voxels of 0.75 to 2 mm, noise 3 to 9 %, field 20 to 40 %: F1 0.98 to 1.00, Dice 0.94 to "
     "0.96; faint small lesions (1.2 to 1.7 times white matter, 1.2 to 5 mm radius): F1 0.95, "
     "Dice 0.92; none false.",
     "T1: only dark lesions inside of white matter, apart from grey matter and fluid, are found: "
