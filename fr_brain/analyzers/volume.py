@@ -70,7 +70,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "2"
+    version = "3"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 

@@ -5,7 +5,6 @@ row bits may be set.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ Edges = tuple[float, float, float]
 """Distance of voxels along z, y, x, mm."""
 
 _CLOSING_EDGE_MM = 2.0  # of the blocks in which a mask is closed
+_SHORT = 1.25
 
 
 def packed(mask: Bools) -> Bits:
@@ -46,9 +46,12 @@ def widened(bits: Bits, axis: int) -> Bits:
     return out
 
 
-def grown(bits: Bits, reach: float, mm: Edges, allowed: Bits | None = None) -> Bits:
-    """Widened by a box of ``reach`` mm to each side, a voxel at a time, where it is allowed."""
-    for axes in _steps(reach, mm):
+def grown(
+    bits: Bits, reach: float, mm: Edges, allowed: Bits | None = None, *, least: int = 0
+) -> Bits:
+    """Widened by a box of ``reach`` mm (and ``least`` voxels) to each side, a voxel at a time,
+    where it is allowed."""
+    for axes in _steps(reach, mm, least):
         for axis in axes:
             more = widened(bits, axis)
             bits = more if allowed is None else bits | more & allowed
@@ -56,20 +59,30 @@ def grown(bits: Bits, reach: float, mm: Edges, allowed: Bits | None = None) -> B
 
 
 def pointed(bits: Bits, reach: float, mm: Edges) -> Bits:
-    """Widened by an octahedron of ``reach`` mm along the axes."""
-    for axes in _steps(reach, mm):
-        bits = _to_neighbours(bits, axes)
-    return bits
+    """Widened by about an octahedron of ``reach`` mm along the axes."""
+    return _widened_by(bits, _steps(reach, mm), [_boxed(reach, mm)])
 
 
 def rounded(bits: Bits, reach: float, mm: Edges) -> Bits:
     """Widened to about a ball: steps of an octahedron and of a box by turns."""
-    for step, axes in enumerate(_steps(reach, mm)):
-        if step % 2:
-            for axis in axes:
-                bits = widened(bits, axis)
-        else:
-            bits = _to_neighbours(bits, axes)
+    steps = _steps(reach, mm)
+    return _widened_by(bits, steps, [_boxed(reach, mm)] if len(steps) < 2 else [False, True])
+
+
+def _boxed(reach: float, mm: Edges) -> bool:
+    """Whether a single step falls short of the reach unless it goes over corners too."""
+    return round(reach / min(mm)) < 2 and reach > _SHORT * min(mm)
+
+
+def _widened_by(bits: Bits, steps: list[list[int]], boxes: list[bool]) -> Bits:
+    for step, axes in enumerate(steps):
+        out = widened(bits, axes[0])
+        for axis in axes[1:]:
+            if boxes[step % len(boxes)]:
+                out = widened(out, axis)
+            else:
+                out |= widened(bits, axis)
+        bits = out
     return bits
 
 
@@ -102,20 +115,16 @@ def closed(bits: Bits, columns: int, reach: float, mm: Edges) -> Bits:
     ]
 
 
-def _to_neighbours(bits: Bits, axes: list[int]) -> Bits:
-    out = widened(bits, axes[0])
-    for axis in axes[1:]:
-        out |= widened(bits, axis)
-    return out
-
-
-def _steps(reach: float, mm: Edges) -> Iterator[list[int]]:
+def _steps(reach: float, mm: Edges, least: int = 0) -> list[list[int]]:
     """Along which axes each step goes, so that all reach as far."""
-    counts = [round(reach / edge) for edge in mm]
-    most = max(1, *counts)
-    for step in range(most):
-        yield [
+    counts = [max(least, round(reach / edge)) for edge in mm]
+    most = max(counts)
+    steps = [
+        [
             axis
             for axis, count in enumerate(counts)
             if (step + 1) * count // most > step * count // most
         ]
+        for step in range(most)
+    ]
+    return [axes for axes in steps if axes]

@@ -91,7 +91,7 @@ def find_space(evened: Evened, masks: Masks, tissue: int, mm: Edges, *, dark: bo
 
 def _edge_level(evened: Evened, masks: Masks, around: Bits, mm: Edges, weight: float) -> int:
     """Code half way between fluid and what lies around the space."""
-    shell = grown(around, _SKULL_MM, mm) & ~around
+    shell = grown(around, _SKULL_MM, mm, least=1) & ~around
     columns = evened.codes.shape[2]
     rim = np.zeros(CODES, np.int64)
     for part in evened.slabs()[::2]:
