@@ -4,12 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fr_brain.analyzers.volume_bits import Bits, Edges, closed, grown, packed, pointed, rounded, unpacked
+from fr_brain.analyzers.volume_bits import (
+    Bits,
+    Edges,
+    closed,
+    grown,
+    packed,
+    pointed,
+    rounded,
+    unpacked,
+)
 from fr_brain.analyzers.volume_even import CODES, Evened
 from fr_brain.analyzers.volume_image import Bools, Coarse, distance_to
 from fr_brain.analyzers.volume_masks import Masks
 
-# The coarse outline cuts gyri: tissue that hangs together with the brain as near as this is its own.
+# The coarse outline cuts gyri: tissue that hangs together with the brain as near as this is of it.
 _TISSUE_MM = 2.0
 # The skull lies around the brain with its sulci and cisterns closed, with the dura and fluid
 # between. Further out than this what is as bright as fluid is marrow or scalp.
