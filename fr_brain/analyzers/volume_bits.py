@@ -16,7 +16,7 @@ Edges = tuple[float, float, float]
 """Distance of voxels along z, y, x, mm."""
 
 _CLOSING_EDGE_MM = 2.0  # of the blocks in which a mask is closed
-_SHORT = 1.25
+_SHORT = 1.25  # voxel edges: from here on a reach of one step goes over corners too
 
 
 def packed(mask: Bools) -> Bits:
