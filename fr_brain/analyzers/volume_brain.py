@@ -3,25 +3,37 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from fr_brain.analyzers.volume_even import Evened
+from fr_brain.analyzers.volume_bits import (
+    Bits,
+    Edges,
+    closed,
+    grown,
+    packed,
+    pointed,
+    rounded,
+    unpacked,
+)
+from fr_brain.analyzers.volume_even import CODES, Evened
 from fr_brain.analyzers.volume_image import Bools, Coarse, distance_to
 from fr_brain.analyzers.volume_masks import Masks
 
-Bits = npt.NDArray[np.uint8]
-
-# How far the space may reach past the tissue: further out, what is as
-# bright as fluid is marrow or scalp.
-_FLUID_MM = 2.4
-# The coarse outline cuts gyri: tissue next to it is the brain's.
-_TISSUE_MM = 1.0
-_FLUID_WEIGHT = 0.6  # the edge, from the skull (0) to fluid (1)
+# The coarse outline cuts gyri: tissue that hangs together with the brain as near as this is of it.
+_TISSUE_MM = 2.0
+# The skull lies around the brain with its sulci and cisterns closed, with the dura and fluid
+# between. Further out than this what is as bright as fluid is marrow or scalp.
+_CLOSING_MM, _FLUID_MM = (8.0, 10.0), 2.0
+# The skull is read where it is seen, in the next shell; there it is thin, so that by blur it is
+# brighter than bone, and the edge lies nearer to it than to fluid. These were chosen together, for
+# FLAIR and T1, on tuning heads by the volumes of fluid, on T1 also by Colin27's space.
+_SKULL_MM, _SKULL_QUANTILE = 1.0, 0.1
+_FLUID_WEIGHT = (0.15, 0.05)  # the edge, from the skull (0) to fluid (1)
+_EDGE_MAX = 0.9  # of fluid: bone can be as bright as fluid on FLAIR
 _DEEP_MM = 12.0
 _CORE_MM = 4.2  # blocks deeper than this are wholly inside
-# Where the darkest of the deep brain (fluid of the ventricles) and of what surrounds the brain
-# (the skull) are read: not the very darkest, which noise makes.
-_FLUID_QUANTILE, _SKULL_QUANTILE = 0.005, 0.02
+# Where the darkest of the deep brain (fluid of the ventricles) is read: not the very darkest,
+# which noise makes.
+_FLUID_QUANTILE = 0.005
 _FLUID_MAX = 700  # darker than tissue, in codes
 
 
@@ -44,76 +56,59 @@ class Space:
 
     def of(self, bits: Bits, planes: slice = slice(None)) -> Bools:
         """The voxels of some planes of a mask."""
-        return np.unpackbits(bits[planes], axis=-1, count=self.columns, bitorder="little").view(
-            np.bool_
-        )
+        return unpacked(bits[planes], self.columns)
 
 
-def find_space(
-    evened: Evened, masks: Masks, around: Bools, tissue: int, mm: tuple[float, float, float]
-) -> Space:
+def find_space(evened: Evened, masks: Masks, tissue: int, mm: Edges, *, dark: bool) -> Space:
     """Brain and intracranial space.
 
     Args:
         evened: the box.
         masks: head and brain, coarse.
-        around: from ``surroundings``.
         tissue: codes from this on are brain tissue.
         mm: distance of voxels along z, y, x.
+        dark: whether grey matter is darker than white, as on T1.
     """
-    level = _edge_level(evened, masks, around)
     depth, rows, columns = evened.codes.shape
     brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
-    allowed, tissue_bits = np.empty_like(brain), np.empty_like(brain)
+    may = np.empty_like(brain)
     core = masks.depth > _CORE_MM
     for part in evened.slabs():
-        codes = evened.codes[part]
-        own = codes >= tissue
-        tissue_bits[part] = np.packbits(own, axis=-1, bitorder="little")
+        own = evened.codes[part] >= tissue
+        may[part] = packed(own)
         own &= evened.spread(masks.brain, part)
         own |= evened.spread(core, part)
-        brain[part] = np.packbits(own, axis=-1, bitorder="little")
-        may = codes >= level
+        brain[part] = packed(own)
+    brain = grown(brain, _TISSUE_MM, mm, may)
+    within = closed(brain, columns, _CLOSING_MM[dark], mm)
+    if dark:
+        # Marrow and fat are as bright as tissue.
+        around = pointed(within, _FLUID_MM, mm)
+        inside = around & (within | ~may)
+    else:
+        around = inside = rounded(within, _FLUID_MM, mm)
+    level = _edge_level(evened, masks, around, mm, _FLUID_WEIGHT[dark])
+    for part in evened.slabs():
+        own = evened.codes[part] >= level
         if masks.stripped:
-            may &= evened.spread(masks.head, part)
-        allowed[part] = np.packbits(may, axis=-1, bitorder="little")
-    brain = _grown(brain, tissue_bits, _TISSUE_MM, mm)
-    return Space(brain, _grown(brain, allowed, _FLUID_MM, mm), columns)
+            own &= evened.spread(masks.head, part)
+        may[part] = packed(own)
+    may &= inside
+    may |= brain
+    return Space(brain, may, columns)
 
 
-def _grown(bits: Bits, allowed: Bits, reach: float, mm: tuple[float, float, float]) -> Bits:
-    """Widened by ``reach`` mm, a voxel at a time, where it is allowed."""
-    steps = [round(reach / edge) for edge in mm]
-    most = max(1, *steps)
-    for step in range(most):
-        for axis, own_steps in enumerate(steps):
-            if (step + 1) * own_steps // most > step * own_steps // most:
-                bits = bits | widened(bits, axis) & allowed
-    return bits
-
-
-def widened(bits: Bits, axis: int) -> Bits:
-    """One voxel to both sides along an axis. Past the end of a row bits may be set."""
-    out = bits.copy()
-    if axis == 2:
-        out |= bits << np.uint8(1)
-        out |= bits >> np.uint8(1)
-        out[..., 1:] |= bits[..., :-1] >> np.uint8(7)
-        out[..., :-1] |= bits[..., 1:] << np.uint8(7)
-        return out
-    ahead: list[slice] = [slice(None)] * 3
-    behind: list[slice] = [slice(None)] * 3
-    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-    out[tuple(ahead)] |= bits[tuple(behind)]
-    out[tuple(behind)] |= bits[tuple(ahead)]
-    return out
-
-
-def _edge_level(evened: Evened, masks: Masks, around: Bools) -> int:
+def _edge_level(evened: Evened, masks: Masks, around: Bits, mm: Edges, weight: float) -> int:
+    """Code half way between fluid and what lies around the space."""
+    shell = grown(around, _SKULL_MM, mm, least=1) & ~around
+    columns = evened.codes.shape[2]
+    rim = np.zeros(CODES, np.int64)
+    for part in evened.slabs()[::2]:
+        rim += np.bincount(evened.codes[part][unpacked(shell[part], columns)], minlength=CODES)
     deep = evened.codes[::2, ::2, ::2][evened.spread(masks.depth >= _DEEP_MM)[::2, ::2, ::2]]
-    rim = evened.codes[::2, ::2, ::2][evened.spread(around & ~masks.brain)[::2, ::2, ::2]]
-    if not deep.size or not rim.size:
+    if not deep.size or not rim.any():
         return _FLUID_MAX // 2
     fluid = min(_FLUID_MAX, float(np.quantile(deep, _FLUID_QUANTILE)))
-    skull = float(np.quantile(rim, _SKULL_QUANTILE))
-    return max(1, round(_FLUID_WEIGHT * fluid + (1 - _FLUID_WEIGHT) * min(fluid, skull)))
+    sums = np.cumsum(rim)
+    skull = int(np.searchsorted(sums, _SKULL_QUANTILE * sums[-1]))
+    return max(1, round(min(weight * fluid + (1 - weight) * skull, _EDGE_MAX * fluid)))

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from common.models import BrainScan
-from fr_brain.analyzers.volume_brain import Bits, Space, find_space, surroundings
+from fr_brain.analyzers.volume_bits import Bits
+from fr_brain.analyzers.volume_brain import Space, find_space, surroundings
 from fr_brain.analyzers.volume_even import WHITE, Evened, even_out
 from fr_brain.analyzers.volume_field import Field, fit_field
 from fr_brain.analyzers.volume_image import Coarse, Image, Unfit, canonical, coarsen
-from fr_brain.analyzers.volume_lesions import Found, Levels, find_lesions, find_levels, white_zone
+from fr_brain.analyzers.volume_lesions import Found, find_lesions
+from fr_brain.analyzers.volume_levels import Levels, find_levels, white_zone
 from fr_brain.analyzers.volume_masks import Masks, at_edge, find_masks
 from fr_brain.analyzers.volume_tissue import (
     Tissues,
@@ -136,7 +138,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             f"A large part of the brain is {brightest:.1f} times as bright as the rest: fluid as "
             "on T2, a very large lesion, or no brain; lesions cannot be told from tissue there."
         )
-    space = find_space(evened, masks, around, _TISSUE_T1 if dark else _TISSUE, image.spacing)
+    space = find_space(evened, masks, _TISSUE_T1 if dark else _TISSUE, image.spacing, dark=dark)
     tissues = find_tissues(evened, masks, levels.white, dark=dark)
     found = find_lesions(evened, masks, levels, image.spacing, image.voxel_ml, dark=dark)
     near = None if dark else near_fluid(evened, space, tissues, image.spacing)

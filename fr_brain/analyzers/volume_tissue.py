@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume_brain import Bits, Space, widened
+from fr_brain.analyzers.volume_bits import Bits, widened
+from fr_brain.analyzers.volume_brain import Space
 from fr_brain.analyzers.volume_even import CODES, Evened
 from fr_brain.analyzers.volume_image import Bools
 from fr_brain.analyzers.volume_masks import Masks

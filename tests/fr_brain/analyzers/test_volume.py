@@ -121,8 +121,7 @@ def test_lesions_of_held_out_phantoms_are_found() -> None:
         (128, 128, 128),
         (90, 108, 90),
         (120, 60, 90),
-        # Voxels of 3 mm: two false ones among ten, and 40 % too much of them.
-        pytest.param((64, 64, 64), marks=pytest.mark.xfail(strict=True, reason="not right yet")),
+        (64, 64, 64),
     ],
     ids=str,
 )
