@@ -1,11 +1,12 @@
 """``DBManager`` for Fr-HUB's server: scans come in."""
 
+import contextlib
 from collections.abc import Sequence
 
 from bson import ObjectId
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
-from common.const import WakeUp
+from common.const import Collection, WakeUp
 from common.db_connection import Connection, duplicates
 from common.documents import Added, NewScan, all_of, compare, scan_document
 from common.errors import UploadLost
@@ -17,6 +18,16 @@ SWEEP_GRACE_S = 3600.0
 
 class Ingest(Connection):
     """Scans and the chunks of large ones, durable before they are acknowledged."""
+
+    def _prepare_chunks(self) -> None:
+        """Make the collection where it is missing: compressed by the sender, so not again."""
+        # Where that cannot be, or is done, the first chunk makes it as MongoDB does by default.
+        with contextlib.suppress(OperationFailure):
+            self._base.create_collection(
+                Collection.CHUNKS,
+                check_exists=False,
+                storageEngine={"wiredTiger": {"configString": "block_compressor=none"}},
+            )
 
     @translated
     def add_scans(self, new: Sequence[NewScan]) -> list[Added]:
