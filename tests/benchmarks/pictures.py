@@ -11,6 +11,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from tests.benchmarks.tables import number
+
 _OURS, _LIMIT, _PEER = "#1b6ca8", "#9a9a9a", "#d98032"
 
 
@@ -21,6 +23,7 @@ def draw(bench: dict[str, Any], folder: Path) -> list[Path]:
     for name, drawing in (
         ("small", lambda part: _bars(part, "scans/s")),
         ("large", lambda part: _bars(part, "MB/s")),
+        ("analysis", lambda part: _bars(part, "processor s")),
         ("latency", _distribution),
         ("growth", _growth),
         ("scaling", _scaling),
@@ -47,11 +50,14 @@ def _bars(part: dict[str, Any], unit: str) -> Any:
         middle = statistics.median(every[subject])
         reach = [[middle - min(every[subject])], [max(every[subject]) - middle]]
         axes.barh(row, middle, color=_color(subject), xerr=reach, ecolor="black", capsize=3)
-        axes.text(middle, row, f" {middle:,.0f}", va="bottom")
+        # Beyond the whisker, which would cross it.
+        end = max(every[subject])
+        axes.annotate(number(middle), (end, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(order)), order)
     axes.set_xscale("log")
     axes.set_xlabel(f"{unit}, median with the lowest and the highest round")
-    axes.margins(x=0.15)
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
