@@ -1,5 +1,6 @@
 """The figures as pictures: ``python -m tests.benchmarks.pictures bench.json FOLDER``."""
 
+import itertools
 import json
 import statistics
 import sys
@@ -55,10 +56,21 @@ def _bars(part: dict[str, Any], unit: str) -> Any:
         axes.annotate(number(middle), (end, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(order)), order)
     axes.set_xscale("log")
+    _plain(axes.xaxis)
     axes.set_xlabel(f"{unit}, median with the lowest and the highest round")
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _plain(axis: Any) -> None:
+    """Numbers as people write them, on a logarithmic axis: 20, not 2 x 10^1."""
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(lambda value, _: f"{value:,g}" if _leads(value) else "")
+
+
+def _leads(value: float) -> bool:
+    return f"{value:.0e}"[0] in "25"
 
 
 def _color(subject: str) -> str:
@@ -69,15 +81,18 @@ def _color(subject: str) -> str:
 
 def _distribution(part: dict[str, Any]) -> Any:
     figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    dashes = itertools.cycle(("-", "--", ":", "-."))  # peers have one colour
     for subject, values in part["samples"].items():
         took = sorted(values)
         share = [(n + 1) / len(took) for n in range(len(took))]
-        axes.step(took, share, label=subject, color=_color(subject), where="post")
+        axes.step(took, share, label=subject, color=_color(subject), where="post",
+                  linestyle=next(dashes))  # fmt: skip
     axes.set_xscale("log")
+    _plain(axes.xaxis)
     axes.set_xlabel("from sending to the report, ms")
     axes.set_ylabel("share of the scans")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -93,7 +108,11 @@ def _growth(part: dict[str, Any]) -> Any:
             if points:
                 axes.plot(*zip(*points, strict=True), "o-", color=color, label=how)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        if unit == "verify s":  # of all scans: with ten times as many, ten times as long
+            axes.set_yscale("log")
+            _plain(axes.yaxis)
+        else:
+            axes.set_ylim(0, 1.15 * axes.dataLim.y1)
         axes.set_xlabel("scans in the store")
         axes.set_ylabel(unit)
         axes.grid(visible=True, alpha=0.3)
@@ -112,6 +131,8 @@ def _scaling(part: dict[str, Any]) -> Any:
               label="linear")  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
+    _plain(axes.xaxis)
+    _plain(axes.yaxis)
     axes.set_xlabel("processors")
     axes.set_ylabel("scans/s")
     axes.grid(visible=True, alpha=0.3)
