@@ -59,12 +59,13 @@ class Ingest(Connection):
         return outcome
 
     @translated
-    def begin_upload(self) -> ObjectId:
-        """A fresh blob for the chunks of one attempt to send a large scan.
+    def begin_upload(self, blob: ObjectId | None = None) -> ObjectId:
+        """A blob, fresh where none is given, for the chunks of one attempt to send a large scan.
+        Repeatable.
 
-        Recorded first, so that a sweep finds what a cut upload leaves behind.
+        Recorded before the first of them, so that a sweep finds what a cut upload leaves behind.
         """
-        blob = ObjectId()
+        blob = blob or ObjectId()
         # The server's clock, by which a sweep judges: a host's may be hours behind it.
         self._uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
         return blob
