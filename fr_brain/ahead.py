@@ -1,5 +1,6 @@
 """The next scan, claimed and its voxels unpacked while the one in hand is analysed."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from common.documents import Claim
-from common.errors import StoreError, VoxelsDamaged
+from common.errors import VoxelsDamaged
 from common.models import hash_voxels
 from common.packing import unpack
 
@@ -66,12 +67,10 @@ class Ahead:
         if self._too_late.wait(after_s):
             return [], None
         claims: list[Claim] = []
-        try:
+        with contextlib.suppress(Exception):
             claims = claim()
             if claims and claims[0].scan.voxels_bytes + claims[0].payload_bytes <= self._bytes_max:
                 return claims, self._fetch(claims[0])
-        except (StoreError, VoxelsDamaged, MemoryError):
-            pass
         return claims, None
 
 
