@@ -44,7 +44,13 @@ class Claims(Settling, Reanalysis):
 
     @translated
     def claim(
-        self, owner: str, limit: int, lease_s: float, before_error: Errors = _nothing
+        self,
+        owner: str,
+        limit: int,
+        lease_s: float,
+        before_error: Errors = _nothing,
+        *,
+        fresh: bool = False,
     ) -> list[Claim]:
         """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most. A scan that was
         claimed before comes alone, so that one that kills its processor takes no other along.
@@ -54,6 +60,7 @@ class Claims(Settling, Reanalysis):
             limit: scans at most.
             lease_s: seconds until the claim ends if it is not renewed.
             before_error: of scans whose documents are damaged.
+            fresh: none that was claimed before.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
         for attempt in range(_ATTEMPTS):
@@ -65,6 +72,8 @@ class Claims(Settling, Reanalysis):
             if not found and not skip:
                 return []
             again = next((i for i, document in enumerate(found) if document["attempts"]), None)
+            if again == 0 and fresh:
+                return []
             if again is not None:
                 found = found[:again] if again else found[:1]
             if claims := self._take(found, to_do, owner, lease_s, before_error):

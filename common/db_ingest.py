@@ -1,11 +1,12 @@
 """``DBManager`` for Fr-HUB's server: scans come in."""
 
+import contextlib
 from collections.abc import Sequence
 
 from bson import ObjectId
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
-from common.const import WakeUp
+from common.const import Collection, WakeUp
 from common.db_connection import Connection, duplicates
 from common.documents import Added, NewScan, all_of, compare, scan_document
 from common.errors import UploadLost
@@ -17,6 +18,16 @@ SWEEP_GRACE_S = 3600.0
 
 class Ingest(Connection):
     """Scans and the chunks of large ones, durable before they are acknowledged."""
+
+    def _prepare_chunks(self) -> None:
+        """Make the collection where it is missing: compressed by the sender, so not again."""
+        # Where that cannot be, or is done, the first chunk makes it as MongoDB does by default.
+        with contextlib.suppress(OperationFailure):
+            self._base.create_collection(
+                Collection.CHUNKS,
+                check_exists=False,
+                storageEngine={"wiredTiger": {"configString": "block_compressor=none"}},
+            )
 
     @translated
     def add_scans(self, new: Sequence[NewScan]) -> list[Added]:
@@ -48,12 +59,13 @@ class Ingest(Connection):
         return outcome
 
     @translated
-    def begin_upload(self) -> ObjectId:
-        """A fresh blob for the chunks of one attempt to send a large scan.
+    def begin_upload(self, blob: ObjectId | None = None) -> ObjectId:
+        """A blob, fresh where none is given, for the chunks of one attempt to send a large scan.
+        Repeatable.
 
-        Recorded first, so that a sweep finds what a cut upload leaves behind.
+        Recorded before the first of them, so that a sweep finds what a cut upload leaves behind.
         """
-        blob = ObjectId()
+        blob = blob or ObjectId()
         # The server's clock, by which a sweep judges: a host's may be hours behind it.
         self._uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
         return blob

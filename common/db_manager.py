@@ -73,6 +73,7 @@ class DBManager(
             name="to_send",
             partialFilterExpression={"status": False},
         )
+        self._prepare_chunks()
         self._prepare_audit()
         self._wake_ups.prepare()
         return version

@@ -88,9 +88,9 @@ _ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
 
 def encode(message: Message) -> bytes:
     """A message as a frame."""
-    frame = bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)})
-    check = xxh3_64_intdigest(memoryview(frame)[:-_TAIL])
-    return frame[:-_TAIL] + struct.pack("<QB", check, 0)
+    frame = memoryview(bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)}))
+    checked = frame[:-_TAIL]
+    return b"".join((checked, struct.pack("<QB", xxh3_64_intdigest(checked), 0)))
 
 
 class Link:
@@ -139,7 +139,10 @@ class Link:
             raise self._error
         try:
             frame = self._take_frame()
-            return None if frame is None else self._read(frame)
+            if frame is None:
+                return None
+            with frame:  # of the buffer, which can change only when no view of it is left
+                return self._read(frame)
         except ProtocolError as error:
             self._error = error
             raise
@@ -155,8 +158,7 @@ class Link:
             raise self._too_large(length)
         if available < length:
             return None
-        # Immutable bytes: the buffer moves on while a message may be kept.
-        frame = memoryview(bytes(memoryview(self._buffer)[self._start : self._start + length]))
+        frame = memoryview(self._buffer)[self._start : self._start + length]
         self._start += length
         self.frames += 1
         return frame
@@ -173,7 +175,7 @@ class Link:
 
     def _read(self, frame: memoryview) -> Event:
         (check,) = struct.unpack_from("<Q", frame, len(frame) - _TAIL)
-        name = frame[-_TAIL - len(_CHECK_NAME) : -_TAIL]
+        name = bytes(frame[-_TAIL - len(_CHECK_NAME) : -_TAIL])
         if name != _CHECK_NAME or xxh3_64_intdigest(frame[:-_TAIL]) != check:
             raise ProtocolError(Refusal.MALFORMED, "the frame is damaged: its check does not match")
         try:

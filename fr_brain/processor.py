@@ -5,7 +5,8 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -23,11 +24,11 @@ from common.errors import (
 )
 from common.logger import Digest, Log, Presence
 from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
-from common.packing import unpack
 from common.settings import BrainSettings
 from common.store import retrying_store
 from common.trail import Trail
 from common.wake_ups import Waiter
+from fr_brain.ahead import Ahead, unpacked
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.illustrate import illustrate, outlines
@@ -39,6 +40,13 @@ writes, few enough that other processors find work too and a crash holds up litt
 
 LOOK_BACKS_A_LEASE = 10
 """How often to look for claims that ended without a report; where there are, on until none is."""
+
+AHEAD_S = 1.0
+"""Where a scan takes longer, the next one is not claimed meanwhile: another processor may be free
+for it sooner, and fetching it is a small part of its time."""
+
+AHEAD_SHARE = 16
+"""A scan is fetched ahead if it takes at most this part of a processor's memory."""
 
 LISTEN_S = 1.0
 """The longest that it waits for work before it looks whether it is time to stop."""
@@ -77,6 +85,11 @@ class Processor:
         self._digest = Digest(log)
         self._presence = Presence(log, "MongoDB")
         self._patiently = retrying_store(stop, self._presence)
+        memory_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
+        self._ahead = Ahead(
+            lambda claim: unpacked(claim, store.fetch_voxels(claim)),
+            memory_mib * 2**20 // AHEAD_SHARE,
+        )
         self._held: dict[str, Claim] = {}
         self._lock = threading.Lock()
         self._seconds_a_scan = BATCH_S  # until the first one is measured: claim one
@@ -107,6 +120,7 @@ class Processor:
                     self._presence.away(error)
                     self._stop.wait(0.5)
         finally:
+            self._ahead.close()  # which may yet claim one
             self._give_back()
             waiter.close()
             self._digest.flush()
@@ -121,9 +135,8 @@ class Processor:
 
     def _claim(self) -> list[Claim]:
         settings = self._settings
-        now = time.monotonic()
-        if now - self._looked_back >= settings.brain_lease_s / LOOK_BACKS_A_LEASE:
-            self._looked_back = now
+        if self._should_look_back():
+            self._looked_back = time.monotonic()
             self._more_expired = True
             if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
                 self._log.error("scans set aside as 'Error'", scans=len(set_aside))
@@ -141,17 +154,30 @@ class Processor:
                     attempt=claims[0].attempts,
                 )
                 return self._hold(claims)
+        return self._hold(self._claim_waiting())
+
+    def _should_look_back(self) -> bool:
+        pause_s = self._settings.brain_lease_s / LOOK_BACKS_A_LEASE
+        return time.monotonic() - self._looked_back >= pause_s
+
+    def _claim_waiting(self, *, fresh: bool = False) -> list[Claim]:
+        settings = self._settings
         wanted = max(1, min(settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
-        return self._hold(
-            self._store.claim(self._owner, wanted, settings.brain_lease_s, self._record_errors)
+        return self._store.claim(
+            self._owner, wanted, settings.brain_lease_s, self._record_errors, fresh=fresh
         )
 
-    def _hold(self, claims: list[Claim]) -> list[Claim]:
+    def _claim_ahead(self) -> list[Claim]:
+        return self._hold(self._claim_waiting(fresh=True), more=True)
+
+    def _hold(self, claims: list[Claim], *, more: bool = False) -> list[Claim]:
         for attempts in sorted({claim.attempts for claim in claims}):
             ids = [claim.scan.scan_id for claim in claims if claim.attempts == attempts]
             self._trail.note(Kind.CLAIM, ids, attempt=attempts)
         with self._lock:
-            self._held = {claim.scan.scan_id: claim for claim in claims}
+            if not more:
+                self._held = {}
+            self._held.update((claim.scan.scan_id, claim) for claim in claims)
         return claims
 
     def _renew(self) -> None:
@@ -203,38 +229,61 @@ class Processor:
     # --- working -----------------------------------------------------------------------------
 
     def _work(self, claims: list[Claim]) -> None:
-        """Analyse these, in order, completing them together; when stopped, after the current."""
+        """Analyse these, in order, and what is claimed meanwhile, completing them together; when
+        stopped, after the current."""
+        try:
+            self._analyse_all(deque(claims))
+        finally:
+            self._ahead.claims()  # it is not to claim when nobody looks any more
+
+    def _analyse_all(self, claims: deque[Claim]) -> None:
         done: list[tuple[Claim, BrainReport]] = []
         began = flushed = time.monotonic()
         count = 0
-        for claim in claims:
-            if self._stop.is_set() or self._worn:
-                break
-            if not self._holds(claim):
-                continue
-            report = self._report(claim)
-            count += 1
-            if report is not None:
-                done.append((claim, report))
-            if time.monotonic() - flushed > BATCH_S:
-                self._complete(done)
-                done, flushed = [], time.monotonic()
+        while claims and not self._stop.is_set() and not self._worn:
+            claim = claims.popleft()
+            if self._holds(claim):
+                report = self._report(claim, claims)
+                count += 1
+                if report is not None:
+                    done.append((claim, report))
+                if time.monotonic() - flushed > BATCH_S:
+                    self._complete(done)
+                    done, flushed = [], time.monotonic()
+            ahead = self._ahead.claims()
+            claims.extend(() if claims else ahead)
         if count:
             # Smoothed: one slow scan must not end the batches of the quick ones after it.
             took = max((time.monotonic() - began) / count, 1e-6)
             self._seconds_a_scan += (took - self._seconds_a_scan) / 2
         self._complete(done)
 
-    def _report(self, claim: Claim) -> BrainReport | None:
-        with self._hand.holding(claim.scan.scan_id, claim.fence):
-            return self._report_in_hand(claim)
+    def _look_ahead(self, claim: Claim, then: Sequence[Claim]) -> None:
+        """Have the next large scan there when this one is analysed."""
+        if claim.blob is None or self._stop.is_set():
+            return
+        if then:
+            self._ahead.begin(lambda: [then[0]])
+        elif (
+            claim.attempts == 1  # else it is alone, as it may be what killed its processor
+            and self._seconds_a_scan < AHEAD_S
+            and not self._more_expired
+            and not self._should_look_back()
+        ):
+            # Not at once: a processor that is free has it sooner.
+            self._ahead.begin(self._claim_ahead, self._seconds_a_scan / 2)
 
-    def _report_in_hand(self, claim: Claim) -> BrainReport | None:
+    def _report(self, claim: Claim, then: Sequence[Claim]) -> BrainReport | None:
+        with self._hand.holding(claim.scan.scan_id, claim.fence):
+            return self._report_in_hand(claim, then)
+
+    def _report_in_hand(self, claim: Claim, then: Sequence[Claim]) -> BrainReport | None:
         scan = claim.scan
         who = "its processor"
         try:
             analyzer = self._registry.pick(scan.scan_type)
             voxels = self._voxels(claim)
+            self._look_ahead(claim, then)
             made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
             who = f"analyzer {made_by.name} {made_by.version}"
             began = time.perf_counter()
@@ -305,12 +354,10 @@ class Processor:
         return report.model_copy(update={"picture_hash": name})
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
-        voxels = self._patiently(self._store.fetch_voxels, claim)
-        if claim.packing is not None:
-            voxels = unpack(voxels, claim.packing, claim.scan.voxels_bytes)
-        if hash_voxels(voxels) != claim.scan.voxels_hash:
-            raise VoxelsDamaged("they do not have the hash that was acknowledged")
-        return claim.scan.array(voxels)
+        ready = self._ahead.voxels(claim)
+        if ready is not None:
+            return ready
+        return unpacked(claim, self._patiently(self._store.fetch_voxels, claim))
 
     def _complete(self, done: list[tuple[Claim, BrainReport]]) -> None:
         if not done:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 
+from bson import ObjectId
+
 from common.audit import Kind
 from common.const import CHUNK_BYTES, HUB_NAME, Refusal
 from common.db_manager import DBManager
@@ -249,7 +251,7 @@ class _Conversation:
             # Here, at the header: the voxels of a large one are passed over, none is stored.
             self._answers.put_nowait(Busy(scan.scan_id, self._parts.pressure.retry_after_ms))
         elif message.voxels is None:
-            self._upload = await self._begin_upload(message)
+            self._upload = self._begin_upload(message)
         else:
             await self._take_inline(message)
 
@@ -295,19 +297,13 @@ class _Conversation:
                 self._busy(scan_id, outcome)
         return False
 
-    async def _begin_upload(self, message: Scan) -> Upload:
+    def _begin_upload(self, message: Scan) -> Upload:
         parts = self._parts
         self._begun_s = self._channel.waited_s
-        loop = asyncio.get_running_loop()
-        with parts.pressure.unless_taken():
-            async for attempt in patiently(parts.presence):
-                with attempt:
-                    blob = await loop.run_in_executor(parts.executor, parts.store.begin_upload)
-        parts.presence.here()
         parts.received()
-        return Upload(
+        upload = Upload(
             message.scan,
-            blob,
+            ObjectId(),
             parts.store,
             parts.executor,
             parts.presence,
@@ -315,6 +311,8 @@ class _Conversation:
             parts.write_bytes,
             message.packing,
         )
+        upload.begin()
+        return upload
 
     async def _take_chunk(self, chunk: Chunk) -> None:
         upload = self._upload

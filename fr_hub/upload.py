@@ -1,6 +1,7 @@
 """A large scan on its way in: chunks go to the store as they come, a bounded piece in memory."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from bson import ObjectId
@@ -47,6 +48,10 @@ class Upload:
         self._writing: asyncio.Task[None] | None = None
         self._abandoned = False
 
+    def begin(self) -> None:
+        """Have it recorded, durably, before its first chunk is; the chunks come meanwhile."""
+        self._writing = asyncio.create_task(self._call(self._store.begin_upload, self.blob))
+
     async def add(self, chunk: Chunk) -> bool:
         """Take the next chunk; True when it was the last and all are durable.
 
@@ -88,16 +93,17 @@ class Upload:
             self._writing = None
 
     async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            async for attempt in patiently(self._presence, lambda: self._abandoned):
-                with attempt:
-                    await loop.run_in_executor(
-                        self._executor, self._store.add_chunks, self.blob, first, pieces
-                    )
-            self._presence.here()
+            await self._call(self._store.add_chunks, self.blob, first, pieces)
         finally:
             self._budget.give(held)
+
+    async def _call(self, method: Callable[..., object], *arguments: object) -> None:
+        loop = asyncio.get_running_loop()
+        async for attempt in patiently(self._presence, lambda: self._abandoned):
+            with attempt:
+                await loop.run_in_executor(self._executor, method, *arguments)
+        self._presence.here()
 
     async def abandon(self) -> None:
         """The scan did not come whole: delete its blob. What fails here a later sweep does."""

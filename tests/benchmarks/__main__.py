@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import machine
+from tests.benchmarks.analysis import Analysis
 from tests.benchmarks.figures import Missing, Part, Results
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.idle import Idle
@@ -28,6 +29,7 @@ PARTS: tuple[Callable[[Bench], Part], ...] = (
     Small,
     LatencyPart,
     Large,
+    Analysis,
     Idle,
     Growth,
     Memory,

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from common.models import BrainScan
-from fr_pacs.sources.phantom import PhantomSource
+from fr_pacs.sources.phantom import PhantomSource, Recipe
+from fr_pacs.sources.phantom_model import Background
 from tests.benchmarks.figures import Figures, Goal, Missing
 from tests.benchmarks.machine import now
 from tests.benchmarks.servers import orthanc, storescp, tcp_pair
@@ -22,6 +23,7 @@ from tests.benchmarks.units import Bench, checked, units
 
 SHAPE = (181, 217, 181)
 EMPTY, NOISE = "empty background", "noise everywhere"
+BACKGROUNDS: dict[str, Background] = {EMPTY: "empty", NOISE: "noise"}
 CHUNK = 255 * 1024
 
 
@@ -73,7 +75,7 @@ class Large:
         """Ours, the limits, the peers."""
         self._make()
         every: dict[str, Callable[[], Figures]] = {}
-        for form in (EMPTY, NOISE):
+        for form in BACKGROUNDS:
             every[ours(form)] = lambda form=form: self.ingest(form)  # type: ignore[misc]
             every[raw(form)] = lambda form=form: self.raw(form)  # type: ignore[misc]
             every[packed(form)] = lambda form=form: self.packed(form)  # type: ignore[misc]
@@ -88,12 +90,14 @@ class Large:
         """Nothing stays."""
 
     def _make(self) -> None:
-        head, about = _head()
-        generator = np.random.Generator(np.random.PCG64(1))
-        noise = np.abs(generator.normal(0, 25, head.shape)).astype(np.int16)
-        for form, voxels in ((EMPTY, head), (NOISE, np.where(head == 0, noise, head))):
+        for form, background in BACKGROUNDS.items():
+            recipe = Recipe(background=background)
+            source = PhantomSource(pacs="pacs-1", scans=1, seed=1, shape=SHAPE, recipe=recipe)
+            loaded = next(iter(source)).load()
+            scan = loaded.scan
             self._volumes[form] = self._bench.folder / f"{form.replace(' ', '-')}.npy"
-            np.save(self._volumes[form], np.asfortranarray(voxels))
+            np.save(self._volumes[form], scan.array(bytes(loaded.voxels)))
+            about = {"scan_type": scan.scan_type, "dtype": scan.dtype, "affine": scan.affine}
             self._volumes[form].with_suffix(".json").write_text(json.dumps(about))
 
     def _load(self, form: str) -> npt.NDArray[np.int16]:
@@ -236,13 +240,6 @@ class Large:
         speed = checked(totals, self._scans)["delivered"] / totals["seconds"]
         together = 1 / (1 / self._last[ours(EMPTY)] + 1 / self._last[ALONE])
         return {"volumes/s": speed, "of its parts": speed / together}
-
-
-def _head() -> tuple[npt.NDArray[np.int16], dict[str, Any]]:
-    loaded = next(iter(PhantomSource(pacs="pacs-1", scans=1, seed=1, shape=SHAPE))).load()
-    head: npt.NDArray[np.int16] = loaded.scan.array(bytes(loaded.voxels)).astype(np.int16)
-    about = {"scan_type": loaded.scan.scan_type, "dtype": "int16", "affine": loaded.scan.affine}
-    return head, about
 
 
 def _analyse(job: tuple[str, int]) -> None:

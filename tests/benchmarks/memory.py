@@ -60,7 +60,8 @@ class Memory:
 
     def connections(self, count: int) -> Figures:
         """Greeted, then silent."""
-        with units(self._bench, HUB_CONNECTIONS="2000") as ours, ExitStack() as stack:
+        many = {"HUB_CONNECTIONS": "2000", "HUB_CONNECTIONS_EACH": "2000"}
+        with units(self._bench, **many) as ours, ExitStack() as stack:
             hub = ours.start("fr_hub")
             for _ in range(count):
                 address = ("127.0.0.1", ours.hub_port)

@@ -1,5 +1,6 @@
 """The figures as pictures: ``python -m tests.benchmarks.pictures bench.json FOLDER``."""
 
+import itertools
 import json
 import statistics
 import sys
@@ -11,6 +12,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from tests.benchmarks.tables import number
+
 _OURS, _LIMIT, _PEER = "#1b6ca8", "#9a9a9a", "#d98032"
 
 
@@ -21,6 +24,7 @@ def draw(bench: dict[str, Any], folder: Path) -> list[Path]:
     for name, drawing in (
         ("small", lambda part: _bars(part, "scans/s")),
         ("large", lambda part: _bars(part, "MB/s")),
+        ("analysis", lambda part: _bars(part, "processor s")),
         ("latency", _distribution),
         ("growth", _growth),
         ("scaling", _scaling),
@@ -47,12 +51,26 @@ def _bars(part: dict[str, Any], unit: str) -> Any:
         middle = statistics.median(every[subject])
         reach = [[middle - min(every[subject])], [max(every[subject]) - middle]]
         axes.barh(row, middle, color=_color(subject), xerr=reach, ecolor="black", capsize=3)
-        axes.text(middle, row, f" {middle:,.0f}", va="bottom")
+        # Beyond the whisker, which would cross it.
+        end = max(every[subject])
+        axes.annotate(number(middle), (end, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(order)), order)
     axes.set_xscale("log")
+    _plain(axes.xaxis)
     axes.set_xlabel(f"{unit}, median with the lowest and the highest round")
-    axes.margins(x=0.15)
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _plain(axis: Any) -> None:
+    """Numbers as people write them, on a logarithmic axis: 20, not 2 x 10^1."""
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(lambda value, _: f"{value:,g}" if _leads(value) else "")
+
+
+def _leads(value: float) -> bool:
+    return f"{value:.0e}"[0] in "25"
 
 
 def _color(subject: str) -> str:
@@ -63,15 +81,18 @@ def _color(subject: str) -> str:
 
 def _distribution(part: dict[str, Any]) -> Any:
     figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    dashes = itertools.cycle(("-", "--", ":", "-."))  # peers have one colour
     for subject, values in part["samples"].items():
         took = sorted(values)
         share = [(n + 1) / len(took) for n in range(len(took))]
-        axes.step(took, share, label=subject, color=_color(subject), where="post")
+        axes.step(took, share, label=subject, color=_color(subject), where="post",
+                  linestyle=next(dashes))  # fmt: skip
     axes.set_xscale("log")
+    _plain(axes.xaxis)
     axes.set_xlabel("from sending to the report, ms")
     axes.set_ylabel("share of the scans")
     axes.grid(visible=True, alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 
@@ -87,7 +108,11 @@ def _growth(part: dict[str, Any]) -> Any:
             if points:
                 axes.plot(*zip(*points, strict=True), "o-", color=color, label=how)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        if unit == "verify s":  # of all scans: with ten times as many, ten times as long
+            axes.set_yscale("log")
+            _plain(axes.yaxis)
+        else:
+            axes.set_ylim(0, 1.15 * axes.dataLim.y1)
         axes.set_xlabel("scans in the store")
         axes.set_ylabel(unit)
         axes.grid(visible=True, alpha=0.3)
@@ -106,6 +131,8 @@ def _scaling(part: dict[str, Any]) -> Any:
               label="linear")  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
+    _plain(axes.xaxis)
+    _plain(axes.yaxis)
     axes.set_xlabel("processors")
     axes.set_ylabel("scans/s")
     axes.grid(visible=True, alpha=0.3)

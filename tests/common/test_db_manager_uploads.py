@@ -40,6 +40,14 @@ def claim(store: DBManager) -> Claim:
     return claim
 
 
+def test_chunks_come_compressed_and_the_store_does_not_compress_them_again(
+    store: DBManager,
+) -> None:
+    chunks = inside(store, Collection.CHUNKS)
+    made = chunks.database.command("collStats", chunks.name)["wiredTiger"]["creationString"]
+    assert "block_compressor=none" in made
+
+
 def end(store: DBManager, new: NewScan) -> None:
     assert new.blob is not None
     store.end_upload(new.scan.scan_id, new.blob)

@@ -31,6 +31,14 @@ class GatedStore(DBManager):
         """One for each write of chunks that is through."""
         self.gate = threading.Event()
         self.gate.set()
+        self.upload_gate = threading.Event()
+        """Of the record of an upload that begins."""
+        self.upload_gate.set()
+
+    def begin_upload(self, blob: ObjectId | None = None) -> ObjectId:
+        """Record an upload when its gate is open."""
+        assert self.upload_gate.wait(20)
+        return super().begin_upload(blob)
 
     def _pass(self) -> None:
         self.at_work.release()

@@ -46,8 +46,9 @@ def run(store: GatedStore, test: Callable[[Begin, ByteBudget], Awaitable[None]])
         with threads(store) as executor:
 
             def begin(scan: BrainScan, *more: Any, of: ByteBudget = budget) -> Upload:
-                blob = store.begin_upload()
-                return Upload(scan, blob, store, executor, presence(), of, *more)
+                upload = Upload(scan, ObjectId(), store, executor, presence(), of, *more)
+                upload.begin()
+                return upload
 
             async with asyncio.timeout(30):
                 await test(begin, budget)
@@ -85,6 +86,26 @@ def test_chunks_are_written_some_at_a_time_while_others_come(store: GatedStore) 
         for chunk in chunks[5:]:
             await upload.add(chunk)
         assert store.chunk_writes == [(0, 3), (3, 3), (6, 3), (9, 1)]
+
+    run(store, test)
+
+
+def test_chunks_come_while_the_upload_is_recorded_and_are_written_after_that(
+    store: GatedStore,
+) -> None:
+    async def test(begin: Begin, _: ByteBudget) -> None:
+        scan, chunks = large(3)
+        store.upload_gate.clear()
+        upload = begin(scan, 2 * CHUNK_BYTES)
+        await upload.add(chunks[0])
+        second = asyncio.create_task(upload.add(chunks[1]))
+        done, _pending = await asyncio.wait([second], timeout=0.2)
+        assert not done
+        assert store.chunk_writes == []
+        store.upload_gate.set()
+        await second
+        assert await upload.add(chunks[2])
+        assert inside(store, Collection.UPLOADS).find_one({"_id": upload.blob}) is not None
 
     run(store, test)
 

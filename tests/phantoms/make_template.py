@@ -15,7 +15,7 @@ import nibabel
 import nilearn  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from fr_pacs.sources.template import FIRST, LEVELS, PAIRS, SHAPE, TEMPLATE
 

@@ -1,0 +1,81 @@
+"""The analysis alone, on one core: ours, and the same steps by scipy and by scikit-image."""
+
+import time
+from collections.abc import Callable
+
+from common.models import BrainScan
+from fr_brain.analyzers.volume import VolumeAnalyzer
+from fr_pacs.sources.phantom import PhantomSource
+from tests.benchmarks.figures import Figures, Goal, Missing
+from tests.benchmarks.machine import now
+from tests.benchmarks.units import Bench
+
+SHAPES = {"1 mm": (181, 217, 181), "128³": (128, 128, 128)}
+BRAIN_SHARES = (0.03, 0.45)
+"""Of a volume: what finds more or less has not done the work."""
+
+
+def ours(size: str) -> str:
+    """Ours, on a head of one size."""
+    return f"Fr, {size}"
+
+
+class Analysis:
+    """Seconds a volume in memory."""
+
+    name = "analysis"
+    title = "The analysis alone, one FLAIR head on one core"
+    goals = (
+        # On a core that others use too, the time on the clock is theirs as well.
+        Goal("Fr, 1 mm, processor s", (ours("1 mm"), "processor s"), None, 0.15, 0.15, below=True),
+        Goal("Fr, 128³, processor s", (ours("128³"), "processor s"), None, 0.10, 0.10, below=True),
+    )
+
+    def __init__(self, bench: Bench) -> None:
+        self.samples: dict[str, list[float]] = {}
+        self.rounds = 7 if bench.quick else 21
+        self._heads: dict[str, tuple[BrainScan, bytes | memoryview]] = {}
+
+    def subjects(self) -> dict[str, Callable[[], Figures]]:
+        """Each size by each of the three, run once before the clock does."""
+        every: dict[str, Callable[[], Figures]] = {}
+        for size, shape in SHAPES.items():
+            loaded = next(iter(PhantomSource("pacs-1", 1, 1, shape))).load()
+            self._heads[size] = (loaded.scan, loaded.voxels)
+            every[ours(size)] = lambda size=size: self.ours(size)  # type: ignore[misc]
+            for name in ("scipy", "scikit-image"):
+                every[f"{name}, {size}"] = lambda name=name, size=size: self.steps(
+                    name, size
+                )  # type: ignore[misc]
+            VolumeAnalyzer().analyse(loaded.scan, loaded.scan.array(loaded.voxels))
+        return every
+
+    def close(self) -> None:
+        """Nothing stays."""
+
+    def ours(self, size: str) -> Figures:
+        """What a processor does with a scan."""
+        scan, voxels = self._heads[size]
+        began, used = now(), time.process_time()
+        findings = VolumeAnalyzer().analyse(scan, scan.array(voxels))
+        figures = {"s": now() - began, "processor s": time.process_time() - used}
+        assert findings.lesions is not None, findings.quality
+        return {**figures, "lesions found": findings.lesions.count}
+
+    def steps(self, name: str, size: str) -> Figures:
+        """A peer's."""
+        try:
+            from tests.benchmarks.peers import steps
+        except ImportError:
+            raise Missing(f"{name} is not installed: see make bench") from None
+        scan, voxels = self._heads[size]
+        analyse = steps.with_scipy if name == "scipy" else steps.with_scikit_image
+        began, used = now(), time.process_time()
+        try:
+            found = analyse(scan.array(voxels))
+        except ImportError:
+            raise Missing(f"{name} is not installed: see make bench") from None
+        figures = {"s": now() - began, "processor s": time.process_time() - used}
+        low, high = BRAIN_SHARES
+        assert low < found.brain_share < high, f"{name} took {found.brain_share:.0%} for brain"
+        return {**figures, "lesions found": len(found.candidates)}
