@@ -57,6 +57,7 @@ class Connection:
         self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self._audit: MongoCollection[Document] = base[Collection.AUDIT]
         self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self._uploads_fast = self._uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._wake_ups = WakeUps(base)
 
