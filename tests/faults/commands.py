@@ -67,10 +67,8 @@ def retention(scene: Scene) -> None:
 def reanalyze(scene: Scene) -> None:
     """Each has one report of its last revision, and Fr-PACS has that one, once."""
     world = scene.world
-    name = scene.pick("fr_pacs")
-    told = next(one for one in world.told() if one.pacs == name)
     keep = world.expected.errors | world.expected.damaged | world.expected.foreign
-    ids = sorted(told.reported.keys() - keep)[:AGAIN]
+    ids = sorted(set().union(*(one.reported for one in world.told())) - keep)[:AGAIN]
     for unit in ("fr_brain", "fr_hub"):
         command = _command(scene, "fr_brain.reanalyze", ID=",".join(ids))
         time.sleep(scene.random.uniform(0.5, 2.0))
@@ -83,7 +81,7 @@ def reanalyze(scene: Scene) -> None:
 
     def missing() -> list[str]:
         """Those whose last report is not there."""
-        world.told()
+        news = set().union(*(one.news for one in world.told()))
         found = {one.scan_id: one for one in world.store.revisions_of(ids)}
         return [
             scan_id
@@ -91,7 +89,7 @@ def reanalyze(scene: Scene) -> None:
             if (one := found.get(scan_id)) is None
             or one.revision < 2
             or one.report != one.revision
-            or not told.news[scan_id, one.revision]
+            or (scan_id, one.revision) not in news
         ]
 
     world.wait(lambda: not missing(), RECOVERS_S, 0.5)

@@ -75,7 +75,7 @@ class LedgerReader:
             case "refused":
                 told.refused.add(scan_id)
             case "reported":
-                revision = scan_id, entry.get("revision", 1)
+                revision = scan_id, int(entry.get("revision", 1))
                 told.news[revision] += 1
                 told.reported[scan_id] = max(told.reported[scan_id], told.news[revision])
 
