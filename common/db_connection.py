@@ -57,11 +57,13 @@ class Connection:
         self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self._audit: MongoCollection[Document] = base[Collection.AUDIT]
         self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self._uploads_fast = self._uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._wake_ups = WakeUps(base)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
+        self._wake_ups.close()
         # It says goodbye to the server: one that is away would hold up the exit for 30 s.
         with pymongo.timeout(GOODBYE_S):
             self._client.close()

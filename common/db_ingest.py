@@ -8,7 +8,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from common.const import Collection, WakeUp
 from common.db_connection import Connection, duplicates
-from common.documents import Added, NewScan, all_of, compare, scan_document
+from common.documents import Added, Document, NewScan, all_of, compare, scan_document
 from common.errors import UploadLost
 from common.store_errors import translated
 
@@ -45,18 +45,33 @@ class Ingest(Connection):
             self._scans.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             repeated = duplicates(error)
-            self._upsert(self._scans, [documents[index] for index in repeated])
-            stored = {
-                found["_id"]: found
-                for found in self._scans.find(
-                    {"_id": {"$in": [documents[index]["_id"] for index in repeated]}},
-                    {"scan": 1, "blob": 1, "report_generated": 1, "voxels_hash": 1},
-                )
-            }
-            for index in repeated:
-                outcome[index] = compare(documents[index], stored.get(documents[index]["_id"]))
+            while repeated:
+                repeated = self._compare_all(documents, repeated, outcome)
         self._wake_ups.ring(WakeUp.SCAN)
         return outcome
+
+    def _compare_all(
+        self, documents: Sequence[Document], repeated: Sequence[int], outcome: list[Added]
+    ) -> list[int]:
+        """Store or compare these, fill in their outcomes; those to do again, as what was there
+        was taken back."""
+        self._upsert(self._scans, [documents[index] for index in repeated])
+        fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
+        found = self._scans.find(
+            {"_id": {"$in": [documents[index]["_id"] for index in repeated]}}, fields
+        )
+        stored = {document["_id"]: document for document in found}
+        again = []
+        for index in repeated:
+            scan_id = documents[index]["_id"]
+            outcome[index] = compare(documents[index], stored.get(scan_id))
+            if outcome[index] is Added.KNOWN and "unsealed" in stored[scan_id]:
+                # Another sender's, which could still be taken back: who acknowledges, seals.
+                try:
+                    self.end_upload(scan_id, stored[scan_id]["blob"])
+                except UploadLost:
+                    again.append(index)
+        return again
 
     @translated
     def begin_upload(self, blob: ObjectId | None = None) -> ObjectId:
@@ -87,21 +102,33 @@ class Ingest(Connection):
 
     @translated
     def end_upload(self, scan_id: str, blob: ObjectId) -> None:
-        """The scan that refers to this blob is stored: seal the upload, before acknowledging.
-        Repeatable.
+        """The scan that refers to this blob is stored: seal it, before acknowledging it to
+        anybody. Repeatable.
 
-        A sweep marks an upload before it looks for references and deletes. So either this call
-        seals it, and no sweep ever touches the blob, or a sweep had it. The record stays for a
-        while, so that a call whose answer was lost finds its own seal.
+        A sweep marks an upload before it looks for references and deletes. So either the record
+        is sealed here, and no sweep ever touches the blob, or a sweep had it. The scan itself says
+        which: it is ``unsealed`` until it is sure of its voxels, and only as such is it taken back.
+        So of several that end it at once all find the same.
 
         Raises:
             UploadLost: a sweep had it: the scan is taken back and must be sent again.
         """
-        mine = {"_id": blob, "swept": None}
-        if self._uploads.update_one(mine, {"$set": {"sealed": True}}).matched_count == 0:
-            self._scans.delete_one({"_id": scan_id, "blob": blob})
-            self._delete_blob(blob)  # which the sweep left if it saw the scan
-            raise UploadLost("the upload took too long and was swept away: send the scan again")
+        record = self._uploads_fast.update_one(
+            {"_id": blob, "swept": None}, {"$set": {"sealed": True}}
+        )
+        # Not durable by itself, which it need not be: the scan is, so a sweep that comes later
+        # finds it; what must be durable before anybody is told is the next write.
+        this = {"_id": scan_id, "blob": blob}
+        if record.matched_count:
+            kept = self._scans.update_one(this, {"$unset": {"unsealed": True}}).matched_count > 0
+        else:
+            taken = self._scans.delete_one({**this, "unsealed": True}).deleted_count > 0
+            # Or it was sealed so long ago that a sweep removed the record.
+            kept = not taken and self._scans.find_one({**this, "unsealed": None}) is not None
+        if kept:
+            return
+        self._delete_blob(blob)  # which the sweep left if it saw the scan
+        raise UploadLost("the upload took too long and was swept away: send the scan again")
 
     @translated
     def abandon_upload(self, blob: ObjectId) -> None:
@@ -115,13 +142,25 @@ class Ingest(Connection):
         swept = 0
         old = {"$expr": {"$lt": ["$started_at", {"$subtract": ["$$NOW", int(grace_s * 1000)]}]}}
         self._uploads.delete_many({"sealed": True, **old})
-        cut, mark = {"sealed": None, **old}, {"$set": {"swept": True}}
-        while (record := self._uploads.find_one_and_update(cut, mark)) is not None:
-            if self._scans.find_one({"blob": record["_id"]}, {"_id": 1}) is None:
-                self._delete_blob(record["_id"])
-                swept += 1
-            # Last: a sweep that is cut before leaves the record to the next one.
-            self._uploads.delete_one({"_id": record["_id"]})
+        cut = {"sealed": None, **old}
+        while (record := self._uploads.find_one(cut)) is not None:
+            blob = record["_id"]
+            stored = self._scans.find_one({"blob": blob}, {"_id": 1})
+            if stored is not None and "swept" not in record:
+                # Its hub was killed in the moment between the two. All its chunks are there.
+                with contextlib.suppress(UploadLost):
+                    self.end_upload(stored["_id"], blob)
+                continue
+            mine = self._uploads.update_one(
+                {"_id": blob, "sealed": None}, {"$set": {"swept": True}}
+            )
+            if mine.matched_count:
+                # Again, as it may have come until now; what comes from now on finds the mark.
+                if self._scans.find_one({"blob": blob}, {"_id": 1}) is None:
+                    self._delete_blob(blob)
+                    swept += 1
+                # Last: a sweep that is cut before leaves the record to the next one.
+                self._uploads.delete_one({"_id": blob, "swept": True})
         return swept
 
     def _delete_blob(self, blob: ObjectId) -> None:

@@ -103,7 +103,7 @@ class Retention(Connection):
         else:
             gone: list[Document] = [
                 {"$set": {"voxels_gone_at": {"$ifNull": ["$voxels_gone_at", "$$NOW"]}}},
-                {"$unset": ["voxels", "blob", "packing"]},
+                {"$unset": ["voxels", "blob", "packing", "unsealed"]},
             ]
             self._scans.update_many(these, gone)
 

@@ -87,6 +87,7 @@ def scan_document(item: NewScan) -> Document:
     }
     if item.blob is not None:
         document["blob"] = item.blob
+        document["unsealed"] = True  # until ``end_upload``; before that it can be taken back
         if item.packing is not None:
             document["packing"] = item.packing.model_dump()
     else:

@@ -22,6 +22,7 @@ from rich.text import Text
 from common.const import ReportGenerated
 from common.db_manager import DBManager
 from common.errors import AlreadyRunning, SettingsError
+from common.launch_certs import own_certificates
 from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, describe_exit
 from common.settings import LaunchSettings, load_settings
 from common.store import open_store
@@ -99,10 +100,15 @@ class Unit:
 
 
 class Launcher:
-    """Runs the three units."""
+    """Runs the three units.
+
+    Raises:
+        SettingsError: there is TLS, and a unit has no certificate.
+    """
 
     def __init__(self, settings: LaunchSettings, console: Console, lifecycle: Lifecycle) -> None:
         self._settings = settings
+        self._certificates = own_certificates(settings)
         self._console = console
         self._lifecycle = lifecycle
         self._totals: Totals | None = None
@@ -116,7 +122,8 @@ class Launcher:
         totals_read, totals_write = os.pipe()
         environment = self._environment(ledger, totals_write)
         hub, brain, pacs = (
-            Unit(name, self._console, environment) for name in ("fr-hub", "fr-brain", "fr-pacs")
+            Unit(name, self._console, {**environment, **self._certificates.get(name, {})})
+            for name in ("fr-hub", "fr-brain", "fr-pacs")
         )
         with self._bar() as bar:
             following = asyncio.create_task(self._follow(totals_read, bar))
@@ -272,9 +279,9 @@ def main() -> int:
     lifecycle = Lifecycle(settings.lifeline_fd)
     console = Console(highlight=False)
     with contextlib.ExitStack() as stack:
+        launcher = Launcher(settings, console, lifecycle)
         stack.enter_context(only_one(settings.data_dir))
         store = stack.enter_context(open_store(settings))
-        launcher = Launcher(settings, console, lifecycle)
         ledger = settings.ledger
         start = 0
         if ledger is not None and ledger.is_file():

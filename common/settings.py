@@ -5,578 +5,72 @@ in the working folder, a file of its name in ``/run/secrets``; its name is the f
 """
 
 import argparse
-import ipaddress
-import os
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from common.const import HUB_NAME
 from common.errors import SettingsError
-from common.models import Identifier
-
-ENDLESS_RATE = 2.0
-_SECRETS = Path("/run/secrets")
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Address = tuple[str, int]
-Shape = tuple[Annotated[int, Field(ge=1, le=4096)], ...]
-
-
-def split_address(text: str) -> Address:
-    """``host:port`` (``[v6]:port`` too) as a pair.
-
-    Raises:
-        ValueError: it is not of that form.
-    """
-    host, _, port = text.strip().rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} should be host:port, such as 127.0.0.1:7302")
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what is said to this address stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _from_file(values: Any, name: str) -> Any:
-    """Take a secret from the file that ``<name>_file`` names, if it is not set itself."""
-    path = values.get(f"{name}_file") if isinstance(values, dict) else None
-    if not path or values.get(name):
-        return values
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: {why}") from None
-    if not text:
-        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: the file is empty")
-    return {**values, name: text}
-
-
-class Settings(BaseSettings):
-    """What every unit needs."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        allow_inf_nan=False,
-        env_file=".env",
-        env_ignore_empty=True,
-        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
-        cli_avoid_json=True,
-        cli_hide_none_type=True,
-        cli_kebab_case=True,
-    )
-
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="least severe log line shown"
-    )
-    log_format: Literal["console", "json"] = Field(
-        default="console", description="log lines for people, or a JSON object each"
-    )
-    lifeline_fd: int | None = Field(
-        default=None,
-        ge=3,
-        description="set by the launcher, not by people: a file descriptor; its end stops the unit",
-    )
-
-
-class StoreSettings(Settings):
-    """What every unit with a store needs."""
-
-    mongodb_uri: SecretStr | None = Field(
-        default=None,
-        description="any MongoDB, such as mongodb://user:password@host:27017/; "
-        "none: an embedded one on this machine",
-    )
-    mongodb_uri_file: Path | None = Field(
-        default=None, description="file that holds MONGODB_URI, where that is not set itself"
-    )
-    mongodb_database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = Field(
-        default="fr", description="name of the database"
-    )
-    mongodb_timeout_s: float = Field(
-        default=10.0, ge=1, le=120, description="longest a database call may take, seconds"
-    )
-    data_dir: Path = Field(
-        default=Path(".data"), description="folder of the embedded MongoDB and its logs"
-    )
-    fr_mongod: Path | None = Field(
-        default=None,
-        description="mongod of the embedded MongoDB; none: the one on the PATH, else the packed",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_uri(cls, values: Any) -> Any:
-        return _from_file(values, "mongodb_uri")
-
-
-IN_PLAIN = "yes-patient-data-may-be-read"
-
-
-class WireSettings(Settings):
-    """Safety and limits of a connection, the same at both ends."""
-
-    tls_cert: Path | None = Field(
-        default=None,
-        description="this unit's certificate (PEM), whose DNS name is the unit's name; with "
-        "TLS_KEY and TLS_CA: TLS at both ends (make certs)",
-    )
-    tls_key: Path | None = Field(default=None, description="the key of TLS_CERT (PEM, unencrypted)")
-    tls_ca: Path | None = Field(
-        default=None, description="the authority (PEM) that issues the peers' certificates"
-    )
-    shared_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
-        default=None,
-        description="without TLS: what Fr-HUB and its Fr-PACS know, 32 characters or more "
-        "(openssl rand -hex 32); each proves it, none sends it",
-    )
-    shared_secret_file: Path | None = Field(
-        default=None, description="file that holds SHARED_SECRET, where that is not set itself"
-    )
-    insecure_plaintext_network: Literal["yes-patient-data-may-be-read"] | None = Field(
-        default=None,
-        description=f"{IN_PLAIN}: allow addresses other than loopback without TLS",
-    )
-
-    frame_limit_kib: int = Field(
-        default=1024, ge=512, le=48 * 1024, description="largest message taken, KiB"
-    )
-    idle_timeout_s: float = Field(
-        default=60.0,
-        ge=1,
-        description="a connection on which nothing arrived for so long is closed, seconds; "
-        "a peer with nothing to say pings three times as often",
-    )
-    greeting_timeout_s: float = Field(
-        default=10.0,
-        ge=0.1,
-        description="a peer that has not greeted, TLS and proof included, within this time is "
-        "let go, seconds",
-    )
-    frame_timeout_s: float = Field(
-        default=60.0, ge=1, description="longest wait for the rest of a message, seconds"
-    )
-    rate_min_kib_s: float = Field(
-        default=8.0,
-        ge=0,
-        description="a peer in the middle of a message or a scan that sends less, over 15 s, is "
-        "let go, KiB/s",
-    )
-    strangers: int = Field(
-        default=256,
-        ge=1,
-        le=10_000,
-        description="connections that have not greeted, at most: the oldest gives way to the "
-        "newest",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret(cls, values: Any) -> Any:
-        return _from_file(values, "shared_secret")
-
-    @model_validator(mode="after")
-    def _safe(self) -> Self:
-        given = (self.tls_cert, self.tls_key, self.tls_ca)
-        if any(given) and not all(given):
-            raise ValueError("TLS_CERT, TLS_KEY and TLS_CA belong together: set all three, or none")
-        if all(given) or self.insecure_plaintext_network:
-            return self
-        for name, host in self.hosts():
-            if not is_loopback(host):
-                raise ValueError(
-                    f"{name}={host!r} is another machine or its network, and without TLS all that "
-                    "is said can be read and changed there: set TLS_CERT, TLS_KEY and TLS_CA "
-                    f"(make certs); or, knowing that, INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}"
-                )
-        return self
-
-    def hosts(self) -> Iterator[tuple[str, str]]:
-        """Where this unit listens and whom it dials: the setting, the host."""
-        yield from ()
-
-
-class KeepSettings(StoreSettings):
-    """What goes, and when, of scans that are done and whose report was delivered."""
-
-    retention_days: float | None = Field(
-        default=None,
-        ge=0,
-        le=100_000,
-        description="days after its report was delivered that a scan stays; none: for ever",
-    )
-    retention_what: Literal["voxels", "all"] = Field(
-        default="voxels", description="what goes then: the voxels, or scan and report"
-    )
-
-
-class RetentionSettings(KeepSettings):
-    """Retention by hand: says what would go of what was delivered long ago, or has it go."""
-
-    apply: bool = Field(default=False, description="do it; else retention only says what would go")
-    json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
-    )
-
-
-class HubSettings(KeepSettings, WireSettings):
-    """Fr-HUB: receives scans, persists them, acknowledges; sends reports back."""
-
-    hub_host: str = Field(default="127.0.0.1", description="address on which scans are received")
-    hub_port: Port = Field(default=7301, description="port on which scans are received")
-    hub_pacs: Annotated[dict[Identifier, Address], NoDecode] = Field(
-        default={"pacs-1": ("127.0.0.1", 7302)},
-        description="the Fr-PACS known, as name=host:port,…: only these may send scans, and "
-        "reports go only to these addresses",
-    )
-    hub_connections: int = Field(
-        default=128, ge=1, le=10_000, description="connections from Fr-PACS at once, at most"
-    )
-    hub_connections_each: int = Field(
-        default=64, ge=1, le=10_000, description="connections of one Fr-PACS at once, at most"
-    )
-    hub_window: int = Field(
-        default=1024, ge=1, le=100_000, description="scans in flight on one connection, at most"
-    )
-    hub_memory_mib: int = Field(
-        default=512, ge=16, description="voxels held in memory, all connections together, MiB"
-    )
-    hub_batch: int = Field(
-        default=1000, ge=1, le=10_000, description="scans or reports in one database call, at most"
-    )
-    hub_backlog: int = Field(
-        default=100_000, ge=1, description="scans 'To Do' past which no more are taken for now"
-    )
-    hub_disk_free_mib: int = Field(
-        default=1024,
-        ge=0,
-        description="free disk of MongoDB below which no scans are taken for now, MiB; 0: any",
-    )
-    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
-    scan_timeout_s: float = Field(
-        default=1800.0, ge=1, description="longest wait for the rest of a large scan, seconds"
-    )
-    hub_poll_s: float = Field(
-        default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
-    )
-    hub_drain_s: float = Field(
-        default=8.0, ge=0, description="how long to finish work in hand when stopped, seconds"
-    )
-    retention_timer: bool = Field(
-        default=False, description="Fr-HUB applies retention by itself, each hour"
-    )
-
-    @model_validator(mode="after")
-    def _keep(self) -> Self:
-        if self.retention_timer and self.retention_days is None:
-            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS, such as 90")
-        return self
-
-    def hosts(self) -> Iterator[tuple[str, str]]:
-        """Where scans are received, and where reports go."""
-        yield "HUB_HOST", self.hub_host
-        for host, _ in self.hub_pacs.values():
-            yield "HUB_PACS", host
-        yield from super().hosts()
-
-    @field_validator("hub_pacs", mode="before")
-    @classmethod
-    def _split_pacs(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        known: dict[str, Address] = {}
-        for item in filter(None, (part.strip() for part in value.split(","))):
-            name, equals, address = item.partition("=")
-            if not equals:
-                raise ValueError(f"{item!r} should be name=host:port")
-            if name.strip() in known:
-                raise ValueError(f"{name.strip()!r} is named twice")
-            known[name.strip()] = split_address(address)
-        return known
-
-
-class BrainSettings(StoreSettings):
-    """Fr-BRAIN: claims scans, analyses them, writes reports."""
-
-    brain_processes: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
-        ge=1,
-        le=1024,
-        description="processors at once; by default one per core",
-    )
-    brain_lease_s: float = Field(
-        default=30.0, ge=1, description="a claim not renewed for so long is anyone's, seconds"
-    )
-    brain_attempts: int = Field(
-        default=5, ge=1, description="claims of a scan before it is set aside as 'Error'"
-    )
-    brain_batch: int = Field(
-        default=500, ge=1, le=10_000, description="scans claimed at once, at most"
-    )
-    brain_poll_s: float = Field(
-        default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
-    )
-    brain_time_limit_s: float = Field(
-        default=300.0, gt=0, description="longest analysis of a scan; then it is stopped, seconds"
-    )
-    brain_memory_mib: int | None = Field(
-        default=None,
-        ge=256,
-        description="most memory of a processor, MiB; "
-        "none: an equal share of three quarters of this machine's",
-    )
-    brain_drain_s: float = Field(
-        default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
-    )
-    brain_pictures: bool = Field(
-        default=False,
-        description="1: make a picture for each report, which goes to Fr-PACS with it",
-    )
-
-
-class PacsSettings(WireSettings):
-    """Fr-PACS: streams scans to Fr-HUB, receives their reports."""
-
-    pacs_name: Identifier = Field(
-        default="pacs-1", description="this unit's name, known to Fr-HUB's HUB_PACS"
-    )
-    pacs_host: str = Field(default="127.0.0.1", description="address on which reports are received")
-    pacs_port: Port = Field(default=7302, description="port on which reports are received")
-    hub_host: str = Field(default="127.0.0.1", description="where Fr-HUB is")
-    hub_port: Port = Field(default=7301, description="where Fr-HUB is")
-    source: Path | None = Field(
-        default=None, description="file or folder of NIfTI or DICOM; none: synthetic scans"
-    )
-    kind: Literal["phantom", "grid"] = Field(
-        default="phantom", description="synthetic scans: 3-D heads, or 10x10 grids"
-    )
-    shape: Annotated[Shape | None, NoDecode] = Field(
-        default=None, description="of a synthetic scan, such as 128 or 181x217x181; none: 96 or 10"
-    )
-    contrast: Literal["flair", "t1"] = Field(
-        default="flair", description="of synthetic heads; their lesions are bright on flair"
-    )
-    background: Literal["noise", "empty"] = Field(
-        default="noise",
-        description="of synthetic heads: noise everywhere, or zeros outside of the head",
-    )
-    scans: int | None = Field(
-        default=None, ge=1, description="how many to send; none: all of SOURCE, else endless"
-    )
-    rate: float | None = Field(
-        default=None,
-        gt=0,
-        description="scans a second; none: as fast as Fr-HUB takes them, "
-        "or 2 in an endless stream, which would fill the disk",
-    )
-    threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
-    compression: bool = Field(
-        default=True, description="compress large scans (Blosc, LZ4) where that makes them smaller"
-    )
-    seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")
-    buffer_mib: int = Field(
-        default=256, ge=1, description="voxels held until they are acknowledged, MiB"
-    )
-    patience_s: float = Field(
-        default=5.0,
-        ge=0,
-        description="how long a synthetic scan waits for room before it counts as failed, s",
-    )
-    report_patience_s: float = Field(
-        default=120.0,
-        gt=0,
-        description="with SCANS or SOURCE: how long to wait for the next report of the rest, s",
-    )
-    pacs_drain_s: float = Field(
-        default=5.0, ge=0, description="how long to wait for acknowledgements when stopped, seconds"
-    )
-    reports: Path | None = Field(
-        default=None, description="folder that gets each report as JSON and text, and its picture"
-    )
-    ledger: Path | None = Field(default=None, description="file that gets each event as JSON line")
-    summary: Path | None = Field(default=None, description="file that gets the totals as JSON")
-    progress_fd: int | None = Field(
-        default=None, ge=3, description="set by the launcher, not by people: where totals go"
-    )
-
-    def hosts(self) -> Iterator[tuple[str, str]]:
-        """Where reports are received, and where Fr-HUB is."""
-        yield "PACS_HOST", self.pacs_host
-        yield "HUB_HOST", self.hub_host
-        yield from super().hosts()
-
-    @field_validator("shape", mode="before")
-    @classmethod
-    def _split_shape(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        parts = value.lower().split("x")
-        if not all(part.strip().isdecimal() for part in parts):
-            raise ValueError(f"{value!r} should be one number or numbers with x, such as 96x96x96")
-        return tuple(int(part) for part in parts)
-
-    @model_validator(mode="after")
-    def _fit(self) -> Self:
-        dimensions = 2 if self.kind == "grid" else 3
-        if self.shape is not None and len(self.shape) not in (1, dimensions):
-            raise ValueError(f"SHAPE of a {self.kind} has 1 or {dimensions} numbers")
-        return self
-
-    @property
-    def finite(self) -> bool:
-        """Whether the run ends by itself."""
-        return self.scans is not None or self.source is not None
-
-    @property
-    def pace(self) -> float | None:
-        """Scans a second; None: as fast as Fr-HUB takes them."""
-        return self.rate if self.rate or self.finite else ENDLESS_RATE
-
-    @property
-    def grid_shape(self) -> tuple[int, int]:
-        """Cells of a synthetic grid along its axes."""
-        shape = self.shape or (10,)
-        return (shape[0], shape[-1])
-
-    @property
-    def phantom_shape(self) -> tuple[int, int, int]:
-        """Voxels of a synthetic head along its axes."""
-        shape = self.shape or (96,)
-        return (shape[0], shape[len(shape) // 2], shape[-1])
-
-
-class VerifySettings(StoreSettings):
-    """The ledger: counts of the whole store, and each gap by id."""
-
-    ledger: Path | None = Field(
-        default=None, description="file of a Fr-PACS' events: each acknowledged scan must be there"
-    )
-    json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
-    )
-
-
-class AuditSettings(StoreSettings):
-    """The audit trail: verified, held against the store, and printed."""
-
-    scan: Identifier | None = Field(
-        default=None, description="id of a scan: print who did what with it, and when"
-    )
-    since: datetime | None = Field(
-        default=None, description="print what happened since, such as 2026-01-31T08:00 (UTC)"
-    )
-    keep: Path | None = Field(
-        default=None, description="file that gets the trail's heads, to be kept elsewhere"
-    )
-    heads: Path | None = Field(
-        default=None, description="file made with KEEP: what was there then must still be"
-    )
-    json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
-    )
-
-
-class ErrorsSettings(StoreSettings):
-    """The scans set aside as 'Error', each with its cause."""
-
-    json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
-    )
-
-
-class _Chosen(StoreSettings):
-    ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
-        default=(),
-        validation_alias="id",
-        description="the scans that a command is for, several with commas between them",
-    )
-
-    @field_validator("ids", mode="before")
-    @classmethod
-    def _split_ids(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(filter(None, (part.strip() for part in value.split(","))))
-
-
-class RequeueSettings(_Chosen):
-    """Puts scans that were set aside back to be analysed again."""
-
-    everything: bool = Field(
-        default=False, validation_alias="all", description="put back all that are set aside"
-    )
-
-
-class ReportSettings(_Chosen):
-    """Writes the reports of some scans as files: JSON, text and a picture, made anew."""
-
-    out: Path = Field(default=Path("reports"), description="folder that gets the files")
-
-
-class ReanalyzeSettings(_Chosen):
-    """Has scans that are 'Done' analysed again, where another analyzer is installed by now."""
-
-    analyzer: str | None = Field(
-        default=None, description="only scans that this analyzer reads now; none: of all"
-    )
-
-
-class CertSettings(Settings):
-    """A private authority, and certificates of units."""
-
-    names: Annotated[tuple[Identifier, ...], NoDecode] = Field(
-        default=(HUB_NAME, "pacs-1"),
-        description="units that get a certificate, as name,…: fr-hub, and each Fr-PACS by its "
-        "PACS_NAME",
-    )
-    certs: Path = Field(
-        default=Path(".certs"), description="folder of the authority and the certificates"
-    )
-    days: int = Field(
-        default=825, ge=1, le=3650, description="how long a new certificate is valid, days"
-    )
-
-    @field_validator("names", mode="before")
-    @classmethod
-    def _split_names(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(filter(None, (name.strip() for name in value.split(","))))
-
-    @field_validator("names")
-    @classmethod
-    def _no_authority(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "ca" in map(str.lower, value):
-            raise ValueError("'ca' is the authority's own name: call the unit otherwise")
-        return value
-
-
-class RoleSettings(StoreSettings):
-    """MongoDB users of the units, each with the least that it needs; MONGODB_URI is a user
-    administrator's."""
-
-    secrets: Path = Field(
-        default=Path(".secrets"),
-        description="folder that gets each unit's MONGODB_URI, password included",
-    )
+from common.settings_base import (
+    IN_PLAIN,
+    Address,
+    KeepSettings,
+    Port,
+    Settings,
+    Shape,
+    StoreSettings,
+    WireSettings,
+    is_loopback,
+    split_address,
+)
+from common.settings_brain import BrainSettings
+from common.settings_commands import (
+    AuditSettings,
+    CertSettings,
+    ErrorsSettings,
+    ReanalyzeSettings,
+    ReportSettings,
+    RequeueSettings,
+    RetentionSettings,
+    RoleSettings,
+    VerifySettings,
+)
+from common.settings_hub import HubSettings
+from common.settings_pacs import ENDLESS_RATE, PacsSettings
+
+__all__ = [
+    "ENDLESS_RATE",
+    "IN_PLAIN",
+    "SECRETS",
+    "Address",
+    "AuditSettings",
+    "BrainSettings",
+    "CertSettings",
+    "ErrorsSettings",
+    "HubSettings",
+    "KeepSettings",
+    "LaunchSettings",
+    "PacsSettings",
+    "Port",
+    "ReanalyzeSettings",
+    "ReportSettings",
+    "RequeueSettings",
+    "RetentionSettings",
+    "RoleSettings",
+    "Settings",
+    "Shape",
+    "StoreSettings",
+    "VerifySettings",
+    "WireSettings",
+    "is_loopback",
+    "load_settings",
+    "split_address",
+]
 
 
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):

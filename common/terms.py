@@ -5,15 +5,16 @@ from common.settings import WireSettings
 from common.transport import Terms, Tls
 
 
-def terms_of(settings: WireSettings) -> Terms:
-    """What this unit asks of its peers.
+def terms_of(settings: WireSettings, name: str) -> Terms:
+    """What this unit, of this name, asks of its peers.
 
     Raises:
-        SettingsError: a certificate or a key cannot be read.
+        SettingsError: a certificate or a key cannot be read, has expired or is another's.
     """
     tls = None
     if settings.tls_cert and settings.tls_key and settings.tls_ca:
         tls = Tls.load(settings.tls_cert, settings.tls_key, settings.tls_ca)
+        tls.check(settings.tls_cert, name)
     secret = settings.shared_secret
     return Terms(
         tls=tls,

@@ -5,6 +5,7 @@ unit's names: what counts is who answers, not at which address. So no host name 
 unit may move to another host with its certificate.
 """
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,20 @@ _TOO_OLD = frozenset(
         "UNSUPPORTED_PROTOCOL",
     }
 )
+_CERTIFICATE_ALERTS = (
+    "ACCESS_DENIED",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REQUIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "UNKNOWN_CA",
+    "UNSUPPORTED_CERTIFICATE",
+)
+_REMEDY = (
+    "make certs makes each unit's certificate, and renews it, all of one authority, whose ca.pem "
+    "is TLS_CA at both ends; then start this unit again"
+)
 _NO_CERTIFICATE = frozenset({"PEER_DID_NOT_RETURN_A_CERTIFICATE"})
 
 
@@ -58,6 +73,35 @@ class Tls:
             _context(ssl.PROTOCOL_TLS_CLIENT, certificate, key, authority),
             _context(ssl.PROTOCOL_TLS_SERVER, certificate, key, authority),
         )
+
+    def check(self, certificate: Path, name: str) -> None:
+        """See that the peers, who trust the same authority, will take this unit for ``name``: it
+        greets itself in memory. In time, as a peer that refuses it cannot always say why.
+
+        Raises:
+            SettingsError: they will not; the text says what to do.
+        """
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        asking = self.asks.wrap_bio(to_client, to_server)
+        answering = self.answers.wrap_bio(to_server, to_client, server_side=True)
+        try:
+            for side in (asking, answering) * 3:  # as many flights as TLS has, and one to spare
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+            names = names_in(asking.getpeercert())
+        except ssl.SSLCertVerificationError as error:
+            raise SettingsError(
+                f"TLS_CERT={str(certificate)!r}: the peers will refuse it: {error.verify_message}: "
+                f"{_REMEDY}"
+            ) from error
+        except (ssl.SSLError, ValueError) as error:
+            raise SettingsError(f"TLS_CERT={str(certificate)!r}: of no use for TLS") from error
+        if name not in names:
+            held = ", ".join(map(repr, sorted(names))) or "nobody"
+            raise SettingsError(
+                f"TLS_CERT={str(certificate)!r}: it is the certificate of {held}, this unit is "
+                f"{name!r}: make certs NAMES={name} makes its own"
+            )
 
 
 def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SSLContext:
@@ -99,7 +143,8 @@ def names_in(certificate: Any) -> frozenset[str]:
 def tls_failure(error: BaseException) -> FrError | None:
     """What a failed TLS connection means, for a person to act on; None if it is no such failure."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _refused(f"the certificate of the peer is refused: {error.verify_message}")
+        reason = f"the certificate of the peer is refused: {error.verify_message}: {_REMEDY}"
+        return _refused(reason, retry=False)
     if not isinstance(error, ssl.SSLError):
         return None
     reason = error.reason or ""
@@ -111,12 +156,16 @@ def tls_failure(error: BaseException) -> FrError | None:
         return _refused(f"the peer showed no certificate: {_BOTH_ENDS}")
     if "ALERT" in reason:
         what = reason.partition("ALERT_")[2].replace("_", " ").lower()
+        if reason.endswith(_CERTIFICATE_ALERTS):
+            reason = f"the peer refuses this unit's certificate: {what}: {_REMEDY}"
+            return _refused(reason, retry=False)
         return _refused(f"the peer refuses this unit's certificate, or TLS with it: {what}")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return PeerAway(f"the peer closed the connection in the middle of TLS: {PERHAPS_REFUSED}")
     return _refused(f"TLS failed: {reason.replace('_', ' ').lower() or 'no reason is told'}")
 
 
-def _refused(reason: str) -> ProtocolError:
-    # To be tried again: what is wrong may be at the other end, and be mended there.
-    return ProtocolError(Refusal.UNAUTHENTICATED, reason, retry=True)
+def _refused(reason: str, *, retry: bool = True) -> ProtocolError:
+    # Mostly to be tried again: it may be of a link that changes bits, or be mended at the other
+    # end. Not what is wrong with a certificate: that stays so until a person acts.
+    return ProtocolError(Refusal.UNAUTHENTICATED, reason, retry=retry)

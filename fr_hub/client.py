@@ -6,15 +6,14 @@ sent, acknowledged, marked; what is not acknowledged is due again later, never d
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from common.audit import Kind
 from common.const import HUB_NAME
 from common.db_manager import DBManager
+from common.documents import OutgoingReport
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
 from common.messages import Ack, Flaw, Nack, Report, Welcome
@@ -33,8 +32,6 @@ REFUSED_DELAY_S = 60.0
 """A report that Fr-PACS refused is sent again after this time: it may be a newer one by then."""
 
 _CONNECT_S = 5.0
-
-R = TypeVar("R")
 
 
 class ReportClient:
@@ -72,6 +69,7 @@ class ReportClient:
         self._acknowledged: list[str] = []
         self._recorded: set[str] = set()  # in the audit trail, and not yet marked
         self._to_mark = asyncio.Event()
+        self._leasing: asyncio.Future[list[OutgoingReport]] | None = None
 
     def wake(self) -> None:
         """There may be a report to send."""
@@ -163,7 +161,7 @@ class ReportClient:
         while not self._stopping:
             self._wake.clear()
             room = min(self._settings.hub_batch, window - len(self._unanswered))
-            found = await self._store_call(self._store.lease_reports, room) if room > 0 else []
+            found = await self._lease(room) if room > 0 else []
             if found:
                 # An acknowledgement names the scan: of its report's revisions one is under way
                 # at a time. Another is due again when its lease is past.
@@ -180,11 +178,18 @@ class ReportClient:
                 async with asyncio.timeout(self._settings.hub_poll_s):
                     await self._wake.wait()
 
-    async def _store_call(self, lease: Callable[[str, int, float], list[R]], room: int) -> list[R]:
+    async def _lease(self, room: int) -> list[OutgoingReport]:
         loop = asyncio.get_running_loop()
+        lease = self._store.lease_reports
         async for attempt in patiently(self._store_presence):
             with attempt:
-                found = await loop.run_in_executor(self._executor, lease, self._pacs, room, LEASE_S)
+                self._leasing = loop.run_in_executor(
+                    self._executor, lease, self._pacs, room, LEASE_S
+                )
+                # Shielded: when the connection is lost meanwhile, the call goes on in its thread,
+                # and ``_settle`` has to give back what it leases.
+                found = await asyncio.shield(self._leasing)
+        self._leasing = None
         self._store_presence.here()
         return found
 
@@ -245,6 +250,11 @@ class ReportClient:
 
     async def _settle(self) -> None:
         """The connection is gone: mark what was acknowledged, have the rest due again at once."""
+        leasing, self._leasing = self._leasing, None
+        if leasing is not None:
+            with contextlib.suppress(StoreError):  # then it leased nothing that is known
+                for late in await leasing:
+                    self._unanswered.setdefault(late.report.scan_id, late.report.revision)
         sent, self._unanswered = self._unanswered, {}
         acknowledged, self._acknowledged = set(self._acknowledged) & sent.keys(), []
         if acknowledged:

@@ -38,7 +38,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    terms = terms_of(settings)
+    terms = terms_of(settings, HUB_NAME)
     tell_dangers(settings, terms, log)
 
     def stop_soon() -> None:

@@ -51,7 +51,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
-    terms = terms_of(settings)
+    terms = terms_of(settings, settings.pacs_name)
     tell_dangers(settings, terms, log)
     source = make_source(settings)
     feed = Feed(source, settings.scans, settings.pace)

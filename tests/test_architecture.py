@@ -96,7 +96,19 @@ ROOMS: dict[str, set[str]] = {
     "common.trail": {"audit", "db_audit", "errors", "logger"},
     "common.lifecycle": set(),
     "common.logger": set(),
-    "common.settings": {"const", "errors", "models"},
+    "common.settings_base": {"errors", "models"},
+    "common.settings_hub": {"models", "settings_base"},
+    "common.settings_brain": {"models", "settings_base"},
+    "common.settings_pacs": {"const", "models", "settings_base"},
+    "common.settings_commands": {"const", "models", "settings_base"},
+    "common.settings": {
+        "errors",
+        "settings_base",
+        "settings_brain",
+        "settings_commands",
+        "settings_hub",
+        "settings_pacs",
+    },
     "common.report_schema": {"const", "models"},
     "common.report_text": {"models"},
 }
@@ -229,7 +241,7 @@ def test_the_environment_is_read_only_by_the_settings() -> None:
     wrong = [
         use
         for module in modules()
-        if module != "common.settings"
+        if not module.startswith("common.settings")
         for use in (*names_of(module), *imports_of(module))
         if use.name.rpartition(".")[2] in ENVIRONMENT
         and (use.module, use.name.rpartition(".")[2]) not in ENVIRONMENT_EXCEPTIONS

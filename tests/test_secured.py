@@ -106,16 +106,25 @@ def test_a_fr_pacs_with_another_secret_ends_and_says_what_to_do(
         assert SECRET not in units.log(unit)
 
 
-def test_a_fr_pacs_with_anothers_certificate_waits_and_says_why(
+def test_a_unit_with_anothers_certificate_ends_at_its_start_and_says_why(
     units: Units, tmp_path: Path
 ) -> None:
     folder = issued(tmp_path / "certs", HUB, "pacs-2")
-    units.start("fr_hub", **tls(folder, HUB))
+    for unit, name, own in (("fr_pacs", "pacs-2", PACS), ("fr_hub", "pacs-2", HUB)):
+        assert units.start(unit, SCANS="1", KIND="grid", **tls(folder, name)).wait(30) == 2
+        assert f"make certs NAMES={own} makes its own" in units.log(unit)
+
+
+def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
+    units: Units, tmp_path: Path
+) -> None:
+    units.start("fr_hub", **tls(issued(tmp_path / "certs", HUB), HUB))
     until(lambda: "receiving scans" in units.log("fr_hub"), 30)
-    units.start("fr_pacs", SCANS="1", KIND="grid", **tls(folder, "pacs-2"))
-    why = "the peer calls itself 'pacs-1', its certificate is of 'pacs-2'"
-    until(lambda: why in units.log("fr_hub"), 30)
-    until(lambda: why in units.log("fr_pacs"), 30)
+    other = issued(tmp_path / "other", PACS)
+    refused = units.start("fr_pacs", SCANS="1", KIND="grid", **tls(other, PACS))
+    assert refused.wait(30) == 1
+    assert "the certificate of the peer is refused" in units.log("fr_pacs")
+    assert "make certs makes each unit's certificate" in units.log("fr_pacs")
 
 
 def test_a_certificate_that_cannot_be_read_is_a_wrong_setting(units: Units, tmp_path: Path) -> None:

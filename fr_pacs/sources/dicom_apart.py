@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 _GOODBYE_S = 2.0
 
+_FILE_S = 60.0
+"""The longest that the frames asked for of one file may take: a damaged one may have no end."""
+
 
 class NotDecoded(Exception):
     """Why; ``dicom_pixels`` says of which file."""
@@ -34,11 +37,27 @@ class _Decoder:
     def frames(self, path: Path, frames: list[int]) -> npt.NDArray[Any]:
         with self._lock:
             child = self._child = self._child or _start()
+            limit_s, late = _FILE_S, threading.Event()
+
+            def end() -> None:
+                late.set()
+                child.kill()  # which ends the reading of its answer
+
+            timer = threading.Timer(limit_s, end)
+            timer.daemon = True
+            timer.start()
+            broken = False
             try:
                 return _ask(child, path, frames)
             except (EOFError, OSError) as error:
-                self._end()
-                raise NotDecoded("the decoder broke down on it") from error
+                broken = True
+                why = f"took longer than {limit_s:g} s" if late.is_set() else "broke down"
+                raise NotDecoded(f"the decoder {why} on it") from error
+            finally:
+                timer.cancel()
+                timer.join()  # from here on it kills nothing
+                if broken or late.is_set():
+                    self._end()
 
     def close(self) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ import pymongo
 import pytest
 from bson import ObjectId
 
-from common.const import WakeUp
+from common.const import Collection, WakeUp
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
 from common.errors import (
@@ -23,6 +23,7 @@ from common.errors import (
 from common.mongod import RunningMongod
 from tests.factories import (
     document_of,
+    inside,
     make_claimable,
     make_report,
     make_reports,
@@ -107,6 +108,7 @@ def test_a_completion_that_is_not_durable_yet_can_be_repeated(
     store: DBManager, faults: Faults
 ) -> None:
     make_claimable(store, 1)
+    assert store._wake_ups.settle(10)  # an insert too
     [claim] = store.claim("a", 1, 60)
     done = [(claim, make_report(claim.scan))]
     for command in ("insert", "update", "update"):
@@ -183,9 +185,27 @@ def test_a_scan_that_is_too_large_for_a_document_is_an_error(store: DBManager) -
 
 def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) -> None:
     make_claimable(store, 1)
+    assert store._wake_ups.settle(10)
     [claim] = store.claim("a", 1, 60)
     faults.plan("insert", errorCode=11600)  # release inserts nothing but the wake-up
     assert store.release("a", unused=[claim]) == 1
+    assert store._wake_ups.settle(10)
+    bell = inside(store, Collection.WAKE_UPS)
+    before = bell.count_documents({})
+    store.wake(WakeUp.SCAN)
+    assert store._wake_ups.settle(10)
+    assert bell.count_documents({}) == before + 1  # nor does it fail the next one
+
+
+def test_no_acknowledgement_waits_for_a_wake_up_that_mongodb_does_not_take(
+    store: DBManager, faults: Faults
+) -> None:
+    bell = f"{store.name}.{Collection.WAKE_UPS}"
+    faults.plan("insert", namespace=bell, blockConnection=True, blockTimeMS=8000)
+    began = time.monotonic()
+    assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
+    assert not store._wake_ups.settle(1)  # it is stalled, as was planned
+    assert time.monotonic() - began < 5
 
 
 # --- MongoDB is killed ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from common.const import ReportGenerated
+from common.const import Collection, ReportGenerated
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
 from common.models import hash_voxels
@@ -234,6 +234,9 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
         store.release("a")
         store.mark_sent([report.scan_id])
         seen += commands.writes()
-    assert len(seen) >= 12
-    assert [c for c in seen if c["writeConcern"] != {"w": "majority", "j": True}] == []
+    assert len(seen) >= 13
+    weak_ones = [c for c in seen if c["writeConcern"] != {"w": "majority", "j": True}]
+    # The seal of an upload's record alone: that of the scan comes after it, and counts.
+    assert [(c["name"], c["update"]) for c in weak_ones] == [("update", Collection.UPLOADS)]
+    assert seen[seen.index(weak_ones[0]) + 1]["update"] == Collection.SCANS
     assert not any("$readPreference" in c for c in seen)

@@ -9,7 +9,7 @@ from bson import ObjectId
 from common.const import CHUNK_BYTES, Collection
 from common.db_manager import DBManager
 from common.documents import Added, Claim, NewScan
-from common.errors import StoreUnavailable, UploadLost, VoxelsDamaged
+from common.errors import StoreError, StoreUnavailable, UploadLost, VoxelsDamaged
 from common.models import hash_voxels
 from tests.factories import (
     chunks_of,
@@ -177,15 +177,29 @@ def test_an_upload_that_a_sweep_had_is_lost_and_its_scan_taken_back(store: DBMan
     assert left(store) == (0, 0, 0)
 
 
-def test_a_sweep_that_left_a_stored_scan_leaves_nothing_when_it_is_taken_back(
+def test_a_scan_that_was_stored_while_a_sweep_was_at_it_is_taken_back_whole(
+    store: DBManager,
+) -> None:
+    new, _ = make_upload(store)
+    being_swept(store, new)
+    store.add_scans([new])
+    with pytest.raises(UploadLost):  # once marked by a sweep, no upload is acknowledged
+        end(store, new)
+    assert left(store) == (0, 0, 1)
+    store.sweep_uploads(grace_s=-1)
+    assert left(store) == (0, 0, 0)
+
+
+def test_a_sweep_seals_what_is_stored_for_a_hub_that_was_killed_or_is_slow(
     store: DBManager,
 ) -> None:
     new, _ = make_upload(store)
     store.add_scans([new])
     assert store.sweep_uploads(grace_s=-1) == 0
-    with pytest.raises(UploadLost):  # once marked by a sweep, no upload is acknowledged
-        end(store, new)
-    assert left(store) == (0, 0, 0)
+    assert store.sweep_uploads(grace_s=-1) == 0
+    end(store, new)
+    assert left(store) == (1, 3, 0)
+    assert "unsealed" not in document_of(store, new.scan.scan_id)
 
 
 def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> None:
@@ -197,6 +211,91 @@ def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> N
     with pytest.raises(UploadLost):
         store.end_upload(new.scan.scan_id, late)
     assert left(store) == (1, 3, 0)
+
+
+# --- the same scan from two senders --------------------------------------------------------------
+
+
+def again_from_another(store: DBManager, first: NewScan) -> NewScan:
+    """The same scan in chunks of its own, from another sender; stored are the chunks."""
+    blob = store.begin_upload()
+    voxels = (bytes(range(251)) * (first.scan.voxels_bytes // 251 + 1))[: first.scan.voxels_bytes]
+    store.add_chunks(blob, 0, pieces_of(voxels))
+    return NewScan(first.scan, blob=blob)
+
+
+def being_swept(store: DBManager, new: NewScan) -> None:
+    """A sweep has marked this upload, and has not looked yet whether it has a scan."""
+    marked = {"$set": {"swept": True}}
+    inside(store, Collection.UPLOADS).update_one({"_id": new.blob}, marked)
+
+
+def is_whole(store: DBManager, new: NewScan) -> bool:
+    """The scan is there with voxels that have its hash, and no sweep takes any of it."""
+    store.sweep_uploads(grace_s=-1)
+    [claim] = store.claim("somebody", 1, 60)
+    return claim.scan == new.scan and hash_voxels(store.fetch_voxels(claim)) == new.scan.voxels_hash
+
+
+def test_what_was_acknowledged_to_a_second_sender_is_not_taken_back_by_the_first(
+    store: DBManager,
+) -> None:
+    first, _ = make_upload(store)
+    second = again_from_another(store, first)
+    assert store.add_scans([first]) == [Added.STORED]
+    assert store.add_scans([second]) == [Added.KNOWN]  # so it is acknowledged
+    store.sweep_uploads(grace_s=-1)
+    end(store, first)
+    assert is_whole(store, first)
+
+
+def test_a_second_sender_takes_the_place_of_a_scan_that_will_be_taken_back(
+    store: DBManager,
+) -> None:
+    first, _ = make_upload(store)
+    second = again_from_another(store, first)
+    being_swept(store, first)
+    store.add_scans([first])
+    assert store.add_scans([second]) == [Added.STORED]
+    end(store, second)
+    with pytest.raises(UploadLost):
+        end(store, first)
+    assert is_whole(store, second)
+    assert chunks_of(store, first.blob) == 0
+
+
+def test_a_scan_that_was_sealed_long_ago_is_known(store: DBManager) -> None:
+    first, _ = make_upload(store)
+    store.add_scans([first])
+    end(store, first)
+    store.sweep_uploads(grace_s=-1)  # removes the record
+    assert store.add_scans([again_from_another(store, first)]) == [Added.KNOWN]
+    end(store, first)  # a call that slept for as long
+    assert is_whole(store, first)
+
+
+def test_senders_of_the_same_scan_and_sweeps_at_once_take_no_acknowledgement_back(
+    store: DBManager,
+) -> None:
+    for _ in range(8):
+        first, _ = make_upload(store, chunks=1)
+        uploads = [first, *(again_from_another(store, first) for _ in range(2))]
+
+        def work(i: int, uploads: list[NewScan] = uploads) -> bool:
+            """Whether a sender got an acknowledgement."""
+            if i >= len(uploads):
+                store.sweep_uploads(grace_s=-1)
+                return False
+            try:
+                [outcome] = store.add_scans([uploads[i]])
+                if outcome is Added.STORED:
+                    end(store, uploads[i])
+            except StoreError:  # it is told to come again
+                return False
+            return True
+
+        if any(together(5, work)):
+            assert is_whole(store, first)
 
 
 # --- what a sweep takes --------------------------------------------------------------------------
@@ -211,7 +310,7 @@ def test_a_sweep_takes_old_uploads_that_were_cut_and_nothing_else(store: DBManag
     assert store.sweep_uploads(grace_s=-1) == 1
     assert chunks_of(store, cut.blob) == 0
     assert chunks_of(store, unsealed.blob) == 3
-    assert left(store) == (2, 3, 0)
+    assert left(store) == (2, 3, 1)
 
 
 def test_a_sweep_goes_by_the_servers_clock(

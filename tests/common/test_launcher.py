@@ -13,6 +13,7 @@ import pytest
 from common.settings import StoreSettings
 from common.store import open_store
 from common.verify import Verdict, verify
+from tests.common.tls_files import HUB, PACS, issued
 from tests.processes import ROOT, environment, ports
 from tests.running import until
 
@@ -139,6 +140,23 @@ def test_a_launcher_that_is_killed_takes_its_units_along(everything: Everything)
 def test_a_wrong_setting_stops_it_before_anything_starts(everything: Everything) -> None:
     assert everything.start(HUB_PORT="99999999").wait(30) == 2
     assert "HUB_PORT='99999999'" in everything.log
+    assert not everything.data.exists()
+
+
+def test_with_tls_each_unit_has_its_own_certificate(everything: Everything) -> None:
+    folder = issued(everything.folder / "certs", HUB, PACS)
+    cert, key, ca = (str(folder / name) for name in (f"{HUB}.pem", f"{HUB}.key", "ca.pem"))
+    assert everything.start(SCANS="5", TLS_CERT=cert, TLS_KEY=key, TLS_CA=ca).wait(90) == 0
+    assert "authenticated" not in everything.log  # nothing to warn of
+
+
+def test_a_unit_without_a_certificate_stops_it_before_anything_starts(
+    everything: Everything,
+) -> None:
+    folder = issued(everything.folder / "certs", HUB)
+    cert, key, ca = (str(folder / name) for name in (f"{HUB}.pem", f"{HUB}.key", "ca.pem"))
+    assert everything.start(SCANS="5", TLS_CERT=cert, TLS_KEY=key, TLS_CA=ca).wait(30) == 2
+    assert "make certs NAMES=fr-hub,pacs-1" in everything.log.replace("\n", " ")
     assert not everything.data.exists()
 
 

@@ -67,11 +67,12 @@ def make_old(store: DBManager, n: int, **overrides: Any) -> list[str]:
     return ids
 
 
-def make_old_upload(store: DBManager) -> tuple[NewScan, bytes]:
+def make_old_upload(store: DBManager, *, sealed: bool = True) -> tuple[NewScan, bytes]:
     """A large scan that was delivered long ago."""
     new, voxels = make_upload(store)
     store.add_scans([new])
-    store.end_upload(new.scan.scan_id, new.blob)  # type: ignore[arg-type]
+    if sealed:
+        store.end_upload(new.scan.scan_id, new.blob)  # type: ignore[arg-type]
     [claim] = store.claim("a", 1, 60)
     store.complete([(claim, make_report(claim.scan))])
     deliver(store, new.scan.scan_id)
@@ -108,6 +109,16 @@ def test_voxels_go_and_header_and_report_stay(store: DBManager) -> None:
         assert document_of(store, scan_id, Collection.REPORTS)["status"] is True
     assert document_of(store, small)["scan"] == before["scan"]
     assert chunks_of(store, large.blob) == 0
+
+
+def test_a_scan_whose_hub_was_killed_before_it_sealed_it_is_known_when_its_voxels_are_gone(
+    store: DBManager,
+) -> None:
+    new, _ = make_old_upload(store, sealed=False)
+    purge(store)
+    again = NewScan(new.scan, blob=store.begin_upload())
+    assert store.add_scans([again]) == [Added.KNOWN]
+    assert document_of(store, new.scan.scan_id)["report_generated"] == DONE
     assert verify(store).gaps == 0
     assert purge(store) == []
 

@@ -16,6 +16,7 @@ from common.errors import FrError, PeerAway, ProtocolError, SettingsError
 from common.messages import Ack, Chunk, Hello, Ping, Report, Scan
 from common.protocol import Side
 from common.transport import PLAIN, AsyncChannel, Channel, Listener, Terms, Tls, dial, serve
+from common.transport_tls import tls_failure
 from tests.common.async_peers import run
 from tests.common.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, Aside, connected_to
 from tests.common.tls_files import HUB, PACS, context_of, expired, issued, terms
@@ -406,10 +407,57 @@ def test_nothing_shows_the_key(good: Path) -> None:
     assert "horse" not in repr(Terms(secret=b"correct-horse"))
 
 
-def test_a_refusal_in_tls_can_be_tried_again(good: Path) -> None:
-    """What is wrong may be at the other end: a Fr-PACS must not end when Fr-HUB's certificate
-    does."""
-    with listening(PLAIN, answer_reports) as port:
+def test_a_unit_knows_whether_its_peers_will_take_it(
+    good: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(folder: Path, authority: Path, name: str = PACS) -> None:
+        certificate = folder / f"{PACS}.pem"
+        tls = Tls.load(certificate, folder / f"{PACS}.key", authority / "ca.pem")
+        tls.check(certificate, name)
+
+    check(good, good)
+    with pytest.raises(SettingsError, match="it is the certificate of 'pacs-1', this unit"):
+        check(good, good, "pacs-2")
+    with pytest.raises(SettingsError, match=r"TLS_CERT=.*will refuse it: .*: make certs"):
+        check(other, good)
+    old = expired(issued(tmp_path), PACS, monkeypatch)
+    with pytest.raises(SettingsError, match=r"TLS_CERT=.*certificate has expired: make certs"):
+        check(old, old)
+
+
+def test_a_connection_that_is_no_tls_can_be_tried_again(good: Path) -> None:
+    """What is wrong may be at the other end, or be a link that changes bits."""
+    error = refusal_of(good, PLAIN)
+    assert (error.code, error.retry) == (Refusal.UNAUTHENTICATED, True)
+
+
+def test_a_certificate_that_is_refused_is_not_tried_again(good: Path, other: Path) -> None:
+    error = refusal_of(good, terms(other, PACS))
+    assert (error.code, error.retry) == (Refusal.UNAUTHENTICATED, False)
+    assert "make certs" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("alert", "retry"),
+    [
+        ("TLSV1_ALERT_UNKNOWN_CA", False),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", False),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", False),
+        ("SSLV3_ALERT_BAD_RECORD_MAC", True),
+        ("TLSV1_ALERT_DECODE_ERROR", True),
+    ],
+)
+def test_an_alert_says_whether_trying_again_helps(alert: str, retry: bool) -> None:
+    raised = ssl.SSLError(1, alert)
+    raised.reason = alert
+    told = tls_failure(raised)
+    assert isinstance(told, ProtocolError)
+    assert told.retry is retry
+
+
+def refusal_of(good: Path, answering: Terms) -> ProtocolError:
+    """What who connects is told by a peer on these terms."""
+    with listening(answering, answer_reports) as port:
         aside = Aside(
             lambda: Channel.connect(
                 (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, terms(good, PACS)
@@ -417,4 +465,4 @@ def test_a_refusal_in_tls_can_be_tried_again(good: Path) -> None:
         )
         error = aside.result()
     assert isinstance(error, ProtocolError)
-    assert (error.code, error.retry) == (Refusal.UNAUTHENTICATED, True)
+    return error

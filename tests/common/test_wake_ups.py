@@ -155,6 +155,7 @@ def test_without_a_bell_a_waiter_polls(store: DBManager) -> None:
 def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
     bell = inside(store, Collection.WAKE_UPS)
     store._wake_ups.ring(WakeUp.SCAN)
+    assert store._wake_ups.settle(10)
     before = bell.count_documents({})
     store._wake_ups.prepare()
     assert bell.count_documents({}) == before
@@ -179,8 +180,26 @@ def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path
 
 
 def test_a_ring_that_nobody_can_hear_raises_nothing() -> None:
-    with MongoClient[dict[str, object]]("mongodb://127.0.0.1:1/", timeoutMS=50) as client:
-        WakeUps(client["fr"]).ring(WakeUp.SCAN)
+    with (
+        MongoClient[dict[str, object]]("mongodb://127.0.0.1:1/", timeoutMS=50) as client,
+        contextlib.closing(WakeUps(client["fr"])) as bell,
+    ):
+        bell.ring(WakeUp.SCAN)
+        assert bell.settle(10)
+
+
+def test_what_rang_just_before_the_store_was_closed_is_heard(
+    store: DBManager, mongodb_uri: str
+) -> None:
+    other = DBManager(mongodb_uri, store.name)
+
+    def ring_and_leave() -> None:
+        other.wake(WakeUp.SCAN)
+        other.close()
+
+    with waiting(store, WakeUp.SCAN, LONG_S) as waiter:
+        assert wakes(waiter, ring_and_leave)
+    other.close()
 
 
 def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:

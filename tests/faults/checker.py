@@ -177,15 +177,17 @@ def _delivered(
 
 
 def _stale(stored: Stored, completions: Iterable[Completion]) -> Iterator[Violation]:
-    accepted: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    accepted: dict[tuple[str, int], set[tuple[str, int]]] = defaultdict(set)
     for one in completions:
         if one.accepted:
-            accepted[one.scan_id].add((one.owner, one.fence))
-    for scan_id, claims in accepted.items():
+            accepted[one.scan_id, one.revision].add((one.owner, one.fence))
+    for (scan_id, revision), claims in accepted.items():
         scan = stored.scans.get(scan_id)
         if len(claims) > 1:
             yield Violation(Kind.STALE, scan_id, f"completed under {len(claims)} claims")
-        elif scan is not None and scan.state == DONE and (scan.owner, scan.fence) not in claims:
+            continue
+        last = scan is not None and scan.state == DONE and scan.revision == revision
+        if scan is not None and last and (scan.owner, scan.fence) not in claims:
             yield Violation(Kind.STALE, scan_id, "completed under a claim that was lost")
 
 

@@ -38,7 +38,9 @@ def hub_ports(scene: Scene) -> list[int]:
     return [int(slot.settings["HUB_PORT"]) for slot in scene.world.cluster.of("fr_hub")]
 
 
-@CATALOGUE.add("same-scan", Place.SERVER, f"one scan from {SENDERS} senders at once, to all hubs")
+@CATALOGUE.add(
+    "same-scan", Place.SERVER, f"one scan from {SENDERS} senders at once, to all hubs", bare=True
+)
 def same_scan(scene: Scene) -> None:
     """Each is acknowledged; there is one scan, and one report. Then the same id with other bytes
     is refused."""
@@ -62,7 +64,9 @@ def same_scan(scene: Scene) -> None:
         asyncio.run(at_once(scan, voxels))
 
 
-@CATALOGUE.add("flipped-frames", Place.SERVER, f"{FLIPPED_FRAMES:,} scans with one bit flipped")
+@CATALOGUE.add(
+    "flipped-frames", Place.SERVER, f"{FLIPPED_FRAMES:,} scans with one bit flipped", bare=True
+)
 def flipped_frames(scene: Scene) -> None:
     """None is acknowledged, none is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
@@ -117,7 +121,9 @@ def _bad_bytes(scene: Scene, name: str) -> list[bytes]:
     ]
 
 
-@CATALOGUE.add("malformed", Place.SERVER, "garbage, cut, huge, lying and misplaced frames")
+@CATALOGUE.add(
+    "malformed", Place.SERVER, "garbage, cut, huge, lying and misplaced frames", bare=True
+)
 def malformed(scene: Scene) -> None:
     """Refused; memory stays bounded, nothing of them is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
@@ -152,6 +158,7 @@ def malformed(scene: Scene) -> None:
     "slow-clients",
     Place.SERVER,
     f"{SLOW_CLIENTS:,} connections that say nothing, or a byte now and then",
+    bare=True,
 )
 def slow_clients(scene: Scene) -> None:
     """Another client's p99, measured without and with them in turns, is less than twice as much."""

@@ -28,6 +28,9 @@ class Told:
     acknowledged: dict[str, datetime] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     reported: Counter[str] = field(default_factory=Counter)
+    """How often a report was news; of several revisions, that which was most often."""
+    news: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """The same of each revision."""
 
     def of(self, scan_ids: set[str]) -> "Told":
         """As it is now, of these scans alone."""
@@ -72,7 +75,9 @@ class LedgerReader:
             case "refused":
                 told.refused.add(scan_id)
             case "reported":
-                told.reported[scan_id] += 1
+                revision = scan_id, int(entry.get("revision", 1))
+                told.news[revision] += 1
+                told.reported[scan_id] = max(told.reported[scan_id], told.news[revision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class StoredScan:
     intact: bool = True
     """Whether its voxels have the hash that its header declares."""
     cause: str | None = None
+    revision: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class Completion:
     owner: str
     fence: int
     accepted: bool
+    revision: int = 1
 
 
 class CompletionReader:
@@ -190,6 +197,7 @@ def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple
                 header["voxels_hash"],
                 not voxels or _hash(base, found) == header["voxels_hash"],
                 (found.get("error") or {}).get("cause"),
+                found.get("revision", 1),
             ),
         )
 
@@ -201,7 +209,7 @@ def _hash(base: Any, found: dict[str, Any]) -> str:
         chunks = base[Names.CHUNKS].find({"_id": {"$gte": low, "$lte": high}})
         stored = b"".join(chunk["voxels"] for chunk in chunks.sort("_id", 1))
     else:
-        stored = found["voxels"]
+        stored = found.get("voxels", b"")  # retention had them
     if found.get("packing") is None:
         return hash_voxels(stored)
     packing = Packing.model_validate(found["packing"])

@@ -16,7 +16,7 @@ from rich.progress import Progress, TaskID
 from tests.faults.checker import Kind, Violation
 from tests.faults.options import Options
 from tests.faults.report import Episode, Report, Row
-from tests.faults.schedule import Place, Step
+from tests.faults.schedule import Place, Security, Step, security_of
 from tests.faults.world import RECOVERS_S, World
 
 
@@ -112,7 +112,7 @@ class Nemesis:
         options: Options,
         report: Report,
         progress: Progress,
-        build: Callable[[Place, Path], "contextlib.AbstractContextManager[World]"],
+        build: Callable[[Place, Path, Security], "contextlib.AbstractContextManager[World]"],
         bug: str = "",
     ) -> None:
         self._options = options
@@ -144,9 +144,11 @@ class Nemesis:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _episode(self, place: Place, steps: list[Step], folder: Path, task: TaskID) -> None:
-        episode = Episode(str(place))
+        security = security_of(steps)
+        episode = Episode(str(place), str(security))
+        self._progress.console.print(f"{place}, {security}:", highlight=False)
         try:
-            with self._build(place, folder) as world:
+            with self._build(place, folder, security) as world:
                 world.start()
                 self._steps(world, steps, task)
                 self._end(world, episode, task)

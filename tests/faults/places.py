@@ -1,23 +1,25 @@
 """The worlds that faults are injected into."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.machine import clock_of, small_disk
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.poisonous import install
-from tests.faults.schedule import Place
+from tests.faults.schedule import Place, Security
 from tests.faults.world import GRIDS, PHANTOMS, SHEETS, Load, World
 
 LOADS: tuple[Load, ...] = (GRIDS, GRIDS, SHEETS, PHANTOMS)
 
-Build = Callable[[Place, Path], contextlib.AbstractContextManager[World]]
-
 
 @contextlib.contextmanager
 def build(
-    place: Place, folder: Path, bug: str = "", loads: tuple[Load, ...] = LOADS
+    place: Place,
+    folder: Path,
+    security: Security = Security.NONE,
+    bug: str = "",
+    loads: tuple[Load, ...] = LOADS,
 ) -> Iterator[World]:
     """A world, not started yet; its MongoDB is."""
     with contextlib.ExitStack() as stack:
@@ -34,6 +36,13 @@ def build(
         stack.callback(database.kill)
         database.start()
         analyzers = install(folder)
-        world = World(folder / "world", database, loads, bug=bug, PYTHONPATH=str(analyzers))
+        world = World(
+            folder / "world",
+            database,
+            loads,
+            bug=bug,
+            security=security,
+            PYTHONPATH=str(analyzers),
+        )
         stack.callback(world.close)
         yield world

@@ -49,27 +49,42 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
     in_time = scene.world.wait(set_aside, _ERRORS_S, 0.25)
     scene.demand(in_time, kind, f"not 'Error' within {_ERRORS_S:.0f} s")
     for slot in brains:
-        cluster.restart(slot, BRAIN_ATTEMPTS="100")
+        cluster.restart(slot, BRAIN_ATTEMPTS="100", **dict.fromkeys(settings, ""))
     scene.healed()
     scene.row.injected += scans - 1
 
 
-@CATALOGUE.add("poison-raises", Place.SERVER, "scans on which the analyzer raises")
+@CATALOGUE.add("poison-raises", Place.SERVER, "scans on which the analyzer raises", bare=True)
 def poison_raises(scene: Scene) -> None:
     """'Error' at the limit."""
     _poison(scene, "raises", 5)
 
 
-@CATALOGUE.add("poison-dies", Place.SERVER, "a scan that kills its processor")
+@CATALOGUE.add("poison-dies", Place.SERVER, "a scan that kills its processor", bare=True)
 def poison_dies(scene: Scene) -> None:
     """'Error' at the limit: attempts are counted at the claim."""
     _poison(scene, "dies", 1)
 
 
-@CATALOGUE.add("poison-hangs", Place.SERVER, "a scan on which the analyzer never comes back")
+@CATALOGUE.add(
+    "poison-hangs", Place.SERVER, "a scan on which the analyzer never comes back", bare=True
+)
 def poison_hangs(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its time limit."""
     _poison(scene, "hangs", 1, BRAIN_TIME_LIMIT_S="2")
+
+
+@CATALOGUE.add(
+    "poison-eats", Place.SERVER, "a scan on which the analyzer takes all memory", bare=True
+)
+def poison_eats(scene: Scene) -> None:
+    """'Error' at the limit: it is stopped at its memory limit, each time, and says so."""
+    _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
+    for scan_id, cause, _ in scene.world.store.errors(1000):
+        if scan_id in scene.world.expected.foreign and "poisonous" in cause:
+            scene.row.notes["cause"] = cause
+    told = str(scene.row.notes.get("cause"))
+    scene.demand("stopped at its memory limit of 512 MiB" in told, "poison-eats", f"cause: {told}")
 
 
 def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:
@@ -89,7 +104,9 @@ def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:
             file.write(piece)
 
 
-@CATALOGUE.add("decompression-bomb", Place.SERVER, "packed NIfTI files that unpack to gigabytes")
+@CATALOGUE.add(
+    "decompression-bomb", Place.SERVER, "packed NIfTI files that unpack to gigabytes", bare=True
+)
 def decompression_bomb(scene: Scene) -> None:
     """One declares more than a scan may have, one less than it unpacks to: memory is bounded."""
     cases: list[tuple[str, Callable[[Path], None]]] = [

@@ -18,16 +18,19 @@ class Poisonous:
 
     name = "poisonous"
     version = "1"
-    scan_types = frozenset({"raises", "dies", "hangs"})
+    scan_types = frozenset({"raises", "dies", "hangs", "eats"})
     priority = 0
 
     def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
-        """Raise, die, or never come back."""
+        """Raise, die, never come back, or take all memory."""
         del voxels
         if scan.scan_type == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         while scan.scan_type == "hangs":
             time.sleep(1)
+        eaten = []
+        while scan.scan_type == "eats":
+            eaten.append(bytes(16 << 20))
         raise ValueError("poison")
 
 

@@ -44,6 +44,7 @@ class Episode:
     """A world from its start to its end."""
 
     place: str
+    security: str = ""
     counts: Counts | None = None
     kills: dict[str, int] = field(default_factory=dict)
     gaps: int | None = None
@@ -143,6 +144,7 @@ class Report:
             episodes=[
                 {
                     "place": episode.place,
+                    "security": episode.security,
                     "kills": episode.kills,
                     "gaps": episode.gaps,
                     "audit_gaps": episode.audit_gaps,

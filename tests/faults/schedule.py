@@ -31,6 +31,8 @@ class Fault:
     """What is done, for people."""
     swarm: bool = False
     """Whether the next fault may come while this one is being recovered from."""
+    bare: bool = False
+    """Whether it has peers of its own, which speak without TLS and know no secret."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ class Step:
         return random.Random(self.seed)
 
 
+class Security(StrEnum):
+    """How the units of a world prove who they are."""
+
+    NONE = "no security"
+    SECRET = "a shared secret"  # noqa: S105 - its name
+    TLS = "TLS"
+
+
+def security_of(steps: Sequence[Step]) -> Security:
+    """Of the world of these steps: drawn, where none of them needs one without."""
+    if any(step.fault.bare for step in steps):
+        return Security.NONE
+    return random.Random(f"{steps[0].seed}/security").choice([Security.SECRET, Security.TLS])
+
+
 class Catalogue:
     """The faults there are; each family's file adds its own."""
 
@@ -52,13 +69,13 @@ class Catalogue:
         self.faults: dict[str, Fault] = {}
 
     def add(
-        self, name: str, place: Place, what: str, *, swarm: bool = False
+        self, name: str, place: Place, what: str, *, swarm: bool = False, bare: bool = False
     ) -> "Callable[[Callable[[Scene], None]], Callable[[Scene], None]]":
         """Add this function as a fault."""
 
         def adding(act: "Callable[[Scene], None]") -> "Callable[[Scene], None]":
             assert name not in self.faults
-            self.faults[name] = Fault(name, place, act, what, swarm)
+            self.faults[name] = Fault(name, place, act, what, swarm, bare)
             return act
 
         return adding

@@ -115,6 +115,16 @@ def test_two_claims_that_completed_one_scan_are_a_stale_write() -> None:
     assert kinds(told("s"), stored(s=SCAN), *both) == [Kind.STALE]
 
 
+def test_each_revision_is_completed_once_and_the_stored_claim_is_the_lasts() -> None:
+    first = Completion("s", "z", 0, accepted=True)
+    second = Completion("s", "a", 1, accepted=True, revision=2)
+    again = replace(SCAN, revision=2)
+    assert kinds(told("s"), stored(s=again), first, second) == []
+    other = Completion("s", "b", 0, accepted=True, revision=2)
+    assert kinds(told("s"), stored(s=again), first, other) == [Kind.STALE]
+    assert kinds(told("s"), stored(s=again), first, second, other) == [Kind.STALE]
+
+
 def test_a_completion_under_another_claim_than_the_stored_one_is_a_stale_write() -> None:
     old = Completion("s", "b", 0, accepted=True)
     assert kinds(told("s"), stored(s=SCAN), old) == [Kind.STALE]

@@ -44,12 +44,12 @@ def suffer(world: World, name: str) -> list[Violation]:
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
     name, kinds = CAUGHT[bug]
-    with build(CATALOGUE.faults[name].place, tmp_path, bug, LOADS) as world:
+    with build(CATALOGUE.faults[name].place, tmp_path, bug=bug, loads=LOADS) as world:
         found = suffer(world, name)
     assert kinds & {violation.kind for violation in found}, found[:10]
 
 
 def test_without_a_bug_nothing_is_found(tmp_path: Path) -> None:
     name = "at-pacs.received"
-    with build(CATALOGUE.faults[name].place, tmp_path, "", LOADS) as world:
+    with build(CATALOGUE.faults[name].place, tmp_path, loads=LOADS) as world:
         assert suffer(world, name) == []

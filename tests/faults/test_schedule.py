@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults import families  # noqa: F401 - adds the faults
 from tests.faults.options import KILLS, OptionError, options_from
-from tests.faults.schedule import CATALOGUE, Place, schedule
+from tests.faults.schedule import CATALOGUE, Place, Security, schedule, security_of
 
 
 def names(seed: int, round_number: int = 0, **given: str) -> list[str]:
@@ -34,6 +34,16 @@ def test_what_is_random_in_a_fault_hangs_on_the_seed_and_not_on_the_other_faults
 def test_only_chooses_by_name_and_by_beginning() -> None:
     assert sorted(names(1, ONLY="kill-hub, kill-pacs")) == ["kill-hub", "kill-pacs"]
     assert all(name.startswith("at-hub.") for name in names(1, ONLY="at-hub.*"))
+
+
+def test_a_world_has_the_security_that_its_seed_draws_or_none_where_a_peer_knows_none() -> None:
+    def drawn(seed: int, only: str) -> Security:
+        [steps] = schedule(options_from({"SEED": str(seed), "ONLY": only})).values()
+        return security_of(steps)
+
+    assert {drawn(seed, "kill-hub") for seed in range(20)} == {Security.SECRET, Security.TLS}
+    assert drawn(5, "kill-hub") == drawn(5, "kill-hub")
+    assert {drawn(seed, "kill-hub,malformed") for seed in range(20)} == {Security.NONE}
 
 
 def test_a_fault_that_does_not_exist_is_refused_with_those_that_do() -> None:

@@ -42,6 +42,7 @@ def _record(path: Path) -> None:
                     "scan_id": claim.scan.scan_id,
                     "owner": claim.owner,
                     "fence": claim.fence,
+                    "revision": claim.revision,
                     "accepted": claim.scan.scan_id not in lost,
                 }
             )

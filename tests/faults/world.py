@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.audit_check import Audit
+from common.certs import Authority
+from common.const import HUB_NAME
 from common.db_manager import DBManager
 from common.errors import StoreError
 from common.verify import verify
@@ -16,6 +18,7 @@ from tests.faults.cluster import Cluster, Slot
 from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
+from tests.faults.schedule import Security
 from tests.running import free_port
 
 DATABASE = "fr"
@@ -58,6 +61,7 @@ class World:
         loads: one for each Fr-PACS; these share the hubs.
         hubs, brains: how many; a Fr-BRAIN has one processor here.
         bug: planted into the units, if any.
+        security: of the connections between Fr-PACS and Fr-HUB.
         settings: of all units.
     """
 
@@ -70,6 +74,7 @@ class World:
         hubs: int = 2,
         brains: int = 2,
         bug: str = "",
+        security: Security = Security.NONE,
         **settings: str,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +93,7 @@ class World:
         self.to_hub: dict[str, Proxy] = {}
         self.to_pacs: dict[str, Proxy] = {}
         self.readers: dict[str, LedgerReader] = {}
+        self._security = security
         self._compose(list(loads), hubs, brains, uri, settings)
         self.completions = CompletionReader(self.cluster.completions)
         self.store = DBManager(database.uri, DATABASE, 20)
@@ -111,9 +117,17 @@ class World:
             for seed, (name, (port, _)) in enumerate(pacs.items())
         }
         known = ",".join(f"{name}=127.0.0.1:{proxy.port}" for name, proxy in self.to_pacs.items())
+        identity = identities(self._security, self.folder / "certs", HUB_NAME, *pacs)
         ports = [free_port() for _ in range(hubs)]
         for n, port in enumerate(ports, 1):
-            self.cluster.add(f"hub-{n}", "fr_hub", **common, HUB_PORT=str(port), HUB_PACS=known)
+            self.cluster.add(
+                f"hub-{n}",
+                "fr_hub",
+                **common,
+                **identity[HUB_NAME],
+                HUB_PORT=str(port),
+                HUB_PACS=known,
+            )
         for n in range(1, brains + 1):
             self.cluster.add(
                 f"brain-{n}",
@@ -137,6 +151,7 @@ class World:
                 name,
                 "fr_pacs",
                 **common,
+                **identity[name],
                 PACS_NAME=name,
                 PACS_PORT=str(port),
                 HUB_PORT=str(self.to_hub[name].port),
@@ -295,6 +310,25 @@ class World:
         if self.mongo_proxy is not None:
             self.mongo_proxy.close()
         self._loop.close()
+
+
+def identities(security: Security, folder: Path, *names: str) -> dict[str, dict[str, str]]:
+    """For each unit the settings by which it proves that it is the one of this name."""
+    if security is Security.SECRET:
+        return {name: {"SHARED_SECRET": f"of this world: {folder}"} for name in names}
+    if security is Security.NONE:
+        return {name: {} for name in names}
+    authority = Authority(folder)
+    for name in names:
+        authority.issue(name, 30)
+    return {
+        name: {
+            "TLS_CERT": str(folder / f"{name}.pem"),
+            "TLS_KEY": str(folder / f"{name}.key"),
+            "TLS_CA": str(folder / "ca.pem"),
+        }
+        for name in names
+    }
 
 
 def duration(seconds: float | None) -> str:

@@ -1,6 +1,7 @@
 """Fr-HUB's client on a real MongoDB and real sockets: each report leaves until it has arrived."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from common.const import Collection, Refusal
 from common.db_manager import DBManager
+from common.documents import OutgoingReport
 from common.errors import PeerAway
 from common.messages import Ack, Nack
 from common.models import utc_now
@@ -155,6 +157,39 @@ def test_after_a_cut_what_was_not_acknowledged_is_sent_again_at_once(
             channel.send(Ack(tuple(again)))
             until(lambda: store.count_reports()[True] == 4)
     assert (came, again) == (wanted, wanted - {arrived})
+
+
+def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once(
+    mongodb_uri: str, database: str, pacs: Reports
+) -> None:
+    with opened(mongodb_uri, database) as plain:
+        [mine] = ids_of(plain, 1)
+    store = SlowToLease(mongodb_uri, database)
+    with contextlib.closing(store), pushing(store, pacs.settings()):
+        with contextlib.closing(pacs.accept()):
+            assert store.leased.wait(10)
+        time.sleep(QUIET_S)  # until the client has seen that the connection is gone
+        began = time.monotonic()
+        store.gate.set()
+        with contextlib.closing(pacs.accept()) as channel:
+            assert next_report(channel) == mine
+            assert time.monotonic() - began < LEASE_S / 2
+
+
+class SlowToLease(DBManager):
+    """A store whose leases take until the gate is open."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        super().__init__(uri, database)
+        self.leased = threading.Event()
+        self.gate = threading.Event()
+
+    def lease_reports(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+        """The leases, made at once and told later."""
+        leases = super().lease_reports(pacs, limit, lease_s)
+        self.leased.set()
+        assert self.gate.wait(20)
+        return leases
 
 
 def test_what_is_acknowledged_right_before_a_cut_is_marked(store: DBManager, pacs: Reports) -> None:

@@ -23,6 +23,7 @@ from common.mongod import find_mongod, start_mongod
 from common.packing import pack
 from common.protocol import encode, messages_of
 from common.settings import HubSettings
+from fr_hub import server
 from tests.factories import make_scan
 from tests.processes import hub_process, peak_memory_mib
 from tests.running import (
@@ -30,6 +31,7 @@ from tests.running import (
     acked,
     answer,
     frame,
+    free_port,
     hello,
     hub_settings,
     refusal,
@@ -381,6 +383,74 @@ def test_one_connection_too_many_is_refused_and_told_to_try_again(store: DBManag
         with pytest.raises(ProtocolError, match="the limit") as refused, sender(settings):
             pass
         assert refused.value.retry
+
+
+def test_one_connection_of_a_fr_pacs_too_many_is_refused_and_another_fr_pacs_finds_room(
+    store: DBManager,
+) -> None:
+    pacs = {name: ("127.0.0.1", free_port()) for name in ("pacs-1", "pacs-2")}
+    settings = hub_settings(hub_connections_each=2, hub_pacs=pacs)
+    with running_hub(store, settings), sender(settings):
+        with sender(settings):
+            with (
+                pytest.raises(ProtocolError, match="2 connections of pacs-1 are open") as refused,
+                sender(settings),
+            ):
+                pass
+            assert refused.value.retry
+            with sender(settings, "pacs-2"):
+                pass
+        until(lambda: opens(settings))  # there is room again
+
+
+def opens(settings: HubSettings) -> bool:
+    try:
+        with sender(settings):
+            return True
+    except ProtocolError:
+        return False
+
+
+def test_a_large_scan_that_does_not_come_whole_in_its_time_is_refused_and_leaves_nothing(
+    store: DBManager,
+) -> None:
+    scan, voxels = make_scan(**LARGE)
+    first, *chunks = messages_of(scan, voxels)
+    settings = hub_settings(scan_timeout_s=1)
+    with running_hub(store, settings), sender(settings) as channel:
+        channel.send(first, chunks[0])
+        time.sleep(1.2)
+        channel.send(chunks[1])
+        nack = refusal(answer(channel))
+        assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "limit", True)
+        assert "SCAN_TIMEOUT_S" in nack.reason
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+        until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
+
+
+def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused fills no window, so only this bounds the answers that wait for it."""
+    monkeypatch.setattr(server, "ANSWERS_MORE", 10)
+    settings = hub_settings(hub_window=1, idle_timeout_s=60)
+    scan, voxels = make_scan(pacs="pacs-2")  # refused: this is another's
+    refused = sending(*messages_of(scan, voxels))
+    with running_hub(store, settings), RawPeer(settings.hub_port, hello()) as peer:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        peer.socket.setblocking(False)
+        taken, quiet_since = 0, time.monotonic()
+        many = refused * 100
+        while time.monotonic() - quiet_since < 2:
+            try:
+                taken += peer.socket.send(many[taken % len(many) :])
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            assert taken < 64 * 2**20, "it takes all that comes"
+        still_serves(settings, store)
+        peer.socket.settimeout(10)
+        assert peer.read()["code"] == "header"  # and answers when it is listened to
 
 
 def test_a_silent_connection_is_closed_and_others_are_served(store: DBManager) -> None:

@@ -1,5 +1,6 @@
 """Decoding: each transfer syntax gives the same pixels, and damage is an error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.uid import RLELossless
 
-from fr_pacs.sources import dicom_pixels
+from fr_pacs.sources import dicom_apart, dicom_pixels
 from tests.fr_pacs.sources.dicom_files import DATA, Write, reason, volume
 from tests.fuzz.targets import CORPUS, FINDINGS
 
@@ -104,3 +105,16 @@ def test_one_image_is_the_same_in_all_transfer_syntaxes(name: str) -> None:
 def test_a_real_truncated_file_says_how_much_is_missing() -> None:
     told = reason(DATA / "MR_truncated.dcm")
     assert told == "MR_truncated.dcm is cut short: 8130 of 8192 bytes of pixels"
+
+
+def test_a_file_that_its_decoder_does_not_come_to_an_end_with_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "endless.dcm"
+    os.mkfifo(endless)  # whose reader waits for ever
+    monkeypatch.setattr(dicom_apart, "_FILE_S", 2.0)
+    with pytest.raises(dicom_apart.NotDecoded, match="the decoder took longer than 2 s on it"):
+        dicom_apart.decoded_apart(endless, [0])
+    monkeypatch.undo()
+    good = DATA / "MR_small_jpeg_ls_lossless.dcm"  # of a decoder that was started anew
+    assert dicom_apart.decoded_apart(good, [0]).shape == (1, 64, 64)

@@ -1,0 +1,98 @@
+"""Commands of a person in the middle of load, beside units that are killed."""
+
+import signal
+import subprocess
+import sys
+import time
+
+from common.const import Collection
+from tests.faults.mongods import client_of
+from tests.faults.nemesis import Scene
+from tests.faults.schedule import CATALOGUE, Place
+from tests.faults.world import DATABASE, RECOVERS_S
+from tests.processes import ROOT, environment
+
+ENDS_S = 90.0
+AGAIN = 100
+"""Scans that are analysed again."""
+
+
+def _command(scene: Scene, module: str, **given: str) -> subprocess.Popen[bytes]:
+    settings = {"MONGODB_URI": scene.world.database.uri, "MONGODB_DATABASE": DATABASE, **given}
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        env=environment(**settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@CATALOGUE.add(
+    "retention", Place.SERVER, "retention takes voxels at load; it, Fr-HUB and Fr-BRAIN are killed"
+)
+def retention(scene: Scene) -> None:
+    """Only of what was delivered, and the next run takes what a killed one left."""
+    cluster = scene.world.cluster
+    given = {"RETENTION_DAYS": "0.00002", "APPLY": "1"}  # delivered two seconds ago
+    try:
+        for unit in ("fr_hub", "fr_brain"):
+            command = _command(scene, "common.retention", **given)
+            time.sleep(scene.random.uniform(0.5, 2.0))
+            cluster.kill(scene.world.slot(scene.pick(unit)))
+            command.send_signal(signal.SIGKILL)
+            command.wait(10)
+            scene.healed()
+        code = _command(scene, "common.retention", **given).wait(ENDS_S)
+        scene.demand(code == 0, "retention", f"it ended with exit code {code}")
+    finally:
+        with client_of(scene.world.database.uri) as client:
+            gone = client[DATABASE][Collection.SCANS].find({"voxels_gone_at": {"$exists": True}})
+            taken = {found["_id"]: found["report_generated"] for found in gone}
+        scene.world.bear("damaged", taken)
+    scene.row.notes["taken"] = len(taken)
+    scene.demand(taken, "retention", "it took nothing")
+    delivered = set().union(*(one.reported for one in scene.world.told()))
+    delivered |= scene.world.expected.foreign  # of which there is no ledger
+    for scan_id, state in taken.items():
+        good = state == "Done" and scan_id in delivered
+        scene.demand(good, scan_id, f"its voxels went, it is {state!r} or was not delivered")
+
+
+@CATALOGUE.add(
+    "reanalyze",
+    Place.SERVER,
+    "scans are analysed again at load; it, Fr-HUB and Fr-BRAIN are killed",
+)
+def reanalyze(scene: Scene) -> None:
+    """Each has one report of its last revision, and Fr-PACS has that one, once."""
+    world = scene.world
+    keep = world.expected.errors | world.expected.damaged | world.expected.foreign
+    ids = sorted(set().union(*(one.reported for one in world.told())) - keep)[:AGAIN]
+    for unit in ("fr_brain", "fr_hub"):
+        command = _command(scene, "fr_brain.reanalyze", ID=",".join(ids))
+        time.sleep(scene.random.uniform(0.5, 2.0))
+        world.cluster.kill(world.slot(scene.pick(unit)))
+        command.send_signal(signal.SIGKILL)
+        command.wait(10)
+        scene.healed()
+    code = _command(scene, "fr_brain.reanalyze", ID=",".join(ids)).wait(ENDS_S)
+    scene.demand(code == 0, "reanalyze", f"it ended with exit code {code}")
+
+    def missing() -> list[str]:
+        """Those whose last report is not there."""
+        news = set().union(*(one.news for one in world.told()))
+        found = {one.scan_id: one for one in world.store.revisions_of(ids)}
+        return [
+            scan_id
+            for scan_id in ids
+            if (one := found.get(scan_id)) is None
+            or one.revision < 2
+            or one.report != one.revision
+            or (scan_id, one.revision) not in news
+        ]
+
+    world.wait(lambda: not missing(), RECOVERS_S, 0.5)
+    for scan_id in missing():
+        scene.demand(False, scan_id, "the report of its last revision did not come")
+    scene.row.notes["again"] = len(ids)
