@@ -305,7 +305,9 @@ class Processor:
         return report.model_copy(update={"picture_hash": name})
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
-        voxels = self._patiently(self._store.fetch_voxels, claim)
+        # Small ones came with the claim.
+        small = claim.voxels if claim.blob is None else None
+        voxels = small or self._patiently(self._store.fetch_voxels, claim)
         if claim.packing is not None:
             voxels = unpack(voxels, claim.packing, claim.scan.voxels_bytes)
         if hash_voxels(voxels) != claim.scan.voxels_hash:
