@@ -22,6 +22,10 @@ _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
 _LOCAL = ReadConcern("local")
 
+BY_ID = [("_id", 1)]
+"""Hint for updates of a batch of ids: left to choose, MongoDB tries the partial indexes too, each
+time anew, and may walk through all that waits. Measured: a third of the cost of a lease."""
+
 _SELECTION_S = 3.0
 """A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bson import ObjectId
 
+from common.db_connection import BY_ID
 from common.db_settle import Settling
 from common.documents import Document, OutgoingReport, of_revision
 from common.store_errors import translated
@@ -37,7 +38,8 @@ class Outbox(Settling):
             "leased_by": token,
             "tries": {"$add": ["$tries", 1]},
         }
-        taken = self._reports_fast.update_many({"_id": {"$in": ids}, **due}, [{"$set": lease}])
+        these: Document = {"_id": {"$in": ids}, **due}
+        taken = self._reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
         if taken.modified_count < len(ids):
             mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
@@ -62,6 +64,7 @@ class Outbox(Settling):
         self._reports.update_many(
             sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
+            hint=BY_ID,
         )
 
     @translated
