@@ -225,8 +225,10 @@ class Claims(Settling, Reanalysis):
                 self._upsert(self._reports, [reports[index] for index in duplicates(error)])
         self._replace([report_document(report) for report in mine if report.revision > 1])
         before_done()  # what must be durable too before a scan is 'Done'
-        lost = self._finish(claims, FINISH)
+        # The reports are durable: they may leave while their scans become 'Done', which is another
+        # wait for the journal.
         self._wake_ups.ring(WakeUp.REPORT)
+        lost = self._finish(claims, FINISH)
         if lost:
             self._settle(list(lost))
         return lost

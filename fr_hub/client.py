@@ -229,8 +229,7 @@ class ReportClient:
                 async for attempt in patiently(self._store_presence):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
-                for scan_id in ids:
-                    self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
+                self._digest.info_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 for scan_id in ids:
                     self._unanswered.pop(scan_id, None)
