@@ -210,7 +210,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A stored report on its way, passed on as it is: whoever gets it, as a ``Report``, checks it."""
+    """A stored report on its way, passed on as it is: who gets it, as a ``Report``, checks it."""
 
     t: ClassVar[str] = Report.t
     content: Mapping[str, Any]
