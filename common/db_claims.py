@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pymongo.errors import BulkWriteError
 
 from common.const import ReportGenerated, WakeUp
-from common.db_connection import duplicates
+from common.db_connection import BY_ID, duplicates
 from common.db_reanalyze import Reanalysis
 from common.db_settle import FINISH, Settling
 from common.documents import Claim, Document, all_of, expired, held, report_document
@@ -116,6 +116,7 @@ class Claims(Settling, Reanalysis):
                     **condition,
                 },
                 [{"$set": claimed}],
+                hint=BY_ID,
             ).modified_count
             for fence in {document["fence"] for document in found}
         )
@@ -200,7 +201,7 @@ class Claims(Settling, Reanalysis):
         """Extend the leases; returns the ids of those that are no longer this owner's."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
         renewed = sum(
-            self._scans_fast.update_many(condition, [{"$set": lease}]).matched_count
+            self._scans_fast.update_many(condition, [{"$set": lease}], hint=BY_ID).matched_count
             for condition in held(claims)
         )
         if renewed == len(claims):
@@ -233,8 +234,10 @@ class Claims(Settling, Reanalysis):
                 self._upsert(self._reports, [reports[index] for index in duplicates(error)])
         self._replace([report_document(report) for report in mine if report.revision > 1])
         before_done()  # what must be durable too before a scan is 'Done'
-        lost = self._finish(claims, FINISH)
+        # The reports are durable: they may leave while their scans become 'Done', which is another
+        # wait for the journal.
         self._wake_ups.ring(WakeUp.REPORT)
+        lost = self._finish(claims, FINISH)
         if lost:
             self._settle(list(lost))
         return lost
@@ -318,7 +321,8 @@ class Claims(Settling, Reanalysis):
     ) -> set[str]:
         """Make ``change`` on each claim that still holds; the ids on which it does not."""
         finished = sum(
-            self._scans.update_many(condition, change).matched_count for condition in held(claims)
+            self._scans.update_many(condition, change, hint=BY_ID).matched_count
+            for condition in held(claims)
         )
         if finished == len(claims):
             return set()

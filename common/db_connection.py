@@ -22,6 +22,11 @@ _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
 _LOCAL = ReadConcern("local")
 
+BY_ID = [("_id", 1)]
+"""Hint for updates of a batch of ids: left to choose, MongoDB tries the partial indexes too, anew
+each time, and may walk through all that waits. Of mongod's CPU the lease of a report took 0.061 ms
+without and 0.037 ms with it where 10,000 waited; where 2,500 did, the same."""
+
 _SELECTION_S = 3.0
 """A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
 

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from bson import ObjectId
-from pydantic import ValidationError
 
+from common.db_connection import BY_ID
 from common.db_settle import Settling
 from common.documents import Document, OutgoingReport, of_revision
-from common.models import BrainReport
 from common.store_errors import translated
 
 UNREADABLE_DELAY_S = 3600.0
-"""A stored report that this release cannot read is looked at again after so long: by then a newer
-one may run, or a person may have mended it."""
+"""A stored report without what an acknowledgement of it would name is looked at again after so
+long: by then a person may have mended it. What else is wrong with one Fr-PACS says."""
 
 
 class Outbox(Settling):
@@ -39,7 +38,8 @@ class Outbox(Settling):
             "leased_by": token,
             "tries": {"$add": ["$tries", 1]},
         }
-        taken = self._reports_fast.update_many({"_id": {"$in": ids}, **due}, [{"$set": lease}])
+        these: Document = {"_id": {"$in": ids}, **due}
+        taken = self._reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
         if taken.modified_count < len(ids):
             mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
@@ -50,12 +50,10 @@ class Outbox(Settling):
         outgoing = []
         for document in found:
             try:
-                report = BrainReport.model_validate(document["report"])
-            except ValidationError:
+                outgoing.append(_outgoing(document))
+            except (KeyError, TypeError, AttributeError, ValueError):
                 # One damaged document must not hold up the reports behind it.
                 self.postpone_reports([document["_id"]], UNREADABLE_DELAY_S)
-                continue
-            outgoing.append(OutgoingReport(report, document["tries"] + 1))
         return outgoing
 
     @translated
@@ -66,6 +64,7 @@ class Outbox(Settling):
         self._reports.update_many(
             sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
+            hint=BY_ID,
         )
 
     @translated
@@ -75,3 +74,12 @@ class Outbox(Settling):
             {"_id": {"$in": list(scan_ids)}, "status": False},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
         )
+
+
+def _outgoing(document: Document) -> OutgoingReport:
+    content = document["report"]
+    scan_id, picture_hash = content["scan_id"], content.get("picture_hash")
+    if scan_id != document["_id"] or not isinstance(picture_hash, str | None):
+        raise ValueError("not this scan's report")
+    revision = int(content.get("revision", 1))
+    return OutgoingReport(scan_id, revision, picture_hash, content, document["tries"] + 1)

@@ -64,9 +64,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingReport:
-    """A report to send, leased."""
+    """A report to send, leased; as it is stored, for whoever gets it to check."""
 
-    report: BrainReport
+    scan_id: str
+    revision: int
+    picture_hash: str | None
+    content: Document
     tries: int
 
 

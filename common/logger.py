@@ -4,6 +4,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -100,22 +101,31 @@ class Digest:
         if self._room(event):
             self._log.info(event, **fields)
 
+    def info_each(self, event: str, scan_ids: Sequence[str], **fields: Any) -> None:
+        """Log this event of each of these scans, or count it: all at once."""
+        for scan_id in scan_ids[: self._room_for(event, len(scan_ids))]:
+            self._log.info(event, scan_id=scan_id, **fields)
+
     def warning(self, event: str, **fields: Any) -> None:
         """Log this event as a warning, or count it."""
         if self._room(event):
             self._log.warning(event, **fields)
 
     def _room(self, event: str) -> bool:
+        return bool(self._room_for(event, 1))
+
+    def _room_for(self, event: str, count: int) -> int:
+        """How many of so many of this event are logged; the others are counted."""
         with self._lock:
             second = int(time.monotonic())
             if second != self._second:
                 self._second, self._lines = second, 0
                 self._tell()
-            self._lines += 1
-            if self._lines <= self._limit:
-                return True
-            self._held[event] = self._held.get(event, 0) + 1
-            return False
+            logged = max(0, min(count, self._limit - self._lines))
+            self._lines += logged
+            if logged < count:
+                self._held[event] = self._held.get(event, 0) + count - logged
+            return logged
 
     def flush(self) -> None:
         """Tell what was counted and not told."""

@@ -5,6 +5,7 @@
 is wrong and the connection goes on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -208,6 +209,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A stored report on its way, passed on as it is: who gets it, as a ``Report``, checks it."""
+
+    t: ClassVar[str] = Report.t
+    content: Mapping[str, Any]
+    picture: bytes | None = None
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"report": self.content}
+        return body if self.picture is None else {**body, "picture": self.picture}
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """These scans are durable at Fr-HUB; or these reports have reached Fr-PACS."""
 
@@ -308,6 +322,7 @@ class Flaw:
 Greeting = Hello | Challenge | Proof | Welcome
 Message = Greeting | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
 Event = Message | Flaw
+Sendable = Message | Forwarded
 
 TYPES: dict[str, type[Message]] = {
     kind.t: kind

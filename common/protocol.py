@@ -38,6 +38,7 @@ from common.messages import (
     Proof,
     Report,
     Scan,
+    Sendable,
     Welcome,
 )
 from common.models import BrainScan, Packing
@@ -86,7 +87,7 @@ _ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
 }
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Sendable) -> bytes:
     """A message as a frame."""
     frame = memoryview(bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)}))
     checked = frame[:-_TAIL]

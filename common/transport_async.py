@@ -8,7 +8,7 @@ from collections.abc import Callable
 from common.const import Refusal
 from common.errors import FrError, PeerAway, ProtocolError
 from common.greeting import Answerer
-from common.messages import Challenge, Event, Hello, Message, Nack, Ping, Pong, Proof, Welcome
+from common.messages import Challenge, Event, Hello, Nack, Ping, Pong, Proof, Sendable, Welcome
 from common.protocol import Link, Side, encode
 from common.transport_terms import (
     CLOSE_S,
@@ -150,7 +150,7 @@ class AsyncChannel:
 
     # --- talking -------------------------------------------------------------------------------
 
-    async def send(self, *messages: Message) -> None:
+    async def send(self, *messages: Sendable) -> None:
         """Send; waits while the peer does not read, for the idle time-out at most."""
         try:
             self._writer.write(b"".join(map(encode, messages)))

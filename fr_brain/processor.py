@@ -357,7 +357,9 @@ class Processor:
         ready = self._ahead.voxels(claim)
         if ready is not None:
             return ready
-        return unpacked(claim, self._patiently(self._store.fetch_voxels, claim))
+        # Small ones came with the claim.
+        small = claim.voxels if claim.blob is None else None
+        return unpacked(claim, small or self._patiently(self._store.fetch_voxels, claim))
 
     def _complete(self, done: list[tuple[Claim, BrainReport]]) -> None:
         if not done:

@@ -16,8 +16,7 @@ from common.db_manager import DBManager
 from common.documents import OutgoingReport
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.logger import Digest, Log, Presence
-from common.messages import Ack, Flaw, Nack, Report, Welcome
-from common.models import BrainReport
+from common.messages import Ack, Flaw, Forwarded, Nack, Welcome
 from common.protocol import Side
 from common.settings import Address, HubSettings
 from common.trail import Trail
@@ -165,13 +164,14 @@ class ReportClient:
             if found:
                 # An acknowledgement names the scan: of its report's revisions one is under way
                 # at a time. Another is due again when its lease is past.
-                sending = [i.report for i in found if i.report.scan_id not in self._unanswered]
+                sending = [r for r in found if r.scan_id not in self._unanswered]
                 self._unanswered.update({r.scan_id: r.revision for r in sending})
-                await channel.send(*(Report(r) for r in sending if r.picture_hash is None))
+                plain = (Forwarded(r.content) for r in sending if r.picture_hash is None)
+                await channel.send(*plain)
                 for report in sending:
                     # One at a time: a thousand pictures would be 300 MB.
                     if report.picture_hash is not None:
-                        await channel.send(Report(report, await self._picture(report)))
+                        await channel.send(Forwarded(report.content, await self._picture(report)))
                 if len(found) == room:
                     continue
             with contextlib.suppress(TimeoutError):
@@ -193,7 +193,7 @@ class ReportClient:
         self._store_presence.here()
         return found
 
-    async def _picture(self, report: BrainReport) -> bytes | None:
+    async def _picture(self, report: OutgoingReport) -> bytes | None:
         loop = asyncio.get_running_loop()
         async for attempt in patiently(self._store_presence):
             with attempt:
@@ -233,8 +233,7 @@ class ReportClient:
                 async for attempt in patiently(self._store_presence):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
-                for scan_id in ids:
-                    self._digest.info("report delivered", scan_id=scan_id, pacs=self._pacs)
+                self._digest.info_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 for scan_id in ids:
                     self._unanswered.pop(scan_id, None)

@@ -262,9 +262,14 @@ class _Conversation:
             self._parts.pressure.withdrawn()
             self._nack(message.scan.scan_id, error.code, error.reason, retry=True)
             return
-        with self._parts.pressure.unless_taken():
+        size = message.scan.voxels_bytes
+        # Mostly there is room, and then nothing that a wait could undo.
+        if self._window.locked() or not self._parts.budget.try_take(size):
+            with self._parts.pressure.unless_taken():
+                await self._window.acquire()
+                await self._parts.budget.take(size)
+        else:
             await self._window.acquire()
-            await self._parts.budget.take(message.scan.voxels_bytes)
         self._parts.received()
         voxels = bytes(message.voxels or b"")
         self._parts.committer.submit(
@@ -394,8 +399,7 @@ class _Conversation:
             self._parts.log.debug("blob not deleted", reason=str(error))
 
     def _acknowledge(self, scan_ids: list[str]) -> None:
-        for scan_id in scan_ids:
-            self._parts.digest.info("scan stored", scan_id=scan_id, pacs=self._pacs)
+        self._parts.digest.info_each("scan stored", scan_ids, pacs=self._pacs)
         self._answers.put_nowait(Ack(tuple(scan_ids)))
 
     def _nack(self, scan_id: str, code: Refusal, reason: str, *, retry: bool = False) -> None:

@@ -62,8 +62,7 @@ class Tally:
             self._last = time.monotonic()
             self._changed.notify_all()
         self._ledger.write("acknowledged", scan_ids)
-        for scan_id in scan_ids:
-            self._digest.info("scan acknowledged", scan_id=scan_id)
+        self._digest.info_each("scan acknowledged", scan_ids)
 
     def failed(self, what: str, reason: str, scan_id: str | None = None) -> None:
         """A scan that gets no report: unreadable, refused, no room, or not acknowledged."""

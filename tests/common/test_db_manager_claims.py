@@ -182,9 +182,7 @@ def test_a_completed_scan_is_done_and_its_report_waits_to_be_sent(store: DBManag
         assert state_of(store, report.scan_id) == DONE
         assert "lease_until" not in document_of(store, report.scan_id)
         assert document_of(store, report.scan_id, Collection.REPORTS)["status"] is False
-    assert {out.report.scan_id for out in store.lease_reports("pacs-1", 9, 60)} == set(
-        ids_of(claims)
-    )
+    assert {out.scan_id for out in store.lease_reports("pacs-1", 9, 60)} == set(ids_of(claims))
 
 
 def test_completing_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:

@@ -27,13 +27,22 @@ def test_a_scan_whose_stored_header_is_damaged_is_set_aside_and_the_others_are_c
     assert "damaged" in cause
 
 
-def test_a_stored_report_that_is_damaged_is_passed_over_and_the_others_are_sent(
-    store: DBManager,
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"report": "round"},
+        {"report.scan_id": "another"},
+        {"report.revision": "first"},
+        {"report.picture_hash": 1},
+    ],
+)
+def test_a_stored_report_that_no_acknowledgement_could_name_is_passed_over_and_the_others_are_sent(
+    store: DBManager, damage: dict[str, object]
 ) -> None:
     ids = {report.scan_id for report in make_reports(store, 3)}
     damaged = min(ids)
-    store._reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
-    sent = {item.report.scan_id for item in store.lease_reports("pacs-1", 10, 30)}
+    store._reports.update_one({"_id": damaged}, {"$set": damage})
+    sent = {item.scan_id for item in store.lease_reports("pacs-1", 10, 30)}
     assert sent == ids - {damaged}
     assert store.lease_reports("pacs-1", 10, 30) == []
     assert store.count_reports()[False] == 3

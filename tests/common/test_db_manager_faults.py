@@ -1,5 +1,6 @@
 """MongoDB answers with an error, or is killed."""
 
+import contextlib
 import itertools
 import queue
 import threading
@@ -12,7 +13,7 @@ import pymongo
 import pytest
 from bson import ObjectId
 
-from common.const import Collection, WakeUp
+from common.const import Collection, ReportGenerated, WakeUp
 from common.db_manager import DBManager
 from common.documents import Added, NewScan
 from common.errors import (
@@ -258,3 +259,21 @@ def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) 
             reports[1]: ("Done", False),
             reports[2]: ("Done", False),
         }
+
+
+def test_a_durable_report_may_leave_before_its_scan_is_done(
+    store: DBManager, faults: Faults
+) -> None:
+    [scan] = make_claimable(store, 1)
+    done = [(claim, make_report(claim.scan)) for claim in store.claim("a", 1, 60)]
+    with contextlib.closing(store.waiter(WakeUp.REPORT, 1.0)) as hub:
+        hub.wait()  # the first one is a false alarm
+        faults.plan("update", closeConnection=True)  # that would make it 'Done'
+        with pytest.raises(StoreUnavailable):
+            store.complete(done)
+        assert hub.wait()
+    [out] = store.lease_reports("pacs-1", 1, 60)
+    state = document_of(store, scan.scan_id)["report_generated"]
+    assert (out.scan_id, state) == (scan.scan_id, ReportGenerated.IN_PROGRESS)
+    assert store.complete(done) == set()
+    assert document_of(store, scan.scan_id)["report_generated"] == ReportGenerated.DONE

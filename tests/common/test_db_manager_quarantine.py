@@ -288,7 +288,7 @@ def test_that_both_are_there_is_a_gap_and_named(store: DBManager) -> None:
 def test_before_a_report_leaves_its_scan_is_done(store: DBManager) -> None:
     claim = set_aside_with_report(store)
     [leased] = store.lease_reports("pacs-1", 10, 60)
-    assert leased.report.scan_id == claim.scan.scan_id
+    assert leased.scan_id == claim.scan.scan_id
     one_report_and_done(store, claim.scan.scan_id)
 
 

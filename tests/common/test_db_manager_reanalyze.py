@@ -87,7 +87,7 @@ def test_the_new_report_takes_the_place_of_the_old_one_which_is_history(store: D
     assert now["report"]["report_id"] != old.report_id
     assert history_of(store, old.scan_id) == {1: old}
     (outgoing,) = store.lease_reports("pacs-1", 10, 60)
-    assert outgoing.report.revision == 2
+    assert outgoing.revision == 2
     no_gap(store)
 
 

@@ -172,6 +172,20 @@ def test_a_digest_counts_what_comes_often() -> None:
     assert len(log.lines) == 4
 
 
+@pytest.mark.usefixtures("clock")
+def test_a_digest_tells_each_scan_of_a_batch_as_far_as_there_is_room() -> None:
+    log = Lines()
+    digest = Digest(log, 4)  # type: ignore[arg-type]
+    digest.info_each("scan stored", ["a", "b", "c"], pacs="x")
+    digest.info_each("scan stored", ["d", "e", "f"], pacs="x")
+    digest.info_each("scan stored", ["g"], pacs="x")
+    assert log.lines == [
+        ("info", "scan stored", {"scan_id": scan_id, "pacs": "x"}) for scan_id in "abcd"
+    ]
+    digest.flush()
+    assert "3 more" in log.lines[-1][1]
+
+
 def test_a_digest_tells_the_rest_of_a_second_with_the_next_event(clock: Clock) -> None:
     log = Lines()
     digest = Digest(log, 1)  # type: ignore[arg-type]

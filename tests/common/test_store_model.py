@@ -251,14 +251,14 @@ class Owners(Compared):
     def lease(self, limit: int) -> Any:
         due = self.model.due()
         leased = self.store.lease_reports("pacs-1", limit, LEASE_S)
-        ids = {out.report.scan_id for out in leased}
+        ids = {out.scan_id for out in leased}
         assert ids <= due
         assert len(ids) == len(leased) == min(limit, len(due))
         for out in leased:
-            report = self.model.reports[out.report.scan_id]
+            report = self.model.reports[out.scan_id]
             report.leased = True
             report.tries += 1
-            assert (out.report.run_time_ms, out.tries) == (report.fence, report.tries)
+            assert (out.content["run_time_ms"], out.tries) == (report.fence, report.tries)
         self.model.settle(ids)
         return multiple(*leased)
 
@@ -266,7 +266,7 @@ class Owners(Compared):
     def sent(self, out: OutgoingReport) -> None:
         """It was acknowledged: maybe long after its lease, maybe again, maybe when another
         revision had taken its place."""
-        scan_id, revision = out.report.scan_id, out.report.revision
+        scan_id, revision = out.scan_id, out.revision
         report = self.model.reports[scan_id]
         if report.revision == revision and not report.sent:
             self.store.mark_sent([scan_id], revision)

@@ -94,7 +94,7 @@ def _marked_before_ack() -> None:
     def leasing(store: DBManager, *args: Any, **kwargs: Any) -> list[Any]:
         found = lease(store, *args, **kwargs)
         if found:
-            store.mark_sent([item.report.scan_id for item in found])
+            store.mark_sent([item.scan_id for item in found])
         return found
 
     put(DBManager, "lease_reports", leasing)

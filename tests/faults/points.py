@@ -111,7 +111,7 @@ class Points:
 
     def _in_hub(self) -> None:
         from common.db_manager import DBManager
-        from common.messages import Report
+        from common.messages import Forwarded
         from common.transport import AsyncChannel
 
         self._after(DBManager, "add_scans", "hub.stored", bool)
@@ -124,7 +124,7 @@ class Points:
 
         async def sending(channel: AsyncChannel, *messages: Any) -> None:
             await send(channel, *messages)
-            if any(isinstance(message, Report) for message in messages):
+            if any(isinstance(message, Forwarded) for message in messages):
                 self.reach("hub.sent")
 
         put(AsyncChannel, "send", sending)

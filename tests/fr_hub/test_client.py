@@ -12,7 +12,7 @@ from common.const import Collection, Refusal
 from common.db_manager import DBManager
 from common.documents import OutgoingReport
 from common.errors import PeerAway
-from common.messages import Ack, Nack
+from common.messages import Ack, Flaw, Nack
 from common.models import utc_now
 from fr_hub.client import LEASE_S
 from tests.factories import document_of, make_reports, opened
@@ -201,6 +201,22 @@ def test_what_is_acknowledged_right_before_a_cut_is_marked(store: DBManager, pac
         until(lambda: store.count_reports()[True] == 50)
         with contextlib.closing(pacs.accept()) as channel:
             assert channel.receive(QUIET_S) is None
+
+
+def test_a_stored_report_that_is_damaged_is_for_the_pacs_to_refuse_and_the_others_arrive(
+    store: DBManager, pacs: Reports
+) -> None:
+    wanted = ids_of(store, 3)
+    damaged = min(wanted)
+    store._reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        events = [answer(channel) for _ in wanted]
+        [flaw] = [event for event in events if isinstance(event, Flaw)]
+        assert flaw.id == damaged
+        channel.send(Nack(damaged, flaw.code, flaw.reason, retry=False))
+        channel.send(Ack(tuple(wanted - {damaged})))
+        until(lambda: store.count_reports()[True] == 2)
+        until(lambda: due_at(store, damaged) > utc_now() + timedelta(seconds=30))
 
 
 def test_a_connection_that_the_pacs_ends_with_a_reason_is_made_again(
