@@ -253,7 +253,7 @@ class ReportClient:
         if leasing is not None:
             with contextlib.suppress(StoreError):  # then it leased nothing that is known
                 for late in await leasing:
-                    self._unanswered.setdefault(late.report.scan_id, late.report.revision)
+                    self._unanswered.setdefault(late.scan_id, late.revision)
         sent, self._unanswered = self._unanswered, {}
         acknowledged, self._acknowledged = set(self._acknowledged) & sent.keys(), []
         if acknowledged:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from fr_brain.analyzers.volume_bits import closed, grown, packed, pointed, rounded, unpacked
 
