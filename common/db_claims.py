@@ -1,5 +1,6 @@
 """``DBManager`` for Fr-BRAIN: claim, renew, complete, fail, release."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -39,6 +40,14 @@ def failure(cause: Any) -> Document:
     return {"cause": cause, "at": "$$NOW", "worker": {"$ifNull": ["$owner", None]}}
 
 
+def _alike(found: list[Document], together: int) -> list[Document]:
+    """The first of these and what may be claimed with it: the ones that follow and were claimed as
+    often, that is never, or once."""
+    attempts = found[0]["attempts"] if found else 0
+    alike = list(itertools.takewhile(lambda document: document["attempts"] == attempts, found))
+    return alike[: {0: len(found), 1: together}.get(attempts, 1)]
+
+
 class Claims(Settling, Reanalysis):
     """The life of a claim; each change is filtered by state, owner and fence."""
 
@@ -51,9 +60,13 @@ class Claims(Settling, Reanalysis):
         before_error: Errors = _nothing,
         *,
         fresh: bool = False,
+        together: int = 1,
     ) -> list[Claim]:
-        """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most. A scan that was
-        claimed before comes alone, so that one that kills its processor takes no other along.
+        """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most.
+
+        A scan that kills its processor must not take others along for ever: those that were
+        claimed once before come by themselves and ``together`` at most, those that were claimed
+        more often alone.
 
         Args:
             owner: an id that no other process start ever has.
@@ -61,6 +74,7 @@ class Claims(Settling, Reanalysis):
             lease_s: seconds until the claim ends if it is not renewed.
             before_error: of scans whose documents are damaged.
             fresh: none that was claimed before.
+            together: of scans that were claimed once before.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
         for attempt in range(_ATTEMPTS):
@@ -71,11 +85,9 @@ class Claims(Settling, Reanalysis):
             found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
             if not found and not skip:
                 return []
-            again = next((i for i, document in enumerate(found) if document["attempts"]), None)
-            if again == 0 and fresh:
+            found = _alike(found, together)
+            if fresh and found and found[0]["attempts"]:
                 return []
-            if again is not None:
-                found = found[:again] if again else found[:1]
             if claims := self._take(found, to_do, owner, lease_s, before_error):
                 return claims
             # All of them went to others who looked at the same moment: look elsewhere.
@@ -83,12 +95,13 @@ class Claims(Settling, Reanalysis):
 
     @translated
     def claim_expired(
-        self, owner: str, lease_s: float, before_error: Errors = _nothing
+        self, owner: str, lease_s: float, before_error: Errors = _nothing, *, together: int = 1
     ) -> list[Claim]:
-        """Claim one scan whose claim has ended without a report, the longest ended first."""
+        """Claim a scan whose claim has ended without a report, the longest ended first; up to
+        ``together`` of those that were claimed once."""
         over = expired()
-        found = list(self._scans.find(over, sort=[("lease_until", 1)], limit=1))
-        return self._take(found, over, owner, lease_s, before_error)
+        found = list(self._scans.find(over, sort=[("lease_until", 1)], limit=together))
+        return self._take(_alike(found, together), over, owner, lease_s, before_error)
 
     def _take(
         self,

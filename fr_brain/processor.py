@@ -38,6 +38,11 @@ BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
 writes, few enough that other processors find work too and a crash holds up little."""
 
+TOGETHER = 32
+"""Of scans that were claimed once before, at most so many are claimed at once: one of them may be
+what killed its processor, and takes the others along once more, no oftener. Alone, each costs two
+waits for the disk, and a killed Fr-BRAIN leaves hundreds."""
+
 LOOK_BACKS_A_LEASE = 10
 """How often to look for claims that ended without a report; where there are, on until none is."""
 
@@ -141,16 +146,20 @@ class Processor:
             if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
                 self._log.error("scans set aside as 'Error'", scans=len(set_aside))
         if self._more_expired:
-            # One at a time, as one of them may be what killed its processor; but one after the
-            # other: a killed Fr-BRAIN leaves a whole batch.
+            # A few at a time, as one of them may be what killed its processor; but on until there
+            # are no more: a killed Fr-BRAIN leaves a whole batch.
             claims = self._store.claim_expired(
-                self._owner, settings.brain_lease_s, self._record_errors
+                self._owner,
+                settings.brain_lease_s,
+                self._record_errors,
+                together=self._together(self._wanted()),
             )
             self._more_expired = bool(claims)
             if claims:
                 self._log.warning(
                     "claimed again: the last claim ended without a report",
                     scan_id=claims[0].scan.scan_id,
+                    scans=len(claims),
                     attempt=claims[0].attempts,
                 )
                 return self._hold(claims)
@@ -160,11 +169,23 @@ class Processor:
         pause_s = self._settings.brain_lease_s / LOOK_BACKS_A_LEASE
         return time.monotonic() - self._looked_back >= pause_s
 
+    def _wanted(self) -> int:
+        """So many scans as take BATCH_S."""
+        return max(1, min(self._settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
+
+    def _together(self, wanted: int) -> int:
+        """Of these that were claimed once before: each must have an attempt left for alone."""
+        return min(wanted, TOGETHER) if self._settings.brain_attempts > 2 else 1
+
     def _claim_waiting(self, *, fresh: bool = False) -> list[Claim]:
-        settings = self._settings
-        wanted = max(1, min(settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
+        wanted = self._wanted()
         return self._store.claim(
-            self._owner, wanted, settings.brain_lease_s, self._record_errors, fresh=fresh
+            self._owner,
+            wanted,
+            self._settings.brain_lease_s,
+            self._record_errors,
+            fresh=fresh,
+            together=self._together(wanted),
         )
 
     def _claim_ahead(self) -> list[Claim]:

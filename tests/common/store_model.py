@@ -70,11 +70,22 @@ class Model:
 
     # --- claims ---
 
-    def next(self, limit: int) -> list[str]:
-        """What is claimed next: one that was claimed before comes alone."""
+    def next(self, limit: int, together: int) -> list[str]:
+        """What is claimed next."""
         waiting = [name for name, scan in self.scans.items() if scan.state is TO_DO][:limit]
-        again = [i for i, name in enumerate(waiting) if self.scans[name].attempts]
-        return waiting[: max(1, again[0])] if again else waiting
+        return self._alike(waiting, limit, together)
+
+    def next_ended(self, together: int) -> list[str]:
+        """What is claimed next of those whose claim has ended."""
+        return self._alike(self.ended()[:together], together, together)
+
+    def _alike(self, names: list[str], never: int, once: int) -> list[str]:
+        """The first one, and after it those that may come with it: so many that were claimed never
+        or once, none that was claimed more often."""
+        attempts = [self.scans[name].attempts for name in names]
+        most = {0: never, 1: once}.get(attempts[0], 1) if names else 0
+        others = [i for i, number in enumerate(attempts) if number != attempts[0]]
+        return names[: min([most, *others])]
 
     def ended(self) -> list[str]:
         """Scans whose claim has ended, the longest ended first."""

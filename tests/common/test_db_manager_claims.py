@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from common.documents import Claim
 from common.errors import ClaimLost
 from common.models import BrainReport
 from tests.factories import (
+    LONG_AGO,
     document_of,
     edit,
     expire,
@@ -64,6 +66,30 @@ def test_a_scan_that_was_claimed_before_comes_alone(store: DBManager) -> None:
         edit(store, again, attempts=1)
     claimed = [ids_of(store.claim("a", 10, 60)) for _ in range(4)]
     assert claimed == [[scans[0]], [scans[1]], [scans[2]], [scans[3]]]
+
+
+def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
+    store: DBManager,
+) -> None:
+    scans = [scan.scan_id for scan in make_claimable(store, 8)]
+    edit(store, scans[0], attempts=2)
+    edit(store, scans[1], attempts=2)
+    for again in scans[2:7]:
+        edit(store, again, attempts=1)
+    claimed = [ids_of(store.claim("a", 10, 60, together=3)) for _ in range(5)]
+    assert claimed == [[scans[0]], [scans[1]], scans[2:5], scans[5:7], [scans[7]]]
+
+
+def test_of_ended_claims_those_that_were_claimed_once_come_a_few_together(
+    store: DBManager,
+) -> None:
+    scans = [scan.scan_id for scan in make_claimable(store, 6)]
+    assert len(store.claim("dead", 6, 60)) == 6
+    for n, scan_id in enumerate(scans):
+        edit(store, scan_id, lease_until=LONG_AGO + timedelta(seconds=n))
+    edit(store, scans[4], attempts=2)
+    claimed = [ids_of(store.claim_expired("a", 60, together=3)) for _ in range(5)]
+    assert claimed == [scans[:3], [scans[3]], [scans[4]], [scans[5]], []]
 
 
 def test_owners_that_claim_at_once_never_share_a_scan(store: DBManager) -> None:

@@ -69,16 +69,17 @@ class Owners(Compared):
         self.look()
 
     @precondition(lambda self: self.model.any(TO_DO))
-    @rule(owner=OWNERS, limit=st.integers(1, 5))
-    def claim(self, owner: str, limit: int) -> None:
-        expected = self.model.next(limit)
-        self.taken(expected, owner, self.store.claim(owner, limit, LEASE_S))
+    @rule(owner=OWNERS, limit=st.integers(1, 5), together=st.integers(1, 3))
+    def claim(self, owner: str, limit: int, together: int = 1) -> None:
+        expected = self.model.next(limit, together)
+        self.taken(expected, owner, self.store.claim(owner, limit, LEASE_S, together=together))
 
     @precondition(lambda self: self.model.ended())
-    @rule(owner=OWNERS)
-    def claim_expired(self, owner: str) -> None:
-        expected = self.model.ended()[:1]
-        self.taken(expected, owner, self.store.claim_expired(owner, LEASE_S))
+    @rule(owner=OWNERS, together=st.integers(1, 3))
+    def claim_expired(self, owner: str, together: int = 1) -> None:
+        expected = self.model.next_ended(together)
+        claims = self.store.claim_expired(owner, LEASE_S, together=together)
+        self.taken(expected, owner, claims)
 
     def taken(self, expected: list[str], owner: str, claims: list[Claim]) -> None:
         assert [(c.scan.scan_id, c.owner) for c in claims] == [(i, owner) for i in expected]

@@ -12,6 +12,9 @@ from tests.faults.schedule import CATALOGUE, Place
 FIRES_S = 60.0
 """A point that is not reached within this, at load, is never reached."""
 
+EPISODE = 50
+"""Kills in quick succession, after which all must recover before it goes on."""
+
 _WHAT = {
     "fr_pacs": "SIGKILL of Fr-PACS at random times",
     "fr_hub": "SIGKILL of Fr-HUB at random times",
@@ -36,7 +39,8 @@ def storm(scene: Scene, units: list[str], kills: int) -> None:
         scene.healed()
         scene.recoveries.look()
         scene.tell(f"{n} of {len(victims)} kills")
-        if n % 50 == 0:
+        if scene.row.injected % EPISODE == 0:
+            scene.tell("recovering")
             scene.recoveries.wait()
 
 

@@ -268,6 +268,22 @@ def test_all_that_a_dead_processor_held_is_taken_over_one_after_the_other(
         until(lambda: in_state(store, ReportGenerated.DONE) == 20)
 
 
+@pytest.mark.parametrize(("attempts", "held"), [(5, 3), (2, 1)])
+def test_what_may_kill_its_processor_has_others_with_it_only_if_they_can_be_alone_later(
+    store: DBManager, attempts: int, held: int
+) -> None:
+    scans = make_claimable(store, 3)
+    store.claim("dead", 3, 60)
+    expire(store, *(scan.scan_id for scan in scans))
+    gate = Gate()
+    with processing(store, gate, in_batches=True, brain_attempts=attempts) as running:
+        gate.begun()
+        owners = [document_of(store, scan.scan_id)["owner"] for scan in scans]
+        assert owners.count("the processor") == len(running.processor._held) == held
+        gate.open()
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+
+
 def test_who_lost_its_claim_while_analysing_does_not_finish_the_scan(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     gate = Gate()
