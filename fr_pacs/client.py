@@ -20,8 +20,8 @@ from fr_pacs.feed import Feed
 from fr_pacs.sources.base import LoadedScan
 from fr_pacs.tally import Tally
 
-WINDOW_UNKNOWN = 256
-"""Scans kept before Fr-HUB has told its window."""
+HELD_BYTES = 4096
+"""What a scan that is kept takes beside its voxels."""
 
 SMALL_TOGETHER = 128
 """Small scans sent in one write."""
@@ -60,7 +60,7 @@ class _Held:
     @property
     def size(self) -> int:
         """Bytes that it holds."""
-        return len(self.loaded.voxels)
+        return len(self.loaded.voxels) + HELD_BYTES
 
     @property
     def is_small(self) -> bool:
@@ -119,8 +119,8 @@ class ScanClient:
         self._hold = _Hold()
         self._share = settings.buffer_mib * 2**20 // settings.threads
         self._channel: Channel | None = None
-        self._window = WINDOW_UNKNOWN
-        self._allowed = WINDOW_UNKNOWN  # in flight: halved by each "busy", doubled by each ack
+        self._window = 1  # until Fr-HUB tells
+        self._allowed = 1  # in flight: halved by each "busy", doubled by each ack
         self._resume = 0.0  # nothing is sent before, time.monotonic()
         self._numbers = itertools.count()
         self._failures = 0
@@ -208,7 +208,9 @@ class ScanClient:
     # --- taking scans --------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        return len(self._hold) < self._window and self._hold.bytes < self._share
+        """The buffer is for when Fr-HUB is away; else no more is taken than can be in flight."""
+        away = self._channel is None
+        return self._hold.bytes < self._share and (away or len(self._hold) < self._window)
 
     def _refill(self) -> None:
         if not self._has_room():

@@ -15,7 +15,7 @@ from common.models import BrainScan
 from common.packing import unpack
 from common.settings import PacsSettings
 from common.transport import Channel
-from fr_pacs.client import WINDOW_UNKNOWN
+from fr_pacs.client import HELD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (
     Hub,
@@ -285,12 +285,12 @@ def _take_large(channel: Channel) -> None:
     channel.send(Ack((scan_id,)))
 
 
-def test_while_the_hub_is_away_small_scans_are_bounded_by_their_number() -> None:
-    settings = pacs_settings(patience_s=0.05)
+def test_while_the_hub_is_away_small_scans_are_kept_by_the_thousand_and_bounded_too() -> None:
+    settings = pacs_settings(patience_s=0.05, threads=1, buffer_mib=8)
     source = Planted(small_scans(1), endless=True)
     with streaming(settings, source) as stream:
         until(lambda: stream.totals.failed >= 2)
-        assert source.loaded == WINDOW_UNKNOWN
+        assert 1000 < source.loaded <= 8 * 2**20 // HELD_BYTES
 
 
 def test_while_the_hub_is_away_files_wait() -> None:
