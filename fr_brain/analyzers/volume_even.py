@@ -67,16 +67,22 @@ def even_out(image: Image, coarse: Coarse, around: Bools, field: Field) -> Evene
     codes = np.empty([part.stop - part.start for part in box], np.uint16)
     evened = Evened(codes, (box[0], rows, columns), blocks, coarse.factor)
     for part in evened.slabs():
-        first, last = box[0].start + part.start, box[0].start + part.stop
-        above, below = max(first - 1, box[0].start), min(last + 1, box[0].stop)
-        slab = image.slab(slice(above, below), rows, columns)
-        slab *= planes.at(above - box[0].start, below - box[0].start)
+        slab = image.slab(
+            slice(box[0].start + part.start, box[0].start + part.stop), rows, columns
+        )
+        slab *= planes.at(part.start, part.stop)
         slab *= WHITE
-        np.minimum(slab, CODES - 1, out=slab)
-        np.maximum(slab, 0, out=slab)
-        codes[part] = _smooth(slab.astype(np.uint16), kernel)[
-            first - above : first - above + last - first
-        ]
+        np.clip(slab, 0, CODES - 1, out=slab)
+        codes[part] = slab
+    # A slab is smoothed once the plane behind it is there; of the one before, the copy is kept
+    # that is not smoothed yet.
+    before = codes[:0]
+    for part in evened.slabs():
+        slab = np.concatenate([before, codes[part.start : part.stop + 1]])
+        inner = slice(len(before), len(before) + part.stop - part.start)
+        before = codes[part.stop - 1 : part.stop].copy()
+        slab = _smooth(slab, 0, kernel[0])[inner]
+        codes[part] = _smooth(_smooth(slab, 1, kernel[1]), 2, kernel[2])
     return evened
 
 
@@ -85,33 +91,27 @@ def kernel_of(spacing: tuple[float, float, float]) -> list[int]:
     return [round(16 * min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2)) for mm in spacing]
 
 
-def _smooth(slab: Codes, kernel: list[int]) -> Codes:
-    """Weights k, 16 - 2 k, k sixteenths along each axis; what is outside is as the edge."""
-    for axis, weight in enumerate(kernel):
-        if not weight or slab.shape[axis] < 2:
-            continue
-        ahead: list[slice] = [slice(None)] * 3
-        behind: list[slice] = [slice(None)] * 3
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        first: list[slice] = [slice(None)] * 3
-        last: list[slice] = [slice(None)] * 3
-        first[axis], last[axis] = slice(0, 1), slice(-1, None)
-        if weight == 4:
-            out, side, shift = slab << np.uint16(1), slab, np.uint16(2)
-        else:
-            out, side, shift = (
-                slab * np.uint16(16 - 2 * weight),
-                slab * np.uint16(weight),
-                np.uint16(4),
-            )
-        out[tuple(behind)] += side[tuple(ahead)]
-        out[tuple(ahead)] += side[tuple(behind)]
-        out[tuple(first)] += side[tuple(first)]
-        out[tuple(last)] += side[tuple(last)]
-        out += np.uint16(1 << (int(shift) - 1))
-        out >>= shift
-        slab = out
-    return slab
+def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
+    """Weights k, 16 - 2 k, k sixteenths along an axis; what is outside is as the edge."""
+    if not weight or slab.shape[axis] < 2:
+        return slab
+    ahead: list[slice] = [slice(None)] * 3
+    behind: list[slice] = [slice(None)] * 3
+    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+    first: list[slice] = [slice(None)] * 3
+    last: list[slice] = [slice(None)] * 3
+    first[axis], last[axis] = slice(0, 1), slice(-1, None)
+    if weight == 4:
+        out, side, shift = slab << np.uint16(1), slab, np.uint16(2)
+    else:
+        out, side, shift = slab * np.uint16(16 - 2 * weight), slab * np.uint16(weight), np.uint16(4)
+    out[tuple(behind)] += side[tuple(ahead)]
+    out[tuple(ahead)] += side[tuple(behind)]
+    out[tuple(first)] += side[tuple(first)]
+    out[tuple(last)] += side[tuple(last)]
+    out += np.uint16(1 << (int(shift) - 1))
+    out >>= shift
+    return out
 
 
 def box_of(mask: Bools) -> tuple[slice, slice, slice]:

@@ -24,6 +24,7 @@ BLOCK_MM = 4.0
 
 _SAMPLE = 60_000  # voxels that the intensity range is taken from
 _UNITS = 32
+_ADDED_ONE_BY_ONE = 8  # numpy adds more than these in another order
 _LEVELS_MIN = 24  # noise alone makes more; with fewer a threshold falls between two
 _CONTRAST_MIN = 1e-4  # of the largest value; below, float32 would show its own steps as noise
 
@@ -152,9 +153,9 @@ def coarsen(image: Image) -> Coarse:
         if view.dtype.kind == "f":
             part = view[first : first + factor[0]]
             not_finite += part.size - int(np.count_nonzero(np.isfinite(part)))
-        rows[block] = np.add.reduceat(slab.sum(axis=0), starts[1], axis=0)
+        rows[block] = _block_sums(slab.sum(axis=0), 0, factor[1])
     # Of the three sums this one runs along memory, the slowest way, so it is done on the least.
-    mean = np.add.reduceat(rows, starts[2], axis=2)
+    mean = _block_sums(rows, 2, factor[2])
     voxels = (
         counts[0][:, None, None] * counts[1][None, :, None] * counts[2][None, None, :]
     ).astype(np.float32)
@@ -167,6 +168,21 @@ def coarsen(image: Image) -> Coarse:
         voxels=voxels,
         not_finite=not_finite,
     )
+
+
+def _block_sums(values: Floats, axis: int, factor: int) -> Floats:
+    """Sums of so many along an axis; the last may be of fewer. They are rounded as by
+    ``np.add.reduceat``, several times as fast."""
+    along = values.swapaxes(0, axis)
+    if not 1 < factor <= _ADDED_ONE_BY_ONE:
+        return np.add.reduceat(values, np.arange(0, len(along), factor), axis=axis)
+    rest = along[1::factor].copy(order="K")
+    for place in range(2, factor):
+        more = along[place::factor]
+        rest[: len(more)] += more
+    sums = along[::factor].copy(order="K")
+    sums[: len(rest)] += rest
+    return sums.swapaxes(0, axis)
 
 
 def distance_to(target: Bools, spacing: tuple[float, float, float], cap_mm: float) -> Floats:
