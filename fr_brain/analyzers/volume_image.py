@@ -5,7 +5,6 @@ from the back), so that one head gives one result however its file was written. 
 copies: a slab of planes is converted at a time.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -191,18 +190,23 @@ def distance_to(target: Bools, spacing: tuple[float, float, float], cap_mm: floa
     The field of view's edge is no target. Exact Euclidean by separable minima of parabolas
     (Felzenszwalb and Huttenlocher 2012), tried by shifts, since the cap allows few.
     """
-    # Squares in 1/32 mm2: two of the cap's fit 16 bits, which halves the memory to move.
-    best = np.where(target, np.uint16(0), np.uint16(cap_mm**2 * _UNITS))
+    shifts = [min(math.ceil(cap_mm / mm), n - 1) for mm, n in zip(spacing, target.shape, strict=True)]
+    # Squares in 1/32 mm2: two of the cap's fit 16 bits, which halves the memory to move. Rows end
+    # in room for a shift, so that along x all rows are one, and long ones are faster.
+    columns = target.shape[2]
+    best = np.full((*target.shape[:2], columns + shifts[2]), np.uint16(cap_mm**2 * _UNITS))
+    best[..., :columns][target] = 0
     before, cost = np.empty_like(best), np.empty_like(best)
     for axis, mm in enumerate(spacing):
         before[...] = best
-        for shift in range(1, min(math.ceil(cap_mm / mm), best.shape[axis] - 1) + 1):
+        to, source = (
+            array.reshape(-1) if axis == 2 else array.swapaxes(0, axis) for array in (best, cost)
+        )
+        for shift in range(1, shifts[axis] + 1):
             np.add(before, np.uint16((min(shift * mm, cap_mm)) ** 2 * _UNITS), out=cost)
-            ahead = [slice(None)] * 3
-            behind = [slice(None)] * 3
-            ahead[axis], behind[axis] = slice(shift, None), slice(None, -shift)
-            for to, source in itertools.permutations((tuple(ahead), tuple(behind))):
-                np.minimum(best[to], cost[source], out=best[to])
+            np.minimum(to[shift:], source[:-shift], out=to[shift:])
+            np.minimum(to[:-shift], source[shift:], out=to[:-shift])
+    best = best[..., :columns]
     return np.sqrt(best * np.float32(1 / _UNITS))
 
 
