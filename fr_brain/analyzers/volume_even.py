@@ -95,22 +95,20 @@ def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
     """Weights k, 16 - 2 k, k sixteenths along an axis; what is outside is as the edge."""
     if not weight or slab.shape[axis] < 2:
         return slab
-    ahead: list[slice] = [slice(None)] * 3
-    behind: list[slice] = [slice(None)] * 3
-    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-    first: list[slice] = [slice(None)] * 3
-    last: list[slice] = [slice(None)] * 3
-    first[axis], last[axis] = slice(0, 1), slice(-1, None)
-    if weight == 4:
-        out, side, shift = slab << np.uint16(1), slab, np.uint16(2)
-    else:
-        out, side, shift = slab * np.uint16(16 - 2 * weight), slab * np.uint16(weight), np.uint16(4)
-    out[tuple(behind)] += side[tuple(ahead)]
-    out[tuple(ahead)] += side[tuple(behind)]
-    out[tuple(first)] += side[tuple(first)]
-    out[tuple(last)] += side[tuple(last)]
-    out += np.uint16(1 << (int(shift) - 1))
-    out >>= shift
+    whole, side, shift = (4, 1, 2) if weight == 4 else (16, weight, 4)
+    # All voxels as one row, which is faster than many; then the edges, which got the wrong ones.
+    step = math.prod(slab.shape[axis + 1 :])
+    flat = slab.reshape(-1)
+    flat_out = flat * np.uint16(whole - 2 * side)
+    beside = flat if side == 1 else flat * np.uint16(side)
+    flat_out[step:] += beside[:-step]
+    flat_out[:-step] += beside[step:]
+    out = flat_out.reshape(slab.shape)
+    to, source = out.swapaxes(0, axis), slab.swapaxes(0, axis)
+    for edge, inner in ((0, 1), (-1, -2)):
+        to[edge] = source[edge] * np.uint16(whole - side) + source[inner] * np.uint16(side)
+    out += np.uint16(whole // 2)
+    out >>= np.uint16(shift)
     return out
 
 
