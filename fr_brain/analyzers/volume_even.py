@@ -10,6 +10,7 @@ from fr_brain.analyzers.volume_field import Field
 from fr_brain.analyzers.volume_image import Bools, Coarse, Image
 
 Codes = npt.NDArray[np.uint16]
+Counts = npt.NDArray[np.int64]
 
 WHITE = 1000
 """Code of white matter once the field is even."""
@@ -45,6 +46,15 @@ class Evened:
         wide = np.repeat(wide, self.factor[1], axis=1)[:, : self.codes.shape[1]]
         return np.repeat(wide, depth, axis=0)[: last - first]
 
+    def histograms(self, outer: Bools, inner: Bools) -> tuple[Counts, Counts]:
+        """Codes in two masks of blocks, the second a part of the first; of every second slab."""
+        apart = np.zeros((2, CODES), np.int64)
+        for part in self.slabs()[::2]:
+            keys = self.codes[part] + self.spread(inner, part) * np.uint16(CODES)
+            keys = keys[self.spread(outer, part)]
+            apart += np.bincount(keys, minlength=2 * CODES).reshape(2, CODES)
+        return apart[0] + apart[1], apart[1]
+
     def slabs(self) -> list[slice]:
         """Planes of the box, a few at a time, each slab from a block's first."""
         depth = self.factor[0]
@@ -67,9 +77,7 @@ def even_out(image: Image, coarse: Coarse, around: Bools, field: Field) -> Evene
     codes = np.empty([part.stop - part.start for part in box], np.uint16)
     evened = Evened(codes, (box[0], rows, columns), blocks, coarse.factor)
     for part in evened.slabs():
-        slab = image.slab(
-            slice(box[0].start + part.start, box[0].start + part.stop), rows, columns
-        )
+        slab = image.slab(slice(box[0].start + part.start, box[0].start + part.stop), rows, columns)
         slab *= planes.at(part.start, part.stop)
         slab *= WHITE
         np.clip(slab, 0, CODES - 1, out=slab)
@@ -78,11 +86,11 @@ def even_out(image: Image, coarse: Coarse, around: Bools, field: Field) -> Evene
     # that is not smoothed yet.
     before = codes[:0]
     for part in evened.slabs():
-        slab = np.concatenate([before, codes[part.start : part.stop + 1]])
+        own = np.concatenate([before, codes[part.start : part.stop + 1]])
         inner = slice(len(before), len(before) + part.stop - part.start)
         before = codes[part.stop - 1 : part.stop].copy()
-        slab = _smooth(slab, 0, kernel[0])[inner]
-        codes[part] = _smooth(_smooth(slab, 1, kernel[1]), 2, kernel[2])
+        own = _smooth(own, 0, kernel[0])[inner]
+        codes[part] = _smooth(_smooth(own, 1, kernel[1]), 2, kernel[2])
     return evened
 
 

@@ -190,7 +190,9 @@ def distance_to(target: Bools, spacing: tuple[float, float, float], cap_mm: floa
     The field of view's edge is no target. Exact Euclidean by separable minima of parabolas
     (Felzenszwalb and Huttenlocher 2012), tried by shifts, since the cap allows few.
     """
-    shifts = [min(math.ceil(cap_mm / mm), n - 1) for mm, n in zip(spacing, target.shape, strict=True)]
+    shifts = [
+        min(math.ceil(cap_mm / mm), n - 1) for mm, n in zip(spacing, target.shape, strict=True)
+    ]
     # Squares in 1/32 mm2: two of the cap's fit 16 bits, which halves the memory to move. Rows end
     # in room for a shift, so that along x all rows are one, and long ones are faster.
     columns = target.shape[2]

@@ -42,13 +42,7 @@ def find_tissues(evened: Evened, masks: Masks, white: int, *, dark: bool) -> Tis
         white: level of white matter.
         dark: whether grey matter is darker than white, as on T1.
     """
-    histogram = np.zeros(CODES, np.int64)
-    darkest = np.zeros(CODES, np.int64)
-    deep = masks.depth >= _DEEP_MM
-    for part in evened.slabs()[::2]:
-        codes = evened.codes[part]
-        histogram += np.bincount(codes[evened.spread(masks.brain, part)], minlength=CODES)
-        darkest += np.bincount(codes[evened.spread(deep, part)], minlength=CODES)
+    histogram, darkest = evened.histograms(masks.brain, masks.depth >= _DEEP_MM)
     low, high, otherwise = _GREY_T1 if dark else _GREY
     smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")[white + low : white + high]
     peak = int(np.argmax(smooth))
@@ -71,7 +65,11 @@ def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, 
 
 
 def volumes_of(
-    evened: Evened, space: Space, tissues: Tissues, near: Bits | None, lesions: npt.NDArray[np.uint16]
+    evened: Evened,
+    space: Space,
+    tissues: Tissues,
+    near: Bits | None,
+    lesions: npt.NDArray[np.uint16],
 ) -> dict[str, float]:
     """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
 
