@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume_even import CODES, WHITE, Codes, Evened
+from fr_brain.analyzers.volume_even import WHITE, Codes, Counts, Evened
 from fr_brain.analyzers.volume_image import Bools, Coarse, Floats, distance_to
 from fr_brain.analyzers.volume_masks import Masks
 
@@ -55,11 +55,9 @@ def white_zone(coarse_codes: Floats, masks: Masks, coarse: Coarse, *, dark: bool
 def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Levels | None:
     """Read from the histograms of the inner brain and of white matter."""
     inner = masks.brain & (masks.depth > MARGIN_MM)
-    of_inner, of_zone = np.zeros(CODES, np.int64), np.zeros(CODES, np.int64)
-    for part in evened.slabs()[::2]:
-        codes = mirrored(evened.codes[part]) if dark else evened.codes[part]
-        of_inner += np.bincount(codes[evened.spread(inner, part)], minlength=CODES)
-        of_zone += np.bincount(codes[evened.spread(zone & inner, part)], minlength=CODES)
+    of_inner, of_zone = evened.histograms(inner, zone & inner)
+    if dark:
+        of_inner, of_zone = _mirrored_counts(of_inner), _mirrored_counts(of_zone)
     if of_inner.sum() < 1000:
         return None
     smooth = _smoothed(of_inner)
@@ -95,3 +93,11 @@ def _smoothed(histogram: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
 def mirrored(codes: Codes) -> Codes:
     """Dark as bright: white matter keeps its code."""
     return np.asarray(np.uint16(2 * WHITE) - np.minimum(codes, np.uint16(2 * WHITE)))
+
+
+def _mirrored_counts(histogram: Counts) -> Counts:
+    """The histogram of the mirrored codes."""
+    out = np.zeros_like(histogram)
+    out[1 : 2 * WHITE + 1] = histogram[2 * WHITE - 1 :: -1]
+    out[0] = histogram[2 * WHITE :].sum()
+    return out

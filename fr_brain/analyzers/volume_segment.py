@@ -142,7 +142,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     tissues = find_tissues(evened, masks, levels.white, dark=dark)
     found = find_lesions(evened, masks, levels, image.spacing, image.voxel_ml, dark=dark)
     near = None if dark else near_fluid(evened, space, tissues, image.spacing)
-    voxels_of = volumes_of(evened, space, tissues, near, found.labels > 0)
+    voxels_of = volumes_of(evened, space, tissues, near, found.labels)
     lesion = float(sum(region.voxels for region in found.regions))
     tissue = voxels_of["grey"] + voxels_of["white"] + lesion
     if lesion > _LOAD_MAX * tissue:

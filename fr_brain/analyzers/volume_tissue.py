@@ -8,7 +8,6 @@ import numpy.typing as npt
 from fr_brain.analyzers.volume_bits import Bits, widened
 from fr_brain.analyzers.volume_brain import Space
 from fr_brain.analyzers.volume_even import CODES, Evened
-from fr_brain.analyzers.volume_image import Bools
 from fr_brain.analyzers.volume_masks import Masks
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
@@ -43,13 +42,7 @@ def find_tissues(evened: Evened, masks: Masks, white: int, *, dark: bool) -> Tis
         white: level of white matter.
         dark: whether grey matter is darker than white, as on T1.
     """
-    histogram = np.zeros(CODES, np.int64)
-    darkest = np.zeros(CODES, np.int64)
-    deep = masks.depth >= _DEEP_MM
-    for part in evened.slabs()[::2]:
-        codes = evened.codes[part]
-        histogram += np.bincount(codes[evened.spread(masks.brain, part)], minlength=CODES)
-        darkest += np.bincount(codes[evened.spread(deep, part)], minlength=CODES)
+    histogram, darkest = evened.histograms(masks.brain, masks.depth >= _DEEP_MM)
     low, high, otherwise = _GREY_T1 if dark else _GREY
     smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")[white + low : white + high]
     peak = int(np.argmax(smooth))
@@ -72,7 +65,11 @@ def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, 
 
 
 def volumes_of(
-    evened: Evened, space: Space, tissues: Tissues, near: Bits | None, lesions: Bools
+    evened: Evened,
+    space: Space,
+    tissues: Tissues,
+    near: Bits | None,
+    lesions: npt.NDArray[np.uint16],
 ) -> dict[str, float]:
     """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
 
@@ -84,14 +81,12 @@ def volumes_of(
     for part in evened.slabs():
         inside = space.of(space.intracranial, part)
         total += int(np.count_nonzero(inside))
-        inside &= ~lesions[part]
+        if lesions[part].any():
+            inside &= lesions[part] == 0
         codes = evened.codes[part]
-        if near is None:
-            apart[0] += np.bincount(codes[inside], minlength=CODES)
-            continue
-        close = space.of(near, part)
-        apart[0] += np.bincount(codes[inside & ~close], minlength=CODES)
-        apart[1] += np.bincount(codes[inside & close], minlength=CODES)
+        if near is not None:
+            codes = codes + space.of(near, part) * np.uint16(CODES)
+        apart += np.bincount(codes[inside], minlength=2 * CODES).reshape(2, CODES)
     level = np.arange(CODES)
     csf = np.clip((tissues.grey - level) / max(1, tissues.grey - tissues.csf), 0, 1)
     white = np.clip((tissues.grey - level) / (tissues.grey - tissues.white), 0, 1)

@@ -5,7 +5,15 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from fr_brain.analyzers.volume_bits import closed, grown, packed, pointed, rounded, unpacked
+from fr_brain.analyzers.volume_bits import (
+    closed,
+    grown,
+    packed,
+    pointed,
+    rounded,
+    unpacked,
+    widened,
+)
 
 SHAPE = (21, 23, 27)  # rows of no whole number of bytes
 MM = (1.0, 1.0, 1.0)
@@ -21,6 +29,13 @@ def test_a_box_is_grown_across_bytes_and_not_around_the_ends() -> None:
     expected = ndimage.binary_dilation(dots(), np.ones((5, 5, 5)))
     found = unpacked(grown(packed(dots()), 2.0, MM), SHAPE[2])
     np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_of_whole_bytes_do_not_run_into_one_another() -> None:
+    mask = np.zeros((3, 4, 16), np.bool_)
+    mask[1, 1, 15] = mask[1, 3, 0] = True
+    expected = ndimage.binary_dilation(mask, np.ones((1, 1, 3)))
+    np.testing.assert_array_equal(unpacked(widened(packed(mask), 2), 16), expected)
 
 
 def test_an_octahedron_is_grown() -> None:
