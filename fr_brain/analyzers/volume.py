@@ -60,7 +60,8 @@ class VolumeAnalyzer:
     voxel size.
 
     Steps: canonical orientation; block means of 4 mm; head by Otsu's threshold (1979); brain by
-    erosion inside of the skull; bias field as a quadratic; at full resolution, intracranial space
+    erosion inside of the skull; bias field as a quadratic (on FLAIR refined by voxels of grey and
+    white matter); at full resolution, intracranial space
     by growth, tissues by their levels, lesions by thresholds and connected components (cc3d),
     each measured at half of its rise.
 
@@ -73,7 +74,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "3"
+    version = "4"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
