@@ -214,6 +214,14 @@ def _measure(
 ) -> tuple[Bools, float] | None:
     """Its voxels in the box of one piece and its cnr; None if it is no lesion."""
     piece = labels == label
+    if not dark:
+        # Where the field is not quite even, cortex above the limit can hang on a lesion: what is
+        # far from all that must be lesion is none.
+        core = piece & (codes >= levels.seed)
+        for axis, steps in enumerate(regrow):
+            for _ in range(steps):
+                core = _widen(core, axis)
+        piece &= core
     inside = np.sort(codes[piece])
     near = piece
     for axis, steps in enumerate(regrow):
