@@ -35,9 +35,10 @@ _SPREAD_MAX = 0.3
 _COARSE_MM, _MEAN_MIN = 2.25, 1.03
 _AROUND_MM = 3.5
 _REGROW_MM = 1.5
-# The least rise over the smoothed noise. On tuning heads what was none (3 pieces on 180 heads
-# of 128 cubed voxels) had 4.75 to 5.3; of about 1,150 lesions 3 had 5.05 to 5.31, none less; on T1, where the ends of the ventricles lie in white matter too, those that are
-# told only by being darker than grey matter need more (ventricles: up to 18).
+# The least rise over the smoothed noise. On tuning heads what was none (3 pieces on 180 heads of
+# 128 cubed voxels) had 4.75 to 5.3; of about 1,150 lesions 3 had 5.05 to 5.31, none less; on T1,
+# where the ends of the ventricles lie in white matter too, those that are told only by being
+# darker than grey matter need more (ventricles: up to 18).
 _CNR_MIN, _CNR_MIN_T1, _CNR_MIN_DARK = 5.4, 6.0, 20.0
 _PIECES_MAX = 400  # a bound on work; an image with more is no image of lesions
 
