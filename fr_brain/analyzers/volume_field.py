@@ -22,7 +22,7 @@ _DEEP_MM = 10.0
 # field is still in, narrow enough in the end to leave out grey matter.
 _WINDOWS = (0.25, 0.15, 0.1, 0.1)
 _CORTEX_WINDOWS = (0.1, 0.07, 0.07)
-_FIELD_MAX = 2.5  # a fit that bends more has followed anatomy
+FIELD_MAX = 2.5  # a fit that bends more has followed anatomy
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def fit_field(coarse: Coarse, masks: Masks, shape: tuple[int, int, int]) -> Fiel
         weights = _refit(weights, positions, values / level, chosen)
     reciprocal = positions @ weights * middle
     low, high = float(reciprocal.min()), float(reciprocal.max())
-    if not 1 / _FIELD_MAX < low <= high < _FIELD_MAX:
+    if not 1 / FIELD_MAX < low <= high < FIELD_MAX:
         return Field(_constant(middle), None)
     inu = 200 * (high - low) / (high + low)
     return Field(weights / _mode((positions[deep] @ weights) * values[deep]), inu, cortex)
@@ -140,6 +140,11 @@ def _positions(
         first = index * factor
         last = np.minimum(first + factor, voxels) - 1
         axes.append((first + last) / (voxels - 1) - 1)
+    return terms_of(axes)
+
+
+def terms_of(axes: list[Doubles]) -> Doubles:
+    """The ten terms of the quadratic at positions along z, y, x from -1 to 1: points x 10."""
     z, y, x = axes
     return np.stack([np.ones(len(z)), z, y, x, z * z, y * y, x * x, y * x, z * y, z * x], axis=1)
 

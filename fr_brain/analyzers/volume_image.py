@@ -53,7 +53,13 @@ class Image:
     def slab(self, *box: slice) -> Floats:
         """A part as a new array, 0 at ``low``, 1 at ``high``, cut to 0 to 2; what is not finite
         becomes 0, as air."""
-        part = self.view[box]
+        return self._scaled(self.view[box])
+
+    def at(self, index: tuple[npt.NDArray[np.intp], ...]) -> Floats:
+        """Single voxels by their index along z, y, x, scaled as a slab."""
+        return self._scaled(self.view[index])
+
+    def _scaled(self, part: npt.NDArray[Any]) -> Floats:
         # 32-bit integers and doubles lose what tells them apart in float32; smaller do not.
         small = part.dtype.itemsize <= (4 if part.dtype.kind == "f" else 2)
         work: npt.NDArray[np.floating] = part.astype(np.float32 if small else np.float64, order="C")

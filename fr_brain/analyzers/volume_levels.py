@@ -21,6 +21,9 @@ _SEED_SIGMAS = 1.75
 # are inside.
 _ZONE = (0.9, 1.05)
 _ZONE_T1 = (0.92, 1.08)
+# White matter's peak on FLAIR: what is brighter than this is grey matter's, which in coarse voxels
+# is higher.
+_WHITE_MAX = WHITE + 30
 _ZONE_GROW_SIGMAS, _ZONE_SEED_SIGMAS = 3.5, 6.0
 
 
@@ -63,7 +66,8 @@ def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Lev
     smooth = _smoothed(of_inner)
     peak = int(np.argmax(smooth))
     # The steeper side is white matter's own: the other is mixed with grey matter or fluid.
-    white, sigma = _peak(_smoothed(of_zone if of_zone.sum() > 1000 else of_inner))
+    of_white = _smoothed(of_zone if of_zone.sum() > 1000 else of_inner)
+    white, sigma = _peak(of_white, len(of_white) if dark else _WHITE_MAX)
     grey = 1180 + int(np.argmax(smooth[1180:1450]))
     grow = int(np.flatnonzero(smooth >= _FLANK_SHARE * smooth[peak])[-1])
     return Levels(
@@ -77,8 +81,9 @@ def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Lev
     )
 
 
-def _peak(smooth: npt.NDArray[np.floating]) -> tuple[int, float]:
-    peak = int(np.argmax(smooth))
+def _peak(smooth: npt.NDArray[np.floating], end: int) -> tuple[int, float]:
+    """The highest point below ``end`` and the half-width of its steeper side."""
+    peak = int(np.argmax(smooth[:end]))
     half = smooth >= smooth[peak] / 2
     left = peak - int(np.argmin(half[peak::-1]))
     right = peak + int(np.argmin(half[peak:]))

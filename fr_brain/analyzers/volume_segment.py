@@ -16,6 +16,7 @@ from fr_brain.analyzers.volume_image import Coarse, Image, Unfit, canonical, coa
 from fr_brain.analyzers.volume_lesions import Found, find_lesions
 from fr_brain.analyzers.volume_levels import Levels, find_levels, white_zone
 from fr_brain.analyzers.volume_masks import Masks, at_edge, find_masks
+from fr_brain.analyzers.volume_refine import refine
 from fr_brain.analyzers.volume_tissue import (
     Tissues,
     find_tissues,
@@ -126,6 +127,8 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     dark = field.grey is not None and field.grey < _T1_BELOW
     if field.grey is None:
         dark = scan.scan_type == "t1"
+    elif not dark and field.inu_percent is not None:
+        field = refine(field, image, coarse, masks)
     around = surroundings(coarse, masks)
     evened = even_out(image, coarse, around, field)
     zone = white_zone(coarse.mean * field.on_blocks(coarse, shape), masks, coarse, dark=dark)
@@ -139,7 +142,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             "on T2, a very large lesion, or no brain; lesions cannot be told from tissue there."
         )
     space = find_space(evened, masks, _TISSUE_T1 if dark else _TISSUE, image.spacing, dark=dark)
-    tissues = find_tissues(evened, masks, levels.white, dark=dark)
+    tissues = find_tissues(evened, masks, levels, dark=dark)
     found = find_lesions(evened, masks, levels, image.spacing, image.voxel_ml, dark=dark)
     near = None if dark else near_fluid(evened, space, tissues, image.spacing)
     voxels_of = volumes_of(evened, space, tissues, near, found.labels)

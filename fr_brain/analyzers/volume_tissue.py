@@ -8,6 +8,8 @@ import numpy.typing as npt
 from fr_brain.analyzers.volume_bits import Bits, widened
 from fr_brain.analyzers.volume_brain import Space
 from fr_brain.analyzers.volume_even import CODES, Evened
+from fr_brain.analyzers.volume_field import Doubles
+from fr_brain.analyzers.volume_levels import Levels
 from fr_brain.analyzers.volume_masks import Masks
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
@@ -18,10 +20,14 @@ _FLUID_QUANTILE = 0.005  # of the deep brain: what is darkest there is the ventr
 # On FLAIR a voxel of grey matter and fluid is as bright as white matter: where fluid is this near,
 # there is no white matter.
 _NEAR_MM = 1.2
-# Where grey matter's peak is looked for, over that of white matter, and what is taken where it
-# has none of its own.
-_GREY = (60, 260, 95)
+# Where grey matter's peak is looked for on T1, over that of white matter, and what is taken where
+# it has none of its own.
 _GREY_T1 = (-420, -130, -300)
+# On FLAIR grey matter's peak is low and to the left of it by what fluid takes from it, and where
+# contrast is low it has none of its own. Its bright flank is its own: nothing healthy is brighter.
+# Half of its height is 1.1774 sigma from its level, the height is that at the level.
+_GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4
+_HALF_SIGMAS = 1.1774
 
 
 @dataclass(frozen=True)
@@ -33,23 +39,41 @@ class Tissues:
     white: int
 
 
-def find_tissues(evened: Evened, masks: Masks, white: int, *, dark: bool) -> Tissues:
+def find_tissues(evened: Evened, masks: Masks, levels: Levels, *, dark: bool) -> Tissues:
     """Levels of the tissues.
 
     Args:
         evened: the box.
         masks: head and brain.
-        white: level of white matter.
+        levels: level and spread of white matter.
         dark: whether grey matter is darker than white, as on T1.
     """
     histogram, darkest = evened.histograms(masks.brain, masks.depth >= _DEEP_MM)
-    low, high, otherwise = _GREY_T1 if dark else _GREY
-    smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")[white + low : white + high]
-    peak = int(np.argmax(smooth))
-    grey = white + (low + peak if 0 < peak < len(smooth) - 1 else otherwise)
+    white = levels.white
+    smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")
+    grey = _darker(smooth, white) if dark else _brighter(smooth, white, levels.sigma)
     counts = np.cumsum(darkest)
     csf = int(np.searchsorted(counts, _FLUID_QUANTILE * counts[-1])) if counts[-1] else 0
     return Tissues(csf=min(csf, grey // 2), grey=grey, white=white)
+
+
+def _darker(smooth: Doubles, white: int) -> int:
+    """Level of grey matter on T1."""
+    low, high, otherwise = _GREY_T1
+    part = smooth[white + low : white + high]
+    peak = int(np.argmax(part))
+    return white + (low + peak if 0 < peak < len(part) - 1 else otherwise)
+
+
+def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
+    """Level of grey matter on FLAIR."""
+    low, high = _GREY_RANGE
+    grey = white + _GREY_FIRST
+    for _ in range(_GREY_ROUNDS):
+        high_enough = np.flatnonzero(smooth[: white + 2 * high] >= smooth[grey] / 2)
+        grey = round(int(high_enough[-1]) - _HALF_SIGMAS * sigma)
+        grey = min(max(grey, white + low), white + high)
+    return grey
 
 
 def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, ...]) -> Bits:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from fr_brain.analyzers import volume_even
 from fr_brain.analyzers.volume_even import CODES, Evened, even_out, kernel_of
