@@ -33,7 +33,7 @@ class Growth:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.samples: dict[str, list[float]] = {}
-        self.rounds = 1 if bench.quick else 3
+        self.rounds = 1  # of medians of many claims; a million scans take minutes to put there
         self._counts = (1_000, 100_000) if bench.quick else (1_000, 100_000, 1_000_000)
         self._scans = 2_000 if bench.quick else 10_000
         few = stored(1_000, WAITING)

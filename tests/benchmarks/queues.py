@@ -1,6 +1,7 @@
 """The task queues that the project is measured against, each with a worker that is running."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,11 @@ def celery_worker(bench: Bench, fsync: str) -> Iterator[Any]:
         arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         stack.enter_context(process(arguments, bench.folder / "celery.log", 0, settings))
         app = celery.Celery("bench", broker=broker, backend=broker)
-        yield _CelerySender(app)
+        try:
+            yield _CelerySender(app)
+        finally:
+            # Results lie in cycles and speak to Redis when they go: while it is there.
+            gc.collect()
 
 
 class _CelerySender:
