@@ -286,7 +286,7 @@ class Processor:
         if then:
             self._ahead.begin(lambda: [then[0]])
         elif (
-            claim.attempts == 1  # else it is alone, as it may be what killed its processor
+            claim.attempts == 1  # else it may be what killed its processor: no more beside it
             and self._seconds_a_scan < AHEAD_S
             and not self._more_expired
             and not self._should_look_back()
