@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.faults import families  # noqa: F401 - adds the faults
-from tests.faults.nemesis import Nemesis
 from tests.faults.options import OptionError, Options, options_from
-from tests.faults.places import build
 from tests.faults.report import Report
 from tests.faults.schedule import schedule
+from tests.faults.worlds import Worlds
 
 
 def main() -> int:
@@ -38,12 +37,12 @@ def main() -> int:
         console=console,
     )
     with progress:
-        nemesis = Nemesis(options, report, progress, build)
+        worlds = Worlds(options, report, progress)
         number = 0
         while number == 0 or (
             options.minutes is not None and time.monotonic() - began < options.minutes * 60
         ):
-            nemesis.run(schedule(options, number))
+            worlds.run(number)
             number += 1
     result = report.result(time.monotonic() - began)
     report.show(result)
@@ -59,6 +58,8 @@ def command_of(options: Options) -> str:
         words.append(f"MINUTES={options.minutes:g}")
     if "kills" in options.model_fields_set:
         words.append(f"KILLS={options.kills}")
+    if "worlds" in options.model_fields_set:
+        words.append(f"WORLDS={options.worlds}")
     if options.only:
         words.append(f"ONLY={','.join(options.only)}")
     return " ".join(words)

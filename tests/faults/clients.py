@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import statistics
 import struct
 import subprocess
 import sys
@@ -38,9 +39,7 @@ def hub_ports(scene: Scene) -> list[int]:
     return [int(slot.settings["HUB_PORT"]) for slot in scene.world.cluster.of("fr_hub")]
 
 
-@CATALOGUE.add(
-    "same-scan", Place.SERVER, f"one scan from {SENDERS} senders at once, to all hubs", bare=True
-)
+@CATALOGUE.add("same-scan", Place.PEERS, f"one scan from {SENDERS} senders at once, to all hubs")
 def same_scan(scene: Scene) -> None:
     """Each is acknowledged; there is one scan, and one report. Then the same id with other bytes
     is refused."""
@@ -64,9 +63,7 @@ def same_scan(scene: Scene) -> None:
         asyncio.run(at_once(scan, voxels))
 
 
-@CATALOGUE.add(
-    "flipped-frames", Place.SERVER, f"{FLIPPED_FRAMES:,} scans with one bit flipped", bare=True
-)
+@CATALOGUE.add("flipped-frames", Place.PEERS, f"{FLIPPED_FRAMES:,} scans with one bit flipped")
 def flipped_frames(scene: Scene) -> None:
     """None is acknowledged, none is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
@@ -121,9 +118,7 @@ def _bad_bytes(scene: Scene, name: str) -> list[bytes]:
     ]
 
 
-@CATALOGUE.add(
-    "malformed", Place.SERVER, "garbage, cut, huge, lying and misplaced frames", bare=True
-)
+@CATALOGUE.add("malformed", Place.PEERS, "garbage, cut, huge, lying and misplaced frames")
 def malformed(scene: Scene) -> None:
     """Refused; memory stays bounded, nothing of them is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
@@ -156,33 +151,39 @@ def malformed(scene: Scene) -> None:
 
 @CATALOGUE.add(
     "slow-clients",
-    Place.SERVER,
+    Place.PEERS,
     f"{SLOW_CLIENTS:,} connections that say nothing, or a byte now and then",
-    bare=True,
 )
 def slow_clients(scene: Scene) -> None:
     """Another client's p99, measured without and with them in turns, is less than twice as much."""
     port = hub_ports(scene)[0]
     name, crowd = scene.random.sample(sorted(scene.world.readers), 2)
-    quiet, crowded = Latencies(), Latencies()
+    quiet, crowded = [Latencies() for _ in range(ROUNDS)], [Latencies() for _ in range(ROUNDS)]
 
-    async def rounds() -> None:
+    async def measure(latencies: Latencies) -> None:
         channel = await greeted(port, name)
-        for _ in range(ROUNDS):
-            await quiet.measure(channel, name, SCANS_A_ROUND)
-            with _crowd(port, crowd):
-                await crowded.measure(channel, name, SCANS_A_ROUND)
-        channel.abort()
+        try:
+            await latencies.measure(channel, name, SCANS_A_ROUND)
+        finally:
+            channel.abort()
 
     try:
-        asyncio.run(rounds())
+        for without, with_them in zip(quiet, crowded, strict=True):
+            asyncio.run(measure(without))
+            with _crowd(port, crowd):
+                asyncio.run(measure(with_them))
     finally:
-        scene.world.bear("foreign", [*quiet.scan_ids, *crowded.scan_ids])
+        ids = [scan_id for one in (*quiet, *crowded) for scan_id in one.scan_ids]
+        scene.world.bear("foreign", ids)
     scene.healed()
-    without, with_them = (1000 * one.percentile(0.99) for one in (quiet, crowded))
-    scene.row.notes.update(p99_ms_without=round(without, 1), p99_ms_with=round(with_them, 1))
-    detail = f"p99 of another client: {with_them:.1f} ms with them, {without:.1f} ms without"
-    scene.demand(with_them < 2 * without, "slow-clients", detail)
+    # Of the rounds' p99 the median: one stall of the disk is not the crowd's.
+    before, beside = (
+        1000 * statistics.median(one.percentile(0.99) for one in rounds)
+        for rounds in (quiet, crowded)
+    )
+    scene.row.notes.update(p99_ms_without=round(before, 1), p99_ms_with=round(beside, 1))
+    detail = f"p99 of another client: {beside:.1f} ms with them, {before:.1f} ms without"
+    scene.demand(beside < 2 * before, "slow-clients", detail)
 
 
 @contextlib.contextmanager

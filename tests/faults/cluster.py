@@ -159,20 +159,22 @@ class Cluster:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
 
-    def stop(self, slot: Slot) -> int:
-        """SIGTERM; its exit code. It is not started again."""
+    def stop(self, *slots: Slot) -> list[int]:
+        """SIGTERM; their exit codes. They are not started again."""
         with self._lock:
-            slot.wanted = False
-        assert slot.process is not None
-        slot.process.terminate()
-        return slot.process.wait(STOPPED_IN_TIME_S)
+            for slot in slots:
+                slot.wanted = False
+                assert slot.process is not None
+                slot.process.terminate()
+        return [slot.process.wait(STOPPED_IN_TIME_S) for slot in slots if slot.process is not None]
 
-    def restart(self, slot: Slot, **settings: str) -> int:
-        """Stop in order, start with these settings changed; the exit code."""
-        code = self.stop(slot)
-        slot.settings.update(settings)
-        self.start(slot)
-        return code
+    def restart(self, *slots: Slot, **settings: str) -> list[int]:
+        """Stop in order, start with these settings changed; the exit codes."""
+        codes = self.stop(*slots)
+        for slot in slots:
+            slot.settings.update(settings)
+        self.start(*slots)
+        return codes
 
     def arm(self, slot: Slot, point: str, action: str = "kill", passes: int = 1) -> None:
         """Have it end or stop at a fail point."""

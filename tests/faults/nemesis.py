@@ -1,4 +1,4 @@
-"""Runs the schedule: builds a world for each place, injects its faults, checks after each one."""
+"""Builds the world of a place, injects its faults, checks after each one."""
 
 import contextlib
 import random
@@ -9,13 +9,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pymongo.errors import PyMongoError
-from rich.progress import Progress, TaskID
 
 from tests.faults.checker import Kind, Violation
 from tests.faults.options import Options
-from tests.faults.report import Episode, Report, Row
+from tests.faults.report import Episode, Row
 from tests.faults.schedule import Place, Security, Step, security_of
 from tests.faults.world import RECOVERS_S, World
 
@@ -104,32 +104,46 @@ class Scene:
         return self.random.choice([slot.name for slot in self.world.cluster.of(unit)])
 
 
+class Teller(Protocol):
+    """Who is told how far it is."""
+
+    def doing(self, text: str) -> None:
+        """Until the next."""
+
+    def said(self, line: str) -> None:
+        """For good; with rich's markup."""
+
+    def stepped(self) -> None:
+        """A fault is over."""
+
+
 class Nemesis:
-    """Runs rounds of faults."""
+    """Breaks one world.
+
+    Args:
+        options: of the run.
+        teller: told how far it is.
+        build: makes a world.
+        rows: of earlier rounds, which are added to.
+    """
 
     def __init__(
         self,
         options: Options,
-        report: Report,
-        progress: Progress,
+        teller: Teller,
         build: Callable[[Place, Path, Security], "contextlib.AbstractContextManager[World]"],
-        bug: str = "",
+        rows: dict[str, Row],
     ) -> None:
+        self.rows = rows
         self._options = options
-        self._report = report
-        self._progress = progress
+        self._teller = teller
         self._build = build
-        self._bug = bug
 
-    def run(self, plan: dict[Place, list[Step]]) -> None:
-        """One round."""
-        total = sum(len(steps) for steps in plan.values())
-        task = self._progress.add_task("", total=total)
-        for place, steps in plan.items():
-            self._progress.update(task, description=f"{place}: starting")
-            with self._folder() as folder:
-                self._episode(place, steps, folder, task)
-        self._progress.remove_task(task)
+    def run(self, place: Place, steps: list[Step]) -> Episode | None:
+        """From the world's start to its end; None where this machine cannot have it."""
+        self._teller.doing("starting")
+        with self._folder() as folder:
+            return self._episode(place, steps, folder)
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -143,32 +157,35 @@ class Nemesis:
             if base is None:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _episode(self, place: Place, steps: list[Step], folder: Path, task: TaskID) -> None:
-        security = security_of(steps)
+    def _row(self, step: Step) -> Row:
+        fault = step.fault
+        return self.rows.setdefault(fault.name, Row(fault.name, str(fault.place), fault.what))
+
+    def _episode(self, place: Place, steps: list[Step], folder: Path) -> Episode | None:
+        security = security_of(place, steps)
         episode = Episode(str(place), str(security))
-        self._progress.console.print(f"{place}, {security}:", highlight=False)
+        self._teller.said(f"{security}")
         try:
             with self._build(place, folder, security) as world:
                 world.start()
-                self._steps(world, steps, task)
-                self._end(world, episode, task)
+                self._steps(world, steps)
+                self._end(world, episode)
         except NotHere as error:
             for step in steps:
-                fault = step.fault
-                self._report.row(fault.name, str(place), fault.what).not_run = str(error)
-                self._progress.advance(task)
-            return
-        self._report.episodes.append(episode)
+                self._row(step).not_run = str(error)
+                self._teller.stepped()
+            return None
+        return episode
 
-    def _steps(self, world: World, steps: list[Step], task: TaskID) -> None:
+    def _steps(self, world: World, steps: list[Step]) -> None:
         recoveries = Recoveries(world)
         seen: set[Violation] = set()
         for step in steps:
             fault = step.fault
-            row = self._report.row(fault.name, str(fault.place), fault.what)
+            row = self._row(step)
 
             def tell(text: str, name: str = fault.name) -> None:
-                self._progress.update(task, description=f"{name}: {text}"[:60])
+                self._teller.doing(f"{name}: {text}")
 
             if not fault.swarm:
                 tell("waiting for the recovery from what was before")
@@ -180,7 +197,7 @@ class Nemesis:
                 fault.act(scene)
             except NotHere as error:
                 row.not_run = str(error)
-                self._progress.advance(task)
+                self._teller.stepped()
                 continue
             except Exception as error:  # noqa: BLE001 - the other faults still have their turn
                 where = traceback.extract_tb(error.__traceback__)[-1]
@@ -193,7 +210,7 @@ class Nemesis:
             seen.update(new)
             row.violations += new
             self._say(world, row, time.monotonic() - began)
-            self._progress.advance(task)
+            self._teller.stepped()
         recoveries.wait()
 
     @staticmethod
@@ -208,18 +225,17 @@ class Nemesis:
     def _say(self, world: World, row: Row, seconds: float) -> None:
         found = f"[red]{len(row.violations)} violations[/]" if row.violations else "ok"
         recovered = "" if row.p50 is None else f", recovered in {row.p50:.1f} s"
-        self._progress.console.print(
+        self._teller.said(
             f"{row.name}: {row.injected} injected{recovered}, {found} "
-            f"({seconds:.1f} s; {world.acknowledged():,} acknowledged)",
-            highlight=False,
+            f"({seconds:.1f} s; {world.acknowledged():,} acknowledged)"
         )
 
-    def _end(self, world: World, episode: Episode, task: TaskID) -> None:
+    def _end(self, world: World, episode: Episode) -> None:
         """Send no more, let all arrive, account for every scan."""
-        self._progress.update(task, description=f"{episode.place}: draining and checking")
+        self._teller.doing("draining and checking")
         drained = world.drain()
         found, episode.counts = world.account()
-        known = {v for row in self._report.rows.values() for v in row.violations}
+        known = {v for row in self.rows.values() for v in row.violations}
         episode.violations += [v for v in found if v not in known]
         if not drained:
             detail = f"not drained after {RECOVERS_S:.0f} s"

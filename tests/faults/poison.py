@@ -26,8 +26,7 @@ _BOMB_MIB = 512
 def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
     cluster, name = scene.world.cluster, scene.pick("fr_pacs")
     brains = cluster.of("fr_brain")
-    for slot in brains:
-        cluster.restart(slot, BRAIN_ATTEMPTS=str(ATTEMPTS), **settings)
+    cluster.restart(*brains, BRAIN_ATTEMPTS=str(ATTEMPTS), **settings)
     poisoned = [make_scan(pacs=name, scan_type=kind) for _ in range(scans)]
     ids = [scan.scan_id for scan, _ in poisoned]
     scene.world.bear("foreign", ids)
@@ -48,35 +47,30 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
     scene.demand(scene.world.recovered() is not None, kind, "poison held up the others")
     in_time = scene.world.wait(set_aside, _ERRORS_S, 0.25)
     scene.demand(in_time, kind, f"not 'Error' within {_ERRORS_S:.0f} s")
-    for slot in brains:
-        cluster.restart(slot, BRAIN_ATTEMPTS="100", **dict.fromkeys(settings, ""))
+    cluster.restart(*brains, BRAIN_ATTEMPTS="100", **dict.fromkeys(settings, ""))
     scene.healed()
     scene.row.injected += scans - 1
 
 
-@CATALOGUE.add("poison-raises", Place.SERVER, "scans on which the analyzer raises", bare=True)
+@CATALOGUE.add("poison-raises", Place.PEERS, "scans on which the analyzer raises")
 def poison_raises(scene: Scene) -> None:
     """'Error' at the limit."""
     _poison(scene, "raises", 5)
 
 
-@CATALOGUE.add("poison-dies", Place.SERVER, "a scan that kills its processor", bare=True)
+@CATALOGUE.add("poison-dies", Place.PEERS, "a scan that kills its processor")
 def poison_dies(scene: Scene) -> None:
     """'Error' at the limit: attempts are counted at the claim."""
     _poison(scene, "dies", 1)
 
 
-@CATALOGUE.add(
-    "poison-hangs", Place.SERVER, "a scan on which the analyzer never comes back", bare=True
-)
+@CATALOGUE.add("poison-hangs", Place.PEERS, "a scan on which the analyzer never comes back")
 def poison_hangs(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its time limit."""
     _poison(scene, "hangs", 1, BRAIN_TIME_LIMIT_S="2")
 
 
-@CATALOGUE.add(
-    "poison-eats", Place.SERVER, "a scan on which the analyzer takes all memory", bare=True
-)
+@CATALOGUE.add("poison-eats", Place.PEERS, "a scan on which the analyzer takes all memory")
 def poison_eats(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its memory limit, each time, and says so."""
     _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
@@ -104,9 +98,7 @@ def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:
             file.write(piece)
 
 
-@CATALOGUE.add(
-    "decompression-bomb", Place.SERVER, "packed NIfTI files that unpack to gigabytes", bare=True
-)
+@CATALOGUE.add("decompression-bomb", Place.PEERS, "packed NIfTI files that unpack to gigabytes")
 def decompression_bomb(scene: Scene) -> None:
     """One declares more than a scan may have, one less than it unpacks to: memory is bounded."""
     cases: list[tuple[str, Callable[[Path], None]]] = [

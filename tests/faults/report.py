@@ -77,10 +77,6 @@ class Report:
         self._seed = seed
         self._command = command
 
-    def row(self, name: str, place: str, what: str) -> Row:
-        """The row of a fault: a new one, or that of an earlier round."""
-        return self.rows.setdefault(name, Row(name, place, what))
-
     def violations(self) -> list[Violation]:
         """All of them."""
         found = [v for row in self.rows.values() for v in row.violations]

@@ -17,6 +17,8 @@ class Place(StrEnum):
 
     SERVER = "one server"
     SET = "replica set"
+    PEERS = "one server, peers of its own"
+    """These speak without TLS and know no secret."""
     MACHINE = "small disk, own clock"
 
 
@@ -31,8 +33,6 @@ class Fault:
     """What is done, for people."""
     swarm: bool = False
     """Whether the next fault may come while this one is being recovered from."""
-    bare: bool = False
-    """Whether it has peers of its own, which speak without TLS and know no secret."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Security(StrEnum):
     TLS = "TLS"
 
 
-def security_of(steps: Sequence[Step]) -> Security:
-    """Of the world of these steps: drawn, where none of them needs one without."""
-    if any(step.fault.bare for step in steps):
+def security_of(place: Place, steps: Sequence[Step]) -> Security:
+    """Of the world of these steps: drawn, where peers can do with it."""
+    if place is Place.PEERS:
         return Security.NONE
     return random.Random(f"{steps[0].seed}/security").choice([Security.SECRET, Security.TLS])
 
@@ -69,13 +69,13 @@ class Catalogue:
         self.faults: dict[str, Fault] = {}
 
     def add(
-        self, name: str, place: Place, what: str, *, swarm: bool = False, bare: bool = False
+        self, name: str, place: Place, what: str, *, swarm: bool = False
     ) -> "Callable[[Callable[[Scene], None]], Callable[[Scene], None]]":
         """Add this function as a fault."""
 
         def adding(act: "Callable[[Scene], None]") -> "Callable[[Scene], None]":
             assert name not in self.faults
-            self.faults[name] = Fault(name, place, act, what, swarm, bare)
+            self.faults[name] = Fault(name, place, act, what, swarm)
             return act
 
         return adding

@@ -83,6 +83,6 @@ def sigterm(scene: Scene) -> None:
     for unit in ("fr_pacs", "fr_brain", "fr_hub"):
         slot = scene.world.slot(scene.pick(unit))
         scene.world.cluster.wait_ready(slot)
-        code = scene.world.cluster.restart(slot)
+        [code] = scene.world.cluster.restart(slot)
         scene.demand(code == 0, slot.name, f"SIGTERM at load ended it with exit code {code}")
         scene.healed()

@@ -45,7 +45,7 @@ class Load:
     rate: float
 
 
-GRIDS = Load("grid", "10", 30)
+GRIDS = Load("grid", "10", 12)
 PHANTOMS = Load("phantom", "48", 1)
 """A chunk each."""
 SHEETS = Load("grid", "720", 2)
@@ -241,13 +241,13 @@ class World:
 
     def drain(self, within_s: float = RECOVERS_S) -> bool:
         """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
-        for slot in self.cluster.of("fr_pacs"):
-            # One scan when it starts, and the next in a day: it stays to receive reports.
-            self.cluster.stop(slot)
+        pacs = self.cluster.of("fr_pacs")
+        self.cluster.stop(*pacs)
         before = {one.pacs: len(one.sent) for one in self.told()}
-        for slot in self.cluster.of("fr_pacs"):
+        for slot in pacs:
+            # One scan when it starts, and the next in a day: it stays to receive reports.
             slot.settings["RATE"] = "0.00001"
-            self.cluster.start(slot)
+        self.cluster.start(*pacs)
 
         def empty() -> bool:
             told = self.told()
