@@ -143,8 +143,8 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             "on T2, a very large lesion, or no brain; lesions cannot be told from tissue there."
         )
     tissues = find_tissues(evened, masks, levels, dark=dark)
-    tissue = (tissues.csf + tissues.grey) // 2 if dark else _TISSUE
-    space = find_space(evened, masks, tissue, image.spacing, dark=dark)
+    begins = (tissues.csf + tissues.grey) // 2 if dark else _TISSUE
+    space = find_space(evened, masks, begins, image.spacing, dark=dark)
     found = find_lesions(evened, masks, levels, image.spacing, image.voxel_ml, dark=dark)
     near = None if dark else near_fluid(evened, space, tissues, image.spacing)
     voxels_of = volumes_of(evened, space, tissues, near, found.labels)
