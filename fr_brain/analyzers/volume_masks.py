@@ -4,7 +4,7 @@ The brain is found as BET-like tools find it by hand: inside the skull's dark sh
 face and neck by erosion, grown back. Blocks are about 4 mm, so the outline is coarse.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cc3d
 import numpy as np
@@ -21,6 +21,9 @@ _BRAIN_ML = (600.0, 1900.0)
 _BRAIN_EXTENT_MM = 75.0
 _HEAD_ML = (1200.0, 7000.0)
 _AIR_SHARE = 0.1
+_DEPTH_MM = 12.0
+# Fluid is what is darkest in the deep brain, as for the tissues' levels.
+_FLUID_QUANTILE = 0.005
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Masks:
     """With ventricles and sulci: closed and filled."""
     depth: Floats
     """mm below the surface of ``brain``, at most 12."""
+    inner: Bools
+    """What of the head lies deeper than its scalp."""
     tissue_level: float
     """Scaled intensity between fluid and brain tissue."""
     stripped: bool
@@ -57,7 +62,8 @@ def find_masks(coarse: Coarse, voxel_ml: float) -> Masks:
     stripped = _darkest_shell(head, depth, coarse.mean < level) < _DARK_SHELL
     if stripped:
         tissue_level = level
-        tissue = brain = _largest(head & (coarse.mean > level))
+        inner = head
+        brain = _largest(head & (coarse.mean > level))
     else:
         if not _HEAD_ML[0] <= head_ml <= _HEAD_ML[1]:
             raise Unfit(
@@ -68,8 +74,7 @@ def find_masks(coarse: Coarse, voxel_ml: float) -> Masks:
         if not inner.any():
             raise Unfit("Nothing lies deeper than the scalp.")
         tissue_level = otsu(coarse.mean[inner])
-        tissue = inner & (coarse.mean > tissue_level)
-        brain = _cut_free(tissue, coarse, blocks_ml)
+        brain = _cut_free(inner & (coarse.mean > tissue_level), coarse, blocks_ml)
     found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
     if not _BRAIN_ML[0] <= found_ml <= _BRAIN_ML[1]:
         raise Unfit(
@@ -81,11 +86,41 @@ def find_masks(coarse: Coarse, voxel_ml: float) -> Masks:
     return Masks(
         head=head,
         brain=brain,
-        depth=distance_to(~brain, coarse.spacing, 12.0),
+        depth=distance_to(~brain, coarse.spacing, _DEPTH_MM),
+        inner=inner,
         tissue_level=tissue_level,
         stripped=stripped,
         head_ml=head_ml,
     )
+
+
+def find_brain_again(
+    masks: Masks, coarse: Coarse, evened: Floats, grey: float, voxel_ml: float
+) -> Masks:
+    """The brain once more by what its field and tissues are known to be; as it was where that
+    gives no brain.
+
+    On T1 grey matter is dim: at Otsu's level, among skull, marrow and white matter, and under a
+    field, blocks of gyri were lost, and the fluid around them with them.
+
+    Args:
+        masks: found without.
+        coarse: the blocks.
+        evened: their means over white matter, the field taken out.
+        grey: grey matter over white.
+        voxel_ml: of a voxel.
+    """
+    deep = evened[masks.depth >= _DEPTH_MM]
+    if masks.stripped or not deep.size:
+        return masks
+    fluid = min(float(np.quantile(deep, _FLUID_QUANTILE)), grey / 2)
+    blocks_ml = coarse.voxels * np.float32(voxel_ml)
+    brain = _cut_free(masks.inner & (evened > (fluid + grey) / 2), coarse, blocks_ml)
+    found_ml = float(blocks_ml[brain].sum(dtype=np.float64))
+    if not _BRAIN_ML[0] <= found_ml <= _BRAIN_ML[1]:
+        return masks
+    brain = _outline(brain, coarse)
+    return replace(masks, brain=brain, depth=distance_to(~brain, coarse.spacing, _DEPTH_MM))
 
 
 def at_edge(mask: Bools) -> float:

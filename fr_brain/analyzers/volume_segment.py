@@ -15,7 +15,7 @@ from fr_brain.analyzers.volume_field import Field, fit_field
 from fr_brain.analyzers.volume_image import Coarse, Image, Unfit, canonical, coarsen
 from fr_brain.analyzers.volume_lesions import Found, find_lesions
 from fr_brain.analyzers.volume_levels import Levels, find_levels, white_zone
-from fr_brain.analyzers.volume_masks import Masks, at_edge, find_masks
+from fr_brain.analyzers.volume_masks import Masks, at_edge, find_brain_again, find_masks
 from fr_brain.analyzers.volume_refine import refine
 from fr_brain.analyzers.volume_tissue import (
     Tissues,
@@ -36,8 +36,7 @@ _LOAD_MAX = 0.15
 # Share of the brain's blocks at the edge of the field of view: a top or bottom that is cut off
 # gives about 0.02, a slab out of the middle 0.08 and more.
 _AT_EDGE_MAX = 0.06
-# Tissue from fluid, over white matter, before the levels are known.
-_TISSUE, _TISSUE_T1 = 620, 500
+_TISSUE = 620  # tissue from fluid on FLAIR; on T1, where grey matter is dim, half way between them
 # Grey matter over white below which an image is taken for T1: 0.6 to 0.93 there, 1.02 to 1.25 on
 # FLAIR.
 _T1_BELOW = 0.97
@@ -129,9 +128,11 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         dark = scan.scan_type == "t1"
     elif not dark and field.inu_percent is not None:
         field = refine(field, image, coarse, masks)
-    around = surroundings(coarse, masks)
-    evened = even_out(image, coarse, around, field)
-    zone = white_zone(coarse.mean * field.on_blocks(coarse, shape), masks, coarse, dark=dark)
+    blocks = coarse.mean * field.on_blocks(coarse, shape)
+    if dark and field.grey is not None:
+        masks = find_brain_again(masks, coarse, blocks, field.grey, image.voxel_ml)
+    evened = even_out(image, coarse, surroundings(coarse, masks), field)
+    zone = white_zone(blocks, masks, coarse, dark=dark)
     levels = find_levels(evened, masks, zone, dark=dark)
     if levels is None or levels.sigma > _NOISE_MAX * WHITE:
         raise Unfit("The brain has no clear main intensity: too noisy, or not one image.")
@@ -141,8 +142,9 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             f"A large part of the brain is {brightest:.1f} times as bright as the rest: fluid as "
             "on T2, a very large lesion, or no brain; lesions cannot be told from tissue there."
         )
-    space = find_space(evened, masks, _TISSUE_T1 if dark else _TISSUE, image.spacing, dark=dark)
     tissues = find_tissues(evened, masks, levels, dark=dark)
+    begins = (tissues.csf + tissues.grey) // 2 if dark else _TISSUE
+    space = find_space(evened, masks, begins, image.spacing, dark=dark)
     found = find_lesions(evened, masks, levels, image.spacing, image.voxel_ml, dark=dark)
     near = None if dark else near_fluid(evened, space, tissues, image.spacing)
     voxels_of = volumes_of(evened, space, tissues, near, found.labels)
