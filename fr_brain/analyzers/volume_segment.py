@@ -37,6 +37,8 @@ _LOAD_MAX = 0.15
 # gives about 0.02, a slab out of the middle 0.08 and more.
 _AT_EDGE_MAX = 0.06
 _TISSUE = 620  # tissue from fluid on FLAIR; on T1, where grey matter is dim, half way between them
+# Grey over white matter, by volume: 1 to 2 in adults. Far from that the field was misread.
+_RATIO = 0.6, 3.0
 # Grey matter over white below which an image is taken for T1: 0.6 to 0.93 there, 1.02 to 1.25 on
 # FLAIR.
 _T1_BELOW = 0.97
@@ -154,6 +156,12 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         raise Unfit(
             f"{lesion / tissue:.0%} of the brain is brighter than its tissue: another contrast, "
             "or the brain was not told apart."
+        )
+    ratio = voxels_of["grey"] / max(voxels_of["white"], 1)
+    if not _RATIO[0] <= ratio <= _RATIO[1]:
+        raise Unfit(
+            f"{ratio:.1f} times as much grey matter as white was found, which no head has: the two "
+            "were not told apart."
         )
     volumes = {name: count * image.voxel_ml for name, count in voxels_of.items()}
     return Segmentation(

@@ -55,6 +55,16 @@ def test_gyri_of_dim_grey_matter_keep_the_fluid_around_them() -> None:
     assert volumes.csf_ml == pytest.approx(phantom.truth.volumes_ml["csf"], rel=0.07)
 
 
+def test_tissues_that_were_not_told_apart_have_no_volumes() -> None:
+    # The field of this one is misread, and white matter would come out at twice of what it is.
+    recipe = Recipe("t1", noise_percent=(9, 9), inu_percent=(40, 40), healthy_chance=1)
+    phantom = make_phantom(4201, 8, ONE_MM, recipe)
+    report = read(phantom.voxels, phantom.affine)
+    assert report.quality.verdict is Verdict.FAIL
+    assert "times as much grey matter as white" in report.quality.reasons[0]
+    assert report.volumes is None
+
+
 def test_colin27s_brain_is_that_of_bet() -> None:
     array, affine = image(COLIN27)
     bet: Any = nib.load(COLIN27.with_name("ch2bet.nii.gz"))
