@@ -17,7 +17,7 @@ from typing import Any
 import bson
 from blake3 import blake3
 from bson.codec_options import CodecOptions
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from common.const import CHUNK_BYTES, INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
@@ -92,9 +92,25 @@ _ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
 
 def encode(message: Sendable) -> bytes:
     """A message as a frame."""
+    if isinstance(message, Chunk):
+        return _chunk_frame(message)
     frame = memoryview(bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)}))
     checked = frame[:-_TAIL]
     return b"".join((checked, struct.pack("<QB", xxh3_64_intdigest(checked), 0)))
+
+
+def _chunk_frame(chunk: Chunk) -> bytes:
+    """The same for voxels, of which there is much: copied once, where the general way does it four
+    times."""
+    head = bson.encode({"t": chunk.t, "id": chunk.scan_id, "n": chunk.n})[4:-1]
+    size = len(chunk.voxels)
+    head = b"".join((head, b"\x05voxels\x00", struct.pack("<iB", size, 0)))  # binary, of no type
+    length = struct.pack("<i", 4 + len(head) + size + len(_CHECK_NAME) + _TAIL)
+    check = xxh3_64(length + head)
+    check.update(chunk.voxels)
+    check.update(_CHECK_NAME)
+    tail = struct.pack("<QB", check.intdigest(), 0)
+    return b"".join((length, head, chunk.voxels, _CHECK_NAME, tail))
 
 
 class Link:
