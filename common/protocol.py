@@ -17,7 +17,7 @@ from typing import Any
 import bson
 from blake3 import blake3
 from bson.codec_options import CodecOptions
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64, xxh3_64_intdigest
 
 from common.const import CHUNK_BYTES, INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
 from common.errors import ProtocolError
@@ -51,6 +51,9 @@ _SMALLEST = 4 + len(_CHECK_NAME) + _TAIL
 _GREETING_BYTES = 8 * 1024
 """The largest frame before the greeting is over: a stranger is to be told apart, not listened to.
 The longest that can come is a nack: a reason of a thousand characters."""
+
+_ROOM = 64 * 1024
+"""What is ready for bytes whose message is not known to be longer."""
 
 _TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
 
@@ -89,9 +92,25 @@ _ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
 
 def encode(message: Sendable) -> bytes:
     """A message as a frame."""
+    if isinstance(message, Chunk):
+        return _chunk_frame(message)
     frame = memoryview(bson.encode({"t": message.t, **message.body(), "x": bson.Int64(0)}))
     checked = frame[:-_TAIL]
     return b"".join((checked, struct.pack("<QB", xxh3_64_intdigest(checked), 0)))
+
+
+def _chunk_frame(chunk: Chunk) -> bytes:
+    """The same for voxels, of which there is much: copied once, where the general way does it four
+    times."""
+    head = bson.encode({"t": chunk.t, "id": chunk.scan_id, "n": chunk.n})[4:-1]
+    size = len(chunk.voxels)
+    head = b"".join((head, b"\x05voxels\x00", struct.pack("<iB", size, 0)))  # binary, of no type
+    length = struct.pack("<i", 4 + len(head) + size + len(_CHECK_NAME) + _TAIL)
+    check = xxh3_64(length + head)
+    check.update(chunk.voxels)
+    check.update(_CHECK_NAME)
+    tail = struct.pack("<QB", check.intdigest(), 0)
+    return b"".join((length, head, chunk.voxels, _CHECK_NAME, tail))
 
 
 class Link:
@@ -107,18 +126,45 @@ class Link:
         self._stage = Stage.GREETING
         self._side = side
         self._limit = frame_limit
-        self._buffer = bytearray()
-        self._start = 0
+        self._buffer = bytearray()  # from start to end are bytes that came, then room
+        self._start = self._end = 0
         self._error: ProtocolError | None = None
+        self._deaf = False
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Bytes as they came from the socket; after an error none is kept."""
         if self._error is not None:
             return
-        if self._start:
-            del self._buffer[: self._start]
-            self._start = 0
-        self._buffer += data
+        self.room(len(data))[: len(data)] = data
+        self.filled(len(data))
+
+    def room(self, least: int = 1) -> memoryview:
+        """Where the next bytes are to go, ``least`` of them at least; then say ``filled``.
+
+        A long message gets a place of its size, which it fills to the end: so it is received
+        where it is read, and so are those after it.
+        """
+        kept = self._end - self._start
+        due = 0 if kept < 4 or self._due_too_large() else self._due()
+        if len(self._buffer) - self._end < least or self._start + due > len(self._buffer):
+            fresh = bytearray(max(due, kept + max(least, _ROOM)))
+            fresh[:kept] = memoryview(self._buffer)[self._start : self._end]
+            self._buffer, self._start, self._end = fresh, 0, kept
+        return memoryview(self._buffer)[self._end :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes came into the ``room``."""
+        if self._error is None and not self._deaf:
+            self._end += count
+
+    def rest(self) -> None:
+        """Hold no room for what does not come."""
+        if not self.mid_frame:
+            self._buffer, self._start, self._end = bytearray(), 0, 0
+
+    def deafen(self) -> None:
+        """Keep nothing of what comes from here on."""
+        self._deaf = True
 
     @property
     def greeted(self) -> bool:
@@ -132,7 +178,19 @@ class Link:
     @property
     def mid_frame(self) -> bool:
         """Whether the bytes so far end inside a frame: a close now is a cut."""
-        return len(self._buffer) > self._start
+        return self._end > self._start
+
+    @property
+    def begun(self) -> int | None:
+        """The number of the frame that the bytes so far end inside of; None: of none."""
+        return self.frames if self.mid_frame else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``next_event`` has something to say."""
+        kept = self._end - self._start
+        whole = kept >= 4 and (self._due_too_large() or kept >= self._due())
+        return not self._deaf and (whole or self._error is not None)
 
     def next_event(self) -> Event | None:
         """The next whole message, or None if more bytes are needed."""
@@ -142,20 +200,32 @@ class Link:
             frame = self._take_frame()
             if frame is None:
                 return None
-            with frame:  # of the buffer, which can change only when no view of it is left
-                return self._read(frame)
+            return self._read(frame)
         except ProtocolError as error:
             self._error = error
             raise
 
+    def _due(self) -> int:
+        """Bytes of the frame whose first four are here."""
+        length: int = struct.unpack_from("<i", self._buffer, self._start)[0]
+        return length
+
+    def _due_too_large(self) -> bool:
+        length = self._due()
+        return length > self._limit or (length > _GREETING_BYTES and not self.greeted)
+
     def _take_frame(self) -> memoryview | None:
-        available = len(self._buffer) - self._start
+        available = self._end - self._start
+        if not available:
+            self._start = self._end = 0
+            if len(self._buffer) <= _ROOM:
+                self.rest()
         if available < 4:
             return None
-        (length,) = struct.unpack_from("<i", self._buffer, self._start)
+        length = self._due()
         if length < _SMALLEST:
             raise ProtocolError(Refusal.MALFORMED, "not a message of this protocol")
-        if length > self._limit or (length > _GREETING_BYTES and not self.greeted):
+        if self._due_too_large():
             raise self._too_large(length)
         if available < length:
             return None

@@ -9,12 +9,12 @@ from common.const import Refusal
 from common.errors import FrError, PeerAway, ProtocolError
 from common.greeting import Answerer
 from common.messages import Challenge, Event, Hello, Nack, Ping, Pong, Proof, Sendable, Welcome
-from common.protocol import Link, Side, encode
+from common.protocol import Side, encode
+from common.transport_intake import Intake
 from common.transport_terms import (
     CLOSE_S,
     LINGER_S,
     PLAIN,
-    READ_BYTES,
     Pace,
     Terms,
     cut,
@@ -37,17 +37,18 @@ class AsyncChannel:
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        intake: Intake,
+        transport: asyncio.Transport,
         side: Side,
-        frame_limit: int,
         idle_timeout_s: float,
         terms: Terms = PLAIN,
     ) -> None:
-        self._reader = reader
+        loop = asyncio.get_running_loop()
+        writer = asyncio.StreamWriter(transport, intake, intake.ending, loop)
+        self._intake = intake
         self._writer = writer
         self._side = side
-        self._link = Link(side, frame_limit)
+        self._link = intake.link
         self._idle_s = idle_timeout_s
         self._terms = terms
         self._pace = Pace(terms)
@@ -168,7 +169,7 @@ class AsyncChannel:
             try:
                 event = self._link.next_event()
                 if event is None:
-                    self._link.feed(await self._read())
+                    await self._more()
                     continue
             except ProtocolError as error:
                 await self.refuse(error)
@@ -178,28 +179,26 @@ class AsyncChannel:
             elif not isinstance(event, Pong):
                 return event
 
-    async def _read(self) -> bytes:
+    async def _more(self) -> None:
+        """Wait until more has come, mostly a whole message."""
         silent = 0.0
         asks = self._asks and self._link.greeted
         step = self._idle_s / 3 if asks else self._idle_s
         said = 0.0  # how long the peer had been silent when it was last asked
         while True:
-            began = time.monotonic()
-            data = None
+            began, frame = time.monotonic(), self._link.begun
             try:
-                async with asyncio.timeout(min(step, self._terms.window_s)):
-                    data = await self._reader.read(READ_BYTES)
-            except TimeoutError:
-                pass
+                came = await self._intake.wait(min(step, self._terms.window_s))
             except OSError as error:
                 raise lost(error, self._link, self._terms) from error
+            if came is None:
+                raise cut(self._link, self._terms)
             spent = time.monotonic() - began
             self.waited_s += spent
-            self._pace.waited(self._link, spent, len(data or b""), owing=self.owing)
-            if data:
-                return data
-            if data is not None:
-                raise cut(self._link, self._terms)
+            self._pace.waited(frame, spent, came, owing=self.owing)
+            if came:
+                return
+            self._link.rest()
             silent += spent
             if silent >= self._idle_s:
                 raise PeerAway(f"silent for {self._idle_s:g} s")
@@ -221,8 +220,9 @@ class AsyncChannel:
             # way: say that nothing more comes, and pass over what does.
             if self._writer.can_write_eof():  # TLS cannot
                 self._writer.write_eof()
+            self._link.deafen()
             async with asyncio.timeout(LINGER_S):
-                while await self._reader.read(READ_BYTES):
+                while await self._intake.wait(LINGER_S) is not None:
                     pass
 
     def turn_away(self, error: ProtocolError) -> None:

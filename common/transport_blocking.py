@@ -230,7 +230,7 @@ class Channel:
             self._socket.settimeout(wait)
             data = self._socket.recv(READ_BYTES)
         except _NOTHING_YET:
-            self._pace.waited(self._link, time.monotonic() - now, 0, owing=False)
+            self._pace.waited(self._link.begun, time.monotonic() - now, 0, owing=False)
             # Only after looking: this thread may have been busy while the peer was not silent.
             if time.monotonic() - self._heard > self._idle_s:
                 self.close()
@@ -243,7 +243,7 @@ class Channel:
             self.close()
             raise cut(self._link, self._terms)
         self._heard = time.monotonic()
-        self._pace.waited(self._link, self._heard - now, len(data), owing=False)
+        self._pace.waited(self._link.begun, self._heard - now, len(data), owing=False)
         self.taken += len(data)
         self._link.feed(data)
         return True

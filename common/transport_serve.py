@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 from common.errors import FrError, PeerAway
-from common.protocol import Side
+from common.protocol import Link, Side
 from common.transport_async import AsyncChannel
-from common.transport_terms import CLOSE_S, PLAIN, READ_BYTES, Terms, listen, too_many, why
+from common.transport_intake import Intake
+from common.transport_terms import CLOSE_S, PLAIN, Terms, listen, too_many, why
 from common.transport_tls import tls_failure
 
 Handle = Callable[[AsyncChannel], Awaitable[None]]
@@ -94,11 +95,11 @@ class AsyncListener:
     async def _channel(self, connection: socket.socket) -> AsyncChannel:
         tls = self._terms.tls
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(READ_BYTES)
-        protocol = asyncio.StreamReaderProtocol(reader)
+        side, frame_limit, idle_timeout_s, terms = self._limits
+        intake = Intake(Link(side, frame_limit))
         try:
             made, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
+                lambda: intake,
                 connection,
                 ssl=tls.answers if tls else None,
                 ssl_handshake_timeout=self._terms.greeting_s if tls else None,
@@ -109,8 +110,7 @@ class AsyncListener:
             if isinstance(error, OSError):
                 raise tls_failure(error) or PeerAway(why(error)) from error
             raise
-        writer = asyncio.StreamWriter(made, protocol, reader, loop)
-        return AsyncChannel(reader, writer, *self._limits)
+        return AsyncChannel(intake, made, side, idle_timeout_s, terms)
 
     def close(self) -> None:
         """Stop accepting; connections go on. Idempotent."""
@@ -167,12 +167,13 @@ async def dial(
         ProtocolError: TLS fails.
     """
     tls = terms.tls
+    intake = Intake(Link(side, frame_limit))
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(
-                *address, limit=READ_BYTES, ssl=tls.asks if tls else None
+            made, _ = await asyncio.get_running_loop().create_connection(
+                lambda: intake, *address, ssl=tls.asks if tls else None
             )
     except (OSError, UnicodeError) as error:
         where = f"{address[0]}:{address[1]}"
         raise tls_failure(error) or PeerAway(f"{where}: {why(error)}") from error
-    return AsyncChannel(reader, writer, side, frame_limit, idle_timeout_s, terms)
+    return AsyncChannel(intake, made, side, idle_timeout_s, terms)

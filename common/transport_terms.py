@@ -64,15 +64,15 @@ class Pace:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._frame = -1
+        self._frame: int | None = None
         self._frame_s = self._window_s = 0.0
         self._taken = 0
 
-    def waited(self, link: Link, seconds: float, taken: int, *, owing: bool) -> None:
+    def waited(self, frame: int | None, seconds: float, taken: int, *, owing: bool) -> None:
         """It was waited for, and so many bytes came.
 
         Args:
-            link: as it was before they came.
+            frame: the number of the message that had begun before they came (``Link.begun``).
             seconds: how long it was waited for.
             taken: how many bytes came.
             owing: it has begun something of several messages, so that not even a pause between
@@ -81,17 +81,17 @@ class Pace:
         Raises:
             ProtocolError: it is too slow.
         """
-        if not (link.mid_frame or owing):
-            self._frame = -1
+        if frame is None and not owing:
+            self._frame = None
             self._window_s = self._taken = 0
             return
-        if self._frame != link.frames:
-            self._frame, self._frame_s = link.frames, 0.0
+        if self._frame != frame:
+            self._frame, self._frame_s = frame, 0.0
         self._frame_s += seconds
         self._window_s += seconds
         self._taken += taken
         terms = self._terms
-        if link.mid_frame and self._frame_s > terms.frame_s:
+        if frame is not None and self._frame_s > terms.frame_s:
             reason = f"a message did not come whole within {terms.frame_s:g} s"
             raise ProtocolError(Refusal.LIMIT, reason, retry=True)
         if self._window_s < terms.window_s:

@@ -163,7 +163,7 @@ class Processor:
                     attempt=claims[0].attempts,
                 )
                 return self._hold(claims)
-        return self._hold(self._claim_waiting())
+        return self._hold(self._claim_waiting(self._wanted()))
 
     def _should_look_back(self) -> bool:
         pause_s = self._settings.brain_lease_s / LOOK_BACKS_A_LEASE
@@ -177,8 +177,7 @@ class Processor:
         """Of these that were claimed once before: each must have an attempt left for alone."""
         return min(wanted, TOGETHER) if self._settings.brain_attempts > 2 else 1
 
-    def _claim_waiting(self, *, fresh: bool = False) -> list[Claim]:
-        wanted = self._wanted()
+    def _claim_waiting(self, wanted: int, *, fresh: bool = False) -> list[Claim]:
         return self._store.claim(
             self._owner,
             wanted,
@@ -189,7 +188,9 @@ class Processor:
         )
 
     def _claim_ahead(self) -> list[Claim]:
-        return self._hold(self._claim_waiting(fresh=True), more=True)
+        # No more than the one that is fetched: nobody waits for this claim, so it need not be
+        # shared, and what is left is there for a processor that is free sooner.
+        return self._hold(self._claim_waiting(1, fresh=True), more=True)
 
     def _hold(self, claims: list[Claim], *, more: bool = False) -> list[Claim]:
         for attempts in sorted({claim.attempts for claim in claims}):

@@ -10,7 +10,7 @@ from common.const import CHUNK_BYTES, INLINE_VOXELS_MAX
 from common.messages import Ack, Chunk, Hello, Message, Ping, Pong, Report, Scan, Welcome
 from common.models import BrainReport, BrainScan
 from common.protocol import Assembly, Link, Side, check_inline, encode, messages_of
-from tests.common.wire import EXAMPLES, LARGE, LIMIT, events_of, greeted, link_for
+from tests.common.wire import EXAMPLES, LARGE, LIMIT, events_of, frame_of, greeted, link_for
 from tests.strategies import a_scan, reports, scans
 
 examples = pytest.mark.parametrize(
@@ -51,6 +51,43 @@ def test_a_message_arrives_with_the_beginning_of_the_next(side: Side, message: M
     link.feed(encode(message) + following[:5])
     assert events_of(link) == [message]
     assert link.mid_frame
+
+
+@given(scan_id=st.text(max_size=40), n=st.integers(0, 2**40), voxels=st.binary(max_size=200))
+def test_a_chunk_is_the_frame_that_bson_makes_of_it(scan_id: str, n: int, voxels: bytes) -> None:
+    body = {"t": "chunk", "id": scan_id, "n": n, "voxels": voxels}
+    assert encode(Chunk(scan_id, n, memoryview(voxels))) == frame_of(body)
+
+
+def test_a_long_message_is_received_in_a_place_of_its_size() -> None:
+    link = greeted(Side.SCAN_RECEIVER)
+    long, short = encode(Chunk("scan-1", 0, bytes(CHUNK_BYTES))), encode(Ping())
+    taken = 0
+    while taken < len(long):
+        room = link.room()
+        assert taken < 4 or len(room) == len(long) - taken
+        count = min(len(room), 3 if taken < 4 else 100_000, len(long) - taken)
+        room[:count] = long[taken : taken + count]
+        link.filled(count)
+        taken += count
+        assert link.ready == (taken == len(long))
+    link.feed(short)
+    assert events_of(link) == [Chunk("scan-1", 0, bytes(CHUNK_BYTES)), Ping()]
+    assert not link.ready
+
+
+def test_a_link_that_rests_keeps_what_came_and_no_room() -> None:
+    link = greeted(Side.SCAN_RECEIVER)
+    link.feed(encode(Chunk("scan-1", 0, bytes(CHUNK_BYTES))))
+    assert len(events_of(link)) == 1
+    assert len(link._buffer) >= CHUNK_BYTES
+    link.rest()
+    assert len(link._buffer) == 0
+    ping = encode(Ping())
+    link.feed(ping[:5])
+    link.rest()
+    link.feed(ping[5:])
+    assert events_of(link) == [Ping()]
 
 
 @examples

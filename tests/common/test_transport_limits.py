@@ -74,47 +74,47 @@ def mid_frame() -> Link:
 def test_a_peer_that_keeps_the_rate_may_take_its_time() -> None:
     pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
     for _ in range(99):
-        pace.waited(link, 1.0, 1000, owing=False)
+        pace.waited(link.begun, 1.0, 1000, owing=False)
 
 
 def test_a_peer_below_the_rate_is_let_go_after_the_window() -> None:
     pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
     for _ in range(9):
-        pace.waited(link, 1.0, 999, owing=False)
+        pace.waited(link.begun, 1.0, 999, owing=False)
     with pytest.raises(ProtocolError, match="too slow in the middle of a message") as raised:
-        pace.waited(link, 1.0, 999, owing=False)
+        pace.waited(link.begun, 1.0, 999, owing=False)
     assert (raised.value.code, raised.value.retry) == (Refusal.LIMIT, True)
 
 
 def test_a_fast_beginning_does_not_pay_for_a_slow_end() -> None:
     pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link, 10.0, 1_000_000, owing=False)
+    pace.waited(link.begun, 10.0, 1_000_000, owing=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        pace.waited(link, 10.0, 1, owing=False)
+        pace.waited(link.begun, 10.0, 1, owing=False)
 
 
 def test_a_message_has_an_absolute_time() -> None:
     pace, link = Pace(Terms(rate=0, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link, 100.0, 1, owing=False)
+    pace.waited(link.begun, 100.0, 1, owing=False)
     with pytest.raises(ProtocolError, match="did not come whole within 100 s"):
-        pace.waited(link, 0.1, 1, owing=False)
+        pace.waited(link.begun, 0.1, 1, owing=False)
 
 
 def test_between_messages_a_peer_may_be_silent_and_owing_it_may_not() -> None:
     pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), Link(RECEIVER, LIMIT)
     for _ in range(100):
-        pace.waited(link, 10.0, 0, owing=False)
+        pace.waited(link.begun, 10.0, 0, owing=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        pace.waited(link, 10.0, 0, owing=True)
+        pace.waited(link.begun, 10.0, 0, owing=True)
 
 
 def test_each_message_has_its_own_time() -> None:
     pace, link = Pace(Terms(rate=0, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link, 90.0, 1, owing=False)
+    pace.waited(link.begun, 90.0, 1, owing=False)
     link.feed(PIECE[100:])
     link.next_event()
     link.feed(PIECE[:5])
-    pace.waited(link, 90.0, 1, owing=False)
+    pace.waited(link.begun, 90.0, 1, owing=False)
 
 
 # --- slow peers on sockets ---------------------------------------------------------------------

@@ -58,6 +58,16 @@ def test_the_next_is_claimed_while_one_is_analysed_and_each_has_its_report(
     assert store.count_reports() == {True: 0, False: 3}
 
 
+def test_of_quick_scans_too_only_one_is_claimed_ahead(store: DBManager) -> None:
+    first, second, third = large(store, 3)
+    gate = Gate()
+    with processing(store, gate) as running:
+        assert gate.begun() == first
+        running.processor._seconds_a_scan = 0.01
+        until(lambda: state_of(store, second) == ReportGenerated.IN_PROGRESS)
+        assert state_of(store, third) == ReportGenerated.TO_DO
+
+
 def test_what_is_fetched_ahead_is_the_next_scans_own(store: DBManager) -> None:
     uploads = [make_upload(store, chunks) for chunks in (2, 3, 4, 5)]
     store.add_scans([new for new, _ in uploads])

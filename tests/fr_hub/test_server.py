@@ -104,6 +104,8 @@ def test_a_compressed_scan_is_stored_as_it_came(hub: HubSettings, store: DBManag
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
     (claim,) = store.claim("somebody", 10, 30)
     assert (bytes(store.fetch_voxels(claim)), claim.packing) == packed
+    # The second one's voxels are deleted when it has been acknowledged.
+    assert until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
     assert store.sweep_uploads(grace_s=0) == 0
 
 
