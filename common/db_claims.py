@@ -83,14 +83,16 @@ class Claims(Settling, Reanalysis):
             skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
             order = [("received_at", 1)]
             found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
-            if not found and not skip:
-                return []
+            few = len(found) < limit
             found = _alike(found, together)
             if fresh and found and found[0]["attempts"]:
                 return []
             if claims := self._take(found, to_do, owner, lease_s, before_error):
                 return claims
-            # All of them went to others who looked at the same moment: look elsewhere.
+            # All of them went to others who looked at the same moment: look elsewhere, unless
+            # these were all. What came meanwhile ends the next wait.
+            if few and not skip:
+                return []
         return []
 
     @translated
