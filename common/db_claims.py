@@ -228,18 +228,26 @@ class Claims(Settling, Reanalysis):
         self,
         done: Sequence[tuple[Claim, BrainReport]],
         before_done: Callable[[], None] = _nothing,
+        *,
+        look: bool = True,
     ) -> set[str]:
         """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
 
         Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
         claim stands, or the one that was written first.
+
+        Args:
+            done: claims, each with its report.
+            before_done: called when the reports are durable, before a scan is ``'Done'``.
+            look: first, whether the claims still hold. Of fresh ones hardly any does not, and what
+                the look may spare costs less than the looks.
         """
         if not done:
             return set()
         claims = [claim for claim, _ in done]
         # A claim that is lost already writes nothing. One that is lost from here on writes the
         # scan's only report; the last line sees to it that the scan says so.
-        held_now = self._still_held(claims)
+        held_now = self._still_held(claims) if look else {c.scan.scan_id for c in claims}
         mine = [report for _, report in done if report.scan_id in held_now]
         reports = [report_document(report) for report in mine if report.revision == 1]
         if reports:
