@@ -135,6 +135,8 @@ class Claims(Settling, Reanalysis):
             ).modified_count
             for fence in {document["fence"] for document in found}
         )
+        if not taken:
+            return []
         if taken < len(found):
             # Somebody else was faster on some: which are mine?
             mine = self._scans_fast.find(
