@@ -83,14 +83,16 @@ class Claims(Settling, Reanalysis):
             skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
             order = [("received_at", 1)]
             found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
-            if not found and not skip:
-                return []
+            few = len(found) < limit
             found = _alike(found, together)
             if fresh and found and found[0]["attempts"]:
                 return []
             if claims := self._take(found, to_do, owner, lease_s, before_error):
                 return claims
-            # All of them went to others who looked at the same moment: look elsewhere.
+            # All of them went to others who looked at the same moment: look elsewhere, unless
+            # these were all. What came meanwhile ends the next wait.
+            if few and not skip:
+                return []
         return []
 
     @translated
@@ -133,6 +135,8 @@ class Claims(Settling, Reanalysis):
             ).modified_count
             for fence in {document["fence"] for document in found}
         )
+        if not taken:
+            return []
         if taken < len(found):
             # Somebody else was faster on some: which are mine?
             mine = self._scans_fast.find(
@@ -226,18 +230,26 @@ class Claims(Settling, Reanalysis):
         self,
         done: Sequence[tuple[Claim, BrainReport]],
         before_done: Callable[[], None] = _nothing,
+        *,
+        look: bool = True,
     ) -> set[str]:
         """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
 
         Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
         claim stands, or the one that was written first.
+
+        Args:
+            done: claims, each with its report.
+            before_done: called when the reports are durable, before a scan is ``'Done'``.
+            look: first, whether the claims still hold. Of fresh ones hardly any does not, and what
+                the look may spare costs less than the looks.
         """
         if not done:
             return set()
         claims = [claim for claim, _ in done]
         # A claim that is lost already writes nothing. One that is lost from here on writes the
         # scan's only report; the last line sees to it that the scan says so.
-        held_now = self._still_held(claims)
+        held_now = self._still_held(claims) if look else {c.scan.scan_id for c in claims}
         mine = [report for _, report in done if report.scan_id in held_now]
         reports = [report_document(report) for report in mine if report.revision == 1]
         if reports:

@@ -154,8 +154,10 @@ class Waiter:
         return False
 
     def _open(self) -> None:
-        last = self._bell.find_one(sort=[("$natural", -1)])
-        cursor = self._bell.find(cursor_type=CursorType.TAILABLE_AWAIT)
+        # The other kinds are passed over by the server: nobody wakes up for them.
+        mine = {"what": self._what}
+        last = self._bell.find_one(mine, sort=[("$natural", -1)])
+        cursor = self._bell.find(mine, cursor_type=CursorType.TAILABLE_AWAIT)
         self._cursor = cursor.max_await_time_ms(max(1, int(self._poll_s * 1000)))
         self._taken = 0
         for document in self._cursor:
@@ -166,14 +168,12 @@ class Waiter:
     def _take(self, cursor: Cursor[Document]) -> bool:
         """Wait for the next documents, take all that came at once."""
         rung = False
-        while True:
-            document = next(cursor, None)
-            if document is None:
-                return rung
+        while next(cursor, None) is not None:
+            rung = True
             self._taken += 1
-            rung = rung or document["what"] == self._what
             if self._taken >= cursor.retrieved:
-                return rung
+                break
+        return rung
 
     def close(self) -> None:
         """Close the connections; ends a ``wait`` of another thread with an error. Idempotent."""

@@ -43,6 +43,7 @@ TOGETHER = 32
 what killed its processor, and takes the others along once more, no oftener. Alone, each costs two
 waits for the disk, and a killed Fr-BRAIN leaves hundreds."""
 
+RENEWALS_A_LEASE = 3
 LOOK_BACKS_A_LEASE = 10
 """How often to look for claims that ended without a report; where there are, on until none is."""
 
@@ -99,6 +100,7 @@ class Processor:
         self._lock = threading.Lock()
         self._seconds_a_scan = BATCH_S  # until the first one is measured: claim one
         self._looked_back = 0.0
+        self._claimed = 0.0  # when the oldest claim in hand was asked for, time.monotonic()
         self._worn = False
         self._more_expired = False
 
@@ -140,6 +142,7 @@ class Processor:
 
     def _claim(self) -> list[Claim]:
         settings = self._settings
+        self._claimed = time.monotonic()
         if self._should_look_back():
             self._looked_back = time.monotonic()
             self._more_expired = True
@@ -203,10 +206,10 @@ class Processor:
         return claims
 
     def _renew(self) -> None:
-        """Extend the leases of what is held, every third of a lease."""
+        """Extend the leases of what is held."""
         lease_s = self._settings.brain_lease_s
         while True:
-            time.sleep(lease_s / 3)
+            time.sleep(lease_s / RENEWALS_A_LEASE)
             with self._lock:
                 claims = list(self._held.values())
             if not claims:
@@ -390,7 +393,9 @@ class Processor:
             ids = [report.scan_id for _, report in done if report.analyzer.name == analyzer]
             self._trail.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
         self._trail.settle()  # begins now, beside the reports
-        lost = self._patiently(self._store.complete, done, self._recorded)
+        lost = self._patiently(
+            lambda: self._store.complete(done, self._recorded, look=not self._is_fresh())
+        )
         self._drop([claim for claim, _ in done])
         if lost:
             self._trail.note(Kind.REPORT, sorted(lost), outcome="claim lost")
@@ -408,6 +413,10 @@ class Processor:
                 lesions=None if lesions is None else lesions.count,
                 run_time_ms=report.run_time_ms,
             )
+
+    def _is_fresh(self) -> bool:
+        """Whether what is in hand was claimed so lately that it needed no renewal yet."""
+        return time.monotonic() - self._claimed < self._settings.brain_lease_s / RENEWALS_A_LEASE
 
     def _recorded(self) -> None:
         """Wait until all that was noted is durable."""

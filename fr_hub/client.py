@@ -66,6 +66,7 @@ class ReportClient:
         # Of the current connection:
         self._unanswered: dict[str, int] = {}  # revision of the report of each scan
         self._acknowledged: list[str] = []
+        self._full = False  # the window was, at the last look
         self._recorded: set[str] = set()  # in the audit trail, and not yet marked
         self._to_mark = asyncio.Event()
         self._leasing: asyncio.Future[list[OutgoingReport]] | None = None
@@ -160,7 +161,8 @@ class ReportClient:
         while not self._stopping:
             self._wake.clear()
             room = min(self._settings.hub_batch, window - len(self._unanswered))
-            found = await self._lease(room) if room > 0 else []
+            self._full = room <= 0
+            found = [] if self._full else await self._lease(room)
             if found:
                 # An acknowledgement names the scan: of its report's revisions one is under way
                 # at a time. Another is due again when its lease is past.
@@ -217,8 +219,7 @@ class ReportClient:
                     if scan_id in self._unanswered:
                         self._trail.refused(self._pacs, f"report: {code}", reason, [scan_id])
                         await self._postpone([scan_id], REFUSED_DELAY_S)
-                        self._unanswered.pop(scan_id, None)
-                        self._wake.set()  # there is room in the window
+                        self._answered([scan_id])
                 case Flaw():  # answers have no flaws of their own
                     continue
 
@@ -235,10 +236,14 @@ class ReportClient:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
                 self._digest.info_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
-                for scan_id in ids:
-                    self._unanswered.pop(scan_id, None)
                 self._recorded.difference_update(ids)
-                self._wake.set()  # there is room in the window
+                self._answered(ids)
+
+    def _answered(self, scan_ids: list[str]) -> None:
+        for scan_id in scan_ids:
+            self._unanswered.pop(scan_id, None)
+        if self._full or self._stopping:  # else room in the window is nothing new
+            self._wake.set()
 
     async def _record(self, scan_ids: list[str]) -> None:
         """Have it in the audit trail, durably, before these count as sent."""

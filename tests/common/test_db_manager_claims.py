@@ -254,6 +254,32 @@ def test_a_lost_claim_takes_no_other_of_its_batch_along(store: DBManager) -> Non
     assert store.count_states() == {TO_DO: 0, IN_PROGRESS: 1, DONE: 2, ERROR: 0}
 
 
+def test_without_a_look_a_late_report_is_the_scans_and_a_taken_claim_stays_its_owners(
+    store: DBManager,
+) -> None:
+    old, new = taken_over(store)
+    before = document_of(store, old.scan.scan_id)
+    late = [(old, make_report(old.scan, run_time_ms=1))]
+    assert store.complete(late, look=False) == {old.scan.scan_id}
+    assert document_of(store, old.scan.scan_id) == before
+    assert store.complete([(new, make_report(new.scan, run_time_ms=2))]) == set()
+    report = document_of(store, old.scan.scan_id, Collection.REPORTS)["report"]
+    assert report["run_time_ms"] == 1
+    assert store.count_reports() == {True: 0, False: 1}
+
+
+def test_without_a_look_a_scan_that_nobody_has_any_more_is_done_with_its_late_report(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claim("a", 1, 60)
+    store.release("a")
+    done = [(claim, make_report(claim.scan))]
+    assert store.complete(done, look=False) == {claim.scan.scan_id}
+    assert state_of(store, claim.scan.scan_id) == DONE
+    assert store.claim("b", 1, 60) == []
+
+
 def test_of_two_that_complete_one_scan_at_once_one_report_stands(store: DBManager) -> None:
     def complete(done: list[list[tuple[Claim, BrainReport]]], i: int) -> set[str]:
         return store.complete(done[i])

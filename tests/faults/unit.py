@@ -34,8 +34,10 @@ def _record(path: Path) -> None:
 
     complete: Callable[..., set[str]] = DBManager.complete
 
-    def recording(store: DBManager, done: Sequence[tuple[Any, Any]], *rest: Any) -> set[str]:
-        lost = complete(store, done, *rest)
+    def recording(
+        store: DBManager, done: Sequence[tuple[Any, Any]], *rest: Any, **how: Any
+    ) -> set[str]:
+        lost = complete(store, done, *rest, **how)
         lines = [
             json.dumps(
                 {

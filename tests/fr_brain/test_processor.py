@@ -300,6 +300,19 @@ def test_who_lost_its_claim_while_analysing_does_not_finish_the_scan(store: DBMa
     assert sum(store.count_reports().values()) == 1
 
 
+def test_who_was_stopped_for_longer_than_its_lease_writes_no_report(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    gate = Gate()
+    with processing(store, gate) as stale:
+        gate.begun()
+        expire(store, scan.scan_id)
+        store.claim_expired("another", 30)
+        stale.processor._claimed -= 30  # as if it had stood still for so long
+        gate.open()
+        stale.stop.set()
+    assert sum(store.count_reports().values()) == 0
+
+
 def test_a_scan_slower_than_its_lease_stays_its_owners(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     gate = Gate()
