@@ -142,11 +142,14 @@ class Link:
         """Where the next bytes are to go, ``least`` of them at least; then say ``filled``.
 
         A long message gets a place of its size, which it fills to the end: so it is received
-        where it is read, and so are those after it.
+        where it is read, and so are those after it. It gets there in steps of what has come, as a
+        peer that says how long a message is may send no more of it.
         """
         kept = self._end - self._start
         due = 0 if kept < 4 or self._due_too_large() else self._due()
-        if len(self._buffer) - self._end < least or self._start + due > len(self._buffer):
+        runs_over = self._start > 0 and self._start + due > len(self._buffer)
+        if runs_over or len(self._buffer) - self._end < least:
+            due = min(due, max(4 * kept, _ROOM))
             fresh = bytearray(max(due, kept + max(least, _ROOM)))
             fresh[:kept] = memoryview(self._buffer)[self._start : self._end]
             self._buffer, self._start, self._end = fresh, 0, kept

@@ -1,5 +1,6 @@
 """What is said arrives, however it is cut. Refusals are in test_protocol_refusals.py."""
 
+import struct
 from itertools import pairwise
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_long_message_is_received_in_a_place_of_its_size() -> None:
     taken = 0
     while taken < len(long):
         room = link.room()
-        assert taken < 4 or len(room) == len(long) - taken
+        assert taken < 64 * 1024 or len(room) == len(long) - taken
         count = min(len(room), 3 if taken < 4 else 100_000, len(long) - taken)
         room[:count] = long[taken : taken + count]
         link.filled(count)
@@ -74,6 +75,15 @@ def test_a_long_message_is_received_in_a_place_of_its_size() -> None:
     link.feed(short)
     assert events_of(link) == [Chunk("scan-1", 0, bytes(CHUNK_BYTES)), Ping()]
     assert not link.ready
+
+
+def test_what_a_peer_only_says_it_will_send_takes_no_memory() -> None:
+    link, says = greeted(Side.SCAN_RECEIVER), struct.pack("<i", LIMIT)
+    link.feed(says)
+    for came in (0, 10_000, 100_000):
+        link.feed(bytes(came))
+        assert len(link.room()) > 0
+        assert len(link._buffer) <= 64 * 1024 + 5 * (len(says) + came + 10_000)
 
 
 def test_a_link_that_rests_keeps_what_came_and_no_room() -> None:
