@@ -31,7 +31,7 @@ SENDERS = 8
 FLIPPED_FRAMES = 1000
 SLOW_CLIENTS = 1000
 ROUNDS = 3
-SCANS_A_ROUND = 100
+SCANS_A_ROUND = 60
 
 
 def hub_ports(scene: Scene) -> list[int]:

@@ -36,6 +36,8 @@ def build(
         stack.callback(database.kill)
         database.start()
         analyzers = install(folder)
+        # Where nothing else uses up attempts, poison is set aside soon.
+        settings = {"BRAIN_ATTEMPTS": "3"} if place is Place.PEERS else {}
         world = World(
             folder / "world",
             database,
@@ -43,6 +45,7 @@ def build(
             bug=bug,
             security=security,
             PYTHONPATH=str(analyzers),
+            **settings,
         )
         stack.callback(world.close)
         yield world

@@ -17,16 +17,17 @@ from tests.faults.talk import insist
 from tests.processes import peak_memory_mib, start, stop
 from tests.running import free_port
 
-ATTEMPTS = 3
 _ERRORS_S = 90.0
 _BOMB_MIB = 512
 """More memory than this no Fr-PACS may take for a file that lies."""
 
 
-def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
+def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
+    """Send scans of this kind, Fr-BRAIN with these settings; their ids, when they are set aside."""
     cluster, name = scene.world.cluster, scene.pick("fr_pacs")
     brains = cluster.of("fr_brain")
-    cluster.restart(*brains, BRAIN_ATTEMPTS=str(ATTEMPTS), **settings)
+    if settings:
+        cluster.restart(*brains, **settings)
     poisoned = [make_scan(pacs=name, scan_type=kind) for _ in range(scans)]
     ids = [scan.scan_id for scan, _ in poisoned]
     scene.world.bear("foreign", ids)
@@ -47,9 +48,11 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> None:
     scene.demand(scene.world.recovered() is not None, kind, "poison held up the others")
     in_time = scene.world.wait(set_aside, _ERRORS_S, 0.25)
     scene.demand(in_time, kind, f"not 'Error' within {_ERRORS_S:.0f} s")
-    cluster.restart(*brains, BRAIN_ATTEMPTS="100", **dict.fromkeys(settings, ""))
+    if settings:
+        cluster.restart(*brains, **dict.fromkeys(settings, ""))
     scene.healed()
     scene.row.injected += scans - 1
+    return ids
 
 
 @CATALOGUE.add("poison-raises", Place.PEERS, "scans on which the analyzer raises")
@@ -73,11 +76,9 @@ def poison_hangs(scene: Scene) -> None:
 @CATALOGUE.add("poison-eats", Place.PEERS, "a scan on which the analyzer takes all memory")
 def poison_eats(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its memory limit, each time, and says so."""
-    _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
-    for scan_id, cause, _ in scene.world.store.errors(1000):
-        if scan_id in scene.world.expected.foreign and "poisonous" in cause:
-            scene.row.notes["cause"] = cause
-    told = str(scene.row.notes.get("cause"))
+    [poison] = _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
+    causes = {scan_id: cause for scan_id, cause, _ in scene.world.store.errors(1000)}
+    told = scene.row.notes["cause"] = str(causes.get(poison))
     scene.demand("stopped at its memory limit of 512 MiB" in told, "poison-eats", f"cause: {told}")
 
 
