@@ -36,8 +36,6 @@ def build(
         stack.callback(database.kill)
         database.start()
         analyzers = install(folder)
-        # Where nothing else uses up attempts, poison is set aside soon.
-        settings = {"BRAIN_ATTEMPTS": "3"} if place is Place.PEERS else {}
         world = World(
             folder / "world",
             database,
@@ -45,7 +43,8 @@ def build(
             bug=bug,
             security=security,
             PYTHONPATH=str(analyzers),
-            **settings,
+            # Kills count as attempts, and must not use them up; elsewhere poison soon has.
+            BRAIN_ATTEMPTS="3" if place is Place.PEERS else "100",
         )
         stack.callback(world.close)
         yield world

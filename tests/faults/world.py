@@ -136,8 +136,6 @@ class World:
                     **common,
                     "BRAIN_PROCESSES": "1",
                     "BRAIN_LEASE_S": f"{LEASE_S:g}",
-                    # Kills are counted as attempts: these must not use them up.
-                    "BRAIN_ATTEMPTS": "100",
                     # What a claim that is lost holds up comes back one by one.
                     "BRAIN_BATCH": "50",
                     **settings,
