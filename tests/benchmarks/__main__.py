@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -71,7 +72,8 @@ def main() -> int:
     quick = os.environ.get("QUICK", "") not in ("", "0")
     out = Path(os.environ.get("BENCH") or ".data/bench/bench.json")
     console = Console()
-    every: list[Results] = []
+    whole: dict[str, Any] = {"machine": machine.describe(), "parts": {}}
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, mongod(Path(name)) as running:
         bench = Bench(running.uri, Path(name), quick)
         parts = [make(bench) for make in PARTS]
@@ -82,11 +84,11 @@ def main() -> int:
             return 2
         for part in parts:
             if not only or part.name in only:
-                every.append(run(part, console))
-                show(every[-1], console)
-    whole = {"machine": machine.describe(), "parts": {one.name: one.as_json() for one in every}}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(whole, indent=2) + "\n")
+                results = run(part, console)
+                show(results, console)
+                whole["parts"][part.name] = results.as_json()
+                # After each part: a whole run takes half an hour, and may be cut short.
+                out.write_text(json.dumps(whole, indent=2) + "\n")
     pictures = draw(whole, out.parent)
     console.print(f"every value: {out}", *(f"picture: {path}" for path in pictures), sep="\n")
     return 0
