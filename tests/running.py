@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -28,11 +29,24 @@ SOON_S = 10.0
 """Long enough for a busy machine; a test that passes does not wait so long."""
 
 
+_PORTS = 12_000, 32_768
+_DRAW = random.SystemRandom()
+_GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listened on a moment ago, another one each time.
+
+    None of those that the system gives to connections: one of these could have it before, or
+    while a unit that listens there is killed and started again.
+    """
+    while True:
+        port = _DRAW.randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            if port not in _GIVEN:
+                probe.bind(("127.0.0.1", port))
+                _GIVEN.add(port)
+                return port
 
 
 def until(condition: Callable[[], Any], within_s: float = SOON_S) -> Any:
