@@ -241,17 +241,18 @@ class World:
         """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
         pacs = self.cluster.of("fr_pacs")
         self.cluster.stop(*pacs)
-        before = {one.pacs: len(one.sent) for one in self.told()}
+        before = {one.pacs: set(one.sent) for one in self.told()}
         for slot in pacs:
             # One scan when it starts, and the next in a day: it stays to receive reports.
             slot.settings["RATE"] = "0.00001"
         self.cluster.start(*pacs)
 
         def empty() -> bool:
-            told = self.told()
-            if any(len(one.sent) == before[one.pacs] for one in told) or any(
-                self.waiting().values()
-            ):
+            for one in self.told():
+                last = one.sent.keys() - before[one.pacs]
+                if not last or last - one.acknowledged.keys() - one.refused:
+                    return False  # it is not stored yet, or nobody knows
+            if any(self.waiting().values()):
                 return False
             try:
                 states, unsent = self.store.count_states(), self.store.count_reports()[False]
