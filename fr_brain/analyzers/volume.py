@@ -55,8 +55,8 @@ _LIMITATIONS = (
     "of 40 %, 5 of 92 tuning heads had the field misread: 2 got no measures, tissues of 3 were 16 "
     "to 104 % off, of which 2 were read as FLAIR and doubted. At 1.4 mm and more grey and white "
     "matter are 4 to 12 % off, fluid 3 to 12 %. How far the skull lies out is tuned on the "
-    "synthetic heads and, on T1, bounded by Colin27, whose 2.0 l are at the "
-    "upper end.",
+    "synthetic heads and, on T1, bounded by Colin27, whose 2.0 l are at the upper "
+    "end.",
 )
 
 

@@ -50,7 +50,7 @@ class Ended:
     episode: Episode | None
 
 
-class Wire:
+class PipeTeller:
     """A teller at the other end of a pipe."""
 
     def __init__(self, connection: Connection) -> None:
@@ -78,7 +78,7 @@ def _world(
 
     # A world that is taken down leaves no process behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    nemesis = Nemesis(options, Wire(connection), build, rows)
+    nemesis = Nemesis(options, PipeTeller(connection), build, rows)
     episode = nemesis.run(place, schedule(options, number)[place])
     connection.send(Ended(nemesis.rows, episode))
 

@@ -34,8 +34,10 @@ def _events(link: Link, stream: bytes, step: int) -> Iterator[Event]:
     assembly: Assembly | None = None
     for start in range(0, len(stream), step * 64):
         link.feed(stream[start : start + step * 64])
+        kept = link._end - link._start
+        assert kept <= FRAME_LIMIT + step * 64, "it keeps more than a frame"
         room = max(_ROOM, step * 64)
-        assert len(link._buffer) <= FRAME_LIMIT + room, "it keeps more than a frame"
+        assert len(link._buffer) <= FRAME_LIMIT + room, "it holds more room than that"
         while (event := link.next_event()) is not None:
             with suppress(ProtocolError):  # one scan is refused, the connection goes on
                 if isinstance(event, Scan) and event.voxels is None:
