@@ -73,10 +73,6 @@ class Connection:
         with pymongo.timeout(GOODBYE_S):
             self._client.close()
 
-    def wake(self, what: WakeUp) -> None:
-        """End all waits for ``what`` now. Never raises."""
-        self._wake_ups.ring(what)
-
     def waiter(self, what: WakeUp, poll_s: float) -> Waiter:
         """Something to wait on until the next ``what``, ``poll_s`` at most; for one thread, which
         closes it."""

@@ -11,6 +11,7 @@ A wake-up may be lost (fail-over, a wrapped collection): polling stays the truth
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -23,6 +24,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from common.const import Collection, WakeUp
+from common.errors import StoreError
 from common.store_errors import translated
 
 Document = dict[str, Any]
@@ -180,3 +182,35 @@ class Waiter:
         # Raised by a second close where that other thread's cursor was left to the first.
         with contextlib.suppress(InvalidOperation), pymongo.timeout(GOODBYE_S):
             self._client.close()
+
+
+class Listener:
+    """A thread that waits for wake-ups and calls ``heard`` after each, until it is closed.
+
+    Args:
+        waiter: its own, which it closes.
+        heard: called in the thread; must not raise.
+        pause_s: the pause while MongoDB is away; who needs to know looks for itself meanwhile.
+    """
+
+    def __init__(self, waiter: Waiter, heard: Callable[[], None], pause_s: float) -> None:
+        self._waiter = waiter
+        self._heard = heard
+        self._pause_s = pause_s
+        self._closing = threading.Event()
+        threading.Thread(target=self._run, name="listener", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                rung = self._waiter.wait()
+            except StoreError:
+                self._closing.wait(self._pause_s)
+                continue
+            if rung and not self._closing.is_set():
+                self._heard()
+
+    def close(self) -> None:
+        """Stop the thread, without waiting for the end of its wait: it holds nothing."""
+        self._closing.set()
+        self._waiter.close()

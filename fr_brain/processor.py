@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from common.audit import Kind
-from common.const import ReportGenerated, WakeUp
+from common.const import ReportGenerated
 from common.db_manager import DBManager
 from common.documents import Claim
 from common.errors import (
@@ -27,16 +27,20 @@ from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
 from common.settings import BrainSettings
 from common.store import retrying_store
 from common.trail import Trail
-from common.wake_ups import Waiter
 from fr_brain.ahead import Ahead, unpacked
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
+from fr_brain.bell import Bell
 from fr_brain.illustrate import illustrate, outlines
 from fr_brain.limits import Hand, Record, memory_limit_mib, resident_mib
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
 writes, few enough that other processors find work too and a crash holds up little."""
+
+SHARE_S = 2.0
+"""While more waits than the processors of a Fr-BRAIN claim at once, each claims its share of it, up
+to what takes it so long: with 64 processors, batches of 0.25 s are what all would be busy with."""
 
 TOGETHER = 32
 """Of scans that were claimed once before, at most so many are claimed at once: one of them may be
@@ -66,6 +70,7 @@ class Processor:
         owner: an id that no other process start ever has.
         stop: set when it is time to stop: the scan in hand is finished, the others of the batch
             go back.
+        bell: rings when there may be a scan, or the stop is set.
         hand: where the supervisor looks what is in hand.
     """
 
@@ -77,6 +82,7 @@ class Processor:
         trail: Trail,
         owner: str,
         stop: threading.Event,
+        bell: Bell,
         log: Log,
         hand: Hand | None = None,
     ) -> None:
@@ -87,6 +93,7 @@ class Processor:
         self._trail = trail
         self._owner = owner
         self._stop = stop
+        self._bell = bell
         self._log = log
         self._digest = Digest(log)
         self._presence = Presence(log, "MongoDB")
@@ -103,6 +110,7 @@ class Processor:
         self._claimed = 0.0  # when the oldest claim in hand was asked for, time.monotonic()
         self._worn = False
         self._more_expired = False
+        self._behind = False  # the last claim was as large as it could be: more may wait
 
     def run(self) -> None:
         """Work until it is time to stop.
@@ -110,7 +118,6 @@ class Processor:
         Raises:
             StoreRefused: MongoDB refuses the login.
         """
-        waiter = self._store.waiter(WakeUp.SCAN, min(self._settings.brain_poll_s, LISTEN_S))
         renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
         renewing.start()
         try:
@@ -119,23 +126,23 @@ class Processor:
                     claims = self._claim()
                     self._presence.here()
                     if claims:
+                        self._bell.ring()  # there may be more, for another one
                         self._work(claims)
                     else:
                         self._digest.flush()
-                        self._wait(waiter)
+                        self._wait()
                 except StoreUnavailable as error:
                     self._presence.away(error)
                     self._stop.wait(0.5)
         finally:
             self._ahead.close()  # which may yet claim one
             self._give_back()
-            waiter.close()
             self._digest.flush()
 
-    def _wait(self, waiter: Waiter) -> None:
+    def _wait(self) -> None:
         until = time.monotonic() + self._settings.brain_poll_s
-        while not self._stop.is_set() and time.monotonic() < until:
-            if waiter.wait():
+        while not self._stop.is_set() and (left_s := until - time.monotonic()) > 0:
+            if self._bell.wait(min(left_s, LISTEN_S)):
                 return
 
     # --- claiming ----------------------------------------------------------------------------
@@ -155,7 +162,7 @@ class Processor:
                 self._owner,
                 settings.brain_lease_s,
                 self._record_errors,
-                together=self._together(self._wanted()),
+                together=self._together(self._scans_in(BATCH_S)),
             )
             self._more_expired = bool(claims)
             if claims:
@@ -166,15 +173,26 @@ class Processor:
                     attempt=claims[0].attempts,
                 )
                 return self._hold(claims)
-        return self._hold(self._claim_waiting(self._wanted()))
+        wanted = max(self._scans_in(BATCH_S), self._share() if self._behind else 1)
+        claims = self._claim_waiting(wanted)
+        self._behind = len(claims) == wanted
+        return self._hold(claims)
 
     def _should_look_back(self) -> bool:
         pause_s = self._settings.brain_lease_s / LOOK_BACKS_A_LEASE
         return time.monotonic() - self._looked_back >= pause_s
 
-    def _wanted(self) -> int:
-        """So many scans as take BATCH_S."""
-        return max(1, min(self._settings.brain_batch, int(BATCH_S / self._seconds_a_scan)))
+    def _scans_in(self, seconds: float) -> int:
+        """So many scans as take so long; one at least, and no more than the settings say."""
+        return max(1, min(self._settings.brain_batch, int(seconds / self._seconds_a_scan)))
+
+    def _share(self) -> int:
+        """What would be this processor's, were all that waits shared out now."""
+        most = self._scans_in(SHARE_S)
+        shares = self._settings.brain_processes
+        if most <= self._scans_in(BATCH_S):
+            return most
+        return min(most, self._store.count_to_do(most * shares) // shares)
 
     def _together(self, wanted: int) -> int:
         """Of these that were claimed once before: each must have an attempt left for alone."""
@@ -264,6 +282,7 @@ class Processor:
     def _analyse_all(self, claims: deque[Claim]) -> None:
         done: list[tuple[Claim, BrainReport]] = []
         began = flushed = time.monotonic()
+        every_s = max(BATCH_S, len(claims) * self._seconds_a_scan)
         count = 0
         while claims and not self._stop.is_set() and not self._worn:
             claim = claims.popleft()
@@ -272,7 +291,7 @@ class Processor:
                 count += 1
                 if report is not None:
                     done.append((claim, report))
-                if time.monotonic() - flushed > BATCH_S:
+                if time.monotonic() - flushed > every_s:
                     self._complete(done)
                     done, flushed = [], time.monotonic()
             ahead = self._ahead.claims()

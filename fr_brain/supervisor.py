@@ -20,7 +20,9 @@ from common.logger import Log, configure, get_log
 from common.settings import BrainSettings
 from common.trail import Trail
 from common.unit import run_unit
+from common.wake_ups import Listener
 from fr_brain.analyzers.registry import load_analyzers
+from fr_brain.bell import Bell
 from fr_brain.limits import (
     Hand,
     InHand,
@@ -80,6 +82,7 @@ class Supervisor:
         self._look_s = min(_LOOK_S, settings.brain_time_limit_s / 4)
         # The claims of dead processors are released by us, as soon as MongoDB answers.
         self._ends: list[_Ended] = []
+        self._bell = Bell(self._context)
         self._wake_read, self._wake_write = self._context.Pipe(duplex=False)
         stopping.on_stop(lambda: self._wake_write.send_bytes(b"stop"))
         self._running: dict[int, SpawnProcess] = {}
@@ -88,7 +91,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
-        with contextlib.closing(self._trail):
+        waiter = self._store.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
+        listener = Listener(waiter, self._bell.ring, self._settings.brain_poll_s)
+        with contextlib.closing(self._trail), contextlib.closing(listener):
             return self._run()
 
     def _run(self) -> int:
@@ -130,7 +135,7 @@ class Supervisor:
         slot.stopped_for = ""
         slot.process = self._context.Process(
             target=processor_main,
-            args=(self._settings, self._store.uri, slot.owner, slot.number, slot.hand),
+            args=(self._settings, self._store.uri, slot.owner, slot.number, self._bell, slot.hand),
             name=f"fr-brain-{slot.number}",
         )
         slot.process.start()
@@ -143,6 +148,7 @@ class Supervisor:
         code = process.exitcode or 0
         process.close()
         slot.process = None
+        self._bell.ring()  # the last one may have been for it
         self._leaves(slot, slot.stopped_for or f"its processor ended: {describe_exit(code)}")
         worked = slot.hand is not None and slot.hand.used
         # On a busy machine the start alone can take longer.
@@ -258,7 +264,9 @@ class Supervisor:
         self._clear_up()
 
 
-def processor_main(settings: BrainSettings, uri: str, owner: str, number: int, hand: Hand) -> None:
+def processor_main(
+    settings: BrainSettings, uri: str, owner: str, number: int, bell: Bell, hand: Hand
+) -> None:
     """A processor's process, from its start to its exit code."""
 
     def main() -> int:
@@ -268,13 +276,13 @@ def processor_main(settings: BrainSettings, uri: str, owner: str, number: int, h
         _stop_with_parent(lifecycle, settings.brain_drain_s)
         limit_memory(memory_limit_mib(settings.brain_memory_mib, settings.brain_processes))
         store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
-        # A processor that waits for work would see the stop at the end of its poll interval.
-        lifecycle.on_stop(lambda: store.wake(WakeUp.SCAN))
+        # A processor that waits for work would see the stop later.
+        lifecycle.on_stop(bell.ring_once_more)
         try:
             registry = load_analyzers()
             stop = lifecycle.stop
             with contextlib.closing(Trail(store, "processor", log, owner=owner)) as trail:
-                Processor(settings, store, registry, trail, owner, stop, log, hand).run()
+                Processor(settings, store, registry, trail, owner, stop, bell, log, hand).run()
         finally:
             store.close()
         return Exit.OK

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from common.const import HUB_NAME, WakeUp
@@ -17,6 +15,7 @@ from common.settings import HubSettings
 from common.terms import tell_dangers, terms_of
 from common.trail import ANCHOR_S, Trail
 from common.transport import serve
+from common.wake_ups import Listener
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
 from fr_hub.pressure import Pressure
@@ -73,6 +72,15 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             log,
             lambda pacs: by_name[pacs].seen(),
         )
+
+        def wake_clients() -> None:
+            for client in clients:
+                client.wake()
+
+        def report_written() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                loop.call_soon_threadsafe(wake_clients)
+
         listening = await serve(
             (settings.hub_host, settings.hub_port),
             Side.SCAN_RECEIVER,
@@ -90,7 +98,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             asyncio.create_task(_retain(settings, store, executor, presence, trail, log)),
             asyncio.create_task(_sweep(store, executor, presence, log)),
         ]
-        bell = _Bell(store, settings.hub_poll_s, loop, clients)
+        waiter = store.waiter(WakeUp.REPORT, settings.hub_poll_s)
+        listener = Listener(waiter, report_written, settings.hub_poll_s)
         try:
             await _first_end(stop, [*sending, *others])
         finally:
@@ -105,7 +114,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             for task in (*sending, *others):
                 task.cancel()
             await asyncio.gather(*sending, *others, return_exceptions=True)
-            bell.close()
+            listener.close()
 
 
 async def _retain(
@@ -134,7 +143,7 @@ async def _retain(
     await asyncio.Event().wait()  # a task that ends would end the hub
 
 
-async def _first_end(stop: asyncio.Event, tasks: "Sequence[asyncio.Task[None]]") -> None:
+async def _first_end(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
     """Wait for ``stop``, or for the end of a task, whose exception is raised."""
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -163,42 +172,3 @@ async def _sweep(
             if settled:
                 log.info("scans set aside have a report: 'Done'", scans=len(settled))
         await asyncio.sleep(SWEEP_EVERY_S)
-
-
-class _Bell:
-    """A thread that waits for the store's wake-ups and wakes the clients."""
-
-    def __init__(
-        self,
-        store: DBManager,
-        poll_s: float,
-        loop: asyncio.AbstractEventLoop,
-        clients: Sequence[ReportClient],
-    ) -> None:
-        self._waiter = store.waiter(WakeUp.REPORT, poll_s)
-        self._loop = loop
-        self._clients = clients
-        self._closing = threading.Event()
-        self._pause_s = poll_s
-        threading.Thread(target=self._run, name="bell", daemon=True).start()
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                rung = self._waiter.wait()
-            except StoreError:
-                # Polling goes on without it.
-                self._closing.wait(self._pause_s)
-                continue
-            if rung:
-                with contextlib.suppress(RuntimeError):  # the loop has closed
-                    self._loop.call_soon_threadsafe(self._ring)
-
-    def _ring(self) -> None:
-        for client in self._clients:
-            client.wake()
-
-    def close(self) -> None:
-        """Stop the thread, without waiting for the end of its wait: it holds nothing."""
-        self._closing.set()
-        self._waiter.close()

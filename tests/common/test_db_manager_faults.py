@@ -193,7 +193,7 @@ def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) ->
     assert store._wake_ups.settle(10)
     bell = inside(store, Collection.WAKE_UPS)
     before = bell.count_documents({})
-    store.wake(WakeUp.SCAN)
+    store.add_scans([NewScan(*make_scan())])
     assert store._wake_ups.settle(10)
     assert bell.count_documents({}) == before + 1  # nor does it fail the next one
 

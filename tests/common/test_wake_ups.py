@@ -14,7 +14,7 @@ from common.const import Collection, WakeUp
 from common.db_manager import DBManager
 from common.documents import NewScan
 from common.errors import StoreError, StoreUnavailable
-from common.wake_ups import Waiter, WakeUps
+from common.wake_ups import Listener, Waiter, WakeUps
 from tests.factories import (
     inside,
     make_claimable,
@@ -194,7 +194,7 @@ def test_what_rang_just_before_the_store_was_closed_is_heard(
     other = DBManager(mongodb_uri, store.name)
 
     def ring_and_leave() -> None:
-        other.wake(WakeUp.SCAN)
+        other.add_scans([NewScan(*make_scan())])
         other.close()
 
     with waiting(store, WakeUp.SCAN, LONG_S) as waiter:
@@ -208,3 +208,31 @@ def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
         waiter.close()
         with pytest.raises(StoreError):
             wait.result(LONG_S)
+
+
+def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> None:
+    heard = threading.Semaphore(0)
+    with contextlib.closing(Listener(store.waiter(WakeUp.SCAN, LONG_S), heard.release, 0.1)):
+        assert heard.acquire(timeout=10)  # what was there before, nobody told
+        for _ in range(3):
+            store.add_scans([NewScan(*make_scan())])
+            assert heard.acquire(timeout=10)
+    while heard.acquire(timeout=0.5):  # false alarms are allowed
+        pass
+    store.add_scans([NewScan(*make_scan())])
+    assert not heard.acquire(timeout=0.5)
+
+
+def test_a_listener_outlives_that_mongodb_is_away(tmp_path: Path) -> None:
+    heard = threading.Semaphore(0)
+    with (
+        own_mongod(tmp_path) as running,
+        opened(running.uri, "fr") as store,
+        contextlib.closing(Listener(store.waiter(WakeUp.SCAN, 0.2), heard.release, 0.1)),
+    ):
+        assert heard.acquire(timeout=10)
+        running.kill()
+        with own_mongod(tmp_path):
+            assert heard.acquire(timeout=30)  # what came meanwhile, nobody told
+            store.add_scans([NewScan(*make_scan())])
+            assert heard.acquire(timeout=10)

@@ -4,17 +4,21 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from typing import Any
 
 import numpy.typing as npt
 
+from common.const import WakeUp
 from common.db_manager import DBManager
 from common.logger import get_log
 from common.models import BrainScan, Findings, Lesions, Quality, Verdict
 from common.settings import BrainSettings
 from common.trail import Trail
+from common.wake_ups import Listener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
+from fr_brain.bell import Bell
 from fr_brain.processor import Processor
 from tests.running import SOON_S
 
@@ -75,16 +79,28 @@ def registry_of(*analyzers: Analyzer) -> Registry:
 
 
 class Running:
-    """A processor in its thread."""
+    """A processor in its thread, with a bell of its own that the store's wake-ups ring, or with
+    the bell that is given."""
 
     def __init__(
-        self, store: DBManager, registry: Registry, settings: BrainSettings, owner: str
+        self,
+        store: DBManager,
+        registry: Registry,
+        settings: BrainSettings,
+        owner: str,
+        bell: Bell | None = None,
     ) -> None:
         self.stop = threading.Event()
         self.failed: list[BaseException] = []
         self._trail = Trail(store, "processor", get_log(), owner=owner)
+        self._bell = bell or Bell(get_context("spawn"))
+        self._listener = None
+        if bell is None:
+            poll_s = settings.brain_poll_s
+            waiter = store.waiter(WakeUp.SCAN, poll_s)
+            self._listener = Listener(waiter, self._bell.ring, poll_s)
         self.processor = Processor(
-            settings, store, registry, self._trail, owner, self.stop, get_log()
+            settings, store, registry, self._trail, owner, self.stop, self._bell, get_log()
         )
         self.thread = threading.Thread(target=self._run)
 
@@ -99,7 +115,13 @@ class Running:
     def end(self) -> None:
         """Stop it, wait; what it raised is raised here."""
         self.stop.set()
-        self.thread.join(30)
+        self._bell.ring_once_more()
+        if self._listener is not None:
+            self._listener.close()
+        if self.thread.ident is None:  # never started
+            self._trail.close()
+        else:
+            self.thread.join(30)
         assert not self.thread.is_alive()
         if self.failed:
             raise self.failed[0]
@@ -111,10 +133,11 @@ def processing(
     *analyzers: Analyzer,
     owner: str = "the processor",
     in_batches: bool = False,
+    bell: Bell | None = None,
     **given: Any,
 ) -> Iterator[Running]:
     """A processor at work. ``in_batches``: it takes its scans for quick ones from the start."""
-    running = Running(store, registry_of(*analyzers), brain_settings(**given), owner)
+    running = Running(store, registry_of(*analyzers), brain_settings(**given), owner, bell)
     if in_batches:
         running.processor._seconds_a_scan = 0.01
     running.thread.start()

@@ -24,7 +24,15 @@ from tests.factories import (
     pieces_of,
     state_of,
 )
-from tests.fr_brain.processors import NOTHING_FOUND, Gate, PlantedAnalyzer, processing
+from tests.fr_brain.processors import (
+    NOTHING_FOUND,
+    Gate,
+    PlantedAnalyzer,
+    Running,
+    brain_settings,
+    processing,
+    registry_of,
+)
 from tests.running import until
 
 
@@ -108,6 +116,29 @@ def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManag
     with processing(store, one, owner="one"), processing(store, two, owner="two"):
         until(lambda: in_state(store, ReportGenerated.DONE) == 60)
     assert sorted(one.calls + two.calls) == sorted(scan.scan_id for scan in scans)
+
+
+def test_while_more_waits_than_is_claimed_at_once_each_claims_its_share(store: DBManager) -> None:
+    make_claimable(store, 60)
+    # Not started: its claims are asked for one by one.
+    running = Running(store, registry_of(), brain_settings(brain_processes=4), "the processor")
+    running.processor._seconds_a_scan = 0.125
+    claimed = []
+    while claims := running.processor._claim():
+        claimed.append(len(claims))
+    # What takes a quarter of a second; then a fourth of what is left, until that is less.
+    assert claimed[:4] == [2, 58 // 4, 44 // 4, 33 // 4]
+    assert claimed == [2, *sorted(claimed[1:], reverse=True)]
+    assert sum(claimed) == 60
+    running.end()
+
+
+def test_of_slow_scans_one_is_claimed_at_a_time_however_many_wait(store: DBManager) -> None:
+    make_claimable(store, 20)
+    running = Running(store, registry_of(), brain_settings(brain_processes=1), "the processor")
+    running.processor._seconds_a_scan = 1.5
+    assert [len(running.processor._claim()) for _ in range(3)] == [1, 1, 1]
+    running.end()
 
 
 def test_a_new_scan_is_claimed_without_waiting_for_the_next_look(store: DBManager) -> None:
