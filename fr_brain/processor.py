@@ -38,9 +38,10 @@ BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
 writes, few enough that other processors find work too and a crash holds up little."""
 
-SHARE_S = 2.0
-"""While more waits than the processors of a Fr-BRAIN claim at once, each claims its share of it, up
-to what takes it so long: with 64 processors, batches of 0.25 s are what all would be busy with."""
+PROCESSORS_A_CORE = 4
+"""Where there are more (of an analyzer that mostly waits), a claim and what follows it cost them
+more than the cores have. So while more waits than they claim at once, each claims its share, up to
+what takes it that much longer. Fewer do not: a crash would hold up more, for nothing."""
 
 TOGETHER = 32
 """Of scans that were claimed once before, at most so many are claimed at once: one of them may be
@@ -98,6 +99,8 @@ class Processor:
         self._digest = Digest(log)
         self._presence = Presence(log, "MongoDB")
         self._patiently = retrying_store(stop, self._presence)
+        crowd = settings.brain_processes / (PROCESSORS_A_CORE * (os.cpu_count() or 1))
+        self._share_s = BATCH_S * max(1.0, crowd)
         memory_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._ahead = Ahead(
             lambda claim: unpacked(claim, store.fetch_voxels(claim)),
@@ -188,7 +191,7 @@ class Processor:
 
     def _share(self) -> int:
         """What would be this processor's, were all that waits shared out now."""
-        most = self._scans_in(SHARE_S)
+        most = self._scans_in(self._share_s)
         shares = self._settings.brain_processes
         if most <= self._scans_in(BATCH_S):
             return most

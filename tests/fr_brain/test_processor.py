@@ -1,5 +1,6 @@
 """A processor on a real MongoDB: each scan gets its one report, or an 'Error' with a cause."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -118,27 +119,47 @@ def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManag
     assert sorted(one.calls + two.calls) == sorted(scan.scan_id for scan in scans)
 
 
-def test_while_more_waits_than_is_claimed_at_once_each_claims_its_share(store: DBManager) -> None:
-    make_claimable(store, 60)
+def sizes_of_claims(store: DBManager, seconds_a_scan: float, processes: int) -> list[int]:
+    """Of all that waits, as one of so many processors claims it, each of its scans taking so
+    long."""
     # Not started: its claims are asked for one by one.
-    running = Running(store, registry_of(), brain_settings(brain_processes=4), "the processor")
-    running.processor._seconds_a_scan = 0.125
+    settings = brain_settings(brain_processes=processes)
+    running = Running(store, registry_of(), settings, "the processor")
+    running.processor._seconds_a_scan = seconds_a_scan
     claimed = []
     while claims := running.processor._claim():
         claimed.append(len(claims))
-    # What takes a quarter of a second; then a fourth of what is left, until that is less.
-    assert claimed[:4] == [2, 58 // 4, 44 // 4, 33 // 4]
+    running.end()
+    return claimed
+
+
+def test_many_processors_claim_their_shares_while_more_waits_than_they_claim_at_once(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    make_claimable(store, 120)
+    claimed = sizes_of_claims(store, seconds_a_scan=0.125, processes=32)
+    # What takes a quarter of a second; then an equal part of what is left, until that is less.
+    assert claimed[:3] == [2, 118 // 32, 115 // 32]
     assert claimed == [2, *sorted(claimed[1:], reverse=True)]
-    assert sum(claimed) == 60
-    running.end()
+    assert sum(claimed) == 120
 
 
-def test_of_slow_scans_one_is_claimed_at_a_time_however_many_wait(store: DBManager) -> None:
+def test_a_share_is_no_more_than_takes_a_second_or_so(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    make_claimable(store, 600)
+    assert sizes_of_claims(store, seconds_a_scan=0.125, processes=32)[:3] == [2, 8, 8]
+
+
+@pytest.mark.parametrize(("seconds_a_scan", "at_once"), [(1.5, 1), (0.125, 2)])
+def test_few_processors_claim_a_quarter_of_a_second_at_a_time_however_many_wait(
+    store: DBManager, seconds_a_scan: float, at_once: int
+) -> None:
     make_claimable(store, 20)
-    running = Running(store, registry_of(), brain_settings(brain_processes=1), "the processor")
-    running.processor._seconds_a_scan = 1.5
-    assert [len(running.processor._claim()) for _ in range(3)] == [1, 1, 1]
-    running.end()
+    claimed = sizes_of_claims(store, seconds_a_scan, processes=os.cpu_count() or 1)
+    assert claimed == [at_once] * (20 // at_once)
 
 
 def test_a_new_scan_is_claimed_without_waiting_for_the_next_look(store: DBManager) -> None:
