@@ -1,7 +1,7 @@
 """The connection to MongoDB under ``DBManager``: its options, its collections, the one upsert."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymongo
@@ -65,6 +65,9 @@ class Connection:
         self._uploads_fast = self._uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self._wake_ups = WakeUps(base)
+        self.report_found: Callable[[Sequence[str]], None] = lambda _: None
+        """Called with the ids of scans that have a report which another writer may not have told
+        of, before they are ``'Done'`` by it: the audit trail sets it."""
 
     def close(self) -> None:
         """Close the connections. Idempotent."""

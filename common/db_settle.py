@@ -59,6 +59,9 @@ class Settling(Connection):
             revision = document.get("revision", 1)
             if revision == idle[document["_id"]]:
                 reported.setdefault(revision, []).append(document["_id"])
+        if reported:
+            # Who wrote them may have been killed before it was in the trail.
+            self.report_found([scan_id for ids in reported.values() for scan_id in ids])
         for revision, ids in reported.items():
             # The owner and the fence stay: an owner that had a part in it finds its own mark.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}

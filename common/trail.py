@@ -32,6 +32,9 @@ R = TypeVar("R")
 LINGER_S = 0.02
 """What nobody waits for is written after so long, together with what comes meanwhile."""
 
+SETTLED_S = 10.0
+"""How long a scan whose report was found waits for that to be durable, before it is tried again."""
+
 ANCHOR_S = 60.0
 """How often a hub names the heads of the other chains."""
 
@@ -89,6 +92,8 @@ class Trail:
         self._prev = FIRST
         self._last = 0  # the last entry that is more than an anchor
         self._anchored = time.monotonic()
+        self._found = store.report_found
+        store.report_found = self._report_found
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -146,6 +151,8 @@ class Trail:
     def close(self, timeout_s: float = 2.0) -> bool:
         """Write what is left and that the chain ends in order; False when that took too long.
         Idempotent."""
+        if self._store.report_found == self._report_found:
+            self._store.report_found = self._found
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -155,6 +162,10 @@ class Trail:
         self._given_up.set()
         self._thread.join(0.5)  # it may be in a call that MongoDB does not answer
         return False
+
+    def _report_found(self, ids: Sequence[str]) -> None:
+        self.note(Kind.REPORT, ids, outcome="found")
+        self.settled(SETTLED_S)
 
     def _fresh_name(self) -> str:
         who = self._who

@@ -107,6 +107,40 @@ def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, trail: Trail) 
     assert gaps(Audit(store).run()) == {MISSING: gone}
 
 
+@pytest.mark.parametrize("who", ["a hub that sends it", "a hub's round", "the last attempt"])
+def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who_finds_it(
+    store: DBManager, trail: Trail, who: str
+) -> None:
+    note(trail, (Kind.RECEIVE, ids := stored(store)))
+    [claim] = store.claim("killed", 1, 60)
+
+    def be_killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.complete([(claim, make_report(claim.scan))], be_killed)
+    if who == "a hub that sends it":
+        assert store.release("killed") == 1
+        assert len(store.lease_reports(claim.scan.pacs, 10, 60)) == 1
+    else:
+        edit(store, ids[0], report_generated="Error", error={"cause": "planted"})
+        note(trail, (Kind.ERROR, ids))
+        if who == "the last attempt":
+            edit(store, ids[0], report_generated="To Do", attempts=5)
+            assert store.give_up(5) == []
+        else:
+            assert store.settle_errors() == ids
+    assert store.count_states()["Done"] == 1
+    assert gaps(Audit(store).run()) == {}
+
+
+def test_a_closed_trail_is_told_of_nothing(store: DBManager) -> None:
+    before = store.report_found
+    with closing(Trail(store, "another", get_log())):
+        assert store.report_found != before
+    assert store.report_found == before
+
+
 def test_what_was_removed_for_its_age_is_no_gap(store: DBManager, trail: Trail) -> None:
     note(trail, (Kind.RECEIVE, ["old", "gone"]), (Kind.RETENTION, ["old", "gone"]))
     inside(store).insert_one({"_id": "old", "report_generated": PURGED, "fence": 1})

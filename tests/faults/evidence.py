@@ -12,9 +12,11 @@ from typing import Any
 from pymongo.read_concern import ReadConcern
 
 from common.const import Collection as Names
+from common.db_manager import DBManager
 from common.errors import VoxelsDamaged
 from common.models import Packing, hash_voxels
 from common.packing import unpack
+from tests.factories import inside
 from tests.faults.mongods import client_of
 
 
@@ -217,3 +219,16 @@ def _hash(base: Any, found: dict[str, Any]) -> str:
         return hash_voxels(unpack(stored, packing, found["scan"]["voxels_bytes"]))
     except VoxelsDamaged:
         return ""
+
+
+def told_of(store: DBManager, scan_id: str) -> str:
+    """What the store and the audit trail have of a scan, for who looks into a gap."""
+    scan = inside(store, Names.SCANS).find_one({"_id": scan_id}, {"scan": 0, "voxels": 0})
+    report = inside(store, Names.REPORTS).find_one({"_id": scan_id}, {"report": 0})
+    events = [
+        {"writer": entry["_id"]["writer"], **{k: v for k, v in one.items() if k != "ids"}}
+        for entry in inside(store, Names.AUDIT).find({"events.ids": scan_id})
+        for one in entry["events"]
+        if scan_id in one.get("ids", ())
+    ]
+    return f"scan {scan}, report {report}, events {events}"

@@ -244,9 +244,10 @@ class Nemesis:
         if episode.gaps:
             detail = f"make verify finds {episode.gaps} gaps"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
-        episode.audit_gaps = world.audited_gaps()
-        if episode.audit_gaps:
-            detail = f"make audit finds {episode.audit_gaps} gaps"
+        found_by_audit = world.audited_gaps()
+        episode.audit_gaps = len(found_by_audit)
+        for gap in found_by_audit:
+            detail = f"make audit finds {gap}"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
         for slot in world.cluster.slots.values():
             for code in slot.ends:

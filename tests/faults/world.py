@@ -15,7 +15,7 @@ from common.errors import StoreError
 from common.verify import verify
 from tests.faults.checker import Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
-from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store
+from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store, told_of
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.faults.schedule import Security
@@ -292,9 +292,15 @@ class World:
         """What ``make verify`` finds."""
         return sum(verify(self.store, self.folder / f"{name}.jsonl").gaps for name in self.readers)
 
-    def audited_gaps(self) -> int:
-        """What ``make audit`` finds."""
-        return Audit(self.store).run().total
+    def audited_gaps(self) -> list[str]:
+        """What ``make audit`` finds: each kind with the first of it and what is stored of that."""
+        verdict = Audit(self.store).run()
+        kinds = {**verdict.gaps, "problems": verdict.problems}
+        return [
+            f"{kind}: {found.count}, as {found.named[0]}: {told_of(self.store, found.named[0])}"
+            for kind, found in kinds.items()
+            if found.count
+        ]
 
     def kills(self) -> dict[str, int]:
         """Kills so far of each kind of unit."""
