@@ -106,7 +106,6 @@ class Audit:
             for scan_id, parts in _side_by_side(self._store, seen):
                 if self._judge(*parts):
                     seen.suspect(scan_id)
-            # Units may be running: what came meanwhile can be what was missing.
             documents = self._store.audit_size()
             self._read(seen)
             if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
@@ -170,10 +169,17 @@ class Audit:
         gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
         notes = _Findings(UNCONFIRMED, OLDER)
         for page in seen.suspects():
-            states, said = self._store.states_of(page), seen.said(page)
+            # Units may be running. An event comes before what it tells of shows in a scan, or (that
+            # it was received) after: so the trail is read between two looks at the scans, and a gap
+            # is what both of them show.
+            before = self._store.states_of(page)
+            self._read(seen)
+            after, said = self._store.states_of(page), seen.said(page)
             received = self._store.received_at(page)
             for scan_id in page:
-                kinds = self._judge(*states[scan_id], said.get(scan_id))
+                then = self._judge(*before[scan_id], said.get(scan_id))
+                now = self._judge(*after[scan_id], said.get(scan_id))
+                kinds = [kind for kind in now if kind in then]
                 if kinds and _before(received.get(scan_id), self._began):
                     notes.add(OLDER, scan_id)
                     continue

@@ -134,6 +134,28 @@ def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who
     assert gaps(Audit(store).run()) == {}
 
 
+def test_what_moves_on_while_it_is_verified_is_no_gap(
+    store: DBManager, trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(trail, (Kind.RECEIVE, ids := done(store)))
+    reads = 0
+    read = Audit._read
+
+    def read_while_it_moves(self: Audit, seen: Any) -> None:
+        nonlocal reads
+        reads += 1
+        if reads == 2:  # it looked like a gap at the first look
+            note(trail, (Kind.REPORT, ids))
+        read(self, seen)
+        if reads == 2:
+            note(trail, (Kind.SEND, ids))
+            store.mark_sent(ids)
+
+    monkeypatch.setattr(Audit, "_read", read_while_it_moves)
+    assert gaps(Audit(store).run()) == {}
+    assert reads > 2
+
+
 def test_a_closed_trail_is_told_of_nothing(store: DBManager) -> None:
     before = store.report_found
     with closing(Trail(store, "another", get_log())):
