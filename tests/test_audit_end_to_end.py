@@ -78,7 +78,7 @@ def test_killing_hub_brain_and_processors_under_load_leaves_no_gap(pipeline: Pip
             audited(pipeline.store)  # as it stands, and while the others go on
             pipeline.start(victim)
     assert pipeline.processes["fr_pacs"].wait(120) == 0, pipeline.log("fr_pacs")[-2000:]
-    until(pipeline.drained, 60)
+    until(pipeline.delivered, 60)
     verdict = audited(pipeline.store)
     assert verdict.open_chains >= 4  # those that were killed
     told = verdict.notes[UNCONFIRMED]

@@ -75,6 +75,13 @@ class Pipeline:
         reports = self.store.count_reports()
         return not (states["To Do"] or states["In Progress"] or reports[False])
 
+    def delivered(self) -> bool:
+        """All is analysed, and Fr-PACS has all reports. What a killed Fr-HUB had not marked as sent
+        is sent and marked when a Fr-PACS is there again: its run may have ended before."""
+        states, there = self.store.count_states(), set(self.events("reported"))
+        unsent = {scan_id for scan_id, sent in self.store.report_states() if not sent}
+        return not (states["To Do"] or states["In Progress"] or unsent - there)
+
 
 @pytest.fixture
 def pipeline(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Pipeline]:
