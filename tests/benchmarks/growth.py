@@ -87,13 +87,14 @@ class Growth:
     def _few_waiting(self) -> Iterator[DBManager]:
         """A store with ``FEW`` scans that wait, beside the one that is measured: what two claims in
         turn take can be compared, on a machine that is now quicker and now slower."""
-        with self._bench.database() as database:
-            few = DBManager(self._bench.uri, database, 120.0)
+        with (
+            self._bench.database() as database,
+            contextlib.closing(DBManager(self._bench.uri, database, 120.0)) as few,
+        ):
             few.prepare()
             with self._bench.client() as client:
                 fill(client[database], FEW, WAITING)
             yield few
-            few.close()
 
 
 def claim(store: DBManager) -> float:

@@ -244,10 +244,9 @@ class Nemesis:
         if episode.gaps:
             detail = f"make verify finds {episode.gaps} gaps"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
-        found_by_audit = world.audited_gaps()
-        episode.audit_gaps = len(found_by_audit)
-        for gap in found_by_audit:
-            detail = f"make audit finds {gap}"
+        episode.audit_gaps, kinds = world.audited_gaps()
+        for kind in kinds:
+            detail = f"make audit finds {kind}"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
         for slot in world.cluster.slots.values():
             for code in slot.ends:

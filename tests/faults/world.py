@@ -292,11 +292,11 @@ class World:
         """What ``make verify`` finds."""
         return sum(verify(self.store, self.folder / f"{name}.jsonl").gaps for name in self.readers)
 
-    def audited_gaps(self) -> list[str]:
-        """What ``make audit`` finds: each kind with the first of it and what is stored of that."""
+    def audited_gaps(self) -> tuple[int, list[str]]:
+        """What ``make audit`` finds: how many, and the first of each kind as it is stored."""
         verdict = Audit(self.store).run()
         kinds = {**verdict.gaps, "problems": verdict.problems}
-        return [
+        return verdict.total, [
             f"{kind}: {found.count}, as {found.named[0]}: {told_of(self.store, found.named[0])}"
             for kind, found in kinds.items()
             if found.count

@@ -1,10 +1,9 @@
 """The bell of a Fr-BRAIN: a ring wakes one, none is lost that somebody waits for."""
 
 import threading
-import time
 from collections.abc import Iterator
 from multiprocessing import get_context
-from multiprocessing.synchronize import Semaphore
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -61,17 +60,18 @@ def test_each_that_must_hear_it_hears_it() -> None:
     assert bell.wait(0)
 
 
-def _wait_for_ever(semaphore: Semaphore) -> None:
-    bell = Bell.__new__(Bell)
-    bell._rings = semaphore
-    bell.wait(600)
+def _hear(bell: Bell, heard: Connection) -> None:
+    while bell.wait(600):
+        heard.send("it")
 
 
 def test_a_process_that_is_killed_in_its_wait_takes_no_later_ring_along() -> None:
     bell = Bell(CONTEXT)
-    process = CONTEXT.Process(target=_wait_for_ever, args=(bell._rings,))
+    here, there = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_hear, args=(bell, there))
     process.start()
-    time.sleep(0.5)  # it may not wait yet: then it shows less, and fails no more
+    bell.ring()
+    assert here.recv() == "it"  # it waits for the next one now
     process.kill()
     process.join()
     bell.ring()
