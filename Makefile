@@ -57,6 +57,7 @@ help: ## Show this
 #            faults (kill-hub,at-*)
 #  MINUTES   faults: go round again until so long has passed; none: each fault once
 #  KILLS     faults: of each unit; none: 17 (SEED gives the same schedule again)
+#  LOAD      faults: how much is sent (1: 12 scans a second and world)
 #  WORLDS    faults: at a time, each with its own MongoDB and units; none: 2
 #  FAULTS_FOLDER  faults: folder in which logs, ledgers and data stay
 #  FAULTS_REPORT  faults: file that gets all as JSON

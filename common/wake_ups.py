@@ -143,7 +143,9 @@ class Waiter:
         """
         cursor = self._cursor
         if cursor is None or not cursor.alive:
-            if cursor is not None and not self._taken:  # there is no bell: only polling is left
+            if cursor is not None and not self._taken:
+                # There is no bell, or mongod was started again and nobody has rung since, when it
+                # gives out dead cursors only: polling is left.
                 time.sleep(self._poll_s)
             self._open()
             return True  # what was there to do before, nobody told

@@ -166,7 +166,8 @@ def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr", timeout_s=2) as store,
-        waiting(store, WakeUp.SCAN, LONG_S) as waiter,
+        # It waits so long twice: mongod, started again, lets nobody wait before the first ring.
+        waiting(store, WakeUp.SCAN, 3.0) as waiter,
         ThreadPoolExecutor(1) as thread,
     ):
         gone = thread.submit(waiter.wait)

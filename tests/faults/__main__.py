@@ -58,6 +58,8 @@ def command_of(options: Options) -> str:
         words.append(f"MINUTES={options.minutes:g}")
     if "kills" in options.model_fields_set:
         words.append(f"KILLS={options.kills}")
+    if "load" in options.model_fields_set:
+        words.append(f"LOAD={options.load:g}")
     if "worlds" in options.model_fields_set:
         words.append(f"WORLDS={options.worlds}")
     if options.only:

@@ -29,6 +29,9 @@ class Options(BaseModel):
         ge=0,
         description="of each of Fr-PACS, Fr-HUB and Fr-BRAIN; a tenth as many of a primary",
     )
+    load: float = Field(
+        default=1.0, gt=0, description="how much is sent, of what two cores have room for beside it"
+    )
     worlds: int = Field(default=2, ge=1, description="at a time, each with its own MongoDB")
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")
     faults_report: Path | None = Field(default=None, description="file that gets all as JSON")
@@ -44,7 +47,7 @@ def options_from(environment: Mapping[str, str] | None = None) -> Options:
         OptionError: one is wrong.
     """
     given = os.environ if environment is None else environment
-    names = {"seed", "minutes", "kills", "worlds", "only", "faults_report", "faults_folder"}
+    names = set(Options.model_fields)
     values: dict[str, object] = {
         name: given[name.upper()] for name in names if given.get(name.upper(), "").strip()
     }

@@ -51,7 +51,9 @@ def test_a_fault_that_does_not_exist_is_refused_with_those_that_do() -> None:
         names(1, ONLY="earthquake")
 
 
-@pytest.mark.parametrize(("name", "value"), [("SEED", "x"), ("KILLS", "-1"), ("MINUTES", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("SEED", "x"), ("KILLS", "-1"), ("MINUTES", "0"), ("LOAD", "0")]
+)
 def test_a_wrong_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(OptionError, match=f"{name}='{value}'"):
         options_from({name: value})

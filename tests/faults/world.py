@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,12 +43,17 @@ class Load:
     kind: str
     shape: str
     rate: float
+    """Scans a second."""
+
+    def times(self, factor: float) -> "Load":
+        """So much more."""
+        return replace(self, rate=self.rate * factor)
 
 
-GRIDS = Load("grid", "10", 12)
+GRIDS = Load("grid", "10", 5)
 PHANTOMS = Load("phantom", "48", 1)
 """A chunk each."""
-SHEETS = Load("grid", "720", 2)
+SHEETS = Load("grid", "720", 1)
 """Large grids: chunks that cost no time to make or to analyse."""
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -74,11 +75,12 @@ def _world(
 ) -> None:
     """What the process of a world does."""
     from tests.faults import families  # noqa: F401 - adds the faults
-    from tests.faults.places import build
+    from tests.faults.places import LOADS, build
 
     # A world that is taken down leaves no process behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    nemesis = Nemesis(options, PipeTeller(connection), build, rows)
+    loads = tuple(load.times(options.load) for load in LOADS)
+    nemesis = Nemesis(options, PipeTeller(connection), partial(build, loads=loads), rows)
     episode = nemesis.run(place, schedule(options, number)[place])
     connection.send(Ended(nemesis.rows, episode))
 

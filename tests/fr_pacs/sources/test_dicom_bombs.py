@@ -30,7 +30,9 @@ def deflated(size: int, preamble: bool = True) -> bytes:
     """A deflated file of ``size`` zero bytes."""
     syntax = element((0x0002, 0x0010), b"UI", b"1.2.840.10008.1.2.1.99")
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)) + packer.flush()
+    # Flushed to whole bytes that know nothing of what came before: one serves for all.
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = piece * (size >> 20) + packer.flush()
     return (bytes(128) + b"DICM" if preamble else b"") + syntax + packed
 
 
