@@ -13,7 +13,7 @@ from common.const import ReportGenerated, WakeUp
 from common.db_connection import BY_ID, duplicates
 from common.db_reanalyze import Reanalysis
 from common.db_settle import FINISH, Settling
-from common.documents import Claim, Document, all_of, expired, held, report_document
+from common.documents import Claim, Claimed, Document, all_of, expired, held, report_document
 from common.errors import ClaimLost, VoxelsDamaged
 from common.models import BrainReport, BrainScan, Packing
 from common.store_errors import translated
@@ -61,7 +61,7 @@ class Claims(Settling, Reanalysis):
         *,
         fresh: bool = False,
         together: int = 1,
-    ) -> list[Claim]:
+    ) -> Claimed:
         """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most.
 
         A scan that kills its processor must not take others along for ever: those that were
@@ -75,6 +75,9 @@ class Claims(Settling, Reanalysis):
             before_error: of scans whose documents are damaged.
             fresh: none that was claimed before.
             together: of scans that were claimed once before.
+
+        Returns:
+            The claims, and whether more was waiting.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
         for attempt in range(_ATTEMPTS):
@@ -82,18 +85,18 @@ class Claims(Settling, Reanalysis):
             # leave a report without its scan.
             skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
             order = [("received_at", 1)]
-            found = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
-            few = len(found) < limit
-            found = _alike(found, together)
+            waiting = list(self._scans.find(to_do, sort=order, skip=skip, limit=limit))
+            found = _alike(waiting, together)
             if fresh and found and found[0]["attempts"]:
-                return []
+                return Claimed(more=True)
+            all_seen = len(waiting) < limit and not skip
             if claims := self._take(found, to_do, owner, lease_s, before_error):
-                return claims
+                return Claimed(claims, more=not all_seen or len(found) < len(waiting))
             # All of them went to others who looked at the same moment: look elsewhere, unless
             # these were all. What came meanwhile ends the next wait.
-            if few and not skip:
-                return []
-        return []
+            if all_seen:
+                break
+        return Claimed()
 
     @translated
     def claim_expired(

@@ -1,7 +1,7 @@
 """What is in the store's documents, and the filters that hold a transition to its state, owner and
 fence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -60,6 +60,19 @@ class Claim:
     def payload_bytes(self) -> int:
         """Bytes that are stored of the voxels."""
         return self.scan.voxels_bytes if self.packing is None else self.packing.bytes
+
+
+class Claimed(list[Claim]):
+    """Claims, and whether more was waiting when they were made.
+
+    Args:
+        claims: those.
+        more: False where all that waited was seen, and is claimed, by this owner or another.
+    """
+
+    def __init__(self, claims: Iterable[Claim] = (), *, more: bool = False) -> None:
+        super().__init__(claims)
+        self.more = more
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The bell of a Fr-BRAIN: its idle processors are woken one by one.
 
 A new scan is work for one of them. Were each to listen for itself, 64 would wake up, look and find
-that another one was faster, for every scan. So the supervisor listens, and rings for one; who finds
-something rings for the next before it works. A ring may be lost with the processor that it woke:
-polling stays the truth.
+that another one was faster, for every scan. So the supervisor listens, and rings for one; who
+leaves something rings for the next before it works. A ring may be lost with the processor that it
+woke: polling stays the truth.
 """
 
 from multiprocessing.context import SpawnContext

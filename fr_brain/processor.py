@@ -14,7 +14,7 @@ import numpy.typing as npt
 from common.audit import Kind
 from common.const import ReportGenerated
 from common.db_manager import DBManager
-from common.documents import Claim
+from common.documents import Claim, Claimed
 from common.errors import (
     AnalysisError,
     ClaimLost,
@@ -113,7 +113,7 @@ class Processor:
         self._claimed = 0.0  # when the oldest claim in hand was asked for, time.monotonic()
         self._worn = False
         self._more_expired = False
-        self._behind = False  # the last claim was as large as it could be: more may wait
+        self._more = False  # when the last claim was made, more was waiting
 
     def run(self) -> None:
         """Work until it is time to stop.
@@ -128,10 +128,10 @@ class Processor:
                 try:
                     claims = self._claim()
                     self._presence.here()
-                    if claims:
-                        self._bell.ring()  # there may be more, for another one
-                        self._work(claims)
-                    else:
+                    if self._more:
+                        self._bell.ring()  # for another one
+                    self._work(claims)
+                    if not self._more and not self._worn:
                         self._digest.flush()
                         self._wait()
                 except StoreUnavailable as error:
@@ -167,7 +167,7 @@ class Processor:
                 self._record_errors,
                 together=self._together(self._scans_in(BATCH_S)),
             )
-            self._more_expired = bool(claims)
+            self._more = self._more_expired = bool(claims)
             if claims:
                 self._log.warning(
                     "claimed again: the last claim ended without a report",
@@ -176,9 +176,10 @@ class Processor:
                     attempt=claims[0].attempts,
                 )
                 return self._hold(claims)
-        wanted = max(self._scans_in(BATCH_S), self._share() if self._behind else 1)
-        claims = self._claim_waiting(wanted)
-        self._behind = len(claims) == wanted
+        claims = self._claim_waiting(
+            max(self._scans_in(BATCH_S), self._share() if self._more else 1)
+        )
+        self._more = claims.more
         return self._hold(claims)
 
     def _should_look_back(self) -> bool:
@@ -201,7 +202,7 @@ class Processor:
         """Of these that were claimed once before: each must have an attempt left for alone."""
         return min(wanted, TOGETHER) if self._settings.brain_attempts > 2 else 1
 
-    def _claim_waiting(self, wanted: int, *, fresh: bool = False) -> list[Claim]:
+    def _claim_waiting(self, wanted: int, *, fresh: bool = False) -> Claimed:
         return self._store.claim(
             self._owner,
             wanted,

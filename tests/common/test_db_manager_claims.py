@@ -80,6 +80,21 @@ def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
     assert claimed == [[scans[0]], [scans[1]], scans[2:5], scans[5:7], [scans[7]]]
 
 
+def test_a_claim_says_whether_more_was_waiting(store: DBManager) -> None:
+    assert not store.claim("a", 1, 60).more
+    scans = [scan.scan_id for scan in make_claimable(store, 7)]
+    for again in scans[5:]:
+        edit(store, again, attempts=1)
+    found = [store.claim("a", limit, 60, together=2) for limit in (2, 2, 2, 3)]
+    assert [(ids_of(claims), claims.more) for claims in found] == [
+        (scans[:2], True),
+        (scans[2:4], True),
+        (scans[4:5], True),  # the next ones were claimed once before
+        (scans[5:], False),
+    ]
+    assert store.claim("a", 1, 60) == []
+
+
 def test_of_ended_claims_those_that_were_claimed_once_come_a_few_together(
     store: DBManager,
 ) -> None:

@@ -1,6 +1,7 @@
 """The bell of a Fr-BRAIN: a ring wakes one, none is lost that somebody waits for."""
 
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -79,16 +80,18 @@ def test_a_process_that_is_killed_in_its_wait_takes_no_later_ring_along() -> Non
 
 
 class WatchedBell(Bell):
-    """It tells how many have begun to wait."""
+    """It tells how often somebody has begun to wait, and heard a ring."""
 
     def __init__(self) -> None:
         super().__init__(CONTEXT)
-        self.waits = 0
+        self.waits = self.heard = 0
 
     def wait(self, timeout_s: float) -> bool:
         """As it does."""
         self.waits += 1
-        return super().wait(timeout_s)
+        heard = super().wait(timeout_s)
+        self.heard += heard
+        return heard
 
 
 def test_who_finds_a_scan_wakes_the_next_one_who_finds_the_other(store: DBManager) -> None:
@@ -102,6 +105,23 @@ def test_who_finds_a_scan_wakes_the_next_one_who_finds_the_other(store: DBManage
         store.add_scans([NewScan(*one) for one in made])
         bell.ring()
         assert {gate.begun() for gate in gates} == {scan.scan_id for scan, _ in made}
+
+
+def test_who_finds_all_that_waits_wakes_nobody_and_waits_for_the_next_ring(
+    store: DBManager,
+) -> None:
+    bell, analyzer = WatchedBell(), PlantedAnalyzer()
+    with processing(store, analyzer, in_batches=True, bell=bell, brain_poll_s=60):
+        until(lambda: bell.waits >= 1)
+        for _ in range(2):
+            make_claimable(store, 1)
+            bell.ring()
+            until(lambda: store.count_states()[ReportGenerated.TO_DO] == 0)
+            until(lambda: store.count_states()[ReportGenerated.IN_PROGRESS] == 0)
+        time.sleep(0.3)
+        # It has not looked again, nor rung for another one, which would be itself.
+        assert bell.heard == 2
+        assert len(analyzer.calls) == 2
 
 
 def test_without_a_ring_a_scan_is_found_at_the_next_look(store: DBManager) -> None:
