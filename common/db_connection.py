@@ -71,7 +71,6 @@ class Connection:
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
-        self._wake_ups.close()
         # It says goodbye to the server: one that is away would hold up the exit for 30 s.
         with pymongo.timeout(GOODBYE_S):
             self._client.close()
