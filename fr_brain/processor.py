@@ -132,7 +132,6 @@ class Processor:
                         self._bell.ring()  # for another one
                     self._work(claims)
                     if not self._more and not self._worn:
-                        self._digest.flush()
                         self._wait()
                 except StoreUnavailable as error:
                     self._presence.away(error)
@@ -147,6 +146,7 @@ class Processor:
         while not self._stop.is_set() and (left_s := until - time.monotonic()) > 0:
             if self._bell.wait(min(left_s, LISTEN_S)):
                 return
+            self._digest.flush()
 
     # --- claiming ----------------------------------------------------------------------------
 
