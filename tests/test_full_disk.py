@@ -1,5 +1,6 @@
 """A full disk, as a small tmpfs: nothing acknowledged is lost, and what was refused comes again."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -38,12 +39,24 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]
 
 
 def fill(folder: Path, leave: int) -> Path:
-    """A file that leaves so many bytes of the disk free."""
-    disk = os.statvfs(folder)
+    """A file that leaves so many bytes of the disk free, also while others write there."""
     filler = folder / "filler"
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
+        while (size := _free(folder) - leave) > 0:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                file.truncate(0)  # some file systems keep a part of it
+            else:
+                break
     return filler
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def add_for_ever(store: DBManager, acknowledged: list[str]) -> None:
@@ -52,6 +65,18 @@ def add_for_ever(store: DBManager, acknowledged: list[str]) -> None:
         scan, voxels = make_scan(shape=(250, 250), voxels=os.urandom(250 * 250))
         store.add_scans([NewScan(scan, voxels)])
         acknowledged.append(scan.scan_id)
+
+
+@pytest.mark.parametrize("small_disk", [2], indirect=True)
+def test_a_disk_of_which_less_is_free_than_a_moment_ago_is_filled(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [4 << 20]
+    free = _free
+    monkeypatch.setattr(f"{__name__}._free", lambda disk: said.pop() if said else free(disk))
+    fill(small_disk, 1 << 20)
+    assert not said
+    assert free(small_disk) == 1 << 20
 
 
 @pytest.mark.parametrize("small_disk", [2], indirect=True)
