@@ -61,7 +61,8 @@ def _w_1() -> None:
 
     def beginning(store: Any, *args: Any, **kwargs: Any) -> None:
         begin(store, *args, **kwargs)
-        for name in ("_scans", "_reports", "_chunks", "_uploads"):
+        # The audit trail too: its journaled writes would take the others' along.
+        for name in ("_scans", "_reports", "_chunks", "_uploads", "_audit"):
             weak = getattr(store, name).with_options(write_concern=WriteConcern(w=1, j=False))
             setattr(store, name, weak)
 
