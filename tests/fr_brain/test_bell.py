@@ -119,7 +119,7 @@ def test_who_finds_all_that_waits_wakes_nobody_and_waits_for_the_next_ring(
             until(lambda: store.count_states()[ReportGenerated.TO_DO] == 0)
             until(lambda: store.count_states()[ReportGenerated.IN_PROGRESS] == 0)
         time.sleep(0.3)
-        # It has not looked again, nor rung for another one, which would be itself.
+        # It has rung for nobody, which would have been itself.
         assert bell.heard == 2
         assert len(analyzer.calls) == 2
 
