@@ -13,9 +13,13 @@ PACKAGES := common fr_pacs fr_hub fr_brain
 TESTS ?= tests
 # Three tests at a time on two cores: many of them mostly wait.
 AT_ONCE := $(shell expr 3 \* `nproc` / 2)
-# The first Python on the PATH that is new enough; PYTHON=… names another.
-PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The first supported Python on the PATH (pyjpegls has no wheel for 3.14); PYTHON=… names another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+# The locks name every package, so pip need not resolve: --no-deps installs them with any pip.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+	--require-hashes --no-deps --quiet -r
 
 help: ## Show this
 	@echo "Targets:"
@@ -159,16 +163,23 @@ clean: ## Remove .venv and caches; data stay (remove .data for those)
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: common/requirements.txt pyproject.toml
-	$(if $(PYTHON),,$(error Fr needs Python 3.11 or newer: none found on the PATH; name one with PYTHON=))
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(if $(PYTHON),,$(error Fr needs Python 3.11, 3.12 or 3.13 and finds none on the PATH; set PYTHON= to one))
+	@test -x $(BIN)/python || { echo "Creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	$(if $(PIP),@$(BIN)/python -m pip install --disable-pip-version-check --quiet pip==$(PIP))
+	@echo "Installing $$(grep -c == $<) packages from $< (about a minute)"
+	@$(INSTALL) $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
 
 $(VENV)/ready-dev: $(VENV)/ready common/requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-dev.txt
+	@echo "Installing $$(grep -c == common/requirements-dev.txt) packages from common/requirements-dev.txt (about a minute)"
+	@$(INSTALL) common/requirements-dev.txt
 	@touch $@
+	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
 
 $(VENV)/ready-bench: $(VENV)/ready-dev common/requirements-bench.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r common/requirements-bench.txt
+	@echo "Installing $$(grep -c == common/requirements-bench.txt) packages from common/requirements-bench.txt (about a minute)"
+	@$(INSTALL) common/requirements-bench.txt
 	@touch $@
+	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
