@@ -68,7 +68,7 @@ help: ## Show this
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
-	@$(BIN)/python -m common.launcher
+	@$(BIN)/python -m common.launcher.launcher
 
 fr_hub: $(VENV)/ready ## Run Fr-HUB alone
 	@$(BIN)/python -m fr_hub
@@ -80,37 +80,37 @@ fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
 	@$(BIN)/python -m fr_pacs
 
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
-	@$(BIN)/python -m common.verify
+	@$(BIN)/python -m common.commands.verify
 
 audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
-	@$(BIN)/python -m common.audit_main
+	@$(BIN)/python -m common.commands.audit
 
 errors: $(VENV)/ready ## List the scans set aside as 'Error', each with its cause
-	@$(BIN)/python -m common.quarantine list
+	@$(BIN)/python -m common.commands.failed_scans list
 
 requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
-	@$(BIN)/python -m common.quarantine requeue
+	@$(BIN)/python -m common.commands.failed_scans requeue
 
 retention: $(VENV)/ready ## Say what is older than RETENTION_DAYS=; APPLY=1 has it go
-	@$(BIN)/python -m common.retention
+	@$(BIN)/python -m common.commands.retention
 
 certs: $(VENV)/ready ## Make a private authority and the certificates of units for TLS
-	@$(BIN)/python -m common.certs
+	@$(BIN)/python -m common.commands.certificates
 
 roles: $(VENV)/ready ## Make the units' users in MongoDB, each with the least that it needs
-	@$(BIN)/python -m common.roles
+	@$(BIN)/python -m common.commands.roles
 
 report: $(VENV)/ready ## Write the report of a scan as JSON, text and picture: ID=scan,... OUT=folder
-	@$(BIN)/python -m fr_brain.report
+	@$(BIN)/python -m fr_brain.commands.report
 
 reanalyze: $(VENV)/ready ## Have scans analysed again that another analyzer read: ANALYZER=name, ID=scan,...
-	@$(BIN)/python -m fr_brain.reanalyze
+	@$(BIN)/python -m fr_brain.commands.reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report
-	@$(BIN)/python -m common.report_schema
+	@$(BIN)/python -m common.domain.report_schema
 
 conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=entry point or module:Class
-	@$(BIN)/python -m fr_brain.analyzers.conformance $(NAME)
+	@$(BIN)/python -m fr_brain.analyzers.conformance.checks $(NAME)
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)
@@ -145,7 +145,7 @@ lint: $(VENV)/ready-dev ## Check format, lint and types
 	$(BIN)/mypy
 
 template: $(VENV)/ready-dev ## Make the anatomy of the phantoms again
-	$(BIN)/python -m tests.phantoms.make_template
+	$(BIN)/python -m tests.fr_pacs.sources.phantom.make_template
 
 lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

@@ -22,7 +22,7 @@ Foreign exceptions become one of these where they enter (``raise … from``). No
 patient data, voxels or passwords.
 """
 
-from common.const import Refusal
+from common.domain.states import Refusal
 
 
 class FrError(Exception):

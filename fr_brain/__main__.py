@@ -2,11 +2,11 @@
 
 import sys
 
-from common.lifecycle import Exit, Lifecycle
-from common.logger import configure, get_log
-from common.settings import BrainSettings, load_settings
-from common.store import open_store, prepare_store
-from common.unit import run_unit
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit, Lifecycle
+from common.runtime.logger import configure, get_log
+from common.settings.loading import BrainSettings, load_settings
+from common.store.opening import open_store, prepare_store
 from fr_brain.supervisor import Supervisor
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.audit import Kind
-from common.const import ReportGenerated
-from common.db_manager import DBManager
-from common.documents import Claim, Claimed
+from common.audit.writer import Trail
+from common.domain.audit_chain import Kind
+from common.domain.models import AnalyzerId, BrainReport, hash_voxels, utc_now
+from common.domain.states import ReportGenerated
 from common.errors import (
     AnalysisError,
     ClaimLost,
@@ -22,17 +22,17 @@ from common.errors import (
     StoreUnavailable,
     VoxelsDamaged,
 )
-from common.logger import Digest, Log, Presence
-from common.models import AnalyzerId, BrainReport, hash_voxels, utc_now
-from common.settings import BrainSettings
-from common.store import retrying_store
-from common.trail import Trail
-from fr_brain.ahead import Ahead, unpacked
+from common.runtime.logger import Digest, Log, Presence
+from common.settings.loading import BrainSettings
+from common.store.db_manager import DBManager
+from common.store.documents import Claim, Claimed
+from common.store.opening import retrying_store
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
-from fr_brain.bell import Bell
-from fr_brain.illustrate import illustrate, outlines
 from fr_brain.limits import Hand, Record, memory_limit_mib, resident_mib
+from fr_brain.pictures.illustration import illustrate, outlines
+from fr_brain.prefetch import Ahead, unpacked
+from fr_brain.work_signal import Bell
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from common.audit import Kind
-from common.const import ReportGenerated, WakeUp
-from common.db_manager import DBManager
+from common.audit.writer import Trail
+from common.domain.audit_chain import Kind
+from common.domain.states import ReportGenerated, WakeUp
 from common.errors import StoreError
-from common.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
-from common.logger import Log, configure, get_log
-from common.settings import BrainSettings
-from common.trail import Trail
-from common.unit import run_unit
-from common.wake_ups import Listener
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
+from common.runtime.logger import Log, configure, get_log
+from common.settings.loading import BrainSettings
+from common.store.db_manager import DBManager
+from common.store.notifications import Listener
 from fr_brain.analyzers.registry import load_analyzers
-from fr_brain.bell import Bell
 from fr_brain.limits import (
     Hand,
     InHand,
@@ -32,6 +31,7 @@ from fr_brain.limits import (
     resident_mib,
 )
 from fr_brain.processor import Processor
+from fr_brain.work_signal import Bell
 
 _QUICK_S = 5.0
 """A processor that ends sooner than this after its start, or before it had any scan, is restarted

@@ -3,13 +3,13 @@
 import asyncio
 import sys
 
-from common.lifecycle import Exit, Lifecycle
-from common.logger import configure, get_log
-from common.settings import HubSettings, load_settings
-from common.store import open_store, prepare_store
-from common.unit import run_unit
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit, Lifecycle
+from common.runtime.logger import configure, get_log
+from common.settings.loading import HubSettings, load_settings
+from common.store.opening import open_store, prepare_store
+from fr_hub.durability import tell_worth
 from fr_hub.hub import run_hub
-from fr_hub.worth import tell_worth
 
 
 def main() -> int:

@@ -10,17 +10,17 @@ from concurrent.futures import Executor
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from common.audit import Kind
-from common.const import HUB_NAME
-from common.db_manager import DBManager
-from common.documents import OutgoingReport
+from common.audit.writer import Trail
+from common.domain.audit_chain import Kind
+from common.domain.states import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
-from common.logger import Digest, Log, Presence
-from common.messages import Ack, Flaw, Forwarded, Nack, Welcome
-from common.protocol import Side
-from common.settings import Address, HubSettings
-from common.trail import Trail
-from common.transport import PLAIN, AsyncChannel, Terms, dial
+from common.runtime.logger import Digest, Log, Presence
+from common.settings.loading import Address, HubSettings
+from common.store.db_manager import DBManager
+from common.store.documents import OutgoingReport
+from common.wire.messages import Ack, Flaw, Forwarded, Nack, Welcome
+from common.wire.protocol import Side
+from common.wire.transport import PLAIN, AsyncChannel, Terms, dial
 from fr_hub.committer import patiently
 
 LEASE_S = 10.0

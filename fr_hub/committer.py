@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from common.audit import Kind
-from common.db_manager import DBManager
-from common.documents import Added, NewScan
+from common.audit.writer import Trail
+from common.domain.audit_chain import Kind
 from common.errors import StoreError, StoreUnavailable
-from common.logger import Presence
-from common.trail import Trail
+from common.runtime.logger import Presence
+from common.store.db_manager import DBManager
+from common.store.documents import Added, NewScan
 
 IN_PROGRESS_AT_ONCE = 2
 """Batches being written: one waits for the journal while the next is built."""

@@ -4,21 +4,21 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
-from common.const import HUB_NAME, WakeUp
-from common.db_manager import DBManager
+from common.audit.writer import ANCHOR_S, Trail
+from common.commands.retention import recorded
+from common.domain.states import HUB_NAME, WakeUp
 from common.errors import StoreError
-from common.lifecycle import Stop
-from common.logger import Log, Presence
-from common.protocol import Side
-from common.retention import recorded
-from common.settings import HubSettings
-from common.terms import tell_dangers, terms_of
-from common.trail import ANCHOR_S, Trail
-from common.transport import serve
-from common.wake_ups import Listener
+from common.runtime.lifecycle import Stop
+from common.runtime.logger import Log, Presence
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.store.notifications import Listener
+from common.wire.policy_from_settings import tell_dangers, terms_of
+from common.wire.protocol import Side
+from common.wire.transport import serve
+from fr_hub.backpressure import Pressure
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
-from fr_hub.pressure import Pressure
 from fr_hub.server import ScanServer
 
 STORE_THREADS = 8

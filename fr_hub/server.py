@@ -8,20 +8,20 @@ from concurrent.futures import Executor
 
 from bson import ObjectId
 
-from common.audit import Kind
-from common.const import CHUNK_BYTES, HUB_NAME, Refusal
-from common.db_manager import DBManager
-from common.documents import Added, NewScan
+from common.audit.writer import Trail
+from common.domain.audit_chain import Kind
+from common.domain.states import CHUNK_BYTES, HUB_NAME, Refusal
 from common.errors import FrError, PeerAway, ProtocolError, StoreError, UploadLost
-from common.logger import Digest, Log, Presence
-from common.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan
-from common.protocol import check_inline
-from common.settings import HubSettings
-from common.trail import Trail
-from common.transport import AsyncChannel
-from fr_hub.budget import ByteBudget
+from common.runtime.logger import Digest, Log, Presence
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.store.documents import Added, NewScan
+from common.wire.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan
+from common.wire.protocol import check_inline
+from common.wire.transport import AsyncChannel
+from fr_hub.backpressure import Pressure
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
-from fr_hub.pressure import Pressure
+from fr_hub.memory_budget import ByteBudget
 from fr_hub.upload import WRITE_BYTES, Upload
 
 RETRY_AFTER_MS = 1000

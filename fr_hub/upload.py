@@ -6,13 +6,13 @@ from concurrent.futures import Executor
 
 from bson import ObjectId
 
-from common.db_manager import DBManager
-from common.logger import Presence
-from common.messages import Chunk
-from common.models import BrainScan, Packing
-from common.protocol import Assembly
-from fr_hub.budget import ByteBudget
+from common.domain.models import BrainScan, Packing
+from common.runtime.logger import Presence
+from common.store.db_manager import DBManager
+from common.wire.messages import Chunk
+from common.wire.protocol import Assembly
 from fr_hub.committer import patiently
+from fr_hub.memory_budget import ByteBudget
 
 WRITE_BYTES = 4 * 1024 * 1024
 """Chunks are written in batches of at most about this size; one fills while the one before is

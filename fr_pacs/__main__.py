@@ -2,10 +2,10 @@
 
 import sys
 
-from common.lifecycle import Lifecycle
-from common.logger import configure, get_log
-from common.settings import PacsSettings, load_settings
-from common.unit import run_unit
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Lifecycle
+from common.runtime.logger import configure, get_log
+from common.settings.loading import PacsSettings, load_settings
 from fr_pacs.pacs import run_pacs
 
 

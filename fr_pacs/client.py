@@ -8,17 +8,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from common.const import HUB_NAME, INLINE_VOXELS_MAX, Refusal
+from common.domain.states import HUB_NAME, INLINE_VOXELS_MAX, Refusal
+from common.domain.voxel_compression import pack
 from common.errors import PeerAway, ProtocolError, SourceError
-from common.logger import Presence
-from common.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
-from common.packing import pack
-from common.protocol import Side, messages_of
-from common.settings import PacsSettings
-from common.transport import PLAIN, Channel, Terms
-from fr_pacs.feed import Feed
+from common.runtime.logger import Presence
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
+from common.wire.protocol import Side, messages_of
+from common.wire.transport import PLAIN, Channel, Terms
+from fr_pacs.rate_limit import Feed
+from fr_pacs.run_counts import Tally
 from fr_pacs.sources.base import LoadedScan
-from fr_pacs.tally import Tally
 
 HELD_BYTES = 4096
 """What a scan that is kept takes beside its voxels."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from common.domain.models import utc_now
 from common.errors import SettingsError
-from common.models import utc_now
 
 
 def news_key(scan_id: str, revision: int) -> str:

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 
 from common.errors import FrError
-from common.lifecycle import Exit, Stop
-from common.logger import Digest, Log, Presence
-from common.settings import PacsSettings
-from common.terms import tell_dangers, terms_of
-from common.totals import Totals, progress_bar
+from common.runtime.lifecycle import Exit, Stop
+from common.runtime.logger import Digest, Log, Presence
+from common.runtime.run_totals import Totals, progress_bar
+from common.settings.loading import PacsSettings
+from common.wire.policy_from_settings import tell_dangers, terms_of
 from fr_pacs.client import ScanClient
-from fr_pacs.feed import Feed
 from fr_pacs.ledger import Ledger
+from fr_pacs.rate_limit import Feed
+from fr_pacs.run_counts import Tally
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.grid import GridSource
-from fr_pacs.sources.phantom import PhantomSource, Recipe
-from fr_pacs.tally import Tally
+from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
 _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0

@@ -6,8 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from common.models import BrainReport
-from common.report_text import report_text
+from common.domain.models import BrainReport
+from common.domain.report_text import report_text
 
 
 def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> None:

@@ -3,16 +3,16 @@
 import tempfile
 import threading
 
-from common.const import HUB_NAME, Refusal
+from common.domain.models import BrainReport
+from common.domain.states import HUB_NAME, Refusal
 from common.errors import PeerAway, ProtocolError, SettingsError
-from common.logger import Digest, Log
-from common.messages import Ack, Event, Flaw, Message, Nack, Report
-from common.models import BrainReport
-from common.protocol import Side
-from common.settings import PacsSettings
-from common.transport import PLAIN, Channel, Listener, Terms
+from common.runtime.logger import Digest, Log
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Event, Flaw, Message, Nack, Report
+from common.wire.protocol import Side
+from common.wire.transport import PLAIN, Channel, Listener, Terms
 from fr_pacs.report_files import write_report
-from fr_pacs.tally import Tally
+from fr_pacs.run_counts import Tally
 
 WINDOW = 1000
 """Reports in flight on one connection."""

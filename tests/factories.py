@@ -18,10 +18,7 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from common.const import CHUNK_BYTES, Collection
-from common.db_manager import DBManager
-from common.documents import Claim, NewScan
-from common.models import (
+from common.domain.models import (
     AnalyzerId,
     BrainReport,
     BrainScan,
@@ -32,7 +29,10 @@ from common.models import (
     hash_voxels,
     utc_now,
 )
-from common.mongod import RunningMongod, find_mongod, start_mongod
+from common.domain.states import CHUNK_BYTES, Collection
+from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
+from common.store.db_manager import DBManager
+from common.store.documents import Claim, NewScan
 
 T = TypeVar("T")
 

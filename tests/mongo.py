@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pymongo
 
-from common.mongod import find_mongod, start_mongod
+from common.mongod.embedded import find_mongod, start_mongod
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.db_manager import DBManager
-from common.settings import HubSettings
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
 from tests.running import free_port, hub_settings, listens, until
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,15 +13,15 @@ from typing import Any
 import bson
 from xxhash import xxh3_64_intdigest
 
-from common.const import PROTOCOL_VERSION
-from common.db_manager import DBManager
-from common.lifecycle import Stop
-from common.logger import get_log
-from common.messages import Ack, Event, Message, Nack
-from common.models import BrainScan
-from common.protocol import Side, encode, messages_of
-from common.settings import HubSettings
-from common.transport import Channel
+from common.domain.models import BrainScan
+from common.domain.states import PROTOCOL_VERSION
+from common.runtime.lifecycle import Stop
+from common.runtime.logger import get_log
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.wire.messages import Ack, Event, Message, Nack
+from common.wire.protocol import Side, encode, messages_of
+from common.wire.transport import Channel
 from fr_hub.hub import run_hub
 
 FRAME = 1 << 20

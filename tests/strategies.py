@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from common.models import (
+from common.domain.models import (
     Affine,
     AnalyzerId,
     BrainReport,

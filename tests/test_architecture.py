@@ -65,11 +65,11 @@ OUTSIDE = (
 # Exceptions, each with its reason: (module, name).
 SOCKET_EXCEPTIONS = {
     # asks over its Unix socket whether it is ready, without the driver
-    ("common.mongod", "socket"),
+    ("common.mongod.embedded", "socket"),
 }
 ENVIRONMENT_EXCEPTIONS = {
     # hands its own environment on to the units that it starts, and reads nothing in it
-    ("common.launcher", "environ"),
+    ("common.launcher.launcher", "environ"),
 }
 ANALYZER_EXCEPTIONS = {
     # finds the analyzers that are installed; it analyses nothing
@@ -78,50 +78,88 @@ ANALYZER_EXCEPTIONS = {
 
 RUN_TIME_NAMES = {
     # runs the analyzer that its task names, in a process for that alone
-    ("fr_brain.analyzers.conformance_child", "import_module"),
+    ("fr_brain.analyzers.conformance.child", "import_module"),
 }
-CONFORMANCE = ("fr_brain.analyzers.conformance", "fr_brain.analyzers.conformance_child")
+CONFORMANCE = tuple(
+    f"fr_brain.analyzers.conformance{part}" for part in ("", ".checks", ".cases", ".child")
+)
 """Beside the analyzers, where their authors look for it; it starts processes and measures."""
 
 # What else of the product a room may import.
+STORE_PARTS = (
+    "common.store.audit_log",
+    "common.store.capacity",
+    "common.store.claims",
+    "common.store.connection",
+    "common.store.db_manager",
+    "common.store.failed_scans",
+    "common.store.outbox",
+    "common.store.pictures",
+    "common.store.queries",
+    "common.store.reconciliation",
+    "common.store.retention",
+    "common.store.revisions",
+    "common.store.roles",
+    "common.store.scans",
+    "common.store.server_status",
+    "common.store.supervision",
+)
+TRANSPORT_PARTS = (
+    "common.wire.async_connection",
+    "common.wire.async_receiver",
+    "common.wire.async_server",
+    "common.wire.blocking_connection",
+    "common.wire.blocking_server",
+    "common.wire.connection_policy",
+    "common.wire.tls",
+    "common.wire.transport",
+)
 ROOMS: dict[str, set[str]] = {
-    "common.const": set(),
-    "common.errors": {"const"},
-    "common.models": {"const", "errors"},
-    "common.messages": {"const", "errors", "models"},
-    "common.protocol": {"const", "errors", "models", "messages"},
-    "common.greeting": {"const", "errors", "messages", "protocol"},
-    "common.audit": {"models"},
-    "common.audit_seen": {"audit"},
-    "common.trail": {"audit", "db_audit", "errors", "logger"},
-    "common.lifecycle": set(),
-    "common.logger": set(),
-    "common.settings_base": {"errors", "models"},
-    "common.settings_hub": {"models", "settings_base"},
-    "common.settings_brain": {"models", "settings_base"},
-    "common.settings_pacs": {"const", "models", "settings_base"},
-    "common.settings_commands": {"const", "models", "settings_base"},
-    "common.settings": {
+    "common.domain.states": set(),
+    "common.errors": {"domain.states"},
+    "common.domain.models": {"domain.states", "errors"},
+    "common.wire.messages": {"domain.states", "errors", "domain.models"},
+    "common.wire.protocol": {"domain.states", "errors", "domain.models", "wire.messages"},
+    "common.wire.handshake": {"domain.states", "errors", "wire.messages", "wire.protocol"},
+    "common.domain.audit_chain": {"domain.models"},
+    "common.audit.scan_index": {"domain.audit_chain"},
+    "common.audit.writer": {"domain.audit_chain", "store.audit_log", "errors", "runtime.logger"},
+    "common.runtime.lifecycle": set(),
+    "common.runtime.logger": set(),
+    "common.settings.base": {"errors", "domain.models"},
+    "common.settings.hub": {"domain.models", "settings.base"},
+    "common.settings.brain": {"domain.models", "settings.base"},
+    "common.settings.pacs": {"domain.states", "domain.models", "settings.base"},
+    "common.settings.commands": {"domain.states", "domain.models", "settings.base"},
+    "common.settings.loading": {
         "errors",
-        "settings_base",
-        "settings_brain",
-        "settings_commands",
-        "settings_hub",
-        "settings_pacs",
+        "settings.base",
+        "settings.brain",
+        "settings.commands",
+        "settings.hub",
+        "settings.pacs",
     },
-    "common.report_schema": {"const", "models"},
-    "common.report_text": {"models"},
+    "common.domain.report_schema": {"domain.states", "domain.models"},
+    "common.domain.report_text": {"domain.models"},
 }
 
 # ``DBManager`` and its parts, a file for each who calls them.
-STORE = [module for module in modules() if module.startswith("common.db_")]
-STORE_MAY = {"audit", "const", "documents", "errors", "models", "store_errors", "wake_ups"}
+STORE = [module for module in modules() if module in STORE_PARTS]
+STORE_MAY = {
+    "domain.audit_chain",
+    "domain.states",
+    "store.documents",
+    "errors",
+    "domain.models",
+    "store.error_mapping",
+    "store.notifications",
+}
 for part in STORE:
     ROOMS[part] = STORE_MAY | {module.removeprefix("common.") for module in STORE}
 
 # The wire's sockets and its TLS.
-TRANSPORT = [module for module in modules() if module.startswith("common.transport")]
-TRANSPORT_MAY = {"const", "errors", "greeting", "messages", "protocol"}
+TRANSPORT = [module for module in modules() if module in TRANSPORT_PARTS]
+TRANSPORT_MAY = {"domain.states", "errors", "wire.handshake", "wire.messages", "wire.protocol"}
 for part in TRANSPORT:
     ROOMS[part] = TRANSPORT_MAY | {module.removeprefix("common.") for module in TRANSPORT}
 
@@ -142,7 +180,9 @@ def test_common_imports_no_unit() -> None:
     assert not wrong, told(wrong)
 
 
-@pytest.mark.parametrize("module", ["common.protocol", "common.messages", "common.greeting"])
+@pytest.mark.parametrize(
+    "module", ["common.wire.protocol", "common.wire.messages", "common.wire.handshake"]
+)
 def test_the_protocol_knows_no_socket_clock_or_log(module: str) -> None:
     for reached in reached_from(module):
         wrong = [use for use in imports_of(reached) if use.within(OUTSIDE)]
@@ -175,7 +215,7 @@ def test_sockets_are_only_in_the_transport() -> None:
 
 
 def test_pymongo_is_only_in_the_store() -> None:
-    rooms = (*STORE, "common.store_errors", "common.wake_ups")
+    rooms = (*STORE, "common.store.error_mapping", "common.store.notifications")
     wrong = [
         use for use in all_uses() if use.within(["pymongo", "gridfs"]) and use.module not in rooms
     ]
@@ -184,27 +224,27 @@ def test_pymongo_is_only_in_the_store() -> None:
 
 def test_fr_pacs_never_reaches_the_store() -> None:
     reached = reached_from("fr_pacs")
-    assert "common.protocol" in reached
-    assert "common.db_manager" not in reached, told(reached["common.db_manager"])
+    assert "common.wire.protocol" in reached
+    assert "common.store.db_manager" not in reached, told(reached["common.store.db_manager"])
     for module, way in reached.items():
         wrong = [use for use in imports_of(module) if use.within(["pymongo", "gridfs"])]
         assert not wrong, told([*way, *wrong])
 
 
-@pytest.mark.parametrize("room", [*TRANSPORT, "common.protocol", "common.messages"])
+@pytest.mark.parametrize("room", [*TRANSPORT, "common.wire.protocol", "common.wire.messages"])
 def test_fr_brain_never_reaches_the_wire(room: str) -> None:
     reached = reached_from("fr_brain")
-    assert "common.db_manager" in reached
+    assert "common.store.db_manager" in reached
     assert room not in reached, told(reached[room])
 
 
 def test_fr_hub_alone_knows_both() -> None:
-    both = {"common.db_manager", "common.transport"}
+    both = {"common.store.db_manager", "common.wire.transport"}
     assert [unit for unit in UNITS if both <= reached_from(unit).keys()] == ["fr_hub"]
 
 
 def test_analyzers_reach_nothing_but_the_models() -> None:
-    models = {"common", "common.const", "common.errors", "common.models"}
+    models = {"common", "common.domain.states", "common.errors", "common.domain.models"}
     for module, way in reached_from("fr_brain.analyzers").items():
         inside = Use("", module, "", 0).within(["fr_brain.analyzers"])
         assert inside or module in models, told(way)
@@ -219,13 +259,13 @@ def test_analyzers_do_no_input_or_output() -> None:
 
 
 def test_no_analyzer_and_no_brain_uses_what_checks_analyzers() -> None:
-    for module in modules():
+    for module in modules().keys() - set(CONFORMANCE):
         wrong = [use for use in imports_of(module) if use.within(CONFORMANCE)]
         assert not wrong, told(wrong)
 
 
 def test_pictures_are_drawn_of_arrays_and_models_alone() -> None:
-    rooms = {"common", "common.const", "common.errors", "common.models", "fr_brain"}
+    rooms = {"common", "common.domain.states", "common.errors", "common.domain.models", "fr_brain"}
     rooms |= {"fr_brain.analyzers", "fr_brain.analyzers.base"}
     for module, way in reached_from("fr_brain.pictures").items():
         assert module in rooms or module.startswith("fr_brain.pictures"), told(way)
@@ -241,7 +281,7 @@ def test_the_environment_is_read_only_by_the_settings() -> None:
     wrong = [
         use
         for module in modules()
-        if not module.startswith("common.settings")
+        if not module.startswith("common.settings.loading")
         for use in (*names_of(module), *imports_of(module))
         if use.name.rpartition(".")[2] in ENVIRONMENT
         and (use.module, use.name.rpartition(".")[2]) not in ENVIRONMENT_EXCEPTIONS
@@ -251,7 +291,9 @@ def test_the_environment_is_read_only_by_the_settings() -> None:
 
 def test_signals_are_only_in_the_lifecycle() -> None:
     wrong = [
-        use for use in all_uses() if use.within(["signal"]) and use.module != "common.lifecycle"
+        use
+        for use in all_uses()
+        if use.within(["signal"]) and use.module != "common.runtime.lifecycle"
     ]
     assert not wrong, told(wrong)
 
@@ -329,5 +371,7 @@ def test_names_are_seen_whole_and_by_their_end() -> None:
 
 
 def test_the_product_is_read() -> None:
-    assert {"common.models", "fr_hub.server", "fr_brain.analyzers", "fr_pacs"} <= set(modules())
-    assert "common.const" in reached_from("fr_hub.__main__")
+    assert {"common.domain.models", "fr_hub.server", "fr_brain.analyzers", "fr_pacs"} <= set(
+        modules()
+    )
+    assert "common.domain.states" in reached_from("fr_hub.__main__")

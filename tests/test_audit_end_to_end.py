@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from common.audit_check import UNCONFIRMED, Audit, AuditVerdict
-from common.audit_main import History
-from common.db_manager import DBManager
-from common.documents import NewScan
+from common.audit.verification import UNCONFIRMED, Audit, AuditVerdict
+from common.commands.audit import History
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from tests.factories import make_scan, opened, own_mongod
 from tests.running import until
 from tests.test_end_to_end import UNITS, Pipeline, a_child_of, run

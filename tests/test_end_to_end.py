@@ -13,8 +13,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.db_manager import DBManager
-from common.verify import verify
+from common.commands.verify import verify
+from common.store.db_manager import DBManager
 from tests.processes import ports, start, stop
 from tests.running import until
 

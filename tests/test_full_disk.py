@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from common.db_manager import DBManager
-from common.documents import NewScan
 from common.errors import StoreError
-from common.mongod import find_mongod, start_mongod
+from common.mongod.embedded import find_mongod, start_mongod
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan
 

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.const import Collection
-from common.db_manager import DBManager
-from common.verify import verify
+from common.commands.verify import verify
+from common.domain.states import Collection
+from common.store.db_manager import DBManager
 from tests.factories import inside
 from tests.processes import ROOT, environment
 from tests.running import until
@@ -47,9 +47,9 @@ def test_reports_and_pictures_go_all_the_way_and_again_after_a_reanalysis(
     first = {one: (kept / f"{one}.json").read_text() for one in ids}
     assert all(1000 < (kept / f"{one}.png").stat().st_size <= 300_000 for one in ids)
 
-    assert "0 put back" in command(pipeline, "fr_brain.reanalyze").stdout
+    assert "0 put back" in command(pipeline, "fr_brain.commands.reanalyze").stdout
     older_version(pipeline.store)
-    again = command(pipeline, "fr_brain.reanalyze")
+    again = command(pipeline, "fr_brain.commands.reanalyze")
     assert (again.returncode, "3 put back" in again.stdout) == (0, True), again
     pipeline.settings.pop("SCANS")
     pipeline.settings["RATE"] = "0.001"  # it only listens
@@ -68,7 +68,7 @@ def test_reports_and_pictures_go_all_the_way_and_again_after_a_reanalysis(
     assert verdict.gaps == 0, verdict
 
     out = tmp_path / "out"
-    made = command(pipeline, "fr_brain.report", ID=ids[0], OUT=str(out))
+    made = command(pipeline, "fr_brain.commands.report", ID=ids[0], OUT=str(out))
     assert made.returncode == 0, made.stderr
     assert sorted(path.name for path in out.iterdir()) == [n for n in names if n.startswith(ids[0])]
     assert json.loads((out / f"{ids[0]}.json").read_text())["revision"] == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.common.tls_files import HUB, PACS, issued
+from tests.common.wire.tls_files import HUB, PACS, issued
 from tests.processes import ports, start, stop
 from tests.running import until
 

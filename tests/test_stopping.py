@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from common.db_manager import DBManager
-from common.lifecycle import Exit
-from common.mongod import RunningMongod
-from common.verify import verify
+from common.commands.verify import verify
+from common.mongod.embedded import RunningMongod
+from common.runtime.lifecycle import Exit
+from common.store.db_manager import DBManager
 from tests.factories import own_mongod
 from tests.fr_brain.test_limits import ANALYZER
 from tests.fr_brain.test_supervisor import BEGIN_S, _children, _package, _spawned, gone

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from common.models import BrainScan, Findings
+from common.domain.models import BrainScan, Findings
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.models import BrainScan, Findings, Lesions, Quality, Verdict
+from common.domain.models import BrainScan, Findings, Lesions, Quality, Verdict
 from fr_brain.analyzers.base import Overlay
 
 _LIMITATIONS = (

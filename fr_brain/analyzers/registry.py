@@ -6,8 +6,8 @@ from typing import cast
 
 from pydantic import ValidationError
 
+from common.domain.models import AnalyzerId
 from common.errors import AnalysisError
-from common.models import AnalyzerId
 from fr_brain.analyzers.base import Analyzer
 
 GROUP = "fr_brain.analyzers"

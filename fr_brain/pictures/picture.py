@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.const import PICTURE_BYTES_MAX
-from common.models import NOTICE, BrainReport, BrainScan, Lesion
+from common.domain.models import NOTICE, BrainReport, BrainScan, Lesion
+from common.domain.states import PICTURE_BYTES_MAX
 from fr_brain.analyzers.base import Overlay
 from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, grey
 from fr_brain.pictures.planes import PLANES, Array, Index, Plane, Space, cut, window

@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from common.domain.models import Affine, BrainScan, DType, hash_voxels
 from common.errors import SettingsError, SourceError
-from common.models import Affine, BrainScan, DType, hash_voxels
+from common.formats.dicom.headers import Index, NotDicom, read_slices
+from common.formats.dicom.slices import Slice
+from common.formats.dicom.stacks import stacks
+from common.formats.nifti.volumes import nifti_volumes
 from fr_pacs.sources.base import LoadedScan, ScanTask
-from fr_pacs.sources.dicom import Index, NotDicom, read_slices
-from fr_pacs.sources.dicom_slice import Slice
-from fr_pacs.sources.dicom_stack import stacks
-from fr_pacs.sources.nifti import nifti_volumes
 
 DEFAULT_MAX_BYTES = 2 << 30
 """Of one volume in memory, 2 GiB: several times the largest clinical ones."""

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from common.domain.models import BrainScan, hash_voxels, utc_now
 from common.errors import SettingsError
-from common.models import BrainScan, hash_voxels, utc_now
 from fr_pacs.sources.base import LoadedScan
 
 LESION_CHANCE = 0.2

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from common.models import BrainScan
-from fr_brain.analyzers.volume import VolumeAnalyzer
-from fr_pacs.sources.phantom import PhantomSource
+from common.domain.models import BrainScan
+from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_pacs.sources.phantom.source import PhantomSource
 from tests.benchmarks.figures import Figures, Goal, Missing
 from tests.benchmarks.machine import now
 from tests.benchmarks.units import Bench

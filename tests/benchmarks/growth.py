@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from common.const import Collection, ReportGenerated
-from common.db_manager import DBManager
-from common.documents import NewScan, report_document, scan_document
-from common.models import AnalyzerId, BrainReport, utc_now
-from common.verify import verify
+from common.commands.verify import verify
+from common.domain.models import AnalyzerId, BrainReport, utc_now
+from common.domain.states import Collection, ReportGenerated
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan, report_document, scan_document
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_pacs.sources.grid import GridSource
 from tests.benchmarks.figures import Figures, Goal

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.models import BrainScan
-from fr_pacs.sources.phantom import PhantomSource, Recipe
-from fr_pacs.sources.phantom_model import Background
+from common.domain.models import BrainScan
+from fr_pacs.sources.phantom.model import Background
+from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 from tests.benchmarks.figures import Figures, Goal, Missing
 from tests.benchmarks.machine import now
 from tests.benchmarks.servers import orthanc, storescp, tcp_pair

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from common.db_manager import DBManager
+from common.store.db_manager import DBManager
 from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.units import Bench, checked, rate, units
 from tests.running import until
@@ -13,7 +13,7 @@ _SLEEP_S = 0.1
 _ANALYZER = f"""
 import time
 
-from common.models import Findings, Lesions, Quality, Verdict
+from common.domain.models import Findings, Lesions, Quality, Verdict
 
 
 class Sleeper:

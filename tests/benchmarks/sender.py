@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 import fr_pacs.pacs
-import fr_pacs.tally
-from common.lifecycle import Lifecycle
-from common.logger import configure, get_log
-from common.models import BrainScan, hash_voxels, utc_now
-from common.settings import PacsSettings, load_settings
-from common.unit import run_unit
+import fr_pacs.run_counts
+from common.domain.models import BrainScan, hash_voxels, utc_now
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Lifecycle
+from common.runtime.logger import configure, get_log
+from common.settings.loading import PacsSettings, load_settings
 from fr_pacs.sources.base import LoadedScan
 
 
@@ -81,7 +81,7 @@ def main() -> int:
         vars(fr_pacs.pacs)["make_source"] = lambda _: source
     tallies: list[Any] = []
 
-    class Kept(fr_pacs.tally.Tally):
+    class Kept(fr_pacs.run_counts.Tally):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             tallies.append(self)

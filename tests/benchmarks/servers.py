@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from common.mongod import RunningMongod, find_mongod, start_mongod
+from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
 from tests.benchmarks.figures import Missing
 from tests.running import free_port, listens, until
 

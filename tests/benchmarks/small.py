@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from common.documents import NewScan, scan_document
+from common.store.documents import NewScan, scan_document
 from fr_pacs.sources.grid import GridSource
 from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.machine import now

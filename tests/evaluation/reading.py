@@ -7,9 +7,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from common.models import Affine, BrainScan, hash_voxels, utc_now
-from fr_brain.analyzers.volume_image import Unfit
-from fr_brain.analyzers.volume_segment import segment
+from common.domain.models import Affine, BrainScan, hash_voxels, utc_now
+from fr_brain.analyzers.volume.image import Unfit
+from fr_brain.analyzers.volume.segment import segment
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from fr_pacs.sources.phantom import Recipe, shape_of
+from fr_pacs.sources.phantom.source import Recipe, shape_of
 
 TUNING_SEEDS = range(100_000)
 """Phantoms of these may be looked at while an analyzer is made."""

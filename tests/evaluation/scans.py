@@ -1,6 +1,6 @@
 """One scan of a row: made, read, compared. It runs in processes of its own."""
 
-from fr_pacs.sources.phantom import make_phantom
+from fr_pacs.sources.phantom.source import make_phantom
 from tests.evaluation.matching import match
 from tests.evaluation.measures import Outcome
 from tests.evaluation.reading import read

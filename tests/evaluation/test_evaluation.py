@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fr_pacs.sources.phantom import make_phantom
+from fr_pacs.sources.phantom.source import make_phantom
 from tests.evaluation.__main__ import main
 from tests.evaluation.measures import figures_of
 from tests.evaluation.reading import read

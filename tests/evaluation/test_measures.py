@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fr_pacs.sources.phantom import Recipe
+from fr_pacs.sources.phantom.source import Recipe
 from tests.evaluation.intervals import Figure, bootstrap, wilson
 from tests.evaluation.matching import Matched
 from tests.evaluation.measures import Outcome, figures_of

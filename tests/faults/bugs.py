@@ -16,10 +16,10 @@ def _ack_on_duplicate() -> None:
     from pymongo import MongoClient
     from pymongo.errors import BulkWriteError
 
-    from common.const import Collection
-    from common.db_ingest import Ingest
-    from common.documents import Added, NewScan, scan_document
-    from common.store_errors import DUPLICATE_KEY, translated
+    from common.domain.states import Collection
+    from common.store.documents import Added, NewScan, scan_document
+    from common.store.error_mapping import DUPLICATE_KEY, translated
+    from common.store.scans import Ingest
 
     clients: dict[str, MongoClient[dict[str, Any]]] = {}
 
@@ -42,7 +42,7 @@ def _ack_on_duplicate() -> None:
 
 def _no_fence() -> None:
     """A claim is finished and renewed by the scan's id and state, whoever holds it."""
-    from common import db_claims
+    from common.store import claims as db_claims
 
     def held(claims: Sequence[Any]) -> Iterator[dict[str, Any]]:
         ids = [claim.scan.scan_id for claim in claims]
@@ -55,7 +55,7 @@ def _w_1() -> None:
     """Writes are acknowledged when the server has them in its memory."""
     from pymongo.write_concern import WriteConcern
 
-    from common.db_connection import Connection
+    from common.store.connection import Connection
 
     begin = Connection.__init__
 
@@ -71,7 +71,7 @@ def _w_1() -> None:
 
 def _ack_before_persisting() -> None:
     """Fr-HUB answers when it has a scan in memory, and writes it afterwards."""
-    from common.documents import Added
+    from common.store.documents import Added
     from fr_hub.committer import Committer, Waiting
 
     submit = Committer.submit
@@ -88,7 +88,7 @@ def _ack_before_persisting() -> None:
 
 def _marked_before_ack() -> None:
     """Fr-HUB marks reports as sent when it has taken them to send."""
-    from common.db_manager import DBManager
+    from common.store.db_manager import DBManager
 
     lease = DBManager.lease_reports
 

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from common.messages import Ack, Hello, Nack, Scan
-from common.models import BrainScan
-from common.protocol import encode
+from common.domain.models import BrainScan
+from common.wire.messages import Ack, Hello, Nack, Scan
+from common.wire.protocol import encode
 from tests.factories import make_scan
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place

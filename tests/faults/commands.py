@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from common.const import Collection
+from common.domain.states import Collection
 from tests.faults.mongods import client_of
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
@@ -37,13 +37,13 @@ def retention(scene: Scene) -> None:
     given = {"RETENTION_DAYS": "0.00002", "APPLY": "1"}  # delivered two seconds ago
     try:
         for unit in ("fr_hub", "fr_brain"):
-            command = _command(scene, "common.retention", **given)
+            command = _command(scene, "common.commands.retention", **given)
             time.sleep(scene.random.uniform(0.5, 2.0))
             cluster.kill(scene.world.slot(scene.pick(unit)))
             command.send_signal(signal.SIGKILL)
             command.wait(10)
             scene.healed()
-        code = _command(scene, "common.retention", **given).wait(ENDS_S)
+        code = _command(scene, "common.commands.retention", **given).wait(ENDS_S)
         scene.demand(code == 0, "retention", f"it ended with exit code {code}")
     finally:
         with client_of(scene.world.database.uri) as client:
@@ -70,13 +70,13 @@ def reanalyze(scene: Scene) -> None:
     keep = world.expected.errors | world.expected.damaged | world.expected.foreign
     ids = sorted(set().union(*(one.reported for one in world.told())) - keep)[:AGAIN]
     for unit in ("fr_brain", "fr_hub"):
-        command = _command(scene, "fr_brain.reanalyze", ID=",".join(ids))
+        command = _command(scene, "fr_brain.commands.reanalyze", ID=",".join(ids))
         time.sleep(scene.random.uniform(0.5, 2.0))
         world.cluster.kill(world.slot(scene.pick(unit)))
         command.send_signal(signal.SIGKILL)
         command.wait(10)
         scene.healed()
-    code = _command(scene, "fr_brain.reanalyze", ID=",".join(ids)).wait(ENDS_S)
+    code = _command(scene, "fr_brain.commands.reanalyze", ID=",".join(ids)).wait(ENDS_S)
     scene.demand(code == 0, "reanalyze", f"it ended with exit code {code}")
 
     def missing() -> list[str]:

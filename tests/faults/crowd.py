@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import sys
 
-from common.messages import Hello
-from common.protocol import encode, messages_of
+from common.wire.messages import Hello
+from common.wire.protocol import encode, messages_of
 from tests.factories import make_scan
 
 _AGAIN_S = 10.0

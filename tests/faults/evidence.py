@@ -11,11 +11,11 @@ from typing import Any
 
 from pymongo.read_concern import ReadConcern
 
-from common.const import Collection as Names
-from common.db_manager import DBManager
+from common.domain.models import Packing, hash_voxels
+from common.domain.states import Collection as Names
+from common.domain.voxel_compression import unpack
 from common.errors import VoxelsDamaged
-from common.models import Packing, hash_voxels
-from common.packing import unpack
+from common.store.db_manager import DBManager
 from tests.factories import inside
 from tests.faults.mongods import client_of
 

@@ -13,7 +13,7 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from common.mongod import find_mongod
+from common.mongod.embedded import find_mongod
 from tests.running import free_port
 
 SET = "faults"

@@ -110,9 +110,9 @@ class Points:
         {"fr_hub": self._in_hub, "fr_brain": self._in_brain, "fr_pacs": self._in_pacs}[unit]()
 
     def _in_hub(self) -> None:
-        from common.db_manager import DBManager
-        from common.messages import Forwarded
-        from common.transport import AsyncChannel
+        from common.store.db_manager import DBManager
+        from common.wire.messages import Forwarded
+        from common.wire.transport import AsyncChannel
 
         self._after(DBManager, "add_scans", "hub.stored", bool)
         self._after(DBManager, "add_chunks", "hub.chunks")
@@ -130,7 +130,7 @@ class Points:
         put(AsyncChannel, "send", sending)
 
     def _in_brain(self) -> None:
-        from common.db_manager import DBManager
+        from common.store.db_manager import DBManager
 
         self._after(DBManager, "claim", "brain.claimed", bool)
         self._after(DBManager, "claim_expired", "brain.reclaimed", bool)
@@ -139,10 +139,10 @@ class Points:
         self._after(DBManager, "complete", "brain.done")
 
     def _in_pacs(self) -> None:
-        from common.messages import Chunk, Scan
-        from common.protocol import encode
-        from common.transport import Channel
-        from fr_pacs.tally import Tally
+        from common.wire.messages import Chunk, Scan
+        from common.wire.protocol import encode
+        from common.wire.transport import Channel
+        from fr_pacs.run_counts import Tally
 
         send = Channel.send
 

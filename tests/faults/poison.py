@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from common.messages import Ack
+from common.wire.messages import Ack
 from tests.factories import make_scan
 from tests.faults.clients import hub_ports
 from tests.faults.nemesis import Scene

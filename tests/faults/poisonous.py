@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.models import BrainScan, Findings
+from common.domain.models import BrainScan, Findings
 
 PACKAGE = "poisonous-1.dist-info"
 

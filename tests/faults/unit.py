@@ -30,7 +30,7 @@ def _install() -> str:
 
 def _record(path: Path) -> None:
     """Note what each ``complete`` was told: accepted, or lost."""
-    from common.db_manager import DBManager
+    from common.store.db_manager import DBManager
 
     complete: Callable[..., set[str]] = DBManager.complete
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.audit_check import Audit
-from common.certs import Authority
-from common.const import HUB_NAME
-from common.db_manager import DBManager
+from common.audit.verification import Audit
+from common.commands.certificates import Authority
+from common.commands.verify import verify
+from common.domain.states import HUB_NAME
 from common.errors import StoreError
-from common.verify import verify
+from common.store.db_manager import DBManager
 from tests.faults.checker import Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
 from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store, told_of

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.const import WakeUp
-from common.db_manager import DBManager
-from common.logger import get_log
-from common.models import BrainScan, Findings, Lesions, Quality, Verdict
-from common.settings import BrainSettings
-from common.trail import Trail
-from common.wake_ups import Listener
+from common.audit.writer import Trail
+from common.domain.models import BrainScan, Findings, Lesions, Quality, Verdict
+from common.domain.states import WakeUp
+from common.runtime.logger import get_log
+from common.settings.loading import BrainSettings
+from common.store.db_manager import DBManager
+from common.store.notifications import Listener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
-from fr_brain.bell import Bell
 from fr_brain.processor import Processor
+from fr_brain.work_signal import Bell
 from tests.running import SOON_S
 
 NOTHING_FOUND = Findings(

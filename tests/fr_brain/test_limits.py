@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from common.const import ReportGenerated
-from common.db_manager import DBManager
+from common.commands.verify import verify
+from common.domain.models import AnalyzerId
+from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
-from common.models import AnalyzerId
-from common.verify import verify
+from common.store.db_manager import DBManager
 from fr_brain import limits
 from fr_brain.limits import Hand, Record, is_stopped, memory_limit_mib, resident_mib
 from tests.factories import (

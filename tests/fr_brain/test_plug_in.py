@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.db_manager import DBManager
-from common.documents import NewScan
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from tests.factories import make_scan, opened, state_of
 from tests.processes import ROOT, environment, start, stop
 from tests.running import until
@@ -72,7 +72,7 @@ def check(store: DBManager, scan_id: str) -> None:
 
 def test_it_does_what_an_analyzer_must(plugged_in: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fr_brain.analyzers.conformance", "dark"],
+        [sys.executable, "-m", "fr_brain.analyzers.conformance.checks", "dark"],
         cwd=ROOT,
         env=environment(PYTHONPATH=str(plugged_in)),
         capture_output=True,

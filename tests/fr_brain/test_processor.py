@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.const import Collection, ReportGenerated
-from common.db_manager import DBManager
-from common.documents import NewScan
-from common.models import BrainReport, BrainScan, Findings
-from common.packing import pack
+from common.domain.models import BrainReport, BrainScan, Findings
+from common.domain.states import Collection, ReportGenerated
+from common.domain.voxel_compression import pack
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from fr_brain.analyzers.grid import GridAnalyzer
 from tests.factories import (
     document_of,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from common.const import ReportGenerated
-from common.db_manager import DBManager
+from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
+from common.store.db_manager import DBManager
 from tests.factories import make_claimable, opened, own_mongod
 from tests.fr_brain.processors import Gate, PlantedAnalyzer, processing
 from tests.running import until

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from common.const import ReportGenerated
-from common.db_manager import DBManager
+from common.domain.states import ReportGenerated
+from common.store.db_manager import DBManager
 from tests.factories import document_of, make_claimable, opened, state_of
 from tests.processes import start, stop
 from tests.running import until

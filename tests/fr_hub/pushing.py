@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from common.const import Collection
-from common.db_manager import DBManager
-from common.logger import get_log
-from common.messages import Report
-from common.protocol import Side
-from common.settings import HubSettings
-from common.trail import Trail
-from common.transport import Channel
+from common.audit.writer import Trail
+from common.domain.states import Collection
+from common.runtime.logger import get_log
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.wire.messages import Report
+from common.wire.protocol import Side
+from common.wire.transport import Channel
 from fr_hub.client import ReportClient
 from tests.factories import document_of
 from tests.fr_hub.stores import presence

@@ -8,9 +8,9 @@ from typing import Any
 
 from bson import ObjectId
 
-from common.db_manager import DBManager
-from common.documents import Added, NewScan
-from common.logger import Presence, get_log
+from common.runtime.logger import Presence, get_log
+from common.store.db_manager import DBManager
+from common.store.documents import Added, NewScan
 
 
 def presence() -> Presence:

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from common.const import Collection, Refusal
-from common.db_manager import DBManager
-from common.documents import OutgoingReport
+from common.domain.models import utc_now
+from common.domain.states import Collection, Refusal
 from common.errors import PeerAway
-from common.messages import Ack, Flaw, Nack
-from common.models import utc_now
+from common.store.db_manager import DBManager
+from common.store.documents import OutgoingReport
+from common.wire.messages import Ack, Flaw, Nack
 from fr_hub.client import LEASE_S
 from tests.factories import document_of, make_reports, opened
 from tests.fr_hub.pushing import (

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.const import Collection
-from common.db_manager import DBManager
-from common.messages import Ack, Report
-from common.models import hash_voxels
+from common.domain.models import hash_voxels
+from common.domain.states import Collection
+from common.store.db_manager import DBManager
+from common.wire.messages import Ack, Report
 from tests.factories import inside, make_claimable, make_report, make_reports, opened
 from tests.fr_hub.pushing import Reports, is_sent, next_report, pushing
 from tests.running import answer, until

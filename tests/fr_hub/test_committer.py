@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from common.const import ReportGenerated
-from common.documents import Added, NewScan
+from common.audit.writer import Trail
+from common.domain.states import ReportGenerated
 from common.errors import StoreError
-from common.logger import get_log
-from common.trail import Trail
+from common.runtime.logger import get_log
+from common.store.documents import Added, NewScan
 from fr_hub.committer import IN_PROGRESS_AT_ONCE, WITHDRAWN, Committer, Outcome, Waiting
 from tests.factories import make_scan, own_mongod
 from tests.fr_hub.stores import GatedStore, gated, presence, threads

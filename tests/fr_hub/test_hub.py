@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from tenacity import wait_fixed
 
-from common.const import Collection
-from common.db_manager import DBManager
-from common.documents import NewScan
+from common.domain.states import Collection
 from common.errors import SettingsError
-from common.messages import Ack, Report
-from common.settings import IN_PLAIN
-from common.transport import Channel
+from common.settings.loading import IN_PLAIN
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from common.wire.messages import Ack, Report
+from common.wire.transport import Channel
 from tests.factories import (
     LONG_AGO,
     chunks_of,

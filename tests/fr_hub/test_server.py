@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.const import CHUNK_BYTES, PROTOCOL_VERSION, ReportGenerated
-from common.db_manager import DBManager
+from common.domain.models import BrainScan, hash_voxels
+from common.domain.states import CHUNK_BYTES, PROTOCOL_VERSION, ReportGenerated
+from common.domain.voxel_compression import pack
 from common.errors import AlreadyRunning, PeerAway, ProtocolError
-from common.messages import Chunk, Scan
-from common.models import BrainScan, hash_voxels
-from common.mongod import find_mongod, start_mongod
-from common.packing import pack
-from common.protocol import encode, messages_of
-from common.settings import HubSettings
+from common.mongod.embedded import find_mongod, start_mongod
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.wire.messages import Chunk, Scan
+from common.wire.protocol import encode, messages_of
 from fr_hub import server
 from tests.factories import make_scan
 from tests.processes import hub_process, peak_memory_mib

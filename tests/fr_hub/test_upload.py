@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from common.const import CHUNK_BYTES, Collection
+from common.domain.models import BrainScan, hash_voxels
+from common.domain.states import CHUNK_BYTES, Collection
 from common.errors import ProtocolError
-from common.messages import Chunk
-from common.models import BrainScan, hash_voxels
-from common.protocol import messages_of
-from fr_hub.budget import ByteBudget
+from common.wire.messages import Chunk
+from common.wire.protocol import messages_of
+from fr_hub.memory_budget import ByteBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan
 from tests.fr_hub.stores import GatedStore, gated, presence, threads

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common.domain.models import BrainScan
 from common.errors import SourceError
-from common.logger import Digest, Presence, get_log
-from common.messages import Scan
-from common.models import BrainScan
-from common.protocol import Side
-from common.settings import PacsSettings
-from common.totals import Totals
-from common.transport import Channel
+from common.runtime.logger import Digest, Presence, get_log
+from common.runtime.run_totals import Totals
+from common.settings.loading import PacsSettings
+from common.wire.messages import Scan
+from common.wire.protocol import Side
+from common.wire.transport import Channel
 from fr_pacs.client import ScanClient
-from fr_pacs.feed import Feed
 from fr_pacs.ledger import Ledger
+from fr_pacs.rate_limit import Feed
+from fr_pacs.run_counts import Tally
 from fr_pacs.sources.base import LoadedScan
-from fr_pacs.tally import Tally
 from tests.factories import make_scan
 from tests.running import FRAME, SOON_S, answer, free_port
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.const import Refusal
+from common.domain.models import BrainScan
+from common.domain.states import Refusal
+from common.domain.voxel_compression import unpack
 from common.errors import ProtocolError
-from common.messages import Ack, Chunk, Nack, Scan
-from common.models import BrainScan
-from common.packing import unpack
-from common.settings import PacsSettings
-from common.transport import Channel
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Chunk, Nack, Scan
+from common.wire.transport import Channel
 from fr_pacs.client import HELD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (

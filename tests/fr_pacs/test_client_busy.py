@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.messages import Ack, Busy, Scan
-from common.settings import PacsSettings
-from common.transport import Channel
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Busy, Scan
+from common.wire.transport import Channel
 from tests.fr_pacs.streams import (
     Hub,
     Planted,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.const import CHUNK_BYTES, Refusal
+from common.domain.states import CHUNK_BYTES, Refusal
 from common.errors import PeerAway
-from common.messages import Ack, Busy, Chunk, Hello, Nack, Scan
-from common.settings import PacsSettings
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Busy, Chunk, Hello, Nack, Scan
 from fr_pacs.client import TRIES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (

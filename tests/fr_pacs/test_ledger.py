@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.models import utc_now
 from common.errors import SettingsError
-from common.logger import Digest, get_log
-from common.models import utc_now
+from common.runtime.logger import Digest, get_log
 from fr_pacs.ledger import Ledger
-from fr_pacs.tally import Tally
+from fr_pacs.run_counts import Tally
 from tests.factories import together
 
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from common.models import BrainReport
-from common.report_text import report_text
+from common.domain.models import BrainReport
+from common.domain.report_text import report_text
 from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
+from common.domain.models import AnalyzerId, BrainReport
+from common.domain.report_text import report_text
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
-from common.logger import Digest, get_log
-from common.messages import Ack, Report
-from common.models import AnalyzerId, BrainReport
-from common.protocol import Side
-from common.report_text import report_text
-from common.settings import PacsSettings
-from common.transport import Channel
+from common.runtime.logger import Digest, get_log
+from common.settings.loading import PacsSettings
+from common.wire.messages import Ack, Report
+from common.wire.protocol import Side
+from common.wire.transport import Channel
 from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
+from fr_pacs.run_counts import Tally
 from fr_pacs.server import ReportServer
-from fr_pacs.tally import Tally
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
 from tests.running import FRAME, RawPeer, acked, answer, frame, hello, refusal

@@ -24,9 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from common.messages import Scan
-from common.protocol import Side, encode
-from tests.common.wire import EXAMPLES
+from common.wire.messages import Scan
+from common.wire.protocol import Side, encode
+from tests.common.wire.frames import EXAMPLES
 from tests.fuzz.headers import ATTRIBUTES, file, usual
 from tests.fuzz.targets import CORPUS
 

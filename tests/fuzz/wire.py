@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from common.errors import ProtocolError
-from common.messages import Chunk, Event, Flaw, Scan
-from common.protocol import _ROOM, Assembly, Link, Side, check_inline, encode
-from tests.common.wire import checked, greeted
+from common.wire.messages import Chunk, Event, Flaw, Scan
+from common.wire.protocol import _ROOM, Assembly, Link, Side, check_inline, encode
+from tests.common.wire.frames import checked, greeted
 
 FRAME_LIMIT = 16 * 1024
 

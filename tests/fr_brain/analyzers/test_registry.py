@@ -10,7 +10,7 @@ import pytest
 from common.errors import AnalysisError
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.analyzers.registry import Registry, load_analyzers
-from fr_brain.analyzers.volume import VolumeAnalyzer
+from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 
 Plant = Callable[[str, str], None]
 

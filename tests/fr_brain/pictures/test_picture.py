@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from common.const import PICTURE_BYTES_MAX
-from common.models import (
+from common.domain.models import (
     BrainReport,
     BrainScan,
     Findings,
@@ -23,6 +22,7 @@ from common.models import (
     hash_voxels,
     utc_now,
 )
+from common.domain.states import PICTURE_BYTES_MAX
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.pictures.canvas import BRAIN, LESION

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fr_pacs.sources.dicom_files import Write, writer
+from tests.common.formats.dicom.dicom_files import Write, writer
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The audit trail: every promise is recorded before it is made."""

@@ -1,0 +1,114 @@
+"""What the audit trail says of each scan, kept in a temporary file: a store of millions of scans
+must fit a small memory."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from enum import IntFlag
+from types import TracebackType
+from typing import Self
+
+from common.domain.audit_chain import Document, Head, Kind, heads_in
+
+_CACHE_KIB = 64 * 1024
+_PAGE = 1000
+
+
+class Said(IntFlag):
+    """What the trail says of a scan."""
+
+    RECEIVED = 1
+    REPORTED = 2
+    SENT = 4
+    FAILED = 8
+    OTHER = 16
+
+
+_MEANS = {
+    Kind.RECEIVE: Said.RECEIVED,
+    Kind.REPORT: Said.REPORTED,
+    Kind.SEND: Said.SENT,
+    Kind.ERROR: Said.FAILED,
+}
+
+
+class Seen:
+    """Scans by id with what was said of them, places that anchors name, and suspicions."""
+
+    def __init__(self) -> None:
+        # Without a name it is a file of SQLite's own, gone with the connection.
+        self._data = sqlite3.connect("", isolation_level=None)
+        self._data.execute("PRAGMA journal_mode = OFF")
+        self._data.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        for table in (
+            "scans (id TEXT PRIMARY KEY, said INTEGER) WITHOUT ROWID",
+            "anchors (writer TEXT, seq INTEGER, hash TEXT, source TEXT, "
+            "PRIMARY KEY (writer, seq, hash)) WITHOUT ROWID",
+            "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
+        ):
+            self._data.execute(f"CREATE TABLE {table}")
+
+    def __enter__(self) -> Self:
+        self._data.execute("BEGIN")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._data.close()
+
+    def add(self, entry: Document, at: str) -> None:
+        """Keep what a sound entry says."""
+        self._data.executemany(
+            "INSERT INTO scans VALUES (?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET said = said | excluded.said",
+            [
+                (scan_id, int(_MEANS.get(one["kind"], Said.OTHER)))
+                for one in entry["events"]
+                for scan_id in one.get("ids", ())
+            ],
+        )
+        self.add_anchors(heads_in(entry), at)
+
+    def add_anchors(self, heads: Iterable[Head], source: str) -> None:
+        """Places that must have these hashes, and who says so."""
+        self._data.executemany(
+            "INSERT OR IGNORE INTO anchors VALUES (?, ?, ?, ?)",
+            [(head.writer, head.seq, head.hash, source) for head in heads],
+        )
+
+    def anchors(self) -> Iterator[list[tuple[Head, str]]]:
+        """The places named, and by whom, in pages."""
+        rows = self._data.execute("SELECT writer, seq, hash, source FROM anchors")
+        while page := rows.fetchmany(_PAGE):
+            yield [(Head(writer, seq, digest), source) for writer, seq, digest, source in page]
+
+    def anchored(self) -> dict[str, int]:
+        """The last place of each chain that another one names."""
+        return dict(self._data.execute("SELECT writer, MAX(seq) FROM anchors GROUP BY writer"))
+
+    def scans(self) -> Iterator[tuple[str, Said]]:
+        """Each scan with what was said of it, by rising id."""
+        for scan_id, said in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
+            yield scan_id, Said(said)
+
+    def said(self, scan_ids: Iterable[str]) -> dict[str, Said]:
+        """What was said of these; nothing of one that is missing here."""
+        found = {}
+        for scan_id in scan_ids:
+            row = self._data.execute("SELECT said FROM scans WHERE id = ?", (scan_id,)).fetchone()
+            if row is not None:
+                found[scan_id] = Said(row[0])
+        return found
+
+    def suspect(self, scan_id: str) -> None:
+        """Something may be wrong with this one: it is looked at again."""
+        self._data.execute("INSERT OR IGNORE INTO suspects VALUES (?)", (scan_id,))
+
+    def suspects(self) -> Iterator[list[str]]:
+        """The suspicious ones, in pages, by rising id."""
+        rows = self._data.execute("SELECT id FROM suspects ORDER BY id")
+        while page := rows.fetchmany(_PAGE):
+            yield [scan_id for (scan_id,) in page]

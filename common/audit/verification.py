@@ -1,0 +1,234 @@
+"""Verifies the audit trail, and holds the trail and the store against each other."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from common.audit.scan_index import Said, Seen
+from common.domain.audit_chain import Chain, Document, Head, Problem
+from common.domain.models import Frozen
+from common.domain.states import ReportGenerated
+from common.store.db_manager import DBManager
+
+NAMED = 1000
+"""Of each kind of finding so many are named; all are counted."""
+
+Look = Callable[[Document], None]
+
+
+class Finding(Frozen):
+    """Places or scans of one kind: how many, and the first by name."""
+
+    count: int = 0
+    named: tuple[str, ...] = ()
+
+
+class AuditVerdict(Frozen):
+    """What was found.
+
+    ``gaps`` and ``problems`` must be empty; ``notes`` are named and no gaps.
+    """
+
+    entries: int
+    chains: int
+    events: dict[str, int]
+    # Chains without an end: of running writers, and of ones that were killed.
+    open_chains: int
+    # At the ends of chains: entries that no other chain names yet, so their removal would not show.
+    not_anchored: int
+    problems: Finding
+    gaps: dict[str, Finding]
+    notes: dict[str, Finding]
+
+    @property
+    def total(self) -> int:
+        """Gaps and problems of all kinds."""
+        return self.problems.count + sum(gap.count for gap in self.gaps.values())
+
+
+class _Findings:
+    def __init__(self, *kinds: str) -> None:
+        self.counts = Counter[str](dict.fromkeys(kinds, 0))
+        self.named: dict[str, list[str]] = {kind: [] for kind in kinds}
+
+    def add(self, kind: str, name: str) -> None:
+        self.counts[kind] += 1
+        if len(self.named[kind]) < NAMED:
+            self.named[kind].append(name)
+
+    def told(self) -> dict[str, Finding]:
+        return {
+            kind: Finding(count=count, named=tuple(self.named[kind]))
+            for kind, count in self.counts.items()
+        }
+
+
+MISSING = "received and not in the store"
+NO_REPORT = "Done without a report event"
+NO_SEND = "sent without a send event"
+NO_ERROR = "Error without an error event"
+UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
+OLDER = "older than the trail"
+
+
+class Audit:
+    """One verification: reads all chains, then the store, then what came meanwhile.
+
+    Args:
+        store: whose trail and scans.
+        kept: heads that were kept elsewhere: they must still be there.
+        look: is shown each entry that is sound.
+    """
+
+    def __init__(
+        self, store: DBManager, kept: Iterable[Head] = (), look: Look = lambda _: None
+    ) -> None:
+        self._store = store
+        self._kept = list(kept)
+        self._look = look
+        self._chains: dict[str, Chain] = {}
+        self._problems = _Findings("")
+        self._began: datetime | None = None  # when the first chain was opened
+
+    def run(self) -> AuditVerdict:
+        """Verify.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        with Seen() as seen:
+            seen.add_anchors(self._kept, "the heads that were kept")
+            self._read(seen)
+            for scan_id, parts in _side_by_side(self._store, seen):
+                if self._judge(*parts):
+                    seen.suspect(scan_id)
+            documents = self._store.audit_size()
+            self._read(seen)
+            if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
+                self._problem(Problem("brain_audit", f"{strays} documents are no entries"))
+            gaps, notes = self._decide(seen)
+            self._check_anchors(seen)
+            return self._verdict(seen, gaps, notes)
+
+    @property
+    def heads(self) -> list[Head]:
+        """The last entry of each chain, as read: to be kept elsewhere."""
+        return [chain.head for chain in self._chains.values() if chain.entries]
+
+    def _read(self, seen: Seen) -> None:
+        for head in self._store.audit_heads():
+            chain = self._chains.setdefault(head.writer, Chain(head.writer))
+            if head.seq <= chain.seq:
+                continue
+            for entry in self._store.audit_entries(head, chain.seq):
+                for problem in chain.take(entry):
+                    self._problem(problem)
+                if chain.sound:
+                    seen.add(entry, chain.head.at)
+                    self._look(entry)
+                    if chain.entries == 1:
+                        began = entry["at"]
+                        self._began = min(began, self._began or began)
+
+    def _problem(self, problem: Problem) -> None:
+        self._problems.add("", f"{problem.at}: {problem.what}")
+
+    def _check_anchors(self, seen: Seen) -> None:
+        for page in seen.anchors():
+            stored = self._store.audit_hashes([head for head, _ in page])
+            for head, source in page:
+                if head.at not in stored:
+                    self._problem(Problem(head.at, f"removed: {source} names it"))
+                elif stored[head.at] != head.hash:
+                    self._problem(Problem(head.at, f"changed since {source} named it"))
+
+    @staticmethod
+    def _judge(state: str | None, sent: bool | None, said: Said | None) -> tuple[str, ...]:
+        """The kinds of what is wrong with a scan."""
+        said = said or Said(0)
+        if state is None:
+            # Retention too leaves a tombstone, which has a state.
+            return (MISSING,) if Said.RECEIVED in said else ()
+        found = []
+        if state == ReportGenerated.DONE and Said.REPORTED not in said:
+            found.append(NO_REPORT)
+        if sent and Said.SENT not in said:
+            found.append(NO_SEND)
+        if state == ReportGenerated.ERROR and Said.FAILED not in said:
+            found.append(NO_ERROR)
+        if Said.RECEIVED not in said:
+            # Fr-HUB records before it acknowledges: it ended between storing and recording.
+            found.append(UNCONFIRMED)
+        return tuple(found)
+
+    def _decide(self, seen: Seen) -> tuple[_Findings, _Findings]:
+        gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
+        notes = _Findings(UNCONFIRMED, OLDER)
+        for page in seen.suspects():
+            # Units may be running. An event comes before what it tells of shows in a scan, or (that
+            # it was received) after: so the trail is read between two looks at the scans, and a gap
+            # is what both of them show.
+            before = self._store.states_of(page)
+            self._read(seen)
+            after, said = self._store.states_of(page), seen.said(page)
+            received = self._store.received_at(page)
+            for scan_id in page:
+                then = self._judge(*before[scan_id], said.get(scan_id))
+                now = self._judge(*after[scan_id], said.get(scan_id))
+                kinds = [kind for kind in now if kind in then]
+                if kinds and _before(received.get(scan_id), self._began):
+                    notes.add(OLDER, scan_id)
+                    continue
+                for kind in kinds:
+                    (notes if kind == UNCONFIRMED else gaps).add(kind, scan_id)
+        return gaps, notes
+
+    def _verdict(self, seen: Seen, gaps: _Findings, notes: _Findings) -> AuditVerdict:
+        events = Counter[str]()
+        for chain in self._chains.values():
+            events.update(chain.events)
+        anchored = seen.anchored()
+        chains = [chain for chain in self._chains.values() if chain.entries]
+        return AuditVerdict(
+            entries=sum(chain.entries for chain in chains),
+            chains=len(chains),
+            events=dict(sorted(events.items())),
+            open_chains=sum(not chain.closed for chain in chains),
+            not_anchored=sum(
+                max(0, chain.seq - anchored.get(chain.writer, -1)) for chain in chains
+            ),
+            problems=self._problems.told()[""],
+            gaps=gaps.told(),
+            notes=notes.told(),
+        )
+
+
+def _before(received: datetime | None, began: datetime | None) -> bool:
+    return received is not None and (began is None or received < began)
+
+
+def _side_by_side(
+    store: DBManager, seen: Seen
+) -> Iterator[tuple[str, tuple[str | None, bool | None, Said | None]]]:
+    """Each scan id with its state, its report's ``status`` and what the trail says, by rising id:
+    memory stays the same however large the store."""
+    streams = (
+        _numbered(0, store.scan_states()),
+        _numbered(1, store.report_states()),
+        _numbered(2, seen.scans()),
+    )
+    for scan_id, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):
+        parts: list[Any] = [None, None, None]
+        for _, (number, value) in found:
+            parts[number] = value
+        yield scan_id, (parts[0], parts[1], parts[2])
+
+
+def _numbered(
+    number: int, stream: Iterable[tuple[str, Any]]
+) -> Iterator[tuple[str, tuple[int, Any]]]:
+    return ((scan_id, (number, value)) for scan_id, value in stream)

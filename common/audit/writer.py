@@ -1,0 +1,334 @@
+"""A writer's chain of the audit trail: events are noted at once and made durable together."""
+
+import contextlib
+import math
+import os
+import platform
+import pwd
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from common.domain.audit_chain import FIRST, Document, Head, Kind, Repeats, event, make_entry
+from common.errors import AuditTaken, StoreError, StoreUnavailable
+from common.runtime.logger import Log, Presence
+from common.store.audit_log import AuditLog
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+LINGER_S = 0.02
+"""What nobody waits for is written after so long, together with what comes meanwhile."""
+
+SETTLED_S = 10.0
+"""How long a scan whose report was found waits for that to be durable, before it is tried again."""
+
+ANCHOR_S = 60.0
+"""How often a hub names the heads of the other chains."""
+
+_EVENTS_AT_ONCE = 1000
+_IDS_AT_ONCE = 20_000
+"""An entry's bounds: 1.5 MB at most, where MongoDB takes 16."""
+
+
+class Trail:
+    """Writes the events of one process start as a chain of entries.
+
+    ``note`` never waits; who needs it durable waits for what ``settle`` returns. What is noted is
+    kept and tried again, in order, until MongoDB has it; nothing is dropped. It is bounded by those
+    who note it: each acknowledges, completes or marks nothing before its events are settled, and
+    what strangers can cause is counted together (``refused``, ``connected``). Thread-safe.
+
+    Args:
+        store: to write to.
+        unit: name of the writer, for its id; the host, the process and chance are added.
+        log: for what keeps it from writing.
+        anchor_s: how often to name the heads of other chains; None: at the start and the end only.
+        facts: about the writer, for its first entry.
+    """
+
+    def __init__(
+        self,
+        store: AuditLog,
+        unit: str,
+        log: Log,
+        anchor_s: float | None = None,
+        **facts: str | int | None,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._presence = Presence(log, "MongoDB, for the audit trail,")
+        self._who: dict[str, str | int] = {
+            "unit": unit,
+            "host": platform.node(),
+            "pid": os.getpid(),
+        }
+        self._facts = facts
+        self._anchor_s = anchor_s
+        self._changed = threading.Condition()
+        self._pending: list[Document] = []
+        self._noted = 0  # events, ever
+        self._durable = 0
+        self._since = 0.0  # when the first pending one was noted
+        self._settling: list[tuple[int, Future[None]]] = []
+        self._repeats = Repeats()
+        self._closing = False
+        self._given_up = threading.Event()
+        # The chain; of the thread alone.
+        self.writer = self._fresh_name()
+        self._seq = 0
+        self._prev = FIRST
+        self._last = 0  # the last entry that is more than an anchor
+        self._anchored = time.monotonic()
+        self._found = store.report_found
+        store.report_found = self._report_found
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._thread.start()
+
+    def note(
+        self,
+        kind: Kind,
+        ids: Sequence[str] = (),
+        *,
+        peer: str | None = None,
+        outcome: str | None = None,
+        cause: str | None = None,
+        **facts: str | int | None,
+    ) -> None:
+        """This has happened, or is about to; see ``common.domain.audit_chain.event``."""
+        self._add(event(kind, ids, peer=peer, outcome=outcome, cause=cause, facts=facts))
+
+    def connected(self, peer: str, outcome: str, **facts: str | int | None) -> None:
+        """A peer was greeted; how often, if it comes again and again."""
+        self._repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
+
+    def refused(self, peer: str, code: str, cause: str, ids: Sequence[str] = ()) -> None:
+        """A connection, or a scan, was refused; how often, if that happens again and again."""
+        self._repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
+
+    def settle(self) -> "Future[None]":
+        """Done when all that was noted up to now is durable.
+
+        It raises StoreUnavailable when the trail was closed before that.
+        """
+        settled: Future[None] = Future()
+        with self._changed:
+            durable = self._durable >= self._noted
+            over = self._given_up.is_set()
+            if not durable and not over:
+                self._settling.append((self._noted, settled))
+                self._changed.notify()
+                return settled
+        if durable:
+            settled.set_result(None)
+        else:
+            _fail(settled)
+        return settled
+
+    def settled(self, timeout_s: float) -> None:
+        """Wait until all that was noted up to now is durable.
+
+        Raises:
+            StoreUnavailable: it is not, after ``timeout_s`` seconds; it is still being tried.
+        """
+        try:
+            self.settle().result(timeout_s)
+        except TimeoutError:
+            raise StoreUnavailable("the audit trail cannot be written") from None
+
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """Write what is left and that the chain ends in order; False when that took too long.
+        Idempotent."""
+        if self._store.report_found == self._report_found:
+            self._store.report_found = self._found
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            return self._durable == self._noted
+        self._given_up.set()
+        self._thread.join(0.5)  # it may be in a call that MongoDB does not answer
+        return False
+
+    def _report_found(self, ids: Sequence[str]) -> None:
+        self.note(Kind.REPORT, ids, outcome="found")
+        self.settled(SETTLED_S)
+
+    def _fresh_name(self) -> str:
+        who = self._who
+        return f"{who['unit']}-{who['host']}-{who['pid']}-{secrets.token_hex(6)}"
+
+    # --- noting ------------------------------------------------------------------------------
+
+    def _add(self, *events: Document) -> None:
+        with self._changed:
+            if not self._pending:
+                self._since = time.monotonic()
+                self._changed.notify()
+            self._pending += events
+            self._noted += len(events)
+
+    def _repeated(self, one: Document) -> None:
+        with self._changed:
+            told = self._repeats.add(one, time.monotonic())
+        if told is not None:
+            self._add(told)
+
+    # --- writing: the thread -----------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._open()
+            while (events := self._next()) is not None:
+                if events:
+                    self._write(events)
+                    self._last = self._seq - 1
+                    self._tell(len(events))
+                if self._anchor_due() <= time.monotonic():
+                    self._anchored = time.monotonic()
+                    if heads := self._heads():
+                        last = {"last": self._last}
+                        self._write([event(Kind.ANCHOR, facts=last)], heads)
+            self._write([event(Kind.CLOSED)], self._heads())
+        except StoreError as error:  # given up: who closed it does not wait any longer
+            self._log.error("the audit trail was left before its end", reason=str(error))
+        finally:
+            with self._changed:
+                self._given_up.set()
+                left, self._settling = self._settling, []
+            for _, settled in left:
+                _fail(settled)
+
+    def _next(self) -> list[Document] | None:
+        """Wait for what to write next: nothing if only an anchor is due, None at the end."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                repeated = self._repeats.due(now, every=self._closing)
+                self._pending += repeated
+                self._noted += len(repeated)
+                soon = self._closing or self._settling or now - self._since >= LINGER_S
+                if self._pending and (soon or repeated):
+                    return self._cut()
+                if self._closing:
+                    return None
+                until = min(self._repeats.next_due(), self._anchor_due())
+                if self._pending:
+                    until = min(until, self._since + LINGER_S)
+                if until <= now:
+                    return []
+                self._changed.wait(None if until == math.inf else until - now)
+
+    def _cut(self) -> list[Document]:
+        """What fits into an entry."""
+        count = ids = 0
+        for one in self._pending[:_EVENTS_AT_ONCE]:
+            ids += len(one.get("ids", ()))
+            if count and ids > _IDS_AT_ONCE:
+                break
+            count += 1
+        events, self._pending = self._pending[:count], self._pending[count:]
+        return events
+
+    def _tell(self, count: int) -> None:
+        with self._changed:
+            self._durable += count
+            through = [one for one in self._settling if one[0] <= self._durable]
+            self._settling = self._settling[len(through) :]
+        for _, settled in through:
+            if settled.set_running_or_notify_cancel():
+                settled.set_result(None)
+
+    def _open(self) -> None:
+        opened = event(Kind.OPENED, facts={**self._who, **self._facts})
+        self._write([opened], self._heads())
+
+    def _write(self, events: Sequence[Document], heads: Sequence[Head] = ()) -> None:
+        while True:
+            entry = make_entry(self.writer, self._seq, self._prev, events, heads)
+            try:
+                self._persistently(self._store.add_entry, entry)
+            except AuditTaken as error:
+                # Somebody else wrote there, or changed what this one wrote: what comes next must
+                # not be lost for that. The verification shows the chain that ends here.
+                self._log.error("the audit trail was tampered with", reason=str(error))
+                self.writer, self._seq, self._prev = self._fresh_name(), 0, FIRST
+                self._last = 0
+                self._open()
+                continue
+            self._seq, self._prev = self._seq + 1, entry["hash"]
+            return
+
+    def _heads(self) -> list[Head]:
+        return self._persistently(self._store.audit_not_anchored, self.writer)
+
+    def _anchor_due(self) -> float:
+        return math.inf if self._anchor_s is None else self._anchored + self._anchor_s
+
+    def _persistently(self, call: Callable[[P], R], argument: P) -> R:
+        """Try again, with backoff and full jitter, until the trail is given up."""
+        retrying = Retrying(
+            retry=retry_if_exception(lambda e: isinstance(e, StoreError) and not _taken(e)),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            sleep=sleep_using_event(self._given_up),
+            stop=stop_when_event_set(self._given_up),
+            after=self._failed,
+            reraise=True,
+        )
+        result = retrying(call, argument)
+        self._presence.here()
+        return result
+
+    def _failed(self, state: RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        if isinstance(error, StoreUnavailable):
+            self._presence.away(error)
+        else:
+            self._log.error("the audit trail cannot be written", reason=str(error))
+
+
+def _taken(error: BaseException) -> bool:
+    return isinstance(error, AuditTaken)
+
+
+def _fail(settled: "Future[None]") -> None:
+    if settled.set_running_or_notify_cancel():
+        settled.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
+
+
+def _user() -> str:
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        return f"uid {uid}"
+
+
+@contextlib.contextmanager
+def command_trail(store: AuditLog, name: str, log: Log, timeout_s: float = 10.0) -> Iterator[Trail]:
+    """The trail of a command that a person gives, for as long as it runs: who, and what it noted.
+    Before it changes something, it notes that and calls ``settled``.
+
+    Raises:
+        StoreUnavailable: at the end, if not all could be written.
+    """
+    trail = Trail(store, name, log, by=_user())
+    try:
+        yield trail
+    finally:
+        written = trail.close(timeout_s)
+    if not written:
+        raise StoreUnavailable("the audit trail could not be written")

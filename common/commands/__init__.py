@@ -1,0 +1,1 @@
+"""The commands that people give; nothing imports this room."""

@@ -1,0 +1,187 @@
+"""The audit trail for people: ``python -m common.commands.audit``, ``make audit``.
+
+Verifies each chain, holds trail and store against each other, and tells the history of a scan
+(``SCAN``) or of a time (``SINCE``). Exit code 0 only with 0 gaps.
+"""
+
+import heapq
+import json
+import sys
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from common.audit.verification import Audit, AuditVerdict
+from common.domain.audit_chain import Document, Head
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.settings.loading import AuditSettings, load_settings
+from common.store.opening import open_store
+
+LINES = 10_000
+"""Of a history so many events are printed, the latest ones."""
+
+_SHOWN = {"kind", "at", "ids", "outcome", "peer"}
+
+
+class History:
+    """What happened to a scan, or since a time; both, if both are given."""
+
+    def __init__(self, scan_id: str | None, since: datetime | None) -> None:
+        self._scan_id = scan_id
+        self._since = since
+        if since is not None and since.tzinfo is None:
+            self._since = since.replace(tzinfo=UTC)
+        self._wanted = scan_id is not None or since is not None
+        self._found: list[tuple[datetime, int, str, Document]] = []
+        self._numbers = count()
+        self.left_out = 0
+
+    def look(self, entry: Document) -> None:
+        """Take what is wanted of an entry."""
+        if not self._wanted:
+            return
+        for one in entry["events"]:
+            if self._scan_id is not None and self._scan_id not in one.get("ids", ()):
+                continue
+            if self._since is not None and one["at"] < self._since:
+                continue
+            heapq.heappush(
+                self._found, (one["at"], next(self._numbers), entry["_id"]["writer"], one)
+            )
+            if len(self._found) > LINES:
+                heapq.heappop(self._found)
+                self.left_out += 1
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Each event, the earliest first."""
+        return [
+            {
+                "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "kind": one["kind"],
+                "scans": self._scans(one),
+                "outcome": str(one.get("outcome", "")),
+                "peer": str(one.get("peer", "")),
+                "more": ", ".join(
+                    f"{name} {value}" for name, value in one.items() if name not in _SHOWN
+                ),
+                "by": writer,
+            }
+            for at, _, writer, one in sorted(self._found, key=lambda found: found[:2])
+        ]
+
+    def _scans(self, one: Document) -> str:
+        ids = one.get("ids", [])
+        if self._scan_id is not None:
+            return self._scan_id
+        return "" if not ids else ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
+
+    def show(self, console: Console) -> None:
+        """Print it for people."""
+        if not self._wanted:
+            return
+        table = Table(title="History", title_justify="left")
+        names = ["at", "kind", "outcome", "peer", "more", "by"]
+        if self._scan_id is None:
+            names.insert(2, "scans")
+        for name in names:
+            table.add_column(name, overflow="fold")
+        for line in self.lines():
+            table.add_row(*(line[name] for name in names))
+        console.print(table, markup=False)
+        if self.left_out:
+            console.print(f"{self.left_out:,} earlier events are left out: give a later SINCE")
+
+
+def show(verdict: AuditVerdict, console: Console) -> None:
+    """Print it for people."""
+    table = Table(title="Audit trail", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_row("entries", f"{verdict.entries:,}")
+    table.add_row("chains", f"{verdict.chains:,}")
+    table.add_row("chains without an end (running, or killed)", f"{verdict.open_chains:,}")
+    table.add_row("last entries that no other chain names yet", f"{verdict.not_anchored:,}")
+    table.add_section()
+    for kind, number in verdict.events.items():
+        table.add_row(f"{kind} events", f"{number:,}")
+    table.add_section()
+    for kind, note in verdict.notes.items():
+        table.add_row(kind, f"{note.count:,}", style="yellow" if note.count else "")
+    for kind, gap in (*verdict.gaps.items(), ("removed or changed", verdict.problems)):
+        table.add_row(kind, f"{gap.count:,}", style="red" if gap.count else "")
+    console.print(table)
+    for style, findings in (
+        ("yellow", verdict.notes),
+        ("red", {**verdict.gaps, "removed or changed": verdict.problems}),
+    ):
+        for kind, finding in findings.items():
+            for name in finding.named:
+                console.print(
+                    f"{kind}: {name}", style=style, markup=False, highlight=False, soft_wrap=True
+                )
+            if finding.count > len(finding.named) > 0:
+                console.print(f"{kind}: … and {finding.count - len(finding.named):,} more")
+    console.print(
+        "What this cannot show from inside: that the entries counted as named by no other chain "
+        "are all there, or that the whole trail was not cut back or rewritten. "
+        "Heads that were kept elsewhere (KEEP=file, then HEADS=file) show that too.",
+        style="dim",
+    )
+    word = "gap" if verdict.total == 1 else "gaps"
+    console.print(f"{verdict.total} {word}", style="bold red" if verdict.total else "bold green")
+
+
+def read_heads(path: Path) -> list[Head]:
+    """The heads in a file made with ``KEEP``.
+
+    Raises:
+        SettingsError: it cannot be read, or is none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [Head.parse(*line.split()) for line in lines if line]
+    except (OSError, ValueError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a file made with KEEP"
+        raise SettingsError(f"HEADS={str(path)!r}: {reason}") from error
+
+
+def write_heads(path: Path, heads: list[Head]) -> None:
+    """Write the heads to keep: a place and its hash a line.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    try:
+        path.write_text("".join(f"{head.at} {head.hash}\n" for head in heads), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"KEEP={str(path)!r}: {error.strerror}") from error
+
+
+def main() -> int:
+    """Verify the trail of the store that the settings name."""
+    settings = load_settings(AuditSettings, "python -m common.commands.audit")
+    kept = read_heads(settings.heads) if settings.heads is not None else []
+    history = History(settings.scan, settings.since)
+    with open_store(settings) as store:
+        audit = Audit(store, kept, history.look)
+        verdict = audit.run()
+    if settings.keep is not None:
+        write_heads(settings.keep, audit.heads)
+    if settings.json_output:
+        told = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
+        print(json.dumps(told, indent=2))  # noqa: T201
+    else:
+        console = Console()
+        history.show(console)
+        show(verdict, console)
+    return Exit.FAILED if verdict.total else Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("audit", main))

@@ -1,0 +1,148 @@
+"""Scans set aside as ``'Error'``: ``make errors``; and
+``python -m common.commands.failed_scans requeue``, ``make requeue``, which puts them back.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from common.audit.writer import Trail, command_trail
+from common.domain.audit_chain import Kind
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.runtime.logger import command_log
+from common.settings.loading import ErrorsSettings, RequeueSettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.failed_scans import Requeued, SetAside
+from common.store.opening import open_store
+
+_PROGRAM = "python -m common.commands.failed_scans"
+_TOGETHER = 1000
+_ROWS = 1000
+"""Rows of a table: the widths of its columns are known only when all are in memory."""
+
+
+def put_back(
+    store: DBManager, scan_ids: Sequence[str] | None, trail: Trail, timeout_s: float = 10.0
+) -> Iterator[Requeued]:
+    """Put these scans back, or all that are set aside; what became of them, in portions.
+
+    The audit trail has first what was asked for, then what came of it.
+    """
+    pages: Iterable[Sequence[str]] = store.set_aside_ids()
+    if scan_ids is not None:
+        pages = (scan_ids[at : at + _TOGETHER] for at in range(0, len(scan_ids), _TOGETHER))
+    for page in pages:
+        trail.note(Kind.REQUEUE, page, outcome="asked for")
+        trail.settled(timeout_s)
+        result = store.requeue(page)
+        for outcome, ids in (("To Do", result.to_do), ("has its report", result.done)):
+            if ids:
+                trail.note(Kind.REQUEUE, ids, outcome=outcome)
+        yield result
+
+
+def show(scans: Iterator[SetAside], console: Console) -> int:
+    """Print them for people; how many."""
+    count = 0
+    table = _table()
+    for scan in scans:
+        when = scan.at.isoformat(" ", "seconds") if scan.at is not None else "unknown"
+        cause = scan.cause + (f" (put back {scan.requeued}x before)" if scan.requeued else "")
+        table.add_row(scan.scan_id, cause, str(scan.attempts), scan.worker or "none", when)
+        count += 1
+        if count % _ROWS == 0:
+            console.print(table)
+            table = _table()
+    if table.row_count:
+        console.print(table)
+    return count
+
+
+def _table() -> Table:
+    table = Table(title="Set aside as 'Error'", title_justify="left")
+    for name in ("scan", "cause", "attempts", "last worker", "when (UTC)"):
+        # An id must be whole: it is what goes into ``make requeue ID=``.
+        table.add_column(name, overflow="fold", justify="right" if name == "attempts" else "left")
+    return table
+
+
+def errors() -> int:
+    """List what is set aside."""
+    settings = load_settings(ErrorsSettings, f"{_PROGRAM} list", sys.argv[2:])
+    with open_store(settings) as store:
+        if settings.json_output:
+            _print_json(store.set_aside())
+        else:
+            console = Console()
+            count = show(store.set_aside(), console)
+            word = "scan" if count == 1 else "scans"
+            console.print(f"{count:,} {word} set aside", highlight=False)
+            if count:
+                console.print("to put them back: make requeue ID=<scan>,… or ALL=1")
+    return Exit.OK
+
+
+def _print_json(scans: Iterator[SetAside]) -> None:
+    """A JSON array, an object a line: as many as there are, one in memory."""
+    before = "[\n"
+    for scan in scans:
+        fields = dataclasses.asdict(scan)
+        fields["at"] = scan.at.isoformat() if scan.at is not None else None
+        sys.stdout.write(before + json.dumps(fields))
+        before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+def requeue() -> int:
+    """Put back what the settings name."""
+    settings = load_settings(RequeueSettings, f"{_PROGRAM} requeue", sys.argv[2:])
+    if bool(settings.ids) == settings.everything:
+        raise SettingsError("give ID=<scan>,… or ALL=1, one of them; `make errors` lists the scans")
+    to_do = done = wrong = 0
+    with (
+        open_store(settings) as store,
+        command_trail(store, "requeue", command_log(), settings.mongodb_timeout_s) as trail,
+    ):
+        wanted = None if settings.everything else settings.ids
+        for result in put_back(store, wanted, trail, settings.mongodb_timeout_s):
+            to_do += len(result.to_do)
+            done += len(result.done)
+            for scan_id in result.to_do:
+                _say(f"{scan_id}: 'To Do' again")
+            for scan_id in result.done:
+                _say(f"{scan_id}: has its report: 'Done'")
+            if settings.everything:
+                continue  # somebody else was faster: nothing is wrong with that
+            for scan_id, state in result.elsewhere:
+                _say(f"{scan_id}: not put back: it is {state!r}, not 'Error'")
+            for scan_id in result.unknown:
+                _say(f"{scan_id!r}: not put back: no such scan")
+            wrong += len(result.elsewhere) + len(result.unknown)
+    also = f", {done} had a report" if done else ""
+    refused = f", {wrong} not put back" if wrong else ""
+    _say(f"{to_do} put back{also}{refused}")
+    return Exit.FAILED if wrong else Exit.OK
+
+
+def _say(line: str) -> None:
+    print(line)  # noqa: T201 - the command's output
+
+
+def _help() -> int:
+    raise SettingsError(f"say what to do: {_PROGRAM} list, or requeue; each has --help")
+
+
+def main() -> int:
+    """List or put back."""
+    commands = {"list": errors, "requeue": requeue}
+    return commands.get(sys.argv[1] if len(sys.argv) > 1 else "", _help)()
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("quarantine", main))

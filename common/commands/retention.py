@@ -1,0 +1,96 @@
+"""Retention by hand: ``make retention``. Says what would go; with
+``APPLY=1`` it goes."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+
+from common.audit.writer import Trail, command_trail
+from common.domain.audit_chain import Kind
+from common.domain.models import Frozen
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.runtime.logger import command_log
+from common.settings.loading import RetentionSettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.opening import open_store
+from common.store.retention import Due
+
+
+class Outcome(Frozen):
+    """What went, or would go."""
+
+    applied: bool
+    what: str
+    days: float
+    scans: int
+    voxels_bytes: int
+
+
+def recorded(trail: Trail, what: str, timeout_s: float) -> Callable[[Due], None]:
+    """Has the audit trail know what is about to go, durably, before it goes."""
+
+    def before(due: Due) -> None:
+        trail.note(Kind.RETENTION, due.scan_ids, outcome=what)
+        trail.settled(timeout_s)
+
+    return before
+
+
+def retain(store: DBManager, settings: RetentionSettings, trail: Trail | None = None) -> Outcome:
+    """Go through the store once.
+
+    Raises:
+        SettingsError: no time is set.
+        StoreError: MongoDB is away or refuses; what was done stays done, the rest is for the
+            next time.
+    """
+    if settings.retention_days is None:
+        raise SettingsError("RETENTION_DAYS: say after how many days, such as 90; nothing goes")
+    whole = settings.retention_what == "all"
+    days, what = settings.retention_days, settings.retention_what
+    if settings.apply and trail is not None:
+        told = recorded(trail, what, settings.mongodb_timeout_s)
+        pages = store.purge(days, whole=whole, before=told)
+    else:
+        pages = store.due(days, whole=whole)
+    scans = size = 0
+    for due in pages:
+        scans += len(due.scan_ids)
+        size += due.voxels_bytes
+    return Outcome(
+        applied=settings.apply,
+        what=settings.retention_what,
+        days=settings.retention_days,
+        scans=scans,
+        voxels_bytes=size,
+    )
+
+
+def say(outcome: Outcome) -> str:
+    """In a sentence or two."""
+    noun = "scan" if outcome.scans == 1 else "scans"
+    parts = "scan and report" if outcome.what == "all" else "the voxels"
+    verb = "went" if outcome.applied else "would go"
+    text = (
+        f"{outcome.scans:,} {noun} delivered more than {outcome.days:g} days ago: {parts} {verb}, "
+        f"{outcome.voxels_bytes / 1e6:,.1f} MB"
+    )
+    return text if outcome.applied or not outcome.scans else f"{text} (APPLY=1 to do it)"
+
+
+def main() -> int:
+    """Say what would go, or have it go."""
+    settings = load_settings(RetentionSettings, "python -m common.commands.retention")
+    with open_store(settings) as store, contextlib.ExitStack() as stack:
+        trail = None
+        if settings.apply:
+            trail = stack.enter_context(command_trail(store, "retention", command_log()))
+        outcome = retain(store, settings, trail)
+    print(outcome.model_dump_json() if settings.json_output else say(outcome))  # noqa: T201
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("retention", main))

@@ -1,0 +1,112 @@
+"""The units' users in MongoDB: ``python -m common.commands.roles``, ``make roles``.
+
+With MONGODB_URI of a user administrator it makes a role and a user for each unit, and writes a
+file with the unit's own MONGODB_URI, which only this user can read. What is there stays: a second
+run renews the privileges and keeps the passwords; a file that was removed gets a new one.
+"""
+
+import re
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from common.commands.certificates import write_private
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.settings.loading import RoleSettings, load_settings
+from common.store.roles import PRIVILEGES, Roles
+
+_URI = re.compile(
+    r"(?P<scheme>mongodb(\+srv)?://)((?P<user>[^@/]*)@)?(?P<hosts>[^/?]*)/?"
+    r"(?P<database>[^?]*)(\?(?P<options>.*))?"
+)
+_OF_THE_ADMINISTRATOR = ("authsource", "authmechanism", "authmechanismproperties")
+
+
+def uri_of(admin: str, user: str, password: str, database: str) -> str:
+    """The URI of a unit's user: the administrator's, with another user.
+
+    Raises:
+        SettingsError: the administrator's is none.
+    """
+    found = _URI.fullmatch(admin)
+    if found is None:
+        raise SettingsError("MONGODB_URI: it should be mongodb://user:password@host:port/?options")
+    options = [
+        option
+        for option in re.split("[&;]", found["options"] or "")
+        if option and option.partition("=")[0].lower() not in _OF_THE_ADMINISTRATOR
+    ]
+    options.append(f"authSource={quote(database, safe='')}")
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"{found['scheme']}{login}@{found['hosts']}/?{'&'.join(options)}"
+
+
+def password_in(path: Path) -> str | None:
+    """The password in the file of an earlier run; None if there is none.
+
+    Raises:
+        SettingsError: the file cannot be read, or has none.
+    """
+    try:
+        uri = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read") from error
+    found = _URI.fullmatch(uri)
+    password = (found["user"] or "").partition(":")[2] if found else ""
+    if not password:
+        raise SettingsError(f"{path}: no URI with a password: remove it for a new one")
+    return unquote(password)
+
+
+def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[str, Path]:
+    """A user for each unit; for each the file with its URI.
+
+    Raises:
+        SettingsError: the URI is wrong, or the folder cannot be written.
+        StoreError: MongoDB is away, or does not let this user administer users.
+    """
+    roles = Roles(uri, database, timeout_s)
+    files = {}
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for unit in PRIVILEGES:
+            path = folder / f"{unit}.uri"
+            password = password_in(path) or secrets.token_urlsafe(32)
+            # The file first: a password that only MongoDB knows is of no use to anybody.
+            unit_uri = uri_of(uri, f"fr-{unit}", password, database)
+            write_private(path, f"{unit_uri}\n".encode())
+            roles.grant(unit, password)
+            files[unit] = path
+    except OSError as error:
+        raise SettingsError(f"SECRETS={str(folder)!r}: {error.strerror}") from error
+    finally:
+        roles.close()
+    return files
+
+
+def main() -> int:
+    """Make the roles, and say where the URIs are."""
+    settings = load_settings(RoleSettings, "python -m common.commands.roles")
+    if settings.mongodb_uri is None:
+        raise SettingsError(
+            "MONGODB_URI: name the MongoDB and a user of it who administers users; the embedded "
+            "one needs no users, as only this user can reach it"
+        )
+    files = make_roles(
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        settings.secrets,
+        settings.mongodb_timeout_s,
+    )
+    for unit, path in files.items():
+        sys.stdout.write(f"fr-{unit:<9} MONGODB_URI_FILE={path}\n")
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("roles", main))

@@ -1,0 +1,205 @@
+"""The ledger of the whole store: ``python -m common.commands.verify``, ``make verify``.
+
+Counts scans by state and reports, and names each gap: a ``'Done'`` scan without a report, a
+report without a scan or of a scan set aside as ``'Error'``, an acknowledged scan of a Fr-PACS'
+ledger that is not in the store. Two reports or two states of one scan cannot be stored, as the
+scan's id is the key of both; what can be is a report that reached Fr-PACS more than once as news,
+which its ledger shows.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from common.domain.models import Frozen
+from common.domain.states import ReportGenerated
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.settings.loading import VerifySettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.opening import open_store
+
+_TOGETHER = 1000
+
+
+class Verdict(Frozen):
+    """What was found."""
+
+    scans: dict[str, int]
+    reports: int
+    sent: int
+    done_without_report: tuple[str, ...]
+    report_without_scan: tuple[str, ...]
+    error_with_report: tuple[str, ...]
+    acknowledged: int | None
+    acknowledged_missing: tuple[str, ...]
+    reported_twice: tuple[str, ...]
+    revised: int = 0
+    revisions_wrong: tuple[str, ...] = ()
+
+    @property
+    def gaps(self) -> int:
+        """Gaps and duplicates of all kinds."""
+        return sum(len(ids) for ids in self.by_kind().values())
+
+    def by_kind(self) -> dict[str, tuple[str, ...]]:
+        """The ids of each kind of gap."""
+        return {
+            "Done without a report": self.done_without_report,
+            "report without a scan": self.report_without_scan,
+            "Error with a report": self.error_with_report,
+            "acknowledged and not in the store": self.acknowledged_missing,
+            "reported twice at Fr-PACS": self.reported_twice,
+            "report and history are not those of the scan's revision": self.revisions_wrong,
+        }
+
+
+def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
+    """Go through the whole store, and a Fr-PACS' ledger if one is given.
+
+    Units may be running: what looks like a gap while the store moves on is looked at again.
+
+    Raises:
+        SettingsError: the ledger cannot be read.
+        StoreError: the store cannot.
+    """
+    no_report, no_scan, in_error = [], [], []
+    for scan_id, state, report in _merge(store.scan_states(), store.report_states()):
+        if state == ReportGenerated.DONE and report is None:
+            no_report.append(scan_id)
+        elif state is None:
+            no_scan.append(scan_id)
+        elif state == ReportGenerated.ERROR and report is not None:
+            in_error.append(scan_id)
+    revised, suspects = 0, []
+    for one in store.revised():
+        revised += 1
+        if not one.right:
+            suspects.append(one.scan_id)
+    events = _read_ledger(ledger) if ledger is not None else {}
+    acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
+    reports = store.count_reports()
+    return Verdict(
+        scans=store.count_states(),
+        reports=sum(reports.values()),
+        sent=reports[True],
+        done_without_report=tuple(
+            i for i, s, r in _again(store, no_report) if s == ReportGenerated.DONE and r is None
+        ),
+        report_without_scan=tuple(
+            i for i, s, r in _again(store, no_scan) if s is None and r is not None
+        ),
+        # A report of an earlier revision is right: the analysis that was to replace it failed.
+        error_with_report=tuple(
+            one.scan_id
+            for start in range(0, len(in_error), _TOGETHER)
+            for one in store.revisions_of(in_error[start : start + _TOGETHER])
+            if one.state == ReportGenerated.ERROR and one.report == one.revision
+        ),
+        acknowledged=None if ledger is None else len(acknowledged),
+        acknowledged_missing=tuple(
+            i for i, s, _ in _again(store, sorted(acknowledged)) if s is None
+        ),
+        reported_twice=tuple(
+            i
+            for i, seen in sorted(events.items())
+            if any(n > 1 for event, n in seen.items() if event.startswith("reported"))
+        ),
+        revised=revised,
+        revisions_wrong=tuple(r.scan_id for r in store.revisions_of(suspects) if not r.right),
+    )
+
+
+def _merge(
+    scans: Iterator[tuple[str, str]], reports: Iterator[tuple[str, bool]]
+) -> Iterator[tuple[str, str | None, bool | None]]:
+    """Both sides by rising id, side by side: memory stays the same however large the store."""
+    scan, report = next(scans, None), next(reports, None)
+    while scan is not None or report is not None:
+        if report is None or (scan is not None and scan[0] < report[0]):
+            assert scan is not None  # noqa: S101 - for the type checker
+            yield scan[0], scan[1], None
+            scan = next(scans, None)
+        elif scan is None or report[0] < scan[0]:
+            yield report[0], None, report[1]
+            report = next(reports, None)
+        else:
+            yield scan[0], scan[1], report[1]
+            scan, report = next(scans, None), next(reports, None)
+
+
+def _again(store: DBManager, scan_ids: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:
+    for start in range(0, len(scan_ids), _TOGETHER):
+        for scan_id, (state, report) in store.states_of(
+            scan_ids[start : start + _TOGETHER]
+        ).items():
+            yield scan_id, state, report
+
+
+def _read_ledger(path: Path) -> dict[str, Counter[str]]:
+    events: dict[str, Counter[str]] = {}
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in _whole(lines):
+                try:
+                    entry: dict[str, Any] = json.loads(line)
+                    event = f"{entry['event']}{entry.get('revision', '')}"
+                    events.setdefault(entry["scan_id"], Counter())[event] += 1
+                except (ValueError, KeyError, TypeError) as error:
+                    raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"LEDGER={str(path)!r}: cannot be read: {error}") from error
+    return events
+
+
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """Without a last line that was cut when Fr-PACS was killed."""
+    return (line for line in lines if line.endswith("\n"))
+
+
+def show(verdict: Verdict, console: Console) -> None:
+    """Print it for people."""
+    table = Table(title="Ledger", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for state, count in verdict.scans.items():
+        table.add_row(f"scans '{state}'", f"{count:,}")
+    table.add_section()
+    table.add_row("reports", f"{verdict.reports:,}")
+    table.add_row("reports sent", f"{verdict.sent:,}")
+    if verdict.revised:
+        table.add_row("scans analysed again", f"{verdict.revised:,}")
+    if verdict.acknowledged is not None:
+        table.add_row("acknowledged (LEDGER)", f"{verdict.acknowledged:,}")
+    table.add_section()
+    for kind, ids in verdict.by_kind().items():
+        table.add_row(kind, f"{len(ids):,}", style="red" if ids else "")
+    console.print(table)
+    for kind, ids in verdict.by_kind().items():
+        for scan_id in ids:
+            console.print(f"{kind}: {scan_id}", style="red", markup=False, highlight=False)
+    word = "gap" if verdict.gaps == 1 else "gaps"
+    console.print(f"{verdict.gaps} {word}", style="bold red" if verdict.gaps else "bold green")
+
+
+def main() -> int:
+    """Verify the store that the settings name."""
+    settings = load_settings(VerifySettings, "python -m common.commands.verify")
+    with open_store(settings) as store:
+        verdict = verify(store, settings.ledger)
+    if settings.json_output:
+        print(json.dumps({**verdict.model_dump(), "gaps": verdict.gaps}, indent=2))  # noqa: T201
+    else:
+        show(verdict, Console())
+    return Exit.FAILED if verdict.gaps else Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("verify", main))

@@ -1,0 +1,1 @@
+"""Scans, reports and what can be said of them: pure, no I/O."""

@@ -1,0 +1,286 @@
+"""The audit trail, pure: events, entries, and what a chain of entries proves.
+
+Each process start of a writer (Fr-HUB, a processor, a command) has a chain of its own, so that
+writers never wait for each other. An entry is a batch of events that were made durable together:
+
+.. code-block:: text
+
+    _id     {writer, seq}: the entry's place; two entries cannot share one
+    prev    hash of the entry before it; 64 zeros in the first
+    at      when it was made, UTC, by the writer's clock
+    events  [{kind, at, ids, peer, outcome, cause, …}], what is None left out
+    heads   [{at: 'writer/seq', hash}] of other chains: an anchor (not in every entry)
+    hash    BLAKE3 of all of the above as BSON, in this order
+
+What this proves: an entry that was changed, moved, or taken from between others shows, and so
+does the end of a chain, or a whole one, that an anchor in another chain names. What it cannot
+prove from inside: that all chains were not cut back to one earlier moment, or rewritten as a
+whole by somebody who may write everything. The heads, kept elsewhere, show that too.
+
+No patient's data: scans are named by the ids that their senders chose.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import bson
+from blake3 import blake3
+
+from common.domain.models import utc_now
+
+Document = dict[str, Any]
+
+FIRST = "0" * 64
+"""What the first entry of a chain has for ``prev``."""
+
+CAUSE_LONGEST = 300
+IDS_KEPT = 100
+"""Of refusals that are counted together, so many ids are named."""
+
+_FIELDS = ("_id", "prev", "at", "events", "heads")
+_NEEDED = frozenset({"_id", "prev", "at", "events", "hash"})
+
+
+class Kind(StrEnum):
+    """What happened. Stored: a name is never changed."""
+
+    # A writer's chain begins; it ends in order.
+    OPENED = "opened"
+    CLOSED = "closed"
+    # Other chains' heads are named: nothing else happened.
+    ANCHOR = "anchor"
+    # A peer was greeted, or could not be; or a scan was not taken.
+    CONNECT = "connect"
+    REFUSE = "refuse"
+    # Durable before its acknowledgement: 'stored', or 'known' (it was there with this content).
+    RECEIVE = "receive"
+    # The id is taken by other content: refused.
+    CONFLICT = "conflict"
+    # A processor has it now; it gave it back, or its supervisor did.
+    CLAIM = "claim"
+    RELEASE = "release"
+    # Its report is written: durable before 'Done'.
+    REPORT = "report"
+    # Its report has arrived at Fr-PACS: durable before it counts as sent.
+    SEND = "send"
+    # An attempt gave no report; the outcome is the state that follows.
+    ERROR = "error"
+    # A person put it back.
+    REQUEUE = "requeue"
+    # Its voxels, or all of it, were removed for their age.
+    RETENTION = "retention"
+
+
+def event(
+    kind: Kind,
+    ids: Sequence[str] = (),
+    *,
+    peer: str | None = None,
+    outcome: str | None = None,
+    cause: str | None = None,
+    facts: Mapping[str, str | int | None] = MappingProxyType({}),
+) -> Document:
+    """An event as an entry has it.
+
+    Args:
+        kind: what happened.
+        ids: of the scans to which it happened.
+        peer: who else took part: a Fr-PACS' name, an address.
+        outcome: what became of it, a word or two.
+        cause: a reason for people; cut at ``CAUSE_LONGEST`` characters.
+        facts: others, such as ``attempt``.
+    """
+    made: Document = {"kind": str(kind), "at": utc_now()}
+    if ids:
+        made["ids"] = list(ids)
+    known: dict[str, str | int | None] = {"peer": peer, "outcome": outcome, "cause": cause, **facts}
+    for name, value in known.items():
+        if isinstance(value, str):
+            # What BSON cannot hold must not keep the rest of an entry from being written.
+            value = value[:CAUSE_LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
+        if value is not None:
+            made[name] = value
+    return made
+
+
+def place(writer: str, seq: int) -> str:
+    """An entry's place in one word, as anchors have it."""
+    return f"{writer}/{seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An entry, by its place and hash: usually the last one of a chain."""
+
+    writer: str
+    seq: int
+    hash: str
+
+    @classmethod
+    def parse(cls, at: str, digest: str) -> "Head":
+        """Of a place in one word.
+
+        Raises:
+            ValueError: it is none.
+        """
+        writer, _, seq = at.rpartition("/")
+        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).right:
+            raise ValueError(f"{at!r} {digest!r} is no place and hash of an entry")
+        return head
+
+    @property
+    def right(self) -> bool:
+        """Whether these can be a place and a hash."""
+        return bool(self.writer) and self.seq >= 0 and len(self.hash) == len(FIRST)
+
+    @property
+    def at(self) -> str:
+        """Its place in one word."""
+        return place(self.writer, self.seq)
+
+
+def make_entry(
+    writer: str, seq: int, prev: str, events: Sequence[Document], heads: Sequence[Head] = ()
+) -> Document:
+    """The next entry of a chain, with its hash."""
+    entry: Document = {
+        "_id": {"writer": writer, "seq": seq},
+        "prev": prev,
+        "at": utc_now(),
+        "events": list(events),
+    }
+    if heads:
+        entry["heads"] = [{"at": head.at, "hash": head.hash} for head in heads]
+    entry["hash"] = digest(entry)
+    return entry
+
+
+def digest(entry: Mapping[str, Any]) -> str:
+    """The hash that this entry should have: MongoDB keeps the types of values and the order of
+    what is inside them, but not always the order of a document's own fields."""
+    return blake3(bson.encode({name: entry[name] for name in _FIELDS if name in entry})).hexdigest()
+
+
+def heads_in(entry: Mapping[str, Any]) -> list[Head]:
+    """What an entry anchors."""
+    return [Head.parse(named["at"], named["hash"]) for named in entry.get("heads", ())]
+
+
+def only_anchors(entry: Mapping[str, Any]) -> int | None:
+    """Of an entry that is nothing but an anchor, the ``seq`` of its chain's last one before it that
+    is more; None of others. An anchor needs none itself: two hubs would anchor each other for ever.
+    """
+    match entry.get("events"):
+        case [{"kind": Kind.ANCHOR, "last": int(last)}]:
+            return last
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with the trail, and where."""
+
+    at: str
+    what: str
+
+
+@dataclass(slots=True)
+class Chain:
+    """One writer's chain as far as it was read, in the order of ``seq``."""
+
+    writer: str
+    entries: int = 0
+    seq: int = -1
+    hash: str = FIRST
+    closed: bool = False
+    # Of the last one: its content is what its writer wrote, whatever is wrong around it.
+    sound: bool = False
+    events: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def head(self) -> Head:
+        """The last entry read."""
+        return Head(self.writer, self.seq, self.hash)
+
+    def take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+        """Look at the next entry; yields what is wrong with it."""
+        self.sound = False
+        self.entries += 1
+        try:
+            yield from self._take(entry)
+        except (KeyError, TypeError, ValueError, AttributeError, bson.errors.BSONError):
+            yield Problem(f"{self.writer}/{self.seq + 1}…", "this is not an entry")
+
+    def _take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+        seq = entry["_id"]["seq"]
+        at = place(self.writer, seq)
+        missing = seq - self.seq - 1
+        if missing < 0:
+            yield Problem(at, "it is not in its place")
+        elif missing:
+            yield Problem(at, f"{missing} removed before it")
+        if missing_fields := _NEEDED - entry.keys():
+            yield Problem(at, f"changed: without {', '.join(sorted(missing_fields))}")
+        elif entry["hash"] != digest(entry) or entry.keys() - {*_FIELDS, "hash"}:
+            yield Problem(at, "changed: its content does not have its hash")
+        elif not missing and entry["prev"] != self.hash:
+            yield Problem(at, "it does not follow the entry before it")
+        kinds = [one["kind"] for one in entry["events"]]
+        if seq == 0 and kinds[:1] != [Kind.OPENED]:
+            yield Problem(at, "the chain does not begin as one")
+        if self.closed:
+            yield Problem(at, "written after the chain was closed")
+        self.seq, self.hash = seq, entry["hash"]
+        self.closed = self.closed or Kind.CLOSED in kinds
+        for kind in kinds:
+            self.events[kind] = self.events.get(kind, 0) + 1
+        heads_in(entry)
+        self.sound = entry["hash"] == digest(entry)
+
+
+class Repeats:
+    """Events that a stranger can cause at will, counted together: one entry a minute and sort.
+
+    The first of a sort is told at once, what follows within ``every_s`` as one event with its
+    count. Sorts are bounded too: past ``sorts`` of them, what is new is one sort together.
+    """
+
+    def __init__(self, every_s: float = 60.0, sorts: int = 256) -> None:
+        self._every_s = every_s
+        self._sorts = sorts
+        self._told: dict[tuple[str, ...], float] = {}
+        self._held: dict[tuple[str, ...], Document] = {}
+
+    def add(self, one: Document, seconds: float) -> Document | None:
+        """An event at this time; returned if it is to be told now, else held."""
+        sort = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
+        if sort not in self._told and len(self._told) >= self._sorts:
+            sort = (sort[0], "others")
+            one = {**one, "peer": "others"}
+        if sort not in self._told:
+            self._told[sort] = seconds
+            return one
+        held = self._held.setdefault(sort, {**one, "ids": [], "count": 0})
+        held["count"] += 1
+        held["ids"] = [*held["ids"], *one.get("ids", ())][:IDS_KEPT]
+        return None
+
+    def due(self, seconds: float, *, every: bool = False) -> list[Document]:
+        """What was held for long enough (or all); what was quiet for so long is forgotten."""
+        over = [s for s, told in self._told.items() if every or seconds - told >= self._every_s]
+        found = []
+        for sort in over:
+            if (one := self._held.pop(sort, None)) is None:
+                del self._told[sort]
+            else:
+                self._told[sort] = seconds
+                found.append({name: value for name, value in one.items() if value != []})
+        return found
+
+    def next_due(self) -> float:
+        """When something held is due; infinity: nothing is held."""
+        return min((self._told[sort] + self._every_s for sort in self._held), default=math.inf)

@@ -1,0 +1,146 @@
+"""A report in a few lines, for the person who reads it first."""
+
+import math
+import textwrap
+from collections.abc import Iterator
+
+from common.domain.models import BrainReport, Lesion, Lesions, Quality, Verdict, Volumes
+
+LESIONS_SHOWN = 5
+
+_VERDICTS = {
+    Verdict.PASS: "good enough to judge",
+    Verdict.WARN: "judged, with doubts",
+    Verdict.FAIL: "cannot be judged; no measures are given",
+}
+_SIZES = (
+    ("below_0_03_ml", "< 0.03 ml"),
+    ("from_0_03_to_0_1_ml", "0.03 to 0.1 ml"),
+    ("from_0_1_to_1_ml", "0.1 to 1 ml"),
+    ("above_1_ml", ">= 1 ml"),
+)
+_PARTS = (
+    ("brain", "brain"),
+    ("grey_matter", "grey matter"),
+    ("white_matter", "white matter"),
+    ("csf", "CSF"),
+)
+
+
+def report_text(report: BrainReport) -> str:
+    """The report as plain text: what was scanned, whether it could be judged, what was found, by
+    which code, and what it is not. Ends with a line feed."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: BrainReport) -> Iterator[str]:
+    again = f" (revision {report.revision})" if report.revision > 1 else ""
+    yield f"Brain report of scan {report.scan_id}{again}"
+    yield f"Scan:      {_scan(report)}"
+    findings = report.findings
+    yield from _quality(findings.quality)
+    if findings.lesions is not None:
+        yield from _lesions(findings.lesions)
+    if findings.volumes is not None:
+        yield f"Volumes:   {_volumes(findings.volumes)}"
+    yield (
+        f"Made by:   {_word(report.analyzer.name)} {_word(report.analyzer.version)}, "
+        f"{report.analysed_at:%Y-%m-%d %H:%M:%S} UTC, in {report.run_time_ms:.0f} ms; "
+        f"report {report.report_id}"
+    )
+    for limitation in findings.limitations:
+        yield textwrap.fill(
+            _word(limitation), 100, initial_indent="Limits:    ", subsequent_indent=" " * 11
+        )
+    yield report.notice
+
+
+def _scan(report: BrainReport) -> str:
+    parts = [report.scan_type, "x".join(map(str, report.shape))]
+    if report.voxel_size_mm is not None:
+        sizes = " x ".join(f"{mm:.3g}" for mm in report.voxel_size_mm)
+        parts.append(f"voxels of {sizes} mm")
+    if report.orientation is not None:
+        parts.append(report.orientation)
+    if report.subject is not None:
+        parts.append(f"subject {_word(report.subject)}")
+    if report.acquired_at is not None:
+        parts.append(f"acquired {report.acquired_at:%Y-%m-%d %H:%M} UTC")
+    return ", ".join(parts)
+
+
+def _quality(quality: Quality) -> Iterator[str]:
+    measured = [
+        f"{name} {percent:.1f} %"
+        for name, percent in (("noise", quality.noise_percent), ("bias", quality.inu_percent))
+        if percent is not None
+    ]
+    if quality.intracranial_plausible is False:
+        measured.append("intracranial volume implausible")
+    verdict = f"{quality.verdict} ({_VERDICTS[quality.verdict]})"
+    yield f"Quality:   {', '.join([verdict, *measured])}"
+    for reason in quality.reasons:
+        yield f"           - {_word(reason)}"
+
+
+def _lesions(lesions: Lesions) -> Iterator[str]:
+    if not lesions.count:
+        yield "Lesions:   none found"
+        return
+    total = f", {_ml(lesions.volume_ml)} in all" if lesions.volume_ml is not None else ""
+    yield f"Lesions:   {lesions.count}{total}"
+    if lesions.by_size is not None:
+        sizes = (f"{getattr(lesions.by_size, field)} of {name}" for field, name in _SIZES)
+        yield f"           by size: {', '.join(sizes)}"
+    for lesion in lesions.largest[:LESIONS_SHOWN]:
+        yield f"           {_lesion(lesion)}"
+    more = lesions.count - min(LESIONS_SHOWN, len(lesions.largest))
+    if lesions.largest and more > 0:
+        yield f"           and {more} more"
+
+
+def _lesion(lesion: Lesion) -> str:
+    parts = [f"{lesion.voxels} voxels" if lesion.volume_ml is None else _ml(lesion.volume_ml)]
+    if lesion.centroid_mm is not None:
+        parts.append(f"at {_place(lesion.centroid_mm)} mm")
+    else:
+        parts.append(f"at voxel {', '.join(f'{index:.1f}' for index in lesion.centroid_voxel)}")
+    if lesion.extent_mm is not None:
+        parts.append(f"{' x '.join(f'{mm:.0f}' for mm in lesion.extent_mm)} mm")
+    if lesion.intensity_ratio is not None:
+        parts.append(f"{lesion.intensity_ratio:.2f} x white matter")
+    if lesion.confidence is not None:
+        parts.append(f"confidence {lesion.confidence:.2f}")
+    return f"#{lesion.id}: {', '.join(parts)}"
+
+
+def _place(mm: tuple[float, float, float]) -> str:
+    """Such as 'R 12, A 34, S 5': RAS+."""
+    ends = ("RL", "AP", "SI")
+    return ", ".join(
+        f"{end[value < 0]} {abs(value):.0f}" for end, value in zip(ends, mm, strict=True)
+    )
+
+
+def _volumes(volumes: Volumes) -> str:
+    parts = []
+    if volumes.intracranial_ml is not None:
+        parts.append(f"intracranial {_ml(volumes.intracranial_ml)}")
+    for part, name in _PARTS:
+        ml, percent = getattr(volumes, f"{part}_ml"), getattr(volumes, f"{part}_percent")
+        if ml is not None:
+            share = f" ({percent:.1f} %)" if percent is not None else ""
+            parts.append(f"{name} {_ml(ml)}{share}")
+    parts.append(f"head {_ml(volumes.head_ml)}")
+    return ", ".join(parts)
+
+
+def _ml(ml: float) -> str:
+    """Three digits, never as a power of ten."""
+    digits = 0 if ml >= 100 else 3 if ml < 0.01 else 2 - math.floor(math.log10(ml))
+    return f"{ml:.{max(0, digits)}f} ml"
+
+
+def _word(text: str) -> str:
+    """On one line: what comes from elsewhere must not make lines of its own."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,1 @@
+"""Image files in, arrays and headers out; never a socket or the store."""

@@ -1,0 +1,1 @@
+"""``make all``: the units as processes."""

@@ -1,0 +1,1 @@
+"""What every process needs: signals, logs, exit codes, totals."""

@@ -1,0 +1,138 @@
+"""The totals of a run of Fr-PACS, and how they are shown: progress bar, table, JSON."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from common.domain.models import Frozen
+
+
+class Latency(Frozen):
+    """From sending a scan to having its report, milliseconds, over the latest 100,000 scans."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Failure(Frozen):
+    """A scan without a report, and why."""
+
+    what: Annotated[str, Field(description="file, series or synthetic scan")]
+    reason: str
+
+
+class Totals(Frozen):
+    """What became of the scans of one run."""
+
+    total: int | None = Field(description="scans to send; none: endless")
+    sent: int
+    acknowledged: int
+    stored: int | None = Field(default=None, description="in the store; none: not looked up")
+    reported: int | None = Field(default=None, description="with a report in the store")
+    delivered: int
+    failed: int
+    failures: tuple[Failure, ...] = Field(default=(), description="the first of them")
+    seconds: float = Field(description="from the first scan sent to the last report")
+    megabytes: float = Field(description="voxels acknowledged, 10^6 bytes")
+    latency_ms: Latency | None = None
+
+    @property
+    def scans_per_s(self) -> float:
+        """Delivered scans a second."""
+        return self.delivered / self.seconds if self.seconds else 0.0
+
+    @property
+    def megabytes_per_s(self) -> float:
+        """Acknowledged voxels, 10^6 bytes a second."""
+        return self.megabytes / self.seconds if self.seconds else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether each scan went all the way: the meaning of exit code 0."""
+        wanted = self.sent if self.total is None else self.total
+        counts = {self.sent, self.acknowledged, self.delivered, wanted}
+        counts |= {n for n in (self.stored, self.reported) if n is not None}
+        return counts == {wanted} and not self.failed
+
+    def as_json(self) -> str:
+        """For ``SUMMARY`` and other machines."""
+        return json.dumps(
+            {
+                **self.model_dump(),
+                "scans_per_s": round(self.scans_per_s, 2),
+                "megabytes_per_s": round(self.megabytes_per_s, 2),
+                "complete": self.complete,
+            },
+            indent=2,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write ``SUMMARY``."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.as_json() + "\n", encoding="utf-8")
+
+    def table(self) -> Table:
+        """For people."""
+        table = Table(title="Scans", title_justify="left", show_header=False)
+        table.add_column(style="bold")
+        table.add_column(justify="right")
+        for name in ("sent", "acknowledged", "stored", "reported", "delivered", "failed"):
+            count = getattr(self, name)
+            bad = count and name == "failed"
+            table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+        table.add_section()
+        table.add_row("scans/s", f"{self.scans_per_s:,.1f}")
+        table.add_row("MB/s", f"{self.megabytes_per_s:,.1f}")
+        if self.latency_ms is not None:
+            latency = self.latency_ms
+            table.add_row(
+                "sent to report, ms  p50 / p95 / p99",
+                f"{latency.p50:,.0f} / {latency.p95:,.0f} / {latency.p99:,.0f}",
+            )
+        return table
+
+    def show(self, console: Console) -> None:
+        """The table, and the first failures by name."""
+        console.print(self.table())
+        for failure in self.failures:
+            console.print(f"failed: {failure.what}: {failure.reason}", style="red", markup=False)
+        if self.failed > len(self.failures) > 0:
+            console.print(f"… and {self.failed - len(self.failures)} more")
+
+
+class ProgressBar:
+    """A bar that follows totals."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("scans", total=None, note="")
+
+    def update(self, totals: Totals) -> None:
+        """Show these."""
+        note = f"acknowledged {totals.acknowledged:,}"
+        if totals.failed:
+            note += f", failed {totals.failed:,}"
+        done = min(totals.delivered + totals.failed, totals.total or 0)
+        self._progress.update(self._task, total=totals.total, completed=done, note=note)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[ProgressBar]:
+    """A bar at the bottom of the terminal, below the log lines."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield ProgressBar(progress)

@@ -1,0 +1,88 @@
+"""The settings as text: ``python -m common.settings.reference env > .env.example``; ``table`` for
+the README. A test holds both to the code."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.settings.loading import (
+    AuditSettings,
+    BrainSettings,
+    CertSettings,
+    ErrorsSettings,
+    HubSettings,
+    PacsSettings,
+    ReanalyzeSettings,
+    ReportSettings,
+    RequeueSettings,
+    RetentionSettings,
+    RoleSettings,
+    Settings,
+    StoreSettings,
+    VerifySettings,
+)
+
+_INTERNAL = {"lifeline_fd", "progress_fd"}
+_UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
+_COMMANDS: dict[str, type[Settings]] = {
+    "verify": VerifySettings,
+    "audit": AuditSettings,
+    "errors": ErrorsSettings,
+    "requeue": RequeueSettings,
+    "retention": RetentionSettings,
+    "certs": CertSettings,
+    "roles": RoleSettings,
+    "report": ReportSettings,
+    "reanalyze": ReanalyzeSettings,
+}
+_NOT_FIXED = {"brain_processes": "one per core"}
+
+
+def settings() -> Iterator[tuple[str, str, str, str]]:
+    """Name, units that read it, default, and meaning of each setting."""
+    kinds: list[type[Settings]] = [*(kind for _, kind in _UNITS), *_COMMANDS.values()]
+    fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
+    for name, field in fields.items():
+        if name in _INTERNAL:
+            continue
+        units = [unit for unit, kind in _UNITS if name in kind.model_fields]
+        if name not in StoreSettings.model_fields:
+            units += [word for word, kind in _COMMANDS.items() if name in kind.model_fields]
+        variable = field.validation_alias if isinstance(field.validation_alias, str) else name
+        default = _NOT_FIXED.get(name) or _as_text(field.default)
+        yield variable.upper(), ", ".join(units), default, field.description or ""
+
+
+def as_env() -> str:
+    """``.env.example``: each setting with its meaning and default, commented out."""
+    blocks = ["# Copy to .env and take the # away where you want another value.\n"]
+    for name, units, default, meaning in settings():
+        value = "" if name in map(str.upper, _NOT_FIXED) else default
+        blocks.append(f"# {meaning}\n# ({units}; default: {default or 'none'})\n#{name}={value}\n")
+    return "\n".join(blocks)
+
+
+def as_table() -> str:
+    """A Markdown table."""
+    lines = ["| setting | read by | default | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {units} | {f'`{default}`' if default else 'none'} | {meaning} |"
+        for name, units, default, meaning in settings()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, dict):
+        return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value.as_posix() if isinstance(value, Path) else "" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_env() if sys.argv[1:] == ["env"] else as_table())

@@ -1,0 +1,123 @@
+"""``DBManager`` for the audit trail: entries are added and read, never changed or removed.
+
+Adding needs no more than the rights to insert and to find: an account of a unit that has no more
+on this collection cannot change what it wrote.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from common.domain.audit_chain import Document, Head, only_anchors, place
+from common.domain.states import Collection
+from common.errors import AuditTaken
+from common.store.connection import Connection
+from common.store.error_mapping import translated
+
+PAGE = 200
+"""Entries read at once: of a busy hub they have some 50 kB each."""
+
+HEADS_AT_ONCE = 1000
+"""One anchor names so many heads at most; the next one names the others."""
+
+
+class AuditLog(Connection):
+    """The append-only collection of the audit trail."""
+
+    def _prepare_audit(self) -> None:
+        # The last entry of each chain, without reading the others.
+        self._audit.create_index([("_id.writer", 1), ("_id.seq", -1)], name="heads")
+        self._audit.create_index([("heads.at", 1)], name="anchored", sparse=True)
+
+    @translated
+    def add_entry(self, entry: Document) -> None:
+        """Add the next entry of a chain, durably. Repeatable.
+
+        Raises:
+            AuditTaken: another entry is at its place.
+        """
+        try:
+            self._audit.insert_one(dict(entry))
+        except DuplicateKeyError as error:
+            found = self._audit.find_one({"_id": entry["_id"]}, {"hash": 1})
+            if found is None or found.get("hash") != entry["hash"]:
+                at = place(entry["_id"]["writer"], entry["_id"]["seq"])
+                raise AuditTaken(f"a foreign entry is at {at} of the audit trail") from error
+            # An earlier try got through. What a majority read returns cannot be rolled back; on
+            # a single server it may not be in the journal yet, where this write follows it.
+            self._base[Collection.WAKE_UPS].insert_one({"what": "audit"})
+
+    @translated
+    def audit_heads(self) -> list[Head]:
+        """The last entry of each chain."""
+        lines = self._audit.aggregate(
+            [
+                # By their types too: what somebody else put there must hide no chain.
+                {"$match": {"_id.writer": {"$gte": ""}, "_id.seq": {"$gte": 0}}},
+                {"$sort": {"_id.writer": 1, "_id.seq": -1}},
+                {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
+            ]
+        )
+        places = [{"writer": line["_id"], "seq": math.ceil(line["seq"])} for line in lines]
+        heads: list[Head] = []
+        for start in range(0, len(places), 1000):
+            heads += self._at(places[start : start + 1000])
+        return sorted(heads, key=lambda head: head.writer)
+
+    def _at(self, places: Sequence[Document]) -> list[Head]:
+        found = self._audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
+        return [Head(d["_id"]["writer"], int(d["_id"]["seq"]), str(d.get("hash"))) for d in found]
+
+    @translated
+    def audit_size(self) -> int:
+        """How many documents there are, whatever they are."""
+        return self._audit.count_documents({})
+
+    @translated
+    def audit_hashes(self, heads: Sequence[Head]) -> dict[str, str]:
+        """What is at these places now: place to hash."""
+        places = [{"writer": head.writer, "seq": head.seq} for head in heads]
+        return {head.at: head.hash for head in self._at(places)}
+
+    @translated
+    def audit_not_anchored(self, writer: str) -> list[Head]:
+        """The last entries of the others' chains that no entry names yet, ``HEADS_AT_ONCE`` at
+        most; of a chain that ends in anchors, the entry before those."""
+        heads = {head.at: head for head in self.audit_heads() if head.writer != writer}
+        places = [{"writer": head.writer, "seq": head.seq} for head in heads.values()]
+        behind = []
+        for entry in self._audit.find(
+            {"_id": {"$in": places}}, {"events.kind": 1, "events.last": 1}
+        ):
+            if (last := only_anchors(entry)) is not None:
+                chain = entry["_id"]["writer"]
+                del heads[place(chain, entry["_id"]["seq"])]
+                behind.append({"writer": chain, "seq": last})
+        heads.update({head.at: head for head in self._at(behind)})
+        named = {
+            line["at"]
+            for entry in self._audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
+            for line in entry["heads"]
+        }
+        left = [head for at, head in heads.items() if at not in named and head.right]
+        return left[:HEADS_AT_ONCE]
+
+    def audit_entries(self, head: Head, after: int) -> Iterator[Document]:
+        """The entries of a chain behind ``seq`` ``after``, up to its head, in order."""
+        while page := self._audit_page(head, after):
+            yield from page
+            after = page[-1]["_id"]["seq"]
+
+    @translated
+    def _audit_page(self, head: Head, after: int) -> list[Document]:
+        span = {"$gt": {"writer": head.writer, "seq": after}}
+        span["$lte"] = {"writer": head.writer, "seq": head.seq}
+        return list(self._audit.find({"_id": span}, sort=[("_id", 1)], limit=PAGE))
+
+    @translated
+    def received_at(self, scan_ids: Sequence[str]) -> dict[str, datetime]:
+        """When these scans were received, of those that are stored."""
+        found = self._scans.find({"_id": {"$in": list(scan_ids)}}, {"received_at": 1})
+        return {document["_id"]: document["received_at"] for document in found}

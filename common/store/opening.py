@@ -1,0 +1,65 @@
+"""Opening the store: the one that the settings name or the embedded one; waiting for it."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from common.errors import StoreUnavailable
+from common.mongod.guardian import shared_mongod
+from common.runtime.logger import Log, Presence
+from common.settings.loading import StoreSettings
+from common.store.db_manager import DBManager
+
+
+@contextlib.contextmanager
+def open_store(settings: StoreSettings) -> Iterator[DBManager]:
+    """The store that the settings name, or the embedded one, for as long as it is needed.
+
+    Raises:
+        SettingsError: the URI is wrong.
+        MongodError: the embedded MongoDB cannot be started.
+    """
+    with contextlib.ExitStack() as stack:
+        if settings.mongodb_uri is not None:
+            uri = settings.mongodb_uri.get_secret_value()
+        else:
+            uri = stack.enter_context(shared_mongod(settings.data_dir, settings.fr_mongod))
+        store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
+        stack.callback(store.close)
+        yield store
+
+
+def retrying_store(stop: threading.Event, presence: Presence) -> Retrying:
+    """Try again while MongoDB is away, with backoff and full jitter, saying so once; when
+    stopped, the last error is raised."""
+    return Retrying(
+        retry=retry_if_exception_type(StoreUnavailable),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        sleep=sleep_using_event(stop),
+        stop=stop_when_event_set(stop),
+        after=lambda state: presence.away(state.outcome and state.outcome.exception()),
+        reraise=True,
+    )
+
+
+def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
+    """Make the store ready, waiting for a MongoDB that is away; False when stopped meanwhile.
+
+    Raises:
+        StoreRefused: MongoDB refuses the login.
+    """
+    presence = Presence(log, "MongoDB")
+    try:
+        version = retrying_store(stop, presence)(store.prepare)
+    except StoreUnavailable:
+        return False
+    log.info("store ready", mongodb=version)
+    return True

@@ -1,0 +1,85 @@
+"""``DBManager`` for Fr-HUB's client: reports go out."""
+
+from collections.abc import Sequence
+
+from bson import ObjectId
+
+from common.store.connection import BY_ID
+from common.store.documents import Document, OutgoingReport, of_revision
+from common.store.error_mapping import translated
+from common.store.reconciliation import Settling
+
+UNREADABLE_DELAY_S = 3600.0
+"""A stored report without what an acknowledgement of it would name is looked at again after so
+long: by then a person may have mended it. What else is wrong with one Fr-PACS says."""
+
+
+class Outbox(Settling):
+    """Reports whose ``status`` is False: leased, sent, acknowledged, marked."""
+
+    @translated
+    def lease_reports(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+        """Reports due for this Fr-PACS, oldest first, each leased for ``lease_s`` seconds: not
+        marked by then, it is due again. Another hub gets others."""
+        due: Document = {
+            "pacs": pacs,
+            "status": False,
+            "$expr": {"$lte": ["$next_try_at", "$$NOW"]},
+        }
+        # Majority-committed ones only: a report that could be rolled back must not be sent.
+        order = [("next_try_at", 1), ("created_at", 1)]
+        found = list(self._reports.find(due, sort=order, limit=limit))
+        if not found:
+            return []
+        token = str(ObjectId())
+        ids = [document["_id"] for document in found]
+        lease = {
+            "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
+            "leased_by": token,
+            "tries": {"$add": ["$tries", 1]},
+        }
+        these: Document = {"_id": {"$in": ids}, **due}
+        taken = self._reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
+        if taken.modified_count < len(ids):
+            mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
+            wanted = {document["_id"] for document in mine}
+            found = [document for document in found if document["_id"] in wanted]
+        # Before a report leaves, its scan does not say otherwise: see ``db_settle``.
+        gone = self._settle_or_bury([document["_id"] for document in found])
+        found = [document for document in found if document["_id"] not in gone]
+        outgoing = []
+        for document in found:
+            try:
+                outgoing.append(_outgoing(document))
+            except (KeyError, TypeError, AttributeError, ValueError):
+                # One damaged document must not hold up the reports behind it.
+                self.postpone_reports([document["_id"]], UNREADABLE_DELAY_S)
+        return outgoing
+
+    @translated
+    def mark_sent(self, scan_ids: Sequence[str], revision: int = 1) -> None:
+        """Fr-PACS acknowledged this revision of these reports: a later one that took its place
+        meanwhile is still to be sent. Repeatable."""
+        sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False, **of_revision(revision)}
+        self._reports.update_many(
+            sent,
+            [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
+            hint=BY_ID,
+        )
+
+    @translated
+    def postpone_reports(self, scan_ids: Sequence[str], delay_s: float) -> None:
+        """These reports were not acknowledged: due again after ``delay_s`` seconds."""
+        self._reports_fast.update_many(
+            {"_id": {"$in": list(scan_ids)}, "status": False},
+            [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
+        )
+
+
+def _outgoing(document: Document) -> OutgoingReport:
+    content = document["report"]
+    scan_id, picture_hash = content["scan_id"], content.get("picture_hash")
+    if scan_id != document["_id"] or not isinstance(picture_hash, str | None):
+        raise ValueError("not this scan's report")
+    revision = int(content.get("revision", 1))
+    return OutgoingReport(scan_id, revision, picture_hash, content, document["tries"] + 1)

@@ -1,0 +1,79 @@
+"""``DBManager`` for people and ``make verify``: counts and lists, nothing is changed."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo.collection import Collection as MongoCollection
+
+from common.domain.states import ReportGenerated
+from common.store.connection import Connection
+from common.store.documents import Document
+from common.store.error_mapping import translated
+
+
+class Views(Connection):
+    """What is stored."""
+
+    @translated
+    def count_states(self) -> dict[str, int]:
+        """Scans by state; states with none are there with 0."""
+        counts = {str(state): 0 for state in ReportGenerated}
+        group = {"$group": {"_id": "$report_generated", "n": {"$sum": 1}}}
+        for line in self._scans.aggregate([group]):
+            counts[line["_id"]] = line["n"]
+        return counts
+
+    @translated
+    def count_reports(self) -> dict[bool, int]:
+        """Reports by ``status``: sent (True) or not."""
+        counts = {True: 0, False: 0}
+        for line in self._reports.aggregate([{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
+            counts[line["_id"]] = line["n"]
+        return counts
+
+    def scan_states(self) -> Iterator[tuple[str, str]]:
+        """Id and state of every scan, by rising id."""
+        yield from self._stream(self._scans, "report_generated")
+
+    def report_states(self) -> Iterator[tuple[str, bool]]:
+        """Id and ``status`` of every report, by rising id."""
+        yield from self._stream(self._reports, "status")
+
+    @staticmethod
+    def _stream(collection: MongoCollection[Document], field: str) -> Iterator[tuple[str, Any]]:
+        start: Document = {}
+        while True:
+            # In pages, each with its own time limit: one cursor over all would exceed it.
+            page = _page(collection, start, field)
+            yield from ((document["_id"], document[field]) for document in page)
+            if not page:
+                return
+            start = {"_id": {"$gt": page[-1]["_id"]}}
+
+    @translated
+    def states_of(self, scan_ids: Sequence[str]) -> dict[str, tuple[str | None, bool | None]]:
+        """For each id its scan's state and its report's ``status``, None where there is none."""
+        wanted = {"_id": {"$in": list(scan_ids)}}
+        scans = {
+            document["_id"]: document["report_generated"]
+            for document in self._scans.find(wanted, {"report_generated": 1})
+        }
+        reports = {
+            document["_id"]: document["status"]
+            for document in self._reports.find(wanted, {"status": 1})
+        }
+        return {name: (scans.get(name), reports.get(name)) for name in scan_ids}
+
+    @translated
+    def errors(self, limit: int = 100) -> list[tuple[str, str, datetime]]:
+        """Scans set aside: id, cause, when."""
+        found = self._scans.find(
+            {"report_generated": ReportGenerated.ERROR}, {"error": 1}, limit=limit
+        )
+        return [(d["_id"], d["error"]["cause"], d["error"]["at"]) for d in found]
+
+
+@translated
+def _page(collection: MongoCollection[Document], start: Document, field: str) -> list[Document]:
+    return list(collection.find(start, {field: 1}, sort=[("_id", 1)], limit=20_000))

@@ -1,0 +1,116 @@
+"""``make report``: the report of a scan as JSON, text and a picture.
+
+The picture is made here, of the stored voxels; the analyzer outlines the lesions anew, and that
+they are as many as the report says is checked.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from common.domain.models import BrainReport, BrainScan, hash_voxels
+from common.domain.report_text import report_text
+from common.domain.voxel_compression import unpack
+from common.errors import AnalysisError, SettingsError, VoxelsDamaged
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.settings.loading import ReportSettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.documents import Claim
+from common.store.opening import open_store
+from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.registry import Registry, load_analyzers
+from fr_brain.pictures.illustration import illustrate, outlines
+
+
+def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path) -> BrainReport:
+    """Write ``<scan_id>.json``, ``.txt`` and ``.png``, in place of those that are there.
+
+    Raises:
+        SettingsError: there is no such report, or the folder cannot be written.
+        VoxelsDamaged: the voxels are not (all) there any more: JSON and text are written.
+        AnalysisError: the lesions are other ones than the report's: JSON and text are written.
+    """
+    found = store.reported(scan_id)
+    if found is None:
+        raise SettingsError(f"ID={scan_id!r}: no scan of this id has a report in the store")
+    claim, report = found
+    content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / f"{scan_id}.txt", report_text(report).encode())
+        _write(folder / f"{scan_id}.json", content.encode())
+        _write(folder / f"{scan_id}.png", picture_of(store, registry, claim, report))
+    except OSError as error:
+        raise SettingsError(f"OUT={str(folder)!r}: {error.strerror}") from error
+    return report
+
+
+def picture_of(store: DBManager, registry: Registry, claim: Claim, report: BrainReport) -> bytes:
+    """The PNG of a stored scan.
+
+    Raises:
+        VoxelsDamaged: the voxels are not (all) there any more.
+        AnalysisError: the lesions are other ones than the report's.
+    """
+    scan = claim.scan
+    if claim.voxels is None and claim.blob is None:
+        raise VoxelsDamaged(f"the voxels of {scan.scan_id} were removed: no picture can be made")
+    stored = store.fetch_voxels(claim)
+    if claim.packing is not None:
+        stored = unpack(stored, claim.packing, scan.voxels_bytes)
+    if hash_voxels(stored) != scan.voxels_hash:
+        raise VoxelsDamaged(f"the voxels of {scan.scan_id} are not those that were acknowledged")
+    voxels = scan.array(stored)
+    return illustrate(report, scan, voxels, _overlay(registry, report, scan, voxels))
+
+
+def _overlay(
+    registry: Registry, report: BrainReport, scan: BrainScan, voxels: npt.NDArray[Any]
+) -> Overlay | None:
+    try:
+        analyzer = registry.pick(report.scan_type)
+    except AnalysisError:
+        return None  # its package is not installed here: circles will do
+    if (analyzer.name, analyzer.version) != (report.analyzer.name, report.analyzer.version):
+        return None  # another analyzer finds other lesions
+    return outlines(analyzer, report, scan, voxels)
+
+
+def _write(target: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=".report-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def main() -> int:
+    """Write the files of the scans that the settings name."""
+    settings = load_settings(ReportSettings, "python -m fr_brain.commands.report")
+    if not settings.ids:
+        raise SettingsError("ID: which scan? such as ID=1f0c…, several with commas")
+    failed = False
+    with open_store(settings) as store:
+        registry = load_analyzers()
+        for scan_id in settings.ids:
+            try:
+                report = write_files(store, registry, scan_id, settings.out)
+            except (VoxelsDamaged, AnalysisError) as error:
+                failed = True
+                print(f"report: no picture: {error}", file=sys.stderr)  # noqa: T201
+            else:
+                print(report_text(report))  # noqa: T201
+    return Exit.FAILED if failed else Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("report", main))

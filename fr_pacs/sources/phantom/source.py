@@ -1,0 +1,126 @@
+"""Synthetic heads as a source of scans."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+import numpy as np
+
+from common.domain.models import BrainScan, hash_voxels, utc_now
+from common.errors import SettingsError
+from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.phantom.model import (
+    Phantom,
+    Recipe,
+    Truth,
+    check,
+    make_phantom,
+    make_voxels,
+    shape_of,
+)
+
+__all__ = [
+    "Phantom",
+    "PhantomSource",
+    "PhantomTask",
+    "Recipe",
+    "Truth",
+    "make_phantom",
+    "shape_of",
+]
+
+
+class PhantomSource:
+    """Scans of type ``'flair'`` or ``'t1'``, as the recipe says: phantoms 0, 1, 2 … of ``seed``
+    (``make_phantom``), int16.
+
+    The field of view is 181 x 217 x 181 mm, so a voxel's edges are these over ``shape``. The same
+    seed, index, shape and recipe give the same voxels on any machine. The truth is not sent: ask
+    ``truth`` for it.
+
+    Raises:
+        SettingsError: a negative seed or number of scans, or a shape that no phantom can have.
+    """
+
+    def __init__(
+        self,
+        pacs: str,
+        scans: int | None,
+        seed: int,
+        shape: tuple[int, int, int] = (96, 96, 96),
+        recipe: Recipe | None = None,
+    ) -> None:
+        if scans is not None and scans < 0:
+            raise SettingsError(
+                f"scans: {scans} phantoms cannot be sent; 0 or more, or none: endless"
+            )
+        check(seed, shape)
+        self._pacs = pacs
+        self._scans = scans
+        self._seed = seed
+        self._shape = shape
+        self._recipe = recipe or Recipe()
+
+    @property
+    def total(self) -> int | None:
+        """How many scans there are; None: endless."""
+        return self._scans
+
+    @property
+    def waits(self) -> bool:
+        """False: it streams like a scanner and does not wait for the hub."""
+        return False
+
+    def __iter__(self) -> Iterator["PhantomTask"]:
+        """One task a scan, each with an id of its own."""
+        index = 0
+        while self._scans is None or index < self._scans:
+            yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe)
+            index += 1
+
+    def truth(self, index: int) -> Truth:
+        """What a perfect analysis of scan ``index`` would find; for tests and evaluation."""
+        return make_phantom(self._seed, index, self._shape, self._recipe).truth
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhantomTask:
+    """One phantom to come. Loading it again gives the same scan under the same id."""
+
+    pacs: str
+    seed: int
+    index: int
+    shape: tuple[int, int, int]
+    recipe: Recipe
+    scan_id: str = field(default_factory=lambda: uuid4().hex)
+    acquired_at: datetime = field(default_factory=utc_now)
+
+    @property
+    def label(self) -> str:
+        """For logs: which phantom of which seed."""
+        return f"phantom {self.index} of seed {self.seed}"
+
+    def load(self) -> LoadedScan:
+        """Make it.
+
+        Raises:
+            SourceError: the template cannot be read.
+        """
+        array, affine = make_voxels(self.seed, self.index, self.shape, self.recipe)
+        # The transpose is the same memory in C order, which is what a flat view needs.
+        little = np.asarray(array.T, dtype="<i2")
+        voxels = little.reshape(-1).view(np.uint8).data
+        scan = BrainScan(
+            scan_id=self.scan_id,
+            pacs=self.pacs,
+            scan_type=self.recipe.contrast,
+            acquired_at=self.acquired_at,
+            shape=self.shape,
+            dtype="int16",
+            voxels_bytes=2 * math.prod(self.shape),
+            voxels_hash=hash_voxels(voxels),
+            affine=affine,
+        )
+        return LoadedScan(scan, voxels)

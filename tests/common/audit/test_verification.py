@@ -1,0 +1,452 @@
+"""The trail and the store against each other: what is missing, changed or removed is named."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import Int64
+from rich.console import Console
+
+from common.audit.verification import (
+    MISSING,
+    NAMED,
+    NO_ERROR,
+    NO_REPORT,
+    NO_SEND,
+    OLDER,
+    UNCONFIRMED,
+    Audit,
+    AuditVerdict,
+)
+from common.audit.writer import Trail
+from common.commands.audit import History, read_heads, show, write_heads
+from common.domain.audit_chain import Document, Head, Kind, digest
+from common.domain.states import PURGED, Collection
+from common.errors import SettingsError
+from common.runtime.logger import get_log
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from tests.factories import LONG_AGO, edit, inside, make_report, make_scan, opened
+from tests.running import until
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture
+def trail(store: DBManager) -> Iterator[Trail]:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        until(lambda: inside(store, Collection.AUDIT).find_one())
+        yield trail
+
+
+def stored(store: DBManager, n: int = 1) -> list[str]:
+    """Ids of scans that are ``'To Do'``."""
+    new = [NewScan(*make_scan()) for _ in range(n)]
+    store.add_scans(new)
+    return sorted(item.scan.scan_id for item in new)
+
+
+def done(store: DBManager, n: int = 1, *, sent: bool = False) -> list[str]:
+    """Ids of scans that are ``'Done'``."""
+    ids = stored(store, n)
+    store.complete([(claim, make_report(claim.scan)) for claim in store.claim("test", n, 60)])
+    if sent:
+        store.mark_sent(ids)
+    return ids
+
+
+def note(trail: Trail, *events: tuple[Kind, list[str]], **more: Any) -> None:
+    for kind, ids in events:
+        trail.note(kind, ids, **more)
+    trail.settled(10)
+
+
+def gaps(verdict: AuditVerdict) -> dict[str, list[str]]:
+    """Those that are any."""
+    assert verdict.total == sum(gap.count for gap in verdict.gaps.values())
+    return {kind: list(gap.named) for kind, gap in verdict.gaps.items() if gap.count}
+
+
+def notes(verdict: AuditVerdict) -> dict[str, list[str]]:
+    return {kind: list(found.named) for kind, found in verdict.notes.items() if found.count}
+
+
+# --- trail and store -----------------------------------------------------------------------------
+
+
+def test_a_store_and_its_trail_agree(store: DBManager, trail: Trail) -> None:
+    ids = done(store, 3, sent=True)
+    note(trail, (Kind.RECEIVE, ids), (Kind.CLAIM, ids), (Kind.REPORT, ids), (Kind.SEND, ids))
+    verdict = Audit(store).run()
+    assert (verdict.total, notes(verdict)) == (0, {})
+    assert (verdict.chains, verdict.open_chains, verdict.entries) == (1, 1, verdict.entries)
+    assert verdict.events["receive"] == 1
+
+
+def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
+    verdict = Audit(store).run()
+    assert (verdict.total, verdict.entries, verdict.chains) == (0, 0, 0)
+
+
+def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, trail: Trail) -> None:
+    here, gone = stored(store), ["gone"]
+    note(trail, (Kind.RECEIVE, [*here, *gone]))
+    assert gaps(Audit(store).run()) == {MISSING: gone}
+
+
+@pytest.mark.parametrize("who", ["a hub that sends it", "a hub's round", "the last attempt"])
+def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who_finds_it(
+    store: DBManager, trail: Trail, who: str
+) -> None:
+    note(trail, (Kind.RECEIVE, ids := stored(store)))
+    [claim] = store.claim("killed", 1, 60)
+
+    def be_killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.complete([(claim, make_report(claim.scan))], be_killed)
+    if who == "a hub that sends it":
+        assert store.release("killed") == 1
+        assert len(store.lease_reports(claim.scan.pacs, 10, 60)) == 1
+    else:
+        edit(store, ids[0], report_generated="Error", error={"cause": "planted"})
+        note(trail, (Kind.ERROR, ids))
+        if who == "the last attempt":
+            edit(store, ids[0], report_generated="To Do", attempts=5)
+            assert store.give_up(5) == []
+        else:
+            assert store.settle_errors() == ids
+    assert store.count_states()["Done"] == 1
+    assert gaps(Audit(store).run()) == {}
+
+
+def test_what_moves_on_while_it_is_verified_is_no_gap(
+    store: DBManager, trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(trail, (Kind.RECEIVE, ids := done(store)))
+    reads = 0
+    read = Audit._read
+
+    def read_while_it_moves(self: Audit, seen: Any) -> None:
+        nonlocal reads
+        reads += 1
+        if reads == 2:  # it looked like a gap at the first look
+            note(trail, (Kind.REPORT, ids))
+        read(self, seen)
+        if reads == 2:
+            note(trail, (Kind.SEND, ids))
+            store.mark_sent(ids)
+
+    monkeypatch.setattr(Audit, "_read", read_while_it_moves)
+    assert gaps(Audit(store).run()) == {}
+    assert reads > 2
+
+
+def test_a_closed_trail_is_told_of_nothing(store: DBManager) -> None:
+    before = store.report_found
+    with closing(Trail(store, "another", get_log())):
+        assert store.report_found != before
+    assert store.report_found == before
+
+
+def test_what_was_removed_for_its_age_is_no_gap(store: DBManager, trail: Trail) -> None:
+    note(trail, (Kind.RECEIVE, ["old", "gone"]), (Kind.RETENTION, ["old", "gone"]))
+    inside(store).insert_one({"_id": "old", "report_generated": PURGED, "fence": 1})
+    # Retention leaves a tombstone: what is not even that was not removed by it.
+    assert gaps(Audit(store).run()) == {MISSING: ["gone"]}
+
+
+def test_a_conflict_is_no_promise_that_the_scan_is_there(store: DBManager, trail: Trail) -> None:
+    note(trail, (Kind.CONFLICT, ["never-stored"]), (Kind.CLAIM, ["taken back"]))
+    assert Audit(store).run().total == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ([Kind.RECEIVE, Kind.CLAIM, Kind.SEND], NO_REPORT),
+        ([Kind.RECEIVE, Kind.CLAIM, Kind.REPORT], NO_SEND),
+    ],
+)
+def test_each_step_of_a_scan_has_its_event(
+    store: DBManager, trail: Trail, said: list[Kind], kind: str
+) -> None:
+    ids = done(store, 2, sent=True)
+    note(trail, *((one, ids) for one in said))
+    assert gaps(Audit(store).run()) == {kind: ids}
+
+
+def test_an_error_has_its_event(store: DBManager, trail: Trail) -> None:
+    [known, unknown] = stored(store, 2)
+    for scan_id in (known, unknown):
+        edit(store, scan_id, report_generated="Error")
+    note(trail, (Kind.RECEIVE, [known, unknown]), (Kind.ERROR, [known]))
+    assert gaps(Audit(store).run()) == {NO_ERROR: [unknown]}
+
+
+def test_a_scan_that_was_never_acknowledged_is_named_and_no_gap(
+    store: DBManager, trail: Trail
+) -> None:
+    analysed = done(store)
+    waiting = stored(store)
+    note(trail, (Kind.CLAIM, analysed), (Kind.REPORT, analysed))
+    verdict = Audit(store).run()
+    assert gaps(verdict) == {}
+    assert notes(verdict) == {UNCONFIRMED: sorted([*analysed, *waiting])}
+
+
+def test_what_is_older_than_the_trail_is_named_and_no_gap(store: DBManager, trail: Trail) -> None:
+    [old] = done(store, sent=True)
+    edit(store, old, received_at=LONG_AGO)
+    [new] = done(store)
+    verdict = Audit(store).run()
+    assert notes(verdict)[OLDER] == [old]
+    assert gaps(verdict) == {NO_REPORT: [new]}
+    assert trail.writer
+
+
+def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, trail: Trail) -> None:
+    class Late(Audit):
+        reads = 0
+
+        def _read(self, seen: Any) -> None:
+            super()._read(seen)
+            self.reads += 1
+            if self.reads == 1:  # between the first look at the trail and that at the store
+                ids.extend(done(store, sent=True))
+                note(trail, *((k, ids) for k in (Kind.RECEIVE, Kind.REPORT, Kind.SEND)))
+
+    ids: list[str] = []
+    verdict = Late(store).run()
+    assert ids
+    assert (verdict.total, notes(verdict)) == (0, {})
+    assert verdict.events["send"] == 1
+
+
+def test_many_gaps_are_counted_and_the_first_are_named(store: DBManager, trail: Trail) -> None:
+    ids = [f"s-{n:05}" for n in range(NAMED + 5)]
+    note(trail, (Kind.RECEIVE, ids))
+    found = Audit(store).run().gaps[MISSING]
+    assert (found.count, list(found.named)) == (NAMED + 5, ids[:NAMED])
+
+
+# --- removed and changed -------------------------------------------------------------------------
+
+
+def written(store: DBManager) -> tuple[str, str]:
+    """Two closed chains, the second of which names the end of the first; their writers."""
+    writers = []
+    for unit in ("one", "two"):
+        with closing(Trail(store, unit, get_log())) as trail:
+            for n in range(3):
+                note(trail, (Kind.SEND, [f"{unit}-{n}"]))
+            writers.append(trail.writer)
+    assert Audit(store).run().total == 0
+    return writers[0], writers[1]
+
+
+def tamper(store: DBManager, how: Callable[[Any, str, str], object]) -> list[str]:
+    one, two = written(store)
+    how(inside(store, Collection.AUDIT), one, two)
+    named = Audit(store).run().problems.named
+    return [name.replace(one, "one").replace(two, "two") for name in named]
+
+
+def test_an_entry_removed_from_between_shows(store: DBManager) -> None:
+    found = tamper(store, lambda c, one, _: c.delete_one({"_id": {"writer": one, "seq": 2}}))
+    assert found == ["one/3: 1 removed before it"]
+
+
+def test_the_end_of_a_chain_that_another_names_cannot_be_removed(store: DBManager) -> None:
+    found = tamper(store, lambda c, one, _: c.delete_one({"_id": {"writer": one, "seq": 4}}))
+    assert found == ["one/4: removed: two/0 names it"]
+
+
+def test_a_chain_that_another_names_cannot_be_removed(store: DBManager) -> None:
+    found = tamper(store, lambda c, one, _: c.delete_many({"_id.writer": one}))
+    assert found == ["one/4: removed: two/0 names it"]
+
+
+def test_a_changed_event_shows(store: DBManager) -> None:
+    change = {"$set": {"events.0.ids": ["another"]}}
+    found = tamper(
+        store, lambda c, _, two: c.update_one({"_id": {"writer": two, "seq": 2}}, change)
+    )
+    assert found == ["two/2: changed: its content does not have its hash"]
+
+
+def rewrite(collection: Any, writer: str) -> None:
+    """Change an event, and make all hashes of the chain anew."""
+    prev = None
+    for entry in collection.find({"_id.writer": writer}, sort=[("_id", 1)]):
+        if entry["_id"]["seq"] == 2:
+            entry["events"][0]["ids"] = ["another"]
+        entry["prev"] = prev or entry["prev"]
+        prev = entry["hash"] = digest(entry)
+        collection.replace_one({"_id": entry["_id"]}, entry)
+
+
+def test_a_chain_rewritten_as_a_whole_is_not_what_another_names(store: DBManager) -> None:
+    found = tamper(store, lambda c, one, _: rewrite(c, one))
+    assert found == ["one/4: changed since two/0 named it"]
+
+
+def test_the_last_chain_can_be_rewritten_unless_its_head_was_kept(
+    store: DBManager, tmp_path: Path
+) -> None:
+    _, two = written(store)
+    first = Audit(store)
+    assert first.run().not_anchored == 5
+    write_heads(tmp_path / "heads", first.heads)
+    kept = read_heads(tmp_path / "heads")
+    assert len(kept) == 2
+    assert Audit(store, kept).run().total == 0
+    rewrite(inside(store, Collection.AUDIT), two)
+    assert Audit(store).run().total == 0  # as make audit says of what is not anchored
+    [problem] = Audit(store, kept).run().problems.named
+    assert problem == f"{two}/4: changed since the heads that were kept named it"
+    inside(store, Collection.AUDIT).delete_many({})
+    assert Audit(store, kept).run().problems.count == 2
+
+
+def test_a_number_of_another_type_is_not_taken_for_the_same_entry(store: DBManager) -> None:
+    def retype(collection: Any, one: str, _: str) -> None:
+        entry = collection.find_one({"_id": {"writer": one, "seq": 1}})
+        collection.delete_one({"_id": entry["_id"]})
+        collection.insert_one({**entry, "_id": {"writer": one, "seq": Int64(1)}})
+
+    assert tamper(store, retype) == ["one/1: changed: its content does not have its hash"]
+
+
+def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -> None:
+    written(store)
+    rubbish: list[Document] = [
+        {"_id": 1},
+        {"_id": {"writer": "x", "seq": "one"}},
+        {"_id": {"writer": "y", "seq": 0}, "events": 3},
+        {"_id": {"seq": 1}},
+    ]
+    inside(store, Collection.AUDIT).insert_many(rubbish)
+    assert Audit(store).run().problems.count >= 3
+    with closing(Trail(store, "fr-hub", get_log())) as trail:  # and writers go on
+        note(trail, (Kind.SEND, ["x"]))
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def printed(verdict: AuditVerdict) -> str:
+    console = Console(file=StringIO(), width=140)
+    show(verdict, console)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, trail: Trail) -> None:
+    history = History("one", None)
+    note(trail, (Kind.RECEIVE, ["one", "two"]), peer="pacs-1", outcome="stored")
+    with closing(Trail(store, "processor", get_log())) as processor:
+        note(processor, (Kind.CLAIM, ["one"]), attempt=1)
+        note(processor, (Kind.CLAIM, ["two"]), attempt=1)
+    note(trail, (Kind.SEND, ["one"]))
+    Audit(store, look=history.look).run()
+    lines = history.lines()
+    assert [line["kind"] for line in lines] == ["receive", "claim", "send"]
+    assert (lines[0]["peer"], lines[0]["outcome"], lines[1]["more"]) == (
+        "pacs-1",
+        "stored",
+        "attempt 1",
+    )
+    assert [line["by"] for line in lines] == [trail.writer, processor.writer, trail.writer]
+    console = Console(file=StringIO(), width=200)
+    history.show(console)
+    assert isinstance(console.file, StringIO)
+    assert "attempt 1" in console.file.getvalue()
+
+
+def test_the_history_since_a_time_leaves_out_what_was_before(
+    store: DBManager, trail: Trail
+) -> None:
+    note(trail, (Kind.SEND, ["one"]))
+    entry = inside(store, Collection.AUDIT).find_one({"events.kind": "send"})
+    assert entry is not None
+    time = entry["events"][0]["at"]
+    note(trail, (Kind.SEND, ["two", "three"]))
+    history = History(None, time.replace(tzinfo=None))
+    Audit(store, look=history.look).run()
+    assert [line["scans"] for line in history.lines()] == ["one", "two and 1 more"]
+    later = History(None, time.replace(year=time.year + 1))
+    Audit(store, look=later.look).run()
+    assert later.lines() == []
+
+
+def test_people_are_told_counts_gaps_and_what_cannot_be_shown(
+    store: DBManager, trail: Trail
+) -> None:
+    note(trail, (Kind.RECEIVE, ["gone"]))
+    text = printed(Audit(store).run())
+    assert f"{MISSING}: gone" in text
+    assert "\n1 gap\n" in text
+    assert "cannot show from inside" in text
+
+
+def test_heads_that_are_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="HEADS="):
+        read_heads(tmp_path / "absent")
+    for text in ("one", "a/1 b", "a/1 b c"):
+        (tmp_path / "file").write_text(text)
+        with pytest.raises(SettingsError, match="made with KEEP"):
+            read_heads(tmp_path / "file")
+    with pytest.raises(SettingsError, match="KEEP="):
+        write_heads(tmp_path / "no" / "file", [Head("a", 1, "0" * 64)])
+
+
+def run_audit(store: DBManager, folder: Path, **more: str) -> Any:
+    """``python -m common.commands.audit`` in another folder, where no ``.env`` is."""
+    return subprocess.run(
+        [sys.executable, "-m", "common.commands.audit"],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "MONGODB_URI": store.uri,
+            "MONGODB_DATABASE": store.name,
+            **more,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_command_says_what_it_found_and_its_exit_code_too(
+    store: DBManager, tmp_path: Path
+) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        note(trail, (Kind.RECEIVE, ["one"]))
+    ran = run_audit(store, tmp_path, JSON="1", SCAN="one", KEEP="heads")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    told = json.loads(ran.stdout)
+    assert (told["total"], told["gaps"][MISSING]["named"]) == (1, ["one"])
+    assert [line["kind"] for line in told["history"]] == ["receive"]
+    inside(store, Collection.AUDIT).delete_many({})
+    ran = run_audit(store, tmp_path)
+    assert (ran.returncode, "0 gaps" in ran.stdout) == (0, True)
+    ran = run_audit(store, tmp_path, HEADS="heads")
+    assert (ran.returncode, "the heads that were kept" in ran.stdout) == (1, True)
+    ran = run_audit(store, tmp_path, HEADS="absent")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)

@@ -1,0 +1,285 @@
+"""A writer's chain on a real MongoDB: what was settled is there, whatever MongoDB went through."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from common.audit.verification import Audit, AuditVerdict
+from common.audit.writer import Trail, command_trail
+from common.domain.audit_chain import FIRST, Document, Kind, event, make_entry
+from common.domain.states import Collection
+from common.errors import AuditTaken, StoreUnavailable
+from common.runtime.logger import get_log
+from common.store.audit_log import AuditLog
+from common.store.db_manager import DBManager
+from tests.factories import inside, opened, own_mongod, together
+from tests.running import until
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+def entries(store: DBManager, writer: str | None = None) -> list[Document]:
+    found = inside(store, Collection.AUDIT).find(sort=[("_id", 1)])
+    return [entry for entry in found if writer in (None, entry["_id"]["writer"])]
+
+
+def events(store: DBManager, writer: str | None = None) -> list[Document]:
+    return [one for entry in entries(store, writer) for one in entry["events"]]
+
+
+def kinds(store: DBManager, writer: str | None = None) -> list[str]:
+    return [one["kind"] for one in events(store, writer)]
+
+
+def sound(store: DBManager) -> AuditVerdict:
+    verdict = Audit(store).run()
+    assert verdict.problems.count == 0, verdict.problems
+    return verdict
+
+
+def test_what_was_settled_is_stored_in_its_order_between_the_chains_ends(store: DBManager) -> None:
+    with closing(Trail(store, "fr-hub", get_log(), port=7301)) as trail:
+        trail.note(Kind.CLAIM, ["one", "two"], attempt=1)
+        trail.note(Kind.REPORT, ["one"], peer="pacs-1", outcome="written", cause="because")
+        trail.settle().result(10)
+        assert kinds(store, trail.writer) == ["opened", "claim", "report"]
+    first, claim, report, last = events(store)
+    assert (first["unit"], first["port"], last["kind"]) == ("fr-hub", 7301, "closed")
+    assert (claim["ids"], claim["attempt"]) == (["one", "two"], 1)
+    assert (report["peer"], report["outcome"], report["cause"]) == ("pacs-1", "written", "because")
+    assert sound(store).open_chains == 0
+
+
+def test_what_nobody_waits_for_is_written_soon(store: DBManager) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        trail.note(Kind.CLAIM, ["one"])
+        until(lambda: kinds(store) == ["opened", "claim"])
+        trail.settle().result(10)
+
+
+def test_many_writers_at_once_have_a_chain_each(store: DBManager) -> None:
+    def write(number: int) -> str:
+        with closing(Trail(store, f"unit-{number}", get_log())) as trail:
+            for n in range(50):
+                trail.note(Kind.SEND, [f"{number}-{n}"])
+                if n % 10 == 0:
+                    trail.settle().result(20)
+            return trail.writer
+
+    writers = together(4, write)
+    for number, writer in enumerate(writers):
+        sent = [one["ids"][0] for one in events(store, writer) if one["kind"] == "send"]
+        assert sent == [f"{number}-{n}" for n in range(50)]
+    verdict = sound(store)
+    assert (verdict.chains, verdict.events["send"]) == (4, 200)
+
+
+def test_one_thread_each_of_many_settles_its_own(store: DBManager) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+
+        def note(number: int) -> bool:
+            trail.note(Kind.RECEIVE, [str(number)])
+            trail.settled(20)
+            return [str(number)] in [one.get("ids") for one in events(store)]
+
+        assert all(together(8, note))
+    sound(store)
+
+
+def test_a_big_batch_is_cut_into_entries_that_mongodb_takes(store: DBManager) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        for n in range(30):
+            trail.note(Kind.RECEIVE, [f"{n:03}-{i:060}" for i in range(1000)])
+        for n in range(2500):
+            trail.note(Kind.SEND, [str(n)])
+        trail.settle().result(60)
+    found = entries(store)
+    assert max(sum(len(one.get("ids", ())) for one in e["events"]) for e in found) <= 20_000
+    assert max(len(e["events"]) for e in found) <= 1000
+    sent = [one["ids"][0] for one in events(store) if one["kind"] == "send"]
+    assert sent == [str(n) for n in range(2500)]
+    sound(store)
+
+
+def test_strangers_are_counted_and_told_at_the_end(store: DBManager) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        for n in range(500):
+            trail.refused("10.0.0.1", "unknown_pacs", f"reason {n}")
+            trail.connected("pacs-1", "sends scans", address="10.0.0.2")
+    refused = [one for one in events(store) if one["kind"] == "refuse"]
+    assert [one.get("count", 1) for one in refused] == [1, 499]
+    connected = [one for one in events(store) if one["kind"] == "connect"]
+    assert [one.get("count", 1) for one in connected] == [1, 499]
+    assert (connected[0]["peer"], connected[0]["address"]) == ("pacs-1", "10.0.0.2")
+
+
+def test_a_first_entry_names_what_others_wrote_and_once_is_enough(store: DBManager) -> None:
+    with closing(Trail(store, "first", get_log())) as first:
+        first.note(Kind.SEND, ["one"])
+        first.settled(10)
+        with closing(Trail(store, "second", get_log())) as second:
+            second.settle()
+            until(lambda: entries(store, second.writer))
+            [head] = entries(store, second.writer)[0]["heads"]
+            assert head["at"] == f"{first.writer}/1"
+            assert head["hash"] == entries(store, first.writer)[1]["hash"]
+    with closing(Trail(store, "third", get_log())) as third:
+        until(lambda: entries(store, third.writer))
+        named = {head["at"] for head in entries(store, third.writer)[0]["heads"]}
+    # Of the second chain its end, of the first too: nothing that is named already.
+    assert f"{first.writer}/1" not in named
+    assert f"{first.writer}/2" in named
+    sound(store)
+
+
+def test_hubs_name_each_others_heads_now_and_then_and_rest_when_nothing_happens(
+    store: DBManager,
+) -> None:
+    with ExitStack() as stack:
+        hubs = [
+            stack.enter_context(closing(Trail(store, "fr-hub", get_log(), anchor_s=0.05)))
+            for _ in range(2)
+        ]
+        for n in range(3):
+            hubs[n % 2].note(Kind.SEND, [str(n)])
+            hubs[n % 2].settled(10)
+            until(lambda: store.audit_not_anchored("nobody") == [])
+        named = {head["at"] for e in entries(store) for head in e.get("heads", ())}
+        for entry in entries(store):
+            writer, seq = entry["_id"]["writer"], entry["_id"]["seq"]
+            if entry["events"][0]["kind"] == "send":  # it, or what came after it
+                assert any(f"{writer}/{n}" in named for n in range(seq, seq + 10))
+        before = len(entries(store))
+        time.sleep(0.5)  # ten rounds
+        assert len(entries(store)) == before
+    sound(store)
+
+
+# --- MongoDB goes away ---------------------------------------------------------------------------
+
+
+def test_a_mongod_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    noted = 0
+    with ExitStack() as stack:
+        mongod = stack.enter_context(own_mongod(tmp_path))
+        store = stack.enter_context(opened(mongod.uri, "fr", timeout_s=1))
+        trail = stack.enter_context(closing(Trail(store, "fr-hub", get_log())))
+        for _ in range(3):
+            for _ in range(200):
+                trail.note(Kind.SEND, [str(noted)])
+                noted += 1
+                if noted % 20 == 0:
+                    trail.settle()
+            mongod.kill()
+            trail.note(Kind.SEND, [str(noted)])
+            noted += 1
+            mongod = stack.enter_context(own_mongod(tmp_path))
+            trail.settle().result(30)
+        assert trail.close()
+        sent = [one["ids"][0] for one in events(store) if one["kind"] == "send"]
+        assert sent == [str(n) for n in range(noted)]
+        sound(store)
+
+
+def test_while_mongodb_is_away_nothing_is_settled_and_closing_ends(tmp_path: Path) -> None:
+    with own_mongod(tmp_path) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
+        trail = Trail(store, "fr-hub", get_log())
+        trail.note(Kind.SEND, ["one"])
+        trail.settle().result(10)
+        mongod.kill()
+        trail.note(Kind.SEND, ["two"])
+        settled = trail.settle()
+        with pytest.raises(StoreUnavailable, match="cannot be written"):
+            trail.settled(0.1)
+        assert not settled.done()
+        assert not trail.close(0.1)
+        with pytest.raises(StoreUnavailable, match="closed before"):
+            settled.result(20)
+        trail.note(Kind.SEND, ["three"])
+        with pytest.raises(StoreUnavailable, match="closed before"):
+            trail.settle().result(1)
+
+
+# --- its place -----------------------------------------------------------------------------------
+
+
+def test_an_entry_added_twice_is_there_once(store: DBManager) -> None:
+    entry = make_entry("w", 0, FIRST, [event(Kind.OPENED)])
+    store.add_entry(entry)
+    store.add_entry(entry)
+    assert len(entries(store)) == 1
+    with pytest.raises(AuditTaken, match="w/0"):
+        store.add_entry(make_entry("w", 0, FIRST, [event(Kind.OPENED), event(Kind.SEND)]))
+    assert entries(store)[0]["hash"] == entry["hash"]
+
+
+class LostAnswers(DBManager):
+    """A store whose answers to each second entry are lost after it was written."""
+
+    calls = 0
+
+    def add_entry(self, entry: Document) -> None:
+        """Write, and pretend that nobody knows."""
+        AuditLog.add_entry(self, entry)
+        self.calls += 1
+        if self.calls % 2:
+            raise StoreUnavailable("the answer was lost")
+
+
+def test_an_entry_whose_answer_was_lost_is_there_once(mongodb_uri: str, database: str) -> None:
+    store = LostAnswers(mongodb_uri, database)
+    store.prepare()
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        for n in range(3):
+            trail.note(Kind.SEND, [str(n)])
+            trail.settled(20)
+    assert [one["ids"] for one in events(store) if one["kind"] == "send"] == [["0"], ["1"], ["2"]]
+    sound(store)
+    store.close()
+
+
+def test_a_foreign_entry_in_its_place_is_said_and_what_comes_next_is_kept(
+    store: DBManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Trail(store, "fr-hub", get_log())) as trail:
+        trail.note(Kind.SEND, ["one"])
+        trail.settled(10)
+        before = trail.writer
+        inside(store, Collection.AUDIT).insert_one(
+            make_entry(before, 2, FIRST, [event(Kind.SEND, ["forged"])])
+        )
+        trail.note(Kind.SEND, ["two"])
+        trail.settled(10)
+        assert trail.writer != before
+        assert kinds(store, trail.writer) == ["opened", "send"]
+    assert "tampered" in capsys.readouterr().out
+    [problem] = Audit(store).run().problems.named
+    assert problem == f"{before}/2: it does not follow the entry before it"
+
+
+# --- a command -----------------------------------------------------------------------------------
+
+
+def test_a_command_has_a_chain_of_its_own_with_who_gave_it(store: DBManager) -> None:
+    with command_trail(store, "requeue", get_log()) as trail:
+        trail.note(Kind.REQUEUE, ["one"], outcome="To Do")
+    assert kinds(store) == ["opened", "requeue", "closed"]
+    assert events(store)[0]["unit"] == "requeue"
+    assert events(store)[0]["by"]
+
+
+def test_a_command_whose_trail_cannot_be_written_fails(tmp_path: Path) -> None:
+    with own_mongod(tmp_path) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
+        mongod.kill()
+        with (
+            pytest.raises(StoreUnavailable, match="audit"),
+            command_trail(store, "requeue", get_log(), 0.2) as trail,
+        ):
+            trail.note(Kind.REQUEUE, ["one"])

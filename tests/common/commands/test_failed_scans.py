@@ -1,0 +1,196 @@
+"""``make errors`` and ``make requeue``: what is listed, what is put back, and the exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.audit.writer import command_trail
+from common.commands.failed_scans import put_back
+from common.domain.states import Collection, ReportGenerated
+from common.runtime.lifecycle import Exit
+from common.runtime.logger import get_log
+from common.store.db_manager import DBManager
+from common.store.documents import report_document
+from tests.factories import (
+    document_of,
+    ids_of,
+    inside,
+    make_claimable,
+    make_report,
+    make_reports,
+    opened,
+    state_of,
+)
+
+ROOT = Path(__file__).parents[3]
+CAUSE = "the analyzer failed: ValueError"
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+def make_errors(store: DBManager, n: int) -> list[str]:
+    make_claimable(store, n, subject="JANE-DOE-1970")
+    claims = store.claim("a-processor", n, 60)
+    for claim in claims:
+        store.fail(claim, CAUSE, 0)
+    return ids_of(claims)
+
+
+def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
+    """The command in another folder, where no ``.env`` is."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "MONGODB_URI": store.uri,
+        "MONGODB_DATABASE": store.name,
+        "COLUMNS": "200",
+        **more,
+    }
+    words = [sys.executable, "-m", "common.commands.failed_scans", *filter(None, [command])]
+    return subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+# --- list ----------------------------------------------------------------------------------------
+
+
+def test_people_see_each_scan_with_cause_attempts_and_worker(
+    store: DBManager, tmp_path: Path
+) -> None:
+    [scan_id] = make_errors(store, 1)
+    ran = run("list", store, tmp_path)
+    assert (ran.returncode, ran.stderr) == (Exit.OK, "")
+    [line] = [line for line in ran.stdout.splitlines() if scan_id in line]
+    assert CAUSE in line
+    assert "a-processor" in line
+    assert "1 scan set aside" in ran.stdout
+    assert "make requeue" in ran.stdout
+    assert "JANE" not in ran.stdout
+
+
+def test_on_a_narrow_terminal_an_id_is_still_whole(store: DBManager, tmp_path: Path) -> None:
+    [scan_id] = make_errors(store, 1)
+    text = run("list", store, tmp_path, COLUMNS="60").stdout
+    columns = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    assert "".join(columns) == scan_id
+
+
+def test_nothing_set_aside_is_said(store: DBManager, tmp_path: Path) -> None:
+    ran = run("list", store, tmp_path)
+    assert (ran.returncode, ran.stdout) == (Exit.OK, "0 scans set aside\n")
+    assert json.loads(run("list", store, tmp_path, JSON="1").stdout) == []
+
+
+def test_machines_get_all_of_them_as_json(store: DBManager, tmp_path: Path) -> None:
+    ids = make_errors(store, 3)
+    inside(store).insert_many(
+        [{"_id": f"z-{i:05}", "report_generated": ReportGenerated.ERROR} for i in range(1500)]
+    )
+    found = json.loads(run("list", store, tmp_path, JSON="1").stdout)
+    assert len(found) == 1503
+    by_id = {line["scan_id"]: line for line in found}
+    assert by_id[ids[0]]["cause"] == CAUSE
+    assert by_id[ids[0]]["attempts"] == 1
+    assert by_id[ids[0]]["worker"] == "a-processor"
+    assert by_id[ids[0]]["at"].endswith("+00:00")
+
+
+# --- requeue -------------------------------------------------------------------------------------
+
+
+def test_the_named_ones_are_put_back(store: DBManager, tmp_path: Path) -> None:
+    one, two, other = make_errors(store, 3)
+    ran = run("requeue", store, tmp_path, ID=f"{one}, {two},")
+    assert (ran.returncode, ran.stderr) == (Exit.OK, "")
+    assert ran.stdout == f"{one}: 'To Do' again\n{two}: 'To Do' again\n2 put back\n"
+    assert [state_of(store, i) for i in (one, two, other)] == ["To Do", "To Do", "Error"]
+
+
+def test_all_are_put_back(store: DBManager, tmp_path: Path) -> None:
+    ids = make_errors(store, 3)
+    make_reports(store, 1)
+    ran = run("requeue", store, tmp_path, ALL="1")
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (Exit.OK, "3 put back")
+    assert {state_of(store, i) for i in ids} == {"To Do"}
+    again = run("requeue", store, tmp_path, ALL="1")
+    assert (again.returncode, again.stdout) == (Exit.OK, "0 put back\n")
+
+
+def test_all_ends_while_what_is_put_back_fails_again_at_once(store: DBManager) -> None:
+    ids = make_errors(store, 30)
+    counts: dict[str, int] = {}
+    with command_trail(store, "requeue", get_log()) as trail:
+        for result in put_back(store, None, trail):
+            for scan_id in result.to_do:
+                counts[scan_id] = counts.get(scan_id, 0) + 1
+            for claim in store.claim("a-processor", 100, 60):
+                store.fail(claim, CAUSE, 0)
+    assert counts == dict.fromkeys(ids, 1)
+
+
+def test_what_has_its_report_is_done_and_said(store: DBManager, tmp_path: Path) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claim("a-processor", 1, 60)
+    scan_id = claim.scan.scan_id
+    store.fail(claim, CAUSE, 0)
+    late = report_document(make_report(claim.scan))
+    inside(store, Collection.REPORTS).insert_one(late)
+    ran = run("requeue", store, tmp_path, ALL="1")
+    assert ran.returncode == Exit.OK
+    assert ran.stdout == f"{scan_id}: has its report: 'Done'\n0 put back, 1 had a report\n"
+    assert document_of(store, scan_id)["report_generated"] == "Done"
+
+
+def test_unknown_ones_and_those_not_set_aside_are_said_and_fail_the_command(
+    store: DBManager, tmp_path: Path
+) -> None:
+    [good] = make_errors(store, 1)
+    [done] = make_reports(store, 1)
+    ran = run("requeue", store, tmp_path, ID=f"{good},nobody,{done.scan_id}")
+    assert (ran.returncode, ran.stderr) == (Exit.FAILED, "")
+    assert "'nobody': not put back: no such scan" in ran.stdout
+    assert f"{done.scan_id}: not put back: it is 'Done', not 'Error'" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "1 put back, 2 not put back"
+    assert state_of(store, good) == "To Do"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "quarantine: give ID=<scan>,… or ALL=1"),
+        ({"ALL": "0"}, "quarantine: give ID=<scan>,… or ALL=1"),
+        ({"ID": " , "}, "quarantine: give ID=<scan>,… or ALL=1"),
+        ({"ID": "a", "ALL": "1"}, "quarantine: give ID=<scan>,… or ALL=1"),
+        ({"ID": "../etc"}, "quarantine: ID="),
+        ({"ALL": "perhaps"}, "quarantine: ALL='perhaps'"),
+    ],
+)
+def test_nothing_or_nonsense_given_is_a_usage_error(
+    store: DBManager, tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    [scan_id] = make_errors(store, 1)
+    ran = run("requeue", store, tmp_path, **given)
+    assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
+    assert ran.stderr.startswith(said)
+    assert ran.stderr.count("\n") == 1
+    assert state_of(store, scan_id) == "Error"
+
+
+@pytest.mark.parametrize("command", ["", "delete"])
+def test_an_unknown_command_is_a_usage_error(
+    store: DBManager, tmp_path: Path, command: str
+) -> None:
+    ran = run(command, store, tmp_path)
+    assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
+    assert "say what to do" in ran.stderr

@@ -1,0 +1,277 @@
+"""The units' users, on a mongod that asks for a login: what each may do, and what it may not."""
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+from pydantic import SecretStr
+
+from common.commands import roles
+from common.commands.roles import make_roles, password_in, uri_of
+from common.domain.states import ReportGenerated
+from common.errors import SettingsError, StoreRefused
+from common.mongod.embedded import find_mongod, start_mongod
+from common.settings.loading import RoleSettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from common.store.roles import COLLECTIONS, PRIVILEGES
+from tests.factories import make_report, make_scan, make_upload
+
+DATABASE = "fr_roles"
+UNAUTHORIZED = 13
+ADMIN = "admin-horse"
+
+Client = pymongo.MongoClient[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a user administrator, who has no right to any data."""
+    running = start_mongod(tmp_path_factory.mktemp("auth"), find_mongod(), "--auth")
+    try:
+        with Client(running.uri) as client:
+            client.admin.command("createUser", "admin", pwd=ADMIN, roles=["userAdminAnyDatabase"])
+        yield uri_of(running.uri, "admin", ADMIN, "admin")
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def files(admin: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_roles(admin, DATABASE, tmp_path_factory.mktemp("secrets"), 10)
+
+
+@pytest.fixture
+def store(files: dict[str, Path]) -> Iterator[Callable[[str], DBManager]]:
+    """The store as one unit's user sees it."""
+    opened: list[DBManager] = []
+
+    def open_as(unit: str) -> DBManager:
+        opened.append(DBManager(files[unit].read_text().strip(), DATABASE))
+        return opened[-1]
+
+    yield open_as
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def client(files: dict[str, Path]) -> Iterator[Callable[[str], Client]]:
+    """A connection as one unit's user, who does as he likes."""
+    with ExitStack() as stack:
+        yield lambda unit: stack.enter_context(
+            Client(files[unit].read_text().strip(), timeoutMS=10_000)
+        )
+
+
+# --- what each may do --------------------------------------------------------------------------
+
+
+def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBManager]) -> None:
+    hub, brain = store("hub"), store("brain")
+    brain.prepare()  # whichever comes first
+    hub.prepare()
+    small, voxels = make_scan()
+    upload, _ = make_upload(hub)
+    large, blob = upload.scan, upload.blob
+    assert blob is not None
+    for _ in range(2):
+        hub.add_scans([NewScan(small, voxels=voxels), upload])
+    hub.end_upload(large.scan_id, blob)
+    cut = hub.begin_upload()
+    hub.add_chunks(cut, 0, [b"x"])
+    hub.abandon_upload(cut)
+    assert hub.sweep_uploads(0) == 0
+    claims = [*brain.claim("me", 1, 30), *brain.claim("me", 1, 30)]
+    assert {claim.scan.scan_id for claim in claims} == {small.scan_id, large.scan_id}
+    assert brain.renew(claims, 30) == set()
+    for claim in claims:
+        assert brain.fetch_voxels(claim)
+    done = [(claim, make_report(claim.scan)) for claim in claims]
+    for _ in range(2):
+        assert brain.complete(done) == set()
+    brain.give_up(5)
+    leased = hub.lease_reports("pacs-1", 10, 10)
+    assert len(leased) == 2
+    hub.postpone_reports([small.scan_id], 0)
+    hub.mark_sent([small.scan_id, large.scan_id])
+    reader = store("reader")
+    assert reader.count_states()[ReportGenerated.DONE] == 2
+    assert reader.count_reports() == {True: 2, False: 0}
+    assert len(list(reader.scan_states())) == 2
+    assert reader.errors() == []
+
+
+@pytest.mark.parametrize("unit", PRIVILEGES)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_each_user_may_do_what_is_written_down_and_nothing_else(
+    client: Callable[[str], Client], unit: str, collection: str
+) -> None:
+    documents = client(unit)[DATABASE][collection]
+    nobody = {"_id": "nobody-has-this-id"}
+    operations: dict[str, Callable[[], object]] = {
+        "find": lambda: documents.find_one(nobody),
+        "insert": lambda: documents.insert_one({"what": "test"}),
+        "update": lambda: documents.update_one(nobody, {"$set": {"what": "x"}}),
+        "remove": lambda: documents.delete_one(nobody),
+    }
+    may = {name for name, operation in operations.items() if _passes(operation)}
+    assert may == set(PRIVILEGES[unit].get(collection, ()))
+    for operation in (documents.drop, lambda: documents.rename("another"), documents.drop_indexes):
+        assert not _passes(operation)
+
+
+def _passes(operation: Callable[[], object]) -> bool:
+    try:
+        operation()
+    except pymongo.errors.OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize("unit", PRIVILEGES)
+def test_no_user_sees_another_database_or_makes_users(
+    client: Callable[[str], Client], unit: str
+) -> None:
+    connected = client(unit)
+    for operation in (
+        lambda: connected["another"]["things"].find_one(),
+        lambda: connected.admin["system.users"].find_one(),
+        lambda: connected[DATABASE].command("createUser", "x", pwd="x", roles=[]),  # noqa: S106
+        lambda: connected[DATABASE].command("dropDatabase"),
+        lambda: connected.admin.command("shutdown"),
+    ):
+        assert not _passes(operation)
+
+
+def test_the_audit_trail_can_be_added_to_and_never_changed() -> None:
+    for unit, rights in PRIVILEGES.items():
+        assert set(rights["brain_audit"]) <= {"find", "insert"}, unit
+
+
+# --- what is refused, and how it is said -------------------------------------------------------
+
+
+def test_a_missing_privilege_is_said_with_what_to_do(store: Callable[[str], DBManager]) -> None:
+    with pytest.raises(StoreRefused, match=r"not authorized on fr_roles.*\(make roles\)") as raised:
+        store("reader").prepare()
+    assert "password" not in str(raised.value)
+
+
+def test_the_text_of_a_refusal_has_no_ids(store: Callable[[str], DBManager]) -> None:
+    scan, voxels = make_scan()
+    with pytest.raises(StoreRefused) as raised:
+        store("brain").add_scans([NewScan(scan, voxels=voxels)])
+    assert "insert brain_scans" in str(raised.value)
+    assert scan.scan_id not in str(raised.value)
+    with pytest.raises(StoreRefused) as raised:
+        store("reader").mark_sent(["scan-17"])
+    assert "scan-17" not in str(raised.value)
+
+
+def test_a_wrong_password_is_refused_and_not_quoted(admin: str) -> None:
+    store = DBManager(admin.replace(ADMIN, "wrong-horse"), DATABASE)
+    with pytest.raises(StoreRefused, match="Authentication failed") as raised:
+        store.prepare()
+    assert "horse" not in str(raised.value)
+    store.close()
+
+
+def test_who_has_no_login_is_refused(admin: str) -> None:
+    store = DBManager(f"mongodb://{admin.partition('@')[2].partition('/')[0]}/", DATABASE)
+    with pytest.raises(StoreRefused):
+        store.prepare()
+    store.close()
+
+
+def test_only_an_administrator_makes_users(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(StoreRefused, match="not authorized"):
+        make_roles(files["hub"].read_text().strip(), DATABASE, tmp_path, 10)
+
+
+# --- the files ---------------------------------------------------------------------------------
+
+
+def test_the_files_are_this_users_alone(files: dict[str, Path]) -> None:
+    for path in files.values():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_second_run_keeps_the_passwords_and_a_removed_file_gets_a_new_one(
+    admin: str, tmp_path: Path
+) -> None:
+    first = make_roles(admin, "fr_again", tmp_path, 10)
+    before = {unit: path.read_text() for unit, path in first.items()}
+    first["hub"].unlink()
+    make_roles(admin, "fr_again", tmp_path, 10)
+    after = {unit: path.read_text() for unit, path in first.items()}
+    assert {unit for unit in before if before[unit] != after[unit]} == {"hub"}
+    store = DBManager(after["hub"].strip(), "fr_again")
+    store.prepare()
+    store.close()
+
+
+def test_a_folder_that_cannot_be_made_is_a_wrong_setting(admin: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="SECRETS="):
+        make_roles(admin, DATABASE, tmp_path / "file", 10)
+
+
+def test_a_file_without_a_password_is_said(tmp_path: Path) -> None:
+    (tmp_path / "hub.uri").write_text("mongodb://host/")
+    with pytest.raises(SettingsError, match="remove it"):
+        password_in(tmp_path / "hub.uri")
+
+
+def test_the_command_prints_files_and_no_password(
+    admin: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = RoleSettings(
+        mongodb_uri=SecretStr(admin), secrets=tmp_path / "s", mongodb_database="fr_command"
+    )
+    monkeypatch.setattr(roles, "load_settings", lambda *_: settings)
+    assert roles.main() == 0
+    said = capsys.readouterr().out
+    assert f"MONGODB_URI_FILE={tmp_path / 's' / 'hub.uri'}" in said
+    for path in (tmp_path / "s").iterdir():
+        password = password_in(path)
+        assert password
+        assert password not in said
+    assert ADMIN not in said
+
+
+def test_without_a_uri_the_command_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    none = load_settings(RoleSettings, "roles", [])
+    monkeypatch.setattr(roles, "load_settings", lambda *_: none)
+    with pytest.raises(SettingsError, match="MONGODB_URI: name the MongoDB"):
+        roles.main()
+
+
+@pytest.mark.parametrize(
+    ("admin_uri", "unit_uri"),
+    [
+        ("mongodb://a:b@h:1/", "mongodb://fr-x:p%2Fw@h:1/?authSource=fr"),
+        ("mongodb://h", "mongodb://fr-x:p%2Fw@h/?authSource=fr"),
+        (
+            "mongodb://a:b@h:1,i:2/admin?replicaSet=rs&authSource=admin&tls=true",
+            "mongodb://fr-x:p%2Fw@h:1,i:2/?replicaSet=rs&tls=true&authSource=fr",
+        ),
+        ("mongodb+srv://a:b@h/?x=1", "mongodb+srv://fr-x:p%2Fw@h/?x=1&authSource=fr"),
+        ("mongodb://%2Ftmp%2Fs.sock/", "mongodb://fr-x:p%2Fw@%2Ftmp%2Fs.sock/?authSource=fr"),
+    ],
+)
+def test_a_units_uri_is_the_administrators_with_another_user(admin_uri: str, unit_uri: str) -> None:
+    assert uri_of(admin_uri, "fr-x", "p/w", "fr") == unit_uri

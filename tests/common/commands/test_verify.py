@@ -1,0 +1,275 @@
+"""The ledger of the whole store: each kind of gap is found, by id."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from common.commands.verify import Verdict, show, verify
+from common.domain.states import Collection
+from common.errors import SettingsError
+from common.runtime.lifecycle import Exit
+from common.store.db_manager import DBManager
+from fr_pacs.ledger import Ledger
+from tests.factories import (
+    edit,
+    inside,
+    make_claimable,
+    make_report,
+    make_reports,
+    opened,
+)
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+def write_ledger(path: Path, **events: Sequence[str]) -> Path:
+    """As Fr-PACS writes it."""
+    ledger = Ledger(path)
+    for event, scan_ids in events.items():
+        ledger.write(event, scan_ids)
+    ledger.close()
+    return path
+
+
+def plant_gaps(store: DBManager) -> tuple[list[str], list[str]]:
+    """Two ``'Done'`` scans without a report and two reports without a scan."""
+    no_report = [scan.scan_id for scan in make_claimable(store, 2)]
+    for scan_id in no_report:
+        edit(store, scan_id, report_generated="Done")
+    no_scan = [report.scan_id for report in make_reports(store, 2)]
+    inside(store).delete_many({"_id": {"$in": no_scan}})
+    return sorted(no_report), sorted(no_scan)
+
+
+def run_verify(uri: str, database: str, folder: Path, **more: str) -> Any:
+    """``python -m common.commands.verify`` in another folder, where no ``.env`` is."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "MONGODB_URI": uri,
+        "MONGODB_DATABASE": database,
+        **more,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "common.commands.verify"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+# --- the store -----------------------------------------------------------------------------------
+
+
+def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
+    verdict = verify(store)
+    assert verdict.gaps == 0
+    assert (sum(verdict.scans.values()), verdict.reports, verdict.acknowledged) == (0, 0, None)
+
+
+def test_a_store_at_work_has_no_gaps_and_is_counted(store: DBManager) -> None:
+    sent, *_ = make_reports(store, 3)
+    store.mark_sent([sent.scan_id])
+    make_claimable(store, 4)
+    claims = store.claim("a", 2, 60)
+    store.fail(claims[0], "damaged", 0)
+    verdict = verify(store)
+    assert verdict.gaps == 0
+    assert verdict.scans == {"To Do": 2, "In Progress": 1, "Done": 3, "Error": 1}
+    assert (verdict.reports, verdict.sent) == (3, 1)
+
+
+def test_a_report_before_its_scan_is_done_is_no_gap(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    edit(store, report.scan_id, report_generated="In Progress")
+    assert verify(store).gaps == 0
+
+
+def test_done_scans_without_a_report_and_reports_without_a_scan_are_named(
+    store: DBManager,
+) -> None:
+    make_reports(store, 3)
+    no_report, no_scan = plant_gaps(store)
+    make_claimable(store, 3)
+    verdict = verify(store)
+    assert sorted(verdict.done_without_report) == no_report
+    assert sorted(verdict.report_without_scan) == no_scan
+    assert verdict.gaps == 4
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_gap_at_an_end_of_the_store_is_found(store: DBManager, which: str) -> None:
+    name = {"first": "0-scan", "last": "z-scan"}[which]
+    for _ in range(2):
+        make_reports(store, 1)
+    inside(store).insert_one({"_id": name, "report_generated": "Done"})
+    inside(store, Collection.REPORTS).insert_one({"_id": f"{name}-2", "status": False})
+    verdict = verify(store)
+    assert verdict.done_without_report == (name,)
+    assert verdict.report_without_scan == (f"{name}-2",)
+
+
+def test_more_gaps_than_are_looked_at_together_are_all_found(store: DBManager) -> None:
+    names = [f"scan-{i:04}" for i in range(2500)]
+    inside(store).insert_many([{"_id": name, "report_generated": "Done"} for name in names])
+    assert list(verify(store).done_without_report) == names
+
+
+def test_what_is_repaired_while_it_is_looked_at_is_no_gap(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claim("a", 1, 60)
+    listed = list(store.report_states())
+    store.complete([(claim, make_report(claim.scan))])
+    monkeypatch.setattr(store, "report_states", lambda: iter(listed))  # as it was a moment ago
+    assert verify(store).gaps == 0
+
+
+# --- the ledger of Fr-PACS -----------------------------------------------------------------------
+
+
+def test_acknowledged_scans_that_are_not_in_the_store_are_named(
+    store: DBManager, tmp_path: Path
+) -> None:
+    here = [scan.scan_id for scan in make_claimable(store, 2)]
+    ledger = write_ledger(
+        tmp_path / "ledger", sent=[*here, "a", "b", "c"], acknowledged=[*here, "b", "a"]
+    )
+    verdict = verify(store, ledger)
+    assert verdict.acknowledged == 4
+    assert verdict.acknowledged_missing == ("a", "b")  # c was never acknowledged
+    assert verdict.gaps == 2
+
+
+def test_a_report_that_came_twice_as_news_is_named(store: DBManager, tmp_path: Path) -> None:
+    first, second = (report.scan_id for report in make_reports(store, 2))
+    ledger = write_ledger(
+        tmp_path / "ledger", acknowledged=[first, second, first], reported=[first, second, first]
+    )
+    verdict = verify(store, ledger)
+    assert verdict.reported_twice == (first,)
+    assert (verdict.acknowledged, verdict.gaps) == (2, 1)
+
+
+def test_a_last_line_that_was_cut_is_left_out(store: DBManager, tmp_path: Path) -> None:
+    ledger = write_ledger(tmp_path / "ledger", acknowledged=["a", "b"])
+    ledger.write_bytes(ledger.read_bytes()[:-5])
+    assert verify(store, ledger).acknowledged_missing == ("a",)
+
+
+def test_an_empty_ledger_is_a_ledger(store: DBManager, tmp_path: Path) -> None:
+    verdict = verify(store, write_ledger(tmp_path / "ledger"))
+    assert (verdict.acknowledged, verdict.gaps) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"just text\n",
+        b"\x93NIFTI\x00\xff\xfe\n",
+        b"[1, 2]\n",
+        b'"text"\n',
+        b"null\n",
+        b'{"event": "acknowledged"}\n',
+        b'{"scan_id": "a"}\n',
+        b'{"scan_id": ["a"], "event": "acknowledged"}\n',
+        b'{"scan_id": {"$ne": 1}, "event": "acknowledged"}\n',
+        b'{"scan_id": "a", "event": "sent"}\ncut\n{"scan_id": "b", "event": "sent"}\n',
+    ],
+)
+def test_what_is_not_a_ledger_is_refused(store: DBManager, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match="LEDGER="):
+        verify(store, path)
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_a_ledger_that_cannot_be_read_is_said(store: DBManager, tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"LEDGER=.*cannot be read"):
+        verify(store, tmp_path / name)
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+def shown(verdict: Verdict) -> str:
+    output = StringIO()
+    show(verdict, Console(file=output, width=100))
+    return output.getvalue()
+
+
+def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
+    assert "\n0 gaps\n" in shown(verify(store))
+    [report] = make_reports(store, 1)
+    inside(store, Collection.REPORTS).delete_many({})
+    text = shown(verify(store))
+    assert f"Done without a report: {report.scan_id}" in text
+    assert "\n1 gap\n" in text
+    assert "LEDGER" not in text
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_without_gaps_the_command_succeeds(
+    store: DBManager, mongodb_uri: str, database: str, tmp_path: Path
+) -> None:
+    scan_ids = [report.scan_id for report in make_reports(store, 2)]
+    ledger = write_ledger(tmp_path / "ledger", acknowledged=scan_ids, reported=scan_ids)
+    ran = run_verify(mongodb_uri, database, tmp_path, LEDGER=str(ledger))
+    assert (ran.returncode, ran.stderr) == (Exit.OK, "")
+    assert "0 gaps" in ran.stdout
+
+
+def test_with_gaps_the_command_fails_and_says_which_in_json(
+    store: DBManager, mongodb_uri: str, database: str, tmp_path: Path
+) -> None:
+    no_report, no_scan = plant_gaps(store)
+    ledger = write_ledger(tmp_path / "ledger", acknowledged=["lost"])
+    ran = run_verify(mongodb_uri, database, tmp_path, LEDGER=str(ledger), JSON="1")
+    assert (ran.returncode, ran.stderr) == (Exit.FAILED, "")
+    found = json.loads(ran.stdout)
+    assert sorted(found["done_without_report"]) == no_report
+    assert sorted(found["report_without_scan"]) == no_scan
+    assert found["acknowledged_missing"] == ["lost"]
+    assert (found["gaps"], found["acknowledged"]) == (5, 1)
+
+
+def test_the_command_says_a_wrong_ledger_in_a_line(
+    mongodb_uri: str, database: str, tmp_path: Path
+) -> None:
+    ran = run_verify(mongodb_uri, database, tmp_path, LEDGER="absent")
+    assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
+    assert ran.stderr.startswith("verify: LEDGER='absent'")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_the_command_says_a_wrong_uri_without_its_password(tmp_path: Path) -> None:
+    ran = run_verify("mongodb://unit:s3cr3t/s@host/", "fr", tmp_path)
+    assert ran.returncode == Exit.USAGE
+    assert ran.stderr.startswith("verify: MONGODB_URI")
+    assert "s3cr3t" not in ran.stderr + ran.stdout
+
+
+def test_the_command_says_that_mongodb_is_away(tmp_path: Path) -> None:
+    ran = run_verify("mongodb://127.0.0.1:1/", "fr", tmp_path, MONGODB_TIMEOUT_S="1")
+    assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
+    assert ran.stderr.startswith("verify: 127.0.0.1:1")

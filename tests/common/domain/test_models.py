@@ -1,0 +1,274 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import bson
+import nibabel
+import numpy as np
+import pytest
+from bson.codec_options import CodecOptions
+from hypothesis import assume, given
+from pydantic import ValidationError
+
+from common.domain.models import (
+    Affine,
+    BrainReport,
+    BrainScan,
+    Findings,
+    Lesions,
+    Quality,
+    Verdict,
+    Volumes,
+    hash_voxels,
+    utc_now,
+)
+from common.errors import VoxelsDamaged
+from tests.strategies import UNIT_AFFINE, a_report, a_scan, affines, reports, scans
+
+AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+NO_LESIONS = Lesions(count=0, voxels=0, volume_ml=0.0)
+
+
+def square(affine: Affine) -> np.ndarray[Any, Any]:
+    return np.vstack([np.array(affine), [0, 0, 0, 1]])
+
+
+def nibabel_sizes(affine: Affine) -> tuple[float, ...]:
+    sizes: np.ndarray[Any, Any] = nibabel.affines.voxel_sizes(square(affine))  # type: ignore[no-untyped-call]
+    return tuple(sizes)
+
+
+def nibabel_axes(affine: Affine) -> str:
+    return "".join(nibabel.aff2axcodes(square(affine)))  # type: ignore[no-untyped-call]
+
+
+def scan_in(affine: Affine) -> BrainScan:
+    return a_scan(shape=(2, 2, 2), affine=affine)
+
+
+def test_a_known_hash_of_blake3() -> None:
+    known = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+    assert hash_voxels(b"") == hash_voxels(memoryview(b"")) == known
+
+
+@given(scans())
+def test_any_scan_survives_a_round_trip_through_bson_and_json(
+    pair: tuple[BrainScan, bytes],
+) -> None:
+    scan, _ = pair
+    stored = bson.decode(bson.encode(scan.model_dump(exclude_none=True)), AWARE)
+    assert BrainScan.model_validate(stored) == scan
+    assert BrainScan.model_validate_json(scan.model_dump_json()) == scan
+
+
+@given(reports)
+def test_any_report_survives_a_round_trip_through_bson_and_json(report: BrainReport) -> None:
+    assert (
+        BrainReport.model_validate(bson.decode(bson.encode(report.model_dump()), AWARE)) == report
+    )
+    assert BrainReport.model_validate(json.loads(report.model_dump_json())) == report
+
+
+@given(affines())
+def test_the_voxel_size_is_that_of_nibabel(affine: Affine) -> None:
+    size = scan_in(affine).voxel_size_mm
+    assert size == pytest.approx(nibabel_sizes(affine))
+
+
+@given(affines())
+def test_the_orientation_is_that_of_nibabel(affine: Affine) -> None:
+    cosines = np.abs(np.array(affine)[:, :3] / nibabel_sizes(affine))
+    entries = np.sort(cosines.ravel())
+    # Halfway between two directions rounding decides, and either answer is right.
+    close = np.diff(entries) < 1e-9
+    assume(not (close & (entries[1:] > 1e-9) & (entries[1:] < 1 - 1e-9)).any())
+    assert scan_in(affine).orientation == nibabel_axes(affine)
+
+
+@pytest.mark.parametrize(
+    ("affine", "axes"),
+    [
+        (UNIT_AFFINE, "RAS"),
+        (((-1, 0, 0, 0), (0, -1, 0, 0), (0, 0, 2, 0)), "LPS"),
+        (((0, 0, -3, 0), (1, 0, 0, 0), (0, -1, 0, 0)), "AIL"),
+        (((0.8, -0.6, 0, 9), (0.6, 0.8, 0, 9), (0, 0, -1, 9)), "RAI"),
+    ],
+)
+def test_known_orientations(affine: Affine, axes: str) -> None:
+    assert scan_in(affine).orientation == axes
+
+
+def test_an_image_that_is_not_in_space_has_no_voxel_size_and_no_orientation() -> None:
+    scan = a_scan()
+    assert scan.affine is None
+    assert scan.voxel_size_mm is None
+    assert scan.orientation is None
+
+
+@pytest.mark.parametrize(
+    "affine",
+    [
+        ((0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0)),
+        ((1, 1, 0, 0), (0, 0, 0, 0), (0, 0, 1, 0)),
+        ((1, 1, 0, 0), (1, 1, 0, 0), (0, 0, 1, 0)),
+        ((1000, 1000, 0, 0), (1000, 1000.0000001, 0, 0), (0, 0, 1000, 0)),
+    ],
+)
+def test_a_singular_affine_is_refused(affine: Affine) -> None:
+    with pytest.raises(ValidationError, match="singular"):
+        scan_in(affine)
+
+
+def test_the_voxels_of_a_microscope_are_not_singular() -> None:
+    small = 2e-4
+    scan = scan_in(((small, 0, 0, 0), (0, small, 0, 0), (0, 0, small, 0)))
+    assert scan.voxel_size_mm == pytest.approx((small,) * 3)
+
+
+@pytest.mark.parametrize("large", [1e7, 1e103, 1e200, 1.7e308])
+@pytest.mark.parametrize("place", [0, 3])
+def test_an_affine_whose_volumes_would_overflow_is_refused(large: float, place: int) -> None:
+    row = [1.0, 0.0, 0.0, 0.0]
+    row[place] = large
+    with pytest.raises(ValidationError, match="further than a kilometre"):
+        scan_in((row, *UNIT_AFFINE[1:]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_nan_and_infinity_are_refused(value: float) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        scan_in(((value, 0, 0, 0), *UNIT_AFFINE[1:]))
+    with pytest.raises(ValidationError, match="finite"):
+        a_report(run_time_ms=value)
+    with pytest.raises(ValidationError, match="finite"):
+        Volumes(head_ml=value, brain_ml=0)
+
+
+def test_models_cannot_be_changed() -> None:
+    scan, report = a_scan(), a_report()
+    with pytest.raises(ValidationError, match="frozen"):
+        scan.scan_id = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        report.findings.quality.verdict = Verdict.PASS
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        a_scan(patient_name="x")
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        a_report(patient_name="x")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".hidden", "-x", "a/b", "..", "a b", "a\n", "ä", "a" * 65, "a\x00", "a\\b"]
+)
+def test_an_identifier_is_safe_as_a_file_name(name: str) -> None:
+    with pytest.raises(ValidationError, match="scan_id"):
+        a_scan(scan_id=name)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"shape": (8,)},
+        {"shape": (2, 2, 2, 1)},
+        {"shape": (0, 8)},
+        {"shape": (-1, -8)},
+        {"shape": (70000, 1), "voxels_bytes": 70000},
+        {"shape": (2, 2)},
+        {"dtype": "int16"},
+        {"dtype": ">i2"},
+        {"dtype": "complex64"},
+        {"dtype": "object"},
+        {"voxels_bytes": 7},
+        {"voxels_bytes": 0},
+        {"voxels_hash": "0" * 63},
+        {"voxels_hash": "X" * 64},
+        {"scan_type": "Grid"},
+        {"scan_type": ""},
+        {"pacs": "a b"},
+        {"subject": "x" * 65},
+        {"acquired_at": "yesterday"},
+        {"affine": ((1, 0, 0), (0, 1, 0), (0, 0, 1))},
+    ],
+    ids=str,
+)
+def test_a_header_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        a_scan(**fields)
+
+
+@given(scans())
+def test_the_array_has_the_voxels_in_fortran_order_little_endian(
+    pair: tuple[BrainScan, bytes],
+) -> None:
+    scan, voxels = pair
+    array = scan.array(voxels)
+    assert array.shape == scan.shape
+    assert array.dtype == np.dtype(scan.dtype).newbyteorder("<")
+    assert array.flags.f_contiguous
+    assert array.tobytes(order="F") == voxels
+
+
+def test_the_first_axis_of_the_array_varies_fastest() -> None:
+    array = a_scan(bytes(range(6)), shape=(3, 2)).array(bytes(range(6)))
+    assert array[:, 0].tolist() == [0, 1, 2]
+    assert array[:, 1].tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_array_is_read_only_and_no_copy(kind: Any) -> None:
+    voxels = kind(b"voxels..")
+    array = a_scan().array(voxels)
+    assert np.shares_memory(array, np.frombuffer(voxels, np.uint8))
+    with pytest.raises(ValueError, match="read-only"):
+        array[0, 0] = 1
+
+
+@pytest.mark.parametrize("voxels", [b"", b"voxels.", b"voxels..."])
+def test_an_array_of_another_byte_count_is_refused(voxels: bytes) -> None:
+    with pytest.raises(VoxelsDamaged, match=f"{len(voxels)} bytes of voxels, 8 declared"):
+        a_scan().array(voxels)
+
+
+FAILED = Quality(verdict=Verdict.FAIL, reasons=("it is empty",))
+
+
+def test_an_image_that_cannot_be_judged_gets_no_measures() -> None:
+    assert Findings(quality=FAILED, lesions=None).volumes is None
+    with pytest.raises(ValidationError, match="gets no measures"):
+        Findings(quality=FAILED, lesions=NO_LESIONS)
+    with pytest.raises(ValidationError, match="gets no measures"):
+        Findings(quality=FAILED, lesions=None, volumes=Volumes(head_ml=0, brain_ml=0))
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.WARN])
+def test_a_judged_image_says_its_lesions(verdict: Verdict) -> None:
+    assert Findings(quality=Quality(verdict=verdict), lesions=NO_LESIONS).volumes is None
+    with pytest.raises(ValidationError, match="must say its lesions"):
+        Findings(quality=Quality(verdict=verdict), lesions=None)
+
+
+def test_each_report_carries_the_notice() -> None:
+    assert "not for diagnosis" in a_report().model_dump()["notice"]
+
+
+def test_now_survives_a_round_trip_through_bson() -> None:
+    now = utc_now()
+    assert bson.decode(bson.encode({"now": now}), AWARE)["now"] == now
+    assert now.tzinfo is UTC
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 5
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-05-17T12:00:00"],
+)
+def test_a_time_that_no_store_could_keep_is_refused(at: str) -> None:
+    with pytest.raises(ValidationError, match="a time"):
+        a_scan(acquired_at=at)
+
+
+def test_a_time_with_an_offset_becomes_utc() -> None:
+    at = a_scan(acquired_at="2024-05-17T14:00:00+02:00").acquired_at
+    assert at.isoformat() == "2024-05-17T12:00:00+00:00"

@@ -1,0 +1,111 @@
+"""DICOM files to test with, and what becomes of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from common.errors import SourceError
+from common.formats.dicom.headers import read_slices
+from common.formats.dicom.slices import Slice
+from common.formats.dicom.stacks import Stack, stacks
+
+DATA = Path(pydicom.__file__).parent / "data" / "test_files"
+KEY = bytes(32)
+MR_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
+SERIES = generate_uid()
+
+Write = Callable[..., Path]
+
+
+def writer(folder: Path) -> Write:
+    """Writes one slice: 4 columns, 3 rows, 5 mm apart, values ``100 * instance + pixel``."""
+
+    def one(instance: int = 1, name: str = "", **changes: Any) -> Path:
+        data = Dataset()
+        data.SOPClassUID, data.SOPInstanceUID = MR_STORAGE, generate_uid()
+        data.SeriesInstanceUID, data.Modality, data.PatientID = SERIES, "MR", "patient-1"
+        data.InstanceNumber = instance
+        data.Rows, data.Columns, data.SamplesPerPixel = 3, 4, 1
+        data.PhotometricInterpretation = "MONOCHROME2"
+        data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
+        data.PixelRepresentation = 1
+        data.PixelSpacing, data.SliceThickness = [2.0, 1.5], 4.0  # between rows, between columns
+        data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        data.ImagePositionPatient = [10, 20, 5.0 * instance]
+        data.PixelData = (100 * instance + np.arange(12, dtype="<i2")).tobytes()
+        for keyword, value in changes.items():
+            if value is None:
+                delattr(data, keyword)
+            else:
+                setattr(data, keyword, value)
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        path = folder / (name or f"{instance:03}.dcm")
+        path.parent.mkdir(exist_ok=True)
+        data.save_as(path, enforce_file_format=True)
+        return path
+
+    return one
+
+
+def found(*paths: Path, alone: bool = False) -> list[tuple[str, Stack | SourceError]]:
+    slices = [piece for path in paths for piece in slices_of(path)]
+    return list(stacks(slices, alone=alone))
+
+
+def slices_of(path: Path) -> list[Slice]:
+    return read_slices(path, path.name, KEY, force=False)
+
+
+def volume(*paths: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    [(_, stack)] = found(*paths)
+    assert isinstance(stack, Stack), stack
+    voxels, affine = stack.read()
+    return voxels, np.array(affine)
+
+
+def reason(*paths: Path) -> str:
+    """Why the series of these files cannot become a scan."""
+    try:
+        [(_, stack)] = found(*paths)
+        if isinstance(stack, SourceError):
+            return str(stack)
+        stack.read()
+    except SourceError as error:
+        return str(error)
+    return pytest.fail("nothing was wrong with it")
+
+
+def enhanced(path: Path, places: list[float], **tops: Any) -> Path:
+    """An enhanced MR file of 2x2 frames at these z, frame n filled with n."""
+    data = pydicom.dcmread(path)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(data, keyword)
+    shared, data.NumberOfFrames = Dataset(), len(places)
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [Dataset()], [Dataset()]
+    shared.PixelMeasuresSequence[0].PixelSpacing = [1.0, 1.0]
+    shared.PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    data.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for n, z in enumerate(places):
+        frame = Dataset()
+        frame.PlanePositionSequence, frame.FrameContentSequence = [Dataset()], [Dataset()]
+        frame.PlanePositionSequence[0].ImagePositionPatient = [0, 0, z]
+        frame.FrameContentSequence[0].TemporalPositionIndex = 1 + n * 2 // len(places)
+        frames.append(frame)
+    data.PerFrameFunctionalGroupsSequence = frames
+    data.Rows = data.Columns = 2
+    data.PixelData = np.repeat(np.arange(len(places), dtype="<i2"), 4).tobytes()
+    for keyword, value in tops.items():
+        setattr(data, keyword, value)
+    data.save_as(path)
+    return path

@@ -1,0 +1,131 @@
+"""DICOM headers: what they say of a slice, and which files are none."""
+
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from common.errors import SourceError
+from common.formats.dicom.headers import Index, NotDicom, read_slices
+from common.formats.dicom.stacks import Stack, stacks
+from tests.common.formats.dicom.dicom_files import DATA, KEY, Write, enhanced, slices_of, volume
+
+# pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
+# silences that, which pytest's own filters overrule here.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+MOSAIC = Path(nib.__file__).parent / "nicom/tests/data/0.dcm"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"Rows": None}, "holds no image (MR)"),
+        ({"PhotometricInterpretation": "RGB"}, "pixels are RGB, not MONOCHROME"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "pixels are PALETTE COLOR"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a Siemens mosaic"),
+        ({"NumberOfFrames": 5}, "5 frames in a file, which gives positions for 0"),
+        ({"ModalityLUTSequence": [Dataset()]}, "Modality LUT"),
+    ],
+)
+def test_images_that_cannot_be_scans_are_refused(
+    write: Write, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        slices_of(write(1, **changes))
+    assert told in str(caught.value)
+
+
+def test_a_file_without_preamble_is_read_by_force_and_junk_is_not(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.dcm"
+    bare.write_bytes((DATA / "MR_small_implicit.dcm").read_bytes()[132:])
+    [piece] = read_slices(bare, "bare", KEY, force=True)
+    [(_, stack)] = stacks([piece], alone=True)
+    assert isinstance(stack, Stack)
+    expected = volume(DATA / "MR_small.dcm")[0]
+    np.testing.assert_array_equal(stack.read()[0], expected)
+    bare.write_bytes(random.Random(1).randbytes(5000))  # noqa: S311 - no secret
+    with pytest.raises(NotDicom):
+        read_slices(bare, "bare", KEY, force=True)
+
+
+def test_an_index_is_told_from_an_image() -> None:
+    with pytest.raises(Index):
+        slices_of(DATA / "dicomdirtests" / "DICOMDIR")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"AcquisitionDateTime": "20240229121314.5678"}, "2024-02-29T12:13:14.567"),
+        ({"AcquisitionDateTime": "20240229121314+0200"}, "2024-02-29T10:13:14"),
+        ({"AcquisitionDate": "20240229", "AcquisitionTime": "1213"}, "2024-02-29T12:13:00"),
+        (
+            {"SeriesDate": "20240229", "SeriesTime": "000000", "TimezoneOffsetFromUTC": "-0130"},
+            "2024-02-29T01:30:00",
+        ),
+        ({"SeriesDate": "20249999", "SeriesTime": "121314"}, None),
+        ({"SeriesDate": "20240229"}, None),
+    ],
+)
+def test_the_time_of_the_scan_is_read_as_utc(
+    write: Write, header: dict[str, str], expected: str | None
+) -> None:
+    with pydicom.config.disable_value_validation():
+        [piece] = slices_of(write(1, **header))
+    at = None if expected is None else datetime.fromisoformat(expected).replace(tzinfo=UTC)
+    assert piece.acquired_at == at
+
+
+def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> None:
+    path = write(1)
+    [mine] = slices_of(path)
+    [other] = read_slices(path, path.name, b"k" * 32, force=False)
+    assert mine.subject == slices_of(write(2))[0].subject
+    assert mine.subject != other.subject
+    assert mine.subject is not None
+    assert len(mine.subject) == 16
+    assert slices_of(write(3, PatientID=None))[0].subject is None
+
+
+def test_an_enhanced_file_that_miscounts_its_frames_is_refused(write: Write) -> None:
+    with pytest.raises(SourceError, match="5 frames in a file, which gives positions for 2"):
+        slices_of(enhanced(write(1), [0.0, 3.0], NumberOfFrames=5))
+
+
+@pytest.mark.skipif(not MOSAIC.exists(), reason="nibabel was installed without its test data")
+def test_a_real_siemens_mosaic_is_refused() -> None:
+    with pytest.raises(SourceError, match="Siemens mosaic"):
+        slices_of(MOSAIC)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    hits=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8),
+    kept=st.integers(0, 9830),
+    force=st.booleans(),
+)
+def test_whatever_is_wrong_with_a_file_is_a_source_error(
+    tmp_path_factory: pytest.TempPathFactory,
+    hits: list[tuple[int, int]],
+    kept: int,
+    force: bool,
+) -> None:
+    data = bytearray((DATA / "MR_small.dcm").read_bytes())
+    for place, value in hits:
+        data[place] = value
+    path = tmp_path_factory.getbasetemp() / "fuzzed.dcm"
+    path.write_bytes(data[:kept] if kept % 2 else data)
+    with suppress(SourceError):
+        for _, stack in stacks(read_slices(path, "fuzzed", KEY, force=force), alone=True):
+            if isinstance(stack, Stack) and stack.declared_bytes < 1 << 24:
+                assert stack.read()[0].flags.f_contiguous

@@ -1,0 +1,201 @@
+"""The launcher's parts that start nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+
+from common.errors import AlreadyRunning, SettingsError
+from common.launcher.launcher import Launcher, _as_text, acknowledged_in, only_one
+from common.runtime.lifecycle import Stop
+from common.settings.loading import (
+    BrainSettings,
+    HubSettings,
+    LaunchSettings,
+    PacsSettings,
+    Settings,
+    load_settings,
+)
+
+UNITS = (HubSettings, BrainSettings, PacsSettings)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": ("127.0.0.1", 1), "b": ("::1", 2)}, "a=127.0.0.1:1,b=::1:2"),
+        ((181, 217, 181), "181x217x181"),
+        ((10,), "10"),
+        (SecretStr("mongodb://u:p@h/"), "mongodb://u:p@h/"),
+        (Path("scans") / "a.nii", f"scans{os.sep}a.nii"),
+        (2.5, "2.5"),
+        (True, "True"),
+        ("grid", "grid"),
+        (None, ""),
+    ],
+)
+def test_a_setting_is_written_as_the_environment_has_it(value: object, text: str) -> None:
+    assert _as_text(value) == text
+
+
+GIVEN: dict[str, Any] = {
+    "hub_pacs": {"a": ("127.0.0.2", 1), "b": ("::1", 2)},
+    "shape": (181, 217, 181),
+    "mongodb_uri": SecretStr("mongodb://fr:secret@db.example:27017/?replicaSet=rs"),
+    "source": Path("scans"),
+    "rate": 0.1,
+    "seed": 7,
+    "log_format": "json",
+    "brain_processes": 2,
+    "pacs_name": "pacs-7",
+    "pacs_port": 7400,
+    "scans": None,
+}
+
+
+def environment_of(settings: LaunchSettings, ledger: Path | None = None) -> dict[str, str]:
+    console = Console(file=open(os.devnull, "w"))  # noqa: SIM115, PTH123 - closed below
+    try:
+        launcher = Launcher(settings, console, Stop())  # type: ignore[arg-type]
+        return launcher._environment(ledger, 9)
+    finally:
+        console.file.close()
+
+
+def test_the_units_get_the_settings_of_the_launcher(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in LaunchSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    settings = LaunchSettings(**GIVEN)
+    environment = environment_of(settings)
+    for name in LaunchSettings.model_fields:
+        if name.upper() in environment:
+            monkeypatch.setenv(name.upper(), environment[name.upper()])
+    for kind in UNITS:
+        read: Settings = load_settings(kind, "fr", [])
+        for name in set(kind.model_fields) - {"hub_pacs", "progress_fd", "shared_secret"}:
+            assert getattr(read, name) == getattr(settings, name), name
+
+
+def test_each_run_has_a_secret_of_its_own() -> None:
+    first, second = (environment_of(LaunchSettings())["SHARED_SECRET"] for _ in range(2))
+    assert len(first) == 64
+    assert first != second
+
+
+def test_a_secret_that_is_set_is_the_units() -> None:
+    settings = LaunchSettings(shared_secret=SecretStr("x" * 32))
+    assert environment_of(settings)["SHARED_SECRET"] == "x" * 32
+
+
+def test_the_hub_knows_the_pacs_that_is_started_beside_it() -> None:
+    settings = LaunchSettings(**GIVEN)
+    assert environment_of(settings)["HUB_PACS"] == "a=127.0.0.2:1,b=::1:2,pacs-7=127.0.0.1:7400"
+
+
+def test_the_summary_is_written_by_the_launcher_alone_and_the_ledger_by_fr_pacs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SUMMARY", "elsewhere.json")
+    settings = LaunchSettings(summary=tmp_path / "summary.json")
+    environment = environment_of(settings, tmp_path / "ledger.jsonl")
+    assert "SUMMARY" not in environment
+    assert environment["LEDGER"] == str(tmp_path / "ledger.jsonl")
+    assert environment["PROGRESS_FD"] == "9"
+
+
+# --- only one ----------------------------------------------------------------------------------
+
+
+def test_only_one_launcher_holds_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    with only_one(folder):
+        with pytest.raises(AlreadyRunning, match="running already"), only_one(folder):
+            pass
+        with only_one(tmp_path / "other"):
+            pass
+    with only_one(folder):
+        pass
+
+
+def test_another_process_is_kept_out_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom common.launcher.launcher import only_one\n"
+        "with only_one(Path(sys.argv[1])):\n    os._exit(int(sys.stdin.read()))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    root = Path(__file__).parents[3]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=root, input="7", capture_output=True, text=True, timeout=30, check=False
+        )
+
+    with only_one(tmp_path):
+        assert "AlreadyRunning" in run().stderr
+    assert run().returncode == 7
+    with only_one(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_a_settings_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SettingsError, match="DATA_DIR="), only_one(folder):
+            pass
+
+
+# --- the ledger --------------------------------------------------------------------------------
+
+
+def line(event: str, scan_id: str, **fields: str) -> str:
+    return json.dumps({"event": event, "scan_id": scan_id, "at": "now", **fields}) + "\n"
+
+
+def test_the_acknowledged_of_a_ledger_are_found(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(
+        line("sent", "a")
+        + line("acknowledged", "a")
+        + line("failed", "b", reason='"event": "acknowledged"')
+        + line("acknowledged", "c")
+        + line("reported", "c")
+    )
+    assert acknowledged_in(ledger, 0) == ["a", "c"]
+
+
+def test_what_an_earlier_run_wrote_is_passed_over(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(line("acknowledged", "a", label="é"), encoding="utf-8")
+    start = ledger.stat().st_size
+    with ledger.open("a") as file:
+        file.write(line("acknowledged", "b"))
+    assert acknowledged_in(ledger, start) == ["b"]
+    assert acknowledged_in(ledger, ledger.stat().st_size) == []
+
+
+def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(line("acknowledged", "a") + line("acknowledged", "b")[:-2])
+    assert acknowledged_in(ledger, 0) == ["a"]
+    ledger.write_text(line("acknowledged", "a") + line("acknowledged", "b").rstrip())
+    assert acknowledged_in(ledger, 0) == ["a"]
+
+
+def test_the_ledger_of_fr_pacs_is_understood(tmp_path: Path) -> None:
+    from fr_pacs.ledger import Ledger
+
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.write("sent", ["a", "b"])
+    ledger.write("acknowledged", ["a", "b"])
+    ledger.write("failed", ["c"], reason="no")
+    ledger.close()
+    assert acknowledged_in(tmp_path / "ledger.jsonl", 0) == ["a", "b"]

@@ -1,0 +1,141 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from rich.console import Console
+
+from common.runtime.run_totals import Failure, Latency, Totals, progress_bar
+
+
+def totals(**fields: Any) -> Totals:
+    """Ten scans, all of which went all the way."""
+    known: dict[str, Any] = {
+        "total": 10,
+        "sent": 10,
+        "acknowledged": 10,
+        "stored": 10,
+        "reported": 10,
+        "delivered": 10,
+        "failed": 0,
+        "seconds": 4.0,
+        "megabytes": 6.0,
+    }
+    return Totals(**{**known, **fields})
+
+
+def shown(made: Totals) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    made.show(console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def row(text: str, name: str) -> str:
+    (line,) = (line for line in text.splitlines() if f"│ {name} " in line)
+    return line.split("│")[2].strip()
+
+
+def test_rates_are_of_delivered_scans_and_acknowledged_bytes() -> None:
+    made = totals(delivered=8, failed=2)
+    assert made.scans_per_s == 2.0
+    assert made.megabytes_per_s == 1.5
+
+
+def test_a_run_without_time_has_no_rates() -> None:
+    made = totals(seconds=0.0)
+    assert (made.scans_per_s, made.megabytes_per_s) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complete"),
+    [
+        ({}, True),
+        ({"stored": None, "reported": None}, True),
+        ({"total": None}, True),
+        ({"total": 11}, False),
+        ({"sent": 9}, False),
+        ({"acknowledged": 9}, False),
+        ({"stored": 9}, False),
+        ({"reported": 9}, False),
+        ({"delivered": 9}, False),
+        ({"delivered": 11}, False),
+        ({"failed": 1}, False),
+        ({"total": None, "delivered": 9}, False),
+    ],
+)
+def test_complete_means_that_each_scan_went_all_the_way(
+    fields: dict[str, Any], complete: bool
+) -> None:
+    made = totals(**fields)
+    assert made.complete is complete
+    assert json.loads(made.as_json())["complete"] is complete
+
+
+def test_nothing_to_send_is_complete() -> None:
+    nothing = dict.fromkeys(["total", "sent", "acknowledged", "stored", "reported", "delivered"], 0)
+    assert totals(**nothing).complete
+
+
+def test_the_summary_has_all_counts_and_rates(tmp_path: Path) -> None:
+    made = totals(
+        latency_ms=Latency(p50=1, p95=2, p99=3), failures=(Failure(what="a", reason="b"),)
+    )
+    made.write(tmp_path / "deep" / "summary.json")
+    text = (tmp_path / "deep" / "summary.json").read_text()
+    assert text.endswith("}\n")
+    summary = json.loads(text)
+    assert summary["sent"] == summary["delivered"] == 10
+    assert summary["scans_per_s"] == 2.5
+    assert summary["megabytes_per_s"] == 1.5
+    assert summary["latency_ms"] == {"p50": 1, "p95": 2, "p99": 3}
+    assert summary["failures"] == [{"what": "a", "reason": "b"}]
+
+
+def test_totals_survive_the_pipe_to_the_launcher() -> None:
+    made = totals(latency_ms=Latency(p50=1, p95=2, p99=3), total=None)
+    assert Totals.model_validate_json(made.model_dump_json()) == made
+    with pytest.raises(ValidationError):
+        Totals.model_validate_json(made.as_json())  # what is computed is no field
+
+
+def test_the_table_has_each_count_and_says_what_was_not_looked_up() -> None:
+    text = shown(
+        totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6))
+    )
+    assert row(text, "acknowledged") == "12,345"
+    assert row(text, "stored") == "-"
+    assert row(text, "delivered") == "10"
+    assert row(text, "failed") == "0"
+    assert row(text, "scans/s") == "2.5"
+    assert row(text, "MB/s") == "1.5"
+    assert "1,500 / 2 / 4" in text
+
+
+def test_the_first_failures_are_named_and_the_others_counted() -> None:
+    failures = (Failure(what="a[1].nii", reason="it is [red]empty[/red]"),)
+    text = shown(totals(failed=3, failures=failures))
+    assert "failed: a[1].nii: it is [red]empty[/red]" in text
+    assert "… and 2 more" in text
+    assert "more" not in shown(totals(failed=1, failures=failures))
+
+
+def test_the_bar_follows_the_totals() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with progress_bar(console) as bar:
+        bar.update(totals(total=1000, acknowledged=400, delivered=300, failed=5))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "305/1000" in text
+    assert "acknowledged 400, failed 5" in text
+
+
+def test_the_bar_of_an_endless_run_counts_nothing_down() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with progress_bar(console) as bar:
+        bar.update(totals(total=None, acknowledged=400))
+    assert isinstance(console.file, io.StringIO)
+    assert "acknowledged 400" in console.file.getvalue()
+    assert "failed" not in console.file.getvalue()

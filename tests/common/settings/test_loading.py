@@ -1,0 +1,343 @@
+"""Where a setting comes from, what it may be, and what is said of a wrong one."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from common.errors import SettingsError
+from common.settings.loading import (
+    SECRETS,
+    BrainSettings,
+    ErrorsSettings,
+    HubSettings,
+    LaunchSettings,
+    PacsSettings,
+    RequeueSettings,
+    Settings,
+    StoreSettings,
+    VerifySettings,
+    WireSettings,
+    load_settings,
+    split_address,
+)
+
+KINDS: tuple[type[Settings], ...] = (
+    HubSettings,
+    BrainSettings,
+    PacsSettings,
+    VerifySettings,
+    LaunchSettings,
+    ErrorsSettings,
+    RequeueSettings,
+)
+PASSWORD = "correct-horse"  # noqa: S105 - of nothing
+URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of ours from outside, and no .env."""
+    ours = {variable(kind, name).lower() for kind in KINDS for name in kind.model_fields}
+    for name in list(os.environ):
+        if name.lower() in ours:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def variable(kind: type[Settings], name: str) -> str:
+    alias = kind.model_fields[name].validation_alias
+    return (alias if isinstance(alias, str) else name).upper()
+
+
+def wrong(kind: type[Settings], *arguments: str) -> str:
+    """What is said of wrong settings."""
+    with pytest.raises(SettingsError) as raised:
+        load_settings(kind, "fr", list(arguments))
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+    return str(raised.value)
+
+
+# --- where from --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_unit_runs_with_nothing_set(kind: type[Settings]) -> None:
+    settings = load_settings(kind, "fr", [])
+    assert type(settings) is kind
+    assert settings.model_fields_set == set()
+    assert settings == kind()
+
+
+def test_the_defaults_fit_together() -> None:
+    hub, pacs = load_settings(HubSettings, "fr", []), load_settings(PacsSettings, "fr", [])
+    assert (pacs.hub_host, pacs.hub_port) == (hub.hub_host, hub.hub_port)
+    assert hub.hub_pacs == {pacs.pacs_name: (pacs.pacs_host, pacs.pacs_port)}
+    assert hub.mongodb_uri is None
+    assert load_settings(BrainSettings, "fr", []).brain_processes == os.cpu_count()
+
+
+def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_PORT", "7400")
+    monkeypatch.setenv("HUB_PACS", "a=127.0.0.2:1, b=[::1]:2")
+    settings = load_settings(HubSettings, "fr", [])
+    assert settings.hub_port == 7400
+    assert settings.hub_pacs == {"a": ("127.0.0.2", 1), "b": ("::1", 2)}
+    assert settings.model_fields_set == {"hub_port", "hub_pacs"}
+
+
+def test_a_setting_comes_from_dot_env() -> None:
+    Path(".env").write_text("SEED=9\nSHAPE=64x64x32\n# a comment\nUNKNOWN=1\n")
+    settings = load_settings(PacsSettings, "fr", [])
+    assert (settings.seed, settings.shape) == (9, (64, 64, 32))
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_dot_env(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(".env").write_text("SEED=1\nSCANS=1\nTHREADS=1\n")
+    monkeypatch.setenv("SEED", "2")
+    monkeypatch.setenv("SCANS", "2")
+    settings = load_settings(PacsSettings, "fr", ["--seed", "3"])
+    assert (settings.seed, settings.scans, settings.threads) == (3, 2, 1)
+
+
+def test_an_empty_variable_is_none_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("RATE=\n")
+    monkeypatch.setenv("SCANS", "")
+    monkeypatch.setenv("HUB_PACS", "")
+    settings = load_settings(LaunchSettings, "fr", [])
+    assert settings.scans is None
+    assert settings.rate is None
+    assert "pacs-1" in settings.hub_pacs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["--shape", "96x97x98"], "shape", (96, 97, 98)),
+        (["--shape=64"], "shape", (64,)),
+        (
+            ["--hub-pacs", "a=localhost:1,b=::1:2"],
+            "hub_pacs",
+            {"a": ("localhost", 1), "b": ("::1", 2)},
+        ),
+        (["--source", "scans"], "source", Path("scans")),
+        (["--rate", "2.5"], "rate", 2.5),
+        (["--kind", "grid"], "kind", "grid"),
+        (["--log-format", "json"], "log_format", "json"),
+    ],
+)
+def test_a_setting_comes_from_the_command_line(
+    arguments: list[str], name: str, value: object
+) -> None:
+    assert getattr(load_settings(LaunchSettings, "fr", arguments), name) == value
+
+
+@pytest.mark.parametrize(("given", "value"), [("1", True), ("true", True), ("0", False)])
+def test_json_is_a_variable_and_an_option(
+    monkeypatch: pytest.MonkeyPatch, given: str, value: bool
+) -> None:
+    assert load_settings(VerifySettings, "fr", ["--json", given]).json_output is value
+    monkeypatch.setenv("JSON", given)
+    assert load_settings(VerifySettings, "fr", []).json_output is value
+
+
+# --- what they are -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_cannot_be_changed(kind: type[Settings]) -> None:
+    settings = load_settings(kind, "fr", [])
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.log_level = "debug"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_can_be_sent_to_another_process(
+    kind: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", URI)
+    settings = load_settings(kind, "fr", ["--log-level", "debug"])
+    copy = pickle.loads(pickle.dumps(settings))  # noqa: S301 - made in this line
+    assert copy == settings
+    assert type(copy) is kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_help_lists_each_setting_with_its_meaning_and_no_secret(
+    kind: type[Settings], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("MONGODB_URI", URI)
+    with pytest.raises(SystemExit) as raised:
+        load_settings(kind, "python -m fr", ["--help"])
+    assert raised.value.code == 0
+    text = capsys.readouterr().out
+    assert "python -m fr" in text
+    assert PASSWORD not in text
+    for name, field in kind.model_fields.items():
+        option = f"--{variable(kind, name).lower().replace('_', '-')} "
+        assert (option in text) is (option.strip() not in SECRETS)
+        if option.strip() in SECRETS:
+            continue
+        assert field.description
+        assert " ".join(field.description.split()) in " ".join(text.split())
+
+
+def test_a_setting_of_two_units_means_the_same_in_both() -> None:
+    for name in set(HubSettings.model_fields) & set(PacsSettings.model_fields):
+        hub, pacs = HubSettings.model_fields[name], PacsSettings.model_fields[name]
+        assert (hub.default, hub.annotation) == (pacs.default, pacs.annotation), name
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid", "head"),
+    [(None, (10, 10), (96, 96, 96)), ("12", (12, 12), (12, 12, 12))],
+)
+def test_one_number_is_the_length_of_each_axis(
+    shape: str | None, grid: tuple[int, ...], head: tuple[int, ...]
+) -> None:
+    settings = load_settings(PacsSettings, "fr", ["--shape", shape] if shape else [])
+    assert settings.grid_shape == grid
+    assert settings.phantom_shape == head
+
+
+def test_several_numbers_are_the_axes_in_their_order() -> None:
+    head = load_settings(PacsSettings, "fr", ["--shape", "181X217x 160"])
+    assert head.phantom_shape == (181, 217, 160)
+    grid = load_settings(PacsSettings, "fr", ["--kind", "grid", "--shape", "12x20"])
+    assert grid.grid_shape == (12, 20)
+
+
+# --- what is wrong -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "right"),
+    [
+        (HubSettings, "HUB_PORT", "0", "greater than or equal to 1"),
+        (HubSettings, "HUB_PORT", "65536", "less than or equal to 65535"),
+        (HubSettings, "HUB_PORT", "http", "valid integer"),
+        (HubSettings, "LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        (HubSettings, "LOG_FORMAT", "xml", "'console' or 'json'"),
+        (HubSettings, "MONGODB_DATABASE", "a.b", "match pattern"),
+        (HubSettings, "MONGODB_TIMEOUT_S", "0", "greater than or equal to 1"),
+        (HubSettings, "LIFELINE_FD", "2", "greater than or equal to 3"),
+        (HubSettings, "FRAME_LIMIT_KIB", "100", "greater than or equal to 512"),
+        (HubSettings, "IDLE_TIMEOUT_S", "inf", "finite"),
+        (HubSettings, "HUB_DRAIN_S", "nan", "finite"),
+        (HubSettings, "HUB_POLL_S", "0", "greater than 0"),
+        (HubSettings, "HUB_PACS", "pacs-1", "name=host:port"),
+        (HubSettings, "HUB_PACS", "a=host", "host:port"),
+        (HubSettings, "HUB_PACS", "a=:80", "host:port"),
+        (HubSettings, "HUB_PACS", "a=[]:80", "host:port"),
+        (HubSettings, "HUB_PACS", "a=host:0", "host:port"),
+        (HubSettings, "HUB_PACS", "a=host:65536", "host:port"),
+        (HubSettings, "HUB_PACS", "a=h:1,a=h:2", "named twice"),
+        (HubSettings, "HUB_PACS", "=h:1", "match pattern"),
+        (HubSettings, "HUB_PACS", "a b=h:1", "match pattern"),
+        (BrainSettings, "BRAIN_PROCESSES", "0", "greater than or equal to 1"),
+        (BrainSettings, "BRAIN_LEASE_S", "soon", "valid number"),
+        (PacsSettings, "PACS_NAME", "a b", "match pattern"),
+        (PacsSettings, "KIND", "cube", "'phantom' or 'grid'"),
+        (PacsSettings, "SHAPE", "96by96", "96x96x96"),
+        (PacsSettings, "SHAPE", "96x", "96x96x96"),
+        (PacsSettings, "SHAPE", "-5", "96x96x96"),
+        (PacsSettings, "SHAPE", "0", "greater than or equal to 1"),
+        (PacsSettings, "SHAPE", "96x96x4097", "less than or equal to 4096"),
+        (PacsSettings, "SHAPE", "9" * 5000, "limit"),
+        (PacsSettings, "SCANS", "0", "greater than or equal to 1"),
+        (PacsSettings, "RATE", "0", "greater than 0"),
+        (PacsSettings, "RATE", "nan", "finite"),
+        (PacsSettings, "SEED", "-1", "greater than or equal to 0"),
+        (VerifySettings, "JSON", "perhaps", "valid boolean"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable_and_what_would_be_right(
+    kind: type[Settings], name: str, value: str, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    said = wrong(kind)
+    assert said.startswith(f"{name}=")
+    assert right in said
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("phantom", "10x10"), ("grid", "10x10x10")])
+def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
+    assert f"SHAPE of a {kind}" in wrong(PacsSettings, "--kind", kind, "--shape", shape)
+
+
+def test_each_wrong_setting_is_told() -> None:
+    said = wrong(PacsSettings, "--seed", "-1", "--scans", "none")
+    assert "SEED='-1': " in said
+    assert "; SCANS='none': " in f"; {said}"
+
+
+def test_an_option_that_does_not_exist_ends_with_the_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        load_settings(PacsSettings, "python -m fr_pacs", ["--nonsense"])
+    assert raised.value.code == 2
+    assert "usage: python -m fr_pacs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [HubSettings, BrainSettings, VerifySettings, LaunchSettings])
+def test_the_uri_of_mongodb_is_shown_nowhere(
+    kind: type[StoreSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", URI)
+    settings = load_settings(kind, "fr", [])
+    assert settings.mongodb_uri is not None
+    assert settings.mongodb_uri.get_secret_value() == URI
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings!r:>9}"):
+        assert PASSWORD not in shown
+    said = wrong(kind, "--mongodb-database", "a b", "--mongodb-timeout-s", "x")
+    assert PASSWORD not in said
+
+
+def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
+    from common.settings import loading as settings
+
+    error: dict[str, Any] = {"loc": ("mongodb_uri",), "input": URI, "msg": "it is wrong"}
+    assert settings._sentence(error) == "MONGODB_URI: it is wrong"
+
+
+# --- addresses ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:7302", ("127.0.0.1", 7302)),
+        (" pacs.example:1 ", ("pacs.example", 1)),
+        ("[::1]:65535", ("::1", 65535)),
+        ("::1:80", ("::1", 80)),
+    ],
+)
+def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+@given(st.text("a1.:[]- \n\x00٣é", max_size=20))
+def test_any_other_text_is_no_address(text: str) -> None:
+    try:
+        host, port = split_address(text)
+    except ValueError:
+        with pytest.raises(ValueError, match="should be host:port"):
+            split_address(text)
+    else:
+        assert host
+        assert 0 < port < 65536
+
+
+def test_both_ends_of_a_connection_have_the_same_limits() -> None:
+    assert issubclass(HubSettings, WireSettings)
+    assert issubclass(PacsSettings, WireSettings)

@@ -1,0 +1,48 @@
+"""One damaged document in the store stops nobody."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from common.store.db_manager import DBManager
+from tests.factories import make_claimable, make_reports
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    manager = DBManager(mongodb_uri, database)
+    manager.prepare()
+    yield manager
+    manager.close()
+
+
+def test_a_scan_whose_stored_header_is_damaged_is_set_aside_and_the_others_are_claimed(
+    store: DBManager,
+) -> None:
+    first, damaged, last = (scan.scan_id for scan in make_claimable(store, 3))
+    store._scans.update_one({"_id": damaged}, {"$set": {"scan.shape": "round"}})
+    assert [claim.scan.scan_id for claim in store.claim("owner", 10, 30)] == [first, last]
+    ((scan_id, cause, _),) = store.errors()
+    assert scan_id == damaged
+    assert "damaged" in cause
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"report": "round"},
+        {"report.scan_id": "another"},
+        {"report.revision": "first"},
+        {"report.picture_hash": 1},
+    ],
+)
+def test_a_stored_report_that_no_acknowledgement_could_name_is_passed_over_and_the_others_are_sent(
+    store: DBManager, damage: dict[str, object]
+) -> None:
+    ids = {report.scan_id for report in make_reports(store, 3)}
+    damaged = min(ids)
+    store._reports.update_one({"_id": damaged}, {"$set": damage})
+    sent = {item.scan_id for item in store.lease_reports("pacs-1", 10, 30)}
+    assert sent == ids - {damaged}
+    assert store.lease_reports("pacs-1", 10, 30) == []
+    assert store.count_reports()[False] == 3

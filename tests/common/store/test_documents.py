@@ -1,0 +1,133 @@
+"""What is stored, and the filters that hold a transition to its state, owner and fence."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import bson
+import pytest
+from bson import ObjectId
+from bson.codec_options import CodecOptions
+
+from common.domain.models import BrainReport, BrainScan
+from common.errors import StoreError
+from common.store.documents import (
+    Added,
+    Claim,
+    Document,
+    NewScan,
+    all_of,
+    compare,
+    expired,
+    held,
+    report_document,
+    scan_document,
+    without_id,
+)
+from tests.factories import make_report, make_scan
+
+AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+AFFINE = ((0.1, 0, 0, -1e-3), (0, 0.2, 0, 0), (0, 0, 0.3, 1 / 3))
+
+
+def stored(document: Document) -> Document:
+    """As it comes back from MongoDB."""
+    return bson.decode(bson.encode(document), AWARE)
+
+
+def claim_of(owner: str, fence: int) -> Claim:
+    scan, voxels = make_scan()
+    return Claim(scan, owner, fence, attempts=1, voxels=voxels, blob=None)
+
+
+def test_a_scan_comes_back_from_its_document_as_it_was() -> None:
+    scan, voxels = make_scan(subject="s-1", affine=AFFINE)
+    document = stored(scan_document(NewScan(scan, voxels)))
+    assert BrainScan.model_validate(document["scan"]) == scan
+    assert (document["_id"], document["voxels"]) == (scan.scan_id, voxels)
+    assert (document["report_generated"], document["fence"], document["attempts"]) == (
+        "To Do",
+        0,
+        0,
+    )
+
+
+def test_a_large_scan_has_its_blob_in_place_of_voxels() -> None:
+    blob = ObjectId()
+    document = scan_document(NewScan(make_scan()[0], blob=blob))
+    assert document["blob"] == blob
+    assert "voxels" not in document
+
+
+def test_a_report_comes_back_from_its_document_as_it_was_and_is_due_at_once() -> None:
+    report = make_report(make_scan(affine=AFFINE)[0])
+    document = stored(report_document(report))
+    assert BrainReport.model_validate(document["report"]) == report
+    assert (document["_id"], document["pacs"]) == (report.scan_id, "pacs-1")
+    assert (document["status"], document["tries"]) == (False, 0)
+    assert document["next_try_at"] == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_what_an_upsert_sets_has_no_id() -> None:
+    document = {"_id": 1, "a": 2}
+    assert without_id(document) == {"a": 2}
+    assert document == {"_id": 1, "a": 2}
+
+
+@pytest.mark.parametrize(
+    "acquired_at",
+    [
+        datetime(2024, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC),
+        datetime(2024, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC),
+        datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=9))),
+    ],
+    ids=["as stored", "more precise", "another time zone"],
+)
+def test_a_scan_is_the_same_as_its_stored_self(acquired_at: datetime) -> None:
+    mine = scan_document(NewScan(*make_scan(acquired_at=acquired_at, affine=AFFINE)))
+    assert compare(mine, stored(mine)) is Added.STORED
+
+
+def test_the_same_scan_in_another_blob_was_known() -> None:
+    scan, voxels = make_scan()
+    inline = scan_document(NewScan(scan, voxels))
+    one, other = (scan_document(NewScan(scan, blob=ObjectId())) for _ in range(2))
+    assert compare(one, stored(one)) is Added.STORED
+    assert compare(one, stored(other)) is Added.KNOWN
+    assert compare(one, stored(inline)) is Added.KNOWN
+    assert compare(inline, stored(one)) is Added.KNOWN
+
+
+def test_another_header_is_a_conflict_whatever_the_blob() -> None:
+    scan, voxels = make_scan()
+    mine = scan_document(NewScan(scan, voxels))
+    other = scan_document(NewScan(scan.model_copy(update={"pacs": "pacs-2"}), voxels))
+    assert compare(mine, stored(other)) is Added.CONFLICT
+
+
+def test_a_scan_that_was_stored_and_is_not_there_is_an_error() -> None:
+    with pytest.raises(StoreError):
+        compare(scan_document(NewScan(*make_scan())), None)
+
+
+def test_the_chunks_of_a_blob_are_a_range_of_ids_that_holds_no_others() -> None:
+    blob = ObjectId()
+    low, high = all_of(blob)["$gte"], all_of(blob)["$lte"]
+    assert (low, high) == ({"blob": blob, "n": 0}, {"blob": blob, "n": 2**31 - 1})
+    assert list(low) == ["blob", "n"]  # MongoDB compares in this order
+
+
+def test_an_ended_claim_is_one_in_progress_by_the_servers_clock() -> None:
+    assert expired() == {
+        "report_generated": "In Progress",
+        "$expr": {"$lt": ["$lease_until", "$$NOW"]},
+    }
+
+
+def test_claims_are_held_by_owner_and_fence_and_state() -> None:
+    claims = [claim_of("a", 1), claim_of("a", 1), claim_of("a", 2), claim_of("b", 1)]
+    ids = [claim.scan.scan_id for claim in claims]
+    expected = [("a", 1, ids[:2]), ("a", 2, ids[2:3]), ("b", 1, ids[3:])]
+    assert list(held(claims)) == [
+        {"_id": {"$in": i}, "owner": owner, "fence": fence, "report_generated": "In Progress"}
+        for owner, fence, i in expected
+    ]
+    assert list(held([])) == []

@@ -1,0 +1,234 @@
+"""Wake-ups: a wait ends early when there is something to do, and never hides it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from common.domain.states import Collection, WakeUp
+from common.errors import StoreError, StoreUnavailable
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from common.store.notifications import Listener, Waiter, WakeUps
+from tests.factories import (
+    inside,
+    make_claimable,
+    make_report,
+    make_scan,
+    opened,
+    own_mongod,
+)
+
+LONG_S = 30.0
+SHORT_S = 0.1
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def waiting(store: DBManager, what: WakeUp, poll_s: float) -> Iterator[Waiter]:
+    """A waiter after its first call, which is a false alarm."""
+    with contextlib.closing(store.waiter(what, poll_s)) as waiter:
+        assert waiter.wait()
+        yield waiter
+
+
+def wakes(waiter: Waiter, ring: object, within: float = 0.5) -> bool:
+    """Whether ``ring`` ends a wait that has begun, in time."""
+    assert callable(ring)
+    with ThreadPoolExecutor(1) as thread:
+        woken = thread.submit(waiter.wait)
+        time.sleep(0.05)  # for the wait to have begun; begun later, it ends all the sooner
+        began = time.monotonic()
+        ring()
+        return woken.result(LONG_S) and time.monotonic() - began < within
+
+
+def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> None:
+    with contextlib.closing(store.waiter(WakeUp.SCAN, LONG_S)) as waiter:
+        began = time.monotonic()
+        assert waiter.wait()
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("what", WakeUp)
+def test_a_ring_ends_a_wait(store: DBManager, what: WakeUp) -> None:
+    with waiting(store, what, LONG_S) as waiter:
+        for _ in range(3):
+            assert wakes(waiter, lambda: store._wake_ups.ring(what))
+
+
+def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) -> None:
+    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+        for _ in range(3):
+            store._wake_ups.ring(WakeUp.SCAN)
+        assert waiter.wait()
+        while waiter.wait():  # those that were not taken with the first
+            pass
+        assert not waiter.wait()
+
+
+def test_without_a_ring_a_wait_lasts_the_poll_interval(store: DBManager) -> None:
+    with waiting(store, WakeUp.SCAN, 0.3) as waiter:
+        began = time.monotonic()
+        assert not waiter.wait()
+        assert 0.25 < time.monotonic() - began < 2
+
+
+def test_the_other_kind_wakes_nobody(store: DBManager) -> None:
+    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+        store._wake_ups.ring(WakeUp.REPORT)
+        assert not waiter.wait()
+        store._wake_ups.ring(WakeUp.REPORT)
+        store._wake_ups.ring(WakeUp.SCAN)
+        assert waiter.wait()
+
+
+def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> None:
+    over = threading.Event()
+
+    def ring() -> None:
+        while not over.is_set():
+            store._wake_ups.ring(WakeUp.REPORT)
+
+    with waiting(store, WakeUp.SCAN, 0.2) as waiter, ThreadPoolExecutor(1) as thread:
+        ringing = thread.submit(ring)
+        began = time.monotonic()
+        waiter.wait()  # True only if the collection wrapped past it
+        assert time.monotonic() - began < 3
+        over.set()
+        ringing.result()
+
+
+def test_everybody_who_waits_is_woken(store: DBManager) -> None:
+    with contextlib.ExitStack() as stack:
+        waiters = [stack.enter_context(waiting(store, WakeUp.SCAN, LONG_S)) for _ in range(3)]
+        store._wake_ups.ring(WakeUp.SCAN)
+        with ThreadPoolExecutor(3) as threads:
+            assert all(threads.map(Waiter.wait, waiters))
+
+
+def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None:
+    make_claimable(store, 3)
+    with (
+        waiting(store, WakeUp.SCAN, LONG_S) as brain,
+        waiting(store, WakeUp.REPORT, LONG_S) as hub,
+    ):
+        assert wakes(brain, lambda: store.add_scans([NewScan(*make_scan())]))
+        one, two, three = store.claim("a", 3, 60)
+        assert wakes(brain, lambda: store.release("a", unused=[one]))
+        assert wakes(brain, lambda: store.fail(two, "cause", 5))
+        assert wakes(brain, lambda: store.release("a"))
+        assert wakes(hub, lambda: store.complete([(three, make_report(three.scan))]))
+
+
+def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManager) -> None:
+    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+        inside(store, Collection.WAKE_UPS).insert_many(
+            [{"what": WakeUp.REPORT, "filler": "x" * 1000} for _ in range(200)]
+        )
+        assert waiter.wait()  # it cannot know what it did not see
+        while waiter.wait():
+            pass
+        store._wake_ups.ring(WakeUp.SCAN)
+        assert waiter.wait()
+        assert inside(store, Collection.WAKE_UPS).count_documents({}) < 100
+
+
+def test_without_a_bell_a_waiter_polls(store: DBManager) -> None:
+    inside(store, Collection.WAKE_UPS).drop()
+    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+        began = time.monotonic()
+        assert waiter.wait()
+        assert time.monotonic() - began >= SHORT_S
+
+
+def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
+    bell = inside(store, Collection.WAKE_UPS)
+    before = bell.count_documents({})
+    assert before
+    store._wake_ups.prepare()
+    assert bell.count_documents({}) == before
+    assert bell.options()["capped"] is True
+
+
+def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    with (
+        own_mongod(tmp_path) as running,
+        opened(running.uri, "fr", timeout_s=2) as store,
+        # It waits so long twice: mongod, started again, lets nobody wait before the first ring.
+        waiting(store, WakeUp.SCAN, 3.0) as waiter,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        gone = thread.submit(waiter.wait)
+        running.kill()
+        with pytest.raises(StoreUnavailable):
+            gone.result(LONG_S)
+        with own_mongod(tmp_path):
+            assert waiter.wait()  # what happened meanwhile, nobody told
+            store._wake_ups.ring(WakeUp.SCAN)
+            assert waiter.wait()
+
+
+def test_a_ring_that_nobody_can_hear_raises_nothing() -> None:
+    with MongoClient[dict[str, object]]("mongodb://127.0.0.1:1/", timeoutMS=50) as client:
+        WakeUps(client["fr"]).ring(WakeUp.SCAN)
+
+
+def test_what_rang_just_before_the_store_was_closed_is_heard(
+    store: DBManager, mongodb_uri: str
+) -> None:
+    other = DBManager(mongodb_uri, store.name)
+
+    def ring_and_leave() -> None:
+        other.add_scans([NewScan(*make_scan())])
+        other.close()
+
+    with waiting(store, WakeUp.SCAN, LONG_S) as waiter:
+        assert wakes(waiter, ring_and_leave)
+    other.close()
+
+
+def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
+    with waiting(store, WakeUp.SCAN, 0.5) as waiter, ThreadPoolExecutor(1) as thread:
+        wait = thread.submit(lambda: [waiter.wait() for _ in range(3)])
+        waiter.close()
+        with pytest.raises(StoreError):
+            wait.result(LONG_S)
+
+
+def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> None:
+    heard = threading.Semaphore(0)
+    with contextlib.closing(Listener(store.waiter(WakeUp.SCAN, LONG_S), heard.release, 0.1)):
+        assert heard.acquire(timeout=10)  # what was there before, nobody told
+        for _ in range(3):
+            store.add_scans([NewScan(*make_scan())])
+            assert heard.acquire(timeout=10)
+    while heard.acquire(timeout=0.5):  # false alarms are allowed
+        pass
+    store.add_scans([NewScan(*make_scan())])
+    assert not heard.acquire(timeout=0.5)
+
+
+def test_a_listener_outlives_that_mongodb_is_away(tmp_path: Path) -> None:
+    heard = threading.Semaphore(0)
+    with (
+        own_mongod(tmp_path) as running,
+        opened(running.uri, "fr") as store,
+        contextlib.closing(Listener(store.waiter(WakeUp.SCAN, 0.2), heard.release, 0.1)),
+    ):
+        assert heard.acquire(timeout=10)
+        running.kill()
+        with own_mongod(tmp_path):
+            assert heard.acquire(timeout=30)  # what came meanwhile, nobody told
+            store.add_scans([NewScan(*make_scan())])
+            assert heard.acquire(timeout=10)

@@ -1,0 +1,242 @@
+"""Scans come in: what is stored, what is repeated, what is refused."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from common.domain.models import hash_voxels
+from common.domain.states import Collection, ReportGenerated
+from common.store.db_manager import DBManager
+from common.store.documents import Added, NewScan
+from tests.factories import (
+    Commands,
+    document_of,
+    inside,
+    make_report,
+    make_scan,
+    make_upload,
+    opened,
+    together,
+)
+
+GOOD = {Added.STORED, Added.KNOWN}
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """What stores that are made from now on send to MongoDB."""
+    seen = Commands()
+    client = partial(MongoClient, event_listeners=[seen])
+    monkeypatch.setattr("common.store.connection.MongoClient", client)
+    return seen
+
+
+def test_a_scan_is_stored_to_do_with_its_voxels(store: DBManager) -> None:
+    scan, voxels = make_scan(subject="s-1", affine=((1, 0, 0, 0), (0, 2, 0, 0), (0, 0, 3, -4.5)))
+    assert store.add_scans([NewScan(scan, voxels)]) == [Added.STORED]
+
+    stored = document_of(store, scan.scan_id)
+    assert stored["report_generated"] == "To Do"
+    assert stored["voxels"] == voxels
+    assert (stored["fence"], stored["attempts"]) == (0, 0)
+    [claim] = store.claim("a", 1, 60)
+    assert claim.scan == scan
+    assert store.fetch_voxels(claim) == voxels
+
+
+def test_a_scan_that_comes_again_is_acknowledged_again_without_effect(store: DBManager) -> None:
+    scan, voxels = make_scan()
+    store.add_scans([NewScan(scan, voxels)])
+    before = document_of(store, scan.scan_id)
+    assert set(store.add_scans([NewScan(scan, voxels)])) <= GOOD
+    assert document_of(store, scan.scan_id) == before
+
+
+def test_a_scan_that_comes_again_when_it_is_done_stays_done(store: DBManager) -> None:
+    new = NewScan(*make_scan())
+    store.add_scans([new])
+    [claim] = store.claim("a", 1, 60)
+    store.complete([(claim, make_report(new.scan))])
+    before = document_of(store, new.scan.scan_id)
+    assert set(store.add_scans([new])) <= GOOD
+    assert document_of(store, new.scan.scan_id) == before
+    assert store.claim("b", 1, 60) == []
+
+
+def test_times_are_compared_as_they_are_stored(store: DBManager) -> None:
+    precise = datetime(2024, 5, 6, 7, 8, 9, 123_456, tzinfo=UTC)
+    new = NewScan(*make_scan(acquired_at=precise))
+    store.add_scans([new])
+    assert set(store.add_scans([new])) <= GOOD
+
+
+def test_other_bytes_under_the_same_id_are_a_conflict(store: DBManager) -> None:
+    scan, voxels = make_scan()
+    store.add_scans([NewScan(scan, voxels)])
+    before = document_of(store, scan.scan_id)
+
+    other = NewScan(*make_scan(scan_id=scan.scan_id, voxels=bytes(100)))
+    assert store.add_scans([other]) == [Added.CONFLICT]
+    assert document_of(store, scan.scan_id) == before
+    [claim] = store.claim("a", 1, 60)
+    assert hash_voxels(store.fetch_voxels(claim)) == scan.voxels_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pacs": "pacs-2"},
+        {"subject": "another"},
+        {"subject": None},
+        {"scan_type": "volume"},
+        {"acquired_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"shape": (100, 1)},
+        {"dtype": "int8"},
+        {"affine": ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0))},
+    ],
+    ids=str,
+)
+def test_another_header_under_the_same_id_is_a_conflict(
+    store: DBManager, change: dict[str, Any]
+) -> None:
+    scan, voxels = make_scan(subject="s-1")
+    store.add_scans([NewScan(scan, voxels)])
+    before = document_of(store, scan.scan_id)
+    other = scan.model_copy(update=change)
+    assert store.add_scans([NewScan(other, voxels)]) == [Added.CONFLICT]
+    assert document_of(store, scan.scan_id) == before
+
+
+def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
+    scan, voxels = make_scan()
+    same = NewScan(scan, voxels)
+    other = NewScan(*make_scan(scan_id=scan.scan_id, voxels=bytes(100)))
+    first, second, third = store.add_scans([same, same, other])
+    assert first is Added.STORED
+    assert second in GOOD
+    assert third is Added.CONFLICT
+    assert document_of(store, scan.scan_id)["voxels"] == voxels
+    assert inside(store).count_documents({}) == 1
+
+
+def test_a_batch_tells_each_scans_outcome_in_its_place(store: DBManager) -> None:
+    known, taken = make_scan(), make_scan()
+    store.add_scans([NewScan(*known), NewScan(*taken)])
+    conflicting = NewScan(*make_scan(scan_id=taken[0].scan_id, voxels=bytes(100)))
+    outcome = store.add_scans(
+        [NewScan(*make_scan()), conflicting, NewScan(*known), NewScan(*make_scan())]
+    )
+    assert outcome[0] is Added.STORED
+    assert outcome[1] is Added.CONFLICT
+    assert outcome[2] in GOOD
+    assert outcome[3] is Added.STORED
+    assert store.count_states()[ReportGenerated.TO_DO] == 4
+
+
+def test_a_large_scan_that_comes_again_in_another_blob_is_known(store: DBManager) -> None:
+    first, _ = make_upload(store)
+    assert store.add_scans([first]) == [Added.STORED]
+    again = NewScan(first.scan, blob=store.begin_upload())
+    assert store.add_scans([again]) == [Added.KNOWN]
+    # The same write once more, as after a lost answer: it is this blob that is stored.
+    assert store.add_scans([first]) == [Added.STORED]
+    assert document_of(store, first.scan.scan_id)["blob"] == first.blob
+
+
+def test_nothing_to_store_asks_mongodb_nothing(
+    mongodb_uri: str, database: str, commands: Commands
+) -> None:
+    store = DBManager(mongodb_uri, database)
+    assert store.add_scans([]) == []
+    store.close()
+    assert commands.seen == []
+
+
+def test_one_scan_from_many_threads_at_once_is_stored_once(store: DBManager) -> None:
+    new = NewScan(*make_scan())
+    outcomes = together(8, lambda _: store.add_scans([new])[0])
+    assert set(outcomes) <= GOOD
+    assert inside(store).count_documents({}) == 1
+
+
+def test_of_many_contents_for_one_id_at_once_one_is_stored_and_the_others_refused(
+    store: DBManager,
+) -> None:
+    scan_id = make_scan()[0].scan_id
+    made = [make_scan(scan_id=scan_id, voxels=bytes([i]) * 100) for i in range(8)]
+    outcomes = together(8, lambda i: store.add_scans([NewScan(*made[i])])[0])
+    assert outcomes.count(Added.STORED) == 1
+    assert outcomes.count(Added.CONFLICT) == 7
+    assert document_of(store, scan_id)["voxels"] == made[outcomes.index(Added.STORED)][1]
+
+
+def test_batches_that_overlap_from_many_threads_store_each_scan_once(store: DBManager) -> None:
+    made = [NewScan(*make_scan()) for _ in range(60)]
+    outcomes = together(6, lambda i: store.add_scans(made[i * 5 : i * 5 + 35]))
+    assert {one for batch in outcomes for one in batch} <= GOOD
+    assert inside(store).count_documents({}) == 60
+
+
+def test_a_duplicate_key_is_never_taken_for_durable(
+    mongodb_uri: str, database: str, commands: Commands
+) -> None:
+    new = NewScan(*make_scan())
+    with opened(mongodb_uri, database) as store:
+        store.add_scans([new])
+        commands.seen.clear()
+        store.add_scans([new])
+
+    insert, upsert = commands.writes()
+    assert insert["name"] == "insert"
+    assert upsert["name"] == "update"
+    [update] = upsert["updates"]
+    assert update["q"] == {"_id": new.scan.scan_id}
+    assert list(update["u"]) == ["$setOnInsert"]
+    assert update["upsert"] is True
+    assert upsert["writeConcern"] == {"w": "majority", "j": True}
+    compared = next(c for c in commands.seen if c["name"] == "find")
+    assert commands.seen.index(compared) > commands.seen.index(upsert)
+    assert compared["readConcern"] == {"level": "majority"}
+
+
+def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled(
+    mongodb_uri: str, database: str, commands: Commands
+) -> None:
+    weak = "w=0&journal=false&readConcernLevel=local&readPreference=secondary"
+    uri = f"{mongodb_uri}{'&' if '?' in mongodb_uri else '?'}{weak}"
+    with opened(uri, database) as store:
+        commands.seen.clear()
+        large, _ = make_upload(store)
+        assert large.blob is not None
+        store.add_chunks(large.blob, 0, [b"again"])  # confirmed as a scan is
+        store.add_scans([large, NewScan(*make_scan()), NewScan(*make_scan())])
+        store.end_upload(large.scan.scan_id, large.blob)
+        seen = commands.writes()
+        claims = store.claim("a", 3, 60)
+        assert [c["readConcern"] for c in commands.seen if c["name"] == "find"] == [
+            {"level": "majority"}
+        ]
+        commands.seen.clear()
+        report = make_report(claims[0].scan)
+        store.complete([(claims[0], report)])
+        store.complete([(claims[0], report)])
+        store.fail(claims[1], "cause", 0)
+        store.release("a")
+        store.mark_sent([report.scan_id])
+        seen += commands.writes()
+    assert len(seen) >= 13
+    weak_ones = [c for c in seen if c["writeConcern"] != {"w": "majority", "j": True}]
+    # The seal of an upload's record alone: that of the scan comes after it, and counts.
+    assert [(c["name"], c["update"]) for c in weak_ones] == [("update", Collection.UPLOADS)]
+    assert seen[seen.index(weak_ones[0]) + 1]["update"] == Collection.SCANS
+    assert not any("$readPreference" in c for c in seen)

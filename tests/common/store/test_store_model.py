@@ -1,0 +1,307 @@
+"""Whatever owners, senders and people do in whatever order, the store's promises hold, and it
+holds and answers what a model of it predicts. ``HYPOTHESIS_PROFILE=long`` looks longer."""
+
+import functools
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from common.domain.models import BrainReport
+from common.domain.states import Collection
+from common.errors import ClaimLost
+from common.store.documents import Added, Claim, NewScan, OutgoingReport, report_document
+from tests.common.store.store_machine import Compared
+from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO
+from tests.factories import edit, inside, make_report, make_scan, opened
+from tests.stateful import bounded
+
+LIMIT = 2
+LEASE_S = 60
+SCANS = [make_scan(scan_id=f"scan-{i}") for i in range(6)]
+OTHER = make_scan(scan_id="scan-0", voxels=bytes(100))
+IDS = [scan.scan_id for scan, _ in SCANS]
+OWNERS = st.sampled_from(["a", "b", "c"])
+ONE = st.integers(0, 5)
+SOME = st.lists(ONE, min_size=1, max_size=5)
+CLAIM = st.integers(0, 11)  # see ``pick``
+ALLOWED = st.sampled_from([LIMIT, LIMIT, 1, 0])
+
+
+class Killed(Exception):
+    """What this owner was about to do, it does not."""
+
+
+def report_of(claim: Claim) -> BrainReport:
+    """A report that says which claim wrote it."""
+    return make_report(claim.scan, run_time_ms=claim.fence, revision=claim.revision)
+
+
+class Owners(Compared):
+    """Several owners at the same few scans. Claims stay in play after they were lost, and so do
+    reports that were leased."""
+
+    outgoing: Bundle[OutgoingReport] = Bundle("outgoing")
+
+    # --- scans come and are claimed ---
+
+    @initialize(n=st.integers(2, len(SCANS)))
+    def some_are_there(self, n: int) -> None:
+        self.add(list(range(n)))
+        self.claim("a", n - 1)
+
+    @precondition(lambda self: len(self.model.scans) < len(SCANS) and not self.model.any(TO_DO))
+    @rule(which=SOME)
+    def add(self, which: list[int]) -> None:
+        outcome = self.store.add_scans([NewScan(*SCANS[i]) for i in which])
+        assert set(outcome) <= {Added.STORED, Added.KNOWN}
+        for scan_id in self.model.add(IDS[i] for i in which):
+            edit(self.store, scan_id, received_at=self.tick())
+        assert self.store.add_scans([NewScan(*OTHER)]) == [Added.CONFLICT]
+        self.look()
+
+    @precondition(lambda self: self.model.any(TO_DO))
+    @rule(owner=OWNERS, limit=st.integers(1, 5), together=st.integers(1, 3))
+    def claim(self, owner: str, limit: int, together: int = 1) -> None:
+        expected = self.model.next(limit, together)
+        self.taken(expected, owner, self.store.claim(owner, limit, LEASE_S, together=together))
+
+    @precondition(lambda self: self.model.ended())
+    @rule(owner=OWNERS, together=st.integers(1, 3))
+    def claim_expired(self, owner: str, together: int = 1) -> None:
+        expected = self.model.next_ended(together)
+        claims = self.store.claim_expired(owner, LEASE_S, together=together)
+        self.taken(expected, owner, claims)
+
+    def taken(self, expected: list[str], owner: str, claims: list[Claim]) -> None:
+        assert [(c.scan.scan_id, c.owner) for c in claims] == [(i, owner) for i in expected]
+        for claim in claims:
+            self.model.claimed(claim)
+        self.given += claims
+        self.look()
+
+    def pick(self, which: int) -> Claim:
+        """A claim that holds, if there is one or can be one; or any one of the last dozen."""
+        if which < 6:
+            if not self.held():
+                self.more_to_do()
+                if self.model.any(TO_DO):
+                    self.claim("a", 3)
+            if held := self.held():
+                return held[which % len(held)]
+        return self.given[-1 - which % len(self.given)]
+
+    def more_to_do(self) -> None:
+        if not self.model.any(TO_DO):
+            self.requeue(list(range(len(SCANS))))
+            self.look()
+
+    @precondition(lambda self: self.model.any(TO_DO) or self.model.ended())
+    @rule(allowed=st.sampled_from([LIMIT, 1]))
+    def give_up(self, allowed: int) -> None:
+        told: dict[str, str] = {}
+        given_up = self.store.give_up(allowed, told.update)
+        causes, errors = self.model.give_up(allowed)
+        assert told == causes
+        assert sorted(given_up) == sorted(errors)
+
+    @precondition(lambda self: self.model.any(IN_PROGRESS))
+    @rule(which=st.lists(ONE, min_size=3, unique=True), taken=st.booleans())
+    def leases_end(self, which: list[int], taken: bool) -> None:
+        for i in which:
+            self.lease_ends(IDS[i])
+        if taken:
+            self.claim_expired("c")
+
+    @rule(which=CLAIM)
+    def renew(self, which: int) -> None:
+        claim = self.pick(which)
+        scan_id, scan = claim.scan.scan_id, self.model.of(claim)
+        if scan.held_by(claim):
+            assert self.store.renew([claim], LEASE_S) == set()
+            scan.ended = None
+        else:
+            lost = self.unchanged(scan_id, lambda: self.store.renew([claim], LEASE_S))
+            assert lost == {scan_id}
+
+    # --- claims end ---
+
+    def write(self, claims: list[Claim]) -> list[tuple[Claim, BrainReport]]:
+        for claim in claims:
+            if self.model.of(claim).held_by(claim):
+                self.model.write(claim)
+        return [(claim, report_of(claim)) for claim in claims]
+
+    @rule(which=st.lists(CLAIM, min_size=1, max_size=3))
+    def complete(self, which: list[int]) -> None:
+        some = list({c.scan.scan_id: c for c in map(self.pick, which)}.values())
+        lost = self.store.complete(self.write(some))
+        assert lost == self.model.finish(some)
+
+    @rule(which=CLAIM)
+    def complete_killed(self, which: int) -> None:
+        """The report is written, its scan knows nothing of it."""
+        claim = self.pick(which)
+
+        def killed() -> None:
+            raise Killed
+
+        with pytest.raises(Killed):
+            self.store.complete(self.write([claim]), killed)
+
+    @rule(which=CLAIM, owner=OWNERS, by=st.sampled_from(["dies", "fails", "over", "taken"]))
+    def complete_losing(self, which: int, owner: str, by: str) -> None:
+        """The claim is lost, if it was not before, after its report was written."""
+        claim = self.pick(which)
+
+        def lose() -> None:
+            if by == "dies":
+                self.dies(claim.owner)
+            elif by == "fails":
+                self.fails(claim, 0)
+            else:
+                if self.model.of(claim).held_by(claim):
+                    self.lease_ends(claim.scan.scan_id)
+                if by == "over":
+                    self.give_up(1)
+                else:
+                    self.claim_expired(owner)
+
+        lost = self.store.complete(self.write([claim]), lose)
+        assert lost == self.model.finish([claim])
+
+    @rule(which=CLAIM)
+    def report_late(self, which: int) -> None:
+        """An owner lost its claim between its look and its write, after which it was killed."""
+        claim = self.pick(which + 6)
+        if self.model.of(claim).held_by(claim):
+            return
+        document = report_document(report_of(claim))
+        if claim.revision > 1:
+            self.store._replace([document])
+        else:
+            self.store._upsert(inside(self.store, Collection.REPORTS), [document])
+        self.model.write(claim)
+
+    @rule(which=CLAIM, allowed=ALLOWED)
+    def fail(self, which: int, allowed: int) -> None:
+        self.fails(self.pick(which), allowed)
+
+    def fails(self, claim: Claim, allowed: int) -> None:
+        scan_id, cause = claim.scan.scan_id, f"cause {claim.fence}"
+        if state := self.model.fail(claim, cause, allowed):
+            assert self.store.fail(claim, cause, allowed) == state
+        else:
+            with pytest.raises(ClaimLost):
+                self.unchanged(scan_id, lambda: self.store.fail(claim, cause, allowed))
+
+    @rule(which=CLAIM, allowed=ALLOWED)
+    def blame(self, which: int, allowed: int) -> None:
+        """Its supervisor does it for an owner that ended."""
+        claim = self.pick(which)
+        ended = claim.scan.scan_id, claim.owner, claim.fence, "ended", allowed
+        if self.model.of(claim).held_by(claim):
+            assert self.store.blame(*ended) == self.model.fail(claim, "ended", allowed)
+        else:
+            assert self.unchanged(claim.scan.scan_id, lambda: self.store.blame(*ended)) is None
+
+    @rule(which=CLAIM)
+    def release_unused(self, which: int) -> None:
+        claim = self.pick(which)
+        scan = self.model.of(claim)
+        if scan.held_by(claim):
+            assert self.store.release(claim.owner, unused=[claim]) == 1
+            scan.becomes(TO_DO, scan.error)
+            scan.attempts -= 1
+        else:
+            release = functools.partial(self.store.release, claim.owner, unused=[claim])
+            assert self.unchanged(claim.scan.scan_id, release) == 0
+
+    @precondition(lambda self: self.model.any(IN_PROGRESS))
+    @rule(owner=OWNERS)
+    def dies(self, owner: str) -> None:
+        assert self.store.release(owner) == self.model.release(owner)
+
+    # --- a person, and Fr-HUB's round ---
+
+    @precondition(lambda self: self.model.any(ERROR))
+    @rule(which=SOME)
+    def requeue(self, which: list[int]) -> None:
+        ids = [IDS[i] for i in which]
+        assert self.store.requeue(ids) == self.model.requeue(ids)
+
+    @precondition(lambda self: self.model.any(ERROR))
+    @rule()
+    def settle_errors(self) -> None:
+        reported = self.model.errors_reported()
+        assert self.store.settle_errors() == reported
+        self.model.settle(reported)
+
+    # --- reports on their way ---
+
+    @precondition(lambda self: self.model.reports)
+    @rule(target=outgoing, limit=st.integers(1, 3))
+    def lease(self, limit: int) -> Any:
+        due = self.model.due()
+        leased = self.store.lease_reports("pacs-1", limit, LEASE_S)
+        ids = {out.scan_id for out in leased}
+        assert ids <= due
+        assert len(ids) == len(leased) == min(limit, len(due))
+        for out in leased:
+            report = self.model.reports[out.scan_id]
+            report.leased = True
+            report.tries += 1
+            assert (out.content["run_time_ms"], out.tries) == (report.fence, report.tries)
+        self.model.settle(ids)
+        return multiple(*leased)
+
+    @rule(out=outgoing)
+    def sent(self, out: OutgoingReport) -> None:
+        """It was acknowledged: maybe long after its lease, maybe again, maybe when another
+        revision had taken its place."""
+        scan_id, revision = out.scan_id, out.revision
+        report = self.model.reports[scan_id]
+        if report.revision == revision and not report.sent:
+            self.store.mark_sent([scan_id], revision)
+            report.sent = True
+        else:
+            self.unchanged(scan_id, lambda: self.store.mark_sent([scan_id], revision))
+
+    @precondition(lambda self: self.model.reports)
+    @rule(which=ONE, delay_s=st.sampled_from([0, 60]))
+    def postpone(self, which: int, delay_s: int) -> None:
+        scan_id = IDS[which]
+        report = self.model.reports.get(scan_id)
+        if report is None or report.sent:
+            self.unchanged(scan_id, lambda: self.store.postpone_reports([scan_id], delay_s))
+        else:
+            self.store.postpone_reports([scan_id], delay_s)
+            report.leased = delay_s > 0
+
+    @precondition(lambda self: self.model.reports)
+    @rule(which=SOME)
+    def leases_of_reports_end(self, which: list[int]) -> None:
+        for report in (self.model.reports.get(IDS[i]) for i in which):
+            if report is not None:
+                report.leased = False
+        late = {"$set": {"next_try_at": self.tick()}}
+        these = {"_id": {"$in": [IDS[i] for i in which]}}
+        inside(self.store, Collection.REPORTS).update_many(these, late)
+
+
+def test_whatever_owners_do_the_store_is_as_its_model(mongodb_uri: str, database: str) -> None:
+    with opened(mongodb_uri, database) as store:
+
+        class Here(Owners):
+            def __init__(self) -> None:
+                super().__init__(store)
+
+        run_state_machine_as_test(Here, settings=bounded(35, 40))

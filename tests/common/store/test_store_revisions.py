@@ -1,0 +1,50 @@
+"""Whatever owners, senders and people do in whatever order, a scan has one report, of the right
+revision, and all earlier ones as history. ``HYPOTHESIS_PROFILE=long`` looks longer."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from tests.common.store.store_model import DONE, TO_DO
+from tests.common.store.test_store_model import IDS, SCANS, SOME, Owners
+from tests.factories import opened
+from tests.stateful import bounded
+
+
+class Reanalysing(Owners):
+    """Owners, and somebody who puts scans back."""
+
+    @precondition(lambda self: self.model.any(DONE))
+    @rule(which=SOME, revision=st.integers(1, 2))
+    def put_back(self, which: list[int], revision: int) -> None:
+        ids = [IDS[i] for i in which]
+        assert self.store.put_back(ids, revision) == self.model.put_back(ids, revision)
+        assert self.store.put_back(ids, revision) == 0, "put back twice"
+
+    @precondition(lambda self: self.model.any(DONE))
+    @rule(killed=st.booleans())
+    def analyse_again(self, killed: bool) -> None:
+        """All at once, perhaps with an owner that is killed beside its report."""
+        self.put_back(list(range(len(SCANS))), 1)
+        self.look()
+        if killed:
+            self.complete_killed(0)
+            for owner in "abc":
+                self.dies(owner)
+            self.look()
+        self.complete([0, 1, 2])
+
+    def more_to_do(self) -> None:
+        super().more_to_do()
+        if not self.model.any(TO_DO):
+            self.put_back(list(range(len(SCANS))), 1)
+            self.look()
+
+
+def test_whatever_is_put_back_the_store_is_as_its_model(mongodb_uri: str, database: str) -> None:
+    with opened(mongodb_uri, database) as store:
+
+        class Here(Reanalysing):
+            def __init__(self) -> None:
+                super().__init__(store)
+
+        run_state_machine_as_test(Here, settings=bounded(35, 40))

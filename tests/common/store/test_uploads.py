@@ -1,0 +1,382 @@
+"""Large scans: uploads in chunks, their end, and what a sweep takes away."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from common.domain.models import hash_voxels
+from common.domain.states import CHUNK_BYTES, Collection
+from common.errors import StoreError, StoreUnavailable, UploadLost, VoxelsDamaged
+from common.store.db_manager import DBManager
+from common.store.documents import Added, Claim, NewScan
+from tests.factories import (
+    chunks_of,
+    document_of,
+    inside,
+    make_claimable,
+    make_scan,
+    make_upload,
+    opened,
+    pieces_of,
+    together,
+)
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture
+def claim(store: DBManager) -> Claim:
+    """Of a scan of three chunks."""
+    new, _ = make_upload(store, chunks=3)
+    store.add_scans([new])
+    end(store, new)
+    [claim] = store.claim("a", 1, 60)
+    return claim
+
+
+def test_chunks_come_compressed_and_the_store_does_not_compress_them_again(
+    store: DBManager,
+) -> None:
+    chunks = inside(store, Collection.CHUNKS)
+    made = chunks.database.command("collStats", chunks.name)["wiredTiger"]["creationString"]
+    assert "block_compressor=none" in made
+
+
+def end(store: DBManager, new: NewScan) -> None:
+    assert new.blob is not None
+    store.end_upload(new.scan.scan_id, new.blob)
+
+
+def left(store: DBManager) -> tuple[int, int, int]:
+    """Scans, chunks and upload records that are stored."""
+    names = (Collection.SCANS, Collection.CHUNKS, Collection.UPLOADS)
+    scans, chunks, uploads = (inside(store, name).count_documents({}) for name in names)
+    return scans, chunks, uploads
+
+
+# --- there and back ------------------------------------------------------------------------------
+
+
+def test_a_large_scan_goes_in_and_comes_back(store: DBManager) -> None:
+    new, voxels = make_upload(store, chunks=4)
+    assert store.claim("a", 1, 60) == []  # nobody sees half a scan
+    assert store.add_scans([new]) == [Added.STORED]
+    end(store, new)
+    [claim] = store.claim("a", 1, 60)
+    assert claim.voxels is None
+    assert store.fetch_voxels(claim) == voxels
+    assert hash_voxels(store.fetch_voxels(claim)) == claim.scan.voxels_hash
+
+
+def test_chunks_come_in_any_pieces_of_the_upload(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 4000, shape=(1000, 1000))
+    pieces = pieces_of(voxels)
+    blob = store.begin_upload()
+    store.add_chunks(blob, 2, [memoryview(piece) for piece in pieces[2:]])
+    store.add_chunks(blob, 0, pieces[:2])
+    store.add_scans([NewScan(scan, blob=blob)])
+    [claim] = store.claim("a", 1, 60)
+    assert store.fetch_voxels(claim) == voxels
+
+
+def test_chunks_that_come_again_add_nothing(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 4000, shape=(1000, 1000))
+    pieces = pieces_of(voxels)
+    blob = store.begin_upload()
+    store.add_chunks(blob, 0, pieces[:1])  # all that got through of the next call's first try
+    store.add_chunks(blob, 0, pieces)
+    store.add_chunks(blob, 0, pieces)
+    store.add_chunks(blob, len(pieces), [])
+    assert chunks_of(store, blob) == len(pieces)
+    store.add_scans([NewScan(scan, blob=blob)])
+    [claim] = store.claim("a", 1, 60)
+    assert store.fetch_voxels(claim) == voxels
+
+
+def test_the_voxels_of_one_scan_are_not_anothers(store: DBManager) -> None:
+    made = [make_upload(store, chunks) for chunks in (2, 3, 1)]
+    for new, _ in made:
+        store.add_scans([new])
+    found = {claim.scan.scan_id: store.fetch_voxels(claim) for claim in store.claim("a", 3, 60)}
+    assert found == {new.scan.scan_id: voxels for new, voxels in made}
+
+
+Damage = Callable[[Any, ObjectId], object]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 0}}),
+        lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 1}}),
+        lambda chunks, blob: chunks.delete_one({"_id": {"blob": blob, "n": 2}}),
+        lambda chunks, _: chunks.delete_many({}),
+        lambda chunks, blob: chunks.insert_one({"_id": {"blob": blob, "n": 3}, "voxels": b"more"}),
+        lambda chunks, blob: chunks.update_one(
+            {"_id": {"blob": blob, "n": 2}}, {"$set": {"voxels": bytes(1001)}}
+        ),
+        lambda chunks, blob: chunks.update_one(
+            {"_id": {"blob": blob, "n": 1}}, {"$set": {"voxels": bytes(CHUNK_BYTES - 1)}}
+        ),
+        lambda chunks, blob: chunks.update_one(
+            {"_id": {"blob": blob, "n": 0}}, {"$set": {"voxels": bytes(8_000_000)}}
+        ),
+    ],
+    ids=["first", "middle", "last", "all", "one more", "too long", "too short", "far too long"],
+)
+def test_chunks_that_are_missing_or_of_a_wrong_size_are_damage(
+    store: DBManager, claim: Claim, damage: Damage
+) -> None:
+    assert claim.blob is not None
+    damage(inside(store, Collection.CHUNKS), claim.blob)
+    with pytest.raises(VoxelsDamaged):
+        store.fetch_voxels(claim)
+
+
+def test_a_chunk_that_was_altered_shows_in_the_hash(store: DBManager, claim: Claim) -> None:
+    chunks = inside(store, Collection.CHUNKS)
+    which = {"_id": {"blob": claim.blob, "n": 1}}
+    [chunk] = chunks.find(which)
+    voxels = bytearray(chunk["voxels"])
+    voxels[1234] ^= 1
+    chunks.update_one(which, {"$set": {"voxels": bytes(voxels)}})
+    assert hash_voxels(store.fetch_voxels(claim)) != claim.scan.voxels_hash
+
+
+# --- the end of an upload ------------------------------------------------------------------------
+
+
+def test_an_upload_that_ended_is_never_swept(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    store.add_scans([new])
+    end(store, new)
+    assert store.sweep_uploads(grace_s=-1) == 0
+    assert left(store) == (1, 3, 0)
+
+
+def test_ending_an_upload_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    store.add_scans([new])
+    end(store, new)
+    end(store, new)
+    assert left(store)[:2] == (1, 3)
+
+
+def test_an_upload_that_a_sweep_had_is_lost_and_its_scan_taken_back(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    assert store.sweep_uploads(grace_s=-1) == 1
+    store.add_scans([new])
+    with pytest.raises(UploadLost):
+        end(store, new)
+    assert left(store) == (0, 0, 0)
+
+
+def test_a_scan_that_was_stored_while_a_sweep_was_at_it_is_taken_back_whole(
+    store: DBManager,
+) -> None:
+    new, _ = make_upload(store)
+    being_swept(store, new)
+    store.add_scans([new])
+    with pytest.raises(UploadLost):  # once marked by a sweep, no upload is acknowledged
+        end(store, new)
+    assert left(store) == (0, 0, 1)
+    store.sweep_uploads(grace_s=-1)
+    assert left(store) == (0, 0, 0)
+
+
+def test_a_sweep_seals_what_is_stored_for_a_hub_that_was_killed_or_is_slow(
+    store: DBManager,
+) -> None:
+    new, _ = make_upload(store)
+    store.add_scans([new])
+    assert store.sweep_uploads(grace_s=-1) == 0
+    assert store.sweep_uploads(grace_s=-1) == 0
+    end(store, new)
+    assert left(store) == (1, 3, 0)
+    assert "unsealed" not in document_of(store, new.scan.scan_id)
+
+
+def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    store.add_scans([new])
+    end(store, new)
+    late = store.begin_upload()
+    store.sweep_uploads(grace_s=-1)
+    with pytest.raises(UploadLost):
+        store.end_upload(new.scan.scan_id, late)
+    assert left(store) == (1, 3, 0)
+
+
+# --- the same scan from two senders --------------------------------------------------------------
+
+
+def again_from_another(store: DBManager, first: NewScan) -> NewScan:
+    """The same scan in chunks of its own, from another sender; stored are the chunks."""
+    blob = store.begin_upload()
+    voxels = (bytes(range(251)) * (first.scan.voxels_bytes // 251 + 1))[: first.scan.voxels_bytes]
+    store.add_chunks(blob, 0, pieces_of(voxels))
+    return NewScan(first.scan, blob=blob)
+
+
+def being_swept(store: DBManager, new: NewScan) -> None:
+    """A sweep has marked this upload, and has not looked yet whether it has a scan."""
+    marked = {"$set": {"swept": True}}
+    inside(store, Collection.UPLOADS).update_one({"_id": new.blob}, marked)
+
+
+def is_whole(store: DBManager, new: NewScan) -> bool:
+    """The scan is there with voxels that have its hash, and no sweep takes any of it."""
+    store.sweep_uploads(grace_s=-1)
+    [claim] = store.claim("somebody", 1, 60)
+    return claim.scan == new.scan and hash_voxels(store.fetch_voxels(claim)) == new.scan.voxels_hash
+
+
+def test_what_was_acknowledged_to_a_second_sender_is_not_taken_back_by_the_first(
+    store: DBManager,
+) -> None:
+    first, _ = make_upload(store)
+    second = again_from_another(store, first)
+    assert store.add_scans([first]) == [Added.STORED]
+    assert store.add_scans([second]) == [Added.KNOWN]  # so it is acknowledged
+    store.sweep_uploads(grace_s=-1)
+    end(store, first)
+    assert is_whole(store, first)
+
+
+def test_a_second_sender_takes_the_place_of_a_scan_that_will_be_taken_back(
+    store: DBManager,
+) -> None:
+    first, _ = make_upload(store)
+    second = again_from_another(store, first)
+    being_swept(store, first)
+    store.add_scans([first])
+    assert store.add_scans([second]) == [Added.STORED]
+    end(store, second)
+    with pytest.raises(UploadLost):
+        end(store, first)
+    assert is_whole(store, second)
+    assert chunks_of(store, first.blob) == 0
+
+
+def test_a_scan_that_was_sealed_long_ago_is_known(store: DBManager) -> None:
+    first, _ = make_upload(store)
+    store.add_scans([first])
+    end(store, first)
+    store.sweep_uploads(grace_s=-1)  # removes the record
+    assert store.add_scans([again_from_another(store, first)]) == [Added.KNOWN]
+    end(store, first)  # a call that slept for as long
+    assert is_whole(store, first)
+
+
+def test_senders_of_the_same_scan_and_sweeps_at_once_take_no_acknowledgement_back(
+    store: DBManager,
+) -> None:
+    for _ in range(8):
+        first, _ = make_upload(store, chunks=1)
+        uploads = [first, *(again_from_another(store, first) for _ in range(2))]
+
+        def work(i: int, uploads: list[NewScan] = uploads) -> bool:
+            """Whether a sender got an acknowledgement."""
+            if i >= len(uploads):
+                store.sweep_uploads(grace_s=-1)
+                return False
+            try:
+                [outcome] = store.add_scans([uploads[i]])
+                if outcome is Added.STORED:
+                    end(store, uploads[i])
+            except StoreError:  # it is told to come again
+                return False
+            return True
+
+        if any(together(5, work)):
+            assert is_whole(store, first)
+
+
+# --- what a sweep takes --------------------------------------------------------------------------
+
+
+def test_a_sweep_takes_old_uploads_that_were_cut_and_nothing_else(store: DBManager) -> None:
+    make_claimable(store, 1)
+    unsealed, _ = make_upload(store)  # its hub was killed before it could end it
+    store.add_scans([unsealed])
+    cut, _ = make_upload(store)
+    assert store.sweep_uploads() == 0  # all are young
+    assert store.sweep_uploads(grace_s=-1) == 1
+    assert chunks_of(store, cut.blob) == 0
+    assert chunks_of(store, unsealed.blob) == 3
+    assert left(store) == (2, 3, 1)
+
+
+def test_a_sweep_goes_by_the_servers_clock(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    make_upload(store)
+    assert store.sweep_uploads() == 0
+    [record] = inside(store, Collection.UPLOADS).find()
+    assert record["started_at"].year > 2020
+
+
+def test_a_sweep_that_is_cut_is_finished_by_the_next(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_upload(store)
+
+    def cut(_: ObjectId) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_delete_blob", cut)
+        with pytest.raises(StoreUnavailable):
+            store.sweep_uploads(grace_s=-1)
+    assert store.sweep_uploads(grace_s=-1) == 1
+    assert left(store) == (0, 0, 0)
+
+
+def test_a_sweep_looks_for_references_with_an_index(store: DBManager) -> None:
+    found = inside(store).find({"blob": ObjectId()}, {"_id": 1}).explain()
+    assert '"COLLSCAN"' not in str(found).replace("'", '"')
+
+
+def test_sweeps_and_ends_at_once_never_leave_a_scan_without_its_chunks(store: DBManager) -> None:
+    made = [make_upload(store, chunks=1)[0] for _ in range(40)]
+
+    def work(i: int) -> list[str]:
+        if i % 2:
+            store.sweep_uploads(grace_s=-1)
+            return []
+        kept = []
+        for new in made[i // 2 :: 2]:
+            store.add_scans([new])
+            try:
+                end(store, new)
+            except UploadLost:
+                continue
+            kept.append(new.scan.scan_id)
+        return kept
+
+    kept = [scan_id for ids in together(4, work) for scan_id in ids]
+    for new in made:
+        if new.scan.scan_id in kept:
+            assert chunks_of(store, new.blob) == 1
+            assert document_of(store, new.scan.scan_id)["blob"] == new.blob
+        else:
+            assert document_of(store, new.scan.scan_id) is None
+            assert chunks_of(store, new.blob) == 0
+
+
+def test_an_abandoned_upload_leaves_nothing(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    other, _ = make_upload(store)
+    assert new.blob is not None
+    store.abandon_upload(new.blob)
+    store.abandon_upload(new.blob)
+    assert chunks_of(store, new.blob) == 0
+    assert chunks_of(store, other.blob) == 3
+    assert left(store) == (0, 3, 1)

@@ -1,0 +1,73 @@
+"""What the tests of the asyncio transport share."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from common.errors import PeerAway, ProtocolError
+from common.wire.messages import Hello, Welcome
+from common.wire.protocol import Side
+from common.wire.transport import AsyncChannel, Terms, dial, serve
+from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, listening
+
+SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER
+HELLO, WELCOME = Hello("pacs-1"), Welcome("fr-hub", 8)
+
+Handle = Callable[[AsyncChannel], Awaitable[None]]
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(2 * WITHIN_S):
+            await test
+
+    asyncio.run(bounded())
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    handle: Handle, idle_s: float = IDLE_S, terms: Terms = PLAIN
+) -> AsyncIterator[int]:
+    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle, terms)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def dialled(
+    port: int, side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
+) -> AsyncIterator[AsyncChannel]:
+    channel = await dial((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, terms)
+    try:
+        yield channel
+    finally:
+        channel.abort()
+        await channel.close()
+
+
+@contextlib.asynccontextmanager
+async def to_bare(
+    side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
+) -> AsyncIterator[tuple[AsyncChannel, socket.socket]]:
+    """A channel, and the bare socket at its other end."""
+    with listening() as server:
+        async with dialled(server.getsockname()[1], side, idle_s, terms) as channel:
+            peer, _ = server.accept()
+            with peer:
+                peer.settimeout(WITHIN_S)
+                yield channel, peer
+
+
+async def greet_back(channel: AsyncChannel) -> None:
+    await channel.hello()
+    await channel.welcome(WELCOME.name, WELCOME.window)
+
+
+async def keep_on(channel: AsyncChannel) -> None:
+    """Take what comes until the connection ends."""
+    with contextlib.suppress(PeerAway, ProtocolError):
+        await greet_back(channel)
+        while True:
+            await channel.receive()

@@ -1,0 +1,107 @@
+"""What the tests of the wire share: an example of each message, and frames made by hand."""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import bson
+import pytest
+from xxhash import xxh3_64_intdigest
+
+from common.domain.states import INLINE_VOXELS_MAX, NONCE_BYTES, Refusal
+from common.errors import ProtocolError
+from common.wire.messages import (
+    Ack,
+    Busy,
+    Challenge,
+    Chunk,
+    Event,
+    Hello,
+    Message,
+    Nack,
+    Ping,
+    Pong,
+    Proof,
+    Report,
+    Scan,
+    Welcome,
+)
+from common.wire.protocol import Link, Side, encode
+from tests.strategies import a_report, a_scan
+
+LIMIT = 512 * 1024
+TELLTALE = "Telltale^Subject"
+"""Stands for what no error may carry."""
+
+RANDOM = bytes(range(NONCE_BYTES))
+LARGE = bytes(INLINE_VOXELS_MAX + 8)
+
+SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
+
+EXAMPLES: tuple[tuple[Side, Message], ...] = (
+    # who receives it, after the greeting if it is none
+    (Side.SCAN_RECEIVER, Hello("pacs-1")),
+    (Side.SCAN_RECEIVER, Hello("pacs-1", nonce=RANDOM)),
+    (Side.SCAN_SENDER, Challenge("fr-hub", RANDOM)),
+    (Side.SCAN_RECEIVER, Proof(RANDOM)),
+    (Side.REPORT_SENDER, Welcome("pacs-1", 1000)),
+    (Side.REPORT_SENDER, Welcome("pacs-1", 1000, proof=RANDOM)),
+    (Side.SCAN_RECEIVER, Scan(a_scan(), b"voxels..")),
+    (Side.SCAN_RECEIVER, Scan(a_scan(LARGE, subject="p-17"))),
+    (Side.SCAN_RECEIVER, Chunk("scan-1", 0, LARGE)),
+    (Side.SCAN_RECEIVER, Ping()),
+    (Side.SCAN_SENDER, Ack(("scan-1", "scan-2"))),
+    (Side.SCAN_SENDER, Nack("scan-1", Refusal.HASH, "the voxels differ", retry=True)),
+    (Side.SCAN_SENDER, Busy("scan-1", 1000)),
+    (Side.SCAN_SENDER, Pong()),
+    (Side.REPORT_RECEIVER, Report(a_report())),
+)
+
+
+def greeted(side: Side, limit: int = LIMIT) -> Link:
+    """A link after the greeting."""
+    link = Link(side, limit)
+    link.feed(encode(Welcome("other", 10) if side in SENDERS else Hello("other")))
+    assert isinstance(link.next_event(), Hello | Welcome)
+    return link
+
+
+def link_for(side: Side, message: Message) -> Link:
+    """A link that takes this message next."""
+    if not isinstance(message, Hello | Challenge | Proof | Welcome):
+        return greeted(side)
+    link = Link(side, LIMIT)
+    if isinstance(message, Proof):
+        link.feed(encode(Hello("pacs-1", nonce=RANDOM)))
+        assert isinstance(link.next_event(), Hello)
+    return link
+
+
+def events_of(link: Link) -> list[Event]:
+    """All events that are there."""
+    return list(iter(link.next_event, None))
+
+
+def checked(content: bytes) -> bytes:
+    """A frame of these BSON elements, with its length and a right check value."""
+    size = 4 + len(content) + 3 + 9
+    frame = struct.pack("<i", size) + content + b"\x12x\x00"
+    return frame + struct.pack("<QB", xxh3_64_intdigest(frame), 0)
+
+
+def frame_of(body: Mapping[str, Any]) -> bytes:
+    """A frame of any document, with a right check value."""
+    return checked(bson.encode(body)[4:-1])
+
+
+def refused(link: Link, data: bytes = b"") -> ProtocolError:
+    """How the link refuses these bytes, now and from now on."""
+    link.feed(data)
+    with pytest.raises(ProtocolError) as raised:
+        events_of(link)
+    link.feed(encode(Ping()))
+    for _ in range(2):
+        with pytest.raises(ProtocolError) as again:
+            link.next_event()
+        assert again.value is raised.value
+    return raised.value

@@ -1,0 +1,190 @@
+"""The asyncio side of the wire: AsyncChannel, serve, dial."""
+
+import asyncio
+
+import pytest
+
+from common.domain.states import PROTOCOL_VERSION, Refusal
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
+from common.wire.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Scan
+from common.wire.protocol import encode
+from common.wire.transport import AsyncChannel, Terms, dial, serve
+from tests.common.wire.async_peers import (
+    HELLO,
+    RECEIVER,
+    SENDER,
+    WELCOME,
+    dialled,
+    keep_on,
+    run,
+    serving,
+    to_bare,
+)
+from tests.common.wire.frames import frame_of
+from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, free_port, listening, reset
+from tests.strategies import a_scan
+
+
+def test_two_channels_greet_and_talk() -> None:
+    heard: list[object] = []
+
+    async def handle(channel: AsyncChannel) -> None:
+        heard.append(await channel.hello())
+        await channel.send(WELCOME)
+        heard.append(await channel.receive())
+        await channel.send(Ack(("scan-1",)), Ack(("scan-2",)))
+
+    async def test() -> None:
+        async with serving(handle) as port, dialled(port) as channel:
+            assert await channel.greet("pacs-1") == WELCOME
+            await channel.send(Ping(), Scan(a_scan(), b"voxels.."))
+            assert await channel.receive() == Ack(("scan-1",))
+            assert await channel.receive() == Ack(("scan-2",))
+            assert heard == [HELLO, Scan(a_scan(), b"voxels..")]
+            with pytest.raises(PeerAway, match="closed the connection"):
+                await channel.receive()
+
+    run(test())
+
+
+def test_another_version_is_refused_and_the_peer_is_told() -> None:
+    async def test() -> None:
+        refused = asyncio.get_running_loop().create_future()
+
+        async def handle(channel: AsyncChannel) -> None:
+            try:
+                await channel.hello()
+            except ProtocolError as error:
+                refused.set_result(error.code)
+
+        async with serving(handle) as port, dialled(port) as channel:
+            await channel.send(Hello("pacs-1", PROTOCOL_VERSION + 1))
+            answer = await channel.receive()
+            assert isinstance(answer, Nack)
+            assert (answer.id, answer.code) == (None, Refusal.VERSION)
+            channel.abort()
+            assert await refused is Refusal.VERSION
+
+    run(test())
+
+
+def test_a_refused_greeting_raises_what_the_peer_said() -> None:
+    async def test() -> None:
+        async with to_bare() as (channel, peer):
+            peer.sendall(encode(Nack(None, Refusal.LIMIT, "full", retry=True)))
+            with pytest.raises(ProtocolError) as raised:
+                await channel.greet("pacs-1")
+            assert (raised.value.code, raised.value.retry) == (Refusal.LIMIT, True)
+
+    run(test())
+
+
+def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
+    async def test() -> None:
+        async with to_bare(RECEIVER) as (channel, peer):
+            wrong = {"t": "scan", "scan": {"scan_id": "scan-1"}}
+            peer.sendall(encode(HELLO) + frame_of(wrong) + encode(Chunk("scan-1", 0, b"x")))
+            assert await channel.hello() == HELLO
+            assert isinstance(await channel.receive(), Flaw)
+            assert await channel.receive() == Chunk("scan-1", 0, b"x")
+
+    run(test())
+
+
+# --- connections that end -----------------------------------------------------------------------
+
+
+def test_nobody_there_is_peer_away_with_the_address() -> None:
+    port = free_port()
+
+    async def test() -> None:
+        with pytest.raises(PeerAway, match=f"{LOOPBACK}:{port}: "):
+            await dial((LOOPBACK, port), SENDER, LIMIT, IDLE_S, WITHIN_S)
+
+    run(test())
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
+def test_a_name_that_no_host_can_have_is_told(host: str) -> None:
+    async def test() -> None:
+        with pytest.raises(PeerAway, match="cannot be the name of a host"):
+            await dial((host, 7301), SENDER, LIMIT, IDLE_S, WITHIN_S)
+        with pytest.raises(SettingsError, match=f"cannot listen on {host}"):
+            await serve((host, 0), RECEIVER, LIMIT, IDLE_S, keep_on)
+
+    run(test())
+
+
+def test_a_port_in_use_is_already_running() -> None:
+    async def test() -> None:
+        with listening() as server:
+            port = server.getsockname()[1]
+            with pytest.raises(AlreadyRunning, match=f"{LOOPBACK}:{port} is in use"):
+                await serve((LOOPBACK, port), RECEIVER, LIMIT, IDLE_S, keep_on)
+
+    run(test())
+
+
+def test_an_address_of_no_interface_here_is_a_settings_error() -> None:
+    async def test() -> None:
+        with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1:0"):
+            await serve(("192.0.2.1", 0), RECEIVER, LIMIT, IDLE_S, keep_on)
+
+    run(test())
+
+
+@pytest.mark.parametrize("cut", [1, 4, 20])
+def test_a_connection_cut_in_the_middle_of_a_message_is_told_as_such(cut: int) -> None:
+    async def test() -> None:
+        async with to_bare() as (channel, peer):
+            peer.sendall(encode(WELCOME)[:cut])
+            peer.close()
+            with pytest.raises(PeerAway, match="in the middle of a message"):
+                await channel.receive()
+
+    run(test())
+
+
+def test_a_reset_connection_is_peer_away() -> None:
+    async def test() -> None:
+        async with to_bare() as (channel, peer):
+            reset(peer)
+            with pytest.raises(PeerAway):
+                await channel.receive()
+            with pytest.raises(PeerAway):
+                await channel.send(HELLO)
+
+    run(test())
+
+
+def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
+
+    async def test() -> None:
+        async with to_bare(terms=Terms(greeting_s=0.1)) as (channel, _):
+            with pytest.raises(PeerAway, match="did not answer the greeting"):
+                await channel.greet("pacs-1")
+
+    run(test())
+
+
+def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
+
+    async def test() -> None:
+        async with to_bare(RECEIVER, terms=Terms(greeting_s=0.1)) as (channel, _):
+            with pytest.raises(PeerAway, match="did not greet"):
+                await channel.hello()
+
+    run(test())
+
+
+def test_a_peer_that_never_reads_ends_a_send() -> None:
+    async def test() -> None:
+        async with to_bare(idle_s=0.2) as (channel, _):
+            piece = Chunk("scan-1", 0, bytes(255 * 1024))
+            with pytest.raises(PeerAway, match=r"read nothing for 0\.2 s"):  # noqa: PT012
+                for _ in range(200):
+                    await channel.send(piece)
+            with pytest.raises(PeerAway):
+                await channel.send(Ping())
+
+    run(test())

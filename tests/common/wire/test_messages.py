@@ -1,0 +1,198 @@
+"""What is wrong with one message ends that message; what is wrong with the stream ends it."""
+
+from typing import Any
+
+import pytest
+
+from common.domain.models import hash_voxels
+from common.domain.states import INLINE_VOXELS_MAX, Refusal
+from common.errors import ProtocolError
+from common.wire.messages import TYPES, Flaw, FlawError, Message, Ping
+from common.wire.protocol import Side, encode
+from tests.common.wire.frames import EXAMPLES, LARGE, events_of, frame_of, greeted, link_for
+from tests.strategies import a_report, a_scan
+
+VOXELS = b"voxels.."
+HEADER = a_scan(VOXELS).model_dump(exclude_none=True)
+LARGE_HEADER = a_scan(LARGE).model_dump(exclude_none=True)
+
+
+def flaw_of(side: Side, document: dict[str, Any]) -> Flaw:
+    """The flaw of this document, on a connection that goes on."""
+    link = greeted(side)
+    link.feed(frame_of(document) + encode(Ping()))
+    flaw, following = events_of(link)
+    assert isinstance(flaw, Flaw)
+    assert following == Ping()
+    return flaw
+
+
+def scan_message(header: dict[str, Any], voxels: Any = VOXELS, **changes: Any) -> dict[str, Any]:
+    inside = {} if voxels is None else {"voxels": voxels}
+    return {"t": "scan", "scan": {**header, **changes}, **inside}
+
+
+def test_the_examples_are_of_each_type() -> None:
+    assert {message.t for _, message in EXAMPLES} == set(TYPES)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shape": [2, 2]},
+        {"dtype": "int16"},
+        {"voxels_bytes": 9},
+        {"dtype": "complex64"},
+        {"shape": []},
+        {"voxels_bytes": "many"},
+        {"voxels_bytes": -8},
+        {"voxels_hash": "x"},
+        {"affine": [[0, 0, 0, 0]] * 3},
+        {"affine": [[float("nan"), 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]},
+        {"patient_name": "x"},
+        {"pacs": "a b"},
+    ],
+    ids=str,
+)
+def test_a_header_that_contradicts_itself_is_a_flaw_of_that_scan(changes: dict[str, Any]) -> None:
+    flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, **changes))
+    assert flaw.id == "scan-1"
+    assert flaw.code is Refusal.HEADER
+    assert flaw.reason
+
+
+def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
+    flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
+    assert flaw.reason == ("the whole: shape 8x1 of int16 takes 16 bytes, the header declares 8")
+
+
+def test_a_header_without_a_field_names_it() -> None:
+    header = {name: value for name, value in HEADER.items() if name != "voxels_hash"}
+    flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(header))
+    assert flaw.reason == "voxels_hash: Field required"
+
+
+def test_of_many_wrong_fields_the_first_are_named() -> None:
+    flaw = flaw_of(Side.SCAN_RECEIVER, {"t": "scan", "scan": {"scan_id": "scan-1"}})
+    assert flaw.reason.count("Field required") == 5
+
+
+def test_a_wrong_scan_id_is_told_cut_to_what_an_id_may_have() -> None:
+    flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, scan_id="/" * 1000))
+    assert flaw.id == "/" * 64
+
+
+@pytest.mark.parametrize("scan_id", [None, 7, "", ["scan-1"]])
+def test_a_wrong_scan_that_cannot_be_named_ends_the_connection(scan_id: Any) -> None:
+    link = greeted(Side.SCAN_RECEIVER)
+    link.feed(frame_of(scan_message(HEADER, scan_id=scan_id)))
+    with pytest.raises(ProtocolError) as raised:
+        link.next_event()
+    assert raised.value.code is Refusal.HEADER
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "why"),
+    [
+        (scan_message(HEADER, None), Refusal.CHUNKS, "travel inside the scan message"),
+        (scan_message(LARGE_HEADER, LARGE), Refusal.CHUNKS, "travel in chunks"),
+        (scan_message(LARGE_HEADER, b""), Refusal.CHUNKS, "travel in chunks"),
+        (scan_message(HEADER, b""), Refusal.HEADER, "0 bytes of voxels"),
+        (scan_message(HEADER, VOXELS + b"."), Refusal.HEADER, "9 bytes of voxels"),
+        (scan_message(HEADER, VOXELS[1:]), Refusal.HEADER, "the header declares 8"),
+        (scan_message(HEADER, "voxels.."), Refusal.MALFORMED, "must be binary"),
+        (scan_message(HEADER, [1, 2]), Refusal.MALFORMED, "must be binary"),
+    ],
+)
+def test_voxels_that_are_not_where_they_belong_are_a_flaw(
+    document: dict[str, Any], code: Refusal, why: str
+) -> None:
+    flaw = flaw_of(Side.SCAN_RECEIVER, document)
+    assert (flaw.id, flaw.code) == ("scan-1", code)
+    assert why in flaw.reason
+
+
+def test_small_voxels_travel_inside_up_to_the_limit_and_not_beyond() -> None:
+    voxels = bytes(INLINE_VOXELS_MAX)
+    link = greeted(Side.SCAN_RECEIVER)
+    link.feed(frame_of(scan_message(a_scan(voxels).model_dump(exclude_none=True), voxels)))
+    assert not isinstance(events_of(link)[0], Flaw)
+    beyond = bytes(INLINE_VOXELS_MAX + 2)
+    flaw = flaw_of(
+        Side.SCAN_RECEIVER, scan_message(a_scan(beyond).model_dump(exclude_none=True), beyond)
+    )
+    assert flaw.code is Refusal.CHUNKS
+
+
+def test_a_wrong_report_is_a_flaw_of_that_report() -> None:
+    report = {**a_report().model_dump(), "run_time_ms": -1.0}
+    flaw = flaw_of(Side.REPORT_RECEIVER, {"t": "report", "report": report})
+    assert (flaw.id, flaw.code) == ("scan-1", Refusal.HEADER)
+    assert flaw.reason.startswith("run_time_ms: ")
+
+
+def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
+    link = greeted(Side.REPORT_RECEIVER)
+    link.feed(frame_of({"t": "report", "report": {}}))
+    with pytest.raises(ProtocolError, match="scan_id: Field required"):
+        link.next_event()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("hello", {"name": None}),
+        ("hello", {"name": "a" * 1001}),
+        ("hello", {"version": "1"}),
+        ("hello", {"version": True}),
+        ("hello", {"version": 1.0}),
+        ("welcome", {"window": "10"}),
+        ("welcome", {"name": b"a"}),
+        ("scan", {"scan": None}),
+        ("scan", {"scan": []}),
+        ("chunk", {"id": 1}),
+        ("chunk", {"n": "0"}),
+        ("chunk", {"n": None}),
+        ("chunk", {"voxels": "text"}),
+        ("chunk", {"voxels": None}),
+        ("report", {"report": "text"}),
+        ("ack", {"ids": "scan-1"}),
+        ("ack", {"ids": [1]}),
+        ("ack", {"ids": None}),
+        ("nack", {"id": 1}),
+        ("nack", {"code": "nothing"}),
+        ("nack", {"code": None}),
+        ("nack", {"reason": None}),
+        ("nack", {"retry": 1}),
+        ("busy", {"id": None}),
+        ("busy", {"retry_after_ms": 1.5}),
+    ],
+)
+def test_a_field_of_a_wrong_type_ends_the_connection(kind: str, changes: dict[str, Any]) -> None:
+    side, message = next(pair for pair in EXAMPLES if pair[1].t == kind)
+    link = link_for(side, message)
+    link.feed(frame_of({"t": kind, **message.body(), **changes}))
+    with pytest.raises(ProtocolError) as raised:
+        link.next_event()
+    assert raised.value.code is Refusal.MALFORMED
+    assert not isinstance(raised.value, FlawError)
+
+
+@pytest.mark.parametrize(("side", "message"), EXAMPLES, ids=lambda value: getattr(value, "t", ""))
+def test_a_field_more_is_passed_over(side: Side, message: Message) -> None:
+    link = link_for(side, message)
+    link.feed(frame_of({"t": message.t, **message.body(), "of a later release": 1}))
+    assert events_of(link) == [message]
+
+
+@pytest.mark.parametrize("name", [None, "scan-2", ""])
+def test_a_nack_names_a_scan_or_the_connection(name: str | None) -> None:
+    link = greeted(Side.SCAN_SENDER)
+    body = {"id": name, "code": "limit", "reason": "too many", "retry": True}
+    link.feed(frame_of({"t": "nack", **body}))
+    (event,) = events_of(link)
+    assert getattr(event, "id", "?") == name
+
+
+def test_a_header_says_the_hash_of_its_voxels() -> None:
+    assert HEADER["voxels_hash"] == hash_voxels(VOXELS)

@@ -1,0 +1,252 @@
+"""What is not a message, not allowed or not whole is refused, and says no more than it must."""
+
+import struct
+from typing import Any
+
+import bson
+import pytest
+from bson import Int64
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.domain.states import PROTOCOL_VERSION, Refusal
+from common.errors import ProtocolError
+from common.wire.messages import TYPES, Hello, Message, Pong, Welcome
+from common.wire.protocol import Link, Side, encode
+from tests.common.wire.frames import (
+    EXAMPLES,
+    LIMIT,
+    SENDERS,
+    TELLTALE,
+    checked,
+    events_of,
+    frame_of,
+    greeted,
+    link_for,
+    refused,
+)
+from tests.strategies import texts
+
+BEFORE = {
+    Side.SCAN_SENDER: {"challenge", "welcome", "nack"},
+    Side.REPORT_SENDER: {"challenge", "welcome", "nack"},
+    Side.SCAN_RECEIVER: {"hello"},
+    Side.REPORT_RECEIVER: {"hello"},
+}
+AFTER = {
+    Side.SCAN_SENDER: {"ack", "nack", "busy", "pong"},
+    Side.REPORT_SENDER: {"ack", "nack", "pong"},
+    Side.SCAN_RECEIVER: {"scan", "chunk", "ping"},
+    Side.REPORT_RECEIVER: {"report", "ping"},
+}
+FIELDS = sorted({name for _, message in EXAMPLES for name in message.body()})
+BY_TYPE = {message.t: message for _, message in EXAMPLES}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("kind", TYPES)
+def test_each_side_takes_the_messages_of_its_place_and_no_others(
+    side: Side, kind: str, after: bool
+) -> None:
+    link = greeted(side) if after else Link(side, LIMIT)
+    message = BY_TYPE[kind]
+    if kind in (AFTER if after else BEFORE)[side]:
+        link.feed(encode(message))
+        assert [event.t for event in events_of(link)] == [kind]  # type: ignore[union-attr]
+    else:
+        error = refused(link, encode(message))
+        if kind == "chunk" and not after:  # not even read: a stranger's messages are short
+            assert error.code is Refusal.TOO_LARGE
+            return
+        assert error.code is Refusal.UNEXPECTED
+        assert kind in error.reason
+        assert ("before the greeting" in error.reason) is not after
+
+
+@pytest.mark.parametrize("kind", ["nothing", "", "Scan", 7, None, ["scan"], b"scan"])
+def test_an_unknown_message_is_refused(kind: Any) -> None:
+    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({"t": kind})).code is Refusal.UNEXPECTED
+
+
+def test_a_message_without_a_type_is_refused() -> None:
+    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({})).code is Refusal.UNEXPECTED
+
+
+@pytest.mark.parametrize("version", [PROTOCOL_VERSION + 1, 0, -1, 2**62])
+@pytest.mark.parametrize("side", Side)
+def test_another_protocol_version_is_refused_with_both_versions(side: Side, version: int) -> None:
+    hello = {"t": "hello", "name": TELLTALE, "version": Int64(version)}
+    welcome = {**hello, "t": "welcome", "window": 1}
+    link = Link(side, LIMIT)
+    error = refused(link, frame_of(welcome if side in SENDERS else hello))
+    assert error.code is Refusal.VERSION
+    assert f"version {version}" in error.reason
+    assert str(PROTOCOL_VERSION) in error.reason
+    assert not link.greeted
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [-(2**31), -1, 0, 4, 5, 15])
+def test_a_length_that_no_message_can_have_is_refused(length: int) -> None:
+    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), struct.pack("<i", length))
+    assert error.code is Refusal.MALFORMED
+
+
+@pytest.mark.parametrize("length", [LIMIT + 1, 2**31 - 1])
+def test_a_frame_over_the_limit_is_refused_from_its_first_four_bytes(length: int) -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    link.feed(struct.pack("<i", length)[:3])
+    assert link.next_event() is None
+    error = refused(link, struct.pack("<i", length)[3:])
+    assert error.code is Refusal.TOO_LARGE
+    assert str(length) in error.reason
+    assert str(LIMIT) in error.reason
+
+
+def test_nothing_is_kept_of_what_comes_after_a_refusal() -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    refused(link, struct.pack("<i", LIMIT + 1))
+    before = len(link._buffer)
+    link.feed(bytes(100_000))
+    assert len(link._buffer) == before
+
+
+def test_a_frame_of_exactly_the_limit_is_taken() -> None:
+    frame = encode(BY_TYPE["chunk"])
+    link = greeted(Side.SCAN_RECEIVER, len(frame))
+    link.feed(frame)
+    assert events_of(link) == [BY_TYPE["chunk"]]
+    error = refused(greeted(Side.SCAN_RECEIVER, len(frame) - 1), frame)
+    assert error.code is Refusal.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 64],
+)
+def test_another_protocol_is_refused(greeting: bytes) -> None:
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
+        Refusal.TOO_LARGE,
+        Refusal.MALFORMED,
+    )
+
+
+@pytest.mark.parametrize(
+    "first", [b"\x16\x03\x01\x02\x00\x01\x00", b"\x15\x03\x01\x00\x02\x02\x46"]
+)
+def test_tls_where_none_is_spoken_is_told_as_such(first: bytes) -> None:
+    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), first)
+    assert error.code is Refusal.UNAUTHENTICATED
+    assert "TLS_CERT" in error.reason
+
+
+def test_before_the_greeting_a_frame_is_short_whatever_the_limit() -> None:
+    link = Link(Side.SCAN_RECEIVER, 2**24)
+    error = refused(link, struct.pack("<i", 8 * 1024 + 1))
+    assert error.code is Refusal.TOO_LARGE
+    assert "before the greeting" in error.reason
+
+
+@given(st.binary(max_size=60))
+def test_elements_that_are_not_bson_are_refused(content: bytes) -> None:
+    try:
+        bson.decode(checked(content))
+    except bson.errors.InvalidBSON:
+        code = Refusal.MALFORMED
+    else:
+        code = Refusal.UNEXPECTED  # BSON by luck, but no message
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), checked(content)).code is code
+
+
+def test_a_document_nested_without_end_is_refused() -> None:
+    nested = b"\x05\x00\x00\x00\x00"
+    for _ in range(30_000):
+        nested = struct.pack("<i", len(nested) + 8) + b"\x03a\x00" + nested + b"\x00"
+    error = refused(greeted(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
+    assert error.code is Refusal.MALFORMED
+
+
+@pytest.mark.parametrize(("side", "message"), EXAMPLES, ids=lambda value: getattr(value, "t", ""))
+def test_a_wrong_check_value_is_refused(side: Side, message: Message) -> None:
+    frame = bytearray(encode(message))
+    frame[-9] ^= 0xFF
+    error = refused(link_for(side, message), bytes(frame))
+    assert error.code is Refusal.MALFORMED
+    assert "damaged" in error.reason
+
+
+def test_plain_bson_without_a_check_value_is_refused() -> None:
+    frame = bson.encode({"t": "hello", "name": "pacs-1", "version": 1})
+    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), frame).code is Refusal.MALFORMED
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_any_flipped_bit_of_a_frame_is_refused(
+    example: tuple[Side, Message], data: st.DataObject
+) -> None:
+    side, message = example
+    frame = bytearray(encode(message))
+    bit = data.draw(st.integers(0, 8 * len(frame) - 1))
+    frame[bit // 8] ^= 1 << bit % 8
+    # A length that grew wants more bytes before it can be judged.
+    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+
+
+@pytest.mark.parametrize("bit", range(32))
+def test_any_flipped_bit_of_a_length_is_refused(bit: int) -> None:
+    side, message = Side.SCAN_RECEIVER, BY_TYPE["scan"]
+    frame = bytearray(encode(message))
+    frame[bit // 8] ^= 1 << bit % 8
+    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | texts
+    | st.binary(max_size=10)
+    | st.sampled_from([bson.ObjectId(), bson.MinKey(), bson.Regex("a"), bson.Timestamp(1, 1)]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["scan_id", "shape", "affine", "a", "$ref"]), inner, max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.sampled_from(EXAMPLES),
+    st.dictionaries(
+        st.sampled_from(FIELDS),
+        values,
+        max_size=4,
+    ),
+)
+def test_any_document_gives_a_message_or_a_refusal_and_nothing_else(
+    example: tuple[Side, Message], changes: dict[str, Any]
+) -> None:
+    side, message = example
+    link = link_for(side, message)
+    link.feed(frame_of({"t": message.t, **message.body(), **changes}))
+    try:
+        event = link.next_event()
+    except ProtocolError:
+        assert refused(link).reason
+    else:
+        assert event is not None
+
+
+def test_the_greeting_happens_once() -> None:
+    link = Link(Side.SCAN_RECEIVER, LIMIT)
+    link.feed(encode(Hello("a")) + encode(Hello("b")))
+    assert link.next_event() == Hello("a")
+    assert refused(link).code is Refusal.UNEXPECTED
+    again = Link(Side.SCAN_SENDER, LIMIT)
+    again.feed(encode(Welcome("a", 1)) + encode(Welcome("a", 1)) + encode(Pong()))
+    assert again.next_event() == Welcome("a", 1)
+    assert refused(again).code is Refusal.UNEXPECTED

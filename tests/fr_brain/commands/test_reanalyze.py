@@ -1,0 +1,110 @@
+"""Which scans ``make reanalyze`` puts back: by ANALYZER, by ID, and what it says of the others."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from common.domain.states import Collection
+from common.errors import SettingsError
+from common.store.db_manager import DBManager
+from fr_brain.analyzers.registry import Registry, load_analyzers
+from fr_brain.commands.reanalyze import reanalyze
+from tests.factories import inside, make_reports, opened, state_of
+from tests.processes import ROOT, environment
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_analyzers()
+
+
+def reported(
+    store: DBManager, count: int, scan_type: str, *, version: str | None = None
+) -> set[str]:
+    """The ids of scans with a report, of the installed analyzer or of another version."""
+    ids = {report.scan_id for report in make_reports(store, count, scan_type=scan_type)}
+    made_by = load_analyzers().by_type[scan_type]
+    analyzer = {"name": made_by.name, "version": version or made_by.version}
+    inside(store, Collection.REPORTS).update_many(
+        {"_id": {"$in": list(ids)}}, {"$set": {"report.analyzer": analyzer}}
+    )
+    return ids
+
+
+def put_back(store: DBManager, ids: set[str]) -> set[str]:
+    """Those of these that wait to be analysed."""
+    return {scan_id for scan_id in ids if state_of(store, scan_id) == "To Do"}
+
+
+def test_only_what_another_version_read_is_put_back(store: DBManager, registry: Registry) -> None:
+    old, new = reported(store, 2, "grid", version="0"), reported(store, 1, "grid")
+    outcome = reanalyze(store, registry)
+    assert (outcome.put_back, outcome.current) == (2, 1)
+    assert put_back(store, old | new) == old
+
+
+def test_analyzer_takes_only_what_that_one_reads_now(store: DBManager, registry: Registry) -> None:
+    grids = reported(store, 2, "grid", version="0")
+    volumes = reported(store, 1, "volume", version="0")
+    told: list[str] = []
+    outcome = reanalyze(store, registry, analyzer="grid", before=told.extend)
+    assert outcome.put_back == 2
+    assert set(told) == put_back(store, grids | volumes) == grids
+
+
+def test_an_analyzer_that_is_not_in_use_is_a_wrong_setting_that_names_those_that_are(
+    store: DBManager, registry: Registry
+) -> None:
+    old = reported(store, 1, "grid", version="0")
+    with pytest.raises(SettingsError, match=r"ANALYZER='gird': not in use here; there are .*grid"):
+        reanalyze(store, registry, analyzer="gird")
+    assert not put_back(store, old)
+
+
+def test_ids_are_put_back_whoever_read_them_and_no_others(
+    store: DBManager, registry: Registry
+) -> None:
+    current, old = reported(store, 1, "grid"), reported(store, 1, "grid", version="0")
+    outcome = reanalyze(store, registry, ids=[*current, "nobody"])
+    assert (outcome.put_back, outcome.unknown) == (1, ("nobody",))
+    assert put_back(store, current | old) == current
+    assert reanalyze(store, registry, ids=list(current)).busy == 1
+
+
+def test_a_scan_without_voxels_is_named_and_stays_done(
+    store: DBManager, registry: Registry
+) -> None:
+    [gone] = reported(store, 1, "grid", version="0")
+    inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
+    assert reanalyze(store, registry).without_voxels == (gone,)
+    assert state_of(store, gone) == "Done"
+
+
+def test_the_command_says_what_it_could_not_put_back(store: DBManager) -> None:
+    [known] = reported(store, 1, "grid")
+    done = command(store, ID=f"{known},nobody")
+    assert done.returncode == 1
+    assert "1 put back" in done.stdout
+    assert "1 without a report in the store" in done.stdout
+    assert "nobody" in done.stdout
+    assert command(store, ANALYZER="gird").returncode == 2
+
+
+def command(store: DBManager, **given: str) -> subprocess.CompletedProcess[str]:
+    settings = {"MONGODB_URI": store.uri, "MONGODB_DATABASE": store.name, **given}
+    return subprocess.run(
+        [sys.executable, "-m", "fr_brain.commands.reanalyze"],
+        cwd=ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )

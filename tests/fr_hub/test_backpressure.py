@@ -1,0 +1,289 @@
+"""Backpressure on a real hub and a real MongoDB: what is full takes nothing and loses nothing."""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from common.commands.verify import verify
+from common.domain.states import Collection, ReportGenerated
+from common.errors import StoreUnavailable
+from common.runtime.logger import get_log
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from common.wire.messages import Ack, Busy
+from common.wire.protocol import messages_of
+from fr_hub.backpressure import Pressure
+from tests.factories import inside, make_claimable, make_report, make_scan, opened, own_mongod
+from tests.processes import start
+from tests.running import (
+    acked,
+    answer,
+    hub_settings,
+    running_hub,
+    send_scan,
+    sender,
+    until,
+)
+from tests.test_full_disk import fill, small_disk
+
+__all__ = ["small_disk"]  # a fixture
+
+MIB = 2**20
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    with opened(mongodb_uri, database) as store:
+        yield store
+
+
+def work_off(store: DBManager, count: int) -> int:
+    """Analyse so many scans; how many there were."""
+    claims = store.claim("the test", count, 60)
+    store.complete([(claim, make_report(claim.scan)) for claim in claims])
+    return len(claims)
+
+
+def waiting(store: DBManager) -> int:
+    """Scans that are 'To Do'."""
+    return store.count_states()[ReportGenerated.TO_DO]
+
+
+# --- the levels ----------------------------------------------------------------------------------
+
+
+def test_what_is_to_do_is_counted_by_keys_alone_and_no_further_than_asked(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 7)
+    work_off(store, 2)
+    assert store.count_to_do(100) == 5
+    assert store.count_to_do(3) == 3
+    command = {"count": Collection.SCANS, "query": {"report_generated": "To Do"}}
+    plan = store._base.command("explain", {**command, "hint": "waiting"})
+    assert plan["executionStats"]["totalDocsExamined"] == 0
+
+
+def test_the_disk_of_mongodb_is_seen(store: DBManager) -> None:
+    free = store.disk_free()
+    assert free is not None
+    assert free > 0
+
+
+# --- a full backlog ------------------------------------------------------------------------------
+
+
+def test_a_full_backlog_takes_nothing_until_there_is_a_tenth_of_room(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_claimable(store, 20)
+    settings = hub_settings(hub_backlog=20)
+    with running_hub(store, settings), sender(settings) as channel:
+        scan, voxels = make_scan()
+        for _ in range(3):
+            event = send_scan(channel, scan, voxels)
+            assert isinstance(event, Busy)
+            assert (event.id, event.retry_after_ms >= 1000) == (scan.scan_id, True)
+        work_off(store, 1)  # 19: over nine tenths
+        time.sleep(1.5)  # a look or two
+        assert isinstance(send_scan(channel, scan, voxels), Busy)
+        work_off(store, 1)
+        until(lambda: isinstance(send_scan(channel, scan, voxels), Ack))
+    said = capfd.readouterr().out
+    assert said.count("taking no scans for now") == 1
+    assert said.count("taking scans again") == 1
+    assert "20 scans are 'To Do' (HUB_BACKLOG)" in said
+
+
+def test_one_hub_never_takes_more_than_the_backlog_however_fast_they_come(
+    store: DBManager,
+) -> None:
+    settings = hub_settings(hub_backlog=50)
+    scans = [make_scan() for _ in range(300)]
+    with running_hub(store, settings):
+        answers = []
+
+        def send(part: int) -> None:
+            with sender(settings) as channel:
+                mine = scans[part::3]
+                channel.send(*(m for scan, voxels in mine for m in messages_of(scan, voxels)))
+                count = 0
+                while count < len(mine):
+                    event = answer(channel)
+                    answers.append(event)
+                    count += len(event.ids) if isinstance(event, Ack) else 1
+
+        threads = [threading.Thread(target=send, args=(part,)) for part in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    taken = {i for event in answers if isinstance(event, Ack) for i in event.ids}
+    turned_away = {event.id for event in answers if isinstance(event, Busy)}
+    assert waiting(store) == len(taken) == 50
+    assert taken | turned_away == {scan.scan_id for scan, _ in scans}
+
+
+def test_of_a_large_scan_that_is_turned_away_nothing_is_stored(store: DBManager) -> None:
+    make_claimable(store, 1)
+    settings = hub_settings(hub_backlog=1)
+    large = make_scan(voxels=bytes(10**6), shape=(1000, 1000))
+    small = make_scan()
+    with running_hub(store, settings), sender(settings) as channel:
+        channel.send(*messages_of(*large))
+        event = answer(channel)
+        assert isinstance(event, Busy)
+        assert event.id == large[0].scan_id
+        assert isinstance(send_scan(channel, *small), Busy)  # the chunks were passed over
+        assert inside(store, Collection.CHUNKS).count_documents({}) == 0
+        assert inside(store, Collection.UPLOADS).count_documents({}) == 0
+        work_off(store, 1)
+        until(lambda: isinstance(send_scan(channel, *large), Ack))
+
+
+def test_a_scan_that_is_refused_or_cut_off_takes_no_room(store: DBManager) -> None:
+    settings = hub_settings(hub_backlog=1, hub_window=1)
+    large, (scan, voxels) = make_scan(voxels=bytes(10**6), shape=(1000, 1000)), make_scan()
+    with running_hub(store, settings):
+        with sender(settings) as channel:
+            send_scan(channel, scan, bytes(len(voxels)))  # refused: another hash
+        with sender(settings) as channel:
+            channel.send(*list(messages_of(*large))[:2])
+            until(lambda: inside(store, Collection.UPLOADS).count_documents({}) == 1)
+        until(lambda: inside(store, Collection.UPLOADS).count_documents({}) == 0)
+        with sender(settings) as channel:
+
+            def taken() -> bool:
+                return isinstance(send_scan(channel, scan, voxels), Ack)
+
+            until(taken)
+
+
+def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
+    store: DBManager, tmp_path: Path
+) -> None:
+    settings = hub_settings(hub_backlog=10)
+    ((_, (_, pacs_port)),) = settings.hub_pacs.items()
+    ledger = tmp_path / "ledger"
+    with running_hub(store, settings):
+        pacs = start(
+            "fr_pacs",
+            tmp_path / "log",
+            HUB_PORT=str(settings.hub_port),
+            PACS_PORT=str(pacs_port),
+            SCANS="60",
+            KIND="grid",
+            LEDGER=str(ledger),
+        )
+        try:
+            until(lambda: waiting(store) == 10, 30)
+            until(lambda: "Fr-HUB is busy" in (tmp_path / "log").read_text(), 30)
+            time.sleep(2)
+            assert waiting(store) == 10
+            assert pacs.poll() is None
+
+            def all_done() -> bool:
+                assert waiting(store) <= 10
+                work_off(store, 5)
+                return store.count_states()[ReportGenerated.DONE] == 60
+
+            until(all_done, 90)
+            assert pacs.wait(30) == 0
+        finally:
+            pacs.kill()
+            pacs.wait()
+    verdict = verify(store, ledger)
+    assert (verdict.acknowledged, verdict.sent, verdict.gaps) == (60, 60, 0)
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/bin/mount").exists(), reason="only root may mount a tmpfs"
+)
+@pytest.mark.parametrize("small_disk", [700], indirect=True)
+def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
+    small_disk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        own_mongod(small_disk) as mongod,
+        opened(mongod.uri, "fr") as store,
+        running_hub(store, settings := hub_settings(hub_disk_free_mib=100)),
+        sender(settings) as channel,
+    ):
+        first = make_scan()
+        assert acked(send_scan(channel, *first)) == (first[0].scan_id,)
+        filler = fill(small_disk, 60 * MIB)
+        scan, voxels = make_scan()
+
+        def turned_away() -> bool:
+            scan, voxels = make_scan()
+            return isinstance(send_scan(channel, scan, voxels), Busy)
+
+        until(turned_away)
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - 45 * MIB)  # 105: over it, not by a tenth
+        time.sleep(1.5)
+        assert turned_away()
+        filler.unlink()
+        until(lambda: isinstance(send_scan(channel, scan, voxels), Ack))
+        assert store.states_of([first[0].scan_id])[first[0].scan_id][0] == "To Do"
+    said = capfd.readouterr().out
+    assert said.count("taking no scans for now") == said.count("taking scans again") == 1
+    assert "HUB_DISK_FREE_MIB" in said
+
+
+def test_a_mongodb_that_does_not_say_how_full_its_disk_is_sets_no_watermark(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "disk_free", lambda: None)
+    settings = hub_settings(hub_disk_free_mib=10**9)
+    with running_hub(store, settings), sender(settings) as channel:
+        scan, voxels = make_scan()
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+
+
+# --- the judgement -------------------------------------------------------------------------------
+
+
+def test_while_mongodb_is_away_what_was_taken_still_counts() -> None:
+    with tempfile.TemporaryDirectory(prefix="fr-") as name, contextlib.ExitStack() as stack:
+        mongod = stack.enter_context(own_mongod(Path(name)))
+        store = stack.enter_context(opened(mongod.uri, "fr", timeout_s=1))
+        store.add_scans([NewScan(*make_scan()) for _ in range(3)])
+        executor = stack.enter_context(ThreadPoolExecutor(1))
+        pressure = Pressure(hub_settings(hub_backlog=6), store, executor, get_log())
+        asyncio.run(pressure.look())
+        assert pressure.admits()
+        mongod.kill()
+        with pytest.raises(StoreUnavailable):
+            store.count_to_do(1)
+        for _ in range(4):
+            asyncio.run(pressure.look())
+        assert [pressure.admits() for _ in range(4)] == [True, True, False, False]
+
+
+def test_who_is_turned_away_for_long_comes_again_later_but_not_too_late(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        pressure = Pressure(hub_settings(hub_backlog=1), store, executor, get_log())
+    make_claimable(store, 1)
+    pressure._counted = 1
+    assert not pressure.admits()
+    began = pressure._since
+    assert began is not None
+    told = []
+    for lasted in (0, 2, 20, 4000):
+        monkeypatch.setattr("fr_hub.backpressure.time.monotonic", lambda at=began + lasted: at)
+        told.append(pressure.retry_after_ms)
+    assert told == [1000, 1000, 5000, 15000]
