@@ -107,7 +107,7 @@ reanalyze: $(VENV)/ready ## Have scans analysed again that another analyzer read
 	@$(BIN)/python -m fr_brain.commands.reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report
-	@$(BIN)/python -m common.domain.report_schema
+	@$(BIN)/python -m common.commands.schema
 
 conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=entry point or module:Class
 	@$(BIN)/python -m fr_brain.analyzers.conformance.checks $(NAME)

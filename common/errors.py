@@ -22,7 +22,36 @@ Foreign exceptions become one of these where they enter (``raise … from``). No
 patient data, voxels or passwords.
 """
 
-from common.domain.states import Refusal
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """The ``code`` of a nack; its ``retry`` field says whether sending again can help."""
+
+    # The bytes are not a message: not BSON, cut, a field missing or of a wrong type.
+    MALFORMED = "malformed"
+    # A frame or a scan over the receiver's limit.
+    TOO_LARGE = "too_large"
+    # Another protocol version.
+    VERSION = "version"
+    # A message type that does not exist, or not in this place.
+    UNEXPECTED = "unexpected"
+    # A scan's header contradicts itself: shape, dtype and byte count, an impossible affine.
+    HEADER = "header"
+    # The voxels do not have the hash that the header declares.
+    HASH = "hash"
+    # A chunk is missing, repeated, out of order or of the wrong size.
+    CHUNKS = "chunks"
+    # The scan id is taken by other content.
+    CONFLICT = "conflict"
+    # The peer did not prove who it is: its certificate, its name or the shared secret is wrong.
+    UNAUTHENTICATED = "unauthenticated"
+    # The hub's settings name no Fr-PACS of this name, so no report could go back.
+    UNKNOWN_PACS = "unknown_pacs"
+    # Too many connections, or a peer that makes no progress.
+    LIMIT = "limit"
+    # A passing trouble of the receiver, such as a full disk.
+    UNAVAILABLE = "unavailable"
 
 
 class FrError(Exception):

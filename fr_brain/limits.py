@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
-from common.domain.models import AnalyzerId
+from common.domain.report import AnalyzerId
 
 MIB = 2**20
 _LEAST_MIB = 512

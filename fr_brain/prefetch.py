@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.domain.models import hash_voxels
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import unpack
 from common.errors import VoxelsDamaged
 from common.store.documents import Claim

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from common.audit.writer import Trail
 from common.domain.audit_chain import Kind
-from common.domain.models import AnalyzerId, BrainReport, hash_voxels, utc_now
+from common.domain.report import AnalyzerId, BrainReport
 from common.domain.states import ReportGenerated
+from common.domain.types import hash_voxels, utc_now
 from common.errors import (
     AnalysisError,
     ClaimLost,

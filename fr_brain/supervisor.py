@@ -13,12 +13,13 @@ from multiprocessing.context import SpawnProcess
 
 from common.audit.writer import Trail
 from common.domain.audit_chain import Kind
-from common.domain.states import ReportGenerated, WakeUp
+from common.domain.states import ReportGenerated
 from common.errors import StoreError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
 from common.runtime.logger import Log, configure, get_log
 from common.settings.loading import BrainSettings
+from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.notifications import Listener
 from fr_brain.analyzers.registry import load_analyzers

@@ -12,15 +12,17 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from common.audit.writer import Trail
 from common.domain.audit_chain import Kind
-from common.domain.states import HUB_NAME
+from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.runtime.logger import Digest, Log, Presence
 from common.settings.loading import Address, HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import dial
+from common.wire.connection_policy import PLAIN, Terms
 from common.wire.messages import Ack, Flaw, Forwarded, Nack, Welcome
 from common.wire.protocol import Side
-from common.wire.transport import PLAIN, AsyncChannel, Terms, dial
 from fr_hub.committer import patiently
 
 LEASE_S = 10.0

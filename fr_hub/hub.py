@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
+from common.audit.retention import recorded
 from common.audit.writer import ANCHOR_S, Trail
-from common.commands.retention import recorded
-from common.domain.states import HUB_NAME, WakeUp
+from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import Log, Presence
 from common.settings.loading import HubSettings
+from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.notifications import Listener
+from common.wire.async_server import serve
 from common.wire.policy_from_settings import tell_dangers, terms_of
 from common.wire.protocol import Side
-from common.wire.transport import serve
 from fr_hub.backpressure import Pressure
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer

@@ -10,15 +10,16 @@ from bson import ObjectId
 
 from common.audit.writer import Trail
 from common.domain.audit_chain import Kind
-from common.domain.states import CHUNK_BYTES, HUB_NAME, Refusal
-from common.errors import FrError, PeerAway, ProtocolError, StoreError, UploadLost
+from common.domain.types import HUB_NAME
+from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError, UploadLost
 from common.runtime.logger import Digest, Log, Presence
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
+from common.wire.async_connection import AsyncChannel
+from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan
 from common.wire.protocol import check_inline
-from common.wire.transport import AsyncChannel
 from fr_hub.backpressure import Pressure
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
 from fr_hub.memory_budget import ByteBudget

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 
 from bson import ObjectId
 
-from common.domain.models import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing
 from common.runtime.logger import Presence
 from common.store.db_manager import DBManager
 from common.wire.messages import Chunk

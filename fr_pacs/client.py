@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from common.domain.states import HUB_NAME, INLINE_VOXELS_MAX, Refusal
+from common.domain.types import HUB_NAME
 from common.domain.voxel_compression import pack
-from common.errors import PeerAway, ProtocolError, SourceError
+from common.errors import PeerAway, ProtocolError, Refusal, SourceError
 from common.runtime.logger import Presence
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
+from common.wire.connection_policy import PLAIN, Terms
+from common.wire.constants import INLINE_VOXELS_MAX
 from common.wire.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
 from common.wire.protocol import Side, messages_of
-from common.wire.transport import PLAIN, Channel, Terms
 from fr_pacs.rate_limit import Feed
 from fr_pacs.run_counts import Tally
 from fr_pacs.sources.base import LoadedScan

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from common.domain.models import utc_now
+from common.domain.types import utc_now
 from common.errors import SettingsError
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from common.domain.models import BrainReport
+from common.domain.report import BrainReport
 from common.domain.report_text import report_text
 
 

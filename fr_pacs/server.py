@@ -3,14 +3,16 @@
 import tempfile
 import threading
 
-from common.domain.models import BrainReport
-from common.domain.states import HUB_NAME, Refusal
-from common.errors import PeerAway, ProtocolError, SettingsError
+from common.domain.report import BrainReport
+from common.domain.types import HUB_NAME
+from common.errors import PeerAway, ProtocolError, Refusal, SettingsError
 from common.runtime.logger import Digest, Log
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
+from common.wire.blocking_server import Listener
+from common.wire.connection_policy import PLAIN, Terms
 from common.wire.messages import Ack, Event, Flaw, Message, Nack, Report
 from common.wire.protocol import Side
-from common.wire.transport import PLAIN, Channel, Listener, Terms
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import Tally
 

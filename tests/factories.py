@@ -18,21 +18,15 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from common.domain.models import (
-    AnalyzerId,
-    BrainReport,
-    BrainScan,
-    Findings,
-    Lesions,
-    Quality,
-    Verdict,
-    hash_voxels,
-    utc_now,
-)
-from common.domain.states import CHUNK_BYTES, Collection
+from common.domain.findings import Findings, Lesions, Quality, Verdict
+from common.domain.report import AnalyzerId, BrainReport
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, NewScan
+from common.wire.constants import CHUNK_BYTES
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
 """Who imports what, read from the source: for the tests of the architecture."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -106,6 +107,46 @@ def reached_from(package: str) -> dict[str, tuple[Use, ...]]:
                 reached[target] = (*reached[module], use)
                 starts.append(target)
     return reached
+
+
+_NAMES_A_MODULE = re.compile(
+    r"(?<![\w./:-])(?:common|fr_pacs|fr_hub|fr_brain|tests)(?:[./][a-z_][a-z_0-9]*)+"
+    r"(?:\.py)?(?::[A-Z]\w+)?(?![\w/(*-])"
+)
+
+
+def modules_in_strings() -> Iterator[tuple[str, str]]:
+    """Names of our modules in strings, the Makefile and pyproject.toml: (name, file)."""
+    for path in sorted(ROOT.rglob("*.py")):
+        if ".venv" not in path.parts and path.name not in ("imports.py", "test_architecture.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield from _named(node.value, path)
+    for name in ("Makefile", "pyproject.toml", ".ci/run"):
+        yield from _named((ROOT / name).read_text(), ROOT / name)
+
+
+def _named(text: str, path: Path) -> Iterator[tuple[str, str]]:
+    for match in _NAMES_A_MODULE.finditer(text):
+        yield match.group(), str(path.relative_to(ROOT))
+
+
+def resolves(name: str) -> bool:
+    """Whether there is such a module, file or folder, or such a name in one."""
+    name = name.partition(":")[0]
+    if "/" in name:
+        return (ROOT / name).exists()
+    parts = name.split(".")
+    while parts:
+        base = ROOT.joinpath(*parts)
+        if base.with_suffix(".py").exists():
+            return True
+        if (base / "__init__.py").exists():
+            # A package: the whole name, or what its __init__ brings.
+            rest = name.split(".")[len(parts) :]
+            return not rest or rest[0] in (base / "__init__.py").read_text()
+        parts.pop()
+    return False
 
 
 def told(uses: Iterable[Use]) -> str:

@@ -13,15 +13,15 @@ from typing import Any
 import bson
 from xxhash import xxh3_64_intdigest
 
-from common.domain.models import BrainScan
-from common.domain.states import PROTOCOL_VERSION
+from common.domain.scan import BrainScan
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import get_log
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.wire.blocking_connection import Channel
+from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import Ack, Event, Message, Nack
 from common.wire.protocol import Side, encode, messages_of
-from common.wire.transport import Channel
 from fr_hub.hub import run_hub
 
 FRAME = 1 << 20

@@ -9,20 +9,10 @@ import numpy.typing as npt
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from common.domain.models import (
-    Affine,
-    AnalyzerId,
-    BrainReport,
-    BrainScan,
-    DType,
-    Findings,
-    Lesion,
-    Lesions,
-    Quality,
-    Verdict,
-    Volumes,
-    hash_voxels,
-)
+from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.report import AnalyzerId, BrainReport
+from common.domain.scan import BrainScan
+from common.domain.types import Affine, DType, hash_voxels
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("fr", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from common.commands.verify import verify
-from common.domain.states import Collection
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.factories import inside
 from tests.processes import ROOT, environment

@@ -10,8 +10,8 @@ from typing import Any
 
 from common.audit.scan_index import Said, Seen
 from common.domain.audit_chain import Chain, Document, Head, Problem
-from common.domain.models import Frozen
 from common.domain.states import ReportGenerated
+from common.domain.types import Frozen
 from common.store.db_manager import DBManager
 
 NAMED = 1000

@@ -3,11 +3,10 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
 
+from common.audit.retention import recorded
 from common.audit.writer import Trail, command_trail
-from common.domain.audit_chain import Kind
-from common.domain.models import Frozen
+from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
@@ -15,7 +14,6 @@ from common.runtime.logger import command_log
 from common.settings.loading import RetentionSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_store
-from common.store.retention import Due
 
 
 class Outcome(Frozen):
@@ -26,16 +24,6 @@ class Outcome(Frozen):
     days: float
     scans: int
     voxels_bytes: int
-
-
-def recorded(trail: Trail, what: str, timeout_s: float) -> Callable[[Due], None]:
-    """Has the audit trail know what is about to go, durably, before it goes."""
-
-    def before(due: Due) -> None:
-        trail.note(Kind.RETENTION, due.scan_ids, outcome=what)
-        trail.settled(timeout_s)
-
-    return before
 
 
 def retain(store: DBManager, settings: RetentionSettings, trail: Trail | None = None) -> Outcome:

@@ -17,8 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from common.domain.models import Frozen
 from common.domain.states import ReportGenerated
+from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit

@@ -30,7 +30,7 @@ from typing import Any
 import bson
 from blake3 import blake3
 
-from common.domain.models import utc_now
+from common.domain.types import utc_now
 
 Document = dict[str, Any]
 

@@ -1,13 +1,10 @@
 """The JSON schema of a report, as ``BrainReport`` says it: ``make schema``."""
 
-import json
-import sys
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from common.domain.models import BrainReport
-from common.domain.states import REPORT_SCHEMA_VERSION
+from common.domain.report import REPORT_SCHEMA_VERSION, BrainReport
 
 SCHEMA_ID = f"urn:fr:brain-report:{REPORT_SCHEMA_VERSION}"
 
@@ -63,12 +60,3 @@ def _unit(name: str) -> dict[str, str]:
         ),
         {},
     )
-
-
-def main() -> None:
-    """Print it."""
-    sys.stdout.write(json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,8 @@ import math
 import textwrap
 from collections.abc import Iterator
 
-from common.domain.models import BrainReport, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.findings import Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.report import BrainReport
 
 LESIONS_SHOWN = 5
 

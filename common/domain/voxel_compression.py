@@ -10,7 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from common.domain.models import Packing, hash_voxels
+from common.domain.scan import Packing
+from common.domain.types import hash_voxels
 from common.errors import VoxelsDamaged
 
 BLOCK_BYTES = 4 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.domain.states import HUB_NAME
+from common.domain.types import HUB_NAME
 from common.errors import SettingsError
 from common.settings.loading import LaunchSettings
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from common.domain.models import Frozen
+from common.domain.types import Frozen
 
 
 class Latency(Frozen):

@@ -9,8 +9,7 @@ from pydantic_settings import (
     NoDecode,
 )
 
-from common.domain.models import Identifier
-from common.domain.states import HUB_NAME
+from common.domain.types import HUB_NAME, Identifier
 from common.settings.base import KeepSettings, Settings, StoreSettings
 
 

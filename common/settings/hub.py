@@ -8,7 +8,7 @@ from pydantic_settings import (
     NoDecode,
 )
 
-from common.domain.models import Identifier
+from common.domain.types import Identifier
 from common.settings.base import Address, KeepSettings, Port, WireSettings, split_address
 
 

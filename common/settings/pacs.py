@@ -9,7 +9,7 @@ from pydantic_settings import (
     NoDecode,
 )
 
-from common.domain.models import Identifier
+from common.domain.types import Identifier
 from common.settings.base import Port, Shape, WireSettings
 
 ENDLESS_RATE = 2.0

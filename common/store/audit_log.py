@@ -11,8 +11,8 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from common.domain.audit_chain import Document, Head, only_anchors, place
-from common.domain.states import Collection
 from common.errors import AuditTaken
+from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 

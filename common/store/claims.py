@@ -9,9 +9,11 @@ from bson import ObjectId
 from pydantic import ValidationError
 from pymongo.errors import BulkWriteError
 
-from common.domain.models import BrainReport, BrainScan, Packing
-from common.domain.states import ReportGenerated, WakeUp
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan, Packing
+from common.domain.states import ReportGenerated
 from common.errors import ClaimLost, VoxelsDamaged
+from common.store.collections import WakeUp
 from common.store.connection import BY_ID, duplicates
 from common.store.documents import Claim, Claimed, Document, all_of, expired, held, report_document
 from common.store.error_mapping import translated

@@ -12,8 +12,8 @@ from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from common.domain.states import Collection, WakeUp
 from common.errors import SettingsError
+from common.store.collections import Collection, WakeUp
 from common.store.documents import Document, without_id
 from common.store.error_mapping import DUPLICATE_KEY, bulk_failure
 from common.store.notifications import GOODBYE_S, Waiter, WakeUps

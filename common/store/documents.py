@@ -11,8 +11,10 @@ import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
-from common.domain.models import BrainReport, BrainScan, Packing, utc_now
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan, Packing
 from common.domain.states import PURGED, ReportGenerated
+from common.domain.types import utc_now
 from common.errors import StoreError
 
 Document = dict[str, Any]

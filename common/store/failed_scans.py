@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bson import ObjectId
 
-from common.domain.states import ReportGenerated, WakeUp
+from common.domain.states import ReportGenerated
+from common.store.collections import WakeUp
 from common.store.documents import Document
 from common.store.error_mapping import translated
 from common.store.reconciliation import Settling

@@ -22,8 +22,8 @@ from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from common.domain.states import Collection, WakeUp
 from common.errors import StoreError
+from common.store.collections import Collection, WakeUp
 from common.store.error_mapping import translated
 
 Document = dict[str, Any]

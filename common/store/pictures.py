@@ -2,7 +2,7 @@
 
 from bson.binary import Binary
 
-from common.domain.models import utc_now
+from common.domain.types import utc_now
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 

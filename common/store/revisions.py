@@ -22,9 +22,11 @@ from pydantic import ValidationError
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from common.domain.models import BrainReport, BrainScan, Packing
-from common.domain.states import ReportGenerated, WakeUp
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan, Packing
+from common.domain.states import ReportGenerated
 from common.errors import StoreError
+from common.store.collections import WakeUp
 from common.store.connection import Connection
 from common.store.documents import Claim, Document, of_revision
 from common.store.error_mapping import bulk_failure, translated

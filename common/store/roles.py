@@ -4,7 +4,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from common.domain.states import Collection
+from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 

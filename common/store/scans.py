@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from common.domain.states import Collection, WakeUp
 from common.errors import UploadLost
+from common.store.collections import Collection, WakeUp
 from common.store.connection import Connection, duplicates
 from common.store.documents import Added, Document, NewScan, all_of, compare, scan_document
 from common.store.error_mapping import translated

@@ -1,7 +1,8 @@
 """``DBManager`` for Fr-BRAIN's supervisor, which acts for processors that cannot act any more."""
 
-from common.domain.states import ReportGenerated, WakeUp
+from common.domain.states import ReportGenerated
 from common.store.claims import failure
+from common.store.collections import WakeUp
 from common.store.documents import Document
 from common.store.error_mapping import translated
 from common.store.reconciliation import Settling

@@ -5,8 +5,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from common.domain.states import Refusal
-from common.errors import FrError, PeerAway, ProtocolError
+from common.errors import FrError, PeerAway, ProtocolError, Refusal
 from common.wire.async_receiver import Intake
 from common.wire.connection_policy import (
     CLOSE_S,

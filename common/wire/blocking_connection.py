@@ -6,8 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 
-from common.domain.states import Refusal
-from common.errors import PeerAway, ProtocolError
+from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire.connection_policy import (
     LINGER_S,
     PLAIN,

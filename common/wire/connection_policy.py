@@ -5,8 +5,8 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 
-from common.domain.states import NONCE_BYTES, Refusal
-from common.errors import AlreadyRunning, FrError, PeerAway, ProtocolError, SettingsError
+from common.errors import AlreadyRunning, FrError, PeerAway, ProtocolError, Refusal, SettingsError
+from common.wire.constants import NONCE_BYTES
 from common.wire.handshake import Answerer, Asker
 from common.wire.messages import Nack
 from common.wire.protocol import Link, Side

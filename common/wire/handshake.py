@@ -20,8 +20,8 @@ refused, and said.
 import hmac
 import struct
 
-from common.domain.states import PROTOCOL_VERSION, Refusal
-from common.errors import ProtocolError
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import Challenge, Hello, Proof, Welcome
 from common.wire.protocol import Side
 

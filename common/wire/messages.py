@@ -11,15 +11,11 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError
 
-from common.domain.models import BrainReport, BrainScan, Packing, hash_voxels
-from common.domain.states import (
-    INLINE_VOXELS_MAX,
-    NONCE_BYTES,
-    PICTURE_BYTES_MAX,
-    PROTOCOL_VERSION,
-    Refusal,
-)
-from common.errors import ProtocolError
+from common.domain.report import PICTURE_BYTES_MAX, BrainReport
+from common.domain.scan import BrainScan, Packing
+from common.domain.types import hash_voxels
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES, PROTOCOL_VERSION
 
 _TEXT_MAX = 1000
 

@@ -2,7 +2,8 @@
 
 from common.runtime.logger import Log
 from common.settings.loading import WireSettings
-from common.wire.transport import Terms, Tls
+from common.wire.connection_policy import Terms
+from common.wire.tls import Tls
 
 
 def terms_of(settings: WireSettings, name: str) -> Terms:

@@ -19,9 +19,9 @@ from blake3 import blake3
 from bson.codec_options import CodecOptions
 from xxhash import xxh3_64, xxh3_64_intdigest
 
-from common.domain.models import BrainScan, Packing
-from common.domain.states import CHUNK_BYTES, INLINE_VOXELS_MAX, PROTOCOL_VERSION, Refusal
-from common.errors import ProtocolError
+from common.domain.scan import BrainScan, Packing
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import CHUNK_BYTES, INLINE_VOXELS_MAX, PROTOCOL_VERSION
 from common.wire.messages import (
     TYPES,
     Ack,

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.domain.states import Refusal
-from common.errors import FrError, PeerAway, ProtocolError, SettingsError
+from common.errors import FrError, PeerAway, ProtocolError, Refusal, SettingsError
 
 # Of TLS 1.2 only what has forward secrecy and authenticated encryption (RFC 9325); those of
 # TLS 1.3 all have.

@@ -5,7 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from common.domain.models import BrainScan, Findings
+from common.domain.findings import Findings
+from common.domain.scan import BrainScan
 
 
 @dataclass(frozen=True)

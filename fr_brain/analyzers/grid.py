@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import BrainScan, Findings, Lesions, Quality, Verdict
+from common.domain.findings import Findings, Lesions, Quality, Verdict
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
 
 _LIMITATIONS = (

@@ -6,7 +6,7 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from common.domain.models import AnalyzerId
+from common.domain.report import AnalyzerId
 from common.errors import AnalysisError
 from fr_brain.analyzers.base import Analyzer
 

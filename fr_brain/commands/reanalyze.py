@@ -12,7 +12,7 @@ from rich.console import Console
 
 from common.audit.writer import command_trail
 from common.domain.audit_chain import Kind
-from common.domain.models import Frozen
+from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.domain.models import BrainReport, BrainScan, hash_voxels
+from common.domain.report import BrainReport
 from common.domain.report_text import report_text
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import unpack
 from common.errors import AnalysisError, SettingsError, VoxelsDamaged
 from common.runtime.entry_point import run_unit

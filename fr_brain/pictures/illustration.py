@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import BrainReport, BrainScan
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
 from common.errors import AnalysisError
 from fr_brain.analyzers.base import Analyzer, Outlining, Overlay
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.domain.models import NOTICE, BrainReport, BrainScan, Lesion
-from common.domain.states import PICTURE_BYTES_MAX
+from common.domain.findings import Lesion
+from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
 from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, grey
 from fr_brain.pictures.planes import PLANES, Array, Index, Plane, Space, cut, window

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 
 Array = npt.NDArray[Any]
 Index = tuple[float, float, float]

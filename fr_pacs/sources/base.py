@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.domain.models import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from common.domain.models import Affine, BrainScan, DType, hash_voxels
+from common.domain.scan import BrainScan
+from common.domain.types import Affine, DType, hash_voxels
 from common.errors import SettingsError, SourceError
 from common.formats.dicom.headers import Index, NotDicom, read_slices
 from common.formats.dicom.slices import Slice

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from common.domain.models import BrainScan, hash_voxels, utc_now
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from common.errors import SettingsError
 from fr_pacs.sources.base import LoadedScan
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_pacs.sources.phantom.source import PhantomSource
 from tests.benchmarks.figures import Figures, Goal, Missing

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.commands.verify import verify
-from common.domain.models import AnalyzerId, BrainReport, utc_now
-from common.domain.states import Collection, ReportGenerated
+from common.domain.report import AnalyzerId, BrainReport
+from common.domain.states import ReportGenerated
+from common.domain.types import utc_now
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan, report_document, scan_document
 from fr_brain.analyzers.grid import GridAnalyzer

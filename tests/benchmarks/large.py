@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from fr_pacs.sources.phantom.model import Background
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 from tests.benchmarks.figures import Figures, Goal, Missing

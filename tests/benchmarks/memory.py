@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from common.wire.blocking_connection import Channel
 from common.wire.protocol import Side
-from common.wire.transport import Channel
 from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.machine import rss_mib
 from tests.benchmarks.units import Bench, units

@@ -13,7 +13,7 @@ _SLEEP_S = 0.1
 _ANALYZER = f"""
 import time
 
-from common.domain.models import Findings, Lesions, Quality, Verdict
+from common.models import Findings, Lesions, Quality, Verdict
 
 
 class Sleeper:

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 import fr_pacs.pacs
 import fr_pacs.run_counts
-from common.domain.models import BrainScan, hash_voxels, utc_now
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Lifecycle
 from common.runtime.logger import configure, get_log

@@ -7,7 +7,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import Affine, BrainScan, hash_voxels, utc_now
+from common.domain.scan import BrainScan
+from common.domain.types import Affine, hash_voxels, utc_now
 from fr_brain.analyzers.volume.image import Unfit
 from fr_brain.analyzers.volume.segment import segment
 

@@ -16,7 +16,7 @@ def _ack_on_duplicate() -> None:
     from pymongo import MongoClient
     from pymongo.errors import BulkWriteError
 
-    from common.domain.states import Collection
+    from common.store.collections import Collection
     from common.store.documents import Added, NewScan, scan_document
     from common.store.error_mapping import DUPLICATE_KEY, translated
     from common.store.scans import Ingest

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from common.wire.messages import Ack, Hello, Nack, Scan
 from common.wire.protocol import encode
 from tests.factories import make_scan

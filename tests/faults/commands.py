@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from common.domain.states import Collection
+from common.store.collections import Collection
 from tests.faults.mongods import client_of
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place

@@ -11,10 +11,11 @@ from typing import Any
 
 from pymongo.read_concern import ReadConcern
 
-from common.domain.models import Packing, hash_voxels
-from common.domain.states import Collection as Names
+from common.domain.scan import Packing
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import unpack
 from common.errors import VoxelsDamaged
+from common.store.collections import Collection as Names
 from common.store.db_manager import DBManager
 from tests.factories import inside
 from tests.faults.mongods import client_of

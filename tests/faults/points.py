@@ -111,8 +111,8 @@ class Points:
 
     def _in_hub(self) -> None:
         from common.store.db_manager import DBManager
+        from common.wire.async_connection import AsyncChannel
         from common.wire.messages import Forwarded
-        from common.wire.transport import AsyncChannel
 
         self._after(DBManager, "add_scans", "hub.stored", bool)
         self._after(DBManager, "add_chunks", "hub.chunks")
@@ -139,9 +139,9 @@ class Points:
         self._after(DBManager, "complete", "brain.done")
 
     def _in_pacs(self) -> None:
+        from common.wire.blocking_connection import Channel
         from common.wire.messages import Chunk, Scan
         from common.wire.protocol import encode
-        from common.wire.transport import Channel
         from fr_pacs.run_counts import Tally
 
         send = Channel.send

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.domain.models import BrainScan, Findings
+from common.domain.findings import Findings
+from common.domain.scan import BrainScan
 
 PACKAGE = "poisonous-1.dist-info"
 

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from common.domain.states import Collection
+from common.store.collections import Collection
 from tests.faults.mongods import Mongod, client_of
 from tests.faults.nemesis import Scene
 from tests.faults.proxy import DOWN, Proxy

@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from common.errors import PeerAway, ProtocolError
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import dial
 from common.wire.messages import Ack, Busy, Event, Nack
 from common.wire.protocol import Side, messages_of
-from common.wire.transport import AsyncChannel, dial
 from tests.factories import make_scan
 
 FRAME_LIMIT = 1 << 20

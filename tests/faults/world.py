@@ -10,7 +10,7 @@ from pathlib import Path
 from common.audit.verification import Audit
 from common.commands.certificates import Authority
 from common.commands.verify import verify
-from common.domain.states import HUB_NAME
+from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.store.db_manager import DBManager
 from tests.faults.checker import Counts, Expected, Violation, Window, check, count

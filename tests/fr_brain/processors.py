@@ -10,10 +10,11 @@ from typing import Any
 import numpy.typing as npt
 
 from common.audit.writer import Trail
-from common.domain.models import BrainScan, Findings, Lesions, Quality, Verdict
-from common.domain.states import WakeUp
+from common.domain.findings import Findings, Lesions, Quality, Verdict
+from common.domain.scan import BrainScan
 from common.runtime.logger import get_log
 from common.settings.loading import BrainSettings
+from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.notifications import Listener
 from fr_brain.analyzers.base import Analyzer

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.commands.verify import verify
-from common.domain.models import AnalyzerId
+from common.domain.report import AnalyzerId
 from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
 from common.store.db_manager import DBManager

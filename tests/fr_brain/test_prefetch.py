@@ -7,7 +7,8 @@ from typing import Any
 import numpy.typing as npt
 import pytest
 
-from common.domain.models import BrainScan, Findings
+from common.domain.findings import Findings
+from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from fr_brain.processor import AHEAD_S

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.models import BrainReport, BrainScan, Findings
-from common.domain.states import Collection, ReportGenerated
+from common.domain.findings import Findings
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
+from common.domain.states import ReportGenerated
 from common.domain.voxel_compression import pack
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.analyzers.grid import GridAnalyzer

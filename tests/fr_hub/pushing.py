@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from common.audit.writer import Trail
-from common.domain.states import Collection
 from common.runtime.logger import get_log
 from common.settings.loading import HubSettings
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Report
 from common.wire.protocol import Side
-from common.wire.transport import Channel
 from fr_hub.client import ReportClient
 from tests.factories import document_of
 from tests.fr_hub.stores import presence

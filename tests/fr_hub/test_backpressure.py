@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from common.commands.verify import verify
-from common.domain.states import Collection, ReportGenerated
+from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
 from common.runtime.logger import get_log
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.wire.messages import Ack, Busy

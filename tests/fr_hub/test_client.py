@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from common.domain.models import utc_now
-from common.domain.states import Collection, Refusal
-from common.errors import PeerAway
+from common.domain.types import utc_now
+from common.errors import PeerAway, Refusal
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
 from common.wire.messages import Ack, Flaw, Nack

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.models import hash_voxels
-from common.domain.states import Collection
+from common.domain.types import hash_voxels
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.wire.messages import Ack, Report
 from tests.factories import inside, make_claimable, make_report, make_reports, opened

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from tenacity import wait_fixed
 
-from common.domain.states import Collection
 from common.errors import SettingsError
 from common.settings.loading import IN_PLAIN
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Report
-from common.wire.transport import Channel
 from tests.factories import (
     LONG_AGO,
     chunks_of,

@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.domain.models import BrainScan, hash_voxels
-from common.domain.states import CHUNK_BYTES, PROTOCOL_VERSION, ReportGenerated
+from common.domain.scan import BrainScan
+from common.domain.states import ReportGenerated
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import pack
 from common.errors import AlreadyRunning, PeerAway, ProtocolError
 from common.mongod.embedded import find_mongod, start_mongod
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.wire.constants import CHUNK_BYTES, PROTOCOL_VERSION
 from common.wire.messages import Chunk, Scan
 from common.wire.protocol import encode, messages_of
 from fr_hub import server

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from common.domain.models import BrainScan, hash_voxels
-from common.domain.states import CHUNK_BYTES, Collection
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels
 from common.errors import ProtocolError
+from common.store.collections import Collection
+from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
 from common.wire.protocol import messages_of
 from fr_hub.memory_budget import ByteBudget

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from common.errors import SourceError
 from common.runtime.logger import Digest, Presence, get_log
 from common.runtime.run_totals import Totals
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Scan
 from common.wire.protocol import Side
-from common.wire.transport import Channel
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
 from fr_pacs.rate_limit import Feed

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.domain.models import BrainScan
-from common.domain.states import Refusal
+from common.domain.scan import BrainScan
 from common.domain.voxel_compression import unpack
-from common.errors import ProtocolError
+from common.errors import ProtocolError, Refusal
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Chunk, Nack, Scan
-from common.wire.transport import Channel
 from fr_pacs.client import HELD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (

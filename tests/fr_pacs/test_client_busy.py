@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Busy, Scan
-from common.wire.transport import Channel
 from tests.fr_pacs.streams import (
     Hub,
     Planted,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.states import CHUNK_BYTES, Refusal
-from common.errors import PeerAway
+from common.errors import PeerAway, Refusal
 from common.settings.loading import PacsSettings
+from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Ack, Busy, Chunk, Hello, Nack, Scan
 from fr_pacs.client import TRIES
 from tests.factories import make_scan

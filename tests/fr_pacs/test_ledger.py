@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.domain.models import utc_now
+from common.domain.types import utc_now
 from common.errors import SettingsError
 from common.runtime.logger import Digest, get_log
 from fr_pacs.ledger import Ledger

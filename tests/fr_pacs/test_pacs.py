@@ -11,14 +11,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import ProtocolError, SourceError
+from common.errors import ProtocolError, Refusal, SourceError
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import get_log
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Nack, Report, Scan
 from common.wire.protocol import Side
-from common.wire.transport import Channel
 from fr_pacs.pacs import make_source, run_pacs
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_report

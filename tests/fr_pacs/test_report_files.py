@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from common.domain.models import BrainReport
+from common.domain.report import BrainReport
 from common.domain.report_text import report_text
 from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from common.domain.models import AnalyzerId, BrainReport
+from common.domain.report import AnalyzerId, BrainReport
 from common.domain.report_text import report_text
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
 from common.runtime.logger import Digest, get_log
 from common.settings.loading import PacsSettings
+from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Report
 from common.wire.protocol import Side
-from common.wire.transport import Channel
 from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import Tally

@@ -10,7 +10,7 @@ from typing import Any
 from tests.fuzz.targets import TARGETS, load
 
 _WATCHED = [
-    *("common.wire.protocol", "common.wire.messages", "common.domain.models", "common.formats"),
+    *("common.wire.protocol", "common.wire.messages", "common.domain", "common.formats"),
     *("pydicom.filereader", "pydicom.values", "pydicom.pixels.utils", "nibabel.nifti1"),
 ]
 """Not all of the libraries: to watch each of their modules takes a minute at each start."""

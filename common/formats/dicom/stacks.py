@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import Affine
+from common.domain.types import Affine
 from common.errors import SourceError
 from common.formats.dicom.geometry import check_alike, duplicates, ordered
 from common.formats.dicom.pixels import decoded

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-from common.domain.models import Affine
+from common.domain.types import Affine
 from common.errors import SourceError
 
 _HEADER_BYTES = 540  # of a NIfTI-2 header, the longer one

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import Affine, BrainScan, DType, hash_voxels
+from common.domain.scan import BrainScan
+from common.domain.types import Affine, DType, hash_voxels
 
 Array = npt.NDArray[Any]
 Case = tuple[str, BrainScan, bytearray]

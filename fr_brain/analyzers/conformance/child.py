@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from common.domain.models import AnalyzerId, BrainReport, BrainScan, Findings, hash_voxels, utc_now
+from common.domain.findings import Findings
+from common.domain.report import AnalyzerId, BrainReport
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.conformance.cases import Case, cases
 
 REPORT_BYTES_MAX = 150_000

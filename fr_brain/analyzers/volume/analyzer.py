@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import (
-    BrainScan,
+from common.domain.findings import (
+    LESIONS_LISTED_MAX,
     Findings,
     Lesion,
     Lesions,
@@ -16,7 +16,7 @@ from common.domain.models import (
     Verdict,
     Volumes,
 )
-from common.domain.states import LESIONS_LISTED_MAX
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.volume.image import Unfit
 from fr_brain.analyzers.volume.lesions import MIN_ML, Region

@@ -1,6 +1,6 @@
 """What to doubt in a result that is given."""
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.masks import at_edge
 from fr_brain.analyzers.volume.segment import Segmentation
 

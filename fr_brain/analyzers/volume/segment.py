@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.bitmask import Bits
 from fr_brain.analyzers.volume.brain import Space, find_space, surroundings
 from fr_brain.analyzers.volume.field import Field, fit_field

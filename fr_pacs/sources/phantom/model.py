@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.models import Affine
+from common.domain.types import Affine
 from common.errors import SettingsError
 from fr_pacs.sources.phantom.draws import Draws
 from fr_pacs.sources.phantom.lesions import Placed, place_lesions

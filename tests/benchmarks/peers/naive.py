@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from pymongo import ReturnDocument
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from tests.benchmarks.peers.work import database, report, store
 
 _POLL_S = 0.05

@@ -13,7 +13,7 @@ from typing import Any
 
 import pymongo
 
-from common.domain.models import BrainScan
+from common.domain.scan import BrainScan
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_pacs.sources.grid import GridSource
 

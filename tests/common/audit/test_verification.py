@@ -28,9 +28,10 @@ from common.audit.verification import (
 from common.audit.writer import Trail
 from common.commands.audit import History, read_heads, show, write_heads
 from common.domain.audit_chain import Document, Head, Kind, digest
-from common.domain.states import PURGED, Collection
+from common.domain.states import PURGED
 from common.errors import SettingsError
 from common.runtime.logger import get_log
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from tests.factories import LONG_AGO, edit, inside, make_report, make_scan, opened

@@ -10,10 +10,10 @@ import pytest
 from common.audit.verification import Audit, AuditVerdict
 from common.audit.writer import Trail, command_trail
 from common.domain.audit_chain import FIRST, Document, Kind, event, make_entry
-from common.domain.states import Collection
 from common.errors import AuditTaken, StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.audit_log import AuditLog
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.factories import inside, opened, own_mongod, together
 from tests.running import until

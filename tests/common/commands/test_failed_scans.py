@@ -12,9 +12,10 @@ import pytest
 
 from common.audit.writer import command_trail
 from common.commands.failed_scans import put_back
-from common.domain.states import Collection, ReportGenerated
+from common.domain.states import ReportGenerated
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import get_log
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import report_document
 from tests.factories import (

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from common.commands.verify import verify
-from common.domain.models import hash_voxels
-from common.domain.states import PURGED, Collection, ReportGenerated
+from common.domain.states import PURGED, ReportGenerated
+from common.domain.types import hash_voxels
 from common.errors import SettingsError, StoreUnavailable
 from common.runtime.lifecycle import Exit
 from common.settings.loading import HubSettings, load_settings
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan, report_document
 from tests.factories import (

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from common.commands.verify import Verdict, show, verify
-from common.domain.states import Collection
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_pacs.ledger import Ledger
 from tests.factories import (

@@ -10,18 +10,10 @@ from bson.codec_options import CodecOptions
 from hypothesis import assume, given
 from pydantic import ValidationError
 
-from common.domain.models import (
-    Affine,
-    BrainReport,
-    BrainScan,
-    Findings,
-    Lesions,
-    Quality,
-    Verdict,
-    Volumes,
-    hash_voxels,
-    utc_now,
-)
+from common.domain.findings import Findings, Lesions, Quality, Verdict, Volumes
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
+from common.domain.types import Affine, hash_voxels, utc_now
 from common.errors import VoxelsDamaged
 from tests.strategies import UNIT_AFFINE, a_report, a_scan, affines, reports, scans
 

@@ -5,16 +5,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.domain.models import (
-    BrainReport,
+from common.domain.findings import (
+    LESIONS_LISTED_MAX,
     Findings,
     Lesion,
     Lesions,
     SizeCounts,
     Volumes,
-    report_id_of,
 )
-from common.domain.states import LESIONS_LISTED_MAX
+from common.domain.report import BrainReport, report_id_of
 from tests.strategies import a_report
 
 OLD: dict[str, Any] = {

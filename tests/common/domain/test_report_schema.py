@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from common.domain.models import BrainReport
-from common.domain.report_schema import SCHEMA_ID, main, report_schema
+from common.commands.schema import main
+from common.domain.report import BrainReport
+from common.domain.report_schema import SCHEMA_ID, report_schema
 from fr_brain.analyzers.conformance.cases import cases
 from fr_brain.analyzers.registry import load_analyzers
 from tests.factories import make_report

@@ -5,16 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from common.domain.models import (
-    NOTICE,
-    BrainReport,
-    Findings,
-    Lesion,
-    Lesions,
-    Quality,
-    Verdict,
-    Volumes,
-)
+from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.report import NOTICE, BrainReport
 from common.domain.report_text import LESIONS_SHOWN, report_text
 from tests.factories import make_report, make_scan
 from tests.strategies import a_report, reports

@@ -1,10 +1,6 @@
-from common.domain.states import (
-    CHUNK_BYTES,
-    INLINE_VOXELS_MAX,
-    TRANSITIONS,
-    Collection,
-    ReportGenerated,
-)
+from common.domain.states import TRANSITIONS, ReportGenerated
+from common.store.collections import Collection
+from common.wire.constants import CHUNK_BYTES, INLINE_VOXELS_MAX
 
 TO_DO, IN_PROGRESS = ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS
 DONE, ERROR = ReportGenerated.DONE, ReportGenerated.ERROR

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.domain.models import Packing, hash_voxels
+from common.domain.scan import Packing
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import BLOCK_BYTES, pack, unpack
 from common.errors import VoxelsDamaged
 

@@ -1,8 +1,7 @@
 import pytest
 
 from common import errors
-from common.domain.states import Refusal
-from common.errors import FrError, ProtocolError
+from common.errors import FrError, ProtocolError, Refusal
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 

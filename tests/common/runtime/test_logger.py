@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from common.domain.states import Refusal
+from common.errors import Refusal
 from common.runtime import logger
 from common.runtime.logger import Digest, Presence, configure, get_log
 

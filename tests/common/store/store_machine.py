@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from common.commands.verify import verify
-from common.domain.states import TRANSITIONS, Collection, ReportGenerated
+from common.domain.states import TRANSITIONS, ReportGenerated
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.common.store.store_model import DONE, IN_PROGRESS, TO_DO, Model

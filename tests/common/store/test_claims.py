@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from common.domain.models import BrainReport
-from common.domain.states import Collection, ReportGenerated
+from common.domain.report import BrainReport
+from common.domain.states import ReportGenerated
 from common.errors import ClaimLost
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.factories import (

@@ -7,7 +7,8 @@ import pytest
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 
-from common.domain.models import BrainReport, BrainScan
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
 from common.errors import StoreError
 from common.store.documents import (
     Added,

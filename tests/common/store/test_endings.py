@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from common.domain.states import TRANSITIONS, Collection, ReportGenerated
+from common.domain.states import TRANSITIONS, ReportGenerated
 from common.errors import ClaimLost
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.factories import (

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from common.commands.verify import verify
-from common.domain.states import Collection, ReportGenerated
+from common.domain.states import ReportGenerated
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, report_document
 from tests.factories import (

@@ -13,13 +13,14 @@ import pymongo
 import pytest
 from bson import ObjectId
 
-from common.domain.states import Collection, ReportGenerated, WakeUp
+from common.domain.states import ReportGenerated
 from common.errors import (
     StoreError,
     StoreRefused,
     StoreUnavailable,
 )
 from common.mongod.embedded import RunningMongod
+from common.store.collections import Collection, WakeUp
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.factories import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from common.domain.states import Collection, WakeUp
 from common.errors import StoreError, StoreUnavailable
+from common.store.collections import Collection, WakeUp
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.notifications import Listener, Waiter, WakeUps

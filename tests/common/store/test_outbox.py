@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.models import BrainReport
-from common.domain.states import Collection, ReportGenerated
+from common.domain.report import BrainReport
+from common.domain.states import ReportGenerated
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
 from tests.factories import (

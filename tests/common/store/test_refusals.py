@@ -9,13 +9,13 @@ from typing import Any
 import pymongo
 import pytest
 
-from common.domain.states import WakeUp
 from common.errors import (
     SettingsError,
     StoreRefused,
     StoreUnavailable,
 )
 from common.mongod.embedded import RunningMongod
+from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.factories import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from common.commands.verify import Verdict, verify
-from common.domain.models import BrainReport
-from common.domain.states import Collection, WakeUp
+from common.domain.report import BrainReport
+from common.store.collections import Collection, WakeUp
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, Document
 from tests.factories import (

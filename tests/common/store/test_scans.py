@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from common.domain.models import hash_voxels
-from common.domain.states import Collection, ReportGenerated
+from common.domain.states import ReportGenerated
+from common.domain.types import hash_voxels
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.factories import (

@@ -15,9 +15,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from common.domain.models import BrainReport
-from common.domain.states import Collection
+from common.domain.report import BrainReport
 from common.errors import ClaimLost
+from common.store.collections import Collection
 from common.store.documents import Added, Claim, NewScan, OutgoingReport, report_document
 from tests.common.store.store_machine import Compared
 from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from common.domain.states import WakeUp
 from common.errors import StoreUnavailable
 from common.mongod.embedded import find_mongod
+from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.common.wire.tls_files import issued

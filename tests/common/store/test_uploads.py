@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from common.domain.models import hash_voxels
-from common.domain.states import CHUNK_BYTES, Collection
+from common.domain.types import hash_voxels
 from common.errors import StoreError, StoreUnavailable, UploadLost, VoxelsDamaged
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, Claim, NewScan
+from common.wire.constants import CHUNK_BYTES
 from tests.factories import (
     chunks_of,
     document_of,

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from common.errors import PeerAway, ProtocolError
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import dial, serve
+from common.wire.connection_policy import Terms
 from common.wire.messages import Hello, Welcome
 from common.wire.protocol import Side
-from common.wire.transport import AsyncChannel, Terms, dial, serve
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, listening
 
 SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER

@@ -8,8 +8,8 @@ import bson
 import pytest
 from xxhash import xxh3_64_intdigest
 
-from common.domain.states import INLINE_VOXELS_MAX, NONCE_BYTES, Refusal
-from common.errors import ProtocolError
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES
 from common.wire.messages import (
     Ack,
     Busy,

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from common.wire.blocking_connection import Channel
+from common.wire.connection_policy import Terms
 from common.wire.protocol import Side
-from common.wire.transport import Channel, Terms
 
 IDLE_S = 20.0
 """Longer than any test lasts that is not about it."""

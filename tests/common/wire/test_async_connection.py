@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from common.domain.states import PROTOCOL_VERSION, Refusal
-from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import dial, serve
+from common.wire.connection_policy import Terms
+from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Scan
 from common.wire.protocol import encode
-from common.wire.transport import AsyncChannel, Terms, dial, serve
 from tests.common.wire.async_peers import (
     HELLO,
     RECEIVER,

@@ -6,12 +6,11 @@ import time
 
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import PeerAway, ProtocolError
+from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire import async_connection as transport_async
+from common.wire.async_connection import AsyncChannel
 from common.wire.messages import Nack, Ping
 from common.wire.protocol import encode
-from common.wire.transport import AsyncChannel
 from tests.common.wire.async_peers import (
     HELLO,
     RECEIVER,

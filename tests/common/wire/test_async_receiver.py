@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 
-from common.domain.states import CHUNK_BYTES
 from common.errors import PeerAway
+from common.wire.async_connection import AsyncChannel
+from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
-from common.wire.transport import AsyncChannel
 from tests.common.wire.async_peers import dialled, greet_back, run, serving
 
 MOST = 400

@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from common.domain.states import PROTOCOL_VERSION, Refusal
-from common.errors import PeerAway, ProtocolError
+from common.errors import PeerAway, ProtocolError, Refusal
+from common.wire.blocking_connection import Channel
+from common.wire.connection_policy import Terms
+from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Pong, Report, Scan, Welcome
 from common.wire.protocol import Link, Side, encode
-from common.wire.transport import Channel, Terms
 from tests.common.wire.frames import frame_of
 from tests.common.wire.peers import (
     LIMIT,

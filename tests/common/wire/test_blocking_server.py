@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
+from common.wire.blocking_connection import Channel
+from common.wire.blocking_server import Listener
 from common.wire.protocol import Side
-from common.wire.transport import Channel, Listener
 from tests.common.wire.peers import (
     IDLE_S,
     LIMIT,

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.domain.states import NONCE_BYTES, Refusal
-from common.errors import FrError, ProtocolError
+from common.errors import FrError, ProtocolError, Refusal
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import serve
+from common.wire.blocking_connection import Channel
+from common.wire.connection_policy import PLAIN, Terms
+from common.wire.constants import NONCE_BYTES
 from common.wire.handshake import Answerer, Asker
 from common.wire.messages import Challenge, Hello, Ping, Proof, Scan, Welcome
 from common.wire.protocol import Link, Side, encode
-from common.wire.transport import PLAIN, AsyncChannel, Channel, Terms, serve
 from tests.common.wire.async_peers import run
 from tests.common.wire.frames import refused
 from tests.common.wire.peers import (

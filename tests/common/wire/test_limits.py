@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import FrError, PeerAway, ProtocolError
-from common.wire.connection_policy import Pace
+from common.errors import FrError, PeerAway, ProtocolError, Refusal
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import serve
+from common.wire.blocking_connection import Channel
+from common.wire.blocking_server import Listener
+from common.wire.connection_policy import Pace, Terms
 from common.wire.messages import Chunk, Hello, Nack, Ping
 from common.wire.protocol import Link, Side, encode
-from common.wire.transport import AsyncChannel, Channel, Listener, Terms, serve
 from tests.common.wire.async_peers import HELLO, greet_back, keep_on, run, serving, to_bare
 from tests.common.wire.peers import (
     IDLE_S,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from common.domain.models import hash_voxels
-from common.domain.states import INLINE_VOXELS_MAX, Refusal
-from common.errors import ProtocolError
+from common.domain.types import hash_voxels
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import INLINE_VOXELS_MAX
 from common.wire.messages import TYPES, Flaw, FlawError, Message, Ping
 from common.wire.protocol import Side, encode
 from tests.common.wire.frames import EXAMPLES, LARGE, events_of, frame_of, greeted, link_for

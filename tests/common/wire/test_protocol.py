@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.domain.models import BrainReport, BrainScan
-from common.domain.states import CHUNK_BYTES, INLINE_VOXELS_MAX
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
+from common.wire.constants import CHUNK_BYTES, INLINE_VOXELS_MAX
 from common.wire.messages import Ack, Chunk, Hello, Message, Ping, Pong, Report, Scan, Welcome
 from common.wire.protocol import Assembly, Link, Side, check_inline, encode, messages_of
 from tests.common.wire.frames import EXAMPLES, LARGE, LIMIT, events_of, frame_of, greeted, link_for

@@ -9,8 +9,8 @@ from bson import Int64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.domain.states import PROTOCOL_VERSION, Refusal
-from common.errors import ProtocolError
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import TYPES, Hello, Message, Pong, Welcome
 from common.wire.protocol import Link, Side, encode
 from tests.common.wire.frames import (

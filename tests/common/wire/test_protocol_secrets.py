@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import ProtocolError
+from common.errors import ProtocolError, Refusal
 from common.wire.messages import Nack, Report, Scan
 from common.wire.protocol import Side, encode
 from tests.common.wire.frames import TELLTALE, checked, events_of, frame_of, greeted, refused

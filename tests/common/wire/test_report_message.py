@@ -2,8 +2,9 @@
 
 import pytest
 
-from common.domain.models import hash_voxels
-from common.domain.states import PICTURE_BYTES_MAX, Refusal
+from common.domain.report import PICTURE_BYTES_MAX
+from common.domain.types import hash_voxels
+from common.errors import Refusal
 from common.wire.messages import FlawError, Report
 from tests.strategies import a_report
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.domain.models import hash_voxels
-from common.domain.states import CHUNK_BYTES, Refusal
-from common.errors import ProtocolError
+from common.domain.types import hash_voxels
+from common.errors import ProtocolError, Refusal
+from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk, Scan
 from common.wire.protocol import Assembly, check_inline, messages_of
 from tests.strategies import a_scan

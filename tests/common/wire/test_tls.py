@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from common.domain.states import Refusal
-from common.errors import FrError, PeerAway, ProtocolError, SettingsError
+from common.errors import FrError, PeerAway, ProtocolError, Refusal, SettingsError
+from common.wire.async_connection import AsyncChannel
+from common.wire.async_server import dial, serve
+from common.wire.blocking_connection import Channel
+from common.wire.blocking_server import Listener
+from common.wire.connection_policy import PLAIN, Terms
 from common.wire.messages import Ack, Chunk, Hello, Ping, Report, Scan
 from common.wire.protocol import Side
-from common.wire.tls import tls_failure
-from common.wire.transport import PLAIN, AsyncChannel, Channel, Listener, Terms, Tls, dial, serve
+from common.wire.tls import Tls, tls_failure
 from tests.common.wire.async_peers import run
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, Aside, connected_to
 from tests.common.wire.tls_files import HUB, PACS, context_of, expired, issued, terms

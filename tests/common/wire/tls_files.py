@@ -9,7 +9,8 @@ from cryptography import x509
 
 from common.commands import certificates as certs
 from common.commands.certificates import Authority
-from common.wire.transport import Terms, Tls
+from common.wire.connection_policy import Terms
+from common.wire.tls import Tls
 
 HUB, PACS = "fr-hub", "pacs-1"
 

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from common.domain.models import BrainScan, Findings, Verdict, hash_voxels, utc_now
+from common.domain.findings import Findings, Verdict
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.grid import GridAnalyzer
 

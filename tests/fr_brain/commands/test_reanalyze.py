@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.domain.states import Collection
 from common.errors import SettingsError
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.commands.reanalyze import reanalyze

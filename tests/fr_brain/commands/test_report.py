@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common.domain.states import Collection
 from common.errors import AnalysisError, FrError, SettingsError, VoxelsDamaged
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.commands.report import write_files

@@ -11,18 +11,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from common.domain.models import (
-    BrainReport,
-    BrainScan,
-    Findings,
-    Lesion,
-    Lesions,
-    Quality,
-    Verdict,
-    hash_voxels,
-    utc_now,
-)
-from common.domain.states import PICTURE_BYTES_MAX
+from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict
+from common.domain.report import PICTURE_BYTES_MAX, BrainReport
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.pictures.canvas import BRAIN, LESION

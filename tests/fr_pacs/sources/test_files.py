@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pydicom
 import pytest
 
-from common.domain.models import hash_voxels
+from common.domain.types import hash_voxels
 from common.errors import SettingsError, SourceError
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.files import NOT_AN_IMAGE, FileSource, printable

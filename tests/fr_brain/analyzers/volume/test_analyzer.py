@@ -16,15 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from common.domain.models import (
-    BrainScan,
-    Findings,
-    Lesions,
-    Verdict,
-    Volumes,
-    hash_voxels,
-    utc_now,
-)
+from common.domain.findings import Findings, Lesions, Verdict, Volumes
+from common.domain.scan import BrainScan
+from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_brain.analyzers.volume.image import distance_to, otsu

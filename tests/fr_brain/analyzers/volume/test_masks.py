@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from common.domain.models import Verdict
+from common.domain.findings import Verdict
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_brain.analyzers.volume.segment import segment
 from fr_pacs.sources.phantom.model import Contrast

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.domain.models import hash_voxels
+from common.domain.types import hash_voxels
 from common.errors import SettingsError
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.phantom.model import Contrast, _Plan

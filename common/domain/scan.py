@@ -1,0 +1,133 @@
+"""``BrainScan``: what is known of a scan beside its voxels.
+
+The voxels travel beside it, as bytes in Fortran order (the first axis varies fastest, as in
+NIfTI), little-endian.
+"""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from common.domain.types import Affine, DType, Frozen, Identifier, Instant, ScanType
+from common.errors import VoxelsDamaged
+
+_ITEM_BYTES: dict[str, int] = {
+    "uint8": 1,
+    "int8": 1,
+    "uint16": 2,
+    "int16": 2,
+    "uint32": 4,
+    "int32": 4,
+    "float32": 4,
+    "float64": 8,
+}
+
+AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def _check_affine(affine: npt.NDArray[Any]) -> None:
+    # A kilometre and a nanometre: beyond them, volumes and positions overflow or vanish.
+    if np.abs(affine).max() > 1e6:
+        raise ValueError("the affine reaches further than a kilometre")
+    edges = np.linalg.norm(affine[:, :3], axis=0)
+    # Directions, not lengths: small voxels are not singular.
+    if edges.min() < 1e-6 or abs(np.linalg.det(affine[:, :3] / edges)) < 1e-6:
+        raise ValueError("the affine is singular: it places all voxels in one plane")
+
+
+class BrainScan(Frozen):
+    """What is known of a scan beside its voxels. It is what travels and what is stored."""
+
+    scan_id: Identifier = Field(description="chosen by the sender, unique in the store")
+    pacs: Identifier = Field(description="name of the Fr-PACS that sent it and gets the report")
+    subject: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="pseudonym of the person scanned; never a name, never logged"
+    )
+    scan_type: ScanType = Field(description="picks the analyzer: 'grid', 'volume', or another's")
+    acquired_at: Instant = Field(description="when the scan was made, UTC")
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
+    ] = Field(description="voxels along each axis, two or three axes")
+    dtype: DType = Field(description="type of a voxel, little-endian")
+    voxels_bytes: Annotated[int, Field(ge=1)] = Field(description="bytes of all voxels")
+    voxels_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="BLAKE3 of the voxel bytes, hexadecimal"
+    )
+    affine: Affine | None = Field(
+        default=None,
+        description="three rows of the matrix that takes voxel indices (i, j, k, 1) to mm in RAS+ "
+        "(x to the right, y to the front, z upwards), as in NIfTI; none for an image not in space",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        expected = math.prod(self.shape) * _ITEM_BYTES[self.dtype]
+        if expected != self.voxels_bytes:
+            raise ValueError(
+                f"shape {'x'.join(map(str, self.shape))} of {self.dtype} takes {expected} bytes, "
+                f"the header declares {self.voxels_bytes}"
+            )
+        if self.affine is not None:
+            _check_affine(np.array(self.affine))
+        return self
+
+    @property
+    def voxel_size_mm(self) -> tuple[float, float, float] | None:
+        """Edge lengths of a voxel in mm along its three axes; none where not placed in space."""
+        if self.affine is None:
+            return None
+        i, j, k = (math.hypot(*(row[axis] for row in self.affine)) for axis in range(3))
+        return i, j, k
+
+    @property
+    def voxel_bytes(self) -> int:
+        """Bytes of one voxel."""
+        return _ITEM_BYTES[self.dtype]
+
+    @property
+    def orientation(self) -> str | None:
+        """Where each voxel axis points, such as ``'RAS'`` or ``'LPS'``; none if not in space.
+
+        Each axis, most decided first, takes the direction in space closest to it.
+        """
+        if self.affine is None:
+            return None
+        cosines = np.array(self.affine)[:, :3]
+        cosines = cosines / np.linalg.norm(cosines, axis=0)
+        labels = ["", "", ""]
+        strengths = np.abs(cosines)
+        for _ in range(3):
+            world, axis = divmod(int(np.argmax(strengths)), 3)
+            labels[axis] = AXIS_LABELS[world][int(cosines[world, axis] > 0)]
+            strengths[world, :] = -1
+            strengths[:, axis] = -1
+        return "".join(labels)
+
+    def array(self, voxels: bytes | bytearray | memoryview) -> npt.NDArray[Any]:
+        """The voxels as a read-only array of ``shape`` in Fortran order, without a copy.
+
+        Raises:
+            VoxelsDamaged: the byte count is not the declared one.
+        """
+        if len(voxels) != self.voxels_bytes:
+            raise VoxelsDamaged(f"{len(voxels)} bytes of voxels, {self.voxels_bytes} declared")
+        flat = np.frombuffer(voxels, dtype=np.dtype(self.dtype).newbyteorder("<"))
+        array = flat.reshape(self.shape, order="F")
+        array.flags.writeable = False
+        return array
+
+
+class Packing(Frozen):
+    """How voxels are compressed, on the wire and in the store; the scan's header knows nothing of
+    it, as the scan is the same however it travels."""
+
+    codec: Literal["blosc"] = Field(
+        description="how to undo it: see common.domain.voxel_compression"
+    )
+    bytes: Annotated[int, Field(ge=1, le=2**40)] = Field(description="bytes of the payload")
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="BLAKE3 of the payload, hexadecimal"
+    )
