@@ -6,15 +6,12 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
 
-from common.audit.writer import Trail
-from common.domain.audit_chain import Kind
 from common.domain.report import AnalyzerId, BrainReport
-from common.domain.states import ReportGenerated
 from common.domain.types import hash_voxels, utc_now
 from common.errors import (
     AnalysisError,
@@ -68,7 +65,6 @@ class Processor:
     """Claims, analyses and completes until it is stopped.
 
     Args:
-        trail: for what it does with each scan.
         owner: an id that no other process start ever has.
         stop: set when it is time to stop: the scan in hand is finished, the others of the batch
             go back.
@@ -81,7 +77,6 @@ class Processor:
         settings: BrainSettings,
         store: DBManager,
         registry: Registry,
-        trail: Trail,
         owner: str,
         stop: threading.Event,
         bell: Bell,
@@ -92,7 +87,6 @@ class Processor:
         self._settings = settings
         self._store = store
         self._registry = registry
-        self._trail = trail
         self._owner = owner
         self._stop = stop
         self._bell = bell
@@ -104,7 +98,7 @@ class Processor:
         self._share_s = BATCH_S * max(1.0, crowd)
         memory_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._ahead = Ahead(
-            lambda claim: unpacked(claim, store.fetch_voxels(claim)),
+            lambda claim: unpacked(claim, store.claims.fetch_voxels(claim)),
             memory_mib * 2**20 // AHEAD_SHARE,
         )
         self._held: dict[str, Claim] = {}
@@ -157,16 +151,15 @@ class Processor:
         if self._should_look_back():
             self._looked_back = time.monotonic()
             self._more_expired = True
-            if set_aside := self._store.give_up(settings.brain_attempts, self._record_errors):
-                self._log.error("scans set aside as 'Error'", scans=len(set_aside))
+            if failed := self._store.claims.give_up(settings.brain_attempts):
+                self._log.error("scans failed: all attempts are used up", scans=len(failed))
         if self._more_expired:
             # A few at a time, as one of them may be what killed its processor; but on until there
             # are no more: a killed Fr-BRAIN leaves a whole batch.
-            claims = self._store.claim_expired(
+            claims = self._store.claims.claim_expired(
                 self._owner,
                 settings.brain_lease_s,
-                self._record_errors,
-                together=self._together(self._scans_in(BATCH_S)),
+                max_retried=self._together(self._scans_in(BATCH_S)),
             )
             self._more = self._more_expired = bool(claims)
             if claims:
@@ -197,31 +190,27 @@ class Processor:
         shares = self._settings.brain_processes
         if most <= self._scans_in(BATCH_S):
             return most
-        return min(most, self._store.count_to_do(most * shares) // shares)
+        return min(most, self._store.capacity.count_to_do(most * shares) // shares)
 
     def _together(self, wanted: int) -> int:
         """Of these that were claimed once before: each must have an attempt left for alone."""
         return min(wanted, TOGETHER) if self._settings.brain_attempts > 2 else 1
 
-    def _claim_waiting(self, wanted: int, *, fresh: bool = False) -> Claimed:
-        return self._store.claim(
+    def _claim_waiting(self, wanted: int, *, only_fresh: bool = False) -> Claimed:
+        return self._store.claims.claim(
             self._owner,
             wanted,
             self._settings.brain_lease_s,
-            self._record_errors,
-            fresh=fresh,
-            together=self._together(wanted),
+            only_fresh=only_fresh,
+            max_retried=self._together(wanted),
         )
 
     def _claim_ahead(self) -> list[Claim]:
         # No more than the one that is fetched: nobody waits for this claim, so it need not be
         # shared, and what is left is there for a processor that is free sooner.
-        return self._hold(self._claim_waiting(1, fresh=True), more=True)
+        return self._hold(self._claim_waiting(1, only_fresh=True), more=True)
 
     def _hold(self, claims: list[Claim], *, more: bool = False) -> list[Claim]:
-        for attempts in sorted({claim.attempts for claim in claims}):
-            ids = [claim.scan.scan_id for claim in claims if claim.attempts == attempts]
-            self._trail.note(Kind.CLAIM, ids, attempt=attempts)
         with self._lock:
             if not more:
                 self._held = {}
@@ -238,7 +227,7 @@ class Processor:
             if not claims:
                 continue
             try:
-                lost = self._store.renew(claims, lease_s)
+                lost = self._store.claims.renew(claims, lease_s)
             except StoreError as error:
                 # The fence decides whether the work still counts, not this.
                 self._presence.away(error)
@@ -267,10 +256,8 @@ class Processor:
         with self._lock:
             claims, self._held = list(self._held.values()), {}
         if claims:
-            ids = [claim.scan.scan_id for claim in claims]
-            self._trail.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
             try:
-                self._store.release(self._owner, unused=claims)
+                self._store.claims.release(self._owner, never_started=claims)
             except StoreError as error:
                 self._log.warning("scans not given back: their claims will end", reason=str(error))
 
@@ -399,7 +386,7 @@ class Processor:
             self._digest.warning("no picture", scan_id=scan.scan_id, cause=type(error).__name__)
             return report
         name = hash_voxels(png)
-        self._patiently(self._store.add_picture, scan.scan_id, name, png)
+        self._patiently(self._store.pictures.add, scan.scan_id, name, png)
         return report.model_copy(update={"picture_hash": name})
 
     def _voxels(self, claim: Claim) -> npt.NDArray[Any]:
@@ -408,21 +395,15 @@ class Processor:
             return ready
         # Small ones came with the claim.
         small = claim.voxels if claim.blob is None else None
-        return unpacked(claim, small or self._patiently(self._store.fetch_voxels, claim))
+        return unpacked(claim, small or self._patiently(self._store.claims.fetch_voxels, claim))
 
     def _complete(self, done: list[tuple[Claim, BrainReport]]) -> None:
         if not done:
             return
-        for analyzer in sorted({report.analyzer.name for _, report in done}):
-            ids = [report.scan_id for _, report in done if report.analyzer.name == analyzer]
-            self._trail.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
-        self._trail.settle()  # begins now, beside the reports
         lost = self._patiently(
-            lambda: self._store.complete(done, self._recorded, look=not self._is_fresh())
+            lambda: self._store.claims.complete(done, verify_first=not self._is_fresh())
         )
         self._drop([claim for claim, _ in done])
-        if lost:
-            self._trail.note(Kind.REPORT, sorted(lost), outcome="claim lost")
         for claim, report in done:
             scan_id = claim.scan.scan_id
             if scan_id in lost:
@@ -442,32 +423,13 @@ class Processor:
         """Whether what is in hand was claimed so lately that it needed no renewal yet."""
         return time.monotonic() - self._claimed < self._settings.brain_lease_s / RENEWALS_A_LEASE
 
-    def _recorded(self) -> None:
-        """Wait until all that was noted is durable."""
-        self._trail.settled(self._settings.mongodb_timeout_s)
-
-    def _record_errors(self, causes: Mapping[str, str]) -> None:
-        for scan_id, cause in causes.items():
-            self._trail.note(Kind.ERROR, [scan_id], outcome=ReportGenerated.ERROR, cause=cause)
-        self._recorded()
-
     def _fail(self, claim: Claim, cause: str, *, final: bool = False) -> None:
         scan_id = claim.scan.scan_id
         try:
             allowed = 0 if final else self._settings.brain_attempts
-            last = claim.attempts >= allowed
-            self._trail.note(
-                Kind.ERROR,
-                [scan_id],
-                outcome=ReportGenerated.ERROR if last else ReportGenerated.TO_DO,
-                cause=cause,
-                attempt=claim.attempts,
-            )
-            self._patiently(self._recorded)
-            state = self._patiently(self._store.fail, claim, cause, allowed)
+            state = self._patiently(self._store.claims.fail, claim, cause, allowed)
         except ClaimLost:
             self._log.warning("claim lost", scan_id=scan_id)
-            self._trail.note(Kind.ERROR, [scan_id], outcome="claim lost")
         else:
             self._digest.warning(
                 "no report", scan_id=scan_id, cause=cause, attempt=claim.attempts, now=str(state)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from common.audit.writer import Trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import AuditWriter
 from common.domain.states import ReportGenerated
 from common.errors import StoreError
 from common.runtime.entry_point import run_unit
@@ -65,7 +64,6 @@ class _Ended:
     owner: str
     in_hand: InHand | None
     cause: str
-    recorded: bool = False
 
 
 class Supervisor:
@@ -73,8 +71,10 @@ class Supervisor:
 
     def __init__(self, settings: BrainSettings, store: DBManager, stopping: Stop, log: Log) -> None:
         self._settings = settings
-        self._store = store
-        self._trail = Trail(store, "fr-brain", log)
+        self._audit = AuditWriter(
+            store.audit_log, "fr-brain", log, durable_s=settings.mongodb_timeout_s
+        )
+        self._store = store.recorded_by(self._audit)
         self._stopping = stopping
         self._log = log
         # Spawned, not forked: a fork would copy the driver's locks and sockets.
@@ -92,9 +92,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
-        waiter = self._store.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
+        waiter = self._store.connection.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
         listener = Listener(waiter, self._bell.ring, self._settings.brain_poll_s)
-        with contextlib.closing(self._trail), contextlib.closing(listener):
+        with contextlib.closing(self._audit), contextlib.closing(listener):
             return self._run()
 
     def _run(self) -> int:
@@ -136,7 +136,14 @@ class Supervisor:
         slot.stopped_for = ""
         slot.process = self._context.Process(
             target=processor_main,
-            args=(self._settings, self._store.uri, slot.owner, slot.number, self._bell, slot.hand),
+            args=(
+                self._settings,
+                self._store.connection.uri,
+                slot.owner,
+                slot.number,
+                self._bell,
+                slot.hand,
+            ),
             name=f"fr-brain-{slot.number}",
         )
         slot.process.start()
@@ -197,7 +204,7 @@ class Supervisor:
             slot.prolonged = now
             with contextlib.suppress(StoreError):
                 lease_s = self._settings.brain_lease_s
-                self._store.prolong(in_hand.scan_id, slot.owner, in_hand.fence, lease_s)
+                self._store.supervision.prolong(in_hand.scan_id, slot.owner, in_hand.fence, lease_s)
 
     @staticmethod
     def _kill(slot: _Slot, process: SpawnProcess, limit: str) -> None:
@@ -220,30 +227,17 @@ class Supervisor:
             try:
                 if end.in_hand is not None and end.cause:
                     self._blame(end, end.in_hand)
-                released = self._store.release(end.owner)
+                released = self._store.claims.release(end.owner)
             except StoreError:
                 return  # tried again at the next turn; else the leases end by themselves
             self._ends.pop(0)
             if released:
-                self._trail.note(
-                    Kind.RELEASE,
-                    outcome=ReportGenerated.TO_DO,
-                    cause="its processor ended",
-                    owner=end.owner,
-                    count=released,
-                )
                 self._log.info("its scans are 'To Do' again", processor=end.number, scans=released)
 
     def _blame(self, end: _Ended, in_hand: InHand) -> None:
         who = f"analyzer {in_hand.analyzer}" if in_hand.analyzer else "before the analysis"
         cause = f"{who}: {end.cause}"
-        if not end.recorded:
-            self._trail.note(
-                Kind.ERROR, [in_hand.scan_id], outcome="no report", cause=cause, owner=end.owner
-            )
-            end.recorded = True
-        self._trail.settled(self._settings.mongodb_timeout_s)
-        state = self._store.blame(
+        state = self._store.supervision.blame(
             in_hand.scan_id, end.owner, in_hand.fence, cause, self._settings.brain_attempts
         )
         if state is not None:
@@ -282,8 +276,12 @@ def processor_main(
         try:
             registry = load_analyzers()
             stop = lifecycle.stop
-            with contextlib.closing(Trail(store, "processor", log, owner=owner)) as trail:
-                Processor(settings, store, registry, trail, owner, stop, bell, log, hand).run()
+            audit = AuditWriter(
+                store.audit_log, "processor", log, durable_s=settings.mongodb_timeout_s, owner=owner
+            )
+            with contextlib.closing(audit):
+                recorded = store.recorded_by(audit)
+                Processor(settings, recorded, registry, owner, stop, bell, log, hand).run()
         finally:
             store.close()
         return Exit.OK

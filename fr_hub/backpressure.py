@@ -102,10 +102,12 @@ class Pressure:
         self._added = unsettled
         try:
             counted = await loop.run_in_executor(
-                self._executor, self._store.count_to_do, self._backlog + 1
+                self._executor, self._store.capacity.count_to_do, self._backlog + 1
             )
             if self._disk:
-                self._free = await loop.run_in_executor(self._executor, self._store.disk_free)
+                self._free = await loop.run_in_executor(
+                    self._executor, self._store.capacity.disk_free
+                )
         except StoreError:
             # Nothing is known that was not; other calls say what is wrong with MongoDB.
             self._added += before - unsettled

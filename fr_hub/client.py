@@ -10,8 +10,7 @@ from concurrent.futures import Executor
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from common.audit.writer import Trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.runtime.logger import Digest, Log, Presence
@@ -46,13 +45,13 @@ class ReportClient:
         store: DBManager,
         executor: Executor,
         presence: Presence,
-        trail: Trail,
+        audit: AuditWriter,
         log: Log,
         terms: Terms = PLAIN,
     ) -> None:
         self._terms = terms
         self._settings = settings
-        self._trail = trail
+        self._audit = audit
         self._pacs = pacs
         self._address = address
         self._store = store
@@ -69,7 +68,6 @@ class ReportClient:
         self._unanswered: dict[str, int] = {}  # revision of the report of each scan
         self._acknowledged: list[str] = []
         self._full = False  # the window was, at the last look
-        self._recorded: set[str] = set()  # in the audit trail, and not yet marked
         self._to_mark = asyncio.Event()
         self._leasing: asyncio.Future[list[OutgoingReport]] | None = None
 
@@ -138,7 +136,7 @@ class ReportClient:
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
         self._peer.here()
         host, port = self._address
-        self._trail.connected(self._pacs, "takes reports", address=f"{host}:{port}")
+        self._audit.connected(self._pacs, "takes reports", address=f"{host}:{port}")
         return channel, welcome
 
     async def _pause(self, seconds: float) -> None:
@@ -184,7 +182,7 @@ class ReportClient:
 
     async def _lease(self, room: int) -> list[OutgoingReport]:
         loop = asyncio.get_running_loop()
-        lease = self._store.lease_reports
+        lease = self._store.outbox.lease
         async for attempt in patiently(self._store_presence):
             with attempt:
                 self._leasing = loop.run_in_executor(
@@ -201,7 +199,7 @@ class ReportClient:
         loop = asyncio.get_running_loop()
         async for attempt in patiently(self._store_presence):
             with attempt:
-                fetch, name = self._store.picture, report.picture_hash or ""
+                fetch, name = self._store.pictures.get, report.picture_hash or ""
                 picture = await loop.run_in_executor(self._executor, fetch, report.scan_id, name)
         return picture
 
@@ -219,7 +217,7 @@ class ReportClient:
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
                     if scan_id in self._unanswered:
-                        self._trail.refused(self._pacs, f"report: {code}", reason, [scan_id])
+                        self._audit.refused(self._pacs, f"report: {code}", reason, [scan_id])
                         await self._postpone([scan_id], REFUSED_DELAY_S)
                         self._answered([scan_id])
                 case Flaw():  # answers have no flaws of their own
@@ -232,13 +230,11 @@ class ReportClient:
             self._to_mark.clear()
             ids = list(self._acknowledged)
             if ids:
-                await self._record(ids)
                 async for attempt in patiently(self._store_presence):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
                 self._digest.info_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
-                self._recorded.difference_update(ids)
                 self._answered(ids)
 
     def _answered(self, scan_ids: list[str]) -> None:
@@ -246,13 +242,6 @@ class ReportClient:
             self._unanswered.pop(scan_id, None)
         if self._full or self._stopping:  # else room in the window is nothing new
             self._wake.set()
-
-    async def _record(self, scan_ids: list[str]) -> None:
-        """Have it in the audit trail, durably, before these count as sent."""
-        if new := [scan_id for scan_id in scan_ids if scan_id not in self._recorded]:
-            self._recorded.update(new)
-            self._trail.note(Kind.SEND, new, peer=self._pacs, outcome="delivered")
-        await asyncio.wrap_future(self._trail.settle())
 
     async def _settle(self) -> None:
         """The connection is gone: mark what was acknowledged, have the rest due again at once."""
@@ -264,9 +253,7 @@ class ReportClient:
         sent, self._unanswered = self._unanswered, {}
         acknowledged, self._acknowledged = set(self._acknowledged) & sent.keys(), []
         if acknowledged:
-            await self._record(sorted(acknowledged))
             await self._mark_sent({i: sent[i] for i in acknowledged})
-        self._recorded.clear()
         if unanswered := sent.keys() - acknowledged:
             await self._postpone(list(unanswered), 0)
 
@@ -274,8 +261,10 @@ class ReportClient:
         loop = asyncio.get_running_loop()
         for revision in set(revisions.values()):
             ids = [scan_id for scan_id, its in revisions.items() if its == revision]
-            await loop.run_in_executor(self._executor, self._store.mark_sent, ids, revision)
+            await loop.run_in_executor(
+                self._executor, self._store.outbox.mark_sent, ids, revision, self._pacs
+            )
 
     async def _postpone(self, scan_ids: list[str], delay_s: float) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._store.postpone_reports, scan_ids, delay_s)
+        await loop.run_in_executor(self._executor, self._store.outbox.postpone, scan_ids, delay_s)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from common.audit.writer import Trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import AuditWriter
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import Presence
 from common.store.db_manager import DBManager
@@ -49,11 +48,11 @@ class Committer:
         store: DBManager,
         executor: Executor,
         presence: Presence,
-        trail: Trail,
+        audit: AuditWriter,
         batch: int,
     ) -> None:
         self._store = store
-        self._trail = trail
+        self._audit = audit
         self._executor = executor
         self._presence = presence
         self._batch = batch
@@ -87,24 +86,9 @@ class Committer:
             outcomes = await self._add([item.new for item in batch])
         finally:
             self._slots.release()
-        await self._record(batch, outcomes)
+        # The store has noted what became of them: durable before anybody is told.
+        await asyncio.wrap_future(self._audit.flush())
         self._tell(list(zip(batch, outcomes, strict=True)))
-
-    async def _record(self, batch: Sequence[Waiting], outcomes: Sequence[Outcome]) -> None:
-        """Have it in the audit trail, durably, before anybody is told."""
-        groups: dict[tuple[str, Added], list[str]] = {}
-        for item, outcome in zip(batch, outcomes, strict=True):
-            # A large scan can be taken back until its upload is sealed: then it is recorded.
-            unsealed = outcome is Added.STORED and item.new.blob is not None
-            if isinstance(outcome, Added) and not unsealed:
-                groups.setdefault((item.new.scan.pacs, outcome), []).append(item.new.scan.scan_id)
-        for (pacs, outcome), ids in groups.items():
-            if outcome is Added.CONFLICT:
-                self._trail.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
-            else:
-                self._trail.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
-        if groups:
-            await asyncio.wrap_future(self._trail.settle())
 
     @staticmethod
     def _tell(results: list[tuple[Waiting, Outcome]]) -> None:
@@ -119,7 +103,7 @@ class Committer:
         try:
             async for attempt in patiently(self._presence):
                 with attempt:
-                    outcome = await loop.run_in_executor(self._executor, self._store.add_scans, new)
+                    outcome = await loop.run_in_executor(self._executor, self._store.scans.add, new)
             self._presence.here()
         except StoreError as error:
             if len(new) == 1:

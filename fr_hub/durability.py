@@ -9,7 +9,7 @@ def tell_worth(store: DBManager, log: Log) -> None:
     """Log it, with a warning for each surprise. A MongoDB that has gone away again is no reason
     not to start."""
     try:
-        about = store.about()
+        about = store.server.status()
     except StoreError as error:
         log.warning("what an acknowledgement is worth is not known", reason=str(error))
         return

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
-from common.audit.retention import recorded
-from common.audit.writer import ANCHOR_S, Trail
+from common.audit.writer import ANCHOR_S, AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.runtime.lifecycle import Stop
@@ -50,14 +49,19 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
     with (
         ThreadPoolExecutor(STORE_THREADS, "store") as executor,
         # Closed when nothing is acknowledged any more, and before the store is.
-        contextlib.closing(Trail(store, HUB_NAME, log, ANCHOR_S)) as trail,
+        contextlib.closing(
+            AuditWriter(
+                store.audit_log, HUB_NAME, log, ANCHOR_S, durable_s=settings.mongodb_timeout_s
+            )
+        ) as audit,
     ):
-        committer = Committer(store, executor, presence, trail, settings.hub_batch)
+        store = store.recorded_by(audit)
+        committer = Committer(store, executor, presence, audit, settings.hub_batch)
         pressure = Pressure(settings, store, executor, log)
         await pressure.look()  # before the first scan comes
         by_name = {
             pacs: ReportClient(
-                settings, pacs, address, store, executor, presence, trail, log, terms
+                settings, pacs, address, store, executor, presence, audit, log, terms
             )
             for pacs, address in settings.hub_pacs.items()
         }
@@ -68,7 +72,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             executor,
             committer,
             presence,
-            trail,
+            audit,
             pressure,
             log,
             lambda pacs: by_name[pacs].seen(),
@@ -96,10 +100,10 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         others = [
             asyncio.create_task(committer.run()),
             asyncio.create_task(pressure.run()),
-            asyncio.create_task(_retain(settings, store, executor, presence, trail, log)),
+            asyncio.create_task(_retain(settings, store, executor, presence, log)),
             asyncio.create_task(_sweep(store, executor, presence, log)),
         ]
-        waiter = store.waiter(WakeUp.REPORT, settings.hub_poll_s)
+        waiter = store.connection.waiter(WakeUp.REPORT, settings.hub_poll_s)
         listener = Listener(waiter, report_written, settings.hub_poll_s)
         try:
             await _first_end(stop, [*sending, *others])
@@ -123,7 +127,6 @@ async def _retain(
     store: DBManager,
     executor: ThreadPoolExecutor,
     presence: Presence,
-    trail: Trail,
     log: Log,
 ) -> None:
     """Have go what was delivered long ago, each hour; never, unless the settings say so twice."""
@@ -132,8 +135,7 @@ async def _retain(
     while settings.retention_timer and days is not None:
         gone = 0
         try:
-            told = recorded(trail, settings.retention_what, settings.mongodb_timeout_s)
-            pages = store.purge(days, whole=whole, before=told)
+            pages = store.retention.purge(days, whole=whole)
             while page := await loop.run_in_executor(executor, next, pages, None):
                 gone += len(page.scan_ids)
         except StoreError as error:
@@ -163,8 +165,8 @@ async def _sweep(
     loop = asyncio.get_running_loop()
     while True:
         try:
-            swept = await loop.run_in_executor(executor, store.sweep_uploads)
-            settled = await loop.run_in_executor(executor, store.settle_errors)
+            swept = await loop.run_in_executor(executor, store.uploads.sweep)
+            settled = await loop.run_in_executor(executor, store.failed_scans.reconcile)
         except StoreError as error:
             presence.away(error)
         else:

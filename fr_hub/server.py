@@ -8,8 +8,7 @@ from concurrent.futures import Executor
 
 from bson import ObjectId
 
-from common.audit.writer import Trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError, UploadLost
 from common.runtime.logger import Digest, Log, Presence
@@ -41,14 +40,14 @@ class ScanServer:
         executor: Executor,
         committer: Committer,
         presence: Presence,
-        trail: Trail,
+        audit: AuditWriter,
         pressure: Pressure,
         log: Log,
         seen: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._seen = seen  # told the name of each Fr-PACS that connects
-        self._trail = trail
+        self._audit = audit
         self._connections: Counter[str] = Counter()  # by name of the Fr-PACS
         self._known: Collection[str] = settings.hub_pacs
         self._parts = _Parts(
@@ -57,7 +56,7 @@ class ScanServer:
             executor,
             committer,
             presence,
-            trail,
+            audit,
             ByteBudget(settings.hub_memory_mib * 2**20),
             pressure,
             log,
@@ -77,7 +76,7 @@ class ScanServer:
         except ProtocolError as error:
             # A crowd at the door must not fill the log.
             self._parts.digest.warning("connection refused", code=error.code, reason=error.reason)
-            self._trail.refused(channel.peer, error.code, error.reason)
+            self._audit.refused(channel.peer, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
             self._log.error("connection ended: the store failed", reason=str(error))
@@ -91,7 +90,7 @@ class ScanServer:
         try:
             self._log.info("Fr-PACS connected", pacs=hello.name)
             self._seen(hello.name)
-            self._trail.connected(hello.name, "sends scans", address=channel.peer)
+            self._audit.connected(hello.name, "sends scans", address=channel.peer)
             conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
             await conversation.run()
         finally:
@@ -118,7 +117,7 @@ class ScanServer:
         """A connection ended before its first message: TLS failed."""
         self._parts.digest.warning("connection refused", reason=str(error), peer=address)
         if isinstance(error, ProtocolError):
-            self._trail.refused(address, error.code, error.reason)
+            self._audit.refused(address, error.code, error.reason)
 
     async def close(self, drain_s: float) -> None:
         """Let what was received become durable and be acknowledged, for ``drain_s`` at most; then
@@ -147,7 +146,7 @@ class _Parts:
         executor: Executor,
         committer: Committer,
         presence: Presence,
-        trail: Trail,
+        audit: AuditWriter,
         budget: ByteBudget,
         pressure: Pressure,
         log: Log,
@@ -157,7 +156,7 @@ class _Parts:
         self.executor = executor
         self.committer = committer
         self.presence = presence
-        self.trail = trail
+        self.audit = audit
         self.budget = budget
         self.pressure = pressure
         self.log = log
@@ -373,13 +372,12 @@ class _Conversation:
             async for attempt in patiently(parts.presence):
                 with attempt:
                     await loop.run_in_executor(
-                        parts.executor, parts.store.end_upload, scan_id, upload.blob
+                        parts.executor, parts.store.uploads.end, scan_id, upload.blob, self._pacs
                     )
         except UploadLost as error:
             self._busy(scan_id, error)
         else:
-            parts.trail.note(Kind.RECEIVE, [scan_id], peer=self._pacs, outcome="stored")
-            await asyncio.wrap_future(parts.trail.settle())
+            await asyncio.wrap_future(parts.audit.flush())
             self._acknowledge([scan_id])
 
     async def _end_upload_unfinished(self) -> None:
@@ -408,7 +406,7 @@ class _Conversation:
             "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
         )
         if code is not Refusal.CONFLICT:  # recorded with its batch
-            self._parts.trail.refused(self._pacs, code, reason, [scan_id])
+            self._parts.audit.refused(self._pacs, code, reason, [scan_id])
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))
 
     def _busy(self, scan_id: str, reason: StoreError) -> None:

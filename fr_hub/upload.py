@@ -50,7 +50,7 @@ class Upload:
 
     def begin(self) -> None:
         """Have it recorded, durably, before its first chunk is; the chunks come meanwhile."""
-        self._writing = asyncio.create_task(self._call(self._store.begin_upload, self.blob))
+        self._writing = asyncio.create_task(self._call(self._store.uploads.begin, self.blob))
 
     async def add(self, chunk: Chunk) -> bool:
         """Take the next chunk; True when it was the last and all are durable.
@@ -94,7 +94,7 @@ class Upload:
 
     async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
         try:
-            await self._call(self._store.add_chunks, self.blob, first, pieces)
+            await self._call(self._store.uploads.add_chunks, self.blob, first, pieces)
         finally:
             self._budget.give(held)
 
@@ -114,4 +114,4 @@ class Upload:
         self._budget.give(self._held)
         self._pieces, self._held = [], 0
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._store.abandon_upload, self.blob)
+        await loop.run_in_executor(self._executor, self._store.uploads.abandon, self.blob)

@@ -73,7 +73,7 @@ def make_report(scan: BrainScan, **overrides: Any) -> BrainReport:
 def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan]:
     """Scans that are ``'To Do'``, the first one the oldest."""
     new = [NewScan(*make_scan(**overrides)) for _ in range(n)]
-    store.add_scans(new)
+    store.scans.add(new)
     for age, item in enumerate(new):
         received = LONG_AGO.replace(microsecond=1000 * age)
         edit(store, item.scan.scan_id, received_at=received)
@@ -83,18 +83,18 @@ def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan
 def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport]:
     """Reports that wait to be sent, of scans that are ``'Done'``."""
     scans = make_claimable(store, n, **overrides)
-    done = [(claim, make_report(claim.scan)) for claim in store.claim("maker", n, 60)]
+    done = [(claim, make_report(claim.scan)) for claim in store.claims.claim("maker", n, 60)]
     assert {claim.scan.scan_id for claim, _ in done} == {scan.scan_id for scan in scans}
-    store.complete(done)
+    store.claims.complete(done)
     return [report for _, report in done]
 
 
 def taken_over(store: DBManager) -> tuple[Claim, Claim]:
     """A claim whose owner was away for too long, and that of the owner since then."""
     make_claimable(store, 1)
-    [old] = store.claim("old", 1, 60)
+    [old] = store.claims.claim("old", 1, 60)
     expire(store, old.scan.scan_id)
-    [new] = store.claim_expired("new", 60)
+    [new] = store.claims.claim_expired("new", 60)
     return old, new
 
 
@@ -108,8 +108,8 @@ def make_upload(store: DBManager, chunks: int = 3) -> tuple[NewScan, bytes]:
     size = (chunks - 1) * CHUNK_BYTES + 1000
     voxels = (bytes(range(251)) * (size // 251 + 1))[:size]
     scan, _ = make_scan(voxels=voxels, shape=(40, size // 40))
-    blob = store.begin_upload()
-    store.add_chunks(blob, 0, pieces_of(voxels))
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 0, pieces_of(voxels))
     return NewScan(scan, blob=blob), voxels
 
 
@@ -134,7 +134,7 @@ def opened(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[DBManag
 
 def inside(store: DBManager, name: Collection = Collection.SCANS) -> MongoCollection[Any]:
     """A collection of it as it is: to look, and to do what a store never does."""
-    return store._base[name]
+    return store.connection.database[name]
 
 
 def document_of(store: DBManager, scan_id: str, name: Collection = Collection.SCANS) -> Any:

@@ -54,8 +54,8 @@ def hub_process(store: DBManager, **given: str) -> Iterator[tuple[HubSettings, i
     process = start(
         "fr_hub",
         None,
-        MONGODB_URI=store.uri,
-        MONGODB_DATABASE=store.name,
+        MONGODB_URI=store.connection.uri,
+        MONGODB_DATABASE=store.connection.name,
         HUB_PORT=str(settings.hub_port),
         HUB_PACS=f"{name}={host}:{port}",
         **given,

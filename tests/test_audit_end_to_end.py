@@ -109,10 +109,10 @@ def test_killing_mongod_under_load_leaves_no_gap(tmp_path: Path) -> None:
 
 def test_a_scan_that_gives_no_report_has_an_event_for_each_attempt(pipeline: Pipeline) -> None:
     scan, voxels = make_scan(scan_type="nobodys")
-    pipeline.store.add_scans([NewScan(scan, voxels=voxels)])
+    pipeline.store.scans.add([NewScan(scan, voxels=voxels)])
     pipeline.settings.update(BRAIN_ATTEMPTS="2")
     pipeline.start("fr_brain")
-    until(lambda: pipeline.store.count_states()["Error"] == 1, 60)
+    until(lambda: pipeline.store.queries.count_states()["Error"] == 1, 60)
     audited(pipeline.store)
     assert history(pipeline.store, scan.scan_id) == [
         ("claim", ""),

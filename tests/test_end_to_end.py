@@ -30,8 +30,8 @@ class Pipeline:
         self.ledger = folder / "ledger.jsonl"
         self.summary = folder / "summary.json"
         self.settings = {
-            "MONGODB_URI": store.uri,
-            "MONGODB_DATABASE": store.name,
+            "MONGODB_URI": store.connection.uri,
+            "MONGODB_DATABASE": store.connection.name,
             "LEDGER": str(self.ledger),
             "SUMMARY": str(self.summary),
             "BRAIN_LEASE_S": "2",
@@ -71,15 +71,15 @@ class Pipeline:
         return totals
 
     def drained(self) -> bool:
-        states = self.store.count_states()
-        reports = self.store.count_reports()
+        states = self.store.queries.count_states()
+        reports = self.store.queries.count_reports()
         return not (states["To Do"] or states["In Progress"] or reports[False])
 
     def delivered(self) -> bool:
         """All is analysed, and Fr-PACS has all reports. What a killed Fr-HUB had not marked as sent
         is sent and marked when a Fr-PACS is there again: its run may have ended before."""
-        states, there = self.store.count_states(), set(self.events("reported"))
-        unsent = {scan_id for scan_id, sent in self.store.report_states() if not sent}
+        states, there = self.store.queries.count_states(), set(self.events("reported"))
+        unsent = {scan_id for scan_id, sent in self.store.queries.report_states() if not sent}
         return not (states["To Do"] or states["In Progress"] or unsent - there)
 
 
@@ -154,8 +154,8 @@ def test_a_scan_keeps_its_voxels_size_and_orientation_all_the_way(
     pipeline.settings["SOURCE"] = str(tmp_path / "image.nii")
     pipeline.start("fr_pacs")
     until(lambda: pipeline.events("acknowledged"), 30)
-    (claim,) = pipeline.store.claim("the test", 1, 60)
-    stored = claim.scan.array(pipeline.store.fetch_voxels(claim))
+    (claim,) = pipeline.store.claims.claim("the test", 1, 60)
+    stored = claim.scan.array(pipeline.store.claims.fetch_voxels(claim))
     assert np.array_equal(stored, voxels)
     assert claim.scan.voxel_size_mm == (1.5, 2.0, 3.0)
     assert claim.scan.orientation == "ALS"
@@ -185,14 +185,14 @@ def test_killing_a_unit_loses_nothing_and_doubles_nothing(pipeline: Pipeline, vi
     if victim != "fr_pacs":
         assert code == 0, pipeline.log("fr_pacs")[-2000:]
         assert len(set(pipeline.events("reported"))) == 1500
-    until(lambda: pipeline.store.count_states()["Done"] >= 1100 and idle(pipeline), 60)
+    until(lambda: pipeline.store.queries.count_states()["Done"] >= 1100 and idle(pipeline), 60)
     verdict = verify(pipeline.store, pipeline.ledger)
     assert verdict.gaps == 0, verdict
     assert verdict.scans["Error"] == 0
 
 
 def idle(pipeline: Pipeline) -> bool:
-    states = pipeline.store.count_states()
+    states = pipeline.store.queries.count_states()
     return not (states["To Do"] or states["In Progress"])
 
 
@@ -230,7 +230,7 @@ def test_reports_wait_for_a_pacs_that_is_away(pipeline: Pipeline) -> None:
     stop(pipeline.processes["fr_pacs"])
     pipeline.start("fr_brain")
     until(lambda: idle(pipeline), 30)
-    assert pipeline.store.count_reports()[False] >= 20
+    assert pipeline.store.queries.count_reports()[False] >= 20
     pipeline.settings.update(SCANS="1")
     pipeline.start("fr_pacs")
     until(pipeline.drained, 30)
@@ -267,7 +267,7 @@ def test_each_unit_stops_in_order_at_sigterm(pipeline: Pipeline) -> None:
     until(lambda: len(pipeline.events("reported")) > 20, 60)
     for unit in reversed(UNITS):
         assert stop(pipeline.processes[unit]) == 0, pipeline.log(unit)[-2000:]
-    states = pipeline.store.count_states()
+    states = pipeline.store.queries.count_states()
     assert states["In Progress"] == 0  # what was claimed and not done is given back
     assert verify(pipeline.store, pipeline.ledger).gaps == 0
 
@@ -281,7 +281,7 @@ def test_a_pacs_that_the_hub_does_not_know_stops_and_says_what_to_do(pipeline: P
 
 
 def test_a_refused_login_stops_the_unit_and_says_which(pipeline: Pipeline) -> None:
-    host = pipeline.store.uri.removeprefix("mongodb://").split("/")[0].split("@")[-1]
+    host = pipeline.store.connection.uri.removeprefix("mongodb://").split("/")[0].split("@")[-1]
     pipeline.settings["MONGODB_URI"] = f"mongodb://nobody:secret-word@{host}/"
     for unit in ("fr_hub", "fr_brain"):
         pipeline.start(unit)

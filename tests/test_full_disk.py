@@ -63,7 +63,7 @@ def add_for_ever(store: DBManager, acknowledged: list[str]) -> None:
     """Store scans, noting what is acknowledged; far more than there is room for."""
     for _ in range(2000):
         scan, voxels = make_scan(shape=(250, 250), voxels=os.urandom(250 * 250))
-        store.add_scans([NewScan(scan, voxels)])
+        store.scans.add([NewScan(scan, voxels)])
         acknowledged.append(scan.scan_id)
 
 
@@ -112,9 +112,9 @@ def test_what_was_acknowledged_before_mongodb_had_no_room_is_there_when_it_has(
     mongod = start_mongod(small_disk, find_mongod())
     store = DBManager(mongod.uri, "fr", timeout_s=10)
     try:
-        assert {state for state, _ in store.states_of(acknowledged).values()} == {"To Do"}
+        assert {state for state, _ in store.queries.states_of(acknowledged).values()} == {"To Do"}
         scan, voxels = make_scan()
-        store.add_scans([NewScan(scan, voxels)])
+        store.scans.add([NewScan(scan, voxels)])
     finally:
         store.close()
         mongod.stop()

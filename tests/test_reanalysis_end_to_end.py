@@ -17,7 +17,10 @@ __all__ = ["pipeline"]
 
 
 def command(pipeline: Pipeline, module: str, **given: str) -> subprocess.CompletedProcess[str]:
-    store = {"MONGODB_URI": pipeline.store.uri, "MONGODB_DATABASE": pipeline.store.name}
+    store = {
+        "MONGODB_URI": pipeline.store.connection.uri,
+        "MONGODB_DATABASE": pipeline.store.connection.name,
+    }
     return subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,

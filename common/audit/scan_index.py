@@ -7,13 +7,14 @@ from enum import IntFlag
 from types import TracebackType
 from typing import Self
 
-from common.domain.audit_chain import Document, Head, Kind, heads_in
+from common.domain.audit_chain import Head, heads_in
+from common.domain.audit_events import Document, Kind
 
 _CACHE_KIB = 64 * 1024
 _PAGE = 1000
 
 
-class Said(IntFlag):
+class RecordedEvents(IntFlag):
     """What the trail says of a scan."""
 
     RECEIVED = 1
@@ -24,14 +25,14 @@ class Said(IntFlag):
 
 
 _MEANS = {
-    Kind.RECEIVE: Said.RECEIVED,
-    Kind.REPORT: Said.REPORTED,
-    Kind.SEND: Said.SENT,
-    Kind.ERROR: Said.FAILED,
+    Kind.RECEIVE: RecordedEvents.RECEIVED,
+    Kind.REPORT: RecordedEvents.REPORTED,
+    Kind.SEND: RecordedEvents.SENT,
+    Kind.ERROR: RecordedEvents.FAILED,
 }
 
 
-class Seen:
+class ScanIndex:
     """Scans by id with what was said of them, places that anchors name, and suspicions."""
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Seen:
             "INSERT INTO scans VALUES (?, ?) "
             "ON CONFLICT (id) DO UPDATE SET said = said | excluded.said",
             [
-                (scan_id, int(_MEANS.get(one["kind"], Said.OTHER)))
+                (scan_id, int(_MEANS.get(one["kind"], RecordedEvents.OTHER)))
                 for one in entry["events"]
                 for scan_id in one.get("ids", ())
             ],
@@ -89,18 +90,18 @@ class Seen:
         """The last place of each chain that another one names."""
         return dict(self._data.execute("SELECT writer, MAX(seq) FROM anchors GROUP BY writer"))
 
-    def scans(self) -> Iterator[tuple[str, Said]]:
+    def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
         """Each scan with what was said of it, by rising id."""
         for scan_id, said in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
-            yield scan_id, Said(said)
+            yield scan_id, RecordedEvents(said)
 
-    def said(self, scan_ids: Iterable[str]) -> dict[str, Said]:
+    def said(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
         """What was said of these; nothing of one that is missing here."""
         found = {}
         for scan_id in scan_ids:
             row = self._data.execute("SELECT said FROM scans WHERE id = ?", (scan_id,)).fetchone()
             if row is not None:
-                found[scan_id] = Said(row[0])
+                found[scan_id] = RecordedEvents(row[0])
         return found
 
     def suspect(self, scan_id: str) -> None:

@@ -8,8 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from common.audit.scan_index import Said, Seen
-from common.domain.audit_chain import Chain, Document, Head, Problem
+from common.audit.scan_index import RecordedEvents, ScanIndex
+from common.domain.audit_chain import Chain, Head, Problem
+from common.domain.audit_events import Document
 from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
 from common.store.db_manager import DBManager
@@ -100,13 +101,13 @@ class Audit:
         Raises:
             StoreError: the store cannot be read.
         """
-        with Seen() as seen:
+        with ScanIndex() as seen:
             seen.add_anchors(self._kept, "the heads that were kept")
             self._read(seen)
             for scan_id, parts in _side_by_side(self._store, seen):
                 if self._judge(*parts):
                     seen.suspect(scan_id)
-            documents = self._store.audit_size()
+            documents = self._store.audit_log.size()
             self._read(seen)
             if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
                 self._problem(Problem("brain_audit", f"{strays} documents are no entries"))
@@ -119,12 +120,12 @@ class Audit:
         """The last entry of each chain, as read: to be kept elsewhere."""
         return [chain.head for chain in self._chains.values() if chain.entries]
 
-    def _read(self, seen: Seen) -> None:
-        for head in self._store.audit_heads():
+    def _read(self, seen: ScanIndex) -> None:
+        for head in self._store.audit_log.heads():
             chain = self._chains.setdefault(head.writer, Chain(head.writer))
             if head.seq <= chain.seq:
                 continue
-            for entry in self._store.audit_entries(head, chain.seq):
+            for entry in self._store.audit_log.entries(head, chain.seq):
                 for problem in chain.take(entry):
                     self._problem(problem)
                 if chain.sound:
@@ -137,9 +138,9 @@ class Audit:
     def _problem(self, problem: Problem) -> None:
         self._problems.add("", f"{problem.at}: {problem.what}")
 
-    def _check_anchors(self, seen: Seen) -> None:
+    def _check_anchors(self, seen: ScanIndex) -> None:
         for page in seen.anchors():
-            stored = self._store.audit_hashes([head for head, _ in page])
+            stored = self._store.audit_log.hashes([head for head, _ in page])
             for head, source in page:
                 if head.at not in stored:
                     self._problem(Problem(head.at, f"removed: {source} names it"))
@@ -147,35 +148,37 @@ class Audit:
                     self._problem(Problem(head.at, f"changed since {source} named it"))
 
     @staticmethod
-    def _judge(state: str | None, sent: bool | None, said: Said | None) -> tuple[str, ...]:
+    def _judge(
+        state: str | None, sent: bool | None, said: RecordedEvents | None
+    ) -> tuple[str, ...]:
         """The kinds of what is wrong with a scan."""
-        said = said or Said(0)
+        said = said or RecordedEvents(0)
         if state is None:
             # Retention too leaves a tombstone, which has a state.
-            return (MISSING,) if Said.RECEIVED in said else ()
+            return (MISSING,) if RecordedEvents.RECEIVED in said else ()
         found = []
-        if state == ReportGenerated.DONE and Said.REPORTED not in said:
+        if state == ReportGenerated.DONE and RecordedEvents.REPORTED not in said:
             found.append(NO_REPORT)
-        if sent and Said.SENT not in said:
+        if sent and RecordedEvents.SENT not in said:
             found.append(NO_SEND)
-        if state == ReportGenerated.ERROR and Said.FAILED not in said:
+        if state == ReportGenerated.ERROR and RecordedEvents.FAILED not in said:
             found.append(NO_ERROR)
-        if Said.RECEIVED not in said:
+        if RecordedEvents.RECEIVED not in said:
             # Fr-HUB records before it acknowledges: it ended between storing and recording.
             found.append(UNCONFIRMED)
         return tuple(found)
 
-    def _decide(self, seen: Seen) -> tuple[_Findings, _Findings]:
+    def _decide(self, seen: ScanIndex) -> tuple[_Findings, _Findings]:
         gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
         notes = _Findings(UNCONFIRMED, OLDER)
         for page in seen.suspects():
             # Units may be running. An event comes before what it tells of shows in a scan, or (that
             # it was received) after: so the trail is read between two looks at the scans, and a gap
             # is what both of them show.
-            before = self._store.states_of(page)
+            before = self._store.queries.states_of(page)
             self._read(seen)
-            after, said = self._store.states_of(page), seen.said(page)
-            received = self._store.received_at(page)
+            after, said = self._store.queries.states_of(page), seen.said(page)
+            received = self._store.audit_log.received_at(page)
             for scan_id in page:
                 then = self._judge(*before[scan_id], said.get(scan_id))
                 now = self._judge(*after[scan_id], said.get(scan_id))
@@ -187,7 +190,7 @@ class Audit:
                     (notes if kind == UNCONFIRMED else gaps).add(kind, scan_id)
         return gaps, notes
 
-    def _verdict(self, seen: Seen, gaps: _Findings, notes: _Findings) -> AuditVerdict:
+    def _verdict(self, seen: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
         events = Counter[str]()
         for chain in self._chains.values():
             events.update(chain.events)
@@ -212,13 +215,13 @@ def _before(received: datetime | None, began: datetime | None) -> bool:
 
 
 def _side_by_side(
-    store: DBManager, seen: Seen
-) -> Iterator[tuple[str, tuple[str | None, bool | None, Said | None]]]:
+    store: DBManager, seen: ScanIndex
+) -> Iterator[tuple[str, tuple[str | None, bool | None, RecordedEvents | None]]]:
     """Each scan id with its state, its report's ``status`` and what the trail says, by rising id:
     memory stays the same however large the store."""
     streams = (
-        _numbered(0, store.scan_states()),
-        _numbered(1, store.report_states()),
+        _numbered(0, store.queries.scan_states()),
+        _numbered(1, store.queries.report_states()),
         _numbered(2, seen.scans()),
     )
     for scan_id, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):

@@ -21,10 +21,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from common.domain.audit_chain import FIRST, Document, Head, Kind, Repeats, event, make_entry
+from common.domain.audit_chain import FIRST, Head, make_entry
+from common.domain.audit_events import Document, Kind, Repeats, event
 from common.errors import AuditTaken, StoreError, StoreUnavailable
 from common.runtime.logger import Log, Presence
 from common.store.audit_log import AuditLog
+from common.store.db_manager import DBManager
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -32,8 +34,8 @@ R = TypeVar("R")
 LINGER_S = 0.02
 """What nobody waits for is written after so long, together with what comes meanwhile."""
 
-SETTLED_S = 10.0
-"""How long a scan whose report was found waits for that to be durable, before it is tried again."""
+DURABLE_S = 10.0
+"""How long a promise waits for its event to be durable, unless the writer is told otherwise."""
 
 ANCHOR_S = 60.0
 """How often a hub names the heads of the other chains."""
@@ -43,7 +45,7 @@ _IDS_AT_ONCE = 20_000
 """An entry's bounds: 1.5 MB at most, where MongoDB takes 16."""
 
 
-class Trail:
+class AuditWriter:
     """Writes the events of one process start as a chain of entries.
 
     ``note`` never waits; who needs it durable waits for what ``settle`` returns. What is noted is
@@ -52,22 +54,24 @@ class Trail:
     what strangers can cause is counted together (``refused``, ``connected``). Thread-safe.
 
     Args:
-        store: to write to.
+        audit_log: the collection to write to.
         unit: name of the writer, for its id; the host, the process and chance are added.
         log: for what keeps it from writing.
         anchor_s: how often to name the heads of other chains; None: at the start and the end only.
+        durable_s: how long ``wait_durable`` waits, seconds.
         facts: about the writer, for its first entry.
     """
 
     def __init__(
         self,
-        store: AuditLog,
+        audit_log: AuditLog,
         unit: str,
         log: Log,
         anchor_s: float | None = None,
+        durable_s: float = DURABLE_S,
         **facts: str | int | None,
     ) -> None:
-        self._store = store
+        self._audit_log = audit_log
         self._log = log
         self._presence = Presence(log, "MongoDB, for the audit trail,")
         self._who: dict[str, str | int] = {
@@ -77,12 +81,15 @@ class Trail:
         }
         self._facts = facts
         self._anchor_s = anchor_s
+        self._durable_s = durable_s
         self._changed = threading.Condition()
-        self._pending: list[Document] = []
+        self._pending: list[tuple[Document, tuple[object, ...] | None]] = []
+        self._pending_keys: set[tuple[object, ...]] = set()
+        self._writing_keys: set[tuple[object, ...]] = set()
         self._noted = 0  # events, ever
         self._durable = 0
         self._since = 0.0  # when the first pending one was noted
-        self._settling: list[tuple[int, Future[None]]] = []
+        self._waiting: list[tuple[int, Future[None]]] = []
         self._repeats = Repeats()
         self._closing = False
         self._given_up = threading.Event()
@@ -92,8 +99,6 @@ class Trail:
         self._prev = FIRST
         self._last = 0  # the last entry that is more than an anchor
         self._anchored = time.monotonic()
-        self._found = store.report_found
-        store.report_found = self._report_found
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -108,7 +113,13 @@ class Trail:
         **facts: str | int | None,
     ) -> None:
         """This has happened, or is about to; see ``common.domain.audit_chain.event``."""
-        self._add(event(kind, ids, peer=peer, outcome=outcome, cause=cause, facts=facts))
+        one = event(kind, ids, peer=peer, outcome=outcome, cause=cause, facts=facts)
+        key = (kind, tuple(ids), peer, outcome, cause, *facts.items())
+        with self._changed:
+            if key in self._pending_keys:  # retried while MongoDB is unavailable: queued already
+                return
+            self._pending_keys.add(key)
+            self._queue(one, key)
 
     def connected(self, peer: str, outcome: str, **facts: str | int | None) -> None:
         """A peer was greeted; how often, if it comes again and again."""
@@ -118,41 +129,40 @@ class Trail:
         """A connection, or a scan, was refused; how often, if that happens again and again."""
         self._repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
 
-    def settle(self) -> "Future[None]":
-        """Done when all that was noted up to now is durable.
+    def flush(self) -> "Future[None]":
+        """Start writing everything noted so far; the future is done when it is durable.
 
-        It raises StoreUnavailable when the trail was closed before that.
+        It raises StoreUnavailable if the writer was closed before that.
         """
-        settled: Future[None] = Future()
+        durable: Future[None] = Future()
         with self._changed:
-            durable = self._durable >= self._noted
-            over = self._given_up.is_set()
-            if not durable and not over:
-                self._settling.append((self._noted, settled))
+            written = self._durable >= self._noted
+            closed = self._given_up.is_set()
+            if not written and not closed:
+                self._waiting.append((self._noted, durable))
                 self._changed.notify()
-                return settled
-        if durable:
-            settled.set_result(None)
+                return durable
+        if written:
+            durable.set_result(None)
         else:
-            _fail(settled)
-        return settled
+            _fail(durable)
+        return durable
 
-    def settled(self, timeout_s: float) -> None:
-        """Wait until all that was noted up to now is durable.
+    def wait_durable(self, timeout_s: float | None = None) -> None:
+        """Wait until everything noted so far is durable.
 
         Raises:
-            StoreUnavailable: it is not, after ``timeout_s`` seconds; it is still being tried.
+            StoreUnavailable: it is not durable after ``timeout_s`` seconds (``durable_s`` of the
+                writer, if not given). The writer keeps trying.
         """
         try:
-            self.settle().result(timeout_s)
+            self.flush().result(self._durable_s if timeout_s is None else timeout_s)
         except TimeoutError:
             raise StoreUnavailable("the audit trail cannot be written") from None
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Write what is left and that the chain ends in order; False when that took too long.
         Idempotent."""
-        if self._store.report_found == self._report_found:
-            self._store.report_found = self._found
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -163,29 +173,24 @@ class Trail:
         self._thread.join(0.5)  # it may be in a call that MongoDB does not answer
         return False
 
-    def _report_found(self, ids: Sequence[str]) -> None:
-        self.note(Kind.REPORT, ids, outcome="found")
-        self.settled(SETTLED_S)
-
     def _fresh_name(self) -> str:
         who = self._who
         return f"{who['unit']}-{who['host']}-{who['pid']}-{secrets.token_hex(6)}"
 
     # --- noting ------------------------------------------------------------------------------
 
-    def _add(self, *events: Document) -> None:
-        with self._changed:
-            if not self._pending:
-                self._since = time.monotonic()
-                self._changed.notify()
-            self._pending += events
-            self._noted += len(events)
+    def _queue(self, one: Document, key: tuple[object, ...] | None = None) -> None:
+        if not self._pending:
+            self._since = time.monotonic()
+            self._changed.notify()
+        self._pending.append((one, key))
+        self._noted += 1
 
     def _repeated(self, one: Document) -> None:
         with self._changed:
-            told = self._repeats.add(one, time.monotonic())
-        if told is not None:
-            self._add(told)
+            first = self._repeats.add(one, time.monotonic())
+            if first is not None:
+                self._queue(first)
 
     # --- writing: the thread -----------------------------------------------------------------
 
@@ -208,9 +213,9 @@ class Trail:
         finally:
             with self._changed:
                 self._given_up.set()
-                left, self._settling = self._settling, []
-            for _, settled in left:
-                _fail(settled)
+                left, self._waiting = self._waiting, []
+            for _, durable in left:
+                _fail(durable)
 
     def _next(self) -> list[Document] | None:
         """Wait for what to write next: nothing if only an anchor is due, None at the end."""
@@ -218,9 +223,9 @@ class Trail:
             while True:
                 now = time.monotonic()
                 repeated = self._repeats.due(now, every=self._closing)
-                self._pending += repeated
+                self._pending += [(one, None) for one in repeated]
                 self._noted += len(repeated)
-                soon = self._closing or self._settling or now - self._since >= LINGER_S
+                soon = self._closing or self._waiting or now - self._since >= LINGER_S
                 if self._pending and (soon or repeated):
                     return self._cut()
                 if self._closing:
@@ -233,24 +238,26 @@ class Trail:
                 self._changed.wait(None if until == math.inf else until - now)
 
     def _cut(self) -> list[Document]:
-        """What fits into an entry."""
+        """The pending events that fit into one entry."""
         count = ids = 0
-        for one in self._pending[:_EVENTS_AT_ONCE]:
+        for one, _ in self._pending[:_EVENTS_AT_ONCE]:
             ids += len(one.get("ids", ()))
             if count and ids > _IDS_AT_ONCE:
                 break
             count += 1
-        events, self._pending = self._pending[:count], self._pending[count:]
-        return events
+        taken, self._pending = self._pending[:count], self._pending[count:]
+        self._writing_keys = {key for _, key in taken if key is not None}
+        return [one for one, _ in taken]
 
     def _tell(self, count: int) -> None:
         with self._changed:
             self._durable += count
-            through = [one for one in self._settling if one[0] <= self._durable]
-            self._settling = self._settling[len(through) :]
-        for _, settled in through:
-            if settled.set_running_or_notify_cancel():
-                settled.set_result(None)
+            self._pending_keys -= self._writing_keys
+            through = [one for one in self._waiting if one[0] <= self._durable]
+            self._waiting = self._waiting[len(through) :]
+        for _, durable in through:
+            if durable.set_running_or_notify_cancel():
+                durable.set_result(None)
 
     def _open(self) -> None:
         opened = event(Kind.OPENED, facts={**self._who, **self._facts})
@@ -260,7 +267,7 @@ class Trail:
         while True:
             entry = make_entry(self.writer, self._seq, self._prev, events, heads)
             try:
-                self._persistently(self._store.add_entry, entry)
+                self._persistently(self._audit_log.add, entry)
             except AuditTaken as error:
                 # Somebody else wrote there, or changed what this one wrote: what comes next must
                 # not be lost for that. The verification shows the chain that ends here.
@@ -273,7 +280,7 @@ class Trail:
             return
 
     def _heads(self) -> list[Head]:
-        return self._persistently(self._store.audit_not_anchored, self.writer)
+        return self._persistently(self._audit_log.not_anchored, self.writer)
 
     def _anchor_due(self) -> float:
         return math.inf if self._anchor_s is None else self._anchored + self._anchor_s
@@ -304,9 +311,9 @@ def _taken(error: BaseException) -> bool:
     return isinstance(error, AuditTaken)
 
 
-def _fail(settled: "Future[None]") -> None:
-    if settled.set_running_or_notify_cancel():
-        settled.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
+def _fail(durable: "Future[None]") -> None:
+    if durable.set_running_or_notify_cancel():
+        durable.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
 
 
 def _user() -> str:
@@ -318,17 +325,18 @@ def _user() -> str:
 
 
 @contextlib.contextmanager
-def command_trail(store: AuditLog, name: str, log: Log, timeout_s: float = 10.0) -> Iterator[Trail]:
-    """The trail of a command that a person gives, for as long as it runs: who, and what it noted.
-    Before it changes something, it notes that and calls ``settled``.
+def recorded_command(
+    store: DBManager, name: str, log: Log, timeout_s: float = 10.0
+) -> Iterator[DBManager]:
+    """The store for a command that a person runs: it records who changes what before it does.
 
     Raises:
-        StoreUnavailable: at the end, if not all could be written.
+        StoreUnavailable: at the end, if not everything could be written.
     """
-    trail = Trail(store, name, log, by=_user())
+    audit = AuditWriter(store.audit_log, name, log, durable_s=timeout_s, by=_user())
     try:
-        yield trail
+        yield store.recorded_by(audit)
     finally:
-        written = trail.close(timeout_s)
+        written = audit.close(timeout_s)
     if not written:
         raise StoreUnavailable("the audit trail could not be written")

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from common.audit.verification import Audit, AuditVerdict
-from common.domain.audit_chain import Document, Head
+from common.domain.audit_chain import Head
+from common.domain.audit_events import Document
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit

@@ -10,44 +10,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from common.audit.writer import Trail, command_trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import recorded_command
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
 from common.settings.loading import ErrorsSettings, RequeueSettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.failed_scans import Requeued, SetAside
+from common.store.failed_scans import FailedScan, Requeued
 from common.store.opening import open_store
 
 _PROGRAM = "python -m common.commands.failed_scans"
-_TOGETHER = 1000
+_PAGE = 1000
 _ROWS = 1000
 """Rows of a table: the widths of its columns are known only when all are in memory."""
 
 
-def put_back(
-    store: DBManager, scan_ids: Sequence[str] | None, trail: Trail, timeout_s: float = 10.0
-) -> Iterator[Requeued]:
-    """Put these scans back, or all that are set aside; what became of them, in portions.
-
-    The audit trail has first what was asked for, then what came of it.
-    """
-    pages: Iterable[Sequence[str]] = store.set_aside_ids()
+def requeue_pages(store: DBManager, scan_ids: Sequence[str] | None = None) -> Iterator[Requeued]:
+    """Requeue these scans, or all that failed; yield what became of each page of them."""
+    pages: Iterable[Sequence[str]] = store.failed_scans.ids()
     if scan_ids is not None:
-        pages = (scan_ids[at : at + _TOGETHER] for at in range(0, len(scan_ids), _TOGETHER))
+        pages = (scan_ids[at : at + _PAGE] for at in range(0, len(scan_ids), _PAGE))
     for page in pages:
-        trail.note(Kind.REQUEUE, page, outcome="asked for")
-        trail.settled(timeout_s)
-        result = store.requeue(page)
-        for outcome, ids in (("To Do", result.to_do), ("has its report", result.done)):
-            if ids:
-                trail.note(Kind.REQUEUE, ids, outcome=outcome)
-        yield result
+        yield store.failed_scans.requeue(page)
 
 
-def show(scans: Iterator[SetAside], console: Console) -> int:
+def show(scans: Iterator[FailedScan], console: Console) -> int:
     """Print them for people; how many."""
     count = 0
     table = _table()
@@ -77,10 +65,10 @@ def errors() -> int:
     settings = load_settings(ErrorsSettings, f"{_PROGRAM} list", sys.argv[2:])
     with open_store(settings) as store:
         if settings.json_output:
-            _print_json(store.set_aside())
+            _print_json(store.failed_scans.all())
         else:
             console = Console()
-            count = show(store.set_aside(), console)
+            count = show(store.failed_scans.all(), console)
             word = "scan" if count == 1 else "scans"
             console.print(f"{count:,} {word} set aside", highlight=False)
             if count:
@@ -88,7 +76,7 @@ def errors() -> int:
     return Exit.OK
 
 
-def _print_json(scans: Iterator[SetAside]) -> None:
+def _print_json(scans: Iterator[FailedScan]) -> None:
     """A JSON array, an object a line: as many as there are, one in memory."""
     before = "[\n"
     for scan in scans:
@@ -107,10 +95,10 @@ def requeue() -> int:
     to_do = done = wrong = 0
     with (
         open_store(settings) as store,
-        command_trail(store, "requeue", command_log(), settings.mongodb_timeout_s) as trail,
+        recorded_command(store, "requeue", command_log(), settings.mongodb_timeout_s) as recorded,
     ):
         wanted = None if settings.everything else settings.ids
-        for result in put_back(store, wanted, trail, settings.mongodb_timeout_s):
+        for result in requeue_pages(recorded, wanted):
             to_do += len(result.to_do)
             done += len(result.done)
             for scan_id in result.to_do:

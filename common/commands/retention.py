@@ -4,8 +4,7 @@
 import contextlib
 import sys
 
-from common.audit.retention import recorded
-from common.audit.writer import Trail, command_trail
+from common.audit.writer import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
@@ -26,7 +25,7 @@ class Outcome(Frozen):
     voxels_bytes: int
 
 
-def retain(store: DBManager, settings: RetentionSettings, trail: Trail | None = None) -> Outcome:
+def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
     """Go through the store once.
 
     Raises:
@@ -37,12 +36,11 @@ def retain(store: DBManager, settings: RetentionSettings, trail: Trail | None = 
     if settings.retention_days is None:
         raise SettingsError("RETENTION_DAYS: say after how many days, such as 90; nothing goes")
     whole = settings.retention_what == "all"
-    days, what = settings.retention_days, settings.retention_what
-    if settings.apply and trail is not None:
-        told = recorded(trail, what, settings.mongodb_timeout_s)
-        pages = store.purge(days, whole=whole, before=told)
+    days = settings.retention_days
+    if settings.apply:
+        pages = store.retention.purge(days, whole=whole)
     else:
-        pages = store.due(days, whole=whole)
+        pages = store.retention.due(days, whole=whole)
     scans = size = 0
     for due in pages:
         scans += len(due.scan_ids)
@@ -72,10 +70,11 @@ def main() -> int:
     """Say what would go, or have it go."""
     settings = load_settings(RetentionSettings, "python -m common.commands.retention")
     with open_store(settings) as store, contextlib.ExitStack() as stack:
-        trail = None
         if settings.apply:
-            trail = stack.enter_context(command_trail(store, "retention", command_log()))
-        outcome = retain(store, settings, trail)
+            store = stack.enter_context(
+                recorded_command(store, "retention", command_log(), settings.mongodb_timeout_s)
+            )
+        outcome = retain(store, settings)
     print(outcome.model_dump_json() if settings.json_output else say(outcome))  # noqa: T201
     return Exit.OK
 

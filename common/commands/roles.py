@@ -16,6 +16,7 @@ from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import RoleSettings, load_settings
+from common.store.connection import Connection
 from common.store.roles import PRIVILEGES, Roles
 
 _URI = re.compile(
@@ -70,7 +71,8 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
         SettingsError: the URI is wrong, or the folder cannot be written.
         StoreError: MongoDB is away, or does not let this user administer users.
     """
-    roles = Roles(uri, database, timeout_s)
+    connection = Connection(uri, database, timeout_s)
+    roles = Roles(connection)
     files = {}
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
     except OSError as error:
         raise SettingsError(f"SECRETS={str(folder)!r}: {error.strerror}") from error
     finally:
-        roles.close()
+        connection.close()
     return files
 
 

@@ -71,7 +71,9 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         StoreError: the store cannot.
     """
     no_report, no_scan, in_error = [], [], []
-    for scan_id, state, report in _merge(store.scan_states(), store.report_states()):
+    for scan_id, state, report in _merge(
+        store.queries.scan_states(), store.queries.report_states()
+    ):
         if state == ReportGenerated.DONE and report is None:
             no_report.append(scan_id)
         elif state is None:
@@ -79,15 +81,15 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         elif state == ReportGenerated.ERROR and report is not None:
             in_error.append(scan_id)
     revised, suspects = 0, []
-    for one in store.revised():
+    for one in store.revisions.revised():
         revised += 1
         if not one.right:
             suspects.append(one.scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
-    reports = store.count_reports()
+    reports = store.queries.count_reports()
     return Verdict(
-        scans=store.count_states(),
+        scans=store.queries.count_states(),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
@@ -100,7 +102,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         error_with_report=tuple(
             one.scan_id
             for start in range(0, len(in_error), _TOGETHER)
-            for one in store.revisions_of(in_error[start : start + _TOGETHER])
+            for one in store.revisions.revisions_of(in_error[start : start + _TOGETHER])
             if one.state == ReportGenerated.ERROR and one.report == one.revision
         ),
         acknowledged=None if ledger is None else len(acknowledged),
@@ -113,7 +115,9 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
             if any(n > 1 for event, n in seen.items() if event.startswith("reported"))
         ),
         revised=revised,
-        revisions_wrong=tuple(r.scan_id for r in store.revisions_of(suspects) if not r.right),
+        revisions_wrong=tuple(
+            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.right
+        ),
     )
 
 
@@ -137,7 +141,7 @@ def _merge(
 
 def _again(store: DBManager, scan_ids: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:
     for start in range(0, len(scan_ids), _TOGETHER):
-        for scan_id, (state, report) in store.states_of(
+        for scan_id, (state, report) in store.queries.states_of(
             scan_ids[start : start + _TOGETHER]
         ).items():
             yield scan_id, state, report

@@ -20,91 +20,21 @@ whole by somebody who may write everything. The heads, kept elsewhere, show that
 No patient's data: scans are named by the ids that their senders chose.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 import bson
 from blake3 import blake3
 
+from common.domain.audit_events import Document, Kind
 from common.domain.types import utc_now
-
-Document = dict[str, Any]
 
 FIRST = "0" * 64
 """What the first entry of a chain has for ``prev``."""
 
-CAUSE_LONGEST = 300
-IDS_KEPT = 100
-"""Of refusals that are counted together, so many ids are named."""
-
 _FIELDS = ("_id", "prev", "at", "events", "heads")
 _NEEDED = frozenset({"_id", "prev", "at", "events", "hash"})
-
-
-class Kind(StrEnum):
-    """What happened. Stored: a name is never changed."""
-
-    # A writer's chain begins; it ends in order.
-    OPENED = "opened"
-    CLOSED = "closed"
-    # Other chains' heads are named: nothing else happened.
-    ANCHOR = "anchor"
-    # A peer was greeted, or could not be; or a scan was not taken.
-    CONNECT = "connect"
-    REFUSE = "refuse"
-    # Durable before its acknowledgement: 'stored', or 'known' (it was there with this content).
-    RECEIVE = "receive"
-    # The id is taken by other content: refused.
-    CONFLICT = "conflict"
-    # A processor has it now; it gave it back, or its supervisor did.
-    CLAIM = "claim"
-    RELEASE = "release"
-    # Its report is written: durable before 'Done'.
-    REPORT = "report"
-    # Its report has arrived at Fr-PACS: durable before it counts as sent.
-    SEND = "send"
-    # An attempt gave no report; the outcome is the state that follows.
-    ERROR = "error"
-    # A person put it back.
-    REQUEUE = "requeue"
-    # Its voxels, or all of it, were removed for their age.
-    RETENTION = "retention"
-
-
-def event(
-    kind: Kind,
-    ids: Sequence[str] = (),
-    *,
-    peer: str | None = None,
-    outcome: str | None = None,
-    cause: str | None = None,
-    facts: Mapping[str, str | int | None] = MappingProxyType({}),
-) -> Document:
-    """An event as an entry has it.
-
-    Args:
-        kind: what happened.
-        ids: of the scans to which it happened.
-        peer: who else took part: a Fr-PACS' name, an address.
-        outcome: what became of it, a word or two.
-        cause: a reason for people; cut at ``CAUSE_LONGEST`` characters.
-        facts: others, such as ``attempt``.
-    """
-    made: Document = {"kind": str(kind), "at": utc_now()}
-    if ids:
-        made["ids"] = list(ids)
-    known: dict[str, str | int | None] = {"peer": peer, "outcome": outcome, "cause": cause, **facts}
-    for name, value in known.items():
-        if isinstance(value, str):
-            # What BSON cannot hold must not keep the rest of an entry from being written.
-            value = value[:CAUSE_LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
-        if value is not None:
-            made[name] = value
-    return made
 
 
 def place(writer: str, seq: int) -> str:
@@ -240,47 +170,3 @@ class Chain:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
         self.sound = entry["hash"] == digest(entry)
-
-
-class Repeats:
-    """Events that a stranger can cause at will, counted together: one entry a minute and sort.
-
-    The first of a sort is told at once, what follows within ``every_s`` as one event with its
-    count. Sorts are bounded too: past ``sorts`` of them, what is new is one sort together.
-    """
-
-    def __init__(self, every_s: float = 60.0, sorts: int = 256) -> None:
-        self._every_s = every_s
-        self._sorts = sorts
-        self._told: dict[tuple[str, ...], float] = {}
-        self._held: dict[tuple[str, ...], Document] = {}
-
-    def add(self, one: Document, seconds: float) -> Document | None:
-        """An event at this time; returned if it is to be told now, else held."""
-        sort = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
-        if sort not in self._told and len(self._told) >= self._sorts:
-            sort = (sort[0], "others")
-            one = {**one, "peer": "others"}
-        if sort not in self._told:
-            self._told[sort] = seconds
-            return one
-        held = self._held.setdefault(sort, {**one, "ids": [], "count": 0})
-        held["count"] += 1
-        held["ids"] = [*held["ids"], *one.get("ids", ())][:IDS_KEPT]
-        return None
-
-    def due(self, seconds: float, *, every: bool = False) -> list[Document]:
-        """What was held for long enough (or all); what was quiet for so long is forgotten."""
-        over = [s for s, told in self._told.items() if every or seconds - told >= self._every_s]
-        found = []
-        for sort in over:
-            if (one := self._held.pop(sort, None)) is None:
-                del self._told[sort]
-            else:
-                self._told[sort] = seconds
-                found.append({name: value for name, value in one.items() if value != []})
-        return found
-
-    def next_due(self) -> float:
-        """When something held is due; infinity: nothing is held."""
-        return min((self._told[sort] + self._every_s for sort in self._held), default=math.inf)

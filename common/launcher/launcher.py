@@ -226,7 +226,7 @@ def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
     """Add what the store says of the acknowledged scans."""
     stored = reported = 0
     for start in range(0, len(acknowledged), 1000):
-        for state, report in store.states_of(acknowledged[start : start + 1000]).values():
+        for state, report in store.queries.states_of(acknowledged[start : start + 1000]).values():
             stored += state is not None
             reported += state == ReportGenerated.DONE and report is not None
     return totals.model_copy(update={"stored": stored, "reported": reported})

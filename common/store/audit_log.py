@@ -10,7 +10,8 @@ from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
-from common.domain.audit_chain import Document, Head, only_anchors, place
+from common.domain.audit_chain import Head, only_anchors, place
+from common.domain.audit_events import Document
 from common.errors import AuditTaken
 from common.store.collections import Collection
 from common.store.connection import Connection
@@ -23,36 +24,40 @@ HEADS_AT_ONCE = 1000
 """One anchor names so many heads at most; the next one names the others."""
 
 
-class AuditLog(Connection):
+class AuditLog:
     """The append-only collection of the audit trail."""
 
-    def _prepare_audit(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def prepare(self) -> None:
+        """Make the indexes where they are missing."""
         # The last entry of each chain, without reading the others.
-        self._audit.create_index([("_id.writer", 1), ("_id.seq", -1)], name="heads")
-        self._audit.create_index([("heads.at", 1)], name="anchored", sparse=True)
+        self._db.audit.create_index([("_id.writer", 1), ("_id.seq", -1)], name="heads")
+        self._db.audit.create_index([("heads.at", 1)], name="anchored", sparse=True)
 
     @translated
-    def add_entry(self, entry: Document) -> None:
+    def add(self, entry: Document) -> None:
         """Add the next entry of a chain, durably. Repeatable.
 
         Raises:
             AuditTaken: another entry is at its place.
         """
         try:
-            self._audit.insert_one(dict(entry))
+            self._db.audit.insert_one(dict(entry))
         except DuplicateKeyError as error:
-            found = self._audit.find_one({"_id": entry["_id"]}, {"hash": 1})
+            found = self._db.audit.find_one({"_id": entry["_id"]}, {"hash": 1})
             if found is None or found.get("hash") != entry["hash"]:
                 at = place(entry["_id"]["writer"], entry["_id"]["seq"])
                 raise AuditTaken(f"a foreign entry is at {at} of the audit trail") from error
             # An earlier try got through. What a majority read returns cannot be rolled back; on
             # a single server it may not be in the journal yet, where this write follows it.
-            self._base[Collection.WAKE_UPS].insert_one({"what": "audit"})
+            self._db.database[Collection.WAKE_UPS].insert_one({"what": "audit"})
 
     @translated
-    def audit_heads(self) -> list[Head]:
+    def heads(self) -> list[Head]:
         """The last entry of each chain."""
-        lines = self._audit.aggregate(
+        lines = self._db.audit.aggregate(
             [
                 # By their types too: what somebody else put there must hide no chain.
                 {"$match": {"_id.writer": {"$gte": ""}, "_id.seq": {"$gte": 0}}},
@@ -67,28 +72,28 @@ class AuditLog(Connection):
         return sorted(heads, key=lambda head: head.writer)
 
     def _at(self, places: Sequence[Document]) -> list[Head]:
-        found = self._audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
+        found = self._db.audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
         return [Head(d["_id"]["writer"], int(d["_id"]["seq"]), str(d.get("hash"))) for d in found]
 
     @translated
-    def audit_size(self) -> int:
+    def size(self) -> int:
         """How many documents there are, whatever they are."""
-        return self._audit.count_documents({})
+        return self._db.audit.count_documents({})
 
     @translated
-    def audit_hashes(self, heads: Sequence[Head]) -> dict[str, str]:
+    def hashes(self, heads: Sequence[Head]) -> dict[str, str]:
         """What is at these places now: place to hash."""
         places = [{"writer": head.writer, "seq": head.seq} for head in heads]
         return {head.at: head.hash for head in self._at(places)}
 
     @translated
-    def audit_not_anchored(self, writer: str) -> list[Head]:
+    def not_anchored(self, writer: str) -> list[Head]:
         """The last entries of the others' chains that no entry names yet, ``HEADS_AT_ONCE`` at
         most; of a chain that ends in anchors, the entry before those."""
-        heads = {head.at: head for head in self.audit_heads() if head.writer != writer}
+        heads = {head.at: head for head in self.heads() if head.writer != writer}
         places = [{"writer": head.writer, "seq": head.seq} for head in heads.values()]
         behind = []
-        for entry in self._audit.find(
+        for entry in self._db.audit.find(
             {"_id": {"$in": places}}, {"events.kind": 1, "events.last": 1}
         ):
             if (last := only_anchors(entry)) is not None:
@@ -98,26 +103,26 @@ class AuditLog(Connection):
         heads.update({head.at: head for head in self._at(behind)})
         named = {
             line["at"]
-            for entry in self._audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
+            for entry in self._db.audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
             for line in entry["heads"]
         }
         left = [head for at, head in heads.items() if at not in named and head.right]
         return left[:HEADS_AT_ONCE]
 
-    def audit_entries(self, head: Head, after: int) -> Iterator[Document]:
+    def entries(self, head: Head, after: int) -> Iterator[Document]:
         """The entries of a chain behind ``seq`` ``after``, up to its head, in order."""
-        while page := self._audit_page(head, after):
+        while page := self._page(head, after):
             yield from page
             after = page[-1]["_id"]["seq"]
 
     @translated
-    def _audit_page(self, head: Head, after: int) -> list[Document]:
+    def _page(self, head: Head, after: int) -> list[Document]:
         span = {"$gt": {"writer": head.writer, "seq": after}}
         span["$lte"] = {"writer": head.writer, "seq": head.seq}
-        return list(self._audit.find({"_id": span}, sort=[("_id", 1)], limit=PAGE))
+        return list(self._db.audit.find({"_id": span}, sort=[("_id", 1)], limit=PAGE))
 
     @translated
     def received_at(self, scan_ids: Sequence[str]) -> dict[str, datetime]:
         """When these scans were received, of those that are stored."""
-        found = self._scans.find({"_id": {"$in": list(scan_ids)}}, {"received_at": 1})
+        found = self._db.scans.find({"_id": {"$in": list(scan_ids)}}, {"received_at": 1})
         return {document["_id"]: document["received_at"] for document in found}

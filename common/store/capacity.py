@@ -15,21 +15,24 @@ WAITING = "waiting"
 no documents. 100,000 take 0.03 s in MongoDB 6.0.5 on a 2.8 GHz core, and 0.15 s otherwise."""
 
 
-class Levels(Connection):
+class Capacity:
     """Levels of the store."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
 
     @translated
     def count_to_do(self, at_most: int) -> int:
         """Scans that are ``'To Do'``; counting ends at ``at_most``."""
         wanted = {"report_generated": ReportGenerated.TO_DO}
-        return self._scans_fast.count_documents(wanted, hint=WAITING, limit=at_most)
+        return self._db.scans_fast.count_documents(wanted, hint=WAITING, limit=at_most)
 
     @translated
     def disk_free(self) -> int | None:
         """Bytes that are free where MongoDB keeps its data, of several shards the fullest one's;
         None where it does not say (no disk, no right to ask)."""
         try:
-            stats: Document = self._base.command("dbStats")
+            stats: Document = self._db.database.command("dbStats")
         except OperationFailure as error:
             if error.code == 13:  # Unauthorized
                 return None

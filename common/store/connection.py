@@ -1,7 +1,7 @@
 """The connection to MongoDB under ``DBManager``: its options, its collections, the one upsert."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pymongo
@@ -42,7 +42,7 @@ class Connection:
         """With its password, if it has one: not for logs."""
         self.name = database
         self._timeout_s = timeout_s
-        self._client = _client(
+        self.client = _client(
             uri,
             w="majority",
             journal=True,
@@ -52,28 +52,25 @@ class Connection:
             timeoutMS=int(timeout_s * 1000),
             serverSelectionTimeoutMS=int(min(timeout_s, _SELECTION_S) * 1000),
         )
-        base = self._client.get_database(database, codec_options=_OPTIONS)
-        self._base = base
-        self._scans: MongoCollection[Document] = base[Collection.SCANS]
-        self._reports: MongoCollection[Document] = base[Collection.REPORTS]
-        self._history: MongoCollection[Document] = base[Collection.HISTORY]
-        self._pictures: MongoCollection[Document] = base[Collection.PICTURES]
-        self._chunks: MongoCollection[Document] = base[Collection.CHUNKS]
-        self._uploads: MongoCollection[Document] = base[Collection.UPLOADS]
-        self._audit: MongoCollection[Document] = base[Collection.AUDIT]
-        self._scans_fast = self._scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
-        self._uploads_fast = self._uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
-        self._reports_fast = self._reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
-        self._wake_ups = WakeUps(base)
-        self.report_found: Callable[[Sequence[str]], None] = lambda _: None
-        """Called with the ids of scans that have a report which another writer may not have told
-        of, before they are ``'Done'`` by it: the audit trail sets it."""
+        base = self.client.get_database(database, codec_options=_OPTIONS)
+        self.database = base
+        self.scans: MongoCollection[Document] = base[Collection.SCANS]
+        self.reports: MongoCollection[Document] = base[Collection.REPORTS]
+        self.history: MongoCollection[Document] = base[Collection.HISTORY]
+        self.pictures: MongoCollection[Document] = base[Collection.PICTURES]
+        self.chunks: MongoCollection[Document] = base[Collection.CHUNKS]
+        self.uploads: MongoCollection[Document] = base[Collection.UPLOADS]
+        self.audit: MongoCollection[Document] = base[Collection.AUDIT]
+        self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.notifications = WakeUps(base)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
         # It says goodbye to the server: one that is away would hold up the exit for 30 s.
         with pymongo.timeout(GOODBYE_S):
-            self._client.close()
+            self.client.close()
 
     def waiter(self, what: WakeUp, poll_s: float) -> Waiter:
         """Something to wait on until the next ``what``, ``poll_s`` at most; for one thread, which
@@ -83,10 +80,11 @@ class Connection:
             socketTimeoutMS=int((poll_s + self._timeout_s) * 1000),
             serverSelectionTimeoutMS=int(self._timeout_s * 1000),
         )
-        return Waiter(client, self._base.name, what, poll_s)
+        return Waiter(client, self.database.name, what, poll_s)
 
     @staticmethod
-    def _upsert(collection: MongoCollection[Document], documents: Sequence[Document]) -> None:
+    def upsert(collection: MongoCollection[Document], documents: Sequence[Document]) -> None:
+        """Insert these documents where their ids are missing, durably. Repeatable."""
         if documents:
             try:
                 collection.bulk_write(

@@ -10,24 +10,30 @@ with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each f
 forgotten claim from finishing anything.
 """
 
+import copy
+from typing import Self
+
 from common.domain.states import ReportGenerated
 from common.store.audit_log import AuditLog
-from common.store.capacity import WAITING, Levels
+from common.store.capacity import WAITING, Capacity
 from common.store.claims import Claims
+from common.store.connection import Connection
 from common.store.error_mapping import translated
-from common.store.failed_scans import Quarantine
+from common.store.failed_scans import FailedScans
 from common.store.outbox import Outbox
 from common.store.pictures import Pictures
-from common.store.queries import Views
+from common.store.queries import Queries
+from common.store.reconciliation import Reconciliation
+from common.store.recording import UNRECORDED, Recorder
 from common.store.retention import Retention
-from common.store.scans import Ingest
-from common.store.server_status import Abouts
-from common.store.supervision import Watch
+from common.store.revisions import Revisions
+from common.store.scans import Scans
+from common.store.server_status import ServerInfo
+from common.store.supervision import Supervision
+from common.store.uploads import Uploads
 
 
-class DBManager(
-    Ingest, Outbox, Claims, Quarantine, Watch, Levels, Retention, Pictures, Abouts, Views, AuditLog
-):
+class DBManager:
     """The store: one class, its methods in a file for each who calls them.
 
     Args:
@@ -42,38 +48,70 @@ class DBManager(
         StoreError: it answered with something else.
     """
 
+    def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
+        self.connection = connection = Connection(uri, database, timeout_s)
+        self.server = ServerInfo(connection)
+        self.capacity = Capacity(connection)
+        self.pictures = Pictures(connection)
+        self.queries = Queries(connection)
+        self.audit_log = AuditLog(connection)
+        self._record_with(UNRECORDED)
+
+    def recorded_by(self, recorder: Recorder) -> Self:
+        """This store on the same connection, each of whose promises ``recorder`` records first."""
+        recorded = copy.copy(self)
+        recorded._record_with(recorder)  # noqa: SLF001 - a copy of this object
+        return recorded
+
+    def _record_with(self, recorder: Recorder) -> None:
+        connection = self.connection
+        reconciliation = Reconciliation(connection, recorder)
+        self.uploads = Uploads(connection, recorder)
+        self.scans = Scans(connection, self.uploads, recorder)
+        self.revisions = Revisions(connection, recorder)
+        self.claims = Claims(connection, reconciliation, self.revisions, recorder)
+        self.supervision = Supervision(connection, reconciliation, recorder)
+        self.outbox = Outbox(connection, reconciliation, recorder)
+        self.failed_scans = FailedScans(connection, reconciliation, recorder)
+        self.retention = Retention(connection, recorder)
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+        self.connection.close()
+
     @translated
     def prepare(self) -> str:
         """Make indexes and collections where missing; returns the server's version.
 
         Partial indexes hold only what waits, so they stay small while what is done grows.
         """
-        version = str(self._client.server_info()["version"])
-        self._scans.create_index(
+        db = self.connection
+        version = str(db.client.server_info()["version"])
+        db.scans.create_index(
             [("report_generated", 1), ("received_at", 1)],
             name=WAITING,
             partialFilterExpression={"report_generated": ReportGenerated.TO_DO},
         )
-        self._scans.create_index(
+        db.scans.create_index(
             [("lease_until", 1)],
             name="in_progress",
             partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
         )
-        self._scans.create_index(
+        db.scans.create_index(
             [("report_generated", 1), ("_id", 1)],
             name="set_aside",
             partialFilterExpression={"report_generated": ReportGenerated.ERROR},
         )
-        self._history.create_index([("scan_id", 1)], name="scan_id")
-        self._pictures.create_index([("scan_id", 1)], name="scan_id")
-        self._scans.create_index([("revision", 1)], name="revision", sparse=True)
-        self._scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
-        self._reports.create_index(
+        db.history.create_index([("scan_id", 1)], name="scan_id")
+        db.pictures.create_index([("scan_id", 1)], name="scan_id")
+        db.scans.create_index([("revision", 1)], name="revision", sparse=True)
+        db.scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
+        db.reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
             name="to_send",
             partialFilterExpression={"status": False},
         )
-        self._prepare_chunks()
-        self._prepare_audit()
-        self._wake_ups.prepare()
+        self.uploads.prepare()
+        self.audit_log.prepare()
+        db.notifications.prepare()
         return version

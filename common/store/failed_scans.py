@@ -6,21 +6,24 @@ from datetime import datetime
 
 from bson import ObjectId
 
+from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.store.collections import WakeUp
+from common.store.connection import Connection
 from common.store.documents import Document
 from common.store.error_mapping import translated
-from common.store.reconciliation import Settling
+from common.store.reconciliation import Reconciliation
+from common.store.recording import Recorder
 
 HISTORY_KEPT = 10
 """Causes of earlier times in ``'Error'`` that a scan keeps."""
 
 _PAGE = 1000
-_SET_ASIDE: Document = {"report_generated": ReportGenerated.ERROR}
+_FAILED: Document = {"report_generated": ReportGenerated.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class FailedScan:
     """A scan that was set aside."""
 
     scan_id: str
@@ -41,29 +44,36 @@ class Requeued:
     unknown: tuple[str, ...] = ()
 
 
-class Quarantine(Settling):
+class FailedScans:
     """Lists the scans set aside and puts them back."""
 
-    def set_aside(self) -> Iterator[SetAside]:
+    def __init__(
+        self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
+    ) -> None:
+        self._db = connection
+        self._reconciliation = reconciliation
+        self._recorder = recorder
+
+    def all(self) -> Iterator[FailedScan]:
         """All scans in ``'Error'``, by rising id."""
         after = ""
-        while page := self._set_aside_page(after):
-            yield from map(_as_set_aside, page)
+        while page := self._page(after):
+            yield from map(_failed_scan, page)
             after = page[-1]["_id"]
 
-    def set_aside_ids(self) -> Iterator[list[str]]:
+    def ids(self) -> Iterator[list[str]]:
         """The ids of all scans in ``'Error'``, a page at a time, by rising id."""
         after = ""
-        while page := self._set_aside_page(after):
+        while page := self._page(after):
             yield [document["_id"] for document in page]
             after = page[-1]["_id"]
 
     @translated
-    def _set_aside_page(self, after: str) -> list[Document]:
+    def _page(self, after: str) -> list[Document]:
         # In pages, each with its own time limit.
         fields = {"error": 1, "attempts": 1, "owner": 1, "past_errors": 1}
-        wanted = {**_SET_ASIDE, "_id": {"$gt": after}}
-        return list(self._scans.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+        wanted = {**_FAILED, "_id": {"$gt": after}}
+        return list(self._db.scans.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
 
     @translated
     def requeue(self, scan_ids: Sequence[str]) -> Requeued:
@@ -74,23 +84,28 @@ class Quarantine(Settling):
         joins the scan's history. One that has a report needs none: it is ``'Done'`` instead.
         """
         ids = list(dict.fromkeys(scan_ids))
-        found = self._scans.find({"_id": {"$in": ids}}, {"report_generated": 1})
+        self._recorder.note(Kind.REQUEUE, ids, outcome="asked for")
+        self._recorder.wait_durable()
+        found = self._db.scans.find({"_id": {"$in": ids}}, {"report_generated": 1})
         states = {document["_id"]: str(document["report_generated"]) for document in found}
         errors = [i for i in ids if states.get(i) == ReportGenerated.ERROR]
-        done = self._settle(errors)
+        done = self._reconciliation.reconcile(errors)
         token = ObjectId()  # of two people who put back the same scans, each is told its own
         rest = [scan_id for scan_id in errors if scan_id not in done]
         back: set[str] = set()
         if rest:
             mine: Document = {"_id": {"$in": rest}}
-            self._scans.update_many({**mine, **_SET_ASIDE}, _put_back(token))
-            changed = self._scans.find({**mine, "requeued_by": token}, {"_id": 1})
+            self._db.scans.update_many({**mine, **_FAILED}, _requeued(token))
+            changed = self._db.scans.find({**mine, "requeued_by": token}, {"_id": 1})
             back = {document["_id"] for document in changed}
-            self._wake_ups.ring(WakeUp.SCAN)
+            self._db.notifications.ring(WakeUp.SCAN)
         gone = set(rest) - back
         if gone:
-            now = self._scans.find({"_id": {"$in": list(gone)}}, {"report_generated": 1})
+            now = self._db.scans.find({"_id": {"$in": list(gone)}}, {"report_generated": 1})
             states.update({d["_id"]: str(d["report_generated"]) for d in now})
+        for outcome, changed_ids in (("To Do", back), ("has its report", done)):
+            if changed_ids:
+                self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome)
         return Requeued(
             to_do=tuple(i for i in ids if i in back),
             done=tuple(i for i in ids if i in done),
@@ -101,15 +116,15 @@ class Quarantine(Settling):
         )
 
     @translated
-    def settle_errors(self) -> list[str]:
+    def reconcile(self) -> list[str]:
         """Scans set aside whose report came all the same are ``'Done'`` now; their ids.
 
         For what was killed between the one and the other; to be called now and then.
         """
-        return [i for page in self.set_aside_ids() for i in sorted(self._settle(page))]
+        return [i for page in self.ids() for i in sorted(self._reconciliation.reconcile(page))]
 
 
-def _put_back(token: ObjectId) -> list[Document]:
+def _requeued(token: ObjectId) -> list[Document]:
     past = {"$concatArrays": [{"$ifNull": ["$past_errors", []]}, ["$error"]]}
     return [
         {
@@ -124,9 +139,9 @@ def _put_back(token: ObjectId) -> list[Document]:
     ]
 
 
-def _as_set_aside(document: Document) -> SetAside:
+def _failed_scan(document: Document) -> FailedScan:
     error = document.get("error") or {}
-    return SetAside(
+    return FailedScan(
         scan_id=document["_id"],
         cause=str(error.get("cause", "unknown")),
         attempts=int(document.get("attempts", 0)),

@@ -4,21 +4,30 @@ from collections.abc import Sequence
 
 from bson import ObjectId
 
-from common.store.connection import BY_ID
+from common.domain.audit_events import Kind
+from common.store.connection import BY_ID, Connection
 from common.store.documents import Document, OutgoingReport, of_revision
 from common.store.error_mapping import translated
-from common.store.reconciliation import Settling
+from common.store.reconciliation import Reconciliation
+from common.store.recording import Recorder
 
 UNREADABLE_DELAY_S = 3600.0
 """A stored report without what an acknowledgement of it would name is looked at again after so
 long: by then a person may have mended it. What else is wrong with one Fr-PACS says."""
 
 
-class Outbox(Settling):
+class Outbox:
     """Reports whose ``status`` is False: leased, sent, acknowledged, marked."""
 
+    def __init__(
+        self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
+    ) -> None:
+        self._db = connection
+        self._reconciliation = reconciliation
+        self._recorder = recorder
+
     @translated
-    def lease_reports(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+    def lease(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
         """Reports due for this Fr-PACS, oldest first, each leased for ``lease_s`` seconds: not
         marked by then, it is due again. Another hub gets others."""
         due: Document = {
@@ -28,7 +37,7 @@ class Outbox(Settling):
         }
         # Majority-committed ones only: a report that could be rolled back must not be sent.
         order = [("next_try_at", 1), ("created_at", 1)]
-        found = list(self._reports.find(due, sort=order, limit=limit))
+        found = list(self._db.reports.find(due, sort=order, limit=limit))
         if not found:
             return []
         token = str(ObjectId())
@@ -39,13 +48,13 @@ class Outbox(Settling):
             "tries": {"$add": ["$tries", 1]},
         }
         these: Document = {"_id": {"$in": ids}, **due}
-        taken = self._reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
+        taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
         if taken.modified_count < len(ids):
-            mine = self._reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
+            mine = self._db.reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
         # Before a report leaves, its scan does not say otherwise: see ``db_settle``.
-        gone = self._settle_or_bury([document["_id"] for document in found])
+        gone = self._reconciliation.reconcile_or_delete([document["_id"] for document in found])
         found = [document for document in found if document["_id"] not in gone]
         outgoing = []
         for document in found:
@@ -53,24 +62,28 @@ class Outbox(Settling):
                 outgoing.append(_outgoing(document))
             except (KeyError, TypeError, AttributeError, ValueError):
                 # One damaged document must not hold up the reports behind it.
-                self.postpone_reports([document["_id"]], UNREADABLE_DELAY_S)
+                self.postpone([document["_id"]], UNREADABLE_DELAY_S)
         return outgoing
 
     @translated
-    def mark_sent(self, scan_ids: Sequence[str], revision: int = 1) -> None:
+    def mark_sent(
+        self, scan_ids: Sequence[str], revision: int = 1, peer: str | None = None
+    ) -> None:
         """Fr-PACS acknowledged this revision of these reports: a later one that took its place
-        meanwhile is still to be sent. Repeatable."""
+        meanwhile is still to be sent. Recorded first. Repeatable."""
+        self._recorder.note(Kind.SEND, scan_ids, peer=peer, outcome="delivered")
+        self._recorder.wait_durable()
         sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False, **of_revision(revision)}
-        self._reports.update_many(
+        self._db.reports.update_many(
             sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
             hint=BY_ID,
         )
 
     @translated
-    def postpone_reports(self, scan_ids: Sequence[str], delay_s: float) -> None:
+    def postpone(self, scan_ids: Sequence[str], delay_s: float) -> None:
         """These reports were not acknowledged: due again after ``delay_s`` seconds."""
-        self._reports_fast.update_many(
+        self._db.reports_fast.update_many(
             {"_id": {"$in": list(scan_ids)}, "status": False},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
         )

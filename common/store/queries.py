@@ -12,15 +12,18 @@ from common.store.documents import Document
 from common.store.error_mapping import translated
 
 
-class Views(Connection):
+class Queries:
     """What is stored."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
 
     @translated
     def count_states(self) -> dict[str, int]:
         """Scans by state; states with none are there with 0."""
         counts = {str(state): 0 for state in ReportGenerated}
         group = {"$group": {"_id": "$report_generated", "n": {"$sum": 1}}}
-        for line in self._scans.aggregate([group]):
+        for line in self._db.scans.aggregate([group]):
             counts[line["_id"]] = line["n"]
         return counts
 
@@ -28,17 +31,17 @@ class Views(Connection):
     def count_reports(self) -> dict[bool, int]:
         """Reports by ``status``: sent (True) or not."""
         counts = {True: 0, False: 0}
-        for line in self._reports.aggregate([{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
+        for line in self._db.reports.aggregate([{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
             counts[line["_id"]] = line["n"]
         return counts
 
     def scan_states(self) -> Iterator[tuple[str, str]]:
         """Id and state of every scan, by rising id."""
-        yield from self._stream(self._scans, "report_generated")
+        yield from self._stream(self._db.scans, "report_generated")
 
     def report_states(self) -> Iterator[tuple[str, bool]]:
         """Id and ``status`` of every report, by rising id."""
-        yield from self._stream(self._reports, "status")
+        yield from self._stream(self._db.reports, "status")
 
     @staticmethod
     def _stream(collection: MongoCollection[Document], field: str) -> Iterator[tuple[str, Any]]:
@@ -57,18 +60,18 @@ class Views(Connection):
         wanted = {"_id": {"$in": list(scan_ids)}}
         scans = {
             document["_id"]: document["report_generated"]
-            for document in self._scans.find(wanted, {"report_generated": 1})
+            for document in self._db.scans.find(wanted, {"report_generated": 1})
         }
         reports = {
             document["_id"]: document["status"]
-            for document in self._reports.find(wanted, {"status": 1})
+            for document in self._db.reports.find(wanted, {"status": 1})
         }
         return {name: (scans.get(name), reports.get(name)) for name in scan_ids}
 
     @translated
     def errors(self, limit: int = 100) -> list[tuple[str, str, datetime]]:
         """Scans set aside: id, cause, when."""
-        found = self._scans.find(
+        found = self._db.scans.find(
             {"report_generated": ReportGenerated.ERROR}, {"error": 1}, limit=limit
         )
         return [(d["_id"], d["error"]["cause"], d["error"]["at"]) for d in found]

@@ -9,15 +9,17 @@ second time; with it, it is known, acknowledged, and passed over. It is about 15
 anything of a patient.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bson import ObjectId
 
+from common.domain.audit_events import Kind
 from common.domain.states import PURGED, ReportGenerated
 from common.store.connection import Connection
 from common.store.documents import Document, all_of
 from common.store.error_mapping import translated
+from common.store.recording import Recorder
 
 _PAGE = 500
 _DAY_MS = 24 * 3600 * 1000
@@ -31,12 +33,12 @@ class Due:
     voxels_bytes: int
 
 
-def _nothing(_: Due) -> None:
-    pass
-
-
-class Retention(Connection):
+class Retention:
     """Takes voxels, or scans with their reports, and nothing that is not ``'Done'`` and sent."""
+
+    def __init__(self, connection: Connection, recorder: Recorder) -> None:
+        self._db = connection
+        self._recorder = recorder
 
     def due(self, days: float, *, whole: bool) -> Iterator[Due]:
         """What ``purge`` would take of, in pages by rising id. ``days``: since its report was
@@ -44,18 +46,18 @@ class Retention(Connection):
         for ids in self._sent_before(days):
             yield self._due(ids, whole=whole)
 
-    def purge(
-        self, days: float, *, whole: bool, before: Callable[[Due], None] = _nothing
-    ) -> Iterator[Due]:
+    def purge(self, days: float, *, whole: bool) -> Iterator[Due]:
         """Take it, a page at a time; what was taken. Repeatable, also after a kill in the middle.
-        ``before`` is told of each page before anything of it goes.
+        Each page is recorded before anything of it is deleted.
 
         Two that purge at once: each scan is told by one of them or by both, and is taken once.
         """
         for ids in self._sent_before(days):
             due = self._due(ids, whole=whole)
             if due.scan_ids:
-                before(due)
+                outcome = "all" if whole else "voxels"
+                self._recorder.note(Kind.RETENTION, due.scan_ids, outcome=outcome)
+                self._recorder.wait_durable()
             self._take_voxels(due.scan_ids, whole=whole)
             if whole:
                 self._bury_reports(ids)
@@ -74,7 +76,7 @@ class Retention(Connection):
         # A report without ``sent_at`` compares as older than any time: not so.
         known = {"sent_at": {"$type": "date"}, "$expr": old}
         wanted = {"_id": {"$gt": after}, "status": True, **known}
-        found = self._reports.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
+        found = self._db.reports.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
         return [document["_id"] for document in found]
 
     @translated
@@ -83,7 +85,7 @@ class Retention(Connection):
         if not whole:
             wanted["$or"] = [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]
         fields = {"scan.voxels_bytes": 1, "voxels_gone_at": 1}
-        found = sorted(self._scans.find(wanted, fields), key=lambda d: str(d["_id"]))
+        found = sorted(self._db.scans.find(wanted, fields), key=lambda d: str(d["_id"]))
         size = sum(_size(d) for d in found if "voxels_gone_at" not in d)
         return Due(tuple(d["_id"] for d in found), size)
 
@@ -94,29 +96,31 @@ class Retention(Connection):
         if not ids:
             return
         these: Document = {"_id": {"$in": list(ids)}, "report_generated": ReportGenerated.DONE}
-        for document in list(self._scans.find({**these, "blob": {"$exists": True}}, {"blob": 1})):
+        for document in list(
+            self._db.scans.find({**these, "blob": {"$exists": True}}, {"blob": 1})
+        ):
             blob: ObjectId = document["blob"]
-            self._chunks.delete_many({"_id": all_of(blob)})
-            self._uploads.delete_one({"_id": blob})
+            self._db.chunks.delete_many({"_id": all_of(blob)})
+            self._db.uploads.delete_one({"_id": blob})
         if whole:
-            self._scans.update_many(these, [{"$replaceWith": _TOMBSTONE}])
+            self._db.scans.update_many(these, [{"$replaceWith": _TOMBSTONE}])
         else:
             gone: list[Document] = [
                 {"$set": {"voxels_gone_at": {"$ifNull": ["$voxels_gone_at", "$$NOW"]}}},
                 {"$unset": ["voxels", "blob", "packing", "unsealed"]},
             ]
-            self._scans.update_many(these, gone)
+            self._db.scans.update_many(these, gone)
 
     @translated
     def _bury_reports(self, ids: Sequence[str]) -> None:
         """Reports of scans that are gone, last: so that what was cut is found again by them."""
-        found = self._scans.find(
+        found = self._db.scans.find(
             {"_id": {"$in": list(ids)}, "report_generated": PURGED}, {"_id": 1}
         )
         gone: Document = {"$in": [document["_id"] for document in found]}
-        self._history.delete_many({"scan_id": gone})
-        self._pictures.delete_many({"scan_id": gone})
-        self._reports.delete_many({"_id": gone, "status": True})
+        self._db.history.delete_many({"scan_id": gone})
+        self._db.pictures.delete_many({"scan_id": gone})
+        self._db.reports.delete_many({"_id": gone, "status": True})
 
 
 _TOMBSTONE: Document = {

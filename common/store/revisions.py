@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
@@ -30,6 +31,7 @@ from common.store.collections import WakeUp
 from common.store.connection import Connection
 from common.store.documents import Claim, Document, of_revision
 from common.store.error_mapping import bulk_failure, translated
+from common.store.recording import Recorder
 
 _PAGE = 1000
 
@@ -71,8 +73,12 @@ class Revised:
         return self.report in allowed and earlier <= self.history <= earlier | {self.revision - 1}
 
 
-class Reanalysis(Connection):
+class Revisions:
     """Revisions of reports."""
+
+    def __init__(self, connection: Connection, recorder: Recorder) -> None:
+        self._db = connection
+        self._recorder = recorder
 
     def analysed(self, scan_ids: Sequence[str] | None = None) -> Iterator[Analysed]:
         """Which code made each report (of these scans, or all), by rising id."""
@@ -96,7 +102,7 @@ class Reanalysis(Connection):
     @translated
     def _reports_page(self, wanted: Mapping[str, Any]) -> list[Document]:
         fields = {"revision": 1, "report.scan_type": 1, "report.analyzer": 1}
-        return list(self._reports.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+        return list(self._db.reports.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
 
     @translated
     def reported(self, scan_id: str) -> tuple[Claim, BrainReport] | None:
@@ -105,8 +111,8 @@ class Reanalysis(Connection):
         Raises:
             StoreError: what is stored is no scan or no report.
         """
-        document = self._scans.find_one({"_id": scan_id})
-        stored = self._reports.find_one({"_id": scan_id})
+        document = self._db.scans.find_one({"_id": scan_id})
+        stored = self._db.reports.find_one({"_id": scan_id})
         if document is None or stored is None:
             return None
         try:
@@ -125,7 +131,7 @@ class Reanalysis(Connection):
             raise StoreError(f"what is stored of scan {scan_id} cannot be read") from None
 
     @translated
-    def put_back(self, scan_ids: Sequence[str], revision: int) -> int:
+    def schedule_reanalysis(self, scan_ids: Sequence[str], revision: int) -> int:
         """Put scans that are ``'Done'`` with this revision of their report, and whose voxels are
         still there, back to ``'To Do'``, durably, to give the next revision; how many.
 
@@ -148,16 +154,18 @@ class Reanalysis(Connection):
             **of_revision(revision),
             **_HAS_VOXELS,
         }
-        count = self._scans.update_many(done, change).modified_count
+        self._recorder.note(Kind.SCHEDULE_REANALYSIS, scan_ids, outcome="to be analysed again")
+        self._recorder.wait_durable()
+        count = self._db.scans.update_many(done, change).modified_count
         if count:
-            self._wake_ups.ring(WakeUp.SCAN)
+            self._db.notifications.ring(WakeUp.SCAN)
         return count
 
     @translated
     def without_voxels(self, scan_ids: Sequence[str]) -> set[str]:
         """Those of these scans whose voxels are no longer stored."""
         gone: Document = {"_id": {"$in": list(scan_ids)}, "$nor": _HAS_VOXELS["$or"]}
-        return {found["_id"] for found in self._scans.find(gone, {"_id": 1})}
+        return {found["_id"] for found in self._db.scans.find(gone, {"_id": 1})}
 
     def revised(self) -> Iterator[Revised]:
         """Every scan that was ever put back, by rising id."""
@@ -169,7 +177,7 @@ class Reanalysis(Connection):
     @translated
     def _revised_ids(self, start: str) -> list[str]:
         wanted = {"revision": {"$gt": 1}, "_id": {"$gt": start}}
-        found = self._scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
+        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
         return [scan["_id"] for scan in found]
 
     @translated
@@ -178,10 +186,10 @@ class Reanalysis(Connection):
         wanted = {"_id": {"$in": list(scan_ids)}}
         reports = {
             found["_id"]: found.get("revision", 1)
-            for found in self._reports.find(wanted, {"revision": 1})
+            for found in self._db.reports.find(wanted, {"revision": 1})
         }
         history: dict[str, set[int]] = {}
-        for found in self._history.find({"scan_id": {"$in": list(scan_ids)}}, {"_id": 1}):
+        for found in self._db.history.find({"scan_id": {"$in": list(scan_ids)}}, {"_id": 1}):
             history.setdefault(found["_id"]["scan"], set()).add(found["_id"]["revision"])
         return [
             Revised(
@@ -191,10 +199,10 @@ class Reanalysis(Connection):
                 report=reports.get(found["_id"]),
                 history=frozenset(history.get(found["_id"], ())),
             )
-            for found in self._scans.find(wanted, {"report_generated": 1, "revision": 1})
+            for found in self._db.scans.find(wanted, {"report_generated": 1, "revision": 1})
         ]
 
-    def _replace(self, documents: Sequence[Document]) -> None:
+    def replace(self, documents: Sequence[Document]) -> None:
         """Steps 2 and 3 for reports of revision 2 and later. Repeatable."""
         if not documents:
             return
@@ -205,19 +213,19 @@ class Reanalysis(Connection):
             }
             for document in documents
         ]
-        self._upsert(
-            self._history,
+        self._db.upsert(
+            self._db.history,
             [
                 {
                     **found,
                     "_id": {"scan": found["_id"], "revision": found.get("revision", 1)},
                     "scan_id": found["_id"],
                 }
-                for found in self._reports.find({"$or": earlier})
+                for found in self._db.reports.find({"$or": earlier})
             ],
         )
         try:
-            self._reports.bulk_write(
+            self._db.reports.bulk_write(
                 [
                     ReplaceOne(one, document)
                     for one, document in zip(earlier, documents, strict=True)
@@ -227,4 +235,4 @@ class Reanalysis(Connection):
         except BulkWriteError as error:
             raise bulk_failure(error) from error
         # Where there was none to replace, and to wait until what another owner wrote is durable.
-        self._upsert(self._reports, documents)
+        self._db.upsert(self._db.reports, documents)

@@ -60,7 +60,7 @@ _PREPARING = frozenset({"hub", "brain"})  # whichever starts first makes the ind
 _EXISTS = frozenset({51002, 51003})  # role, user
 
 
-class Roles(Connection):
+class Roles:
     """Makes them, by a user who administers users.
 
     Raises (all methods):
@@ -68,31 +68,34 @@ class Roles(Connection):
         StoreRefused: this user may not do that.
     """
 
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
     @translated
     def grant(self, unit: str, password: str) -> str:
         """The unit's role and its user, with this password; returns the user's name. Repeatable."""
         name = f"fr-{unit}"
         privileges = [
             {
-                "resource": {"db": self.name, "collection": collection},
+                "resource": {"db": self._db.name, "collection": collection},
                 "actions": [*actions, *_preparing(unit, collection)],
             }
             for collection, actions in PRIVILEGES[unit].items()
         ]
         if unit == "hub":  # which looks how much room the disk has
-            whole = {"db": self.name, "collection": ""}
+            whole = {"db": self._db.name, "collection": ""}
             privileges.append({"resource": whole, "actions": ["dbStats"]})
         self._make("Role", name, privileges=privileges, roles=[])
-        self._make("User", name, pwd=password, roles=[{"role": name, "db": self.name}])
+        self._make("User", name, pwd=password, roles=[{"role": name, "db": self._db.name}])
         return name
 
     def _make(self, what: str, name: str, **content: Any) -> None:
         try:
-            self._base.command(f"create{what}", name, **content)
+            self._db.database.command(f"create{what}", name, **content)
         except OperationFailure as error:
             if error.code not in _EXISTS:
                 raise
-            self._base.command(f"update{what}", name, **content)
+            self._db.database.command(f"update{what}", name, **content)
 
 
 def _preparing(unit: str, collection: str) -> tuple[str, ...]:

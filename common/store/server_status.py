@@ -23,19 +23,22 @@ class About:
     warnings: tuple[str, ...] = ()
 
 
-class Abouts(Connection):
+class ServerInfo:
     """Looks at the server, changes nothing."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
     @translated
-    def about(self) -> About:
+    def status(self) -> About:
         """What answers. From ``hello``; what needs more rights is left out where there are none."""
-        hello: Document = self._client.admin.command("hello")
+        hello: Document = self._db.client.admin.command("hello")
         options, status = self._asked("getCmdLineOpts"), self._asked("serverStatus")
         return describe(hello, options.get("parsed", {}), status.get("storageEngine", {}))
 
     def _asked(self, command: str) -> Document:
         try:
-            answer: Document = self._client.admin.command(command)
+            answer: Document = self._db.client.admin.command(command)
         except OperationFailure as error:
             if error.code in _NOT_ALLOWED:
                 return {}

@@ -1,11 +1,14 @@
 """``DBManager`` for Fr-BRAIN's supervisor, which acts for processors that cannot act any more."""
 
+from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.store.claims import failure
 from common.store.collections import WakeUp
+from common.store.connection import Connection
 from common.store.documents import Document
 from common.store.error_mapping import translated
-from common.store.reconciliation import Settling
+from common.store.reconciliation import Reconciliation
+from common.store.recording import Recorder
 
 
 def _held(scan_id: str, owner: str, fence: int) -> Document:
@@ -17,8 +20,15 @@ def _held(scan_id: str, owner: str, fence: int) -> Document:
     }
 
 
-class Watch(Settling):
+class Supervision:
     """Claims of a processor by its owner id, as its supervisor knows them."""
+
+    def __init__(
+        self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
+    ) -> None:
+        self._db = connection
+        self._reconciliation = reconciliation
+        self._recorder = recorder
 
     @translated
     def prolong(self, scan_id: str, owner: str, fence: int, lease_s: float) -> bool:
@@ -26,7 +36,7 @@ class Watch(Settling):
         threads run; False: the claim is lost."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
         claim = _held(scan_id, owner, fence)
-        return self._scans_fast.update_one(claim, [{"$set": lease}]).matched_count == 1
+        return self._db.scans_fast.update_one(claim, [{"$set": lease}]).matched_count == 1
 
     @translated
     def blame(
@@ -37,7 +47,9 @@ class Watch(Settling):
         was lost, or this was done before."""
         used_up = {"$gte": ["$attempts", attempts_allowed]}
         state = {"$cond": [used_up, ReportGenerated.ERROR, ReportGenerated.TO_DO]}
-        found = self._scans.find_one_and_update(
+        self._recorder.note(Kind.ERROR, [scan_id], outcome="no report", cause=cause, owner=owner)
+        self._recorder.wait_durable()
+        found = self._db.scans.find_one_and_update(
             _held(scan_id, owner, fence),
             [
                 {"$set": {"report_generated": state, "error": failure(cause)}},
@@ -48,6 +60,10 @@ class Watch(Settling):
         if found is None:
             return None
         if found["attempts"] >= attempts_allowed:
-            return ReportGenerated.DONE if self._settle([scan_id]) else ReportGenerated.ERROR
-        self._wake_ups.ring(WakeUp.SCAN)
+            return (
+                ReportGenerated.DONE
+                if self._reconciliation.reconcile([scan_id])
+                else ReportGenerated.ERROR
+            )
+        self._db.notifications.ring(WakeUp.SCAN)
         return ReportGenerated.TO_DO

@@ -6,12 +6,11 @@ that was there as history. Stop brains of an older version before: they would do
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from common.audit.writer import command_trail
-from common.domain.audit_chain import Kind
+from common.audit.writer import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
@@ -42,21 +41,15 @@ class Outcome(Frozen):
     """Asked for, and without a report."""
 
 
-def _nothing(_: Sequence[str]) -> None:
-    pass
-
-
 def reanalyze(
     store: DBManager,
     registry: Registry,
     ids: Sequence[str] = (),
     analyzer: str | None = None,
-    before: Callable[[Sequence[str]], None] = _nothing,
 ) -> Outcome:
     """Put scans back: these, whatever analyzed them; else all whose report is not by the analyzer
     that reads their type now, or of these the ones that ``analyzer`` reads. Repeatable: what was
-    put back by a command that was cut is not put back twice. ``before`` is told which scans are
-    about to be put back: it records them.
+    put back by a command that was cut is not put back twice.
 
     Raises:
         SettingsError: no analyzer of that name is in use.
@@ -67,7 +60,7 @@ def reanalyze(
     counts = {"put_back": 0, "current": 0, "busy": 0, "no_analyzer": 0}
     gone: list[str] = []
     seen: set[str] = set()
-    for page in _pages(store.analysed(ids or None)):
+    for page in _pages(store.revisions.analysed(ids or None)):
         wanted: dict[int, list[str]] = {}
         for one in page:
             if ids:
@@ -82,11 +75,10 @@ def reanalyze(
             else:
                 wanted.setdefault(one.revision, []).append(one.scan_id)
         for revision, scan_ids in wanted.items():
-            before(scan_ids)
-            count = store.put_back(scan_ids, revision)
+            count = store.revisions.schedule_reanalysis(scan_ids, revision)
             counts["put_back"] += count
             if count < len(scan_ids):
-                missing = sorted(store.without_voxels(scan_ids))
+                missing = sorted(store.revisions.without_voxels(scan_ids))
                 gone += missing
                 counts["busy"] += len(scan_ids) - count - len(missing)
     unknown = tuple(scan_id for scan_id in ids if scan_id not in seen)
@@ -126,13 +118,10 @@ def main() -> int:
     settings = load_settings(ReanalyzeSettings, "python -m fr_brain.commands.reanalyze")
     with open_store(settings) as store:
         store.prepare()
-        with command_trail(store, "reanalyze", get_log()) as trail:
-
-            def record(scan_ids: Sequence[str]) -> None:
-                trail.note(Kind.REQUEUE, scan_ids, outcome="to be analysed again")
-                trail.settled(settings.mongodb_timeout_s)
-
-            outcome = reanalyze(store, load_analyzers(), settings.ids, settings.analyzer, record)
+        with recorded_command(
+            store, "reanalyze", get_log(), settings.mongodb_timeout_s
+        ) as recorded:
+            outcome = reanalyze(recorded, load_analyzers(), settings.ids, settings.analyzer)
     show(outcome, Console())
     return Exit.FAILED if outcome.without_voxels or outcome.unknown else Exit.OK
 

@@ -38,7 +38,7 @@ def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path
         VoxelsDamaged: the voxels are not (all) there any more: JSON and text are written.
         AnalysisError: the lesions are other ones than the report's: JSON and text are written.
     """
-    found = store.reported(scan_id)
+    found = store.revisions.reported(scan_id)
     if found is None:
         raise SettingsError(f"ID={scan_id!r}: no scan of this id has a report in the store")
     claim, report = found
@@ -63,7 +63,7 @@ def picture_of(store: DBManager, registry: Registry, claim: Claim, report: Brain
     scan = claim.scan
     if claim.voxels is None and claim.blob is None:
         raise VoxelsDamaged(f"the voxels of {scan.scan_id} were removed: no picture can be made")
-    stored = store.fetch_voxels(claim)
+    stored = store.claims.fetch_voxels(claim)
     if claim.packing is not None:
         stored = unpack(stored, claim.packing, scan.voxels_bytes)
     if hash_voxels(stored) != scan.voxels_hash:

@@ -72,7 +72,7 @@ class Growth:
             figures["verify s"] = now() - began
             if how == DONE:
                 # Something to claim.
-                store.add_scans([new(n) for n in range(_CLAIMS)])
+                store.scans.add([new(n) for n in range(_CLAIMS)])
             with self._few_waiting() as few:
                 took = [(claim(store), claim(few)) for _ in range(_CLAIMS)]
             figures["claim ms"] = 1000 * statistics.median(here for here, _ in took)
@@ -102,7 +102,7 @@ class Growth:
 def claim(store: DBManager) -> float:
     """How long a claim of one takes, seconds."""
     began = now()
-    assert store.claim("bench", 1, 600)
+    assert store.claims.claim("bench", 1, 600)
     return now() - began
 
 

@@ -82,7 +82,7 @@ class Scaling:
         """How many processors have begun: each opens a chain of the audit trail."""
         store = DBManager(self._bench.uri, database, 60.0)
         try:
-            return sum(head.writer.startswith("processor-") for head in store.audit_heads())
+            return sum(head.writer.startswith("processor-") for head in store.audit_log.heads())
         finally:
             store.close()
 

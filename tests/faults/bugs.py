@@ -19,25 +19,28 @@ def _ack_on_duplicate() -> None:
     from common.store.collections import Collection
     from common.store.documents import Added, NewScan, scan_document
     from common.store.error_mapping import DUPLICATE_KEY, translated
-    from common.store.scans import Ingest
+    from common.store.scans import Scans
 
     clients: dict[str, MongoClient[dict[str, Any]]] = {}
 
-    def add_scans(store: Ingest, new: Sequence[NewScan]) -> list[Added]:
+    def add(part: Any, new: Sequence[NewScan]) -> list[Added]:
         if not new:
             return []
-        if store.uri not in clients:
-            clients[store.uri] = MongoClient(store.uri, w="majority", journal=True, wtimeoutMS=1000)
-        scans = clients[store.uri][store.name][Collection.SCANS]
+        db = part._db
+        if db.uri not in clients:
+            clients[db.uri] = MongoClient(db.uri, w="majority", journal=True, wtimeoutMS=1000)
+        scans = clients[db.uri][db.name][Collection.SCANS]
         try:
             scans.insert_many([scan_document(item) for item in new], ordered=False)
         except BulkWriteError as error:
             lines = error.details["writeErrors"]
             if not lines or any(line["code"] != DUPLICATE_KEY for line in lines):
                 raise
-        return [Added.STORED] * len(new)
+        outcomes = [Added.STORED] * len(new)
+        part._note(new, outcomes)
+        return outcomes
 
-    put(Ingest, "add_scans", translated(add_scans))
+    put(Scans, "add", translated(add))
 
 
 def _no_fence() -> None:
@@ -59,12 +62,12 @@ def _w_1() -> None:
 
     begin = Connection.__init__
 
-    def beginning(store: Any, *args: Any, **kwargs: Any) -> None:
-        begin(store, *args, **kwargs)
+    def beginning(connection: Any, *args: Any, **kwargs: Any) -> None:
+        begin(connection, *args, **kwargs)
         # The audit trail too: its journaled writes would take the others' along.
-        for name in ("_scans", "_reports", "_chunks", "_uploads", "_audit"):
-            weak = getattr(store, name).with_options(write_concern=WriteConcern(w=1, j=False))
-            setattr(store, name, weak)
+        for name in ("scans", "reports", "chunks", "uploads", "audit"):
+            weak = getattr(connection, name).with_options(write_concern=WriteConcern(w=1, j=False))
+            setattr(connection, name, weak)
 
     put(Connection, "__init__", beginning)
 
@@ -88,17 +91,17 @@ def _ack_before_persisting() -> None:
 
 def _marked_before_ack() -> None:
     """Fr-HUB marks reports as sent when it has taken them to send."""
-    from common.store.db_manager import DBManager
+    from common.store.outbox import Outbox
 
-    lease = DBManager.lease_reports
+    lease = Outbox.lease
 
-    def leasing(store: DBManager, *args: Any, **kwargs: Any) -> list[Any]:
-        found = lease(store, *args, **kwargs)
+    def leasing(outbox: Outbox, *args: Any, **kwargs: Any) -> list[Any]:
+        found = lease(outbox, *args, **kwargs)
         if found:
-            store.mark_sent([item.scan_id for item in found])
+            outbox.mark_sent([item.scan_id for item in found])
         return found
 
-    put(DBManager, "lease_reports", leasing)
+    put(Outbox, "lease", leasing)
 
 
 BUGS = {

@@ -110,16 +110,18 @@ class Points:
         {"fr_hub": self._in_hub, "fr_brain": self._in_brain, "fr_pacs": self._in_pacs}[unit]()
 
     def _in_hub(self) -> None:
-        from common.store.db_manager import DBManager
+        from common.store.outbox import Outbox
+        from common.store.scans import Scans
+        from common.store.uploads import Uploads
         from common.wire.async_connection import AsyncChannel
         from common.wire.messages import Forwarded
 
-        self._after(DBManager, "add_scans", "hub.stored", bool)
-        self._after(DBManager, "add_chunks", "hub.chunks")
-        self._after(DBManager, "end_upload", "hub.uploaded")
-        self._after(DBManager, "lease_reports", "hub.leased", bool)
-        self._before(DBManager, "mark_sent", "hub.answered")
-        self._after(DBManager, "mark_sent", "hub.marked")
+        self._after(Scans, "add", "hub.stored", bool)
+        self._after(Uploads, "add_chunks", "hub.chunks")
+        self._after(Uploads, "end", "hub.uploaded")
+        self._after(Outbox, "lease", "hub.leased", bool)
+        self._before(Outbox, "mark_sent", "hub.answered")
+        self._after(Outbox, "mark_sent", "hub.marked")
         send = AsyncChannel.send
 
         async def sending(channel: AsyncChannel, *messages: Any) -> None:
@@ -130,13 +132,13 @@ class Points:
         put(AsyncChannel, "send", sending)
 
     def _in_brain(self) -> None:
-        from common.store.db_manager import DBManager
+        from common.store.claims import Claims
 
-        self._after(DBManager, "claim", "brain.claimed", bool)
-        self._after(DBManager, "claim_expired", "brain.reclaimed", bool)
-        self._before(DBManager, "complete", "brain.analysed")
-        self._before(DBManager, "_finish", "brain.reported")
-        self._after(DBManager, "complete", "brain.done")
+        self._after(Claims, "claim", "brain.claimed", bool)
+        self._after(Claims, "claim_expired", "brain.reclaimed", bool)
+        self._before(Claims, "complete", "brain.analysed")
+        self._before(Claims, "_finish", "brain.reported")
+        self._after(Claims, "complete", "brain.done")
 
     def _in_pacs(self) -> None:
         from common.wire.blocking_connection import Channel

@@ -42,7 +42,7 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
     store = scene.world.store
 
     def set_aside() -> bool:
-        return all(state == "Error" for state, _ in store.states_of(ids).values())
+        return all(state == "Error" for state, _ in store.queries.states_of(ids).values())
 
     # Others flow meanwhile.
     scene.demand(scene.world.recovered() is not None, kind, "poison held up the others")
@@ -77,7 +77,7 @@ def poison_hangs(scene: Scene) -> None:
 def poison_eats(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its memory limit, each time, and says so."""
     [poison] = _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
-    causes = {scan_id: cause for scan_id, cause, _ in scene.world.store.errors(1000)}
+    causes = {scan_id: cause for scan_id, cause, _ in scene.world.store.queries.errors(1000)}
     told = scene.row.notes["cause"] = str(causes.get(poison))
     scene.demand("stopped at its memory limit of 512 MiB" in told, "poison-eats", f"cause: {told}")
 

@@ -30,14 +30,14 @@ def _install() -> str:
 
 def _record(path: Path) -> None:
     """Note what each ``complete`` was told: accepted, or lost."""
-    from common.store.db_manager import DBManager
+    from common.store.claims import Claims
 
-    complete: Callable[..., set[str]] = DBManager.complete
+    complete: Callable[..., set[str]] = Claims.complete
 
     def recording(
-        store: DBManager, done: Sequence[tuple[Any, Any]], *rest: Any, **how: Any
+        part: Claims, done: Sequence[tuple[Any, Any]], *rest: Any, **how: Any
     ) -> set[str]:
-        lost = complete(store, done, *rest, **how)
+        lost = complete(part, done, *rest, **how)
         lines = [
             json.dumps(
                 {
@@ -59,7 +59,7 @@ def _record(path: Path) -> None:
                 os.close(descriptor)
         return lost
 
-    put(DBManager, "complete", recording)
+    put(Claims, "complete", recording)
 
 
 _unit = _install()

@@ -260,7 +260,10 @@ class World:
             if any(self.waiting().values()):
                 return False
             try:
-                states, unsent = self.store.count_states(), self.store.count_reports()[False]
+                states, unsent = (
+                    self.store.queries.count_states(),
+                    self.store.queries.count_reports()[False],
+                )
             except StoreError:
                 return False
             return not (states["To Do"] or states["In Progress"] or unsent)

@@ -32,7 +32,7 @@ class Doing:
 
 
 @dataclass(frozen=True)
-class Said:
+class OutputLine:
     """A line that stays."""
 
     line: str
@@ -63,7 +63,7 @@ class PipeTeller:
 
     def said(self, line: str) -> None:
         """For good."""
-        self._connection.send(Said(line))
+        self._connection.send(OutputLine(line))
 
     def stepped(self) -> None:
         """One fault fewer."""
@@ -143,7 +143,7 @@ class Worlds:
             case Doing(text):
                 shown = f"{running.place}: {text}"[:60]
                 self._progress.update(running.task, description=shown)
-            case Said(line):
+            case OutputLine(line):
                 self._progress.console.print(f"{running.place}: {line}", highlight=False)
             case Stepped():
                 self._progress.advance(running.task)

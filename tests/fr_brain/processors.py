@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.audit.writer import Trail
+from common.audit.writer import AuditWriter
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
 from common.runtime.logger import get_log
@@ -93,15 +93,21 @@ class Running:
     ) -> None:
         self.stop = threading.Event()
         self.failed: list[BaseException] = []
-        self._trail = Trail(store, "processor", get_log(), owner=owner)
+        self._audit = AuditWriter(store.audit_log, "processor", get_log(), owner=owner)
         self._bell = bell or Bell(get_context("spawn"))
         self._listener = None
         if bell is None:
             poll_s = settings.brain_poll_s
-            waiter = store.waiter(WakeUp.SCAN, poll_s)
+            waiter = store.connection.waiter(WakeUp.SCAN, poll_s)
             self._listener = Listener(waiter, self._bell.ring, poll_s)
         self.processor = Processor(
-            settings, store, registry, self._trail, owner, self.stop, self._bell, get_log()
+            settings,
+            store.recorded_by(self._audit),
+            registry,
+            owner,
+            self.stop,
+            self._bell,
+            get_log(),
         )
         self.thread = threading.Thread(target=self._run)
 
@@ -111,7 +117,7 @@ class Running:
         except BaseException as error:  # noqa: BLE001 - told at the end
             self.failed.append(error)
         finally:
-            self._trail.close()
+            self._audit.close()
 
     def end(self) -> None:
         """Stop it, wait; what it raised is raised here."""
@@ -120,7 +126,7 @@ class Running:
         if self._listener is not None:
             self._listener.close()
         if self.thread.ident is None:  # never started
-            self._trail.close()
+            self._audit.close()
         else:
             self.thread.join(30)
         assert not self.thread.is_alive()

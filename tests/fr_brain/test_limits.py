@@ -143,7 +143,7 @@ def test_a_scan_that_ends_its_processor_is_set_aside_with_the_cause_and_the_othe
         until(lambda: in_state(store, ReportGenerated.DONE) == 10, 90)
         assert stop(running.process) == 0
         assert "JANE" not in running.log()
-    [found] = store.set_aside()
+    [found] = store.failed_scans.all()
     assert (found.scan_id, found.cause, found.attempts) == (bad.scan_id, CAUSES[deed], 2)
     assert found.worker
     assert verify(store).gaps == 0
@@ -164,7 +164,7 @@ def test_a_long_analysis_that_lets_no_thread_run_keeps_its_claim_until_its_time_
     ) as running:
         until(lambda: state_of(store, bad.scan_id) == ReportGenerated.ERROR, 60)
         assert stop(running.process) == 0
-    [found] = store.set_aside()
+    [found] = store.failed_scans.all()
     assert "time limit of 8 s" in found.cause
     assert document_of(store, bad.scan_id)["fence"] == 1  # nobody else had it meanwhile
 
@@ -178,7 +178,7 @@ def test_a_stopped_processor_loses_its_claim_to_another_one(
         running.wait_for_a_scan_in_hand()
         os.kill(victim, signal.SIGSTOP)
         until(lambda: is_stopped(victim))
-        until(lambda: store.claim_expired("another", 60), BEGIN_S)
+        until(lambda: store.claims.claim_expired("another", 60), BEGIN_S)
         os.kill(victim, signal.SIGKILL)
     document = document_of(store, scan.scan_id)
     assert (document["owner"], document["report_generated"]) == ("another", "In Progress")
@@ -211,7 +211,7 @@ def test_a_cause_that_cannot_be_told_while_mongodb_is_away_is_told_when_it_is_ba
 def cause_of(store: DBManager, scan_id: str) -> str:
     """Why it was set aside; empty if it was not, or MongoDB does not answer yet."""
     try:
-        causes = {found.scan_id: found.cause for found in store.set_aside()}
+        causes = {found.scan_id: found.cause for found in store.failed_scans.all()}
     except StoreUnavailable:
         return ""
     return causes.get(scan_id, "")
@@ -223,21 +223,21 @@ def cause_of(store: DBManager, scan_id: str) -> str:
 def test_who_is_blamed_is_to_do_again_until_its_attempts_are_used_up(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     for attempt, state in enumerate((ReportGenerated.TO_DO, ReportGenerated.ERROR), 1):
-        [claim] = store.claim("a", 1, 60)
-        told = store.blame(scan.scan_id, "a", claim.fence, f"cause {attempt}", 2)
+        [claim] = store.claims.claim("a", 1, 60)
+        told = store.supervision.blame(scan.scan_id, "a", claim.fence, f"cause {attempt}", 2)
         assert told == state == state_of(store, scan.scan_id)
-        assert store.blame(scan.scan_id, "a", claim.fence, "again", 2) is None
-    [found] = store.set_aside()
+        assert store.supervision.blame(scan.scan_id, "a", claim.fence, "again", 2) is None
+    [found] = store.failed_scans.all()
     assert (found.cause, found.worker, found.attempts) == ("cause 2", "a", 2)
 
 
 def test_a_claim_that_was_lost_is_not_blamed_and_not_prolonged(store: DBManager) -> None:
     old, new = taken_over(store)
     before = document_of(store, old.scan.scan_id)
-    assert store.blame(old.scan.scan_id, "old", old.fence, "too late", 1) is None
-    assert not store.prolong(old.scan.scan_id, "old", old.fence, 3600)
+    assert store.supervision.blame(old.scan.scan_id, "old", old.fence, "too late", 1) is None
+    assert not store.supervision.prolong(old.scan.scan_id, "old", old.fence, 3600)
     assert document_of(store, old.scan.scan_id) == before
-    assert store.prolong(new.scan.scan_id, "new", new.fence, 3600)
+    assert store.supervision.prolong(new.scan.scan_id, "new", new.fence, 3600)
     assert document_of(store, new.scan.scan_id)["lease_until"] > before["lease_until"]
 
 

@@ -45,12 +45,12 @@ def test_it_reads_the_scans_of_its_type_in_place_of_ours(
     voxels = bytes([0] * 50 + [200] * 50)
     with opened(mongodb_uri, database) as store:
         scan, _ = make_scan(voxels=voxels, scan_type="volume", shape=(5, 5, 4))
-        store.add_scans([NewScan(scan, voxels)])
+        store.scans.add([NewScan(scan, voxels)])
         brain = start(
             "fr_brain",
             None,
-            MONGODB_URI=store.uri,
-            MONGODB_DATABASE=store.name,
+            MONGODB_URI=store.connection.uri,
+            MONGODB_DATABASE=store.connection.name,
             BRAIN_PROCESSES="1",
             PYTHONPATH=str(plugged_in),
         )
@@ -62,7 +62,7 @@ def test_it_reads_the_scans_of_its_type_in_place_of_ours(
 
 
 def check(store: DBManager, scan_id: str) -> None:
-    found = store.reported(scan_id)
+    found = store.revisions.reported(scan_id)
     assert found is not None
     _, report = found
     assert (report.analyzer.name, report.analyzer.version) == ("dark", "1")

@@ -31,7 +31,7 @@ def large(store: DBManager, count: int) -> list[str]:
     ids = []
     for age in range(count):
         new, _ = make_upload(store)
-        store.add_scans([new])
+        store.scans.add([new])
         edit(store, new.scan.scan_id, received_at=LONG_AGO.replace(microsecond=1000 * age))
         ids.append(new.scan.scan_id)
     return ids
@@ -53,10 +53,10 @@ def test_the_next_is_claimed_while_one_is_analysed_and_each_has_its_report(
         until(lambda: state_of(store, second) == ReportGenerated.IN_PROGRESS)
         assert state_of(store, third) == ReportGenerated.TO_DO
         gate.open()
-        until(lambda: store.count_states()[ReportGenerated.DONE] == 3)
+        until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 3)
     assert gate.calls == [first, second, third]
     assert [attempts_of(store, one) for one in (first, second, third)] == [1, 1, 1]
-    assert store.count_reports() == {True: 0, False: 3}
+    assert store.queries.count_reports() == {True: 0, False: 3}
 
 
 def test_of_quick_scans_too_only_one_is_claimed_ahead(store: DBManager) -> None:
@@ -71,7 +71,7 @@ def test_of_quick_scans_too_only_one_is_claimed_ahead(store: DBManager) -> None:
 
 def test_what_is_fetched_ahead_is_the_next_scans_own(store: DBManager) -> None:
     uploads = [make_upload(store, chunks) for chunks in (2, 3, 4, 5)]
-    store.add_scans([new for new, _ in uploads])
+    store.scans.add([new for new, _ in uploads])
     seen: dict[str, bytes] = {}
 
     class Reader(PlantedAnalyzer):
@@ -81,7 +81,7 @@ def test_what_is_fetched_ahead_is_the_next_scans_own(store: DBManager) -> None:
             return super().analyse(scan, voxels)
 
     with processing(store, Reader()):
-        until(lambda: store.count_states()[ReportGenerated.DONE] == 4)
+        until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 4)
     assert seen == {new.scan.scan_id: bytes(voxels) for new, voxels in uploads}
 
 
@@ -94,7 +94,7 @@ def test_a_scan_that_was_claimed_before_is_not_claimed_beside_another(store: DBM
         time.sleep(SOON_ENOUGH_S)
         assert state_of(store, second) == ReportGenerated.TO_DO
         gate.open()
-        until(lambda: store.count_states()[ReportGenerated.DONE] == 2)
+        until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 2)
 
 
 def test_nothing_is_claimed_beside_a_scan_that_was_claimed_before(store: DBManager) -> None:
@@ -139,6 +139,6 @@ def test_a_damaged_scan_that_was_fetched_ahead_ends_in_an_error_of_its_own(
         gate.begun()
         until(lambda: state_of(store, second) == ReportGenerated.IN_PROGRESS)
         gate.open()
-        until(lambda: store.count_states()[ReportGenerated.DONE] == 2)
+        until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 2)
         until(lambda: state_of(store, second) == ReportGenerated.ERROR)
     assert state_of(store, third) == ReportGenerated.DONE

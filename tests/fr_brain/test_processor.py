@@ -48,7 +48,7 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 def in_state(store: DBManager, state: ReportGenerated) -> int:
     """How many scans are there."""
-    return store.count_states()[state]
+    return store.queries.count_states()[state]
 
 
 def report_of(store: DBManager, scan_id: str) -> BrainReport | None:
@@ -64,7 +64,7 @@ def test_each_scan_gets_a_report_and_is_done(store: DBManager) -> None:
     scans = make_claimable(store, 20)
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 20)
-    assert store.count_reports() == {True: 0, False: 20}
+    assert store.queries.count_reports() == {True: 0, False: 20}
     for scan in scans:
         report = report_of(store, scan.scan_id)
         assert report is not None
@@ -78,7 +78,7 @@ def test_each_scan_gets_a_report_and_is_done(store: DBManager) -> None:
 
 def test_a_large_scan_is_put_together_from_its_chunks(store: DBManager) -> None:
     new, voxels = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
     report = report_of(store, new.scan.scan_id)
@@ -91,9 +91,9 @@ def test_a_compressed_scan_is_unpacked(store: DBManager) -> None:
     scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
     packed = pack(voxels, 1)
     assert packed is not None
-    blob = store.begin_upload()
-    store.add_chunks(blob, 0, pieces_of(packed[0]))
-    store.add_scans([NewScan(scan, blob=blob, packing=packed[1])])
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.scans.add([NewScan(scan, blob=blob, packing=packed[1])])
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
     report = report_of(store, scan.scan_id)
@@ -106,12 +106,12 @@ def test_a_payload_that_stands_for_other_voxels_ends_in_an_error(store: DBManage
     scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
     packed = pack(voxels[::-1], 1)  # whole, and not what the header declares
     assert packed is not None
-    blob = store.begin_upload()
-    store.add_chunks(blob, 0, pieces_of(packed[0]))
-    store.add_scans([NewScan(scan, blob=blob, packing=packed[1])])
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.scans.add([NewScan(scan, blob=blob, packing=packed[1])])
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.queries.count_reports() == {True: 0, False: 0}
 
 
 def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManager) -> None:
@@ -170,7 +170,7 @@ def test_a_new_scan_is_claimed_without_waiting_for_the_next_look(store: DBManage
         for _ in range(4):
             scan, voxels = make_scan()
             began = time.monotonic()
-            store.add_scans([NewScan(scan, voxels=voxels)])
+            store.scans.add([NewScan(scan, voxels=voxels)])
             until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE)  # noqa: B023
             assert time.monotonic() - began < 1
 
@@ -198,9 +198,9 @@ def test_a_scan_on_which_the_analyzer_fails_is_tried_again_and_then_set_aside(
     with processing(store, analyzer, brain_attempts=3):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
     assert analyzer.calls == [scan.scan_id] * 3
-    [(scan_id, cause, _)] = store.errors()
+    [(scan_id, cause, _)] = store.queries.errors()
     assert (scan_id, cause) == (scan.scan_id, "the analyzer failed: RuntimeError")
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.queries.count_reports() == {True: 0, False: 0}
     said = capfd.readouterr()
     assert "RuntimeError" in said.out
     assert "JANE" not in said.out + said.err  # debug lines too: what it quotes may be a patient's
@@ -239,7 +239,7 @@ def test_an_analyzer_that_returns_no_findings_has_failed_like_any_other(store: D
     analyzer = PlantedAnalyzer(lambda _: "all is well")  # type: ignore[arg-type, return-value]
     with processing(store, analyzer):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    [(_, cause, _)] = store.errors()
+    [(_, cause, _)] = store.queries.errors()
     assert cause == "the analyzer failed: ValidationError"
 
 
@@ -249,14 +249,14 @@ def test_a_scan_type_that_nobody_reads_ends_in_an_error_that_names_the_known_one
     make_claimable(store, 1, scan_type="hologram")
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    [(_, cause, _)] = store.errors()
+    [(_, cause, _)] = store.queries.errors()
     assert cause == "no analyzer takes scans of type 'hologram'; known: grid"
 
 
 @pytest.mark.parametrize("damage", ["flipped", "missing", "short"])
 def test_a_damaged_chunk_ends_in_an_error_and_no_report(store: DBManager, damage: str) -> None:
     new, _ = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     chunks = inside(store, Collection.CHUNKS)
     second = {"_id": {"blob": new.blob, "n": 1}}
     voxels = bytearray(chunks.find_one(second)["voxels"])  # type: ignore[index]
@@ -269,10 +269,10 @@ def test_a_damaged_chunk_ends_in_an_error_and_no_report(store: DBManager, damage
     analyzer = PlantedAnalyzer()
     with processing(store, analyzer):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    [(_, cause, _)] = store.errors()
+    [(_, cause, _)] = store.queries.errors()
     assert cause.startswith("stored voxels are damaged: ")
     assert analyzer.calls == []
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.queries.count_reports() == {True: 0, False: 0}
     assert document_of(store, new.scan.scan_id)["attempts"] == 1  # no other try can mend it
 
 
@@ -281,7 +281,7 @@ def test_damaged_voxels_inside_the_scan_end_in_an_error_too(store: DBManager) ->
     edit(store, scan.scan_id, voxels=bytes(100))
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.queries.count_reports() == {True: 0, False: 0}
 
 
 def test_a_scan_whose_attempts_were_used_up_by_dying_processors_is_set_aside(
@@ -294,7 +294,7 @@ def test_a_scan_whose_attempts_were_used_up_by_dying_processors_is_set_aside(
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
     assert analyzer.calls == [other.scan_id]
-    [(scan_id, cause, _)] = store.errors()
+    [(scan_id, cause, _)] = store.queries.errors()
     assert scan_id == scan.scan_id
     assert "processor ended or stopped answering" in cause
 
@@ -304,7 +304,7 @@ def test_a_scan_whose_attempts_were_used_up_by_dying_processors_is_set_aside(
 
 def test_a_claim_that_ended_without_a_report_is_taken_over(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    store.claim("somebody who died", 1, 30)
+    store.claims.claim("somebody who died", 1, 30)
     expire(store, scan.scan_id)
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
@@ -316,7 +316,7 @@ def test_all_that_a_dead_processor_held_is_taken_over_one_after_the_other(
     store: DBManager,
 ) -> None:
     scans = make_claimable(store, 20)
-    assert len(store.claim("dead", 20, 60)) == 20
+    assert len(store.claims.claim("dead", 20, 60)) == 20
     expire(store, *(scan.scan_id for scan in scans))
     # The next look back is in 30 s: this must not wait for one each.
     with processing(store, GridAnalyzer(), brain_lease_s=300.0):
@@ -328,7 +328,7 @@ def test_what_may_kill_its_processor_has_others_with_it_only_if_they_can_be_alon
     store: DBManager, attempts: int, held: int
 ) -> None:
     scans = make_claimable(store, 3)
-    store.claim("dead", 3, 60)
+    store.claims.claim("dead", 3, 60)
     expire(store, *(scan.scan_id for scan in scans))
     gate = Gate()
     with processing(store, gate, in_batches=True, brain_attempts=attempts) as running:
@@ -345,14 +345,14 @@ def test_who_lost_its_claim_while_analysing_does_not_finish_the_scan(store: DBMa
     with processing(store, gate) as stale:
         gate.begun()
         expire(store, scan.scan_id)
-        [claim] = store.claim_expired("another", 30)
+        [claim] = store.claims.claim_expired("another", 30)
         gate.open()
         stale.stop.set()
     document = document_of(store, scan.scan_id)
     assert (document["report_generated"], document["owner"]) == ("In Progress", "another")
-    assert not store.complete([(claim, make_report(claim.scan))])
+    assert not store.claims.complete([(claim, make_report(claim.scan))])
     assert state_of(store, scan.scan_id) == ReportGenerated.DONE
-    assert sum(store.count_reports().values()) == 1
+    assert sum(store.queries.count_reports().values()) == 1
 
 
 def test_who_was_stopped_for_longer_than_its_lease_writes_no_report(store: DBManager) -> None:
@@ -361,11 +361,11 @@ def test_who_was_stopped_for_longer_than_its_lease_writes_no_report(store: DBMan
     with processing(store, gate) as stale:
         gate.begun()
         expire(store, scan.scan_id)
-        store.claim_expired("another", 30)
+        store.claims.claim_expired("another", 30)
         stale.processor._claimed -= 30  # as if it had stood still for so long
         gate.open()
         stale.stop.set()
-    assert sum(store.count_reports().values()) == 0
+    assert sum(store.queries.count_reports().values()) == 0
 
 
 def test_a_scan_slower_than_its_lease_stays_its_owners(store: DBManager) -> None:
@@ -376,7 +376,7 @@ def test_a_scan_slower_than_its_lease_stays_its_owners(store: DBManager) -> None
         began = document_of(store, scan.scan_id)
 
         def renewed_for_two_leases() -> bool:
-            assert not store.claim_expired("a rival", 30)
+            assert not store.claims.claim_expired("a rival", 30)
             now = document_of(store, scan.scan_id)
             return bool((now["lease_until"] - began["claimed_at"]).total_seconds() > 3)
 
@@ -397,7 +397,7 @@ def test_scans_of_a_batch_that_were_lost_before_their_turn_are_passed_over(
         assert gate.begun() == first.scan_id
         until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 3)
         expire(store, second.scan_id)
-        [claim] = store.claim_expired("another", 30)
+        [claim] = store.claims.claim_expired("another", 30)
         held = running.processor._held
         until(lambda: second.scan_id not in held)
         gate.open()
@@ -422,4 +422,4 @@ def test_stopped_in_a_batch_it_finishes_the_scan_in_hand_and_gives_the_others_ba
     for scan in others:
         document = document_of(store, scan.scan_id)
         assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
-    assert sum(store.count_reports().values()) == 1
+    assert sum(store.queries.count_reports().values()) == 1

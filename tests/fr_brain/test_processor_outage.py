@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 def all_done(store: DBManager, count: int) -> bool:
     """Whether so many scans are done, each with its report."""
     try:
-        states, reports = store.count_states(), store.count_reports()
+        states, reports = store.queries.count_states(), store.queries.count_reports()
     except StoreUnavailable:
         return False
     return (states[ReportGenerated.DONE], sum(reports.values())) == (count, count)

@@ -51,8 +51,8 @@ class Brain:
         self.process = start(
             "fr_brain",
             self._log,
-            MONGODB_URI=store.uri,
-            MONGODB_DATABASE=store.name,
+            MONGODB_URI=store.connection.uri,
+            MONGODB_DATABASE=store.connection.name,
             PYTHONPATH=str(_package(folder, code)),
             **{"BRAIN_PROCESSES": "1", "BRAIN_LEASE_S": "300", **given},
         )
@@ -138,7 +138,7 @@ def brain(store: DBManager, folder: Path, code: str = ANALYZER, **given: str) ->
 
 def in_state(store: DBManager, state: ReportGenerated) -> int:
     """How many scans are there."""
-    return store.count_states()[state]
+    return store.queries.count_states()[state]
 
 
 def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
@@ -161,7 +161,7 @@ def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
     document = document_of(store, scan.scan_id)
     assert document["owner"] != owner
     assert document["attempts"] == 2
-    assert sum(store.count_reports().values()) == 1
+    assert sum(store.queries.count_reports().values()) == 1
 
 
 def test_a_scan_that_kills_each_processor_is_set_aside_and_the_others_have_their_reports(
@@ -174,7 +174,7 @@ def test_a_scan_that_kills_each_processor_is_set_aside_and_the_others_have_their
         until(lambda: in_state(store, ReportGenerated.DONE) == 21, 60)
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1, 60)
         assert stop(running.process) == 0
-    [(scan_id, cause, _)] = store.errors()
+    [(scan_id, cause, _)] = store.queries.errors()
     assert scan_id == deadly.scan_id
     assert cause == "analyzer planted 1: its processor ended: killed by SIGKILL"
 

@@ -102,7 +102,7 @@ def test_who_finds_a_scan_wakes_the_next_one_who_finds_the_other(store: DBManage
     ):
         until(lambda: bell.waits >= 2)
         made = [make_scan() for _ in gates]
-        store.add_scans([NewScan(*one) for one in made])
+        store.scans.add([NewScan(*one) for one in made])
         bell.ring()
         assert {gate.begun() for gate in gates} == {scan.scan_id for scan, _ in made}
 
@@ -116,8 +116,8 @@ def test_who_finds_all_that_waits_wakes_nobody_and_waits_for_the_next_ring(
         for _ in range(2):
             make_claimable(store, 1)
             bell.ring()
-            until(lambda: store.count_states()[ReportGenerated.TO_DO] == 0)
-            until(lambda: store.count_states()[ReportGenerated.IN_PROGRESS] == 0)
+            until(lambda: store.queries.count_states()[ReportGenerated.TO_DO] == 0)
+            until(lambda: store.queries.count_states()[ReportGenerated.IN_PROGRESS] == 0)
         time.sleep(0.3)
         # It has rung for nobody, which would have been itself.
         assert bell.heard == 2

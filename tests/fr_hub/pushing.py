@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from common.audit.writer import Trail
+from common.audit.writer import AuditWriter
 from common.runtime.logger import get_log
 from common.settings.loading import HubSettings
 from common.store.collections import Collection
@@ -83,7 +83,7 @@ class Pushing:
         self._failed: list[BaseException] = []
         self._loop = asyncio.new_event_loop()
         self._executor = ThreadPoolExecutor(4)
-        self._trail = Trail(store, "fr-hub", get_log())
+        self._audit = AuditWriter(store.audit_log, "fr-hub", get_log())
         self._client = ReportClient(
             settings,
             pacs,
@@ -91,7 +91,7 @@ class Pushing:
             store,
             self._executor,
             presence(),
-            self._trail,
+            self._audit,
             get_log(),
         )
         self._running = self._loop.create_task(self._client.run())
@@ -131,7 +131,7 @@ class Pushing:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
         self._executor.shutdown()
-        self._trail.close()
+        self._audit.close()
         if self._failed:
             raise self._failed[0]
 

@@ -11,6 +11,7 @@ from bson import ObjectId
 from common.runtime.logger import Presence, get_log
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
+from common.store.recording import Recorder
 
 
 def presence() -> Presence:
@@ -22,7 +23,6 @@ class GatedStore(DBManager):
     """A store that writes scans and chunks when the gate is open, and remembers its calls."""
 
     def __init__(self, uri: str, database: str, timeout_s: float) -> None:
-        super().__init__(uri, database, timeout_s)
         self.batches: list[list[str]] = []
         self.chunk_writes: list[tuple[int, int]] = []
         self.at_work = threading.Semaphore(0)
@@ -34,27 +34,36 @@ class GatedStore(DBManager):
         self.upload_gate = threading.Event()
         """Of the record of an upload that begins."""
         self.upload_gate.set()
+        super().__init__(uri, database, timeout_s)
 
-    def begin_upload(self, blob: ObjectId | None = None) -> ObjectId:
-        """Record an upload when its gate is open."""
-        assert self.upload_gate.wait(20)
-        return super().begin_upload(blob)
+    def _record_with(self, recorder: Recorder) -> None:
+        super()._record_with(recorder)
+        self._begin, self._add, self._add_chunks = (
+            self.uploads.begin,
+            self.scans.add,
+            self.uploads.add_chunks,
+        )
+        self.uploads.begin = self._gated_begin  # type: ignore[method-assign]
+        self.scans.add = self._gated_add  # type: ignore[method-assign]
+        self.uploads.add_chunks = self._gated_add_chunks  # type: ignore[method-assign]
 
     def _pass(self) -> None:
         self.at_work.release()
         assert self.gate.wait(20)
 
-    def add_scans(self, new: Sequence[NewScan]) -> list[Added]:
-        """Store scans when the gate is open."""
+    def _gated_begin(self, blob: ObjectId | None = None) -> ObjectId:
+        assert self.upload_gate.wait(20)
+        return self._begin(blob)
+
+    def _gated_add(self, new: Sequence[NewScan]) -> list[Added]:
         self.batches.append([item.scan.scan_id for item in new])
         self._pass()
-        return super().add_scans(new)
+        return self._add(new)
 
-    def add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[Any]) -> None:
-        """Store chunks when the gate is open."""
+    def _gated_add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[Any]) -> None:
         self.chunk_writes.append((first, len(pieces)))
         self._pass()
-        super().add_chunks(blob, first, pieces)
+        self._add_chunks(blob, first, pieces)
         self.written.release()
 
 

@@ -48,14 +48,14 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 def work_off(store: DBManager, count: int) -> int:
     """Analyse so many scans; how many there were."""
-    claims = store.claim("the test", count, 60)
-    store.complete([(claim, make_report(claim.scan)) for claim in claims])
+    claims = store.claims.claim("the test", count, 60)
+    store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
     return len(claims)
 
 
 def waiting(store: DBManager) -> int:
     """Scans that are 'To Do'."""
-    return store.count_states()[ReportGenerated.TO_DO]
+    return store.queries.count_states()[ReportGenerated.TO_DO]
 
 
 # --- the levels ----------------------------------------------------------------------------------
@@ -66,15 +66,15 @@ def test_what_is_to_do_is_counted_by_keys_alone_and_no_further_than_asked(
 ) -> None:
     make_claimable(store, 7)
     work_off(store, 2)
-    assert store.count_to_do(100) == 5
-    assert store.count_to_do(3) == 3
+    assert store.capacity.count_to_do(100) == 5
+    assert store.capacity.count_to_do(3) == 3
     command = {"count": Collection.SCANS, "query": {"report_generated": "To Do"}}
-    plan = store._base.command("explain", {**command, "hint": "waiting"})
+    plan = store.connection.database.command("explain", {**command, "hint": "waiting"})
     assert plan["executionStats"]["totalDocsExamined"] == 0
 
 
 def test_the_disk_of_mongodb_is_seen(store: DBManager) -> None:
-    free = store.disk_free()
+    free = store.capacity.disk_free()
     assert free is not None
     assert free > 0
 
@@ -194,7 +194,7 @@ def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
             def all_done() -> bool:
                 assert waiting(store) <= 10
                 work_off(store, 5)
-                return store.count_states()[ReportGenerated.DONE] == 60
+                return store.queries.count_states()[ReportGenerated.DONE] == 60
 
             until(all_done, 90)
             assert pacs.wait(30) == 0
@@ -237,7 +237,7 @@ def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
         assert turned_away()
         filler.unlink()
         until(lambda: isinstance(send_scan(channel, scan, voxels), Ack))
-        assert store.states_of([first[0].scan_id])[first[0].scan_id][0] == "To Do"
+        assert store.queries.states_of([first[0].scan_id])[first[0].scan_id][0] == "To Do"
     said = capfd.readouterr().out
     assert said.count("taking no scans for now") == said.count("taking scans again") == 1
     assert "HUB_DISK_FREE_MIB" in said
@@ -246,7 +246,7 @@ def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
 def test_a_mongodb_that_does_not_say_how_full_its_disk_is_sets_no_watermark(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "disk_free", lambda: None)
+    monkeypatch.setattr(store.capacity, "disk_free", lambda: None)
     settings = hub_settings(hub_disk_free_mib=10**9)
     with running_hub(store, settings), sender(settings) as channel:
         scan, voxels = make_scan()
@@ -260,14 +260,14 @@ def test_while_mongodb_is_away_what_was_taken_still_counts() -> None:
     with tempfile.TemporaryDirectory(prefix="fr-") as name, contextlib.ExitStack() as stack:
         mongod = stack.enter_context(own_mongod(Path(name)))
         store = stack.enter_context(opened(mongod.uri, "fr", timeout_s=1))
-        store.add_scans([NewScan(*make_scan()) for _ in range(3)])
+        store.scans.add([NewScan(*make_scan()) for _ in range(3)])
         executor = stack.enter_context(ThreadPoolExecutor(1))
         pressure = Pressure(hub_settings(hub_backlog=6), store, executor, get_log())
         asyncio.run(pressure.look())
         assert pressure.admits()
         mongod.kill()
         with pytest.raises(StoreUnavailable):
-            store.count_to_do(1)
+            store.capacity.count_to_do(1)
         for _ in range(4):
             asyncio.run(pressure.look())
         assert [pressure.admits() for _ in range(4)] == [True, True, False, False]

@@ -13,6 +13,7 @@ from common.errors import PeerAway, Refusal
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
+from common.store.recording import Recorder
 from common.wire.messages import Ack, Flaw, Nack
 from fr_hub.client import LEASE_S
 from tests.factories import document_of, make_reports, opened
@@ -72,7 +73,7 @@ def test_many_reports_are_sent_and_marked_together(store: DBManager, pacs: Repor
         came = next_reports(channel, 300)
         assert came == wanted
         channel.send(Ack(tuple(came)))
-        until(lambda: store.count_reports()[True] == 300)
+        until(lambda: store.queries.count_reports()[True] == 300)
 
 
 def test_no_more_reports_are_under_way_than_the_window_of_the_pacs(
@@ -91,7 +92,7 @@ def test_no_more_reports_are_under_way_than_the_window_of_the_pacs(
         third = next_reports(channel, 1)
         channel.send(Ack(tuple(third)))
         assert first | second | third == wanted
-        until(lambda: store.count_reports()[True] == 5)
+        until(lambda: store.queries.count_reports()[True] == 5)
 
 
 def test_reports_for_another_pacs_are_not_sent_to_this_one(store: DBManager, pacs: Reports) -> None:
@@ -135,7 +136,7 @@ def test_a_refused_report_is_postponed_and_the_others_are_sent(
             came.add(next_report(channel))
             channel.send(Ack(tuple(came)))
         assert came == wanted - {refused}
-        until(lambda: store.count_reports()[True] == 2)
+        until(lambda: store.queries.count_reports()[True] == 2)
     assert not is_sent(store, refused)
     assert due_at(store, refused) > utc_now() + timedelta(seconds=30)
 
@@ -155,7 +156,7 @@ def test_after_a_cut_what_was_not_acknowledged_is_sent_again_at_once(
             again = next_reports(channel, 3)
             assert time.monotonic() - began < LEASE_S / 2
             channel.send(Ack(tuple(again)))
-            until(lambda: store.count_reports()[True] == 4)
+            until(lambda: store.queries.count_reports()[True] == 4)
     assert (came, again) == (wanted, wanted - {arrived})
 
 
@@ -180,16 +181,22 @@ class SlowToLease(DBManager):
     """A store whose leases take until the gate is open."""
 
     def __init__(self, uri: str, database: str) -> None:
-        super().__init__(uri, database)
         self.leased = threading.Event()
         self.gate = threading.Event()
+        super().__init__(uri, database)
 
-    def lease_reports(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
-        """The leases, made at once and told later."""
-        leases = super().lease_reports(pacs, limit, lease_s)
-        self.leased.set()
-        assert self.gate.wait(20)
-        return leases
+    def _record_with(self, recorder: Recorder) -> None:
+        super()._record_with(recorder)
+        lease = self.outbox.lease
+
+        def slow(pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+            # Made at once, and told later.
+            leases = lease(pacs, limit, lease_s)
+            self.leased.set()
+            assert self.gate.wait(20)
+            return leases
+
+        self.outbox.lease = slow  # type: ignore[method-assign]
 
 
 def test_what_is_acknowledged_right_before_a_cut_is_marked(store: DBManager, pacs: Reports) -> None:
@@ -198,7 +205,7 @@ def test_what_is_acknowledged_right_before_a_cut_is_marked(store: DBManager, pac
         with contextlib.closing(pacs.accept()) as channel:
             next_reports(channel, 50)
             channel.send(Ack(tuple(wanted)))
-        until(lambda: store.count_reports()[True] == 50)
+        until(lambda: store.queries.count_reports()[True] == 50)
         with contextlib.closing(pacs.accept()) as channel:
             assert channel.receive(QUIET_S) is None
 
@@ -208,14 +215,14 @@ def test_a_stored_report_that_is_damaged_is_for_the_pacs_to_refuse_and_the_other
 ) -> None:
     wanted = ids_of(store, 3)
     damaged = min(wanted)
-    store._reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
+    store.connection.reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         events = [answer(channel) for _ in wanted]
         [flaw] = [event for event in events if isinstance(event, Flaw)]
         assert flaw.id == damaged
         channel.send(Nack(damaged, flaw.code, flaw.reason, retry=False))
         channel.send(Ack(tuple(wanted - {damaged})))
-        until(lambda: store.count_reports()[True] == 2)
+        until(lambda: store.queries.count_reports()[True] == 2)
         until(lambda: due_at(store, damaged) > utc_now() + timedelta(seconds=30))
 
 
@@ -279,7 +286,7 @@ def test_stopping_waits_for_what_is_under_way_and_sends_nothing_new(
         assert client.ended()
         with pytest.raises(PeerAway):
             answer(channel)
-    assert store.count_reports() == {True: 2, False: 1}
+    assert store.queries.count_reports() == {True: 2, False: 1}
 
 
 def test_stopping_does_not_wait_for_a_report_that_is_refused_meanwhile(

@@ -29,9 +29,9 @@ def pacs() -> Iterator[Reports]:
 
 
 def analyse_again(store: DBManager, scan_id: str, revision: int) -> None:
-    assert store.put_back([scan_id], revision) == 1
-    (claim,) = store.claim("again", 1, 60)
-    store.complete([(claim, make_report(claim.scan, revision=claim.revision))])
+    assert store.revisions.schedule_reanalysis([scan_id], revision) == 1
+    (claim,) = store.claims.claim("again", 1, 60)
+    store.claims.complete([(claim, make_report(claim.scan, revision=claim.revision))])
 
 
 def test_a_report_that_was_replaced_while_it_was_under_way_is_not_sent_by_its_acknowledgement(
@@ -60,9 +60,9 @@ def test_pictures_go_with_their_reports_and_one_that_is_gone_holds_up_none(
 ) -> None:
     pictures = {hash_voxels(png): png for png in (b"one", b"two", b"gone")}
     make_claimable(store, 4)
-    claims = store.claim("a", 4, 60)
+    claims = store.claims.claim("a", 4, 60)
     names = [*pictures, None]
-    store.complete(
+    store.claims.complete(
         [
             (claim, make_report(claim.scan, picture_hash=name))
             for claim, name in zip(claims, names, strict=True)
@@ -70,7 +70,7 @@ def test_pictures_go_with_their_reports_and_one_that_is_gone_holds_up_none(
     )
     for claim, (name, png) in list(zip(claims, pictures.items(), strict=False))[:2]:
         for _ in range(2):  # repeatable
-            store.add_picture(claim.scan.scan_id, name, png)
+            store.pictures.add(claim.scan.scan_id, name, png)
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         came = {}
         for _ in range(4):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.audit.writer import Trail
+from common.audit.writer import AuditWriter
 from common.domain.states import ReportGenerated
 from common.errors import StoreError
 from common.runtime.logger import get_log
@@ -53,8 +53,11 @@ class Told:
 @asynccontextmanager
 async def committing(store: GatedStore, batch: int = 1000) -> AsyncIterator[Committer]:
     """A committer at work."""
-    with threads(store) as executor, closing(Trail(store, "fr-hub", get_log())) as trail:
-        committer = Committer(store, executor, presence(), trail, batch)
+    with (
+        threads(store) as executor,
+        closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit,
+    ):
+        committer = Committer(store, executor, presence(), audit, batch)
         running = asyncio.create_task(committer.run())
         try:
             yield committer
@@ -95,7 +98,7 @@ def test_what_is_told_as_stored_is_in_the_store(store: GatedStore) -> None:
             assert await told.of(*new) == [Added.STORED] * 3
 
     asyncio.run(main())
-    assert store.count_states()[ReportGenerated.TO_DO] == 3
+    assert store.queries.count_states()[ReportGenerated.TO_DO] == 3
 
 
 def test_what_comes_while_others_are_written_is_written_together(store: GatedStore) -> None:
@@ -159,7 +162,7 @@ def test_each_scan_of_a_batch_has_an_outcome_of_its_own(store: GatedStore) -> No
             assert (await again.of(known))[0] in (Added.STORED, Added.KNOWN)
 
     asyncio.run(main())
-    assert store.count_states()[ReportGenerated.TO_DO] == 3
+    assert store.queries.count_states()[ReportGenerated.TO_DO] == 3
 
 
 def test_a_scan_that_mongodb_does_not_take_does_not_take_the_others_along(
@@ -176,7 +179,7 @@ def test_a_scan_that_mongodb_does_not_take_does_not_take_the_others_along(
             assert isinstance(outcome, StoreError)
 
     asyncio.run(main())
-    assert store.count_states()[ReportGenerated.TO_DO] == 4
+    assert store.queries.count_states()[ReportGenerated.TO_DO] == 4
 
 
 def test_what_nobody_waits_for_any_more_is_not_written(store: GatedStore) -> None:
@@ -190,7 +193,7 @@ def test_what_nobody_waits_for_any_more_is_not_written(store: GatedStore) -> Non
             assert await told.of(*gone) == [WITHDRAWN] * 3
 
     asyncio.run(main())
-    assert store.count_states()[ReportGenerated.TO_DO] == 2
+    assert store.queries.count_states()[ReportGenerated.TO_DO] == 2
 
 
 def test_while_mongodb_is_away_scans_are_kept_and_then_stored() -> None:
@@ -202,7 +205,7 @@ def test_while_mongodb_is_away_scans_are_kept_and_then_stored() -> None:
             assert not told.calls
             with own_mongod(folder):
                 assert await told.of(*new) == [Added.STORED] * 20
-                assert store.count_states()[ReportGenerated.TO_DO] == 20
+                assert store.queries.count_states()[ReportGenerated.TO_DO] == 20
 
     with (
         tempfile.TemporaryDirectory(prefix="fr-") as name,

@@ -43,8 +43,8 @@ def pacs() -> Iterator[Reports]:
 
 def analysed(store: DBManager) -> str:
     """Analyse the scan that is to do; its id."""
-    [claim] = store.claim("the test", 1, 30)
-    store.complete([(claim, make_report(claim.scan))])
+    [claim] = store.claims.claim("the test", 1, 30)
+    store.claims.complete([(claim, make_report(claim.scan))])
     return claim.scan.scan_id
 
 
@@ -71,7 +71,7 @@ def test_a_new_report_leaves_at_once_however_seldom_the_hub_looks(
     ):
         assert channel.receive(0.2) is None
         for _ in range(3):
-            store.add_scans([NewScan(*make_scan())])
+            store.scans.add([NewScan(*make_scan())])
             began = time.monotonic()
             scan_id = analysed(store)
             assert next_report(channel) == scan_id
@@ -115,7 +115,7 @@ def test_two_hubs_on_one_store_send_each_report_once(store: DBManager, pacs: Rep
         wanted = {report.scan_id for _ in range(4) for report in make_reports(store, 50)}
         for taker in takers:
             taker.join(30)
-        until(lambda: store.count_reports()[True] == 200)
+        until(lambda: store.queries.count_reports()[True] == 200)
     assert sorted(came[0] + came[1]) == sorted(wanted)
 
 

@@ -70,7 +70,7 @@ def still_serves(hub: HubSettings, store: DBManager) -> None:
     scan, voxels = make_scan()
     with sender(hub) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert store.states_of([scan.scan_id])[scan.scan_id][0] == ReportGenerated.TO_DO
+    assert store.queries.states_of([scan.scan_id])[scan.scan_id][0] == ReportGenerated.TO_DO
 
 
 def test_a_small_scan_is_stored_as_to_do_and_then_acknowledged(
@@ -79,9 +79,9 @@ def test_a_small_scan_is_stored_as_to_do_and_then_acknowledged(
     scan, voxels = make_scan()
     with sender(hub) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    (claim,) = store.claim("somebody", 10, 30)
+    (claim,) = store.claims.claim("somebody", 10, 30)
     assert claim.scan == scan
-    assert bytes(store.fetch_voxels(claim)) == voxels
+    assert bytes(store.claims.fetch_voxels(claim)) == voxels
 
 
 def test_a_large_scan_comes_in_chunks_and_is_whole_in_the_store(
@@ -90,9 +90,9 @@ def test_a_large_scan_comes_in_chunks_and_is_whole_in_the_store(
     scan, voxels = make_scan(**LARGE)
     with sender(hub) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    (claim,) = store.claim("somebody", 10, 30)
-    assert bytes(store.fetch_voxels(claim)) == voxels
-    assert store.sweep_uploads(grace_s=0) == 0
+    (claim,) = store.claims.claim("somebody", 10, 30)
+    assert bytes(store.claims.fetch_voxels(claim)) == voxels
+    assert store.uploads.sweep(grace_s=0) == 0
 
 
 def test_a_compressed_scan_is_stored_as_it_came(hub: HubSettings, store: DBManager) -> None:
@@ -104,11 +104,11 @@ def test_a_compressed_scan_is_stored_as_it_came(hub: HubSettings, store: DBManag
         assert acked(answer(channel)) == (scan.scan_id,)
         # The same scan, however it travels.
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    (claim,) = store.claim("somebody", 10, 30)
-    assert (bytes(store.fetch_voxels(claim)), claim.packing) == packed
+    (claim,) = store.claims.claim("somebody", 10, 30)
+    assert (bytes(store.claims.fetch_voxels(claim)), claim.packing) == packed
     # The second one's voxels are deleted when it has been acknowledged.
-    assert until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
-    assert store.sweep_uploads(grace_s=0) == 0
+    assert until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
+    assert store.uploads.sweep(grace_s=0) == 0
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_scans_of_many_connections_are_all_acknowledged(hub: HubSettings, store:
     for thread in threads:
         thread.join()
     assert done == [50] * 8
-    assert store.count_states()["To Do"] == 400
+    assert store.queries.count_states()["To Do"] == 400
 
 
 def test_more_scans_than_the_window_are_taken_one_window_after_the_other(store: DBManager) -> None:
@@ -173,9 +173,9 @@ def test_the_same_scan_again_is_acknowledged_without_effect(
         with sender(hub) as channel:
             for _ in range(3):
                 assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert sum(store.count_states().values()) == 2
+    assert sum(store.queries.count_states().values()) == 2
     # What the repeated uploads brought along is deleted.
-    chunks = store._chunks
+    chunks = store.connection.chunks
     assert until(lambda: chunks.count_documents({}) == 4)
 
 
@@ -190,8 +190,8 @@ def test_a_scan_id_used_again_with_other_bytes_is_refused(
             send_scan(channel, scan, voxels)
             nack = refusal(send_scan(channel, forged, other))
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "conflict", False)
-    for claim in store.claim("somebody", 10, 30):
-        assert hash_voxels(store.fetch_voxels(claim)) == claim.scan.voxels_hash
+    for claim in store.claims.claim("somebody", 10, 30):
+        assert hash_voxels(store.claims.fetch_voxels(claim)) == claim.scan.voxels_hash
 
 
 def test_the_same_scan_from_many_senders_at_once_is_stored_once(
@@ -210,8 +210,8 @@ def test_the_same_scan_from_many_senders_at_once_is_stored_once(
     for thread in threads:
         thread.join()
     assert answers == [(scan.scan_id,)] * 6
-    (claim,) = store.claim("somebody", 10, 30)
-    assert bytes(store.fetch_voxels(claim)) == voxels
+    (claim,) = store.claims.claim("somebody", 10, 30)
+    assert bytes(store.claims.fetch_voxels(claim)) == voxels
 
 
 @pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
@@ -224,7 +224,7 @@ def test_voxels_without_their_hash_are_refused_and_the_connection_goes_on(
         nack = refusal(send_scan(channel, scan, damaged))
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "hash", True)
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
+    assert until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
 
 
 def test_a_header_whose_shape_and_byte_count_disagree_is_refused_and_the_rest_goes_on(
@@ -280,7 +280,7 @@ def test_a_scan_that_begins_before_the_last_chunk_of_another_ends_that_one(
         nack = refusal(answer(channel))
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "chunks", True)
         assert acked(answer(channel)) == (other.scan_id,)
-    assert list(store.states_of([scan.scan_id]).values()) == [(None, None)]
+    assert list(store.queries.states_of([scan.scan_id]).values()) == [(None, None)]
 
 
 def test_a_chunk_without_its_scan_ends_the_connection(hub: HubSettings, store: DBManager) -> None:
@@ -298,10 +298,10 @@ def test_a_connection_cut_in_the_middle_of_a_scan_leaves_nothing_behind(
     data = sending(*messages_of(scan, voxels))
     with RawPeer(hub.hub_port, hello()) as peer:
         peer.socket.sendall(data[: len(data) * 2 // 3])
-        until(lambda: store._uploads.count_documents({"sealed": None}) == 1)
-    assert until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
-    assert store._chunks.count_documents({}) == 0
-    assert sum(store.count_states().values()) == 0
+        until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 1)
+    assert until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
+    assert store.connection.chunks.count_documents({}) == 0
+    assert sum(store.queries.count_states().values()) == 0
     still_serves(hub, store)
 
 
@@ -429,7 +429,7 @@ def test_a_large_scan_that_does_not_come_whole_in_its_time_is_refused_and_leaves
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "limit", True)
         assert "SCAN_TIMEOUT_S" in nack.reason
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-        until(lambda: store._uploads.count_documents({"sealed": None}) == 0)
+        until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
 
 
 def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
@@ -488,7 +488,7 @@ def test_stopping_acknowledges_what_was_received(store: DBManager) -> None:
         with contextlib.suppress(PeerAway):
             while True:
                 seen.update(acked(answer(channel)))
-    states = store.states_of(sorted(seen))
+    states = store.queries.states_of(sorted(seen))
     assert all(state == "To Do" for state, _ in states.values())
 
 
@@ -511,7 +511,7 @@ def test_while_mongodb_is_away_nothing_is_acknowledged_and_then_all_of_it() -> N
                 assert acked(answer(channel, 30)) == (small.scan_id,)
                 assert acked(send_scan(channel, large, large_voxels)) == (large.scan_id,)
             ids = [first.scan_id, small.scan_id, large.scan_id]
-            assert all(state == "To Do" for state, _ in store.states_of(ids).values())
+            assert all(state == "To Do" for state, _ in store.queries.states_of(ids).values())
         finally:
             store.close()
             mongod.stop()
@@ -537,8 +537,8 @@ def test_memory_is_bounded_by_the_settings_and_not_by_the_scan(store: DBManager)
             assert acked(answer(channel, 60)) == (scan.scan_id,)
         assert time.monotonic() - began < 60
         assert peak_memory_mib(pid) - before < 32 + 64
-    (claim,) = store.claim("somebody", 1, 30)
-    assert hash_voxels(store.fetch_voxels(claim)) == scan.voxels_hash
+    (claim,) = store.claims.claim("somebody", 1, 30)
+    assert hash_voxels(store.claims.fetch_voxels(claim)) == scan.voxels_hash
 
 
 def _zeros(shape: tuple[int, int, int]) -> tuple[BrainScan, memoryview]:

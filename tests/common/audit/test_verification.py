@@ -25,9 +25,10 @@ from common.audit.verification import (
     Audit,
     AuditVerdict,
 )
-from common.audit.writer import Trail
+from common.audit.writer import AuditWriter
 from common.commands.audit import History, read_heads, show, write_heads
-from common.domain.audit_chain import Document, Head, Kind, digest
+from common.domain.audit_chain import Head, digest
+from common.domain.audit_events import Document, Kind
 from common.domain.states import PURGED
 from common.errors import SettingsError
 from common.runtime.logger import get_log
@@ -35,6 +36,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from tests.factories import LONG_AGO, edit, inside, make_report, make_scan, opened
+from tests.recorders import Recording
 from tests.running import until
 
 ROOT = Path(__file__).parents[3]
@@ -47,32 +49,34 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 
 @pytest.fixture
-def trail(store: DBManager) -> Iterator[Trail]:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
+def audit(store: DBManager) -> Iterator[AuditWriter]:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
         until(lambda: inside(store, Collection.AUDIT).find_one())
-        yield trail
+        yield audit
 
 
 def stored(store: DBManager, n: int = 1) -> list[str]:
     """Ids of scans that are ``'To Do'``."""
     new = [NewScan(*make_scan()) for _ in range(n)]
-    store.add_scans(new)
+    store.scans.add(new)
     return sorted(item.scan.scan_id for item in new)
 
 
 def done(store: DBManager, n: int = 1, *, sent: bool = False) -> list[str]:
     """Ids of scans that are ``'Done'``."""
     ids = stored(store, n)
-    store.complete([(claim, make_report(claim.scan)) for claim in store.claim("test", n, 60)])
+    store.claims.complete(
+        [(claim, make_report(claim.scan)) for claim in store.claims.claim("test", n, 60)]
+    )
     if sent:
-        store.mark_sent(ids)
+        store.outbox.mark_sent(ids)
     return ids
 
 
-def note(trail: Trail, *events: tuple[Kind, list[str]], **more: Any) -> None:
+def note(audit: AuditWriter, *events: tuple[Kind, list[str]], **more: Any) -> None:
     for kind, ids in events:
-        trail.note(kind, ids, **more)
-    trail.settled(10)
+        audit.note(kind, ids, **more)
+    audit.wait_durable(10)
 
 
 def gaps(verdict: AuditVerdict) -> dict[str, list[str]]:
@@ -88,9 +92,9 @@ def notes(verdict: AuditVerdict) -> dict[str, list[str]]:
 # --- trail and store -----------------------------------------------------------------------------
 
 
-def test_a_store_and_its_trail_agree(store: DBManager, trail: Trail) -> None:
+def test_a_store_and_its_trail_agree(store: DBManager, audit: AuditWriter) -> None:
     ids = done(store, 3, sent=True)
-    note(trail, (Kind.RECEIVE, ids), (Kind.CLAIM, ids), (Kind.REPORT, ids), (Kind.SEND, ids))
+    note(audit, (Kind.RECEIVE, ids), (Kind.CLAIM, ids), (Kind.REPORT, ids), (Kind.SEND, ids))
     verdict = Audit(store).run()
     assert (verdict.total, notes(verdict)) == (0, {})
     assert (verdict.chains, verdict.open_chains, verdict.entries) == (1, 1, verdict.entries)
@@ -102,43 +106,44 @@ def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
     assert (verdict.total, verdict.entries, verdict.chains) == (0, 0, 0)
 
 
-def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, trail: Trail) -> None:
+def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, audit: AuditWriter) -> None:
     here, gone = stored(store), ["gone"]
-    note(trail, (Kind.RECEIVE, [*here, *gone]))
+    note(audit, (Kind.RECEIVE, [*here, *gone]))
     assert gaps(Audit(store).run()) == {MISSING: gone}
 
 
 @pytest.mark.parametrize("who", ["a hub that sends it", "a hub's round", "the last attempt"])
 def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who_finds_it(
-    store: DBManager, trail: Trail, who: str
+    store: DBManager, audit: AuditWriter, who: str
 ) -> None:
-    note(trail, (Kind.RECEIVE, ids := stored(store)))
-    [claim] = store.claim("killed", 1, 60)
+    note(audit, (Kind.RECEIVE, ids := stored(store)))
+    recorded = store.recorded_by(audit)
+    [claim] = store.claims.claim("killed", 1, 60)
 
     def be_killed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.complete([(claim, make_report(claim.scan))], be_killed)
+        store.recorded_by(Recording(be_killed)).claims.complete([(claim, make_report(claim.scan))])
     if who == "a hub that sends it":
-        assert store.release("killed") == 1
-        assert len(store.lease_reports(claim.scan.pacs, 10, 60)) == 1
+        assert store.claims.release("killed") == 1
+        assert len(recorded.outbox.lease(claim.scan.pacs, 10, 60)) == 1
     else:
         edit(store, ids[0], report_generated="Error", error={"cause": "planted"})
-        note(trail, (Kind.ERROR, ids))
+        note(audit, (Kind.ERROR, ids))
         if who == "the last attempt":
             edit(store, ids[0], report_generated="To Do", attempts=5)
-            assert store.give_up(5) == []
+            assert recorded.claims.give_up(5) == []
         else:
-            assert store.settle_errors() == ids
-    assert store.count_states()["Done"] == 1
+            assert recorded.failed_scans.reconcile() == ids
+    assert store.queries.count_states()["Done"] == 1
     assert gaps(Audit(store).run()) == {}
 
 
 def test_what_moves_on_while_it_is_verified_is_no_gap(
-    store: DBManager, trail: Trail, monkeypatch: pytest.MonkeyPatch
+    store: DBManager, audit: AuditWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note(trail, (Kind.RECEIVE, ids := done(store)))
+    note(audit, (Kind.RECEIVE, ids := done(store)))
     reads = 0
     read = Audit._read
 
@@ -146,33 +151,28 @@ def test_what_moves_on_while_it_is_verified_is_no_gap(
         nonlocal reads
         reads += 1
         if reads == 2:  # it looked like a gap at the first look
-            note(trail, (Kind.REPORT, ids))
+            note(audit, (Kind.REPORT, ids))
         read(self, seen)
         if reads == 2:
-            note(trail, (Kind.SEND, ids))
-            store.mark_sent(ids)
+            note(audit, (Kind.SEND, ids))
+            store.outbox.mark_sent(ids)
 
     monkeypatch.setattr(Audit, "_read", read_while_it_moves)
     assert gaps(Audit(store).run()) == {}
     assert reads > 2
 
 
-def test_a_closed_trail_is_told_of_nothing(store: DBManager) -> None:
-    before = store.report_found
-    with closing(Trail(store, "another", get_log())):
-        assert store.report_found != before
-    assert store.report_found == before
-
-
-def test_what_was_removed_for_its_age_is_no_gap(store: DBManager, trail: Trail) -> None:
-    note(trail, (Kind.RECEIVE, ["old", "gone"]), (Kind.RETENTION, ["old", "gone"]))
+def test_what_was_removed_for_its_age_is_no_gap(store: DBManager, audit: AuditWriter) -> None:
+    note(audit, (Kind.RECEIVE, ["old", "gone"]), (Kind.RETENTION, ["old", "gone"]))
     inside(store).insert_one({"_id": "old", "report_generated": PURGED, "fence": 1})
     # Retention leaves a tombstone: what is not even that was not removed by it.
     assert gaps(Audit(store).run()) == {MISSING: ["gone"]}
 
 
-def test_a_conflict_is_no_promise_that_the_scan_is_there(store: DBManager, trail: Trail) -> None:
-    note(trail, (Kind.CONFLICT, ["never-stored"]), (Kind.CLAIM, ["taken back"]))
+def test_a_conflict_is_no_promise_that_the_scan_is_there(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    note(audit, (Kind.CONFLICT, ["never-stored"]), (Kind.CLAIM, ["taken back"]))
     assert Audit(store).run().total == 0
 
 
@@ -184,43 +184,45 @@ def test_a_conflict_is_no_promise_that_the_scan_is_there(store: DBManager, trail
     ],
 )
 def test_each_step_of_a_scan_has_its_event(
-    store: DBManager, trail: Trail, said: list[Kind], kind: str
+    store: DBManager, audit: AuditWriter, said: list[Kind], kind: str
 ) -> None:
     ids = done(store, 2, sent=True)
-    note(trail, *((one, ids) for one in said))
+    note(audit, *((one, ids) for one in said))
     assert gaps(Audit(store).run()) == {kind: ids}
 
 
-def test_an_error_has_its_event(store: DBManager, trail: Trail) -> None:
+def test_an_error_has_its_event(store: DBManager, audit: AuditWriter) -> None:
     [known, unknown] = stored(store, 2)
     for scan_id in (known, unknown):
         edit(store, scan_id, report_generated="Error")
-    note(trail, (Kind.RECEIVE, [known, unknown]), (Kind.ERROR, [known]))
+    note(audit, (Kind.RECEIVE, [known, unknown]), (Kind.ERROR, [known]))
     assert gaps(Audit(store).run()) == {NO_ERROR: [unknown]}
 
 
 def test_a_scan_that_was_never_acknowledged_is_named_and_no_gap(
-    store: DBManager, trail: Trail
+    store: DBManager, audit: AuditWriter
 ) -> None:
     analysed = done(store)
     waiting = stored(store)
-    note(trail, (Kind.CLAIM, analysed), (Kind.REPORT, analysed))
+    note(audit, (Kind.CLAIM, analysed), (Kind.REPORT, analysed))
     verdict = Audit(store).run()
     assert gaps(verdict) == {}
     assert notes(verdict) == {UNCONFIRMED: sorted([*analysed, *waiting])}
 
 
-def test_what_is_older_than_the_trail_is_named_and_no_gap(store: DBManager, trail: Trail) -> None:
+def test_what_is_older_than_the_trail_is_named_and_no_gap(
+    store: DBManager, audit: AuditWriter
+) -> None:
     [old] = done(store, sent=True)
     edit(store, old, received_at=LONG_AGO)
     [new] = done(store)
     verdict = Audit(store).run()
     assert notes(verdict)[OLDER] == [old]
     assert gaps(verdict) == {NO_REPORT: [new]}
-    assert trail.writer
+    assert audit.writer
 
 
-def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, trail: Trail) -> None:
+def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, audit: AuditWriter) -> None:
     class Late(Audit):
         reads = 0
 
@@ -229,7 +231,7 @@ def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, trail: T
             self.reads += 1
             if self.reads == 1:  # between the first look at the trail and that at the store
                 ids.extend(done(store, sent=True))
-                note(trail, *((k, ids) for k in (Kind.RECEIVE, Kind.REPORT, Kind.SEND)))
+                note(audit, *((k, ids) for k in (Kind.RECEIVE, Kind.REPORT, Kind.SEND)))
 
     ids: list[str] = []
     verdict = Late(store).run()
@@ -238,9 +240,11 @@ def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, trail: T
     assert verdict.events["send"] == 1
 
 
-def test_many_gaps_are_counted_and_the_first_are_named(store: DBManager, trail: Trail) -> None:
+def test_many_gaps_are_counted_and_the_first_are_named(
+    store: DBManager, audit: AuditWriter
+) -> None:
     ids = [f"s-{n:05}" for n in range(NAMED + 5)]
-    note(trail, (Kind.RECEIVE, ids))
+    note(audit, (Kind.RECEIVE, ids))
     found = Audit(store).run().gaps[MISSING]
     assert (found.count, list(found.named)) == (NAMED + 5, ids[:NAMED])
 
@@ -252,10 +256,10 @@ def written(store: DBManager) -> tuple[str, str]:
     """Two closed chains, the second of which names the end of the first; their writers."""
     writers = []
     for unit in ("one", "two"):
-        with closing(Trail(store, unit, get_log())) as trail:
+        with closing(AuditWriter(store.audit_log, unit, get_log())) as audit:
             for n in range(3):
-                note(trail, (Kind.SEND, [f"{unit}-{n}"]))
-            writers.append(trail.writer)
+                note(audit, (Kind.SEND, [f"{unit}-{n}"]))
+            writers.append(audit.writer)
     assert Audit(store).run().total == 0
     return writers[0], writers[1]
 
@@ -343,8 +347,8 @@ def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -
     ]
     inside(store, Collection.AUDIT).insert_many(rubbish)
     assert Audit(store).run().problems.count >= 3
-    with closing(Trail(store, "fr-hub", get_log())) as trail:  # and writers go on
-        note(trail, (Kind.SEND, ["x"]))
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:  # and writers go on
+        note(audit, (Kind.SEND, ["x"]))
 
 
 # --- for people ----------------------------------------------------------------------------------
@@ -357,13 +361,13 @@ def printed(verdict: AuditVerdict) -> str:
     return console.file.getvalue()
 
 
-def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, trail: Trail) -> None:
+def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, audit: AuditWriter) -> None:
     history = History("one", None)
-    note(trail, (Kind.RECEIVE, ["one", "two"]), peer="pacs-1", outcome="stored")
-    with closing(Trail(store, "processor", get_log())) as processor:
+    note(audit, (Kind.RECEIVE, ["one", "two"]), peer="pacs-1", outcome="stored")
+    with closing(AuditWriter(store.audit_log, "processor", get_log())) as processor:
         note(processor, (Kind.CLAIM, ["one"]), attempt=1)
         note(processor, (Kind.CLAIM, ["two"]), attempt=1)
-    note(trail, (Kind.SEND, ["one"]))
+    note(audit, (Kind.SEND, ["one"]))
     Audit(store, look=history.look).run()
     lines = history.lines()
     assert [line["kind"] for line in lines] == ["receive", "claim", "send"]
@@ -372,7 +376,7 @@ def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, trail: Tra
         "stored",
         "attempt 1",
     )
-    assert [line["by"] for line in lines] == [trail.writer, processor.writer, trail.writer]
+    assert [line["by"] for line in lines] == [audit.writer, processor.writer, audit.writer]
     console = Console(file=StringIO(), width=200)
     history.show(console)
     assert isinstance(console.file, StringIO)
@@ -380,13 +384,13 @@ def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, trail: Tra
 
 
 def test_the_history_since_a_time_leaves_out_what_was_before(
-    store: DBManager, trail: Trail
+    store: DBManager, audit: AuditWriter
 ) -> None:
-    note(trail, (Kind.SEND, ["one"]))
+    note(audit, (Kind.SEND, ["one"]))
     entry = inside(store, Collection.AUDIT).find_one({"events.kind": "send"})
     assert entry is not None
     time = entry["events"][0]["at"]
-    note(trail, (Kind.SEND, ["two", "three"]))
+    note(audit, (Kind.SEND, ["two", "three"]))
     history = History(None, time.replace(tzinfo=None))
     Audit(store, look=history.look).run()
     assert [line["scans"] for line in history.lines()] == ["one", "two and 1 more"]
@@ -396,9 +400,9 @@ def test_the_history_since_a_time_leaves_out_what_was_before(
 
 
 def test_people_are_told_counts_gaps_and_what_cannot_be_shown(
-    store: DBManager, trail: Trail
+    store: DBManager, audit: AuditWriter
 ) -> None:
-    note(trail, (Kind.RECEIVE, ["gone"]))
+    note(audit, (Kind.RECEIVE, ["gone"]))
     text = printed(Audit(store).run())
     assert f"{MISSING}: gone" in text
     assert "\n1 gap\n" in text
@@ -424,8 +428,8 @@ def run_audit(store: DBManager, folder: Path, **more: str) -> Any:
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "MONGODB_URI": store.uri,
-            "MONGODB_DATABASE": store.name,
+            "MONGODB_URI": store.connection.uri,
+            "MONGODB_DATABASE": store.connection.name,
             **more,
         },
         capture_output=True,
@@ -437,8 +441,8 @@ def run_audit(store: DBManager, folder: Path, **more: str) -> Any:
 def test_the_command_says_what_it_found_and_its_exit_code_too(
     store: DBManager, tmp_path: Path
 ) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
-        note(trail, (Kind.RECEIVE, ["one"]))
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        note(audit, (Kind.RECEIVE, ["one"]))
     ran = run_audit(store, tmp_path, JSON="1", SCAN="one", KEEP="heads")
     assert (ran.returncode, ran.stderr) == (1, "")
     told = json.loads(ran.stdout)

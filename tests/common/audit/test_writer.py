@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.audit.verification import Audit, AuditVerdict
-from common.audit.writer import Trail, command_trail
-from common.domain.audit_chain import FIRST, Document, Kind, event, make_entry
+from common.audit.writer import AuditWriter, recorded_command
+from common.domain.audit_chain import FIRST, make_entry
+from common.domain.audit_events import Document, Kind, event
 from common.errors import AuditTaken, StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.audit_log import AuditLog
@@ -45,11 +46,11 @@ def sound(store: DBManager) -> AuditVerdict:
 
 
 def test_what_was_settled_is_stored_in_its_order_between_the_chains_ends(store: DBManager) -> None:
-    with closing(Trail(store, "fr-hub", get_log(), port=7301)) as trail:
-        trail.note(Kind.CLAIM, ["one", "two"], attempt=1)
-        trail.note(Kind.REPORT, ["one"], peer="pacs-1", outcome="written", cause="because")
-        trail.settle().result(10)
-        assert kinds(store, trail.writer) == ["opened", "claim", "report"]
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log(), port=7301)) as audit:
+        audit.note(Kind.CLAIM, ["one", "two"], attempt=1)
+        audit.note(Kind.REPORT, ["one"], peer="pacs-1", outcome="written", cause="because")
+        audit.flush().result(10)
+        assert kinds(store, audit.writer) == ["opened", "claim", "report"]
     first, claim, report, last = events(store)
     assert (first["unit"], first["port"], last["kind"]) == ("fr-hub", 7301, "closed")
     assert (claim["ids"], claim["attempt"]) == (["one", "two"], 1)
@@ -58,20 +59,20 @@ def test_what_was_settled_is_stored_in_its_order_between_the_chains_ends(store: 
 
 
 def test_what_nobody_waits_for_is_written_soon(store: DBManager) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
-        trail.note(Kind.CLAIM, ["one"])
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        audit.note(Kind.CLAIM, ["one"])
         until(lambda: kinds(store) == ["opened", "claim"])
-        trail.settle().result(10)
+        audit.flush().result(10)
 
 
 def test_many_writers_at_once_have_a_chain_each(store: DBManager) -> None:
     def write(number: int) -> str:
-        with closing(Trail(store, f"unit-{number}", get_log())) as trail:
+        with closing(AuditWriter(store.audit_log, f"unit-{number}", get_log())) as audit:
             for n in range(50):
-                trail.note(Kind.SEND, [f"{number}-{n}"])
+                audit.note(Kind.SEND, [f"{number}-{n}"])
                 if n % 10 == 0:
-                    trail.settle().result(20)
-            return trail.writer
+                    audit.flush().result(20)
+            return audit.writer
 
     writers = together(4, write)
     for number, writer in enumerate(writers):
@@ -82,11 +83,11 @@ def test_many_writers_at_once_have_a_chain_each(store: DBManager) -> None:
 
 
 def test_one_thread_each_of_many_settles_its_own(store: DBManager) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
 
         def note(number: int) -> bool:
-            trail.note(Kind.RECEIVE, [str(number)])
-            trail.settled(20)
+            audit.note(Kind.RECEIVE, [str(number)])
+            audit.wait_durable(20)
             return [str(number)] in [one.get("ids") for one in events(store)]
 
         assert all(together(8, note))
@@ -94,12 +95,12 @@ def test_one_thread_each_of_many_settles_its_own(store: DBManager) -> None:
 
 
 def test_a_big_batch_is_cut_into_entries_that_mongodb_takes(store: DBManager) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
         for n in range(30):
-            trail.note(Kind.RECEIVE, [f"{n:03}-{i:060}" for i in range(1000)])
+            audit.note(Kind.RECEIVE, [f"{n:03}-{i:060}" for i in range(1000)])
         for n in range(2500):
-            trail.note(Kind.SEND, [str(n)])
-        trail.settle().result(60)
+            audit.note(Kind.SEND, [str(n)])
+        audit.flush().result(60)
     found = entries(store)
     assert max(sum(len(one.get("ids", ())) for one in e["events"]) for e in found) <= 20_000
     assert max(len(e["events"]) for e in found) <= 1000
@@ -109,10 +110,10 @@ def test_a_big_batch_is_cut_into_entries_that_mongodb_takes(store: DBManager) ->
 
 
 def test_strangers_are_counted_and_told_at_the_end(store: DBManager) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
         for n in range(500):
-            trail.refused("10.0.0.1", "unknown_pacs", f"reason {n}")
-            trail.connected("pacs-1", "sends scans", address="10.0.0.2")
+            audit.refused("10.0.0.1", "unknown_pacs", f"reason {n}")
+            audit.connected("pacs-1", "sends scans", address="10.0.0.2")
     refused = [one for one in events(store) if one["kind"] == "refuse"]
     assert [one.get("count", 1) for one in refused] == [1, 499]
     connected = [one for one in events(store) if one["kind"] == "connect"]
@@ -121,16 +122,16 @@ def test_strangers_are_counted_and_told_at_the_end(store: DBManager) -> None:
 
 
 def test_a_first_entry_names_what_others_wrote_and_once_is_enough(store: DBManager) -> None:
-    with closing(Trail(store, "first", get_log())) as first:
+    with closing(AuditWriter(store.audit_log, "first", get_log())) as first:
         first.note(Kind.SEND, ["one"])
-        first.settled(10)
-        with closing(Trail(store, "second", get_log())) as second:
-            second.settle()
+        first.wait_durable(10)
+        with closing(AuditWriter(store.audit_log, "second", get_log())) as second:
+            second.flush()
             until(lambda: entries(store, second.writer))
             [head] = entries(store, second.writer)[0]["heads"]
             assert head["at"] == f"{first.writer}/1"
             assert head["hash"] == entries(store, first.writer)[1]["hash"]
-    with closing(Trail(store, "third", get_log())) as third:
+    with closing(AuditWriter(store.audit_log, "third", get_log())) as third:
         until(lambda: entries(store, third.writer))
         named = {head["at"] for head in entries(store, third.writer)[0]["heads"]}
     # Of the second chain its end, of the first too: nothing that is named already.
@@ -144,13 +145,15 @@ def test_hubs_name_each_others_heads_now_and_then_and_rest_when_nothing_happens(
 ) -> None:
     with ExitStack() as stack:
         hubs = [
-            stack.enter_context(closing(Trail(store, "fr-hub", get_log(), anchor_s=0.05)))
+            stack.enter_context(
+                closing(AuditWriter(store.audit_log, "fr-hub", get_log(), anchor_s=0.05))
+            )
             for _ in range(2)
         ]
         for n in range(3):
             hubs[n % 2].note(Kind.SEND, [str(n)])
-            hubs[n % 2].settled(10)
-            until(lambda: store.audit_not_anchored("nobody") == [])
+            hubs[n % 2].wait_durable(10)
+            until(lambda: store.audit_log.not_anchored("nobody") == [])
         named = {head["at"] for e in entries(store) for head in e.get("heads", ())}
         for entry in entries(store):
             writer, seq = entry["_id"]["writer"], entry["_id"]["seq"]
@@ -170,19 +173,19 @@ def test_a_mongod_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
     with ExitStack() as stack:
         mongod = stack.enter_context(own_mongod(tmp_path))
         store = stack.enter_context(opened(mongod.uri, "fr", timeout_s=1))
-        trail = stack.enter_context(closing(Trail(store, "fr-hub", get_log())))
+        audit = stack.enter_context(closing(AuditWriter(store.audit_log, "fr-hub", get_log())))
         for _ in range(3):
             for _ in range(200):
-                trail.note(Kind.SEND, [str(noted)])
+                audit.note(Kind.SEND, [str(noted)])
                 noted += 1
                 if noted % 20 == 0:
-                    trail.settle()
+                    audit.flush()
             mongod.kill()
-            trail.note(Kind.SEND, [str(noted)])
+            audit.note(Kind.SEND, [str(noted)])
             noted += 1
             mongod = stack.enter_context(own_mongod(tmp_path))
-            trail.settle().result(30)
-        assert trail.close()
+            audit.flush().result(30)
+        assert audit.close()
         sent = [one["ids"][0] for one in events(store) if one["kind"] == "send"]
         assert sent == [str(n) for n in range(noted)]
         sound(store)
@@ -190,21 +193,21 @@ def test_a_mongod_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path)
 
 def test_while_mongodb_is_away_nothing_is_settled_and_closing_ends(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
-        trail = Trail(store, "fr-hub", get_log())
-        trail.note(Kind.SEND, ["one"])
-        trail.settle().result(10)
+        audit = AuditWriter(store.audit_log, "fr-hub", get_log())
+        audit.note(Kind.SEND, ["one"])
+        audit.flush().result(10)
         mongod.kill()
-        trail.note(Kind.SEND, ["two"])
-        settled = trail.settle()
+        audit.note(Kind.SEND, ["two"])
+        settled = audit.flush()
         with pytest.raises(StoreUnavailable, match="cannot be written"):
-            trail.settled(0.1)
+            audit.wait_durable(0.1)
         assert not settled.done()
-        assert not trail.close(0.1)
+        assert not audit.close(0.1)
         with pytest.raises(StoreUnavailable, match="closed before"):
             settled.result(20)
-        trail.note(Kind.SEND, ["three"])
+        audit.note(Kind.SEND, ["three"])
         with pytest.raises(StoreUnavailable, match="closed before"):
-            trail.settle().result(1)
+            audit.flush().result(1)
 
 
 # --- its place -----------------------------------------------------------------------------------
@@ -212,53 +215,62 @@ def test_while_mongodb_is_away_nothing_is_settled_and_closing_ends(tmp_path: Pat
 
 def test_an_entry_added_twice_is_there_once(store: DBManager) -> None:
     entry = make_entry("w", 0, FIRST, [event(Kind.OPENED)])
-    store.add_entry(entry)
-    store.add_entry(entry)
+    store.audit_log.add(entry)
+    store.audit_log.add(entry)
     assert len(entries(store)) == 1
     with pytest.raises(AuditTaken, match="w/0"):
-        store.add_entry(make_entry("w", 0, FIRST, [event(Kind.OPENED), event(Kind.SEND)]))
+        store.audit_log.add(make_entry("w", 0, FIRST, [event(Kind.OPENED), event(Kind.SEND)]))
     assert entries(store)[0]["hash"] == entry["hash"]
 
 
-class LostAnswers(DBManager):
-    """A store whose answers to each second entry are lost after it was written."""
+class LostAnswers(AuditLog):
+    """An audit log whose answers to each second entry are lost after it was written."""
 
     calls = 0
 
-    def add_entry(self, entry: Document) -> None:
+    def add(self, entry: Document) -> None:
         """Write, and pretend that nobody knows."""
-        AuditLog.add_entry(self, entry)
+        super().add(entry)
         self.calls += 1
         if self.calls % 2:
             raise StoreUnavailable("the answer was lost")
 
 
-def test_an_entry_whose_answer_was_lost_is_there_once(mongodb_uri: str, database: str) -> None:
-    store = LostAnswers(mongodb_uri, database)
-    store.prepare()
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
+def test_an_entry_whose_answer_was_lost_is_there_once(store: DBManager) -> None:
+    audit_log = LostAnswers(store.connection)
+    with closing(AuditWriter(audit_log, "fr-hub", get_log())) as audit:
         for n in range(3):
-            trail.note(Kind.SEND, [str(n)])
-            trail.settled(20)
+            audit.note(Kind.SEND, [str(n)])
+            audit.wait_durable(20)
     assert [one["ids"] for one in events(store) if one["kind"] == "send"] == [["0"], ["1"], ["2"]]
     sound(store)
-    store.close()
+
+
+def test_an_event_that_is_noted_again_while_it_waits_is_written_once(store: DBManager) -> None:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        for _ in range(3):  # as an operation does that is retried
+            audit.note(Kind.SEND, ["one"], peer="pacs-1")
+        audit.note(Kind.SEND, ["one"], peer="pacs-2")
+        audit.wait_durable(20)
+        audit.note(Kind.SEND, ["one"], peer="pacs-1")
+    sent = [one["peer"] for one in events(store) if one["kind"] == "send"]
+    assert sent == ["pacs-1", "pacs-2", "pacs-1"]
 
 
 def test_a_foreign_entry_in_its_place_is_said_and_what_comes_next_is_kept(
     store: DBManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(Trail(store, "fr-hub", get_log())) as trail:
-        trail.note(Kind.SEND, ["one"])
-        trail.settled(10)
-        before = trail.writer
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        audit.note(Kind.SEND, ["one"])
+        audit.wait_durable(10)
+        before = audit.writer
         inside(store, Collection.AUDIT).insert_one(
             make_entry(before, 2, FIRST, [event(Kind.SEND, ["forged"])])
         )
-        trail.note(Kind.SEND, ["two"])
-        trail.settled(10)
-        assert trail.writer != before
-        assert kinds(store, trail.writer) == ["opened", "send"]
+        audit.note(Kind.SEND, ["two"])
+        audit.wait_durable(10)
+        assert audit.writer != before
+        assert kinds(store, audit.writer) == ["opened", "send"]
     assert "tampered" in capsys.readouterr().out
     [problem] = Audit(store).run().problems.named
     assert problem == f"{before}/2: it does not follow the entry before it"
@@ -267,19 +279,19 @@ def test_a_foreign_entry_in_its_place_is_said_and_what_comes_next_is_kept(
 # --- a command -----------------------------------------------------------------------------------
 
 
-def test_a_command_has_a_chain_of_its_own_with_who_gave_it(store: DBManager) -> None:
-    with command_trail(store, "requeue", get_log()) as trail:
-        trail.note(Kind.REQUEUE, ["one"], outcome="To Do")
+def test_a_command_has_a_chain_of_its_own_with_who_ran_it(store: DBManager) -> None:
+    with recorded_command(store, "requeue", get_log()) as recorded:
+        recorded.failed_scans.requeue(["one"])
     assert kinds(store) == ["opened", "requeue", "closed"]
     assert events(store)[0]["unit"] == "requeue"
     assert events(store)[0]["by"]
 
 
-def test_a_command_whose_trail_cannot_be_written_fails(tmp_path: Path) -> None:
+def test_a_command_whose_events_cannot_be_written_changes_nothing_and_fails(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
         mongod.kill()
         with (
             pytest.raises(StoreUnavailable, match="audit"),
-            command_trail(store, "requeue", get_log(), 0.2) as trail,
+            recorded_command(store, "requeue", get_log(), 0.2) as recorded,
         ):
-            trail.note(Kind.REQUEUE, ["one"])
+            recorded.failed_scans.requeue(["one"])

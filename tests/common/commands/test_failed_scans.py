@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from common.audit.writer import command_trail
-from common.commands.failed_scans import put_back
+from common.commands.failed_scans import requeue_pages
 from common.domain.states import ReportGenerated
 from common.runtime.lifecycle import Exit
-from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import report_document
@@ -41,9 +39,9 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 def make_errors(store: DBManager, n: int) -> list[str]:
     make_claimable(store, n, subject="JANE-DOE-1970")
-    claims = store.claim("a-processor", n, 60)
+    claims = store.claims.claim("a-processor", n, 60)
     for claim in claims:
-        store.fail(claim, CAUSE, 0)
+        store.claims.fail(claim, CAUSE, 0)
     return ids_of(claims)
 
 
@@ -52,8 +50,8 @@ def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
-        "MONGODB_URI": store.uri,
-        "MONGODB_DATABASE": store.name,
+        "MONGODB_URI": store.connection.uri,
+        "MONGODB_DATABASE": store.connection.name,
         "COLUMNS": "200",
         **more,
     }
@@ -131,20 +129,19 @@ def test_all_are_put_back(store: DBManager, tmp_path: Path) -> None:
 def test_all_ends_while_what_is_put_back_fails_again_at_once(store: DBManager) -> None:
     ids = make_errors(store, 30)
     counts: dict[str, int] = {}
-    with command_trail(store, "requeue", get_log()) as trail:
-        for result in put_back(store, None, trail):
-            for scan_id in result.to_do:
-                counts[scan_id] = counts.get(scan_id, 0) + 1
-            for claim in store.claim("a-processor", 100, 60):
-                store.fail(claim, CAUSE, 0)
+    for result in requeue_pages(store):
+        for scan_id in result.to_do:
+            counts[scan_id] = counts.get(scan_id, 0) + 1
+        for claim in store.claims.claim("a-processor", 100, 60):
+            store.claims.fail(claim, CAUSE, 0)
     assert counts == dict.fromkeys(ids, 1)
 
 
 def test_what_has_its_report_is_done_and_said(store: DBManager, tmp_path: Path) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a-processor", 1, 60)
+    [claim] = store.claims.claim("a-processor", 1, 60)
     scan_id = claim.scan.scan_id
-    store.fail(claim, CAUSE, 0)
+    store.claims.fail(claim, CAUSE, 0)
     late = report_document(make_report(claim.scan))
     inside(store, Collection.REPORTS).insert_one(late)
     ran = run("requeue", store, tmp_path, ALL="1")

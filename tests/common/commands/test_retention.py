@@ -50,7 +50,7 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 def deliver(store: DBManager, *scan_ids: str, long_ago: bool = True) -> None:
     """These reports have arrived at Fr-PACS, long ago."""
-    store.mark_sent(scan_ids)
+    store.outbox.mark_sent(scan_ids)
     if long_ago:
         inside(store, Collection.REPORTS).update_many(
             {"_id": {"$in": list(scan_ids)}}, {"$set": {"sent_at": LONG_AGO}}
@@ -59,10 +59,10 @@ def deliver(store: DBManager, *scan_ids: str, long_ago: bool = True) -> None:
 
 def make_old(store: DBManager, n: int, **overrides: Any) -> list[str]:
     """Small scans that were delivered long ago."""
-    store.add_scans([NewScan(*make_scan(**overrides)) for _ in range(n)])
-    claims = store.claim("maker", n, 60)
+    store.scans.add([NewScan(*make_scan(**overrides)) for _ in range(n)])
+    claims = store.claims.claim("maker", n, 60)
     assert len(claims) == n
-    store.complete([(claim, make_report(claim.scan)) for claim in claims])
+    store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
     ids = [claim.scan.scan_id for claim in claims]
     deliver(store, *ids)
     return ids
@@ -71,18 +71,18 @@ def make_old(store: DBManager, n: int, **overrides: Any) -> list[str]:
 def make_old_upload(store: DBManager, *, sealed: bool = True) -> tuple[NewScan, bytes]:
     """A large scan that was delivered long ago."""
     new, voxels = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     if sealed:
-        store.end_upload(new.scan.scan_id, new.blob)  # type: ignore[arg-type]
-    [claim] = store.claim("a", 1, 60)
-    store.complete([(claim, make_report(claim.scan))])
+        store.uploads.end(new.scan.scan_id, new.blob)  # type: ignore[arg-type]
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.complete([(claim, make_report(claim.scan))])
     deliver(store, new.scan.scan_id)
     return new, voxels
 
 
 def purge(store: DBManager, days: float = 30, *, whole: bool = False) -> list[str]:
     """The ids of what went."""
-    return [i for due in store.purge(days, whole=whole) for i in due.scan_ids]
+    return [i for due in store.retention.purge(days, whole=whole) for i in due.scan_ids]
 
 
 def everything(store: DBManager) -> list[Any]:
@@ -117,8 +117,8 @@ def test_a_scan_whose_hub_was_killed_before_it_sealed_it_is_known_when_its_voxel
 ) -> None:
     new, _ = make_old_upload(store, sealed=False)
     purge(store)
-    again = NewScan(new.scan, blob=store.begin_upload())
-    assert store.add_scans([again]) == [Added.KNOWN]
+    again = NewScan(new.scan, blob=store.uploads.begin())
+    assert store.scans.add([again]) == [Added.KNOWN]
     assert document_of(store, new.scan.scan_id)["report_generated"] == DONE
     assert verify(store).gaps == 0
     assert purge(store) == []
@@ -143,7 +143,7 @@ def test_all_goes_but_a_tombstone_without_anything_of_a_patient(store: DBManager
 def test_what_lost_its_voxels_before_can_go_whole_later(store: DBManager) -> None:
     ids = make_old(store, 3)
     assert sorted(purge(store)) == sorted(ids)
-    [due] = store.due(30, whole=True)
+    [due] = store.retention.due(30, whole=True)
     assert (len(due.scan_ids), due.voxels_bytes) == (3, 0)
     assert sorted(purge(store, whole=True)) == sorted(ids)
     assert verify(store).gaps == 0
@@ -154,7 +154,7 @@ def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
     make_old_upload(store)
     before = everything(store)
     for whole in (True, False):
-        [due] = store.due(30, whole=whole)
+        [due] = store.retention.due(30, whole=whole)
         assert set(ids) < set(due.scan_ids)
         assert due.voxels_bytes == 3 * 100 + 2 * 255 * 1024 + 1000
     assert everything(store) == before
@@ -162,7 +162,7 @@ def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
 
 def test_many_pages_go_whole(store: DBManager) -> None:
     ids = make_old(store, 1200)
-    pages = list(store.purge(30, whole=False))
+    pages = list(store.retention.purge(30, whole=False))
     assert [len(page.scan_ids) for page in pages] == [500, 500, 200]
     assert sorted(i for page in pages for i in page.scan_ids) == sorted(ids)
 
@@ -191,8 +191,8 @@ def sent_and_not_done(store: DBManager) -> None:
 
 def set_aside(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    store.fail(claim, "damaged", 0)
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.fail(claim, "damaged", 0)
 
 
 def to_do(store: DBManager) -> None:
@@ -221,9 +221,9 @@ def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
     store: DBManager, whole: bool
 ) -> None:
     small, voxels = make_scan()
-    store.add_scans([NewScan(small, voxels)])
-    [claim] = store.claim("a", 1, 60)
-    store.complete([(claim, make_report(small))])
+    store.scans.add([NewScan(small, voxels)])
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.complete([(claim, make_report(small))])
     deliver(store, small.scan_id)
     large, large_voxels = make_old_upload(store)
     purge(store, whole=whole)
@@ -235,7 +235,7 @@ def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
         until(lambda: inside(store, Collection.CHUNKS).count_documents({}) == 0)
         until(lambda: inside(store, Collection.UPLOADS).count_documents({"sealed": None}) == 0)
     assert everything(store)[:3] == before[:3]
-    assert store.claim("b", 10, 60) == []
+    assert store.claims.claim("b", 10, 60) == []
     assert verify(store).gaps == 0
 
 
@@ -245,21 +245,21 @@ def test_the_id_of_what_went_is_still_taken_by_its_content(store: DBManager, who
     purge(store, whole=whole)
     other = bytes(100)
     forged, _ = make_scan(scan_id=scan_id, voxels=other, voxels_hash=hash_voxels(other))
-    assert store.add_scans([NewScan(forged, other)]) == [Added.CONFLICT]
+    assert store.scans.add([NewScan(forged, other)]) == [Added.CONFLICT]
 
 
 def test_a_report_of_a_processor_that_slept_all_the_time_is_not_sent(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    store.complete([(claim, make_report(claim.scan))])
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.complete([(claim, make_report(claim.scan))])
     deliver(store, claim.scan.scan_id)
     purge(store, whole=True)
-    assert store.complete([(claim, make_report(claim.scan))]) == {claim.scan.scan_id}
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.claims.complete([(claim, make_report(claim.scan))]) == {claim.scan.scan_id}
+    assert store.queries.count_reports() == {True: 0, False: 0}
     late = report_document(make_report(claim.scan))
     inside(store, Collection.REPORTS).insert_one(late)
-    assert store.lease_reports("pacs-1", 10, 60) == []
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.outbox.lease("pacs-1", 10, 60) == []
+    assert store.queries.count_reports() == {True: 0, False: 0}
     assert verify(store).gaps == 0
 
 
@@ -275,7 +275,11 @@ def test_cut_between_any_two_steps_and_made_again_nothing_is_left_and_nothing_is
 ) -> None:
     [small] = make_old(store, 1)
     large, _ = make_old_upload(store)
-    collection = {"chunks": store._chunks, "scans": store._scans, "reports": store._reports}[step]
+    collection = {
+        "chunks": store.connection.chunks,
+        "scans": store.connection.scans,
+        "reports": store.connection.reports,
+    }[step]
     method = "update_many" if step == "scans" else "delete_many"
 
     def cut(*_: Any, **__: Any) -> None:
@@ -298,7 +302,7 @@ def test_two_that_purge_at_once_take_each_scan_once(store: DBManager) -> None:
     ids = make_old(store, 600)
     taken = together(2, lambda _: purge(store, whole=True))
     assert set(taken[0]) | set(taken[1]) == set(ids)
-    assert store.count_states()[PURGED] == 600
+    assert store.queries.count_states()[PURGED] == 600
     assert verify(store).gaps == 0
 
 
@@ -309,8 +313,8 @@ def command(store: DBManager, folder: Path, **more: str) -> "subprocess.Popen[st
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
-        "MONGODB_URI": store.uri,
-        "MONGODB_DATABASE": store.name,
+        "MONGODB_URI": store.connection.uri,
+        "MONGODB_DATABASE": store.connection.name,
         **more,
     }
     return subprocess.Popen(
@@ -351,11 +355,11 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
         Exit.OK,
         "3 scans delivered more than 90 days ago: scan and report went",
     )
-    assert store.count_states()[PURGED] == 3
+    assert store.queries.count_states()[PURGED] == 3
 
 
 def purge_would(store: DBManager) -> list[str]:
-    return [i for due in store.due(30, whole=False) for i in due.scan_ids]
+    return [i for due in store.retention.due(30, whole=False) for i in due.scan_ids]
 
 
 @pytest.mark.parametrize(
@@ -386,18 +390,18 @@ def test_killed_again_and_again_it_comes_to_its_end_without_a_gap(
         process = command(store, tmp_path, RETENTION_DAYS="1", RETENTION_WHAT="all", APPLY="1")
 
         def further(before: int = before, process: Any = process) -> bool:
-            gone = store.count_states().get(PURGED, 0)
+            gone = store.queries.count_states().get(PURGED, 0)
             return gone > before or process.poll() is not None
 
         until(further, 30)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert verify(store).gaps == 0
-        before = store.count_states().get(PURGED, 0)
+        before = store.queries.count_states().get(PURGED, 0)
     code, _, _ = run(store, tmp_path, RETENTION_DAYS="1", RETENTION_WHAT="all", APPLY="1")
     assert code == Exit.OK
-    assert store.count_states()[PURGED] == len(ids)
-    assert store.count_reports() == {True: 0, False: 0}
+    assert store.queries.count_states()[PURGED] == len(ids)
+    assert store.queries.count_reports() == {True: 0, False: 0}
     assert verify(store).gaps == 0
 
 

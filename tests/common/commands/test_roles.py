@@ -80,30 +80,30 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     large, blob = upload.scan, upload.blob
     assert blob is not None
     for _ in range(2):
-        hub.add_scans([NewScan(small, voxels=voxels), upload])
-    hub.end_upload(large.scan_id, blob)
-    cut = hub.begin_upload()
-    hub.add_chunks(cut, 0, [b"x"])
-    hub.abandon_upload(cut)
-    assert hub.sweep_uploads(0) == 0
-    claims = [*brain.claim("me", 1, 30), *brain.claim("me", 1, 30)]
+        hub.scans.add([NewScan(small, voxels=voxels), upload])
+    hub.uploads.end(large.scan_id, blob)
+    cut = hub.uploads.begin()
+    hub.uploads.add_chunks(cut, 0, [b"x"])
+    hub.uploads.abandon(cut)
+    assert hub.uploads.sweep(0) == 0
+    claims = [*brain.claims.claim("me", 1, 30), *brain.claims.claim("me", 1, 30)]
     assert {claim.scan.scan_id for claim in claims} == {small.scan_id, large.scan_id}
-    assert brain.renew(claims, 30) == set()
+    assert brain.claims.renew(claims, 30) == set()
     for claim in claims:
-        assert brain.fetch_voxels(claim)
+        assert brain.claims.fetch_voxels(claim)
     done = [(claim, make_report(claim.scan)) for claim in claims]
     for _ in range(2):
-        assert brain.complete(done) == set()
-    brain.give_up(5)
-    leased = hub.lease_reports("pacs-1", 10, 10)
+        assert brain.claims.complete(done) == set()
+    brain.claims.give_up(5)
+    leased = hub.outbox.lease("pacs-1", 10, 10)
     assert len(leased) == 2
-    hub.postpone_reports([small.scan_id], 0)
-    hub.mark_sent([small.scan_id, large.scan_id])
+    hub.outbox.postpone([small.scan_id], 0)
+    hub.outbox.mark_sent([small.scan_id, large.scan_id])
     reader = store("reader")
-    assert reader.count_states()[ReportGenerated.DONE] == 2
-    assert reader.count_reports() == {True: 2, False: 0}
-    assert len(list(reader.scan_states())) == 2
-    assert reader.errors() == []
+    assert reader.queries.count_states()[ReportGenerated.DONE] == 2
+    assert reader.queries.count_reports() == {True: 2, False: 0}
+    assert len(list(reader.queries.scan_states())) == 2
+    assert reader.queries.errors() == []
 
 
 @pytest.mark.parametrize("unit", PRIVILEGES)
@@ -167,11 +167,11 @@ def test_a_missing_privilege_is_said_with_what_to_do(store: Callable[[str], DBMa
 def test_the_text_of_a_refusal_has_no_ids(store: Callable[[str], DBManager]) -> None:
     scan, voxels = make_scan()
     with pytest.raises(StoreRefused) as raised:
-        store("brain").add_scans([NewScan(scan, voxels=voxels)])
+        store("brain").scans.add([NewScan(scan, voxels=voxels)])
     assert "insert brain_scans" in str(raised.value)
     assert scan.scan_id not in str(raised.value)
     with pytest.raises(StoreRefused) as raised:
-        store("reader").mark_sent(["scan-17"])
+        store("reader").outbox.mark_sent(["scan-17"])
     assert "scan-17" not in str(raised.value)
 
 

@@ -85,10 +85,10 @@ def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
 
 def test_a_store_at_work_has_no_gaps_and_is_counted(store: DBManager) -> None:
     sent, *_ = make_reports(store, 3)
-    store.mark_sent([sent.scan_id])
+    store.outbox.mark_sent([sent.scan_id])
     make_claimable(store, 4)
-    claims = store.claim("a", 2, 60)
-    store.fail(claims[0], "damaged", 0)
+    claims = store.claims.claim("a", 2, 60)
+    store.claims.fail(claims[0], "damaged", 0)
     verdict = verify(store)
     assert verdict.gaps == 0
     assert verdict.scans == {"To Do": 2, "In Progress": 1, "Done": 3, "Error": 1}
@@ -135,10 +135,12 @@ def test_what_is_repaired_while_it_is_looked_at_is_no_gap(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    listed = list(store.report_states())
-    store.complete([(claim, make_report(claim.scan))])
-    monkeypatch.setattr(store, "report_states", lambda: iter(listed))  # as it was a moment ago
+    [claim] = store.claims.claim("a", 1, 60)
+    listed = list(store.queries.report_states())
+    store.claims.complete([(claim, make_report(claim.scan))])
+    monkeypatch.setattr(
+        store.queries, "report_states", lambda: iter(listed)
+    )  # as it was a moment ago
     assert verify(store).gaps == 0
 
 

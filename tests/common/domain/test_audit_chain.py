@@ -10,20 +10,8 @@ from bson.codec_options import CodecOptions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.domain.audit_chain import (
-    FIRST,
-    IDS_KEPT,
-    Chain,
-    Document,
-    Head,
-    Kind,
-    Repeats,
-    digest,
-    event,
-    heads_in,
-    make_entry,
-    only_anchors,
-)
+from common.domain.audit_chain import FIRST, Chain, Head, digest, heads_in, make_entry, only_anchors
+from common.domain.audit_events import IDS_KEPT, Document, Kind, Repeats, event
 
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 

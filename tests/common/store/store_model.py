@@ -70,14 +70,14 @@ class Model:
 
     # --- claims ---
 
-    def next(self, limit: int, together: int) -> list[str]:
+    def next(self, limit: int, max_retried: int) -> list[str]:
         """What is claimed next."""
         waiting = [name for name, scan in self.scans.items() if scan.state is TO_DO][:limit]
-        return self._alike(waiting, limit, together)
+        return self._alike(waiting, limit, max_retried)
 
-    def next_ended(self, together: int) -> list[str]:
+    def next_ended(self, max_retried: int) -> list[str]:
         """What is claimed next of those whose claim has ended."""
-        return self._alike(self.ended()[:together], together, together)
+        return self._alike(self.ended()[:max_retried], max_retried, max_retried)
 
     def _alike(self, names: list[str], never: int, once: int) -> list[str]:
         """The first one, and after it those that may come with it: so many that were claimed never

@@ -20,9 +20,9 @@ def test_a_scan_whose_stored_header_is_damaged_is_set_aside_and_the_others_are_c
     store: DBManager,
 ) -> None:
     first, damaged, last = (scan.scan_id for scan in make_claimable(store, 3))
-    store._scans.update_one({"_id": damaged}, {"$set": {"scan.shape": "round"}})
-    assert [claim.scan.scan_id for claim in store.claim("owner", 10, 30)] == [first, last]
-    ((scan_id, cause, _),) = store.errors()
+    store.connection.scans.update_one({"_id": damaged}, {"$set": {"scan.shape": "round"}})
+    assert [claim.scan.scan_id for claim in store.claims.claim("owner", 10, 30)] == [first, last]
+    ((scan_id, cause, _),) = store.queries.errors()
     assert scan_id == damaged
     assert "damaged" in cause
 
@@ -41,8 +41,8 @@ def test_a_stored_report_that_no_acknowledgement_could_name_is_passed_over_and_t
 ) -> None:
     ids = {report.scan_id for report in make_reports(store, 3)}
     damaged = min(ids)
-    store._reports.update_one({"_id": damaged}, {"$set": damage})
-    sent = {item.scan_id for item in store.lease_reports("pacs-1", 10, 30)}
+    store.connection.reports.update_one({"_id": damaged}, {"$set": damage})
+    sent = {item.scan_id for item in store.outbox.lease("pacs-1", 10, 30)}
     assert sent == ids - {damaged}
-    assert store.lease_reports("pacs-1", 10, 30) == []
-    assert store.count_reports()[False] == 3
+    assert store.outbox.lease("pacs-1", 10, 30) == []
+    assert store.queries.count_reports()[False] == 3

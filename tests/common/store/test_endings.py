@@ -39,36 +39,36 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 
 def test_a_failed_scan_is_to_do_again_with_its_cause(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    assert store.fail(claim, "no brain in it", 2) == TO_DO
+    [claim] = store.claims.claim("a", 1, 60)
+    assert store.claims.fail(claim, "no brain in it", 2) == TO_DO
     stored = document_of(store, claim.scan.scan_id)
     assert stored["report_generated"] == TO_DO
     assert stored["error"]["cause"] == "no brain in it"
     assert stored["attempts"] == 1
-    [again] = store.claim("b", 1, 60)
+    [again] = store.claims.claim("b", 1, 60)
     assert (again.fence, again.attempts) == (2, 2)
-    store.complete([(again, make_report(again.scan))])
+    store.claims.complete([(again, make_report(again.scan))])
     assert "error" not in document_of(store, claim.scan.scan_id)
 
 
 @pytest.mark.parametrize("allowed", [1, 0])
 def test_a_scan_that_fails_in_its_last_attempt_is_set_aside(store: DBManager, allowed: int) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    assert store.fail(claim, "damaged", allowed) == ERROR
-    [(scan_id, cause, at)] = store.errors()
+    [claim] = store.claims.claim("a", 1, 60)
+    assert store.claims.fail(claim, "damaged", allowed) == ERROR
+    [(scan_id, cause, at)] = store.queries.errors()
     assert (scan_id, cause) == (claim.scan.scan_id, "damaged")
     assert at.tzinfo is not None
-    assert store.claim("b", 1, 60) == []
-    assert store.claim_expired("b", 60) == []
+    assert store.claims.claim("b", 1, 60) == []
+    assert store.claims.claim_expired("b", 60) == []
 
 
 def test_failing_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
-    store.fail(claim, "once", 5)
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.fail(claim, "once", 5)
     before = document_of(store, claim.scan.scan_id)
-    assert store.fail(claim, "once", 5) == TO_DO
+    assert store.claims.fail(claim, "once", 5) == TO_DO
     assert document_of(store, claim.scan.scan_id) == before
 
 
@@ -77,7 +77,7 @@ def test_after_another_took_over_failing_says_that_the_claim_was_lost(store: DBM
     before = document_of(store, new.scan.scan_id)
     for allowed in (0, 5):
         with pytest.raises(ClaimLost):
-            store.fail(old, "too late", allowed)
+            store.claims.fail(old, "too late", allowed)
     assert document_of(store, new.scan.scan_id) == before
 
 
@@ -86,48 +86,50 @@ def test_after_another_took_over_failing_says_that_the_claim_was_lost(store: DBM
 
 def test_a_released_scan_that_was_not_begun_loses_no_attempt(store: DBManager) -> None:
     make_claimable(store, 2)
-    claims = store.claim("a", 2, 60)
-    assert store.release("a", unused=claims[1:]) == 1
-    assert store.release("a", unused=claims[1:]) == 0
+    claims = store.claims.claim("a", 2, 60)
+    assert store.claims.release("a", never_started=claims[1:]) == 1
+    assert store.claims.release("a", never_started=claims[1:]) == 0
     assert state_of(store, claims[0].scan.scan_id) == IN_PROGRESS
     stored = document_of(store, claims[1].scan.scan_id)
     assert (stored["report_generated"], stored["attempts"], stored["fence"]) == (TO_DO, 0, 1)
-    assert store.complete([(claims[1], make_report(claims[1].scan))]) == {claims[1].scan.scan_id}
+    assert store.claims.complete([(claims[1], make_report(claims[1].scan))]) == {
+        claims[1].scan.scan_id
+    }
 
 
 def test_what_was_taken_over_is_not_released(store: DBManager) -> None:
     old, new = taken_over(store)
-    assert store.release("old", unused=[old]) == 0
-    assert store.release("old") == 0
-    assert store.renew([new], 60) == set()
+    assert store.claims.release("old", never_started=[old]) == 0
+    assert store.claims.release("old") == 0
+    assert store.claims.renew([new], 60) == set()
 
 
 def test_the_scans_of_a_dead_owner_are_to_do_again_and_their_attempt_counts(
     store: DBManager,
 ) -> None:
     make_claimable(store, 4)
-    dead = store.claim("dead", 2, 60)
-    alive = store.claim("alive", 2, 60)
-    store.complete([(dead[0], make_report(dead[0].scan))])
-    assert store.release("dead") == 1
+    dead = store.claims.claim("dead", 2, 60)
+    alive = store.claims.claim("alive", 2, 60)
+    store.claims.complete([(dead[0], make_report(dead[0].scan))])
+    assert store.claims.release("dead") == 1
     assert state_of(store, dead[0].scan.scan_id) == DONE
     stored = document_of(store, dead[1].scan.scan_id)
     assert (stored["report_generated"], stored["attempts"]) == (TO_DO, 1)
-    assert store.renew(alive, 60) == set()
+    assert store.claims.renew(alive, 60) == set()
 
 
 def test_given_up_is_what_used_up_its_attempts_and_nobody_works_on(store: DBManager) -> None:
     make_claimable(store, 5)
-    waiting, over, failed, working, fresh = ids_of(store.claim("a", 5, 60))
+    waiting, over, failed, working, fresh = ids_of(store.claims.claim("a", 5, 60))
     for scan_id in (waiting, over, failed, working):
         edit(store, scan_id, attempts=5)
     edit(store, waiting, report_generated=TO_DO)
     edit(store, failed, error={"cause": "seen before"})
     expire(store, over, failed, fresh)
-    assert sorted(store.give_up(5)) == sorted([waiting, over, failed])
-    assert store.give_up(5) == []
+    assert sorted(store.claims.give_up(5)) == sorted([waiting, over, failed])
+    assert store.claims.give_up(5) == []
     assert (state_of(store, working), state_of(store, fresh)) == (IN_PROGRESS, IN_PROGRESS)
-    causes = {scan_id: cause for scan_id, cause, _ in store.errors()}
+    causes = {scan_id: cause for scan_id, cause, _ in store.queries.errors()}
     assert causes.keys() == {waiting, over, failed}
     assert causes[failed] == "seen before"
     assert "stopped answering" in causes[over]
@@ -145,12 +147,12 @@ def test_a_scan_that_kills_each_processor_is_set_aside_and_the_others_flow(
     poison, done = scans[0], set()
     for turn in range(20):
         owner = f"owner-{turn}"
-        store.give_up(3)
-        for claim in store.claim(owner, 10, 60):
+        store.claims.give_up(3)
+        for claim in store.claims.claim(owner, 10, 60):
             if claim.scan.scan_id == poison:
-                store.release(owner)  # by the supervisor, when the process was killed
+                store.claims.release(owner)  # by the supervisor, when the process was killed
                 break
-            store.complete([(claim, make_report(claim.scan))])
+            store.claims.complete([(claim, make_report(claim.scan))])
             done.add(claim.scan.scan_id)
     assert done == set(scans[1:])
     assert document_of(store, poison)["attempts"] == 3
@@ -165,22 +167,22 @@ def test_many_owners_that_do_all_of_it_at_once_finish_each_scan_once(store: DBMa
 
     def work(i: int) -> None:
         steps: list[Callable[[list[Claim]], object]] = [
-            lambda claims: store.release(f"o-{i}", unused=claims),
-            lambda claims: [store.fail(claim, "again", 1000) for claim in claims],
+            lambda claims: store.claims.release(f"o-{i}", never_started=claims),
+            lambda claims: [store.claims.fail(claim, "again", 1000) for claim in claims],
             lambda claims: expire(store, *ids_of(claims)),
         ]
         for turn in range(1000):
-            claims = store.claim(f"o-{i}", 5, 60) or store.claim_expired(f"o-{i}", 60)
-            if not claims and store.count_states()[DONE] == len(scans):
+            claims = store.claims.claim(f"o-{i}", 5, 60) or store.claims.claim_expired(f"o-{i}", 60)
+            if not claims and store.queries.count_states()[DONE] == len(scans):
                 return
             if turn % 4 < 3 and turn < 12:
                 steps[(turn + i) % 3](claims)
                 continue
-            lost = store.complete([(claim, make_report(claim.scan)) for claim in claims])
+            lost = store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
             with lock:
                 finished.update(set(ids_of(claims)) - lost)
         raise AssertionError("they do not come to an end")
 
     together(6, work)
     assert finished == dict.fromkeys(scans, 1)
-    assert store.count_reports() == {True: 0, False: len(scans)}
+    assert store.queries.count_reports() == {True: 0, False: len(scans)}

@@ -92,24 +92,24 @@ def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
     new = NewScan(*make_scan())
     faults.plan("insert", **NOT_DURABLE)
     with pytest.raises(StoreUnavailable):
-        store.add_scans([new])
+        store.scans.add([new])
     assert document_of(store, new.scan.scan_id) is not None  # it is there, and proves nothing
-    assert store.add_scans([new]) == [Added.STORED]
+    assert store.scans.add([new]) == [Added.STORED]
 
 
 def test_a_duplicate_that_is_not_durable_yet_is_not_acknowledged(
     store: DBManager, faults: Faults
 ) -> None:
     new = NewScan(*make_scan())
-    store.add_scans([new])
+    store.scans.add([new])
     faults.plan("update", **NOT_DURABLE)
     with pytest.raises(StoreUnavailable):
-        store.add_scans([new])
+        store.scans.add([new])
     large, _ = make_upload(store, chunks=1)
     assert large.blob is not None
     faults.plan("update", **NOT_DURABLE)
     with pytest.raises(StoreUnavailable):
-        store.add_chunks(large.blob, 0, [b"again"])
+        store.uploads.add_chunks(large.blob, 0, [b"again"])
 
 
 def test_a_completion_that_is_not_durable_yet_can_be_repeated(
@@ -117,14 +117,14 @@ def test_a_completion_that_is_not_durable_yet_can_be_repeated(
 ) -> None:
     make_claimable(store, 1)
     until(lambda: rings(store) == 1)  # an insert too
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     done = [(claim, make_report(claim.scan))]
     for command in ("insert", "update", "update"):
         faults.plan(command, **NOT_DURABLE)
         with pytest.raises(StoreUnavailable):
-            store.complete(done)
-    assert store.complete(done) == set()
-    assert store.count_reports() == {True: 0, False: 1}
+            store.claims.complete(done)
+    assert store.claims.complete(done) == set()
+    assert store.queries.count_reports() == {True: 0, False: 1}
 
 
 def test_what_a_connection_that_broke_twice_cut_can_be_repeated(
@@ -141,14 +141,14 @@ def test_what_a_connection_that_broke_twice_cut_can_be_repeated(
         raise AssertionError("it does not heal")
 
     faults.plan("insert", times=times, closeConnection=True)
-    assert persistently(lambda: store.add_scans([new])) == [Added.STORED]
+    assert persistently(lambda: store.scans.add([new])) == [Added.STORED]
     faults.plan("find", "update", times=times, closeConnection=True)
-    [claim] = persistently(lambda: store.claim("a", 1, 60))
+    [claim] = persistently(lambda: store.claims.claim("a", 1, 60))
     faults.plan("insert", "update", times=times, closeConnection=True)
-    assert persistently(lambda: store.complete([(claim, make_report(new.scan))])) == set()
+    assert persistently(lambda: store.claims.complete([(claim, make_report(new.scan))])) == set()
     faults.plan("update", times=times, closeConnection=True)
-    persistently(lambda: store.mark_sent([new.scan.scan_id]))
-    assert store.count_reports() == {True: 1, False: 0}
+    persistently(lambda: store.outbox.mark_sent([new.scan.scan_id]))
+    assert store.queries.count_reports() == {True: 1, False: 0}
 
 
 def test_a_command_that_takes_too_long_is_cut(faulty_mongod: RunningMongod, faults: Faults) -> None:
@@ -156,7 +156,7 @@ def test_a_command_that_takes_too_long_is_cut(faulty_mongod: RunningMongod, faul
         faults.plan("insert", blockConnection=True, blockTimeMS=1500)
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            store.add_scans([NewScan(*make_scan())])
+            store.scans.add([NewScan(*make_scan())])
         assert time.monotonic() - began < 1.4
 
 
@@ -180,37 +180,37 @@ def test_an_error_of_mongodb_says_whether_repeating_helps(
 ) -> None:
     faults.plan("update", errorCode=code)
     with pytest.raises(StoreError) as raised:
-        store.mark_sent(["x"])
+        store.outbox.mark_sent(["x"])
     assert type(raised.value) is error
 
 
 def test_a_scan_that_is_too_large_for_a_document_is_an_error(store: DBManager) -> None:
     large = NewScan(*make_scan(voxels=bytes(17_000_000), shape=(1000, 17_000)))
     with pytest.raises(StoreError):
-        store.add_scans([large])
-    assert store.count_states()["To Do"] == 0
+        store.scans.add([large])
+    assert store.queries.count_states()["To Do"] == 0
 
 
 def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) -> None:
     make_claimable(store, 1)
     until(lambda: rings(store) == 1)
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     faults.plan("insert", errorCode=11600)  # release inserts nothing but the wake-up
-    assert store.release("a", unused=[claim]) == 1
-    assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
+    assert store.claims.release("a", never_started=[claim]) == 1
+    assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
     until(lambda: rings(store) == 2)  # that of the scans, not that of the release
 
 
 def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
     store: DBManager, faults: Faults
 ) -> None:
-    bell = f"{store.name}.{Collection.WAKE_UPS}"
+    bell = f"{store.connection.name}.{Collection.WAKE_UPS}"
     faults.plan("insert", namespace=bell, blockConnection=True, blockTimeMS=8000)
     began = time.monotonic()
-    assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
+    assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
     assert time.monotonic() - began < 5
     # It is stalled, as was planned, which another connection sees.
-    with opened(store.uri, store.name) as other:
+    with opened(store.connection.uri, store.connection.name) as other:
         assert rings(other) == 0
 
 
@@ -219,7 +219,7 @@ def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
 
 def test_closing_does_not_wait_for_a_mongodb_that_is_gone(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as running, opened(running.uri, "fr") as store:
-        waiter = store.waiter(WakeUp.SCAN, 30)
+        waiter = store.connection.waiter(WakeUp.SCAN, 30)
         waiter.wait()
         running.kill()
         began = time.monotonic()
@@ -236,7 +236,7 @@ def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) 
         for turn in itertools.count():
             new = [NewScan(*make_scan()) for _ in range(1 + turn % 3)]
             try:
-                store.add_scans(new)
+                store.scans.add(new)
             except StoreUnavailable:
                 return
             for item in new:
@@ -245,7 +245,7 @@ def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) 
 
     with own_mongod(tmp_path) as running, opened(running.uri, "fr", timeout_s=2) as store:
         reports = [report.scan_id for report in make_reports(store, 3)]
-        store.mark_sent(reports[:1])
+        store.outbox.mark_sent(reports[:1])
         senders = [threading.Thread(target=send, args=(store,)) for _ in range(2)]
         for sender in senders:
             sender.start()
@@ -257,9 +257,9 @@ def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) 
     with own_mongod(tmp_path) as running, opened(running.uri, "fr") as store:
         ids = [acknowledged.get() for _ in range(acknowledged.qsize())]
         assert len(ids) >= 100
-        found = store.states_of(ids)
+        found = store.queries.states_of(ids)
         assert [scan_id for scan_id, (state, _) in found.items() if state != "To Do"] == []
-        assert store.states_of(reports) == {
+        assert store.queries.states_of(reports) == {
             reports[0]: ("Done", True),
             reports[1]: ("Done", False),
             reports[2]: ("Done", False),
@@ -270,15 +270,15 @@ def test_a_durable_report_may_leave_before_its_scan_is_done(
     store: DBManager, faults: Faults
 ) -> None:
     [scan] = make_claimable(store, 1)
-    done = [(claim, make_report(claim.scan)) for claim in store.claim("a", 1, 60)]
-    with contextlib.closing(store.waiter(WakeUp.REPORT, 1.0)) as hub:
+    done = [(claim, make_report(claim.scan)) for claim in store.claims.claim("a", 1, 60)]
+    with contextlib.closing(store.connection.waiter(WakeUp.REPORT, 1.0)) as hub:
         hub.wait()  # the first one is a false alarm
         faults.plan("update", closeConnection=True)  # that would make it 'Done'
         with pytest.raises(StoreUnavailable):
-            store.complete(done)
+            store.claims.complete(done)
         assert hub.wait()
-    [out] = store.lease_reports("pacs-1", 1, 60)
+    [out] = store.outbox.lease("pacs-1", 1, 60)
     state = document_of(store, scan.scan_id)["report_generated"]
     assert (out.scan_id, state) == (scan.scan_id, ReportGenerated.IN_PROGRESS)
-    assert store.complete(done) == set()
+    assert store.claims.complete(done) == set()
     assert document_of(store, scan.scan_id)["report_generated"] == ReportGenerated.DONE

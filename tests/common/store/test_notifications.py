@@ -37,7 +37,7 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 @contextlib.contextmanager
 def waiting(store: DBManager, what: WakeUp, poll_s: float) -> Iterator[Waiter]:
     """A waiter after its first call, which is a false alarm."""
-    with contextlib.closing(store.waiter(what, poll_s)) as waiter:
+    with contextlib.closing(store.connection.waiter(what, poll_s)) as waiter:
         assert waiter.wait()
         yield waiter
 
@@ -54,7 +54,7 @@ def wakes(waiter: Waiter, ring: object, within: float = 0.5) -> bool:
 
 
 def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> None:
-    with contextlib.closing(store.waiter(WakeUp.SCAN, LONG_S)) as waiter:
+    with contextlib.closing(store.connection.waiter(WakeUp.SCAN, LONG_S)) as waiter:
         began = time.monotonic()
         assert waiter.wait()
         assert time.monotonic() - began < 5
@@ -64,13 +64,13 @@ def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> N
 def test_a_ring_ends_a_wait(store: DBManager, what: WakeUp) -> None:
     with waiting(store, what, LONG_S) as waiter:
         for _ in range(3):
-            assert wakes(waiter, lambda: store._wake_ups.ring(what))
+            assert wakes(waiter, lambda: store.connection.notifications.ring(what))
 
 
 def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) -> None:
     with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
         for _ in range(3):
-            store._wake_ups.ring(WakeUp.SCAN)
+            store.connection.notifications.ring(WakeUp.SCAN)
         assert waiter.wait()
         while waiter.wait():  # those that were not taken with the first
             pass
@@ -86,10 +86,10 @@ def test_without_a_ring_a_wait_lasts_the_poll_interval(store: DBManager) -> None
 
 def test_the_other_kind_wakes_nobody(store: DBManager) -> None:
     with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
-        store._wake_ups.ring(WakeUp.REPORT)
+        store.connection.notifications.ring(WakeUp.REPORT)
         assert not waiter.wait()
-        store._wake_ups.ring(WakeUp.REPORT)
-        store._wake_ups.ring(WakeUp.SCAN)
+        store.connection.notifications.ring(WakeUp.REPORT)
+        store.connection.notifications.ring(WakeUp.SCAN)
         assert waiter.wait()
 
 
@@ -98,7 +98,7 @@ def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> 
 
     def ring() -> None:
         while not over.is_set():
-            store._wake_ups.ring(WakeUp.REPORT)
+            store.connection.notifications.ring(WakeUp.REPORT)
 
     with waiting(store, WakeUp.SCAN, 0.2) as waiter, ThreadPoolExecutor(1) as thread:
         ringing = thread.submit(ring)
@@ -112,7 +112,7 @@ def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> 
 def test_everybody_who_waits_is_woken(store: DBManager) -> None:
     with contextlib.ExitStack() as stack:
         waiters = [stack.enter_context(waiting(store, WakeUp.SCAN, LONG_S)) for _ in range(3)]
-        store._wake_ups.ring(WakeUp.SCAN)
+        store.connection.notifications.ring(WakeUp.SCAN)
         with ThreadPoolExecutor(3) as threads:
             assert all(threads.map(Waiter.wait, waiters))
 
@@ -123,12 +123,12 @@ def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None
         waiting(store, WakeUp.SCAN, LONG_S) as brain,
         waiting(store, WakeUp.REPORT, LONG_S) as hub,
     ):
-        assert wakes(brain, lambda: store.add_scans([NewScan(*make_scan())]))
-        one, two, three = store.claim("a", 3, 60)
-        assert wakes(brain, lambda: store.release("a", unused=[one]))
-        assert wakes(brain, lambda: store.fail(two, "cause", 5))
-        assert wakes(brain, lambda: store.release("a"))
-        assert wakes(hub, lambda: store.complete([(three, make_report(three.scan))]))
+        assert wakes(brain, lambda: store.scans.add([NewScan(*make_scan())]))
+        one, two, three = store.claims.claim("a", 3, 60)
+        assert wakes(brain, lambda: store.claims.release("a", never_started=[one]))
+        assert wakes(brain, lambda: store.claims.fail(two, "cause", 5))
+        assert wakes(brain, lambda: store.claims.release("a"))
+        assert wakes(hub, lambda: store.claims.complete([(three, make_report(three.scan))]))
 
 
 def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManager) -> None:
@@ -139,7 +139,7 @@ def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManag
         assert waiter.wait()  # it cannot know what it did not see
         while waiter.wait():
             pass
-        store._wake_ups.ring(WakeUp.SCAN)
+        store.connection.notifications.ring(WakeUp.SCAN)
         assert waiter.wait()
         assert inside(store, Collection.WAKE_UPS).count_documents({}) < 100
 
@@ -156,7 +156,7 @@ def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
     bell = inside(store, Collection.WAKE_UPS)
     before = bell.count_documents({})
     assert before
-    store._wake_ups.prepare()
+    store.connection.notifications.prepare()
     assert bell.count_documents({}) == before
     assert bell.options()["capped"] is True
 
@@ -175,7 +175,7 @@ def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path
             gone.result(LONG_S)
         with own_mongod(tmp_path):
             assert waiter.wait()  # what happened meanwhile, nobody told
-            store._wake_ups.ring(WakeUp.SCAN)
+            store.connection.notifications.ring(WakeUp.SCAN)
             assert waiter.wait()
 
 
@@ -187,10 +187,10 @@ def test_a_ring_that_nobody_can_hear_raises_nothing() -> None:
 def test_what_rang_just_before_the_store_was_closed_is_heard(
     store: DBManager, mongodb_uri: str
 ) -> None:
-    other = DBManager(mongodb_uri, store.name)
+    other = DBManager(mongodb_uri, store.connection.name)
 
     def ring_and_leave() -> None:
-        other.add_scans([NewScan(*make_scan())])
+        other.scans.add([NewScan(*make_scan())])
         other.close()
 
     with waiting(store, WakeUp.SCAN, LONG_S) as waiter:
@@ -208,14 +208,16 @@ def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
 
 def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> None:
     heard = threading.Semaphore(0)
-    with contextlib.closing(Listener(store.waiter(WakeUp.SCAN, LONG_S), heard.release, 0.1)):
+    with contextlib.closing(
+        Listener(store.connection.waiter(WakeUp.SCAN, LONG_S), heard.release, 0.1)
+    ):
         assert heard.acquire(timeout=10)  # what was there before, nobody told
         for _ in range(3):
-            store.add_scans([NewScan(*make_scan())])
+            store.scans.add([NewScan(*make_scan())])
             assert heard.acquire(timeout=10)
     while heard.acquire(timeout=0.5):  # false alarms are allowed
         pass
-    store.add_scans([NewScan(*make_scan())])
+    store.scans.add([NewScan(*make_scan())])
     assert not heard.acquire(timeout=0.5)
 
 
@@ -224,11 +226,11 @@ def test_a_listener_outlives_that_mongodb_is_away(tmp_path: Path) -> None:
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr") as store,
-        contextlib.closing(Listener(store.waiter(WakeUp.SCAN, 0.2), heard.release, 0.1)),
+        contextlib.closing(Listener(store.connection.waiter(WakeUp.SCAN, 0.2), heard.release, 0.1)),
     ):
         assert heard.acquire(timeout=10)
         running.kill()
         with own_mongod(tmp_path):
             assert heard.acquire(timeout=30)  # what came meanwhile, nobody told
-            store.add_scans([NewScan(*make_scan())])
+            store.scans.add([NewScan(*make_scan())])
             assert heard.acquire(timeout=10)

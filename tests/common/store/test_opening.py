@@ -45,25 +45,25 @@ def test_the_store_that_the_settings_name_is_opened_and_closed(
 ) -> None:
     with open_store(settings(mongodb_uri, database)) as store:
         store.prepare()
-        assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
-        assert store.uri == mongodb_uri
+        assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
+        assert store.connection.uri == mongodb_uri
     with pytest.raises(StoreError):
-        store.count_states()
+        store.queries.count_states()
 
 
 def test_without_a_uri_the_embedded_one_is_opened_and_keeps_its_scans(tmp_path: Path) -> None:
     for known in (0, 1):
         with open_store(settings(None, data_dir=tmp_path)) as store:
             store.prepare()
-            assert store.count_states()["To Do"] == known
-            store.add_scans([NewScan(*make_scan(scan_id=f"scan-{known}"))])
+            assert store.queries.count_states()["To Do"] == known
+            store.scans.add([NewScan(*make_scan(scan_id=f"scan-{known}"))])
 
 
 def test_a_store_is_closed_when_its_use_fails(mongodb_uri: str, database: str) -> None:
     with pytest.raises(KeyError), open_store(settings(mongodb_uri, database)) as store:
         raise KeyError
     with pytest.raises(StoreError):
-        store.count_states()
+        store.queries.count_states()
 
 
 def test_a_wrong_uri_is_said_when_the_store_is_opened() -> None:
@@ -129,7 +129,7 @@ def test_when_it_is_time_to_stop_the_last_error_is_raised(away: DBManager) -> No
     stop = threading.Event()
     stop.set()
     with capture_logs() as logs, pytest.raises(StoreUnavailable):
-        retrying_store(stop, Presence(structlog.get_logger(), "MongoDB"))(away.count_states)
+        retrying_store(stop, Presence(structlog.get_logger(), "MongoDB"))(away.queries.count_states)
     assert [line["event"] for line in logs] == ["MongoDB is away, trying again"]
 
 

@@ -43,7 +43,7 @@ def lease_ends(store: DBManager, scan_id: str) -> None:
 
 def test_a_report_comes_out_as_it_went_in(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    [out] = store.lease_reports("pacs-1", 10, 60)
+    [out] = store.outbox.lease("pacs-1", 10, 60)
     assert BrainReport.model_validate(out.content) == report
     assert out.tries == 1
 
@@ -51,9 +51,9 @@ def test_a_report_comes_out_as_it_went_in(store: DBManager) -> None:
 def test_reports_go_to_the_pacs_that_their_scan_came_from(store: DBManager) -> None:
     first = make_reports(store, 2)
     [second] = make_reports(store, 1, pacs="pacs-2")
-    assert ids(store.lease_reports("pacs-2", 10, 60)) == [second.scan_id]
-    assert store.lease_reports("pacs-3", 10, 60) == []
-    assert set(ids(store.lease_reports("pacs-1", 10, 60))) == {r.scan_id for r in first}
+    assert ids(store.outbox.lease("pacs-2", 10, 60)) == [second.scan_id]
+    assert store.outbox.lease("pacs-3", 10, 60) == []
+    assert set(ids(store.outbox.lease("pacs-1", 10, 60))) == {r.scan_id for r in first}
 
 
 def test_the_oldest_reports_go_first_and_no_more_than_asked_for(store: DBManager) -> None:
@@ -62,14 +62,14 @@ def test_the_oldest_reports_go_first_and_no_more_than_asked_for(store: DBManager
         inside(store, Collection.REPORTS).update_one(
             {"_id": scan_id}, {"$set": {"created_at": LONG_AGO.replace(second=age)}}
         )
-    assert ids(store.lease_reports("pacs-1", 3, 60)) == reports[:0:-1]
-    assert ids(store.lease_reports("pacs-1", 3, 60)) == reports[:1]
+    assert ids(store.outbox.lease("pacs-1", 3, 60)) == reports[:0:-1]
+    assert ids(store.outbox.lease("pacs-1", 3, 60)) == reports[:1]
 
 
 def test_a_leased_report_is_not_given_twice(store: DBManager) -> None:
     make_reports(store, 2)
-    assert len(store.lease_reports("pacs-1", 10, 60)) == 2
-    assert store.lease_reports("pacs-1", 10, 60) == []
+    assert len(store.outbox.lease("pacs-1", 10, 60)) == 2
+    assert store.outbox.lease("pacs-1", 10, 60) == []
 
 
 def test_hubs_that_lease_at_once_never_share_a_report(store: DBManager) -> None:
@@ -77,29 +77,29 @@ def test_hubs_that_lease_at_once_never_share_a_report(store: DBManager) -> None:
 
     def work(_: int) -> list[str]:
         mine: list[str] = []
-        while leased := store.lease_reports("pacs-1", 7, 60):
+        while leased := store.outbox.lease("pacs-1", 7, 60):
             mine += ids(leased)
         return mine
 
     counts = Counter(scan_id for mine in together(6, work) for scan_id in mine)
     assert set(counts.values()) == {1}
-    counts.update(ids(store.lease_reports("pacs-1", 150, 60)))  # what a raced lease left
+    counts.update(ids(store.outbox.lease("pacs-1", 150, 60)))  # what a raced lease left
     assert counts == dict.fromkeys(reports, 1)
 
 
 def test_a_report_that_was_not_marked_is_due_again_after_its_lease(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    store.lease_reports("pacs-1", 1, 60)
+    store.outbox.lease("pacs-1", 1, 60)
     lease_ends(store, report.scan_id)
-    [out] = store.lease_reports("pacs-1", 1, 60)
+    [out] = store.outbox.lease("pacs-1", 1, 60)
     assert (out.scan_id, out.tries) == (report.scan_id, 2)
 
 
 def test_a_lease_of_a_report_ends_by_itself(store: DBManager) -> None:
     make_reports(store, 1)
-    store.lease_reports("pacs-1", 1, lease_s=0.001)
+    store.outbox.lease("pacs-1", 1, lease_s=0.001)
     for _ in range(100):
-        if leased := store.lease_reports("pacs-1", 1, 60):
+        if leased := store.outbox.lease("pacs-1", 1, 60):
             break
     assert leased[0].tries == 2
 
@@ -109,12 +109,12 @@ def test_a_lease_of_a_report_ends_by_itself(store: DBManager) -> None:
 
 def test_a_marked_report_is_sent_and_never_due_again(store: DBManager) -> None:
     first, second = (report.scan_id for report in make_reports(store, 2))
-    store.lease_reports("pacs-1", 2, 60)
-    store.mark_sent([first])
+    store.outbox.lease("pacs-1", 2, 60)
+    store.outbox.mark_sent([first])
     for scan_id in (first, second):
         lease_ends(store, scan_id)
-    assert ids(store.lease_reports("pacs-1", 2, 60)) == [second]
-    assert store.count_reports() == {True: 1, False: 1}
+    assert ids(store.outbox.lease("pacs-1", 2, 60)) == [second]
+    assert store.queries.count_reports() == {True: 1, False: 1}
     stored = document_of(store, first, Collection.REPORTS)
     assert stored["status"] is True
     assert stored["sent_at"] > LONG_AGO
@@ -122,37 +122,37 @@ def test_a_marked_report_is_sent_and_never_due_again(store: DBManager) -> None:
 
 def test_marking_again_changes_nothing(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    store.mark_sent([report.scan_id])
+    store.outbox.mark_sent([report.scan_id])
     before = document_of(store, report.scan_id, Collection.REPORTS)
-    store.mark_sent([report.scan_id, "unknown"])
-    store.mark_sent([])
+    store.outbox.mark_sent([report.scan_id, "unknown"])
+    store.outbox.mark_sent([])
     assert document_of(store, report.scan_id, Collection.REPORTS) == before
-    assert store.count_reports() == {True: 1, False: 0}
+    assert store.queries.count_reports() == {True: 1, False: 0}
 
 
 def test_completing_again_does_not_send_a_report_again(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     report = make_report(claim.scan)
-    store.complete([(claim, report)])
-    store.mark_sent([report.scan_id])
-    store.complete([(claim, report)])
-    assert store.lease_reports("pacs-1", 1, 60) == []
+    store.claims.complete([(claim, report)])
+    store.outbox.mark_sent([report.scan_id])
+    store.claims.complete([(claim, report)])
+    assert store.outbox.lease("pacs-1", 1, 60) == []
 
 
 def test_a_postponed_report_is_due_when_its_delay_is_over(store: DBManager) -> None:
     now, later = (report.scan_id for report in make_reports(store, 2))
-    store.lease_reports("pacs-1", 2, 60)
-    store.postpone_reports([now], delay_s=0)
-    store.postpone_reports([later], delay_s=60)
-    assert ids(store.lease_reports("pacs-1", 2, 60)) == [now]
+    store.outbox.lease("pacs-1", 2, 60)
+    store.outbox.postpone([now], delay_s=0)
+    store.outbox.postpone([later], delay_s=60)
+    assert ids(store.outbox.lease("pacs-1", 2, 60)) == [now]
 
 
 def test_postponing_a_report_that_was_sent_changes_nothing(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    store.mark_sent([report.scan_id])
+    store.outbox.mark_sent([report.scan_id])
     before = document_of(store, report.scan_id, Collection.REPORTS)
-    store.postpone_reports([report.scan_id], delay_s=0)
+    store.outbox.postpone([report.scan_id], delay_s=0)
     assert document_of(store, report.scan_id, Collection.REPORTS) == before
 
 
@@ -160,20 +160,20 @@ def test_postponing_a_report_that_was_sent_changes_nothing(store: DBManager) -> 
 
 
 def test_an_empty_store_counts_nothing(store: DBManager) -> None:
-    assert store.count_states() == dict.fromkeys(map(str, ReportGenerated), 0)
-    assert store.count_reports() == {True: 0, False: 0}
-    assert (list(store.scan_states()), list(store.report_states())) == ([], [])
-    assert store.errors() == []
+    assert store.queries.count_states() == dict.fromkeys(map(str, ReportGenerated), 0)
+    assert store.queries.count_reports() == {True: 0, False: 0}
+    assert (list(store.queries.scan_states()), list(store.queries.report_states())) == ([], [])
+    assert store.queries.errors() == []
 
 
 def test_scans_and_reports_are_counted_and_listed_by_state(store: DBManager) -> None:
     [sent, waiting] = (report.scan_id for report in make_reports(store, 2))
-    store.mark_sent([sent])
+    store.outbox.mark_sent([sent])
     [held, to_do] = (scan.scan_id for scan in make_claimable(store, 2))
-    assert [claim.scan.scan_id for claim in store.claim("a", 1, 60)] == [held]
-    assert store.count_states() == {"To Do": 1, "In Progress": 1, "Done": 2, "Error": 0}
-    assert store.count_reports() == {True: 1, False: 1}
-    assert store.states_of([sent, waiting, held, to_do, "unknown"]) == {
+    assert [claim.scan.scan_id for claim in store.claims.claim("a", 1, 60)] == [held]
+    assert store.queries.count_states() == {"To Do": 1, "In Progress": 1, "Done": 2, "Error": 0}
+    assert store.queries.count_reports() == {True: 1, False: 1}
+    assert store.queries.states_of([sent, waiting, held, to_do, "unknown"]) == {
         sent: ("Done", True),
         waiting: ("Done", False),
         held: ("In Progress", None),
@@ -181,8 +181,8 @@ def test_scans_and_reports_are_counted_and_listed_by_state(store: DBManager) -> 
         "unknown": (None, None),
     }
     states = {sent: "Done", waiting: "Done", held: "In Progress", to_do: "To Do"}
-    assert list(store.scan_states()) == sorted(states.items())
-    assert list(store.report_states()) == sorted({sent: True, waiting: False}.items())
+    assert list(store.queries.scan_states()) == sorted(states.items())
+    assert list(store.queries.report_states()) == sorted({sent: True, waiting: False}.items())
 
 
 def test_a_list_longer_than_a_page_is_whole_and_in_order(store: DBManager) -> None:
@@ -191,13 +191,13 @@ def test_a_list_longer_than_a_page_is_whole_and_in_order(store: DBManager) -> No
     documents = [{"_id": name, "report_generated": "Done", "status": True} for name in names]
     for name in (Collection.SCANS, Collection.REPORTS):
         inside(store, name).insert_many(reversed(documents), ordered=False)
-    assert [scan_id for scan_id, _ in store.scan_states()] == names
-    assert [scan_id for scan_id, _ in store.report_states()] == names
+    assert [scan_id for scan_id, _ in store.queries.scan_states()] == names
+    assert [scan_id for scan_id, _ in store.queries.report_states()] == names
 
 
 def test_of_many_errors_as_many_are_listed_as_asked_for(store: DBManager) -> None:
     make_claimable(store, 3)
-    for claim in store.claim("a", 3, 60):
-        store.fail(claim, f"cause of {claim.scan.scan_id}", 0)
-    assert len(store.errors(limit=2)) == 2
-    assert all(cause == f"cause of {scan_id}" for scan_id, cause, _ in store.errors())
+    for claim in store.claims.claim("a", 3, 60):
+        store.claims.fail(claim, f"cause of {claim.scan.scan_id}", 0)
+    assert len(store.queries.errors(limit=2)) == 2
+    assert all(cause == f"cause of {scan_id}" for scan_id, cause, _ in store.queries.errors())

@@ -31,10 +31,10 @@ NOBODY_LISTENS = "mongodb://127.0.0.1:1/"
     "call",
     [
         lambda store: store.prepare(),
-        lambda store: store.add_scans([NewScan(*make_scan())]),
-        lambda store: store.claim("a", 1, 60),
-        lambda store: store.lease_reports("pacs-1", 1, 60),
-        lambda store: list(store.scan_states()),
+        lambda store: store.scans.add([NewScan(*make_scan())]),
+        lambda store: store.claims.claim("a", 1, 60),
+        lambda store: store.outbox.lease("pacs-1", 1, 60),
+        lambda store: list(store.queries.scan_states()),
     ],
     ids=["prepare", "add_scans", "claim", "lease_reports", "scan_states"],
 )
@@ -104,8 +104,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMongod]:
 
 def test_a_right_password_opens_the_store(locked: RunningMongod) -> None:
     with opened(locked.uri.replace("//", "//unit:s3cr3t@"), "fr") as store:
-        assert store.add_scans([NewScan(*make_scan())]) == [Added.STORED]
-        with contextlib.closing(store.waiter(WakeUp.SCAN, 0.1)) as waiter:
+        assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
+        with contextlib.closing(store.connection.waiter(WakeUp.SCAN, 0.1)) as waiter:
             assert waiter.wait()
 
 
@@ -119,7 +119,7 @@ def test_a_refused_login_or_command_is_said_without_the_password(
 ) -> None:
     calls: list[Callable[[DBManager], object]] = [
         lambda store: store.prepare(),
-        lambda store: store.add_scans([NewScan(*make_scan())]),
+        lambda store: store.scans.add([NewScan(*make_scan())]),
     ]
     for call in calls:
         store = DBManager(locked.uri.replace("//", f"//{login}"), database)

@@ -1,7 +1,7 @@
 """A scan that is 'Done' is analysed again: one current report at any moment, the earlier ones kept,
 whatever is killed in between and whoever comes too late."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from common.commands.verify import Verdict, verify
 from common.domain.report import BrainReport
 from common.store.collections import Collection, WakeUp
 from common.store.db_manager import DBManager
-from common.store.documents import Claim, Document
+from common.store.documents import Claim
 from tests.factories import (
     document_of,
     edit,
@@ -33,7 +33,7 @@ def store(mongodb_uri: str, database: str) -> Any:
 
 
 def claim_one(store: DBManager, owner: str = "a") -> Claim:
-    (claim,) = store.claim(owner, 1, 60)
+    (claim,) = store.claims.claim(owner, 1, 60)
     return claim
 
 
@@ -62,8 +62,8 @@ def test_a_scan_that_is_put_back_is_to_do_with_all_its_attempts_and_its_fence(
 ) -> None:
     (report,) = make_reports(store, 1)
     before = document_of(store, report.scan_id)
-    waiter = store.waiter(WakeUp.SCAN, 30)
-    assert store.put_back([report.scan_id], 1) == 1
+    waiter = store.connection.waiter(WakeUp.SCAN, 30)
+    assert store.revisions.schedule_reanalysis([report.scan_id], 1) == 1
     assert waiter.wait()
     waiter.close()
     scan = document_of(store, report.scan_id)
@@ -76,17 +76,17 @@ def test_a_scan_that_is_put_back_is_to_do_with_all_its_attempts_and_its_fence(
 
 def test_the_new_report_takes_the_place_of_the_old_one_which_is_history(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.mark_sent([old.scan_id])
-    store.put_back([old.scan_id], 1)
+    store.outbox.mark_sent([old.scan_id])
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
     claim = claim_one(store)
     assert (claim.revision, claim.attempts) == (2, 1)
-    assert store.complete([again(claim, run_time_ms=2)]) == set()
+    assert store.claims.complete([again(claim, run_time_ms=2)]) == set()
     assert state_of(store, old.scan_id) == "Done"
     now = current(store, old.scan_id)
     assert (now["revision"], now["status"], now["report"]["run_time_ms"]) == (2, False, 2)
     assert now["report"]["report_id"] != old.report_id
     assert history_of(store, old.scan_id) == {1: old}
-    (outgoing,) = store.lease_reports("pacs-1", 10, 60)
+    (outgoing,) = store.outbox.lease("pacs-1", 10, 60)
     assert outgoing.revision == 2
     no_gap(store)
 
@@ -94,8 +94,8 @@ def test_the_new_report_takes_the_place_of_the_old_one_which_is_history(store: D
 def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     for revision in range(1, 5):
-        assert store.put_back([old.scan_id], revision) == 1
-        store.complete([again(claim_one(store), run_time_ms=revision)])
+        assert store.revisions.schedule_reanalysis([old.scan_id], revision) == 1
+        store.claims.complete([again(claim_one(store), run_time_ms=revision)])
     assert current(store, old.scan_id)["revision"] == 5
     kept = history_of(store, old.scan_id)
     assert [kept[n].run_time_ms for n in sorted(kept)] == [1.5, 1, 2, 3]
@@ -105,45 +105,50 @@ def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
 def test_only_what_is_done_with_the_revision_that_was_seen_is_put_back(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     (waiting,) = make_claimable(store, 1)
-    assert store.put_back([waiting.scan_id, "unknown"], 1) == 0
-    assert store.put_back([old.scan_id], 2) == 0
-    assert sum(together(8, lambda _: store.put_back([old.scan_id], 1))) == 1
+    assert store.revisions.schedule_reanalysis([waiting.scan_id, "unknown"], 1) == 0
+    assert store.revisions.schedule_reanalysis([old.scan_id], 2) == 0
+    assert sum(together(8, lambda _: store.revisions.schedule_reanalysis([old.scan_id], 1))) == 1
     assert document_of(store, old.scan_id)["revision"] == 2
 
 
 def test_a_scan_without_its_voxels_stays_as_it_is_and_is_named(store: DBManager) -> None:
     gone, there = (report.scan_id for report in make_reports(store, 2))
     inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
-    assert store.put_back([gone, there], 1) == 1
+    assert store.revisions.schedule_reanalysis([gone, there], 1) == 1
     assert (state_of(store, gone), state_of(store, there)) == ("Done", "To Do")
-    assert store.without_voxels([gone, there, "unknown"]) == {gone}
+    assert store.revisions.without_voxels([gone, there, "unknown"]) == {gone}
 
 
 class Killed(Exception):
     """Stands for a SIGKILL at this place."""
 
 
-class Mortal(DBManager):
-    """Dies at the n-th of the places between the steps of a completion."""
+class Mortal:
+    """A store that dies at the n-th of the places between the steps of a completion."""
+
+    def __init__(self, uri: str, database: str) -> None:
+        self.store = DBManager(uri, database)
+        self.places = 99
+        connection, claims = self.store.connection, self.store.claims
+        connection.upsert = self._between(connection.upsert)  # type: ignore[method-assign]
+        claims._finish = self._between(claims._finish)  # type: ignore[method-assign]
 
     def die_at(self, place: int) -> None:
         self.places = place
+
+    def _between(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        def mortal(*arguments: Any) -> Any:
+            self._place()
+            result = step(*arguments)
+            self._place()
+            return result
+
+        return mortal
 
     def _place(self) -> None:
         self.places -= 1
         if self.places < 0:
             raise Killed
-
-    def _upsert(self, collection: Any, documents: Sequence[Document]) -> None:  # type: ignore[override]
-        self._place()
-        super()._upsert(collection, documents)
-        self._place()
-
-    def _finish(self, *arguments: Any) -> set[str]:
-        self._place()
-        lost = super()._finish(*arguments)
-        self._place()
-        return lost
 
 
 PLACES = (
@@ -161,25 +166,25 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_makes_nothing_twice(
     store: DBManager, place: int
 ) -> None:
     (old,) = make_reports(store, 1)
-    store.put_back([old.scan_id], 1)
-    mortal = Mortal(store.uri, store.name)
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    mortal = Mortal(store.connection.uri, store.connection.name)
     try:
-        late = claim_one(mortal, "late")
+        late = claim_one(mortal.store, "late")
         mortal.die_at(place)
         with pytest.raises(Killed):
-            mortal.complete([again(late, run_time_ms=2)])
+            mortal.store.claims.complete([again(late, run_time_ms=2)])
         assert inside(store, Collection.REPORTS).count_documents({"_id": old.scan_id}) == 1
         assert current(store, old.scan_id)["revision"] == (1 if place < 2 else 2)
         no_gap(store)
         if state_of(store, old.scan_id) != "Done":
             expire(store, old.scan_id)
-            (claim,) = store.claim_expired("next", 60)
-            assert store.complete([again(claim, run_time_ms=3)]) == set()
+            (claim,) = store.claims.claim_expired("next", 60)
+            assert store.claims.complete([again(claim, run_time_ms=3)]) == set()
         mortal.die_at(99)
-        lost = mortal.complete([again(late, run_time_ms=4)])  # it was only stopped
+        lost = mortal.store.claims.complete([again(late, run_time_ms=4)])  # it was only stopped
         assert lost == (set() if place == 5 else {old.scan_id})
     finally:
-        mortal.close()
+        mortal.store.close()
     now = current(store, old.scan_id)
     assert now["report"]["run_time_ms"] == (3 if place < 2 else 2)  # the first of its revision
     assert history_of(store, old.scan_id) == {1: old}
@@ -191,14 +196,14 @@ def test_an_owner_of_an_earlier_revision_changes_nothing(store: DBManager) -> No
     make_claimable(store, 1)
     stale = claim_one(store, "stale")
     expire(store, stale.scan.scan_id)
-    (claim,) = store.claim_expired("quick", 60)
-    store.complete([again(claim, run_time_ms=1)])
-    store.put_back(ids_of([claim]), 1)
+    (claim,) = store.claims.claim_expired("quick", 60)
+    store.claims.complete([again(claim, run_time_ms=1)])
+    store.revisions.schedule_reanalysis(ids_of([claim]), 1)
     for _ in range(2):  # while the next revision waits, and once it is there
-        assert store.complete([again(stale, run_time_ms=9)]) == set(ids_of([claim]))
+        assert store.claims.complete([again(stale, run_time_ms=9)]) == set(ids_of([claim]))
         assert current(store, stale.scan.scan_id)["report"]["run_time_ms"] != 9
         if state_of(store, stale.scan.scan_id) == "To Do":
-            store.complete([again(claim_one(store), run_time_ms=2)])
+            store.claims.complete([again(claim_one(store), run_time_ms=2)])
     assert current(store, stale.scan.scan_id)["report"]["run_time_ms"] == 2
     assert sorted(history_of(store, stale.scan.scan_id)) == [1]
     no_gap(store)
@@ -206,12 +211,12 @@ def test_an_owner_of_an_earlier_revision_changes_nothing(store: DBManager) -> No
 
 def test_of_many_owners_of_one_revision_one_report_stays(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.put_back([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
     owners = [claim_one(store, "0")]
     for n in range(1, 4):
         expire(store, old.scan_id)
-        owners += store.claim_expired(str(n), 60)
-    lost = together(4, lambda n: store.complete([again(owners[n], run_time_ms=n)]))
+        owners += store.claims.claim_expired(str(n), 60)
+    lost = together(4, lambda n: store.claims.complete([again(owners[n], run_time_ms=n)]))
     assert lost.count(set()) == 1
     assert lost[3] == set()  # the one that holds the claim
     assert sorted(history_of(store, old.scan_id)) == [1]
@@ -220,11 +225,11 @@ def test_of_many_owners_of_one_revision_one_report_stays(store: DBManager) -> No
 
 def test_first_and_later_revisions_are_completed_together(store: DBManager) -> None:
     old = make_reports(store, 3)
-    store.put_back([report.scan_id for report in old], 1)
+    store.revisions.schedule_reanalysis([report.scan_id for report in old], 1)
     make_claimable(store, 2)
-    claims = store.claim("a", 10, 60)
+    claims = store.claims.claim("a", 10, 60)
     assert sorted(claim.revision for claim in claims) == [1, 1, 2, 2, 2]
-    assert store.complete([again(claim) for claim in claims]) == set()
+    assert store.claims.complete([again(claim) for claim in claims]) == set()
     verdict = no_gap(store)
     assert (verdict.reports, verdict.revised, verdict.scans["Done"]) == (5, 3, 5)
 
@@ -232,8 +237,8 @@ def test_first_and_later_revisions_are_completed_together(store: DBManager) -> N
 def test_a_report_of_before_there_were_revisions_is_replaced_too(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     inside(store, Collection.REPORTS).update_one({}, {"$unset": {"revision": 1}})
-    store.put_back([old.scan_id], 1)
-    store.complete([again(claim_one(store))])
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.claims.complete([again(claim_one(store))])
     assert current(store, old.scan_id)["revision"] == 2
     assert sorted(history_of(store, old.scan_id)) == [1]
     no_gap(store)
@@ -241,26 +246,26 @@ def test_a_report_of_before_there_were_revisions_is_replaced_too(store: DBManage
 
 def test_an_acknowledgement_of_the_old_report_does_not_mark_the_new_one(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.put_back([old.scan_id], 1)
-    store.complete([again(claim_one(store))])
-    store.mark_sent([old.scan_id])
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.claims.complete([again(claim_one(store))])
+    store.outbox.mark_sent([old.scan_id])
     assert not current(store, old.scan_id)["status"]
-    store.mark_sent([old.scan_id], 2)
+    store.outbox.mark_sent([old.scan_id], 2)
     assert current(store, old.scan_id)["status"]
 
 
 def test_a_failed_reanalysis_leaves_the_earlier_report(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.put_back([old.scan_id], 1)
-    assert store.fail(claim_one(store), "cause", 0) == "Error"
+    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    assert store.claims.fail(claim_one(store), "cause", 0) == "Error"
     assert BrainReport.model_validate(current(store, old.scan_id)["report"]) == old
 
 
 @pytest.mark.parametrize("damage", ["report", "history", "scan"])
 def test_verify_finds_what_is_wrong_with_revisions(store: DBManager, damage: str) -> None:
     right, wrong = (report.scan_id for report in make_reports(store, 2))
-    store.put_back([right, wrong], 1)
-    store.complete([again(claim) for claim in store.claim("a", 5, 60)])
+    store.revisions.schedule_reanalysis([right, wrong], 1)
+    store.claims.complete([again(claim) for claim in store.claims.claim("a", 5, 60)])
     no_gap(store)
     if damage == "report":
         inside(store, Collection.REPORTS).update_one({"_id": wrong}, {"$set": {"revision": 1}})
@@ -273,9 +278,9 @@ def test_verify_finds_what_is_wrong_with_revisions(store: DBManager, damage: str
 
 def test_what_made_each_report_is_listed(store: DBManager) -> None:
     reports = make_reports(store, 3)
-    listed = {one.scan_id: one for one in store.analysed()}
+    listed = {one.scan_id: one for one in store.revisions.analysed()}
     assert listed.keys() == {report.scan_id for report in reports}
     one = listed[reports[0].scan_id]
     assert (one.revision, one.scan_type, one.analyzer, one.version) == (1, "grid", "grid", "1")
     ids = [reports[1].scan_id, "unknown"]
-    assert [one.scan_id for one in store.analysed(ids)] == ids[:1]
+    assert [one.scan_id for one in store.revisions.analysed(ids)] == ids[:1]

@@ -44,53 +44,53 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
 
 def test_a_scan_is_stored_to_do_with_its_voxels(store: DBManager) -> None:
     scan, voxels = make_scan(subject="s-1", affine=((1, 0, 0, 0), (0, 2, 0, 0), (0, 0, 3, -4.5)))
-    assert store.add_scans([NewScan(scan, voxels)]) == [Added.STORED]
+    assert store.scans.add([NewScan(scan, voxels)]) == [Added.STORED]
 
     stored = document_of(store, scan.scan_id)
     assert stored["report_generated"] == "To Do"
     assert stored["voxels"] == voxels
     assert (stored["fence"], stored["attempts"]) == (0, 0)
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     assert claim.scan == scan
-    assert store.fetch_voxels(claim) == voxels
+    assert store.claims.fetch_voxels(claim) == voxels
 
 
 def test_a_scan_that_comes_again_is_acknowledged_again_without_effect(store: DBManager) -> None:
     scan, voxels = make_scan()
-    store.add_scans([NewScan(scan, voxels)])
+    store.scans.add([NewScan(scan, voxels)])
     before = document_of(store, scan.scan_id)
-    assert set(store.add_scans([NewScan(scan, voxels)])) <= GOOD
+    assert set(store.scans.add([NewScan(scan, voxels)])) <= GOOD
     assert document_of(store, scan.scan_id) == before
 
 
 def test_a_scan_that_comes_again_when_it_is_done_stays_done(store: DBManager) -> None:
     new = NewScan(*make_scan())
-    store.add_scans([new])
-    [claim] = store.claim("a", 1, 60)
-    store.complete([(claim, make_report(new.scan))])
+    store.scans.add([new])
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.complete([(claim, make_report(new.scan))])
     before = document_of(store, new.scan.scan_id)
-    assert set(store.add_scans([new])) <= GOOD
+    assert set(store.scans.add([new])) <= GOOD
     assert document_of(store, new.scan.scan_id) == before
-    assert store.claim("b", 1, 60) == []
+    assert store.claims.claim("b", 1, 60) == []
 
 
 def test_times_are_compared_as_they_are_stored(store: DBManager) -> None:
     precise = datetime(2024, 5, 6, 7, 8, 9, 123_456, tzinfo=UTC)
     new = NewScan(*make_scan(acquired_at=precise))
-    store.add_scans([new])
-    assert set(store.add_scans([new])) <= GOOD
+    store.scans.add([new])
+    assert set(store.scans.add([new])) <= GOOD
 
 
 def test_other_bytes_under_the_same_id_are_a_conflict(store: DBManager) -> None:
     scan, voxels = make_scan()
-    store.add_scans([NewScan(scan, voxels)])
+    store.scans.add([NewScan(scan, voxels)])
     before = document_of(store, scan.scan_id)
 
     other = NewScan(*make_scan(scan_id=scan.scan_id, voxels=bytes(100)))
-    assert store.add_scans([other]) == [Added.CONFLICT]
+    assert store.scans.add([other]) == [Added.CONFLICT]
     assert document_of(store, scan.scan_id) == before
-    [claim] = store.claim("a", 1, 60)
-    assert hash_voxels(store.fetch_voxels(claim)) == scan.voxels_hash
+    [claim] = store.claims.claim("a", 1, 60)
+    assert hash_voxels(store.claims.fetch_voxels(claim)) == scan.voxels_hash
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_another_header_under_the_same_id_is_a_conflict(
     store: DBManager, change: dict[str, Any]
 ) -> None:
     scan, voxels = make_scan(subject="s-1")
-    store.add_scans([NewScan(scan, voxels)])
+    store.scans.add([NewScan(scan, voxels)])
     before = document_of(store, scan.scan_id)
     other = scan.model_copy(update=change)
-    assert store.add_scans([NewScan(other, voxels)]) == [Added.CONFLICT]
+    assert store.scans.add([NewScan(other, voxels)]) == [Added.CONFLICT]
     assert document_of(store, scan.scan_id) == before
 
 
@@ -122,7 +122,7 @@ def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
     scan, voxels = make_scan()
     same = NewScan(scan, voxels)
     other = NewScan(*make_scan(scan_id=scan.scan_id, voxels=bytes(100)))
-    first, second, third = store.add_scans([same, same, other])
+    first, second, third = store.scans.add([same, same, other])
     assert first is Added.STORED
     assert second in GOOD
     assert third is Added.CONFLICT
@@ -132,25 +132,25 @@ def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
 
 def test_a_batch_tells_each_scans_outcome_in_its_place(store: DBManager) -> None:
     known, taken = make_scan(), make_scan()
-    store.add_scans([NewScan(*known), NewScan(*taken)])
+    store.scans.add([NewScan(*known), NewScan(*taken)])
     conflicting = NewScan(*make_scan(scan_id=taken[0].scan_id, voxels=bytes(100)))
-    outcome = store.add_scans(
+    outcome = store.scans.add(
         [NewScan(*make_scan()), conflicting, NewScan(*known), NewScan(*make_scan())]
     )
     assert outcome[0] is Added.STORED
     assert outcome[1] is Added.CONFLICT
     assert outcome[2] in GOOD
     assert outcome[3] is Added.STORED
-    assert store.count_states()[ReportGenerated.TO_DO] == 4
+    assert store.queries.count_states()[ReportGenerated.TO_DO] == 4
 
 
 def test_a_large_scan_that_comes_again_in_another_blob_is_known(store: DBManager) -> None:
     first, _ = make_upload(store)
-    assert store.add_scans([first]) == [Added.STORED]
-    again = NewScan(first.scan, blob=store.begin_upload())
-    assert store.add_scans([again]) == [Added.KNOWN]
+    assert store.scans.add([first]) == [Added.STORED]
+    again = NewScan(first.scan, blob=store.uploads.begin())
+    assert store.scans.add([again]) == [Added.KNOWN]
     # The same write once more, as after a lost answer: it is this blob that is stored.
-    assert store.add_scans([first]) == [Added.STORED]
+    assert store.scans.add([first]) == [Added.STORED]
     assert document_of(store, first.scan.scan_id)["blob"] == first.blob
 
 
@@ -158,14 +158,14 @@ def test_nothing_to_store_asks_mongodb_nothing(
     mongodb_uri: str, database: str, commands: Commands
 ) -> None:
     store = DBManager(mongodb_uri, database)
-    assert store.add_scans([]) == []
+    assert store.scans.add([]) == []
     store.close()
     assert commands.seen == []
 
 
 def test_one_scan_from_many_threads_at_once_is_stored_once(store: DBManager) -> None:
     new = NewScan(*make_scan())
-    outcomes = together(8, lambda _: store.add_scans([new])[0])
+    outcomes = together(8, lambda _: store.scans.add([new])[0])
     assert set(outcomes) <= GOOD
     assert inside(store).count_documents({}) == 1
 
@@ -175,7 +175,7 @@ def test_of_many_contents_for_one_id_at_once_one_is_stored_and_the_others_refuse
 ) -> None:
     scan_id = make_scan()[0].scan_id
     made = [make_scan(scan_id=scan_id, voxels=bytes([i]) * 100) for i in range(8)]
-    outcomes = together(8, lambda i: store.add_scans([NewScan(*made[i])])[0])
+    outcomes = together(8, lambda i: store.scans.add([NewScan(*made[i])])[0])
     assert outcomes.count(Added.STORED) == 1
     assert outcomes.count(Added.CONFLICT) == 7
     assert document_of(store, scan_id)["voxels"] == made[outcomes.index(Added.STORED)][1]
@@ -183,7 +183,7 @@ def test_of_many_contents_for_one_id_at_once_one_is_stored_and_the_others_refuse
 
 def test_batches_that_overlap_from_many_threads_store_each_scan_once(store: DBManager) -> None:
     made = [NewScan(*make_scan()) for _ in range(60)]
-    outcomes = together(6, lambda i: store.add_scans(made[i * 5 : i * 5 + 35]))
+    outcomes = together(6, lambda i: store.scans.add(made[i * 5 : i * 5 + 35]))
     assert {one for batch in outcomes for one in batch} <= GOOD
     assert inside(store).count_documents({}) == 60
 
@@ -193,9 +193,9 @@ def test_a_duplicate_key_is_never_taken_for_durable(
 ) -> None:
     new = NewScan(*make_scan())
     with opened(mongodb_uri, database) as store:
-        store.add_scans([new])
+        store.scans.add([new])
         commands.seen.clear()
-        store.add_scans([new])
+        store.scans.add([new])
 
     insert, upsert = commands.writes()
     assert insert["name"] == "insert"
@@ -219,21 +219,21 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
         commands.seen.clear()
         large, _ = make_upload(store)
         assert large.blob is not None
-        store.add_chunks(large.blob, 0, [b"again"])  # confirmed as a scan is
-        store.add_scans([large, NewScan(*make_scan()), NewScan(*make_scan())])
-        store.end_upload(large.scan.scan_id, large.blob)
+        store.uploads.add_chunks(large.blob, 0, [b"again"])  # confirmed as a scan is
+        store.scans.add([large, NewScan(*make_scan()), NewScan(*make_scan())])
+        store.uploads.end(large.scan.scan_id, large.blob)
         seen = commands.writes()
-        claims = store.claim("a", 3, 60)
+        claims = store.claims.claim("a", 3, 60)
         assert [c["readConcern"] for c in commands.seen if c["name"] == "find"] == [
             {"level": "majority"}
         ]
         commands.seen.clear()
         report = make_report(claims[0].scan)
-        store.complete([(claims[0], report)])
-        store.complete([(claims[0], report)])
-        store.fail(claims[1], "cause", 0)
-        store.release("a")
-        store.mark_sent([report.scan_id])
+        store.claims.complete([(claims[0], report)])
+        store.claims.complete([(claims[0], report)])
+        store.claims.fail(claims[1], "cause", 0)
+        store.claims.release("a")
+        store.outbox.mark_sent([report.scan_id])
         seen += commands.writes()
     assert len(seen) >= 13
     weak_ones = [c for c in seen if c["writeConcern"] != {"w": "majority", "j": True}]

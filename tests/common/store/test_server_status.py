@@ -53,7 +53,7 @@ def replica_set(stack: ExitStack, *kinds: str) -> str:
 def test_one_server_says_that_its_disk_is_all_there_is(stack: ExitStack) -> None:
     mongod = stack.enter_context(own_mongod(folder(stack)))
     store = stack.enter_context(opened(mongod.uri, "fr"))
-    about = store.about()
+    about = store.server.status()
     assert (about.kind, about.members, about.warnings) == ("standalone", 1, ())
     assert "not the loss of that disk" in about.worth
 
@@ -63,7 +63,7 @@ def test_a_replica_set_with_an_arbiter_says_its_majority_and_warns(
 ) -> None:
     uri = replica_set(stack, "data", "data", "arbiter")
     store = stack.enter_context(opened(uri, "fr"))
-    about = store.about()
+    about = store.server.status()
     assert (about.kind, about.members) == ("replica set", 2)
     assert about.worth.startswith("in the journals of a majority, 2 of 2 members with data")
     [warning] = about.warnings
@@ -76,7 +76,7 @@ def test_a_replica_set_with_an_arbiter_says_its_majority_and_warns(
 
 def test_a_replica_set_of_one_is_told_from_one_of_three(stack: ExitStack) -> None:
     store = stack.enter_context(opened(replica_set(stack, "data"), "fr"))
-    about = store.about()
+    about = store.server.status()
     assert (about.kind, about.members, len(about.warnings)) == ("replica set", 1, 1)
     assert "not the loss of that disk" in about.worth
 
@@ -85,7 +85,7 @@ def test_without_a_journal_nothing_can_be_acknowledged_and_it_says_so(stack: Exi
     mongod = stack.enter_context(own_mongod(folder(stack), "--nojournal"))
     store = DBManager(mongod.uri, "fr")
     stack.callback(store.close)
-    [warning] = store.about().warnings
+    [warning] = store.server.status().warnings
     assert "journaling is off" in warning
     with pytest.raises(StoreError, match="journal"):
         store.prepare()

@@ -22,6 +22,7 @@ from common.store.documents import Added, Claim, NewScan, OutgoingReport, report
 from tests.common.store.store_machine import Compared
 from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO
 from tests.factories import edit, inside, make_report, make_scan, opened
+from tests.recorders import Recording
 from tests.stateful import bounded
 
 LIMIT = 2
@@ -61,24 +62,26 @@ class Owners(Compared):
     @precondition(lambda self: len(self.model.scans) < len(SCANS) and not self.model.any(TO_DO))
     @rule(which=SOME)
     def add(self, which: list[int]) -> None:
-        outcome = self.store.add_scans([NewScan(*SCANS[i]) for i in which])
+        outcome = self.store.scans.add([NewScan(*SCANS[i]) for i in which])
         assert set(outcome) <= {Added.STORED, Added.KNOWN}
         for scan_id in self.model.add(IDS[i] for i in which):
             edit(self.store, scan_id, received_at=self.tick())
-        assert self.store.add_scans([NewScan(*OTHER)]) == [Added.CONFLICT]
+        assert self.store.scans.add([NewScan(*OTHER)]) == [Added.CONFLICT]
         self.look()
 
     @precondition(lambda self: self.model.any(TO_DO))
-    @rule(owner=OWNERS, limit=st.integers(1, 5), together=st.integers(1, 3))
-    def claim(self, owner: str, limit: int, together: int = 1) -> None:
-        expected = self.model.next(limit, together)
-        self.taken(expected, owner, self.store.claim(owner, limit, LEASE_S, together=together))
+    @rule(owner=OWNERS, limit=st.integers(1, 5), max_retried=st.integers(1, 3))
+    def claim(self, owner: str, limit: int, max_retried: int = 1) -> None:
+        expected = self.model.next(limit, max_retried)
+        self.taken(
+            expected, owner, self.store.claims.claim(owner, limit, LEASE_S, max_retried=max_retried)
+        )
 
     @precondition(lambda self: self.model.ended())
-    @rule(owner=OWNERS, together=st.integers(1, 3))
-    def claim_expired(self, owner: str, together: int = 1) -> None:
-        expected = self.model.next_ended(together)
-        claims = self.store.claim_expired(owner, LEASE_S, together=together)
+    @rule(owner=OWNERS, max_retried=st.integers(1, 3))
+    def claim_expired(self, owner: str, max_retried: int = 1) -> None:
+        expected = self.model.next_ended(max_retried)
+        claims = self.store.claims.claim_expired(owner, LEASE_S, max_retried=max_retried)
         self.taken(expected, owner, claims)
 
     def taken(self, expected: list[str], owner: str, claims: list[Claim]) -> None:
@@ -107,10 +110,10 @@ class Owners(Compared):
     @precondition(lambda self: self.model.any(TO_DO) or self.model.ended())
     @rule(allowed=st.sampled_from([LIMIT, 1]))
     def give_up(self, allowed: int) -> None:
-        told: dict[str, str] = {}
-        given_up = self.store.give_up(allowed, told.update)
+        recorder = Recording()
+        given_up = self.store.recorded_by(recorder).claims.give_up(allowed)
         causes, errors = self.model.give_up(allowed)
-        assert told == causes
+        assert recorder.causes() == causes
         assert sorted(given_up) == sorted(errors)
 
     @precondition(lambda self: self.model.any(IN_PROGRESS))
@@ -126,10 +129,10 @@ class Owners(Compared):
         claim = self.pick(which)
         scan_id, scan = claim.scan.scan_id, self.model.of(claim)
         if scan.held_by(claim):
-            assert self.store.renew([claim], LEASE_S) == set()
+            assert self.store.claims.renew([claim], LEASE_S) == set()
             scan.ended = None
         else:
-            lost = self.unchanged(scan_id, lambda: self.store.renew([claim], LEASE_S))
+            lost = self.unchanged(scan_id, lambda: self.store.claims.renew([claim], LEASE_S))
             assert lost == {scan_id}
 
     # --- claims end ---
@@ -143,7 +146,7 @@ class Owners(Compared):
     @rule(which=st.lists(CLAIM, min_size=1, max_size=3))
     def complete(self, which: list[int]) -> None:
         some = list({c.scan.scan_id: c for c in map(self.pick, which)}.values())
-        lost = self.store.complete(self.write(some))
+        lost = self.store.claims.complete(self.write(some))
         assert lost == self.model.finish(some)
 
     @rule(which=CLAIM)
@@ -155,7 +158,7 @@ class Owners(Compared):
             raise Killed
 
         with pytest.raises(Killed):
-            self.store.complete(self.write([claim]), killed)
+            self.store.recorded_by(Recording(killed)).claims.complete(self.write([claim]))
 
     @rule(which=CLAIM, owner=OWNERS, by=st.sampled_from(["dies", "fails", "over", "taken"]))
     def complete_losing(self, which: int, owner: str, by: str) -> None:
@@ -175,7 +178,8 @@ class Owners(Compared):
                 else:
                     self.claim_expired(owner)
 
-        lost = self.store.complete(self.write([claim]), lose)
+        recorded = self.store.recorded_by(Recording(lose))
+        lost = recorded.claims.complete(self.write([claim]))
         assert lost == self.model.finish([claim])
 
     @rule(which=CLAIM)
@@ -186,9 +190,9 @@ class Owners(Compared):
             return
         document = report_document(report_of(claim))
         if claim.revision > 1:
-            self.store._replace([document])
+            self.store.revisions.replace([document])
         else:
-            self.store._upsert(inside(self.store, Collection.REPORTS), [document])
+            self.store.connection.upsert(inside(self.store, Collection.REPORTS), [document])
         self.model.write(claim)
 
     @rule(which=CLAIM, allowed=ALLOWED)
@@ -198,10 +202,10 @@ class Owners(Compared):
     def fails(self, claim: Claim, allowed: int) -> None:
         scan_id, cause = claim.scan.scan_id, f"cause {claim.fence}"
         if state := self.model.fail(claim, cause, allowed):
-            assert self.store.fail(claim, cause, allowed) == state
+            assert self.store.claims.fail(claim, cause, allowed) == state
         else:
             with pytest.raises(ClaimLost):
-                self.unchanged(scan_id, lambda: self.store.fail(claim, cause, allowed))
+                self.unchanged(scan_id, lambda: self.store.claims.fail(claim, cause, allowed))
 
     @rule(which=CLAIM, allowed=ALLOWED)
     def blame(self, which: int, allowed: int) -> None:
@@ -209,26 +213,31 @@ class Owners(Compared):
         claim = self.pick(which)
         ended = claim.scan.scan_id, claim.owner, claim.fence, "ended", allowed
         if self.model.of(claim).held_by(claim):
-            assert self.store.blame(*ended) == self.model.fail(claim, "ended", allowed)
+            assert self.store.supervision.blame(*ended) == self.model.fail(claim, "ended", allowed)
         else:
-            assert self.unchanged(claim.scan.scan_id, lambda: self.store.blame(*ended)) is None
+            assert (
+                self.unchanged(claim.scan.scan_id, lambda: self.store.supervision.blame(*ended))
+                is None
+            )
 
     @rule(which=CLAIM)
     def release_unused(self, which: int) -> None:
         claim = self.pick(which)
         scan = self.model.of(claim)
         if scan.held_by(claim):
-            assert self.store.release(claim.owner, unused=[claim]) == 1
+            assert self.store.claims.release(claim.owner, never_started=[claim]) == 1
             scan.becomes(TO_DO, scan.error)
             scan.attempts -= 1
         else:
-            release = functools.partial(self.store.release, claim.owner, unused=[claim])
+            release = functools.partial(
+                self.store.claims.release, claim.owner, never_started=[claim]
+            )
             assert self.unchanged(claim.scan.scan_id, release) == 0
 
     @precondition(lambda self: self.model.any(IN_PROGRESS))
     @rule(owner=OWNERS)
     def dies(self, owner: str) -> None:
-        assert self.store.release(owner) == self.model.release(owner)
+        assert self.store.claims.release(owner) == self.model.release(owner)
 
     # --- a person, and Fr-HUB's round ---
 
@@ -236,13 +245,13 @@ class Owners(Compared):
     @rule(which=SOME)
     def requeue(self, which: list[int]) -> None:
         ids = [IDS[i] for i in which]
-        assert self.store.requeue(ids) == self.model.requeue(ids)
+        assert self.store.failed_scans.requeue(ids) == self.model.requeue(ids)
 
     @precondition(lambda self: self.model.any(ERROR))
     @rule()
     def settle_errors(self) -> None:
         reported = self.model.errors_reported()
-        assert self.store.settle_errors() == reported
+        assert self.store.failed_scans.reconcile() == reported
         self.model.settle(reported)
 
     # --- reports on their way ---
@@ -251,7 +260,7 @@ class Owners(Compared):
     @rule(target=outgoing, limit=st.integers(1, 3))
     def lease(self, limit: int) -> Any:
         due = self.model.due()
-        leased = self.store.lease_reports("pacs-1", limit, LEASE_S)
+        leased = self.store.outbox.lease("pacs-1", limit, LEASE_S)
         ids = {out.scan_id for out in leased}
         assert ids <= due
         assert len(ids) == len(leased) == min(limit, len(due))
@@ -270,10 +279,10 @@ class Owners(Compared):
         scan_id, revision = out.scan_id, out.revision
         report = self.model.reports[scan_id]
         if report.revision == revision and not report.sent:
-            self.store.mark_sent([scan_id], revision)
+            self.store.outbox.mark_sent([scan_id], revision)
             report.sent = True
         else:
-            self.unchanged(scan_id, lambda: self.store.mark_sent([scan_id], revision))
+            self.unchanged(scan_id, lambda: self.store.outbox.mark_sent([scan_id], revision))
 
     @precondition(lambda self: self.model.reports)
     @rule(which=ONE, delay_s=st.sampled_from([0, 60]))
@@ -281,9 +290,9 @@ class Owners(Compared):
         scan_id = IDS[which]
         report = self.model.reports.get(scan_id)
         if report is None or report.sent:
-            self.unchanged(scan_id, lambda: self.store.postpone_reports([scan_id], delay_s))
+            self.unchanged(scan_id, lambda: self.store.outbox.postpone([scan_id], delay_s))
         else:
-            self.store.postpone_reports([scan_id], delay_s)
+            self.store.outbox.postpone([scan_id], delay_s)
             report.leased = delay_s > 0
 
     @precondition(lambda self: self.model.reports)

@@ -17,8 +17,10 @@ class Reanalysing(Owners):
     @rule(which=SOME, revision=st.integers(1, 2))
     def put_back(self, which: list[int], revision: int) -> None:
         ids = [IDS[i] for i in which]
-        assert self.store.put_back(ids, revision) == self.model.put_back(ids, revision)
-        assert self.store.put_back(ids, revision) == 0, "put back twice"
+        assert self.store.revisions.schedule_reanalysis(ids, revision) == self.model.put_back(
+            ids, revision
+        )
+        assert self.store.revisions.schedule_reanalysis(ids, revision) == 0, "put back twice"
 
     @precondition(lambda self: self.model.any(DONE))
     @rule(killed=st.booleans())

@@ -70,12 +70,12 @@ def test_scans_are_stored_and_wake_ups_heard_over_tls(
 ) -> None:
     new = NewScan(*make_scan())
     with opened(uri(port, certificates, certificates), database) as store:
-        waiter = store.waiter(WakeUp.SCAN, 30)
+        waiter = store.connection.waiter(WakeUp.SCAN, 30)
         assert waiter.wait()
-        assert store.add_scans([new]) == [Added.STORED]
+        assert store.scans.add([new]) == [Added.STORED]
         assert waiter.wait()
         waiter.close()
-        [claim] = store.claim("somebody", 1, 60)
+        [claim] = store.claims.claim("somebody", 1, 60)
         assert claim.scan == new.scan
 
 

@@ -35,9 +35,9 @@ def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
 def claim(store: DBManager) -> Claim:
     """Of a scan of three chunks."""
     new, _ = make_upload(store, chunks=3)
-    store.add_scans([new])
+    store.scans.add([new])
     end(store, new)
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     return claim
 
 
@@ -51,7 +51,7 @@ def test_chunks_come_compressed_and_the_store_does_not_compress_them_again(
 
 def end(store: DBManager, new: NewScan) -> None:
     assert new.blob is not None
-    store.end_upload(new.scan.scan_id, new.blob)
+    store.uploads.end(new.scan.scan_id, new.blob)
 
 
 def left(store: DBManager) -> tuple[int, int, int]:
@@ -66,45 +66,50 @@ def left(store: DBManager) -> tuple[int, int, int]:
 
 def test_a_large_scan_goes_in_and_comes_back(store: DBManager) -> None:
     new, voxels = make_upload(store, chunks=4)
-    assert store.claim("a", 1, 60) == []  # nobody sees half a scan
-    assert store.add_scans([new]) == [Added.STORED]
+    assert store.claims.claim("a", 1, 60) == []  # nobody sees half a scan
+    assert store.scans.add([new]) == [Added.STORED]
     end(store, new)
-    [claim] = store.claim("a", 1, 60)
+    [claim] = store.claims.claim("a", 1, 60)
     assert claim.voxels is None
-    assert store.fetch_voxels(claim) == voxels
-    assert hash_voxels(store.fetch_voxels(claim)) == claim.scan.voxels_hash
+    assert store.claims.fetch_voxels(claim) == voxels
+    assert hash_voxels(store.claims.fetch_voxels(claim)) == claim.scan.voxels_hash
 
 
 def test_chunks_come_in_any_pieces_of_the_upload(store: DBManager) -> None:
     scan, voxels = make_scan(voxels=bytes(range(250)) * 4000, shape=(1000, 1000))
     pieces = pieces_of(voxels)
-    blob = store.begin_upload()
-    store.add_chunks(blob, 2, [memoryview(piece) for piece in pieces[2:]])
-    store.add_chunks(blob, 0, pieces[:2])
-    store.add_scans([NewScan(scan, blob=blob)])
-    [claim] = store.claim("a", 1, 60)
-    assert store.fetch_voxels(claim) == voxels
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 2, [memoryview(piece) for piece in pieces[2:]])
+    store.uploads.add_chunks(blob, 0, pieces[:2])
+    store.scans.add([NewScan(scan, blob=blob)])
+    [claim] = store.claims.claim("a", 1, 60)
+    assert store.claims.fetch_voxels(claim) == voxels
 
 
 def test_chunks_that_come_again_add_nothing(store: DBManager) -> None:
     scan, voxels = make_scan(voxels=bytes(range(250)) * 4000, shape=(1000, 1000))
     pieces = pieces_of(voxels)
-    blob = store.begin_upload()
-    store.add_chunks(blob, 0, pieces[:1])  # all that got through of the next call's first try
-    store.add_chunks(blob, 0, pieces)
-    store.add_chunks(blob, 0, pieces)
-    store.add_chunks(blob, len(pieces), [])
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(
+        blob, 0, pieces[:1]
+    )  # all that got through of the next call's first try
+    store.uploads.add_chunks(blob, 0, pieces)
+    store.uploads.add_chunks(blob, 0, pieces)
+    store.uploads.add_chunks(blob, len(pieces), [])
     assert chunks_of(store, blob) == len(pieces)
-    store.add_scans([NewScan(scan, blob=blob)])
-    [claim] = store.claim("a", 1, 60)
-    assert store.fetch_voxels(claim) == voxels
+    store.scans.add([NewScan(scan, blob=blob)])
+    [claim] = store.claims.claim("a", 1, 60)
+    assert store.claims.fetch_voxels(claim) == voxels
 
 
 def test_the_voxels_of_one_scan_are_not_anothers(store: DBManager) -> None:
     made = [make_upload(store, chunks) for chunks in (2, 3, 1)]
     for new, _ in made:
-        store.add_scans([new])
-    found = {claim.scan.scan_id: store.fetch_voxels(claim) for claim in store.claim("a", 3, 60)}
+        store.scans.add([new])
+    found = {
+        claim.scan.scan_id: store.claims.fetch_voxels(claim)
+        for claim in store.claims.claim("a", 3, 60)
+    }
     assert found == {new.scan.scan_id: voxels for new, voxels in made}
 
 
@@ -137,7 +142,7 @@ def test_chunks_that_are_missing_or_of_a_wrong_size_are_damage(
     assert claim.blob is not None
     damage(inside(store, Collection.CHUNKS), claim.blob)
     with pytest.raises(VoxelsDamaged):
-        store.fetch_voxels(claim)
+        store.claims.fetch_voxels(claim)
 
 
 def test_a_chunk_that_was_altered_shows_in_the_hash(store: DBManager, claim: Claim) -> None:
@@ -147,7 +152,7 @@ def test_a_chunk_that_was_altered_shows_in_the_hash(store: DBManager, claim: Cla
     voxels = bytearray(chunk["voxels"])
     voxels[1234] ^= 1
     chunks.update_one(which, {"$set": {"voxels": bytes(voxels)}})
-    assert hash_voxels(store.fetch_voxels(claim)) != claim.scan.voxels_hash
+    assert hash_voxels(store.claims.fetch_voxels(claim)) != claim.scan.voxels_hash
 
 
 # --- the end of an upload ------------------------------------------------------------------------
@@ -155,15 +160,15 @@ def test_a_chunk_that_was_altered_shows_in_the_hash(store: DBManager, claim: Cla
 
 def test_an_upload_that_ended_is_never_swept(store: DBManager) -> None:
     new, _ = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     end(store, new)
-    assert store.sweep_uploads(grace_s=-1) == 0
+    assert store.uploads.sweep(grace_s=-1) == 0
     assert left(store) == (1, 3, 0)
 
 
 def test_ending_an_upload_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:
     new, _ = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     end(store, new)
     end(store, new)
     assert left(store)[:2] == (1, 3)
@@ -171,8 +176,8 @@ def test_ending_an_upload_again_after_a_lost_answer_is_no_loss(store: DBManager)
 
 def test_an_upload_that_a_sweep_had_is_lost_and_its_scan_taken_back(store: DBManager) -> None:
     new, _ = make_upload(store)
-    assert store.sweep_uploads(grace_s=-1) == 1
-    store.add_scans([new])
+    assert store.uploads.sweep(grace_s=-1) == 1
+    store.scans.add([new])
     with pytest.raises(UploadLost):
         end(store, new)
     assert left(store) == (0, 0, 0)
@@ -183,11 +188,11 @@ def test_a_scan_that_was_stored_while_a_sweep_was_at_it_is_taken_back_whole(
 ) -> None:
     new, _ = make_upload(store)
     being_swept(store, new)
-    store.add_scans([new])
+    store.scans.add([new])
     with pytest.raises(UploadLost):  # once marked by a sweep, no upload is acknowledged
         end(store, new)
     assert left(store) == (0, 0, 1)
-    store.sweep_uploads(grace_s=-1)
+    store.uploads.sweep(grace_s=-1)
     assert left(store) == (0, 0, 0)
 
 
@@ -195,9 +200,9 @@ def test_a_sweep_seals_what_is_stored_for_a_hub_that_was_killed_or_is_slow(
     store: DBManager,
 ) -> None:
     new, _ = make_upload(store)
-    store.add_scans([new])
-    assert store.sweep_uploads(grace_s=-1) == 0
-    assert store.sweep_uploads(grace_s=-1) == 0
+    store.scans.add([new])
+    assert store.uploads.sweep(grace_s=-1) == 0
+    assert store.uploads.sweep(grace_s=-1) == 0
     end(store, new)
     assert left(store) == (1, 3, 0)
     assert "unsealed" not in document_of(store, new.scan.scan_id)
@@ -205,12 +210,12 @@ def test_a_sweep_seals_what_is_stored_for_a_hub_that_was_killed_or_is_slow(
 
 def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> None:
     new, _ = make_upload(store)
-    store.add_scans([new])
+    store.scans.add([new])
     end(store, new)
-    late = store.begin_upload()
-    store.sweep_uploads(grace_s=-1)
+    late = store.uploads.begin()
+    store.uploads.sweep(grace_s=-1)
     with pytest.raises(UploadLost):
-        store.end_upload(new.scan.scan_id, late)
+        store.uploads.end(new.scan.scan_id, late)
     assert left(store) == (1, 3, 0)
 
 
@@ -219,9 +224,9 @@ def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> N
 
 def again_from_another(store: DBManager, first: NewScan) -> NewScan:
     """The same scan in chunks of its own, from another sender; stored are the chunks."""
-    blob = store.begin_upload()
+    blob = store.uploads.begin()
     voxels = (bytes(range(251)) * (first.scan.voxels_bytes // 251 + 1))[: first.scan.voxels_bytes]
-    store.add_chunks(blob, 0, pieces_of(voxels))
+    store.uploads.add_chunks(blob, 0, pieces_of(voxels))
     return NewScan(first.scan, blob=blob)
 
 
@@ -233,9 +238,12 @@ def being_swept(store: DBManager, new: NewScan) -> None:
 
 def is_whole(store: DBManager, new: NewScan) -> bool:
     """The scan is there with voxels that have its hash, and no sweep takes any of it."""
-    store.sweep_uploads(grace_s=-1)
-    [claim] = store.claim("somebody", 1, 60)
-    return claim.scan == new.scan and hash_voxels(store.fetch_voxels(claim)) == new.scan.voxels_hash
+    store.uploads.sweep(grace_s=-1)
+    [claim] = store.claims.claim("somebody", 1, 60)
+    return (
+        claim.scan == new.scan
+        and hash_voxels(store.claims.fetch_voxels(claim)) == new.scan.voxels_hash
+    )
 
 
 def test_what_was_acknowledged_to_a_second_sender_is_not_taken_back_by_the_first(
@@ -243,9 +251,9 @@ def test_what_was_acknowledged_to_a_second_sender_is_not_taken_back_by_the_first
 ) -> None:
     first, _ = make_upload(store)
     second = again_from_another(store, first)
-    assert store.add_scans([first]) == [Added.STORED]
-    assert store.add_scans([second]) == [Added.KNOWN]  # so it is acknowledged
-    store.sweep_uploads(grace_s=-1)
+    assert store.scans.add([first]) == [Added.STORED]
+    assert store.scans.add([second]) == [Added.KNOWN]  # so it is acknowledged
+    store.uploads.sweep(grace_s=-1)
     end(store, first)
     assert is_whole(store, first)
 
@@ -256,8 +264,8 @@ def test_a_second_sender_takes_the_place_of_a_scan_that_will_be_taken_back(
     first, _ = make_upload(store)
     second = again_from_another(store, first)
     being_swept(store, first)
-    store.add_scans([first])
-    assert store.add_scans([second]) == [Added.STORED]
+    store.scans.add([first])
+    assert store.scans.add([second]) == [Added.STORED]
     end(store, second)
     with pytest.raises(UploadLost):
         end(store, first)
@@ -267,10 +275,10 @@ def test_a_second_sender_takes_the_place_of_a_scan_that_will_be_taken_back(
 
 def test_a_scan_that_was_sealed_long_ago_is_known(store: DBManager) -> None:
     first, _ = make_upload(store)
-    store.add_scans([first])
+    store.scans.add([first])
     end(store, first)
-    store.sweep_uploads(grace_s=-1)  # removes the record
-    assert store.add_scans([again_from_another(store, first)]) == [Added.KNOWN]
+    store.uploads.sweep(grace_s=-1)  # removes the record
+    assert store.scans.add([again_from_another(store, first)]) == [Added.KNOWN]
     end(store, first)  # a call that slept for as long
     assert is_whole(store, first)
 
@@ -285,10 +293,10 @@ def test_senders_of_the_same_scan_and_sweeps_at_once_take_no_acknowledgement_bac
         def work(i: int, uploads: list[NewScan] = uploads) -> bool:
             """Whether a sender got an acknowledgement."""
             if i >= len(uploads):
-                store.sweep_uploads(grace_s=-1)
+                store.uploads.sweep(grace_s=-1)
                 return False
             try:
-                [outcome] = store.add_scans([uploads[i]])
+                [outcome] = store.scans.add([uploads[i]])
                 if outcome is Added.STORED:
                     end(store, uploads[i])
             except StoreError:  # it is told to come again
@@ -305,10 +313,10 @@ def test_senders_of_the_same_scan_and_sweeps_at_once_take_no_acknowledgement_bac
 def test_a_sweep_takes_old_uploads_that_were_cut_and_nothing_else(store: DBManager) -> None:
     make_claimable(store, 1)
     unsealed, _ = make_upload(store)  # its hub was killed before it could end it
-    store.add_scans([unsealed])
+    store.scans.add([unsealed])
     cut, _ = make_upload(store)
-    assert store.sweep_uploads() == 0  # all are young
-    assert store.sweep_uploads(grace_s=-1) == 1
+    assert store.uploads.sweep() == 0  # all are young
+    assert store.uploads.sweep(grace_s=-1) == 1
     assert chunks_of(store, cut.blob) == 0
     assert chunks_of(store, unsealed.blob) == 3
     assert left(store) == (2, 3, 1)
@@ -319,7 +327,7 @@ def test_a_sweep_goes_by_the_servers_clock(
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 0.0)
     make_upload(store)
-    assert store.sweep_uploads() == 0
+    assert store.uploads.sweep() == 0
     [record] = inside(store, Collection.UPLOADS).find()
     assert record["started_at"].year > 2020
 
@@ -333,10 +341,10 @@ def test_a_sweep_that_is_cut_is_finished_by_the_next(
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "_delete_blob", cut)
+        patched.setattr(store.uploads, "_delete_blob", cut)
         with pytest.raises(StoreUnavailable):
-            store.sweep_uploads(grace_s=-1)
-    assert store.sweep_uploads(grace_s=-1) == 1
+            store.uploads.sweep(grace_s=-1)
+    assert store.uploads.sweep(grace_s=-1) == 1
     assert left(store) == (0, 0, 0)
 
 
@@ -350,11 +358,11 @@ def test_sweeps_and_ends_at_once_never_leave_a_scan_without_its_chunks(store: DB
 
     def work(i: int) -> list[str]:
         if i % 2:
-            store.sweep_uploads(grace_s=-1)
+            store.uploads.sweep(grace_s=-1)
             return []
         kept = []
         for new in made[i // 2 :: 2]:
-            store.add_scans([new])
+            store.scans.add([new])
             try:
                 end(store, new)
             except UploadLost:
@@ -376,8 +384,8 @@ def test_an_abandoned_upload_leaves_nothing(store: DBManager) -> None:
     new, _ = make_upload(store)
     other, _ = make_upload(store)
     assert new.blob is not None
-    store.abandon_upload(new.blob)
-    store.abandon_upload(new.blob)
+    store.uploads.abandon(new.blob)
+    store.uploads.abandon(new.blob)
     assert chunks_of(store, new.blob) == 0
     assert chunks_of(store, other.blob) == 3
     assert left(store) == (0, 3, 1)

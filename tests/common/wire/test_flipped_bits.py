@@ -89,11 +89,11 @@ def test_a_hub_refuses_flipped_bits_and_serves_others_meanwhile(
                 assert peer.closed()
             if number % 20 == 0:
                 serves(store, settings)
-        assert store.count_states()["To Do"] == AT_A_HUB / 20
+        assert store.queries.count_states()["To Do"] == AT_A_HUB / 20
 
 
 def serves(store: DBManager, settings: HubSettings) -> None:
     scan, voxels = make_scan()
     with sender(settings) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert scan.scan_id in dict(store.scan_states())
+    assert scan.scan_id in dict(store.queries.scan_states())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.domain.audit_events import Kind
 from common.errors import SettingsError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -13,6 +14,7 @@ from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.commands.reanalyze import reanalyze
 from tests.factories import inside, make_reports, opened, state_of
 from tests.processes import ROOT, environment
+from tests.recorders import Recording
 
 
 @pytest.fixture
@@ -54,10 +56,10 @@ def test_only_what_another_version_read_is_put_back(store: DBManager, registry: 
 def test_analyzer_takes_only_what_that_one_reads_now(store: DBManager, registry: Registry) -> None:
     grids = reported(store, 2, "grid", version="0")
     volumes = reported(store, 1, "volume", version="0")
-    told: list[str] = []
-    outcome = reanalyze(store, registry, analyzer="grid", before=told.extend)
+    recorder = Recording()
+    outcome = reanalyze(store.recorded_by(recorder), registry, analyzer="grid")
     assert outcome.put_back == 2
-    assert set(told) == put_back(store, grids | volumes) == grids
+    assert set(recorder.ids(Kind.SCHEDULE_REANALYSIS)) == put_back(store, grids | volumes) == grids
 
 
 def test_an_analyzer_that_is_not_in_use_is_a_wrong_setting_that_names_those_that_are(
@@ -99,7 +101,11 @@ def test_the_command_says_what_it_could_not_put_back(store: DBManager) -> None:
 
 
 def command(store: DBManager, **given: str) -> subprocess.CompletedProcess[str]:
-    settings = {"MONGODB_URI": store.uri, "MONGODB_DATABASE": store.name, **given}
+    settings = {
+        "MONGODB_URI": store.connection.uri,
+        "MONGODB_DATABASE": store.connection.name,
+        **given,
+    }
     return subprocess.run(
         [sys.executable, "-m", "fr_brain.commands.reanalyze"],
         cwd=ROOT,

@@ -120,7 +120,11 @@ def test_the_command_asks_which_scan(store: DBManager) -> None:
 
 
 def command(store: DBManager, **given: str) -> subprocess.CompletedProcess[str]:
-    settings = {"MONGODB_URI": store.uri, "MONGODB_DATABASE": store.name, **given}
+    settings = {
+        "MONGODB_URI": store.connection.uri,
+        "MONGODB_DATABASE": store.connection.name,
+        **given,
+    }
     return subprocess.run(
         [sys.executable, "-m", "fr_brain.commands.report"],
         cwd=ROOT,
