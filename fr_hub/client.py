@@ -8,12 +8,11 @@ import asyncio
 import contextlib
 from concurrent.futures import Executor
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
-
 from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.runtime.logger import Digest, Log, Presence
+from common.runtime.retry import async_retrying
 from common.settings.loading import Address, HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
@@ -110,11 +109,8 @@ class ReportClient:
             await asyncio.sleep(0.1)  # a peer that greets and closes must not keep us spinning
 
     async def _connect(self) -> tuple[AsyncChannel, Welcome]:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((PeerAway, ProtocolError)),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            sleep=self._pause,
-            after=lambda state: self._peer.away(state.outcome and state.outcome.exception()),
+        async for attempt in async_retrying(
+            (PeerAway, ProtocolError), self._peer.away, sleep=self._pause
         ):
             with attempt:
                 settings = self._settings

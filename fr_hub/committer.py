@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying
 
 from common.audit.writer import AuditWriter
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import Presence
+from common.runtime.retry import async_retrying
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 
@@ -115,10 +116,4 @@ class Committer:
 
 def patiently(presence: Presence, until: Callable[[], bool] = lambda: False) -> AsyncRetrying:
     """Try again while MongoDB is away, until ``until()``, saying so once."""
-    return AsyncRetrying(
-        retry=retry_if_exception_type(StoreUnavailable),
-        wait=wait_random_exponential(multiplier=0.1, max=5),
-        stop=lambda _: until(),
-        after=lambda state: presence.away(state.outcome.exception() if state.outcome else None),
-        reraise=True,
-    )
+    return async_retrying(StoreUnavailable, presence.away, until)

@@ -12,6 +12,7 @@ from common.domain.types import HUB_NAME
 from common.domain.voxel_compression import pack
 from common.errors import PeerAway, ProtocolError, Refusal, SourceError
 from common.runtime.logger import Presence
+from common.runtime.retry import backoff_s
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import PLAIN, Terms
@@ -37,7 +38,6 @@ _DAMAGED = frozenset({Refusal.MALFORMED, Refusal.TOO_LARGE, Refusal.UNEXPECTED})
 """What a link that changes bits makes of a greeting: the next one may arrive whole."""
 
 _CONNECT_S = 3.0
-_LONGEST_PAUSE_S = 5.0
 _TICK_S = 0.1
 _IDLE_S = 1.0
 """The longest that a thread listens before it looks whether it is time to stop."""
@@ -197,10 +197,8 @@ class ScanClient:
         # Nobody knows which of these arrived: all again, in their order.
         self._hold.waiting.extendleft(reversed(self._hold.in_flight.values()))
         self._hold.in_flight.clear()
-        # Full jitter: many senders must not come back at the same moment.
-        longest = min(_LONGEST_PAUSE_S, 0.1 * 2**self._failures)
-        self._next_try = time.monotonic() + random.uniform(0, longest)  # noqa: S311
-        self._failures = min(self._failures + 1, 16)
+        self._next_try = time.monotonic() + backoff_s(self._failures)
+        self._failures += 1
 
     def _disconnect(self) -> None:
         if self._channel is not None:

@@ -12,19 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-
 from common.domain.audit_chain import FIRST, Head, make_entry
 from common.domain.audit_events import Document, Kind, Repeats, event
 from common.errors import AuditTaken, StoreError, StoreUnavailable
 from common.runtime.logger import Log, Presence
+from common.runtime.retry import retrying
 from common.store.audit_log import AuditLog
 from common.store.db_manager import DBManager
 
@@ -287,28 +279,16 @@ class AuditWriter:
 
     def _persistently(self, call: Callable[[P], R], argument: P) -> R:
         """Try again, with backoff and full jitter, until the trail is given up."""
-        retrying = Retrying(
-            retry=retry_if_exception(lambda e: isinstance(e, StoreError) and not _taken(e)),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            sleep=sleep_using_event(self._given_up),
-            stop=stop_when_event_set(self._given_up),
-            after=self._failed,
-            reraise=True,
-        )
-        result = retrying(call, argument)
+        retry = retrying(StoreError, self._given_up, self._failed, final=AuditTaken)
+        result = retry(call, argument)
         self._presence.here()
         return result
 
-    def _failed(self, state: RetryCallState) -> None:
-        error = state.outcome and state.outcome.exception()
+    def _failed(self, error: BaseException | None) -> None:
         if isinstance(error, StoreUnavailable):
             self._presence.away(error)
         else:
             self._log.error("the audit trail cannot be written", reason=str(error))
-
-
-def _taken(error: BaseException) -> bool:
-    return isinstance(error, AuditTaken)
 
 
 def _fail(durable: "Future[None]") -> None:

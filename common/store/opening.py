@@ -4,17 +4,12 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import Retrying
 
 from common.errors import StoreUnavailable
 from common.mongod.guardian import shared_mongod
 from common.runtime.logger import Log, Presence
+from common.runtime.retry import retrying
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
 
@@ -40,14 +35,7 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
 def retrying_store(stop: threading.Event, presence: Presence) -> Retrying:
     """Try again while MongoDB is away, with backoff and full jitter, saying so once; when
     stopped, the last error is raised."""
-    return Retrying(
-        retry=retry_if_exception_type(StoreUnavailable),
-        wait=wait_random_exponential(multiplier=0.1, max=5),
-        sleep=sleep_using_event(stop),
-        stop=stop_when_event_set(stop),
-        after=lambda state: presence.away(state.outcome and state.outcome.exception()),
-        reraise=True,
-    )
+    return retrying(StoreUnavailable, stop, presence.away)
 
 
 def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:

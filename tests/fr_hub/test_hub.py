@@ -82,7 +82,9 @@ def test_a_new_report_leaves_at_once_however_seldom_the_hub_looks(
 def test_a_pacs_that_sends_scans_is_connected_to_at_once(
     store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fr_hub.client.wait_random_exponential", lambda **_: wait_fixed(3600))
+    monkeypatch.setattr(
+        "common.runtime.retry.wait_random_exponential", lambda **_: wait_fixed(3600)
+    )
     settings = pacs.settings()
     with running_hub(store, settings):
         pacs.turn_away()

@@ -1,0 +1,92 @@
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from common.errors import AuditTaken, StoreError, StoreUnavailable
+from common.runtime.retry import LONGEST_S, async_retrying, backoff_s, retrying
+
+
+class Failing:
+    """Fails as often as it is told to."""
+
+    def __init__(self, times: int, error: Callable[[str], Exception] = StoreUnavailable) -> None:
+        self.times = times
+        self.error = error
+        self.failures: list[BaseException | None] = []
+
+    def __call__(self) -> str:
+        if self.times:
+            self.times -= 1
+            raise self.error("away")
+        return "done"
+
+    async def later(self) -> str:
+        return self()
+
+
+def test_a_call_is_retried_until_it_succeeds_and_each_failure_is_told() -> None:
+    call = Failing(2)
+    assert retrying(StoreUnavailable, threading.Event(), call.failures.append)(call) == "done"
+    assert [type(error) for error in call.failures] == [StoreUnavailable] * 2
+
+
+def test_an_error_of_another_kind_is_raised_at_once() -> None:
+    call = Failing(2, StoreError)
+    with pytest.raises(StoreError):
+        retrying(StoreUnavailable, threading.Event(), call.failures.append)(call)
+    assert call.times == 1
+
+
+def test_a_final_error_is_raised_at_once_though_its_base_is_retried() -> None:
+    call = Failing(2, AuditTaken)
+    with pytest.raises(AuditTaken):
+        retrying(StoreError, threading.Event(), call.failures.append, final=AuditTaken)(call)
+    assert call.times == 1
+
+
+def test_when_stopped_the_last_error_is_raised() -> None:
+    stop = threading.Event()
+    stop.set()
+    call = Failing(99)
+    with pytest.raises(StoreUnavailable):
+        retrying(StoreUnavailable, stop, call.failures.append)(call)
+    assert call.times == 98
+
+
+def test_an_async_call_is_retried_and_its_pauses_can_be_replaced() -> None:
+    call, pauses = Failing(3), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def run() -> str:
+        async for attempt in async_retrying(StoreUnavailable, call.failures.append, sleep=sleep):
+            with attempt:
+                result = await call.later()
+        return result
+
+    assert asyncio.run(run()) == "done"
+    assert len(pauses) == len(call.failures) == 3
+
+
+def test_an_async_call_gives_up_when_it_is_no_longer_wanted() -> None:
+    call = Failing(99)
+
+    async def run() -> None:
+        async for attempt in async_retrying(
+            StoreUnavailable, call.failures.append, lambda: call.times < 98, asyncio.sleep
+        ):
+            with attempt:
+                await call.later()
+
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(run())
+
+
+def test_pauses_grow_to_their_bound_with_full_jitter() -> None:
+    assert all(0 <= backoff_s(0) <= 0.1 for _ in range(100))
+    late = [backoff_s(10_000) for _ in range(300)]
+    assert max(late) <= LONGEST_S
+    assert min(late) < LONGEST_S / 3 < max(late)
