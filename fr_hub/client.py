@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
-from common.runtime.logger import Digest, Log, Presence
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.settings.loading import Address, HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
@@ -44,7 +44,7 @@ class ReportClient:
         address: Address,
         store: DBManager,
         executor: Executor,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         log: Log,
         terms: Terms = PLAIN,
@@ -56,10 +56,10 @@ class ReportClient:
         self._address = address
         self._store = store
         self._executor = executor
-        self._store_presence = presence
+        self._store_availability = availability
         self._log = log
-        self._digest = Digest(log)
-        self._peer = Presence(log, f"the report server of {pacs}")
+        self._limited_log = RateLimitedLog(log)
+        self._peer = AvailabilityLog(log, f"the report server of {pacs}")
         self._wake = asyncio.Event()
         self._seen = asyncio.Event()
         self._stopping = False
@@ -100,7 +100,7 @@ class ReportClient:
             try:
                 await self._converse(channel, welcome.window)
             except* (PeerAway, ProtocolError) as group:
-                self._peer.away(group.exceptions[0])
+                self._peer.unavailable(group.exceptions[0])
             except* StoreError as group:
                 self._log.error("reports cannot be sent", reason=str(group.exceptions[0]))
             finally:
@@ -114,7 +114,7 @@ class ReportClient:
             retry=retry_if_exception_type((PeerAway, ProtocolError)),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             sleep=self._pause,
-            after=lambda state: self._peer.away(state.outcome and state.outcome.exception()),
+            after=lambda state: self._peer.unavailable(state.outcome and state.outcome.exception()),
         ):
             with attempt:
                 settings = self._settings
@@ -134,7 +134,7 @@ class ReportClient:
                 if welcome.name != self._pacs:
                     channel.abort()
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
-        self._peer.here()
+        self._peer.available()
         host, port = self._address
         self._audit.connected(self._pacs, "takes reports", address=f"{host}:{port}")
         return channel, welcome
@@ -183,7 +183,7 @@ class ReportClient:
     async def _lease(self, room: int) -> list[OutgoingReport]:
         loop = asyncio.get_running_loop()
         lease = self._store.outbox.lease
-        async for attempt in patiently(self._store_presence):
+        async for attempt in patiently(self._store_availability):
             with attempt:
                 self._leasing = loop.run_in_executor(
                     self._executor, lease, self._pacs, room, LEASE_S
@@ -192,12 +192,12 @@ class ReportClient:
                 # and ``_settle`` has to give back what it leases.
                 found = await asyncio.shield(self._leasing)
         self._leasing = None
-        self._store_presence.here()
+        self._store_availability.available()
         return found
 
     async def _picture(self, report: OutgoingReport) -> bytes | None:
         loop = asyncio.get_running_loop()
-        async for attempt in patiently(self._store_presence):
+        async for attempt in patiently(self._store_availability):
             with attempt:
                 fetch, name = self._store.pictures.get, report.picture_hash or ""
                 picture = await loop.run_in_executor(self._executor, fetch, report.scan_id, name)
@@ -213,7 +213,7 @@ class ReportClient:
                 case Nack(id=scan_id, code=code, reason=reason):
                     if scan_id is None:
                         raise ProtocolError(code, reason)
-                    self._digest.warning(
+                    self._limited_log.warning(
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
                     if scan_id in self._unanswered:
@@ -230,10 +230,10 @@ class ReportClient:
             self._to_mark.clear()
             ids = list(self._acknowledged)
             if ids:
-                async for attempt in patiently(self._store_presence):
+                async for attempt in patiently(self._store_availability):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
-                self._digest.info_each("report delivered", ids, pacs=self._pacs)
+                self._limited_log.info_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 self._answered(ids)
 

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from common.audit.writer import AuditWriter
 from common.errors import StoreError, StoreUnavailable
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 
@@ -47,14 +47,14 @@ class Committer:
         self,
         store: DBManager,
         executor: Executor,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         batch: int,
     ) -> None:
         self._store = store
         self._audit = audit
         self._executor = executor
-        self._presence = presence
+        self._availability = availability
         self._batch = batch
         self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
@@ -101,10 +101,10 @@ class Committer:
     async def _add(self, new: list[NewScan]) -> Sequence[Outcome]:
         loop = asyncio.get_running_loop()
         try:
-            async for attempt in patiently(self._presence):
+            async for attempt in patiently(self._availability):
                 with attempt:
                     outcome = await loop.run_in_executor(self._executor, self._store.scans.add, new)
-            self._presence.here()
+            self._availability.available()
         except StoreError as error:
             if len(new) == 1:
                 return [error]
@@ -113,12 +113,16 @@ class Committer:
         return outcome
 
 
-def patiently(presence: Presence, until: Callable[[], bool] = lambda: False) -> AsyncRetrying:
+def patiently(
+    availability: AvailabilityLog, until: Callable[[], bool] = lambda: False
+) -> AsyncRetrying:
     """Try again while MongoDB is away, until ``until()``, saying so once."""
     return AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=5),
         stop=lambda _: until(),
-        after=lambda state: presence.away(state.outcome.exception() if state.outcome else None),
+        after=lambda state: availability.unavailable(
+            state.outcome.exception() if state.outcome else None
+        ),
         reraise=True,
     )

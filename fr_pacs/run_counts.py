@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.runtime.logger import Digest
+from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Failure, Latency, Totals
 from fr_pacs.ledger import Ledger, news_key
 
@@ -25,10 +25,10 @@ class Tally:
         total: scans of this run; None: endless.
     """
 
-    def __init__(self, total: int | None, ledger: Ledger, digest: Digest) -> None:
+    def __init__(self, total: int | None, ledger: Ledger, limited_log: RateLimitedLog) -> None:
         self._total = total
         self._ledger = ledger
-        self._digest = digest
+        self._limited_log = limited_log
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._sent = self._acknowledged = self._delivered = self._failed = 0
@@ -62,7 +62,7 @@ class Tally:
             self._last = time.monotonic()
             self._changed.notify_all()
         self._ledger.write("acknowledged", scan_ids)
-        self._digest.info_each("scan acknowledged", scan_ids)
+        self._limited_log.info_each("scan acknowledged", scan_ids)
 
     def failed(self, what: str, reason: str, scan_id: str | None = None) -> None:
         """A scan that gets no report: unreadable, refused, no room, or not acknowledged."""
@@ -74,7 +74,7 @@ class Tally:
                 self._awaited.pop(scan_id, None)
             self._changed.notify_all()
         self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=reason)
-        self._digest.warning("scan failed", what=what, reason=reason)
+        self._limited_log.warning("scan failed", what=what, reason=reason)
 
     def delivered(self, scan_id: str, revision: int = 1) -> bool:
         """A report came; False if this revision of it came before."""

@@ -24,7 +24,7 @@ from tenacity import (
 from common.domain.audit_chain import FIRST, Head, make_entry
 from common.domain.audit_events import Document, Kind, Repeats, event
 from common.errors import AuditTaken, StoreError, StoreUnavailable
-from common.runtime.logger import Log, Presence
+from common.runtime.logger import AvailabilityLog, Log
 from common.store.audit_log import AuditLog
 from common.store.db_manager import DBManager
 
@@ -73,7 +73,7 @@ class AuditWriter:
     ) -> None:
         self._audit_log = audit_log
         self._log = log
-        self._presence = Presence(log, "MongoDB, for the audit trail,")
+        self._availability = AvailabilityLog(log, "MongoDB, for the audit trail,")
         self._who: dict[str, str | int] = {
             "unit": unit,
             "host": platform.node(),
@@ -296,13 +296,13 @@ class AuditWriter:
             reraise=True,
         )
         result = retrying(call, argument)
-        self._presence.here()
+        self._availability.available()
         return result
 
     def _failed(self, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
         if isinstance(error, StoreUnavailable):
-            self._presence.away(error)
+            self._availability.unavailable(error)
         else:
             self._log.error("the audit trail cannot be written", reason=str(error))
 

@@ -82,10 +82,10 @@ class _Output:
         sys.stdout.flush()
 
 
-class Digest:
-    """Logs an event as it comes, and when it comes often, its count once a second.
+class RateLimitedLog:
+    """Logs events until a second holds ``lines_a_second`` of them, then counts the rest.
 
-    Thread-safe. The rest of a busy second is told by the next event or by ``flush``.
+    Thread-safe. The counts are logged by the first event of a later second, or by ``flush``.
     """
 
     def __init__(self, log: Log, lines_a_second: int = LINES_A_SECOND) -> None:
@@ -94,76 +94,73 @@ class Digest:
         self._lock = threading.Lock()
         self._second = 0
         self._lines = 0
-        self._held: dict[str, int] = {}
+        self._suppressed: dict[str, int] = {}
 
     def info(self, event: str, **fields: Any) -> None:
         """Log this event, or count it."""
-        if self._room(event):
+        if self._allow(event, 1):
             self._log.info(event, **fields)
 
     def info_each(self, event: str, scan_ids: Sequence[str], **fields: Any) -> None:
-        """Log this event of each of these scans, or count it: all at once."""
-        for scan_id in scan_ids[: self._room_for(event, len(scan_ids))]:
+        """Log this event for each of these scans, or count it, under one lock."""
+        for scan_id in scan_ids[: self._allow(event, len(scan_ids))]:
             self._log.info(event, scan_id=scan_id, **fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Log this event as a warning, or count it."""
-        if self._room(event):
+        if self._allow(event, 1):
             self._log.warning(event, **fields)
 
-    def _room(self, event: str) -> bool:
-        return bool(self._room_for(event, 1))
-
-    def _room_for(self, event: str, count: int) -> int:
-        """How many of so many of this event are logged; the others are counted."""
+    def _allow(self, event: str, count: int) -> int:
+        """How many of these ``count`` events may be logged now; the others are counted."""
         with self._lock:
             second = int(time.monotonic())
             if second != self._second:
                 self._second, self._lines = second, 0
-                self._tell()
-            logged = max(0, min(count, self._limit - self._lines))
-            self._lines += logged
-            if logged < count:
-                self._held[event] = self._held.get(event, 0) + count - logged
-            return logged
+                self._log_suppressed()
+            allowed = max(0, min(count, self._limit - self._lines))
+            self._lines += allowed
+            if allowed < count:
+                self._suppressed[event] = self._suppressed.get(event, 0) + count - allowed
+            return allowed
 
     def flush(self) -> None:
-        """Tell what was counted and not told."""
+        """Log the counts that have not been logged yet."""
         with self._lock:
-            self._tell()
+            self._log_suppressed()
 
-    def _tell(self) -> None:
-        held, self._held = self._held, {}
-        for event, count in held.items():
+    def _log_suppressed(self) -> None:
+        suppressed, self._suppressed = self._suppressed, {}
+        for event, count in suppressed.items():
             self._log.info(f"{count} more: {event}")
 
 
-class Presence:
-    """Says once that a peer is away, and once that it is back. Thread-safe."""
+class AvailabilityLog:
+    """Logs each change of a peer's availability once. Thread-safe."""
 
     def __init__(self, log: Log, peer: str) -> None:
         self._log = log
         self._peer = peer
         self._lock = threading.Lock()
-        self._here: bool | None = None
+        self._available: bool | None = None
 
-    def away(self, reason: object) -> None:
-        """It does not answer: logged the first time."""
+    def unavailable(self, reason: object) -> None:
+        """The peer did not answer: logged unless the last line said so."""
         with self._lock:
-            if self._here is not False:
+            if self._available is not False:
                 self._log.warning(f"{self._peer} is away, trying again", reason=str(reason))
-            self._here = False
+            self._available = False
 
     def busy(self) -> None:
-        """It answers that it takes nothing now: logged the first time."""
+        """The peer takes nothing for now: logged unless the last line said so."""
         with self._lock:
-            if self._here is not False:
+            if self._available is not False:
                 self._log.warning(f"{self._peer} is busy, sending slower")
-            self._here = False
+            self._available = False
 
-    def here(self) -> None:
-        """It answers: logged the first time and when it was away."""
+    def available(self) -> None:
+        """The peer answered: logged the first time, and after each outage."""
         with self._lock:
-            if self._here is not True:
+            if self._available is not True:
                 self._log.info(f"{self._peer} is there")
-            self._here = True
+            self._available = True

@@ -14,7 +14,7 @@ from tenacity import (
 
 from common.errors import StoreUnavailable
 from common.mongod.guardian import shared_mongod
-from common.runtime.logger import Log, Presence
+from common.runtime.logger import AvailabilityLog, Log
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
 
@@ -37,7 +37,7 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
         yield store
 
 
-def retrying_store(stop: threading.Event, presence: Presence) -> Retrying:
+def retrying_store(stop: threading.Event, availability: AvailabilityLog) -> Retrying:
     """Try again while MongoDB is away, with backoff and full jitter, saying so once; when
     stopped, the last error is raised."""
     return Retrying(
@@ -45,7 +45,7 @@ def retrying_store(stop: threading.Event, presence: Presence) -> Retrying:
         wait=wait_random_exponential(multiplier=0.1, max=5),
         sleep=sleep_using_event(stop),
         stop=stop_when_event_set(stop),
-        after=lambda state: presence.away(state.outcome and state.outcome.exception()),
+        after=lambda state: availability.unavailable(state.outcome and state.outcome.exception()),
         reraise=True,
     )
 
@@ -56,9 +56,9 @@ def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
     Raises:
         StoreRefused: MongoDB refuses the login.
     """
-    presence = Presence(log, "MongoDB")
+    availability = AvailabilityLog(log, "MongoDB")
     try:
-        version = retrying_store(stop, presence)(store.prepare)
+        version = retrying_store(stop, availability)(store.prepare)
     except StoreUnavailable:
         return False
     log.info("store ready", mongodb=version)

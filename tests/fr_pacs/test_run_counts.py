@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.runtime.logger import Digest, get_log
+from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs import run_counts as tally_module
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import FAILURES_KEPT, Tally
@@ -14,7 +14,7 @@ from tests.factories import together
 
 def tally_of(total: int | None, ledger: Path | None = None) -> Tally:
     """Counts of a run of so many scans."""
-    return Tally(total, Ledger(ledger), Digest(get_log()))
+    return Tally(total, Ledger(ledger), RateLimitedLog(get_log()))
 
 
 def test_a_scan_that_goes_all_the_way_is_counted_at_each_step() -> None:
@@ -165,7 +165,7 @@ def test_each_revision_of_a_report_is_news_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     for _ in range(2):  # the second time as a run that goes on with the ledger
         ledger = Ledger(path)
-        tally = Tally(None, ledger, Digest(get_log()))
+        tally = Tally(None, ledger, RateLimitedLog(get_log()))
         tally.sent(["a"])
         came = [tally.delivered("a", revision) for revision in (1, 2, 2, 1)]
         ledger.close()

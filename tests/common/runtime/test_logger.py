@@ -9,7 +9,7 @@ import structlog
 
 from common.errors import Refusal
 from common.runtime import logger
-from common.runtime.logger import Digest, Presence, configure, get_log
+from common.runtime.logger import AvailabilityLog, RateLimitedLog, configure, get_log
 
 
 @pytest.fixture(autouse=True)
@@ -136,17 +136,17 @@ def test_lines_go_to_standard_output_as_it_is_now(monkeypatch: pytest.MonkeyPatc
     assert json.loads(other.getvalue())["event"] == "after"
 
 
-# --- digest ------------------------------------------------------------------------------------
+# --- rate limits -------------------------------------------------------------------------------
 
 
-def test_a_digest_tells_each_event_while_they_are_few(clock: Clock) -> None:
+def test_few_events_are_each_logged(clock: Clock) -> None:
     log = Lines()
-    digest = Digest(log, 2)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 2)  # type: ignore[arg-type]
     for _ in range(3):
-        digest.info("scan stored", scan_id="a")
-        digest.warning("scan refused", scan_id="b")
+        limited_log.info("scan stored", scan_id="a")
+        limited_log.warning("scan refused", scan_id="b")
         clock.now += 1
-    digest.flush()
+    limited_log.flush()
     assert log.lines == 3 * [
         ("info", "scan stored", {"scan_id": "a"}),
         ("warning", "scan refused", {"scan_id": "b"}),
@@ -154,61 +154,61 @@ def test_a_digest_tells_each_event_while_they_are_few(clock: Clock) -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_digest_counts_what_comes_often() -> None:
+def test_frequent_events_are_counted() -> None:
     log = Lines()
-    digest = Digest(log, 2)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 2)  # type: ignore[arg-type]
     for n in range(10):
-        digest.info("scan stored", n=n)
+        limited_log.info("scan stored", n=n)
     for _ in range(3):
-        digest.warning("scan refused")
+        limited_log.warning("scan refused")
     assert log.events == ["scan stored"] * 2
-    digest.flush()
+    limited_log.flush()
     (_, stored, _), (_, refused, _) = log.lines[2:]
     assert "scan stored" in stored
     assert "8 more" in stored
     assert "scan refused" in refused
     assert "3 more" in refused
-    digest.flush()
+    limited_log.flush()
     assert len(log.lines) == 4
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_digest_tells_each_scan_of_a_batch_as_far_as_there_is_room() -> None:
+def test_a_batch_logs_as_many_scans_as_its_second_allows() -> None:
     log = Lines()
-    digest = Digest(log, 4)  # type: ignore[arg-type]
-    digest.info_each("scan stored", ["a", "b", "c"], pacs="x")
-    digest.info_each("scan stored", ["d", "e", "f"], pacs="x")
-    digest.info_each("scan stored", ["g"], pacs="x")
+    limited_log = RateLimitedLog(log, 4)  # type: ignore[arg-type]
+    limited_log.info_each("scan stored", ["a", "b", "c"], pacs="x")
+    limited_log.info_each("scan stored", ["d", "e", "f"], pacs="x")
+    limited_log.info_each("scan stored", ["g"], pacs="x")
     assert log.lines == [
         ("info", "scan stored", {"scan_id": scan_id, "pacs": "x"}) for scan_id in "abcd"
     ]
-    digest.flush()
+    limited_log.flush()
     assert "3 more" in log.lines[-1][1]
 
 
-def test_a_digest_tells_the_rest_of_a_second_with_the_next_event(clock: Clock) -> None:
+def test_the_next_second_logs_the_count_of_the_last(clock: Clock) -> None:
     log = Lines()
-    digest = Digest(log, 1)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 1)  # type: ignore[arg-type]
     for _ in range(5):
-        digest.info("scan stored")
+        limited_log.info("scan stored")
     clock.now += 1
-    digest.info("scan stored")
+    limited_log.info("scan stored")
     first, rest, last = log.events
     assert first == last == "scan stored"
     assert "4 more" in rest
 
 
-# --- presence ----------------------------------------------------------------------------------
+# --- availability ------------------------------------------------------------------------------
 
 
-def test_presence_is_told_once_each_time_it_changes() -> None:
+def test_a_change_of_availability_is_logged_once() -> None:
     log = Lines()
-    presence = Presence(log, "Fr-HUB")  # type: ignore[arg-type]
-    presence.away(OSError("refused"))
-    presence.away(OSError("refused"))
-    presence.here()
-    presence.here()
-    presence.away("gone")
+    availability = AvailabilityLog(log, "Fr-HUB")  # type: ignore[arg-type]
+    availability.unavailable(OSError("refused"))
+    availability.unavailable(OSError("refused"))
+    availability.available()
+    availability.available()
+    availability.unavailable("gone")
     assert log.lines == [
         ("warning", "Fr-HUB is away, trying again", {"reason": "refused"}),
         ("info", "Fr-HUB is there", {}),
@@ -216,7 +216,7 @@ def test_presence_is_told_once_each_time_it_changes() -> None:
     ]
 
 
-def test_a_peer_that_is_there_from_the_start_is_told() -> None:
+def test_the_first_answer_of_a_peer_is_logged() -> None:
     log = Lines()
-    Presence(log, "MongoDB").here()  # type: ignore[arg-type]
+    AvailabilityLog(log, "MongoDB").available()  # type: ignore[arg-type]
     assert log.events == ["MongoDB is there"]

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from common.errors import SettingsError, StoreError, StoreRefused, StoreUnavailable
 from common.mongod.embedded import find_mongod
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
@@ -129,7 +129,9 @@ def test_when_it_is_time_to_stop_the_last_error_is_raised(away: DBManager) -> No
     stop = threading.Event()
     stop.set()
     with capture_logs() as logs, pytest.raises(StoreUnavailable):
-        retrying_store(stop, Presence(structlog.get_logger(), "MongoDB"))(away.queries.count_states)
+        retrying_store(stop, AvailabilityLog(structlog.get_logger(), "MongoDB"))(
+            away.queries.count_states
+        )
     assert [line["event"] for line in logs] == ["MongoDB is away, trying again"]
 
 
@@ -142,5 +144,7 @@ def test_a_refusal_is_not_waited_for() -> None:
         raise StoreRefused("no")
 
     with pytest.raises(StoreRefused), capture_logs() as logs:
-        retrying_store(threading.Event(), Presence(structlog.get_logger(), "MongoDB"))(refused)
+        retrying_store(threading.Event(), AvailabilityLog(structlog.get_logger(), "MongoDB"))(
+            refused
+        )
     assert (calls, logs) == (1, [])
