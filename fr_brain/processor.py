@@ -412,11 +412,11 @@ class Processor:
                 self._log.warning("claim lost: the report is another's", scan_id=scan_id)
                 continue
             lesions = report.findings.lesions
-            self._limited_log.info(
+            self._limited_log.debug(
                 "report written",
                 scan_id=scan_id,
                 analyzer=report.analyzer.name,
-                quality=str(report.findings.quality.verdict),
+                verdict=str(report.findings.quality.verdict),
                 lesions=None if lesions is None else lesions.count,
                 run_time_ms=report.run_time_ms,
             )

@@ -31,6 +31,9 @@ way waits so long. Sent twice, it is dropped by Fr-PACS."""
 REFUSED_DELAY_S = 60.0
 """A report that Fr-PACS refused is sent again after this time: it may be a newer one by then."""
 
+PATIENCE_S = 30.0
+"""Reports wait in the store, so a Fr-PACS that is restarted within this time is no warning."""
+
 _CONNECT_S = 5.0
 
 
@@ -59,7 +62,9 @@ class ReportClient:
         self._store_availability = availability
         self._log = log
         self._limited_log = RateLimitedLog(log)
-        self._peer = AvailabilityLog(log, f"the report server of {pacs}")
+        self._peer = AvailabilityLog(
+            log, f"{pacs}'s report server", patience_s=PATIENCE_S, announce=True
+        )
         self._wake = asyncio.Event()
         self._seen = asyncio.Event()
         self._stopping = False
@@ -233,7 +238,7 @@ class ReportClient:
                 async for attempt in patiently(self._store_availability):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
-                self._limited_log.info_each("report delivered", ids, pacs=self._pacs)
+                self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 self._answered(ids)
 

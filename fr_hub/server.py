@@ -400,7 +400,7 @@ class _Conversation:
             self._parts.log.debug("blob not deleted", reason=str(error))
 
     def _acknowledge(self, scan_ids: list[str]) -> None:
-        self._parts.limited_log.info_each("scan stored", scan_ids, pacs=self._pacs)
+        self._parts.limited_log.debug_each("scan stored", scan_ids, pacs=self._pacs)
         self._answers.put_nowait(Ack(tuple(scan_ids)))
 
     def _nack(self, scan_id: str, code: Refusal, reason: str, *, retry: bool = False) -> None:

@@ -275,7 +275,8 @@ class ScanClient:
 
     def _begin(self, chosen: list[_Held]) -> None:
         """These go out now: in flight from before the first byte, as an answer may come at once."""
-        self._tally.sent([held.scan_id for held in chosen if not held.sent])
+        new = [held for held in chosen if not held.sent]
+        self._tally.sent([held.scan_id for held in new], [held.label for held in new])
         for held in chosen:
             self._hold.waiting.popleft()
             self._hold.in_flight[held.scan_id] = held

@@ -23,6 +23,9 @@ from fr_pacs.sources.base import Source
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
+PATIENCE_S = 10.0
+"""Units start in any order: until then, a Fr-HUB that does not listen yet is no warning."""
+
 _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
 
@@ -67,7 +70,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         fatal.append(error)
         stopping.request_stop()
 
-    availability = AvailabilityLog(log, "Fr-HUB")
+    availability = AvailabilityLog(log, "Fr-HUB", patience_s=PATIENCE_S, announce=True)
     clients = [
         ScanClient(settings, feed, tally, availability, stopping.stop, stop_with, terms)
         for _ in range(settings.threads)

@@ -114,17 +114,15 @@ class ReportServer:
             except OSError as error:
                 reason = f"the report cannot be kept: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
-        if not self._tally.delivered(report.scan_id, report.revision):
-            self._limited_log.info("report came again", scan_id=report.scan_id)
-            return
         lesions = report.findings.lesions
-        self._limited_log.info(
-            "report received",
-            scan_id=report.scan_id,
-            analyzer=report.analyzer.name,
-            quality=str(report.findings.quality.verdict),
+        new = self._tally.delivered(
+            report.scan_id,
+            report.revision,
+            verdict=str(report.findings.quality.verdict),
             lesions=None if lesions is None else lesions.count,
         )
+        if not new:
+            self._limited_log.debug("report came again", scan_id=report.scan_id)
 
     def close(self) -> None:
         """Stop listening, after the reports in hand are acknowledged. Idempotent."""

@@ -73,7 +73,7 @@ class AuditWriter:
     ) -> None:
         self._audit_log = audit_log
         self._log = log
-        self._availability = AvailabilityLog(log, "MongoDB, for the audit trail,")
+        self._availability = AvailabilityLog(log, "MongoDB (for the audit trail)")
         self._who: dict[str, str | int] = {
             "unit": unit,
             "host": platform.node(),

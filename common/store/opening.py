@@ -61,5 +61,5 @@ def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
         version = retrying_store(stop, availability)(store.prepare)
     except StoreUnavailable:
         return False
-    log.info("store ready", mongodb=version)
+    log.info("connected to MongoDB", version=version)
     return True

@@ -215,11 +215,11 @@ class Slow(Tally):
         self.in_hand = threading.Event()
         self.go_on = threading.Event()
 
-    def delivered(self, scan_id: str, revision: int = 1) -> bool:
+    def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
         """Wait until a test says so."""
         self.in_hand.set()
         assert self.go_on.wait(10)
-        return super().delivered(scan_id, revision)
+        return super().delivered(scan_id, revision, **findings)
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:
