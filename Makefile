@@ -68,49 +68,49 @@ help: ## Show this
 #  PYTHON    the Python that makes .venv
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
-	@$(BIN)/python -m common.launcher.launcher
+	@$(BIN)/fr all
 
 fr_hub: $(VENV)/ready ## Run Fr-HUB alone
-	@$(BIN)/python -m fr_hub
+	@$(BIN)/fr hub
 
 fr_brain: $(VENV)/ready ## Run Fr-BRAIN alone
-	@$(BIN)/python -m fr_brain
+	@$(BIN)/fr brain
 
 fr_pacs: $(VENV)/ready ## Run Fr-PACS alone
-	@$(BIN)/python -m fr_pacs
+	@$(BIN)/fr pacs
 
 verify: $(VENV)/ready ## Check the whole store for gaps and duplicates
-	@$(BIN)/python -m common.commands.verify
+	@$(BIN)/fr verify
 
 audit: $(VENV)/ready ## Verify the audit trail; SCAN=id: who did what with a scan
-	@$(BIN)/python -m common.commands.audit
+	@$(BIN)/fr audit
 
 errors: $(VENV)/ready ## List the scans set aside as 'Error', each with its cause
-	@$(BIN)/python -m common.commands.failed_scans list
+	@$(BIN)/fr failed
 
 requeue: $(VENV)/ready ## Put scans set aside back: ID=scan,... or ALL=1
-	@$(BIN)/python -m common.commands.failed_scans requeue
+	@$(BIN)/fr requeue
 
 retention: $(VENV)/ready ## Say what is older than RETENTION_DAYS=; APPLY=1 has it go
-	@$(BIN)/python -m common.commands.retention
+	@$(BIN)/fr retention
 
 certs: $(VENV)/ready ## Make a private authority and the certificates of units for TLS
-	@$(BIN)/python -m common.commands.certificates
+	@$(BIN)/fr certs
 
 roles: $(VENV)/ready ## Make the units' users in MongoDB, each with the least that it needs
-	@$(BIN)/python -m common.commands.roles
+	@$(BIN)/fr roles
 
 report: $(VENV)/ready ## Write the report of a scan as JSON, text and picture: ID=scan,... OUT=folder
-	@$(BIN)/python -m fr_brain.commands.report
+	@$(BIN)/fr report
 
 reanalyze: $(VENV)/ready ## Have scans analysed again that another analyzer read: ANALYZER=name, ID=scan,...
-	@$(BIN)/python -m fr_brain.commands.reanalyze
+	@$(BIN)/fr reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report
-	@$(BIN)/python -m common.commands.schema
+	@$(BIN)/fr schema
 
 conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=entry point or module:Class
-	@$(BIN)/python -m fr_brain.analyzers.conformance.checks $(NAME)
+	@$(BIN)/fr conformance $(if $(NAME),NAME=$(NAME))
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)

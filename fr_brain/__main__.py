@@ -12,7 +12,7 @@ from fr_brain.supervisor import Supervisor
 
 def main() -> int:
     """Run Fr-BRAIN until it is stopped."""
-    settings = load_settings(BrainSettings, "python -m fr_brain")
+    settings = load_settings(BrainSettings, "fr brain")
     lifecycle = Lifecycle(settings.lifeline_fd)
     configure(settings.log_level, settings.log_format, "fr-brain")
     log = get_log()
@@ -23,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr-brain", main))
+    sys.exit(run_unit("fr brain", main))

@@ -20,7 +20,7 @@ from common.errors import (
     StoreUnavailable,
     VoxelsDamaged,
 )
-from common.runtime.logger import Digest, Log, Presence
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.settings.loading import BrainSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, Claimed
@@ -91,9 +91,9 @@ class Processor:
         self._stop = stop
         self._bell = bell
         self._log = log
-        self._digest = Digest(log)
-        self._presence = Presence(log, "MongoDB")
-        self._patiently = retrying_store(stop, self._presence)
+        self._limited_log = RateLimitedLog(log)
+        self._availability = AvailabilityLog(log, "MongoDB")
+        self._patiently = retrying_store(stop, self._availability)
         crowd = settings.brain_processes / (PROCESSORS_A_CORE * (os.cpu_count() or 1))
         self._share_s = BATCH_S * max(1.0, crowd)
         memory_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
@@ -122,26 +122,26 @@ class Processor:
             while not self._stop.is_set() and not self._worn:
                 try:
                     claims = self._claim()
-                    self._presence.here()
+                    self._availability.available()
                     if self._more:
                         self._bell.ring()  # for another one
                     self._work(claims)
                     if not self._more and not self._worn:
                         self._wait()
                 except StoreUnavailable as error:
-                    self._presence.away(error)
+                    self._availability.unavailable(error)
                     self._stop.wait(0.5)
         finally:
             self._ahead.close()  # which may yet claim one
             self._give_back()
-            self._digest.flush()
+            self._limited_log.flush()
 
     def _wait(self) -> None:
         until = time.monotonic() + self._settings.brain_poll_s
         while not self._stop.is_set() and (left_s := until - time.monotonic()) > 0:
             if self._bell.wait(min(left_s, LISTEN_S)):
                 return
-            self._digest.flush()
+            self._limited_log.flush()
 
     # --- claiming ----------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class Processor:
                 lost = self._store.claims.renew(claims, lease_s)
             except StoreError as error:
                 # The fence decides whether the work still counts, not this.
-                self._presence.away(error)
+                self._availability.unavailable(error)
                 continue
             except MemoryError:
                 continue  # an analyzer has it all: it fails, or the next third of a lease does
@@ -383,7 +383,9 @@ class Processor:
         try:
             png = illustrate(report, scan, voxels, outlines(analyzer, report, scan, voxels))
         except Exception as error:  # noqa: BLE001 - without its picture a report is worth as much
-            self._digest.warning("no picture", scan_id=scan.scan_id, cause=type(error).__name__)
+            self._limited_log.warning(
+                "no picture", scan_id=scan.scan_id, cause=type(error).__name__
+            )
             return report
         name = hash_voxels(png)
         self._patiently(self._store.pictures.add, scan.scan_id, name, png)
@@ -410,11 +412,11 @@ class Processor:
                 self._log.warning("claim lost: the report is another's", scan_id=scan_id)
                 continue
             lesions = report.findings.lesions
-            self._digest.info(
+            self._limited_log.debug(
                 "report written",
                 scan_id=scan_id,
                 analyzer=report.analyzer.name,
-                quality=str(report.findings.quality.verdict),
+                verdict=str(report.findings.quality.verdict),
                 lesions=None if lesions is None else lesions.count,
                 run_time_ms=report.run_time_ms,
             )
@@ -431,7 +433,7 @@ class Processor:
         except ClaimLost:
             self._log.warning("claim lost", scan_id=scan_id)
         else:
-            self._digest.warning(
+            self._limited_log.warning(
                 "no report", scan_id=scan_id, cause=cause, attempt=claim.attempts, now=str(state)
             )
         self._drop([claim])

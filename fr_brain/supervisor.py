@@ -100,7 +100,7 @@ class Supervisor:
     def _run(self) -> int:
         slots = [_Slot(number) for number in range(1, self._settings.brain_processes + 1)]
         self._log.info(
-            "limits of an analysis",
+            "analysis limits",
             time_s=self._settings.brain_time_limit_s,
             memory_mib=self._memory_mib,
         )
@@ -266,7 +266,7 @@ def processor_main(
 
     def main() -> int:
         lifecycle = Lifecycle()
-        configure(settings.log_level, settings.log_format, "fr-brain")
+        configure(settings.log_level, settings.log_format, "fr-brain", f"fr-brain-{number}")
         log = get_log(processor=number)
         _stop_with_parent(lifecycle, settings.brain_drain_s)
         limit_memory(memory_limit_mib(settings.brain_memory_mib, settings.brain_processes))
@@ -286,7 +286,7 @@ def processor_main(
             store.close()
         return Exit.OK
 
-    raise SystemExit(run_unit(f"fr-brain processor {number}", main))
+    raise SystemExit(run_unit(f"fr brain processor {number}", main))
 
 
 def _stop_with_parent(stopping: Stop, drain_s: float) -> None:

@@ -14,7 +14,7 @@ from fr_hub.hub import run_hub
 
 def main() -> int:
     """Run Fr-HUB until it is stopped."""
-    settings = load_settings(HubSettings, "python -m fr_hub")
+    settings = load_settings(HubSettings, "fr hub")
     lifecycle = Lifecycle(settings.lifeline_fd)
     configure(settings.log_level, settings.log_format, "fr-hub")
     log = get_log()
@@ -26,4 +26,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr-hub", main))
+    sys.exit(run_unit("fr hub", main))

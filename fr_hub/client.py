@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
-from common.runtime.logger import Digest, Log, Presence
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.retry import async_retrying
 from common.settings.loading import Address, HubSettings
 from common.store.db_manager import DBManager
@@ -30,6 +30,9 @@ way waits so long. Sent twice, it is dropped by Fr-PACS."""
 REFUSED_DELAY_S = 60.0
 """A report that Fr-PACS refused is sent again after this time: it may be a newer one by then."""
 
+PATIENCE_S = 30.0
+"""Reports wait in the store, so a Fr-PACS that is restarted within this time is no warning."""
+
 _CONNECT_S = 5.0
 
 
@@ -43,7 +46,7 @@ class ReportClient:
         address: Address,
         store: DBManager,
         executor: Executor,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         log: Log,
         terms: Terms = PLAIN,
@@ -55,10 +58,12 @@ class ReportClient:
         self._address = address
         self._store = store
         self._executor = executor
-        self._store_presence = presence
+        self._store_availability = availability
         self._log = log
-        self._digest = Digest(log)
-        self._peer = Presence(log, f"the report server of {pacs}")
+        self._limited_log = RateLimitedLog(log)
+        self._peer = AvailabilityLog(
+            log, f"{pacs}'s report server", patience_s=PATIENCE_S, announce=True
+        )
         self._wake = asyncio.Event()
         self._seen = asyncio.Event()
         self._stopping = False
@@ -99,7 +104,7 @@ class ReportClient:
             try:
                 await self._converse(channel, welcome.window)
             except* (PeerAway, ProtocolError) as group:
-                self._peer.away(group.exceptions[0])
+                self._peer.unavailable(group.exceptions[0])
             except* StoreError as group:
                 self._log.error("reports cannot be sent", reason=str(group.exceptions[0]))
             finally:
@@ -110,7 +115,7 @@ class ReportClient:
 
     async def _connect(self) -> tuple[AsyncChannel, Welcome]:
         async for attempt in async_retrying(
-            (PeerAway, ProtocolError), self._peer.away, sleep=self._pause
+            (PeerAway, ProtocolError), self._peer.unavailable, sleep=self._pause
         ):
             with attempt:
                 settings = self._settings
@@ -130,7 +135,7 @@ class ReportClient:
                 if welcome.name != self._pacs:
                     channel.abort()
                     raise PeerAway(f"{welcome.name!r} answers there: check HUB_PACS and PACS_NAME")
-        self._peer.here()
+        self._peer.available()
         host, port = self._address
         self._audit.connected(self._pacs, "takes reports", address=f"{host}:{port}")
         return channel, welcome
@@ -179,7 +184,7 @@ class ReportClient:
     async def _lease(self, room: int) -> list[OutgoingReport]:
         loop = asyncio.get_running_loop()
         lease = self._store.outbox.lease
-        async for attempt in patiently(self._store_presence):
+        async for attempt in patiently(self._store_availability):
             with attempt:
                 self._leasing = loop.run_in_executor(
                     self._executor, lease, self._pacs, room, LEASE_S
@@ -188,12 +193,12 @@ class ReportClient:
                 # and ``_settle`` has to give back what it leases.
                 found = await asyncio.shield(self._leasing)
         self._leasing = None
-        self._store_presence.here()
+        self._store_availability.available()
         return found
 
     async def _picture(self, report: OutgoingReport) -> bytes | None:
         loop = asyncio.get_running_loop()
-        async for attempt in patiently(self._store_presence):
+        async for attempt in patiently(self._store_availability):
             with attempt:
                 fetch, name = self._store.pictures.get, report.picture_hash or ""
                 picture = await loop.run_in_executor(self._executor, fetch, report.scan_id, name)
@@ -209,7 +214,7 @@ class ReportClient:
                 case Nack(id=scan_id, code=code, reason=reason):
                     if scan_id is None:
                         raise ProtocolError(code, reason)
-                    self._digest.warning(
+                    self._limited_log.warning(
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
                     if scan_id in self._unanswered:
@@ -226,10 +231,10 @@ class ReportClient:
             self._to_mark.clear()
             ids = list(self._acknowledged)
             if ids:
-                async for attempt in patiently(self._store_presence):
+                async for attempt in patiently(self._store_availability):
                     with attempt:
                         await self._mark_sent({i: r for i in ids if (r := self._unanswered.get(i))})
-                self._digest.info_each("report delivered", ids, pacs=self._pacs)
+                self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 self._answered(ids)
 

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying
 
 from common.audit.writer import AuditWriter
 from common.errors import StoreError, StoreUnavailable
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import async_retrying
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
@@ -48,14 +48,14 @@ class Committer:
         self,
         store: DBManager,
         executor: Executor,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         batch: int,
     ) -> None:
         self._store = store
         self._audit = audit
         self._executor = executor
-        self._presence = presence
+        self._availability = availability
         self._batch = batch
         self._waiting: list[Waiting] = []
         self._wake = asyncio.Event()
@@ -102,10 +102,10 @@ class Committer:
     async def _add(self, new: list[NewScan]) -> Sequence[Outcome]:
         loop = asyncio.get_running_loop()
         try:
-            async for attempt in patiently(self._presence):
+            async for attempt in patiently(self._availability):
                 with attempt:
                     outcome = await loop.run_in_executor(self._executor, self._store.scans.add, new)
-            self._presence.here()
+            self._availability.available()
         except StoreError as error:
             if len(new) == 1:
                 return [error]
@@ -114,6 +114,8 @@ class Committer:
         return outcome
 
 
-def patiently(presence: Presence, until: Callable[[], bool] = lambda: False) -> AsyncRetrying:
+def patiently(
+    availability: AvailabilityLog, until: Callable[[], bool] = lambda: False
+) -> AsyncRetrying:
     """Try again while MongoDB is away, until ``until()``, saying so once."""
-    return async_retrying(StoreUnavailable, presence.away, until)
+    return async_retrying(StoreUnavailable, availability.unavailable, until)

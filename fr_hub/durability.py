@@ -11,8 +11,8 @@ def tell_worth(store: DBManager, log: Log) -> None:
     try:
         about = store.server.status()
     except StoreError as error:
-        log.warning("what an acknowledgement is worth is not known", reason=str(error))
+        log.warning("acknowledgement durability is unknown", reason=str(error))
         return
-    log.info("an acknowledged scan is", where=about.kind, worth=about.worth)
+    log.info("acknowledgement durability", server=about.kind, durability=about.worth)
     for warning in about.warnings:
-        log.warning("MongoDB", surprise=warning)
+        log.warning("MongoDB is not set up for Fr", problem=warning)

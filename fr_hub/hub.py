@@ -8,7 +8,7 @@ from common.audit.writer import ANCHOR_S, AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.runtime.lifecycle import Stop
-from common.runtime.logger import Log, Presence
+from common.runtime.logger import AvailabilityLog, Log
 from common.settings.loading import HubSettings
 from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
@@ -45,7 +45,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             loop.call_soon_threadsafe(stop.set)
 
     stopping.on_stop(stop_soon)
-    presence = Presence(log, "MongoDB")
+    availability = AvailabilityLog(log, "MongoDB")
     with (
         ThreadPoolExecutor(STORE_THREADS, "store") as executor,
         # Closed when nothing is acknowledged any more, and before the store is.
@@ -56,12 +56,12 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         ) as audit,
     ):
         store = store.recorded_by(audit)
-        committer = Committer(store, executor, presence, audit, settings.hub_batch)
+        committer = Committer(store, executor, availability, audit, settings.hub_batch)
         pressure = Pressure(settings, store, executor, log)
         await pressure.look()  # before the first scan comes
         by_name = {
             pacs: ReportClient(
-                settings, pacs, address, store, executor, presence, audit, log, terms
+                settings, pacs, address, store, executor, availability, audit, log, terms
             )
             for pacs, address in settings.hub_pacs.items()
         }
@@ -71,7 +71,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             store,
             executor,
             committer,
-            presence,
+            availability,
             audit,
             pressure,
             log,
@@ -100,8 +100,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         others = [
             asyncio.create_task(committer.run()),
             asyncio.create_task(pressure.run()),
-            asyncio.create_task(_retain(settings, store, executor, presence, log)),
-            asyncio.create_task(_sweep(store, executor, presence, log)),
+            asyncio.create_task(_retain(settings, store, executor, availability, log)),
+            asyncio.create_task(_sweep(store, executor, availability, log)),
         ]
         waiter = store.connection.waiter(WakeUp.REPORT, settings.hub_poll_s)
         listener = Listener(waiter, report_written, settings.hub_poll_s)
@@ -126,7 +126,7 @@ async def _retain(
     settings: HubSettings,
     store: DBManager,
     executor: ThreadPoolExecutor,
-    presence: Presence,
+    availability: AvailabilityLog,
     log: Log,
 ) -> None:
     """Have go what was delivered long ago, each hour; never, unless the settings say so twice."""
@@ -139,7 +139,7 @@ async def _retain(
             while page := await loop.run_in_executor(executor, next, pages, None):
                 gone += len(page.scan_ids)
         except StoreError as error:
-            presence.away(error)
+            availability.unavailable(error)
         if gone:
             log.info("retention", scans=gone, what=settings.retention_what, days=days)
         await asyncio.sleep(RETAIN_EVERY_S)
@@ -159,7 +159,7 @@ async def _first_end(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> No
 
 
 async def _sweep(
-    store: DBManager, executor: ThreadPoolExecutor, presence: Presence, log: Log
+    store: DBManager, executor: ThreadPoolExecutor, availability: AvailabilityLog, log: Log
 ) -> None:
     """Delete what cut uploads left behind and settle late reports, now and then."""
     loop = asyncio.get_running_loop()
@@ -168,7 +168,7 @@ async def _sweep(
             swept = await loop.run_in_executor(executor, store.uploads.sweep)
             settled = await loop.run_in_executor(executor, store.failed_scans.reconcile)
         except StoreError as error:
-            presence.away(error)
+            availability.unavailable(error)
         else:
             if swept:
                 log.info("swept voxels of cut uploads", uploads=swept)

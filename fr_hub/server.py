@@ -11,7 +11,7 @@ from bson import ObjectId
 from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError, UploadLost
-from common.runtime.logger import Digest, Log, Presence
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
@@ -39,7 +39,7 @@ class ScanServer:
         store: DBManager,
         executor: Executor,
         committer: Committer,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         pressure: Pressure,
         log: Log,
@@ -55,7 +55,7 @@ class ScanServer:
             store,
             executor,
             committer,
-            presence,
+            availability,
             audit,
             ByteBudget(settings.hub_memory_mib * 2**20),
             pressure,
@@ -75,7 +75,9 @@ class ScanServer:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
             # A crowd at the door must not fill the log.
-            self._parts.digest.warning("connection refused", code=error.code, reason=error.reason)
+            self._parts.limited_log.warning(
+                "connection refused", code=error.code, reason=error.reason
+            )
             self._audit.refused(channel.peer, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
@@ -115,7 +117,7 @@ class ScanServer:
 
     def refused(self, error: FrError, address: str) -> None:
         """A connection ended before its first message: TLS failed."""
-        self._parts.digest.warning("connection refused", reason=str(error), peer=address)
+        self._parts.limited_log.warning("connection refused", reason=str(error), peer=address)
         if isinstance(error, ProtocolError):
             self._audit.refused(address, error.code, error.reason)
 
@@ -133,7 +135,7 @@ class ScanServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._parts.digest.flush()
+        self._parts.limited_log.flush()
 
 
 class _Parts:
@@ -145,7 +147,7 @@ class _Parts:
         store: DBManager,
         executor: Executor,
         committer: Committer,
-        presence: Presence,
+        availability: AvailabilityLog,
         audit: AuditWriter,
         budget: ByteBudget,
         pressure: Pressure,
@@ -155,12 +157,12 @@ class _Parts:
         self.store = store
         self.executor = executor
         self.committer = committer
-        self.presence = presence
+        self.availability = availability
         self.audit = audit
         self.budget = budget
         self.pressure = pressure
         self.log = log
-        self.digest = Digest(log)
+        self.limited_log = RateLimitedLog(log)
         # What slow senders can hold, all connections together, is half of the memory.
         share = settings.hub_memory_mib * 2**20 // (2 * settings.hub_connections)
         self.write_bytes = max(CHUNK_BYTES, min(WRITE_BYTES, share))
@@ -311,7 +313,7 @@ class _Conversation:
             ObjectId(),
             parts.store,
             parts.executor,
-            parts.presence,
+            parts.availability,
             parts.budget,
             parts.write_bytes,
             message.packing,
@@ -369,7 +371,7 @@ class _Conversation:
         parts, scan_id = self._parts, upload.scan.scan_id
         loop = asyncio.get_running_loop()
         try:
-            async for attempt in patiently(parts.presence):
+            async for attempt in patiently(parts.availability):
                 with attempt:
                     await loop.run_in_executor(
                         parts.executor, parts.store.uploads.end, scan_id, upload.blob, self._pacs
@@ -398,11 +400,11 @@ class _Conversation:
             self._parts.log.debug("blob not deleted", reason=str(error))
 
     def _acknowledge(self, scan_ids: list[str]) -> None:
-        self._parts.digest.info_each("scan stored", scan_ids, pacs=self._pacs)
+        self._parts.limited_log.debug_each("scan stored", scan_ids, pacs=self._pacs)
         self._answers.put_nowait(Ack(tuple(scan_ids)))
 
     def _nack(self, scan_id: str, code: Refusal, reason: str, *, retry: bool = False) -> None:
-        self._parts.digest.warning(
+        self._parts.limited_log.warning(
             "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
         )
         if code is not Refusal.CONFLICT:  # recorded with its batch
@@ -410,7 +412,7 @@ class _Conversation:
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))
 
     def _busy(self, scan_id: str, reason: StoreError) -> None:
-        self._parts.digest.warning("scan not stored", scan_id=scan_id, reason=str(reason))
+        self._parts.limited_log.warning("scan not stored", scan_id=scan_id, reason=str(reason))
         self._answers.put_nowait(Busy(scan_id, RETRY_AFTER_MS))
 
     async def _answer(self) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from bson import ObjectId
 
 from common.domain.scan import BrainScan, Packing
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.store.db_manager import DBManager
 from common.wire.messages import Chunk
 from common.wire.protocol import Assembly
@@ -28,7 +28,7 @@ class Upload:
         blob: ObjectId,
         store: DBManager,
         executor: Executor,
-        presence: Presence,
+        availability: AvailabilityLog,
         budget: ByteBudget,
         write_bytes: int = WRITE_BYTES,
         packing: Packing | None = None,
@@ -39,7 +39,7 @@ class Upload:
         self._assembly = Assembly(scan, packing)
         self._store = store
         self._executor = executor
-        self._presence = presence
+        self._availability = availability
         self._budget = budget
         self._write_bytes = write_bytes
         self._pieces: list[bytes | memoryview] = []
@@ -100,10 +100,10 @@ class Upload:
 
     async def _call(self, method: Callable[..., object], *arguments: object) -> None:
         loop = asyncio.get_running_loop()
-        async for attempt in patiently(self._presence, lambda: self._abandoned):
+        async for attempt in patiently(self._availability, lambda: self._abandoned):
             with attempt:
                 await loop.run_in_executor(self._executor, method, *arguments)
-        self._presence.here()
+        self._availability.available()
 
     async def abandon(self) -> None:
         """The scan did not come whole: delete its blob. What fails here a later sweep does."""

@@ -11,11 +11,11 @@ from fr_pacs.pacs import run_pacs
 
 def main() -> int:
     """Run Fr-PACS until its scans are done or it is stopped."""
-    settings = load_settings(PacsSettings, "python -m fr_pacs")
+    settings = load_settings(PacsSettings, "fr pacs")
     lifecycle = Lifecycle(settings.lifeline_fd)
-    configure(settings.log_level, settings.log_format, "fr-pacs")
+    configure(settings.log_level, settings.log_format, "fr-pacs", settings.pacs_name)
     return run_pacs(settings, lifecycle, get_log())
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr-pacs", main))
+    sys.exit(run_unit("fr pacs", main))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from common.domain.types import HUB_NAME
 from common.domain.voxel_compression import pack
 from common.errors import PeerAway, ProtocolError, Refusal, SourceError
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import backoff_s
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
@@ -105,7 +105,7 @@ class ScanClient:
         settings: PacsSettings,
         feed: Feed,
         tally: Tally,
-        presence: Presence,
+        availability: AvailabilityLog,
         stop: threading.Event,
         on_fatal: Callable[[Exception], None],
         terms: Terms = PLAIN,
@@ -115,7 +115,7 @@ class ScanClient:
         self._settings = settings
         self._feed = feed
         self._tally = tally
-        self._presence = presence
+        self._availability = availability
         self._stop = stop
         self._on_fatal = on_fatal
         self._hold = _Hold()
@@ -189,10 +189,10 @@ class ScanClient:
             self._channel = channel
             self._window = self._allowed = max(1, welcome.window)
             self._failures = 0
-            self._presence.here()
+            self._availability.available()
 
     def _lost(self, error: Exception) -> None:
-        self._presence.away(error)
+        self._availability.unavailable(error)
         self._disconnect()
         # Nobody knows which of these arrived: all again, in their order.
         self._hold.waiting.extendleft(reversed(self._hold.in_flight.values()))
@@ -273,7 +273,8 @@ class ScanClient:
 
     def _begin(self, chosen: list[_Held]) -> None:
         """These go out now: in flight from before the first byte, as an answer may come at once."""
-        self._tally.sent([held.scan_id for held in chosen if not held.sent])
+        new = [held for held in chosen if not held.sent]
+        self._tally.sent([held.scan_id for held in new], [held.label for held in new])
         for held in chosen:
             self._hold.waiting.popleft()
             self._hold.in_flight[held.scan_id] = held
@@ -331,7 +332,7 @@ class ScanClient:
                 self._tally.acknowledged([held.scan_id for held in done], size)
                 if self._allowed < self._window and done:
                     self._allowed = min(self._window, self._allowed * 2 ** min(len(done), 16))
-                    self._presence.here()
+                    self._availability.available()
             case Busy(scan_id, retry_after_ms):
                 self._slow_down(scan_id, retry_after_ms / 1000)
             case Nack(id=None, code=code, reason=reason):
@@ -358,7 +359,7 @@ class ScanClient:
         self._again(scan_id, after_s)
         self._allowed = max(1, self._allowed // 2)
         if self._allowed == 1:
-            self._presence.busy()
+            self._availability.busy()
             self._resume = time.monotonic() + after_s
 
     def _again(self, scan_id: str, after_s: float) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from common.errors import FrError
 from common.runtime.lifecycle import Exit, Stop
-from common.runtime.logger import Digest, Log, Presence
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.run_totals import Totals, progress_bar
 from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import tell_dangers, terms_of
@@ -22,6 +22,9 @@ from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
+
+PATIENCE_S = 10.0
+"""Units start in any order: until then, a Fr-HUB that does not listen yet is no warning."""
 
 _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
@@ -58,8 +61,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     if settings.source is not None:
         log.info("source read", scans=feed.total)
     ledger = Ledger(settings.ledger)
-    digest = Digest(log)
-    tally = Tally(feed.total, ledger, digest)
+    limited_log = RateLimitedLog(log)
+    tally = Tally(feed.total, ledger, limited_log)
     server = ReportServer(settings, tally, log, terms)
     fatal: list[Exception] = []
 
@@ -67,9 +70,9 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         fatal.append(error)
         stopping.request_stop()
 
-    presence = Presence(log, "Fr-HUB")
+    availability = AvailabilityLog(log, "Fr-HUB", patience_s=PATIENCE_S, announce=True)
     clients = [
-        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with, terms)
+        ScanClient(settings, feed, tally, availability, stopping.stop, stop_with, terms)
         for _ in range(settings.threads)
     ]
     threads = [
@@ -85,7 +88,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         server.close()
         if not stopping.stop.is_set() and (missing := tally.give_up()):
             log.error("reports did not come", scans=missing)
-        digest.flush()
+        limited_log.flush()
         ledger.close()
         totals = tally.totals()
         show(totals)

@@ -1,5 +1,6 @@
 """What became of each scan: the counts of a run, thread-safe, in bounded memory."""
 
+import itertools
 import threading
 import time
 from collections import OrderedDict, deque
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.runtime.logger import Digest
+from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Failure, Latency, Totals
 from fr_pacs.ledger import Ledger, news_key
 
@@ -25,31 +26,33 @@ class Tally:
         total: scans of this run; None: endless.
     """
 
-    def __init__(self, total: int | None, ledger: Ledger, digest: Digest) -> None:
+    def __init__(self, total: int | None, ledger: Ledger, limited_log: RateLimitedLog) -> None:
         self._total = total
         self._ledger = ledger
-        self._digest = digest
+        self._limited_log = limited_log
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._sent = self._acknowledged = self._delivered = self._failed = 0
         self._bytes = 0
         self._failures: list[Failure] = []
-        self._awaited: OrderedDict[str, float] = OrderedDict()
+        # Since when, and the scan's label.
+        self._awaited: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(ledger.reported)
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
         self._exhausted = False
 
-    def sent(self, scan_ids: Sequence[str]) -> None:
-        """First bytes of these scans go out, for the first time."""
+    def sent(self, scan_ids: Sequence[str], labels: Sequence[str] = ()) -> None:
+        """The first bytes of these scans go out; ``labels`` name them in the log."""
         if not scan_ids:
             return
         now = time.monotonic()
         with self._lock:
             self._sent += len(scan_ids)
             self._first = self._first or now
-            self._awaited.update(dict.fromkeys(scan_ids, now))
+            for scan_id, label in itertools.zip_longest(scan_ids, labels):
+                self._awaited[scan_id] = (now, label)
             while len(self._awaited) > AWAITED_KEPT:
                 self._awaited.popitem(last=False)
         self._ledger.write("sent", scan_ids)
@@ -62,7 +65,7 @@ class Tally:
             self._last = time.monotonic()
             self._changed.notify_all()
         self._ledger.write("acknowledged", scan_ids)
-        self._digest.info_each("scan acknowledged", scan_ids)
+        self._limited_log.debug_each("scan acknowledged", scan_ids)
 
     def failed(self, what: str, reason: str, scan_id: str | None = None) -> None:
         """A scan that gets no report: unreadable, refused, no room, or not acknowledged."""
@@ -74,26 +77,31 @@ class Tally:
                 self._awaited.pop(scan_id, None)
             self._changed.notify_all()
         self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=reason)
-        self._digest.warning("scan failed", what=what, reason=reason)
+        self._limited_log.warning("scan failed", what=what, reason=reason)
 
-    def delivered(self, scan_id: str, revision: int = 1) -> bool:
-        """A report came; False if this revision of it came before."""
+    def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
+        """A report came; False if this revision of it came before. ``findings`` are logged."""
         now = time.monotonic()
         key = news_key(scan_id, revision)
+        took_s = label = None
         with self._changed:
             if key in self._seen:
                 return False
             self._seen[key] = None
             if len(self._seen) > SEEN_KEPT:
                 self._seen.popitem(last=False)
-            began = self._awaited.pop(scan_id, None)
-            if began is not None:  # else it belongs to an earlier run
+            if scan_id in self._awaited:  # else it belongs to an earlier run
+                began, label = self._awaited.pop(scan_id)
+                took_s = now - began
                 self._delivered += 1
-                self._latencies.append(now - began)
+                self._latencies.append(took_s)
                 self._last = now
                 self._changed.notify_all()
         fields = {"revision": str(revision)} if revision > 1 else {}
         self._ledger.write("reported", [scan_id], **fields)
+        facts = {"label": label, **findings, "ms": took_s and round(took_s * 1000)}
+        known = {name: value for name, value in facts.items() if value is not None}
+        self._limited_log.info("report received", **known, scan_id=scan_id)
         return True
 
     def exhausted(self) -> None:

@@ -6,7 +6,7 @@ import threading
 from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, Refusal, SettingsError
-from common.runtime.logger import Digest, Log
+from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import Listener
@@ -39,7 +39,7 @@ class ReportServer:
         self._name = settings.pacs_name
         self._tally = tally
         self._log = log
-        self._digest = Digest(log)
+        self._limited_log = RateLimitedLog(log)
         self._folder = settings.reports
         self._answering = threading.Lock()
         self._closing = False
@@ -80,7 +80,7 @@ class ReportServer:
         except PeerAway as error:
             self._log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
-            self._digest.warning("connection refused", code=error.code, reason=error.reason)
+            self._limited_log.warning("connection refused", code=error.code, reason=error.reason)
 
     def _answer(self, channel: Channel, events: list[Event]) -> None:
         """Take these reports; one acknowledgement for all of them."""
@@ -101,7 +101,7 @@ class ReportServer:
             answers.append(Ack(tuple(taken)))
         for answer in answers:
             if isinstance(answer, Nack):
-                self._digest.warning("report refused", scan_id=answer.id, reason=answer.reason)
+                self._limited_log.warning("report refused", scan_id=answer.id, reason=answer.reason)
         if answers:
             channel.send(*answers)
 
@@ -114,17 +114,15 @@ class ReportServer:
             except OSError as error:
                 reason = f"the report cannot be kept: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
-        if not self._tally.delivered(report.scan_id, report.revision):
-            self._digest.info("report came again", scan_id=report.scan_id)
-            return
         lesions = report.findings.lesions
-        self._digest.info(
-            "report received",
-            scan_id=report.scan_id,
-            analyzer=report.analyzer.name,
-            quality=str(report.findings.quality.verdict),
+        new = self._tally.delivered(
+            report.scan_id,
+            report.revision,
+            verdict=str(report.findings.quality.verdict),
             lesions=None if lesions is None else lesions.count,
         )
+        if not new:
+            self._limited_log.debug("report came again", scan_id=report.scan_id)
 
     def close(self) -> None:
         """Stop listening, after the reports in hand are acknowledged. Idempotent."""
@@ -132,4 +130,4 @@ class ReportServer:
             self._closing = True
         # Not under the lock: this waits for threads that wait for the lock.
         self._listener.close()
-        self._digest.flush()
+        self._limited_log.flush()

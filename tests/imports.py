@@ -94,6 +94,7 @@ def all_uses(only: Iterable[str] = PACKAGES) -> Iterator[Use]:
             yield from imports_of(module)
 
 
+@lru_cache
 def reached_from(package: str) -> dict[str, tuple[Use, ...]]:
     """The modules that a package or module imports, also through others: by which imports."""
     starts = [module for module in modules() if Use("", module, "", 0).within([package])]

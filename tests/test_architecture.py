@@ -166,6 +166,8 @@ IMPORT_EXCEPTIONS = {
 NAME_EXCEPTIONS = {
     # hands its own environment on to the units that it starts, and reads nothing in it
     ("common.launcher.launcher", "environ"),
+    # becomes the command that it is given, with this environment and the variables given with it
+    ("common.commands.cli", "environ"),
     # runs the analyzer that its task names, in a process for that alone
     ("fr_brain.analyzers.conformance.child", "import_module"),
 }

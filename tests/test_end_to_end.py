@@ -215,11 +215,11 @@ def test_a_unit_whose_peer_is_away_says_so_once_and_goes_on_when_it_comes(
 ) -> None:
     pipeline.settings.update(SCANS="5", KIND="grid")
     pipeline.start("fr_pacs")
-    until(lambda: "Fr-HUB is away" in pipeline.log("fr_pacs"), 30)
+    until(lambda: "waiting for Fr-HUB" in pipeline.log("fr_pacs"), 30)
     pipeline.start("fr_brain")
     pipeline.start("fr_hub")
     assert pipeline.processes["fr_pacs"].wait(60) == 0
-    assert pipeline.log("fr_pacs").count("Fr-HUB is away") == 1
+    assert pipeline.log("fr_pacs").count("waiting for Fr-HUB") == 1
 
 
 def test_reports_wait_for_a_pacs_that_is_away(pipeline: Pipeline) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from common.domain.audit_chain import FIRST, Head, make_entry
 from common.domain.audit_events import Document, Kind, Repeats, event
 from common.errors import AuditTaken, StoreError, StoreUnavailable
-from common.runtime.logger import Log, Presence
+from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.store.audit_log import AuditLog
 from common.store.db_manager import DBManager
@@ -65,7 +65,7 @@ class AuditWriter:
     ) -> None:
         self._audit_log = audit_log
         self._log = log
-        self._presence = Presence(log, "MongoDB, for the audit trail,")
+        self._availability = AvailabilityLog(log, "MongoDB (for the audit trail)")
         self._who: dict[str, str | int] = {
             "unit": unit,
             "host": platform.node(),
@@ -281,12 +281,12 @@ class AuditWriter:
         """Try again, with backoff and full jitter, until the trail is given up."""
         retry = retrying(StoreError, self._given_up, self._failed, final=AuditTaken)
         result = retry(call, argument)
-        self._presence.here()
+        self._availability.available()
         return result
 
     def _failed(self, error: BaseException | None) -> None:
         if isinstance(error, StoreUnavailable):
-            self._presence.away(error)
+            self._availability.unavailable(error)
         else:
             self._log.error("the audit trail cannot be written", reason=str(error))
 

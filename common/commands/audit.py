@@ -166,7 +166,7 @@ def write_heads(path: Path, heads: list[Head]) -> None:
 
 def main() -> int:
     """Verify the trail of the store that the settings name."""
-    settings = load_settings(AuditSettings, "python -m common.commands.audit")
+    settings = load_settings(AuditSettings, "fr audit")
     kept = read_heads(settings.heads) if settings.heads is not None else []
     history = History(settings.scan, settings.since)
     with open_store(settings) as store:
@@ -185,4 +185,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("audit", main))
+    sys.exit(run_unit("fr audit", main))

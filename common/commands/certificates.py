@@ -182,7 +182,7 @@ def _now() -> datetime.datetime:
 
 def main() -> int:
     """Make what is missing, and say what is there."""
-    settings = load_settings(CertSettings, "python -m common.commands.certificates")
+    settings = load_settings(CertSettings, "fr certs")
     authority = Authority(settings.certs)
     say = sys.stdout.write
     state = "made" if authority.made else "is there already"
@@ -202,4 +202,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("certs", main))
+    sys.exit(run_unit("fr certs", main))

@@ -20,7 +20,6 @@ from common.store.db_manager import DBManager
 from common.store.failed_scans import FailedScan, Requeued
 from common.store.opening import open_store
 
-_PROGRAM = "python -m common.commands.failed_scans"
 _PAGE = 1000
 _ROWS = 1000
 """Rows of a table: the widths of its columns are known only when all are in memory."""
@@ -62,7 +61,7 @@ def _table() -> Table:
 
 def errors() -> int:
     """List what is set aside."""
-    settings = load_settings(ErrorsSettings, f"{_PROGRAM} list", sys.argv[2:])
+    settings = load_settings(ErrorsSettings, "fr failed", sys.argv[2:])
     with open_store(settings) as store:
         if settings.json_output:
             _print_json(store.failed_scans.all())
@@ -89,7 +88,7 @@ def _print_json(scans: Iterator[FailedScan]) -> None:
 
 def requeue() -> int:
     """Put back what the settings name."""
-    settings = load_settings(RequeueSettings, f"{_PROGRAM} requeue", sys.argv[2:])
+    settings = load_settings(RequeueSettings, "fr requeue", sys.argv[2:])
     if bool(settings.ids) == settings.everything:
         raise SettingsError("give ID=<scan>,… or ALL=1, one of them; `make errors` lists the scans")
     to_do = done = wrong = 0
@@ -123,7 +122,7 @@ def _say(line: str) -> None:
 
 
 def _help() -> int:
-    raise SettingsError(f"say what to do: {_PROGRAM} list, or requeue; each has --help")
+    raise SettingsError("say what to do: `fr failed` or `fr requeue`; each has --help")
 
 
 def main() -> int:
@@ -133,4 +132,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("quarantine", main))
+    sys.exit(run_unit("fr requeue" if sys.argv[1:2] == ["requeue"] else "fr failed", main))

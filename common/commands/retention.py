@@ -68,7 +68,7 @@ def say(outcome: Outcome) -> str:
 
 def main() -> int:
     """Say what would go, or have it go."""
-    settings = load_settings(RetentionSettings, "python -m common.commands.retention")
+    settings = load_settings(RetentionSettings, "fr retention")
     with open_store(settings) as store, contextlib.ExitStack() as stack:
         if settings.apply:
             store = stack.enter_context(
@@ -80,4 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("retention", main))
+    sys.exit(run_unit("fr retention", main))

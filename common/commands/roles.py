@@ -93,7 +93,7 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
 
 def main() -> int:
     """Make the roles, and say where the URIs are."""
-    settings = load_settings(RoleSettings, "python -m common.commands.roles")
+    settings = load_settings(RoleSettings, "fr roles")
     if settings.mongodb_uri is None:
         raise SettingsError(
             "MONGODB_URI: name the MongoDB and a user of it who administers users; the embedded "
@@ -111,4 +111,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("roles", main))
+    sys.exit(run_unit("fr roles", main))

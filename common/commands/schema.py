@@ -1,5 +1,6 @@
-"""The JSON schema of a report: ``make schema``."""
+"""The JSON schema of a report: ``fr schema``, ``make schema``."""
 
+import argparse
 import json
 import sys
 
@@ -8,6 +9,9 @@ from common.domain.report_schema import report_schema
 
 def main() -> None:
     """Print the schema."""
+    argparse.ArgumentParser(
+        prog="fr schema", description="Print the JSON schema of a report."
+    ).parse_args()
     sys.stdout.write(json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n")
 
 

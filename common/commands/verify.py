@@ -195,7 +195,7 @@ def show(verdict: Verdict, console: Console) -> None:
 
 def main() -> int:
     """Verify the store that the settings name."""
-    settings = load_settings(VerifySettings, "python -m common.commands.verify")
+    settings = load_settings(VerifySettings, "fr verify")
     with open_store(settings) as store:
         verdict = verify(store, settings.ledger)
     if settings.json_output:
@@ -206,4 +206,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("verify", main))
+    sys.exit(run_unit("fr verify", main))

@@ -1,13 +1,13 @@
-"""All units on this machine: ``python -m common.launcher.launcher``, ``make all``.
+"""All units on this machine: ``fr all``, ``make all``.
 
-Starts Fr-HUB, Fr-BRAIN and Fr-PACS as processes of their own, tells their lines apart, restarts
-Fr-HUB and Fr-BRAIN if they die, stops all in order, and sums up. It knows the units only by name.
+Starts Fr-HUB, Fr-BRAIN and Fr-PACS as processes of their own, relays their log lines, restarts
+Fr-HUB and Fr-BRAIN when they die, shuts all down in order, and prints the totals. It knows the
+units by name only.
 """
 
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 import sys
@@ -17,93 +17,24 @@ from pathlib import Path
 from typing import IO
 
 from rich.console import Console
-from rich.text import Text
 
-from common.domain.states import ReportGenerated
 from common.errors import AlreadyRunning, SettingsError
+from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
+from common.launcher.units import Unit
 from common.runtime.entry_point import run_unit
-from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, describe_exit
+from common.runtime.lifecycle import Exit, Lifecycle, describe_exit
+from common.runtime.logger import configure
 from common.runtime.run_totals import ProgressBar, Totals, progress_bar
 from common.settings.loading import LaunchSettings, load_settings
-from common.store.db_manager import DBManager
 from common.store.opening import open_store
-
-STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green", "all": "bold"}
-
-STOP_S = 25.0
-"""Longer than any unit's own time for stopping in order."""
-
-RESTART_S = 1.0
-
-
-class Unit:
-    """One unit's process."""
-
-    def __init__(self, name: str, console: Console, environment: dict[str, str]) -> None:
-        self.name = name
-        self._console = console
-        self._environment = environment
-        self._process: asyncio.subprocess.Process | None = None
-        self._output: asyncio.Task[None] | None = None
-
-    async def start(self, lifeline: int, *extra_fds: int) -> None:
-        """Start it. It stops by itself when ``lifeline``, a pipe's end, closes."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            self.name.replace("-", "_"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**self._environment, "LIFELINE_FD": str(lifeline)},
-            pass_fds=(lifeline, *extra_fds),
-            # A Ctrl-C reaches the launcher alone, which stops the units in order.
-            start_new_session=True,
-            limit=2**20,
-        )
-        self._output = asyncio.create_task(self._relay(self._process))
-
-    async def _relay(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
-        async for line in process.stdout:
-            self.say(line.decode(errors="replace").rstrip("\n"))
-
-    def say(self, line: str) -> None:
-        """Print a line as this unit's."""
-        prefix = Text(f"{self.name:<8} │ ", style=STYLES[self.name])
-        self._console.print(prefix + Text.from_ansi(line), soft_wrap=True, highlight=False)
-
-    async def ended(self) -> int:
-        """Wait for its end; the exit code."""
-        assert self._process is not None  # noqa: S101 - it was started
-        code = await self._process.wait()
-        if self._output is not None:
-            # Its processors may hold the pipe a little longer.
-            await asyncio.wait([self._output], timeout=2)
-        return code
-
-    async def stop(self) -> None:
-        """Stop it in order, at once if that takes too long."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self.ended()
-        except TimeoutError:
-            self.say("did not stop in time: killed")
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self.ended()
 
 
 class Launcher:
     """Runs the three units.
 
     Raises:
-        SettingsError: there is TLS, and a unit has no certificate.
+        SettingsError: TLS is set up, and a unit has no certificate.
     """
 
     def __init__(self, settings: LaunchSettings, console: Console, lifecycle: Lifecycle) -> None:
@@ -114,15 +45,16 @@ class Launcher:
         self._totals: Totals | None = None
 
     async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
-        """Run until Fr-PACS is done or it is time to stop; exit code and totals."""
+        """Run until Fr-PACS has finished or a signal stops it; exit code and totals."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         self._lifecycle.on_stop(lambda: _soon(loop, stop.set))
         lifeline, held = os.pipe()
         totals_read, totals_write = os.pipe()
         environment = self._environment(ledger, totals_write)
+        shown = None if self._settings.log_format == "json" else self._console
         hub, brain, pacs = (
-            Unit(name, self._console, {**environment, **self._certificates.get(name, {})})
+            Unit(name, shown, {**environment, **self._certificates.get(name, {})})
             for name in ("fr-hub", "fr-brain", "fr-pacs")
         )
         with self._bar() as bar:
@@ -134,8 +66,8 @@ class Launcher:
                 os.close(totals_write)
                 code = await self._watch(stop, pacs, {hub: lifeline, brain: lifeline})
             finally:
-                # Fr-PACS first, so that what it sent is acknowledged; then Fr-BRAIN, whose last
-                # reports Fr-HUB can still take.
+                # Fr-PACS first, so that Fr-HUB acknowledges what it sent; then Fr-BRAIN, whose last
+                # reports Fr-HUB can still notice.
                 for unit in (pacs, brain, hub):
                     await unit.stop()
                 os.close(lifeline)
@@ -144,7 +76,7 @@ class Launcher:
         return code, self._totals
 
     def _environment(self, ledger: Path | None, totals_fd: int) -> dict[str, str]:
-        # What the command line or .env said reaches the units as environment.
+        # Settings from the command line or .env reach the units as environment.
         settings = self._settings
         given = {
             name.upper(): _as_text(getattr(settings, name)) for name in settings.model_fields_set
@@ -154,14 +86,14 @@ class Launcher:
         environment["HUB_PACS"] = _as_text(self._known_pacs())
         environment.pop("SUMMARY", None)
         if settings.tls_cert is None and settings.shared_secret is None:
-            # Of this run only: no other program of this machine can be one of these units.
+            # A secret of this run keeps other programs of this machine from posing as a unit.
             environment["SHARED_SECRET"] = secrets.token_hex(32)
         if ledger is not None:
             environment["LEDGER"] = str(ledger)
         return environment
 
     def _known_pacs(self) -> dict[str, tuple[str, int]]:
-        """The settings' Fr-PACS, and the one that is started here."""
+        """HUB_PACS and the Fr-PACS that is started here."""
         settings = self._settings
         here = {settings.pacs_name: (settings.pacs_host, settings.pacs_port)}
         return {**settings.hub_pacs, **here}
@@ -175,7 +107,7 @@ class Launcher:
             yield None
 
     async def _follow(self, fd: int, bar: ProgressBar | None) -> None:
-        """Read the totals that Fr-PACS tells, until it ends."""
+        """Read the totals that Fr-PACS reports, until it ends."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=2**20)
         pipe: IO[bytes] = os.fdopen(fd, "rb", buffering=0)
@@ -191,7 +123,7 @@ class Launcher:
     async def _watch(self, stop: asyncio.Event, pacs: Unit, others: dict[Unit, int]) -> int:
         stopping = asyncio.create_task(stop.wait())
         watching = {
-            asyncio.create_task(self._keep(unit, lifeline)) for unit, lifeline in others.items()
+            asyncio.create_task(unit.keep_running(lifeline)) for unit, lifeline in others.items()
         }
         sending = asyncio.create_task(pacs.ended())
         try:
@@ -206,34 +138,12 @@ class Launcher:
             return Exit.OK
         code = sending.result()
         if code != Exit.OK or not self._settings.finite:
-            pacs.say(f"ended: {describe_exit(code)}")
+            pacs.notice(f"ended: {describe_exit(code)}")
         return code if code >= 0 else Exit.FAILED
-
-    @staticmethod
-    async def _keep(unit: Unit, lifeline: int) -> int:
-        """Restart a unit that dies; returns the code of one for which that is no use."""
-        while True:
-            code = await unit.ended()
-            unit.say(f"ended: {describe_exit(code)}")
-            if code in NO_USE_TO_RESTART:
-                return code
-            await asyncio.sleep(RESTART_S)
-            unit.say("starting it again")
-            await unit.start(lifeline)
-
-
-def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
-    """Add what the store says of the acknowledged scans."""
-    stored = reported = 0
-    for start in range(0, len(acknowledged), 1000):
-        for state, report in store.queries.states_of(acknowledged[start : start + 1000]).values():
-            stored += state is not None
-            reported += state == ReportGenerated.DONE and report is not None
-    return totals.model_copy(update={"stored": stored, "reported": reported})
 
 
 def _as_text(value: object) -> str:
-    """A setting as it is written in the environment, where none is an empty one."""
+    """A setting as the environment writes it: None is an empty string."""
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -251,11 +161,11 @@ def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
 
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold this folder's lock.
+    """Hold the launcher's lock on this folder.
 
     Raises:
         AlreadyRunning: another launcher holds it.
-        SettingsError: the folder cannot be written.
+        SettingsError: the folder is not writable.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -267,17 +177,21 @@ def only_one(data_dir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
-                f"'make all' is running already on {data_dir}: stop it (Ctrl-C there) first, "
-                "or set DATA_DIR, HUB_PORT and PACS_PORT to others"
+                f"'fr all' is already running on {data_dir}: stop it first (Ctrl-C there), "
+                "or set another DATA_DIR, HUB_PORT and PACS_PORT"
             ) from None
         yield
 
 
 def main() -> int:
     """Run all units."""
-    settings = load_settings(LaunchSettings, "python -m common.launcher.launcher")
+    settings = load_settings(LaunchSettings, "fr all")
     lifecycle = Lifecycle(settings.lifeline_fd)
-    console = Console(highlight=False)
+    json_lines = settings.log_format == "json"
+    if json_lines:
+        configure(settings.log_level, "json", "launcher")
+    # Standard output has nothing but JSON lines then.
+    console = Console(highlight=False, stderr=json_lines)
     with contextlib.ExitStack() as stack:
         launcher = Launcher(settings, console, lifecycle)
         stack.enter_context(only_one(settings.data_dir))
@@ -285,7 +199,7 @@ def main() -> int:
         ledger = settings.ledger
         start = 0
         if ledger is not None and ledger.is_file():
-            # Fr-PACS takes a last line away that a kill cut.
+            # Fr-PACS removes a last line that a kill cut short.
             start = ledger.read_bytes().rfind(b"\n") + 1
         if settings.finite and ledger is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fr-"))
@@ -303,17 +217,5 @@ def main() -> int:
     return code
 
 
-def acknowledged_in(ledger: Path, start: int) -> list[str]:
-    """Ids that a ledger says are acknowledged, from byte ``start`` on."""
-    marker = '"event": "acknowledged"'
-    with ledger.open(encoding="utf-8") as lines:
-        lines.seek(start)
-        return [
-            str(json.loads(line)["scan_id"])
-            for line in lines
-            if marker in line and line.endswith("\n")
-        ]
-
-
 if __name__ == "__main__":
-    sys.exit(run_unit("make all", main))
+    sys.exit(run_unit("fr all", main))

@@ -98,7 +98,7 @@ def _join(home: Path, binary: Path | None, deadline: float, left: threading.Even
                 if state and answers(Path(state["socket"])):
                     return state["uri"]
             elif guardian is None or _gone(guardian):
-                guardian = _spawn(home, binary or find_mongod())
+                guardian = _spawn(home, find_mongod(binary))
                 if guardian.stdout:
                     stack.enter_context(guardian.stdout)
             elif guardian.poll() is not None:

@@ -12,6 +12,7 @@ from common.errors import (
     StoreRefused,
 )
 from common.runtime.lifecycle import Exit
+from common.runtime.lines import write_line
 
 GARBAGE_AFTER = 10_000
 """Objects made and not freed, before Python looks for cycles among them. By its own default of 700
@@ -33,5 +34,5 @@ def run_unit(name: str, main: Callable[[], int]) -> int:
     try:
         return main()
     except FrError as error:
-        print(f"{name}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - logging may not be up
+        write_line(sys.stderr, f"{name}: {error}\n")  # logging may not be up
         return next(code for kind, code in _CODES if isinstance(error, kind))

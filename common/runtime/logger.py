@@ -1,46 +1,65 @@
 """Structured logging for all units. No line carries patient data, voxels or passwords."""
 
 import logging
+import os
+import platform
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import structlog
 
+from common.runtime.lines import write_line
+
 Log = structlog.stdlib.BoundLogger
 
 LINES_A_SECOND = 20
-"""More of the same event than this are counted instead: at thousands of scans a second a line
-each would cost more than the scan."""
+"""Lines of one event per second: at thousands of scans a second, logging each would cost more than
+processing it."""
 
 
-def configure(level: str, style: str, unit: str) -> None:
-    """Set up logging to standard output: ``style`` is ``'console'`` or ``'json'``; ``unit`` is told
-    in JSON only, as on a console who started it tells the units apart."""
+def configure(level: str, style: str, unit: str, name: str | None = None) -> None:
+    """Set up logging to standard output.
+
+    Args:
+        level: the least severe level that is shown.
+        style: ``'console'`` for people, or ``'json'``, one object a line. Only JSON lines name
+            their process: on a console, whoever started the units tells them apart.
+        unit: ``fr-hub``, ``fr-brain`` or ``fr-pacs``.
+        name: this process's own name where a unit has several; the unit's by default.
+    """
     terminal = sys.stdout.isatty()
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0, pad_level=False)
+        else structlog.dev.ConsoleRenderer(
+            colors=terminal, pad_event_to=0, pad_level=False, sort_keys=False
+        )
     )
+    process = {
+        "unit": unit,
+        "name": name or unit,
+        "hostname": platform.node(),
+        "pid": os.getpid(),
+    }
 
-    def add_unit(_log: Any, _method: str, fields: Any) -> Any:
-        return {"unit": unit, **fields} if style == "json" else fields
+    def add_process(_log: Any, _method: str, fields: Any) -> Any:
+        return {**process, **fields} if style == "json" else fields
 
     structlog.configure(
         processors=[
-            add_unit,
+            add_process,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso") if style == "json" else _clock,
+            structlog.processors.TimeStamper(fmt="iso") if style == "json" else _ConsoleTime(),
             # Exceptions without local variables: those may hold a scan.
             structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Output()),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(_Output()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
 
@@ -52,8 +71,8 @@ def get_log(**fields: Any) -> Log:
 
 
 def command_log() -> Log:
-    """The logger of a command that a person gives: warnings alone, to standard error, as its
-    output is the answer."""
+    """The logger of a command: only warnings, to standard error, because the command's output is
+    its answer."""
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
@@ -65,27 +84,37 @@ def command_log() -> Log:
     return log
 
 
-def _clock(_log: Any, _method: str, fields: Any) -> Any:
-    """For people: the time of day, to the millisecond."""
-    return {"timestamp": datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3], **fields}
+class _ConsoleTime:
+    """The local time with its zone, to the millisecond; the date too, on each day's first line."""
+
+    def __init__(self) -> None:
+        self._day: date | None = None
+
+    def __call__(self, _log: Any, _method: str, fields: Any) -> Any:
+        now = datetime.now().astimezone()
+        text = now.isoformat(" ", "milliseconds").replace("+00:00", "Z")
+        if now.date() == self._day:
+            text = text.partition(" ")[2]
+        self._day = now.date()
+        return {"timestamp": text, **fields}
 
 
 class _Output:
-    """Standard output as it is now: a progress bar may have put itself before it."""
+    """Standard output as it is now: a progress bar may have replaced it since."""
 
     @staticmethod
     def write(text: str) -> None:
-        sys.stdout.write(text)
+        write_line(sys.stdout, text)
 
     @staticmethod
     def flush() -> None:
-        sys.stdout.flush()
+        """``write`` has done it."""
 
 
-class Digest:
-    """Logs an event as it comes, and when it comes often, its count once a second.
+class RateLimitedLog:
+    """Logs up to ``lines_a_second`` lines of each event per second, and counts the rest.
 
-    Thread-safe. The rest of a busy second is told by the next event or by ``flush``.
+    Thread-safe. The counts are logged by the first event of a later second, or by ``flush``.
     """
 
     def __init__(self, log: Log, lines_a_second: int = LINES_A_SECOND) -> None:
@@ -93,77 +122,98 @@ class Digest:
         self._limit = lines_a_second
         self._lock = threading.Lock()
         self._second = 0
-        self._lines = 0
-        self._held: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}  # this second's, by level and event
+
+    def debug_each(self, event: str, scan_ids: Sequence[str], **fields: Any) -> None:
+        """Log this event at debug for each of these scans, or count it, under one lock."""
+        for scan_id in scan_ids[: self._allow("debug", event, len(scan_ids))]:
+            self._log.debug(event, scan_id=scan_id, **fields)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Log this event at debug, or count it."""
+        if self._allow("debug", event, 1):
+            self._log.debug(event, **fields)
 
     def info(self, event: str, **fields: Any) -> None:
         """Log this event, or count it."""
-        if self._room(event):
+        if self._allow("info", event, 1):
             self._log.info(event, **fields)
-
-    def info_each(self, event: str, scan_ids: Sequence[str], **fields: Any) -> None:
-        """Log this event of each of these scans, or count it: all at once."""
-        for scan_id in scan_ids[: self._room_for(event, len(scan_ids))]:
-            self._log.info(event, scan_id=scan_id, **fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Log this event as a warning, or count it."""
-        if self._room(event):
+        if self._allow("warning", event, 1):
             self._log.warning(event, **fields)
 
-    def _room(self, event: str) -> bool:
-        return bool(self._room_for(event, 1))
-
-    def _room_for(self, event: str, count: int) -> int:
-        """How many of so many of this event are logged; the others are counted."""
+    def _allow(self, level: str, event: str, count: int) -> int:
+        """How many of these ``count`` events may be logged now; the others are counted."""
         with self._lock:
             second = int(time.monotonic())
             if second != self._second:
-                self._second, self._lines = second, 0
-                self._tell()
-            logged = max(0, min(count, self._limit - self._lines))
-            self._lines += logged
-            if logged < count:
-                self._held[event] = self._held.get(event, 0) + count - logged
-            return logged
+                self._second = second
+                self._log_suppressed()
+            before = self._counts.get((level, event), 0)
+            self._counts[level, event] = before + count
+            return max(0, min(count, self._limit - before))
 
     def flush(self) -> None:
-        """Tell what was counted and not told."""
+        """Log the counts that have not been logged yet."""
         with self._lock:
-            self._tell()
+            self._log_suppressed()
 
-    def _tell(self) -> None:
-        held, self._held = self._held, {}
-        for event, count in held.items():
-            self._log.info(f"{count} more: {event}")
+    def _log_suppressed(self) -> None:
+        counts, self._counts = self._counts, {}
+        for (level, event), count in counts.items():
+            if count > self._limit:
+                getattr(self._log, level)(f"{count - self._limit} more: {event}")
 
 
-class Presence:
-    """Says once that a peer is away, and once that it is back. Thread-safe."""
+class AvailabilityLog:
+    """Logs each change of a peer's availability once. Thread-safe.
 
-    def __init__(self, log: Log, peer: str) -> None:
+    Args:
+        patience_s: how long an outage is no more than information, as peers start and stop in any
+            order; one that lasts longer is a warning.
+        announce: whether the first answer is logged too.
+    """
+
+    def __init__(
+        self, log: Log, peer: str, *, patience_s: float = 0.0, announce: bool = False
+    ) -> None:
         self._log = log
         self._peer = peer
+        self._patience_s = patience_s
+        self._announce = announce
         self._lock = threading.Lock()
-        self._here: bool | None = None
+        self._available: bool | None = None
+        self._since: float | None = None  # the outage
+        self._warned = self._busy = False
 
-    def away(self, reason: object) -> None:
-        """It does not answer: logged the first time."""
+    def unavailable(self, reason: object) -> None:
+        """The peer did not answer: logged once an outage, and once more if it lasts."""
         with self._lock:
-            if self._here is not False:
-                self._log.warning(f"{self._peer} is away, trying again", reason=str(reason))
-            self._here = False
+            if self._since is None:
+                self._since = time.monotonic()
+                if self._patience_s:
+                    lost = "lost the connection to" if self._available else "waiting for"
+                    self._log.info(f"{lost} {self._peer}, retrying", reason=str(reason))
+            if not self._warned and time.monotonic() - self._since >= self._patience_s:
+                self._warned = True
+                self._log.warning(f"{self._peer} is unreachable, retrying", reason=str(reason))
+            self._available = False
 
     def busy(self) -> None:
-        """It answers that it takes nothing now: logged the first time."""
+        """The peer accepts nothing for now: logged once until it does."""
         with self._lock:
-            if self._here is not False:
-                self._log.warning(f"{self._peer} is busy, sending slower")
-            self._here = False
+            if not self._busy:
+                self._log.warning(f"{self._peer} is busy, sending more slowly")
+            self._busy = True
 
-    def here(self) -> None:
-        """It answers: logged the first time and when it was away."""
+    def available(self) -> None:
+        """The peer answered: logged after each outage."""
         with self._lock:
-            if self._here is not True:
-                self._log.info(f"{self._peer} is there")
-            self._here = True
+            if self._available is False or (self._announce and self._available is None):
+                self._log.info(f"connected to {self._peer}")
+            elif self._busy:
+                self._log.info(f"{self._peer} is no longer busy")
+            self._available, self._since = True, None
+            self._warned = self._busy = False

@@ -8,7 +8,7 @@ from tenacity import Retrying
 
 from common.errors import StoreUnavailable
 from common.mongod.guardian import shared_mongod
-from common.runtime.logger import Log, Presence
+from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
@@ -32,10 +32,10 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
         yield store
 
 
-def retrying_store(stop: threading.Event, presence: Presence) -> Retrying:
+def retrying_store(stop: threading.Event, availability: AvailabilityLog) -> Retrying:
     """Try again while MongoDB is away, with backoff and full jitter, saying so once; when
     stopped, the last error is raised."""
-    return retrying(StoreUnavailable, stop, presence.away)
+    return retrying(StoreUnavailable, stop, availability.unavailable)
 
 
 def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
@@ -44,10 +44,10 @@ def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
     Raises:
         StoreRefused: MongoDB refuses the login.
     """
-    presence = Presence(log, "MongoDB")
+    availability = AvailabilityLog(log, "MongoDB")
     try:
-        version = retrying_store(stop, presence)(store.prepare)
+        version = retrying_store(stop, availability)(store.prepare)
     except StoreUnavailable:
         return False
-    log.info("store ready", mongodb=version)
+    log.info("connected to MongoDB", version=version)
     return True

@@ -115,7 +115,7 @@ def show(outcome: Outcome, console: Console) -> None:
 
 def main() -> int:
     """Put back what the settings name."""
-    settings = load_settings(ReanalyzeSettings, "python -m fr_brain.commands.reanalyze")
+    settings = load_settings(ReanalyzeSettings, "fr reanalyze")
     with open_store(settings) as store:
         store.prepare()
         with recorded_command(
@@ -127,4 +127,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("reanalyze", main))
+    sys.exit(run_unit("fr reanalyze", main))

@@ -97,7 +97,7 @@ def _write(target: Path, content: bytes) -> None:
 
 def main() -> int:
     """Write the files of the scans that the settings name."""
-    settings = load_settings(ReportSettings, "python -m fr_brain.commands.report")
+    settings = load_settings(ReportSettings, "fr report")
     if not settings.ids:
         raise SettingsError("ID: which scan? such as ID=1f0c…, several with commas")
     failed = False
@@ -108,11 +108,11 @@ def main() -> int:
                 report = write_files(store, registry, scan_id, settings.out)
             except (VoxelsDamaged, AnalysisError) as error:
                 failed = True
-                print(f"report: no picture: {error}", file=sys.stderr)  # noqa: T201
+                print(f"fr report: no picture: {error}", file=sys.stderr)  # noqa: T201
             else:
                 print(report_text(report))  # noqa: T201
     return Exit.FAILED if failed else Exit.OK
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("report", main))
+    sys.exit(run_unit("fr report", main))

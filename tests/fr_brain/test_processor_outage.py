@@ -60,7 +60,7 @@ def test_mongodb_killed_while_nothing_is_to_do_is_waited_for(folder: Path) -> No
         make_claimable(store, 1)
         until(lambda: all_done(store, 1))
         mongod.kill()
-        until(lambda: running.processor._presence._here is False)
+        until(lambda: running.processor._availability._available is False)
         with own_mongod(folder):
             make_claimable(store, 2)
             until(lambda: all_done(store, 3), BACK_S)
@@ -74,7 +74,7 @@ def test_a_processor_stops_while_mongodb_is_away(folder: Path) -> None:
             gate.begun()
             mongod.kill()
             gate.open()
-            until(lambda: running.processor._presence._here is False)
+            until(lambda: running.processor._availability._available is False)
             running.stop.set()
             running.thread.join(10)
             assert not running.thread.is_alive()

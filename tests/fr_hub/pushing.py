@@ -19,7 +19,7 @@ from common.wire.messages import Report
 from common.wire.protocol import Side
 from fr_hub.client import ReportClient
 from tests.factories import document_of
-from tests.fr_hub.stores import presence
+from tests.fr_hub.stores import availability
 from tests.running import FRAME, SOON_S, answer, hub_settings
 
 
@@ -90,7 +90,7 @@ class Pushing:
             settings.hub_pacs[pacs],
             store,
             self._executor,
-            presence(),
+            availability(),
             self._audit,
             get_log(),
         )

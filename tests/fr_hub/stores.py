@@ -8,15 +8,15 @@ from typing import Any
 
 from bson import ObjectId
 
-from common.runtime.logger import Presence, get_log
+from common.runtime.logger import AvailabilityLog, get_log
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from common.store.recording import Recorder
 
 
-def presence() -> Presence:
+def availability() -> AvailabilityLog:
     """MongoDB's, logged."""
-    return Presence(get_log(), "MongoDB")
+    return AvailabilityLog(get_log(), "MongoDB")
 
 
 class GatedStore(DBManager):

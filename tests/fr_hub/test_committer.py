@@ -15,7 +15,7 @@ from common.runtime.logger import get_log
 from common.store.documents import Added, NewScan
 from fr_hub.committer import IN_PROGRESS_AT_ONCE, WITHDRAWN, Committer, Outcome, Waiting
 from tests.factories import make_scan, own_mongod
-from tests.fr_hub.stores import GatedStore, gated, presence, threads
+from tests.fr_hub.stores import GatedStore, availability, gated, threads
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def committing(store: GatedStore, batch: int = 1000) -> AsyncIterator[Comm
         threads(store) as executor,
         closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit,
     ):
-        committer = Committer(store, executor, presence(), audit, batch)
+        committer = Committer(store, executor, availability(), audit, batch)
         running = asyncio.create_task(committer.run())
         try:
             yield committer

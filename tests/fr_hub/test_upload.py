@@ -18,7 +18,7 @@ from common.wire.protocol import messages_of
 from fr_hub.memory_budget import ByteBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan
-from tests.fr_hub.stores import GatedStore, gated, presence, threads
+from tests.fr_hub.stores import GatedStore, availability, gated, threads
 
 BUDGET = 64 * CHUNK_BYTES
 
@@ -48,7 +48,7 @@ def run(store: GatedStore, test: Callable[[Begin, ByteBudget], Awaitable[None]])
         with threads(store) as executor:
 
             def begin(scan: BrainScan, *more: Any, of: ByteBudget = budget) -> Upload:
-                upload = Upload(scan, ObjectId(), store, executor, presence(), of, *more)
+                upload = Upload(scan, ObjectId(), store, executor, availability(), of, *more)
                 upload.begin()
                 return upload
 

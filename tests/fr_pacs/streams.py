@@ -10,7 +10,7 @@ from typing import Any
 
 from common.domain.scan import BrainScan
 from common.errors import SourceError
-from common.runtime.logger import Digest, Presence, get_log
+from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.runtime.run_totals import Totals
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
@@ -143,13 +143,13 @@ class Stream:
     def __init__(self, settings: PacsSettings, source: Planted, ledger: Path | None) -> None:
         log = get_log()
         self._ledger = Ledger(ledger)
-        self._digest = Digest(log)
-        self._tally = Tally(source.total, self._ledger, self._digest)
+        self._limited_log = RateLimitedLog(log)
+        self._tally = Tally(source.total, self._ledger, self._limited_log)
         self.stop = threading.Event()
         self.fatal: list[Exception] = []
         feed = Feed(source, settings.scans, settings.rate)
-        presence = Presence(log, "Fr-HUB")
-        client = ScanClient(settings, feed, self._tally, presence, self.stop, self.fatal.append)
+        availability = AvailabilityLog(log, "Fr-HUB")
+        client = ScanClient(settings, feed, self._tally, availability, self.stop, self.fatal.append)
         self.thread = threading.Thread(target=client.run)
 
     @property
@@ -172,7 +172,7 @@ class Stream:
         """Stop the client."""
         self.stop.set()
         assert self.ended()
-        self._digest.flush()
+        self._limited_log.flush()
         self._ledger.close()
 
 

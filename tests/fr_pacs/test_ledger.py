@@ -8,7 +8,7 @@ import pytest
 
 from common.domain.types import utc_now
 from common.errors import SettingsError
-from common.runtime.logger import Digest, get_log
+from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import Tally
 from tests.factories import together
@@ -83,7 +83,7 @@ def test_a_report_that_an_earlier_run_noted_is_known(tmp_path: Path) -> None:
     first.close()
     second = Ledger(path)
     assert list(second.reported) == ["a"]
-    tally = Tally(None, second, Digest(get_log()))
+    tally = Tally(None, second, RateLimitedLog(get_log()))
     assert not tally.delivered("a")
     assert tally.delivered("b")
     second.close()

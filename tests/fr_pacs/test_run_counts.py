@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from common.runtime.logger import Digest, get_log
+from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs import run_counts as tally_module
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import FAILURES_KEPT, Tally
@@ -14,7 +15,7 @@ from tests.factories import together
 
 def tally_of(total: int | None, ledger: Path | None = None) -> Tally:
     """Counts of a run of so many scans."""
-    return Tally(total, Ledger(ledger), Digest(get_log()))
+    return Tally(total, Ledger(ledger), RateLimitedLog(get_log()))
 
 
 def test_a_scan_that_goes_all_the_way_is_counted_at_each_step() -> None:
@@ -55,6 +56,27 @@ def test_a_report_of_an_earlier_run_is_new_and_not_counted() -> None:
     assert not tally.delivered("from before")
     assert tally.totals().delivered == 0
     assert tally.totals().latency_ms is None
+
+
+def test_a_report_is_one_line_with_label_verdict_lesions_and_time() -> None:
+    with capture_logs() as logs:
+        tally = tally_of(2)
+        tally.sent(["a", "b"], ["head.nii.gz", "grid 1"])
+        tally.delivered("a", verdict="pass", lesions=3)
+        tally.delivered("b", verdict="fail", lesions=None)
+        tally.delivered("of an earlier run", verdict="pass", lesions=0)
+    first, second, earlier = logs
+    assert 0 <= first.pop("ms") < 10_000
+    assert first == {
+        "event": "report received",
+        "log_level": "info",
+        "label": "head.nii.gz",
+        "verdict": "pass",
+        "lesions": 3,
+        "scan_id": "a",
+    }
+    assert "lesions" not in second
+    assert not {"label", "ms"} & earlier.keys()
 
 
 def test_failures_are_counted_and_the_first_of_them_kept_with_their_reasons() -> None:
@@ -165,7 +187,7 @@ def test_each_revision_of_a_report_is_news_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     for _ in range(2):  # the second time as a run that goes on with the ledger
         ledger = Ledger(path)
-        tally = Tally(None, ledger, Digest(get_log()))
+        tally = Tally(None, ledger, RateLimitedLog(get_log()))
         tally.sent(["a"])
         came = [tally.delivered("a", revision) for revision in (1, 2, 2, 1)]
         ledger.close()

@@ -14,7 +14,7 @@ import pytest
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.report_text import report_text
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
-from common.runtime.logger import Digest, get_log
+from common.runtime.logger import RateLimitedLog, get_log
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Report
@@ -35,7 +35,7 @@ def a_report(**overrides: Any) -> BrainReport:
 
 def new_tally() -> Tally:
     """Counts of a run that writes no ledger."""
-    return Tally(None, Ledger(None), Digest(get_log()))
+    return Tally(None, Ledger(None), RateLimitedLog(get_log()))
 
 
 @contextlib.contextmanager
@@ -211,15 +211,15 @@ class Slow(Tally):
     """Takes its time over each report."""
 
     def __init__(self) -> None:
-        super().__init__(None, Ledger(None), Digest(get_log()))
+        super().__init__(None, Ledger(None), RateLimitedLog(get_log()))
         self.in_hand = threading.Event()
         self.go_on = threading.Event()
 
-    def delivered(self, scan_id: str, revision: int = 1) -> bool:
+    def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
         """Wait until a test says so."""
         self.in_hand.set()
         assert self.go_on.wait(10)
-        return super().delivered(scan_id, revision)
+        return super().delivered(scan_id, revision, **findings)
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:

@@ -5,7 +5,7 @@
     def test_it_is_an_analyzer() -> None:
         check_analyzer("my_package:Dark")
 
-or ``python -m fr_brain.analyzers.conformance.checks NAME`` (of an entry point, or module:Class).
+or ``fr conformance NAME`` (of an entry point, or module:Class).
 
 The analyzer runs in processes of its own, over images of every type and orientation and over empty,
 constant and broken ones. Checked are: nothing is raised; the findings are whole and the same again,
@@ -16,6 +16,7 @@ another language does by itself); time and memory stay within the limits given.
 This module and its two neighbours are no analyzers: they start processes and look at the clock.
 """
 
+import argparse
 import contextlib
 import json
 import queue
@@ -183,7 +184,17 @@ def _read(out: IO[str], lines: "queue.Queue[str]") -> None:
 
 def main() -> int:
     """Check the analyzers that the command line names; all that are installed if none."""
-    names = sys.argv[1:] or sorted(point.name for point in entry_points(group=GROUP))
+    parser = argparse.ArgumentParser(
+        prog="fr conformance", description="Check that analyzers keep the contract of one."
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="entry point or module:Class; none: every analyzer that is installed",
+    )
+    installed = sorted(point.name for point in entry_points(group=GROUP))
+    names = parser.parse_args().names or installed
     failed = 0
     for name in names:
         try:

@@ -166,12 +166,12 @@ def test_unknown_ones_and_those_not_set_aside_are_said_and_fail_the_command(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "quarantine: give ID=<scan>,… or ALL=1"),
-        ({"ALL": "0"}, "quarantine: give ID=<scan>,… or ALL=1"),
-        ({"ID": " , "}, "quarantine: give ID=<scan>,… or ALL=1"),
-        ({"ID": "a", "ALL": "1"}, "quarantine: give ID=<scan>,… or ALL=1"),
-        ({"ID": "../etc"}, "quarantine: ID="),
-        ({"ALL": "perhaps"}, "quarantine: ALL='perhaps'"),
+        ({}, "fr requeue: give ID=<scan>,… or ALL=1"),
+        ({"ALL": "0"}, "fr requeue: give ID=<scan>,… or ALL=1"),
+        ({"ID": " , "}, "fr requeue: give ID=<scan>,… or ALL=1"),
+        ({"ID": "a", "ALL": "1"}, "fr requeue: give ID=<scan>,… or ALL=1"),
+        ({"ID": "../etc"}, "fr requeue: ID="),
+        ({"ALL": "perhaps"}, "fr requeue: ALL='perhaps'"),
     ],
 )
 def test_nothing_or_nonsense_given_is_a_usage_error(

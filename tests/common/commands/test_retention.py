@@ -365,10 +365,10 @@ def purge_would(store: DBManager) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "retention: RETENTION_DAYS: say after how many days"),
-        ({"RETENTION_DAYS": "-1", "APPLY": "1"}, "retention: RETENTION_DAYS='-1'"),
-        ({"RETENTION_DAYS": "nan", "APPLY": "1"}, "retention: RETENTION_DAYS='nan'"),
-        ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "retention: RETENTION_WHAT='most'"),
+        ({}, "fr retention: RETENTION_DAYS: say after how many days"),
+        ({"RETENTION_DAYS": "-1", "APPLY": "1"}, "fr retention: RETENTION_DAYS='-1'"),
+        ({"RETENTION_DAYS": "nan", "APPLY": "1"}, "fr retention: RETENTION_DAYS='nan'"),
+        ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "fr retention: RETENTION_WHAT='most'"),
     ],
 )
 def test_without_a_time_or_with_nonsense_nothing_goes(

@@ -260,18 +260,18 @@ def test_the_command_says_a_wrong_ledger_in_a_line(
 ) -> None:
     ran = run_verify(mongodb_uri, database, tmp_path, LEDGER="absent")
     assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
-    assert ran.stderr.startswith("verify: LEDGER='absent'")
+    assert ran.stderr.startswith("fr verify: LEDGER='absent'")
     assert ran.stderr.count("\n") == 1
 
 
 def test_the_command_says_a_wrong_uri_without_its_password(tmp_path: Path) -> None:
     ran = run_verify("mongodb://unit:s3cr3t/s@host/", "fr", tmp_path)
     assert ran.returncode == Exit.USAGE
-    assert ran.stderr.startswith("verify: MONGODB_URI")
+    assert ran.stderr.startswith("fr verify: MONGODB_URI")
     assert "s3cr3t" not in ran.stderr + ran.stdout
 
 
 def test_the_command_says_that_mongodb_is_away(tmp_path: Path) -> None:
     ran = run_verify("mongodb://127.0.0.1:1/", "fr", tmp_path, MONGODB_TIMEOUT_S="1")
     assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
-    assert ran.stderr.startswith("verify: 127.0.0.1:1")
+    assert ran.stderr.startswith("fr verify: 127.0.0.1:1")

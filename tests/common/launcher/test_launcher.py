@@ -115,7 +115,7 @@ def test_a_second_one_beside_the_first_gets_a_clear_error(everything: Everything
     everything.start(RATE="1")
     until(lambda: "receiving scans" in everything.log, 60)
     assert everything.start(RATE="1").wait(30) == 3
-    assert "is running already" in everything.log
+    assert "is already running" in everything.log
 
 
 def test_a_unit_that_is_killed_is_started_again(everything: Everything) -> None:

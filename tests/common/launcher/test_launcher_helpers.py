@@ -1,6 +1,5 @@
 """The launcher's parts that start nothing."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from common.errors import AlreadyRunning, SettingsError
-from common.launcher.launcher import Launcher, _as_text, acknowledged_in, only_one
+from common.launcher.launcher import Launcher, _as_text, only_one
 from common.runtime.lifecycle import Stop
 from common.settings.loading import (
     BrainSettings,
@@ -118,7 +117,7 @@ def test_the_summary_is_written_by_the_launcher_alone_and_the_ledger_by_fr_pacs(
 def test_only_one_launcher_holds_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     with only_one(folder):
-        with pytest.raises(AlreadyRunning, match="running already"), only_one(folder):
+        with pytest.raises(AlreadyRunning, match="already running"), only_one(folder):
             pass
         with only_one(tmp_path / "other"):
             pass
@@ -151,51 +150,3 @@ def test_a_folder_that_cannot_be_made_is_a_settings_error(tmp_path: Path) -> Non
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(SettingsError, match="DATA_DIR="), only_one(folder):
             pass
-
-
-# --- the ledger --------------------------------------------------------------------------------
-
-
-def line(event: str, scan_id: str, **fields: str) -> str:
-    return json.dumps({"event": event, "scan_id": scan_id, "at": "now", **fields}) + "\n"
-
-
-def test_the_acknowledged_of_a_ledger_are_found(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
-    ledger.write_text(
-        line("sent", "a")
-        + line("acknowledged", "a")
-        + line("failed", "b", reason='"event": "acknowledged"')
-        + line("acknowledged", "c")
-        + line("reported", "c")
-    )
-    assert acknowledged_in(ledger, 0) == ["a", "c"]
-
-
-def test_what_an_earlier_run_wrote_is_passed_over(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
-    ledger.write_text(line("acknowledged", "a", label="é"), encoding="utf-8")
-    start = ledger.stat().st_size
-    with ledger.open("a") as file:
-        file.write(line("acknowledged", "b"))
-    assert acknowledged_in(ledger, start) == ["b"]
-    assert acknowledged_in(ledger, ledger.stat().st_size) == []
-
-
-def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.jsonl"
-    ledger.write_text(line("acknowledged", "a") + line("acknowledged", "b")[:-2])
-    assert acknowledged_in(ledger, 0) == ["a"]
-    ledger.write_text(line("acknowledged", "a") + line("acknowledged", "b").rstrip())
-    assert acknowledged_in(ledger, 0) == ["a"]
-
-
-def test_the_ledger_of_fr_pacs_is_understood(tmp_path: Path) -> None:
-    from fr_pacs.ledger import Ledger
-
-    ledger = Ledger(tmp_path / "ledger.jsonl")
-    ledger.write("sent", ["a", "b"])
-    ledger.write("acknowledged", ["a", "b"])
-    ledger.write("failed", ["c"], reason="no")
-    ledger.close()
-    assert acknowledged_in(tmp_path / "ledger.jsonl", 0) == ["a", "b"]

@@ -23,12 +23,12 @@ def ending_with(error: BaseException) -> int:
     def main() -> int:
         raise error
 
-    return run_unit("fr-hub", main)
+    return run_unit("fr hub", main)
 
 
 @pytest.mark.parametrize("code", [0, 1, 4])
 def test_the_code_of_main_is_the_exit_code(code: int) -> None:
-    assert run_unit("fr-hub", lambda: code) == code
+    assert run_unit("fr hub", lambda: code) == code
 
 
 @pytest.mark.parametrize("kind", IN_ORDER, ids=lambda kind: kind.__name__)
@@ -37,7 +37,7 @@ def test_an_error_of_ours_is_one_line_and_an_exit_code(
 ) -> None:
     assert ending_with(kind("the disk is full")) == CODES.get(kind, Exit.FAILED)
     shown = capsys.readouterr()
-    assert shown.err == "fr-hub: the disk is full\n"
+    assert shown.err == "fr hub: the disk is full\n"
     assert shown.out == ""
 
 
@@ -45,7 +45,7 @@ def test_a_refusal_of_the_wire_says_its_code_and_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ending_with(ProtocolError(Refusal.VERSION, "too new")) == Exit.FAILED
-    assert capsys.readouterr().err == "fr-hub: version: too new\n"
+    assert capsys.readouterr().err == "fr hub: version: too new\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), SystemExit(2)])

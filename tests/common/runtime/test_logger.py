@@ -1,7 +1,11 @@
 import io
 import json
+import os
+import platform
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ import structlog
 
 from common.errors import Refusal
 from common.runtime import logger
-from common.runtime.logger import Digest, Presence, configure, get_log
+from common.runtime.logger import AvailabilityLog, RateLimitedLog, configure, get_log
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,9 @@ class Lines:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self.lines.append(("debug", event, fields))
 
     def info(self, event: str, **fields: Any) -> None:
         self.lines.append(("info", event, fields))
@@ -61,19 +68,28 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_json_has_one_object_a_line_with_unit_level_and_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    configure("info", "json", "fr-hub")
+    configure("info", "json", "fr-pacs", "mr-1")
     get_log(port=7301).info("receiving scans", code=Refusal.HASH)
     get_log().warning("away")
     first, second = told(capsys)
     assert first.pop("timestamp").endswith("Z")
     assert first == {
-        "unit": "fr-hub",
+        "unit": "fr-pacs",
+        "name": "mr-1",
+        "hostname": platform.node(),
+        "pid": os.getpid(),
         "event": "receiving scans",
         "level": "info",
         "port": 7301,
         "code": "hash",
     }
     assert second["level"] == "warning"
+
+
+def test_a_unit_without_a_name_of_its_own_has_the_units(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json", "fr-hub")
+    get_log().info("stopping")
+    assert told(capsys)[0]["name"] == "fr-hub"
 
 
 def test_the_console_has_a_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,6 +101,39 @@ def test_the_console_has_a_readable_line(capsys: pytest.CaptureFixture[str]) -> 
     assert "port=7301" in shown
     assert "fr-hub" not in shown, "who started it tells the units apart"
     assert "\x1b" not in shown, "no colors where there is no terminal"
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("UTC", "Z"), ("Asia/Kolkata", "+05:30"), ("America/New_York", "-05:00")]
+)
+def test_console_times_say_their_zone_and_the_date_where_the_day_changes(
+    zone: str, offset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Clock(datetime):
+        moment = datetime(2026, 1, 31, 17, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(cls.moment.timestamp(), tz)
+
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    monkeypatch.setattr(logger, "datetime", Clock)
+    try:
+        configure("info", "console", "fr-hub")
+        for hours in (0, 0, 12, 0):
+            Clock.moment += timedelta(hours=hours)
+            get_log().info("tick")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    first, second, third, fourth = (
+        line.split(" [")[0] for line in capsys.readouterr().out.splitlines()
+    )
+    assert first.startswith("2026-01-31 ")
+    assert first.endswith(f".000{offset}")
+    assert first == f"2026-01-31 {second}"
+    assert third == f"2026-02-01 {fourth}"
 
 
 @pytest.mark.parametrize(
@@ -136,87 +185,122 @@ def test_lines_go_to_standard_output_as_it_is_now(monkeypatch: pytest.MonkeyPatc
     assert json.loads(other.getvalue())["event"] == "after"
 
 
-# --- digest ------------------------------------------------------------------------------------
+# --- rate limits -------------------------------------------------------------------------------
 
 
-def test_a_digest_tells_each_event_while_they_are_few(clock: Clock) -> None:
+def test_few_events_are_each_logged(clock: Clock) -> None:
     log = Lines()
-    digest = Digest(log, 2)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 2)  # type: ignore[arg-type]
     for _ in range(3):
-        digest.info("scan stored", scan_id="a")
-        digest.warning("scan refused", scan_id="b")
+        limited_log.info("scan stored", scan_id="a")
+        limited_log.warning("scan refused", scan_id="b")
+        limited_log.debug("report came again", scan_id="c")
         clock.now += 1
-    digest.flush()
+    limited_log.flush()
     assert log.lines == 3 * [
         ("info", "scan stored", {"scan_id": "a"}),
         ("warning", "scan refused", {"scan_id": "b"}),
+        ("debug", "report came again", {"scan_id": "c"}),
     ]
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_digest_counts_what_comes_often() -> None:
+def test_a_frequent_event_is_counted_at_its_own_level() -> None:
     log = Lines()
-    digest = Digest(log, 2)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 2)  # type: ignore[arg-type]
     for n in range(10):
-        digest.info("scan stored", n=n)
+        limited_log.info("scan stored", n=n)
     for _ in range(3):
-        digest.warning("scan refused")
-    assert log.events == ["scan stored"] * 2
-    digest.flush()
-    (_, stored, _), (_, refused, _) = log.lines[2:]
-    assert "scan stored" in stored
-    assert "8 more" in stored
-    assert "scan refused" in refused
-    assert "3 more" in refused
-    digest.flush()
-    assert len(log.lines) == 4
+        limited_log.warning("scan refused")
+    assert log.events == ["scan stored"] * 2 + ["scan refused"] * 2
+    limited_log.flush()
+    assert log.lines[4:] == [
+        ("info", "8 more: scan stored", {}),
+        ("warning", "1 more: scan refused", {}),
+    ]
+    limited_log.flush()
+    assert len(log.lines) == 6
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_digest_tells_each_scan_of_a_batch_as_far_as_there_is_room() -> None:
+def test_a_batch_logs_as_many_scans_as_its_second_allows() -> None:
     log = Lines()
-    digest = Digest(log, 4)  # type: ignore[arg-type]
-    digest.info_each("scan stored", ["a", "b", "c"], pacs="x")
-    digest.info_each("scan stored", ["d", "e", "f"], pacs="x")
-    digest.info_each("scan stored", ["g"], pacs="x")
+    limited_log = RateLimitedLog(log, 4)  # type: ignore[arg-type]
+    limited_log.debug_each("scan stored", ["a", "b", "c"], pacs="x")
+    limited_log.debug_each("scan stored", ["d", "e", "f"], pacs="x")
+    limited_log.debug_each("scan stored", ["g"], pacs="x")
     assert log.lines == [
-        ("info", "scan stored", {"scan_id": scan_id, "pacs": "x"}) for scan_id in "abcd"
+        ("debug", "scan stored", {"scan_id": scan_id, "pacs": "x"}) for scan_id in "abcd"
     ]
-    digest.flush()
-    assert "3 more" in log.lines[-1][1]
+    limited_log.flush()
+    assert log.lines[-1] == ("debug", "3 more: scan stored", {})
 
 
-def test_a_digest_tells_the_rest_of_a_second_with_the_next_event(clock: Clock) -> None:
+def test_the_next_second_logs_the_count_of_the_last(clock: Clock) -> None:
     log = Lines()
-    digest = Digest(log, 1)  # type: ignore[arg-type]
+    limited_log = RateLimitedLog(log, 1)  # type: ignore[arg-type]
     for _ in range(5):
-        digest.info("scan stored")
+        limited_log.info("scan stored")
     clock.now += 1
-    digest.info("scan stored")
-    first, rest, last = log.events
-    assert first == last == "scan stored"
-    assert "4 more" in rest
+    limited_log.info("scan stored")
+    assert log.events == ["scan stored", "4 more: scan stored", "scan stored"]
 
 
-# --- presence ----------------------------------------------------------------------------------
+# --- availability --------------------------------------------------------------------------------
 
 
-def test_presence_is_told_once_each_time_it_changes() -> None:
+def test_each_outage_is_logged_once() -> None:
     log = Lines()
-    presence = Presence(log, "Fr-HUB")  # type: ignore[arg-type]
-    presence.away(OSError("refused"))
-    presence.away(OSError("refused"))
-    presence.here()
-    presence.here()
-    presence.away("gone")
+    availability = AvailabilityLog(log, "MongoDB")  # type: ignore[arg-type]
+    availability.available()
+    for _ in range(2):
+        availability.unavailable(OSError("refused"))
+    for _ in range(2):
+        availability.available()
+    availability.unavailable("gone")
     assert log.lines == [
-        ("warning", "Fr-HUB is away, trying again", {"reason": "refused"}),
-        ("info", "Fr-HUB is there", {}),
-        ("warning", "Fr-HUB is away, trying again", {"reason": "gone"}),
+        ("warning", "MongoDB is unreachable, retrying", {"reason": "refused"}),
+        ("info", "connected to MongoDB", {}),
+        ("warning", "MongoDB is unreachable, retrying", {"reason": "gone"}),
     ]
 
 
-def test_a_peer_that_is_there_from_the_start_is_told() -> None:
+def test_the_first_answer_is_logged_where_it_is_to_be_announced() -> None:
     log = Lines()
-    Presence(log, "MongoDB").here()  # type: ignore[arg-type]
-    assert log.events == ["MongoDB is there"]
+    for announce in (False, True):
+        AvailabilityLog(log, "Fr-HUB", announce=announce).available()  # type: ignore[arg-type]
+    assert log.events == ["connected to Fr-HUB"]
+
+
+def test_an_outage_within_the_patience_is_no_warning(clock: Clock) -> None:
+    log = Lines()
+    availability = AvailabilityLog(log, "Fr-HUB", patience_s=10)  # type: ignore[arg-type]
+    for seconds in (0, 5, 4):
+        clock.now += seconds
+        availability.unavailable("refused")
+    availability.available()
+    clock.now += 60
+    availability.unavailable("closed")
+    assert [(level, event) for level, event, _ in log.lines] == [
+        ("info", "waiting for Fr-HUB, retrying"),
+        ("info", "connected to Fr-HUB"),
+        ("info", "lost the connection to Fr-HUB, retrying"),
+    ]
+    for _ in range(2):
+        clock.now += 10
+        availability.unavailable("refused")
+    assert log.lines[3:] == [("warning", "Fr-HUB is unreachable, retrying", {"reason": "refused"})]
+
+
+def test_a_busy_peer_is_logged_until_it_accepts_again() -> None:
+    log = Lines()
+    availability = AvailabilityLog(log, "Fr-HUB")  # type: ignore[arg-type]
+    availability.available()
+    for _ in range(2):
+        availability.busy()
+    for _ in range(2):
+        availability.available()
+    assert log.lines == [
+        ("warning", "Fr-HUB is busy, sending more slowly", {}),
+        ("info", "Fr-HUB is no longer busy", {}),
+    ]

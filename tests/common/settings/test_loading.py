@@ -284,9 +284,9 @@ def test_an_option_that_does_not_exist_ends_with_the_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as raised:
-        load_settings(PacsSettings, "python -m fr_pacs", ["--nonsense"])
+        load_settings(PacsSettings, "fr pacs", ["--nonsense"])
     assert raised.value.code == 2
-    assert "usage: python -m fr_pacs" in capsys.readouterr().err
+    assert "usage: fr pacs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", [HubSettings, BrainSettings, VerifySettings, LaunchSettings])

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from common.errors import SettingsError, StoreError, StoreRefused, StoreUnavailable
 from common.mongod.embedded import find_mongod
-from common.runtime.logger import Presence
+from common.runtime.logger import AvailabilityLog
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
@@ -78,8 +78,8 @@ def test_a_store_is_made_ready_and_its_version_logged(mongodb_uri: str, database
     with open_store(settings(mongodb_uri, database)) as store, capture_logs() as logs:
         for _ in range(2):
             assert prepare_store(store, threading.Event(), structlog.get_logger())
-    assert [line["event"] for line in logs] == ["store ready"] * 2
-    assert logs[0]["mongodb"][0].isdigit()
+    assert [line["event"] for line in logs] == ["connected to MongoDB"] * 2
+    assert logs[0]["version"][0].isdigit()
 
 
 def test_stores_that_are_made_ready_at_once_are_all_ready(mongodb_uri: str, database: str) -> None:
@@ -114,7 +114,10 @@ def test_a_mongodb_that_is_away_is_waited_for_and_told_once(tmp_path: Path) -> N
         assert told.wait(20)
         with own_mongod(tmp_path):
             assert ready.result(20)
-    assert [line["event"] for line in logs] == ["MongoDB is away, trying again", "store ready"]
+    assert [line["event"] for line in logs] == [
+        "MongoDB is unreachable, retrying",
+        "connected to MongoDB",
+    ]
 
 
 def test_waiting_ends_when_it_is_time_to_stop(away: DBManager) -> None:
@@ -129,8 +132,10 @@ def test_when_it_is_time_to_stop_the_last_error_is_raised(away: DBManager) -> No
     stop = threading.Event()
     stop.set()
     with capture_logs() as logs, pytest.raises(StoreUnavailable):
-        retrying_store(stop, Presence(structlog.get_logger(), "MongoDB"))(away.queries.count_states)
-    assert [line["event"] for line in logs] == ["MongoDB is away, trying again"]
+        retrying_store(stop, AvailabilityLog(structlog.get_logger(), "MongoDB"))(
+            away.queries.count_states
+        )
+    assert [line["event"] for line in logs] == ["MongoDB is unreachable, retrying"]
 
 
 def test_a_refusal_is_not_waited_for() -> None:
@@ -142,5 +147,7 @@ def test_a_refusal_is_not_waited_for() -> None:
         raise StoreRefused("no")
 
     with pytest.raises(StoreRefused), capture_logs() as logs:
-        retrying_store(threading.Event(), Presence(structlog.get_logger(), "MongoDB"))(refused)
+        retrying_store(threading.Event(), AvailabilityLog(structlog.get_logger(), "MongoDB"))(
+            refused
+        )
     assert (calls, logs) == (1, [])

@@ -1,0 +1,155 @@
+"""``fr``: one command for all units and commands, with their true exit codes.
+
+The table below is the only list of them; the make targets call ``fr``. Each runs as a process of
+its own in the place of this one (``exec``), so that ``fr`` imports none of them.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import NoReturn
+
+USAGE = 2
+"""Of ``common.runtime.lifecycle.Exit``, whose import would delay each start."""
+
+SECRETS = frozenset({"MONGODB_URI", "SHARED_SECRET"})
+"""Settings that never come from the command line, which all users of the machine can read."""
+
+_VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of ``fr --help``, and the module that it runs.
+
+    Args:
+        module: run as ``python -m module``.
+        arguments: come before the user's own.
+        positional: variables that the module takes as arguments, not from the environment.
+    """
+
+    help: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    positional: tuple[str, ...] = ()
+
+
+COMMANDS: Mapping[str, Command] = {
+    "all": Command(
+        "run all three units on this machine, with an embedded MongoDB", "common.launcher.launcher"
+    ),
+    "hub": Command("run Fr-HUB: receive scans, deliver reports", "fr_hub"),
+    "brain": Command("run Fr-BRAIN: analyse scans", "fr_brain"),
+    "pacs": Command("run Fr-PACS: send scans, receive reports", "fr_pacs"),
+    "verify": Command("check the store for gaps and duplicates", "common.commands.verify"),
+    "audit": Command(
+        "verify the audit trail; SCAN=id: print a scan's history", "common.commands.audit"
+    ),
+    "failed": Command(
+        "list the scans that are in 'Error', with their causes",
+        "common.commands.failed_scans",
+        ("list",),
+    ),
+    "requeue": Command(
+        "analyse failed scans again: ID=scan,... or ALL=1",
+        "common.commands.failed_scans",
+        ("requeue",),
+    ),
+    "reanalyze": Command(
+        "analyse scans again that another analyzer has read: ANALYZER=name, ID=scan,...",
+        "fr_brain.commands.reanalyze",
+    ),
+    "report": Command(
+        "write reports as JSON, text and picture: ID=scan,... OUT=folder",
+        "fr_brain.commands.report",
+    ),
+    "retention": Command(
+        "list data older than RETENTION_DAYS; APPLY=1 deletes it", "common.commands.retention"
+    ),
+    "certs": Command(
+        "create a private authority, and certificates of the units for TLS",
+        "common.commands.certificates",
+    ),
+    "roles": Command("create a MongoDB user for each unit", "common.commands.roles"),
+    "schema": Command("print the JSON schema of a report", "common.commands.schema"),
+    "conformance": Command(
+        "check an analyzer: NAME=entry point or module:Class",
+        "fr_brain.analyzers.conformance",
+        positional=("NAME",),
+    ),
+}
+
+
+class _UsageError(Exception):
+    """The command line is wrong; the text says how."""
+
+
+def usage() -> str:
+    """``fr --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: fr COMMAND [SETTING=value ...] [--option value ...]",
+            "",
+            *lines,
+            "",
+            "Settings come from the command line (fr all SCANS=20 or fr all --scans 20), from the",
+            "environment, or from .env. `fr COMMAND --help` lists them.",
+            "",
+            "exit codes: 0 success; 1 a scan failed or a check found something; 2 wrong setting or",
+            "command line; 3 a port or folder is in use; 4 MongoDB refuses or cannot be started",
+        ]
+    )
+
+
+def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments of ``python`` that run a command, and its additions to the environment.
+
+    Raises:
+        _UsageError: there is no such command, or ``given`` holds a secret.
+    """
+    command = COMMANDS.get(name)
+    if command is None:
+        raise _UsageError(f"no command {name!r}; `fr --help` lists them")
+    variables: dict[str, str] = {}
+    options: list[str] = []
+    for argument in given:
+        found = _VARIABLE.fullmatch(argument)
+        if found is None:
+            options.append(argument)
+            continue
+        setting, value = found.groups()
+        if setting in SECRETS:
+            raise _UsageError(
+                f"{setting}: the command line is visible to all users of this machine; set it in "
+                f"the environment or .env, or name its file in {setting}_FILE"
+            )
+        variables[setting] = value
+    positional = [variables.pop(n) for n in command.positional if variables.get(n)]
+    return ["-m", command.module, *command.arguments, *options, *positional], variables
+
+
+def main() -> NoReturn:
+    """Become the command that the command line names."""
+    name, *given = sys.argv[1:] or ["--help"]
+    if name in ("--help", "-h", "help"):
+        sys.stdout.write(usage() + "\n")
+        sys.exit(0)
+    if name == "--version":
+        sys.stdout.write(f"fr {version('fr')}\n")
+        sys.exit(0)
+    try:
+        arguments, variables = plan(name, given)
+    except _UsageError as error:
+        sys.stderr.write(f"fr: {error}\n")
+        sys.exit(USAGE)
+    environment = {**os.environ, **variables}
+    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

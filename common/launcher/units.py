@@ -1,0 +1,122 @@
+"""A unit as a process of its own: started, relayed line by line, stopped."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from common.runtime.lifecycle import NO_USE_TO_RESTART, describe_exit
+from common.runtime.lines import write_line
+from common.runtime.logger import get_log
+
+STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green"}
+
+STOP_S = 25.0
+"""Longer than any unit needs to shut down cleanly."""
+
+RESTART_S = 1.0
+_READ_BYTES = 2**16
+_LINE_MAX = 2**20
+
+
+class Unit:
+    """One unit's process.
+
+    Args:
+        console: shows its lines, each after the unit's name; None: JSON lines to standard output.
+    """
+
+    def __init__(self, name: str, console: Console | None, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self._console = console
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._output: asyncio.Task[None] | None = None
+
+    async def start(self, lifeline: int, *extra_fds: int) -> None:
+        """Start it. It stops when ``lifeline``, the end of a pipe, closes."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            self.name.replace("-", "_"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**self._environment, "LIFELINE_FD": str(lifeline)},
+            pass_fds=(lifeline, *extra_fds),
+            # A Ctrl-C reaches the launcher alone, which stops the units in order.
+            start_new_session=True,
+        )
+        self._output = asyncio.create_task(self._relay(self._process))
+
+    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        async for line in lines(process.stdout):
+            self._show(line.decode(errors="replace"))
+
+    def _show(self, line: str) -> None:
+        if self._console is None:
+            write_line(sys.stdout, line + "\n")
+            return
+        prefix = Text(f"{self.name:<8} │ ", style=STYLES[self.name])
+        self._console.print(prefix + Text.from_ansi(line), soft_wrap=True, highlight=False)
+
+    def notice(self, event: str) -> None:
+        """Show what the launcher has to say about this unit."""
+        if self._console is None:
+            get_log().warning(event, about=self.name)
+        else:
+            self._show(event)
+
+    async def ended(self) -> int:
+        """Wait for its end; the exit code."""
+        assert self._process is not None  # noqa: S101 - it was started
+        code = await self._process.wait()
+        if self._output is not None:
+            # Its processors may hold the pipe a little longer.
+            await asyncio.wait([self._output], timeout=2)
+        return code
+
+    async def stop(self) -> None:
+        """Shut it down cleanly; kill it if that takes too long."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.ended()
+        except TimeoutError:
+            self.notice("did not stop in time: killed")
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self.ended()
+
+    async def keep_running(self, lifeline: int) -> int:
+        """Restart it whenever it ends; returns an exit code that a restart cannot mend."""
+        while True:
+            code = await self.ended()
+            self.notice(f"ended: {describe_exit(code)}")
+            if code in NO_USE_TO_RESTART:
+                return code
+            await asyncio.sleep(RESTART_S)
+            self.notice("restarting")
+            await self.start(lifeline)
+
+
+async def lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of a stream without their ends. One longer than 1 MiB comes in pieces, where
+    ``StreamReader.readline`` would raise and leave the unit with a full pipe."""
+    rest = b""
+    while chunk := await stream.read(_READ_BYTES):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+        if len(rest) > _LINE_MAX:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
