@@ -23,7 +23,7 @@ def terms_of(settings: WireSettings, name: str) -> Terms:
         greeting_s=settings.greeting_timeout_s,
         frame_s=settings.frame_timeout_s,
         rate=settings.rate_min_kib_s * 1024,
-        strangers=settings.strangers,
+        strangers=settings.max_unauthenticated,
     )
 
 
