@@ -13,7 +13,7 @@ from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import Digest, Log, Presence
 from common.runtime.run_totals import Totals, progress_bar
 from common.settings.loading import PacsSettings
-from common.wire.policy_from_settings import tell_dangers, terms_of
+from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
 from fr_pacs.rate_limit import Feed
@@ -51,8 +51,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
-    terms = terms_of(settings, settings.pacs_name)
-    tell_dangers(settings, terms, log)
+    policy = policy_from_settings(settings, settings.pacs_name)
+    warn_of_dangers(settings, policy, log)
     source = make_source(settings)
     feed = Feed(source, settings.scans, settings.pace)
     if settings.source is not None:
@@ -60,7 +60,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     ledger = Ledger(settings.ledger)
     digest = Digest(log)
     tally = Tally(feed.total, ledger, digest)
-    server = ReportServer(settings, tally, log, terms)
+    server = ReportServer(settings, tally, log, policy)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:
@@ -69,7 +69,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
 
     presence = Presence(log, "Fr-HUB")
     clients = [
-        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with, terms)
+        ScanClient(settings, feed, tally, presence, stopping.stop, stop_with, policy)
         for _ in range(settings.threads)
     ]
     threads = [

@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable
 
 from common.errors import FrError, PeerAway, ProtocolError, Refusal
-from common.wire.async_receiver import Intake
+from common.wire.async_receiver import ReceiveProtocol
 from common.wire.connection_policy import (
     CLOSE_S,
     LINGER_S,
     PLAIN,
-    Pace,
-    Terms,
-    cut,
-    lost,
-    nack_of,
-    tune,
+    ConnectionPolicy,
+    RateGuard,
+    closed_by_peer,
+    configure_socket,
+    connection_lost_error,
+    connection_nack,
     wrong_name,
 )
-from common.wire.handshake import Answerer
+from common.wire.handshake import ServerHandshake
 from common.wire.messages import Challenge, Event, Hello, Nack, Ping, Pong, Proof, Sendable, Welcome
 from common.wire.protocol import Side, encode
 from common.wire.tls import names_in
@@ -36,41 +36,41 @@ class AsyncChannel:
 
     def __init__(
         self,
-        intake: Intake,
+        receiver: ReceiveProtocol,
         transport: asyncio.Transport,
         side: Side,
         idle_timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         loop = asyncio.get_running_loop()
-        writer = asyncio.StreamWriter(transport, intake, intake.ending, loop)
-        self._intake = intake
+        writer = asyncio.StreamWriter(transport, receiver, receiver.ending, loop)
+        self._receiver = receiver
         self._writer = writer
         self._side = side
-        self._link = intake.link
+        self._protocol = receiver.protocol
         self._idle_s = idle_timeout_s
-        self._terms = terms
-        self._pace = Pace(terms)
+        self._policy = policy
+        self._rate_guard = RateGuard(policy)
         self._asks = side in (Side.SCAN_SENDER, Side.REPORT_SENDER)
         self._refused = False
-        self._answerer: Answerer | None = None
-        self.admitting: Callable[[], object] | None = None
+        self._handshake: ServerHandshake | None = None
+        self.on_accepted: Callable[[], object] | None = None
         """Called when the peer is welcomed: it is a stranger no more."""
-        self.owing = False
+        self.mid_transfer = False
         """Set while the peer has begun something of several messages and owes the rest."""
         self.waited_s = 0.0
         """How long the peer was waited for, all together."""
-        self.names: frozenset[str] | None = None
+        self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        if terms.tls is not None:
-            self.names = names_in(writer.get_extra_info("peercert"))
+        if policy.tls is not None:
+            self.certificate_names = names_in(writer.get_extra_info("peercert"))
         address = writer.get_extra_info("peername")
-        self.peer = str(address[0]) if address else "unknown"
+        self.peer_address = str(address[0]) if address else "unknown"
         """The peer's address, without its port."""
         connection = writer.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError):  # reset already: reading will say so
-                tune(connection)
+                configure_socket(connection)
 
     # --- greeting ------------------------------------------------------------------------------
 
@@ -81,14 +81,14 @@ class AsyncChannel:
             name: this unit's.
             peer: the unit that is meant, if another one is not to be spoken with.
         """
-        asker = self._terms.asker(self._side, name)
+        client_handshake = self._policy.client_handshake(self._side, name)
         try:
-            async with asyncio.timeout(self._terms.greeting_s):
-                await self.send(asker.hello())
+            async with asyncio.timeout(self._policy.handshake_timeout_s):
+                await self.send(client_handshake.hello())
                 answer = await self.receive()
                 if isinstance(answer, Challenge):
                     self._check_name(answer.name, peer)
-                    await self.send(asker.prove(answer))
+                    await self.send(client_handshake.prove(answer))
                     answer = await self.receive()
         except TimeoutError:
             raise PeerAway("the peer did not answer the greeting") from None
@@ -97,35 +97,35 @@ class AsyncChannel:
         if not isinstance(answer, Welcome):
             raise PeerAway("the peer did not answer the greeting")
         self._check_name(answer.name, peer)
-        asker.check(answer)
+        client_handshake.check(answer)
         return answer
 
-    async def hello(self, name: str = "") -> Hello:
+    async def accept_hello(self, name: str = "") -> Hello:
         """Wait for the hello of whoever connected, and its proof.
 
         Args:
             name: this unit's, which a proof covers.
         """
-        self._answerer = self._terms.answerer(self._side, name)
+        self._handshake = self._policy.server_handshake(self._side, name)
         try:
-            async with asyncio.timeout(self._terms.greeting_s):
+            async with asyncio.timeout(self._policy.handshake_timeout_s):
                 hello = await self.receive()
-                if isinstance(hello, Hello) and await self._heed(hello, self._answerer):
+                if isinstance(hello, Hello) and await self._check_hello(hello, self._handshake):
                     return hello
         except TimeoutError:
             pass
         raise PeerAway("a peer connected and did not greet")
 
-    async def _heed(self, hello: Hello, answerer: Answerer) -> bool:
+    async def _check_hello(self, hello: Hello, server_handshake: ServerHandshake) -> bool:
         try:
-            challenge = answerer.challenge(hello)
+            challenge = server_handshake.challenge(hello)
             if challenge is not None:
                 await self.send(challenge)
                 proof = await self.receive()
                 if not isinstance(proof, Proof):
                     return False
-                answerer.check(proof)
-                self._link.admit()
+                server_handshake.check(proof)
+                self._protocol.complete_handshake()
             self._check_name(hello.name, None)
         except ProtocolError as error:
             await self.refuse(error)
@@ -134,13 +134,13 @@ class AsyncChannel:
 
     async def welcome(self, name: str, window: int) -> None:
         """Answer the hello: from here on the peer may talk."""
-        if self.admitting is not None:
-            self.admitting()
-        answerer = self._answerer or self._terms.answerer(self._side, name)
-        await self.send(answerer.welcome(window))
+        if self.on_accepted is not None:
+            self.on_accepted()
+        server_handshake = self._handshake or self._policy.server_handshake(self._side, name)
+        await self.send(server_handshake.welcome(window))
 
     def _check_name(self, name: str, peer: str | None) -> None:
-        error = wrong_name(name, self.names)
+        error = wrong_name(name, self.certificate_names)
         if error is None and peer is not None and name != peer:
             error = ProtocolError(
                 Refusal.UNAUTHENTICATED, f"this is {name!r}, not {peer!r}", retry=True
@@ -160,15 +160,15 @@ class AsyncChannel:
             self.abort()
             raise PeerAway(f"the peer read nothing for {self._idle_s:g} s") from None
         except (OSError, RuntimeError) as error:
-            raise lost(error, self._link, self._terms) from error
+            raise connection_lost_error(error, self._protocol, self._policy) from error
 
     async def receive(self) -> Event:
         """The next message; pings are answered here, and sent on an idle connection."""
         while True:
             try:
-                event = self._link.next_event()
+                event = self._protocol.next_event()
                 if event is None:
-                    await self._more()
+                    await self._wait_for_data()
                     continue
             except ProtocolError as error:
                 await self.refuse(error)
@@ -178,26 +178,26 @@ class AsyncChannel:
             elif not isinstance(event, Pong):
                 return event
 
-    async def _more(self) -> None:
+    async def _wait_for_data(self) -> None:
         """Wait until more has come, mostly a whole message."""
         silent = 0.0
-        asks = self._asks and self._link.greeted
+        asks = self._asks and self._protocol.is_open
         step = self._idle_s / 3 if asks else self._idle_s
         said = 0.0  # how long the peer had been silent when it was last asked
         while True:
-            began, frame = time.monotonic(), self._link.begun
+            began, frame = time.monotonic(), self._protocol.current_frame
             try:
-                came = await self._intake.wait(min(step, self._terms.window_s))
+                came = await self._receiver.wait(min(step, self._policy.rate_window_s))
             except OSError as error:
-                raise lost(error, self._link, self._terms) from error
+                raise connection_lost_error(error, self._protocol, self._policy) from error
             if came is None:
-                raise cut(self._link, self._terms)
+                raise closed_by_peer(self._protocol, self._policy)
             spent = time.monotonic() - began
             self.waited_s += spent
-            self._pace.waited(frame, spent, came, owing=self.owing)
+            self._rate_guard.waited(frame, spent, came, mid_transfer=self.mid_transfer)
             if came:
                 return
-            self._link.rest()
+            self._protocol.release_buffer()
             silent += spent
             if silent >= self._idle_s:
                 raise PeerAway(f"silent for {self._idle_s:g} s")
@@ -214,23 +214,23 @@ class AsyncChannel:
         self._refused = True
         with contextlib.suppress(FrError, OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(LINGER_S):
-                await self.send(nack_of(error))
+                await self.send(connection_nack(error))
             # A close with bytes unread resets the connection, and the reason would be lost on its
             # way: say that nothing more comes, and pass over what does.
             if self._writer.can_write_eof():  # TLS cannot
                 self._writer.write_eof()
-            self._link.deafen()
+            self._protocol.discard_input()
             async with asyncio.timeout(LINGER_S):
-                while await self._intake.wait(LINGER_S) is not None:
+                while await self._receiver.wait(LINGER_S) is not None:
                     pass
 
-    def turn_away(self, error: ProtocolError) -> None:
+    def evict(self, error: ProtocolError) -> None:
         """End this connection, whatever its task does; told if that takes no time."""
         if self._refused:
             self.abort()
             return
         self._refused = True
-        self._writer.write(encode(nack_of(error)))
+        self._writer.write(encode(connection_nack(error)))
         self._writer.close()
 
     def abort(self) -> None:

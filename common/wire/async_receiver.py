@@ -2,22 +2,22 @@
 
 import asyncio
 
-from common.wire.protocol import Link
+from common.wire.protocol import WireProtocol
 
 SLOW_S = 0.05
 """Bytes that are waited for longer are told of as they come. Those of a quick peer are when a
 message is whole: a chunk comes in pieces, and to wake a task for each costs more than the piece."""
 
 
-class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
+class ReceiveProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     """The receiving end of a connection. Of its stream reader only the end is used.
 
     Where nobody waits and a message is whole, no more is read: so a peer is held up by who is slow
     to take what it sends.
     """
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
+    def __init__(self, protocol: WireProtocol) -> None:
+        self.protocol = protocol
         self.ending = asyncio.StreamReader()
         """Told when nothing more comes, and why."""
         super().__init__(self.ending)
@@ -35,7 +35,7 @@ class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             OSError: the connection is lost.
         """
         loop = asyncio.get_running_loop()
-        if not (self._came or self.link.ready or self._over):
+        if not (self._came or self.protocol.ready or self._over):
             if self._stopped and self._source is not None:
                 self._stopped = False
                 self._source.resume_reading()
@@ -48,7 +48,7 @@ class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
                 timer.cancel()
                 self._waiter = None
         came, self._came = self._came, 0
-        if came or self.link.ready or not self._over:
+        if came or self.protocol.ready or not self._over:
             return came
         if (error := self.ending.exception()) is not None:
             raise error
@@ -72,13 +72,13 @@ class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the link knows better
         """Where the next bytes go."""
-        return self.link.room()
+        return self.protocol.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes came."""
-        self.link.filled(nbytes)
+        self.protocol.buffer_updated(nbytes)
         self._came += nbytes
-        ready = self.link.ready
+        ready = self.protocol.ready
         if self._waiter is None:
             if ready and not self._stopped and self._source is not None:
                 self._stopped = True

@@ -7,15 +7,22 @@ from typing import Self
 
 from common.errors import FrError, PeerAway
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_receiver import Intake
-from common.wire.connection_policy import CLOSE_S, PLAIN, Terms, listen, too_many, why
-from common.wire.protocol import Link, Side
+from common.wire.async_receiver import ReceiveProtocol
+from common.wire.connection_policy import (
+    CLOSE_S,
+    PLAIN,
+    ConnectionPolicy,
+    describe,
+    listen,
+    too_many_connections,
+)
+from common.wire.protocol import Side, WireProtocol
 from common.wire.tls import tls_failure
 
 Handle = Callable[[AsyncChannel], Awaitable[None]]
 
 
-class AsyncListener:
+class AsyncServer:
     """Accepts connections, each handled by a task of its own.
 
     Of those that have not greeted there are as many as the terms allow, where the oldest gives
@@ -26,18 +33,18 @@ class AsyncListener:
     def __init__(
         self,
         listening: socket.socket,
-        limits: tuple[Side, int, float, Terms],
+        limits: tuple[Side, int, float, ConnectionPolicy],
         handle: Handle,
         refused: Callable[[FrError, str], None],
     ) -> None:
         listening.setblocking(False)
         self._socket = listening
         self._limits = limits
-        self._terms = limits[3]
+        self._policy = limits[3]
         self._handle = handle
         self._refused = refused
         self._tasks: set[asyncio.Task[None]] = set()
-        self._strangers: dict[asyncio.Task[None], AsyncChannel | None] = {}  # by age
+        self._unauthenticated: dict[asyncio.Task[None], AsyncChannel | None] = {}  # by age
         self._accepting = asyncio.create_task(self._accept())
 
     @property
@@ -53,25 +60,25 @@ class AsyncListener:
             except OSError:
                 await asyncio.sleep(0.1)  # out of file descriptors: those in use are given back
                 continue
-            if len(self._strangers) >= self._terms.strangers:
+            if len(self._unauthenticated) >= self._policy.max_unauthenticated:
                 self._turn_away_oldest()
             task = asyncio.create_task(self._serve(connection, str(address[0])))
             self._tasks.add(task)
-            self._strangers[task] = None
+            self._unauthenticated[task] = None
             task.add_done_callback(self._over)
             await asyncio.sleep(0)  # a crowd at the door must not hold up those inside
 
     def _turn_away_oldest(self) -> None:
-        task, channel = next(iter(self._strangers.items()))
-        del self._strangers[task]
+        task, channel = next(iter(self._unauthenticated.items()))
+        del self._unauthenticated[task]
         if channel is None:
             task.cancel()  # in the middle of TLS: nothing can be told
         else:
-            channel.turn_away(too_many(self._terms.strangers, "not greeted"))
+            channel.evict(too_many_connections(self._policy.max_unauthenticated, "not greeted"))
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._strangers.pop(task, None)
+        self._unauthenticated.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             context = {"message": "a connection's handler failed", "exception": error}
             task.get_loop().call_exception_handler(context)
@@ -84,33 +91,33 @@ class AsyncListener:
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it is one
-        if task in self._strangers:
-            self._strangers[task] = channel
-        channel.admitting = lambda: self._strangers.pop(task, None)
+        if task in self._unauthenticated:
+            self._unauthenticated[task] = channel
+        channel.on_accepted = lambda: self._unauthenticated.pop(task, None)
         try:
             await self._handle(channel)
         finally:
             await channel.close()
 
     async def _channel(self, connection: socket.socket) -> AsyncChannel:
-        tls = self._terms.tls
+        tls = self._policy.tls
         loop = asyncio.get_running_loop()
-        side, frame_limit, idle_timeout_s, terms = self._limits
-        intake = Intake(Link(side, frame_limit))
+        side, frame_limit, idle_timeout_s, policy = self._limits
+        receiver = ReceiveProtocol(WireProtocol(side, frame_limit))
         try:
             made, _ = await loop.connect_accepted_socket(
-                lambda: intake,
+                lambda: receiver,
                 connection,
                 ssl=tls.answers if tls else None,
-                ssl_handshake_timeout=self._terms.greeting_s if tls else None,
+                ssl_handshake_timeout=self._policy.handshake_timeout_s if tls else None,
                 ssl_shutdown_timeout=CLOSE_S if tls else None,
             )
         except BaseException as error:
             connection.close()
             if isinstance(error, OSError):
-                raise tls_failure(error) or PeerAway(why(error)) from error
+                raise tls_failure(error) or PeerAway(describe(error)) from error
             raise
-        return AsyncChannel(intake, made, side, idle_timeout_s, terms)
+        return AsyncChannel(receiver, made, side, idle_timeout_s, policy)
 
     def close(self) -> None:
         """Stop accepting; connections go on. Idempotent."""
@@ -138,9 +145,9 @@ async def serve(
     frame_limit: int,
     idle_timeout_s: float,
     handle: Handle,
-    terms: Terms = PLAIN,
+    policy: ConnectionPolicy = PLAIN,
     refused: Callable[[FrError, str], None] = lambda *_: None,
-) -> AsyncListener:
+) -> AsyncServer:
     """Accept connections, each handled by a task of its own; who fails in TLS is told to
     ``refused``, with its address.
 
@@ -149,16 +156,16 @@ async def serve(
         SettingsError: the address is none of this machine's.
     """
     listening = listen(address, backlog=1024)
-    return AsyncListener(listening, (side, frame_limit, idle_timeout_s, terms), handle, refused)
+    return AsyncServer(listening, (side, frame_limit, idle_timeout_s, policy), handle, refused)
 
 
-async def dial(
+async def connect(
     address: tuple[str, int],
     side: Side,
     frame_limit: int,
     idle_timeout_s: float,
     timeout_s: float,
-    terms: Terms = PLAIN,
+    policy: ConnectionPolicy = PLAIN,
 ) -> AsyncChannel:
     """Connect within ``timeout_s``; with TLS, if the terms ask for it.
 
@@ -166,14 +173,14 @@ async def dial(
         PeerAway: nobody answers there.
         ProtocolError: TLS fails.
     """
-    tls = terms.tls
-    intake = Intake(Link(side, frame_limit))
+    tls = policy.tls
+    receiver = ReceiveProtocol(WireProtocol(side, frame_limit))
     try:
         async with asyncio.timeout(timeout_s):
             made, _ = await asyncio.get_running_loop().create_connection(
-                lambda: intake, *address, ssl=tls.asks if tls else None
+                lambda: receiver, *address, ssl=tls.asks if tls else None
             )
     except (OSError, UnicodeError) as error:
         where = f"{address[0]}:{address[1]}"
-        raise tls_failure(error) or PeerAway(f"{where}: {why(error)}") from error
-    return AsyncChannel(intake, made, side, idle_timeout_s, terms)
+        raise tls_failure(error) or PeerAway(f"{where}: {describe(error)}") from error
+    return AsyncChannel(receiver, made, side, idle_timeout_s, policy)

@@ -11,18 +11,18 @@ from common.wire.connection_policy import (
     LINGER_S,
     PLAIN,
     READ_BYTES,
-    Pace,
-    Terms,
-    cut,
-    lost,
-    nack_of,
-    tune,
-    why,
+    ConnectionPolicy,
+    RateGuard,
+    closed_by_peer,
+    configure_socket,
+    connection_lost_error,
+    connection_nack,
+    describe,
     wrong_name,
 )
-from common.wire.handshake import Answerer, Asker
+from common.wire.handshake import ClientHandshake, ServerHandshake
 from common.wire.messages import Challenge, Event, Hello, Message, Nack, Ping, Pong, Proof, Welcome
-from common.wire.protocol import Link, Side, encode
+from common.wire.protocol import Side, WireProtocol, encode
 from common.wire.tls import names_in
 
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError)
@@ -43,25 +43,25 @@ class Channel:
         side: Side,
         frame_limit: int,
         idle_timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         self._socket = connection
         self._side = side
-        self._link = Link(side, frame_limit)
+        self._protocol = WireProtocol(side, frame_limit)
         self._idle_s = idle_timeout_s
-        self._terms = terms
-        self._pace = Pace(terms)
+        self._policy = policy
+        self._rate_guard = RateGuard(policy)
         self._heard = self._said = time.monotonic()
         self._asks = side in (Side.SCAN_SENDER, Side.REPORT_SENDER)
         self._refused = False
-        self.admitting: Callable[[], None] | None = None
+        self.on_accepted: Callable[[], None] | None = None
         """Called when a peer has greeted, before it is welcomed; may refuse it."""
-        self.names: frozenset[str] | None = None
+        self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        self.taken = 0
+        self.bytes_received = 0
         """Bytes that came."""
         with contextlib.suppress(OSError):  # reset already: reading will say so
-            tune(connection)
+            configure_socket(connection)
 
     @classmethod
     def connect(
@@ -71,15 +71,15 @@ class Channel:
         frame_limit: int,
         idle_timeout_s: float,
         timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> "Channel":
         """Connect within ``timeout_s``; then TLS, if the terms ask for it."""
         try:
             connection = socket.create_connection(address, timeout_s)
         except (OSError, UnicodeError) as error:
-            raise PeerAway(f"{address[0]}:{address[1]}: {why(error)}") from error
-        channel = cls(connection, side, frame_limit, idle_timeout_s, terms)
-        channel._secure(time.monotonic() + terms.greeting_s)
+            raise PeerAway(f"{address[0]}:{address[1]}: {describe(error)}") from error
+        channel = cls(connection, side, frame_limit, idle_timeout_s, policy)
+        channel._secure(time.monotonic() + policy.handshake_timeout_s)
         return channel
 
     # --- greeting ------------------------------------------------------------------------------
@@ -91,27 +91,29 @@ class Channel:
             name: this unit's.
             peer: the unit that is meant, if another one is not to be spoken with.
         """
-        deadline = time.monotonic() + self._terms.greeting_s
-        asker = self._terms.asker(self._side, name)
-        self.send(asker.hello())
+        deadline = time.monotonic() + self._policy.handshake_timeout_s
+        client_handshake = self._policy.client_handshake(self._side, name)
+        self.send(client_handshake.hello())
         answer = self._hear(deadline)
         try:
             if isinstance(answer, Challenge):
                 self._check_name(answer.name, peer)
-                self.send(asker.prove(answer))
+                self.send(client_handshake.prove(answer))
                 answer = self._hear(deadline)
-            return self._judged(answer, asker, peer)
+            return self._check_welcome(answer, client_handshake, peer)
         except (PeerAway, ProtocolError):
             self.close()
             raise
 
-    def _judged(self, answer: Event | None, asker: Asker, peer: str | None) -> Welcome:
+    def _check_welcome(
+        self, answer: Event | None, client_handshake: ClientHandshake, peer: str | None
+    ) -> Welcome:
         if isinstance(answer, Nack):
             raise ProtocolError(answer.code, answer.reason, retry=answer.retry)
         if not isinstance(answer, Welcome):
             raise PeerAway("the peer accepted the connection and did not answer the greeting")
         self._check_name(answer.name, peer)
-        asker.check(answer)
+        client_handshake.check(answer)
         return answer
 
     def welcome(self, name: str, window: int, peer: str | None = None) -> Hello:
@@ -122,32 +124,32 @@ class Channel:
             window: messages that may be unanswered.
             peer: the only unit that is let in, if there is only one.
         """
-        deadline = time.monotonic() + self._terms.greeting_s
-        if self.names is None:
+        deadline = time.monotonic() + self._policy.handshake_timeout_s
+        if self.certificate_names is None:
             self._secure(deadline)
-        answerer = self._terms.answerer(self._side, name)
+        server_handshake = self._policy.server_handshake(self._side, name)
         try:
-            hello = self._heed(answerer, deadline)
+            hello = self._accept_hello(server_handshake, deadline)
             self._check_name(hello.name, peer)
-            if self.admitting is not None:
-                self.admitting()
+            if self.on_accepted is not None:
+                self.on_accepted()
         except ProtocolError as error:
             self.refuse(error)
             raise
-        self.send(answerer.welcome(window))
+        self.send(server_handshake.welcome(window))
         return hello
 
-    def _heed(self, answerer: Answerer, deadline: float) -> Hello:
+    def _accept_hello(self, server_handshake: ServerHandshake, deadline: float) -> Hello:
         hello = self._hear(deadline)
         if isinstance(hello, Hello):
-            challenge = answerer.challenge(hello)
+            challenge = server_handshake.challenge(hello)
             if challenge is None:
                 return hello
             self.send(challenge)
             proof = self._hear(deadline)
             if isinstance(proof, Proof):
-                answerer.check(proof)
-                self._link.admit()
+                server_handshake.check(proof)
+                self._protocol.complete_handshake()
                 return hello
         self.close()
         raise PeerAway("a peer connected and did not greet")
@@ -156,7 +158,7 @@ class Channel:
         return self.receive(max(0.0, deadline - time.monotonic()))
 
     def _check_name(self, name: str, peer: str | None) -> None:
-        error = wrong_name(name, self.names)
+        error = wrong_name(name, self.certificate_names)
         if error is None and peer is not None and name != peer:
             reason = f"this is {name!r}, not {peer!r}"
             error = ProtocolError(Refusal.UNAUTHENTICATED, reason, retry=True)
@@ -164,7 +166,7 @@ class Channel:
             raise error
 
     def _secure(self, deadline: float) -> None:
-        tls = self._terms.tls
+        tls = self._policy.tls
         if tls is None:
             return
         context = tls.asks if self._asks else tls.answers
@@ -175,13 +177,13 @@ class Channel:
             )
             self._socket = secured
             secured.do_handshake()
-            self.names = names_in(secured.getpeercert())
+            self.certificate_names = names_in(secured.getpeercert())
         except TimeoutError:
             self.close()
             raise PeerAway("the peer did not answer in TLS") from None
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
+            raise connection_lost_error(error, self._protocol, self._policy) from error
         self._heard = time.monotonic()
 
     # --- talking -------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ class Channel:
                 left = left[self._socket.send(left) :]
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
+            raise connection_lost_error(error, self._protocol, self._policy) from error
 
     def receive(self, timeout_s: float) -> Event | None:
         """The next message; None after ``timeout_s`` without one. Pings are sent and answered
@@ -208,7 +210,7 @@ class Channel:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                event = self._link.next_event()
+                event = self._protocol.next_event()
                 if event is None and not self._read(deadline):
                     return None
             except ProtocolError as error:
@@ -222,14 +224,16 @@ class Channel:
     def _read(self, deadline: float) -> bool:
         """Feed what comes; False when the deadline passes first."""
         now = time.monotonic()
-        if self._asks and self._link.greeted and now - self._said > self._idle_s / 3:
+        if self._asks and self._protocol.is_open and now - self._said > self._idle_s / 3:
             self.send(Ping())
-        wait = max(0.0, min(deadline - now, self._idle_s / 3, self._terms.window_s))
+        wait = max(0.0, min(deadline - now, self._idle_s / 3, self._policy.rate_window_s))
         try:
             self._socket.settimeout(wait)
             data = self._socket.recv(READ_BYTES)
         except _NOTHING_YET:
-            self._pace.waited(self._link.begun, time.monotonic() - now, 0, owing=False)
+            self._rate_guard.waited(
+                self._protocol.current_frame, time.monotonic() - now, 0, mid_transfer=False
+            )
             # Only after looking: this thread may have been busy while the peer was not silent.
             if time.monotonic() - self._heard > self._idle_s:
                 self.close()
@@ -237,14 +241,16 @@ class Channel:
             return now < deadline
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
+            raise connection_lost_error(error, self._protocol, self._policy) from error
         if not data:
             self.close()
-            raise cut(self._link, self._terms)
+            raise closed_by_peer(self._protocol, self._policy)
         self._heard = time.monotonic()
-        self._pace.waited(self._link.begun, self._heard - now, len(data), owing=False)
-        self.taken += len(data)
-        self._link.feed(data)
+        self._rate_guard.waited(
+            self._protocol.current_frame, self._heard - now, len(data), mid_transfer=False
+        )
+        self.bytes_received += len(data)
+        self._protocol.receive_data(data)
         return True
 
     # --- the end -------------------------------------------------------------------------------
@@ -255,7 +261,7 @@ class Channel:
             return
         self._refused = True
         with contextlib.suppress(PeerAway, ProtocolError, OSError):
-            self._send(encode(nack_of(error)), LINGER_S)
+            self._send(encode(connection_nack(error)), LINGER_S)
             # A close with bytes unread resets the connection, and the reason would be lost on its
             # way: say that nothing more comes, and pass over what does. Below TLS, if there is
             # TLS: nobody looks at it any more.
@@ -267,20 +273,20 @@ class Channel:
                     break
         self.close()
 
-    def turn_away(self, error: ProtocolError) -> None:
+    def evict(self, error: ProtocolError) -> None:
         """End this connection, from another thread than the one that uses it; told if that takes
         no time. Under TLS it is not told: its state is the other thread's."""
-        if self._terms.tls is None and not self._refused:
+        if self._policy.tls is None and not self._refused:
             with contextlib.suppress(OSError):
-                self._socket.send(encode(nack_of(error)), socket.MSG_DONTWAIT)
-        self.shut()
+                self._socket.send(encode(connection_nack(error)), socket.MSG_DONTWAIT)
+        self.shut_down()
 
     def close(self) -> None:
         """Close. Idempotent; wakes a thread that reads."""
-        self.shut()
+        self.shut_down()
         self._socket.close()
 
-    def shut(self) -> None:
+    def shut_down(self) -> None:
         """End the connection and wake the thread that uses it, which is to close it."""
         with contextlib.suppress(OSError):
             # The socket's own, as that of TLS forgets its state under a thread that reads.

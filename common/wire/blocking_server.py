@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import PLAIN, Terms, listen, too_many
+from common.wire.connection_policy import PLAIN, ConnectionPolicy, listen, too_many_connections
 from common.wire.protocol import Side
 
 
-class Listener:
+class BlockingServer:
     """Accepts connections and runs ``handle`` for each in a thread of its own.
 
     Of those that have greeted there are ``connections`` at most; of those that have not, as many
@@ -31,17 +31,17 @@ class Listener:
         idle_timeout_s: float,
         handle: Callable[[Channel], None],
         connections: int = 64,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         self._socket = listen(address, backlog=128)
         self.port: int = self._socket.getsockname()[1]
-        self._limits = (side, frame_limit, idle_timeout_s, terms)
-        self._terms = terms
+        self._limits = (side, frame_limit, idle_timeout_s, policy)
+        self._policy = policy
         self._handle = handle
         self._connections = connections
         self._lock = threading.Lock()
         self._channels: dict[threading.Thread, Channel] = {}
-        self._strangers: dict[Channel, None] = {}  # a set with an order
+        self._unauthenticated: dict[Channel, None] = {}  # a set with an order
         self._closed = False
         self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)
         self._acceptor.start()
@@ -62,21 +62,21 @@ class Listener:
                 if self._closed:
                     channel.close()
                     return
-                if len(self._strangers) >= self._terms.strangers:
-                    oldest = next(iter(self._strangers))
-                    del self._strangers[oldest]
+                if len(self._unauthenticated) >= self._policy.max_unauthenticated:
+                    oldest = next(iter(self._unauthenticated))
+                    del self._unauthenticated[oldest]
                 self._channels[thread] = channel
-                self._strangers[channel] = None
-            channel.admitting = lambda channel=channel: self._admit(channel)
+                self._unauthenticated[channel] = None
+            channel.on_accepted = lambda channel=channel: self._admit(channel)
             if oldest is not None:
-                oldest.turn_away(too_many(self._terms.strangers, "not greeted"))
+                oldest.evict(too_many_connections(self._policy.max_unauthenticated, "not greeted"))
             thread.start()
 
     def _admit(self, channel: Channel) -> None:
         with self._lock:
-            if len(self._channels) - len(self._strangers) >= self._connections:
-                raise too_many(self._connections, "open")
-            self._strangers.pop(channel, None)
+            if len(self._channels) - len(self._unauthenticated) >= self._connections:
+                raise too_many_connections(self._connections, "open")
+            self._unauthenticated.pop(channel, None)
 
     def _run(self, channel: Channel) -> None:
         try:
@@ -85,7 +85,7 @@ class Listener:
             channel.close()
             with self._lock:
                 self._channels.pop(threading.current_thread(), None)
-                self._strangers.pop(channel, None)
+                self._unauthenticated.pop(channel, None)
 
     def close(self) -> None:
         """Stop accepting, close the connections, wait for their threads. Idempotent."""
@@ -96,7 +96,7 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._socket.close()
         for channel in channels.values():
-            channel.shut()
+            channel.shut_down()
         for thread in (self._acceptor, *channels):
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(5)

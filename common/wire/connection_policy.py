@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from common.errors import AlreadyRunning, FrError, PeerAway, ProtocolError, Refusal, SettingsError
 from common.wire.constants import NONCE_BYTES
-from common.wire.handshake import Answerer, Asker
+from common.wire.handshake import ClientHandshake, ServerHandshake
 from common.wire.messages import Nack
-from common.wire.protocol import Link, Side
+from common.wire.protocol import Side, WireProtocol
 from common.wire.tls import PERHAPS_REFUSED, Tls, tls_failure
 
 READ_BYTES = 256 * 1024
@@ -19,7 +19,7 @@ CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ConnectionPolicy:
     """What is asked of a peer, beyond the rules of the protocol."""
 
     tls: Tls | None = None
@@ -28,47 +28,49 @@ class Terms:
     secret: bytes | None = field(default=None, repr=False)
     """Shared with the peers; None: nobody is asked for it."""
 
-    greeting_s: float = 10.0
+    handshake_timeout_s: float = 10.0
     """A peer that did not finish its greeting within this time is let go, seconds."""
 
-    frame_s: float = 60.0
+    frame_timeout_s: float = 60.0
     """The longest that a message may be waited for once it has begun, seconds."""
 
-    rate: float = 8 * 1024
+    min_bytes_per_s: float = 8 * 1024
     """What must arrive from a peer in the middle of something, bytes a second."""
 
-    window_s: float = 15.0
+    rate_window_s: float = 15.0
     """Over how long its rate is judged, seconds: a network may stop for a moment."""
 
-    strangers: int = 256
+    max_unauthenticated: int = 256
     """Connections that have not greeted, at most: the oldest gives way to the newest."""
 
-    def asker(self, side: Side, name: str) -> Asker:
+    def client_handshake(self, side: Side, name: str) -> ClientHandshake:
         """The greeting of who connects, with a fresh nonce."""
-        return Asker(side, name, self.secret, secrets.token_bytes(NONCE_BYTES))
+        return ClientHandshake(side, name, self.secret, secrets.token_bytes(NONCE_BYTES))
 
-    def answerer(self, side: Side, name: str) -> Answerer:
+    def server_handshake(self, side: Side, name: str) -> ServerHandshake:
         """The greeting of who listens, with a fresh nonce."""
-        return Answerer(side, name, self.secret, secrets.token_bytes(NONCE_BYTES))
+        return ServerHandshake(side, name, self.secret, secrets.token_bytes(NONCE_BYTES))
 
 
-PLAIN = Terms()
+PLAIN = ConnectionPolicy()
 
 
-class Pace:
+class RateGuard:
     """Whether a peer in the middle of something goes on with it.
 
     Only the time for which it was waited for counts: where this side does not read, as it has no
     room, the peer cannot be blamed.
     """
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self, policy: ConnectionPolicy) -> None:
+        self._policy = policy
         self._frame: int | None = None
         self._frame_s = self._window_s = 0.0
         self._taken = 0
 
-    def waited(self, frame: int | None, seconds: float, taken: int, *, owing: bool) -> None:
+    def waited(
+        self, frame: int | None, seconds: float, bytes_received: int, *, mid_transfer: bool
+    ) -> None:
         """It was waited for, and so many bytes came.
 
         Args:
@@ -81,7 +83,7 @@ class Pace:
         Raises:
             ProtocolError: it is too slow.
         """
-        if frame is None and not owing:
+        if frame is None and not mid_transfer:
             self._frame = None
             self._window_s = self._taken = 0
             return
@@ -89,54 +91,56 @@ class Pace:
             self._frame, self._frame_s = frame, 0.0
         self._frame_s += seconds
         self._window_s += seconds
-        self._taken += taken
-        terms = self._terms
-        if frame is not None and self._frame_s > terms.frame_s:
-            reason = f"a message did not come whole within {terms.frame_s:g} s"
+        self._taken += bytes_received
+        policy = self._policy
+        if frame is not None and self._frame_s > policy.frame_timeout_s:
+            reason = f"a message did not come whole within {policy.frame_timeout_s:g} s"
             raise ProtocolError(Refusal.LIMIT, reason, retry=True)
-        if self._window_s < terms.window_s:
+        if self._window_s < policy.rate_window_s:
             return
-        if self._taken < terms.rate * self._window_s:
+        if self._taken < policy.min_bytes_per_s * self._window_s:
             reason = (
                 f"too slow in the middle of a message: {self._taken} bytes came in "
-                f"{self._window_s:.0f} s, {terms.rate:.0f} a second is the least"
+                f"{self._window_s:.0f} s, {policy.min_bytes_per_s:.0f} a second is the least"
             )
             raise ProtocolError(Refusal.LIMIT, reason, retry=True)
         self._window_s = self._taken = 0
 
 
-def nack_of(error: ProtocolError) -> Nack:
+def connection_nack(error: ProtocolError) -> Nack:
     """What a peer is told whose connection ends."""
     return Nack(None, error.code, error.reason, error.retry)
 
 
-def too_many(limit: int, which: str) -> ProtocolError:
+def too_many_connections(limit: int, which: str) -> ProtocolError:
     """What somebody is told for whom there is no room."""
     reason = f"{limit} connections are {which}, the limit; try again later"
     return ProtocolError(Refusal.LIMIT, reason, retry=True)
 
 
-def cut(link: Link, terms: Terms) -> PeerAway:
+def closed_by_peer(protocol: WireProtocol, policy: ConnectionPolicy) -> PeerAway:
     """What it means that the peer closed the connection now."""
-    if link.mid_frame:
+    if protocol.mid_frame:
         return PeerAway("the peer closed the connection in the middle of a message")
     # In TLS 1.3 who connects is done before its certificate is looked at; asyncio sends no alert.
-    perhaps = f": {PERHAPS_REFUSED}" if terms.tls and not link.greeted else ""
+    perhaps = f": {PERHAPS_REFUSED}" if policy.tls and not protocol.is_open else ""
     return PeerAway(f"the peer closed the connection{perhaps}")
 
 
-def lost(error: BaseException, link: Link, terms: Terms) -> FrError:
+def connection_lost_error(
+    error: BaseException, protocol: WireProtocol, policy: ConnectionPolicy
+) -> FrError:
     """What an error of a connection's socket means."""
-    perhaps = f": {PERHAPS_REFUSED}" if terms.tls and not link.greeted else ""
-    return tls_failure(error) or PeerAway(f"{why(error)}{perhaps}")
+    perhaps = f": {PERHAPS_REFUSED}" if policy.tls and not protocol.is_open else ""
+    return tls_failure(error) or PeerAway(f"{describe(error)}{perhaps}")
 
 
-def wrong_name(name: str, names: frozenset[str] | None) -> ProtocolError | None:
+def wrong_name(name: str, certificate_names: frozenset[str] | None) -> ProtocolError | None:
     """What is wrong if a peer calls itself ``name`` and its certificate has ``names`` (None: there
     is no TLS)."""
-    if names is None or name in names:
+    if certificate_names is None or name in certificate_names:
         return None
-    held = ", ".join(map(repr, sorted(names))) or "nobody"
+    held = ", ".join(map(repr, sorted(certificate_names))) or "nobody"
     return ProtocolError(
         Refusal.UNAUTHENTICATED,
         f"the peer calls itself {name!r}, its certificate is of {held}: "
@@ -144,7 +148,7 @@ def wrong_name(name: str, names: frozenset[str] | None) -> ProtocolError | None:
     )
 
 
-def tune(connection: socket.socket) -> None:
+def configure_socket(connection: socket.socket) -> None:
     """Set what all connections have."""
     # An acknowledgement is a small packet that somebody waits for.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -166,10 +170,10 @@ def listen(address: tuple[str, int], backlog: int) -> socket.socket:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             text = f"{where} is in use: stop what listens there, or set another port"
             raise AlreadyRunning(text) from error
-        raise SettingsError(f"cannot listen on {where}: {why(error)}") from error
+        raise SettingsError(f"cannot listen on {where}: {describe(error)}") from error
 
 
-def why(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An error of the system in words."""
     if isinstance(error, TimeoutError):
         return "timed out"

@@ -50,14 +50,16 @@ class _Greeter:
         self._secret = secret
         self._nonce = nonce
 
-    def _mac(self, role: bytes, names: tuple[str, str], nonces: tuple[bytes, bytes]) -> bytes:
+    def _mac(
+        self, role: bytes, certificate_names: tuple[str, str], nonces: tuple[bytes, bytes]
+    ) -> bytes:
         """Both pairs: of who asks, of who answers."""
         parts = (
             b"Fr greeting",
             struct.pack("<I", PROTOCOL_VERSION),
             role,
             self._direction,
-            *(name.encode() for name in names),
+            *(name.encode() for name in certificate_names),
             *nonces,
         )
         # With their lengths, or a byte could move from one part to the next.
@@ -65,7 +67,7 @@ class _Greeter:
         return hmac.digest(self._secret or b"", text, "sha256")
 
 
-class Asker(_Greeter):
+class ClientHandshake(_Greeter):
     """The end that connects."""
 
     _challenge: Challenge | None = None
@@ -108,7 +110,7 @@ class Asker(_Greeter):
         return (self._name, challenge.name), (self._nonce, challenge.nonce)
 
 
-class Answerer(_Greeter):
+class ServerHandshake(_Greeter):
     """The end that listens."""
 
     _hello: Hello | None = None

@@ -20,7 +20,7 @@ from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES, PROTOCOL_VERSI
 _TEXT_MAX = 1000
 
 
-class FlawError(ProtocolError):
+class InvalidMessageError(ProtocolError):
     """One message is wrong, the stream is not."""
 
     def __init__(self, code: Refusal, reason: str, scan_id: str | None) -> None:
@@ -128,18 +128,18 @@ class Scan:
         try:
             scan = BrainScan.model_validate(header)
         except ValidationError as error:
-            raise FlawError(Refusal.HEADER, explain(error), scan_id) from None
+            raise InvalidMessageError(Refusal.HEADER, explain(error), scan_id) from None
         voxels = body.get("voxels")
         if voxels is not None and not isinstance(voxels, bytes):
-            raise FlawError(Refusal.MALFORMED, "voxels must be binary", scan_id)
+            raise InvalidMessageError(Refusal.MALFORMED, "voxels must be binary", scan_id)
         inline = scan.voxels_bytes <= INLINE_VOXELS_MAX
         if inline != (voxels is not None):
             wanted = "inside the scan message" if inline else "in chunks"
-            raise FlawError(
+            raise InvalidMessageError(
                 Refusal.CHUNKS, f"{scan.voxels_bytes} bytes of voxels travel {wanted}", scan_id
             )
         if voxels is not None and len(voxels) != scan.voxels_bytes:
-            raise FlawError(
+            raise InvalidMessageError(
                 Refusal.HEADER,
                 f"{len(voxels)} bytes of voxels, the header declares {scan.voxels_bytes}",
                 scan_id,
@@ -192,15 +192,17 @@ class Report:
         except ValidationError as error:
             name = content.get("scan_id")
             scan_id = name if isinstance(name, str) else None
-            raise FlawError(Refusal.HEADER, explain(error), scan_id) from None
+            raise InvalidMessageError(Refusal.HEADER, explain(error), scan_id) from None
         picture = body.get("picture")
         if picture is None:
             return cls(report)
         if not isinstance(picture, bytes) or len(picture) > PICTURE_BYTES_MAX:
             reason = f"a picture is binary, of at most {PICTURE_BYTES_MAX} bytes"
-            raise FlawError(Refusal.MALFORMED, reason, report.scan_id)
+            raise InvalidMessageError(Refusal.MALFORMED, reason, report.scan_id)
         if hash_voxels(picture) != report.picture_hash:
-            raise FlawError(Refusal.HASH, "the picture is not the report's", report.scan_id)
+            raise InvalidMessageError(
+                Refusal.HASH, "the picture is not the report's", report.scan_id
+            )
         return cls(report, picture)
 
 
@@ -307,7 +309,7 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class InvalidMessage:
     """Not on the wire: stands for one message that was refused on a connection that goes on."""
 
     id: str
@@ -317,7 +319,7 @@ class Flaw:
 
 Greeting = Hello | Challenge | Proof | Welcome
 Message = Greeting | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
-Event = Message | Flaw
+Event = Message | InvalidMessage
 Sendable = Message | Forwarded
 
 TYPES: dict[str, type[Message]] = {
@@ -346,9 +348,9 @@ def _packing(body: dict[str, Any], scan: BrainScan) -> Packing | None:
     try:
         packing = Packing.model_validate(content)
     except ValidationError as error:
-        raise FlawError(Refusal.HEADER, explain(error), scan.scan_id) from None
+        raise InvalidMessageError(Refusal.HEADER, explain(error), scan.scan_id) from None
     if scan.voxels_bytes <= INLINE_VOXELS_MAX or packing.bytes >= scan.voxels_bytes:
-        raise FlawError(
+        raise InvalidMessageError(
             Refusal.HEADER,
             f"{packing.bytes} bytes of compressed voxels stand for {scan.voxels_bytes}: "
             "only a large scan is compressed, and only to less",

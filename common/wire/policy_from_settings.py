@@ -2,11 +2,11 @@
 
 from common.runtime.logger import Log
 from common.settings.loading import WireSettings
-from common.wire.connection_policy import Terms
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.tls import Tls
 
 
-def terms_of(settings: WireSettings, name: str) -> Terms:
+def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
     """What this unit, of this name, asks of its peers.
 
     Raises:
@@ -17,26 +17,26 @@ def terms_of(settings: WireSettings, name: str) -> Terms:
         tls = Tls.load(settings.tls_cert, settings.tls_key, settings.tls_ca)
         tls.check(settings.tls_cert, name)
     secret = settings.shared_secret
-    return Terms(
+    return ConnectionPolicy(
         tls=tls,
         secret=None if secret is None else secret.get_secret_value().encode(),
-        greeting_s=settings.greeting_timeout_s,
-        frame_s=settings.frame_timeout_s,
-        rate=settings.rate_min_kib_s * 1024,
-        strangers=settings.max_unauthenticated,
+        handshake_timeout_s=settings.greeting_timeout_s,
+        frame_timeout_s=settings.frame_timeout_s,
+        min_bytes_per_s=settings.rate_min_kib_s * 1024,
+        max_unauthenticated=settings.max_unauthenticated,
     )
 
 
-def tell_dangers(settings: WireSettings, terms: Terms, log: Log) -> None:
+def warn_of_dangers(settings: WireSettings, policy: ConnectionPolicy, log: Log) -> None:
     """Log what this unit's connections are not protected from, if there is anything."""
-    if terms.tls is not None:
+    if policy.tls is not None:
         return
     if settings.insecure_plaintext_network:
         log.warning(
             "INSECURE_PLAINTEXT_NETWORK: scans and reports can be read and changed on their way",
             remedy="set TLS_CERT, TLS_KEY and TLS_CA at both ends",
         )
-    if terms.secret is None:
+    if policy.secret is None:
         log.warning(
             "peers are not authenticated: any program on this machine can send scans and take "
             "reports",

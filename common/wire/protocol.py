@@ -29,9 +29,9 @@ from common.wire.messages import (
     Challenge,
     Chunk,
     Event,
-    Flaw,
-    FlawError,
     Hello,
+    InvalidMessage,
+    InvalidMessageError,
     Message,
     Nack,
     Ping,
@@ -52,7 +52,7 @@ _GREETING_BYTES = 8 * 1024
 """The largest frame before the greeting is over: a stranger is to be told apart, not listened to.
 The longest that can come is a nack: a reason of a thousand characters."""
 
-_ROOM = 64 * 1024
+_BUFFER_BYTES = 64 * 1024
 """What is ready for bytes whose message is not known to be longer."""
 
 _TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
@@ -67,26 +67,26 @@ class Side(Enum):
     REPORT_RECEIVER = auto()  # Fr-PACS' server
 
 
-class Stage(Enum):
+class State(Enum):
     """How far a conversation is."""
 
-    GREETING = auto()
-    PROVING = auto()  # a hello with a nonce came: nothing but its proof is listened to
+    HANDSHAKE = auto()
+    AWAITING_PROOF = auto()  # a hello with a nonce came: nothing but its proof is listened to
     OPEN = auto()
 
 
-_ALLOWED: dict[tuple[Side, Stage], frozenset[type[Message]]] = {
+_ALLOWED: dict[tuple[Side, State], frozenset[type[Message]]] = {
     # (side, stage): what it may receive
-    (Side.SCAN_SENDER, Stage.GREETING): frozenset({Challenge, Welcome, Nack}),
-    (Side.SCAN_SENDER, Stage.OPEN): frozenset({Ack, Nack, Busy, Pong}),
-    (Side.SCAN_RECEIVER, Stage.GREETING): frozenset({Hello}),
-    (Side.SCAN_RECEIVER, Stage.PROVING): frozenset({Proof}),
-    (Side.SCAN_RECEIVER, Stage.OPEN): frozenset({Scan, Chunk, Ping}),
-    (Side.REPORT_SENDER, Stage.GREETING): frozenset({Challenge, Welcome, Nack}),
-    (Side.REPORT_SENDER, Stage.OPEN): frozenset({Ack, Nack, Pong}),
-    (Side.REPORT_RECEIVER, Stage.GREETING): frozenset({Hello}),
-    (Side.REPORT_RECEIVER, Stage.PROVING): frozenset({Proof}),
-    (Side.REPORT_RECEIVER, Stage.OPEN): frozenset({Report, Ping}),
+    (Side.SCAN_SENDER, State.HANDSHAKE): frozenset({Challenge, Welcome, Nack}),
+    (Side.SCAN_SENDER, State.OPEN): frozenset({Ack, Nack, Busy, Pong}),
+    (Side.SCAN_RECEIVER, State.HANDSHAKE): frozenset({Hello}),
+    (Side.SCAN_RECEIVER, State.AWAITING_PROOF): frozenset({Proof}),
+    (Side.SCAN_RECEIVER, State.OPEN): frozenset({Scan, Chunk, Ping}),
+    (Side.REPORT_SENDER, State.HANDSHAKE): frozenset({Challenge, Welcome, Nack}),
+    (Side.REPORT_SENDER, State.OPEN): frozenset({Ack, Nack, Pong}),
+    (Side.REPORT_RECEIVER, State.HANDSHAKE): frozenset({Hello}),
+    (Side.REPORT_RECEIVER, State.AWAITING_PROOF): frozenset({Proof}),
+    (Side.REPORT_RECEIVER, State.OPEN): frozenset({Report, Ping}),
 }
 
 
@@ -113,7 +113,7 @@ def _chunk_frame(chunk: Chunk) -> bytes:
     return b"".join((length, head, chunk.voxels, _CHECK_NAME, tail))
 
 
-class Link:
+class WireProtocol:
     """One end of a connection: ``feed`` it bytes, take ``next_event`` until None.
 
     Raises (from ``next_event``, on each call from then on):
@@ -123,22 +123,22 @@ class Link:
     def __init__(self, side: Side, frame_limit: int) -> None:
         self.frames = 0
         """Taken so far."""
-        self._stage = Stage.GREETING
+        self._state = State.HANDSHAKE
         self._side = side
         self._limit = frame_limit
         self._buffer = bytearray()  # from start to end are bytes that came, then room
         self._start = self._end = 0
         self._error: ProtocolError | None = None
-        self._deaf = False
+        self._discarding = False
 
-    def feed(self, data: bytes | bytearray | memoryview) -> None:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Bytes as they came from the socket; after an error none is kept."""
         if self._error is not None:
             return
-        self.room(len(data))[: len(data)] = data
-        self.filled(len(data))
+        self.get_buffer(len(data))[: len(data)] = data
+        self.buffer_updated(len(data))
 
-    def room(self, least: int = 1) -> memoryview:
+    def get_buffer(self, least: int = 1) -> memoryview:
         """Where the next bytes are to go, ``least`` of them at least; then say ``filled``.
 
         A long message gets a place of its size, which it fills to the end: so it is received
@@ -149,34 +149,34 @@ class Link:
         due = 0 if kept < 4 or self._due_too_large() else self._due()
         runs_over = self._start > 0 and self._start + due > len(self._buffer)
         if runs_over or len(self._buffer) - self._end < least:
-            due = min(due, max(4 * kept, _ROOM))
-            fresh = bytearray(max(due, kept + max(least, _ROOM)))
+            due = min(due, max(4 * kept, _BUFFER_BYTES))
+            fresh = bytearray(max(due, kept + max(least, _BUFFER_BYTES)))
             fresh[:kept] = memoryview(self._buffer)[self._start : self._end]
             self._buffer, self._start, self._end = fresh, 0, kept
         return memoryview(self._buffer)[self._end :]
 
-    def filled(self, count: int) -> None:
+    def buffer_updated(self, count: int) -> None:
         """So many bytes came into the ``room``."""
-        if self._error is None and not self._deaf:
+        if self._error is None and not self._discarding:
             self._end += count
 
-    def rest(self) -> None:
+    def release_buffer(self) -> None:
         """Hold no room for what does not come."""
         if not self.mid_frame:
             self._buffer, self._start, self._end = bytearray(), 0, 0
 
-    def deafen(self) -> None:
+    def discard_input(self) -> None:
         """Keep nothing of what comes from here on."""
-        self._deaf = True
+        self._discarding = True
 
     @property
-    def greeted(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the greeting is over."""
-        return self._stage is Stage.OPEN
+        return self._state is State.OPEN
 
-    def admit(self) -> None:
+    def complete_handshake(self) -> None:
         """The peer's proof is right: the greeting is over."""
-        self._stage = Stage.OPEN
+        self._state = State.OPEN
 
     @property
     def mid_frame(self) -> bool:
@@ -184,7 +184,7 @@ class Link:
         return self._end > self._start
 
     @property
-    def begun(self) -> int | None:
+    def current_frame(self) -> int | None:
         """The number of the frame that the bytes so far end inside of; None: of none."""
         return self.frames if self.mid_frame else None
 
@@ -193,7 +193,7 @@ class Link:
         """Whether ``next_event`` has something to say."""
         kept = self._end - self._start
         whole = kept >= 4 and (self._due_too_large() or kept >= self._due())
-        return not self._deaf and (whole or self._error is not None)
+        return not self._discarding and (whole or self._error is not None)
 
     def next_event(self) -> Event | None:
         """The next whole message, or None if more bytes are needed."""
@@ -215,14 +215,14 @@ class Link:
 
     def _due_too_large(self) -> bool:
         length = self._due()
-        return length > self._limit or (length > _GREETING_BYTES and not self.greeted)
+        return length > self._limit or (length > _GREETING_BYTES and not self.is_open)
 
     def _take_frame(self) -> memoryview | None:
         available = self._end - self._start
         if not available:
             self._start = self._end = 0
-            if len(self._buffer) <= _ROOM:
-                self.rest()
+            if len(self._buffer) <= _BUFFER_BYTES:
+                self.release_buffer()
         if available < 4:
             return None
         length = self._due()
@@ -259,15 +259,15 @@ class Link:
         kind = TYPES.get(str(body.get("t")))
         if kind is None:
             raise ProtocolError(Refusal.UNEXPECTED, "an unknown message type")
-        if kind not in _ALLOWED[self._side, self._stage]:
-            when = "here" if self.greeted else "before the greeting"
+        if kind not in _ALLOWED[self._side, self._state]:
+            when = "here" if self.is_open else "before the greeting"
             raise ProtocolError(Refusal.UNEXPECTED, f"a message of type {kind.t!r} {when}")
         try:
             message = kind.parse(body)
-        except FlawError as flaw:
+        except InvalidMessageError as flaw:
             if flaw.id is None:
                 raise ProtocolError(flaw.code, flaw.reason) from flaw
-            return Flaw(flaw.id, flaw.code, flaw.reason)
+            return InvalidMessage(flaw.id, flaw.code, flaw.reason)
         if isinstance(message, Hello | Welcome):
             self._greet(message)
         return message
@@ -279,10 +279,10 @@ class Link:
                 f"protocol version {message.version}, this side speaks {PROTOCOL_VERSION}",
             )
         proving = isinstance(message, Hello) and message.nonce
-        self._stage = Stage.PROVING if proving else Stage.OPEN
+        self._state = State.AWAITING_PROOF if proving else State.OPEN
 
 
-class Assembly:
+class ChunkVerifier:
     """Puts a large scan's voxels together: order, sizes and hash, without keeping a voxel.
 
     Raises:
@@ -334,7 +334,7 @@ def check_inline(message: Scan) -> None:
         raise ProtocolError(Refusal.HASH, "the voxels do not have the declared hash")
 
 
-def messages_of(
+def scan_messages(
     scan: BrainScan, voxels: bytes | memoryview, packing: Packing | None = None
 ) -> Iterator[Message]:
     """A scan as the messages that carry it, made one at a time.
