@@ -18,7 +18,7 @@ from common.store.documents import Added, NewScan
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Ack, Busy, Chunk, Event, InvalidMessage, Message, Nack, Pong, Scan
-from common.wire.protocol import check_inline
+from common.wire.scan_transfer import check_inline
 from fr_hub.backpressure import Pressure
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
 from fr_hub.memory_budget import ByteBudget
@@ -200,7 +200,7 @@ class _Conversation:
         self._settle_inline = self._settle
 
     async def run(self) -> None:
-        await self._channel.welcome(HUB_NAME, self._parts.settings.hub_window)
+        await self._channel.welcome(self._parts.settings.hub_window)
         answering = asyncio.create_task(self._answer())
         try:
             while True:

@@ -10,7 +10,7 @@ from common.domain.scan import BrainScan, Packing
 from common.runtime.logger import Presence
 from common.store.db_manager import DBManager
 from common.wire.messages import Chunk
-from common.wire.protocol import ChunkVerifier
+from common.wire.scan_transfer import ChunkVerifier
 from fr_hub.committer import patiently
 from fr_hub.memory_budget import ByteBudget
 

@@ -18,7 +18,8 @@ from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.constants import INLINE_VOXELS_MAX
 from common.wire.messages import Ack, Busy, Event, InvalidMessage, Message, Nack, Scan
-from common.wire.protocol import Side, scan_messages
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from fr_pacs.rate_limit import Feed
 from fr_pacs.run_counts import Tally
 from fr_pacs.sources.base import LoadedScan

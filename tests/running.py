@@ -20,8 +20,10 @@ from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
 from common.wire.constants import PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import Ack, Event, Message, Nack
-from common.wire.protocol import Side, encode, scan_messages
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from fr_hub.hub import run_hub
 
 FRAME = 1 << 20

@@ -1,4 +1,4 @@
-"""The terms of a unit's connections, as its settings have them."""
+"""The connection policy that a unit's settings describe."""
 
 from common.runtime.logger import Log
 from common.settings.loading import WireSettings
@@ -7,10 +7,10 @@ from common.wire.tls import Tls
 
 
 def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
-    """What this unit, of this name, asks of its peers.
+    """The policy of the unit of this name.
 
     Raises:
-        SettingsError: a certificate or a key cannot be read, has expired or is another's.
+        SettingsError: a certificate or key cannot be read, has expired or belongs to another unit.
     """
     tls = None
     if settings.tls_cert and settings.tls_key and settings.tls_ca:
@@ -28,17 +28,18 @@ def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
 
 
 def warn_of_dangers(settings: WireSettings, policy: ConnectionPolicy, log: Log) -> None:
-    """Log what this unit's connections are not protected from, if there is anything."""
+    """Log what this unit's connections are not protected from."""
     if policy.tls is not None:
         return
     if settings.insecure_plaintext_network:
         log.warning(
-            "INSECURE_PLAINTEXT_NETWORK: scans and reports can be read and changed on their way",
+            "INSECURE_PLAINTEXT_NETWORK: anybody on the network can read and change scans and "
+            "reports",
             remedy="set TLS_CERT, TLS_KEY and TLS_CA at both ends",
         )
     if policy.secret is None:
         log.warning(
-            "peers are not authenticated: any program on this machine can send scans and take "
+            "peers are not authenticated: any program on this machine can send scans and receive "
             "reports",
             remedy="set the same SHARED_SECRET at both ends, or TLS_CERT, TLS_KEY and TLS_CA",
         )

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import sys
 
+from common.wire.frames import encode
 from common.wire.messages import Hello
-from common.wire.protocol import encode, scan_messages
+from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
 
 _AGAIN_S = 10.0

@@ -12,7 +12,8 @@ from common.errors import PeerAway, ProtocolError
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import connect
 from common.wire.messages import Ack, Busy, Event, Nack
-from common.wire.protocol import Side, scan_messages
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
 
 FRAME_LIMIT = 1 << 20

@@ -20,7 +20,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.wire.messages import Ack, Busy
-from common.wire.protocol import scan_messages
+from common.wire.scan_transfer import scan_messages
 from fr_hub.backpressure import Pressure
 from tests.factories import inside, make_claimable, make_report, make_scan, opened, own_mongod
 from tests.processes import start

@@ -23,8 +23,9 @@ from common.mongod.embedded import find_mongod, start_mongod
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.constants import CHUNK_BYTES, PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import Chunk, Scan
-from common.wire.protocol import encode, scan_messages
+from common.wire.scan_transfer import scan_messages
 from fr_hub import server
 from tests.factories import make_scan
 from tests.processes import hub_process, peak_memory_mib

@@ -14,7 +14,7 @@ from common.errors import ProtocolError
 from common.store.collections import Collection
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
-from common.wire.protocol import scan_messages
+from common.wire.scan_transfer import scan_messages
 from fr_hub.memory_budget import ByteBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan

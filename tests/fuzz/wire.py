@@ -4,15 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from common.errors import ProtocolError
+from common.wire.frames import encode
 from common.wire.messages import Chunk, Event, InvalidMessage, Scan
-from common.wire.protocol import (
-    _BUFFER_BYTES,
-    ChunkVerifier,
-    Side,
-    WireProtocol,
-    check_inline,
-    encode,
-)
+from common.wire.protocol import BUFFER_BYTES, Side, WireProtocol
+from common.wire.scan_transfer import ChunkVerifier, check_inline
 from tests.common.wire.frames import checked, opened_protocol
 
 FRAME_LIMIT = 16 * 1024
@@ -43,7 +38,7 @@ def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]
         protocol.receive_data(stream[start : start + step * 64])
         kept = protocol._end - protocol._start
         assert kept <= FRAME_LIMIT + step * 64, "it keeps more than a frame"
-        room = max(_BUFFER_BYTES, step * 64)
+        room = max(BUFFER_BYTES, step * 64)
         assert len(protocol._buffer) <= FRAME_LIMIT + room, "it holds more room than that"
         while (event := protocol.next_event()) is not None:
             with suppress(ProtocolError):  # one scan is refused, the connection goes on

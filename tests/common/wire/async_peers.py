@@ -63,8 +63,8 @@ async def to_bare(
 
 
 async def greet_back(channel: AsyncChannel) -> None:
-    await channel.accept_hello()
-    await channel.welcome(WELCOME.name, WELCOME.window)
+    await channel.accept_hello(WELCOME.name)
+    await channel.welcome(WELCOME.window)
 
 
 async def keep_on(channel: AsyncChannel) -> None:

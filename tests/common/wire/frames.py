@@ -10,6 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES
+from common.wire.frames import encode
 from common.wire.messages import (
     Ack,
     Busy,
@@ -26,7 +27,7 @@ from common.wire.messages import (
     Scan,
     Welcome,
 )
-from common.wire.protocol import Side, WireProtocol, encode
+from common.wire.protocol import Side, WireProtocol
 from tests.strategies import a_report, a_scan
 
 LIMIT = 512 * 1024

@@ -9,8 +9,8 @@ import pytest
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire import async_connection as transport_async
 from common.wire.async_connection import AsyncChannel
+from common.wire.frames import encode
 from common.wire.messages import Nack, Ping
-from common.wire.protocol import encode
 from tests.common.wire.async_peers import (
     HELLO,
     RECEIVER,

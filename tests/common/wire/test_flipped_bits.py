@@ -7,8 +7,10 @@ from collections import Counter
 from common.errors import ProtocolError
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.wire.frames import encode
 from common.wire.messages import Message, Scan
-from common.wire.protocol import Side, encode, scan_messages
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from tests.common.wire.frames import EXAMPLES, LIMIT, protocol_for
 from tests.factories import make_scan, opened
 from tests.running import (

@@ -15,9 +15,11 @@ from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import serve
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import BlockingServer
-from common.wire.connection_policy import ConnectionPolicy, RateGuard
+from common.wire.connection_policy import ConnectionPolicy
+from common.wire.frames import encode
 from common.wire.messages import Chunk, Hello, Nack, Ping
-from common.wire.protocol import Side, WireProtocol, encode
+from common.wire.protocol import Side, WireProtocol
+from common.wire.rate_guard import RateGuard
 from tests.common.wire.async_peers import HELLO, greet_back, keep_on, run, serving, to_bare
 from tests.common.wire.peers import (
     IDLE_S,
@@ -79,7 +81,7 @@ def test_a_peer_that_keeps_the_rate_may_take_its_time() -> None:
         mid_frame(),
     )
     for _ in range(99):
-        rate_guard.waited(protocol.current_frame, 1.0, 1000, mid_transfer=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 1000, mid_transfer=False)
 
 
 def test_a_peer_below_the_rate_is_let_go_after_the_window() -> None:
@@ -88,9 +90,9 @@ def test_a_peer_below_the_rate_is_let_go_after_the_window() -> None:
         mid_frame(),
     )
     for _ in range(9):
-        rate_guard.waited(protocol.current_frame, 1.0, 999, mid_transfer=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 999, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow in the middle of a message") as raised:
-        rate_guard.waited(protocol.current_frame, 1.0, 999, mid_transfer=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 999, mid_transfer=False)
     assert (raised.value.code, raised.value.retry) == (Refusal.LIMIT, True)
 
 
@@ -99,9 +101,9 @@ def test_a_fast_beginning_does_not_pay_for_a_slow_end() -> None:
         RateGuard(ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)),
         mid_frame(),
     )
-    rate_guard.waited(protocol.current_frame, 10.0, 1_000_000, mid_transfer=False)
+    rate_guard.record_wait(protocol.current_frame, 10.0, 1_000_000, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        rate_guard.waited(protocol.current_frame, 10.0, 1, mid_transfer=False)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 1, mid_transfer=False)
 
 
 def test_a_message_has_an_absolute_time() -> None:
@@ -109,9 +111,9 @@ def test_a_message_has_an_absolute_time() -> None:
         RateGuard(ConnectionPolicy(min_bytes_per_s=0, rate_window_s=10, frame_timeout_s=100)),
         mid_frame(),
     )
-    rate_guard.waited(protocol.current_frame, 100.0, 1, mid_transfer=False)
-    with pytest.raises(ProtocolError, match="did not come whole within 100 s"):
-        rate_guard.waited(protocol.current_frame, 0.1, 1, mid_transfer=False)
+    rate_guard.record_wait(protocol.current_frame, 100.0, 1, mid_transfer=False)
+    with pytest.raises(ProtocolError, match="still incomplete after 100 s"):
+        rate_guard.record_wait(protocol.current_frame, 0.1, 1, mid_transfer=False)
 
 
 def test_between_messages_a_peer_may_be_silent_and_owing_it_may_not() -> None:
@@ -119,9 +121,9 @@ def test_between_messages_a_peer_may_be_silent_and_owing_it_may_not() -> None:
         ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)
     ), WireProtocol(RECEIVER, LIMIT)
     for _ in range(100):
-        rate_guard.waited(protocol.current_frame, 10.0, 0, mid_transfer=False)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 0, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        rate_guard.waited(protocol.current_frame, 10.0, 0, mid_transfer=True)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 0, mid_transfer=True)
 
 
 def test_each_message_has_its_own_time() -> None:
@@ -129,11 +131,11 @@ def test_each_message_has_its_own_time() -> None:
         RateGuard(ConnectionPolicy(min_bytes_per_s=0, rate_window_s=10, frame_timeout_s=100)),
         mid_frame(),
     )
-    rate_guard.waited(protocol.current_frame, 90.0, 1, mid_transfer=False)
+    rate_guard.record_wait(protocol.current_frame, 90.0, 1, mid_transfer=False)
     protocol.receive_data(PIECE[100:])
     protocol.next_event()
     protocol.receive_data(PIECE[:5])
-    rate_guard.waited(protocol.current_frame, 90.0, 1, mid_transfer=False)
+    rate_guard.record_wait(protocol.current_frame, 90.0, 1, mid_transfer=False)
 
 
 # --- slow peers on sockets ---------------------------------------------------------------------
@@ -155,7 +157,7 @@ def test_the_loop_lets_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
-            await channel.accept_hello()
+            await channel.accept_hello("fr-hub")
             Dribble(peer, PIECE, every_s)
             with pytest.raises(ProtocolError, match="too slow"):
                 await channel.receive()
@@ -186,13 +188,13 @@ def test_a_greeting_has_an_absolute_time_however_it_dribbles() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=policy) as (channel, peer):
             Dribble(peer, hello, 0.02)
-            with pytest.raises(PeerAway, match="did not greet"):
-                await channel.accept_hello()
+            with pytest.raises(PeerAway, match="did not complete the handshake"):
+                await channel.accept_hello("fr-hub")
 
     run(test())
     with channel_to_bare(RECEIVER, policy=policy) as (channel, peer):
         Dribble(peer, hello, 0.02)
-        with pytest.raises(PeerAway, match="did not greet"):
+        with pytest.raises(PeerAway, match="did not complete the handshake"):
             channel.welcome("fr-hub", 8)
 
 
@@ -200,7 +202,7 @@ def test_who_is_owing_is_let_go_though_it_pings() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
-            await channel.accept_hello()
+            await channel.accept_hello("fr-hub")
             channel.mid_transfer = True
             ping = encode(Ping())
             Dribble(peer, ping * 100, 0.01)
@@ -214,7 +216,7 @@ def test_the_time_in_which_nobody_listened_is_not_the_peers() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO) + PIECE[:1000])
-            await channel.accept_hello()
+            await channel.accept_hello("fr-hub")
             channel.mid_transfer = True
             await asyncio.sleep(2 * SLOW.frame_timeout_s)
             peer.sendall(PIECE[1000:])
@@ -252,7 +254,7 @@ def test_in_a_listener_of_threads_the_oldest_stranger_gives_way(
         for peer in max_unauthenticated[:2]:
             nack = told(peer)
             assert (nack.code, nack.retry) == (Refusal.LIMIT, True)
-            assert "3 connections are not greeted" in nack.reason
+            assert "3 connections are unauthenticated" in nack.reason
         channel = Channel.connect(
             (LOOPBACK, made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S
         )
@@ -322,14 +324,14 @@ def test_a_refusal_by_a_thread_reaches_a_peer_that_goes_on_sending() -> None:
         sending.result()
 
 
-def test_a_thousand_idle_and_dribbling_strangers_keep_nobody_out() -> None:
+def test_a_thousand_idle_and_dribbling_unauthenticated_keep_nobody_out() -> None:
     """Real sockets; the 99th percentile is measured elsewhere, here it must only be human."""
     answered: list[float] = []
 
     async def handle(channel: AsyncChannel) -> None:
         with contextlib.suppress(FrError):
-            await channel.accept_hello()
-            await channel.welcome("fr-hub", 8)
+            await channel.accept_hello("fr-hub")
+            await channel.welcome(8)
             while True:
                 await channel.receive()
 

@@ -7,8 +7,9 @@ import pytest
 from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX
+from common.wire.frames import encode
 from common.wire.messages import TYPES, InvalidMessage, InvalidMessageError, Message, Ping
-from common.wire.protocol import Side, encode
+from common.wire.protocol import Side
 from tests.common.wire.frames import (
     EXAMPLES,
     LARGE,
@@ -70,7 +71,7 @@ def test_a_header_that_contradicts_itself_is_a_flaw_of_that_scan(changes: dict[s
 
 def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
     flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
-    assert flaw.reason == ("the whole: shape 8x1 of int16 takes 16 bytes, the header declares 8")
+    assert flaw.reason == ("the document: shape 8x1 of int16 takes 16 bytes, the header declares 8")
 
 
 def test_a_header_without_a_field_names_it() -> None:
@@ -101,12 +102,12 @@ def test_a_wrong_scan_that_cannot_be_named_ends_the_connection(scan_id: Any) -> 
 @pytest.mark.parametrize(
     ("document", "code", "why"),
     [
-        (scan_message(HEADER, None), Refusal.CHUNKS, "travel inside the scan message"),
-        (scan_message(LARGE_HEADER, LARGE), Refusal.CHUNKS, "travel in chunks"),
-        (scan_message(LARGE_HEADER, b""), Refusal.CHUNKS, "travel in chunks"),
+        (scan_message(HEADER, None), Refusal.CHUNKS, "inside the scan message"),
+        (scan_message(LARGE_HEADER, LARGE), Refusal.CHUNKS, "in chunks"),
+        (scan_message(LARGE_HEADER, b""), Refusal.CHUNKS, "in chunks"),
         (scan_message(HEADER, b""), Refusal.HEADER, "0 bytes of voxels"),
         (scan_message(HEADER, VOXELS + b"."), Refusal.HEADER, "9 bytes of voxels"),
-        (scan_message(HEADER, VOXELS[1:]), Refusal.HEADER, "the header declares 8"),
+        (scan_message(HEADER, VOXELS[1:]), Refusal.HEADER, "its header declares 8"),
         (scan_message(HEADER, "voxels.."), Refusal.MALFORMED, "must be binary"),
         (scan_message(HEADER, [1, 2]), Refusal.MALFORMED, "must be binary"),
     ],

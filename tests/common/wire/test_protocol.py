@@ -10,15 +10,10 @@ from hypothesis import strategies as st
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
 from common.wire.constants import CHUNK_BYTES, INLINE_VOXELS_MAX
+from common.wire.frames import encode
 from common.wire.messages import Ack, Chunk, Hello, Message, Ping, Pong, Report, Scan, Welcome
-from common.wire.protocol import (
-    ChunkVerifier,
-    Side,
-    WireProtocol,
-    check_inline,
-    encode,
-    scan_messages,
-)
+from common.wire.protocol import Side, WireProtocol
+from common.wire.scan_transfer import ChunkVerifier, check_inline, scan_messages
 from tests.common.wire.frames import (
     EXAMPLES,
     LARGE,

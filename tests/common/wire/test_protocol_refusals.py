@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import TYPES, Hello, Message, Pong, Welcome
-from common.wire.protocol import Side, WireProtocol, encode
+from common.wire.protocol import Side, WireProtocol
 from tests.common.wire.frames import (
     EXAMPLES,
     LIMIT,
@@ -61,7 +62,7 @@ def test_each_side_takes_the_messages_of_its_place_and_no_others(
             return
         assert error.code is Refusal.UNEXPECTED
         assert kind in error.reason
-        assert ("before the greeting" in error.reason) is not after
+        assert ("before the handshake is complete" in error.reason) is not after
 
 
 @pytest.mark.parametrize("kind", ["nothing", "", "Scan", 7, None, ["scan"], b"scan"])
@@ -150,7 +151,7 @@ def test_before_the_greeting_a_frame_is_short_whatever_the_limit() -> None:
     protocol = WireProtocol(Side.SCAN_RECEIVER, 2**24)
     error = refused(protocol, struct.pack("<i", 8 * 1024 + 1))
     assert error.code is Refusal.TOO_LARGE
-    assert "before the greeting" in error.reason
+    assert "before the handshake is complete" in error.reason
 
 
 @given(st.binary(max_size=60))

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from common.errors import ProtocolError, Refusal
+from common.wire.frames import encode
 from common.wire.messages import Nack, Report, Scan
-from common.wire.protocol import Side, encode
+from common.wire.protocol import Side
 from tests.common.wire.frames import (
     TELLTALE,
     checked,

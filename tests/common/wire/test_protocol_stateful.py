@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from common.errors import ProtocolError
+from common.wire.frames import encode
 from common.wire.messages import TYPES, Event, Hello, InvalidMessage, Message, Proof, Welcome
-from common.wire.protocol import Side, State, WireProtocol, encode
+from common.wire.protocol import Side, State, WireProtocol
 from tests.common.wire.frames import EXAMPLES, frame_of
 from tests.common.wire.test_protocol_refusals import AFTER, BEFORE
 from tests.stateful import bounded

@@ -28,5 +28,5 @@ def test_a_picture_of_another_report_is_refused() -> None:
     "picture", ["text", 7, bytes(PICTURE_BYTES_MAX + 1)], ids=["text", "number", "large"]
 )
 def test_what_is_no_picture_is_refused(picture: object) -> None:
-    with pytest.raises(InvalidMessageError, match="a picture is binary, of at most 300000 bytes"):
+    with pytest.raises(InvalidMessageError, match="must be binary, of at most 300000 bytes"):
         Report.parse({**Report(REPORT).body(), "picture": picture})

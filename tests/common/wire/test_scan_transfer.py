@@ -8,7 +8,7 @@ from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk, Scan
-from common.wire.protocol import ChunkVerifier, check_inline, scan_messages
+from common.wire.scan_transfer import ChunkVerifier, check_inline, scan_messages
 from tests.strategies import a_scan
 
 VOXELS = bytes(range(250)) * 2400  # two chunks and a rest
@@ -50,7 +50,7 @@ def test_a_chunk_that_is_missing_repeated_or_out_of_order_is_refused(
         return
     error = refused(verifier, Chunk("scan-1", next_, chunks()[min(max(next_, 0), 2)].voxels))
     assert error.code is Refusal.CHUNKS
-    assert error.reason == f"chunk {next_} came, chunk {taken} was due"
+    assert error.reason == f"chunk {next_} arrived where chunk {taken} was expected"
     assert not verifier.complete
 
 
@@ -68,7 +68,7 @@ def test_a_chunk_of_a_wrong_size_is_refused(n: int, more: int) -> None:
     size = len(chunks()[n].voxels)
     error = refused(assembly_with(n), Chunk("scan-1", n, bytes(size + more)))
     assert error.code is Refusal.CHUNKS
-    assert error.reason == f"chunk {n} has {size + more} bytes, {size} were due"
+    assert error.reason == f"chunk {n} has {size + more} bytes, not {size}"
 
 
 def test_an_empty_chunk_is_refused() -> None:

@@ -19,13 +19,15 @@ from common.wire.blocking_server import BlockingServer
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.messages import Ack, Chunk, Hello, Ping, Report, Scan
 from common.wire.protocol import Side
-from common.wire.tls import Tls, tls_failure
+from common.wire.tls import Tls, tls_error
 from tests.common.wire.async_peers import run
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, Aside, connected_to
 from tests.common.wire.tls_files import HUB, PACS, context_of, expired, issued, policy
 from tests.strategies import a_report, a_scan
 
-REFUSED = r"peer refuses this unit's certificate|may refuse this unit's certificate, its log"
+REFUSED = (
+    r"peer refuses this unit's certificate|may have refused this unit's certificate, see its log"
+)
 """What is told where the other end refuses: its alert, where that came before it closed."""
 
 LARGE = bytes(range(256)) * 1000
@@ -52,7 +54,7 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
     async def handle(channel: AsyncChannel) -> None:
         heard.append(await channel.accept_hello(HUB))
         versions.append(channel._writer.get_extra_info("ssl_object").version())
-        await channel.welcome(HUB, 8)
+        await channel.welcome(8)
         heard.extend([await channel.receive() for _ in range(3)])
         await channel.send(Ack(("scan-1",)))
         with contextlib.suppress(PeerAway):
@@ -195,7 +197,7 @@ def pacs_to_hub(pacs: ConnectionPolicy, hub: ConnectionPolicy) -> tuple[str, str
     async def handle(channel: AsyncChannel) -> None:
         try:
             await channel.accept_hello(HUB)
-            await channel.welcome(HUB, 8)
+            await channel.welcome(8)
             heard.append("welcome")
         except FrError as error:
             heard.append(str(error))
@@ -237,7 +239,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(good: Path, other: Pat
     # Who connects trusts both, so that it is the other end that refuses.
     said, heard = hub_to_pacs(policy(other, HUB, good), policy(good, PACS))
     assert re.search(REFUSED, said)
-    assert "the certificate of the peer is refused" in heard
+    assert "this unit refuses the peer's certificate" in heard
     said, heard = pacs_to_hub(policy(other, PACS, good), policy(good, HUB))
     assert re.search(REFUSED, said)
     assert "unable to get local issuer" in heard or "self-signed" in heard
@@ -245,10 +247,10 @@ def test_a_certificate_of_an_unknown_authority_is_refused(good: Path, other: Pat
 
 def test_a_listener_of_an_unknown_authority_is_refused(good: Path, other: Path) -> None:
     said, heard = hub_to_pacs(policy(good, HUB), policy(other, PACS, good))
-    assert said.startswith("unauthenticated: the certificate of the peer is refused")
+    assert said.startswith("unauthenticated: this unit refuses the peer's certificate")
     assert re.search(REFUSED, heard)
     said, heard = pacs_to_hub(policy(good, PACS), policy(other, HUB, good))
-    assert said.startswith("unauthenticated: the certificate of the peer is refused")
+    assert said.startswith("unauthenticated: this unit refuses the peer's certificate")
     assert "unknown ca" in heard
 
 
@@ -265,21 +267,21 @@ def test_an_expired_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_certificate_of_another_name_is_refused(good: Path) -> None:
     said, heard = pacs_to_hub(policy(good, "pacs-2"), policy(good, HUB))
-    reason = "the peer calls itself 'pacs-1', its certificate is of 'pacs-2'"
+    reason = "the peer calls itself 'pacs-1' but its certificate belongs to 'pacs-2'"
     assert said.startswith(f"unauthenticated: {reason}")
     assert heard.startswith(f"unauthenticated: {reason}")
     said, heard = hub_to_pacs(policy(good, PACS), policy(good, PACS))
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-1'" in said
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-1'" in heard
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-1'" in said
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-1'" in heard
 
 
 def test_who_answers_in_anothers_place_is_refused(good: Path) -> None:
     said, _ = pacs_to_hub(policy(good, PACS), policy(good, "pacs-2"))
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-2'" in said
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-2'" in said
     said, _ = hub_to_pacs(policy(good, HUB), policy(good, "pacs-2"))
-    assert "calls itself 'pacs-1', its certificate is of 'pacs-2'" in said
+    assert "calls itself 'pacs-1' but its certificate belongs to 'pacs-2'" in said
     said, _ = hub_to_pacs(policy(good, HUB), policy(good, PACS), meant="pacs-2")
-    assert "this is 'pacs-1', not 'pacs-2'" in said
+    assert "the peer is 'pacs-1', not 'pacs-2'" in said
 
 
 def test_only_fr_hub_brings_reports(good: Path) -> None:
@@ -287,7 +289,7 @@ def test_only_fr_hub_brings_reports(good: Path) -> None:
 
         async def test() -> None:
             channel = await connected(port, policy(good, "pacs-2"))
-            with pytest.raises(ProtocolError, match="this is 'pacs-2', not 'fr-hub'"):
+            with pytest.raises(ProtocolError, match="the peer is 'pacs-2', not 'fr-hub'"):
                 await channel.greet("pacs-2", PACS)
             channel.abort()
 
@@ -300,7 +302,7 @@ def test_plaintext_to_a_tls_port_is_refused(good: Path) -> None:
         hub_to_pacs(PLAIN, policy(good, PACS)),
     ):
         assert "TLS" in said or "closed the connection" in said
-        assert heard.startswith("unauthenticated: the peer speaks without TLS: set TLS_CERT")
+        assert heard.startswith("unauthenticated: the peer does not use TLS: set TLS_CERT")
 
 
 def test_tls_to_a_plaintext_port_is_refused(good: Path) -> None:
@@ -308,8 +310,8 @@ def test_tls_to_a_plaintext_port_is_refused(good: Path) -> None:
         pacs_to_hub(policy(good, PACS), PLAIN),
         hub_to_pacs(policy(good, HUB), PLAIN),
     ):
-        assert said.startswith("unauthenticated: the peer speaks without TLS: set TLS_CERT")
-        assert heard.startswith("unauthenticated: the peer speaks TLS, this unit does not")
+        assert said.startswith("unauthenticated: the peer does not use TLS: set TLS_CERT")
+        assert heard.startswith("unauthenticated: the peer uses TLS and this unit does not")
 
 
 @pytest.mark.parametrize("old", ["TLSv1", "TLSv1_1"])
@@ -329,7 +331,8 @@ def test_an_old_tls_is_refused(good: Path, old: str) -> None:
         with plain, pytest.raises(ssl.SSLError, match=r"(?i)version"):
             context.wrap_socket(plain)
     assert heard == [
-        "unauthenticated: the peer and this unit share no version of TLS: 1.2 is the least"
+        "unauthenticated: the peer and this unit share no TLS version: "
+        "use 1.2 or newer at both ends"
     ]
 
 
@@ -347,8 +350,8 @@ def test_who_shows_no_certificate_is_refused(good: Path) -> None:
         with plain, context.wrap_socket(plain) as secured, contextlib.suppress(OSError):
             secured.recv(1)
     assert heard == [
-        "unauthenticated: the peer showed no certificate: "
-        "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at none"
+        "unauthenticated: the peer presented no certificate: "
+        "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at neither"
     ]
 
 
@@ -363,7 +366,7 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
     with listening(policy(good, PACS, handshake_timeout_s=0.2), handle) as port:  # noqa: SIM117
         with connected_to(port) as silent:
             assert silent.recv(1) == b""
-    assert ended == ["the peer did not answer in TLS"]
+    assert ended == ["the peer did not complete the TLS handshake in time"]
 
     async def test() -> None:
         told = asyncio.get_running_loop().create_future()
@@ -396,9 +399,9 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
         (("nothing.pem", "pacs-1.key", "ca.pem"), "TLS_CERT=.*No such file"),
         (("pacs-1.pem", "nothing.key", "ca.pem"), "TLS_KEY=.*No such file"),
         (("pacs-1.pem", "pacs-1.key", "nothing.pem"), "TLS_CA=.*No such file"),
-        (("pacs-1.pem", "fr-hub.key", "ca.pem"), "TLS_KEY=.*its own"),
-        (("pacs-1.key", "pacs-1.key", "ca.pem"), "TLS_CERT=.*no certificate"),
-        (("pacs-1.pem", "pacs-1.key", "ca.key"), "TLS_CA=.*no certificate"),
+        (("pacs-1.pem", "fr-hub.key", "ca.pem"), "TLS_KEY=.*own, unencrypted key"),
+        (("pacs-1.key", "pacs-1.key", "ca.pem"), "TLS_CERT=.*not a certificate"),
+        (("pacs-1.pem", "pacs-1.key", "ca.key"), "TLS_CA=.*not a certificate"),
     ],
 )
 def test_a_file_that_is_wrong_is_named(good: Path, files: tuple[str, str, str], said: str) -> None:
@@ -421,12 +424,16 @@ def test_a_unit_knows_whether_its_peers_will_take_it(
         tls.check(certificate, name)
 
     check(good, good)
-    with pytest.raises(SettingsError, match="it is the certificate of 'pacs-1', this unit"):
+    with pytest.raises(SettingsError, match="the certificate belongs to 'pacs-1', but this unit"):
         check(good, good, "pacs-2")
-    with pytest.raises(SettingsError, match=r"TLS_CERT=.*will refuse it: .*: make certs"):
+    with pytest.raises(
+        SettingsError, match=r"TLS_CERT=.*would refuse it, .*: issue or renew .* make certs"
+    ):
         check(other, good)
     old = expired(issued(tmp_path), PACS, monkeypatch)
-    with pytest.raises(SettingsError, match=r"TLS_CERT=.*certificate has expired: make certs"):
+    with pytest.raises(
+        SettingsError, match=r"TLS_CERT=.*certificate has expired: issue .* make certs"
+    ):
         check(old, old)
 
 
@@ -455,7 +462,7 @@ def test_a_certificate_that_is_refused_is_not_tried_again(good: Path, other: Pat
 def test_an_alert_says_whether_trying_again_helps(alert: str, retry: bool) -> None:
     raised = ssl.SSLError(1, alert)
     raised.reason = alert
-    told = tls_failure(raised)
+    told = tls_error(raised)
     assert isinstance(told, ProtocolError)
     assert told.retry is retry
 
