@@ -17,9 +17,9 @@ from common.settings.loading import Address, HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_server import dial
-from common.wire.connection_policy import PLAIN, Terms
-from common.wire.messages import Ack, Flaw, Forwarded, Nack, Welcome
+from common.wire.async_server import connect
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.messages import Ack, Forwarded, InvalidMessage, Nack, Welcome
 from common.wire.protocol import Side
 from fr_hub.committer import patiently
 
@@ -49,9 +49,9 @@ class ReportClient:
         availability: AvailabilityLog,
         audit: AuditWriter,
         log: Log,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
-        self._terms = terms
+        self._policy = policy
         self._settings = settings
         self._audit = audit
         self._pacs = pacs
@@ -119,13 +119,13 @@ class ReportClient:
         ):
             with attempt:
                 settings = self._settings
-                channel = await dial(
+                channel = await connect(
                     self._address,
                     Side.REPORT_SENDER,
                     settings.frame_limit_kib * 1024,
                     settings.idle_timeout_s,
                     _CONNECT_S,
-                    self._terms,
+                    self._policy,
                 )
                 try:
                     welcome = await channel.greet(HUB_NAME)
@@ -221,7 +221,7 @@ class ReportClient:
                         self._audit.refused(self._pacs, f"report: {code}", reason, [scan_id])
                         await self._postpone([scan_id], REFUSED_DELAY_S)
                         self._answered([scan_id])
-                case Flaw():  # answers have no flaws of their own
+                case InvalidMessage():  # answers have no flaws of their own
                     continue
 
     async def _mark(self) -> None:

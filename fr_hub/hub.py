@@ -14,7 +14,7 @@ from common.store.collections import WakeUp
 from common.store.db_manager import DBManager
 from common.store.notifications import Listener
 from common.wire.async_server import serve
-from common.wire.policy_from_settings import tell_dangers, terms_of
+from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from common.wire.protocol import Side
 from fr_hub.backpressure import Pressure
 from fr_hub.client import ReportClient
@@ -37,8 +37,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    terms = terms_of(settings, HUB_NAME)
-    tell_dangers(settings, terms, log)
+    policy = policy_from_settings(settings, HUB_NAME)
+    warn_of_dangers(settings, policy, log)
 
     def stop_soon() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: it stopped by itself
@@ -61,7 +61,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         await pressure.look()  # before the first scan comes
         by_name = {
             pacs: ReportClient(
-                settings, pacs, address, store, executor, availability, audit, log, terms
+                settings, pacs, address, store, executor, availability, audit, log, policy
             )
             for pacs, address in settings.hub_pacs.items()
         }
@@ -92,7 +92,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             settings.frame_limit_kib * 1024,
             settings.idle_timeout_s,
             server.handle,
-            terms,
+            policy,
             server.refused,
         )
         log.info("receiving scans", host=settings.hub_host, port=settings.hub_port)

@@ -17,8 +17,8 @@ from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import CHUNK_BYTES
-from common.wire.messages import Ack, Busy, Chunk, Event, Flaw, Message, Nack, Pong, Scan
-from common.wire.protocol import check_inline
+from common.wire.messages import Ack, Busy, Chunk, Event, InvalidMessage, Message, Nack, Pong, Scan
+from common.wire.scan_transfer import check_inline
 from fr_hub.backpressure import Pressure
 from fr_hub.committer import Committer, Outcome, Waiting, patiently
 from fr_hub.memory_budget import ByteBudget
@@ -78,7 +78,7 @@ class ScanServer:
             self._parts.limited_log.warning(
                 "connection refused", code=error.code, reason=error.reason
             )
-            self._audit.refused(channel.peer, error.code, error.reason)
+            self._audit.refused(channel.peer_address, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
             self._log.error("connection ended: the store failed", reason=str(error))
@@ -86,13 +86,13 @@ class ScanServer:
             del self._open[task]
 
     async def _serve(self, channel: AsyncChannel, task: asyncio.Task[None]) -> None:
-        hello = await channel.hello(HUB_NAME)
+        hello = await channel.accept_hello(HUB_NAME)
         self._admit(hello.name)
         self._connections[hello.name] += 1
         try:
             self._log.info("Fr-PACS connected", pacs=hello.name)
             self._seen(hello.name)
-            self._audit.connected(hello.name, "sends scans", address=channel.peer)
+            self._audit.connected(hello.name, "sends scans", address=channel.peer_address)
             conversation = self._open[task] = _Conversation(channel, hello.name, self._parts)
             await conversation.run()
         finally:
@@ -202,13 +202,13 @@ class _Conversation:
         self._settle_inline = self._settle
 
     async def run(self) -> None:
-        await self._channel.welcome(HUB_NAME, self._parts.settings.hub_window)
+        await self._channel.welcome(self._parts.settings.hub_window)
         answering = asyncio.create_task(self._answer())
         try:
             while True:
                 await self._take(await self._channel.receive())
                 # In the middle of a scan not even a pause between two messages is the peer's own.
-                self._channel.owing = self._upload is not None
+                self._channel.mid_transfer = self._upload is not None
                 if self._answers.qsize() > self._parts.settings.hub_window + ANSWERS_MORE:
                     # A peer that sends what is refused and reads no answer: it is not listened to
                     # until it does, or is let go.
@@ -231,7 +231,7 @@ class _Conversation:
                 await self._take_scan(event)
             case Chunk():
                 await self._take_chunk(event)
-            case Flaw():
+            case InvalidMessage():
                 await self._end_upload_unfinished()
                 self._refused = event.id
                 self._nack(event.id, event.code, event.reason)

@@ -10,7 +10,7 @@ from common.domain.scan import BrainScan, Packing
 from common.runtime.logger import AvailabilityLog
 from common.store.db_manager import DBManager
 from common.wire.messages import Chunk
-from common.wire.protocol import Assembly
+from common.wire.scan_transfer import ChunkVerifier
 from fr_hub.committer import patiently
 from fr_hub.memory_budget import ByteBudget
 
@@ -36,7 +36,7 @@ class Upload:
         self.scan = scan
         self.packing = packing
         self.blob = blob
-        self._assembly = Assembly(scan, packing)
+        self._assembly = ChunkVerifier(scan, packing)
         self._store = store
         self._executor = executor
         self._availability = availability

@@ -15,10 +15,11 @@ from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import backoff_s
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import PLAIN, Terms
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.constants import INLINE_VOXELS_MAX
-from common.wire.messages import Ack, Busy, Event, Flaw, Message, Nack, Scan
-from common.wire.protocol import Side, messages_of
+from common.wire.messages import Ack, Busy, Event, InvalidMessage, Message, Nack, Scan
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from fr_pacs.rate_limit import Feed
 from fr_pacs.run_counts import Tally
 from fr_pacs.sources.base import LoadedScan
@@ -108,10 +109,10 @@ class ScanClient:
         availability: AvailabilityLog,
         stop: threading.Event,
         on_fatal: Callable[[Exception], None],
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
-        self._terms = terms
-        self._hub = HUB_NAME if terms.tls or terms.secret else None
+        self._policy = policy
+        self._hub = HUB_NAME if policy.tls or policy.secret else None
         self._settings = settings
         self._feed = feed
         self._tally = tally
@@ -176,7 +177,7 @@ class ScanClient:
                 settings.frame_limit_kib * 1024,
                 settings.idle_timeout_s,
                 _CONNECT_S,
-                self._terms,
+                self._policy,
             )
             welcome = channel.greet(settings.pacs_name, self._hub)
         except PeerAway as error:
@@ -291,7 +292,7 @@ class ScanClient:
     @staticmethod
     def _messages(held: _Held) -> Iterator[Message]:
         loaded = held.loaded
-        return messages_of(loaded.scan, loaded.voxels, loaded.packing)
+        return scan_messages(loaded.scan, loaded.voxels, loaded.packing)
 
     def _pause(self) -> float:
         """How long nothing but an answer can give this thread work, seconds."""
@@ -348,7 +349,7 @@ class ScanClient:
                 del hold.in_flight[scan_id]
                 hold.bytes -= held.size
                 self._tally.failed(held.label, f"refused: {reason}", scan_id)
-            case Flaw():
+            case InvalidMessage():
                 pass  # answers have no flaws of their own
 
     def _slow_down(self, scan_id: str, after_s: float) -> None:

@@ -13,7 +13,7 @@ from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.run_totals import Totals, progress_bar
 from common.settings.loading import PacsSettings
-from common.wire.policy_from_settings import tell_dangers, terms_of
+from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
 from fr_pacs.rate_limit import Feed
@@ -54,8 +54,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
-    terms = terms_of(settings, settings.pacs_name)
-    tell_dangers(settings, terms, log)
+    policy = policy_from_settings(settings, settings.pacs_name)
+    warn_of_dangers(settings, policy, log)
     source = make_source(settings)
     feed = Feed(source, settings.scans, settings.pace)
     if settings.source is not None:
@@ -63,7 +63,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     ledger = Ledger(settings.ledger)
     limited_log = RateLimitedLog(log)
     tally = Tally(feed.total, ledger, limited_log)
-    server = ReportServer(settings, tally, log, terms)
+    server = ReportServer(settings, tally, log, policy)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:
@@ -72,7 +72,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
 
     availability = AvailabilityLog(log, "Fr-HUB", patience_s=PATIENCE_S, announce=True)
     clients = [
-        ScanClient(settings, feed, tally, availability, stopping.stop, stop_with, terms)
+        ScanClient(settings, feed, tally, availability, stopping.stop, stop_with, policy)
         for _ in range(settings.threads)
     ]
     threads = [

@@ -9,9 +9,9 @@ from common.errors import PeerAway, ProtocolError, Refusal, SettingsError
 from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
-from common.wire.blocking_server import Listener
-from common.wire.connection_policy import PLAIN, Terms
-from common.wire.messages import Ack, Event, Flaw, Message, Nack, Report
+from common.wire.blocking_server import BlockingServer
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.messages import Ack, Event, InvalidMessage, Message, Nack, Report
 from common.wire.protocol import Side
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import Tally
@@ -32,10 +32,10 @@ class ReportServer:
     """
 
     def __init__(
-        self, settings: PacsSettings, tally: Tally, log: Log, terms: Terms = PLAIN
+        self, settings: PacsSettings, tally: Tally, log: Log, policy: ConnectionPolicy = PLAIN
     ) -> None:
         # Who proves its name must be Fr-HUB; without TLS and secret anyone can say so.
-        self._only = HUB_NAME if terms.tls or terms.secret else None
+        self._only = HUB_NAME if policy.tls or policy.secret else None
         self._name = settings.pacs_name
         self._tally = tally
         self._log = log
@@ -51,13 +51,13 @@ class ReportServer:
                     pass
             except OSError as error:
                 raise SettingsError(f"REPORTS={str(self._folder)!r}: {error.strerror}") from error
-        self._listener = Listener(
+        self._listener = BlockingServer(
             (settings.pacs_host, settings.pacs_port),
             Side.REPORT_RECEIVER,
             settings.frame_limit_kib * 1024,
             settings.idle_timeout_s,
             self._handle,
-            terms=terms,
+            policy=policy,
         )
         log.info("receiving reports", host=settings.pacs_host, port=self._listener.port)
 
@@ -68,10 +68,10 @@ class ReportServer:
             while True:
                 event = channel.receive(60)
                 events = []
-                before = channel.taken
+                before = channel.bytes_received
                 while event is not None:
                     events.append(event)
-                    more = len(events) < WINDOW and channel.taken - before < TOGETHER_BYTES
+                    more = len(events) < WINDOW and channel.bytes_received - before < TOGETHER_BYTES
                     event = channel.receive(0) if more else None
                 with self._answering:
                     if self._closing:  # not taken, so not acknowledged: it comes again
@@ -95,7 +95,7 @@ class ReportServer:
                     answers.append(Nack(scan_id, error.code, error.reason, error.retry))
                 else:
                     taken.append(scan_id)
-            elif isinstance(event, Flaw):
+            elif isinstance(event, InvalidMessage):
                 answers.append(Nack(event.id, event.code, event.reason, retry=False))
         if taken:
             answers.append(Ack(tuple(taken)))

@@ -20,8 +20,10 @@ from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
 from common.wire.constants import PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import Ack, Event, Message, Nack
-from common.wire.protocol import Side, encode, messages_of
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from fr_hub.hub import run_hub
 
 FRAME = 1 << 20
@@ -116,7 +118,7 @@ def sender(settings: HubSettings, name: str = "pacs-1") -> Iterator[Channel]:
 
 def send_scan(channel: Channel, scan: BrainScan, voxels: bytes) -> Event:
     """Send a scan and wait for the answer to it."""
-    channel.send(*messages_of(scan, voxels))
+    channel.send(*scan_messages(scan, voxels))
     return answer(channel)
 
 

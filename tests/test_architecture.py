@@ -154,7 +154,14 @@ IO_OR_CLOCK = (
 )
 """What does I/O, reads the clock or leaves traces."""
 
-SANS_IO = ("common.wire.protocol", "common.wire.messages", "common.wire.handshake", "common.domain")
+SANS_IO = (
+    "common.wire.protocol",
+    "common.wire.frames",
+    "common.wire.messages",
+    "common.wire.handshake",
+    "common.wire.scan_transfer",
+    "common.domain",
+)
 
 # Exceptions, each with its reason: (module, name).
 IMPORT_EXCEPTIONS = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     SettingsConfigDict,
@@ -165,12 +165,14 @@ class WireSettings(Settings):
         description="a peer in the middle of a message or a scan that sends less, over 15 s, is "
         "let go, KiB/s",
     )
-    strangers: int = Field(
+    max_unauthenticated: int = Field(
         default=256,
         ge=1,
         le=10_000,
-        description="connections that have not greeted, at most: the oldest gives way to the "
-        "newest",
+        # It was STRANGERS once: environments and files that say so keep working.
+        validation_alias=AliasChoices("max_unauthenticated", "strangers"),
+        description="most connections that have not finished their handshake; beyond it a new "
+        "one replaces the oldest",
     )
 
     @model_validator(mode="before")

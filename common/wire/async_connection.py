@@ -5,153 +5,130 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from common.errors import FrError, PeerAway, ProtocolError, Refusal
-from common.wire.async_receiver import Intake
-from common.wire.connection_policy import (
-    CLOSE_S,
-    LINGER_S,
-    PLAIN,
-    Pace,
-    Terms,
-    cut,
-    lost,
-    nack_of,
-    tune,
-    wrong_name,
-)
-from common.wire.handshake import Answerer
-from common.wire.messages import Challenge, Event, Hello, Nack, Ping, Pong, Proof, Sendable, Welcome
-from common.wire.protocol import Side, encode
-from common.wire.tls import names_in
+from common.errors import FrError, PeerAway, ProtocolError
+from common.wire.async_receiver import ReceiveProtocol
+from common.wire.connection_errors import closed_by_peer, connection_failed, connection_nack
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.frames import encode
+from common.wire.handshake import ClientHandshake, ServerHandshake
+from common.wire.messages import Event, Hello, Ping, Pong, Sendable, Welcome
+from common.wire.protocol import Side
+from common.wire.rate_guard import RateGuard
+from common.wire.sockets import CLOSE_S, LINGER_S, configure_socket
+from common.wire.tls import dns_names
 
 
 class AsyncChannel:
-    """A connection of an asyncio loop; one task reads, any may send.
+    """A connection of an asyncio loop; one task receives, any may send.
+
+    Args:
+        receiver: what receives its bytes.
+        transport: what sends them.
+        side: which end of which kind of connection.
+        idle_timeout_s: how long the peer may be silent, seconds.
+        policy: authentication and limits.
 
     Raises (all methods):
         PeerAway: the connection is lost.
-        ProtocolError: the peer broke the rules, or did not prove who it is; it was told, if it
-            still listens.
+        ProtocolError: the peer broke the rules, or did not prove its identity. It was told why, if
+            it still listens.
     """
 
     def __init__(
         self,
-        intake: Intake,
+        receiver: ReceiveProtocol,
         transport: asyncio.Transport,
         side: Side,
         idle_timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         loop = asyncio.get_running_loop()
-        writer = asyncio.StreamWriter(transport, intake, intake.ending, loop)
-        self._intake = intake
+        writer = asyncio.StreamWriter(transport, receiver, receiver.ending, loop)
+        self._receiver = receiver
         self._writer = writer
         self._side = side
-        self._link = intake.link
+        self._protocol = receiver.protocol
         self._idle_s = idle_timeout_s
-        self._terms = terms
-        self._pace = Pace(terms)
-        self._asks = side in (Side.SCAN_SENDER, Side.REPORT_SENDER)
+        self._policy = policy
+        self._tls = policy.tls is not None
+        self._rate_guard = RateGuard(policy)
         self._refused = False
-        self._answerer: Answerer | None = None
-        self.admitting: Callable[[], object] | None = None
-        """Called when the peer is welcomed: it is a stranger no more."""
-        self.owing = False
-        """Set while the peer has begun something of several messages and owes the rest."""
+        self._handshake: ServerHandshake | None = None
+        self.on_welcome: Callable[[], object] | None = None
+        """Called when this unit welcomes the peer, which is then no longer unauthenticated."""
+        self.mid_transfer = False
+        """Set while the peer owes the rest of a scan of several messages."""
         self.waited_s = 0.0
-        """How long the peer was waited for, all together."""
-        self.names: frozenset[str] | None = None
+        """Total time spent waiting for the peer, seconds."""
+        self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        if terms.tls is not None:
-            self.names = names_in(writer.get_extra_info("peercert"))
+        if self._tls:
+            self.certificate_names = dns_names(writer.get_extra_info("peercert"))
         address = writer.get_extra_info("peername")
-        self.peer = str(address[0]) if address else "unknown"
-        """The peer's address, without its port."""
+        self.peer_address = str(address[0]) if address else "unknown"
+        """Without its port."""
         connection = writer.get_extra_info("socket")
         if connection is not None:
-            with contextlib.suppress(OSError):  # reset already: reading will say so
-                tune(connection)
+            with contextlib.suppress(OSError):  # reset already: receiving raises it
+                configure_socket(connection)
 
-    # --- greeting ------------------------------------------------------------------------------
+    # --- handshake -----------------------------------------------------------------------------
 
     async def greet(self, name: str, peer: str | None = None) -> Welcome:
-        """Say hello, wait for the welcome.
+        """Complete the handshake as the client.
 
         Args:
-            name: this unit's.
-            peer: the unit that is meant, if another one is not to be spoken with.
+            name: of this unit.
+            peer: the only unit that is accepted; None: any.
         """
-        asker = self._terms.asker(self._side, name)
+        handshake = self._policy.client_handshake(self._side, name, peer, self.certificate_names)
         try:
-            async with asyncio.timeout(self._terms.greeting_s):
-                await self.send(asker.hello())
-                answer = await self.receive()
-                if isinstance(answer, Challenge):
-                    self._check_name(answer.name, peer)
-                    await self.send(asker.prove(answer))
-                    answer = await self.receive()
+            await self._run(handshake)
         except TimeoutError:
-            raise PeerAway("the peer did not answer the greeting") from None
-        if isinstance(answer, Nack):
-            raise ProtocolError(answer.code, answer.reason, retry=answer.retry)
-        if not isinstance(answer, Welcome):
-            raise PeerAway("the peer did not answer the greeting")
-        self._check_name(answer.name, peer)
-        asker.check(answer)
-        return answer
+            raise PeerAway("the peer did not complete the handshake in time") from None
+        assert handshake.welcome is not None  # noqa: S101 - it is complete
+        return handshake.welcome
 
-    async def hello(self, name: str = "") -> Hello:
-        """Wait for the hello of whoever connected, and its proof.
+    async def accept_hello(self, name: str) -> Hello:
+        """Wait for the client's hello and its proof; then ``welcome`` it, or ``refuse``.
 
         Args:
-            name: this unit's, which a proof covers.
+            name: of this unit.
         """
-        self._answerer = self._terms.answerer(self._side, name)
+        handshake = self._policy.server_handshake(self._side, name, None, self.certificate_names)
         try:
-            async with asyncio.timeout(self._terms.greeting_s):
-                hello = await self.receive()
-                if isinstance(hello, Hello) and await self._heed(hello, self._answerer):
-                    return hello
+            await self._run(handshake)
         except TimeoutError:
-            pass
-        raise PeerAway("a peer connected and did not greet")
-
-    async def _heed(self, hello: Hello, answerer: Answerer) -> bool:
-        try:
-            challenge = answerer.challenge(hello)
-            if challenge is not None:
-                await self.send(challenge)
-                proof = await self.receive()
-                if not isinstance(proof, Proof):
-                    return False
-                answerer.check(proof)
-                self._link.admit()
-            self._check_name(hello.name, None)
+            raise PeerAway("a peer connected and did not complete the handshake in time") from None
         except ProtocolError as error:
             await self.refuse(error)
             raise
-        return True
+        self._protocol.complete_handshake()
+        self._handshake = handshake
+        return handshake.hello
 
-    async def welcome(self, name: str, window: int) -> None:
-        """Answer the hello: from here on the peer may talk."""
-        if self.admitting is not None:
-            self.admitting()
-        answerer = self._answerer or self._terms.answerer(self._side, name)
-        await self.send(answerer.welcome(window))
+    async def welcome(self, window: int) -> None:
+        """Welcome the client that ``accept_hello`` returned: it may send now.
 
-    def _check_name(self, name: str, peer: str | None) -> None:
-        error = wrong_name(name, self.names)
-        if error is None and peer is not None and name != peer:
-            error = ProtocolError(
-                Refusal.UNAUTHENTICATED, f"this is {name!r}, not {peer!r}", retry=True
-            )
-        if error is not None:
-            raise error
+        Args:
+            window: messages that it may have unanswered.
+        """
+        if self._handshake is None:
+            raise RuntimeError("no hello was accepted")
+        if self.on_welcome is not None:
+            self.on_welcome()
+        await self.send(self._handshake.welcome(window))
 
-    # --- talking -------------------------------------------------------------------------------
+    async def _run(self, handshake: ClientHandshake | ServerHandshake) -> None:
+        async with asyncio.timeout(self._policy.handshake_timeout_s):
+            await self.send(*handshake.start())
+            while not handshake.complete:
+                await self.send(*handshake.receive(await self.receive()))
+
+    # --- messages ------------------------------------------------------------------------------
 
     async def send(self, *messages: Sendable) -> None:
-        """Send; waits while the peer does not read, for the idle time-out at most."""
+        """Send; waits while the peer does not read, at most for the idle time-out."""
         try:
             self._writer.write(b"".join(map(encode, messages)))
             async with asyncio.timeout(self._idle_s):
@@ -160,15 +137,15 @@ class AsyncChannel:
             self.abort()
             raise PeerAway(f"the peer read nothing for {self._idle_s:g} s") from None
         except (OSError, RuntimeError) as error:
-            raise lost(error, self._link, self._terms) from error
+            raise connection_failed(error, self._protocol, tls=self._tls) from error
 
     async def receive(self) -> Event:
-        """The next message; pings are answered here, and sent on an idle connection."""
+        """The next message. Answers pings, and sends them while the connection is idle."""
         while True:
             try:
-                event = self._link.next_event()
+                event = self._protocol.next_event()
                 if event is None:
-                    await self._more()
+                    await self._wait_for_data()
                     continue
             except ProtocolError as error:
                 await self.refuse(error)
@@ -178,73 +155,73 @@ class AsyncChannel:
             elif not isinstance(event, Pong):
                 return event
 
-    async def _more(self) -> None:
+    async def _wait_for_data(self) -> None:
         """Wait until more has come, mostly a whole message."""
-        silent = 0.0
-        asks = self._asks and self._link.greeted
-        step = self._idle_s / 3 if asks else self._idle_s
-        said = 0.0  # how long the peer had been silent when it was last asked
+        silent_s = pinged_at_s = 0.0
+        sends_pings = self._side.is_client and self._protocol.is_open
+        step = self._idle_s / 3 if sends_pings else self._idle_s
         while True:
-            began, frame = time.monotonic(), self._link.begun
+            began, frame = time.monotonic(), self._protocol.current_frame
             try:
-                came = await self._intake.wait(min(step, self._terms.window_s))
+                received = await self._receiver.wait(min(step, self._policy.rate_window_s))
             except OSError as error:
-                raise lost(error, self._link, self._terms) from error
-            if came is None:
-                raise cut(self._link, self._terms)
+                raise connection_failed(error, self._protocol, tls=self._tls) from error
+            if received is None:
+                raise closed_by_peer(self._protocol, tls=self._tls)
             spent = time.monotonic() - began
             self.waited_s += spent
-            self._pace.waited(frame, spent, came, owing=self.owing)
-            if came:
+            self._rate_guard.record_wait(frame, spent, received, mid_transfer=self.mid_transfer)
+            if received:
                 return
-            self._link.rest()
-            silent += spent
-            if silent >= self._idle_s:
-                raise PeerAway(f"silent for {self._idle_s:g} s")
-            if asks and silent - said >= step:
-                said = silent
+            self._protocol.release_buffer()
+            silent_s += spent
+            if silent_s >= self._idle_s:
+                raise PeerAway(f"the peer was silent for {self._idle_s:g} s")
+            if sends_pings and silent_s - pinged_at_s >= step:
+                pinged_at_s = silent_s
                 await self.send(Ping())
 
     # --- the end -------------------------------------------------------------------------------
 
     async def refuse(self, error: ProtocolError) -> None:
-        """Tell the peer why this connection ends, once. Then only ``close`` is left."""
+        """Tell the peer why this connection ends, once. Only ``close`` may follow."""
         if self._refused:
             return
         self._refused = True
         with contextlib.suppress(FrError, OSError, RuntimeError, TimeoutError):
             async with asyncio.timeout(LINGER_S):
-                await self.send(nack_of(error))
-            # A close with bytes unread resets the connection, and the reason would be lost on its
-            # way: say that nothing more comes, and pass over what does.
+                await self.send(connection_nack(error))
+            # Closing with unread bytes resets the connection, and the reason could be lost: end
+            # the sending half and drop what still comes.
             if self._writer.can_write_eof():  # TLS cannot
                 self._writer.write_eof()
-            self._link.deafen()
+            self._protocol.discard_input()
             async with asyncio.timeout(LINGER_S):
-                while await self._intake.wait(LINGER_S) is not None:
+                while await self._receiver.wait(LINGER_S) is not None:
                     pass
 
-    def turn_away(self, error: ProtocolError) -> None:
-        """End this connection, whatever its task does; told if that takes no time."""
+    def evict(self, error: ProtocolError) -> None:
+        """End this connection at once, whatever its task does; the reason is sent if that does not
+        block."""
         if self._refused:
             self.abort()
             return
         self._refused = True
-        self._writer.write(encode(nack_of(error)))
+        self._writer.write(encode(connection_nack(error)))
         self._writer.close()
 
     def abort(self) -> None:
-        """Close at once, dropping what was not sent."""
+        """Close at once and drop what was not sent."""
         self._writer.transport.abort()
 
     async def close(self) -> None:
-        """Send what is left, close. Idempotent."""
+        """Send what is left and close. Idempotent."""
         self._writer.close()
         try:
             async with asyncio.timeout(CLOSE_S):
-                # Shielded, as what it waits for is the connection's own, not to be cancelled.
+                # Shielded: the future is the transport's own and must not be cancelled.
                 await asyncio.shield(self._writer.wait_closed())
         except TimeoutError:
-            self.abort()  # a peer that does not read would hold the connection for good
+            self.abort()  # a peer that does not read would keep the connection open forever
         except OSError:
             pass

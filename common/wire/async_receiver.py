@@ -1,43 +1,48 @@
-"""What an asyncio connection receives, straight into its ``Link``: ``Intake``."""
+"""What an asyncio connection receives, straight into its ``WireProtocol``."""
 
 import asyncio
 
-from common.wire.protocol import Link
+from common.wire.protocol import WireProtocol
 
 SLOW_S = 0.05
-"""Bytes that are waited for longer are told of as they come. Those of a quick peer are when a
-message is whole: a chunk comes in pieces, and to wake a task for each costs more than the piece."""
+"""After this wait, each piece of a message wakes the waiting task; before, only a whole message
+does. A chunk comes in many pieces, and waking a task for each costs more than the piece."""
 
 
-class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
-    """The receiving end of a connection. Of its stream reader only the end is used.
+class ReceiveProtocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
+    """The receiving end of a connection.
 
-    Where nobody waits and a message is whole, no more is read: so a peer is held up by who is slow
-    to take what it sends.
+    Of its ``StreamReader`` only the end of the stream is used. Reading pauses while nobody waits
+    and a message is whole, so a slow consumer slows its peer down instead of filling memory.
     """
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
+    def __init__(self, protocol: WireProtocol) -> None:
+        self.protocol = protocol
         self.ending = asyncio.StreamReader()
-        """Told when nothing more comes, and why."""
+        """Holds the end of the stream, or the error that ended it."""
         super().__init__(self.ending)
         self._source: asyncio.Transport | None = None
-        self._stopped = False
-        self._came = 0
+        self._reading_paused = False  # not ``_paused``: asyncio's mixin uses that for writing
+        self._received = 0
         self._waiter: asyncio.Future[None] | None = None
         self._slow_at = 0.0
 
     async def wait(self, most_s: float) -> int | None:
-        """Wait for a whole message, ``most_s`` seconds at most, less where bytes come slowly; how
-        many bytes came. None: nothing more comes.
+        """Wait for a whole message, or for a piece of one if bytes come slowly.
+
+        Args:
+            most_s: the longest wait, seconds.
+
+        Returns:
+            How many bytes came; None if the stream has ended.
 
         Raises:
             OSError: the connection is lost.
         """
         loop = asyncio.get_running_loop()
-        if not (self._came or self.link.ready or self._over):
-            if self._stopped and self._source is not None:
-                self._stopped = False
+        if not (self._received or self.protocol.ready or self._ended):
+            if self._reading_paused and self._source is not None:
+                self._reading_paused = False
                 self._source.resume_reading()
             self._waiter = loop.create_future()
             self._slow_at = loop.time() + SLOW_S
@@ -47,15 +52,15 @@ class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
             finally:
                 timer.cancel()
                 self._waiter = None
-        came, self._came = self._came, 0
-        if came or self.link.ready or not self._over:
-            return came
+        received, self._received = self._received, 0
+        if received or self.protocol.ready or not self._ended:
+            return received
         if (error := self.ending.exception()) is not None:
             raise error
         return None
 
     @property
-    def _over(self) -> bool:
+    def _ended(self) -> bool:
         return self.ending.at_eof() or self.ending.exception() is not None
 
     def _wake(self) -> None:
@@ -65,34 +70,34 @@ class Intake(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
     # --- called by the loop ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It may be paused from here on."""
+        """Keep the transport, to pause it."""
         super().connection_made(transport)
         if isinstance(transport, asyncio.Transport):
             self._source = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the link knows better
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the protocol knows better
         """Where the next bytes go."""
-        return self.link.room()
+        return self.protocol.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So many bytes came."""
-        self.link.filled(nbytes)
-        self._came += nbytes
-        ready = self.link.ready
+        """``nbytes`` bytes were written into the buffer."""
+        self.protocol.buffer_updated(nbytes)
+        self._received += nbytes
+        ready = self.protocol.ready
         if self._waiter is None:
-            if ready and not self._stopped and self._source is not None:
-                self._stopped = True
+            if ready and not self._reading_paused and self._source is not None:
+                self._reading_paused = True
                 self._source.pause_reading()
         elif ready or asyncio.get_running_loop().time() > self._slow_at:
             self._wake()
 
     def eof_received(self) -> bool:
-        """The peer says no more."""
+        """The peer sends no more."""
         keep_open = super().eof_received()
         self._wake()
         return bool(keep_open)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """There is no connection any more."""
+        """The connection is closed or lost."""
         super().connection_lost(exc)
         self._wake()

@@ -6,35 +6,39 @@ import ssl
 import time
 from collections.abc import Callable
 
-from common.errors import PeerAway, ProtocolError, Refusal
-from common.wire.connection_policy import (
-    LINGER_S,
-    PLAIN,
-    READ_BYTES,
-    Pace,
-    Terms,
-    cut,
-    lost,
-    nack_of,
-    tune,
-    why,
-    wrong_name,
+from common.errors import PeerAway, ProtocolError
+from common.wire.connection_errors import (
+    closed_by_peer,
+    connection_failed,
+    connection_nack,
+    describe,
 )
-from common.wire.handshake import Answerer, Asker
-from common.wire.messages import Challenge, Event, Hello, Message, Nack, Ping, Pong, Proof, Welcome
-from common.wire.protocol import Link, Side, encode
-from common.wire.tls import names_in
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.frames import encode
+from common.wire.handshake import ClientHandshake, ServerHandshake
+from common.wire.messages import Event, Hello, Message, Ping, Pong, Welcome
+from common.wire.protocol import Side, WireProtocol
+from common.wire.rate_guard import RateGuard
+from common.wire.sockets import LINGER_S, READ_BYTES, configure_socket
+from common.wire.tls import dns_names
 
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError)
 
 
 class Channel:
-    """A blocking connection of one thread.
+    """A blocking connection, used by one thread.
+
+    Args:
+        connection: a connected socket, without TLS yet.
+        side: which end of which kind of connection.
+        frame_limit: longest message that is taken, bytes.
+        idle_timeout_s: how long the peer may be silent, seconds.
+        policy: authentication and limits.
 
     Raises (all methods):
         PeerAway: the connection is lost.
-        ProtocolError: the peer broke the rules, or did not prove who it is; it was told, if it
-            still listens.
+        ProtocolError: the peer broke the rules, or did not prove its identity. It was told why, if
+            it still listens.
     """
 
     def __init__(
@@ -43,25 +47,25 @@ class Channel:
         side: Side,
         frame_limit: int,
         idle_timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         self._socket = connection
         self._side = side
-        self._link = Link(side, frame_limit)
+        self._protocol = WireProtocol(side, frame_limit)
         self._idle_s = idle_timeout_s
-        self._terms = terms
-        self._pace = Pace(terms)
-        self._heard = self._said = time.monotonic()
-        self._asks = side in (Side.SCAN_SENDER, Side.REPORT_SENDER)
+        self._policy = policy
+        self._tls = policy.tls is not None
+        self._rate_guard = RateGuard(policy)
+        self._received_at = self._sent_at = time.monotonic()
         self._refused = False
-        self.admitting: Callable[[], None] | None = None
-        """Called when a peer has greeted, before it is welcomed; may refuse it."""
-        self.names: frozenset[str] | None = None
+        self.on_welcome: Callable[[], None] | None = None
+        """Called when the client is accepted, before it is welcomed; may raise a refusal."""
+        self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        self.taken = 0
-        """Bytes that came."""
-        with contextlib.suppress(OSError):  # reset already: reading will say so
-            tune(connection)
+        self.bytes_received = 0
+        """Total so far."""
+        with contextlib.suppress(OSError):  # reset already: receiving raises it
+            configure_socket(connection)
 
     @classmethod
     def connect(
@@ -71,144 +75,121 @@ class Channel:
         frame_limit: int,
         idle_timeout_s: float,
         timeout_s: float,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> "Channel":
-        """Connect within ``timeout_s``; then TLS, if the terms ask for it."""
+        """Connect within ``timeout_s`` seconds, then start TLS if the policy has it."""
         try:
             connection = socket.create_connection(address, timeout_s)
         except (OSError, UnicodeError) as error:
-            raise PeerAway(f"{address[0]}:{address[1]}: {why(error)}") from error
-        channel = cls(connection, side, frame_limit, idle_timeout_s, terms)
-        channel._secure(time.monotonic() + terms.greeting_s)
+            raise PeerAway(f"{address[0]}:{address[1]}: {describe(error)}") from error
+        channel = cls(connection, side, frame_limit, idle_timeout_s, policy)
+        channel._start_tls(time.monotonic() + policy.handshake_timeout_s)
         return channel
 
-    # --- greeting ------------------------------------------------------------------------------
+    # --- handshake -----------------------------------------------------------------------------
 
     def greet(self, name: str, peer: str | None = None) -> Welcome:
-        """Say hello, wait for the welcome.
+        """Complete the handshake as the client.
 
         Args:
-            name: this unit's.
-            peer: the unit that is meant, if another one is not to be spoken with.
+            name: of this unit.
+            peer: the only unit that is accepted; None: any.
         """
-        deadline = time.monotonic() + self._terms.greeting_s
-        asker = self._terms.asker(self._side, name)
-        self.send(asker.hello())
-        answer = self._hear(deadline)
+        deadline = time.monotonic() + self._policy.handshake_timeout_s
+        handshake = self._policy.client_handshake(self._side, name, peer, self.certificate_names)
         try:
-            if isinstance(answer, Challenge):
-                self._check_name(answer.name, peer)
-                self.send(asker.prove(answer))
-                answer = self._hear(deadline)
-            return self._judged(answer, asker, peer)
+            self._run(handshake, deadline, "the peer did not complete the handshake in time")
         except (PeerAway, ProtocolError):
             self.close()
             raise
-
-    def _judged(self, answer: Event | None, asker: Asker, peer: str | None) -> Welcome:
-        if isinstance(answer, Nack):
-            raise ProtocolError(answer.code, answer.reason, retry=answer.retry)
-        if not isinstance(answer, Welcome):
-            raise PeerAway("the peer accepted the connection and did not answer the greeting")
-        self._check_name(answer.name, peer)
-        asker.check(answer)
-        return answer
+        assert handshake.welcome is not None  # noqa: S101 - it is complete
+        return handshake.welcome
 
     def welcome(self, name: str, window: int, peer: str | None = None) -> Hello:
-        """TLS, if the terms ask for it; wait for a hello and its proof, answer.
+        """Complete the handshake as the server, with TLS if the policy has it.
 
         Args:
-            name: this unit's.
-            window: messages that may be unanswered.
-            peer: the only unit that is let in, if there is only one.
+            name: of this unit.
+            window: messages that the client may have unanswered.
+            peer: the only unit that is accepted; None: any.
         """
-        deadline = time.monotonic() + self._terms.greeting_s
-        if self.names is None:
-            self._secure(deadline)
-        answerer = self._terms.answerer(self._side, name)
+        deadline = time.monotonic() + self._policy.handshake_timeout_s
+        if self.certificate_names is None:
+            self._start_tls(deadline)
+        handshake = self._policy.server_handshake(self._side, name, peer, self.certificate_names)
+        late = "a peer connected and did not complete the handshake in time"
         try:
-            hello = self._heed(answerer, deadline)
-            self._check_name(hello.name, peer)
-            if self.admitting is not None:
-                self.admitting()
+            self._run(handshake, deadline, late)
+            if self.on_welcome is not None:
+                self.on_welcome()
         except ProtocolError as error:
             self.refuse(error)
             raise
-        self.send(answerer.welcome(window))
+        self._protocol.complete_handshake()
+        hello = handshake.hello
+        self.send(handshake.welcome(window))
         return hello
 
-    def _heed(self, answerer: Answerer, deadline: float) -> Hello:
-        hello = self._hear(deadline)
-        if isinstance(hello, Hello):
-            challenge = answerer.challenge(hello)
-            if challenge is None:
-                return hello
-            self.send(challenge)
-            proof = self._hear(deadline)
-            if isinstance(proof, Proof):
-                answerer.check(proof)
-                self._link.admit()
-                return hello
-        self.close()
-        raise PeerAway("a peer connected and did not greet")
+    def _run(
+        self, handshake: ClientHandshake | ServerHandshake, deadline: float, late: str
+    ) -> None:
+        self.send(*handshake.start())
+        while not handshake.complete:
+            event = self.receive(max(0.0, deadline - time.monotonic()))
+            if event is None:
+                self.close()
+                raise PeerAway(late)
+            self.send(*handshake.receive(event))
 
-    def _hear(self, deadline: float) -> Event | None:
-        return self.receive(max(0.0, deadline - time.monotonic()))
-
-    def _check_name(self, name: str, peer: str | None) -> None:
-        error = wrong_name(name, self.names)
-        if error is None and peer is not None and name != peer:
-            reason = f"this is {name!r}, not {peer!r}"
-            error = ProtocolError(Refusal.UNAUTHENTICATED, reason, retry=True)
-        if error is not None:
-            raise error
-
-    def _secure(self, deadline: float) -> None:
-        tls = self._terms.tls
+    def _start_tls(self, deadline: float) -> None:
+        tls = self._policy.tls
         if tls is None:
             return
-        context = tls.asks if self._asks else tls.answers
+        client = self._side.is_client
+        context = tls.client_context if client else tls.server_context
         try:
             self._socket.settimeout(max(0.01, deadline - time.monotonic()))
             secured = context.wrap_socket(
-                self._socket, server_side=not self._asks, do_handshake_on_connect=False
+                self._socket, server_side=not client, do_handshake_on_connect=False
             )
             self._socket = secured
             secured.do_handshake()
-            self.names = names_in(secured.getpeercert())
+            self.certificate_names = dns_names(secured.getpeercert())
         except TimeoutError:
             self.close()
-            raise PeerAway("the peer did not answer in TLS") from None
+            raise PeerAway("the peer did not complete the TLS handshake in time") from None
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
-        self._heard = time.monotonic()
+            raise connection_failed(error, self._protocol, tls=self._tls) from error
+        self._received_at = time.monotonic()
 
-    # --- talking -------------------------------------------------------------------------------
+    # --- messages ------------------------------------------------------------------------------
 
     def send(self, *messages: Message) -> None:
-        """Send; blocks while the peer does not read, for the idle time-out at most."""
+        """Send; blocks while the peer does not read, at most for the idle time-out."""
         self._send(b"".join(map(encode, messages)), self._idle_s)
 
     def _send(self, data: bytes, within_s: float) -> None:
-        self._said = time.monotonic()
+        self._sent_at = time.monotonic()
         left = memoryview(data)
-        deadline = self._said + within_s
+        deadline = self._sent_at + within_s
         try:
             while left:
                 self._socket.settimeout(max(0.001, deadline - time.monotonic()))
                 left = left[self._socket.send(left) :]
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
+            raise connection_failed(error, self._protocol, tls=self._tls) from error
 
     def receive(self, timeout_s: float) -> Event | None:
-        """The next message; None after ``timeout_s`` without one. Pings are sent and answered
-        here, so an idle connection needs somebody who calls this."""
+        """The next message; None after ``timeout_s`` seconds without one.
+
+        Pings are answered and sent here, so an idle connection needs a thread that calls this.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                event = self._link.next_event()
+                event = self._protocol.next_event()
                 if event is None and not self._read(deadline):
                     return None
             except ProtocolError as error:
@@ -220,32 +201,37 @@ class Channel:
                 return event
 
     def _read(self, deadline: float) -> bool:
-        """Feed what comes; False when the deadline passes first."""
+        """Pass what comes to the protocol; False when the deadline passes first."""
         now = time.monotonic()
-        if self._asks and self._link.greeted and now - self._said > self._idle_s / 3:
+        ping_s = self._idle_s / 3
+        if self._side.is_client and self._protocol.is_open and now - self._sent_at > ping_s:
             self.send(Ping())
-        wait = max(0.0, min(deadline - now, self._idle_s / 3, self._terms.window_s))
+        wait = max(0.0, min(deadline - now, ping_s, self._policy.rate_window_s))
         try:
             self._socket.settimeout(wait)
             data = self._socket.recv(READ_BYTES)
         except _NOTHING_YET:
-            self._pace.waited(self._link.begun, time.monotonic() - now, 0, owing=False)
-            # Only after looking: this thread may have been busy while the peer was not silent.
-            if time.monotonic() - self._heard > self._idle_s:
+            self._record_wait(time.monotonic() - now, 0)
+            # Checked only after reading: this thread may have been busy while the peer sent.
+            if time.monotonic() - self._received_at > self._idle_s:
                 self.close()
-                raise PeerAway(f"silent for {self._idle_s:g} s") from None
+                raise PeerAway(f"the peer was silent for {self._idle_s:g} s") from None
             return now < deadline
         except (OSError, ValueError) as error:
             self.close()
-            raise lost(error, self._link, self._terms) from error
+            raise connection_failed(error, self._protocol, tls=self._tls) from error
         if not data:
             self.close()
-            raise cut(self._link, self._terms)
-        self._heard = time.monotonic()
-        self._pace.waited(self._link.begun, self._heard - now, len(data), owing=False)
-        self.taken += len(data)
-        self._link.feed(data)
+            raise closed_by_peer(self._protocol, tls=self._tls)
+        self._received_at = time.monotonic()
+        self._record_wait(self._received_at - now, len(data))
+        self.bytes_received += len(data)
+        self._protocol.receive_data(data)
         return True
+
+    def _record_wait(self, seconds: float, received: int) -> None:
+        frame = self._protocol.current_frame
+        self._rate_guard.record_wait(frame, seconds, received, mid_transfer=False)
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -255,10 +241,10 @@ class Channel:
             return
         self._refused = True
         with contextlib.suppress(PeerAway, ProtocolError, OSError):
-            self._send(encode(nack_of(error)), LINGER_S)
-            # A close with bytes unread resets the connection, and the reason would be lost on its
-            # way: say that nothing more comes, and pass over what does. Below TLS, if there is
-            # TLS: nobody looks at it any more.
+            self._send(encode(connection_nack(error)), LINGER_S)
+            # Closing with unread bytes resets the connection, and the reason could be lost: end
+            # the sending half and drop what still comes. Below TLS, whose content no longer
+            # matters.
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
             deadline = time.monotonic() + LINGER_S
             while (left := deadline - time.monotonic()) > 0:
@@ -267,21 +253,21 @@ class Channel:
                     break
         self.close()
 
-    def turn_away(self, error: ProtocolError) -> None:
-        """End this connection, from another thread than the one that uses it; told if that takes
-        no time. Under TLS it is not told: its state is the other thread's."""
-        if self._terms.tls is None and not self._refused:
+    def evict(self, error: ProtocolError) -> None:
+        """End this connection from another thread than its own. The reason is sent if that does
+        not block, and not under TLS, whose state belongs to the other thread."""
+        if not self._tls and not self._refused:
             with contextlib.suppress(OSError):
-                self._socket.send(encode(nack_of(error)), socket.MSG_DONTWAIT)
-        self.shut()
+                self._socket.send(encode(connection_nack(error)), socket.MSG_DONTWAIT)
+        self.shut_down()
 
     def close(self) -> None:
         """Close. Idempotent; wakes a thread that reads."""
-        self.shut()
+        self.shut_down()
         self._socket.close()
 
-    def shut(self) -> None:
-        """End the connection and wake the thread that uses it, which is to close it."""
+    def shut_down(self) -> None:
+        """End the connection and wake the thread that uses it, which then closes it."""
         with contextlib.suppress(OSError):
-            # The socket's own, as that of TLS forgets its state under a thread that reads.
+            # The plain socket's method: the TLS one would drop its state under a thread that reads.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

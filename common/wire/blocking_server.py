@@ -1,4 +1,4 @@
-"""Who listens for the threads of Fr-PACS: ``Listener``."""
+"""A server for the threads of Fr-PACS: ``BlockingServer``."""
 
 import contextlib
 import socket
@@ -7,20 +7,28 @@ import time
 from collections.abc import Callable
 
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import PLAIN, Terms, listen, too_many
+from common.wire.connection_errors import too_many_connections
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.protocol import Side
+from common.wire.sockets import listen
+from common.wire.unauthenticated import UnauthenticatedConnections
 
 
-class Listener:
+class BlockingServer:
     """Accepts connections and runs ``handle`` for each in a thread of its own.
 
-    Of those that have greeted there are ``connections`` at most; of those that have not, as many
-    as the terms allow, where the oldest gives way to the newest: so strangers cannot keep out who
-    has a right to come in.
+    Args:
+        address: host and port; port 0 takes a free one.
+        side: which end of which kind of connection.
+        frame_limit: longest message, bytes.
+        idle_timeout_s: how long a peer may be silent, seconds.
+        handle: serves one connection, which is closed when it returns.
+        connections: most connections whose handshake is complete; a further one is refused.
+        policy: authentication and limits, also of the unauthenticated connections.
 
     Raises:
         AlreadyRunning: the port is in use.
-        SettingsError: the address is none of this machine's.
+        SettingsError: this machine has no such address.
     """
 
     def __init__(
@@ -31,17 +39,17 @@ class Listener:
         idle_timeout_s: float,
         handle: Callable[[Channel], None],
         connections: int = 64,
-        terms: Terms = PLAIN,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         self._socket = listen(address, backlog=128)
         self.port: int = self._socket.getsockname()[1]
-        self._limits = (side, frame_limit, idle_timeout_s, terms)
-        self._terms = terms
+        self._limits = (side, frame_limit, idle_timeout_s, policy)
+        self._policy = policy
         self._handle = handle
         self._connections = connections
         self._lock = threading.Lock()
         self._channels: dict[threading.Thread, Channel] = {}
-        self._strangers: dict[Channel, None] = {}  # a set with an order
+        self._unauthenticated = UnauthenticatedConnections[Channel](policy.max_unauthenticated)
         self._closed = False
         self._acceptor = threading.Thread(target=self._accept, name="accept", daemon=True)
         self._acceptor.start()
@@ -53,30 +61,27 @@ class Listener:
             except OSError:
                 if self._closed:
                     return
-                time.sleep(0.1)  # out of file descriptors: those in use will be given back
+                time.sleep(0.1)  # out of file descriptors: some will be free soon
                 continue
             channel = Channel(connection, *self._limits)
+            channel.on_welcome = lambda channel=channel: self._admit(channel)
             thread = threading.Thread(target=self._run, args=(channel,), daemon=True)
-            oldest = None
             with self._lock:
                 if self._closed:
                     channel.close()
                     return
-                if len(self._strangers) >= self._terms.strangers:
-                    oldest = next(iter(self._strangers))
-                    del self._strangers[oldest]
+                oldest = self._unauthenticated.add(channel)
                 self._channels[thread] = channel
-                self._strangers[channel] = None
-            channel.admitting = lambda channel=channel: self._admit(channel)
             if oldest is not None:
-                oldest.turn_away(too_many(self._terms.strangers, "not greeted"))
+                limit = self._policy.max_unauthenticated
+                oldest.evict(too_many_connections(limit, "unauthenticated"))
             thread.start()
 
     def _admit(self, channel: Channel) -> None:
         with self._lock:
-            if len(self._channels) - len(self._strangers) >= self._connections:
-                raise too_many(self._connections, "open")
-            self._strangers.pop(channel, None)
+            if len(self._channels) - len(self._unauthenticated) >= self._connections:
+                raise too_many_connections(self._connections, "open")
+            self._unauthenticated.discard(channel)
 
     def _run(self, channel: Channel) -> None:
         try:
@@ -85,7 +90,7 @@ class Listener:
             channel.close()
             with self._lock:
                 self._channels.pop(threading.current_thread(), None)
-                self._strangers.pop(channel, None)
+                self._unauthenticated.discard(channel)
 
     def close(self) -> None:
         """Stop accepting, close the connections, wait for their threads. Idempotent."""
@@ -96,7 +101,7 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
         self._socket.close()
         for channel in channels.values():
-            channel.shut()
+            channel.shut_down()
         for thread in (self._acceptor, *channels):
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(5)

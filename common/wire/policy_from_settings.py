@@ -1,44 +1,45 @@
-"""The terms of a unit's connections, as its settings have them."""
+"""The connection policy that a unit's settings describe."""
 
 from common.runtime.logger import Log
 from common.settings.loading import WireSettings
-from common.wire.connection_policy import Terms
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.tls import Tls
 
 
-def terms_of(settings: WireSettings, name: str) -> Terms:
-    """What this unit, of this name, asks of its peers.
+def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
+    """The policy of the unit of this name.
 
     Raises:
-        SettingsError: a certificate or a key cannot be read, has expired or is another's.
+        SettingsError: a certificate or key cannot be read, has expired or belongs to another unit.
     """
     tls = None
     if settings.tls_cert and settings.tls_key and settings.tls_ca:
         tls = Tls.load(settings.tls_cert, settings.tls_key, settings.tls_ca)
         tls.check(settings.tls_cert, name)
     secret = settings.shared_secret
-    return Terms(
+    return ConnectionPolicy(
         tls=tls,
         secret=None if secret is None else secret.get_secret_value().encode(),
-        greeting_s=settings.greeting_timeout_s,
-        frame_s=settings.frame_timeout_s,
-        rate=settings.rate_min_kib_s * 1024,
-        strangers=settings.strangers,
+        handshake_timeout_s=settings.greeting_timeout_s,
+        frame_timeout_s=settings.frame_timeout_s,
+        min_bytes_per_s=settings.rate_min_kib_s * 1024,
+        max_unauthenticated=settings.max_unauthenticated,
     )
 
 
-def tell_dangers(settings: WireSettings, terms: Terms, log: Log) -> None:
-    """Log what this unit's connections are not protected from, if there is anything."""
-    if terms.tls is not None:
+def warn_of_dangers(settings: WireSettings, policy: ConnectionPolicy, log: Log) -> None:
+    """Log what this unit's connections are not protected from."""
+    if policy.tls is not None:
         return
     if settings.insecure_plaintext_network:
         log.warning(
-            "INSECURE_PLAINTEXT_NETWORK: scans and reports can be read and changed on their way",
+            "INSECURE_PLAINTEXT_NETWORK: anybody on the network can read and change scans and "
+            "reports",
             remedy="set TLS_CERT, TLS_KEY and TLS_CA at both ends",
         )
-    if terms.secret is None:
+    if policy.secret is None:
         log.warning(
-            "peers are not authenticated: any program on this machine can send scans and take "
+            "peers are not authenticated: any program on this machine can send scans and receive "
             "reports",
             remedy="set the same SHARED_SECRET at both ends, or TLS_CERT, TLS_KEY and TLS_CA",
         )

@@ -1,8 +1,8 @@
-"""TLS with mutual authentication: 1.3 where both sides can, 1.2 at least.
+"""TLS with mutual authentication: 1.3 where both sides can, otherwise 1.2.
 
-Both sides show a certificate of the private authority, and its DNS names (subjectAltName) are the
-unit's names: what counts is who answers, not at which address. So no host name is looked at, and a
-unit may move to another host with its certificate.
+Both sides present a certificate of the private authority, whose DNS names (subjectAltName) are the
+unit's names: identity matters, not the address. So no host name is checked, and a unit may move to
+another host with its certificate.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from typing import Any
 
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, SettingsError
 
-# Of TLS 1.2 only what has forward secrecy and authenticated encryption (RFC 9325); those of
-# TLS 1.3 all have.
+# For TLS 1.2, only suites with forward secrecy and authenticated encryption (RFC 9325); all of
+# TLS 1.3 have both.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-_BOTH_ENDS = "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at none"
-PERHAPS_REFUSED = "it may refuse this unit's certificate, its log says why"
+_BOTH_ENDS = "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at neither"
+PERHAPS_REFUSED = "it may have refused this unit's certificate, see its log"
 _NOT_TLS = frozenset(
     {
         "HTTP_REQUEST",
@@ -48,25 +48,25 @@ _CERTIFICATE_ALERTS = (
     "UNSUPPORTED_CERTIFICATE",
 )
 _REMEDY = (
-    "make certs makes each unit's certificate, and renews it, all of one authority, whose ca.pem "
-    "is TLS_CA at both ends; then start this unit again"
+    "issue or renew the units' certificates with make certs, set TLS_CA to the same ca.pem at both "
+    "ends, then restart this unit"
 )
 _NO_CERTIFICATE = frozenset({"PEER_DID_NOT_RETURN_A_CERTIFICATE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How this unit asks and answers; ``repr`` shows no key."""
+    """This unit's TLS contexts; ``repr`` shows no key."""
 
-    asks: ssl.SSLContext
-    answers: ssl.SSLContext
+    client_context: ssl.SSLContext
+    server_context: ssl.SSLContext
 
     @classmethod
     def load(cls, certificate: Path, key: Path, authority: Path) -> "Tls":
-        """Read this unit's certificate and key, and the authority that it trusts (PEM files).
+        """Load this unit's certificate and key, and the authority that it trusts (PEM files).
 
         Raises:
-            SettingsError: one cannot be read, or the key is not the certificate's.
+            SettingsError: a file cannot be read, or the key does not fit the certificate.
         """
         return cls(
             _context(ssl.PROTOCOL_TLS_CLIENT, certificate, key, authority),
@@ -74,32 +74,36 @@ class Tls:
         )
 
     def check(self, certificate: Path, name: str) -> None:
-        """See that the peers, who trust the same authority, will take this unit for ``name``: it
-        greets itself in memory. In time, as a peer that refuses it cannot always say why.
+        """Check that peers that trust the same authority will accept this unit as ``name``.
+
+        The unit completes a TLS handshake with itself in memory. It does so at startup, as a peer
+        that refuses a certificate cannot always tell why.
 
         Raises:
-            SettingsError: they will not; the text says what to do.
+            SettingsError: they would refuse it; the text says what to do.
         """
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        asking = self.asks.wrap_bio(to_client, to_server)
-        answering = self.answers.wrap_bio(to_server, to_client, server_side=True)
+        client = self.client_context.wrap_bio(to_client, to_server)
+        server = self.server_context.wrap_bio(to_server, to_client, server_side=True)
         try:
-            for side in (asking, answering) * 3:  # as many flights as TLS has, and one to spare
+            for end in (client, server) * 3:  # as many flights as TLS has, and one to spare
                 with contextlib.suppress(ssl.SSLWantReadError):
-                    side.do_handshake()
-            names = names_in(asking.getpeercert())
+                    end.do_handshake()
+            names = dns_names(client.getpeercert())
         except ssl.SSLCertVerificationError as error:
             raise SettingsError(
-                f"TLS_CERT={str(certificate)!r}: the peers will refuse it: {error.verify_message}: "
-                f"{_REMEDY}"
+                f"TLS_CERT={str(certificate)!r}: the peers would refuse it, "
+                f"{error.verify_message}: {_REMEDY}"
             ) from error
         except (ssl.SSLError, ValueError) as error:
-            raise SettingsError(f"TLS_CERT={str(certificate)!r}: of no use for TLS") from error
+            raise SettingsError(
+                f"TLS_CERT={str(certificate)!r}: TLS cannot use it: issue another with make certs"
+            ) from error
         if name not in names:
             held = ", ".join(map(repr, sorted(names))) or "nobody"
             raise SettingsError(
-                f"TLS_CERT={str(certificate)!r}: it is the certificate of {held}, this unit is "
-                f"{name!r}: make certs NAMES={name} makes its own"
+                f"TLS_CERT={str(certificate)!r}: the certificate belongs to {held}, but this unit "
+                f"is {name!r}: issue its own with make certs NAMES={name}"
             )
 
 
@@ -107,9 +111,9 @@ def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SS
     context = ssl.SSLContext(kind)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
-    context.check_hostname = False  # the unit's name is looked at instead, after the handshake
+    context.check_hostname = False  # the unit's name is checked instead, after the handshake
     context.verify_mode = ssl.CERT_REQUIRED
-    # Each connection shows its certificate: one that has expired since is not resumed.
+    # No session is resumed, so each connection presents a certificate that is valid now.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     if kind == ssl.PROTOCOL_TLS_SERVER:
         context.num_tickets = 0
@@ -119,52 +123,58 @@ def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SS
         except OSError as error:
             raise SettingsError(f"{name}={str(path)!r}: {error.strerror}") from error
     try:
-        # An encrypted key would ask for its password on the terminal of a service.
+        # Without a password here, an encrypted key would make a service ask on its terminal.
         context.load_cert_chain(certificate, key, password=lambda: b"")
     except (ssl.SSLError, ValueError) as error:
         raise SettingsError(
-            f"TLS_CERT={str(certificate)!r}, TLS_KEY={str(key)!r}: no certificate and its own, "
-            "unencrypted key in PEM"
+            f"TLS_CERT={str(certificate)!r}, TLS_KEY={str(key)!r}: not a certificate and its "
+            "own, unencrypted key in PEM"
         ) from error
     try:
         context.load_verify_locations(authority)
     except ssl.SSLError as error:
-        raise SettingsError(f"TLS_CA={str(authority)!r}: no certificate in PEM") from error
+        raise SettingsError(f"TLS_CA={str(authority)!r}: not a certificate in PEM") from error
     return context
 
 
-def names_in(certificate: Any) -> frozenset[str]:
-    """The units that a peer's certificate (as ``ssl`` gives it) names."""
+def dns_names(certificate: Any) -> frozenset[str]:
+    """The units that a peer's certificate names, as ``getpeercert`` returns it."""
     names = (certificate or {}).get("subjectAltName", ())
     return frozenset(name for kind, name in names if kind == "DNS")
 
 
-def tls_failure(error: BaseException) -> FrError | None:
-    """What a failed TLS connection means, for a person to act on; None if it is no such failure."""
+def tls_error(error: BaseException) -> FrError | None:
+    """A TLS error as one of ours, for a person to act on; None if it is another kind of error."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = f"the certificate of the peer is refused: {error.verify_message}: {_REMEDY}"
-        return _refused(reason, retry=False)
+        reason = f"this unit refuses the peer's certificate, {error.verify_message}: {_REMEDY}"
+        return _unauthenticated(reason, retry=False)
     if not isinstance(error, ssl.SSLError):
         return None
     reason = error.reason or ""
     if reason in _NOT_TLS:
-        return _refused(f"the peer speaks without TLS: {_BOTH_ENDS}")
+        return _unauthenticated(f"the peer does not use TLS: {_BOTH_ENDS}")
     if reason in _TOO_OLD:
-        return _refused("the peer and this unit share no version of TLS: 1.2 is the least")
+        return _unauthenticated(
+            "the peer and this unit share no TLS version: use 1.2 or newer at both ends"
+        )
     if reason in _NO_CERTIFICATE:
-        return _refused(f"the peer showed no certificate: {_BOTH_ENDS}")
+        return _unauthenticated(f"the peer presented no certificate: {_BOTH_ENDS}")
     if "ALERT" in reason:
         what = reason.partition("ALERT_")[2].replace("_", " ").lower()
         if reason.endswith(_CERTIFICATE_ALERTS):
-            reason = f"the peer refuses this unit's certificate: {what}: {_REMEDY}"
-            return _refused(reason, retry=False)
-        return _refused(f"the peer refuses this unit's certificate, or TLS with it: {what}")
+            reason = f"the peer refuses this unit's certificate, {what}: {_REMEDY}"
+            return _unauthenticated(reason, retry=False)
+        return _unauthenticated(f"the peer ended TLS with this unit: {what}; see its log")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return PeerAway(f"the peer closed the connection in the middle of TLS: {PERHAPS_REFUSED}")
-    return _refused(f"TLS failed: {reason.replace('_', ' ').lower() or 'no reason is told'}")
+        return PeerAway(
+            f"the peer closed the connection during the TLS handshake: {PERHAPS_REFUSED}"
+        )
+    return _unauthenticated(
+        f"TLS failed: {reason.replace('_', ' ').lower() or 'the peer gave no reason'}"
+    )
 
 
-def _refused(reason: str, *, retry: bool = True) -> ProtocolError:
-    # Mostly to be tried again: it may be of a link that changes bits, or be mended at the other
-    # end. Not what is wrong with a certificate: that stays so until a person acts.
+def _unauthenticated(reason: str, *, retry: bool = True) -> ProtocolError:
+    # Mostly worth a retry: a link that changes bits may be the cause, or somebody may fix the other
+    # end. A bad certificate is not: it stays bad until a person acts.
     return ProtocolError(Refusal.UNAUTHENTICATED, reason, retry=retry)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 
 from common.domain.scan import BrainScan
+from common.wire.frames import encode
 from common.wire.messages import Ack, Hello, Nack, Scan
-from common.wire.protocol import encode
 from tests.factories import make_scan
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place

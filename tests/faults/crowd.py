@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import sys
 
+from common.wire.frames import encode
 from common.wire.messages import Hello
-from common.wire.protocol import encode, messages_of
+from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
 
 _AGAIN_S = 10.0
@@ -36,7 +37,7 @@ async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
 async def crowd(port: int, name: str, size: int) -> None:
     """All of them; a line when they are there."""
     hello = encode(Hello(name))
-    slow = b"".join(map(encode, messages_of(*make_scan(pacs=name))))[:-20]
+    slow = b"".join(map(encode, scan_messages(*make_scan(pacs=name))))[:-20]
     kinds = [(b"", b""), (hello, b""), (b"", hello + slow)]
     async with asyncio.TaskGroup() as tasks:
         for n in range(size):

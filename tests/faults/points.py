@@ -142,8 +142,8 @@ class Points:
 
     def _in_pacs(self) -> None:
         from common.wire.blocking_connection import Channel
+        from common.wire.frames import encode
         from common.wire.messages import Chunk, Scan
-        from common.wire.protocol import encode
         from fr_pacs.run_counts import Tally
 
         send = Channel.send

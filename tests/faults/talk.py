@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from common.domain.scan import BrainScan
 from common.errors import PeerAway, ProtocolError
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_server import dial
+from common.wire.async_server import connect
 from common.wire.messages import Ack, Busy, Event, Nack
-from common.wire.protocol import Side, messages_of
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
 
 FRAME_LIMIT = 1 << 20
@@ -22,7 +23,7 @@ _DIAL_S = 10.0
 
 async def greeted(port: int, name: str) -> AsyncChannel:
     """A connection to the Fr-HUB on this port, greeted."""
-    channel = await dial(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _DIAL_S)
+    channel = await connect(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _DIAL_S)
     try:
         await channel.greet(name)
     except BaseException:
@@ -37,7 +38,7 @@ async def insist(port: int, name: str, scan: BrainScan, voxels: bytes) -> Event:
         try:
             channel = await greeted(port, name)
             try:
-                await channel.send(*messages_of(scan, voxels))
+                await channel.send(*scan_messages(scan, voxels))
                 answer = await channel.receive()
             finally:
                 channel.abort()
@@ -69,7 +70,7 @@ class Latencies:
             scan, voxels = make_scan(pacs=name)
             self.scan_ids.append(scan.scan_id)
             began = time.perf_counter()
-            await channel.send(*messages_of(scan, voxels))
+            await channel.send(*scan_messages(scan, voxels))
             answer = await channel.receive()
             assert isinstance(answer, Ack), answer
             self.seconds.append(time.perf_counter() - began)

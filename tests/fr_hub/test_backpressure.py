@@ -20,7 +20,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.wire.messages import Ack, Busy
-from common.wire.protocol import messages_of
+from common.wire.scan_transfer import scan_messages
 from fr_hub.backpressure import Pressure
 from tests.factories import inside, make_claimable, make_report, make_scan, opened, own_mongod
 from tests.processes import start
@@ -115,7 +115,7 @@ def test_one_hub_never_takes_more_than_the_backlog_however_fast_they_come(
         def send(part: int) -> None:
             with sender(settings) as channel:
                 mine = scans[part::3]
-                channel.send(*(m for scan, voxels in mine for m in messages_of(scan, voxels)))
+                channel.send(*(m for scan, voxels in mine for m in scan_messages(scan, voxels)))
                 count = 0
                 while count < len(mine):
                     event = answer(channel)
@@ -139,7 +139,7 @@ def test_of_a_large_scan_that_is_turned_away_nothing_is_stored(store: DBManager)
     large = make_scan(voxels=bytes(10**6), shape=(1000, 1000))
     small = make_scan()
     with running_hub(store, settings), sender(settings) as channel:
-        channel.send(*messages_of(*large))
+        channel.send(*scan_messages(*large))
         event = answer(channel)
         assert isinstance(event, Busy)
         assert event.id == large[0].scan_id
@@ -157,7 +157,7 @@ def test_a_scan_that_is_refused_or_cut_off_takes_no_room(store: DBManager) -> No
         with sender(settings) as channel:
             send_scan(channel, scan, bytes(len(voxels)))  # refused: another hash
         with sender(settings) as channel:
-            channel.send(*list(messages_of(*large))[:2])
+            channel.send(*list(scan_messages(*large))[:2])
             until(lambda: inside(store, Collection.UPLOADS).count_documents({}) == 1)
         until(lambda: inside(store, Collection.UPLOADS).count_documents({}) == 0)
         with sender(settings) as channel:

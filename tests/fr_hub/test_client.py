@@ -14,7 +14,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
 from common.store.recording import Recorder
-from common.wire.messages import Ack, Flaw, Nack
+from common.wire.messages import Ack, InvalidMessage, Nack
 from fr_hub.client import LEASE_S
 from tests.factories import document_of, make_reports, opened
 from tests.fr_hub.pushing import (
@@ -218,7 +218,7 @@ def test_a_stored_report_that_is_damaged_is_for_the_pacs_to_refuse_and_the_other
     store.connection.reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         events = [answer(channel) for _ in wanted]
-        [flaw] = [event for event in events if isinstance(event, Flaw)]
+        [flaw] = [event for event in events if isinstance(event, InvalidMessage)]
         assert flaw.id == damaged
         channel.send(Nack(damaged, flaw.code, flaw.reason, retry=False))
         channel.send(Ack(tuple(wanted - {damaged})))

@@ -23,8 +23,9 @@ from common.mongod.embedded import find_mongod, start_mongod
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.constants import CHUNK_BYTES, PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import Chunk, Scan
-from common.wire.protocol import encode, messages_of
+from common.wire.scan_transfer import scan_messages
 from fr_hub import server
 from tests.factories import make_scan
 from tests.processes import hub_process, peak_memory_mib
@@ -100,7 +101,7 @@ def test_a_compressed_scan_is_stored_as_it_came(hub: HubSettings, store: DBManag
     packed = pack(voxels, 1)
     assert packed is not None
     with sender(hub) as channel:
-        channel.send(*messages_of(scan, *packed))
+        channel.send(*scan_messages(scan, *packed))
         assert acked(answer(channel)) == (scan.scan_id,)
         # The same scan, however it travels.
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
@@ -129,7 +130,7 @@ def test_a_wrong_packing_is_refused_and_the_connection_goes_on(
     payload, packing = packed
     wrong = packing.model_copy(update=change)
     with sender(hub) as channel:
-        channel.send(*messages_of(scan, payload, wrong))
+        channel.send(*scan_messages(scan, payload, wrong))
         nack = refusal(answer(channel))
         assert (nack.id, nack.code) == (scan.scan_id, code)
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
@@ -139,7 +140,7 @@ def test_scans_of_many_connections_are_all_acknowledged(hub: HubSettings, store:
     def stream(count: int) -> None:
         scans = [make_scan() for _ in range(count)]
         with sender(hub) as channel:
-            channel.send(*(m for scan, voxels in scans for m in messages_of(scan, voxels)))
+            channel.send(*(m for scan, voxels in scans for m in scan_messages(scan, voxels)))
             missing = {scan.scan_id for scan, _ in scans}
             while missing:
                 missing -= set(acked(answer(channel)))
@@ -159,7 +160,7 @@ def test_more_scans_than_the_window_are_taken_one_window_after_the_other(store: 
     settings = hub_settings(hub_window=3)
     with running_hub(store, settings), sender(settings) as channel:
         scans = [make_scan() for _ in range(20)]
-        channel.send(*(m for scan, voxels in scans for m in messages_of(scan, voxels)))
+        channel.send(*(m for scan, voxels in scans for m in scan_messages(scan, voxels)))
         missing = {scan.scan_id for scan, _ in scans}
         while missing:
             missing -= set(acked(answer(channel)))
@@ -237,7 +238,7 @@ def test_a_header_whose_shape_and_byte_count_disagree_is_refused_and_the_rest_go
         nack = peer.read()
         assert (nack["t"], nack["id"], nack["code"]) == ("nack", scan.scan_id, "header")
         assert "110 bytes, the header declares 100" in nack["reason"]
-        peer.socket.sendall(sending(*messages_of(scan, voxels)))
+        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
         assert peer.read()["ids"] == [scan.scan_id]
 
 
@@ -248,7 +249,7 @@ def test_chunks_missing_or_out_of_order_are_refused_and_the_connection_goes_on(
     hub: HubSettings, order: tuple[int, ...]
 ) -> None:
     scan, voxels = make_scan(**LARGE)
-    first, *chunks = messages_of(scan, voxels)
+    first, *chunks = scan_messages(scan, voxels)
     with sender(hub) as channel:
         channel.send(first, *(chunks[n] for n in order))
         nack = refusal(answer(channel))
@@ -259,7 +260,7 @@ def test_chunks_missing_or_out_of_order_are_refused_and_the_connection_goes_on(
 
 def test_a_chunk_of_a_wrong_size_is_refused(hub: HubSettings) -> None:
     scan, voxels = make_scan(**LARGE)
-    first, chunk, *_ = messages_of(scan, voxels)
+    first, chunk, *_ = scan_messages(scan, voxels)
     assert isinstance(chunk, Chunk)
     with sender(hub) as channel:
         channel.send(first, replace(chunk, voxels=bytes(chunk.voxels)[:-1]))
@@ -276,7 +277,7 @@ def test_a_scan_that_begins_before_the_last_chunk_of_another_ends_that_one(
     scan, voxels = make_scan(**LARGE)
     other, other_voxels = make_scan()
     with sender(hub) as channel:
-        channel.send(*list(messages_of(scan, voxels))[:-1], *messages_of(other, other_voxels))
+        channel.send(*list(scan_messages(scan, voxels))[:-1], *scan_messages(other, other_voxels))
         nack = refusal(answer(channel))
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "chunks", True)
         assert acked(answer(channel)) == (other.scan_id,)
@@ -295,7 +296,7 @@ def test_a_connection_cut_in_the_middle_of_a_scan_leaves_nothing_behind(
     hub: HubSettings, store: DBManager
 ) -> None:
     scan, voxels = make_scan(**LARGE)
-    data = sending(*messages_of(scan, voxels))
+    data = sending(*scan_messages(scan, voxels))
     with RawPeer(hub.hub_port, hello()) as peer:
         peer.socket.sendall(data[: len(data) * 2 // 3])
         until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 1)
@@ -364,7 +365,7 @@ def test_an_unknown_message_is_refused(hub: HubSettings, store: DBManager) -> No
 def test_a_scan_before_the_greeting_is_refused(hub: HubSettings, store: DBManager) -> None:
     scan, voxels = make_scan()
     with RawPeer(hub.hub_port) as peer:
-        peer.socket.sendall(sending(*messages_of(scan, voxels)))
+        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
         assert peer.read()["code"] == "unexpected"
         assert peer.closed()
     still_serves(hub, store)
@@ -419,7 +420,7 @@ def test_a_large_scan_that_does_not_come_whole_in_its_time_is_refused_and_leaves
     store: DBManager,
 ) -> None:
     scan, voxels = make_scan(**LARGE)
-    first, *chunks = messages_of(scan, voxels)
+    first, *chunks = scan_messages(scan, voxels)
     settings = hub_settings(scan_timeout_s=1)
     with running_hub(store, settings), sender(settings) as channel:
         channel.send(first, chunks[0])
@@ -439,7 +440,7 @@ def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
     monkeypatch.setattr(server, "ANSWERS_MORE", 10)
     settings = hub_settings(hub_window=1, idle_timeout_s=60)
     scan, voxels = make_scan(pacs="pacs-2")  # refused: this is another's
-    refused = sending(*messages_of(scan, voxels))
+    refused = sending(*scan_messages(scan, voxels))
     with running_hub(store, settings), RawPeer(settings.hub_port, hello()) as peer:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         peer.socket.setblocking(False)
@@ -472,7 +473,7 @@ def test_no_answer_and_no_log_line_tells_who_was_scanned(
     with RawPeer(hub.hub_port, hello()) as peer:
         peer.socket.sendall(frame({"t": "scan", "scan": header, "voxels": voxels}))
         assert "JANE" not in str(peer.read())
-        peer.socket.sendall(sending(*messages_of(scan, voxels)))
+        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
         peer.read()
     out = capfd.readouterr()
     assert "JANE" not in out.out + out.err
@@ -482,7 +483,7 @@ def test_stopping_acknowledges_what_was_received(store: DBManager) -> None:
     settings = hub_settings()
     scans = [make_scan() for _ in range(500)]
     with running_hub(store, settings) as stop, sender(settings) as channel:
-        channel.send(*(m for scan, voxels in scans for m in messages_of(scan, voxels)))
+        channel.send(*(m for scan, voxels in scans for m in scan_messages(scan, voxels)))
         seen = set(acked(answer(channel)))
         stop.request_stop()
         with contextlib.suppress(PeerAway):
@@ -505,7 +506,7 @@ def test_while_mongodb_is_away_nothing_is_acknowledged_and_then_all_of_it() -> N
                 mongod.kill()
                 small, small_voxels = make_scan()
                 large, large_voxels = make_scan(**LARGE)
-                channel.send(*messages_of(small, small_voxels))
+                channel.send(*scan_messages(small, small_voxels))
                 assert channel.receive(1.0) is None
                 mongod = start_mongod(Path(folder), find_mongod())
                 assert acked(answer(channel, 30)) == (small.scan_id,)
@@ -532,7 +533,7 @@ def test_memory_is_bounded_by_the_settings_and_not_by_the_scan(store: DBManager)
         before = peak_memory_mib(pid)
         began = time.monotonic()
         with sender(settings) as channel:
-            for message in messages_of(scan, voxels):
+            for message in scan_messages(scan, voxels):
                 channel.send(message)
             assert acked(answer(channel, 60)) == (scan.scan_id,)
         assert time.monotonic() - began < 60

@@ -14,7 +14,7 @@ from common.errors import ProtocolError
 from common.store.collections import Collection
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
-from common.wire.protocol import messages_of
+from common.wire.scan_transfer import scan_messages
 from fr_hub.memory_budget import ByteBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan
@@ -34,7 +34,7 @@ def large(chunks: int) -> tuple[BrainScan, list[Chunk]]:
     size = (chunks - 1) * CHUNK_BYTES + 1000
     voxels = (bytes(range(251)) * (size // 251 + 1))[:size]
     scan, _ = make_scan(voxels=voxels, shape=(40, size // 40))
-    return scan, [part for part in messages_of(scan, voxels) if isinstance(part, Chunk)]
+    return scan, [part for part in scan_messages(scan, voxels) if isinstance(part, Chunk)]
 
 
 Begin = Callable[..., Upload]

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import FrError
+from common.wire.frames import encode
 from common.wire.messages import Scan
-from common.wire.protocol import encode
 from fr_pacs.sources.files import FileSource
 from tests.fuzz.headers import series
 

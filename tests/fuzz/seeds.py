@@ -24,8 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from common.wire.frames import encode
 from common.wire.messages import Scan
-from common.wire.protocol import Side, encode
+from common.wire.protocol import Side
 from tests.common.wire.frames import EXAMPLES
 from tests.fuzz.headers import ATTRIBUTES, file, usual
 from tests.fuzz.targets import CORPUS

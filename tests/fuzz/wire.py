@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from common.errors import ProtocolError
-from common.wire.messages import Chunk, Event, Flaw, Scan
-from common.wire.protocol import _ROOM, Assembly, Link, Side, check_inline, encode
-from tests.common.wire.frames import checked, greeted
+from common.wire.frames import encode
+from common.wire.messages import Chunk, Event, InvalidMessage, Scan
+from common.wire.protocol import BUFFER_BYTES, Side, WireProtocol
+from common.wire.scan_transfer import ChunkVerifier, check_inline
+from tests.common.wire.frames import checked, opened_protocol
 
 FRAME_LIMIT = 16 * 1024
 
@@ -21,53 +23,53 @@ def wire(data: bytes) -> None:
         return
     mode, step = data[0], data[1] or 1
     side = _SIDES[mode & 3]
-    link = greeted(side, FRAME_LIMIT) if mode & 4 else Link(side, FRAME_LIMIT)
+    protocol = opened_protocol(side, FRAME_LIMIT) if mode & 4 else WireProtocol(side, FRAME_LIMIT)
     stream = checked(data[2:]) if mode & 8 else data[2:]
     try:
-        for event in _events(link, stream, step):
+        for event in _events(protocol, stream, step):
             _say_again(event, side)
     except ProtocolError as refusal:
-        _stays_closed(link, refusal)
+        _stays_closed(protocol, refusal)
 
 
-def _events(link: Link, stream: bytes, step: int) -> Iterator[Event]:
-    assembly: Assembly | None = None
+def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]:
+    verifier: ChunkVerifier | None = None
     for start in range(0, len(stream), step * 64):
-        link.feed(stream[start : start + step * 64])
-        kept = link._end - link._start
+        protocol.receive_data(stream[start : start + step * 64])
+        kept = protocol._end - protocol._start
         assert kept <= FRAME_LIMIT + step * 64, "it keeps more than a frame"
-        room = max(_ROOM, step * 64)
-        assert len(link._buffer) <= FRAME_LIMIT + room, "it holds more room than that"
-        while (event := link.next_event()) is not None:
+        room = max(BUFFER_BYTES, step * 64)
+        assert len(protocol._buffer) <= FRAME_LIMIT + room, "it holds more room than that"
+        while (event := protocol.next_event()) is not None:
             with suppress(ProtocolError):  # one scan is refused, the connection goes on
                 if isinstance(event, Scan) and event.voxels is None:
-                    assembly = Assembly(event.scan)
+                    verifier = ChunkVerifier(event.scan)
                 elif isinstance(event, Scan):
                     check_inline(event)
-                elif isinstance(event, Chunk) and assembly is not None:
-                    assembly.add(event)
+                elif isinstance(event, Chunk) and verifier is not None:
+                    verifier.add(event)
             yield event
 
 
 def _say_again(event: Event, side: Side) -> None:
     """What was accepted can be stored and sent on: it survives its own encoding."""
-    if isinstance(event, Flaw):
+    if isinstance(event, InvalidMessage):
         assert event.reason
         return
-    again = Link(side, 4 * FRAME_LIMIT)
+    again = WireProtocol(side, 4 * FRAME_LIMIT)
     if event.t not in ("hello", "welcome"):
-        again = greeted(side, 4 * FRAME_LIMIT)
-    again.feed(encode(event))
+        again = opened_protocol(side, 4 * FRAME_LIMIT)
+    again.receive_data(encode(event))
     assert again.next_event() is not None
 
 
-def _stays_closed(link: Link, refusal: ProtocolError) -> None:
-    kept = len(link._buffer)
-    link.feed(bytes(100))
-    assert len(link._buffer) == kept, "bytes are kept after a refusal"
+def _stays_closed(protocol: WireProtocol, refusal: ProtocolError) -> None:
+    kept = len(protocol._buffer)
+    protocol.receive_data(bytes(100))
+    assert len(protocol._buffer) == kept, "bytes are kept after a refusal"
     again: ProtocolError | None = None
     try:
-        link.next_event()
+        protocol.next_event()
     except ProtocolError as error:
         again = error
     assert again is refusal, "a refused connection goes on"

@@ -8,8 +8,8 @@ from typing import Any
 
 from common.errors import PeerAway, ProtocolError
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_server import dial, serve
-from common.wire.connection_policy import Terms
+from common.wire.async_server import connect, serve
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Hello, Welcome
 from common.wire.protocol import Side
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, listening
@@ -30,18 +30,18 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    handle: Handle, idle_s: float = IDLE_S, terms: Terms = PLAIN
+    handle: Handle, idle_s: float = IDLE_S, policy: ConnectionPolicy = PLAIN
 ) -> AsyncIterator[int]:
-    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle, terms)
+    server = await serve((LOOPBACK, 0), RECEIVER, LIMIT, idle_s, handle, policy)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
 
 @contextlib.asynccontextmanager
-async def dialled(
-    port: int, side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
+async def connected(
+    port: int, side: Side = SENDER, idle_s: float = IDLE_S, policy: ConnectionPolicy = PLAIN
 ) -> AsyncIterator[AsyncChannel]:
-    channel = await dial((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, terms)
+    channel = await connect((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, policy)
     try:
         yield channel
     finally:
@@ -51,11 +51,11 @@ async def dialled(
 
 @contextlib.asynccontextmanager
 async def to_bare(
-    side: Side = SENDER, idle_s: float = IDLE_S, terms: Terms = PLAIN
+    side: Side = SENDER, idle_s: float = IDLE_S, policy: ConnectionPolicy = PLAIN
 ) -> AsyncIterator[tuple[AsyncChannel, socket.socket]]:
     """A channel, and the bare socket at its other end."""
     with listening() as server:
-        async with dialled(server.getsockname()[1], side, idle_s, terms) as channel:
+        async with connected(server.getsockname()[1], side, idle_s, policy) as channel:
             peer, _ = server.accept()
             with peer:
                 peer.settimeout(WITHIN_S)
@@ -63,8 +63,8 @@ async def to_bare(
 
 
 async def greet_back(channel: AsyncChannel) -> None:
-    await channel.hello()
-    await channel.welcome(WELCOME.name, WELCOME.window)
+    await channel.accept_hello(WELCOME.name)
+    await channel.welcome(WELCOME.window)
 
 
 async def keep_on(channel: AsyncChannel) -> None:

@@ -10,6 +10,7 @@ from xxhash import xxh3_64_intdigest
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES
+from common.wire.frames import encode
 from common.wire.messages import (
     Ack,
     Busy,
@@ -26,7 +27,7 @@ from common.wire.messages import (
     Scan,
     Welcome,
 )
-from common.wire.protocol import Link, Side, encode
+from common.wire.protocol import Side, WireProtocol
 from tests.strategies import a_report, a_scan
 
 LIMIT = 512 * 1024
@@ -58,28 +59,28 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
 )
 
 
-def greeted(side: Side, limit: int = LIMIT) -> Link:
-    """A link after the greeting."""
-    link = Link(side, limit)
-    link.feed(encode(Welcome("other", 10) if side in SENDERS else Hello("other")))
-    assert isinstance(link.next_event(), Hello | Welcome)
-    return link
+def opened_protocol(side: Side, limit: int = LIMIT) -> WireProtocol:
+    """A protocol after the greeting."""
+    protocol = WireProtocol(side, limit)
+    protocol.receive_data(encode(Welcome("other", 10) if side in SENDERS else Hello("other")))
+    assert isinstance(protocol.next_event(), Hello | Welcome)
+    return protocol
 
 
-def link_for(side: Side, message: Message) -> Link:
-    """A link that takes this message next."""
+def protocol_for(side: Side, message: Message) -> WireProtocol:
+    """A protocol that takes this message next."""
     if not isinstance(message, Hello | Challenge | Proof | Welcome):
-        return greeted(side)
-    link = Link(side, LIMIT)
+        return opened_protocol(side)
+    protocol = WireProtocol(side, LIMIT)
     if isinstance(message, Proof):
-        link.feed(encode(Hello("pacs-1", nonce=RANDOM)))
-        assert isinstance(link.next_event(), Hello)
-    return link
+        protocol.receive_data(encode(Hello("pacs-1", nonce=RANDOM)))
+        assert isinstance(protocol.next_event(), Hello)
+    return protocol
 
 
-def events_of(link: Link) -> list[Event]:
+def events_of(protocol: WireProtocol) -> list[Event]:
     """All events that are there."""
-    return list(iter(link.next_event, None))
+    return list(iter(protocol.next_event, None))
 
 
 def checked(content: bytes) -> bytes:
@@ -94,14 +95,14 @@ def frame_of(body: Mapping[str, Any]) -> bytes:
     return checked(bson.encode(body)[4:-1])
 
 
-def refused(link: Link, data: bytes = b"") -> ProtocolError:
-    """How the link refuses these bytes, now and from now on."""
-    link.feed(data)
+def refused(protocol: WireProtocol, data: bytes = b"") -> ProtocolError:
+    """How the protocol refuses these bytes, now and from now on."""
+    protocol.receive_data(data)
     with pytest.raises(ProtocolError) as raised:
-        events_of(link)
-    link.feed(encode(Ping()))
+        events_of(protocol)
+    protocol.receive_data(encode(Ping()))
     for _ in range(2):
         with pytest.raises(ProtocolError) as again:
-            link.next_event()
+            protocol.next_event()
         assert again.value is raised.value
     return raised.value

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import Terms
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.protocol import Side
 
 IDLE_S = 20.0
 """Longer than any test lasts that is not about it."""
 
 WITHIN_S = 10.0
-PLAIN = Terms()
+PLAIN = ConnectionPolicy()
 LIMIT = 512 * 1024
 LOOPBACK = "127.0.0.1"
 
@@ -40,12 +40,12 @@ def connected_to(port: int) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def channel_to_bare(
-    side: Side, idle_s: float = IDLE_S, terms: Terms = PLAIN
+    side: Side, idle_s: float = IDLE_S, policy: ConnectionPolicy = PLAIN
 ) -> Iterator[tuple[Channel, socket.socket]]:
     """A channel, and the bare socket at its other end."""
     with listening() as server:
         port = server.getsockname()[1]
-        channel = Channel.connect((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, terms)
+        channel = Channel.connect((LOOPBACK, port), side, LIMIT, idle_s, WITHIN_S, policy)
         peer, _ = server.accept()
         with contextlib.closing(channel), peer:
             peer.settimeout(WITHIN_S)
@@ -54,11 +54,11 @@ def channel_to_bare(
 
 @contextlib.contextmanager
 def channels(
-    asker: Side, answerer: Side, idle_s: float = IDLE_S
+    client_handshake: Side, server_handshake: Side, idle_s: float = IDLE_S
 ) -> Iterator[tuple[Channel, Channel]]:
     """Two channels, back to back over loopback."""
-    with channel_to_bare(asker, idle_s) as (channel, peer):
-        other = Channel(peer, answerer, LIMIT, idle_s)
+    with channel_to_bare(client_handshake, idle_s) as (channel, peer):
+        other = Channel(peer, server_handshake, LIMIT, idle_s)
         with contextlib.closing(other):
             yield channel, other
 

@@ -6,17 +6,17 @@ import pytest
 
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_server import dial, serve
-from common.wire.connection_policy import Terms
+from common.wire.async_server import connect, serve
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.constants import PROTOCOL_VERSION
-from common.wire.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Scan
-from common.wire.protocol import encode
+from common.wire.frames import encode
+from common.wire.messages import Ack, Chunk, Hello, InvalidMessage, Nack, Ping, Scan
 from tests.common.wire.async_peers import (
     HELLO,
     RECEIVER,
     SENDER,
     WELCOME,
-    dialled,
+    connected,
     keep_on,
     run,
     serving,
@@ -31,13 +31,13 @@ def test_two_channels_greet_and_talk() -> None:
     heard: list[object] = []
 
     async def handle(channel: AsyncChannel) -> None:
-        heard.append(await channel.hello())
+        heard.append(await channel.accept_hello("fr-hub"))
         await channel.send(WELCOME)
         heard.append(await channel.receive())
         await channel.send(Ack(("scan-1",)), Ack(("scan-2",)))
 
     async def test() -> None:
-        async with serving(handle) as port, dialled(port) as channel:
+        async with serving(handle) as port, connected(port) as channel:
             assert await channel.greet("pacs-1") == WELCOME
             await channel.send(Ping(), Scan(a_scan(), b"voxels.."))
             assert await channel.receive() == Ack(("scan-1",))
@@ -55,11 +55,11 @@ def test_another_version_is_refused_and_the_peer_is_told() -> None:
 
         async def handle(channel: AsyncChannel) -> None:
             try:
-                await channel.hello()
+                await channel.accept_hello("fr-hub")
             except ProtocolError as error:
                 refused.set_result(error.code)
 
-        async with serving(handle) as port, dialled(port) as channel:
+        async with serving(handle) as port, connected(port) as channel:
             await channel.send(Hello("pacs-1", PROTOCOL_VERSION + 1))
             answer = await channel.receive()
             assert isinstance(answer, Nack)
@@ -86,8 +86,8 @@ def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
         async with to_bare(RECEIVER) as (channel, peer):
             wrong = {"t": "scan", "scan": {"scan_id": "scan-1"}}
             peer.sendall(encode(HELLO) + frame_of(wrong) + encode(Chunk("scan-1", 0, b"x")))
-            assert await channel.hello() == HELLO
-            assert isinstance(await channel.receive(), Flaw)
+            assert await channel.accept_hello("fr-hub") == HELLO
+            assert isinstance(await channel.receive(), InvalidMessage)
             assert await channel.receive() == Chunk("scan-1", 0, b"x")
 
     run(test())
@@ -101,7 +101,7 @@ def test_nobody_there_is_peer_away_with_the_address() -> None:
 
     async def test() -> None:
         with pytest.raises(PeerAway, match=f"{LOOPBACK}:{port}: "):
-            await dial((LOOPBACK, port), SENDER, LIMIT, IDLE_S, WITHIN_S)
+            await connect((LOOPBACK, port), SENDER, LIMIT, IDLE_S, WITHIN_S)
 
     run(test())
 
@@ -109,8 +109,8 @@ def test_nobody_there_is_peer_away_with_the_address() -> None:
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
 def test_a_name_that_no_host_can_have_is_told(host: str) -> None:
     async def test() -> None:
-        with pytest.raises(PeerAway, match="cannot be the name of a host"):
-            await dial((host, 7301), SENDER, LIMIT, IDLE_S, WITHIN_S)
+        with pytest.raises(PeerAway, match="not a valid host name"):
+            await connect((host, 7301), SENDER, LIMIT, IDLE_S, WITHIN_S)
         with pytest.raises(SettingsError, match=f"cannot listen on {host}"):
             await serve((host, 0), RECEIVER, LIMIT, IDLE_S, keep_on)
 
@@ -162,8 +162,8 @@ def test_a_reset_connection_is_peer_away() -> None:
 def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
 
     async def test() -> None:
-        async with to_bare(terms=Terms(greeting_s=0.1)) as (channel, _):
-            with pytest.raises(PeerAway, match="did not answer the greeting"):
+        async with to_bare(policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (channel, _):
+            with pytest.raises(PeerAway, match="did not complete the handshake"):
                 await channel.greet("pacs-1")
 
     run(test())
@@ -172,9 +172,12 @@ def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
 def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
 
     async def test() -> None:
-        async with to_bare(RECEIVER, terms=Terms(greeting_s=0.1)) as (channel, _):
-            with pytest.raises(PeerAway, match="did not greet"):
-                await channel.hello()
+        async with to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
+            channel,
+            _,
+        ):
+            with pytest.raises(PeerAway, match="did not complete the handshake"):
+                await channel.accept_hello("fr-hub")
 
     run(test())
 

@@ -9,13 +9,13 @@ import pytest
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire import async_connection as transport_async
 from common.wire.async_connection import AsyncChannel
+from common.wire.frames import encode
 from common.wire.messages import Nack, Ping
-from common.wire.protocol import encode
 from tests.common.wire.async_peers import (
     HELLO,
     RECEIVER,
     WELCOME,
-    dialled,
+    connected,
     greet_back,
     keep_on,
     run,
@@ -54,7 +54,7 @@ def test_pings_keep_an_idle_connection_open() -> None:
     idle = 0.3
 
     async def test() -> None:
-        async with serving(keep_on, idle) as port, dialled(port, idle_s=idle) as channel:
+        async with serving(keep_on, idle) as port, connected(port, idle_s=idle) as channel:
             await channel.greet("pacs-1")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(4 * idle):
@@ -117,7 +117,7 @@ def test_close_does_not_wait_for_a_peer_that_never_reads(monkeypatch: pytest.Mon
 
 def test_a_connection_is_closed_when_its_handler_ends() -> None:
     async def test() -> None:
-        async with serving(greet_back) as port, dialled(port) as channel:
+        async with serving(greet_back) as port, connected(port) as channel:
             await channel.greet("pacs-1")
             with pytest.raises(PeerAway, match="closed the connection"):
                 await channel.receive()
@@ -131,7 +131,7 @@ def test_a_refusal_reaches_a_peer_that_goes_on_sending() -> None:
             await keep_on(channel)
 
     async def test() -> None:
-        async with serving(handle) as port, dialled(port) as channel:
+        async with serving(handle) as port, connected(port) as channel:
             await channel.greet("pacs-1")
             channel._writer.write((LIMIT + 1).to_bytes(4, "little") + bytes(LIMIT))
             answer = await channel.receive()

@@ -7,7 +7,7 @@ from common.errors import PeerAway
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
-from tests.common.wire.async_peers import dialled, greet_back, run, serving
+from tests.common.wire.async_peers import connected, greet_back, run, serving
 
 MOST = 400
 """Chunks, of which the buffers of both ends' sockets hold a tenth at most."""
@@ -25,7 +25,7 @@ def test_a_peer_is_held_up_while_nobody_takes_what_it_sends() -> None:
                 while True:
                     taken.put_nowait(await channel.receive())
 
-        async with serving(handle) as port, dialled(port) as channel:
+        async with serving(handle) as port, connected(port) as channel:
             await channel.greet("pacs-1")
             sent = 0
             sending: asyncio.Task[None] | None = None
@@ -56,7 +56,7 @@ def test_a_message_in_pieces_comes_whole_and_those_behind_it_too() -> None:
                 taken.put_nowait(await channel.receive())
 
         said = [Chunk("a", n, bytes([n]) * size) for n, size in enumerate((CHUNK_BYTES, 1, 70_000))]
-        async with serving(handle) as port, dialled(port) as channel:
+        async with serving(handle) as port, connected(port) as channel:
             await channel.greet("pacs-1")
             await channel.send(*said)
             await channel.send(Chunk("a", 3, b"last"))

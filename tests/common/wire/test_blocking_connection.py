@@ -7,10 +7,22 @@ import pytest
 
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import Terms
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.constants import PROTOCOL_VERSION
-from common.wire.messages import Ack, Chunk, Flaw, Hello, Nack, Ping, Pong, Report, Scan, Welcome
-from common.wire.protocol import Link, Side, encode
+from common.wire.frames import encode
+from common.wire.messages import (
+    Ack,
+    Chunk,
+    Hello,
+    InvalidMessage,
+    Nack,
+    Ping,
+    Pong,
+    Report,
+    Scan,
+    Welcome,
+)
+from common.wire.protocol import Side, WireProtocol
 from tests.common.wire.frames import frame_of
 from tests.common.wire.peers import (
     LIMIT,
@@ -94,9 +106,9 @@ def test_a_peer_that_talks_another_protocol_is_told_and_let_go() -> None:
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ProtocolError):
             channel.welcome("fr-hub", 8)
-        link = Link(SENDER, LIMIT)
-        link.feed(read_all(peer))
-        answer = link.next_event()
+        protocol = WireProtocol(SENDER, LIMIT)
+        protocol.receive_data(read_all(peer))
+        answer = protocol.next_event()
         assert isinstance(answer, Nack)
         assert answer.id is None
         with pytest.raises(ProtocolError):
@@ -108,7 +120,7 @@ def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
         wrong = {"t": "scan", "scan": {"scan_id": "scan-1"}}
         peer.sendall(encode(HELLO) + frame_of(wrong) + encode(Chunk("scan-1", 0, b"x")))
         channel.welcome("fr-hub", 8)
-        assert isinstance(channel.receive(WITHIN_S), Flaw)
+        assert isinstance(channel.receive(WITHIN_S), InvalidMessage)
         assert channel.receive(WITHIN_S) == Chunk("scan-1", 0, b"x")
 
 
@@ -123,7 +135,7 @@ def test_nobody_there_is_peer_away_with_the_address() -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
 def test_a_name_that_no_host_can_have_is_peer_away(host: str) -> None:
-    with pytest.raises(PeerAway, match="cannot be the name of a host"):
+    with pytest.raises(PeerAway, match="not a valid host name"):
         Channel.connect((host, 7301), SENDER, LIMIT, 5, 5)
 
 
@@ -156,15 +168,21 @@ def test_a_reset_connection_is_peer_away() -> None:
 
 
 def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
-    with channel_to_bare(SENDER, terms=Terms(greeting_s=0.1)) as (channel, peer):
-        with pytest.raises(PeerAway, match="did not answer the greeting"):
+    with channel_to_bare(SENDER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
+        channel,
+        peer,
+    ):
+        with pytest.raises(PeerAway, match="did not complete the handshake"):
             channel.greet("pacs-1")
         assert read_all(peer) == encode(HELLO), "closed after that"
 
 
 def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
-    with channel_to_bare(RECEIVER, terms=Terms(greeting_s=0.1)) as (channel, peer):
-        with pytest.raises(PeerAway, match="did not greet"):
+    with channel_to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
+        channel,
+        peer,
+    ):
+        with pytest.raises(PeerAway, match="did not complete the handshake"):
             channel.welcome("fr-hub", 8)
         assert read_all(peer) == b""
 

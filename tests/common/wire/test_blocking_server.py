@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
 from common.wire.blocking_connection import Channel
-from common.wire.blocking_server import Listener
+from common.wire.blocking_server import BlockingServer
 from common.wire.protocol import Side
 from tests.common.wire.peers import (
     IDLE_S,
@@ -27,8 +27,8 @@ RECEIVER = Side.REPORT_RECEIVER
 @contextlib.contextmanager
 def listener(
     handle: Callable[[Channel], None], connections: int = 64, host: str = LOOPBACK, port: int = 0
-) -> Iterator[Listener]:
-    made = Listener((host, port), RECEIVER, LIMIT, IDLE_S, handle, connections)
+) -> Iterator[BlockingServer]:
+    made = BlockingServer((host, port), RECEIVER, LIMIT, IDLE_S, handle, connections)
     with contextlib.closing(made):
         yield made
 
@@ -97,13 +97,13 @@ def test_a_port_in_use_is_already_running() -> None:
     with listening() as server:
         port = server.getsockname()[1]
         with pytest.raises(AlreadyRunning, match=f"{LOOPBACK}:{port} is in use"):
-            Listener((LOOPBACK, port), RECEIVER, LIMIT, IDLE_S, serve)
+            BlockingServer((LOOPBACK, port), RECEIVER, LIMIT, IDLE_S, serve)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "a..b", "x" * 64 + ".test"])
 def test_an_address_of_no_interface_here_is_a_settings_error(host: str) -> None:
     with pytest.raises(SettingsError, match="cannot listen on"):
-        Listener((host, 0), RECEIVER, LIMIT, IDLE_S, serve)
+        BlockingServer((host, 0), RECEIVER, LIMIT, IDLE_S, serve)
 
 
 def test_the_port_is_free_again_after_close() -> None:
@@ -152,7 +152,7 @@ def test_close_ends_the_connections_waits_for_their_handlers_and_can_be_repeated
 
 
 def test_a_handler_may_close_its_listener() -> None:
-    made: list[Listener] = []
+    made: list[BlockingServer] = []
     closed = threading.Event()
 
     def handle(_: Channel) -> None:

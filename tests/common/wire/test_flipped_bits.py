@@ -1,4 +1,4 @@
-"""Ten thousand real frames with flipped bits: none is accepted, at a link or at a hub."""
+"""Ten thousand real frames with flipped bits: none is accepted, at a protocol or at a hub."""
 
 import random
 import struct
@@ -7,9 +7,11 @@ from collections import Counter
 from common.errors import ProtocolError
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.wire.frames import encode
 from common.wire.messages import Message, Scan
-from common.wire.protocol import Side, encode, messages_of
-from tests.common.wire.frames import EXAMPLES, LIMIT, link_for
+from common.wire.protocol import Side
+from common.wire.scan_transfer import scan_messages
+from tests.common.wire.frames import EXAMPLES, LIMIT, protocol_for
 from tests.factories import make_scan, opened
 from tests.running import (
     RawPeer,
@@ -41,13 +43,13 @@ def some_bits(chance: random.Random, frame: bytes) -> list[int]:
 
 
 def outcome(side: Side, message: Message, damaged: bytes) -> str:
-    """What a link makes of a damaged frame with whole ones behind it."""
-    link = link_for(side, message)
+    """What a protocol makes of a damaged frame with whole ones behind it."""
+    protocol = protocol_for(side, message)
     # A length that grew takes what follows for its own: it is refused once that has come.
     for piece in (damaged, bytes(LIMIT)):
-        link.feed(piece)
+        protocol.receive_data(piece)
         try:
-            if link.next_event() is not None:
+            if protocol.next_event() is not None:
                 return "accepted"
         except ProtocolError as error:
             return str(error.code)
@@ -75,7 +77,7 @@ def test_a_hub_refuses_flipped_bits_and_serves_others_meanwhile(
     with opened(mongodb_uri, database) as store, running_hub(store, settings):
         for number in range(AT_A_HUB):
             scan, voxels = make_scan()
-            [message] = messages_of(scan, voxels)
+            [message] = scan_messages(scan, voxels)
             assert isinstance(message, Scan)
             frame = encode(message)
             damaged = flipped(frame, some_bits(chance, frame))

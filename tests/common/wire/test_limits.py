@@ -14,10 +14,12 @@ from common.errors import FrError, PeerAway, ProtocolError, Refusal
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import serve
 from common.wire.blocking_connection import Channel
-from common.wire.blocking_server import Listener
-from common.wire.connection_policy import Pace, Terms
+from common.wire.blocking_server import BlockingServer
+from common.wire.connection_policy import ConnectionPolicy
+from common.wire.frames import encode
 from common.wire.messages import Chunk, Hello, Nack, Ping
-from common.wire.protocol import Link, Side, encode
+from common.wire.protocol import Side, WireProtocol
+from common.wire.rate_guard import RateGuard
 from tests.common.wire.async_peers import HELLO, greet_back, keep_on, run, serving, to_bare
 from tests.common.wire.peers import (
     IDLE_S,
@@ -30,19 +32,19 @@ from tests.common.wire.peers import (
     eventually,
 )
 
-SLOW = Terms(rate=1000, window_s=0.3, frame_s=1)
+SLOW = ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=0.3, frame_timeout_s=1)
 RECEIVER = Side.SCAN_RECEIVER
 PIECE = encode(Chunk("scan-1", 0, bytes(200_000)))
 
 
 def told(peer: socket.socket) -> Nack:
     """The refusal that comes before the end."""
-    link = Link(Side.SCAN_SENDER, LIMIT)
+    protocol = WireProtocol(Side.SCAN_SENDER, LIMIT)
     while True:
         data = peer.recv(65536)
         assert data, "closed without a word"
-        link.feed(data)
-        while (event := link.next_event()) is not None:
+        protocol.receive_data(data)
+        while (event := protocol.next_event()) is not None:
             if isinstance(event, Nack):
                 return event
 
@@ -65,58 +67,75 @@ class Dribble(threading.Thread):
 # --- pace, without a clock ---------------------------------------------------------------------
 
 
-def mid_frame() -> Link:
-    link = Link(RECEIVER, LIMIT)
-    link.feed(encode(HELLO))
-    link.next_event()
-    link.feed(PIECE[:100])
-    return link
+def mid_frame() -> WireProtocol:
+    protocol = WireProtocol(RECEIVER, LIMIT)
+    protocol.receive_data(encode(HELLO))
+    protocol.next_event()
+    protocol.receive_data(PIECE[:100])
+    return protocol
 
 
 def test_a_peer_that_keeps_the_rate_may_take_its_time() -> None:
-    pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
+    rate_guard, protocol = (
+        RateGuard(ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)),
+        mid_frame(),
+    )
     for _ in range(99):
-        pace.waited(link.begun, 1.0, 1000, owing=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 1000, mid_transfer=False)
 
 
 def test_a_peer_below_the_rate_is_let_go_after_the_window() -> None:
-    pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
+    rate_guard, protocol = (
+        RateGuard(ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)),
+        mid_frame(),
+    )
     for _ in range(9):
-        pace.waited(link.begun, 1.0, 999, owing=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 999, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow in the middle of a message") as raised:
-        pace.waited(link.begun, 1.0, 999, owing=False)
+        rate_guard.record_wait(protocol.current_frame, 1.0, 999, mid_transfer=False)
     assert (raised.value.code, raised.value.retry) == (Refusal.LIMIT, True)
 
 
 def test_a_fast_beginning_does_not_pay_for_a_slow_end() -> None:
-    pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link.begun, 10.0, 1_000_000, owing=False)
+    rate_guard, protocol = (
+        RateGuard(ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)),
+        mid_frame(),
+    )
+    rate_guard.record_wait(protocol.current_frame, 10.0, 1_000_000, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        pace.waited(link.begun, 10.0, 1, owing=False)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 1, mid_transfer=False)
 
 
 def test_a_message_has_an_absolute_time() -> None:
-    pace, link = Pace(Terms(rate=0, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link.begun, 100.0, 1, owing=False)
-    with pytest.raises(ProtocolError, match="did not come whole within 100 s"):
-        pace.waited(link.begun, 0.1, 1, owing=False)
+    rate_guard, protocol = (
+        RateGuard(ConnectionPolicy(min_bytes_per_s=0, rate_window_s=10, frame_timeout_s=100)),
+        mid_frame(),
+    )
+    rate_guard.record_wait(protocol.current_frame, 100.0, 1, mid_transfer=False)
+    with pytest.raises(ProtocolError, match="still incomplete after 100 s"):
+        rate_guard.record_wait(protocol.current_frame, 0.1, 1, mid_transfer=False)
 
 
 def test_between_messages_a_peer_may_be_silent_and_owing_it_may_not() -> None:
-    pace, link = Pace(Terms(rate=1000, window_s=10, frame_s=100)), Link(RECEIVER, LIMIT)
+    rate_guard, protocol = RateGuard(
+        ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)
+    ), WireProtocol(RECEIVER, LIMIT)
     for _ in range(100):
-        pace.waited(link.begun, 10.0, 0, owing=False)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 0, mid_transfer=False)
     with pytest.raises(ProtocolError, match="too slow"):
-        pace.waited(link.begun, 10.0, 0, owing=True)
+        rate_guard.record_wait(protocol.current_frame, 10.0, 0, mid_transfer=True)
 
 
 def test_each_message_has_its_own_time() -> None:
-    pace, link = Pace(Terms(rate=0, window_s=10, frame_s=100)), mid_frame()
-    pace.waited(link.begun, 90.0, 1, owing=False)
-    link.feed(PIECE[100:])
-    link.next_event()
-    link.feed(PIECE[:5])
-    pace.waited(link.begun, 90.0, 1, owing=False)
+    rate_guard, protocol = (
+        RateGuard(ConnectionPolicy(min_bytes_per_s=0, rate_window_s=10, frame_timeout_s=100)),
+        mid_frame(),
+    )
+    rate_guard.record_wait(protocol.current_frame, 90.0, 1, mid_transfer=False)
+    protocol.receive_data(PIECE[100:])
+    protocol.next_event()
+    protocol.receive_data(PIECE[:5])
+    rate_guard.record_wait(protocol.current_frame, 90.0, 1, mid_transfer=False)
 
 
 # --- slow peers on sockets ---------------------------------------------------------------------
@@ -124,7 +143,7 @@ def test_each_message_has_its_own_time() -> None:
 
 @pytest.mark.parametrize("every_s", [0.02, 5], ids=["dribbles", "stops"])
 def test_threads_let_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: float) -> None:
-    with channel_to_bare(RECEIVER, terms=SLOW) as (channel, peer):
+    with channel_to_bare(RECEIVER, policy=SLOW) as (channel, peer):
         peer.sendall(encode(HELLO))
         channel.welcome("fr-hub", 8)
         Dribble(peer, PIECE, every_s)
@@ -136,9 +155,9 @@ def test_threads_let_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: 
 @pytest.mark.parametrize("every_s", [0.02, 5], ids=["dribbles", "stops"])
 def test_the_loop_lets_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: float) -> None:
     async def test() -> None:
-        async with to_bare(RECEIVER, terms=SLOW) as (channel, peer):
+        async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
-            await channel.hello()
+            await channel.accept_hello("fr-hub")
             Dribble(peer, PIECE, every_s)
             with pytest.raises(ProtocolError, match="too slow"):
                 await channel.receive()
@@ -148,13 +167,13 @@ def test_the_loop_lets_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s
 
 
 def test_who_connects_lets_a_listener_go_that_dribbles() -> None:
-    with channel_to_bare(Side.SCAN_SENDER, terms=SLOW) as (channel, peer):
+    with channel_to_bare(Side.SCAN_SENDER, policy=SLOW) as (channel, peer):
         Dribble(peer, encode(Nack(None, Refusal.LIMIT, "x" * 900, retry=True)), 0.02)
         with pytest.raises(ProtocolError, match="too slow"):
             channel.receive(WITHIN_S)
 
     async def test() -> None:
-        async with to_bare(Side.REPORT_SENDER, terms=SLOW) as (channel, peer):
+        async with to_bare(Side.REPORT_SENDER, policy=SLOW) as (channel, peer):
             Dribble(peer, encode(Nack(None, Refusal.LIMIT, "x" * 900, retry=True)), 0.02)
             with pytest.raises(ProtocolError, match="too slow"):
                 await channel.receive()
@@ -164,27 +183,27 @@ def test_who_connects_lets_a_listener_go_that_dribbles() -> None:
 
 def test_a_greeting_has_an_absolute_time_however_it_dribbles() -> None:
     hello = encode(Hello("pacs-1" + "x" * 500))
-    terms = Terms(greeting_s=0.5, rate=0)
+    policy = ConnectionPolicy(handshake_timeout_s=0.5, min_bytes_per_s=0)
 
     async def test() -> None:
-        async with to_bare(RECEIVER, terms=terms) as (channel, peer):
+        async with to_bare(RECEIVER, policy=policy) as (channel, peer):
             Dribble(peer, hello, 0.02)
-            with pytest.raises(PeerAway, match="did not greet"):
-                await channel.hello()
+            with pytest.raises(PeerAway, match="did not complete the handshake"):
+                await channel.accept_hello("fr-hub")
 
     run(test())
-    with channel_to_bare(RECEIVER, terms=terms) as (channel, peer):
+    with channel_to_bare(RECEIVER, policy=policy) as (channel, peer):
         Dribble(peer, hello, 0.02)
-        with pytest.raises(PeerAway, match="did not greet"):
+        with pytest.raises(PeerAway, match="did not complete the handshake"):
             channel.welcome("fr-hub", 8)
 
 
 def test_who_is_owing_is_let_go_though_it_pings() -> None:
     async def test() -> None:
-        async with to_bare(RECEIVER, terms=SLOW) as (channel, peer):
+        async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
-            await channel.hello()
-            channel.owing = True
+            await channel.accept_hello("fr-hub")
+            channel.mid_transfer = True
             ping = encode(Ping())
             Dribble(peer, ping * 100, 0.01)
             with pytest.raises(ProtocolError, match="too slow"):
@@ -195,11 +214,11 @@ def test_who_is_owing_is_let_go_though_it_pings() -> None:
 
 def test_the_time_in_which_nobody_listened_is_not_the_peers() -> None:
     async def test() -> None:
-        async with to_bare(RECEIVER, terms=SLOW) as (channel, peer):
+        async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO) + PIECE[:1000])
-            await channel.hello()
-            channel.owing = True
-            await asyncio.sleep(2 * SLOW.frame_s)
+            await channel.accept_hello("fr-hub")
+            channel.mid_transfer = True
+            await asyncio.sleep(2 * SLOW.frame_timeout_s)
             peer.sendall(PIECE[1000:])
             assert isinstance(await channel.receive(), Chunk)
 
@@ -223,14 +242,19 @@ def test_in_a_listener_of_threads_the_oldest_stranger_gives_way(
             channel.welcome("pacs-1", 8)
             channel.receive(WITHIN_S)
 
-    made = Listener(
-        (LOOPBACK, 0), Side.REPORT_RECEIVER, LIMIT, IDLE_S, handle, terms=Terms(strangers=3)
+    made = BlockingServer(
+        (LOOPBACK, 0),
+        Side.REPORT_RECEIVER,
+        LIMIT,
+        IDLE_S,
+        handle,
+        policy=ConnectionPolicy(max_unauthenticated=3),
     )
-    with contextlib.closing(made), crowd(made.port, 5) as strangers:
-        for peer in strangers[:2]:
+    with contextlib.closing(made), crowd(made.port, 5) as max_unauthenticated:
+        for peer in max_unauthenticated[:2]:
             nack = told(peer)
             assert (nack.code, nack.retry) == (Refusal.LIMIT, True)
-            assert "3 connections are not greeted" in nack.reason
+            assert "3 connections are unauthenticated" in nack.reason
         channel = Channel.connect(
             (LOOPBACK, made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S
         )
@@ -243,9 +267,9 @@ def test_in_a_listener_of_threads_the_oldest_stranger_gives_way(
 
 def test_in_the_loop_the_oldest_stranger_gives_way() -> None:
     async def test() -> None:
-        async with serving(keep_on, terms=Terms(strangers=3)) as port:
-            with crowd(port, 5) as strangers:
-                for peer in strangers[:2]:
+        async with serving(keep_on, policy=ConnectionPolicy(max_unauthenticated=3)) as port:
+            with crowd(port, 5) as max_unauthenticated:
+                for peer in max_unauthenticated[:2]:
                     assert (await asyncio.to_thread(told, peer)).code is Refusal.LIMIT
 
                 def known() -> None:
@@ -265,18 +289,23 @@ def test_in_the_loop_the_oldest_stranger_gives_way() -> None:
 def test_a_stranger_in_the_middle_of_tls_gives_way(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    from tests.common.wire.tls_files import HUB, issued, terms
+    from tests.common.wire.tls_files import HUB, issued, policy
 
     folder = issued(tmp_path_factory.mktemp("crowd"), HUB)
 
     async def test() -> None:
         server = await serve(
-            (LOOPBACK, 0), RECEIVER, LIMIT, IDLE_S, greet_back, terms(folder, HUB, strangers=3)
+            (LOOPBACK, 0),
+            RECEIVER,
+            LIMIT,
+            IDLE_S,
+            greet_back,
+            policy(folder, HUB, max_unauthenticated=3),
         )
         async with server:
             port = server.sockets[0].getsockname()[1]
-            with crowd(port, 5) as strangers:
-                for peer in strangers[:2]:
+            with crowd(port, 5) as max_unauthenticated:
+                for peer in max_unauthenticated[:2]:
                     assert await asyncio.to_thread(peer.recv, 1) == b""
 
     run(test())
@@ -295,14 +324,14 @@ def test_a_refusal_by_a_thread_reaches_a_peer_that_goes_on_sending() -> None:
         sending.result()
 
 
-def test_a_thousand_idle_and_dribbling_strangers_keep_nobody_out() -> None:
+def test_a_thousand_idle_and_dribbling_unauthenticated_keep_nobody_out() -> None:
     """Real sockets; the 99th percentile is measured elsewhere, here it must only be human."""
     answered: list[float] = []
 
     async def handle(channel: AsyncChannel) -> None:
         with contextlib.suppress(FrError):
-            await channel.hello()
-            await channel.welcome("fr-hub", 8)
+            await channel.accept_hello("fr-hub")
+            await channel.welcome(8)
             while True:
                 await channel.receive()
 
@@ -316,12 +345,12 @@ def test_a_thousand_idle_and_dribbling_strangers_keep_nobody_out() -> None:
 
     async def test() -> None:
         async with serving(handle) as port:
-            with crowd(port, 1000) as strangers:
-                for peer in strangers[500:]:
+            with crowd(port, 1000) as max_unauthenticated:
+                for peer in max_unauthenticated[500:]:
                     with contextlib.suppress(OSError):
                         peer.send(encode(HELLO)[:7])
                 await asyncio.to_thread(known, port)
-                for peer in strangers[-100:]:
+                for peer in max_unauthenticated[-100:]:
                     with contextlib.suppress(OSError):
                         peer.send(b"x")
 
@@ -335,11 +364,16 @@ def test_the_slots_of_a_listener_come_back() -> None:
         with contextlib.suppress(FrError):
             channel.welcome("pacs-1", 8)
 
-    made = Listener(
-        (LOOPBACK, 0), Side.REPORT_RECEIVER, LIMIT, IDLE_S, handle, terms=Terms(strangers=2)
+    made = BlockingServer(
+        (LOOPBACK, 0),
+        Side.REPORT_RECEIVER,
+        LIMIT,
+        IDLE_S,
+        handle,
+        policy=ConnectionPolicy(max_unauthenticated=2),
     )
     with contextlib.closing(made):
         with crowd(made.port, 20):
             pass
         eventually(lambda: not made._channels)
-        assert not made._strangers
+        assert not made._unauthenticated

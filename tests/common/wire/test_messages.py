@@ -7,9 +7,17 @@ import pytest
 from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX
-from common.wire.messages import TYPES, Flaw, FlawError, Message, Ping
-from common.wire.protocol import Side, encode
-from tests.common.wire.frames import EXAMPLES, LARGE, events_of, frame_of, greeted, link_for
+from common.wire.frames import encode
+from common.wire.messages import TYPES, InvalidMessage, InvalidMessageError, Message, Ping
+from common.wire.protocol import Side
+from tests.common.wire.frames import (
+    EXAMPLES,
+    LARGE,
+    events_of,
+    frame_of,
+    opened_protocol,
+    protocol_for,
+)
 from tests.strategies import a_report, a_scan
 
 VOXELS = b"voxels.."
@@ -17,12 +25,12 @@ HEADER = a_scan(VOXELS).model_dump(exclude_none=True)
 LARGE_HEADER = a_scan(LARGE).model_dump(exclude_none=True)
 
 
-def flaw_of(side: Side, document: dict[str, Any]) -> Flaw:
+def flaw_of(side: Side, document: dict[str, Any]) -> InvalidMessage:
     """The flaw of this document, on a connection that goes on."""
-    link = greeted(side)
-    link.feed(frame_of(document) + encode(Ping()))
-    flaw, following = events_of(link)
-    assert isinstance(flaw, Flaw)
+    protocol = opened_protocol(side)
+    protocol.receive_data(frame_of(document) + encode(Ping()))
+    flaw, following = events_of(protocol)
+    assert isinstance(flaw, InvalidMessage)
     assert following == Ping()
     return flaw
 
@@ -63,7 +71,7 @@ def test_a_header_that_contradicts_itself_is_a_flaw_of_that_scan(changes: dict[s
 
 def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
     flaw = flaw_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
-    assert flaw.reason == ("the whole: shape 8x1 of int16 takes 16 bytes, the header declares 8")
+    assert flaw.reason == ("the document: shape 8x1 of int16 takes 16 bytes, the header declares 8")
 
 
 def test_a_header_without_a_field_names_it() -> None:
@@ -84,22 +92,22 @@ def test_a_wrong_scan_id_is_told_cut_to_what_an_id_may_have() -> None:
 
 @pytest.mark.parametrize("scan_id", [None, 7, "", ["scan-1"]])
 def test_a_wrong_scan_that_cannot_be_named_ends_the_connection(scan_id: Any) -> None:
-    link = greeted(Side.SCAN_RECEIVER)
-    link.feed(frame_of(scan_message(HEADER, scan_id=scan_id)))
+    protocol = opened_protocol(Side.SCAN_RECEIVER)
+    protocol.receive_data(frame_of(scan_message(HEADER, scan_id=scan_id)))
     with pytest.raises(ProtocolError) as raised:
-        link.next_event()
+        protocol.next_event()
     assert raised.value.code is Refusal.HEADER
 
 
 @pytest.mark.parametrize(
     ("document", "code", "why"),
     [
-        (scan_message(HEADER, None), Refusal.CHUNKS, "travel inside the scan message"),
-        (scan_message(LARGE_HEADER, LARGE), Refusal.CHUNKS, "travel in chunks"),
-        (scan_message(LARGE_HEADER, b""), Refusal.CHUNKS, "travel in chunks"),
+        (scan_message(HEADER, None), Refusal.CHUNKS, "inside the scan message"),
+        (scan_message(LARGE_HEADER, LARGE), Refusal.CHUNKS, "in chunks"),
+        (scan_message(LARGE_HEADER, b""), Refusal.CHUNKS, "in chunks"),
         (scan_message(HEADER, b""), Refusal.HEADER, "0 bytes of voxels"),
         (scan_message(HEADER, VOXELS + b"."), Refusal.HEADER, "9 bytes of voxels"),
-        (scan_message(HEADER, VOXELS[1:]), Refusal.HEADER, "the header declares 8"),
+        (scan_message(HEADER, VOXELS[1:]), Refusal.HEADER, "its header declares 8"),
         (scan_message(HEADER, "voxels.."), Refusal.MALFORMED, "must be binary"),
         (scan_message(HEADER, [1, 2]), Refusal.MALFORMED, "must be binary"),
     ],
@@ -114,9 +122,11 @@ def test_voxels_that_are_not_where_they_belong_are_a_flaw(
 
 def test_small_voxels_travel_inside_up_to_the_limit_and_not_beyond() -> None:
     voxels = bytes(INLINE_VOXELS_MAX)
-    link = greeted(Side.SCAN_RECEIVER)
-    link.feed(frame_of(scan_message(a_scan(voxels).model_dump(exclude_none=True), voxels)))
-    assert not isinstance(events_of(link)[0], Flaw)
+    protocol = opened_protocol(Side.SCAN_RECEIVER)
+    protocol.receive_data(
+        frame_of(scan_message(a_scan(voxels).model_dump(exclude_none=True), voxels))
+    )
+    assert not isinstance(events_of(protocol)[0], InvalidMessage)
     beyond = bytes(INLINE_VOXELS_MAX + 2)
     flaw = flaw_of(
         Side.SCAN_RECEIVER, scan_message(a_scan(beyond).model_dump(exclude_none=True), beyond)
@@ -132,10 +142,10 @@ def test_a_wrong_report_is_a_flaw_of_that_report() -> None:
 
 
 def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
-    link = greeted(Side.REPORT_RECEIVER)
-    link.feed(frame_of({"t": "report", "report": {}}))
+    protocol = opened_protocol(Side.REPORT_RECEIVER)
+    protocol.receive_data(frame_of({"t": "report", "report": {}}))
     with pytest.raises(ProtocolError, match="scan_id: Field required"):
-        link.next_event()
+        protocol.next_event()
 
 
 @pytest.mark.parametrize(
@@ -170,27 +180,27 @@ def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
 )
 def test_a_field_of_a_wrong_type_ends_the_connection(kind: str, changes: dict[str, Any]) -> None:
     side, message = next(pair for pair in EXAMPLES if pair[1].t == kind)
-    link = link_for(side, message)
-    link.feed(frame_of({"t": kind, **message.body(), **changes}))
+    protocol = protocol_for(side, message)
+    protocol.receive_data(frame_of({"t": kind, **message.body(), **changes}))
     with pytest.raises(ProtocolError) as raised:
-        link.next_event()
+        protocol.next_event()
     assert raised.value.code is Refusal.MALFORMED
-    assert not isinstance(raised.value, FlawError)
+    assert not isinstance(raised.value, InvalidMessageError)
 
 
 @pytest.mark.parametrize(("side", "message"), EXAMPLES, ids=lambda value: getattr(value, "t", ""))
 def test_a_field_more_is_passed_over(side: Side, message: Message) -> None:
-    link = link_for(side, message)
-    link.feed(frame_of({"t": message.t, **message.body(), "of a later release": 1}))
-    assert events_of(link) == [message]
+    protocol = protocol_for(side, message)
+    protocol.receive_data(frame_of({"t": message.t, **message.body(), "of a later release": 1}))
+    assert events_of(protocol) == [message]
 
 
 @pytest.mark.parametrize("name", [None, "scan-2", ""])
 def test_a_nack_names_a_scan_or_the_connection(name: str | None) -> None:
-    link = greeted(Side.SCAN_SENDER)
+    protocol = opened_protocol(Side.SCAN_SENDER)
     body = {"id": name, "code": "limit", "reason": "too many", "retry": True}
-    link.feed(frame_of({"t": "nack", **body}))
-    (event,) = events_of(link)
+    protocol.receive_data(frame_of({"t": "nack", **body}))
+    (event,) = events_of(protocol)
     assert getattr(event, "id", "?") == name
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
+from common.wire.frames import encode
 from common.wire.messages import TYPES, Hello, Message, Pong, Welcome
-from common.wire.protocol import Link, Side, encode
+from common.wire.protocol import Side, WireProtocol
 from tests.common.wire.frames import (
     EXAMPLES,
     LIMIT,
@@ -21,8 +22,8 @@ from tests.common.wire.frames import (
     checked,
     events_of,
     frame_of,
-    greeted,
-    link_for,
+    opened_protocol,
+    protocol_for,
     refused,
 )
 from tests.strategies import texts
@@ -49,28 +50,31 @@ BY_TYPE = {message.t: message for _, message in EXAMPLES}
 def test_each_side_takes_the_messages_of_its_place_and_no_others(
     side: Side, kind: str, after: bool
 ) -> None:
-    link = greeted(side) if after else Link(side, LIMIT)
+    protocol = opened_protocol(side) if after else WireProtocol(side, LIMIT)
     message = BY_TYPE[kind]
     if kind in (AFTER if after else BEFORE)[side]:
-        link.feed(encode(message))
-        assert [event.t for event in events_of(link)] == [kind]  # type: ignore[union-attr]
+        protocol.receive_data(encode(message))
+        assert [event.t for event in events_of(protocol)] == [kind]  # type: ignore[union-attr]
     else:
-        error = refused(link, encode(message))
+        error = refused(protocol, encode(message))
         if kind == "chunk" and not after:  # not even read: a stranger's messages are short
             assert error.code is Refusal.TOO_LARGE
             return
         assert error.code is Refusal.UNEXPECTED
         assert kind in error.reason
-        assert ("before the greeting" in error.reason) is not after
+        assert ("before the handshake is complete" in error.reason) is not after
 
 
 @pytest.mark.parametrize("kind", ["nothing", "", "Scan", 7, None, ["scan"], b"scan"])
 def test_an_unknown_message_is_refused(kind: Any) -> None:
-    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({"t": kind})).code is Refusal.UNEXPECTED
+    assert (
+        refused(opened_protocol(Side.SCAN_RECEIVER), frame_of({"t": kind})).code
+        is Refusal.UNEXPECTED
+    )
 
 
 def test_a_message_without_a_type_is_refused() -> None:
-    assert refused(greeted(Side.SCAN_RECEIVER), frame_of({})).code is Refusal.UNEXPECTED
+    assert refused(opened_protocol(Side.SCAN_RECEIVER), frame_of({})).code is Refusal.UNEXPECTED
 
 
 @pytest.mark.parametrize("version", [PROTOCOL_VERSION + 1, 0, -1, 2**62])
@@ -78,12 +82,12 @@ def test_a_message_without_a_type_is_refused() -> None:
 def test_another_protocol_version_is_refused_with_both_versions(side: Side, version: int) -> None:
     hello = {"t": "hello", "name": TELLTALE, "version": Int64(version)}
     welcome = {**hello, "t": "welcome", "window": 1}
-    link = Link(side, LIMIT)
-    error = refused(link, frame_of(welcome if side in SENDERS else hello))
+    protocol = WireProtocol(side, LIMIT)
+    error = refused(protocol, frame_of(welcome if side in SENDERS else hello))
     assert error.code is Refusal.VERSION
     assert f"version {version}" in error.reason
     assert str(PROTOCOL_VERSION) in error.reason
-    assert not link.greeted
+    assert not protocol.is_open
 
 
 # --- frames ------------------------------------------------------------------------------------
@@ -91,35 +95,35 @@ def test_another_protocol_version_is_refused_with_both_versions(side: Side, vers
 
 @pytest.mark.parametrize("length", [-(2**31), -1, 0, 4, 5, 15])
 def test_a_length_that_no_message_can_have_is_refused(length: int) -> None:
-    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), struct.pack("<i", length))
+    error = refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), struct.pack("<i", length))
     assert error.code is Refusal.MALFORMED
 
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 2**31 - 1])
 def test_a_frame_over_the_limit_is_refused_from_its_first_four_bytes(length: int) -> None:
-    link = Link(Side.SCAN_RECEIVER, LIMIT)
-    link.feed(struct.pack("<i", length)[:3])
-    assert link.next_event() is None
-    error = refused(link, struct.pack("<i", length)[3:])
+    protocol = WireProtocol(Side.SCAN_RECEIVER, LIMIT)
+    protocol.receive_data(struct.pack("<i", length)[:3])
+    assert protocol.next_event() is None
+    error = refused(protocol, struct.pack("<i", length)[3:])
     assert error.code is Refusal.TOO_LARGE
     assert str(length) in error.reason
     assert str(LIMIT) in error.reason
 
 
 def test_nothing_is_kept_of_what_comes_after_a_refusal() -> None:
-    link = Link(Side.SCAN_RECEIVER, LIMIT)
-    refused(link, struct.pack("<i", LIMIT + 1))
-    before = len(link._buffer)
-    link.feed(bytes(100_000))
-    assert len(link._buffer) == before
+    protocol = WireProtocol(Side.SCAN_RECEIVER, LIMIT)
+    refused(protocol, struct.pack("<i", LIMIT + 1))
+    before = len(protocol._buffer)
+    protocol.receive_data(bytes(100_000))
+    assert len(protocol._buffer) == before
 
 
 def test_a_frame_of_exactly_the_limit_is_taken() -> None:
     frame = encode(BY_TYPE["chunk"])
-    link = greeted(Side.SCAN_RECEIVER, len(frame))
-    link.feed(frame)
-    assert events_of(link) == [BY_TYPE["chunk"]]
-    error = refused(greeted(Side.SCAN_RECEIVER, len(frame) - 1), frame)
+    protocol = opened_protocol(Side.SCAN_RECEIVER, len(frame))
+    protocol.receive_data(frame)
+    assert events_of(protocol) == [BY_TYPE["chunk"]]
+    error = refused(opened_protocol(Side.SCAN_RECEIVER, len(frame) - 1), frame)
     assert error.code is Refusal.TOO_LARGE
 
 
@@ -128,7 +132,7 @@ def test_a_frame_of_exactly_the_limit_is_taken() -> None:
     [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 64],
 )
 def test_another_protocol_is_refused(greeting: bytes) -> None:
-    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
+    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
         Refusal.TOO_LARGE,
         Refusal.MALFORMED,
     )
@@ -138,16 +142,16 @@ def test_another_protocol_is_refused(greeting: bytes) -> None:
     "first", [b"\x16\x03\x01\x02\x00\x01\x00", b"\x15\x03\x01\x00\x02\x02\x46"]
 )
 def test_tls_where_none_is_spoken_is_told_as_such(first: bytes) -> None:
-    error = refused(Link(Side.SCAN_RECEIVER, LIMIT), first)
+    error = refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), first)
     assert error.code is Refusal.UNAUTHENTICATED
     assert "TLS_CERT" in error.reason
 
 
 def test_before_the_greeting_a_frame_is_short_whatever_the_limit() -> None:
-    link = Link(Side.SCAN_RECEIVER, 2**24)
-    error = refused(link, struct.pack("<i", 8 * 1024 + 1))
+    protocol = WireProtocol(Side.SCAN_RECEIVER, 2**24)
+    error = refused(protocol, struct.pack("<i", 8 * 1024 + 1))
     assert error.code is Refusal.TOO_LARGE
-    assert "before the greeting" in error.reason
+    assert "before the handshake is complete" in error.reason
 
 
 @given(st.binary(max_size=60))
@@ -158,14 +162,14 @@ def test_elements_that_are_not_bson_are_refused(content: bytes) -> None:
         code = Refusal.MALFORMED
     else:
         code = Refusal.UNEXPECTED  # BSON by luck, but no message
-    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), checked(content)).code is code
+    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), checked(content)).code is code
 
 
 def test_a_document_nested_without_end_is_refused() -> None:
     nested = b"\x05\x00\x00\x00\x00"
     for _ in range(30_000):
         nested = struct.pack("<i", len(nested) + 8) + b"\x03a\x00" + nested + b"\x00"
-    error = refused(greeted(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
+    error = refused(opened_protocol(Side.SCAN_RECEIVER, 2**20), checked(b"\x03t\x00" + nested))
     assert error.code is Refusal.MALFORMED
 
 
@@ -173,14 +177,14 @@ def test_a_document_nested_without_end_is_refused() -> None:
 def test_a_wrong_check_value_is_refused(side: Side, message: Message) -> None:
     frame = bytearray(encode(message))
     frame[-9] ^= 0xFF
-    error = refused(link_for(side, message), bytes(frame))
+    error = refused(protocol_for(side, message), bytes(frame))
     assert error.code is Refusal.MALFORMED
     assert "damaged" in error.reason
 
 
 def test_plain_bson_without_a_check_value_is_refused() -> None:
     frame = bson.encode({"t": "hello", "name": "pacs-1", "version": 1})
-    assert refused(Link(Side.SCAN_RECEIVER, LIMIT), frame).code is Refusal.MALFORMED
+    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), frame).code is Refusal.MALFORMED
 
 
 @given(st.sampled_from(EXAMPLES), st.data())
@@ -192,7 +196,7 @@ def test_any_flipped_bit_of_a_frame_is_refused(
     bit = data.draw(st.integers(0, 8 * len(frame) - 1))
     frame[bit // 8] ^= 1 << bit % 8
     # A length that grew wants more bytes before it can be judged.
-    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+    refused(protocol_for(side, message), bytes(frame) + bytes(LIMIT))
 
 
 @pytest.mark.parametrize("bit", range(32))
@@ -200,7 +204,7 @@ def test_any_flipped_bit_of_a_length_is_refused(bit: int) -> None:
     side, message = Side.SCAN_RECEIVER, BY_TYPE["scan"]
     frame = bytearray(encode(message))
     frame[bit // 8] ^= 1 << bit % 8
-    refused(link_for(side, message), bytes(frame) + bytes(LIMIT))
+    refused(protocol_for(side, message), bytes(frame) + bytes(LIMIT))
 
 
 values = st.recursive(
@@ -231,22 +235,22 @@ def test_any_document_gives_a_message_or_a_refusal_and_nothing_else(
     example: tuple[Side, Message], changes: dict[str, Any]
 ) -> None:
     side, message = example
-    link = link_for(side, message)
-    link.feed(frame_of({"t": message.t, **message.body(), **changes}))
+    protocol = protocol_for(side, message)
+    protocol.receive_data(frame_of({"t": message.t, **message.body(), **changes}))
     try:
-        event = link.next_event()
+        event = protocol.next_event()
     except ProtocolError:
-        assert refused(link).reason
+        assert refused(protocol).reason
     else:
         assert event is not None
 
 
 def test_the_greeting_happens_once() -> None:
-    link = Link(Side.SCAN_RECEIVER, LIMIT)
-    link.feed(encode(Hello("a")) + encode(Hello("b")))
-    assert link.next_event() == Hello("a")
-    assert refused(link).code is Refusal.UNEXPECTED
-    again = Link(Side.SCAN_SENDER, LIMIT)
-    again.feed(encode(Welcome("a", 1)) + encode(Welcome("a", 1)) + encode(Pong()))
+    protocol = WireProtocol(Side.SCAN_RECEIVER, LIMIT)
+    protocol.receive_data(encode(Hello("a")) + encode(Hello("b")))
+    assert protocol.next_event() == Hello("a")
+    assert refused(protocol).code is Refusal.UNEXPECTED
+    again = WireProtocol(Side.SCAN_SENDER, LIMIT)
+    again.receive_data(encode(Welcome("a", 1)) + encode(Welcome("a", 1)) + encode(Pong()))
     assert again.next_event() == Welcome("a", 1)
     assert refused(again).code is Refusal.UNEXPECTED

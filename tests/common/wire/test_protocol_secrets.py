@@ -5,9 +5,17 @@ from typing import Any
 import pytest
 
 from common.errors import ProtocolError, Refusal
+from common.wire.frames import encode
 from common.wire.messages import Nack, Report, Scan
-from common.wire.protocol import Side, encode
-from tests.common.wire.frames import TELLTALE, checked, events_of, frame_of, greeted, refused
+from common.wire.protocol import Side
+from tests.common.wire.frames import (
+    TELLTALE,
+    checked,
+    events_of,
+    frame_of,
+    opened_protocol,
+    refused,
+)
 from tests.strategies import a_report, a_scan
 
 
@@ -55,10 +63,10 @@ def documents_with_a_telltale() -> list[tuple[Side, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("side", "document"), documents_with_a_telltale())
 def test_a_refusal_carries_no_value_of_a_field(side: Side, document: dict[str, Any]) -> None:
-    link = greeted(side)
-    link.feed(frame_of(document))
+    protocol = opened_protocol(side)
+    protocol.receive_data(frame_of(document))
     try:
-        event = link.next_event()
+        event = protocol.next_event()
     except ProtocolError as error:
         said = all_texts(error)
     else:
@@ -72,17 +80,17 @@ def test_a_refusal_carries_no_value_of_a_field(side: Side, document: dict[str, A
 def test_a_damaged_frame_is_not_quoted() -> None:
     frame = encode(Scan(a_scan(subject=TELLTALE), b"voxels.."))
     damaged = frame.replace(TELLTALE.encode(), TELLTALE.encode()[:-1] + b"\xff")
-    assert TELLTALE[:-1] not in all_texts(refused(greeted(Side.SCAN_RECEIVER), damaged))
+    assert TELLTALE[:-1] not in all_texts(refused(opened_protocol(Side.SCAN_RECEIVER), damaged))
     rightly_checked = checked(damaged[4:-12])
-    error = refused(greeted(Side.SCAN_RECEIVER), rightly_checked)
+    error = refused(opened_protocol(Side.SCAN_RECEIVER), rightly_checked)
     assert error.code is Refusal.MALFORMED
     assert TELLTALE[:-1] not in all_texts(error)
 
 
 def test_a_refusal_of_ours_can_always_be_told() -> None:
     told = Nack(None, Refusal.HEADER, "because " * 1000, retry=False)
-    link = greeted(Side.SCAN_SENDER)
-    link.feed(encode(told))
-    (event,) = events_of(link)
+    protocol = opened_protocol(Side.SCAN_SENDER)
+    protocol.receive_data(encode(told))
+    (event,) = events_of(protocol)
     assert isinstance(event, Nack)
     assert event.reason == told.reason[:1000]

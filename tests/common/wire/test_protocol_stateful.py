@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from common.errors import ProtocolError
-from common.wire.messages import TYPES, Event, Flaw, Hello, Message, Proof, Welcome
-from common.wire.protocol import Link, Side, Stage, encode
+from common.wire.frames import encode
+from common.wire.messages import TYPES, Event, Hello, InvalidMessage, Message, Proof, Welcome
+from common.wire.protocol import Side, State, WireProtocol
 from tests.common.wire.frames import EXAMPLES, frame_of
 from tests.common.wire.test_protocol_refusals import AFTER, BEFORE
 from tests.stateful import bounded
@@ -26,16 +27,16 @@ ENDS = st.sampled_from([0, 1])
 
 
 class End:
-    """One end: its link, what is on its way to it, and what a model expects it to say."""
+    """One end: its protocol, what is on its way to it, and what a model expects it to say."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self.link = Link(side, LIMIT)
+        self.protocol = WireProtocol(side, LIMIT)
         self.line = bytearray()
         self.due: deque[tuple[int, Message | None]] = deque()
         """Frames on the line: where each ends, and its message (none: it must be refused)."""
         self.sent = self.fed = 0
-        self.stage = Stage.GREETING
+        self.state = State.HANDSHAKE
         self.refusal: ProtocolError | None = None
 
     def put(self, frame: bytes, message: Message | None) -> None:
@@ -47,7 +48,7 @@ class End:
         piece = bytes(self.line[:count])
         del self.line[:count]
         self.fed += len(piece)
-        self.link.feed(piece)
+        self.protocol.receive_data(piece)
 
     def read(self) -> None:
         """All that has come, held to what was sent."""
@@ -59,7 +60,7 @@ class End:
                     assert not self.allowed(self.due[0][1]), f"refused what is allowed: {refusal}"
                 self.refusal = refusal
                 return
-            assert self.refusal is None, "a refused link goes on"
+            assert self.refusal is None, "a refused protocol goes on"
             if event is None:
                 if self.due:
                     whole = self.fed >= self.due[0][0]
@@ -69,32 +70,32 @@ class End:
 
     def next(self) -> tuple[Event | None, ProtocolError | None]:
         try:
-            return self.link.next_event(), None
+            return self.protocol.next_event(), None
         except ProtocolError as error:
             return None, error
 
     def said(self, event: Event) -> None:
         _, message = self.due.popleft()
         assert self.allowed(message), f"accepted what is not allowed: {message}"
-        assert not isinstance(event, Flaw)
+        assert not isinstance(event, InvalidMessage)
         assert event == message
         if isinstance(event, Hello) and event.nonce:
-            self.stage = Stage.PROVING
+            self.state = State.AWAITING_PROOF
         elif isinstance(event, Hello | Welcome):
-            self.stage = Stage.OPEN
+            self.state = State.OPEN
         elif isinstance(event, Proof):
-            self.link.admit()
-            self.stage = Stage.OPEN
+            self.protocol.complete_handshake()
+            self.state = State.OPEN
 
     @property
-    def greeted(self) -> bool:
-        return self.stage is Stage.OPEN
+    def is_open(self) -> bool:
+        return self.state is State.OPEN
 
     @property
     def kinds(self) -> set[str]:
-        if self.stage is Stage.PROVING:
+        if self.state is State.AWAITING_PROOF:
             return {"proof"}
-        return (AFTER if self.greeted else BEFORE)[self.side]
+        return (AFTER if self.is_open else BEFORE)[self.side]
 
     def allowed(self, message: Message | None) -> bool:
         return message is not None and message.t in self.kinds
@@ -114,7 +115,7 @@ class Peers(RuleBasedStateMachine):
     @rule(to=ENDS, pick=st.integers(0, 100))
     def say_what_is_allowed(self, to: int, pick: int) -> None:
         end = self.ends[to]
-        if not end.greeted and end.due:
+        if not end.is_open and end.due:
             return  # what is allowed after the greeting is not said before it is through
         kinds = sorted(end.kinds)
         message = MESSAGES[kinds[pick % len(kinds)]]
@@ -153,8 +154,8 @@ class Peers(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         for end in getattr(self, "ends", ()):
-            assert len(end.link._buffer) <= LIMIT + 2 * PIECE
-            assert end.link.greeted is end.greeted or end.refusal is not None
+            assert len(end.protocol._buffer) <= LIMIT + 2 * PIECE
+            assert end.protocol.is_open is end.is_open or end.refusal is not None
 
     def teardown(self) -> None:
         for end in getattr(self, "ends", ()):

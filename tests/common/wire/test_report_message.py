@@ -5,7 +5,7 @@ import pytest
 from common.domain.report import PICTURE_BYTES_MAX
 from common.domain.types import hash_voxels
 from common.errors import Refusal
-from common.wire.messages import FlawError, Report
+from common.wire.messages import InvalidMessageError, Report
 from tests.strategies import a_report
 
 PNG = b"\x89PNG"
@@ -19,7 +19,7 @@ def test_it_comes_back_as_it_was(picture: bytes | None) -> None:
 
 
 def test_a_picture_of_another_report_is_refused() -> None:
-    with pytest.raises(FlawError) as caught:
+    with pytest.raises(InvalidMessageError) as caught:
         Report.parse(Report(REPORT, b"another").body())
     assert (caught.value.code, caught.value.id) == (Refusal.HASH, REPORT.scan_id)
 
@@ -28,5 +28,5 @@ def test_a_picture_of_another_report_is_refused() -> None:
     "picture", ["text", 7, bytes(PICTURE_BYTES_MAX + 1)], ids=["text", "number", "large"]
 )
 def test_what_is_no_picture_is_refused(picture: object) -> None:
-    with pytest.raises(FlawError, match="a picture is binary, of at most 300000 bytes"):
+    with pytest.raises(InvalidMessageError, match="must be binary, of at most 300000 bytes"):
         Report.parse({**Report(REPORT).body(), "picture": picture})

@@ -8,7 +8,7 @@ from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk, Scan
-from common.wire.protocol import Assembly, check_inline, messages_of
+from common.wire.scan_transfer import ChunkVerifier, check_inline, scan_messages
 from tests.strategies import a_scan
 
 VOXELS = bytes(range(250)) * 2400  # two chunks and a rest
@@ -16,27 +16,27 @@ SCAN = a_scan(VOXELS)
 
 
 def chunks() -> list[Chunk]:
-    return [message for message in messages_of(SCAN, VOXELS) if isinstance(message, Chunk)]
+    return [message for message in scan_messages(SCAN, VOXELS) if isinstance(message, Chunk)]
 
 
-def refused(assembly: Assembly, chunk: Chunk) -> ProtocolError:
+def refused(verifier: ChunkVerifier, chunk: Chunk) -> ProtocolError:
     with pytest.raises(ProtocolError) as raised:
-        assembly.add(chunk)
+        verifier.add(chunk)
     return raised.value
 
 
-def assembly_with(count: int) -> Assembly:
-    assembly = Assembly(SCAN)
+def assembly_with(count: int) -> ChunkVerifier:
+    verifier = ChunkVerifier(SCAN)
     for chunk in chunks()[:count]:
-        assembly.add(chunk)
-    return assembly
+        verifier.add(chunk)
+    return verifier
 
 
 def test_all_chunks_in_order_are_the_scan() -> None:
     assert len(chunks()) == 3
-    assembly = assembly_with(3)
-    assert assembly.chunks == 3
-    assert assembly.complete
+    verifier = assembly_with(3)
+    assert verifier.chunks == 3
+    assert verifier.complete
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2])
@@ -44,22 +44,22 @@ def test_all_chunks_in_order_are_the_scan() -> None:
 def test_a_chunk_that_is_missing_repeated_or_out_of_order_is_refused(
     taken: int, next_: int
 ) -> None:
-    assembly = assembly_with(taken)
+    verifier = assembly_with(taken)
     if next_ == taken:
-        assembly.add(chunks()[taken])
+        verifier.add(chunks()[taken])
         return
-    error = refused(assembly, Chunk("scan-1", next_, chunks()[min(max(next_, 0), 2)].voxels))
+    error = refused(verifier, Chunk("scan-1", next_, chunks()[min(max(next_, 0), 2)].voxels))
     assert error.code is Refusal.CHUNKS
-    assert error.reason == f"chunk {next_} came, chunk {taken} was due"
-    assert not assembly.complete
+    assert error.reason == f"chunk {next_} arrived where chunk {taken} was expected"
+    assert not verifier.complete
 
 
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("voxels", [b"", b"more"])
 def test_a_chunk_after_the_last_is_refused(n: int, voxels: bytes) -> None:
-    assembly = assembly_with(3)
-    assert refused(assembly, Chunk("scan-1", n, voxels)).code is Refusal.CHUNKS
-    assert assembly.complete
+    verifier = assembly_with(3)
+    assert refused(verifier, Chunk("scan-1", n, voxels)).code is Refusal.CHUNKS
+    assert verifier.complete
 
 
 @pytest.mark.parametrize("n", [0, 2])
@@ -68,7 +68,7 @@ def test_a_chunk_of_a_wrong_size_is_refused(n: int, more: int) -> None:
     size = len(chunks()[n].voxels)
     error = refused(assembly_with(n), Chunk("scan-1", n, bytes(size + more)))
     assert error.code is Refusal.CHUNKS
-    assert error.reason == f"chunk {n} has {size + more} bytes, {size} were due"
+    assert error.reason == f"chunk {n} has {size + more} bytes, not {size}"
 
 
 def test_an_empty_chunk_is_refused() -> None:
@@ -85,18 +85,18 @@ def test_a_chunk_of_another_scan_in_between_is_refused() -> None:
 def test_any_flipped_bit_of_the_voxels_is_found(byte: int, bit: int) -> None:
     damaged = bytearray(VOXELS)
     damaged[byte] ^= 1 << bit
-    assembly = Assembly(SCAN)
-    *first, last = messages_of(SCAN, bytes(damaged))
+    verifier = ChunkVerifier(SCAN)
+    *first, last = scan_messages(SCAN, bytes(damaged))
     for message in first:
         if isinstance(message, Chunk):
-            assembly.add(message)
+            verifier.add(message)
     assert isinstance(last, Chunk)
-    assert refused(assembly, last).code is Refusal.HASH
+    assert refused(verifier, last).code is Refusal.HASH
 
 
 @pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 2, 2 * CHUNK_BYTES])
 def test_the_number_of_chunks_is_the_least_that_holds_the_voxels(size: int) -> None:
-    assert Assembly(a_scan(bytes(size))).chunks == (size + CHUNK_BYTES - 1) // CHUNK_BYTES
+    assert ChunkVerifier(a_scan(bytes(size))).chunks == (size + CHUNK_BYTES - 1) // CHUNK_BYTES
 
 
 def test_small_voxels_with_another_hash_are_refused() -> None:

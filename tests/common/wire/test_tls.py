@@ -13,19 +13,21 @@ import pytest
 
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, SettingsError
 from common.wire.async_connection import AsyncChannel
-from common.wire.async_server import dial, serve
+from common.wire.async_server import connect, serve
 from common.wire.blocking_connection import Channel
-from common.wire.blocking_server import Listener
-from common.wire.connection_policy import PLAIN, Terms
+from common.wire.blocking_server import BlockingServer
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.messages import Ack, Chunk, Hello, Ping, Report, Scan
 from common.wire.protocol import Side
-from common.wire.tls import Tls, tls_failure
+from common.wire.tls import Tls, tls_error
 from tests.common.wire.async_peers import run
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, Aside, connected_to
-from tests.common.wire.tls_files import HUB, PACS, context_of, expired, issued, terms
+from tests.common.wire.tls_files import HUB, PACS, context_of, expired, issued, policy
 from tests.strategies import a_report, a_scan
 
-REFUSED = r"peer refuses this unit's certificate|may refuse this unit's certificate, its log"
+REFUSED = (
+    r"peer refuses this unit's certificate|may have refused this unit's certificate, see its log"
+)
 """What is told where the other end refuses: its alert, where that came before it closed."""
 
 LARGE = bytes(range(256)) * 1000
@@ -50,9 +52,9 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
     versions: list[str] = []
 
     async def handle(channel: AsyncChannel) -> None:
-        heard.append(await channel.hello(HUB))
+        heard.append(await channel.accept_hello(HUB))
         versions.append(channel._writer.get_extra_info("ssl_object").version())
-        await channel.welcome(HUB, 8)
+        await channel.welcome(8)
         heard.extend([await channel.receive() for _ in range(3)])
         await channel.send(Ack(("scan-1",)))
         with contextlib.suppress(PeerAway):
@@ -60,11 +62,11 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
 
     def pacs(port: int) -> None:
         channel = Channel.connect(
-            (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, terms(good, PACS)
+            (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, policy(good, PACS)
         )
         with contextlib.closing(channel):
             assert channel.greet(PACS, HUB).window == 8
-            assert channel.names == frozenset({HUB})
+            assert channel.certificate_names == frozenset({HUB})
             channel.send(Scan(a_scan(), b"voxels.."), Ping())
             channel.send(Chunk("scan-1", 0, LARGE), Chunk("scan-1", 1, LARGE))
             assert channel.receive(WITHIN_S) == Ack(("scan-1",))
@@ -72,7 +74,7 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
 
     async def test() -> None:
         server = await serve(
-            (LOOPBACK, 0), Side.SCAN_RECEIVER, LIMIT, IDLE_S, handle, terms(good, HUB)
+            (LOOPBACK, 0), Side.SCAN_RECEIVER, LIMIT, IDLE_S, handle, policy(good, HUB)
         )
         async with server:
             await asyncio.to_thread(pacs, server.sockets[0].getsockname()[1])
@@ -84,10 +86,10 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
 
 
 def test_reports_travel_in_tls_the_other_way(good: Path) -> None:
-    with listening(terms(good, PACS), answer_reports) as port:
+    with listening(policy(good, PACS), answer_reports) as port:
 
         async def test() -> None:
-            channel = await dialled(port, terms(good, HUB))
+            channel = await connected(port, policy(good, HUB))
             assert (await channel.greet(HUB, PACS)).name == PACS
             await channel.send(Report(a_report()))
             assert await channel.receive() == Ack((a_report().scan_id,))
@@ -97,7 +99,7 @@ def test_reports_travel_in_tls_the_other_way(good: Path) -> None:
 
 
 def test_tls_1_2_is_still_spoken(good: Path) -> None:
-    with listening(terms(good, PACS), answer_reports) as port:
+    with listening(policy(good, PACS), answer_reports) as port:
         context = context_of(good, HUB, ssl.TLSVersion.TLSv1_2)
         with connected_to(port) as plain, context.wrap_socket(plain) as secured:
             assert secured.version() == "TLSv1.2"
@@ -112,10 +114,10 @@ def test_a_thread_that_reads_in_tls_is_woken_by_close(good: Path) -> None:
         with contextlib.suppress(PeerAway):
             channel.receive(WITHIN_S)
 
-    listener = made(terms(good, PACS), handle)
+    listener = made(policy(good, PACS), handle)
 
     async def test() -> None:
-        channel = await dialled(listener.port, terms(good, HUB))
+        channel = await connected(listener.port, policy(good, HUB))
         await channel.greet(HUB, PACS)
         await asyncio.to_thread(listener.close)
         assert not listener._channels
@@ -130,14 +132,14 @@ def test_a_thread_that_reads_in_tls_is_woken_by_close(good: Path) -> None:
 
 
 @contextlib.contextmanager
-def listening(asked: Terms, handle: Callable[[Channel], None]) -> Iterator[int]:
+def listening(asked: ConnectionPolicy, handle: Callable[[Channel], None]) -> Iterator[int]:
     with contextlib.closing(made(asked, handle)) as listener:
         yield listener.port
 
 
-def made(asked: Terms, handle: Callable[[Channel], None]) -> Listener:
+def made(asked: ConnectionPolicy, handle: Callable[[Channel], None]) -> BlockingServer:
     limits = (Side.REPORT_RECEIVER, LIMIT, IDLE_S)
-    return Listener((LOOPBACK, 0), *limits, handle, terms=asked)
+    return BlockingServer((LOOPBACK, 0), *limits, handle, policy=asked)
 
 
 def answer_reports(channel: Channel) -> None:
@@ -149,11 +151,13 @@ def answer_reports(channel: Channel) -> None:
         channel.receive(WITHIN_S)
 
 
-async def dialled(port: int, asked: Terms) -> AsyncChannel:
-    return await dial((LOOPBACK, port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S, asked)
+async def connected(port: int, asked: ConnectionPolicy) -> AsyncChannel:
+    return await connect((LOOPBACK, port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S, asked)
 
 
-def hub_to_pacs(hub: Terms, pacs: Terms, meant: str = PACS) -> tuple[str, str]:
+def hub_to_pacs(
+    hub: ConnectionPolicy, pacs: ConnectionPolicy, meant: str = PACS
+) -> tuple[str, str]:
     """What both are told: Fr-HUB dials (asyncio), Fr-PACS listens (threads)."""
     heard: list[str] = []
 
@@ -171,7 +175,7 @@ def hub_to_pacs(hub: Terms, pacs: Terms, meant: str = PACS) -> tuple[str, str]:
 
     async def test(port: int) -> None:
         try:
-            channel = await dialled(port, hub)
+            channel = await connected(port, hub)
             try:
                 await channel.greet(HUB, meant)
                 said.append("welcome")
@@ -185,15 +189,15 @@ def hub_to_pacs(hub: Terms, pacs: Terms, meant: str = PACS) -> tuple[str, str]:
     return said[0], heard[0]
 
 
-def pacs_to_hub(pacs: Terms, hub: Terms) -> tuple[str, str]:
+def pacs_to_hub(pacs: ConnectionPolicy, hub: ConnectionPolicy) -> tuple[str, str]:
     """What both are told: Fr-PACS connects (threads), Fr-HUB listens (asyncio)."""
     heard: list[str] = []
     told = asyncio.Event()
 
     async def handle(channel: AsyncChannel) -> None:
         try:
-            await channel.hello(HUB)
-            await channel.welcome(HUB, 8)
+            await channel.accept_hello(HUB)
+            await channel.welcome(8)
             heard.append("welcome")
         except FrError as error:
             heard.append(str(error))
@@ -204,7 +208,7 @@ def pacs_to_hub(pacs: Terms, hub: Terms) -> tuple[str, str]:
         heard.append(str(error))
         told.set()
 
-    def connect(port: int) -> str:
+    def connect_to(port: int) -> str:
         try:
             channel = Channel.connect(
                 (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, pacs
@@ -219,7 +223,7 @@ def pacs_to_hub(pacs: Terms, hub: Terms) -> tuple[str, str]:
         limits = (Side.SCAN_RECEIVER, LIMIT, IDLE_S)
         server = await serve((LOOPBACK, 0), *limits, handle, hub, refused)
         async with server, asyncio.timeout(WITHIN_S):
-            said = await asyncio.to_thread(connect, server.sockets[0].getsockname()[1])
+            said = await asyncio.to_thread(connect_to, server.sockets[0].getsockname()[1])
             await told.wait()
         return said
 
@@ -227,65 +231,65 @@ def pacs_to_hub(pacs: Terms, hub: Terms) -> tuple[str, str]:
 
 
 def test_the_right_certificates_are_welcome_both_ways(good: Path) -> None:
-    assert hub_to_pacs(terms(good, HUB), terms(good, PACS)) == ("welcome", "welcome")
-    assert pacs_to_hub(terms(good, PACS), terms(good, HUB)) == ("welcome", "welcome")
+    assert hub_to_pacs(policy(good, HUB), policy(good, PACS)) == ("welcome", "welcome")
+    assert pacs_to_hub(policy(good, PACS), policy(good, HUB)) == ("welcome", "welcome")
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(good: Path, other: Path) -> None:
     # Who connects trusts both, so that it is the other end that refuses.
-    said, heard = hub_to_pacs(terms(other, HUB, good), terms(good, PACS))
+    said, heard = hub_to_pacs(policy(other, HUB, good), policy(good, PACS))
     assert re.search(REFUSED, said)
-    assert "the certificate of the peer is refused" in heard
-    said, heard = pacs_to_hub(terms(other, PACS, good), terms(good, HUB))
+    assert "this unit refuses the peer's certificate" in heard
+    said, heard = pacs_to_hub(policy(other, PACS, good), policy(good, HUB))
     assert re.search(REFUSED, said)
     assert "unable to get local issuer" in heard or "self-signed" in heard
 
 
 def test_a_listener_of_an_unknown_authority_is_refused(good: Path, other: Path) -> None:
-    said, heard = hub_to_pacs(terms(good, HUB), terms(other, PACS, good))
-    assert said.startswith("unauthenticated: the certificate of the peer is refused")
+    said, heard = hub_to_pacs(policy(good, HUB), policy(other, PACS, good))
+    assert said.startswith("unauthenticated: this unit refuses the peer's certificate")
     assert re.search(REFUSED, heard)
-    said, heard = pacs_to_hub(terms(good, PACS), terms(other, HUB, good))
-    assert said.startswith("unauthenticated: the certificate of the peer is refused")
+    said, heard = pacs_to_hub(policy(good, PACS), policy(other, HUB, good))
+    assert said.startswith("unauthenticated: this unit refuses the peer's certificate")
     assert "unknown ca" in heard
 
 
 def test_an_expired_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = issued(tmp_path, HUB)
     expired(folder, PACS, monkeypatch)
-    said, heard = pacs_to_hub(terms(folder, PACS), terms(folder, HUB))
+    said, heard = pacs_to_hub(policy(folder, PACS), policy(folder, HUB))
     assert re.search(REFUSED, said)
     assert "certificate has expired" in heard
-    said, heard = hub_to_pacs(terms(folder, HUB), terms(folder, PACS))
+    said, heard = hub_to_pacs(policy(folder, HUB), policy(folder, PACS))
     assert "certificate has expired" in said
     assert re.search(REFUSED, heard)
 
 
 def test_a_certificate_of_another_name_is_refused(good: Path) -> None:
-    said, heard = pacs_to_hub(terms(good, "pacs-2"), terms(good, HUB))
-    reason = "the peer calls itself 'pacs-1', its certificate is of 'pacs-2'"
+    said, heard = pacs_to_hub(policy(good, "pacs-2"), policy(good, HUB))
+    reason = "the peer calls itself 'pacs-1' but its certificate belongs to 'pacs-2'"
     assert said.startswith(f"unauthenticated: {reason}")
     assert heard.startswith(f"unauthenticated: {reason}")
-    said, heard = hub_to_pacs(terms(good, PACS), terms(good, PACS))
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-1'" in said
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-1'" in heard
+    said, heard = hub_to_pacs(policy(good, PACS), policy(good, PACS))
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-1'" in said
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-1'" in heard
 
 
 def test_who_answers_in_anothers_place_is_refused(good: Path) -> None:
-    said, _ = pacs_to_hub(terms(good, PACS), terms(good, "pacs-2"))
-    assert "calls itself 'fr-hub', its certificate is of 'pacs-2'" in said
-    said, _ = hub_to_pacs(terms(good, HUB), terms(good, "pacs-2"))
-    assert "calls itself 'pacs-1', its certificate is of 'pacs-2'" in said
-    said, _ = hub_to_pacs(terms(good, HUB), terms(good, PACS), meant="pacs-2")
-    assert "this is 'pacs-1', not 'pacs-2'" in said
+    said, _ = pacs_to_hub(policy(good, PACS), policy(good, "pacs-2"))
+    assert "calls itself 'fr-hub' but its certificate belongs to 'pacs-2'" in said
+    said, _ = hub_to_pacs(policy(good, HUB), policy(good, "pacs-2"))
+    assert "calls itself 'pacs-1' but its certificate belongs to 'pacs-2'" in said
+    said, _ = hub_to_pacs(policy(good, HUB), policy(good, PACS), meant="pacs-2")
+    assert "the peer is 'pacs-1', not 'pacs-2'" in said
 
 
 def test_only_fr_hub_brings_reports(good: Path) -> None:
-    with listening(terms(good, PACS), answer_reports) as port:
+    with listening(policy(good, PACS), answer_reports) as port:
 
         async def test() -> None:
-            channel = await dialled(port, terms(good, "pacs-2"))
-            with pytest.raises(ProtocolError, match="this is 'pacs-2', not 'fr-hub'"):
+            channel = await connected(port, policy(good, "pacs-2"))
+            with pytest.raises(ProtocolError, match="the peer is 'pacs-2', not 'fr-hub'"):
                 await channel.greet("pacs-2", PACS)
             channel.abort()
 
@@ -294,20 +298,20 @@ def test_only_fr_hub_brings_reports(good: Path) -> None:
 
 def test_plaintext_to_a_tls_port_is_refused(good: Path) -> None:
     for said, heard in (
-        pacs_to_hub(PLAIN, terms(good, HUB)),
-        hub_to_pacs(PLAIN, terms(good, PACS)),
+        pacs_to_hub(PLAIN, policy(good, HUB)),
+        hub_to_pacs(PLAIN, policy(good, PACS)),
     ):
         assert "TLS" in said or "closed the connection" in said
-        assert heard.startswith("unauthenticated: the peer speaks without TLS: set TLS_CERT")
+        assert heard.startswith("unauthenticated: the peer does not use TLS: set TLS_CERT")
 
 
 def test_tls_to_a_plaintext_port_is_refused(good: Path) -> None:
     for said, heard in (
-        pacs_to_hub(terms(good, PACS), PLAIN),
-        hub_to_pacs(terms(good, HUB), PLAIN),
+        pacs_to_hub(policy(good, PACS), PLAIN),
+        hub_to_pacs(policy(good, HUB), PLAIN),
     ):
-        assert said.startswith("unauthenticated: the peer speaks without TLS: set TLS_CERT")
-        assert heard.startswith("unauthenticated: the peer speaks TLS, this unit does not")
+        assert said.startswith("unauthenticated: the peer does not use TLS: set TLS_CERT")
+        assert heard.startswith("unauthenticated: the peer uses TLS and this unit does not")
 
 
 @pytest.mark.parametrize("old", ["TLSv1", "TLSv1_1"])
@@ -322,12 +326,13 @@ def test_an_old_tls_is_refused(good: Path, old: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context = context_of(good, HUB, ssl.TLSVersion[old])
-    with listening(terms(good, PACS), handle) as port:
+    with listening(policy(good, PACS), handle) as port:
         plain = socket.create_connection((LOOPBACK, port), WITHIN_S)
         with plain, pytest.raises(ssl.SSLError, match=r"(?i)version"):
             context.wrap_socket(plain)
     assert heard == [
-        "unauthenticated: the peer and this unit share no version of TLS: 1.2 is the least"
+        "unauthenticated: the peer and this unit share no TLS version: "
+        "use 1.2 or newer at both ends"
     ]
 
 
@@ -340,13 +345,13 @@ def test_who_shows_no_certificate_is_refused(good: Path) -> None:
         heard.append(str(raised.value))
 
     context = context_of(good, None, ssl.TLSVersion.TLSv1_3)
-    with listening(terms(good, PACS), handle) as port:
+    with listening(policy(good, PACS), handle) as port:
         plain = socket.create_connection((LOOPBACK, port), WITHIN_S)
         with plain, context.wrap_socket(plain) as secured, contextlib.suppress(OSError):
             secured.recv(1)
     assert heard == [
-        "unauthenticated: the peer showed no certificate: "
-        "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at none"
+        "unauthenticated: the peer presented no certificate: "
+        "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at neither"
     ]
 
 
@@ -358,10 +363,10 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
             channel.welcome(PACS, 8)
         ended.append(str(raised.value))
 
-    with listening(terms(good, PACS, greeting_s=0.2), handle) as port:  # noqa: SIM117
+    with listening(policy(good, PACS, handshake_timeout_s=0.2), handle) as port:  # noqa: SIM117
         with connected_to(port) as silent:
             assert silent.recv(1) == b""
-    assert ended == ["the peer did not answer in TLS"]
+    assert ended == ["the peer did not complete the TLS handshake in time"]
 
     async def test() -> None:
         told = asyncio.get_running_loop().create_future()
@@ -375,7 +380,7 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
             LIMIT,
             IDLE_S,
             never,
-            terms(good, HUB, greeting_s=0.2),
+            policy(good, HUB, handshake_timeout_s=0.2),
             lambda error, _: told.set_result(error),
         )
         async with server:
@@ -394,9 +399,9 @@ def test_who_says_nothing_in_tls_is_let_go(good: Path) -> None:
         (("nothing.pem", "pacs-1.key", "ca.pem"), "TLS_CERT=.*No such file"),
         (("pacs-1.pem", "nothing.key", "ca.pem"), "TLS_KEY=.*No such file"),
         (("pacs-1.pem", "pacs-1.key", "nothing.pem"), "TLS_CA=.*No such file"),
-        (("pacs-1.pem", "fr-hub.key", "ca.pem"), "TLS_KEY=.*its own"),
-        (("pacs-1.key", "pacs-1.key", "ca.pem"), "TLS_CERT=.*no certificate"),
-        (("pacs-1.pem", "pacs-1.key", "ca.key"), "TLS_CA=.*no certificate"),
+        (("pacs-1.pem", "fr-hub.key", "ca.pem"), "TLS_KEY=.*own, unencrypted key"),
+        (("pacs-1.key", "pacs-1.key", "ca.pem"), "TLS_CERT=.*not a certificate"),
+        (("pacs-1.pem", "pacs-1.key", "ca.key"), "TLS_CA=.*not a certificate"),
     ],
 )
 def test_a_file_that_is_wrong_is_named(good: Path, files: tuple[str, str, str], said: str) -> None:
@@ -406,8 +411,8 @@ def test_a_file_that_is_wrong_is_named(good: Path, files: tuple[str, str, str], 
 
 
 def test_nothing_shows_the_key(good: Path) -> None:
-    assert "PRIVATE" not in repr(terms(good, HUB))
-    assert "horse" not in repr(Terms(secret=b"correct-horse"))
+    assert "PRIVATE" not in repr(policy(good, HUB))
+    assert "horse" not in repr(ConnectionPolicy(secret=b"correct-horse"))
 
 
 def test_a_unit_knows_whether_its_peers_will_take_it(
@@ -419,23 +424,27 @@ def test_a_unit_knows_whether_its_peers_will_take_it(
         tls.check(certificate, name)
 
     check(good, good)
-    with pytest.raises(SettingsError, match="it is the certificate of 'pacs-1', this unit"):
+    with pytest.raises(SettingsError, match="the certificate belongs to 'pacs-1', but this unit"):
         check(good, good, "pacs-2")
-    with pytest.raises(SettingsError, match=r"TLS_CERT=.*will refuse it: .*: make certs"):
+    with pytest.raises(
+        SettingsError, match=r"TLS_CERT=.*would refuse it, .*: issue or renew .* make certs"
+    ):
         check(other, good)
     old = expired(issued(tmp_path), PACS, monkeypatch)
-    with pytest.raises(SettingsError, match=r"TLS_CERT=.*certificate has expired: make certs"):
+    with pytest.raises(
+        SettingsError, match=r"TLS_CERT=.*certificate has expired: issue .* make certs"
+    ):
         check(old, old)
 
 
 def test_a_connection_that_is_no_tls_can_be_tried_again(good: Path) -> None:
-    """What is wrong may be at the other end, or be a link that changes bits."""
+    """What is wrong may be at the other end, or be a protocol that changes bits."""
     error = refusal_of(good, PLAIN)
     assert (error.code, error.retry) == (Refusal.UNAUTHENTICATED, True)
 
 
 def test_a_certificate_that_is_refused_is_not_tried_again(good: Path, other: Path) -> None:
-    error = refusal_of(good, terms(other, PACS))
+    error = refusal_of(good, policy(other, PACS))
     assert (error.code, error.retry) == (Refusal.UNAUTHENTICATED, False)
     assert "make certs" in error.reason
 
@@ -453,17 +462,17 @@ def test_a_certificate_that_is_refused_is_not_tried_again(good: Path, other: Pat
 def test_an_alert_says_whether_trying_again_helps(alert: str, retry: bool) -> None:
     raised = ssl.SSLError(1, alert)
     raised.reason = alert
-    told = tls_failure(raised)
+    told = tls_error(raised)
     assert isinstance(told, ProtocolError)
     assert told.retry is retry
 
 
-def refusal_of(good: Path, answering: Terms) -> ProtocolError:
+def refusal_of(good: Path, answering: ConnectionPolicy) -> ProtocolError:
     """What who connects is told by a peer on these terms."""
     with listening(answering, answer_reports) as port:
         aside = Aside(
             lambda: Channel.connect(
-                (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, terms(good, PACS)
+                (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, policy(good, PACS)
             )
         )
         error = aside.result()

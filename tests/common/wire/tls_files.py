@@ -9,7 +9,7 @@ from cryptography import x509
 
 from common.commands import certificates as certs
 from common.commands.certificates import Authority
-from common.wire.connection_policy import Terms
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.tls import Tls
 
 HUB, PACS = "fr-hub", "pacs-1"
@@ -23,11 +23,13 @@ def issued(folder: Path, *names: str) -> Path:
     return folder
 
 
-def terms(folder: Path, name: str, authority: Path | None = None, **more: float) -> Terms:
+def policy(
+    folder: Path, name: str, authority: Path | None = None, **more: float
+) -> ConnectionPolicy:
     """The terms of a unit that has the certificate of this name."""
     ca = (authority or folder) / "ca.pem"
     tls = Tls.load(folder / f"{name}.pem", folder / f"{name}.key", ca)
-    return Terms(tls=tls, **more)  # type: ignore[arg-type]
+    return ConnectionPolicy(tls=tls, **more)  # type: ignore[arg-type]
 
 
 def expired(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:

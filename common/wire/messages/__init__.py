@@ -1,0 +1,48 @@
+"""The messages of the wire, frozen dataclasses.
+
+Each has its type ``t``, ``body`` (its fields as BSON types) and ``parse`` (the same back, checked).
+``parse`` raises ``InvalidMessageError`` where one message is wrong and the connection can continue,
+and ``ProtocolError`` where the connection must end.
+"""
+
+from common.wire.messages.answers import Ack, Busy, Nack, Ping, Pong
+from common.wire.messages.handshake import Challenge, HandshakeMessage, Hello, Proof, Welcome
+from common.wire.messages.invalid import InvalidMessage, InvalidMessageError
+from common.wire.messages.reports import Forwarded, Report
+from common.wire.messages.scans import Chunk, Scan
+
+__all__ = [
+    "TYPES",
+    "Ack",
+    "Busy",
+    "Challenge",
+    "Chunk",
+    "Event",
+    "Forwarded",
+    "HandshakeMessage",
+    "Hello",
+    "InvalidMessage",
+    "InvalidMessageError",
+    "Message",
+    "Nack",
+    "Ping",
+    "Pong",
+    "Proof",
+    "Report",
+    "Scan",
+    "Sendable",
+    "Welcome",
+]
+
+Message = HandshakeMessage | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
+Event = Message | InvalidMessage
+Sendable = Message | Forwarded
+
+TYPES: dict[str, type[Message]] = {
+    kind.t: kind
+    for kind in (
+        *(Hello, Challenge, Proof, Welcome),
+        *(Scan, Chunk, Report, Ack, Nack, Busy, Ping, Pong),
+    )
+}
+"""The class of each message type."""

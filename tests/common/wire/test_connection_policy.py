@@ -1,0 +1,26 @@
+from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.messages import Challenge, Hello
+from common.wire.protocol import Side
+
+POLICY = ConnectionPolicy(secret=b"correct-horse-battery-staple-1234")
+
+
+def test_each_handshake_has_a_fresh_nonce() -> None:
+    nonces = set()
+    for _ in range(100):
+        [hello] = POLICY.client_handshake(Side.SCAN_SENDER, "pacs-1", None, None).start()
+        server = POLICY.server_handshake(Side.SCAN_RECEIVER, "fr-hub", None, None)
+        [challenge] = server.receive(hello)
+        assert isinstance(hello, Hello)
+        assert isinstance(challenge, Challenge)
+        nonces |= {hello.nonce, challenge.nonce}
+    assert len(nonces) == 200
+
+
+def test_without_a_secret_a_hello_carries_no_nonce() -> None:
+    handshake = PLAIN.client_handshake(Side.SCAN_SENDER, "pacs-1", None, None)
+    assert handshake.start() == (Hello("pacs-1"),)
+
+
+def test_its_representation_shows_no_secret() -> None:
+    assert "horse" not in repr(POLICY)
