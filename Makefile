@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
 	report reanalyze schema conformance tests fuzz faults coverage bench evaluate format lint \
-	template licences lock clean
+	template settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -146,6 +146,9 @@ lint: $(VENV)/ready-dev ## Check format, lint and types
 
 template: $(VENV)/ready-dev ## Make the anatomy of the phantoms again
 	$(BIN)/python -m tests.fr_pacs.sources.phantom.make_template
+
+settings: $(VENV)/ready ## Write .env.example and the tables of common/settings/README.md
+	@$(BIN)/python -m common.settings.reference
 
 licences: $(VENV)/ready-dev ## Write the licences of what is installed into .github/THIRD_PARTY.md
 	$(BIN)/python -m tests.licences
