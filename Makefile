@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
 	report reanalyze schema conformance tests fuzz faults coverage bench evaluate format lint \
-	template lock clean
+	template picture settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -146,6 +146,18 @@ lint: $(VENV)/ready-dev ## Check format, lint and types
 
 template: $(VENV)/ready-dev ## Make the anatomy of the phantoms again
 	$(BIN)/python -m tests.fr_pacs.sources.phantom.make_template
+
+picture: $(VENV)/ready ## Make the picture in the README: the report of a synthetic head
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(MAKE) --no-print-directory all SCANS=1 SEED=48 SHAPE=160 KIND=phantom CONTRAST=flair \
+		BRAIN_PICTURES=1 DATA_DIR=$$folder/data REPORTS=$$folder/reports && \
+	cp $$folder/reports/*.png .github/report.png && cat $$folder/reports/*.txt
+
+settings: $(VENV)/ready ## Write .env.example and the tables of common/settings/README.md
+	@$(BIN)/python -m common.settings.reference
+
+licences: $(VENV)/ready-dev ## Write the licences of what is installed into .github/THIRD_PARTY.md
+	$(BIN)/python -m tests.licences
 
 lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

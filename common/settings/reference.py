@@ -1,8 +1,8 @@
-"""The settings as text: ``python -m common.settings.reference env > .env.example``; ``table`` for
-the README. A test holds both to the code."""
+"""The settings as text: ``make settings`` writes ``.env.example`` and the tables of
+``common/settings/README.md``. A test holds both to the code."""
 
-import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from common.settings.loading import (
@@ -11,6 +11,7 @@ from common.settings.loading import (
     CertSettings,
     ErrorsSettings,
     HubSettings,
+    KeepSettings,
     PacsSettings,
     ReanalyzeSettings,
     ReportSettings,
@@ -20,6 +21,7 @@ from common.settings.loading import (
     Settings,
     StoreSettings,
     VerifySettings,
+    WireSettings,
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
@@ -35,6 +37,14 @@ _COMMANDS: dict[str, type[Settings]] = {
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
 }
+_SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
+    ("Every unit", Settings),
+    ("Connections between units", WireSettings),
+    ("Database", StoreSettings),
+    ("Retention", KeepSettings),
+    *_UNITS,
+)
+_BEGIN, _END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 _NOT_FIXED = {"brain_processes": "one per core"}
 
 
@@ -62,14 +72,29 @@ def as_env() -> str:
     return "\n".join(blocks)
 
 
-def as_table() -> str:
-    """A Markdown table."""
-    lines = ["| setting | read by | default | meaning |", "|---|---|---|---|"]
-    lines += [
-        f"| `{name}` | {units} | {f'`{default}`' if default else 'none'} | {meaning} |"
-        for name, units, default, meaning in settings()
-    ]
-    return "\n".join(lines) + "\n"
+def as_tables() -> str:
+    """Markdown: a heading and a table for each kind of settings."""
+    lines = []
+    for section, rows in groupby(settings(), key=_section):
+        lines += [f"### {section}", ""]
+        lines += ["| setting | read by | default | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{name}` | {units} | {f'`{default}`' if default else 'none'} | {meaning} |"
+            for name, units, default, meaning in rows
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def with_tables(document: str) -> str:
+    """The document with its tables written anew."""
+    before, _, rest = document.partition(_BEGIN)
+    return f"{before}{_BEGIN}\n{as_tables()}\n{_END}{rest.partition(_END)[2]}"
+
+
+def _section(setting: tuple[str, str, str, str]) -> str:
+    name = setting[0].lower()
+    return next((title for title, kind in _SECTIONS if name in kind.model_fields), "Commands")
 
 
 def _as_text(value: object) -> str:
@@ -84,5 +109,12 @@ def _as_text(value: object) -> str:
     return value.as_posix() if isinstance(value, Path) else "" if value is None else str(value)
 
 
+def main() -> None:
+    """Write both files; run it in the top folder."""
+    Path(".env.example").write_text(as_env(), encoding="utf-8")
+    readme = Path("common/settings/README.md")
+    readme.write_text(with_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(as_env() if sys.argv[1:] == ["env"] else as_table())
+    main()

@@ -1,4 +1,5 @@
-"""A run of the benchmark for the README: ``python -m tests.benchmarks.readme bench.json``."""
+"""A run of the benchmark for the README beside this: ``python -m tests.benchmarks.readme
+bench.json`` writes it there."""
 
 import json
 import statistics
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.tables import number
+from tests.markdown import between
+
+README = Path(__file__).parent / "README.md"
 
 
 def readme_text(bench: dict[str, Any]) -> str:
@@ -63,4 +67,5 @@ def _spread(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(readme_text(json.loads(Path(sys.argv[1]).read_text())) + "\n")
+    made = readme_text(json.loads(Path(sys.argv[1]).read_text()))
+    README.write_text(between(README.read_text(), "run", f"\n{made}\n\n"))

@@ -1,8 +1,9 @@
-"""A run as the README has it: what was missed and what was missing is there."""
+"""A run as tests/benchmarks/README.md has it: what was missed and what was missing is there."""
 
 from typing import Any
 
-from tests.benchmarks.readme import readme_text
+from tests.benchmarks.readme import README, readme_text
+from tests.markdown import part
 
 
 def _goal(what: str, values: list[float], **changed: Any) -> dict[str, Any]:
@@ -35,3 +36,9 @@ def test_goals_and_figures() -> None:
     assert "| Fr | 1,000 (900 to 1,100) |  |" in text
     assert "| idle |  | 64 |" in text
     assert "| Celery | missing: no redis-server | |" in text
+
+
+def test_the_readme_has_a_run_of_this_form() -> None:
+    there = part(README.read_text(), "run").splitlines()
+    assert "| ratio | median | at least | aim | |" in there
+    assert any("medians (lowest to highest)" in line for line in there)

@@ -1,4 +1,5 @@
-"""Runs of ``make faults`` for the README: ``python -m tests.faults.readme REPORT.json …``."""
+"""Runs of ``make faults`` for the README in this folder: ``python -m tests.faults.readme
+REPORT.json …`` writes them there."""
 
 import statistics
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 
 from tests.faults.checker import Kind
 from tests.faults.report import Result
+from tests.markdown import between
+
+README = Path(__file__).parent / "README.md"
 
 
 def readme_text(results: list[Result]) -> str:
@@ -69,4 +73,4 @@ def _rows(results: list[Result]) -> list[str]:
 
 if __name__ == "__main__":
     every = [Result.model_validate_json(Path(name).read_text()) for name in sys.argv[1:]]
-    sys.stdout.write(readme_text(every) + "\n")
+    README.write_text(between(README.read_text(), "runs", f"\n{readme_text(every)}\n\n"))

@@ -1,10 +1,11 @@
-"""Several runs together, as the README has them."""
+"""Several runs together, as tests/faults/README.md has them."""
 
 from typing import Any
 
 from tests.faults.checker import Kind
-from tests.faults.readme import readme_text
+from tests.faults.readme import README, readme_text
 from tests.faults.report import Result
+from tests.markdown import part
 
 
 def _result(seed: int, row: dict[str, Any], **changed: Any) -> Result:
@@ -48,3 +49,10 @@ def test_what_went_wrong_is_said() -> None:
     assert "300 s, 1 violations" in text
     assert "after each of 1 worlds: 5 and 6 gaps" in text
     assert "| kill-hub: a kill | 3 | 1 | 2 | 7 | - |" in text
+
+
+def test_the_readme_has_runs_of_this_form() -> None:
+    there = part(README.read_text(), "runs").splitlines()
+    made = readme_text([_result(1, {"recovered_s": [1.0]})]).splitlines()
+    assert made[made.index("") + 3] in there  # the head of the table
+    assert any(line.startswith("Together: ") for line in there)

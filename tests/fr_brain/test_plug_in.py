@@ -1,4 +1,4 @@
-"""The README's own analyzer does what the README says, in a real brain."""
+"""The analyzer in fr_brain/analyzers/README.md does what that says, in a real brain."""
 
 import re
 import subprocess
@@ -15,8 +15,8 @@ from tests.running import until
 
 
 def blocks(language: str) -> str:
-    """The first block of a language in the README's section on analyzers."""
-    text = (ROOT / "README.md").read_text()
+    """The first block of a language in the section on analyzers of one's own."""
+    text = (ROOT / "fr_brain/analyzers/README.md").read_text()
     section = text[text.index("## Your own analyzer") :]
     found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
     assert found is not None

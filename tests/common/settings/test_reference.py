@@ -1,17 +1,24 @@
-"""The documents that list the settings say what the code says."""
+"""The documents that list the settings say what the code says; else: ``make settings``."""
 
 from pathlib import Path
 
-from common.settings.reference import as_env, as_table
+from common.settings.reference import as_env, as_tables, with_tables
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_example_of_an_env_file_lists_every_setting() -> None:
-    """Else: python -m common.settings.reference env > .env.example"""
     assert (ROOT / ".env.example").read_text() == as_env()
 
 
 def test_the_readme_lists_every_setting() -> None:
-    """Else: put what python -m common.settings.reference table prints into the README."""
-    assert as_table() in (ROOT / "README.md").read_text()
+    readme = (ROOT / "common/settings/README.md").read_text()
+    assert with_tables(readme) == readme
+
+
+def test_each_setting_is_in_one_table() -> None:
+    tables = as_tables()
+    for row in ("| `LOG_LEVEL` |", "| `HUB_HOST` |", "| `BRAIN_LEASE_S` |", "| `KEEP` |"):
+        assert tables.count(row) == 1
+    assert tables.index("### Database") < tables.index("| `MONGODB_URI` |")
+    assert tables.index("### Commands") < tables.index("| `NAMES` |")
