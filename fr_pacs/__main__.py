@@ -10,7 +10,7 @@ from fr_pacs.pacs import run_pacs
 
 
 def main() -> int:
-    """Run Fr-PACS until its scans are done or it is stopped."""
+    """Run Fr-PACS until each scan has its report, or until it is stopped; the exit code."""
     settings = load_settings(PacsSettings, "fr pacs")
     lifecycle = Lifecycle(settings.lifeline_fd)
     configure(settings.log_level, settings.log_format, "fr-pacs", settings.pacs_name)

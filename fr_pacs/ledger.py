@@ -1,4 +1,4 @@
-"""The ledger: a JSON line for each event of a scan at Fr-PACS, for ``make verify`` to check."""
+"""LEDGER: one JSON line per event of a scan at Fr-PACS, for ``make verify`` to check."""
 
 import json
 import os
@@ -11,22 +11,24 @@ from typing import TextIO
 from common.domain.types import utc_now
 from common.errors import SettingsError
 
+RECALLED = 100_000
+"""Reports of earlier runs that are remembered: many more than can be under way at a time."""
 
-def news_key(scan_id: str, revision: int) -> str:
-    """What a report is known by: its scan, and its revision after the first."""
+
+def report_key(scan_id: str, revision: int) -> str:
+    """The key that identifies one revision of a report."""
     return scan_id if revision == 1 else f"{scan_id}/{revision}"
 
 
-RECALLED = 100_000
-"""Reports of earlier runs that are known: many more than can be under way at a time."""
-
-
 class Ledger:
-    """Writes events to a file, each batch as it happens; without a path it keeps nothing.
+    """Appends events to a file, each batch at once; without a path it keeps nothing.
 
-    A ledger that is there is gone on with: the reports that an earlier run noted are known
-    (``reported``), so that one whose acknowledgement a kill cut off is not noted again; and a last
-    line that a kill cut is taken away.
+    An existing ledger is continued. The reports in it are remembered, so that a report that Fr-HUB
+    sends again because its acknowledgement was lost is not recorded twice. An incomplete last line,
+    left by a kill, is removed.
+
+    Attributes:
+        reported: keys (``report_key``) of the reports in the ledger, the latest RECALLED of them.
 
     Raises:
         SettingsError: the file cannot be written, or is not a ledger.
@@ -42,26 +44,34 @@ class Ledger:
                 self._file = path.open("a", encoding="utf-8")
                 self._recall(path)
             except (ValueError, KeyError, TypeError) as error:
-                raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
+                raise SettingsError(
+                    f"LEDGER={str(path)!r}: not a ledger of Fr-PACS; choose another file"
+                ) from error
             except OSError as error:
                 raise SettingsError(f"LEDGER={str(path)!r}: {error.strerror}") from error
 
     def _recall(self, path: Path) -> None:
-        whole = 0
+        complete = 0
         with path.open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
                     break
-                whole += len(line)
+                complete += len(line)
                 if b'"event": "reported"' in line:
                     entry = json.loads(line)
-                    self.reported.append(news_key(entry["scan_id"], int(entry.get("revision", 1))))
-        if whole < path.stat().st_size:
-            os.truncate(path, whole)
+                    revision = int(entry.get("revision", 1))
+                    self.reported.append(report_key(entry["scan_id"], revision))
+        if complete < path.stat().st_size:
+            os.truncate(path, complete)
 
     def write(self, event: str, scan_ids: Sequence[str], **fields: str) -> None:
-        """One line for each scan: ``sent``, ``acknowledged``, ``refused``, ``failed``,
-        ``reported``."""
+        """Append one line per scan.
+
+        Args:
+            event: ``sent``, ``acknowledged``, ``refused``, ``failed`` or ``reported``.
+            scan_ids: the scans; a scan that failed before it had an id is named by its label.
+            fields: further fields of each line.
+        """
         if self._file is None or not scan_ids:
             return
         at = utc_now().isoformat(timespec="milliseconds")

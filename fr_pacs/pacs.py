@@ -1,4 +1,4 @@
-"""Fr-PACS put together: a source, client threads, the report server, and the totals."""
+"""Fr-PACS as a whole: a source, client threads, the report server, and the totals of the run."""
 
 import contextlib
 import os
@@ -16,28 +16,28 @@ from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
-from fr_pacs.rate_limit import Feed
-from fr_pacs.run_counts import Tally
+from fr_pacs.rate_limit import RateLimitedSource
+from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
 PATIENCE_S = 10.0
-"""Units start in any order: until then, a Fr-HUB that does not listen yet is no warning."""
+"""Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
 
 _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
 
 
 def make_source(settings: PacsSettings) -> Source:
-    """The source that the settings name.
+    """Make the source that the settings name.
 
     Raises:
-        SourceError: there is nothing to send at SOURCE.
+        SourceError: SOURCE does not exist, or holds no image.
     """
     if settings.source is not None:
-        # Here, as what reads DICOM and NIfTI takes a quarter of a second to import, at each start.
+        # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
         from fr_pacs.sources.files import FileSource
 
         return FileSource(settings.source, pacs=settings.pacs_name)
@@ -49,21 +49,26 @@ def make_source(settings: PacsSettings) -> Source:
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
-    """Stream until the source is exhausted and each report is there, or until stopped.
+    """Stream until the source is exhausted and each report has arrived, or until stopped.
+
+    The order at the end: the client threads finish first, then the report server acknowledges the
+    reports that it is writing and closes, then missing reports count as failed.
+
+    Returns:
+        The exit code (``Exit``).
 
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
-    source = make_source(settings)
-    feed = Feed(source, settings.scans, settings.pace)
+    source = RateLimitedSource(make_source(settings), settings.scans, settings.pace)
     if settings.source is not None:
-        log.info("source read", scans=feed.total)
+        log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger)
     limited_log = RateLimitedLog(log)
-    tally = Tally(feed.total, ledger, limited_log)
-    server = ReportServer(settings, tally, log, policy)
+    counter = RunCounter(source.total, ledger, limited_log)
+    server = ReportServer(settings, counter, log, policy)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:
@@ -72,7 +77,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
 
     availability = AvailabilityLog(log, "Fr-HUB", patience_s=PATIENCE_S, announce=True)
     clients = [
-        ScanClient(settings, feed, tally, availability, stopping.stop, stop_with, policy)
+        ScanClient(settings, source, counter, availability, stopping.stop, stop_with, policy)
         for _ in range(settings.threads)
     ]
     threads = [
@@ -82,15 +87,15 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     with _progress(settings) as show:
         for thread in threads:
             thread.start()
-        _watch(settings, tally, threads, stopping, show)
+        _watch(settings, counter, threads, stopping, show)
         for thread in threads:
             thread.join()
         server.close()
-        if not stopping.stop.is_set() and (missing := tally.give_up()):
-            log.error("reports did not come", scans=missing)
+        if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
+            log.error("reports missing", scans=missing)
         limited_log.flush()
         ledger.close()
-        totals = tally.totals()
+        totals = counter.totals()
         show(totals)
     if settings.progress_fd is None:
         totals.show(Console())
@@ -100,26 +105,26 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         if isinstance(fatal[0], FrError):
             raise fatal[0]
         raise RuntimeError("a client thread failed") from fatal[0]
-    if stopping.stop.is_set() and feed.total is None:
+    if stopping.stop.is_set() and source.total is None:
         return Exit.OK
     return Exit.OK if totals.complete else Exit.FAILED
 
 
 def _watch(
     settings: PacsSettings,
-    tally: Tally,
+    counter: RunCounter,
     threads: list[threading.Thread],
     stopping: Stop,
     show: Callable[[Totals], None],
 ) -> None:
-    """Show progress until all is done, given up on, or stopped."""
+    """Show progress until the run is done, stopped, or no report came for REPORT_PATIENCE_S."""
     progress, since = -1, time.monotonic()
     while not stopping.stop.is_set():
         if not any(thread.is_alive() for thread in threads):
-            tally.exhausted()
-        if tally.wait(_TICK_S if settings.finite else _ENDLESS_TICK_S):
+            counter.exhausted()
+        if counter.wait(_TICK_S if settings.finite else _ENDLESS_TICK_S):
             return
-        totals = tally.totals(latency_too=False)
+        totals = counter.totals(with_latency=False)
         show(totals)
         done = totals.acknowledged + totals.delivered
         if done != progress or any(thread.is_alive() for thread in threads):
@@ -130,16 +135,16 @@ def _watch(
 
 @contextlib.contextmanager
 def _progress(settings: PacsSettings) -> Iterator[Callable[[Totals], None]]:
-    """Where the totals go: to the launcher, to a bar on the terminal, or nowhere."""
+    """Where to show the totals: to the launcher, on a progress bar, or nowhere."""
     if settings.progress_fd is not None:
         with os.fdopen(settings.progress_fd, "w", encoding="utf-8") as pipe:
 
-            def tell(totals: Totals) -> None:
+            def write(totals: Totals) -> None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.write(totals.model_dump_json() + "\n")
                     pipe.flush()
 
-            yield tell
+            yield write
         return
     console = Console()
     if settings.finite and console.is_terminal:

@@ -1,4 +1,4 @@
-"""Hands the scans of one source to several threads, at the wanted rate."""
+"""Hands the scans of one source to several threads at a given rate."""
 
 import itertools
 import threading
@@ -7,16 +7,21 @@ import time
 from fr_pacs.sources.base import ScanTask, Source
 
 CATCH_UP_S = 10.0
-"""What was missed in so many seconds is made up for, no more."""
+"""A stream that was delayed makes up for this many seconds of missed scans, and no more."""
 
 
-class Feed:
+class RateLimitedSource:
     """A source shared by threads.
 
     Args:
         source: where the scans come from.
-        scans: how many at most; None: all.
-        rate: scans a second, all threads together; None: as fast as they are taken.
+        scans: the largest number of scans to hand out; None: all of them.
+        rate: scans per second, all threads together; None: as fast as they are taken.
+
+    Attributes:
+        total: how many scans are handed out; None: endless.
+        waits: whether scans wait while Fr-HUB is unreachable (see ``Source.waits``).
+        exhausted: whether the last scan was handed out.
     """
 
     def __init__(self, source: Source, scans: int | None, rate: float | None) -> None:
@@ -31,14 +36,14 @@ class Feed:
         self.exhausted = self.total == 0
 
     def due_in(self) -> float | None:
-        """Seconds until the next scan is due, 0 if it is; None: there is none."""
+        """Seconds until the next scan is due, 0 if it is due now; None if no scan is left."""
         with self._lock:
             if self.exhausted:
                 return None
             return max(0.0, self._due - time.monotonic())
 
     def take(self) -> ScanTask | None:
-        """The next scan if it is due; None if it is not, or there is none."""
+        """The next scan if it is due, else None; also None if no scan is left."""
         with self._lock:
             now = time.monotonic()
             if self.exhausted or now < self._due:
@@ -47,10 +52,10 @@ class Feed:
             if task is None:
                 self.exhausted = True
                 return None
-            # From when it was due, not from now: a late thread must not slow the stream. But a
-            # stream that was held up for long goes on at its rate, not with all that it missed.
+            # Counted from the time it was due, so that a late thread does not slow the stream. A
+            # stream that was blocked for long resumes at its rate and skips most of the backlog.
             self._due = max(self._due, now - CATCH_UP_S) + self._pause
-            # Known with the last one, not when one more would be due: a slow stream ends at once.
+            # Set with the last scan, not when one more would be due: a slow stream ends at once.
             self._taken += 1
             self.exhausted = self._taken == self.total
             return task

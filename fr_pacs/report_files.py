@@ -1,4 +1,4 @@
-"""REPORTS: reports as files side by side: ``<scan_id>.json``, ``.txt`` and, if any, ``.png``."""
+"""REPORTS: each report as ``<scan_id>.json``, ``<scan_id>.txt`` and, with a picture, ``.png``."""
 
 import contextlib
 import json
@@ -11,27 +11,34 @@ from common.domain.report_text import report_text
 
 
 def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> None:
-    """Write a report's files, each whole or not at all; those of the same or a later revision that
-    are there stay. The JSON comes last: where it is, the others are.
+    """Write the files of a report; each appears complete or not at all.
+
+    Files of the same or a later revision stay unchanged. The JSON is written last, so where it
+    exists the other files do too. Everything is on disk (fsync) when this returns.
+
+    Args:
+        folder: an existing folder.
+        report: the report.
+        picture: its picture, PNG.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: a file cannot be written.
     """
     target = folder / f"{report.scan_id}.json"
-    kept = _revision_of(target)
-    if kept is not None and kept >= report.revision:
+    existing = _revision_of(target)
+    if existing is not None and existing >= report.revision:
         return
-    replace = kept is not None
+    replace = existing is not None
     text = report_text(report).encode()
     _write(folder / f"{report.scan_id}.txt", text, replace=replace)
     if picture is not None:
         _write(folder / f"{report.scan_id}.png", picture, replace=replace)
     elif replace:
-        # Of the revision before: it would contradict the report beside it.
+        # The picture of an earlier revision would contradict the report beside it.
         (folder / f"{report.scan_id}.png").unlink(missing_ok=True)
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
     _write(target, content.encode(), replace=replace)
-    # A file is kept when its folder says so: without this a loss of power can lose the name.
+    # The names are data of the folder: without this a power loss can lose them.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -40,13 +47,13 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
 
 
 def _revision_of(path: Path) -> int | None:
-    """Of the report that is there; None where there is none."""
+    """The revision of the report in a file; None if the file does not exist."""
     try:
         return int(json.loads(path.read_bytes()).get("revision", 1))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, AttributeError):
-        return 0  # not a report: somebody else's file, or a damaged one
+        return 0  # damaged, or not a report: replaced by any revision
 
 
 def _write(target: Path, content: bytes, *, replace: bool) -> None:
@@ -55,13 +62,14 @@ def _write(target: Path, content: bytes, *, replace: bool) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            # Acknowledged means kept: not only in this machine's memory.
+            # The report is acknowledged next, so it must survive a power loss.
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         if replace:
             os.replace(name, target)  # noqa: PTH105 - as os.link below
             return
-        # Not replace: of two hubs that send the same report, one writes it.
+        # A link, unlike a rename, fails if the file exists: of two Fr-HUBs that send the same
+        # report at once, only one writes it.
         with contextlib.suppress(FileExistsError):
             os.link(name, target)
     finally:

@@ -1,4 +1,4 @@
-"""Fr-PACS' server: receives brain reports, logs and acknowledges each."""
+"""Fr-PACS' server: receives brain reports, writes, logs and acknowledges them."""
 
 import tempfile
 import threading
@@ -14,30 +14,35 @@ from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.messages import Ack, Event, InvalidMessage, Message, Nack, Report
 from common.wire.protocol import Side
 from fr_pacs.report_files import write_report
-from fr_pacs.run_counts import Tally
+from fr_pacs.run_counts import RunCounter
 
 WINDOW = 1000
 """Reports in flight on one connection."""
 
 TOGETHER_BYTES = 8 * 1024 * 1024
-"""About as much is taken from a connection before it is answered."""
+"""Reports are answered together once about this many bytes of them have arrived."""
 
 
 class ReportServer:
-    """Listens for Fr-HUB.
+    """Listens for connections of Fr-HUB. A report is acknowledged once it is on disk (REPORTS) and
+    in the ledger.
 
     Raises:
         AlreadyRunning: the port is in use.
-        SettingsError: the address is none of this machine's, or REPORTS cannot be written.
+        SettingsError: this machine does not have the address, or REPORTS cannot be written.
     """
 
     def __init__(
-        self, settings: PacsSettings, tally: Tally, log: Log, policy: ConnectionPolicy = PLAIN
+        self,
+        settings: PacsSettings,
+        counter: RunCounter,
+        log: Log,
+        policy: ConnectionPolicy = PLAIN,
     ) -> None:
-        # Who proves its name must be Fr-HUB; without TLS and secret anyone can say so.
+        # A peer that proves its name must be Fr-HUB; without TLS and secret, none can.
         self._only = HUB_NAME if policy.tls or policy.secret else None
         self._name = settings.pacs_name
-        self._tally = tally
+        self._counter = counter
         self._log = log
         self._limited_log = RateLimitedLog(log)
         self._folder = settings.reports
@@ -46,7 +51,7 @@ class ReportServer:
         if self._folder is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                # Now, not at the first report: one refused comes again for ever.
+                # Checked now: Fr-HUB would send a report that cannot be written again and again.
                 with tempfile.TemporaryFile(dir=self._folder):
                     pass
             except OSError as error:
@@ -59,7 +64,7 @@ class ReportServer:
             self._handle,
             policy=policy,
         )
-        log.info("receiving reports", host=settings.pacs_host, port=self._listener.port)
+        log.info("listening for reports", host=settings.pacs_host, port=self._listener.port)
 
     def _handle(self, channel: Channel) -> None:
         try:
@@ -74,7 +79,7 @@ class ReportServer:
                     more = len(events) < WINDOW and channel.bytes_received - before < TOGETHER_BYTES
                     event = channel.receive(0) if more else None
                 with self._answering:
-                    if self._closing:  # not taken, so not acknowledged: it comes again
+                    if self._closing:  # Fr-HUB sends what is not acknowledged again
                         return
                     self._answer(channel, events)
         except PeerAway as error:
@@ -83,51 +88,52 @@ class ReportServer:
             self._limited_log.warning("connection refused", code=error.code, reason=error.reason)
 
     def _answer(self, channel: Channel, events: list[Event]) -> None:
-        """Take these reports; one acknowledgement for all of them."""
-        taken: list[str] = []
+        """Accept these reports, with one acknowledgement for all of them."""
+        accepted: list[str] = []
         answers: list[Message] = []
         for event in events:
             if isinstance(event, Report):
                 scan_id = event.report.scan_id
                 try:
-                    self._take(event.report, event.picture)
+                    self._accept(event.report, event.picture)
                 except ProtocolError as error:
                     answers.append(Nack(scan_id, error.code, error.reason, error.retry))
                 else:
-                    taken.append(scan_id)
+                    accepted.append(scan_id)
             elif isinstance(event, InvalidMessage):
                 answers.append(Nack(event.id, event.code, event.reason, retry=False))
-        if taken:
-            answers.append(Ack(tuple(taken)))
+        if accepted:
+            answers.append(Ack(tuple(accepted)))
         for answer in answers:
             if isinstance(answer, Nack):
                 self._limited_log.warning("report refused", scan_id=answer.id, reason=answer.reason)
         if answers:
             channel.send(*answers)
 
-    def _take(self, report: BrainReport, picture: bytes | None) -> None:
+    def _accept(self, report: BrainReport, picture: bytes | None) -> None:
         if report.pacs != self._name:
-            raise ProtocolError(Refusal.HEADER, f"this is {self._name!r}, not {report.pacs!r}")
+            reason = f"this is {self._name!r}, not {report.pacs!r} (PACS_NAME)"
+            raise ProtocolError(Refusal.HEADER, reason)
         if self._folder is not None:
             try:
                 write_report(self._folder, report, picture)
             except OSError as error:
-                reason = f"the report cannot be kept: {error.strerror}"
+                reason = f"the report cannot be written: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
         lesions = report.findings.lesions
-        new = self._tally.delivered(
+        new = self._counter.delivered(
             report.scan_id,
             report.revision,
             verdict=str(report.findings.quality.verdict),
             lesions=None if lesions is None else lesions.count,
         )
         if not new:
-            self._limited_log.debug("report came again", scan_id=report.scan_id)
+            self._limited_log.debug("report received again", scan_id=report.scan_id)
 
     def close(self) -> None:
-        """Stop listening, after the reports in hand are acknowledged. Idempotent."""
+        """Acknowledge the reports that are being written, then stop listening. Idempotent."""
         with self._answering:
             self._closing = True
-        # Not under the lock: this waits for threads that wait for the lock.
+        # Without the lock: this joins threads that wait for it.
         self._listener.close()
         self._limited_log.flush()

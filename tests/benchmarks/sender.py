@@ -80,18 +80,18 @@ def main() -> int:
     if path := os.environ.get("BENCH_VOLUME"):
         source = Volumes(Path(path), settings.scans or 1)
         vars(fr_pacs.pacs)["make_source"] = lambda _: source
-    tallies: list[Any] = []
+    counters: list[Any] = []
 
-    class Kept(fr_pacs.run_counts.Tally):
+    class Kept(fr_pacs.run_counts.RunCounter):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
-            tallies.append(self)
+            counters.append(self)
 
-    vars(fr_pacs.pacs)["Tally"] = Kept
+    vars(fr_pacs.pacs)["RunCounter"] = Kept
     code = fr_pacs.pacs.run_pacs(settings, Lifecycle(), get_log())
     if settings.summary is not None:
         totals = json.loads(settings.summary.read_text())
-        totals["latencies_ms"] = [1000 * s for s in tallies[0]._latencies]
+        totals["latencies_ms"] = [1000 * s for s in counters[0]._latencies]
         settings.summary.write_text(json.dumps(totals))
     return code
 

@@ -144,7 +144,7 @@ class Points:
         from common.wire.blocking_connection import Channel
         from common.wire.frames import encode
         from common.wire.messages import Chunk, Scan
-        from fr_pacs.run_counts import Tally
+        from fr_pacs.run_counts import RunCounter
 
         send = Channel.send
 
@@ -161,9 +161,9 @@ class Points:
                 self.reach("pacs.sent")
 
         put(Channel, "send", sending)
-        self._before(Tally, "acknowledged", "pacs.acked")
-        self._before(Tally, "delivered", "pacs.received")
-        self._after(Tally, "delivered", "pacs.noted", bool)
+        self._before(RunCounter, "acknowledged", "pacs.acked")
+        self._before(RunCounter, "delivered", "pacs.received")
+        self._after(RunCounter, "delivered", "pacs.noted", bool)
 
     def _before(self, kind: type, name: str, point: str) -> None:
         method = getattr(kind, name)

@@ -18,8 +18,8 @@ from common.wire.messages import Scan
 from common.wire.protocol import Side
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
-from fr_pacs.rate_limit import Feed
-from fr_pacs.run_counts import Tally
+from fr_pacs.rate_limit import RateLimitedSource
+from fr_pacs.run_counts import RunCounter
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_scan
 from tests.running import FRAME, SOON_S, answer, free_port
@@ -144,18 +144,20 @@ class Stream:
         log = get_log()
         self._ledger = Ledger(ledger)
         self._limited_log = RateLimitedLog(log)
-        self._tally = Tally(source.total, self._ledger, self._limited_log)
+        self._counter = RunCounter(source.total, self._ledger, self._limited_log)
         self.stop = threading.Event()
         self.fatal: list[Exception] = []
-        feed = Feed(source, settings.scans, settings.rate)
+        limited = RateLimitedSource(source, settings.scans, settings.rate)
         availability = AvailabilityLog(log, "Fr-HUB")
-        client = ScanClient(settings, feed, self._tally, availability, self.stop, self.fatal.append)
+        client = ScanClient(
+            settings, limited, self._counter, availability, self.stop, self.fatal.append
+        )
         self.thread = threading.Thread(target=client.run)
 
     @property
     def totals(self) -> Totals:
         """The counts so far."""
-        return self._tally.totals()
+        return self._counter.totals()
 
     @property
     def counts(self) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from common.errors import ProtocolError, Refusal
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Chunk, Nack, Scan
-from fr_pacs.client import HELD_BYTES
+from fr_pacs.send_queue import OVERHEAD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (
     Hub,
@@ -289,7 +289,7 @@ def test_while_the_hub_is_away_small_scans_are_kept_by_the_thousand_and_bounded_
     source = Planted(small_scans(1), endless=True)
     with streaming(settings, source) as stream:
         until(lambda: stream.totals.failed >= 2)
-        assert 1000 < source.loaded <= 8 * 2**20 // HELD_BYTES
+        assert 1000 < source.loaded <= 8 * 2**20 // OVERHEAD_BYTES
 
 
 def test_while_the_hub_is_away_files_wait() -> None:

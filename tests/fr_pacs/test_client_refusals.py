@@ -11,7 +11,7 @@ from common.errors import PeerAway, Refusal
 from common.settings.loading import PacsSettings
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Ack, Busy, Chunk, Hello, Nack, Scan
-from fr_pacs.client import TRIES
+from fr_pacs.client import MAX_REFUSALS
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (
     Hub,
@@ -88,7 +88,7 @@ def test_a_scan_refused_with_hope_is_sent_again_a_few_times_and_then_fails_with_
         streaming(settings, Planted(scans)) as stream,
         contextlib.closing(hub.accept()) as channel,
     ):
-        for _ in range(TRIES):
+        for _ in range(MAX_REFUSALS):
             assert not stream.totals.failed
             channel.send(damaged(next_scan(channel)))
         assert stream.ended()
@@ -117,7 +117,7 @@ def test_connections_that_were_cut_do_not_use_up_the_tries_of_a_scan(
     settings: PacsSettings, hub: Hub
 ) -> None:
     with streaming(settings, Planted(small_scans(1))) as stream:
-        for _ in range(TRIES):
+        for _ in range(MAX_REFUSALS):
             with contextlib.closing(hub.accept()) as channel:
                 next_scan(channel)
         with contextlib.closing(hub.accept()) as channel:
@@ -204,7 +204,7 @@ def test_stopping_waits_for_acknowledgements_and_what_does_not_come_counts_as_fa
                 answer(channel)
         assert stream.counts == (3, 2, 1)
         (failure,) = stream.totals.failures
-        assert failure.reason == "not acknowledged when stopped"
+        assert failure.reason == "not acknowledged before Fr-PACS stopped"
 
 
 def test_stopping_does_not_wait_longer_than_for_the_last_acknowledgement() -> None:

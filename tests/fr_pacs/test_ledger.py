@@ -10,7 +10,7 @@ from common.domain.types import utc_now
 from common.errors import SettingsError
 from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs.ledger import Ledger
-from fr_pacs.run_counts import Tally
+from fr_pacs.run_counts import RunCounter
 from tests.factories import together
 
 
@@ -83,9 +83,9 @@ def test_a_report_that_an_earlier_run_noted_is_known(tmp_path: Path) -> None:
     first.close()
     second = Ledger(path)
     assert list(second.reported) == ["a"]
-    tally = Tally(None, second, RateLimitedLog(get_log()))
-    assert not tally.delivered("a")
-    assert tally.delivered("b")
+    counter = RunCounter(None, second, RateLimitedLog(get_log()))
+    assert not counter.delivered("a")
+    assert counter.delivered("b")
     second.close()
     assert path.read_text().count('"reported"') == 2
 

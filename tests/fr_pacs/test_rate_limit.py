@@ -1,4 +1,4 @@
-"""The feed: the scans of a source for several threads, at the wanted rate."""
+"""The scans of a source, shared by several threads at a given rate."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fr_pacs.rate_limit import Feed
+from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.sources.grid import GridSource
 from tests.factories import together
 from tests.fr_pacs.streams import Planted, small_scans
@@ -17,9 +17,9 @@ def grids(scans: int | None) -> GridSource:
     return GridSource(pacs="pacs-1", scans=scans, seed=1)
 
 
-def rest(feed: Feed) -> Iterator[str]:
+def rest(source: RateLimitedSource) -> Iterator[str]:
     """The labels of what is due now."""
-    while task := feed.take():
+    while task := source.take():
         yield task.label
 
 
@@ -42,93 +42,93 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_there_are_as_many_scans_as_the_source_has_and_as_are_wanted(
     in_source: int | None, wanted: int | None, total: int | None
 ) -> None:
-    feed = Feed(grids(in_source), wanted, None)
-    assert feed.total == total
+    source = RateLimitedSource(grids(in_source), wanted, None)
+    assert source.total == total
     if total is not None:
-        assert list(rest(feed)) == [f"grid {n} of seed 1" for n in range(total)]
-        assert feed.exhausted
+        assert list(rest(source)) == [f"grid {n} of seed 1" for n in range(total)]
+        assert source.exhausted
 
 
 def test_it_is_exhausted_with_its_last_scan_and_not_before() -> None:
-    feed = Feed(grids(2), None, None)
-    assert feed.take()
-    assert not feed.exhausted
-    assert feed.due_in() == 0
-    assert feed.take()
-    assert feed.exhausted
-    assert feed.due_in() is None
-    assert feed.take() is None
+    source = RateLimitedSource(grids(2), None, None)
+    assert source.take()
+    assert not source.exhausted
+    assert source.due_in() == 0
+    assert source.take()
+    assert source.exhausted
+    assert source.due_in() is None
+    assert source.take() is None
 
 
 def test_a_slow_stream_ends_with_its_last_scan_and_not_when_another_would_be_due() -> None:
-    feed = Feed(grids(None), 1, rate=0.01)
-    assert feed.take()
-    assert feed.exhausted
+    source = RateLimitedSource(grids(None), 1, rate=0.01)
+    assert source.take()
+    assert source.exhausted
 
 
 def test_a_source_that_has_nothing_is_exhausted_from_the_start() -> None:
-    feed = Feed(grids(0), None, None)
-    assert feed.exhausted
-    assert feed.take() is None
+    source = RateLimitedSource(grids(0), None, None)
+    assert source.exhausted
+    assert source.take() is None
 
 
 def test_a_source_that_ends_before_it_said_is_exhausted_then() -> None:
-    source = Planted(small_scans(2))
-    source.total = 5
-    feed = Feed(source, None, None)
-    assert len(list(rest(feed))) == 2
-    assert feed.exhausted
+    planted = Planted(small_scans(2))
+    planted.total = 5
+    source = RateLimitedSource(planted, None, None)
+    assert len(list(rest(source))) == 2
+    assert source.exhausted
 
 
 def test_scans_are_due_at_the_rate(clock: Callable[[float], None]) -> None:
-    feed = Feed(grids(None), None, rate=4)
-    assert len(list(rest(feed))) == 1
-    assert feed.due_in() == pytest.approx(0.25)
+    source = RateLimitedSource(grids(None), None, rate=4)
+    assert len(list(rest(source))) == 1
+    assert source.due_in() == pytest.approx(0.25)
     clock(0.2)
-    assert feed.take() is None
-    assert feed.due_in() == pytest.approx(0.05)
+    assert source.take() is None
+    assert source.due_in() == pytest.approx(0.05)
     clock(0.06)
-    assert len(list(rest(feed))) == 1
-    assert feed.due_in() == pytest.approx(0.24)
+    assert len(list(rest(source))) == 1
+    assert source.due_in() == pytest.approx(0.24)
 
 
 def test_what_was_taken_late_does_not_slow_the_stream(clock: Callable[[float], None]) -> None:
-    feed = Feed(grids(None), None, rate=10)
+    source = RateLimitedSource(grids(None), None, rate=10)
     clock(1.05)
-    assert len(list(rest(feed))) == 11
+    assert len(list(rest(source))) == 11
 
 
 def test_a_stream_that_was_held_up_for_long_goes_on_at_its_rate(
     clock: Callable[[float], None],
 ) -> None:
-    feed = Feed(grids(None), None, rate=2)
-    assert feed.take()
+    source = RateLimitedSource(grids(None), None, rate=2)
+    assert source.take()
     clock(3600)
-    assert len(list(rest(feed))) == 21  # ten seconds of it, and what is due now
+    assert len(list(rest(source))) == 21  # ten seconds of it, and what is due now
     clock(5)
-    assert len(list(rest(feed))) == 10
+    assert len(list(rest(source))) == 10
 
 
 def test_without_a_rate_scans_are_due_at_once() -> None:
-    feed = Feed(grids(None), None, None)
-    assert [feed.due_in() for _ in range(3) if feed.take()] == [0, 0, 0]
+    source = RateLimitedSource(grids(None), None, None)
+    assert [source.due_in() for _ in range(3) if source.take()] == [0, 0, 0]
 
 
 def test_threads_share_the_scans_each_gets_others() -> None:
-    feed = Feed(grids(2000), None, None)
-    taken = together(8, lambda _: list(rest(feed)))
+    source = RateLimitedSource(grids(2000), None, None)
+    taken = together(8, lambda _: list(rest(source)))
     assert sum(map(len, taken)) == 2000
     assert len({label for labels in taken for label in labels}) == 2000
 
 
 def test_threads_share_the_rate() -> None:
-    feed = Feed(grids(None), None, rate=100)
+    source = RateLimitedSource(grids(None), None, rate=100)
     began = time.monotonic()
 
     def take_for_a_while(_: int) -> int:
         taken = 0
         while time.monotonic() - began < 0.3:
-            taken += feed.take() is not None
+            taken += source.take() is not None
             time.sleep(0.002)
         return taken
 
@@ -137,5 +137,5 @@ def test_threads_share_the_rate() -> None:
 
 
 def test_it_says_whether_its_source_waits() -> None:
-    assert not Feed(grids(1), None, None).waits
-    assert Feed(Planted(small_scans(1), waits=True), None, None).waits
+    assert not RateLimitedSource(grids(1), None, None).waits
+    assert RateLimitedSource(Planted(small_scans(1), waits=True), None, None).waits

@@ -21,7 +21,7 @@ from common.wire.messages import Ack, Report
 from common.wire.protocol import Side
 from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
-from fr_pacs.run_counts import Tally
+from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
@@ -33,15 +33,15 @@ def a_report(**overrides: Any) -> BrainReport:
     return make_report(make_scan()[0], **overrides)
 
 
-def new_tally() -> Tally:
+def new_counter() -> RunCounter:
     """Counts of a run that writes no ledger."""
-    return Tally(None, Ledger(None), RateLimitedLog(get_log()))
+    return RunCounter(None, Ledger(None), RateLimitedLog(get_log()))
 
 
 @contextlib.contextmanager
-def serving(settings: PacsSettings, tally: Tally | None = None) -> Iterator[ReportServer]:
+def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterator[ReportServer]:
     """The server."""
-    with contextlib.closing(ReportServer(settings, tally or new_tally(), get_log())) as server:
+    with contextlib.closing(ReportServer(settings, counter or new_counter(), get_log())) as server:
         yield server
 
 
@@ -64,11 +64,11 @@ def deliver(channel: Channel, *reports: BrainReport) -> Any:
 
 
 def test_a_report_is_counted_and_acknowledged() -> None:
-    settings, tally, report = pacs_settings(), new_tally(), a_report()
-    tally.sent([report.scan_id])
-    with serving(settings, tally), hub_of(settings) as channel:
+    settings, counter, report = pacs_settings(), new_counter(), a_report()
+    counter.sent({report.scan_id: "a scan"})
+    with serving(settings, counter), hub_of(settings) as channel:
         assert acked(deliver(channel, report)) == (report.scan_id,)
-        assert tally.totals().delivered == 1
+        assert counter.totals().delivered == 1
 
 
 def test_reports_that_come_together_share_acknowledgements() -> None:
@@ -83,21 +83,21 @@ def test_reports_that_come_together_share_acknowledgements() -> None:
 
 
 def test_the_same_report_again_is_acknowledged_and_counted_once() -> None:
-    settings, tally, report = pacs_settings(), new_tally(), a_report()
-    tally.sent([report.scan_id])
-    with serving(settings, tally), hub_of(settings) as channel:
+    settings, counter, report = pacs_settings(), new_counter(), a_report()
+    counter.sent({report.scan_id: "a scan"})
+    with serving(settings, counter), hub_of(settings) as channel:
         for _ in range(3):
             assert acked(deliver(channel, report)) == (report.scan_id,)
         with hub_of(settings) as another:
             assert acked(deliver(another, report)) == (report.scan_id,)
-        assert tally.totals().delivered == 1
+        assert counter.totals().delivered == 1
 
 
 def test_a_report_of_an_earlier_run_is_acknowledged_and_not_counted_in_this_one() -> None:
-    settings, tally, report = pacs_settings(), new_tally(), a_report()
-    with serving(settings, tally), hub_of(settings) as channel:
+    settings, counter, report = pacs_settings(), new_counter(), a_report()
+    with serving(settings, counter), hub_of(settings) as channel:
         assert acked(deliver(channel, report)) == (report.scan_id,)
-        assert tally.totals().delivered == 0
+        assert counter.totals().delivered == 0
 
 
 def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> None:
@@ -106,7 +106,7 @@ def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> No
     with serving(settings), hub_of(settings) as channel:
         nack = refusal(deliver(channel, stray))
         assert (nack.id, nack.code, nack.retry) == (stray.scan_id, "header", False)
-        assert nack.reason == "this is 'pacs-1', not 'pacs-2'"
+        assert nack.reason == "this is 'pacs-1', not 'pacs-2' (PACS_NAME)"
         assert acked(deliver(channel, report)) == (report.scan_id,)
 
 
@@ -183,17 +183,17 @@ def test_of_many_that_write_the_same_report_one_does_and_nothing_is_left(tmp_pat
 
 def test_what_cannot_be_kept_is_not_acknowledged_and_comes_again(tmp_path: Path) -> None:
     folder = tmp_path / "reports"
-    settings, tally, report = pacs_settings(reports=folder), new_tally(), a_report()
-    tally.sent([report.scan_id])
-    with serving(settings, tally), hub_of(settings) as channel:
+    settings, counter, report = pacs_settings(reports=folder), new_counter(), a_report()
+    counter.sent({report.scan_id: "a scan"})
+    with serving(settings, counter), hub_of(settings) as channel:
         shutil.rmtree(folder)
         nack = refusal(deliver(channel, report))
         assert (nack.id, nack.code, nack.retry) == (report.scan_id, "unavailable", True)
-        assert nack.reason == "the report cannot be kept: No such file or directory"
-        assert tally.totals().delivered == 0
+        assert nack.reason == "the report cannot be written: No such file or directory"
+        assert counter.totals().delivered == 0
         folder.mkdir()
         assert acked(deliver(channel, report)) == (report.scan_id,)
-        assert tally.totals().delivered == 1
+        assert counter.totals().delivered == 1
 
 
 @pytest.mark.parametrize("where", ["file", "file/below", "/proc/self"])
@@ -207,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path, wh
 # --- stopping ------------------------------------------------------------------------------------
 
 
-class Slow(Tally):
+class Slow(RunCounter):
     """Takes its time over each report."""
 
     def __init__(self) -> None:
@@ -223,15 +223,15 @@ class Slow(Tally):
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:
-    settings, tally, report = pacs_settings(), Slow(), a_report()
-    with serving(settings, tally) as server, hub_of(settings) as channel:
+    settings, counter, report = pacs_settings(), Slow(), a_report()
+    with serving(settings, counter) as server, hub_of(settings) as channel:
         channel.send(Report(report))
-        assert tally.in_hand.wait(10)
+        assert counter.in_hand.wait(10)
         closing = threading.Thread(target=server.close)
         closing.start()
         closing.join(0.1)
         assert closing.is_alive()
-        tally.go_on.set()
+        counter.go_on.set()
         assert answer(channel) == Ack((report.scan_id,))
         closing.join(10)
         with pytest.raises(PeerAway):
@@ -239,26 +239,26 @@ def test_closing_acknowledges_the_report_in_hand_first() -> None:
 
 
 def test_closing_while_reports_wait_their_turn_is_quick_and_takes_none_of_them() -> None:
-    settings, tally = pacs_settings(), Slow()
+    settings, counter = pacs_settings(), Slow()
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(serving(settings, tally))
+        server = stack.enter_context(serving(settings, counter))
         channels = [stack.enter_context(hub_of(settings)) for _ in range(4)]
         channels[0].send(Report(a_report()))
-        assert tally.in_hand.wait(10)
+        assert counter.in_hand.wait(10)
         for channel in channels[1:]:
             channel.send(Report(a_report()))
         closing = threading.Thread(target=server.close)
         closing.start()
         closing.join(0.1)
         began = time.monotonic()
-        tally.go_on.set()
+        counter.go_on.set()
         closing.join(30)
         assert time.monotonic() - began < 3
         told = 0
         for channel in channels:
             with contextlib.suppress(PeerAway, ProtocolError):
                 told += len(acked(answer(channel)))
-        assert told == len(tally._seen)  # what is taken is acknowledged, and nothing else
+        assert told == len(counter._reported)  # what is taken is acknowledged, and nothing else
 
 
 def test_closing_twice_is_fine() -> None:
