@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from common.domain.scan import BrainScan
 from common.domain.types import Affine, DType, hash_voxels
 from common.errors import SettingsError, SourceError
-from common.formats.dicom.headers import Index, NotDicom, read_slices
+from common.formats.dicom.headers import DicomDirectory, NotDicom, read_slices
+from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
-from common.formats.dicom.stacks import stacks
 from common.formats.nifti.volumes import nifti_volumes
 from fr_pacs.sources.base import LoadedScan, ScanTask
 
@@ -157,7 +157,7 @@ class FileSource:
                 series.setdefault(found.series, []).append(found)
         for entry in order:
             if isinstance(entry, str):
-                for label, stack in stacks(series.pop(entry), alone=self._alone):
+                for label, stack in stack_series(series.pop(entry), single_file=self._alone):
                     if isinstance(stack, SourceError):
                         yield FailedTask(label, stack)
                     else:
@@ -176,7 +176,7 @@ class FileSource:
                 self._skipped += 1
                 return []
             return read_slices(path, label, self._key, force=_force_dicom(path))
-        except Index as error:
+        except DicomDirectory as error:
             return [FailedTask(label, error)] if self._alone else []
         except NotDicom:
             return [FailedTask(label, SourceError(NOT_AN_IMAGE))]

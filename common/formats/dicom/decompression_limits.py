@@ -1,4 +1,4 @@
-"""Small files that become large: what they declare is read before a library believes it.
+"""Protection against decompression bombs: sizes are checked before a library decompresses.
 
 Deflated files: DICOM PS3.5 A.5. Frame headers: JPEG and JPEG-LS, ITU-T T.81 B.2; JPEG 2000,
 ITU-T T.800 A.5.
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from common.errors import SourceError
 
-_INFLATED_MAX = 64 << 20  # bytes: many times a slice, and pydicom inflates a file whole
+_INFLATED_MAX = 64 << 20  # bytes: many times a slice; pydicom inflates a whole file at once
 _BLOCK = 1 << 16
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _TRANSFER_SYNTAX = (0x0002, 0x0010)
@@ -19,15 +19,15 @@ _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b
 
 _COMPONENTS_MAX = 4
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
-_SIZE_MARKERS = {0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOFn, and JPEG-LS'
+_SIZE_MARKERS = {0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOFn, and SOF55 of JPEG-LS
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}  # without a length
 
 
 def check_inflated(path: Path) -> None:
-    """That the file, if it is deflated, does not inflate beyond the limit.
+    """Check that a deflated file inflates to 64 MiB at most; other files pass.
 
     Raises:
-        SourceError: it does, or is damaged.
+        SourceError: it inflates to more, or is damaged.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
@@ -43,15 +43,15 @@ def check_inflated(path: Path) -> None:
                 if inflated > _INFLATED_MAX:
                     raise SourceError(
                         f"a deflated file that inflates to over {_INFLATED_MAX >> 20} MiB: "
-                        "store it plain"
+                        "convert it to an uncompressed transfer syntax"
                     )
                 data = inflater.unconsumed_tail or file.read(_BLOCK)
         except zlib.error as error:
-            raise SourceError("the deflated data is damaged") from error
+            raise SourceError("the deflated data is damaged: copy the file again") from error
 
 
 def _transfer_syntax(file: BinaryIO) -> bytes | None:
-    """From the file meta information, which is left read."""
+    """From the file meta information; leaves the file at the data set behind it."""
     found = None
     while len(head := file.read(8)) == 8:
         group, element, kind, size = struct.unpack("<HH2sH", head)
@@ -67,19 +67,24 @@ def _transfer_syntax(file: BinaryIO) -> bytes | None:
 
 
 def check_frame(frame: bytes, rows: int, columns: int) -> None:
-    """That a compressed frame says it is no larger than the header does.
+    """Check that a compressed frame declares no larger size than the DICOM header does.
+
+    Args:
+        frame: a JPEG, JPEG-LS or JPEG 2000 stream.
+        rows: of the DICOM header.
+        columns: of the DICOM header.
 
     Raises:
-        SourceError: it is, or it does not say.
+        SourceError: it declares a larger size, more than 4 components, or no size.
     """
     sizes = _jpeg(frame) if frame[:2] == b"\xff\xd8" else _jpeg2000(frame)
     if not sizes:
-        raise SourceError("a compressed frame without a header")
+        raise SourceError("damaged: a compressed frame has no header")
     for height, width, components in sizes:
         if height > rows or width > columns or components > _COMPONENTS_MAX:
             raise SourceError(
-                f"a compressed frame of {height} rows and {width} columns "
-                f"({components} components), the header says {rows} and {columns}"
+                f"damaged: a compressed frame has {height} rows and {width} columns "
+                f"({components} components), the header declares {rows} and {columns}"
             )
 
 
@@ -102,7 +107,7 @@ def _jpeg(frame: bytes) -> list[tuple[int, int, int]]:
 
 
 def _jpeg2000(frame: bytes) -> list[tuple[int, int, int]]:
-    """The same of each codestream."""
+    """Rows, columns and components of each codestream."""
     sizes, place = [], -1
     while (place := frame.find(_J2K_START, place + 1)) >= 0 and place + 42 <= len(frame):
         x, y, left, top = struct.unpack_from(">4I", frame, place + 8)

@@ -1,8 +1,8 @@
 """DICOM headers: one small ``Slice`` per image, or per frame of an enhanced multi-frame file.
 
-What comes after: ``dicom_stack`` groups slices into volumes, ``dicom_geometry`` checks these, and
-``dicom_pixels`` decodes them. A classic series (a file per slice) and an enhanced multi-frame file
-(DICOM PS3.3 C.7.6.16) end up as the same thing.
+``series`` then groups slices into volumes, ``geometry`` checks them, and ``pixel_data`` decodes
+them. A classic series (one file per slice) and an enhanced multi-frame file (functional groups,
+PS3.3 C.7.6.16) give the same slices.
 """
 
 import logging
@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,16 @@ from pydicom.tag import Tag
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from common.errors import SourceError
+from common.formats.dicom.date_time import acquisition_time
 from common.formats.dicom.decompression_limits import check_inflated
-from common.formats.dicom.slices import SPLITS, Geometry, Slice, Vector
+from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Vector
 
-# Values are judged here where they matter; a warning for each odd one of the rest helps nobody.
+# The values that matter are validated here; warnings about the others help nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-# pydicom warns of what it can cope with (padding, a wrong VR). The filter is set once, for its
-# modules alone, because ``warnings.catch_warnings`` around each read is not safe in threads.
+# pydicom warns about what it can handle (padding, a wrong VR). The filter is set once, and for its
+# modules only, because ``warnings.catch_warnings`` around each read is not thread-safe.
 warnings.filterwarnings("ignore", module=r"pydicom\.")
-# It logs the same, quoting values, and a value can be a patient's.
+# It logs the same, and quotes values, which can be a patient's.
 logging.getLogger("pydicom").propagate = False
 
 _ALIASES = {
@@ -40,7 +40,7 @@ _ALIASES = {
     "FrameType": "ImageType",
     "ReferencedSegmentNumber": "SegmentNumber",
 }
-"""Names in an enhanced file's functional groups for what a classic file has at its top."""
+"""Keywords of functional groups whose classic counterparts are at the top of the data set."""
 
 LAYOUT = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
@@ -58,40 +58,43 @@ _HEADER_TAGS = {
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
         *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
         *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
-        *SPLITS,
+        *VOLUME_TAGS,
     )
 }
 
 
 class NotDicom(SourceError):
-    """What does not begin as a DICOM file does is none."""
+    """The file has no DICOM header."""
 
 
-class Index(SourceError):
-    """A DICOMDIR: an index of other files, not an image."""
+class DicomDirectory(SourceError):
+    """A DICOMDIR (PS3.10 section 8): an index of other files, not an image."""
 
 
 def read_slices(path: Path, label: str, pseudonym_key: bytes, *, force: bool) -> list[Slice]:
-    """The slices in a file, from its header alone; pixel data is not read.
+    """Read the slices of a file from its header; pixel data is not read.
 
     Args:
         path: the file.
         label: names the file to its user.
-        pseudonym_key: 32 bytes that key the hash of the patient's id.
-        force: take it for DICOM though it does not begin as DICOM files do.
+        pseudonym_key: 32 bytes, the key of the hash (BLAKE3) that replaces the patient's id.
+        force: read the file as DICOM even if it lacks the preamble (PS3.10 7.1).
+
+    Returns:
+        One slice for a classic file, one per frame for an enhanced one.
 
     Raises:
-        Index: it is a DICOMDIR.
-        NotDicom: it was taken for DICOM by force, and is not.
-        SourceError: its header is damaged, or it holds no image that could be part of a scan.
+        DicomDirectory: it is a DICOMDIR.
+        NotDicom: it was read by ``force`` and is not DICOM.
+        SourceError: its header is damaged, or it holds no image that can be part of a scan.
     """
-    with header_reasons():
+    with as_source_error():
         header = _header(path, force)
         if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-            raise Index("a DICOMDIR is an index: send the folder that it is in")
+            raise DicomDirectory("a DICOMDIR is an index of files: send the folder that it is in")
         common = _values(header)
         if force and not str(common.get("SOPClassUID")).startswith("1.2.840.10008."):
-            raise NotDicom("no DICOM header in it")
+            raise NotDicom("no DICOM header")
         _check_image(common)
         return [
             _slice({**common, **functional}, path, label, frame, pseudonym_key)
@@ -100,8 +103,8 @@ def read_slices(path: Path, label: str, pseudonym_key: bytes, *, force: bool) ->
 
 
 @contextmanager
-def header_reasons() -> Iterator[None]:
-    """Whatever goes wrong with a header becomes a SourceError that does not quote it."""
+def as_source_error() -> Iterator[None]:
+    """Turn whatever reading a header raises into a ``SourceError`` that quotes no value of it."""
     try:
         yield
     except SourceError:
@@ -109,8 +112,10 @@ def header_reasons() -> Iterator[None]:
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or type(error).__name__}") from error
     except Exception as error:
-        # Whatever a damaged header makes pydicom raise; its text may quote a value of the patient.
-        raise SourceError(f"its DICOM header is damaged ({type(error).__name__})") from error
+        # Whatever a damaged header makes pydicom raise; its text may quote patient data.
+        raise SourceError(
+            f"the DICOM header is damaged ({type(error).__name__}): export the file again"
+        ) from error
 
 
 def _header(path: Path, force: bool) -> pydicom.FileDataset:
@@ -121,12 +126,12 @@ def _header(path: Path, force: bool) -> pydicom.FileDataset:
         )
     except Exception as error:
         if force and not isinstance(error, OSError):
-            raise NotDicom("no DICOM header in it") from error
+            raise NotDicom("no DICOM header") from error
         raise
 
 
 def _values(data: pydicom.Dataset) -> dict[str, Any]:
-    """The values by keyword, of public attributes; one that cannot be parsed is as good as none."""
+    """Public attributes by keyword, without those that cannot be parsed."""
     values: dict[str, Any] = {}
     for tag in data.keys():  # noqa: SIM118 - iterating the dataset itself parses all at once
         if keyword := _HEADER_TAGS.get(tag) or keyword_for_tag(tag):
@@ -137,37 +142,43 @@ def _values(data: pydicom.Dataset) -> dict[str, Any]:
 
 def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
-        raise SourceError(f"holds no image ({values.get('Modality') or 'no modality given'})")
+        raise SourceError(f"contains no image ({values.get('Modality') or 'no modality given'})")
     meaning = str(values.get("PhotometricInterpretation") or "")
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):
-        raise SourceError(f"pixels are {meaning or 'of unknown meaning'}, not MONOCHROME")
+        raise SourceError(
+            f"pixels are {meaning or 'of unknown meaning'}, not MONOCHROME: send greyscale images"
+        )
     if "MOSAIC" in str(values.get("ImageType")):
-        raise SourceError("a Siemens mosaic, a volume laid out as one picture: make it NIfTI first")
+        raise SourceError("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
     if values.get("ModalityLUTSequence"):
-        raise SourceError("values go through a Modality LUT, which Fr does not apply")
+        raise SourceError("a Modality LUT, which Fr does not apply: export rescaled values")
 
 
 def _frames(common: Mapping[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:
-    """What the functional groups of an enhanced file say of each frame; nothing of a classic one.
+    """Each frame's index and the attributes in its functional groups; one without both for a
+    classic file.
 
     Raises:
-        SourceError: several frames and no group for each.
+        SourceError: the file has several frames and not one functional group for each.
     """
     frames = common.get("PerFrameFunctionalGroupsSequence") or ()
     count = int(_number(common, "NumberOfFrames") or 1)
     if not frames and count == 1:
         return [(None, {})]
     if len(frames) != count:
-        raise SourceError(f"{count} frames in a file, which gives positions for {len(frames)}")
+        raise SourceError(
+            f"{count} frames in one file, but functional groups for {len(frames)}: "
+            "convert it to an enhanced or a classic series"
+        )
     shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
     return [(index, {**shared, **_functional([frame])}) for index, frame in enumerate(frames)]
 
 
 def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
-    """The attributes of functional groups, which are one sequence deep, as if at the top."""
+    """The attributes in functional groups (PS3.3 C.7.6.16.1), each one sequence below the group."""
     found: dict[str, Any] = {}
     for group in groups:
-        # Private sequences have no keyword, so they stay out: they repeat names with other content.
+        # Private sequences have no keyword and stay out: they reuse keywords with other content.
         for macro in _values(group).values():
             if isinstance(macro, pydicom.Sequence) and macro:
                 found.update(_values(macro[0]))
@@ -207,8 +218,8 @@ def _slice(
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
         geometry=_geometry(values),
-        splits=tuple(sys.intern(str(values.get(keyword))) for keyword in SPLITS),
-        acquired_at=_acquired_at(values),
+        volume_keys=tuple(sys.intern(str(values.get(keyword))) for keyword in VOLUME_TAGS),
+        acquired_at=acquisition_time(values),
         subject=blake3(str(patient).encode(), key=key).hexdigest()[:16] if patient else None,
     )
 
@@ -227,32 +238,3 @@ def _geometry(values: Mapping[str, Any]) -> Geometry | None:
     sizes = (_number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     thickness = next((abs(size) for size in sizes if size), 1.0)
     return Geometry(position, cosines[:3], cosines[3:], spacing, thickness)
-
-
-def _acquired_at(values: Mapping[str, Any]) -> datetime | None:
-    """The first date and time that the header has, UTC unless it gives the offset."""
-    pairs = [str(values.get("AcquisitionDateTime") or "")]
-    for name in ("Acquisition", "Series", "Content"):
-        date, time = values.get(f"{name}Date"), values.get(f"{name}Time")
-        pairs.append(f"{date}{time}" if date and time else "")
-    offset = str(values.get("TimezoneOffsetFromUTC") or "")
-    return next((at for text in pairs if text and (at := _utc(text, offset))), None)
-
-
-def _utc(text: str, offset: str) -> datetime | None:
-    """A DICOM DT value (PS3.5 6.2), ``YYYYMMDDHHMMSS.FFFFFF&ZZXX``, down to the minute or more."""
-    text = text.strip()
-    for sign in "+-":
-        local, found, zone = text.partition(sign)
-        if found:
-            text, offset = local, sign + zone
-    digits, _, fraction = text.partition(".")
-    try:
-        at = datetime.strptime(digits[:14].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        if zone := offset.strip().lstrip("+-"):
-            ahead = timedelta(hours=int(zone[:2]), minutes=int(zone[2:4] or 0))
-            at = at + ahead if offset.strip().startswith("-") else at - ahead
-        # BSON keeps milliseconds: a finer time would come back changed.
-        return at.replace(microsecond=int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0)
-    except (ValueError, OverflowError):
-        return None

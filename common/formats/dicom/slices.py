@@ -1,6 +1,6 @@
-"""A slice as its header describes it, and where it lies in space.
+"""One DICOM slice as its header describes it, and where it lies in space.
 
-Geometry is that of the Image Plane module (DICOM PS3.3 C.7.6.2): positions of slices are compared
+Its geometry is that of the Image Plane module (PS3.3 C.7.6.2). Positions of slices are compared
 along the normal of their plane, in mm.
 """
 
@@ -11,27 +11,28 @@ from pathlib import Path
 
 Vector = tuple[float, ...]
 
-SPLITS = (
+VOLUME_TAGS = (
     *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "StackID"),
     *("DiffusionBValue", "ImageType", "SegmentNumber", "AcquisitionNumber"),
 )
-"""What can tell the volumes of one series apart, the most telling first."""
+"""Tags that can distinguish the volumes of one series, the most specific first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The Image Plane module (DICOM PS3.3 C.7.6.2)."""
+    """Where a slice lies: the Image Plane module (PS3.3 C.7.6.2)."""
 
     position: Vector
-    """Centre of the first pixel, mm, LPS+ (x to the left, y to the back, z upwards)."""
+    """ImagePositionPatient: centre of the first pixel, mm, LPS+ (x to the patient's left, y to the
+    back, z to the head)."""
     row: Vector
-    """Direction of a row, in which column indices grow: a unit vector."""
+    """Unit vector along a row, in which the column index grows (ImageOrientationPatient)."""
     column: Vector
-    """Direction of a column, in which row indices grow: a unit vector."""
+    """Unit vector along a column, in which the row index grows (ImageOrientationPatient)."""
     spacing: Vector
-    """mm between rows, mm between columns."""
+    """PixelSpacing: mm between rows, mm between columns."""
     thickness: float
-    """mm to the next slice, as the header has it; for a slice that is alone."""
+    """mm to the next slice (SpacingBetweenSlices, else SliceThickness): used for a single slice."""
 
     @property
     def normal(self) -> Vector:
@@ -41,40 +42,46 @@ class Geometry:
 
     @property
     def distance(self) -> float:
-        """Where the slice lies along the normal, mm."""
+        """Position of the slice along the normal, mm."""
         return math.fsum(a * b for a, b in zip(self.position, self.normal, strict=True))
 
     @property
-    def plane(self) -> Vector:
-        """The six direction cosines, as ImageOrientationPatient has them."""
+    def cosines(self) -> Vector:
+        """The six direction cosines of ImageOrientationPatient."""
         return (*self.row, *self.column)
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A slice as its header describes it: an image, or a frame of one."""
+    """One slice: a classic image, or one frame of an enhanced multi-frame image."""
 
     path: Path
     label: str
     frame: int | None
-    """Counted from 0 in an enhanced file; none in a classic one."""
+    """From 0 in an enhanced file; None in a classic one."""
     series: str
+    """SeriesInstanceUID."""
     uid: str
-    """SOPInstanceUID: the same in each copy of a file, and for each frame of one."""
+    """SOPInstanceUID: the same in each copy of a file, and in each frame of one."""
     instance: int | None
+    """InstanceNumber."""
     rows: int
     columns: int
     bits: int
+    """BitsAllocated."""
     slope: float
     intercept: float
     geometry: Geometry | None
-    splits: tuple[str, ...]
+    volume_keys: tuple[str, ...]
+    """Values of VOLUME_TAGS."""
     acquired_at: datetime | None
+    """UTC."""
     subject: str | None
+    """Pseudonym of the patient."""
 
     @property
     def name(self) -> str:
-        """Names it among its series: by frame or instance number if it has one, else by file."""
+        """Its name within its series: by frame or instance number if it has one, else by file."""
         if self.frame is not None:
             return f"frame {self.frame + 1}"
         return self.label if self.instance is None else f"instance {self.instance}"

@@ -262,7 +262,7 @@ def test_all_the_test_files_of_pydicom_are_sent_or_say_why_not() -> None:
     assert told["CT_small.dcm"] == "sent"
     assert told["dicomdirtests/98892001/CT5N/2062 (series of 5 slices)"] == "sent"
     assert told["zipMR.gz"] == NOT_AN_IMAGE
-    assert told["waveform_ecg.dcm"] == "holds no image (ECG)"
+    assert told["waveform_ecg.dcm"] == "contains no image (ECG)"
     assert not any("DICOMDIR" in label for label in told)
 
 

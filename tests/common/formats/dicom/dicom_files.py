@@ -13,8 +13,9 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from common.errors import SourceError
 from common.formats.dicom.headers import read_slices
+from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
-from common.formats.dicom.stacks import Stack, stacks
+from common.formats.dicom.stack import Stack
 
 DATA = Path(pydicom.__file__).parent / "data" / "test_files"
 KEY = bytes(32)
@@ -57,9 +58,9 @@ def writer(folder: Path) -> Write:
     return one
 
 
-def found(*paths: Path, alone: bool = False) -> list[tuple[str, Stack | SourceError]]:
-    slices = [piece for path in paths for piece in slices_of(path)]
-    return list(stacks(slices, alone=alone))
+def found(*paths: Path, single_file: bool = False) -> list[tuple[str, Stack | SourceError]]:
+    slices = [plane for path in paths for plane in slices_of(path)]
+    return list(stack_series(slices, single_file=single_file))
 
 
 def slices_of(path: Path) -> list[Slice]:

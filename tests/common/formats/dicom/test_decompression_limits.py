@@ -31,8 +31,8 @@ def deflated(size: int, preamble: bool = True) -> bytes:
     syntax = element((0x0002, 0x0010), b"UI", b"1.2.840.10008.1.2.1.99")
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     # Flushed to whole bytes that know nothing of what came before: one serves for all.
-    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    packed = piece * (size >> 20) + packer.flush()
+    plane = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packed = plane * (size >> 20) + packer.flush()
     return (bytes(128) + b"DICM" if preamble else b"") + syntax + packed
 
 
@@ -79,7 +79,7 @@ def test_a_frame_says_its_size(name: str) -> None:
 
 @pytest.mark.parametrize("frame", [b"", b"\xff\xd8", b"\xff\xd8" + bytes(50), b"nonsense"])
 def test_a_frame_that_says_no_size_is_refused(frame: bytes) -> None:
-    with pytest.raises(SourceError, match="without a header"):
+    with pytest.raises(SourceError, match="has no header"):
         check_frame(frame, 10, 10)
 
 

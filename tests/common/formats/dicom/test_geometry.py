@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.formats.dicom.stacks import Stack
+from common.formats.dicom.stack import Stack
 from tests.common.formats.dicom.dicom_files import DATA, Write, enhanced, found, reason, volume
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
@@ -129,7 +129,8 @@ def test_mixed_shapes_are_named_with_their_files(write: Write) -> None:
     odd = write(2, Rows=2, Columns=6)
     told = reason(write(1), odd, write(3))
     assert told == (
-        "mixed shapes (columns, rows) in one series: (4, 3) in 001.dcm, 003.dcm; (6, 2) in 002.dcm"
+        "mixed shapes (columns, rows) in one series: (4, 3) in 001.dcm, 003.dcm; (6, 2) in "
+        "002.dcm; send each kind as its own series"
     )
 
 
@@ -152,8 +153,8 @@ def test_without_geometry_only_a_file_that_the_user_named_is_sent(
     write: Write, changes: dict[str, Any]
 ) -> None:
     path = write(1, **changes)
-    assert "not placed in space" in reason(path)
-    [(label, stack)] = found(path, alone=True)
+    assert "no geometry" in reason(path)
+    [(label, stack)] = found(path, single_file=True)
     assert label == "001.dcm"
     assert isinstance(stack, Stack)
     assert stack.affine is None

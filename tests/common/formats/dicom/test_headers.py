@@ -2,21 +2,20 @@
 
 import random
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from common.errors import SourceError
-from common.formats.dicom.headers import Index, NotDicom, read_slices
-from common.formats.dicom.stacks import Stack, stacks
+from common.formats.dicom.headers import DicomDirectory, NotDicom, read_slices
+from common.formats.dicom.series import stack_series
+from common.formats.dicom.stack import Stack
 from tests.common.formats.dicom.dicom_files import DATA, KEY, Write, enhanced, slices_of, volume
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
@@ -29,11 +28,11 @@ MOSAIC = Path(nib.__file__).parent / "nicom/tests/data/0.dcm"
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"Rows": None}, "holds no image (MR)"),
+        ({"Rows": None}, "contains no image (MR)"),
         ({"PhotometricInterpretation": "RGB"}, "pixels are RGB, not MONOCHROME"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "pixels are PALETTE COLOR"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a Siemens mosaic"),
-        ({"NumberOfFrames": 5}, "5 frames in a file, which gives positions for 0"),
+        ({"NumberOfFrames": 5}, "5 frames in one file, but functional groups for 0"),
         ({"ModalityLUTSequence": [Dataset()]}, "Modality LUT"),
     ],
 )
@@ -48,8 +47,8 @@ def test_images_that_cannot_be_scans_are_refused(
 def test_a_file_without_preamble_is_read_by_force_and_junk_is_not(tmp_path: Path) -> None:
     bare = tmp_path / "bare.dcm"
     bare.write_bytes((DATA / "MR_small_implicit.dcm").read_bytes()[132:])
-    [piece] = read_slices(bare, "bare", KEY, force=True)
-    [(_, stack)] = stacks([piece], alone=True)
+    [plane] = read_slices(bare, "bare", KEY, force=True)
+    [(_, stack)] = stack_series([plane], single_file=True)
     assert isinstance(stack, Stack)
     expected = volume(DATA / "MR_small.dcm")[0]
     np.testing.assert_array_equal(stack.read()[0], expected)
@@ -59,31 +58,8 @@ def test_a_file_without_preamble_is_read_by_force_and_junk_is_not(tmp_path: Path
 
 
 def test_an_index_is_told_from_an_image() -> None:
-    with pytest.raises(Index):
+    with pytest.raises(DicomDirectory):
         slices_of(DATA / "dicomdirtests" / "DICOMDIR")
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ({"AcquisitionDateTime": "20240229121314.5678"}, "2024-02-29T12:13:14.567"),
-        ({"AcquisitionDateTime": "20240229121314+0200"}, "2024-02-29T10:13:14"),
-        ({"AcquisitionDate": "20240229", "AcquisitionTime": "1213"}, "2024-02-29T12:13:00"),
-        (
-            {"SeriesDate": "20240229", "SeriesTime": "000000", "TimezoneOffsetFromUTC": "-0130"},
-            "2024-02-29T01:30:00",
-        ),
-        ({"SeriesDate": "20249999", "SeriesTime": "121314"}, None),
-        ({"SeriesDate": "20240229"}, None),
-    ],
-)
-def test_the_time_of_the_scan_is_read_as_utc(
-    write: Write, header: dict[str, str], expected: str | None
-) -> None:
-    with pydicom.config.disable_value_validation():
-        [piece] = slices_of(write(1, **header))
-    at = None if expected is None else datetime.fromisoformat(expected).replace(tzinfo=UTC)
-    assert piece.acquired_at == at
 
 
 def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> None:
@@ -98,7 +74,7 @@ def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> N
 
 
 def test_an_enhanced_file_that_miscounts_its_frames_is_refused(write: Write) -> None:
-    with pytest.raises(SourceError, match="5 frames in a file, which gives positions for 2"):
+    with pytest.raises(SourceError, match="5 frames in one file, but functional groups for 2"):
         slices_of(enhanced(write(1), [0.0, 3.0], NumberOfFrames=5))
 
 
@@ -126,6 +102,8 @@ def test_whatever_is_wrong_with_a_file_is_a_source_error(
     path = tmp_path_factory.getbasetemp() / "fuzzed.dcm"
     path.write_bytes(data[:kept] if kept % 2 else data)
     with suppress(SourceError):
-        for _, stack in stacks(read_slices(path, "fuzzed", KEY, force=force), alone=True):
+        for _, stack in stack_series(
+            read_slices(path, "fuzzed", KEY, force=force), single_file=True
+        ):
             if isinstance(stack, Stack) and stack.declared_bytes < 1 << 24:
                 assert stack.read()[0].flags.f_contiguous

@@ -1,4 +1,4 @@
-"""DICOM pixel data: decoding the frames of one file."""
+"""DICOM pixel data (PS3.5 section 8 and annex A): decoding the frames of one file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +27,8 @@ from pydicom.uid import (
 
 from common.errors import SourceError
 from common.formats.dicom.decompression_limits import check_frame
-from common.formats.dicom.headers import LAYOUT, header_reasons
-from common.formats.dicom.isolated import decoded_apart
+from common.formats.dicom.gdcm_process import decode_in_child
+from common.formats.dicom.headers import LAYOUT, as_source_error
 
 _PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _PIXEL_TAGS = [
@@ -46,7 +46,7 @@ _NATIVE = {
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
-"""Transfer syntax of a file that does not name it, by (implicit VR, little-endian)."""
+"""Transfer syntax of a file that does not name it, by (implicit VR, little-endian) as read."""
 
 _PLUGINS: dict[str, str] = {
     JPEGBaseline8Bit: "pillow",
@@ -56,44 +56,57 @@ _PLUGINS: dict[str, str] = {
     JPEG2000: "pylibjpeg",
     RLELossless: "pylibjpeg",
 }
-"""What decodes instead of GDCM, pydicom's first choice: a damaged stream makes that end the whole
-process."""
+"""Decoders used instead of GDCM, pydicom's first choice, which a damaged stream can crash."""
 
-_APART = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}
-"""What GDCM alone decodes: in a process of its own."""
+_IN_CHILD = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}
+"""Only GDCM decodes these: it does so in a child process."""
 
 
-def decoded(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
-    """The stored values of each frame (rows, columns).
+def decode_frames(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
+    """Decode frames of a file.
+
+    Args:
+        path: the file.
+        label: names the file to its user.
+        frames: indices from 0.
+
+    Yields:
+        The stored values (row, column) of each frame.
 
     Raises:
-        SourceError: pixel data is absent, cut short or cannot be decoded.
+        SourceError: pixel data is missing, truncated or cannot be decoded.
     """
-    with header_reasons():
+    with as_source_error():
         data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
         if not any(name in data for name in _PIXELS):
-            raise SourceError(f"{label} is cut short before its pixel data, or has none")
+            raise SourceError(
+                f"{label} is truncated before its pixel data, or has none; export it again"
+            )
         syntax = _syntax(data)
     try:
         _check_length(data, label, syntax)
         _check_frames(data, syntax)
-        if syntax in _APART:
-            yield from decoded_apart(path, frames)
+        if syntax in _IN_CHILD:
+            yield from decode_in_child(path, frames)
         else:
             yield from _frames(data, syntax, frames)
     except (SourceError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        # Each decoder has exceptions of its own; a panic of one in Rust is not even an Exception.
-        # Pixel attributes are all that they can quote.
+        # Each decoder raises its own exceptions, and a panic in Rust is not even an Exception.
+        # They can quote pixel attributes, but no patient data: only pixel tags were read.
         reason = (str(error).splitlines() or [""])[0][:200]
         raise SourceError(
-            f"pixel data of {label} is cut short or cannot be decoded ({syntax.name}): {reason}"
+            f"pixel data of {label} is truncated or cannot be decoded ({syntax.name}): {reason}"
         ) from error
 
 
-def decoded_here(path: Path, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
-    """The same in this process, which a damaged file may end; raises whatever decoders raise."""
+def decode_in_this_process(path: Path, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
+    """Decode frames (row, column) in this process, which a damaged file can crash.
+
+    Raises:
+        Exception: whatever the decoder raises.
+    """
     data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
     return _frames(data, _syntax(data), frames)
 
@@ -106,7 +119,7 @@ def _frames(
 
 
 def _syntax(data: pydicom.FileDataset) -> UID:
-    """The transfer syntax; by what the reading found where the file does not name it."""
+    """The transfer syntax, as read where the file does not name it (PS3.10 7.1)."""
     named = data.file_meta.get("TransferSyntaxUID")
     implicit, little = data.original_encoding
     syntax = UID(str(named)) if named else _NATIVE[bool(implicit), bool(little)]
@@ -118,11 +131,13 @@ def _check_length(data: pydicom.Dataset, label: str, syntax: UID) -> None:
     stored = next(len(data[name].value or b"") for name in _PIXELS if name in data)
     declared = stored if syntax.is_compressed else get_expected_length(data)
     if stored < declared:
-        raise SourceError(f"{label} is cut short: {stored} of {declared} bytes of pixels")
+        raise SourceError(
+            f"{label} is truncated: {stored} of {declared} bytes of pixels; copy it again"
+        )
 
 
 def _check_frames(data: pydicom.Dataset, syntax: UID) -> None:
-    """Decoders take the size that a frame declares; RLE, like plain pixels, declares none."""
+    """Check frames before a decoder allocates what they declare; RLE frames declare no size."""
     if syntax.is_encapsulated and syntax != RLELossless:
         count = int(data.get("NumberOfFrames") or 1)
         for frame in generate_frames(data.PixelData, number_of_frames=count):

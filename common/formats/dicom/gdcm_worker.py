@@ -1,4 +1,8 @@
-"""The child of ``dicom_apart``: decodes what a damaged file may end a process with."""
+"""The child process of ``gdcm_process``: decodes frames with GDCM, which a damaged file can crash.
+
+Protocol, over standard input and output: a request is one line of JSON, ``[path, frames]``. The
+answer is one line of JSON, ``[dtype, shape]``, followed by the bytes of the array; or ``[reason]``.
+"""
 
 import json
 import sys
@@ -7,16 +11,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from common.formats.dicom.pixels import decoded_here
+from common.formats.dicom.pixel_data import decode_in_this_process
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Decode what is asked for, until the input ends."""
+    """Answer requests until the input ends."""
     for line in requests:
         path, frames = json.loads(line)
         try:
-            array = np.stack(list(decoded_here(Path(path), frames)))
-        except Exception as error:  # noqa: BLE001 - told to who asked
+            array = np.stack(list(decode_in_this_process(Path(path), frames)))
+        except Exception as error:  # noqa: BLE001 - reported to the parent
             reason = (str(error).splitlines() or [""])[0][:200]
             answers.write(json.dumps([reason]).encode() + b"\n")
         else:

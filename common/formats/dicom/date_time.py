@@ -1,0 +1,47 @@
+"""DICOM dates and times (PS3.5 section 6.2: DA, TM, DT) as UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+
+def acquisition_time(values: Mapping[str, Any]) -> datetime | None:
+    """When an image was acquired, UTC, to the millisecond; None if the header does not say.
+
+    The first that is present and valid of AcquisitionDateTime, then AcquisitionDate, SeriesDate
+    and ContentDate with their times (PS3.3 C.7.6.1, C.7.3.1). A time without an offset from UTC,
+    in itself or in TimezoneOffsetFromUTC (PS3.3 C.12.1), is taken as UTC.
+
+    Args:
+        values: the header's values by keyword.
+    """
+    texts = [str(values.get("AcquisitionDateTime") or "")]
+    for name in ("Acquisition", "Series", "Content"):
+        date, time = values.get(f"{name}Date"), values.get(f"{name}Time")
+        texts.append(f"{date}{time}" if date and time else "")
+    offset = str(values.get("TimezoneOffsetFromUTC") or "")
+    return next((at for text in texts if text and (at := parse_datetime(text, offset))), None)
+
+
+def parse_datetime(text: str, offset: str) -> datetime | None:
+    """A DT value, ``YYYYMMDDHHMMSS.FFFFFF&ZZXX``, as UTC; None if it is not valid.
+
+    Args:
+        text: the value, at least to the minute.
+        offset: the offset from UTC, ``&ZZXX``, that applies if the value has none; may be empty.
+    """
+    text = text.strip()
+    for sign in "+-":
+        local, found, zone = text.partition(sign)
+        if found:
+            text, offset = local, sign + zone
+    digits, _, fraction = text.partition(".")
+    try:
+        at = datetime.strptime(digits[:14].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        if zone := offset.strip().lstrip("+-"):
+            ahead = timedelta(hours=int(zone[:2]), minutes=int(zone[2:4] or 0))
+            at = at + ahead if offset.strip().startswith("-") else at - ahead
+        # BSON keeps milliseconds: a finer time would come back changed.
+        return at.replace(microsecond=int(fraction[:3].ljust(3, "0")) * 1000 if fraction else 0)
+    except (ValueError, OverflowError):
+        return None

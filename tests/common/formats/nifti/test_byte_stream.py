@@ -1,0 +1,54 @@
+"""A NIfTI file as bytes: the same whether it is compressed or not."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.formats.nifti.byte_stream import ByteStream
+
+CONTENT = bytes(range(256)) * 9000
+
+
+@pytest.fixture(params=["plain", "compressed"])
+def stream(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ByteStream]:
+    path = tmp_path / "a.nii"
+    path.write_bytes(CONTENT if request.param == "plain" else gzip.compress(CONTENT))
+    opened = ByteStream(path)
+    assert opened.compressed == (request.param == "compressed")
+    assert opened.size == path.stat().st_size
+    assert opened.mtime_ns == path.stat().st_mtime_ns
+    yield opened
+    opened.close()
+
+
+def test_bytes_come_in_order_and_the_position_follows(stream: ByteStream) -> None:
+    assert stream.read(300) == CONTENT[:300]
+    buffer = bytearray(1000)
+    stream.fill(memoryview(buffer))
+    assert buffer == CONTENT[300:1300]
+    assert stream.position == 1300
+
+
+@pytest.mark.parametrize("position", [0, 7, 1 << 20, (1 << 20) + 5, len(CONTENT)])
+def test_it_moves_forwards(stream: ByteStream, position: int) -> None:
+    stream.seek(position)
+    assert stream.position == position
+    assert stream.read(10) == CONTENT[position : position + 10]
+
+
+def test_the_end_is_an_error_when_more_is_wanted(stream: ByteStream) -> None:
+    stream.seek(len(CONTENT) - 5)
+    with pytest.raises(EOFError):
+        stream.fill(memoryview(bytearray(6)))
+
+
+def test_a_compressed_file_cannot_be_moved_beyond_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(CONTENT))
+    stream = ByteStream(path)
+    with pytest.raises(EOFError):
+        stream.seek(len(CONTENT) + 1)
+    stream.close()
+    stream.close()
