@@ -13,39 +13,39 @@ class LoadedScan:
 
     scan: BrainScan
     voxels: bytes | memoryview
-    """``scan.voxels_bytes`` bytes, Fortran order, little-endian (a flat view of ``B``); or the
-    payload of ``packing``."""
+    """``scan.voxels_bytes`` bytes, Fortran order, little-endian (a flat view of format ``B``); or,
+    if compressed, the payload that ``packing`` describes."""
     packing: Packing | None = None
-    """Set by the sender: how the voxels are compressed."""
+    """How the voxels are compressed; set by the sender."""
 
 
 class ScanTask(Protocol):
-    """A scan that can be loaded: cheap to make and to keep; ``load`` does the work in the
-    sending thread."""
+    """A scan that can be loaded. It is cheap to make and to keep; the sending thread calls
+    ``load``, which does the work."""
 
     @property
     def label(self) -> str:
-        """For logs: the file and volume or the series, as the user knows them; no patient data."""
+        """Names the scan to the user and in logs (file and volume, or series): no patient data."""
 
     def load(self) -> LoadedScan:
-        """Read or make it.
+        """Read or make the scan.
 
         Raises:
-            SourceError: it cannot become a scan; the text says why.
+            SourceError: it cannot become a scan; the text tells the user why, and what to do.
         """
 
 
 class Source(Protocol):
-    """Scans to send, in order. What cannot be read is a task whose ``load`` raises."""
+    """Scans to send, in order. A file that cannot be read is a task whose ``load`` raises."""
 
     @property
     def total(self) -> int | None:
-        """How many tasks there are; None: endless."""
+        """The number of tasks; None: endless."""
 
     @property
     def waits(self) -> bool:
-        """Whether a task must wait for room when the hub is away (files), instead of being
-        given up and counted as failed (a stream that goes on, as a scanner does)."""
+        """Whether tasks wait while Fr-HUB is unreachable and the buffer is full (files), or count
+        as failed after a while (synthetic scans, which keep coming as from a scanner)."""
 
     def __iter__(self) -> Iterator[ScanTask]:
         """The tasks, once."""

@@ -1,6 +1,6 @@
-"""A stream of tiny two-dimensional scans: the toy that measures the pipeline, not the brain.
+"""Synthetic two-dimensional scans, tiny: they measure the pipeline, not the brain.
 
-Thousands a second are streamed, so the cells are drawn in blocks of several hundred scans: one
+Thousands per second are streamed, so the cells are drawn in blocks of several hundred scans: one
 call of the generator costs as much as a hundred draws.
 """
 
@@ -20,7 +20,7 @@ from common.errors import SettingsError
 from fr_pacs.sources.base import LoadedScan
 
 LESION_CHANCE = 0.2
-"""Chance of each cell to be a lesion (1); the others are healthy (0)."""
+"""Probability that a cell is a lesion (1); the others are healthy (0)."""
 
 _BLOCK_SCANS = 512
 _BLOCK_BYTES = 1 << 20
@@ -28,7 +28,7 @@ _BLOCKS_KEPT = 8  # a source's threads work on neighbouring indices: a few block
 
 
 class GridSource:
-    """Scans of type ``'grid'``: ``shape`` cells of uint8, not placed in space (affine None).
+    """Scans of type ``'grid'``: ``shape`` cells of uint8, without an affine.
 
     The same ``seed``, ``shape`` and index give the same cells in any process (PCG64 seeded with
     ``SeedSequence(seed, spawn_key=(block,))``). Its tasks may be loaded by any number of threads.
@@ -41,34 +41,34 @@ class GridSource:
         self, pacs: str, scans: int | None, seed: int, shape: tuple[int, int] = (10, 10)
     ) -> None:
         if scans is not None and scans < 0:
-            raise SettingsError(f"scans: {scans} grids cannot be sent; 0 or more, or none: endless")
+            raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
         if seed < 0:
-            raise SettingsError(f"seed: {seed} is negative; 0 or more")
+            raise SettingsError(f"seed is {seed}; it must be 0 or more")
         if len(shape) != 2 or not all(1 <= cells <= 65535 for cells in shape):
-            raise SettingsError(f"shape: a grid has two axes of 1 to 65535 cells, not {shape}")
+            raise SettingsError(f"shape is {shape}; a grid has two axes of 1 to 65535 cells")
         self._pacs = pacs
         self._scans = scans
         self._seed = seed
         self._shape = shape
         self._cells = math.prod(shape)
-        # One block of large grids must not take gigabytes. The length hangs on the shape alone,
-        # or an index would not mean the same scan everywhere.
+        # A block of large grids must not take gigabytes. Its length depends on the shape only, so
+        # that an index means the same scan everywhere.
         self._block_scans = max(1, min(_BLOCK_SCANS, _BLOCK_BYTES // self._cells))
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def total(self) -> int | None:
-        """How many scans there are; None: endless."""
+        """The number of scans; None: endless."""
         return self._scans
 
     @property
     def waits(self) -> bool:
-        """False: it streams like a scanner and does not wait for the hub."""
+        """False: it streams like a scanner, whether Fr-HUB is reachable or not."""
         return False
 
     def __iter__(self) -> Iterator["GridTask"]:
-        """One task a scan, each with an id of its own."""
+        """One task per scan, each with its own id."""
         index = 0
         while self._scans is None or index < self._scans:
             yield GridTask(self, index)
@@ -83,11 +83,11 @@ class GridSource:
                 block = self._blocks[number] = self._draw(number)
                 if len(self._blocks) > _BLOCKS_KEPT:
                     self._blocks.popitem(last=False)
-        # A copy on purpose: a view would keep its whole block alive in the sender's window.
+        # A copy: a view would keep its whole block in memory while the scan waits.
         return block[place * self._cells : (place + 1) * self._cells]
 
     def load(self, task: "GridTask") -> LoadedScan:
-        """The scan of ``task``."""
+        """Make the scan of ``task``."""
         voxels = self.cells(task.index)
         return LoadedScan(
             BrainScan(
@@ -104,7 +104,7 @@ class GridSource:
         )
 
     def label(self, index: int) -> str:
-        """How logs name scan ``index``."""
+        """Names scan ``index`` in logs."""
         return f"grid {index} of seed {self._seed}"
 
     def _draw(self, number: int) -> bytes:
@@ -117,7 +117,7 @@ class GridSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GridTask:
-    """One grid to come. Loading it again gives the same scan under the same id."""
+    """One grid to make. Loading it again gives the same scan under the same id."""
 
     source: GridSource
     index: int
@@ -126,9 +126,9 @@ class GridTask:
 
     @property
     def label(self) -> str:
-        """For logs: which grid of which seed."""
+        """Names the grid and its seed in logs."""
         return self.source.label(self.index)
 
     def load(self) -> LoadedScan:
-        """Make it; nothing is read, so nothing can fail."""
+        """Make the grid; this cannot fail."""
         return self.source.load(self)

@@ -1,0 +1,106 @@
+"""Which files to read: the walk through a folder, and what in it is skipped."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.errors import SourceError
+from fr_pacs.sources.file_names import printable
+from fr_pacs.sources.file_tasks import FailedTask
+
+SIDECAR_SUFFIXES = {
+    *(".json", ".tsv", ".csv", ".bval", ".bvec", ".mat", ".xml", ".yml", ".yaml", ".log"),
+    *(".txt", ".md", ".rst", ".htm", ".html", ".pdf"),
+}
+SIDECAR_NAMES = {"README", "LICENSE", "LICENCE", "COPYING", "CHANGES", "CHANGELOG", "AUTHORS"}
+"""Files that accompany images in a BIDS folder or an export: skipped, not failures."""
+
+NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
+
+_NIFTI_SUFFIXES = (".nii", ".nii.gz")
+_DICOM_SUFFIXES = (".dcm", ".ima", "")
+_PREAMBLE_BYTES = 128
+
+
+def walk_files(root: Path) -> Iterator[Path | FailedTask]:
+    """Find the files under ``root``, in order of their names; a file is its own only result.
+
+    Hidden files and folders are left out. Links are followed; no folder is visited twice. A folder
+    that cannot be listed gives a ``FailedTask``.
+
+    Raises:
+        SourceError: ``root`` does not exist or cannot be read.
+    """
+    try:
+        if not stat.S_ISDIR(root.stat().st_mode):
+            yield root
+            return
+    except OSError as error:
+        raise SourceError(f"{printable(str(root))} cannot be read: {error.strerror}") from error
+    failed: list[FailedTask] = []
+
+    def note(error: OSError) -> None:
+        name = os.path.relpath(error.filename or root, root)
+        reason = SourceError(f"the folder cannot be listed: {error.strerror}")
+        failed.append(FailedTask(printable(name), reason))
+
+    visited: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
+        yield from failed
+        failed.clear()
+        info = Path(folder).stat()
+        if (info.st_dev, info.st_ino) in visited:  # reached again through a link
+            folders.clear()
+            continue
+        visited.add((info.st_dev, info.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+    yield from failed
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is a regular file: opening a pipe would wait for ever.
+
+    Raises:
+        SourceError: it is not, or it cannot be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_symlink():
+            raise SourceError("a link to a file that does not exist: fetch the file") from error
+        raise SourceError(f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise SourceError(NOT_AN_IMAGE)
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is NIfTI by its name."""
+    return path.name.lower().endswith(_NIFTI_SUFFIXES)
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether a file accompanies images and is none itself, by its name."""
+    return path.suffix.lower() in SIDECAR_SUFFIXES or path.name.upper() in SIDECAR_NAMES
+
+
+def lacks_preamble(path: Path) -> bool:
+    """Whether a file that may be DICOM lacks the preamble of PS3.10 7.1, so that only reading it
+    as DICOM can tell.
+
+    Raises:
+        SourceError: it has no preamble, and its name is not one of a DICOM file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_PREAMBLE_BYTES + 4)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}") from error
+    if start[_PREAMBLE_BYTES:] == b"DICM":
+        return False
+    if not start:
+        raise SourceError("the file is empty")
+    if path.suffix.lower() not in _DICOM_SUFFIXES:
+        raise SourceError(NOT_AN_IMAGE)
+    return True

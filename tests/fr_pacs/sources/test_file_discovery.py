@@ -1,0 +1,128 @@
+"""Which files of a folder are read, in which order, and which are skipped."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import SourceError
+from fr_pacs.sources.file_discovery import (
+    NOT_AN_IMAGE,
+    is_nifti,
+    is_sidecar,
+    lacks_preamble,
+    walk_files,
+)
+from fr_pacs.sources.files import FileSource
+from tests.fr_pacs.sources.image_folders import Save, outcomes
+
+
+def test_a_bids_folder_does_not_fail_for_its_sidecars(save: Save, tmp_path: Path) -> None:
+    save("sub-01/anat/sub-01_T1w.nii.gz")
+    for name in ("README", "participants.tsv", "dataset_description.json", ".bidsignore"):
+        (tmp_path / name).write_text("text")
+    for suffix in ("json", "bval", "bvec"):
+        (tmp_path / f"sub-01/anat/sub-01_T1w.{suffix}").write_text("text")
+    source = FileSource(tmp_path, pacs="site-a")
+    assert [task.label for task in source] == ["sub-01/anat/sub-01_T1w.nii.gz"]
+    assert source.skipped == 6
+
+
+def test_a_sidecar_that_is_sent_by_name_fails(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("text")
+    assert outcomes(tmp_path / "README.txt") == {"README.txt": NOT_AN_IMAGE}
+
+
+def test_links_are_followed_and_loops_end(save: Save, tmp_path: Path) -> None:
+    save("in/a.nii")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "in" / "b.nii").symlink_to(tmp_path / "in" / "a.nii")
+    (tmp_path / "in" / "gone.nii").symlink_to(tmp_path / "nowhere")
+    assert outcomes(tmp_path) == {
+        "in/a.nii": "sent",
+        "in/b.nii": "sent",
+        "in/gone.nii": "a link to a file that does not exist: fetch the file",
+    }
+
+
+def test_hidden_files_and_folders_are_not_sent(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    save(".b.nii")
+    save(".git/c.nii")
+    assert list(outcomes(tmp_path)) == ["a.nii"]
+
+
+def test_a_pipe_fails_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.dcm")
+    assert outcomes(tmp_path) == {"a.dcm": NOT_AN_IMAGE}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_says_so(save: Save, tmp_path: Path) -> None:
+    save("a.nii").chmod(0)
+    save("locked/b.nii")
+    (tmp_path / "locked").chmod(0)
+    told = outcomes(tmp_path)
+    (tmp_path / "locked").chmod(0o700)
+    assert told == {
+        "a.nii": "cannot be read: Permission denied",
+        "locked": "the folder cannot be listed: Permission denied",
+    }
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failed_task(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.nii")
+    save("locked/b.nii")
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert outcomes(tmp_path) == {
+        "a.nii": "sent",
+        "locked": "the folder cannot be listed: Permission denied",
+    }
+
+
+def test_files_are_found_in_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("b/2.nii", "b/1.nii", "a.nii", "c.nii"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.name for path in walk_files(tmp_path) if isinstance(path, Path)]
+    assert found == ["a.nii", "c.nii", "1.nii", "2.nii"]
+    assert list(walk_files(tmp_path / "a.nii")) == [tmp_path / "a.nii"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nifti", "sidecar"),
+    [
+        ("a.nii", True, False),
+        ("A.NII.GZ", True, False),
+        ("a.json", False, True),
+        ("Readme", False, True),
+        ("IM0001", False, False),
+        ("a.gz", False, False),
+    ],
+)
+def test_names_tell_images_from_sidecars(name: str, nifti: bool, sidecar: bool) -> None:
+    assert (is_nifti(Path(name)), is_sidecar(Path(name))) == (nifti, sidecar)
+
+
+def test_only_a_file_that_may_be_dicom_by_name_is_read_without_a_preamble(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(bytes(128) + b"DICM")
+    assert not lacks_preamble(path)
+    path.write_bytes(bytes(132))
+    assert lacks_preamble(path)
+    assert lacks_preamble(path.rename(tmp_path / "IM0001"))
+    (tmp_path / "a.png").write_bytes(bytes(132))
+    with pytest.raises(SourceError, match=NOT_AN_IMAGE.split(":")[0]):
+        lacks_preamble(tmp_path / "a.png")
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
+        lacks_preamble(tmp_path / "absent")
