@@ -1,1 +1,1 @@
-"""Synthetic heads."""
+"""Synthetic heads with known lesions."""

@@ -1,9 +1,9 @@
-"""Draws and fields that are the same on any machine.
+"""Random numbers that are bit-for-bit the same on any machine.
 
-The generator's own ``uniform`` and ``normal`` end in floating point operations that a compiler may
-fuse and in a C library's logarithms, whose last bits differ between machines. Here all is made of
-the generator's integers, of Python's and NumPy's single operations, which IEEE 754 fixes to the
-last bit, and of tables that are rounded far coarser than any library errs.
+NumPy's ``uniform`` and ``normal`` use floating-point operations that a compiler may fuse, and
+logarithms of a C library, so their last bits differ between machines. Here everything is made of
+the generator's integers (PCG64), of single operations of Python and NumPy, which IEEE 754 defines
+to the last bit, and of tables that are rounded far more coarsely than any library errs.
 """
 
 from functools import lru_cache
@@ -12,8 +12,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-Doubles = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
 
 _BITS = 1 << 32
 _ENTRIES = 1 << 16
@@ -21,38 +21,39 @@ _ROUNDED = 1 << 12
 
 
 class Draws:
-    """One stream of draws."""
+    """One stream of random numbers."""
 
     def __init__(self, stream: np.random.SeedSequence) -> None:
-        self._bits = np.random.PCG64(stream)
+        self._generator = np.random.PCG64(stream)
 
     def uniform(self, low: float, high: float) -> float:
-        """Between the two."""
-        return low + (high - low) * (int(self._bits.random_raw()) >> 32) / _BITS
+        """Uniform in [low, high)."""
+        return low + (high - low) * (int(self._generator.random_raw()) >> 32) / _BITS
 
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``, both possible."""
-        return low + ((int(self._bits.random_raw()) >> 32) * (high - low + 1) >> 32)
+    def integer(self, low: int, high: int) -> int:
+        """A uniform integer from ``low`` to ``high``, both included."""
+        return low + ((int(self._generator.random_raw()) >> 32) * (high - low + 1) >> 32)
 
-    def uniforms(self, count: int, low: float, high: float) -> Doubles:
-        """``count`` numbers between the two."""
-        raw = self._bits.random_raw(count) >> np.uint64(32)
+    def uniforms(self, count: int, low: float, high: float) -> Float64Array:
+        """``count`` numbers, uniform in [low, high): shape (count,)."""
+        raw = self._generator.random_raw(count) >> np.uint64(32)
         return low + raw.astype(np.float64) * (1 / _BITS) * (high - low)
 
-    def signs(self, count: int) -> list[float]:
-        """``count`` numbers between -1 and 1."""
+    def uniforms_signed(self, count: int) -> list[float]:
+        """``count`` numbers, uniform in [-1, 1)."""
         return [self.uniform(-1, 1) for _ in range(count)]
 
     def indices(self, count: int) -> npt.NDArray[np.uint16]:
-        """``count`` indices of the tables below."""
-        raw = self._bits.random_raw((count + 3) // 4)
+        """``count`` uniform indices of the tables below: shape (count,)."""
+        raw = self._generator.random_raw((count + 3) // 4)
         shorts: npt.NDArray[np.uint16] = raw.astype("<u8", copy=False).view("<u2")
         return shorts[:count]
 
-    def rotation(self) -> Doubles:
-        """A uniform random rotation: that of a unit quaternion drawn in a ball."""
+    def rotation(self) -> Float64Array:
+        """A uniform random rotation matrix, 3 x 3: that of a quaternion drawn in the unit ball
+        (Marsaglia 1972, by rejection)."""
         while True:
-            w, x, y, z = self.signs(4)
+            w, x, y, z = self.uniforms_signed(4)
             square = w * w + x * x + y * y + z * z
             if 0.01 < square <= 1:
                 break
@@ -67,9 +68,9 @@ class Draws:
 
 
 @lru_cache(maxsize=1)
-def normal_table() -> Floats:
-    """65,536 quantiles of the standard normal distribution (sigma 1, up to 4.3): an index drawn
-    evenly gives a normal number. The sum of two over the root of 2 has its tails to 6."""
+def normal_table() -> Float32Array:
+    """65,536 quantiles of the standard normal distribution, up to 4.3 sigma: a uniform index gives
+    a normal number. The sum of two over the square root of 2 has tails up to 6 sigma."""
     quantile = NormalDist().inv_cdf
     upper = [quantile((n + 0.5) / _ENTRIES) for n in range(_ENTRIES // 2, _ENTRIES)]
     half = (np.rint(np.array(upper) * _ROUNDED) / _ROUNDED).astype(np.float32)
@@ -77,15 +78,19 @@ def normal_table() -> Floats:
 
 
 @lru_cache(maxsize=1)
-def rayleigh_table() -> Floats:
-    """65,536 quantiles of the Rayleigh distribution of sigma 1: noise where there is no signal."""
+def rayleigh_table() -> Float32Array:
+    """65,536 quantiles of the Rayleigh distribution of sigma 1: Rician noise without a signal."""
     left = (np.arange(_ENTRIES) + 0.5) / _ENTRIES
-    values: Doubles = np.rint(np.sqrt(-2 * np.log(left)) * _ROUNDED) / _ROUNDED
+    values: Float64Array = np.rint(np.sqrt(-2 * np.log(left)) * _ROUNDED) / _ROUNDED
     return values.astype(np.float32)
 
 
-def polynomials(mm: Doubles, span_mm: float) -> list[Doubles]:
-    """Chebyshev's first four polynomials, of ``mm`` over ``span_mm``: 1, u, 2u^2 - 1, 4u^3 - 3u."""
+def polynomials(mm: Float64Array, span_mm: float) -> list[Float64Array]:
+    """The first four Chebyshev polynomials of u = ``mm`` / ``span_mm``: 1, u, 2u^2 - 1, 4u^3 - 3u.
+
+    Returns:
+        Four arrays of the shape of ``mm``.
+    """
     u = mm / span_mm
     square = u * u
     return [np.ones_like(u), u, 2 * square - 1, u * (4 * square - 3)]

@@ -1,13 +1,14 @@
 """A head with known lesions, drawn from a seed: MNI's anatomy, deformed; FLAIR-like or T1-like.
 
-The template (``template.py``) is seen through a smooth warp of its own for each scan; its codes
-become intensities by a table; lesions are blended in with partial-volume edges; a bias field and
-Rician noise follow. Noise and intensity non-uniformity (INU) are in BrainWeb's units: noise in per
-cent is sigma over the intensity of white matter, INU of 20 % is a field between 0.90 and 1.10.
+Each scan sees the template (``template.py``) through its own smooth warp; a table turns the codes
+of its cells into intensities; lesions are blended in with partial volumes at their borders; a bias
+field and Rician noise follow. Noise and intensity non-uniformity (INU) are in BrainWeb's units:
+noise in per cent is sigma over the intensity of white matter; an INU of 20 % is a field between
+0.90 and 1.10 (Cocosco et al. 1997; https://brainweb.bic.mni.mcgill.ca).
 
-The work is done in slabs of planes whose temporaries stay in a core's cache. No BLAS, no sum whose
-order hangs on the machine, no C library's function in a voxel (``phantom_draws.py``): the same
-seed gives the same bytes everywhere.
+The work is done in slabs of planes whose temporaries stay in a core's cache. There is no BLAS, no
+sum whose order depends on the machine, and no C library function in a voxel (``draws.py``), so the
+same seed gives the same bytes everywhere.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from common.domain.types import Affine
 from common.errors import SettingsError
 from fr_pacs.sources.phantom.draws import Draws
-from fr_pacs.sources.phantom.lesions import Placed, place_lesions
+from fr_pacs.sources.phantom.lesions import PlacedLesion, place_lesions
 from fr_pacs.sources.phantom.noise import RicianNoise
 from fr_pacs.sources.phantom.shapes import BiasField, Blend, blend_into
 from fr_pacs.sources.phantom.view import VIEW_MM, View
@@ -28,7 +29,7 @@ Contrast = Literal["flair", "t1"]
 Background = Literal["noise", "empty"]
 Range = tuple[float, float]
 
-# 0 to 255: shades of the tissues, from and to; white matter is what the others are read against.
+# Shades of the tissues, 0 to 255, as ranges; white matter is the reference.
 _SHADES: dict[str, dict[str, tuple[int, int]]] = {
     "flair": {
         "scalp": (70, 120),
@@ -51,41 +52,41 @@ _SHADES: dict[str, dict[str, tuple[int, int]]] = {
 }
 _LESION_SHADES: dict[str, Range] = {"flair": (1.35, 1.8), "t1": (0.45, 0.75)}
 
-_SLAB_VOXELS = 1 << 16  # times float32: four temporaries fit a second-level cache of 1 MiB
+_SLAB_VOXELS = 1 << 16  # as float32, four temporaries fit a second-level cache of 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What kind of phantom to make. A pair is a range to draw from."""
+    """The kind of phantom to make. A pair is a range to draw from."""
 
     contrast: Contrast = "flair"
     noise_percent: Range = (1.0, 5.0)
     inu_percent: Range = (10.0, 40.0)
     lesion_contrast: Range | None = None
-    """Over white matter; None: 1.35 to 1.8 on FLAIR, 0.45 to 0.75 on T1."""
+    """Relative to white matter; None: 1.35 to 1.8 on FLAIR, 0.45 to 0.75 on T1."""
     lesion_radius_mm: Range = (1.5, 6.0)
     lesions: tuple[int, int] = (5, 20)
-    """How many to try to place."""
+    """How many lesions to try to place."""
     healthy_chance: float = 0.15
-    """Chance of a head without lesions."""
+    """Probability of a head without lesions."""
     background: Background = "noise"
-    """Noise everywhere, as from a scanner, or zeros outside of the head, as after masking."""
+    """Noise everywhere, as from a scanner, or zeros outside the head, as after masking."""
 
 
 @dataclass(frozen=True, slots=True)
 class LesionTruth:
-    """One lesion as it was put in."""
+    """One lesion of the phantom."""
 
     centre_mm: tuple[float, float, float]
-    """Of the ellipsoid, mm, RAS+."""
+    """Centre of the ellipsoid, mm, RAS+."""
     radii_mm: tuple[float, float, float]
     """Semi-axes before rotation, mm."""
     intensity: float
-    """Over that of white matter, before bias and noise."""
+    """Relative to white matter, before bias and noise."""
     volume_ml: float
-    """Partial volumes counted."""
+    """Volume, partial volumes counted."""
     voxels: int
-    """Voxels of which it fills at least half: those of the mask."""
+    """Voxels that it fills by half or more: those of the mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,11 @@ class Truth:
     """What a perfect analysis would find."""
 
     labels: npt.NDArray[np.uint8]
-    """Shape of the voxels, Fortran order: n where lesion n (from 1, in the order of ``lesions``)
-    fills at least half of the voxel, else 0."""
+    """(x, y, z), Fortran order: n where lesion n (from 1, in the order of ``lesions``) fills at
+    least half of the voxel, else 0."""
     brain: npt.NDArray[np.bool_]
-    """The intracranial volume: grey and white matter, fluid and lesions are half of the voxel."""
+    """(x, y, z), Fortran order. The intracranial volume: True where grey and white matter,
+    cerebrospinal fluid and lesions fill half of the voxel or more."""
     lesions: tuple[LesionTruth, ...]
     volumes_ml: dict[str, float]
     """Of ``scalp`` (with fat), ``skull`` (with marrow and eyes), ``csf``, ``grey``, ``white`` and
@@ -106,16 +108,16 @@ class Truth:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """True where a lesion fills at least half of the voxel; Fortran order."""
+        """(x, y, z), Fortran order: True where a lesion fills at least half of the voxel."""
         return self.labels > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A made scan and what is known of it."""
+    """A synthetic scan, and the truth about it."""
 
     voxels: npt.NDArray[np.int16]
-    """Fortran order, read-only."""
+    """(x, y, z), Fortran order, read-only."""
     affine: Affine
     """Voxel indices to mm, RAS+; the centre of the volume is at 0, 0, 0."""
     truth: Truth
@@ -130,8 +132,14 @@ def make_phantom(
 ) -> Phantom:
     """Make phantom ``index`` of ``seed``: the same one in any process, on any machine.
 
-    The field of view is 181 x 217 x 181 mm, whatever the shape: a voxel's edges follow.
-    Lesions that a voxel grid of ``shape`` cannot show (below 3 voxels) are left out.
+    The field of view is 181 x 217 x 181 mm whatever the shape, which sets the voxel spacing.
+    Lesions that the voxel grid cannot show (fewer than 3 voxels) are left out.
+
+    Args:
+        seed: of a series of phantoms.
+        index: in the series, from 0.
+        shape: voxels along x, y and z.
+        recipe: the kind of phantom.
 
     Raises:
         SettingsError: a negative seed or index, or a shape that is not three axes of 2 to 1024.
@@ -144,43 +152,47 @@ def make_phantom(
 def make_voxels(
     seed: int, index: int, shape: tuple[int, int, int], recipe: Recipe | None = None
 ) -> tuple[npt.NDArray[np.int16], Affine]:
-    """Voxels and affine of ``make_phantom`` without the time and memory of the truth."""
+    """Voxels (x, y, z) and affine of ``make_phantom``, without the time and memory of the truth."""
     plan = _Plan(seed, index, shape, recipe or Recipe())
     return plan.render(), plan.affine
 
 
 def shape_of(spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
-    """The shape whose voxels have about these edges."""
+    """The shape (x, y, z) whose voxels have about this spacing."""
     x, y, z = (max(2, round(view / mm)) for view, mm in zip(VIEW_MM, spacing_mm, strict=True))
     return x, y, z
 
 
-def check(seed: int, shape: tuple[int, int, int]) -> None:
-    """Raise ``SettingsError`` where no phantom can be made of these."""
+def check_settings(seed: int, shape: tuple[int, int, int]) -> None:
+    """Check that phantoms can be made.
+
+    Raises:
+        SettingsError: a negative seed, or a shape that is not three axes of 2 to 1024 voxels.
+    """
     if seed < 0:
-        raise SettingsError(f"seed: {seed} is negative; 0 or more")
+        raise SettingsError(f"seed is {seed}; it must be 0 or more")
     if len(shape) != 3 or not all(2 <= voxels <= 1024 for voxels in shape):
-        raise SettingsError(f"shape: a phantom has three axes of 2 to 1024 voxels, not {shape}")
+        raise SettingsError(f"shape is {shape}; a phantom has three axes of 2 to 1024 voxels")
 
 
 class _Plan:
     """Everything that is drawn before a voxel is made."""
 
     def __init__(self, seed: int, index: int, shape: tuple[int, int, int], recipe: Recipe) -> None:
-        check(seed, shape)
+        check_settings(seed, shape)
         if index < 0:
-            raise SettingsError(f"index: {index} is negative; 0 or more")
+            raise SettingsError(f"index is {index}; it must be 0 or more")
         self.shape = shape
         self.contrast: Contrast = recipe.contrast
         self._background = recipe.background
-        # A stream for each purpose, so that a change of one leaves the others as they were.
+        # One stream per purpose, so that a change to one leaves the others unchanged.
         streams = np.random.SeedSequence(seed, spawn_key=(index,)).spawn(4)
         anatomy, bias, lesions, self._noise = (Draws(stream) for stream in streams)
         self.noise_percent = self._noise.uniform(*recipe.noise_percent)
         self.inu_percent = bias.uniform(*recipe.inu_percent)
         self._white = anatomy.uniform(250.0, 900.0)
         self._shades = {
-            tissue: anatomy.whole(*shades) for tissue, shades in _SHADES[recipe.contrast].items()
+            tissue: anatomy.integer(*shades) for tissue, shades in _SHADES[recipe.contrast].items()
         }
         self._view = View(anatomy, shape)
         self._bias = BiasField(
@@ -189,20 +201,20 @@ class _Plan:
             self._view.axes,
             unit=self._white / (self._shades["white"] * 256),
         )
-        self._lesions: list[Placed] = []
+        self._lesions: list[PlacedLesion] = []
         if lesions.uniform(0, 1) >= recipe.healthy_chance:
             self._lesions = place_lesions(
                 lesions,
                 self._view,
-                count=lesions.whole(*recipe.lesions),
+                count=lesions.integer(*recipe.lesions),
                 radius_mm=recipe.lesion_radius_mm,
                 contrast=recipe.lesion_contrast or _LESION_SHADES[recipe.contrast],
             )
 
     @property
     def affine(self) -> Affine:
-        """Voxel indices to mm, RAS+, centred."""
-        (x, y, z), (nx, ny, nz) = self._view.edges, self.shape
+        """Voxel indices to mm, RAS+; the centre of the volume is at 0, 0, 0."""
+        (x, y, z), (nx, ny, nz) = self._view.spacing_mm, self.shape
         return (
             (x, 0.0, 0.0, -x * (nx - 1) / 2),
             (0.0, y, 0.0, -y * (ny - 1) / 2),
@@ -210,7 +222,7 @@ class _Plan:
         )
 
     def render(self) -> npt.NDArray[np.int16]:
-        """The voxels, int16, Fortran order, read-only. Once: the noise is drawn as it goes."""
+        """The voxels (x, y, z), int16, Fortran order, read-only. Call once: it draws the noise."""
         nx, ny, nz = self.shape
         out = np.empty((nz, ny, nx), np.int16)
         noise = RicianNoise(self._noise, self._white * self.noise_percent / 100)
@@ -234,7 +246,7 @@ class _Plan:
             noise.apply(slab, scratch)
             if self._background == "empty":
                 slab *= shades > 0
-            part[:, rows, columns] = slab  # truncated: rounded, as none is negative
+            part[:, rows, columns] = slab  # the cast truncates; noise.apply added 0.5
         out.flags.writeable = False
         return out.T
 

@@ -16,7 +16,7 @@ from fr_pacs.sources.phantom.model import (
     Phantom,
     Recipe,
     Truth,
-    check,
+    check_settings,
     make_phantom,
     make_voxels,
     shape_of,
@@ -37,9 +37,9 @@ class PhantomSource:
     """Scans of type ``'flair'`` or ``'t1'``, as the recipe says: phantoms 0, 1, 2 … of ``seed``
     (``make_phantom``), int16.
 
-    The field of view is 181 x 217 x 181 mm, so a voxel's edges are these over ``shape``. The same
-    seed, index, shape and recipe give the same voxels on any machine. The truth is not sent: ask
-    ``truth`` for it.
+    The field of view is 181 x 217 x 181 mm, so ``shape`` sets the voxel spacing. The same seed,
+    index, shape and recipe give the same voxels on any machine. The truth is not sent; ``truth``
+    returns it.
 
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no phantom can have.
@@ -54,10 +54,8 @@ class PhantomSource:
         recipe: Recipe | None = None,
     ) -> None:
         if scans is not None and scans < 0:
-            raise SettingsError(
-                f"scans: {scans} phantoms cannot be sent; 0 or more, or none: endless"
-            )
-        check(seed, shape)
+            raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
+        check_settings(seed, shape)
         self._pacs = pacs
         self._scans = scans
         self._seed = seed
@@ -66,29 +64,29 @@ class PhantomSource:
 
     @property
     def total(self) -> int | None:
-        """How many scans there are; None: endless."""
+        """The number of scans; None: endless."""
         return self._scans
 
     @property
     def waits(self) -> bool:
-        """False: it streams like a scanner and does not wait for the hub."""
+        """False: it streams like a scanner, whether Fr-HUB is reachable or not."""
         return False
 
     def __iter__(self) -> Iterator["PhantomTask"]:
-        """One task a scan, each with an id of its own."""
+        """One task per scan, each with its own id."""
         index = 0
         while self._scans is None or index < self._scans:
             yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe)
             index += 1
 
     def truth(self, index: int) -> Truth:
-        """What a perfect analysis of scan ``index`` would find; for tests and evaluation."""
+        """What a perfect analysis of scan ``index`` would find, for tests and evaluation."""
         return make_phantom(self._seed, index, self._shape, self._recipe).truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomTask:
-    """One phantom to come. Loading it again gives the same scan under the same id."""
+    """One phantom to make. Loading it again gives the same scan under the same id."""
 
     pacs: str
     seed: int
@@ -100,17 +98,17 @@ class PhantomTask:
 
     @property
     def label(self) -> str:
-        """For logs: which phantom of which seed."""
+        """Names the phantom and its seed in logs."""
         return f"phantom {self.index} of seed {self.seed}"
 
     def load(self) -> LoadedScan:
-        """Make it.
+        """Make the phantom.
 
         Raises:
             SourceError: the template cannot be read.
         """
         array, affine = make_voxels(self.seed, self.index, self.shape, self.recipe)
-        # The transpose is the same memory in C order, which is what a flat view needs.
+        # The transpose is the same memory in C order, as a flat view requires.
         little = np.asarray(array.T, dtype="<i2")
         voxels = little.reshape(-1).view(np.uint8).data
         scan = BrainScan(

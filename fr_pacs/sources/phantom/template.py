@@ -15,12 +15,12 @@ from common.errors import SourceError
 TEMPLATE = Path(__file__).with_name("template.gz")
 
 SHAPE = (173, 208, 169)
-"""Cells of 1 mm along x (to the right), y (to the front), z (up): the head, and air around it but
-below, where it is cut off."""
+"""Cells of 1 mm along x (right), y (front) and z (up): the head with air around it, except below,
+where it is cut off."""
 FIRST = (12, 14, 0)
-"""Where it begins in the atlas' maps."""
+"""The template's first cell in the maps of the atlas."""
 CENTRE = (86.0, 103.0, 84.0)
-"""What the field of view is centred on; x in the plane between the halves of the brain."""
+"""Centre of the field of view, in cells; x lies in the mid-sagittal plane."""
 
 TISSUES = ("air", "scalp", "fat", "skull", "marrow", "csf", "grey", "white")
 LEVELS = 32
@@ -40,7 +40,11 @@ PLANE = SHAPE[0] * SHAPE[1]
 
 
 def table_of(values: dict[str, int]) -> bytes:
-    """What each code comes to when each tissue has a value (0 to 255; those not named: 0)."""
+    """The value of each of the 256 codes, as a table for ``bytes.translate``.
+
+    Args:
+        values: 0 to 255 for each tissue; tissues that are missing have 0.
+    """
     top = LEVELS - 1
     table = bytearray()
     for first, second in PAIRS:
@@ -51,30 +55,32 @@ def table_of(values: dict[str, int]) -> bytes:
 
 @lru_cache(maxsize=1)
 def load_template() -> bytes:
-    """A code a cell: planes along z of rows along y of cells along x; unpacked once a process.
+    """The codes, one byte per cell: planes along z, of rows along y, of cells along x.
+
+    The file is unpacked once per process.
 
     Raises:
         SourceError: the file is missing or damaged.
     """
-    again = "install Fr again"
+    remedy = "install Fr again"
     try:
         raw = zlib.decompress(TEMPLATE.read_bytes(), wbits=31)
     except (OSError, zlib.error) as error:
-        raise SourceError(f"the phantoms' anatomy cannot be read: {error}; {again}") from None
+        raise SourceError(f"the phantoms' anatomy cannot be read: {error}; {remedy}") from None
     if len(raw) != PLANE * SHAPE[2]:
-        raise SourceError(f"the phantoms' anatomy has {len(raw)} bytes; {again}")
+        raise SourceError(f"the phantoms' anatomy has {len(raw)} bytes; {remedy}")
     return raw
 
 
 def cells() -> npt.NDArray[np.uint8]:
-    """The template as an array: axes z, y, x."""
+    """The codes as an array (z, y, x)."""
     return np.frombuffer(load_template(), np.uint8).reshape(SHAPE[::-1])
 
 
 @lru_cache(maxsize=1)
 def boxes() -> tuple[tuple[int, int, int, int], ...]:
-    """For each plane its first row, last row + 1, first column, last column + 1 outside of which
-    all is air; zeros where there is nothing else."""
+    """For each plane (z), the box outside which there is only air: first row, last row + 1, first
+    column, last column + 1; zeros for a plane of air."""
     found = []
     for plane in cells():
         rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))

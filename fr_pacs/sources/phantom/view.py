@@ -1,4 +1,4 @@
-"""The template as one scan's voxels see it: warped, sampled, in shades."""
+"""The template as the voxels of one scan see it: warped, resampled, in shades."""
 
 import math
 from collections.abc import Iterator
@@ -6,55 +6,58 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fr_pacs.sources.phantom.draws import Doubles, Draws, polynomials
-from fr_pacs.sources.phantom.taps import STEPS, Shorts, Taps, make_taps
+from fr_pacs.sources.phantom.draws import Draws, Float64Array, polynomials
+from fr_pacs.sources.phantom.taps import STEPS, Taps, UInt16Array, make_taps
 from fr_pacs.sources.phantom.template import CENTRE, PLANE, SHAPE, boxes, load_template, table_of
 
 VIEW_MM = (181.0, 217.0, 181.0)
 """The field of view along x, y and z: BrainWeb's, at 1 mm a voxel."""
 
 _SPAN_MM = 100.0
-# Template mm per mm. The atlas is a large head: an intracranial volume of 2.0 l becomes 1.4 to 1.8.
+# Template mm per mm. The atlas is a large head: its intracranial volume, 2.0 l, becomes 1.4 to 1.8.
 _SCALE, _STRETCH = (1.03, 1.14), 0.02
-_BEND_MM = (2.0, 1.0)  # of the second and third polynomial along an axis
-_SHEAR_MM = (3.0, 2.0, 1.0)  # how far planes are shifted against each other
+_BEND_MM = (2.0, 1.0)  # of the third and fourth polynomial along an axis
+_SHEAR_MM = (3.0, 2.0, 1.0)  # how far planes are shifted relative to each other
 
-Slab = tuple[slice, slice, slice, Shorts]
-"""Planes, rows, columns, and the shades there times 256."""
+Slab = tuple[slice, slice, slice, UInt16Array]
+"""Planes, rows, columns, and the shades there (z, y, x), times 256."""
 Span = tuple[int, int, int, int]
 """First row, last + 1, first column, last + 1, in cells."""
 
 
 class View:
-    """Which part of the template each voxel shows.
+    """Maps the voxels of one scan to the template.
 
     A voxel at x, y, z mm sees the template at fx(x) + sx(z), fy(y) + sy(z), fz(z): smooth, and
-    separable but for the shear, so that a plane is made of few takes of rows and columns.
+    separable except for the shear, so that a plane takes few indexing operations.
     """
 
     def __init__(self, draws: Draws, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         x, y, z = (view / voxels for view, voxels in zip(VIEW_MM, shape, strict=True))
-        self.edges = (x, y, z)
-        self.voxel_ml = math.prod(self.edges) / 1000
-        self.axes: list[Doubles] = [
+        self.spacing_mm = (x, y, z)
+        self.voxel_ml = math.prod(self.spacing_mm) / 1000
+        self.axes: list[Float64Array] = [
             (np.arange(voxels, dtype=np.float64) - (voxels - 1) / 2) * edge
-            for voxels, edge in zip(shape, self.edges, strict=True)
+            for voxels, edge in zip(shape, self.spacing_mm, strict=True)
         ]
         scale = draws.uniform(*_SCALE)
-        self._scales = [scale * (1 + _STRETCH * share) for share in draws.signs(3)]
+        self._scales = [scale * (1 + _STRETCH * share) for share in draws.uniforms_signed(3)]
         self._bends = [
-            [share * mm for share, mm in zip(draws.signs(2), _BEND_MM, strict=True)]
+            [share * mm for share, mm in zip(draws.uniforms_signed(2), _BEND_MM, strict=True)]
             for _ in range(3)
         ]
         self._shears = [
-            [share * mm for share, mm in zip(draws.signs(3), _SHEAR_MM, strict=True)]
+            [share * mm for share, mm in zip(draws.uniforms_signed(3), _SHEAR_MM, strict=True)]
             for _ in range(2)
         ]
         self._x, self._y, self._z = self._taps()
 
-    def cells(self, x: Doubles, y: Doubles, z: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-        """Where points in mm lie in the template, in cells (the middle of cell 0 is 0)."""
+    def cells(
+        self, x: Float64Array, y: Float64Array, z: Float64Array
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Positions of points (x, y, z, mm, RAS+) in the template, in cells (0 is the centre of the
+        first cell)."""
         return (
             self._straight(0, x) + self._shear(0, z),
             self._straight(1, y) + self._shear(1, z),
@@ -62,9 +65,14 @@ class View:
         )
 
     def slabs(self, shades: dict[str, int], planes: int) -> Iterator[Slab]:
-        """The volume in slabs of that many planes: each in the box outside of which all is air.
+        """Resample the volume slab by slab, each within the box outside which there is only air.
 
-        The shades are in a buffer that the next slab takes; the box may be empty.
+        Args:
+            shades: 0 to 255 for each tissue.
+            planes: planes per slab.
+
+        Yields:
+            Slabs. The next one overwrites the shades of this one. The box may be empty.
         """
         nx, ny, nz = self.shape
         buffers = np.empty((3, max(ny, SHAPE[1]) * max(nx, SHAPE[0])), np.uint16)
@@ -92,16 +100,16 @@ class View:
 
     def _see(
         self,
-        mixed: Shorts,
+        mixed: UInt16Array,
         number: int,
         box: tuple[slice, slice],
         span: Span,
-        out: Shorts,
-        buffers: Shorts,
+        out: UInt16Array,
+        buffers: UInt16Array,
     ) -> None:
-        """One plane, out of the template's cells at its height.
+        """Resample one plane from the template's cells at its height.
 
-        Cells beyond the span are clipped to its edge, which is air.
+        Cells beyond the span are clipped to its border, which is air.
         """
         rows, columns = box
         height, width = out.shape
@@ -129,37 +137,37 @@ class View:
     def _taps(self) -> tuple[Taps, Taps, Taps]:
         x, y, z = self.axes
         seen = self.cells(x[None, :], y[None, :], z[:, None])
-        widths = [edge * scale for edge, scale in zip(self.edges, self._scales, strict=True)]
+        widths = [edge * scale for edge, scale in zip(self.spacing_mm, self._scales, strict=True)]
         return (
             make_taps(seen[0], widths[0], SHAPE[0]),
             make_taps(seen[1], widths[1], SHAPE[1]),
             make_taps(seen[2].T, widths[2], SHAPE[2]),
         )
 
-    def _straight(self, axis: int, mm: Doubles) -> Doubles:
+    def _straight(self, axis: int, mm: Float64Array) -> Float64Array:
         _, _, second, third = polynomials(mm, _SPAN_MM)
         bend, twist = self._bends[axis]
         return CENTRE[axis] + self._scales[axis] * mm + bend * second + twist * third
 
-    def _shear(self, axis: int, mm: Doubles) -> Doubles:
+    def _shear(self, axis: int, mm: Float64Array) -> Float64Array:
         _, first, second, third = polynomials(mm, _SPAN_MM)
         a, b, c = self._shears[axis]
         return a * first + b * second + c * third
 
 
 class _Mixer:
-    """The template's planes in shades, blended along z."""
+    """Resamples the template along z, in shades."""
 
     def __init__(self, table: bytes) -> None:
         self._table = table
         self._template = load_template()
         self._boxes = boxes()
-        self._kept: dict[int, Shorts] = {}
+        self._kept: dict[int, UInt16Array] = {}
         self._buffers = np.empty((2, PLANE), np.uint16)
 
     def span(self, along: Taps, number: int) -> Span:
-        """The cells outside of which all is air, and one line of air around them where there is
-        one; zeros where all is."""
+        """The box of a plane outside which there is only air, with a border of air where there is
+        one; zeros for a plane of air."""
         cells, weights = along.cells[0, :, number].tolist(), along.weights[0, :, number].tolist()
         used = {cell for cell, weight in zip(cells, weights, strict=True) if weight}
         lit = [self._boxes[cell] for cell in used if self._boxes[cell][1]]
@@ -173,25 +181,25 @@ class _Mixer:
             min(SHAPE[0], max(x1) + 1),
         )
 
-    def mix(self, along: Taps, number: int, span: Span) -> Shorts:
-        """The span of the plane at that height; it is overwritten by the next call."""
+    def mix(self, along: Taps, number: int, span: Span) -> UInt16Array:
+        """The shades of a plane within ``span``; the next call overwrites them."""
         y0, y1, x0, x1 = span
         mixed, part = (f[: (y1 - y0) * (x1 - x0)].reshape(y1 - y0, -1) for f in self._buffers)
         cells = along.cells[0, :, number].tolist()
         for old in [cell for cell in self._kept if cell < cells[0]]:
             del self._kept[old]
-        fresh = True
+        first = True
         for cell, weight in zip(cells, along.weights[0, :, number], strict=True):
             if not weight:
                 continue
             seen = self._plane(cell)[y0:y1, x0:x1]
-            np.multiply(seen, weight, out=mixed if fresh else part)
-            if not fresh:
+            np.multiply(seen, weight, out=mixed if first else part)
+            if not first:
                 mixed += part
-            fresh = False
+            first = False
         return mixed
 
-    def _plane(self, cell: int) -> Shorts:
+    def _plane(self, cell: int) -> UInt16Array:
         plane = self._kept.get(cell)
         if plane is None:
             y0, y1, _, _ = self._boxes[cell]
@@ -205,5 +213,5 @@ class _Mixer:
 
 
 def shares(tissue: str) -> npt.NDArray[np.float64]:
-    """How much of a cell the tissue fills, by code."""
+    """The share of a cell that the tissue fills, 0 to 1, for each of the 256 codes."""
     return np.frombuffer(table_of({tissue: 255}), np.uint8) / 255

@@ -235,7 +235,7 @@ def test_the_temporaries_of_a_scan_are_slabs() -> None:
 
 
 def test_the_same_bytes_as_on_every_other_machine() -> None:
-    """The hashes were made on x86-64 with AVX-512, NumPy 2.4; see ``phantom_draws``."""
+    """The hashes were made on x86-64 with AVX-512, NumPy 2.4; see ``draws``."""
     for contrast, expected in HASHES.items():
         voxels = make_phantom(1, 0, (60, 50, 40), Recipe(contrast)).voxels
         assert hash_voxels(voxels.tobytes(order="F")) == expected
