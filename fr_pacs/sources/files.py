@@ -97,7 +97,7 @@ class FileSource:
         return self._skipped
 
     def __iter__(self) -> Iterator[ScanTask]:
-        """The tasks, once. A task that was taken is dropped, and with it the file that it opened."""
+        """The tasks, once. A task that was taken is dropped, with the file that it keeps open."""
         while self._tasks:
             yield self._tasks.popleft()
 
