@@ -18,6 +18,7 @@ from common.wire.messages import (
     Chunk,
     Event,
     Hello,
+    InvalidMessage,
     Message,
     Nack,
     Ping,
@@ -106,3 +107,13 @@ def refused(protocol: WireProtocol, data: bytes = b"") -> ProtocolError:
             protocol.next_event()
         assert again.value is raised.value
     return raised.value
+
+
+def invalid_message_of(side: Side, document: dict[str, Any]) -> InvalidMessage:
+    """The flaw of this document, on a connection that goes on."""
+    protocol = opened_protocol(side)
+    protocol.receive_data(frame_of(document) + encode(Ping()))
+    flaw, following = events_of(protocol)
+    assert isinstance(flaw, InvalidMessage)
+    assert following == Ping()
+    return flaw

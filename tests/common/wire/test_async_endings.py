@@ -21,6 +21,7 @@ from tests.common.wire.async_peers import (
     run,
     serving,
     to_bare,
+    waiting,
 )
 from tests.common.wire.peers import LIMIT
 
@@ -71,7 +72,7 @@ def test_close_sends_what_is_left_wakes_a_reader_and_can_be_repeated() -> None:
     async def test() -> None:
         async with to_bare() as (channel, peer):
             reading = asyncio.create_task(channel.receive())
-            await asyncio.sleep(0.05)
+            await waiting(channel)
             await channel.send(HELLO)
             await channel.close()
             with pytest.raises(PeerAway):
@@ -89,7 +90,7 @@ def test_abort_wakes_a_reader() -> None:
     async def test() -> None:
         async with to_bare() as (channel, _):
             reading = asyncio.create_task(channel.receive())
-            await asyncio.sleep(0.05)
+            await waiting(channel)
             channel.abort()
             with pytest.raises(PeerAway):
                 await reading
