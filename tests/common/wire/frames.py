@@ -41,7 +41,7 @@ LARGE = bytes(INLINE_VOXELS_MAX + 8)
 SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
 
 EXAMPLES: tuple[tuple[Side, Message], ...] = (
-    # who receives it, after the greeting if it is none
+    # who receives it; after the handshake, unless it is part of that
     (Side.SCAN_RECEIVER, Hello("pacs-1")),
     (Side.SCAN_RECEIVER, Hello("pacs-1", nonce=RANDOM)),
     (Side.SCAN_SENDER, Challenge("fr-hub", RANDOM)),
@@ -61,7 +61,7 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
 
 
 def opened_protocol(side: Side, limit: int = LIMIT) -> WireProtocol:
-    """A protocol after the greeting."""
+    """A protocol whose handshake is complete."""
     protocol = WireProtocol(side, limit)
     protocol.receive_data(encode(Welcome("other", 10) if side in SENDERS else Hello("other")))
     assert isinstance(protocol.next_event(), Hello | Welcome)
@@ -110,10 +110,10 @@ def refused(protocol: WireProtocol, data: bytes = b"") -> ProtocolError:
 
 
 def invalid_message_of(side: Side, document: dict[str, Any]) -> InvalidMessage:
-    """The flaw of this document, on a connection that goes on."""
+    """How this document is refused, on a connection that continues."""
     protocol = opened_protocol(side)
     protocol.receive_data(frame_of(document) + encode(Ping()))
-    flaw, following = events_of(protocol)
-    assert isinstance(flaw, InvalidMessage)
+    invalid, following = events_of(protocol)
+    assert isinstance(invalid, InvalidMessage)
     assert following == Ping()
-    return flaw
+    return invalid

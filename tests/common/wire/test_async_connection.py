@@ -1,4 +1,4 @@
-"""The asyncio side of the wire: AsyncChannel, serve, dial."""
+"""A channel of the asyncio loop: its handshake, its messages, its losses."""
 
 import asyncio
 
@@ -67,7 +67,7 @@ def test_another_version_is_refused_and_the_peer_is_told() -> None:
     run(test())
 
 
-def test_a_refused_greeting_raises_what_the_peer_said() -> None:
+def test_a_refused_handshake_raises_the_reason_of_the_peer() -> None:
     async def test() -> None:
         async with to_bare() as (channel, peer):
             peer.sendall(encode(Nack(None, Refusal.LIMIT, "full", retry=True)))
@@ -78,7 +78,7 @@ def test_a_refused_greeting_raises_what_the_peer_said() -> None:
     run(test())
 
 
-def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
+def test_an_invalid_message_is_an_event_and_the_connection_continues() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER) as (channel, peer):
             wrong = {"t": "scan", "scan": {"scan_id": "scan-1"}}
@@ -94,7 +94,7 @@ def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 4, 20])
-def test_a_connection_cut_in_the_middle_of_a_message_is_told_as_such(cut: int) -> None:
+def test_a_connection_cut_in_the_middle_of_a_message_is_reported_as_such(cut: int) -> None:
     async def test() -> None:
         async with to_bare() as (channel, peer):
             peer.sendall(encode(WELCOME)[:cut])
@@ -127,7 +127,7 @@ def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
     run(test())
 
 
-def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
+def test_a_peer_that_connects_and_sends_nothing_is_disconnected() -> None:
 
     async def test() -> None:
         async with to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (

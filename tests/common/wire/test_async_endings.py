@@ -28,7 +28,7 @@ from tests.common.wire.peers import LIMIT
 # --- time --------------------------------------------------------------------------------------
 
 
-def test_a_silent_peer_is_let_go_after_the_idle_time() -> None:
+def test_a_silent_peer_is_disconnected_after_the_idle_time() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, idle_s=0.2) as (channel, _):
             start = time.monotonic()
@@ -39,7 +39,7 @@ def test_a_silent_peer_is_let_go_after_the_idle_time() -> None:
     run(test())
 
 
-def test_a_peer_that_does_not_answer_pings_is_let_go() -> None:
+def test_a_peer_that_does_not_answer_pings_is_disconnected() -> None:
     async def test() -> None:
         async with to_bare(idle_s=0.3) as (channel, peer):
             peer.sendall(encode(WELCOME))

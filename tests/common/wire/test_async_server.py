@@ -1,4 +1,4 @@
-"""Who listens and who connects in a loop."""
+"""Listening and connecting in the asyncio loop."""
 
 import pytest
 

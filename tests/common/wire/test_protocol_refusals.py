@@ -57,7 +57,9 @@ def test_each_side_takes_the_messages_of_its_place_and_no_others(
         assert [event.t for event in events_of(protocol)] == [kind]  # type: ignore[union-attr]
     else:
         error = refused(protocol, encode(message))
-        if kind == "chunk" and not after:  # not even read: a stranger's messages are short
+        if (
+            kind == "chunk" and not after
+        ):  # not even read: it is too long for an unauthenticated peer
             assert error.code is Refusal.TOO_LARGE
             return
         assert error.code is Refusal.UNEXPECTED
@@ -128,11 +130,11 @@ def test_a_frame_of_exactly_the_limit_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "greeting",
+    "first",
     [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 64],
 )
-def test_another_protocol_is_refused(greeting: bytes) -> None:
-    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), greeting).code in (
+def test_another_protocol_is_refused(first: bytes) -> None:
+    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), first).code in (
         Refusal.TOO_LARGE,
         Refusal.MALFORMED,
     )
@@ -141,13 +143,13 @@ def test_another_protocol_is_refused(greeting: bytes) -> None:
 @pytest.mark.parametrize(
     "first", [b"\x16\x03\x01\x02\x00\x01\x00", b"\x15\x03\x01\x00\x02\x02\x46"]
 )
-def test_tls_where_none_is_spoken_is_told_as_such(first: bytes) -> None:
+def test_tls_where_none_is_expected_is_named_in_the_refusal(first: bytes) -> None:
     error = refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), first)
     assert error.code is Refusal.UNAUTHENTICATED
     assert "TLS_CERT" in error.reason
 
 
-def test_before_the_greeting_a_frame_is_short_whatever_the_limit() -> None:
+def test_before_the_handshake_is_complete_a_frame_is_short_whatever_the_limit() -> None:
     protocol = WireProtocol(Side.SCAN_RECEIVER, 2**24)
     error = refused(protocol, struct.pack("<i", 8 * 1024 + 1))
     assert error.code is Refusal.TOO_LARGE
@@ -192,7 +194,7 @@ def test_any_document_gives_a_message_or_a_refusal_and_nothing_else(
         assert event is not None
 
 
-def test_the_greeting_happens_once() -> None:
+def test_the_handshake_happens_once() -> None:
     protocol = WireProtocol(Side.SCAN_RECEIVER, LIMIT)
     protocol.receive_data(encode(Hello("a")) + encode(Hello("b")))
     assert protocol.next_event() == Hello("a")

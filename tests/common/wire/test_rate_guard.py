@@ -36,7 +36,7 @@ def test_a_peer_that_keeps_the_rate_may_take_its_time() -> None:
         rate_guard.record_wait(protocol.current_frame, 1.0, 1000, mid_transfer=False)
 
 
-def test_a_peer_below_the_rate_is_let_go_after_the_window() -> None:
+def test_a_peer_below_the_rate_is_disconnected_after_the_window() -> None:
     rate_guard, protocol = (
         RateGuard(ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)),
         mid_frame(),
@@ -68,7 +68,7 @@ def test_a_message_has_an_absolute_time() -> None:
         rate_guard.record_wait(protocol.current_frame, 0.1, 1, mid_transfer=False)
 
 
-def test_between_messages_a_peer_may_be_silent_and_owing_it_may_not() -> None:
+def test_a_peer_may_be_silent_between_messages_but_not_in_the_middle_of_a_scan() -> None:
     rate_guard, protocol = RateGuard(
         ConnectionPolicy(min_bytes_per_s=1000, rate_window_s=10, frame_timeout_s=100)
     ), WireProtocol(RECEIVER, LIMIT)

@@ -1,4 +1,4 @@
-"""Slow peers and crowds: who is let go, what he is told, and who is not disturbed."""
+"""Slow peers: which are disconnected, and which reason they get."""
 
 import asyncio
 import contextlib
@@ -43,14 +43,10 @@ class Dribble(threading.Thread):
                 time.sleep(self._every_s)
 
 
-# --- pace, without a clock ---------------------------------------------------------------------
-
-
-# --- slow peers on sockets ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("every_s", [0.02, 5], ids=["dribbles", "stops"])
-def test_threads_let_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: float) -> None:
+def test_a_thread_disconnects_a_peer_that_is_slow_in_the_middle_of_a_message(
+    every_s: float,
+) -> None:
     with channel_to_bare(RECEIVER, policy=SLOW) as (channel, peer):
         peer.sendall(encode(HELLO))
         channel.welcome("fr-hub", 8)
@@ -61,7 +57,9 @@ def test_threads_let_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: 
 
 
 @pytest.mark.parametrize("every_s", [0.02, 5], ids=["dribbles", "stops"])
-def test_the_loop_lets_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s: float) -> None:
+def test_the_loop_disconnects_a_peer_that_is_slow_in_the_middle_of_a_message(
+    every_s: float,
+) -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
@@ -74,7 +72,7 @@ def test_the_loop_lets_a_peer_go_that_is_slow_in_the_middle_of_a_message(every_s
     run(test())
 
 
-def test_who_connects_lets_a_listener_go_that_dribbles() -> None:
+def test_a_client_disconnects_a_server_that_dribbles() -> None:
     with channel_to_bare(Side.SCAN_SENDER, policy=SLOW) as (channel, peer):
         Dribble(peer, encode(Nack(None, Refusal.LIMIT, "x" * 900, retry=True)), 0.02)
         with pytest.raises(ProtocolError, match="too slow"):
@@ -89,7 +87,7 @@ def test_who_connects_lets_a_listener_go_that_dribbles() -> None:
     run(test())
 
 
-def test_a_greeting_has_an_absolute_time_however_it_dribbles() -> None:
+def test_a_handshake_has_a_time_limit_however_slowly_it_dribbles() -> None:
     hello = encode(Hello("pacs-1" + "x" * 500))
     policy = ConnectionPolicy(handshake_timeout_s=0.5, min_bytes_per_s=0)
 
@@ -106,7 +104,7 @@ def test_a_greeting_has_an_absolute_time_however_it_dribbles() -> None:
             channel.welcome("fr-hub", 8)
 
 
-def test_who_is_owing_is_let_go_though_it_pings() -> None:
+def test_a_peer_in_the_middle_of_a_scan_is_disconnected_though_it_pings() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO))
@@ -120,7 +118,7 @@ def test_who_is_owing_is_let_go_though_it_pings() -> None:
     run(test())
 
 
-def test_the_time_in_which_nobody_listened_is_not_the_peers() -> None:
+def test_time_in_which_nobody_receives_does_not_count_against_the_peer() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, policy=SLOW) as (channel, peer):
             peer.sendall(encode(HELLO) + PIECE[:1000])
@@ -131,9 +129,6 @@ def test_the_time_in_which_nobody_listened_is_not_the_peers() -> None:
             assert isinstance(await channel.receive(), Chunk)
 
     run(test())
-
-
-# --- crowds ------------------------------------------------------------------------------------
 
 
 def test_a_refusal_by_a_thread_reaches_a_peer_that_goes_on_sending() -> None:

@@ -1,4 +1,4 @@
-"""TLS with mutual authentication on real sockets, in both directions, and each refusal."""
+"""Certificates and keys in files, and what a failure of TLS means."""
 
 import ssl
 from pathlib import Path
@@ -9,17 +9,6 @@ from common.errors import ProtocolError, SettingsError
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.tls import Tls, tls_error
 from tests.common.wire.tls_files import HUB, PACS, expired, issued, policy
-
-"""What is told where the other end refuses: its alert, where that came before it closed."""
-
-
-# --- what goes well ----------------------------------------------------------------------------
-
-
-# --- each refusal: what who connects is told, what who listens is told --------------------------
-
-
-# --- files -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

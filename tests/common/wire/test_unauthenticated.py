@@ -29,7 +29,7 @@ from tests.common.wire.peers import (
 RECEIVER = Side.SCAN_RECEIVER
 
 
-def test_in_a_listener_of_threads_the_oldest_unauthenticated_connection_gives_way(
+def test_in_a_server_of_threads_a_new_connection_replaces_the_oldest_unauthenticated_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def handle(channel: Channel) -> None:
@@ -56,11 +56,11 @@ def test_in_a_listener_of_threads_the_oldest_unauthenticated_connection_gives_wa
         with contextlib.closing(channel):
             assert channel.greet("fr-hub").name == "pacs-1"
             with crowd(made.port, 5):
-                assert channel.receive(0.2) is None, "who has greeted does not give way"
+                assert channel.receive(0.2) is None, "an authenticated peer is never replaced"
     assert not caplog.records
 
 
-def test_in_the_loop_the_oldest_unauthenticated_connection_gives_way() -> None:
+def test_in_the_loop_a_new_connection_replaces_the_oldest_unauthenticated_one() -> None:
     async def test() -> None:
         async with serving(keep_on, policy=ConnectionPolicy(max_unauthenticated=3)) as port:
             with crowd(port, 5) as max_unauthenticated:
@@ -81,7 +81,7 @@ def test_in_the_loop_the_oldest_unauthenticated_connection_gives_way() -> None:
     run(test())
 
 
-def test_an_unauthenticated_connection_in_the_middle_of_tls_gives_way(
+def test_an_unauthenticated_connection_in_the_middle_of_tls_is_replaced(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     from tests.common.wire.tls_files import HUB, issued, policy
@@ -141,7 +141,7 @@ def test_a_thousand_idle_and_dribbling_connections_keep_nobody_out() -> None:
     assert sorted(answered)[98] < 1.0
 
 
-def test_the_slots_of_a_listener_come_back() -> None:
+def test_closed_connections_free_their_places() -> None:
     def handle(channel: Channel) -> None:
         with contextlib.suppress(FrError):
             channel.welcome("pacs-1", 8)

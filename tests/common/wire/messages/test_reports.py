@@ -40,9 +40,9 @@ def test_what_is_no_picture_is_refused(picture: object) -> None:
 
 def test_a_wrong_report_is_a_invalid_message_of_that_report() -> None:
     report = {**a_report().model_dump(), "run_time_ms": -1.0}
-    flaw = invalid_message_of(Side.REPORT_RECEIVER, {"t": "report", "report": report})
-    assert (flaw.id, flaw.code) == ("scan-1", Refusal.HEADER)
-    assert flaw.reason.startswith("run_time_ms: ")
+    invalid = invalid_message_of(Side.REPORT_RECEIVER, {"t": "report", "report": report})
+    assert (invalid.id, invalid.code) == ("scan-1", Refusal.HEADER)
+    assert invalid.reason.startswith("run_time_ms: ")
 
 
 def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:

@@ -49,31 +49,33 @@ def scan_message(header: dict[str, Any], voxels: Any = VOXELS, **changes: Any) -
 def test_a_header_that_contradicts_itself_is_a_invalid_message_of_that_scan(
     changes: dict[str, Any],
 ) -> None:
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, **changes))
-    assert flaw.id == "scan-1"
-    assert flaw.code is Refusal.HEADER
-    assert flaw.reason
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, **changes))
+    assert invalid.id == "scan-1"
+    assert invalid.code is Refusal.HEADER
+    assert invalid.reason
 
 
 def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
-    assert flaw.reason == ("the document: shape 8x1 of int16 takes 16 bytes, the header declares 8")
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, dtype="int16"))
+    assert invalid.reason == (
+        "the document: shape 8x1 of int16 takes 16 bytes, the header declares 8"
+    )
 
 
 def test_a_header_without_a_field_names_it() -> None:
     header = {name: value for name, value in HEADER.items() if name != "voxels_hash"}
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, scan_message(header))
-    assert flaw.reason == "voxels_hash: Field required"
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, scan_message(header))
+    assert invalid.reason == "voxels_hash: Field required"
 
 
 def test_of_many_wrong_fields_the_first_are_named() -> None:
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, {"t": "scan", "scan": {"scan_id": "scan-1"}})
-    assert flaw.reason.count("Field required") == 5
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, {"t": "scan", "scan": {"scan_id": "scan-1"}})
+    assert invalid.reason.count("Field required") == 5
 
 
 def test_a_wrong_scan_id_is_told_cut_to_what_an_id_may_have() -> None:
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, scan_id="/" * 1000))
-    assert flaw.id == "/" * 64
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, scan_message(HEADER, scan_id="/" * 1000))
+    assert invalid.id == "/" * 64
 
 
 @pytest.mark.parametrize("scan_id", [None, 7, "", ["scan-1"]])
@@ -98,12 +100,12 @@ def test_a_wrong_scan_that_cannot_be_named_ends_the_connection(scan_id: Any) -> 
         (scan_message(HEADER, [1, 2]), Refusal.MALFORMED, "must be binary"),
     ],
 )
-def test_voxels_that_are_not_where_they_belong_are_a_flaw(
+def test_voxels_that_are_not_where_they_belong_are_refused(
     document: dict[str, Any], code: Refusal, why: str
 ) -> None:
-    flaw = invalid_message_of(Side.SCAN_RECEIVER, document)
-    assert (flaw.id, flaw.code) == ("scan-1", code)
-    assert why in flaw.reason
+    invalid = invalid_message_of(Side.SCAN_RECEIVER, document)
+    assert (invalid.id, invalid.code) == ("scan-1", code)
+    assert why in invalid.reason
 
 
 def test_small_voxels_travel_inside_up_to_the_limit_and_not_beyond() -> None:
@@ -114,10 +116,10 @@ def test_small_voxels_travel_inside_up_to_the_limit_and_not_beyond() -> None:
     )
     assert not isinstance(events_of(protocol)[0], InvalidMessage)
     beyond = bytes(INLINE_VOXELS_MAX + 2)
-    flaw = invalid_message_of(
+    invalid = invalid_message_of(
         Side.SCAN_RECEIVER, scan_message(a_scan(beyond).model_dump(exclude_none=True), beyond)
     )
-    assert flaw.code is Refusal.CHUNKS
+    assert invalid.code is Refusal.CHUNKS
 
 
 def test_a_header_says_the_hash_of_its_voxels() -> None:
