@@ -112,7 +112,7 @@ def test_a_unit_with_anothers_certificate_ends_at_its_start_and_says_why(
     folder = issued(tmp_path / "certs", HUB, "pacs-2")
     for unit, name, own in (("fr_pacs", "pacs-2", PACS), ("fr_hub", "pacs-2", HUB)):
         assert units.start(unit, SCANS="1", KIND="grid", **tls(folder, name)).wait(30) == 2
-        assert f"make certs NAMES={own} makes its own" in units.log(unit)
+        assert f"issue its own with make certs NAMES={own}" in units.log(unit)
 
 
 def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
@@ -123,7 +123,7 @@ def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
     other = issued(tmp_path / "other", PACS)
     refused = units.start("fr_pacs", SCANS="1", KIND="grid", **tls(other, PACS))
     assert refused.wait(30) == 1
-    assert "the certificate of the peer is refused" in units.log("fr_pacs")
+    assert "this unit refuses the peer's certificate" in units.log("fr_pacs")
     assert "make certs makes each unit's certificate" in units.log("fr_pacs")
 
 

@@ -57,7 +57,7 @@ def decode(frame: memoryview) -> dict[str, Any]:
     if name != _CHECK_NAME or xxh3_64_intdigest(frame[:-_TAIL]) != check:
         raise ProtocolError(
             Refusal.MALFORMED,
-            "the frame is damaged, as its check value does not match: connect and send again",
+            "the frame is damaged, as its checksum does not match: connect and send again",
         )
     try:
         body: dict[str, Any] = bson.decode(frame, _OPTIONS)

@@ -25,6 +25,7 @@ import hmac
 import struct
 from abc import ABC, abstractmethod
 from enum import Enum, auto
+from typing import ClassVar
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
@@ -75,6 +76,8 @@ class _Handshake(ABC):
         certificate_names: the units that the peer's certificate names; None: without TLS.
     """
 
+    _first_step: ClassVar[Step]
+
     def __init__(
         self,
         side: Side,
@@ -91,7 +94,7 @@ class _Handshake(ABC):
         self._nonce = nonce
         self._expected_peer = expected_peer
         self._certificate_names = certificate_names
-        self._step = Step.HELLO
+        self._step = self._first_step
 
     @property
     @abstractmethod
@@ -147,28 +150,11 @@ class _Handshake(ABC):
 class ClientHandshake(_Handshake):
     """The end that connects. Complete when the server's welcome is accepted."""
 
-    def __init__(
-        self,
-        side: Side,
-        name: str,
-        secret: bytes | None,
-        nonce: bytes,
-        *,
-        expected_peer: str | None = None,
-        certificate_names: frozenset[str] | None = None,
-    ) -> None:
-        super().__init__(
-            side,
-            name,
-            secret,
-            nonce,
-            expected_peer=expected_peer,
-            certificate_names=certificate_names,
-        )
-        self._step = Step.START
-        self._challenge: Challenge | None = None
-        self.welcome: Welcome | None = None
-        """The server's name and window, once complete."""
+    _first_step = Step.START
+    _challenge: Challenge | None = None
+
+    welcome: Welcome | None = None
+    """The server's name and window, once complete."""
 
     @property
     def complete(self) -> bool:
@@ -220,6 +206,7 @@ class ServerHandshake(_Handshake):
     """The end that listens. Complete when the client's hello and proof are accepted; then this
     unit decides whether it has room, and sends ``welcome``."""
 
+    _first_step = Step.HELLO
     _hello: Hello | None = None
 
     @property

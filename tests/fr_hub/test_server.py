@@ -267,7 +267,7 @@ def test_a_chunk_of_a_wrong_size_is_refused(hub: HubSettings) -> None:
         nack = refusal(answer(channel))
     assert (nack.code, nack.reason) == (
         "chunks",
-        f"chunk 0 has {CHUNK_BYTES - 1} bytes, {CHUNK_BYTES} were due",
+        f"chunk 0 has {CHUNK_BYTES - 1} bytes, not {CHUNK_BYTES}",
     )
 
 
@@ -348,7 +348,8 @@ def test_another_protocol_version_is_refused_and_told(hub: HubSettings, store: D
         assert (nack["code"], nack["id"]) == ("version", None)
         assert (
             nack["reason"]
-            == f"protocol version {PROTOCOL_VERSION + 1}, this side speaks {PROTOCOL_VERSION}"
+            == f"the peer speaks protocol version {PROTOCOL_VERSION + 1}, this unit version "
+            f"{PROTOCOL_VERSION}: run the same release of Fr at both ends"
         )
         assert peer.closed()
     still_serves(hub, store)

@@ -134,7 +134,7 @@ def test_a_wrong_chunk_is_refused(store: GatedStore) -> None:
         scan, chunks = large(3)
         upload = begin(scan)
         await upload.add(chunks[0])
-        with pytest.raises(ProtocolError, match="chunk 2 came, chunk 1 was due"):
+        with pytest.raises(ProtocolError, match="chunk 2 arrived where chunk 1 was expected"):
             await upload.add(chunks[2])
         await upload.abandon()
 

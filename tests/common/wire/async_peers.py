@@ -73,3 +73,9 @@ async def keep_on(channel: AsyncChannel) -> None:
         await greet_back(channel)
         while True:
             await channel.receive()
+
+
+async def waiting(channel: AsyncChannel) -> None:
+    """Wait until a task waits for what the channel receives."""
+    while channel._receiver._waiter is None:  # noqa: ASYNC110 - it has no event for a test
+        await asyncio.sleep(0)

@@ -18,6 +18,7 @@ from common.wire.messages import (
     Chunk,
     Event,
     Hello,
+    InvalidMessage,
     Message,
     Nack,
     Ping,
@@ -40,7 +41,7 @@ LARGE = bytes(INLINE_VOXELS_MAX + 8)
 SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
 
 EXAMPLES: tuple[tuple[Side, Message], ...] = (
-    # who receives it, after the greeting if it is none
+    # who receives it; after the handshake, unless it is part of that
     (Side.SCAN_RECEIVER, Hello("pacs-1")),
     (Side.SCAN_RECEIVER, Hello("pacs-1", nonce=RANDOM)),
     (Side.SCAN_SENDER, Challenge("fr-hub", RANDOM)),
@@ -60,7 +61,7 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
 
 
 def opened_protocol(side: Side, limit: int = LIMIT) -> WireProtocol:
-    """A protocol after the greeting."""
+    """A protocol whose handshake is complete."""
     protocol = WireProtocol(side, limit)
     protocol.receive_data(encode(Welcome("other", 10) if side in SENDERS else Hello("other")))
     assert isinstance(protocol.next_event(), Hello | Welcome)
@@ -106,3 +107,13 @@ def refused(protocol: WireProtocol, data: bytes = b"") -> ProtocolError:
             protocol.next_event()
         assert again.value is raised.value
     return raised.value
+
+
+def invalid_message_of(side: Side, document: dict[str, Any]) -> InvalidMessage:
+    """How this document is refused, on a connection that continues."""
+    protocol = opened_protocol(side)
+    protocol.receive_data(frame_of(document) + encode(Ping()))
+    invalid, following = events_of(protocol)
+    assert isinstance(invalid, InvalidMessage)
+    assert following == Ping()
+    return invalid

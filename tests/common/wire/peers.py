@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.protocol import Side
+from common.wire.messages import Nack
+from common.wire.protocol import Side, WireProtocol
 
 IDLE_S = 20.0
 """Longer than any test lasts that is not about it."""
@@ -103,3 +104,21 @@ class Aside(threading.Thread):
         self.join(WITHIN_S)
         assert not self.is_alive(), "it still runs"
         return self._outcome
+
+
+def told(peer: socket.socket) -> Nack:
+    """The refusal that comes before the end."""
+    protocol = WireProtocol(Side.SCAN_SENDER, LIMIT)
+    while True:
+        data = peer.recv(65536)
+        assert data, "closed without a word"
+        protocol.receive_data(data)
+        while (event := protocol.next_event()) is not None:
+            if isinstance(event, Nack):
+                return event
+
+
+@contextlib.contextmanager
+def crowd(port: int, count: int) -> Iterator[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connected_to(port)) for _ in range(count)]

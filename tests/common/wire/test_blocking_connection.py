@@ -55,7 +55,7 @@ def test_two_channels_greet_and_talk() -> None:
         pacs.send(Scan(a_scan(), b"voxels.."), Ping())
         assert hub.receive(WITHIN_S) == Scan(a_scan(), b"voxels..")
         hub.send(Ack(("scan-1",)))
-        assert hub.receive(0.05) is None, "a ping is answered, not told"
+        assert hub.receive(0.05) is None, "a ping is answered, not returned"
         assert pacs.receive(WITHIN_S) == Ack(("scan-1",))
 
 
@@ -90,7 +90,7 @@ def test_another_version_is_refused_and_the_peer_is_told() -> None:
             pacs.receive(WITHIN_S)
 
 
-def test_a_refused_greeting_raises_what_the_peer_said() -> None:
+def test_a_refused_handshake_raises_the_reason_of_the_peer() -> None:
     with channel_to_bare(SENDER) as (channel, peer):
         peer.sendall(encode(Nack(None, Refusal.UNKNOWN_PACS, "who?", retry=True)))
         with pytest.raises(ProtocolError) as raised:
@@ -101,7 +101,7 @@ def test_a_refused_greeting_raises_what_the_peer_said() -> None:
         assert read_all(peer) == encode(HELLO), "closed after the refusal"
 
 
-def test_a_peer_that_talks_another_protocol_is_told_and_let_go() -> None:
+def test_a_peer_that_talks_another_protocol_is_refused() -> None:
     with channel_to_bare(RECEIVER) as (channel, peer):
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ProtocolError):
@@ -115,7 +115,7 @@ def test_a_peer_that_talks_another_protocol_is_told_and_let_go() -> None:
             channel.receive(0)
 
 
-def test_a_flaw_is_told_and_the_connection_goes_on() -> None:
+def test_an_invalid_message_is_an_event_and_the_connection_continues() -> None:
     with channel_to_bare(RECEIVER) as (channel, peer):
         wrong = {"t": "scan", "scan": {"scan_id": "scan-1"}}
         peer.sendall(encode(HELLO) + frame_of(wrong) + encode(Chunk("scan-1", 0, b"x")))
@@ -140,7 +140,7 @@ def test_a_name_that_no_host_can_have_is_peer_away(host: str) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 3, 4, 20])
-def test_a_connection_cut_in_the_middle_of_a_message_is_told_as_such(cut: int) -> None:
+def test_a_connection_cut_in_the_middle_of_a_message_is_reported_as_such(cut: int) -> None:
     with channel_to_bare(SENDER) as (channel, peer):
         peer.sendall(encode(WELCOME)[:cut])
         peer.close()
@@ -148,7 +148,7 @@ def test_a_connection_cut_in_the_middle_of_a_message_is_told_as_such(cut: int) -
             channel.receive(WITHIN_S)
 
 
-def test_a_connection_closed_between_messages_is_told_as_such() -> None:
+def test_a_connection_closed_between_messages_is_reported_as_such() -> None:
     with channel_to_bare(SENDER) as (channel, peer):
         peer.sendall(encode(WELCOME))
         peer.close()
@@ -177,7 +177,7 @@ def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
         assert read_all(peer) == encode(HELLO), "closed after that"
 
 
-def test_a_peer_that_connects_and_never_greets_is_let_go() -> None:
+def test_a_peer_that_connects_and_sends_nothing_is_disconnected() -> None:
     with channel_to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
         channel,
         peer,
@@ -200,7 +200,7 @@ def test_a_peer_that_never_reads_ends_a_send() -> None:
 # --- time --------------------------------------------------------------------------------------
 
 
-def test_a_silent_peer_is_let_go_after_the_idle_time() -> None:
+def test_a_silent_peer_is_disconnected_after_the_idle_time() -> None:
     with channel_to_bare(RECEIVER, idle_s=0.2) as (channel, peer):
         start = time.monotonic()
         with pytest.raises(PeerAway, match=r"silent for 0\.2 s"):
@@ -221,7 +221,7 @@ def test_pings_keep_an_idle_connection_open() -> None:
         assert listening.result() is None
 
 
-def test_a_peer_that_does_not_answer_pings_is_let_go() -> None:
+def test_a_peer_that_does_not_answer_pings_is_disconnected() -> None:
     with channel_to_bare(SENDER, idle_s=0.3) as (channel, peer):
         peer.sendall(encode(WELCOME))
         channel.receive(WITHIN_S)

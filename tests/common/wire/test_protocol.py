@@ -19,7 +19,6 @@ from tests.common.wire.frames import (
     LARGE,
     LIMIT,
     events_of,
-    frame_of,
     opened_protocol,
     protocol_for,
 )
@@ -63,12 +62,6 @@ def test_a_message_arrives_with_the_beginning_of_the_next(side: Side, message: M
     protocol.receive_data(encode(message) + following[:5])
     assert events_of(protocol) == [message]
     assert protocol.mid_frame
-
-
-@given(scan_id=st.text(max_size=40), n=st.integers(0, 2**40), voxels=st.binary(max_size=200))
-def test_a_chunk_is_the_frame_that_bson_makes_of_it(scan_id: str, n: int, voxels: bytes) -> None:
-    body = {"t": "chunk", "id": scan_id, "n": n, "voxels": voxels}
-    assert encode(Chunk(scan_id, n, memoryview(voxels))) == frame_of(body)
 
 
 def test_a_long_message_is_received_in_a_place_of_its_size() -> None:

@@ -116,7 +116,7 @@ class Peers(RuleBasedStateMachine):
     def say_what_is_allowed(self, to: int, pick: int) -> None:
         end = self.ends[to]
         if not end.is_open and end.due:
-            return  # what is allowed after the greeting is not said before it is through
+            return  # what is allowed after the handshake is not sent before its end
         kinds = sorted(end.kinds)
         message = MESSAGES[kinds[pick % len(kinds)]]
         end.put(encode(message), message)

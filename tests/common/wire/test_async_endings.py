@@ -21,13 +21,14 @@ from tests.common.wire.async_peers import (
     run,
     serving,
     to_bare,
+    waiting,
 )
 from tests.common.wire.peers import LIMIT
 
 # --- time --------------------------------------------------------------------------------------
 
 
-def test_a_silent_peer_is_let_go_after_the_idle_time() -> None:
+def test_a_silent_peer_is_disconnected_after_the_idle_time() -> None:
     async def test() -> None:
         async with to_bare(RECEIVER, idle_s=0.2) as (channel, _):
             start = time.monotonic()
@@ -38,7 +39,7 @@ def test_a_silent_peer_is_let_go_after_the_idle_time() -> None:
     run(test())
 
 
-def test_a_peer_that_does_not_answer_pings_is_let_go() -> None:
+def test_a_peer_that_does_not_answer_pings_is_disconnected() -> None:
     async def test() -> None:
         async with to_bare(idle_s=0.3) as (channel, peer):
             peer.sendall(encode(WELCOME))
@@ -71,7 +72,7 @@ def test_close_sends_what_is_left_wakes_a_reader_and_can_be_repeated() -> None:
     async def test() -> None:
         async with to_bare() as (channel, peer):
             reading = asyncio.create_task(channel.receive())
-            await asyncio.sleep(0.05)
+            await waiting(channel)
             await channel.send(HELLO)
             await channel.close()
             with pytest.raises(PeerAway):
@@ -89,7 +90,7 @@ def test_abort_wakes_a_reader() -> None:
     async def test() -> None:
         async with to_bare() as (channel, _):
             reading = asyncio.create_task(channel.receive())
-            await asyncio.sleep(0.05)
+            await waiting(channel)
             channel.abort()
             with pytest.raises(PeerAway):
                 await reading

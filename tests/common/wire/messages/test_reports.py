@@ -4,8 +4,14 @@ import pytest
 
 from common.domain.report import PICTURE_BYTES_MAX
 from common.domain.types import hash_voxels
-from common.errors import Refusal
+from common.errors import ProtocolError, Refusal
 from common.wire.messages import InvalidMessageError, Report
+from common.wire.protocol import Side
+from tests.common.wire.frames import (
+    frame_of,
+    invalid_message_of,
+    opened_protocol,
+)
 from tests.strategies import a_report
 
 PNG = b"\x89PNG"
@@ -30,3 +36,17 @@ def test_a_picture_of_another_report_is_refused() -> None:
 def test_what_is_no_picture_is_refused(picture: object) -> None:
     with pytest.raises(InvalidMessageError, match="must be binary, of at most 300000 bytes"):
         Report.parse({**Report(REPORT).body(), "picture": picture})
+
+
+def test_a_wrong_report_is_a_invalid_message_of_that_report() -> None:
+    report = {**a_report().model_dump(), "run_time_ms": -1.0}
+    invalid = invalid_message_of(Side.REPORT_RECEIVER, {"t": "report", "report": report})
+    assert (invalid.id, invalid.code) == ("scan-1", Refusal.HEADER)
+    assert invalid.reason.startswith("run_time_ms: ")
+
+
+def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
+    protocol = opened_protocol(Side.REPORT_RECEIVER)
+    protocol.receive_data(frame_of({"t": "report", "report": {}}))
+    with pytest.raises(ProtocolError, match="scan_id: Field required"):
+        protocol.next_event()
