@@ -23,10 +23,10 @@ _FONT_PX = 13
 _GREYS = (128, 64, 32, 16)
 
 
-def grey(piece: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
+def to_grey(pixels: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
     """Intensities as 0 to 255; what is no number is black."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (piece.astype(np.float64) - low) * (255 / (high - low))
+        scaled = (pixels.astype(np.float64) - low) * (255 / (high - low))
     return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(
         np.uint8
     )
@@ -55,7 +55,7 @@ class Canvas:
             stroke_fill=_BACKGROUND,
         )
 
-    def wide(self, words: str) -> int:
+    def text_width(self, words: str) -> int:
         """Width of words in pixels."""
         return math.ceil(self._font.getlength(words))
 
@@ -67,7 +67,9 @@ class Canvas:
         """The outline of a circle."""
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour)
 
-    def piece(self, x: int, y: int, size: tuple[int, int], pixels: npt.NDArray[np.uint8]) -> None:
+    def draw_slice(
+        self, x: int, y: int, size: tuple[int, int], pixels: npt.NDArray[np.uint8]
+    ) -> None:
         """Levels of grey, stretched to ``size`` (width, height)."""
         rows, columns = pixels.shape
         # Cells of a grid are squares; what is only a little larger or smaller is smoothed.

@@ -9,8 +9,16 @@ from common.domain.findings import Lesion
 from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
-from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, grey
-from fr_brain.pictures.planes import PLANES, Array, Index, Plane, Space, cut, window
+from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, to_grey
+from fr_brain.pictures.planes import (
+    PLANES,
+    AnatomicalAxes,
+    Array,
+    Index,
+    Plane,
+    intensity_window,
+    slice_at,
+)
 
 _MARGIN = 12
 _LINE = 18
@@ -59,15 +67,15 @@ class _Volume:
         self, report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None
     ) -> None:
         self._report = report
-        self._space = Space(scan)
-        self._view = self._space.see(voxels)
+        self._axes = AnatomicalAxes(scan)
+        self._view = self._axes.to_anatomical(voxels)
         self._lesions = self._brain = None
         if overlay is not None:
-            self._lesions = self._space.see(overlay.lesions)
-            self._brain = None if overlay.brain is None else self._space.see(overlay.brain)
+            self._lesions = self._axes.to_anatomical(overlay.lesions)
+            self._brain = None if overlay.brain is None else self._axes.to_anatomical(overlay.brain)
         found = report.findings.lesions
         self._listed = () if found is None else found.largest
-        self._low, self._high = window(self._view, self._brain)
+        self._low, self._high = intensity_window(self._view, self._brain)
         if self._lesions is not None and self._lesions.any():
             # As bright as most of a lesion is, so that there is something to see in it; but no
             # brighter than leaves the rest its contrast.
@@ -107,10 +115,10 @@ class _Volume:
         notes = []
         if self._listed and self._lesions is None:
             notes.append("circles: place and size of lesions, not their outlines")
-        if not self._space.placed:
+        if not self._axes.placed:
             notes.append("not placed in space: no sides, no mm")
-        if self._space.tilt_degrees > 1:
-            notes.append(f"oblique: the scan's own planes, {self._space.tilt_degrees:.0f}° off")
+        if self._axes.tilt_degrees > 1:
+            notes.append(f"oblique: the scan's own planes, {self._axes.tilt_degrees:.0f}° off")
         found = self._report.findings.lesions
         if found is not None and found.count > len(self._listed[:_TILES]) > 0:
             notes.append(f"the {len(self._listed[:_TILES])} largest of {found.count} lesions")
@@ -119,7 +127,7 @@ class _Volume:
     def _focus(self) -> Index:
         """Where the orthogonal slices meet: in the largest lesion, else amid the brain."""
         if self._listed:
-            return self._space.index(self._listed[0].centroid_voxel)
+            return self._axes.index(self._listed[0].centroid_voxel)
         if self._brain is not None and self._brain.any():
             middle = []
             for axis in range(3):
@@ -132,7 +140,7 @@ class _Volume:
 
     def _panels(self) -> tuple[list[_Panel], float]:
         """The planes worth showing, and pixels a mm: the same for all, so that they compare."""
-        mm = [self._space.extent_mm(axis) for axis in range(3)]
+        mm = [self._axes.extent_mm(axis) for axis in range(3)]
         shown = [
             plane
             for plane in PLANES
@@ -158,18 +166,18 @@ class _Volume:
     ) -> None:
         plane, (width, height) = panel.plane, panel.size
         x, y = at[0], at[1] + _LINE
-        canvas.text(x, at[1], f"{plane.name}, {self._space.place(focus, plane.normal)}", DIM)
-        pixels = grey(cut(self._view, plane, focus), self._low, self._high)
-        canvas.piece(x, y, panel.size, pixels)
+        canvas.text(x, at[1], f"{plane.name}, {self._axes.position_text(focus, plane.normal)}", DIM)
+        pixels = to_grey(slice_at(self._view, plane, focus), self._low, self._high)
+        canvas.draw_slice(x, y, panel.size, pixels)
         if self._brain is not None:
-            canvas.outline(x, y, panel.size, cut(self._brain, plane, focus), BRAIN)
+            canvas.outline(x, y, panel.size, slice_at(self._brain, plane, focus), BRAIN)
         self._mark(canvas, plane, focus, (x, y), panel.size)
         column, row = self._position(plane, focus, panel.size)
         for tick in (0, height - 9):
             canvas.line(x + column, y + tick, x + column, y + tick + 8, CUT)
         for tick in (0, width - 9):
             canvas.line(x + tick, y + row, x + tick + 8, y + row, CUT)
-        if self._space.placed:
+        if self._axes.placed:
             left, right, up, down = plane.sides
             canvas.text(x + 3, y + height / 2 + 8, left, TEXT, "lm")
             canvas.text(x + width - 3, y + height / 2 + 8, right, TEXT, "rm")
@@ -184,11 +192,11 @@ class _Volume:
     ) -> None:
         """Say which one it is, where it is on the slice."""
         plane = panel.plane
-        centre, radius = self._space.index(lesion.centroid_voxel), self._radius(lesion)
-        off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+        centre, radius = self._axes.index(lesion.centroid_voxel), self._radius(lesion)
+        off = abs(centre[plane.normal] - at[plane.normal]) * self._axes.voxel_mm[plane.normal]
         if off <= radius:
             column, row = self._position(plane, centre, panel.size)
-            beside = radius * panel.size[0] / self._space.extent_mm(plane.across) * 0.7 + 5
+            beside = radius * panel.size[0] / self._axes.extent_mm(plane.across) * 0.7 + 5
             place = (corner[0] + column + beside, corner[1] + row - beside)
             canvas.text(*place, f"#{lesion.id}", TEXT, "ld")
 
@@ -213,12 +221,12 @@ class _Volume:
     ) -> None:
         """Outline the lesions of a slice; circles where their outlines are not known."""
         if self._lesions is not None:
-            canvas.outline(*corner, size, cut(self._lesions, plane, at), LESION)
+            canvas.outline(*corner, size, slice_at(self._lesions, plane, at), LESION)
             return
-        scale = size[0] / self._space.extent_mm(plane.across)
+        scale = size[0] / self._axes.extent_mm(plane.across)
         for lesion in self._listed:
-            centre = self._space.index(lesion.centroid_voxel)
-            off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+            centre = self._axes.index(lesion.centroid_voxel)
+            off = abs(centre[plane.normal] - at[plane.normal]) * self._axes.voxel_mm[plane.normal]
             radius = self._radius(lesion)
             if off <= radius:
                 column, row = self._position(plane, centre, size)
@@ -227,7 +235,7 @@ class _Volume:
 
     def _radius(self, lesion: Lesion) -> float:
         """mm, of a ball of the lesion's volume."""
-        return float((0.75 / math.pi * lesion.voxels * math.prod(self._space.voxel_mm)) ** (1 / 3))
+        return float((0.75 / math.pi * lesion.voxels * math.prod(self._axes.voxel_mm)) ** (1 / 3))
 
     def _position(self, plane: Plane, at: Index, size: tuple[int, int]) -> tuple[float, float]:
         """Pixel of an index in a picture of its plane."""
@@ -239,11 +247,11 @@ class _Volume:
 
     def _tile(self, canvas: Canvas, plane: Plane, lesion: Lesion, at: tuple[int, int]) -> None:
         """The surroundings of a lesion."""
-        centre = self._space.index(lesion.centroid_voxel)
-        mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._space.placed else _TILE_MM
+        centre = self._axes.index(lesion.centroid_voxel)
+        mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._axes.placed else _TILE_MM
         boxes = []
         for axis in (plane.across, plane.down):
-            half = mm / 2 / self._space.voxel_mm[axis]
+            half = mm / 2 / self._axes.voxel_mm[axis]
             n = self._view.shape[axis]
             first = min(max(0, round(centre[axis] - half)), max(0, n - 1))
             boxes.append(slice(first, max(first + 1, min(n, first + max(1, round(2 * half))))))
@@ -251,7 +259,7 @@ class _Volume:
         part[plane.across], part[plane.down] = boxes
         view = self._view[tuple(part)]
         sides = [
-            view.shape[axis] * self._space.voxel_mm[axis] for axis in (plane.across, plane.down)
+            view.shape[axis] * self._axes.voxel_mm[axis] for axis in (plane.across, plane.down)
         ]
         scale = _TILE_PX / max(sides)
         size = (_px(sides[0] * scale), _px(sides[1] * scale))
@@ -259,9 +267,9 @@ class _Volume:
         within[plane.across] -= boxes[0].start
         within[plane.down] -= boxes[1].start
         inner = (within[0], within[1], within[2])
-        canvas.piece(*at, size, grey(cut(view, plane, inner), self._low, self._high))
+        canvas.draw_slice(*at, size, to_grey(slice_at(view, plane, inner), self._low, self._high))
         if self._lesions is not None:
-            canvas.outline(*at, size, cut(self._lesions[tuple(part)], plane, inner), LESION)
+            canvas.outline(*at, size, slice_at(self._lesions[tuple(part)], plane, inner), LESION)
         else:
             column = (view.shape[plane.across] - inner[plane.across] - 0.5) * (
                 size[0] / view.shape[plane.across]
@@ -274,7 +282,7 @@ class _Volume:
         amount = (
             f"{lesion.voxels} voxels" if lesion.volume_ml is None else f"{lesion.volume_ml:.3f} ml"
         )
-        words = f"#{lesion.id}  {amount}  {self._space.place(centre, plane.normal)}"
+        words = f"#{lesion.id}  {amount}  {self._axes.position_text(centre, plane.normal)}"
         canvas.text(at[0], at[1] + _TILE_PX + 2, words, DIM)
 
 
@@ -288,7 +296,7 @@ def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay 
     height = top + size[1] + _GAP + 2 * _LINE + _MARGIN
     canvas = Canvas(width, height)
     _headline(canvas, report)
-    canvas.piece(_MARGIN, top, size, grey(voxels, *window(voxels)))
+    canvas.draw_slice(_MARGIN, top, size, to_grey(voxels, *intensity_window(voxels)))
     if overlay is not None:
         canvas.outline(_MARGIN, top, size, overlay.lesions, LESION)
     words = f"{rows} rows from top to bottom, {columns} columns from left to right"
@@ -310,7 +318,7 @@ def _headline(canvas: Canvas, report: BrainReport) -> None:
     if quality.reasons:
         more = f" (and {len(quality.reasons) - 1} more)" if len(quality.reasons) > 1 else ""
         reason = quality.reasons[0]
-        while canvas.wide(reason + more) > _WIDTH_MIN and len(reason) > 10:
+        while canvas.text_width(reason + more) > _WIDTH_MIN and len(reason) > 10:
             reason = reason[: len(reason) * 9 // 10].rstrip() + "…"
         canvas.text(_MARGIN, _MARGIN + _LINE, reason + more, DIM)
 

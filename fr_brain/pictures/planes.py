@@ -40,7 +40,7 @@ PLANES = (AXIAL, CORONAL, SAGITTAL)
 _ENDS = (("R", "L"), ("A", "P"), ("S", "I"))
 
 
-class Space:
+class AnatomicalAxes:
     """A scan's axes, and its arrays as seen along x, y, z.
 
     Args:
@@ -64,7 +64,7 @@ class Space:
         self.shape = (scan.shape[order[0]], scan.shape[order[1]], scan.shape[order[2]])
         self._affine = None if scan.affine is None else np.array(scan.affine)
 
-    def see(self, array: Array) -> Array:
+    def to_anatomical(self, array: Array) -> Array:
         """An array of the scan's shape along x, y, z; a view."""
         view = array.transpose(self._order)
         return view[tuple(slice(None, None, -1 if flip else 1) for flip in self._flipped)]
@@ -77,7 +77,7 @@ class Space:
         )
         return x, y, z
 
-    def place(self, at: Index, axis: int) -> str:
+    def position_text(self, at: Index, axis: int) -> str:
         """Where an index is along an axis: 'S 12 mm'; where the scan is not placed, 'voxel 7'."""
         if self._affine is None:
             return f"voxel {at[axis]:.0f}"
@@ -101,14 +101,14 @@ class Space:
         return self.shape[axis] * self.voxel_mm[axis]
 
 
-def cut(view: Array, plane: Plane, at: Index) -> Array:
+def slice_at(view: Array, plane: Plane, at: Index) -> Array:
     """The slice of a volume (seen along x, y, z) through an index, as rows and columns."""
     place = min(max(round(at[plane.normal]), 0), view.shape[plane.normal] - 1)
-    piece: Array = np.take(view, place, axis=plane.normal)
-    return piece.T[::-1, ::-1]
+    plane_values: Array = np.take(view, place, axis=plane.normal)
+    return plane_values.T[::-1, ::-1]
 
 
-def window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
+def intensity_window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
     """Intensities shown as black and white: robust percentiles, so that a few very bright voxels
     (fat, vessels) do not darken the rest.
 

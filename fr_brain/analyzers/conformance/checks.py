@@ -1,11 +1,11 @@
 """Does an analyzer do what one must? For the author of one, in a test of his own:
 
-    from fr_brain.analyzers.conformance.checks import check_analyzer
+    from fr_brain.analyzers.conformance import check_analyzer
 
     def test_it_is_an_analyzer() -> None:
         check_analyzer("my_package:Dark")
 
-or ``fr conformance NAME`` (of an entry point, or module:Class).
+or ``python -m fr_brain.analyzers.conformance NAME`` (of an entry point, or module:Class).
 
 The analyzer runs in processes of its own, over images of every type and orientation and over empty,
 constant and broken ones. Checked are: nothing is raised; the findings are whole and the same again,
@@ -16,7 +16,6 @@ another language does by itself); time and memory stay within the limits given.
 This module and its two neighbours are no analyzers: they start processes and look at the clock.
 """
 
-import argparse
 import contextlib
 import json
 import queue
@@ -37,7 +36,7 @@ _START_S = 60.0
 
 
 @dataclass(frozen=True)
-class Flaw:
+class Violation:
     """Something that an analyzer must not do."""
 
     rule: str
@@ -51,9 +50,11 @@ class Flaw:
 class NotConforming(AssertionError):
     """An analyzer has flaws; the text lists them."""
 
-    def __init__(self, name: str, flaws: list[Flaw]) -> None:
-        super().__init__(f"{name} is no analyzer yet:\n" + "\n".join(f"  - {f}" for f in flaws))
-        self.flaws = flaws
+    def __init__(self, name: str, violations: list[Violation]) -> None:
+        super().__init__(
+            f"{name} is no analyzer yet:\n" + "\n".join(f"  - {f}" for f in violations)
+        )
+        self.violations = violations
 
 
 def check_analyzer(
@@ -78,16 +79,16 @@ def check_analyzer(
     target = _target(name)
     limits = {"memory_mib": memory_mib, "bytes_a_voxel": bytes_a_voxel}
     first = _run(target, {**limits, "reverse": False}, seconds)
-    if first.flaws:
-        raise NotConforming(target, list(dict.fromkeys(first.flaws)))
+    if first.violations:
+        raise NotConforming(target, list(dict.fromkeys(first.violations)))
     again = _run(target, {**limits, "reverse": True}, seconds)
-    flaws = list(dict.fromkeys(again.flaws))
+    violations = list(dict.fromkeys(again.violations))
     for case, digest in first.digests.items():
         if again.digests.get(case, digest) != digest:
             text = "other findings in another process, after other images"
-            flaws.append(Flaw("the same scan gives the same findings", case, text))
-    if flaws:
-        raise NotConforming(target, flaws)
+            violations.append(Violation("the same scan gives the same findings", case, text))
+    if violations:
+        raise NotConforming(target, violations)
     return len(first.digests)
 
 
@@ -107,21 +108,21 @@ class _Run:
     """What one process said."""
 
     def __init__(self) -> None:
-        self.flaws: list[Flaw] = []
+        self.violations: list[Violation] = []
         self.digests: dict[str, str] = {}
         self.case = ""
         self.ended = False
 
-    def take(self, line: str) -> None:
+    def receive(self, line: str) -> None:
         """A line of it, JSON."""
-        said: dict[str, Any] = json.loads(line)
-        match said.pop("is"):
+        message: dict[str, Any] = json.loads(line)
+        match message.pop("is"):
             case "case":
-                self.case = said["case"]
+                self.case = message["case"]
             case "digest":
-                self.digests[self.case] = said["digest"]
+                self.digests[self.case] = message["digest"]
             case "flaw":
-                self.flaws.append(Flaw(said["rule"], said["case"], said["text"]))
+                self.violations.append(Violation(message["rule"], message["case"], message["text"]))
             case _:
                 self.ended = True
 
@@ -146,7 +147,7 @@ def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
         try:
             json.dump({**task, "target": target, "path": sys.path}, process.stdin)
             process.stdin.close()
-            in_time = _listen(run, lines, seconds)
+            in_time = _receive(run, lines, seconds)
         finally:
             if not run.ended and process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -157,11 +158,11 @@ def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
             words.seek(0)
             last = (words.read().decode(errors="replace").strip().splitlines() or ["no word"])[-1]
             text = f"its process ended, exit code {process.wait()}: {last}"
-            run.flaws.append(Flaw("an analyzer goes on", run.case, text))
+            run.violations.append(Violation("an analyzer goes on", run.case, text))
     return run
 
 
-def _listen(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
+def _receive(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
     """Take what is said, to the end; False if an image took too long."""
     while True:
         limit = seconds if run.case else _START_S
@@ -169,46 +170,14 @@ def _listen(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
             line = lines.get(timeout=limit)
         except queue.Empty:
             what = f"took longer than {limit:g} s" if run.case else "did not start"
-            run.flaws.append(Flaw("time is bounded", run.case, what))
+            run.violations.append(Violation("time is bounded", run.case, what))
             return False
         if not line:
             return True
-        run.take(line)
+        run.receive(line)
 
 
 def _read(out: IO[str], lines: "queue.Queue[str]") -> None:
     for line in out:
         lines.put(line)
     lines.put("")
-
-
-def main() -> int:
-    """Check the analyzers that the command line names; all that are installed if none."""
-    parser = argparse.ArgumentParser(
-        prog="fr conformance", description="Check that analyzers keep the contract of one."
-    )
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help="entry point or module:Class; none: every analyzer that is installed",
-    )
-    installed = sorted(point.name for point in entry_points(group=GROUP))
-    names = parser.parse_args().names or installed
-    failed = 0
-    for name in names:
-        try:
-            count = check_analyzer(name)
-        except NotConforming as error:
-            failed = 1
-            print(error, file=sys.stderr)  # noqa: T201
-        except LookupError as error:
-            print(error.args[0], file=sys.stderr)  # noqa: T201
-            return 2
-        else:
-            print(f"{name}: {count} images read, no flaw")  # noqa: T201
-    return failed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

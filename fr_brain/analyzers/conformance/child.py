@@ -29,14 +29,14 @@ _HARD_LIMIT_BYTES = 4 << 30
 _FORBIDDEN = ("open", "socket.", "subprocess.", "os.", "shutil.", "tempfile.", "urllib.", "http.",
               "ftplib.", "smtplib.", "glob.", "pathlib.", "sqlite3.", "mmap.", "ctypes.dlopen",
               "webbrowser.", "pty.", "fcntl.", "resource.setrlimit", "signal.")  # fmt: skip
-_OF_IMPORTS = ("<frozen importlib", "<frozen zipimport")
+_IMPORT_SYSTEM = ("<frozen importlib", "<frozen zipimport")
 
 
-class Forbidden(Exception):
+class ForbiddenAccess(Exception):
     """Raised into what an analyzer tried to do."""
 
 
-class Watch:
+class IoGuard:
     """Sees what goes through Python to the world outside, while ``on``."""
 
     def __init__(self) -> None:
@@ -50,30 +50,30 @@ class Watch:
         # A library that is imported when it is first needed is read from its files: no flaw.
         frame = sys._getframe()  # noqa: SLF001 - how else to know who asks
         while frame is not None:
-            if frame.f_code.co_filename.startswith(_OF_IMPORTS):
+            if frame.f_code.co_filename.startswith(_IMPORT_SYSTEM):
                 return
             frame = frame.f_back  # type: ignore[assignment]
         what = f"{event} {arguments[0]!r}" if arguments else event
         self.seen.append(what[:200])
-        raise Forbidden(f"an analyzer does no input or output: {what[:200]}")
+        raise ForbiddenAccess(f"an analyzer does no input or output: {what[:200]}")
 
 
-class Child:
+class CaseRunner:
     """Runs one analyzer over the cases."""
 
     def __init__(self, task: dict[str, Any], out: Any) -> None:
         self._task = task
         self._out = out
         self._case = ""
-        self._watch = Watch()
+        self._guard = IoGuard()
 
-    def say(self, what: str, **fields: Any) -> None:
+    def send(self, what: str, **fields: Any) -> None:
         """One line to the parent."""
         print(json.dumps({"is": what, **fields}), file=self._out, flush=True)
 
-    def flaw(self, rule: str, text: str) -> None:
+    def report_violation(self, rule: str, text: str) -> None:
         """Say that something is not as it must be."""
-        self.say("flaw", rule=rule, case=self._case, text=text)
+        self.send("flaw", rule=rule, case=self._case, text=text)
 
     def run(self) -> None:
         """Everything, in order."""
@@ -86,7 +86,7 @@ class Child:
             self._read(analyzer, first, silent=True)  # what is made once is not the image's
             for case in todo:
                 self._check(analyzer, case)
-        self.say("end")
+        self.send("end")
 
     def _make(self) -> Any:
         module, _, name = self._task["target"].partition(":")
@@ -104,13 +104,15 @@ class Child:
             for kind in types:
                 next(cases(kind))  # a type that a scan can have
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("it has a name, a version, types and a priority", _one_line(error))
+            self.report_violation(
+                "it has a name, a version, types and a priority", _one_line(error)
+            )
             return None
         return analyzer
 
     def _check(self, analyzer: Any, case: Case) -> None:
         self._case, scan, voxels = case
-        self.say("case", case=self._case)
+        self.send("case", case=self._case)
         before = _memory("VmRSS")
         _forget_peak()
         findings = self._read(analyzer, case)
@@ -119,22 +121,24 @@ class Child:
             scan.shape
         )
         if used > allowed:
-            self.flaw(
+            self.report_violation(
                 "memory is bounded",
                 f"took {used / 2**20:.0f} MiB, {allowed / 2**20:.0f} MiB are allowed",
             )
         if hash_voxels(voxels) != scan.voxels_hash:
-            self.flaw("the input stays as it was", "the voxels were changed")
+            self.report_violation("the input stays as it was", "the voxels were changed")
             return
         if findings is None:
             return
         text = self._valid(analyzer, scan, findings)
         if text is None:
             return
-        self.say("digest", digest=hashlib.sha256(text.encode()).hexdigest())
+        self.send("digest", digest=hashlib.sha256(text.encode()).hexdigest())
         again = self._read(analyzer, case)
         if again is not None and _as_text(again) != text:
-            self.flaw("the same scan gives the same findings", "other findings the second time")
+            self.report_violation(
+                "the same scan gives the same findings", "other findings the second time"
+            )
         self._check_overlay(analyzer, case, findings)
 
     def _read(self, analyzer: Any, case: Case, *, silent: bool = False) -> Findings | None:
@@ -143,27 +147,31 @@ class Child:
         array = scan.array(voxels)
         out, err = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = printed = io.StringIO()
-        self._watch.on, self._watch.seen = True, []
+        self._guard.on, self._guard.seen = True, []
         found, raised = None, None
         try:
             found = analyzer.analyse(scan, array)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
             raised = error
         finally:
-            self._watch.on = False
+            self._guard.on = False
             sys.stdout, sys.stderr = out, err
         if silent:
             return None
-        for what in dict.fromkeys(self._watch.seen):
-            self.flaw("no input, no output", what)
+        for what in dict.fromkeys(self._guard.seen):
+            self.report_violation("no input, no output", what)
         if printed.getvalue():
-            self.flaw("no input, no output", f"printed {printed.getvalue()[:100]!r}")
-        if raised is not None and not self._watch.seen:
-            self.flaw("an image that cannot be judged is of quality 'fail'", _one_line(raised))
+            self.report_violation("no input, no output", f"printed {printed.getvalue()[:100]!r}")
+        if raised is not None and not self._guard.seen:
+            self.report_violation(
+                "an image that cannot be judged is of quality 'fail'", _one_line(raised)
+            )
         if raised is not None:
             return None
         if not isinstance(found, Findings):
-            self.flaw("findings are whole", f"returned {type(found).__name__}, not Findings")
+            self.report_violation(
+                "findings are whole", f"returned {type(found).__name__}, not Findings"
+            )
             return None
         return found
 
@@ -186,11 +194,11 @@ class Child:
                 findings=findings,
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("findings are whole", _one_line(error))
+            self.report_violation("findings are whole", _one_line(error))
             return None
         if len(text) > REPORT_BYTES_MAX:
             words = f"{len(text)} bytes as JSON, {REPORT_BYTES_MAX} at most: list fewer lesions"
-            self.flaw("findings are whole", words)
+            self.report_violation("findings are whole", words)
         return text
 
     def _check_overlay(self, analyzer: Any, case: Case, findings: Findings) -> None:
@@ -201,14 +209,16 @@ class Child:
             labels = analyzer.overlay(scan, scan.array(voxels)).lesions
             count = int(np.count_nonzero(np.unique(labels)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("the overlay shows the lesions", _one_line(error))
+            self.report_violation("the overlay shows the lesions", _one_line(error))
             return
         wanted = 0 if findings.lesions is None else findings.lesions.count
         if labels.shape != scan.shape or labels.dtype.kind not in "iu":
             words = f"{labels.dtype} of {labels.shape}, not integers of {scan.shape}"
-            self.flaw("the overlay shows the lesions", words)
+            self.report_violation("the overlay shows the lesions", words)
         elif count != wanted:
-            self.flaw("the overlay shows the lesions", f"{count} labels for {wanted} lesions")
+            self.report_violation(
+                "the overlay shows the lesions", f"{count} labels for {wanted} lesions"
+            )
 
 
 def _as_text(findings: Findings) -> str:
@@ -247,7 +257,7 @@ def main() -> None:
     limit = _memory("VmSize") + _HARD_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for out in _lines_out():
-        Child(task, out).run()
+        CaseRunner(task, out).run()
 
 
 if __name__ == "__main__":

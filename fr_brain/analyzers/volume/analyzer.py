@@ -18,10 +18,10 @@ from common.domain.findings import (
 )
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
-from fr_brain.analyzers.volume.image import Unfit
-from fr_brain.analyzers.volume.lesions import MIN_ML, Region
+from fr_brain.analyzers.volume.image import UnreadableImage
+from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
 from fr_brain.analyzers.volume.normalize import WHITE
-from fr_brain.analyzers.volume.quality import doubts
+from fr_brain.analyzers.volume.quality import quality_warnings
 from fr_brain.analyzers.volume.segment import Segmentation, segment
 
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
@@ -93,9 +93,11 @@ class VolumeAnalyzer:
         try:
             _check_geometry(scan, voxels)
             return _findings(scan, segment(scan, voxels))
-        except Unfit as unfit:
+        except UnreadableImage as unreadable:
             return Findings(
-                quality=Quality(verdict=Verdict.FAIL, reasons=(str(unfit),), flags=("not_judged",)),
+                quality=Quality(
+                    verdict=Verdict.FAIL, reasons=(str(unreadable),), flags=("not_judged",)
+                ),
                 lesions=None,
                 limitations=_LIMITATIONS,
             )
@@ -105,19 +107,19 @@ class VolumeAnalyzer:
         try:
             _check_geometry(scan, voxels)
             found = segment(scan, voxels)
-        except Unfit:
+        except UnreadableImage:
             return Overlay(np.zeros(voxels.shape, np.uint8))
-        return Overlay(found.lesions(), found.brain())
+        return Overlay(found.lesion_labels(), found.brain_mask())
 
 
-def _findings(scan: BrainScan, found: Segmentation) -> Findings:
-    ml = found.volumes_ml
+def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
+    ml = segmentation.volumes_ml
     plausible = _INTRACRANIAL_ML[0] <= ml["intracranial"] <= _INTRACRANIAL_ML[1]
-    noise = found.noise_percent
-    reasons = doubts(scan, found, noise, plausible=plausible)
-    regions, image = found.found.regions, found.image
-    sizes = [region.voxels * image.voxel_ml for region in regions]
-    head_ml = max(found.masks.head_ml, ml["intracranial"])
+    noise = segmentation.noise_percent
+    reasons = quality_warnings(scan, segmentation, noise, plausible=plausible)
+    lesions, image = segmentation.lesions, segmentation.image
+    sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
+    head_ml = max(segmentation.masks.head_ml, ml["intracranial"])
     return Findings(
         quality=Quality(
             verdict=Verdict.WARN if reasons else Verdict.PASS,
@@ -125,16 +127,20 @@ def _findings(scan: BrainScan, found: Segmentation) -> Findings:
             flags=tuple(reasons),
             noise_percent=None if noise is None else round(noise, 1),
             inu_percent=(
-                None if found.field.inu_percent is None else round(found.field.inu_percent, 1)
+                None
+                if segmentation.field.inu_percent is None
+                else round(segmentation.field.inu_percent, 1)
             ),
             intracranial_plausible=plausible,
         ),
         lesions=Lesions(
-            count=len(regions),
-            voxels=sum(region.voxels for region in regions),
+            count=len(lesions),
+            voxels=sum(lesion.voxels for lesion in lesions),
             volume_ml=ml["lesion"],
             by_size=SizeCounts.of(sizes),
-            largest=tuple(_lesion(region, scan, found) for region in regions[:LARGEST_LISTED]),
+            largest=tuple(
+                _lesion(lesion, scan, segmentation) for lesion in lesions[:LARGEST_LISTED]
+            ),
         ),
         volumes=Volumes(
             head_ml=head_ml,
@@ -145,18 +151,22 @@ def _findings(scan: BrainScan, found: Segmentation) -> Findings:
             csf_ml=ml["csf"],
         ),
         parameters={
-            "contrast": "t1" if found.dark else "flair",
+            "contrast": "t1" if segmentation.t1_like else "flair",
             "smallest_lesion_ml": MIN_ML,
-            "block_mm": tuple(round(mm, 3) for mm in found.coarse.spacing),
+            "block_mm": tuple(round(mm, 3) for mm in segmentation.coarse.spacing_mm),
         },
         thresholds={
             "lesion_over_white": round(
-                (found.levels.seed if not found.dark else 2 * WHITE - found.levels.zone_seed)
+                (
+                    segmentation.thresholds.seed
+                    if not segmentation.t1_like
+                    else 2 * WHITE - segmentation.thresholds.zone_seed
+                )
                 / WHITE,
                 3,
             ),
-            "grey_over_white": round(found.tissues.grey / WHITE, 3),
-            "csf_over_white": round(found.tissues.csf / WHITE, 3),
+            "grey_over_white": round(segmentation.tissues.grey / WHITE, 3),
+            "csf_over_white": round(segmentation.tissues.csf / WHITE, 3),
         },
         limitations=_LIMITATIONS,
     )
@@ -164,40 +174,42 @@ def _findings(scan: BrainScan, found: Segmentation) -> Findings:
 
 def _check_geometry(scan: BrainScan, voxels: npt.NDArray[Any]) -> None:
     if voxels.ndim != 3:
-        raise Unfit(f"A volume has three axes, this image has {voxels.ndim}.")
+        raise UnreadableImage(f"A volume has three axes, this image has {voxels.ndim}.")
     size = "x".join(map(str, voxels.shape))
     if min(voxels.shape) < _VOXELS_MIN:
-        raise Unfit(
+        raise UnreadableImage(
             f"Too few voxels or slices to judge: {size}; at least {_VOXELS_MIN} along each axis."
         )
     if scan.voxel_size_mm is None:
-        raise Unfit("The image is not placed in space, so the size of nothing in it is known.")
+        raise UnreadableImage(
+            "The image is not placed in space, so the size of nothing in it is known."
+        )
     if max(scan.voxel_size_mm) > _SPACING_MAX_MM:
-        raise Unfit(
+        raise UnreadableImage(
             f"Voxels of {max(scan.voxel_size_mm):.1f} mm are too coarse to judge; "
             f"at most {_SPACING_MAX_MM:.0f} mm."
         )
     view = [n * mm for n, mm in zip(voxels.shape, scan.voxel_size_mm, strict=True)]
     if min(view) < _VIEW_MM[0] or max(view) > _VIEW_MM[1]:
         extent = " x ".join(f"{mm:.0f}" for mm in view)
-        raise Unfit(
+        raise UnreadableImage(
             f"The field of view of {extent} mm is not a head's: "
             f"{_VIEW_MM[0]:.0f} to {_VIEW_MM[1]:.0f} mm along each axis."
         )
 
 
-def _lesion(region: Region, scan: BrainScan, found: Segmentation) -> Lesion:
-    image = found.image
-    centroid = image.scan_index(region.centroid)
+def _lesion(lesion: MeasuredLesion, scan: BrainScan, segmentation: Segmentation) -> Lesion:
+    image = segmentation.image
+    centroid = image.scan_index(lesion.centroid)
     affine = np.array(scan.affine)
     x, y, z = affine[:, :3] @ centroid + affine[:, 3]
-    edges = [voxels * mm for voxels, mm in zip(region.extent, image.spacing, strict=True)]
+    edges = [voxels * mm for voxels, mm in zip(lesion.extent, image.spacing_mm, strict=True)]
     return Lesion(
-        voxels=region.voxels,
-        volume_ml=region.voxels * image.voxel_ml,
+        voxels=lesion.voxels,
+        volume_ml=lesion.voxels * image.voxel_ml,
         centroid_voxel=centroid,
         centroid_mm=(float(x), float(y), float(z)),
         extent_mm=(edges[2], edges[1], edges[0]),
-        intensity_ratio=round(region.ratio, 4),
-        confidence=round(1 - math.exp2(-2 * max(0.0, region.cnr) / _SURE_CNR), 3),
+        intensity_ratio=round(lesion.ratio, 4),
+        confidence=round(1 - math.exp2(-2 * max(0.0, lesion.cnr) / _SURE_CNR), 3),
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.image import Bools, Coarse, Floats
-from fr_brain.analyzers.volume.masks import Masks
+from fr_brain.analyzers.volume.image import Bools, CoarseImage, Floats
+from fr_brain.analyzers.volume.masks import CoarseMasks
 
 Doubles = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ FIELD_MAX = 2.5  # a fit that bends more has followed anatomy
 
 
 @dataclass(frozen=True)
-class Field:
+class BiasField:
     """What intensities are multiplied by so that white matter becomes 1 everywhere."""
 
     weights: Doubles
@@ -37,25 +37,25 @@ class Field:
     grey: float | None = None
     """Most frequent intensity of shallow blocks over that of white matter; none if not fitted."""
 
-    def planes(self, shape: tuple[int, int, int], box: tuple[slice, slice, slice]) -> "Planes":
+    def planes(self, shape: tuple[int, int, int], box: tuple[slice, slice, slice]) -> "FieldPlanes":
         """The field on the voxels of ``box`` in a volume of ``shape``."""
         z, y, x = (np.linspace(-1, 1, n)[part] for n, part in zip(shape, box, strict=True))
         return self._over(z, y, x)
 
-    def _over(self, z: Doubles, y: Doubles, x: Doubles) -> "Planes":
+    def _over(self, z: Doubles, y: Doubles, x: Doubles) -> "FieldPlanes":
         w = self.weights
         flat = (w[0] + w[2] * y + w[5] * y * y)[:, None] + (w[3] * x + w[6] * x * x)[None, :]
         flat = flat + w[7] * y[:, None] * x[None, :]
         slope = (w[8] * y)[:, None] + (w[9] * x)[None, :]
         rise = w[1] * z + w[4] * z * z
-        return Planes(
+        return FieldPlanes(
             z.astype(np.float32),
             rise.astype(np.float32),
             flat.astype(np.float32),
             slope.astype(np.float32),
         )
 
-    def on_blocks(self, coarse: Coarse, shape: tuple[int, int, int]) -> Floats:
+    def on_blocks(self, coarse: CoarseImage, shape: tuple[int, int, int]) -> Floats:
         """The field at the blocks' centres."""
         axes = []
         for blocks, factor, voxels in zip(coarse.mean.shape, coarse.factor, shape, strict=True):
@@ -65,7 +65,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Planes:
+class FieldPlanes:
     """A field on a box of voxels."""
 
     z: Floats
@@ -81,7 +81,7 @@ class Planes:
         return field
 
 
-def fit_field(coarse: Coarse, masks: Masks, shape: tuple[int, int, int]) -> Field:
+def fit_field(coarse: CoarseImage, masks: CoarseMasks, shape: tuple[int, int, int]) -> BiasField:
     """Fit on blocks of the brain's tissue: first deep ones of the most frequent intensity, white
     matter; then with the cortex as a second class, or the field would be a guess out there."""
     where = np.nonzero(masks.brain & (masks.depth > _RIM_MM) & (coarse.mean > masks.tissue_level))
@@ -91,28 +91,28 @@ def fit_field(coarse: Coarse, masks: Masks, shape: tuple[int, int, int]) -> Fiel
     deep = masks.depth[blocks] > _DEEP_MM
     if np.count_nonzero(deep) < _BLOCKS_MIN:
         # Too little depth to fit on: one factor for all.
-        return Field(_constant(_mode(coarse.mean[masks.brain].astype(np.float64))), 0.0)
+        return BiasField(_constant(_mode(coarse.mean[masks.brain].astype(np.float64))), 0.0)
     positions = _positions(blocks, coarse, shape)
     middle = _mode(values[deep])
     weights = _constant(middle)
     for window in _WINDOWS:
         weights = weights / _mode((positions[deep] @ weights) * values[deep])
-        evened = (positions @ weights) * values
-        weights = _refit(weights, positions, values, deep & (np.abs(evened - 1) < window))
+        normalized = (positions @ weights) * values
+        weights = _refit(weights, positions, values, deep & (np.abs(normalized - 1) < window))
     cortex = 1.0
     for window in _CORTEX_WINDOWS:
-        evened = (positions @ weights) * values
-        cortex = _mode(evened[~deep])
-        of_cortex = np.abs(evened - cortex) < np.abs(evened - 1)
+        normalized = (positions @ weights) * values
+        cortex = _mode(normalized[~deep])
+        of_cortex = np.abs(normalized - cortex) < np.abs(normalized - 1)
         level = np.where(of_cortex, cortex, 1.0)
-        chosen = np.abs(evened / level - 1) < window
+        chosen = np.abs(normalized / level - 1) < window
         weights = _refit(weights, positions, values / level, chosen)
     reciprocal = positions @ weights * middle
     low, high = float(reciprocal.min()), float(reciprocal.max())
     if not 1 / FIELD_MAX < low <= high < FIELD_MAX:
-        return Field(_constant(middle), None)
+        return BiasField(_constant(middle), None)
     inu = 200 * (high - low) / (high + low)
-    return Field(weights / _mode((positions[deep] @ weights) * values[deep]), inu, cortex)
+    return BiasField(weights / _mode((positions[deep] @ weights) * values[deep]), inu, cortex)
 
 
 def _refit(weights: Doubles, positions: Doubles, values: Doubles, chosen: Bools) -> Doubles:
@@ -132,7 +132,7 @@ def _constant(middle: float) -> Doubles:
 
 
 def _positions(
-    blocks: tuple[npt.NDArray[np.intp], ...], coarse: Coarse, shape: tuple[int, int, int]
+    blocks: tuple[npt.NDArray[np.intp], ...], coarse: CoarseImage, shape: tuple[int, int, int]
 ) -> Doubles:
     """The ten terms of the quadratic at the blocks' centres."""
     axes = []
@@ -140,10 +140,10 @@ def _positions(
         first = index * factor
         last = np.minimum(first + factor, voxels) - 1
         axes.append((first + last) / (voxels - 1) - 1)
-    return terms_of(axes)
+    return quadratic_terms(axes)
 
 
-def terms_of(axes: list[Doubles]) -> Doubles:
+def quadratic_terms(axes: list[Doubles]) -> Doubles:
     """The ten terms of the quadratic at positions along z, y, x from -1 to 1: points x 10."""
     z, y, x = axes
     return np.stack([np.ones(len(z)), z, y, x, z * z, y * y, x * x, y * x, z * y, z * x], axis=1)
@@ -155,5 +155,5 @@ def _mode(values: Doubles) -> float:
     counts, edges = np.histogram(values, bins=64, range=(0, top))
     smooth = np.convolve(counts, [1, 4, 6, 4, 1], mode="same")
     peak = int(np.argmax(smooth))
-    near = values[(values >= edges[max(0, peak - 1)]) & (values <= edges[min(64, peak + 2)])]
-    return float(np.median(near))
+    around_peak = values[(values >= edges[max(0, peak - 1)]) & (values <= edges[min(64, peak + 2)])]
+    return float(np.median(around_peak))

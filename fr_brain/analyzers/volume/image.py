@@ -28,17 +28,17 @@ _LEVELS_MIN = 24  # noise alone makes more; with fewer a threshold falls between
 _CONTRAST_MIN = 1e-4  # of the largest value; below, float32 would show its own steps as noise
 
 
-class Unfit(Exception):
+class UnreadableImage(Exception):
     """The image cannot be judged; the text is the reason. It ends as a report of quality 'fail'."""
 
 
 @dataclass(frozen=True)
-class Image:
+class CanonicalImage:
     """Canonical view of a volume."""
 
     view: npt.NDArray[Any]
     """Axes z, y, x, any strides, the scan's dtype."""
-    spacing: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float]
     """Distance of voxels along z, y, x in mm."""
     voxel_ml: float
     low: float
@@ -83,15 +83,17 @@ class Image:
         return index[0], index[1], index[2]
 
 
-def canonical(scan: BrainScan, voxels: npt.NDArray[Any]) -> Image:
+def canonical_image(scan: BrainScan, voxels: npt.NDArray[Any]) -> CanonicalImage:
     """The canonical view of a volume.
 
     Raises:
         Unfit: it is not placed in space, (almost) constant, or has few levels of grey.
     """
-    orientation, spacing = scan.orientation, scan.voxel_size_mm
-    if orientation is None or spacing is None or scan.affine is None:
-        raise Unfit("The image is not placed in space, so the size of nothing in it is known.")
+    orientation, spacing_mm = scan.orientation, scan.voxel_size_mm
+    if orientation is None or spacing_mm is None or scan.affine is None:
+        raise UnreadableImage(
+            "The image is not placed in space, so the size of nothing in it is known."
+        )
     order = tuple(
         next(axis for axis, label in enumerate(orientation) if label in ends)
         for ends in ("IS", "PA", "LR")
@@ -99,9 +101,9 @@ def canonical(scan: BrainScan, voxels: npt.NDArray[Any]) -> Image:
     flipped = tuple(orientation[axis] in "IPL" for axis in order)
     view = voxels.transpose(order)[tuple(slice(None, None, -1 if f else 1) for f in flipped)]
     low, high = _range(view)
-    return Image(
+    return CanonicalImage(
         view=view,
-        spacing=(spacing[order[0]], spacing[order[1]], spacing[order[2]]),
+        spacing_mm=(spacing_mm[order[0]], spacing_mm[order[1]], spacing_mm[order[2]]),
         voxel_ml=abs(float(np.linalg.det(np.array(scan.affine)[:, :3]))) / 1000,
         low=low,
         high=high,
@@ -117,27 +119,31 @@ def _range(view: npt.NDArray[Any]) -> tuple[float, float]:
     sample = view[tuple(slice(every // 2, None, every) for every in thin)].astype(np.float64)
     sample = sample[np.isfinite(sample)]
     if not sample.size:
-        raise Unfit("The image is empty: its voxels are no numbers.")
+        raise UnreadableImage("The image is empty: its voxels are no numbers.")
     low, high = (float(value) for value in np.quantile(sample, (0.005, 0.999), method="lower"))
     scale = max(abs(low), abs(high))
     # Past these float32 has no room for what is computed from the values.
     if not 1e-30 < scale < 1e30 or high - low < _CONTRAST_MIN * scale:
-        raise Unfit("The image is empty: its voxels are all (almost) the same, or beyond measure.")
+        raise UnreadableImage(
+            "The image is empty: its voxels are all (almost) the same, or beyond measure."
+        )
     levels = len(np.unique(sample))
     if levels < _LEVELS_MIN:
-        raise Unfit(f"The image has only {levels} levels of grey: a mask or a map, not a scan.")
+        raise UnreadableImage(
+            f"The image has only {levels} levels of grey: a mask or a map, not a scan."
+        )
     return low, high
 
 
 @dataclass(frozen=True)
-class Coarse:
+class CoarseImage:
     """Means over blocks of about 4 mm."""
 
     mean: Floats
     """Axes z, y, x, scaled as ``Image.slab``."""
     factor: tuple[int, int, int]
     """Voxels along a block's edges; the last block of an axis may have fewer."""
-    spacing: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float]
     """Distance of blocks, mm."""
     voxels: Floats
     """Voxels in each block."""
@@ -145,10 +151,10 @@ class Coarse:
     """Voxels that are no finite numbers."""
 
 
-def coarsen(image: Image) -> Coarse:
+def coarsen(image: CanonicalImage) -> CoarseImage:
     """Read every voxel once."""
     view = image.view
-    factor = tuple(max(1, round(BLOCK_MM / mm)) for mm in image.spacing)
+    factor = tuple(max(1, round(BLOCK_MM / mm)) for mm in image.spacing_mm)
     starts = [np.arange(0, n, f) for n, f in zip(view.shape, factor, strict=True)]
     counts = [np.diff(np.append(s, n)) for s, n in zip(starts, view.shape, strict=True)]
     rows = np.empty((len(starts[0]), len(starts[1]), view.shape[2]), np.float32)
@@ -165,11 +171,11 @@ def coarsen(image: Image) -> Coarse:
         counts[0][:, None, None] * counts[1][None, :, None] * counts[2][None, None, :]
     ).astype(np.float32)
     mean /= voxels
-    spacing = tuple(mm * f for mm, f in zip(image.spacing, factor, strict=True))
-    return Coarse(
+    spacing_mm = tuple(mm * f for mm, f in zip(image.spacing_mm, factor, strict=True))
+    return CoarseImage(
         mean=mean,
         factor=(factor[0], factor[1], factor[2]),
-        spacing=(spacing[0], spacing[1], spacing[2]),
+        spacing_mm=(spacing_mm[0], spacing_mm[1], spacing_mm[2]),
         voxels=voxels,
         not_finite=not_finite,
     )
@@ -190,14 +196,14 @@ def _block_sums(values: Floats, axis: int, factor: int) -> Floats:
     return sums.swapaxes(0, axis)
 
 
-def distance_to(target: Bools, spacing: tuple[float, float, float], cap_mm: float) -> Floats:
+def distance_to(target: Bools, spacing_mm: tuple[float, float, float], cap_mm: float) -> Floats:
     """Distance in mm of each block to the nearest one in ``target``, at most ``cap_mm``.
 
     The field of view's edge is no target. Exact Euclidean by separable minima of parabolas
     (Felzenszwalb and Huttenlocher 2012), tried by shifts, since the cap allows few.
     """
     shifts = [
-        min(math.ceil(cap_mm / mm), n - 1) for mm, n in zip(spacing, target.shape, strict=True)
+        min(math.ceil(cap_mm / mm), n - 1) for mm, n in zip(spacing_mm, target.shape, strict=True)
     ]
     # Squares in 1/32 mm2: two of the cap's fit 16 bits, which halves the memory to move. Rows end
     # in room for a shift, so that along x all rows are one, and long ones are faster.
@@ -205,7 +211,7 @@ def distance_to(target: Bools, spacing: tuple[float, float, float], cap_mm: floa
     best = np.full((*target.shape[:2], columns + shifts[2]), np.uint16(cap_mm**2 * _UNITS))
     best[..., :columns][target] = 0
     before, cost = np.empty_like(best), np.empty_like(best)
-    for axis, mm in enumerate(spacing):
+    for axis, mm in enumerate(spacing_mm):
         before[...] = best
         to, source = (
             array.reshape(-1) if axis == 2 else array.swapaxes(0, axis) for array in (best, cost)

@@ -12,10 +12,10 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.image import Bools, Labels, Unfit
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import WHITE, Codes, Evened
-from fr_brain.analyzers.volume.thresholds import MARGIN_MM, Levels, mirrored
+from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedImage
+from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
 
 MIN_ML = 0.004
 """Smaller pieces are noise or vessels."""
@@ -45,7 +45,7 @@ _PIECES_MAX = 400  # a bound on work; an image with more is no image of lesions
 
 
 @dataclass(frozen=True)
-class Region:
+class MeasuredLesion:
     """One lesion."""
 
     voxels: int
@@ -61,57 +61,68 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Found:
+class DetectedLesions:
     """All lesions."""
 
-    regions: list[Region]
+    lesions: list[MeasuredLesion]
     """The largest first."""
     labels: npt.NDArray[np.uint16]
     """Shape of the codes: n where region n (from 1) is."""
 
 
 def find_lesions(
-    evened: Evened,
-    masks: Masks,
-    levels: Levels,
-    mm: tuple[float, float, float],
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    thresholds: TissueThresholds,
+    spacing_mm: tuple[float, float, float],
     voxel_ml: float,
     *,
-    dark: bool,
-) -> Found:
+    t1_like: bool,
+) -> DetectedLesions:
     """Find and measure them.
 
     Raises:
         Unfit: there are more bright pieces than any brain has lesions.
     """
     inner = masks.brain & (masks.depth > MARGIN_MM)
-    pieces: list[Piece] = []
-    taken = np.zeros(evened.codes.shape, np.bool_)
-    if not dark:
-        begin = levels.seed if _is_coarse(voxel_ml) else levels.grow
-        passes = [(inner, begin, levels.seed, _CNR_MIN)]
+    components: list[Component] = []
+    taken = np.zeros(normalized.intensities.shape, np.bool_)
+    if not t1_like:
+        begin = thresholds.seed if _is_coarse(voxel_ml) else thresholds.grow
+        passes = [(inner, begin, thresholds.seed, _CNR_MIN)]
     else:
         # The second finds those that touch grey matter but are darker.
         passes = [
-            (masks.brain, levels.zone_grow, levels.zone_seed, _CNR_MIN_T1),
-            (masks.brain, levels.below_grey, levels.below_grey, _CNR_MIN_DARK),
+            (masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
+            (masks.brain, thresholds.below_grey, thresholds.below_grey, _CNR_MIN_DARK),
         ]
     for where, limit, seed, least in passes:
-        found = _pass(evened, where, inner, limit, seed, levels, mm, voxel_ml, taken, dark=dark)
-        pieces += [piece for piece in found if piece.cnr >= least]
+        found = _detect(
+            normalized,
+            where,
+            inner,
+            limit,
+            seed,
+            thresholds,
+            spacing_mm,
+            voxel_ml,
+            taken,
+            t1_like=t1_like,
+        )
+        components += [component for component in found if component.cnr >= least]
     del taken
-    regions = sorted(
-        ((_region(evened, piece), piece) for piece in pieces),
+    lesions = sorted(
+        ((_measured(normalized, component), component) for component in components),
         key=lambda item: (-item[0].voxels, item[0].centroid),
     )
-    out = np.zeros(evened.codes.shape, np.uint16)
-    for number, (_, piece) in enumerate(regions, 1):
-        out[piece.box][piece.mask] = number
-    return Found([region for region, _ in regions], out)
+    out = np.zeros(normalized.intensities.shape, np.uint16)
+    for number, (_, component) in enumerate(lesions, 1):
+        out[component.box][component.mask] = number
+    return DetectedLesions([lesion for lesion, _ in lesions], out)
 
 
 @dataclass(frozen=True)
-class Piece:
+class Component:
     """One lesion's voxels in a box of the codes."""
 
     box: tuple[slice, ...]
@@ -119,80 +130,90 @@ class Piece:
     cnr: float
 
 
-def _pass(
-    evened: Evened,
+def _detect(
+    normalized: NormalizedImage,
     where: Bools,
     inner: Bools,
     limit: int,
     seed: int,
-    levels: Levels,
-    mm: tuple[float, float, float],
+    thresholds: TissueThresholds,
+    spacing_mm: tuple[float, float, float],
     voxel_ml: float,
     taken: Bools,
     *,
-    dark: bool,
-) -> list[Piece]:
+    t1_like: bool,
+) -> list[Component]:
     """Lesions above one limit in the blocks ``where``; those that reach out of ``inner`` are
     none. What is ``taken`` is left, what is found is added to it."""
-    codes = evened.codes
-    above = np.empty(codes.shape, np.bool_)
-    for part in evened.slabs():
-        if dark:
-            np.less_equal(codes[part], 2 * WHITE - limit, out=above[part])
+    intensities = normalized.intensities
+    above = np.empty(intensities.shape, np.bool_)
+    for part in normalized.slabs():
+        if t1_like:
+            np.less_equal(intensities[part], 2 * WHITE - limit, out=above[part])
         else:
-            np.greater_equal(codes[part], limit, out=above[part])
-        above[part] &= evened.spread(where, part)
+            np.greater_equal(intensities[part], limit, out=above[part])
+        above[part] &= normalized.upsample(where, part)
     labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
     del above
     # Lesions fill a thousandth of the box: statistics on their voxels alone.
-    places = _places(labels, evened, _MAX_ML / voxel_ml if dark else math.inf)
-    if not places.size:
+    indices = _voxel_indices(labels, normalized, _MAX_ML / voxel_ml if t1_like else math.inf)
+    if not indices.size:
         return []
-    own = labels.ravel()[places]
-    values = codes.ravel()[places]
-    if dark:
+    own = labels.ravel()[indices]
+    values = intensities.ravel()[indices]
+    if t1_like:
         values = mirrored(values)
     sizes = np.bincount(own)
     fits = np.zeros(len(sizes), np.bool_)
     fits[own[values >= seed]] = True
     fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / voxel_ml)) & (sizes <= _MAX_ML / voxel_ml)
-    if dark:
-        fits[own[~evened.spread(inner).ravel()[places]]] = False
+    if t1_like:
+        fits[own[~normalized.upsample(inner).ravel()[indices]]] = False
     kept = np.flatnonzero(fits)
     if len(kept) > _PIECES_MAX:
-        raise Unfit(f"{len(kept)} separate bright spots in the brain: noise or another contrast.")
+        raise UnreadableImage(
+            f"{len(kept)} separate bright spots in the brain: noise or another contrast."
+        )
     chosen = fits[own]
-    places, own = places[chosen], own[chosen]
+    indices, own = indices[chosen], own[chosen]
     by_label = np.argsort(own, kind="stable")
     ends = np.searchsorted(own[by_label], kept, side="right")
-    pieces = []
-    margin = [math.ceil(_AROUND_MM / edge) for edge in mm]
-    regrow = [max(1, round(_REGROW_MM / edge)) for edge in mm]
+    components = []
+    margin = [math.ceil(_AROUND_MM / edge) for edge in spacing_mm]
+    regrow = [max(1, round(_REGROW_MM / edge)) for edge in spacing_mm]
     for label, end in zip(kept, ends, strict=True):
-        positions = np.unravel_index(places[by_label[end - sizes[label] : end]], labels.shape)
+        positions = np.unravel_index(indices[by_label[end - sizes[label] : end]], labels.shape)
         box = tuple(
             slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
             for axis, more in zip(positions, margin, strict=True)
         )
-        around = mirrored(codes[box]) if dark else codes[box]
-        measured = _measure(around, labels[box], int(label), limit, levels, regrow, dark=dark)
+        around = mirrored(intensities[box]) if t1_like else intensities[box]
+        measured = _measure(
+            around, labels[box], int(label), limit, thresholds, regrow, t1_like=t1_like
+        )
         if measured is None:
             continue
         grown, cnr = measured
-        if not dark and _is_coarse(voxel_ml) and around[grown].mean() < _MEAN_MIN * levels.grow:
+        if (
+            not t1_like
+            and _is_coarse(voxel_ml)
+            and around[grown].mean() < _MEAN_MIN * thresholds.grow
+        ):
             continue
         grown &= ~taken[box]
         if np.count_nonzero(grown) >= _MIN_VOXELS:
             taken[box] |= grown
-            pieces.append(Piece(box, grown, cnr))
-    return pieces
+            components.append(Component(box, grown, cnr))
+    return components
 
 
 def _is_coarse(voxel_ml: float) -> bool:
     return voxel_ml * 1000 > _COARSE_MM**3
 
 
-def _places(labels: Labels, evened: Evened, most: float) -> npt.NDArray[np.intp]:
+def _voxel_indices(
+    labels: Labels, normalized: NormalizedImage, most: float
+) -> npt.NDArray[np.intp]:
     """Where labels are, without the pieces of more voxels than ``most``.
 
     On T1 grey matter is above the limit too, and a list of all its voxels would be long. What may
@@ -203,85 +224,87 @@ def _places(labels: Labels, evened: Evened, most: float) -> npt.NDArray[np.intp]
         sampled = np.bincount(labels[::2, ::2, ::2].ravel())
         sampled[0] = 0
         for label in np.flatnonzero(sampled > most / _SAMPLED_MIN).tolist():
-            count = sum(np.count_nonzero(labels[part] == label) for part in evened.slabs())
+            count = sum(np.count_nonzero(labels[part] == label) for part in normalized.slabs())
             if count > most:
                 large.append(label)
     found = []
-    for part in evened.slabs():
+    for part in normalized.slabs():
         own = labels[part]
         wanted = own != 0
         for label in large:
             wanted &= own != label
-        places = np.flatnonzero(wanted)
-        places += part.start * math.prod(labels.shape[1:])
-        found.append(places)
+        indices = np.flatnonzero(wanted)
+        indices += part.start * math.prod(labels.shape[1:])
+        found.append(indices)
     return np.concatenate(found)
 
 
 def _measure(
-    codes: Codes,
+    intensities: Intensities,
     labels: Labels,
     label: int,
     limit: int,
-    levels: Levels,
+    thresholds: TissueThresholds,
     regrow: list[int],
     *,
-    dark: bool,
+    t1_like: bool,
 ) -> tuple[Bools, float] | None:
     """Its voxels in the box of one piece and its cnr; None if it is no lesion."""
-    piece = labels == label
-    if not dark:
+    component = labels == label
+    if not t1_like:
         # Where the field is not quite even, cortex above the limit can hang on a lesion: what is
         # far from all that must be lesion is none.
-        core = piece & (codes >= levels.seed)
+        core = component & (intensities >= thresholds.seed)
         for axis, steps in enumerate(regrow):
             for _ in range(steps):
                 core = _widen(core, axis)
-        piece &= core
-    inside = np.sort(codes[piece])
-    near = piece
+        component &= core
+    inside = np.sort(intensities[component])
+    dilated = component
     for axis, steps in enumerate(regrow):
         for _ in range(steps):
-            near = _widen(near, axis)
-    free = codes < limit if dark else labels == 0
-    around = codes[free & ~near]
+            dilated = _widen(dilated, axis)
+    free = intensities < limit if t1_like else labels == 0
+    around = intensities[free & ~dilated]
     if not around.size:
         return None
     bright = float(inside[len(inside) // 2 :].mean())
     surroundings = float(np.median(around))
-    if dark:
+    if t1_like:
         # Not brighter than all tissue: it must lie in white matter, touching nothing as bright.
-        once = piece
+        once = component
         for axis in range(3):
             once = _widen(once, axis)
-        ring = once & ~piece
-        touching = np.count_nonzero(codes[ring] >= limit)
+        ring = once & ~component
+        touching = np.count_nonzero(intensities[ring] >= limit)
         if touching > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
             return None
-        if abs(surroundings - levels.white) > 4 * levels.sigma:
+        if abs(surroundings - thresholds.white) > 4 * thresholds.sigma:
             return None
-    elif bright < _RISE_MIN * levels.grow or bright < _CONTRAST_MIN * surroundings:
+    elif bright < _RISE_MIN * thresholds.grow or bright < _CONTRAST_MIN * surroundings:
         return None
     # The threshold hangs on the brain's noise; where a lesion ends does not.
-    upper = codes >= (bright + surroundings) / 2
-    ring = near & ~piece
+    upper = intensities >= (bright + surroundings) / 2
+    ring = dilated & ~component
     if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
         return None
-    grown = near & upper & (piece | free)
-    return grown, (bright - surroundings) / levels.sigma
+    grown = dilated & upper & (component | free)
+    return grown, (bright - surroundings) / thresholds.sigma
 
 
-def _region(evened: Evened, piece: Piece) -> Region:
-    positions = np.nonzero(piece.mask)
-    start = [part.start + whole.start for part, whole in zip(piece.box, evened.box, strict=True)]
+def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesion:
+    positions = np.nonzero(component.mask)
+    start = [
+        part.start + whole.start for part, whole in zip(component.box, normalized.box, strict=True)
+    ]
     centroid = [float(axis.mean()) + first for axis, first in zip(positions, start, strict=True)]
     extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
-    return Region(
+    return MeasuredLesion(
         voxels=len(positions[0]),
         centroid=(centroid[0], centroid[1], centroid[2]),
         extent=(extent[0], extent[1], extent[2]),
-        ratio=float(evened.codes[piece.box][piece.mask].mean()) / WHITE,
-        cnr=piece.cnr,
+        ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
+        cnr=component.cnr,
     )
 
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.field import Field
-from fr_brain.analyzers.volume.image import Bools, Coarse, Image
+from fr_brain.analyzers.volume.field import BiasField
+from fr_brain.analyzers.volume.image import Bools, CanonicalImage, CoarseImage
 
-Codes = npt.NDArray[np.uint16]
+Intensities = npt.NDArray[np.uint16]
 Counts = npt.NDArray[np.int64]
 
 WHITE = 1000
 """Code of white matter once the field is even."""
-CODES = 4096
+INTENSITY_LEVELS = 4096
 """Codes are below this: 16 times one still fits 16 bits, which the smoothing needs."""
 
 _SMOOTHING_MM = 0.7  # sigma; takes more from noise than from a lesion of 2 mm radius
@@ -22,10 +22,10 @@ _SLAB_VOXELS = 1 << 16  # a slab and its temporaries stay in a second-level cach
 
 
 @dataclass(frozen=True)
-class Evened:
+class NormalizedImage:
     """The box of the brain with an even field."""
 
-    codes: Codes
+    intensities: Intensities
     """Axes z, y, x; thousandths of white matter."""
     box: tuple[slice, slice, slice]
     """The voxels of the canonical image that it holds."""
@@ -34,72 +34,74 @@ class Evened:
     factor: tuple[int, int, int]
     """Voxels along a block's edges."""
 
-    def spread(self, blocks: Bools, planes: slice | None = None) -> Bools:
+    def upsample(self, blocks: Bools, planes: slice | None = None) -> Bools:
         """What a mask of blocks (of the whole image) says of the box's voxels, or of some of its
         planes, which begin with a block."""
-        first, last = (0, len(self.codes)) if planes is None else (planes.start, planes.stop)
+        first, last = (0, len(self.intensities)) if planes is None else (planes.start, planes.stop)
         depth = self.factor[0]
         own = self.blocks[0].start
         part = blocks[own + first // depth : own + math.ceil(last / depth), *self.blocks[1:]]
         # Along x first, the only axis along which copies are not whole rows.
-        wide = np.repeat(part, self.factor[2], axis=2)[:, :, : self.codes.shape[2]]
-        wide = np.repeat(wide, self.factor[1], axis=1)[:, : self.codes.shape[1]]
+        wide = np.repeat(part, self.factor[2], axis=2)[:, :, : self.intensities.shape[2]]
+        wide = np.repeat(wide, self.factor[1], axis=1)[:, : self.intensities.shape[1]]
         return np.repeat(wide, depth, axis=0)[: last - first]
 
     def histograms(self, outer: Bools, inner: Bools) -> tuple[Counts, Counts]:
         """Codes in two masks of blocks, the second a part of the first; of every second slab."""
-        apart = np.zeros((2, CODES), np.int64)
+        apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
         for part in self.slabs()[::2]:
-            keys = self.codes[part] + self.spread(inner, part) * np.uint16(CODES)
-            keys = keys[self.spread(outer, part)]
-            apart += np.bincount(keys, minlength=2 * CODES).reshape(2, CODES)
+            keys = self.intensities[part] + self.upsample(inner, part) * np.uint16(INTENSITY_LEVELS)
+            keys = keys[self.upsample(outer, part)]
+            apart += np.bincount(keys, minlength=2 * INTENSITY_LEVELS).reshape(2, INTENSITY_LEVELS)
         return apart[0] + apart[1], apart[1]
 
     def slabs(self) -> list[slice]:
         """Planes of the box, a few at a time, each slab from a block's first."""
         depth = self.factor[0]
-        thick = depth * max(1, _SLAB_VOXELS // (depth * math.prod(self.codes.shape[1:])))
-        count = len(self.codes)
+        thick = depth * max(1, _SLAB_VOXELS // (depth * math.prod(self.intensities.shape[1:])))
+        count = len(self.intensities)
         return [slice(first, min(first + thick, count)) for first in range(0, count, thick)]
 
 
-def even_out(image: Image, coarse: Coarse, around: Bools, field: Field) -> Evened:
+def normalize(
+    image: CanonicalImage, coarse: CoarseImage, around: Bools, field: BiasField
+) -> NormalizedImage:
     """Read the box of the blocks ``around``."""
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    blocks = box_of(around)
+    blocks = bounding_box(around)
     box = tuple(
         slice(part.start * f, min(part.stop * f, n))
         for part, f, n in zip(blocks, coarse.factor, shape, strict=True)
     )
     rows, columns = box[1], box[2]
     planes = field.planes(shape, (box[0], rows, columns))
-    kernel = kernel_of(image.spacing)
-    codes = np.empty([part.stop - part.start for part in box], np.uint16)
-    evened = Evened(codes, (box[0], rows, columns), blocks, coarse.factor)
-    for part in evened.slabs():
+    kernel = smoothing_kernel(image.spacing_mm)
+    intensities = np.empty([part.stop - part.start for part in box], np.uint16)
+    normalized = NormalizedImage(intensities, (box[0], rows, columns), blocks, coarse.factor)
+    for part in normalized.slabs():
         slab = image.slab(slice(box[0].start + part.start, box[0].start + part.stop), rows, columns)
         slab *= planes.at(part.start, part.stop)
         slab *= WHITE
-        np.clip(slab, 0, CODES - 1, out=slab)
-        codes[part] = slab
+        np.clip(slab, 0, INTENSITY_LEVELS - 1, out=slab)
+        intensities[part] = slab
     # A slab is smoothed once the plane behind it is there; of the one before, the copy is kept
     # that is not smoothed yet.
-    before = codes[:0]
-    for part in evened.slabs():
-        own = np.concatenate([before, codes[part.start : part.stop + 1]])
+    before = intensities[:0]
+    for part in normalized.slabs():
+        own = np.concatenate([before, intensities[part.start : part.stop + 1]])
         inner = slice(len(before), len(before) + part.stop - part.start)
-        before = codes[part.stop - 1 : part.stop].copy()
+        before = intensities[part.stop - 1 : part.stop].copy()
         own = _smooth(own, 0, kernel[0])[inner]
-        codes[part] = _smooth(_smooth(own, 1, kernel[1]), 2, kernel[2])
-    return evened
+        intensities[part] = _smooth(_smooth(own, 1, kernel[1]), 2, kernel[2])
+    return normalized
 
 
-def kernel_of(spacing: tuple[float, float, float]) -> list[int]:
+def smoothing_kernel(spacing_mm: tuple[float, float, float]) -> list[int]:
     """Weight of the neighbours along each axis in sixteenths, so that whole numbers do."""
-    return [round(16 * min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2)) for mm in spacing]
+    return [round(16 * min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2)) for mm in spacing_mm]
 
 
-def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
+def _smooth(slab: Intensities, axis: int, weight: int) -> Intensities:
     """Weights k, 16 - 2 k, k sixteenths along an axis; what is outside is as the edge."""
     if not weight or slab.shape[axis] < 2:
         return slab
@@ -120,7 +122,7 @@ def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
     return out
 
 
-def box_of(mask: Bools) -> tuple[slice, slice, slice]:
+def bounding_box(mask: Bools) -> tuple[slice, slice, slice]:
     """The smallest box that holds the mask, which is not empty."""
     parts = []
     for axis in range(3):

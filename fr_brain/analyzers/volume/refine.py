@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.field import FIELD_MAX, Doubles, Field, terms_of
-from fr_brain.analyzers.volume.image import Coarse, Image
-from fr_brain.analyzers.volume.masks import Masks
+from fr_brain.analyzers.volume.field import FIELD_MAX, BiasField, Doubles, quadratic_terms
+from fr_brain.analyzers.volume.image import CanonicalImage, CoarseImage
+from fr_brain.analyzers.volume.masks import CoarseMasks
 
 _CORE_MM = 2.0
 _CORES_MAX = 8_000  # more do not move ten weights
@@ -31,7 +31,9 @@ _GREY, _ROUNDS_HELD = 1.15, 4
 _SPREADS = (0.05, 0.046, 0.042, 0.038, 0.034, 0.03, 0.03, 0.03, 0.03)
 
 
-def refine(field: Field, image: Image, coarse: Coarse, masks: Masks) -> Field:
+def refine_field(
+    field: BiasField, image: CanonicalImage, coarse: CoarseImage, masks: CoarseMasks
+) -> BiasField:
     """The field, fitted on grey and white matter; as it was where that gives no plausible one.
 
     Args:
@@ -48,14 +50,14 @@ def refine(field: Field, image: Image, coarse: Coarse, masks: Masks) -> Field:
     products = terms * values[:, None]
     weights, grey = field.weights, _GREY
     for turn, spread in enumerate(_SPREADS):
-        evened = products @ weights
-        white = white_share * np.exp(-0.5 * ((evened - 1) / spread) ** 2)
-        cortex = (1 - white_share) * np.exp(-0.5 * ((evened - grey) / spread) ** 2)
+        normalized = products @ weights
+        white = white_share * np.exp(-0.5 * ((normalized - 1) / spread) ** 2)
+        cortex = (1 - white_share) * np.exp(-0.5 * ((normalized - grey) / spread) ** 2)
         density = white + cortex + _NEITHER * math.sqrt(2 * math.pi) * spread
         white /= density
         cortex /= density
         if turn >= _ROUNDS_HELD:
-            grey = float(cortex @ evened / cortex.sum())
+            grey = float(cortex @ normalized / cortex.sum())
         # Relative errors: each class' residual over its own level. The pull is as in the first
         # fit.
         normal = (products * (white + cortex / grey**2)[:, None]).T @ products
@@ -70,13 +72,13 @@ def refine(field: Field, image: Image, coarse: Coarse, masks: Masks) -> Field:
 
 
 def _cores(
-    image: Image, coarse: Coarse, blocks: tuple[npt.NDArray[np.intp], ...]
+    image: CanonicalImage, coarse: CoarseImage, blocks: tuple[npt.NDArray[np.intp], ...]
 ) -> tuple[Doubles, Doubles]:
     """Mean of the middle of each block, and the field's terms there."""
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
     edges = [
         max(1, min(f, round(_CORE_MM / mm)))
-        for f, mm in zip(coarse.factor, image.spacing, strict=True)
+        for f, mm in zip(coarse.factor, image.spacing_mm, strict=True)
     ]
     first = [
         np.minimum(index * f + (f - edge) // 2, n - edge)
@@ -86,5 +88,5 @@ def _cores(
     for shift in itertools.product(*(range(edge) for edge in edges)):
         total += image.at(tuple(at + more for at, more in zip(first, shift, strict=True)))
     middles = [at + (edge - 1) / 2 for at, edge in zip(first, edges, strict=True)]
-    terms = terms_of([2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)])
+    terms = quadratic_terms([2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)])
     return total / np.prod(edges), terms

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.image import Bools, Coarse, Floats, distance_to
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import WHITE, Codes, Counts, Evened
+from fr_brain.analyzers.volume.image import Bools, CoarseImage, Floats, distance_to
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import WHITE, Counts, Intensities, NormalizedImage
 
 MARGIN_MM = 4.0
 """Blocks at the brain's surface are mixed with what is not brain."""
@@ -28,7 +28,7 @@ _ZONE_GROW_SIGMAS, _ZONE_SEED_SIGMAS = 3.5, 6.0
 
 
 @dataclass(frozen=True)
-class Levels:
+class TissueThresholds:
     """Where healthy tissue ends, in codes (mirrored on T1)."""
 
     grow: int
@@ -46,20 +46,24 @@ class Levels:
     """White matter's peak."""
 
 
-def white_zone(coarse_codes: Floats, masks: Masks, coarse: Coarse, *, dark: bool) -> Bools:
+def white_matter_zone(
+    blocks: Floats, masks: CoarseMasks, coarse: CoarseImage, *, t1_like: bool
+) -> Bools:
     """White matter's blocks with what they enclose."""
-    low, high = _ZONE_T1 if dark else _ZONE
-    white = (coarse_codes > low) & (coarse_codes < high) & masks.brain & (masks.depth > MARGIN_MM)
-    step = max(coarse.spacing) + 0.1
-    near = distance_to(white, coarse.spacing, 2 * step) <= step
-    return (distance_to(~near, coarse.spacing, 2 * step) > step) & masks.brain
+    low, high = _ZONE_T1 if t1_like else _ZONE
+    white = (blocks > low) & (blocks < high) & masks.brain & (masks.depth > MARGIN_MM)
+    step = max(coarse.spacing_mm) + 0.1
+    dilated = distance_to(white, coarse.spacing_mm, 2 * step) <= step
+    return (distance_to(~dilated, coarse.spacing_mm, 2 * step) > step) & masks.brain
 
 
-def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Levels | None:
+def find_thresholds(
+    normalized: NormalizedImage, masks: CoarseMasks, zone: Bools, *, t1_like: bool
+) -> TissueThresholds | None:
     """Read from the histograms of the inner brain and of white matter."""
     inner = masks.brain & (masks.depth > MARGIN_MM)
-    of_inner, of_zone = evened.histograms(inner, zone & inner)
-    if dark:
+    of_inner, of_zone = normalized.histograms(inner, zone & inner)
+    if t1_like:
         of_inner, of_zone = _mirrored_counts(of_inner), _mirrored_counts(of_zone)
     if of_inner.sum() < 1000:
         return None
@@ -67,10 +71,10 @@ def find_levels(evened: Evened, masks: Masks, zone: Bools, *, dark: bool) -> Lev
     peak = int(np.argmax(smooth))
     # The steeper side is white matter's own: the other is mixed with grey matter or fluid.
     of_white = _smoothed(of_zone if of_zone.sum() > 1000 else of_inner)
-    white, sigma = _peak(of_white, len(of_white) if dark else _WHITE_MAX)
+    white, sigma = _peak(of_white, len(of_white) if t1_like else _WHITE_MAX)
     grey = 1180 + int(np.argmax(smooth[1180:1450]))
     grow = int(np.flatnonzero(smooth >= _FLANK_SHARE * smooth[peak])[-1])
-    return Levels(
+    return TissueThresholds(
         grow=grow,
         seed=grow + math.ceil(_SEED_SIGMAS * sigma),
         zone_grow=white + max((grey - white) // 2, math.ceil(_ZONE_GROW_SIGMAS * sigma)),
@@ -95,9 +99,9 @@ def _smoothed(histogram: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
     return np.convolve(np.convolve(histogram, box, mode="same"), box, mode="same")
 
 
-def mirrored(codes: Codes) -> Codes:
+def mirrored(intensities: Intensities) -> Intensities:
     """Dark as bright: white matter keeps its code."""
-    return np.asarray(np.uint16(2 * WHITE) - np.minimum(codes, np.uint16(2 * WHITE)))
+    return np.asarray(np.uint16(2 * WHITE) - np.minimum(intensities, np.uint16(2 * WHITE)))
 
 
 def _mirrored_counts(histogram: Counts) -> Counts:

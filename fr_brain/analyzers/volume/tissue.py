@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.bitmask import Bits, widened
-from fr_brain.analyzers.volume.brain import Space
+from fr_brain.analyzers.volume.bitmask import Bitmask, dilate_axis
 from fr_brain.analyzers.volume.field import Doubles
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import CODES, Evened
-from fr_brain.analyzers.volume.thresholds import Levels
+from fr_brain.analyzers.volume.intracranial import IntracranialMasks
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
+from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
 """Labels of tissue; 0 is outside of the intracranial space."""
@@ -31,7 +31,7 @@ _HALF_SIGMAS = 1.1774
 
 
 @dataclass(frozen=True)
-class Tissues:
+class TissueIntensities:
     """Levels in codes."""
 
     csf: int
@@ -39,7 +39,9 @@ class Tissues:
     white: int
 
 
-def find_tissues(evened: Evened, masks: Masks, levels: Levels, *, dark: bool) -> Tissues:
+def find_tissues(
+    normalized: NormalizedImage, masks: CoarseMasks, thresholds: TissueThresholds, *, t1_like: bool
+) -> TissueIntensities:
     """Levels of the tissues.
 
     Args:
@@ -48,13 +50,13 @@ def find_tissues(evened: Evened, masks: Masks, levels: Levels, *, dark: bool) ->
         levels: level and spread of white matter.
         dark: whether grey matter is darker than white, as on T1.
     """
-    histogram, darkest = evened.histograms(masks.brain, masks.depth >= _DEEP_MM)
-    white = levels.white
+    histogram, darkest = normalized.histograms(masks.brain, masks.depth >= _DEEP_MM)
+    white = thresholds.white
     smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")
-    grey = _darker(smooth, white) if dark else _brighter(smooth, white, levels.sigma)
+    grey = _darker(smooth, white) if t1_like else _brighter(smooth, white, thresholds.sigma)
     counts = np.cumsum(darkest)
     csf = int(np.searchsorted(counts, _FLUID_QUANTILE * counts[-1])) if counts[-1] else 0
-    return Tissues(csf=min(csf, grey // 2), grey=grey, white=white)
+    return TissueIntensities(csf=min(csf, grey // 2), grey=grey, white=white)
 
 
 def _darker(smooth: Doubles, white: int) -> int:
@@ -76,23 +78,28 @@ def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
     return grey
 
 
-def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, ...]) -> Bits:
+def find_csf_adjacent(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    spacing_mm: tuple[float, ...],
+) -> Bitmask:
     """Where fluid is near; packed."""
-    fluid = np.empty_like(space.intracranial)
+    fluid = np.empty_like(intracranial_masks.intracranial)
     level = (tissues.csf + 2 * tissues.grey) // 3
-    for part in evened.slabs():
-        fluid[part] = np.packbits(evened.codes[part] < level, axis=-1, bitorder="little")
-    for axis, edge in enumerate(mm):
+    for part in normalized.slabs():
+        fluid[part] = np.packbits(normalized.intensities[part] < level, axis=-1, bitorder="little")
+    for axis, edge in enumerate(spacing_mm):
         for _ in range(max(1, round(_NEAR_MM / edge))):
-            fluid = widened(fluid, axis)
+            fluid = dilate_axis(fluid, axis)
     return fluid
 
 
-def volumes_of(
-    evened: Evened,
-    space: Space,
-    tissues: Tissues,
-    near: Bits | None,
+def tissue_volumes(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    csf_adjacent: Bitmask | None,
     lesions: npt.NDArray[np.uint16],
 ) -> dict[str, float]:
     """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
@@ -100,21 +107,25 @@ def volumes_of(
     A voxel between two levels is shared by its distance to each: what noise adds on one side it
     takes on the other.
     """
-    apart = np.zeros((2, CODES), np.int64)
+    apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
     total = 0
-    for part in evened.slabs():
-        inside = space.of(space.intracranial, part)
+    for part in normalized.slabs():
+        inside = intracranial_masks.of(intracranial_masks.intracranial, part)
         total += int(np.count_nonzero(inside))
         if lesions[part].any():
             inside &= lesions[part] == 0
-        codes = evened.codes[part]
-        if near is not None:
-            codes = codes + space.of(near, part) * np.uint16(CODES)
-        apart += np.bincount(codes[inside], minlength=2 * CODES).reshape(2, CODES)
-    level = np.arange(CODES)
+        intensities = normalized.intensities[part]
+        if csf_adjacent is not None:
+            intensities = intensities + intracranial_masks.of(csf_adjacent, part) * np.uint16(
+                INTENSITY_LEVELS
+            )
+        apart += np.bincount(intensities[inside], minlength=2 * INTENSITY_LEVELS).reshape(
+            2, INTENSITY_LEVELS
+        )
+    level = np.arange(INTENSITY_LEVELS)
     csf = np.clip((tissues.grey - level) / max(1, tissues.grey - tissues.csf), 0, 1)
     white = np.clip((tissues.grey - level) / (tissues.grey - tissues.white), 0, 1)
-    if near is None:
+    if csf_adjacent is None:
         shares = {"csf": float(apart[0] @ csf), "white": float(apart[0] @ white)}
     else:
         shares = {"csf": float(apart[1] @ csf), "white": float(apart[0] @ white)}
@@ -125,18 +136,25 @@ def volumes_of(
     }
 
 
-def labels_of(
-    evened: Evened, space: Space, tissues: Tissues, near: Bits | None
+def tissue_labels(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    csf_adjacent: Bitmask | None,
 ) -> npt.NDArray[np.uint8]:
     """The most likely tissue of each voxel of the box."""
-    out = np.zeros(evened.codes.shape, np.uint8)
+    out = np.zeros(normalized.intensities.shape, np.uint8)
     middle = (tissues.grey + tissues.white) // 2
     fluid = (tissues.csf + tissues.grey) // 2
-    for part in evened.slabs():
-        codes = evened.codes[part]
-        white = codes > middle if near is None else (codes < middle) & ~space.of(near, part)
+    for part in normalized.slabs():
+        intensities = normalized.intensities[part]
+        white = (
+            intensities > middle
+            if csf_adjacent is None
+            else (intensities < middle) & ~intracranial_masks.of(csf_adjacent, part)
+        )
         own = np.where(white, np.uint8(WHITE_MATTER), np.uint8(GREY))
-        own[codes < fluid] = CSF
-        own[~space.of(space.intracranial, part)] = 0
+        own[intensities < fluid] = CSF
+        own[~intracranial_masks.of(intracranial_masks.intracranial, part)] = 0
         out[part] = own
     return out

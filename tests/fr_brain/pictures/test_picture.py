@@ -19,7 +19,7 @@ from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.pictures.canvas import BRAIN, LESION
 from fr_brain.pictures.picture import draw_picture
-from fr_brain.pictures.planes import PLANES, Space, cut, window
+from fr_brain.pictures.planes import PLANES, AnatomicalAxes, intensity_window, slice_at
 from tests.factories import make_report
 
 Array = npt.NDArray[Any]
@@ -89,16 +89,16 @@ def test_right_is_left_front_is_up_or_left_and_up_is_up() -> None:
     voxels[:, 5, :] += 10  # the front
     voxels[:, :, 6] += 100  # the top
     middle = (2.0, 2.0, 3.0)
-    view = Space(scan_of(voxels)).see(voxels)
-    axial, coronal, sagittal = (cut(view, plane, middle) for plane in PLANES)
+    view = AnatomicalAxes(scan_of(voxels)).to_anatomical(voxels)
+    axial, coronal, sagittal = (slice_at(view, plane, middle) for plane in PLANES)
     assert (axial.shape, coronal.shape, sagittal.shape) == ((6, 5), (7, 5), (7, 6))
     assert (axial[3, 0], axial[0, 3], axial[3, 3]) == (1, 10, 0)
     assert (coronal[3, 0], coronal[0, 3], coronal[3, 3]) == (1, 100, 0)
     assert (sagittal[3, 0], sagittal[0, 3], sagittal[3, 3]) == (10, 100, 0)
 
 
-@pytest.mark.parametrize("codes", ["LPS", "ASR", "IRP", "SLA", "PIL", "RAI"])
-def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> None:
+@pytest.mark.parametrize("axis_codes", ["LPS", "ASR", "IRP", "SLA", "PIL", "RAI"])
+def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(axis_codes: str) -> None:
     voxels, labels = box_with_lesion((60, 70, 50), (40, 20, 35))
     voxels = voxels + np.random.default_rng(1).integers(0, 40, voxels.shape, np.int16)
     affine = np.diag([2.0, 1.5, 3.0, 1.0])
@@ -106,7 +106,7 @@ def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> Non
     expected = draw_picture(report_of(scan, (40, 20, 35)), scan, voxels, Overlay(labels))
     turn = nib.orientations.ornt_transform(  # type: ignore[no-untyped-call]
         nib.io_orientation(affine),  # type: ignore[no-untyped-call]
-        nib.orientations.axcodes2ornt(codes),  # type: ignore[no-untyped-call]
+        nib.orientations.axcodes2ornt(axis_codes),  # type: ignore[no-untyped-call]
     )
 
     def turned(array: Array) -> Array:
@@ -115,7 +115,7 @@ def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> Non
 
     back = nib.orientations.inv_ornt_aff(turn, voxels.shape)  # type: ignore[no-untyped-call]
     other = scan_of(turned(voxels), affine @ back)
-    assert other.orientation == codes
+    assert other.orientation == axis_codes
     at = tuple(float(n) for n in (np.linalg.inv(back) @ (40, 20, 35, 1))[:3])
     report = report_of(other, at)
     # The same report: its id and header are drawn, not the scan's shape.
@@ -210,13 +210,13 @@ def test_the_window_is_that_of_the_tissue_and_not_of_a_few_bright_voxels() -> No
     voxels = np.random.default_rng(4).normal(100, 5, (60, 60, 60))
     voxels[:20] = 0
     voxels[30, 30, 30] = 1e6
-    low, high = window(voxels)
+    low, high = intensity_window(voxels)
     assert low == pytest.approx(0, abs=1)
     assert 105 < high < 125
     inside = np.zeros(voxels.shape, bool)
     inside[40:50] = True
     voxels[40:50] += 200
-    assert 300 < window(voxels, inside)[1] < 330
+    assert 300 < intensity_window(voxels, inside)[1] < 330
 
 
 def test_the_cells_of_a_grid_are_squares_and_lesions_are_framed() -> None:

@@ -49,7 +49,7 @@ BAD = {
 def test_a_planted_one_is_found(kind: type) -> None:
     with pytest.raises(NotConforming, match=BAD[kind]) as caught:
         check_analyzer(kind)
-    rules = {flaw.rule for flaw in caught.value.flaws}
+    rules = {violation.rule for violation in caught.value.violations}
     assert rules == {BAD[kind].split(":")[0]}, "and nothing else is held against it"
 
 
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 def run(*names: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fr_brain.analyzers.conformance.checks", *names]
+    command = [sys.executable, "-m", "fr_brain.analyzers.conformance", *names]
     return subprocess.run(
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )
@@ -75,7 +75,7 @@ def run(*names: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_says_it_in_its_exit_code() -> None:
     good = run("grid")
     assert good.returncode == 0
-    assert "no flaw" in good.stdout
+    assert "no violation" in good.stdout
     wrong = run("tests.fr_brain.analyzers.conformance.bad_analyzers:Nameless")
     assert wrong.returncode == 1
     assert "is no analyzer yet" in wrong.stderr

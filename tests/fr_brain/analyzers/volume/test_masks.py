@@ -47,10 +47,10 @@ def test_masks_and_lesions_lie_where_the_truth_has_them() -> None:
     recipe = Recipe(noise_percent=(5, 5), inu_percent=(40, 40), healthy_chance=0)
     phantom = make_phantom(SEED, 2, ONE_MM, recipe)
     found = segment(*scan_of(phantom.voxels, phantom.affine))
-    assert dice(found.intracranial(), phantom.truth.brain) > 0.97
-    assert dice(found.lesions() > 0, phantom.truth.mask) > 0.85
-    tissue = found.tissue()
-    assert not tissue[~found.intracranial()].any()
+    assert dice(found.intracranial_mask(), phantom.truth.brain) > 0.97
+    assert dice(found.lesion_labels() > 0, phantom.truth.mask) > 0.85
+    tissue = found.tissue_labels()
+    assert not tissue[~found.intracranial_mask()].any()
     assert set(np.unique(tissue)) == {0, 1, 2, 3}
 
 
@@ -76,9 +76,9 @@ def test_colin27s_brain_is_that_of_bet() -> None:
     array, affine = image(COLIN27)
     bet: Any = nib.load(COLIN27.with_name("ch2bet.nii.gz"))
     found = segment(*scan_of(array, affine))
-    assert dice(found.brain(), np.asanyarray(bet.dataobj) > 0) > 0.95
+    assert dice(found.brain_mask(), np.asanyarray(bet.dataobj) > 0) > 0.95
     assert 1000 < found.volumes_ml["intracranial"] < 2000
-    assert found.dark
+    assert found.t1_like
 
 
 def test_the_overlay_is_of_the_lesions_reported() -> None:

@@ -5,35 +5,40 @@ import pytest
 from scipy import ndimage
 
 from fr_brain.analyzers.volume import normalize as volume_even
-from fr_brain.analyzers.volume.field import Field
-from fr_brain.analyzers.volume.image import Image, coarsen
-from fr_brain.analyzers.volume.normalize import CODES, Evened, even_out, kernel_of
+from fr_brain.analyzers.volume.field import BiasField
+from fr_brain.analyzers.volume.image import CanonicalImage, coarsen
+from fr_brain.analyzers.volume.normalize import (
+    INTENSITY_LEVELS,
+    NormalizedImage,
+    normalize,
+    smoothing_kernel,
+)
 
 SHAPE = (26, 21, 19)
 
 
-def evened(slab_voxels: int, mm: float) -> tuple[Evened, Image]:
+def evened(slab_voxels: int, mm: float) -> tuple[NormalizedImage, CanonicalImage]:
     """Noise, with an even field; the box is the whole."""
     values = np.random.default_rng(3).random(SHAPE).astype(np.float32)
-    image = Image(values, (mm, mm, mm), 0.001, 0.0, 1.0, (2, 1, 0), (False,) * 3)
+    image = CanonicalImage(values, (mm, mm, mm), 0.001, 0.0, 1.0, (2, 1, 0), (False,) * 3)
     coarse = coarsen(image)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(volume_even, "_SLAB_VOXELS", slab_voxels)
-        found = even_out(
-            image, coarse, np.ones(coarse.mean.shape, np.bool_), Field(np.eye(10)[0], 0.0)
+        found = normalize(
+            image, coarse, np.ones(coarse.mean.shape, np.bool_), BiasField(np.eye(10)[0], 0.0)
         )
     return found, image
 
 
 @pytest.mark.parametrize("mm", [1.0, 0.8, 2.0])
 def test_the_smoothing_goes_on_over_the_ends_of_slabs(mm: float) -> None:
-    codes = evened(1, mm)[0].codes
-    np.testing.assert_array_equal(codes, evened(1 << 20, mm)[0].codes)
+    intensities = evened(1, mm)[0].intensities
+    np.testing.assert_array_equal(intensities, evened(1 << 20, mm)[0].intensities)
     expected = (1000 * evened(1, mm)[1].view).astype(np.uint16).astype(np.int64)
-    for axis, weight in enumerate(kernel_of((mm, mm, mm))):
+    for axis, weight in enumerate(smoothing_kernel((mm, mm, mm))):
         kernel = [weight, 16 - 2 * weight, weight]
         expected = (ndimage.correlate1d(expected, kernel, axis, mode="nearest") + 8) >> 4
-    np.testing.assert_array_equal(codes, expected)
+    np.testing.assert_array_equal(intensities, expected)
 
 
 def test_histograms_count_each_voxel_of_the_masks_once() -> None:
@@ -41,7 +46,7 @@ def test_histograms_count_each_voxel_of_the_masks_once() -> None:
     blocks = np.random.default_rng(4).random((7, 6, 5))
     outer, inner = blocks > 0.3, blocks > 0.6
     for mask, counts in zip((outer, inner), box.histograms(outer, inner), strict=True):
-        expected = np.bincount(box.codes[box.spread(mask)], minlength=CODES)
+        expected = np.bincount(box.intensities[box.upsample(mask)], minlength=INTENSITY_LEVELS)
         np.testing.assert_array_equal(counts, expected)
 
 

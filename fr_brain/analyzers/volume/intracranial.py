@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from fr_brain.analyzers.volume.bitmask import (
-    Bits,
-    Edges,
-    closed,
-    grown,
-    packed,
-    pointed,
-    rounded,
-    unpacked,
+    Bitmask,
+    Spacing,
+    close_ball,
+    dilate_ball,
+    dilate_box,
+    dilate_octahedron,
+    pack,
+    unpack,
 )
-from fr_brain.analyzers.volume.image import Bools, Coarse, distance_to
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import CODES, Evened
+from fr_brain.analyzers.volume.image import Bools, CoarseImage, distance_to
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
 
 # The coarse outline cuts gyri: tissue that hangs together with the brain as near as this is of it.
 _TISSUE_MM = 2.0
@@ -37,29 +37,36 @@ _FLUID_QUANTILE = 0.005
 _FLUID_MAX = 700  # darker than tissue, in codes
 
 
-def surroundings(coarse: Coarse, masks: Masks) -> Bools:
+def blocks_around(coarse: CoarseImage, masks: CoarseMasks) -> Bools:
     """The brain's blocks and those next to them."""
-    reach = max(coarse.spacing) + 0.1
-    return distance_to(masks.brain, coarse.spacing, reach + 1) <= reach
+    reach = max(coarse.spacing_mm) + 0.1
+    return distance_to(masks.brain, coarse.spacing_mm, reach + 1) <= reach
 
 
 @dataclass(frozen=True)
-class Space:
+class IntracranialMasks:
     """Masks of the box, a bit a voxel: packed along x, the first voxel in the lowest bit."""
 
-    brain: Bits
+    brain: Bitmask
     """Tissue and what it encloses."""
-    intracranial: Bits
+    intracranial: Bitmask
     """Out to the skull, with the fluid around the brain."""
     columns: int
     """Voxels along x."""
 
-    def of(self, bits: Bits, planes: slice = slice(None)) -> Bools:
+    def of(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
         """The voxels of some planes of a mask."""
-        return unpacked(bits[planes], self.columns)
+        return unpack(bitmask[planes], self.columns)
 
 
-def find_space(evened: Evened, masks: Masks, tissue: int, mm: Edges, *, dark: bool) -> Space:
+def find_intracranial(
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    tissue: int,
+    spacing_mm: Spacing,
+    *,
+    t1_like: bool,
+) -> IntracranialMasks:
     """Brain and intracranial space.
 
     Args:
@@ -69,43 +76,53 @@ def find_space(evened: Evened, masks: Masks, tissue: int, mm: Edges, *, dark: bo
         mm: distance of voxels along z, y, x.
         dark: whether grey matter is darker than white, as on T1.
     """
-    depth, rows, columns = evened.codes.shape
+    depth, rows, columns = normalized.intensities.shape
     brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
     may = np.empty_like(brain)
     core = masks.depth > _CORE_MM
-    for part in evened.slabs():
-        own = evened.codes[part] >= tissue
-        may[part] = packed(own)
-        own &= evened.spread(masks.brain, part)
-        own |= evened.spread(core, part)
-        brain[part] = packed(own)
-    brain = grown(brain, _TISSUE_MM, mm, may)
-    within = closed(brain, columns, _CLOSING_MM[dark], mm)
-    if dark:
+    for part in normalized.slabs():
+        own = normalized.intensities[part] >= tissue
+        may[part] = pack(own)
+        own &= normalized.upsample(masks.brain, part)
+        own |= normalized.upsample(core, part)
+        brain[part] = pack(own)
+    brain = dilate_box(brain, _TISSUE_MM, spacing_mm, may)
+    within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
+    if t1_like:
         # Marrow and fat are as bright as tissue.
-        around = pointed(within, _FLUID_MM, mm)
+        around = dilate_octahedron(within, _FLUID_MM, spacing_mm)
         inside = around & (within | ~may)
     else:
-        around = inside = rounded(within, _FLUID_MM, mm)
-    level = _edge_level(evened, masks, around, mm, _FLUID_WEIGHT[dark])
-    for part in evened.slabs():
-        own = evened.codes[part] >= level
+        around = inside = dilate_ball(within, _FLUID_MM, spacing_mm)
+    level = _skull_threshold(normalized, masks, around, spacing_mm, _FLUID_WEIGHT[t1_like])
+    for part in normalized.slabs():
+        own = normalized.intensities[part] >= level
         if masks.stripped:
-            own &= evened.spread(masks.head, part)
-        may[part] = packed(own)
+            own &= normalized.upsample(masks.head, part)
+        may[part] = pack(own)
     may &= inside
     may |= brain
-    return Space(brain, may, columns)
+    return IntracranialMasks(brain, may, columns)
 
 
-def _edge_level(evened: Evened, masks: Masks, around: Bits, mm: Edges, weight: float) -> int:
+def _skull_threshold(
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    around: Bitmask,
+    spacing_mm: Spacing,
+    weight: float,
+) -> int:
     """Code half way between fluid and what lies around the space."""
-    shell = grown(around, _SKULL_MM, mm, least=1) & ~around
-    columns = evened.codes.shape[2]
-    rim = np.zeros(CODES, np.int64)
-    for part in evened.slabs()[::2]:
-        rim += np.bincount(evened.codes[part][unpacked(shell[part], columns)], minlength=CODES)
-    deep = evened.codes[::2, ::2, ::2][evened.spread(masks.depth >= _DEEP_MM)[::2, ::2, ::2]]
+    shell = dilate_box(around, _SKULL_MM, spacing_mm, least=1) & ~around
+    columns = normalized.intensities.shape[2]
+    rim = np.zeros(INTENSITY_LEVELS, np.int64)
+    for part in normalized.slabs()[::2]:
+        rim += np.bincount(
+            normalized.intensities[part][unpack(shell[part], columns)], minlength=INTENSITY_LEVELS
+        )
+    deep = normalized.intensities[::2, ::2, ::2][
+        normalized.upsample(masks.depth >= _DEEP_MM)[::2, ::2, ::2]
+    ]
     if not deep.size or not rim.any():
         return _FLUID_MAX // 2
     fluid = min(_FLUID_MAX, float(np.quantile(deep, _FLUID_QUANTILE)))
