@@ -1,6 +1,6 @@
 """The analyzer of grids: each cell that is not zero is a lesion."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.base import Analysis, Overlay
 
 _LIMITATIONS = (
     "Made for synthetic grids: a cell is a lesion when it is not zero, and each counts alone, "
@@ -45,13 +45,23 @@ class GridAnalyzer:
                 return _unfit(f"{bad} of {voxels.size} cells are not finite numbers.")
         return _counted(int(np.count_nonzero(voxels)))
 
-    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
-        """Each lesion cell, with a number of its own."""
-        labels = np.zeros(voxels.shape, np.int32)
-        if self.analyse(scan, voxels).lesions is not None:
-            cells = voxels != 0
-            labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
-        return Overlay(labels)
+    def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
+        """Count the lesions and offer an overlay that labels each lesion cell from 1.
+
+        Args:
+            scan: the header, which does not affect the count.
+            voxels: any dtype, two axes.
+        """
+        findings = self.analyse(scan, voxels)
+        return Analysis(findings, partial(_labelled, voxels, judged=findings.lesions is not None))
+
+
+def _labelled(voxels: npt.NDArray[Any], *, judged: bool) -> Overlay:
+    labels = np.zeros(voxels.shape, np.int32)
+    if judged:
+        cells = voxels != 0
+        labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
+    return Overlay(labels)
 
 
 @lru_cache(

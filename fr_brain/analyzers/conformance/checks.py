@@ -1,19 +1,20 @@
-"""Does an analyzer do what one must? For the author of one, in a test of his own:
+"""Checks that an analyzer keeps the rules, for a test in its author's package:
 
     from fr_brain.analyzers.conformance import check_analyzer
 
     def test_it_is_an_analyzer() -> None:
         check_analyzer("my_package:Dark")
 
-or ``python -m fr_brain.analyzers.conformance NAME`` (of an entry point, or module:Class).
+or ``python -m fr_brain.analyzers.conformance NAME`` (an entry point, or module:Class).
 
-The analyzer runs in processes of its own, over images of every type and orientation and over empty,
-constant and broken ones. Checked are: nothing is raised; the findings are whole and the same again,
-in another process and another order too; the input stays as it was; no file, socket or process is
-opened and nothing is printed (an audit hook sees what goes through Python, not what a library in
-another language does by itself); time and memory stay within the limits given.
+The analyzer runs in its own processes over images of every type and orientation, and over empty,
+constant and broken ones. It must not raise; its findings must be valid and the same each time, also
+in another process and another order; its overlay, if it offers one, must agree with its findings;
+it must not change its input, open a file or socket, start a process or print (an audit hook sees
+what goes through Python, not what a library in another language does); and it must keep within the
+given time and memory.
 
-This module and its two neighbours are no analyzers: they start processes and look at the clock.
+The modules of this package are not analyzers: they start processes and read the clock.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ _START_S = 60.0
 
 @dataclass(frozen=True)
 class Violation:
-    """Something that an analyzer must not do."""
+    """A rule that an analyzer breaks, and the image on which it does."""
 
     rule: str
     case: str
@@ -48,12 +49,11 @@ class Violation:
 
 
 class NotConforming(AssertionError):
-    """An analyzer has flaws; the text lists them."""
+    """An analyzer breaks rules; the text lists them."""
 
     def __init__(self, name: str, violations: list[Violation]) -> None:
-        super().__init__(
-            f"{name} is no analyzer yet:\n" + "\n".join(f"  - {f}" for f in violations)
-        )
+        listed = "\n".join(f"  - {violation}" for violation in violations)
+        super().__init__(f"{name} breaks the rules for analyzers:\n{listed}")
         self.violations = violations
 
 
@@ -64,17 +64,20 @@ def check_analyzer(
     memory_mib: float = MEMORY_MIB,
     bytes_a_voxel: float = BYTES_A_VOXEL,
 ) -> int:
-    """Check one; returns how many images it read.
+    """Check one analyzer.
 
     Args:
-        name: of an entry point of the group ``fr_brain.analyzers``, ``module:Class``, or the class.
-        seconds: an image may take so long.
-        memory_mib: an analysis may take so much memory, whatever the image's size, and …
-        bytes_a_voxel: … so much for each voxel, beside the image itself.
+        name: an entry point of the group ``fr_brain.analyzers``, ``module:Class``, or the class.
+        seconds: the time limit for one image.
+        memory_mib: the memory that one analysis may take whatever the image's size, in MiB, ...
+        bytes_a_voxel: ... and in addition for each voxel, in bytes, besides the image itself.
+
+    Returns:
+        The number of images that it read.
 
     Raises:
-        NotConforming: it has flaws.
-        LookupError: there is no such entry point.
+        NotConforming: the analyzer breaks rules.
+        LookupError: no entry point has this name.
     """
     target = _target(name)
     limits = {"memory_mib": memory_mib, "bytes_a_voxel": bytes_a_voxel}
@@ -100,12 +103,12 @@ def _target(name: str | type) -> str:
     found = [point.value for point in entry_points(group=GROUP) if point.name == name]
     if not found:
         known = ", ".join(sorted(point.name for point in entry_points(group=GROUP)))
-        raise LookupError(f"no analyzer is installed as {name!r}; there are {known}")
+        raise LookupError(f"no analyzer {name!r} is installed; installed: {known}")
     return found[0]
 
 
 class _Run:
-    """What one process said."""
+    """What one process reported."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
@@ -114,15 +117,15 @@ class _Run:
         self.ended = False
 
     def receive(self, line: str) -> None:
-        """A line of it, JSON."""
+        """Take one of its lines of JSON."""
         message: dict[str, Any] = json.loads(line)
         match message.pop("is"):
             case "case":
                 self.case = message["case"]
             case "digest":
                 self.digests[self.case] = message["digest"]
-            case "flaw":
-                self.violations.append(Violation(message["rule"], message["case"], message["text"]))
+            case "violation":
+                self.violations.append(Violation(**message))
             case _:
                 self.ended = True
 
@@ -130,12 +133,12 @@ class _Run:
 def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
     run = _Run()
     with (
-        tempfile.TemporaryFile() as words,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, "-m", "fr_brain.analyzers.conformance.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=words,
+            stderr=errors,
             text=True,
         ) as process,
     ):
@@ -151,19 +154,20 @@ def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
         finally:
             if not run.ended and process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(1)  # its exit code, if it ends by itself
+                    process.wait(1)  # if it is ending, its exit code explains why
             process.kill()
             reading.join()
         if in_time and not run.ended:
-            words.seek(0)
-            last = (words.read().decode(errors="replace").strip().splitlines() or ["no word"])[-1]
-            text = f"its process ended, exit code {process.wait()}: {last}"
-            run.violations.append(Violation("an analyzer goes on", run.case, text))
+            errors.seek(0)
+            output = errors.read().decode(errors="replace").strip().splitlines()
+            last = output[-1] if output else "no error output"
+            text = f"its process ended with exit code {process.wait()}: {last}"
+            run.violations.append(Violation("an analyzer survives every image", run.case, text))
     return run
 
 
 def _receive(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
-    """Take what is said, to the end; False if an image took too long."""
+    """Receive lines until the process ends; False if an image took too long."""
     while True:
         limit = seconds if run.case else _START_S
         try:

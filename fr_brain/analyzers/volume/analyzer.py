@@ -17,7 +17,7 @@ from common.domain.findings import (
     Volumes,
 )
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.base import Analysis, Overlay
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
 from fr_brain.analyzers.volume.normalize import WHITE
@@ -87,29 +87,38 @@ class VolumeAnalyzer:
         """Read one volume.
 
         Args:
-            scan: its header; the affine (mm, RAS+) places it.
-            voxels: three axes, any real dtype.
+            scan: the header; its affine (mm, RAS+) places the volume in space.
+            voxels: array of ``scan.shape``, three axes, any real dtype.
+        """
+        return self.analyse_with_overlay(scan, voxels).findings
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
+        """Read one volume and offer the outlines of its lesions and brain; both come from one
+        segmentation.
+
+        Args:
+            scan: the header; its affine (mm, RAS+) places the volume in space.
+            voxels: array of ``scan.shape``, three axes, any real dtype.
         """
         try:
             _check_geometry(scan, voxels)
-            return _findings(scan, segment(scan, voxels))
+            segmentation = segment(scan, voxels)
         except UnreadableImage as unreadable:
-            return Findings(
-                quality=Quality(
-                    verdict=Verdict.FAIL, reasons=(str(unreadable),), flags=("not_judged",)
-                ),
-                lesions=None,
-                limitations=_LIMITATIONS,
+            return Analysis(
+                _withheld(str(unreadable)), lambda: Overlay(np.zeros(voxels.shape, np.uint8))
             )
+        return Analysis(
+            _findings(scan, segmentation),
+            lambda: Overlay(segmentation.lesion_labels(), segmentation.brain_mask()),
+        )
 
-    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
-        """Where the lesions and the brain are; nothing where the image cannot be judged."""
-        try:
-            _check_geometry(scan, voxels)
-            found = segment(scan, voxels)
-        except UnreadableImage:
-            return Overlay(np.zeros(voxels.shape, np.uint8))
-        return Overlay(found.lesion_labels(), found.brain_mask())
+
+def _withheld(reason: str) -> Findings:
+    return Findings(
+        quality=Quality(verdict=Verdict.FAIL, reasons=(reason,), flags=("not_judged",)),
+        lesions=None,
+        limitations=_LIMITATIONS,
+    )
 
 
 def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:

@@ -17,6 +17,7 @@ from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
+from fr_brain.analyzers.running import analyse_scan
 from fr_brain.pictures.canvas import BRAIN, LESION
 from fr_brain.pictures.picture import draw_picture
 from fr_brain.pictures.planes import PLANES, AnatomicalAxes, intensity_window, slice_at
@@ -224,9 +225,10 @@ def test_the_cells_of_a_grid_are_squares_and_lesions_are_framed() -> None:
     voxels[2, 7] = 9
     voxels[8, 1] = 200
     scan = scan_of(voxels, None, "grid")
-    analyzer = GridAnalyzer()
-    report = make_report(scan, findings=analyzer.analyse(scan, voxels))
-    picture = pixels(draw_picture(report, scan, voxels, analyzer.overlay(scan, voxels)))
+    analysis = analyse_scan(GridAnalyzer(), scan, voxels, with_overlay=True)
+    assert analysis.overlay is not None
+    report = make_report(scan, findings=analysis.findings)
+    picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     left, right = where(picture, LESION)
     assert left == pytest.approx((12 + 1.5 * 42, 60 + 8.5 * 42), abs=2)
     assert right == pytest.approx((12 + 7.5 * 42, 60 + 2.5 * 42), abs=2)
@@ -236,7 +238,8 @@ def test_a_long_grid_fits() -> None:
     voxels = np.zeros((3, 5000), np.uint8)
     voxels[1, 2500] = 1
     scan = scan_of(voxels, None, "grid")
-    analyzer = GridAnalyzer()
-    report = make_report(scan, findings=analyzer.analyse(scan, voxels))
-    picture = pixels(draw_picture(report, scan, voxels, analyzer.overlay(scan, voxels)))
+    analysis = analyse_scan(GridAnalyzer(), scan, voxels, with_overlay=True)
+    assert analysis.overlay is not None
+    report = make_report(scan, findings=analysis.findings)
+    picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     assert picture.shape[1] < 1000

@@ -85,7 +85,10 @@ def test_the_overlay_is_of_the_lesions_reported() -> None:
     phantom = make_phantom(SEED, 3, (96, 108, 90), Recipe(healthy_chance=0))
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     lesions, _ = judged(VolumeAnalyzer().analyse(scan, voxels))
-    overlay = VolumeAnalyzer().overlay(scan, voxels)
+    analysis = VolumeAnalyzer().analyse_with_overlay(scan, voxels)
+    assert analysis.findings.lesions == lesions
+    assert analysis.overlay is not None
+    overlay = analysis.overlay()
     sizes = np.bincount(overlay.lesions.ravel(), minlength=lesions.count + 1)[1:]
     assert len(sizes) == lesions.count > 0
     assert [lesion.voxels for lesion in lesions.largest] == sizes[: len(lesions.largest)].tolist()
