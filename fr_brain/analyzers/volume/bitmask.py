@@ -1,7 +1,8 @@
-"""Masks of voxels, a bit each, packed along x, the first voxel in the lowest bit: widened, closed.
+"""Binary morphology on masks with one bit per voxel, packed along x, lowest bit first.
 
-An eighth of the memory of a mask of bytes, and eight voxels with one operation. Past the end of a
-row bits may be set.
+A bitmask takes an eighth of the memory of a mask of bytes, and one operation handles eight voxels.
+Bits past the end of a row may be set. Dilation and closing are textbook morphology (Serra, Image
+Analysis and Mathematical Morphology, 1982); the packed implementation is our own.
 """
 
 import math
@@ -12,27 +13,28 @@ import numpy.typing as npt
 from fr_brain.analyzers.volume.image import Bools
 
 Bitmask = npt.NDArray[np.uint8]
+"""Axes z, y, x; along x a byte holds eight voxels."""
 Spacing = tuple[float, float, float]
-"""Distance of voxels along z, y, x, mm."""
+"""Distance between voxels along z, y, x, mm."""
 
-_CLOSING_EDGE_MM = 2.0  # of the blocks in which a mask is closed
-_SHORT = 1.25  # voxel edges: from here on a reach of one step goes over corners too
+_CLOSING_EDGE_MM = 2.0  # edge of the blocks in which a mask is closed
+_CORNER_STEPS = 1.25  # voxel edges beyond which a single step goes over corners too
 
 
 def pack(mask: Bools) -> Bitmask:
-    """A bit a voxel."""
+    """A mask (booleans, axes z, y, x) with one bit per voxel."""
     return np.packbits(mask, axis=-1, bitorder="little")
 
 
 def unpack(bitmask: Bitmask, columns: int) -> Bools:
-    """A byte a voxel."""
+    """The booleans of a bitmask that has ``columns`` voxels along x; axes z, y, x."""
     return np.unpackbits(bitmask, axis=-1, count=columns, bitorder="little").view(np.bool_)
 
 
 def dilate_axis(bitmask: Bitmask, axis: int) -> Bitmask:
-    """One voxel to both sides along an axis."""
+    """Dilate by one voxel to both sides along an axis (0: z, 1: y, 2: x)."""
     if axis == 2:
-        # All rows as one, which is faster than many; no bit goes on from row to row.
+        # All rows as one long row, which is faster; no bit may pass from one row to the next.
         flat = bitmask.reshape(-1)
         out = flat | flat << np.uint8(1)
         out |= flat >> np.uint8(1)
@@ -60,8 +62,15 @@ def dilate_box(
     *,
     least: int = 0,
 ) -> Bitmask:
-    """Widened by a box of ``reach`` mm (and ``least`` voxels) to each side, a voxel at a time,
-    where it is allowed."""
+    """Dilate by a box, one voxel at a time.
+
+    Args:
+        bitmask: the mask.
+        reach: half of the box's edge, mm.
+        spacing_mm: distance between voxels along z, y, x, mm.
+        allowed: the voxels that may be added; None allows all.
+        least: the least reach along each axis, voxels.
+    """
     for axes in _steps(reach, spacing_mm, least):
         for axis in axes:
             more = dilate_axis(bitmask, axis)
@@ -70,12 +79,12 @@ def dilate_box(
 
 
 def dilate_octahedron(bitmask: Bitmask, reach: float, spacing_mm: Spacing) -> Bitmask:
-    """Widened by about an octahedron of ``reach`` mm along the axes."""
+    """Dilate by about an octahedron that reaches ``reach`` mm along the axes."""
     return _dilate_in_steps(bitmask, _steps(reach, spacing_mm), [_needs_box(reach, spacing_mm)])
 
 
 def dilate_ball(bitmask: Bitmask, reach: float, spacing_mm: Spacing) -> Bitmask:
-    """Widened to about a ball: steps of an octahedron and of a box by turns."""
+    """Dilate by about a ball of radius ``reach`` mm: octahedron and box steps in turn."""
     steps = _steps(reach, spacing_mm)
     return _dilate_in_steps(
         bitmask, steps, [_needs_box(reach, spacing_mm)] if len(steps) < 2 else [False, True]
@@ -83,8 +92,8 @@ def dilate_ball(bitmask: Bitmask, reach: float, spacing_mm: Spacing) -> Bitmask:
 
 
 def _needs_box(reach: float, spacing_mm: Spacing) -> bool:
-    """Whether a single step falls short of the reach unless it goes over corners too."""
-    return round(reach / min(spacing_mm)) < 2 and reach > _SHORT * min(spacing_mm)
+    """Whether a single step falls short of the reach unless it also goes over corners."""
+    return round(reach / min(spacing_mm)) < 2 and reach > _CORNER_STEPS * min(spacing_mm)
 
 
 def _dilate_in_steps(bitmask: Bitmask, steps: list[list[int]], boxes: list[bool]) -> Bitmask:
@@ -100,8 +109,14 @@ def _dilate_in_steps(bitmask: Bitmask, steps: list[list[int]], boxes: list[bool]
 
 
 def close_ball(bitmask: Bitmask, columns: int, reach: float, spacing_mm: Spacing) -> Bitmask:
-    """Closed by about a ball of ``reach`` mm, in blocks of about 2 mm (or of a voxel): those of
-    which the mask is at least half."""
+    """Close by about a ball, on blocks of about 2 mm (or one voxel) that the mask fills by half.
+
+    Args:
+        bitmask: the mask.
+        columns: voxels along x.
+        reach: radius of the ball, mm.
+        spacing_mm: distance between voxels along z, y, x, mm.
+    """
     depth, rows, width = bitmask.shape[0], bitmask.shape[1], 8 * bitmask.shape[2]
     factor = [max(1, round(_CLOSING_EDGE_MM / edge)) for edge in spacing_mm]
     blocks = [math.ceil(n / f) for n, f in zip((depth, rows, columns), factor, strict=True)]
@@ -129,7 +144,7 @@ def close_ball(bitmask: Bitmask, columns: int, reach: float, spacing_mm: Spacing
 
 
 def _steps(reach: float, spacing_mm: Spacing, least: int = 0) -> list[list[int]]:
-    """Along which axes each step goes, so that all reach as far."""
+    """The axes of each step, so that every axis reaches equally far in mm."""
     counts = [max(least, round(reach / edge)) for edge in spacing_mm]
     most = max(counts)
     steps = [

@@ -1,4 +1,7 @@
-"""The intracranial space at full resolution: from the brain's surface outwards to the skull."""
+"""Brain and intracranial space at full resolution, from the brain's surface outwards to the skull.
+
+Own method. ``METHOD.md`` explains the constants.
+"""
 
 from dataclasses import dataclass
 
@@ -18,44 +21,38 @@ from fr_brain.analyzers.volume.image import Bools, CoarseImage, distance_to
 from fr_brain.analyzers.volume.masks import CoarseMasks
 from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
 
-# The coarse outline cuts gyri: tissue that hangs together with the brain as near as this is of it.
-_TISSUE_MM = 2.0
-# The skull lies around the brain with its sulci and cisterns closed, with the dura and fluid
-# between. Further out than this what is as bright as fluid is marrow or scalp.
-_CLOSING_MM, _FLUID_MM = (8.0, 10.0), 2.0
-# The skull is read where it is seen, in the next shell; there it is thin, so that by blur it is
-# brighter than bone, and the edge lies nearer to it than to fluid. These were chosen together, for
-# FLAIR and T1, on tuning heads by the volumes of fluid, on T1 also by Colin27's space.
-_SKULL_MM, _SKULL_QUANTILE = 1.0, 0.1
-_FLUID_WEIGHT = (0.15, 0.05)  # the edge, from the skull (0) to fluid (1)
-_EDGE_MAX = 0.9  # of fluid: bone can be as bright as fluid on FLAIR
-_DEEP_MM = 12.0
-_CORE_MM = 4.2  # blocks deeper than this are wholly inside
-# Where the darkest of the deep brain (fluid of the ventricles) is read: not the very darkest,
-# which noise makes.
-_FLUID_QUANTILE = 0.005
-_FLUID_MAX = 700  # darker than tissue, in codes
+_TISSUE_MM = 2.0  # tissue this near to the coarse brain, and connected with it, is brain
+_CLOSING_MM = (8.0, 10.0)  # radius that closes sulci and cisterns, on FLAIR and T1
+_FLUID_MM = 2.0  # layer of fluid around the closed brain
+_SKULL_MM = 1.0  # shell around that layer, in which the skull is read
+_SKULL_QUANTILE = 0.1  # of the intensities there: bone
+_FLUID_WEIGHT = (0.15, 0.05)  # threshold between bone (0) and fluid (1), on FLAIR and T1
+_THRESHOLD_MAX = 0.9  # of fluid
+_DEEP_MM = 12.0  # depth of the deep brain
+_CORE_MM = 4.2  # deeper blocks lie wholly inside the brain
+_FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
+_FLUID_MAX = 700  # normalized intensity below which lies no tissue
 
 
 def blocks_around(coarse: CoarseImage, masks: CoarseMasks) -> Bools:
-    """The brain's blocks and those next to them."""
+    """The blocks of the brain and those next to them; booleans of the coarse image."""
     reach = max(coarse.spacing_mm) + 0.1
     return distance_to(masks.brain, coarse.spacing_mm, reach + 1) <= reach
 
 
 @dataclass(frozen=True)
 class IntracranialMasks:
-    """Masks of the box, a bit a voxel: packed along x, the first voxel in the lowest bit."""
+    """Bitmasks of the brain's box."""
 
     brain: Bitmask
     """Tissue and what it encloses."""
     intracranial: Bitmask
-    """Out to the skull, with the fluid around the brain."""
+    """All inside the skull, with the fluid around the brain."""
     columns: int
     """Voxels along x."""
 
     def of(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
-        """The voxels of some planes of a mask."""
+        """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
         return unpack(bitmask[planes], self.columns)
 
 
@@ -67,14 +64,14 @@ def find_intracranial(
     *,
     t1_like: bool,
 ) -> IntracranialMasks:
-    """Brain and intracranial space.
+    """Find brain and intracranial space.
 
     Args:
-        evened: the box.
-        masks: head and brain, coarse.
-        tissue: codes from this on are brain tissue.
-        mm: distance of voxels along z, y, x.
-        dark: whether grey matter is darker than white, as on T1.
+        normalized: the box.
+        masks: head and brain, a block each.
+        tissue: the least normalized intensity of brain tissue.
+        spacing_mm: distance between voxels along z, y, x, mm.
+        t1_like: whether grey matter is darker than white, as on T1.
     """
     depth, rows, columns = normalized.intensities.shape
     brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
@@ -89,7 +86,7 @@ def find_intracranial(
     brain = dilate_box(brain, _TISSUE_MM, spacing_mm, may)
     within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
     if t1_like:
-        # Marrow and fat are as bright as tissue.
+        # On T1 marrow and fat are as bright as tissue, so tissue counts only inside the brain.
         around = dilate_octahedron(within, _FLUID_MM, spacing_mm)
         inside = around & (within | ~may)
     else:
@@ -112,7 +109,7 @@ def _skull_threshold(
     spacing_mm: Spacing,
     weight: float,
 ) -> int:
-    """Code half way between fluid and what lies around the space."""
+    """Normalized intensity between the fluid of the ventricles and the bone around the space."""
     shell = dilate_box(around, _SKULL_MM, spacing_mm, least=1) & ~around
     columns = normalized.intensities.shape[2]
     rim = np.zeros(INTENSITY_LEVELS, np.int64)
@@ -128,4 +125,4 @@ def _skull_threshold(
     fluid = min(_FLUID_MAX, float(np.quantile(deep, _FLUID_QUANTILE)))
     sums = np.cumsum(rim)
     skull = int(np.searchsorted(sums, _SKULL_QUANTILE * sums[-1]))
-    return max(1, round(min(weight * fluid + (1 - weight) * skull, _EDGE_MAX * fluid)))
+    return max(1, round(min(weight * fluid + (1 - weight) * skull, _THRESHOLD_MAX * fluid)))

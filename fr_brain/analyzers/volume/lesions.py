@@ -1,8 +1,9 @@
-"""Lesions at full resolution: threshold, join, test, and measure each at half of its rise.
+"""Lesions at full resolution: thresholds, connected components, tests on each component.
 
-A voxel is a candidate where it is brighter than all healthy tissue, or, inside of white matter,
-brighter than that: grey matter reaches neither. On T1 lesions are dark, so codes are mirrored at
-white matter, and only those inside of it can be told from grey matter.
+Own method. On FLAIR a voxel is a candidate if it is brighter than all healthy tissue. On T1 lesions
+are dark, so intensities are mirrored at white matter, and only lesions inside white matter can be
+told from grey matter. Each lesion ends at half of its rise (full width at half maximum).
+``METHOD.md`` explains the tests and their constants.
 """
 
 import math
@@ -18,30 +19,22 @@ from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedIm
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
 
 MIN_ML = 0.004
-"""Smaller pieces are noise or vessels."""
+"""The smallest lesion, ml."""
 
-_MAX_ML = 200.0
-_MIN_VOXELS = 3
-_ISLAND_TOUCH_MAX = 0.12
-# What tells a lesion from a patch of grey matter under a field that is not quite even, from noise
-# and from white matter on T1: it rises above the flank and out of its surroundings, and it ends:
-# few voxels right around it are above half of its rise.
-_RISE_MIN = 1.04
-_CONTRAST_MIN = 1.1
-_SPREAD_MAX = 0.3
-# Voxels this coarse (the edge of a cube as large) mix grey matter and fluid until the cortex' own
-# texture stands out and hangs together: a piece begins where it must be lesion, and all of it must
-# lie above the flank in the mean. On tuning heads lesions did by 1.04 and more, cortex to 1.02.
-_COARSE_MM, _MEAN_MIN = 2.25, 1.03
-_AROUND_MM = 3.5
-_REGROW_MM = 1.5
-# The least rise over the smoothed noise. On tuning heads what was none (3 pieces on 180 heads of
-# 128 cubed voxels) had 4.75 to 5.3; of about 1,150 lesions 3 had 5.05 to 5.31, none less; on T1,
-# where the ends of the ventricles lie in white matter too, those that are told only by being
-# darker than grey matter need more (ventricles: up to 18).
-_CNR_MIN, _CNR_MIN_T1, _CNR_MIN_DARK = 5.4, 6.0, 20.0
-_SAMPLED_MIN = 16  # a piece of so many voxels has about two among every eighth
-_PIECES_MAX = 400  # a bound on work; an image with more is no image of lesions
+_MAX_ML = 200.0  # the largest lesion
+_MIN_VOXELS = 3  # of a lesion
+_ISLAND_TOUCH_MAX = 0.12  # on T1, fraction of a lesion's border that may be as dark
+_RISE_MIN = 1.04  # brighter half of a lesion over the end of healthy tissue
+_CONTRAST_MIN = 1.1  # brighter half of a lesion over its surroundings
+_SPREAD_MAX = 0.3  # fraction of the ring around a lesion above half of its rise
+_COARSE_MM, _MEAN_MIN = 2.25, 1.03  # from this voxel edge: mean over the end of healthy tissue
+_AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
+_REGROW_MM = 1.5  # a lesion's border lies within this of the voxels above the threshold
+_CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
+_CNR_MIN_T1 = 6.0  # the same on T1
+_CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as darker than grey matter
+_SAMPLED_MIN = 16  # voxels of a component of which about two are in every eighth
+_COMPONENTS_MAX = 400  # an image with more does not show lesions; also a bound on work
 
 
 @dataclass(frozen=True)
@@ -49,25 +42,25 @@ class MeasuredLesion:
     """One lesion."""
 
     voxels: int
-    """Above half of the rise from the surroundings to the lesion's bright part."""
+    """Voxels above half of the rise from the surroundings to the lesion's brighter half."""
     centroid: tuple[float, float, float]
-    """Mean canonical voxel index: z, y, x."""
+    """Mean canonical voxel index (z, y, x)."""
     extent: tuple[int, int, int]
-    """Voxels along z, y, x of the box that holds it."""
+    """Voxels along z, y, x of its bounding box."""
     ratio: float
     """Mean intensity over that of white matter."""
     cnr: float
-    """Rise of its brighter half out of its surroundings over the noise after smoothing."""
+    """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
 
 
 @dataclass(frozen=True)
 class DetectedLesions:
-    """All lesions."""
+    """All lesions of a scan."""
 
     lesions: list[MeasuredLesion]
     """The largest first."""
     labels: npt.NDArray[np.uint16]
-    """Shape of the codes: n where region n (from 1) is."""
+    """Shape of the box: n where lesion n (from 1) is, else 0."""
 
 
 def find_lesions(
@@ -79,10 +72,18 @@ def find_lesions(
     *,
     t1_like: bool,
 ) -> DetectedLesions:
-    """Find and measure them.
+    """Find and measure the lesions.
+
+    Args:
+        normalized: the box.
+        masks: head and brain, a block each.
+        thresholds: where healthy tissue ends.
+        spacing_mm: distance between voxels along z, y, x, mm.
+        voxel_ml: volume of a voxel, ml.
+        t1_like: whether grey matter is darker than white, as on T1.
 
     Raises:
-        Unfit: there are more bright pieces than any brain has lesions.
+        UnreadableImage: the brain has more bright components than any brain has lesions.
     """
     inner = masks.brain & (masks.depth > MARGIN_MM)
     components: list[Component] = []
@@ -91,10 +92,10 @@ def find_lesions(
         begin = thresholds.seed if _is_coarse(voxel_ml) else thresholds.grow
         passes = [(inner, begin, thresholds.seed, _CNR_MIN)]
     else:
-        # The second finds those that touch grey matter but are darker.
+        # The second pass finds lesions that touch grey matter but are darker than it.
         passes = [
             (masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
-            (masks.brain, thresholds.below_grey, thresholds.below_grey, _CNR_MIN_DARK),
+            (masks.brain, thresholds.below_grey, thresholds.below_grey, _CNR_MIN_BELOW_GREY),
         ]
     for where, limit, seed, least in passes:
         found = _detect(
@@ -123,7 +124,7 @@ def find_lesions(
 
 @dataclass(frozen=True)
 class Component:
-    """One lesion's voxels in a box of the codes."""
+    """The voxels of one lesion in a part of the box."""
 
     box: tuple[slice, ...]
     mask: Bools
@@ -143,8 +144,11 @@ def _detect(
     *,
     t1_like: bool,
 ) -> list[Component]:
-    """Lesions above one limit in the blocks ``where``; those that reach out of ``inner`` are
-    none. What is ``taken`` is left, what is found is added to it."""
+    """The lesions above a limit in the blocks ``where``.
+
+    Components that leave ``inner`` are discarded on T1. Voxels that are ``taken`` are skipped;
+    those of new lesions are added to it.
+    """
     intensities = normalized.intensities
     above = np.empty(intensities.shape, np.bool_)
     for part in normalized.slabs():
@@ -155,7 +159,7 @@ def _detect(
         above[part] &= normalized.upsample(where, part)
     labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
     del above
-    # Lesions fill a thousandth of the box: statistics on their voxels alone.
+    # Lesions fill a thousandth of the box, so statistics run on their voxels alone.
     indices = _voxel_indices(labels, normalized, _MAX_ML / voxel_ml if t1_like else math.inf)
     if not indices.size:
         return []
@@ -170,9 +174,10 @@ def _detect(
     if t1_like:
         fits[own[~normalized.upsample(inner).ravel()[indices]]] = False
     kept = np.flatnonzero(fits)
-    if len(kept) > _PIECES_MAX:
+    if len(kept) > _COMPONENTS_MAX:
         raise UnreadableImage(
-            f"{len(kept)} separate bright spots in the brain: noise or another contrast."
+            f"The brain has {len(kept)} separate bright spots: the image is noise or another "
+            "contrast."
         )
     chosen = fits[own]
     indices, own = indices[chosen], own[chosen]
@@ -214,10 +219,11 @@ def _is_coarse(voxel_ml: float) -> bool:
 def _voxel_indices(
     labels: Labels, normalized: NormalizedImage, most: float
 ) -> npt.NDArray[np.intp]:
-    """Where labels are, without the pieces of more voxels than ``most``.
+    """Flat indices of the labelled voxels, without components of more voxels than ``most``.
 
-    On T1 grey matter is above the limit too, and a list of all its voxels would be long. What may
-    be so large is told from every eighth voxel: what is missed there makes the list longer only.
+    On T1 grey matter is above the limit too, and a list of all its voxels would be long. Every
+    eighth voxel shows which components may be that large; one that it misses only lengthens the
+    list.
     """
     large = []
     if most < math.inf:
@@ -249,11 +255,11 @@ def _measure(
     *,
     t1_like: bool,
 ) -> tuple[Bools, float] | None:
-    """Its voxels in the box of one piece and its cnr; None if it is no lesion."""
+    """The voxels of one component in its part of the box, and its cnr; None if it is no lesion."""
     component = labels == label
     if not t1_like:
-        # Where the field is not quite even, cortex above the limit can hang on a lesion: what is
-        # far from all that must be lesion is none.
+        # Under a residual bias field, cortex above the limit can be connected with a lesion: keep
+        # only what is near to voxels above the seed threshold.
         core = component & (intensities >= thresholds.seed)
         for axis, steps in enumerate(regrow):
             for _ in range(steps):
@@ -271,7 +277,7 @@ def _measure(
     bright = float(inside[len(inside) // 2 :].mean())
     surroundings = float(np.median(around))
     if t1_like:
-        # Not brighter than all tissue: it must lie in white matter, touching nothing as bright.
+        # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
         once = component
         for axis in range(3):
             once = _widen(once, axis)
@@ -283,7 +289,7 @@ def _measure(
             return None
     elif bright < _RISE_MIN * thresholds.grow or bright < _CONTRAST_MIN * surroundings:
         return None
-    # The threshold hangs on the brain's noise; where a lesion ends does not.
+    # The threshold depends on the noise of the brain; the border of a lesion must not.
     upper = intensities >= (bright + surroundings) / 2
     ring = dilated & ~component
     if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):

@@ -1,4 +1,7 @@
-"""From scan to masks: all steps of the analysis in their order; no measures, no words."""
+"""From scan to masks and labels: the steps of the analysis in order.
+
+Own method; ``METHOD.md`` explains the steps and their constants.
+"""
 
 import math
 from dataclasses import dataclass
@@ -44,28 +47,21 @@ from fr_brain.analyzers.volume.tissue import (
     tissue_volumes,
 )
 
-_NOISE_MAX = 0.15
-_NOISE_VOXELS_MIN = 200
-_DEEP_MM = 12.0
-_MAD = 0.6745  # the median of what is normal, without sign, in standard deviations
-# The flank's foot is 2.45 sigma from its peak. Grey matter on FLAIR is at most about 1.25 times as
-# bright as white; what is more, and common enough to shape the histogram, is no healthy tissue.
-_FLANK_SIGMAS, _TISSUE_MAX = 2.45, 1.35
-_LOAD_MAX = 0.15
-# Share of the brain's blocks at the edge of the field of view: a top or bottom that is cut off
-# gives about 0.02, a slab out of the middle 0.08 and more.
-_AT_EDGE_MAX = 0.06
-_TISSUE = 620  # tissue from fluid on FLAIR; on T1, where grey matter is dim, half way between them
-# Grey over white matter, by volume: 1 to 2 in adults. Far from that the field was misread.
-_RATIO = 0.6, 3.0
-# Grey matter over white below which an image is taken for T1: 0.6 to 0.93 there, 1.02 to 1.25 on
-# FLAIR.
-_T1_BELOW = 0.97
+_NOISE_MAX = 0.15  # standard deviation of smoothed white matter over its intensity
+_NOISE_VOXELS_MIN = 200  # second differences, below which noise is not measured
+_DEEP_MM = 12.0  # depth of the deep brain
+_MAD = 0.6745  # median absolute value of a standard normal distribution
+_FLANK_SIGMAS, _TISSUE_MAX = 2.45, 1.35  # end of healthy tissue on FLAIR over white matter
+_LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
+_AT_EDGE_MAX = 0.06  # fraction of the brain's blocks at the edge of the field of view
+_TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of fluid
+_GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
+_T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What is where in a scan."""
+    """Everything that was found in a scan."""
 
     image: CanonicalImage
     coarse: CoarseImage
@@ -80,15 +76,19 @@ class Segmentation:
     labels: npt.NDArray[np.uint16]
     """Of the box: n where lesion n (from 1) is, else 0."""
     volumes_ml: dict[str, float]
-    """``intracranial``, ``csf``, ``grey``, ``white``, ``lesion``."""
+    """``intracranial``, ``csf``, ``grey``, ``white``, ``lesion``, ml."""
     t1_like: bool
-    """Whether grey matter is darker than white, as on T1: then lesions are dark too."""
+    """Whether grey matter is darker than white, as on T1; then lesions are dark too."""
     csf_adjacent: Bitmask | None
+    """The voxels of the box near fluid on FLAIR; None on T1."""
 
     @property
     def noise_percent(self) -> float | None:
-        """Standard deviation of noise, % of white matter: from second differences along x in the
-        deep brain, in which neither field nor anatomy is much. None where there is too little."""
+        """Standard deviation of noise, % of white matter; None if the deep brain is too small.
+
+        Own method: the median absolute second difference along x in the deep brain, where bias
+        field and anatomy contribute little.
+        """
         whole = self.normalized.box
         deep = self.masks.depth >= _DEEP_MM
         differences = []
@@ -104,19 +104,19 @@ class Segmentation:
         return 100 * float(np.median(rough)) / (_MAD * math.sqrt(1.5) * middle)
 
     def lesion_labels(self) -> npt.NDArray[np.uint16]:
-        """The scan's shape: n where lesion n (from 1, the largest first) is, else 0."""
+        """n where lesion n (from 1, the largest first) is, else 0; the scan's shape and axes."""
         return self._to_scan(self.labels)
 
     def brain_mask(self) -> npt.NDArray[np.bool_]:
-        """The scan's shape: tissue and what it encloses."""
+        """Tissue and what it encloses; the scan's shape and axes."""
         return self._to_scan(self.intracranial.of(self.intracranial.brain))
 
     def intracranial_mask(self) -> npt.NDArray[np.bool_]:
-        """The scan's shape: all inside of the skull."""
+        """All inside the skull; the scan's shape and axes."""
         return self._to_scan(self.intracranial.of(self.intracranial.intracranial))
 
     def tissue_labels(self) -> npt.NDArray[np.uint8]:
-        """The scan's shape: 0 outside, 1 fluid, 2 grey matter, 3 white matter."""
+        """0 outside, 1 fluid, 2 grey matter, 3 white matter; the scan's shape and axes."""
         return self._to_scan(
             tissue_labels(self.normalized, self.intracranial, self.tissues, self.csf_adjacent)
         )
@@ -133,19 +133,19 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     """Find brain, tissues and lesions.
 
     Args:
-        scan: its header; the affine (mm, RAS+) places it, scan type 't1' or 'flair' is believed
-            where the image does not speak against it.
-        voxels: three axes, any real dtype.
+        scan: the header; its affine (mm, RAS+) places the volume. Scan type 't1' matters only if
+            the image does not show which of grey and white matter is brighter.
+        voxels: array of ``scan.shape``, three axes, any real dtype.
 
     Raises:
-        Unfit: the image cannot be judged; the text says why.
+        UnreadableImage: the image cannot be judged; the text is the reason.
     """
     image = canonical_image(scan, voxels)
     coarse = coarsen(image)
     masks = find_masks(coarse, image.voxel_ml)
     if edge_fraction(masks.brain) > _AT_EDGE_MAX:
         raise UnreadableImage(
-            "The brain goes on past the edge of the field of view: a part of it is missing."
+            "The brain extends beyond the field of view: a part of it is missing."
         )
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
     field = fit_field(coarse, masks, shape)
@@ -161,12 +161,15 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     zone = white_matter_zone(blocks, masks, coarse, t1_like=t1_like)
     thresholds = find_thresholds(normalized, masks, zone, t1_like=t1_like)
     if thresholds is None or thresholds.sigma > _NOISE_MAX * WHITE:
-        raise UnreadableImage("The brain has no clear main intensity: too noisy, or not one image.")
+        raise UnreadableImage(
+            "The brain has no distinct main intensity: the image is too noisy or inconsistent."
+        )
     brightest = (thresholds.grow - _FLANK_SIGMAS * thresholds.sigma) / WHITE
     if not t1_like and brightest > _TISSUE_MAX:
         raise UnreadableImage(
-            f"A large part of the brain is {brightest:.1f} times as bright as the rest: fluid as "
-            "on T2, a very large lesion, or no brain; lesions cannot be told from tissue there."
+            f"A large part of the brain is {brightest:.1f} times as bright as the rest: bright "
+            "fluid as on T2, a very large lesion, or not a brain. Lesions cannot be told from "
+            "tissue there."
         )
     tissues = find_tissues(normalized, masks, thresholds, t1_like=t1_like)
     begins = (tissues.csf + tissues.grey) // 2 if t1_like else _TISSUE
@@ -182,14 +185,14 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     tissue = voxel_counts["grey"] + voxel_counts["white"] + lesion
     if lesion > _LOAD_MAX * tissue:
         raise UnreadableImage(
-            f"{lesion / tissue:.0%} of the brain is brighter than its tissue: another contrast, "
-            "or the brain was not told apart."
+            f"Lesions would fill {lesion / tissue:.0%} of the brain: the image has another "
+            "contrast, or the brain was not separated from the rest of the head."
         )
     ratio = voxel_counts["grey"] / max(voxel_counts["white"], 1)
-    if not _RATIO[0] <= ratio <= _RATIO[1]:
+    if not _GREY_TO_WHITE[0] <= ratio <= _GREY_TO_WHITE[1]:
         raise UnreadableImage(
-            f"{ratio:.1f} times as much grey matter as white was found, which no head has: the two "
-            "were not told apart."
+            f"The measured volume of grey matter is {ratio:.1f} times that of white matter, which "
+            "no head has: the two could not be told apart."
         )
     volumes = {name: count * image.voxel_ml for name, count in voxel_counts.items()}
     return Segmentation(

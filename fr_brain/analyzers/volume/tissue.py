@@ -1,4 +1,8 @@
-"""Grey matter, white matter and fluid: their levels, volumes with partial volumes, and labels."""
+"""Grey matter, white matter and fluid: intensities, volumes with partial volume, and labels.
+
+Own method; sharing a voxel between two tissues by its intensity follows the partial-volume model of
+Santago and Gage (IEEE TMI 12, 1993). ``METHOD.md`` explains the constants.
+"""
 
 from dataclasses import dataclass
 
@@ -13,26 +17,19 @@ from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImag
 from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
-"""Labels of tissue; 0 is outside of the intracranial space."""
+"""Labels of tissues; 0 is outside the intracranial space."""
 
-_DEEP_MM = 12.0
-_FLUID_QUANTILE = 0.005  # of the deep brain: what is darkest there is the ventricles' fluid
-# On FLAIR a voxel of grey matter and fluid is as bright as white matter: where fluid is this near,
-# there is no white matter.
-_NEAR_MM = 1.2
-# Where grey matter's peak is looked for on T1, over that of white matter, and what is taken where
-# it has none of its own.
-_GREY_T1 = (-420, -130, -300)
-# On FLAIR grey matter's peak is low and to the left of it by what fluid takes from it, and where
-# contrast is low it has none of its own. Its bright flank is its own: nothing healthy is brighter.
-# Half of its height is 1.1774 sigma from its level, the height is that at the level.
-_GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4
-_HALF_SIGMAS = 1.1774
+_DEEP_MM = 12.0  # depth of the deep brain
+_FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
+_CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white matter
+_GREY_T1 = (-420, -130, -300)  # grey over white matter on T1: range of the peak, default
+_GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
+_HALF_SIGMAS = 1.1774  # from a normal distribution's mean to half of its height
 
 
 @dataclass(frozen=True)
 class TissueIntensities:
-    """Levels in codes."""
+    """The typical normalized intensity of each tissue."""
 
     csf: int
     grey: int
@@ -42,13 +39,13 @@ class TissueIntensities:
 def find_tissues(
     normalized: NormalizedImage, masks: CoarseMasks, thresholds: TissueThresholds, *, t1_like: bool
 ) -> TissueIntensities:
-    """Levels of the tissues.
+    """Intensities of the tissues.
 
     Args:
-        evened: the box.
-        masks: head and brain.
-        levels: level and spread of white matter.
-        dark: whether grey matter is darker than white, as on T1.
+        normalized: the box.
+        masks: head and brain, a block each.
+        thresholds: peak and standard deviation of white matter.
+        t1_like: whether grey matter is darker than white, as on T1.
     """
     histogram, darkest = normalized.histograms(masks.brain, masks.depth >= _DEEP_MM)
     white = thresholds.white
@@ -60,7 +57,7 @@ def find_tissues(
 
 
 def _darker(smooth: Doubles, white: int) -> int:
-    """Level of grey matter on T1."""
+    """Intensity of grey matter on T1: its peak below white matter's, else a default."""
     low, high, otherwise = _GREY_T1
     part = smooth[white + low : white + high]
     peak = int(np.argmax(part))
@@ -68,7 +65,7 @@ def _darker(smooth: Doubles, white: int) -> int:
 
 
 def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
-    """Level of grey matter on FLAIR."""
+    """Intensity of grey matter on FLAIR, from the bright flank of its peak, where it alone lies."""
     low, high = _GREY_RANGE
     grey = white + _GREY_FIRST
     for _ in range(_GREY_ROUNDS):
@@ -84,13 +81,20 @@ def find_csf_adjacent(
     tissues: TissueIntensities,
     spacing_mm: tuple[float, ...],
 ) -> Bitmask:
-    """Where fluid is near; packed."""
+    """The voxels within about 1.2 mm of fluid.
+
+    Args:
+        normalized: the box.
+        intracranial_masks: gives the shape.
+        tissues: intensities of the tissues.
+        spacing_mm: distance between voxels along z, y, x, mm.
+    """
     fluid = np.empty_like(intracranial_masks.intracranial)
     level = (tissues.csf + 2 * tissues.grey) // 3
     for part in normalized.slabs():
         fluid[part] = np.packbits(normalized.intensities[part] < level, axis=-1, bitorder="little")
     for axis, edge in enumerate(spacing_mm):
-        for _ in range(max(1, round(_NEAR_MM / edge))):
+        for _ in range(max(1, round(_CSF_ADJACENT_MM / edge))):
             fluid = dilate_axis(fluid, axis)
     return fluid
 
@@ -102,10 +106,20 @@ def tissue_volumes(
     csf_adjacent: Bitmask | None,
     lesions: npt.NDArray[np.uint16],
 ) -> dict[str, float]:
-    """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
+    """Volumes of the tissues in voxels, with partial volume.
 
-    A voxel between two levels is shared by its distance to each: what noise adds on one side it
-    takes on the other.
+    A voxel between two intensities belongs to both by its distance to each, so that noise adds to
+    one side what it takes from the other.
+
+    Args:
+        normalized: the box.
+        intracranial_masks: the space that is measured.
+        tissues: intensities of the tissues.
+        csf_adjacent: voxels near fluid on FLAIR; None on T1.
+        lesions: labels of the box; labelled voxels belong to no tissue.
+
+    Returns:
+        ``csf``, ``grey``, ``white`` and ``intracranial``, voxels.
     """
     apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
     total = 0
@@ -142,7 +156,8 @@ def tissue_labels(
     tissues: TissueIntensities,
     csf_adjacent: Bitmask | None,
 ) -> npt.NDArray[np.uint8]:
-    """The most likely tissue of each voxel of the box."""
+    """The most likely tissue of each voxel of the box, axes z, y, x; arguments as for
+    ``tissue_volumes``."""
     out = np.zeros(normalized.intensities.shape, np.uint8)
     middle = (tissues.grey + tissues.white) // 2
     fluid = (tissues.csf + tissues.grey) // 2

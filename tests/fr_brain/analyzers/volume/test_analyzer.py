@@ -298,7 +298,7 @@ def test_voxels_that_are_no_numbers_are_background_and_said() -> None:
     findings = read(voxels, phantom.affine)
     lesions, _ = judged(findings)
     assert findings.quality.verdict is Verdict.WARN
-    assert "72576 of 884736 voxels are no finite numbers" in findings.quality.reasons[0]
+    assert "72576 of 884736 voxels are not finite numbers" in findings.quality.reasons[0]
     assert lesions.count == straight.count
 
 
@@ -332,7 +332,7 @@ def test_noise_is_refused() -> None:
 def test_a_map_of_few_levels_is_refused() -> None:
     phantom = make_phantom(31, 2, SIZE)
     labels = (phantom.voxels // (phantom.voxels.max() // 4)).astype(np.uint8)
-    assert "levels of grey: a mask or a map" in refused(read(labels, phantom.affine))
+    assert "grey levels: it is a mask or a map" in refused(read(labels, phantom.affine))
 
 
 def brightened(box: tuple[slice, slice, slice]) -> Findings:
@@ -363,7 +363,7 @@ def test_an_image_of_two_axes_is_refused() -> None:
 
 def test_an_image_that_is_not_in_space_is_refused() -> None:
     phantom = make_phantom(31, 2, (48, 48, 48))
-    assert "not placed in space" in refused(read(phantom.voxels, None))
+    assert "no position in space" in refused(read(phantom.voxels, None))
 
 
 @pytest.mark.parametrize(
