@@ -1,4 +1,4 @@
-"""The picture of a report: orthogonal slices and the largest lesions, with what it says of them."""
+"""The picture of a report: orthogonal slices, and the largest lesions enlarged and labelled."""
 
 import math
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ _WIDTH = 1600
 _PANEL_HEIGHT = 540
 _WIDTH_MIN = 860
 _PX_A_MM = 2.0
-_SMALL_PX = 360  # what is smaller than a head is enlarged to this
-_THIN = 1 / 12  # a panel is left out where one of its sides is so short beside the other
+_SMALL_PX = 360  # length to which smaller volumes than a head are enlarged
+_THIN = 1 / 12  # a slice with a smaller ratio of its sides is left out
 _TILE_PX = 184
 _TILE_MM = 46.0
 _TILES = 12
@@ -38,16 +38,18 @@ _GRID_PX = 420
 def draw_picture(
     report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None = None
 ) -> bytes:
-    """A PNG of at most ``PICTURE_BYTES_MAX`` bytes; the same for the same input.
+    """Draw the picture of a report; the same input gives the same bytes.
 
     Args:
         report: what was found.
-        scan: the header; its affine says which side is which and how long a voxel is.
-        voxels: array of ``scan.shape``.
-        overlay: where the lesions and the brain are; without it the lesions are marked by
-            circles of their size.
+        scan: the header; its affine gives the sides and the size of a voxel.
+        voxels: array of ``scan.shape``, two or three axes.
+        overlay: lesions and brain in the scan's shape and axes; without it, circles of their size
+            mark the lesions.
 
-    The person's right is on the left. No pseudonym or id of a scan is written on it.
+    Returns:
+        A PNG of at most ``PICTURE_BYTES_MAX`` bytes. The person's right is on the left. It shows
+        no pseudonym and no id of the scan.
     """
     if voxels.ndim == 2:
         return _grid(report, scan, voxels, overlay)
@@ -61,7 +63,7 @@ class _Panel:
 
 
 class _Volume:
-    """One picture of a volume on its way."""
+    """The picture of one volume."""
 
     def __init__(
         self, report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None
@@ -77,8 +79,8 @@ class _Volume:
         self._listed = () if found is None else found.largest
         self._low, self._high = intensity_window(self._view, self._brain)
         if self._lesions is not None and self._lesions.any():
-            # As bright as most of a lesion is, so that there is something to see in it; but no
-            # brighter than leaves the rest its contrast.
+            # Bright enough to show structure inside a lesion, but not so bright that the rest
+            # loses its contrast.
             bright = float(np.percentile(self._view[self._lesions != 0], 90))
             if math.isfinite(bright):
                 span = self._high - self._low
@@ -114,18 +116,20 @@ class _Volume:
     def _notes(self) -> str:
         notes = []
         if self._listed and self._lesions is None:
-            notes.append("circles: place and size of lesions, not their outlines")
+            notes.append("circles show position and size of lesions, not their outlines")
         if not self._axes.placed:
-            notes.append("not placed in space: no sides, no mm")
+            notes.append("no position in space: sides and mm are unknown")
         if self._axes.tilt_degrees > 1:
-            notes.append(f"oblique: the scan's own planes, {self._axes.tilt_degrees:.0f}° off")
+            notes.append(
+                f"oblique: the scan's own planes, tilted by {self._axes.tilt_degrees:.0f}°"
+            )
         found = self._report.findings.lesions
         if found is not None and found.count > len(self._listed[:_TILES]) > 0:
             notes.append(f"the {len(self._listed[:_TILES])} largest of {found.count} lesions")
         return "; ".join(notes)
 
     def _focus(self) -> Index:
-        """Where the orthogonal slices meet: in the largest lesion, else amid the brain."""
+        """Where the slices meet: in the largest lesion, else in the middle of the brain."""
         if self._listed:
             return self._axes.index(self._listed[0].centroid_voxel)
         if self._brain is not None and self._brain.any():
@@ -139,7 +143,7 @@ class _Volume:
         return x, y, z
 
     def _panels(self) -> tuple[list[_Panel], float]:
-        """The planes worth showing, and pixels a mm: the same for all, so that they compare."""
+        """The slices to show, and their scale in pixels per mm, which is the same for all."""
         mm = [self._axes.extent_mm(axis) for axis in range(3)]
         shown = [
             plane
@@ -147,7 +151,7 @@ class _Volume:
             if min(mm[plane.across], mm[plane.down])
             >= _THIN * max(mm[plane.across], mm[plane.down])
         ]
-        if not shown:  # a needle: whichever shows most of it
+        if not shown:  # a needle: the slice that shows most of it
             shown = [max(PLANES, key=lambda plane: mm[plane.across] * mm[plane.down])]
         room = _WIDTH - 2 * _MARGIN - _GAP * (len(shown) - 1)
         fits = min(
@@ -190,7 +194,7 @@ class _Volume:
     def _number(
         self, canvas: Canvas, panel: _Panel, lesion: Lesion, at: Index, corner: tuple[int, int]
     ) -> None:
-        """Say which one it is, where it is on the slice."""
+        """Write a lesion's number beside it if the slice cuts it."""
         plane = panel.plane
         centre, radius = self._axes.index(lesion.centroid_voxel), self._radius(lesion)
         off = abs(centre[plane.normal] - at[plane.normal]) * self._axes.voxel_mm[plane.normal]
@@ -219,7 +223,7 @@ class _Volume:
         corner: tuple[int, int],
         size: tuple[int, int],
     ) -> None:
-        """Outline the lesions of a slice; circles where their outlines are not known."""
+        """Outline the lesions of a slice, or circle them if their outlines are unknown."""
         if self._lesions is not None:
             canvas.outline(*corner, size, slice_at(self._lesions, plane, at), LESION)
             return
@@ -234,11 +238,11 @@ class _Volume:
                 canvas.circle(corner[0] + column, corner[1] + row, across + 2, LESION)
 
     def _radius(self, lesion: Lesion) -> float:
-        """mm, of a ball of the lesion's volume."""
+        """Radius of a ball of the lesion's volume, mm."""
         return float((0.75 / math.pi * lesion.voxels * math.prod(self._axes.voxel_mm)) ** (1 / 3))
 
     def _position(self, plane: Plane, at: Index, size: tuple[int, int]) -> tuple[float, float]:
-        """Pixel of an index in a picture of its plane."""
+        """The pixel (column, row) of an index in a slice of ``size`` pixels."""
         across, down = self._view.shape[plane.across], self._view.shape[plane.down]
         return (
             (across - at[plane.across] - 0.5) / across * size[0],
@@ -246,7 +250,7 @@ class _Volume:
         )
 
     def _tile(self, canvas: Canvas, plane: Plane, lesion: Lesion, at: tuple[int, int]) -> None:
-        """The surroundings of a lesion."""
+        """Draw a lesion and its surroundings enlarged."""
         centre = self._axes.index(lesion.centroid_voxel)
         mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._axes.placed else _TILE_MM
         boxes = []
@@ -307,7 +311,7 @@ def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay 
 def _headline(canvas: Canvas, report: BrainReport) -> None:
     quality, lesions = report.findings.quality, report.findings.lesions
     if lesions is None:
-        found = "no measures"
+        found = "not measured"
     else:
         found = "no lesion found" if not lesions.count else f"{lesions.count} lesions"
         found = "1 lesion" if lesions.count == 1 else found
@@ -329,7 +333,7 @@ def _footer(canvas: Canvas, report: BrainReport, at: tuple[int, int], notes: str
 
 
 def _across(width: int) -> int:
-    """Tiles in a row."""
+    """The number of enlarged lesions in a row."""
     return max(1, (width + _GAP) // (_TILE_PX + _GAP))
 
 

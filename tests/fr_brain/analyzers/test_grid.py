@@ -77,7 +77,7 @@ def test_a_grid_without_lesions_passes() -> None:
 def test_an_image_of_three_axes_is_no_grid() -> None:
     findings = read(np.ones((10, 10, 1), np.uint8))
     assert findings.quality.verdict is Verdict.FAIL
-    assert findings.quality.reasons == ("A grid has two axes, this image has 3.",)
+    assert findings.quality.reasons == ("A grid has two axes; this image has 3.",)
     assert findings.lesions is None
 
 

@@ -20,7 +20,6 @@ from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.analyzers.running import analyse_scan
 from fr_brain.pictures.canvas import BRAIN, LESION
 from fr_brain.pictures.picture import draw_picture
-from fr_brain.pictures.planes import PLANES, AnatomicalAxes, intensity_window, slice_at
 from tests.factories import make_report
 
 Array = npt.NDArray[Any]
@@ -82,20 +81,6 @@ def box_with_lesion(shape: tuple[int, int, int], at: tuple[int, int, int]) -> tu
     labels[tuple(slice(n - 3, n + 4) for n in at)] = 1
     voxels[labels == 1] = 200
     return voxels, labels
-
-
-def test_right_is_left_front_is_up_or_left_and_up_is_up() -> None:
-    voxels = np.zeros((5, 6, 7), np.int16)
-    voxels[4, :, :] += 1  # the person's right
-    voxels[:, 5, :] += 10  # the front
-    voxels[:, :, 6] += 100  # the top
-    middle = (2.0, 2.0, 3.0)
-    view = AnatomicalAxes(scan_of(voxels)).to_anatomical(voxels)
-    axial, coronal, sagittal = (slice_at(view, plane, middle) for plane in PLANES)
-    assert (axial.shape, coronal.shape, sagittal.shape) == ((6, 5), (7, 5), (7, 6))
-    assert (axial[3, 0], axial[0, 3], axial[3, 3]) == (1, 10, 0)
-    assert (coronal[3, 0], coronal[0, 3], coronal[3, 3]) == (1, 100, 0)
-    assert (sagittal[3, 0], sagittal[0, 3], sagittal[3, 3]) == (10, 100, 0)
 
 
 @pytest.mark.parametrize("axis_codes", ["LPS", "ASR", "IRP", "SLA", "PIL", "RAI"])
@@ -205,19 +190,6 @@ def test_an_empty_image_is_shown(value: float, shape: tuple[int, ...]) -> None:
     failed = make_report(scan, findings=Findings(quality=quality, lesions=None))
     voxels.flat[3] = 1.0
     pixels(draw_picture(failed, scan, voxels))
-
-
-def test_the_window_is_that_of_the_tissue_and_not_of_a_few_bright_voxels() -> None:
-    voxels = np.random.default_rng(4).normal(100, 5, (60, 60, 60))
-    voxels[:20] = 0
-    voxels[30, 30, 30] = 1e6
-    low, high = intensity_window(voxels)
-    assert low == pytest.approx(0, abs=1)
-    assert 105 < high < 125
-    inside = np.zeros(voxels.shape, bool)
-    inside[40:50] = True
-    voxels[40:50] += 200
-    assert 300 < intensity_window(voxels, inside)[1] < 330
 
 
 def test_the_cells_of_a_grid_are_squares_and_lesions_are_framed() -> None:

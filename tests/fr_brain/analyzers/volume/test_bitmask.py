@@ -1,4 +1,4 @@
-"""Masks of bits are widened and closed as masks of bytes would be."""
+"""Bitmasks are dilated and closed as masks of bytes would be."""
 
 import numpy as np
 import numpy.typing as npt
