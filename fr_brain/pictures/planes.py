@@ -23,7 +23,7 @@ _SAMPLE = 200_000  # voxels that give the intensity window
 
 @dataclass(frozen=True)
 class Plane:
-    """A direction of slices; axes 0 to 2 are x, y, z: ``across`` is horizontal, ``down`` vertical."""
+    """A direction of slices; axes 0, 1, 2 are x, y, z; ``across`` lies horizontally."""
 
     name: str
     normal: int

@@ -51,7 +51,7 @@ class IntracranialMasks:
     columns: int
     """Voxels along x."""
 
-    def of(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
+    def unpacked(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
         """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
         return unpack(bitmask[planes], self.columns)
 
@@ -75,31 +75,31 @@ def find_intracranial(
     """
     depth, rows, columns = normalized.intensities.shape
     brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
-    may = np.empty_like(brain)
+    allowed = np.empty_like(brain)
     core = masks.depth > _CORE_MM
     for part in normalized.slabs():
-        own = normalized.intensities[part] >= tissue
-        may[part] = pack(own)
-        own &= normalized.upsample(masks.brain, part)
-        own |= normalized.upsample(core, part)
-        brain[part] = pack(own)
-    brain = dilate_box(brain, _TISSUE_MM, spacing_mm, may)
+        mask = normalized.intensities[part] >= tissue
+        allowed[part] = pack(mask)
+        mask &= normalized.upsample(masks.brain, part)
+        mask |= normalized.upsample(core, part)
+        brain[part] = pack(mask)
+    brain = dilate_box(brain, _TISSUE_MM, spacing_mm, allowed)
     within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
     if t1_like:
         # On T1 marrow and fat are as bright as tissue, so tissue counts only inside the brain.
         around = dilate_octahedron(within, _FLUID_MM, spacing_mm)
-        inside = around & (within | ~may)
+        inside = around & (within | ~allowed)
     else:
         around = inside = dilate_ball(within, _FLUID_MM, spacing_mm)
     level = _skull_threshold(normalized, masks, around, spacing_mm, _FLUID_WEIGHT[t1_like])
     for part in normalized.slabs():
-        own = normalized.intensities[part] >= level
+        mask = normalized.intensities[part] >= level
         if masks.stripped:
-            own &= normalized.upsample(masks.head, part)
-        may[part] = pack(own)
-    may &= inside
-    may |= brain
-    return IntracranialMasks(brain, may, columns)
+            mask &= normalized.upsample(masks.head, part)
+        allowed[part] = pack(mask)
+    allowed &= inside
+    allowed |= brain
+    return IntracranialMasks(brain, allowed, columns)
 
 
 def _skull_threshold(

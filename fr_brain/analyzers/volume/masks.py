@@ -68,10 +68,10 @@ def find_masks(coarse: CoarseImage, voxel_ml: float) -> CoarseMasks:
     level = otsu(coarse.mean)
     # Skin is dimmer than the threshold between air and bright tissue; noise in air is far dimmer.
     head = _close_and_fill(_drop_specks(coarse.mean > 0.6 * level), coarse)
-    share = float(head.mean())
-    if share > 1 - _AIR_FRACTION_MIN:
+    filled = float(head.mean())
+    if filled > 1 - _AIR_FRACTION_MIN:
         raise UnreadableImage(
-            f"Only {1 - share:.0%} of the image is air: it does not show a whole head with air "
+            f"Only {1 - filled:.0%} of the image is air: it does not show a whole head with air "
             "around it."
         )
     blocks_ml = coarse.voxels * np.float32(voxel_ml)

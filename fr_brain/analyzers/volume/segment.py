@@ -68,7 +68,7 @@ class Segmentation:
     masks: CoarseMasks
     field: BiasField
     normalized: NormalizedImage
-    intracranial: IntracranialMasks
+    intracranial_masks: IntracranialMasks
     thresholds: TissueThresholds
     tissues: TissueIntensities
     lesions: list[MeasuredLesion]
@@ -109,16 +109,16 @@ class Segmentation:
 
     def brain_mask(self) -> npt.NDArray[np.bool_]:
         """Tissue and what it encloses; the scan's shape and axes."""
-        return self._to_scan(self.intracranial.of(self.intracranial.brain))
+        return self._to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.brain))
 
     def intracranial_mask(self) -> npt.NDArray[np.bool_]:
         """All inside the skull; the scan's shape and axes."""
-        return self._to_scan(self.intracranial.of(self.intracranial.intracranial))
+        return self._to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.intracranial))
 
     def tissue_labels(self) -> npt.NDArray[np.uint8]:
         """0 outside, 1 fluid, 2 grey matter, 3 white matter; the scan's shape and axes."""
         return self._to_scan(
-            tissue_labels(self.normalized, self.intracranial, self.tissues, self.csf_adjacent)
+            tissue_labels(self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent)
         )
 
     def _to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -173,14 +173,20 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         )
     tissues = find_tissues(normalized, masks, thresholds, t1_like=t1_like)
     begins = (tissues.csf + tissues.grey) // 2 if t1_like else _TISSUE
-    intracranial = find_intracranial(normalized, masks, begins, image.spacing_mm, t1_like=t1_like)
+    intracranial_masks = find_intracranial(
+        normalized, masks, begins, image.spacing_mm, t1_like=t1_like
+    )
     detected = find_lesions(
         normalized, masks, thresholds, image.spacing_mm, image.voxel_ml, t1_like=t1_like
     )
     csf_adjacent = (
-        None if t1_like else find_csf_adjacent(normalized, intracranial, tissues, image.spacing_mm)
+        None
+        if t1_like
+        else find_csf_adjacent(normalized, intracranial_masks, tissues, image.spacing_mm)
     )
-    voxel_counts = tissue_volumes(normalized, intracranial, tissues, csf_adjacent, detected.labels)
+    voxel_counts = tissue_volumes(
+        normalized, intracranial_masks, tissues, csf_adjacent, detected.labels
+    )
     lesion = float(sum(lesion.voxels for lesion in detected.lesions))
     tissue = voxel_counts["grey"] + voxel_counts["white"] + lesion
     if lesion > _LOAD_MAX * tissue:
@@ -196,7 +202,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         )
     volumes = {name: count * image.voxel_ml for name, count in voxel_counts.items()}
     return Segmentation(
-        image, coarse, masks, field, normalized, intracranial, thresholds, tissues,
+        image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,
         volumes | {"lesion": lesion * image.voxel_ml}, t1_like, csf_adjacent,
     )  # fmt: skip

@@ -124,13 +124,13 @@ def tissue_volumes(
     apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
     total = 0
     for part in normalized.slabs():
-        inside = intracranial_masks.of(intracranial_masks.intracranial, part)
+        inside = intracranial_masks.unpacked(intracranial_masks.intracranial, part)
         total += int(np.count_nonzero(inside))
         if lesions[part].any():
             inside &= lesions[part] == 0
         intensities = normalized.intensities[part]
         if csf_adjacent is not None:
-            intensities = intensities + intracranial_masks.of(csf_adjacent, part) * np.uint16(
+            intensities = intensities + intracranial_masks.unpacked(csf_adjacent, part) * np.uint16(
                 INTENSITY_LEVELS
             )
         apart += np.bincount(intensities[inside], minlength=2 * INTENSITY_LEVELS).reshape(
@@ -166,10 +166,10 @@ def tissue_labels(
         white = (
             intensities > middle
             if csf_adjacent is None
-            else (intensities < middle) & ~intracranial_masks.of(csf_adjacent, part)
+            else (intensities < middle) & ~intracranial_masks.unpacked(csf_adjacent, part)
         )
         own = np.where(white, np.uint8(WHITE_MATTER), np.uint8(GREY))
         own[intensities < fluid] = CSF
-        own[~intracranial_masks.of(intracranial_masks.intracranial, part)] = 0
+        own[~intracranial_masks.unpacked(intracranial_masks.intracranial, part)] = 0
         out[part] = own
     return out

@@ -170,7 +170,7 @@ FLAT = [(1, 1, 1), (1, 1, 300), (200, 1, 1), (128, 128, 1), (1, 90, 90), (2, 3, 
 
 @pytest.mark.parametrize("shape", FLAT, ids=str)
 @pytest.mark.parametrize("affine", [None, EYE, np.diag([0.1, 5.0, 1.0, 1.0])], ids=["no", "1", "2"])
-def test_any_shape_is_shown(shape: tuple[int, int, int], affine: Array | None) -> None:
+def test_any_shape_is_drawn(shape: tuple[int, int, int], affine: Array | None) -> None:
     voxels = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
     scan = scan_of(voxels, affine)
     at = tuple((n - 1) / 2 for n in shape)
@@ -182,7 +182,7 @@ def test_any_shape_is_shown(shape: tuple[int, int, int], affine: Array | None) -
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan, np.inf, -np.inf, 1e300])
 @pytest.mark.parametrize("shape", [(20, 20, 20), (10, 10)])
-def test_an_empty_image_is_shown(value: float, shape: tuple[int, ...]) -> None:
+def test_an_empty_image_is_drawn(value: float, shape: tuple[int, ...]) -> None:
     voxels = np.full(shape, value, np.float64)
     scan = scan_of(voxels)
     pixels(draw_picture(report_of(scan), scan, voxels))

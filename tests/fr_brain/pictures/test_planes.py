@@ -32,7 +32,7 @@ def test_right_is_left_front_is_up_or_left_and_up_is_up() -> None:
     assert (sagittal[3, 0], sagittal[0, 3], sagittal[3, 3]) == (10, 100, 0)
 
 
-def test_the_window_is_that_of_the_tissue_and_not_of_a_few_bright_voxels() -> None:
+def test_the_window_fits_tissue_and_ignores_a_few_bright_voxels() -> None:
     voxels = np.random.default_rng(4).normal(100, 5, (60, 60, 60))
     voxels[:20] = 0
     voxels[30, 30, 30] = 1e6

@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002, T201 - what an analyzer is given, and what it must not do
-"""Analyzers that do what one must not, each in one way; read by name in other processes."""
+# ruff: noqa: ARG002, T201 - they ignore arguments, and one prints
+"""Analyzers that each break one rule; other processes import them by name."""
 
 import contextlib
 import os
@@ -66,7 +66,7 @@ class Remembers(Good):
 
 class Opens(Good):
     def analyse(self, scan: BrainScan, voxels: Array) -> Findings:
-        with contextlib.suppress(Exception):  # it hides what it does
+        with contextlib.suppress(Exception):  # it hides the refusal
             Path("/etc/hostname").read_text()
         return super().analyse(scan, voxels)
 

@@ -1,4 +1,4 @@
-"""What checks analyzers passes ours and finds what is wrong with each that is planted."""
+"""The conformance checks pass good analyzers and find each planted violation."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ from tests.processes import ROOT, environment
 
 
 @pytest.mark.parametrize("name", ["grid", "volume"])
-def test_ours_do_what_an_analyzer_must(name: str) -> None:
+def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 
 
 @pytest.mark.parametrize("kind", [bad.Good, bad.GoodPair])
-def test_a_good_one_passes_as_a_class(kind: type) -> None:
+def test_a_good_analyzer_passes_as_a_class(kind: type) -> None:
     assert check_analyzer(kind) > 50
 
 
@@ -51,19 +51,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD, ids=lambda kind: kind.__name__)
-def test_a_planted_one_is_found(kind: type) -> None:
+def test_a_planted_violation_is_found_alone(kind: type) -> None:
     with pytest.raises(NotConforming, match=BAD[kind]) as caught:
         check_analyzer(kind)
     rules = {violation.rule for violation in caught.value.violations}
-    assert rules == {BAD[kind].split(":")[0]}, "and nothing else is held against it"
+    assert rules == {BAD[kind].split(":")[0]}, "no other rule may be reported"
 
 
-def test_one_that_hangs_is_found_in_the_time_given_and_the_image_named() -> None:
+def test_an_analyzer_that_hangs_is_found_in_time_with_its_image() -> None:
     with pytest.raises(NotConforming, match=r"time is bounded: took longer than 3 s \[one cell"):
         check_analyzer(bad.Hangs, seconds=3)
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_an_unknown_analyzer_is_named() -> None:
     with pytest.raises(
         LookupError, match="no analyzer 'x-ray' is installed; installed: grid, volume"
     ):
@@ -79,7 +79,7 @@ def run(*names: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_says_it_in_its_exit_code() -> None:
+def test_the_command_reports_by_its_exit_code() -> None:
     good = run("grid")
     assert good.returncode == 0
     assert "no violation" in good.stdout

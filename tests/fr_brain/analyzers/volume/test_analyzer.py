@@ -39,7 +39,7 @@ def test_lesions_are_listed_by_size_with_their_places() -> None:
         assert lesion.centroid_mm == pytest.approx(tuple(mm))
 
 
-def test_the_overlay_is_of_the_lesions_reported() -> None:
+def test_the_overlay_shows_the_lesions_of_the_findings() -> None:
     phantom = make_phantom(SEED, 3, (96, 108, 90), Recipe(healthy_chance=0))
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
     lesions, _ = judged(VolumeAnalyzer().analyse(scan, voxels))
@@ -77,7 +77,7 @@ def test_an_image_of_two_axes_is_refused() -> None:
     assert "three axes" in refused(read(np.ones((64, 64), np.int16), np.eye(4)))
 
 
-def test_an_image_that_is_not_in_space_is_refused() -> None:
+def test_an_image_without_an_affine_is_refused() -> None:
     phantom = make_phantom(31, 2, (48, 48, 48))
     assert "no position in space" in refused(read(phantom.voxels, None))
 
@@ -102,7 +102,7 @@ def test_an_impossible_size_is_refused(millimetres: float, text: str) -> None:
     shift=st.sampled_from([0.0, -500.0, 1e4, 1e9]),
     spoil=st.sampled_from(["", "nan", "inf", "huge", "noise", "cut"]),
 )
-def test_nothing_breaks_it(
+def test_any_image_is_judged_or_refused(
     shape: tuple[int, int, int],
     spacing: tuple[float, float, float],
     axes: list[int],
@@ -143,7 +143,9 @@ def test_nothing_breaks_it(
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_two_hundred_shapes_spacings_orientations_and_types_pass(part: int) -> None:
+def test_two_hundred_shapes_spacings_orientations_and_types_are_judged_or_refused(
+    part: int,
+) -> None:
     """Each is judged or refused, in the same way twice, and never breaks it."""
     generator = np.random.default_rng([2_026, part])
     verdicts = set()

@@ -25,7 +25,7 @@ def dots() -> npt.NDArray[np.bool_]:
     return mask
 
 
-def test_a_box_is_grown_across_bytes_and_not_around_the_ends() -> None:
+def test_a_box_dilates_across_bytes_but_not_around_the_ends() -> None:
     expected = ndimage.binary_dilation(dots(), np.ones((5, 5, 5)))
     found = unpack(dilate_box(pack(dots()), 2.0, MM), SHAPE[2])
     np.testing.assert_array_equal(found, expected)
@@ -38,14 +38,14 @@ def test_rows_of_whole_bytes_do_not_run_into_one_another() -> None:
     np.testing.assert_array_equal(unpack(dilate_axis(pack(mask), 2), 16), expected)
 
 
-def test_an_octahedron_is_grown() -> None:
+def test_an_octahedron_dilates() -> None:
     cross = ndimage.generate_binary_structure(3, 1)
     expected = ndimage.binary_dilation(dots(), cross, iterations=2)
     found = unpack(dilate_octahedron(pack(dots()), 2.0, MM), SHAPE[2])
     np.testing.assert_array_equal(found, expected)
 
 
-def test_what_is_not_allowed_is_not_grown_into() -> None:
+def test_voxels_that_are_not_allowed_stay_clear() -> None:
     allowed = np.ones(SHAPE, np.bool_)
     allowed[11] = False
     found = unpack(dilate_box(pack(dots()), 2.0, MM, pack(allowed)), SHAPE[2])
@@ -53,7 +53,7 @@ def test_what_is_not_allowed_is_not_grown_into() -> None:
     assert not found[11:14, 9:14, 11:16].any()
 
 
-def test_voxels_larger_than_the_reach_are_not_widened_but_for_the_least() -> None:
+def test_voxels_larger_than_the_reach_are_dilated_only_by_the_least() -> None:
     bitmask = pack(dots())
     mm = (6.0, 6.0, 6.0)
     for same in (

@@ -59,7 +59,7 @@ def test_white_matter_is_even_after_the_fit() -> None:
 
 
 def test_too_few_deep_blocks_get_one_factor() -> None:
-    coarse, masks, _ = head(np.ones(SHAPE), 6)
+    coarse, masks, _ = head(np.ones(SHAPE), 4)
     field = fit_field(coarse, masks, SHAPE)
     assert field.inu_percent == 0
     assert not field.weights[1:].any()

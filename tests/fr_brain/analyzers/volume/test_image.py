@@ -77,7 +77,7 @@ def test_the_scale_of_intensities_does_not_matter(factor: float) -> None:
         assert other.volume_ml == pytest.approx(straight.volume_ml, rel=0.05)
 
 
-def test_voxels_that_are_no_numbers_are_background_and_said() -> None:
+def test_voxels_that_are_not_finite_are_background_and_reported() -> None:
     phantom = make_phantom(31, 2, SIZE)
     straight, _ = judged(read(phantom.voxels, phantom.affine))
     voxels = phantom.voxels.astype(np.float32)
@@ -118,7 +118,7 @@ def test_a_map_of_few_levels_is_refused() -> None:
     shape=st.tuples(*[st.integers(1, 9)] * 3),
     spacing=st.tuples(*[st.floats(2.0, 7.0)] * 3),
 )
-def test_the_distance_is_that_to_the_nearest_target(
+def test_the_distance_is_to_the_nearest_target(
     seed: int, shape: tuple[int, int, int], spacing: tuple[float, float, float]
 ) -> None:
     target = np.random.default_rng(seed).random(shape) < 0.05
@@ -132,7 +132,7 @@ def test_the_distance_is_that_to_the_nearest_target(
     np.testing.assert_allclose(distance_to(target, spacing, cap), expected, atol=0.2)
 
 
-def test_otsu_parts_two_classes() -> None:
+def test_otsu_separates_two_classes() -> None:
     generator = np.random.default_rng(5)
     values = np.concatenate([generator.normal(1, 0.1, 900), generator.normal(3, 0.2, 300)])
     assert 1.4 < otsu(values.astype(np.float32)) < 2.5

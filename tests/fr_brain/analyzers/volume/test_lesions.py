@@ -62,7 +62,7 @@ def test_lesions_are_found_at_other_resolutions(shape: tuple[int, int, int]) -> 
     assert lesions.volume_ml == pytest.approx(phantom.truth.volumes_ml["lesion"], rel=0.35)
 
 
-def test_cortex_that_hangs_on_a_lesion_is_none_of_it() -> None:
+def test_cortex_connected_with_a_lesion_does_not_belong_to_it() -> None:
     recipe = Recipe(
         noise_percent=(5, 5),
         inu_percent=(40, 40),

@@ -17,7 +17,7 @@ from tests.fr_brain.analyzers.volume.heads import (
 )
 
 
-def test_quality_tells_noise_and_field() -> None:
+def test_noise_and_field_are_measured() -> None:
     recipe = Recipe(noise_percent=(6, 6), inu_percent=(30, 30))
     phantom = make_phantom(SEED, 4, ONE_MM, recipe)
     quality = read(phantom.voxels, phantom.affine).quality
@@ -26,15 +26,15 @@ def test_quality_tells_noise_and_field() -> None:
     assert quality.intracranial_plausible
 
 
-def test_a_scan_type_that_the_image_speaks_against_is_doubted() -> None:
+def test_a_scan_type_that_contradicts_the_image_gets_a_warning() -> None:
     phantom = make_phantom(SEED, 5, (90, 108, 90), Recipe(contrast="t1"))
     scan, voxels = scan_of(phantom.voxels, phantom.affine)
-    told = scan.model_copy(update={"scan_type": "flair"})
-    findings = VolumeAnalyzer().analyse(told, voxels)
+    mislabelled = scan.model_copy(update={"scan_type": "flair"})
+    findings = VolumeAnalyzer().analyse(mislabelled, voxels)
     assert findings.quality.verdict is Verdict.WARN
     assert "contrast" in findings.quality.flags
-    honest = VolumeAnalyzer().analyse(scan.model_copy(update={"scan_type": "t1"}), voxels)
-    assert "contrast" not in honest.quality.flags
+    labelled = VolumeAnalyzer().analyse(scan.model_copy(update={"scan_type": "t1"}), voxels)
+    assert "contrast" not in labelled.quality.flags
 
 
 def test_thick_slices_are_judged_with_a_warning() -> None:
@@ -45,14 +45,14 @@ def test_thick_slices_are_judged_with_a_warning() -> None:
     assert "Voxels of 5.7 mm" in findings.quality.reasons[0]
 
 
-def test_a_head_cut_off_a_little_is_doubted() -> None:
+def test_a_head_that_is_slightly_cut_off_gets_a_warning() -> None:
     phantom = make_phantom(31, 2, SIZE)
     findings = read(phantom.voxels[:, :, 20:], phantom.affine)
     assert findings.quality.verdict is Verdict.WARN
     assert "reaches the edge" in findings.quality.reasons[0]
 
 
-def test_a_noisy_head_is_doubted_but_not_misread() -> None:
+def test_a_noisy_head_gets_a_warning_and_few_false_lesions() -> None:
     generator = np.random.default_rng(3)
     phantom = make_phantom(31, 2, SIZE)
     white = np.median(phantom.voxels[40:56, 60:70, 55:70])

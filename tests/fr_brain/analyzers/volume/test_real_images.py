@@ -18,7 +18,7 @@ from tests.fr_brain.analyzers.volume.heads import (
 )
 
 
-def test_colin27_has_no_lesion_and_is_doubted_as_t1() -> None:
+def test_colin27_has_no_lesion_and_is_read_as_t1() -> None:
     findings = read(*image(COLIN27))
     lesions, volumes = judged(findings)
     assert findings.quality.verdict is Verdict.WARN
@@ -45,7 +45,7 @@ def test_mni152_has_no_lesion_and_is_known_as_stripped() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_found_in_colin27_are_lesions_put_into_it(seed: int) -> None:
+def test_lesions_found_in_colin27_are_those_planted_in_it(seed: int) -> None:
     array, affine = image(COLIN27)
     generator = np.random.default_rng(seed)
     head = array.astype(np.float32)

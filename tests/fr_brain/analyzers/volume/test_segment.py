@@ -37,6 +37,6 @@ def test_tissues_that_were_not_told_apart_have_no_volumes() -> None:
     assert report.volumes is None
 
 
-def test_a_lesion_so_large_that_it_passes_for_tissue_is_not_passed_over() -> None:
+def test_a_lesion_as_large_as_a_tissue_is_refused() -> None:
     reason = refused(brightened((slice(30, 66), slice(30, 48), slice(30, 60))))
     assert "large part of the brain is 1." in reason
