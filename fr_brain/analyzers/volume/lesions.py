@@ -7,6 +7,7 @@ told from grey matter. Each lesion ends at half of its rise (full width at half 
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cc3d
@@ -17,6 +18,8 @@ from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
 from fr_brain.analyzers.volume.masks import CoarseMasks
 from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedImage
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
+
+Positions = tuple[npt.NDArray[np.intp], ...]
 
 MIN_ML = 0.004
 """The smallest lesion, ml."""
@@ -85,33 +88,9 @@ def find_lesions(
     Raises:
         UnreadableImage: the brain has more bright components than any brain has lesions.
     """
-    inner = masks.brain & (masks.depth > MARGIN_MM)
-    components: list[Component] = []
-    taken = np.zeros(normalized.intensities.shape, np.bool_)
-    if not t1_like:
-        begin = thresholds.seed if _is_coarse(voxel_ml) else thresholds.grow
-        passes = [(inner, begin, thresholds.seed, _CNR_MIN)]
-    else:
-        # The second pass finds lesions that touch grey matter but are darker than it.
-        passes = [
-            (masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
-            (masks.brain, thresholds.below_grey, thresholds.below_grey, _CNR_MIN_BELOW_GREY),
-        ]
-    for where, limit, seed, least in passes:
-        found = _detect(
-            normalized,
-            where,
-            inner,
-            limit,
-            seed,
-            thresholds,
-            spacing_mm,
-            voxel_ml,
-            taken,
-            t1_like=t1_like,
-        )
-        components += [component for component in found if component.cnr >= least]
-    del taken
+    finder = _Finder(normalized, masks, thresholds, spacing_mm, voxel_ml, t1_like=t1_like)
+    components = finder.find()
+    del finder
     lesions = sorted(
         ((_measured(normalized, component), component) for component in components),
         key=lambda item: (-item[0].voxels, item[0].centroid),
@@ -131,89 +110,141 @@ class Component:
     cnr: float
 
 
-def _detect(
-    normalized: NormalizedImage,
-    where: Bools,
-    inner: Bools,
-    limit: int,
-    seed: int,
-    thresholds: TissueThresholds,
-    spacing_mm: tuple[float, float, float],
-    voxel_ml: float,
-    taken: Bools,
-    *,
-    t1_like: bool,
-) -> list[Component]:
-    """The lesions above a limit in the blocks ``where``.
+@dataclass(frozen=True)
+class _Pass:
+    """One search: the blocks, the thresholds of extent and seed, the least cnr."""
 
-    Components that leave ``inner`` are discarded on T1. Voxels that are ``taken`` are skipped;
-    those of new lesions are added to it.
-    """
-    intensities = normalized.intensities
-    above = np.empty(intensities.shape, np.bool_)
-    for part in normalized.slabs():
+    where: Bools
+    limit: int
+    seed: int
+    cnr_min: float
+
+
+class _Finder:
+    """Searches one box; the passes share the voxels that are already taken."""
+
+    def __init__(
+        self,
+        normalized: NormalizedImage,
+        masks: CoarseMasks,
+        thresholds: TissueThresholds,
+        spacing_mm: tuple[float, float, float],
+        voxel_ml: float,
+        *,
+        t1_like: bool,
+    ) -> None:
+        self._normalized = normalized
+        self._thresholds = thresholds
+        self._voxel_ml = voxel_ml
+        self._coarse = voxel_ml * 1000 > _COARSE_MM**3
+        self._t1_like = t1_like
+        self._inner = masks.brain & (masks.depth > MARGIN_MM)
+        self._margin = [math.ceil(_AROUND_MM / edge) for edge in spacing_mm]
+        self._regrow = [max(1, round(_REGROW_MM / edge)) for edge in spacing_mm]
+        self._taken = np.zeros(normalized.intensities.shape, np.bool_)
         if t1_like:
-            np.less_equal(intensities[part], 2 * WHITE - limit, out=above[part])
+            # The second pass finds lesions that touch grey matter but are darker than it.
+            self._passes = [
+                _Pass(masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
+                _Pass(
+                    masks.brain,
+                    thresholds.below_grey,
+                    thresholds.below_grey,
+                    _CNR_MIN_BELOW_GREY,
+                ),
+            ]
         else:
-            np.greater_equal(intensities[part], limit, out=above[part])
-        above[part] &= normalized.upsample(where, part)
-    labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
-    del above
-    # Lesions fill a thousandth of the box, so statistics run on their voxels alone.
-    indices = _voxel_indices(labels, normalized, _MAX_ML / voxel_ml if t1_like else math.inf)
-    if not indices.size:
-        return []
-    own = labels.ravel()[indices]
-    values = intensities.ravel()[indices]
-    if t1_like:
-        values = mirrored(values)
-    sizes = np.bincount(own)
-    fits = np.zeros(len(sizes), np.bool_)
-    fits[own[values >= seed]] = True
-    fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / voxel_ml)) & (sizes <= _MAX_ML / voxel_ml)
-    if t1_like:
-        fits[own[~normalized.upsample(inner).ravel()[indices]]] = False
-    kept = np.flatnonzero(fits)
-    if len(kept) > _COMPONENTS_MAX:
-        raise UnreadableImage(
-            f"The brain has {len(kept)} separate bright spots: the image is noise or another "
-            "contrast."
-        )
-    chosen = fits[own]
-    indices, own = indices[chosen], own[chosen]
-    by_label = np.argsort(own, kind="stable")
-    ends = np.searchsorted(own[by_label], kept, side="right")
-    components = []
-    margin = [math.ceil(_AROUND_MM / edge) for edge in spacing_mm]
-    regrow = [max(1, round(_REGROW_MM / edge)) for edge in spacing_mm]
-    for label, end in zip(kept, ends, strict=True):
-        positions = np.unravel_index(indices[by_label[end - sizes[label] : end]], labels.shape)
-        box = tuple(
-            slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
-            for axis, more in zip(positions, margin, strict=True)
-        )
-        around = mirrored(intensities[box]) if t1_like else intensities[box]
+            begin = thresholds.seed if self._coarse else thresholds.grow
+            self._passes = [_Pass(self._inner, begin, thresholds.seed, _CNR_MIN)]
+
+    def find(self) -> list[Component]:
+        """The lesions of all passes."""
+        return [
+            component
+            for search in self._passes
+            for component in self._detect(search)
+            if component.cnr >= search.cnr_min
+        ]
+
+    def _detect(self, search: _Pass) -> list[Component]:
+        """Lesions of one pass; their voxels become taken, even if their cnr is too low."""
+        labels = self._label(search)
+        components = []
+        for label, positions in self._candidates(labels, search.seed):
+            box = tuple(
+                slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
+                for axis, more in zip(positions, self._margin, strict=True)
+            )
+            component = self._measure(labels, label, box, search.limit)
+            if component is not None:
+                self._taken[box] |= component.mask
+                components.append(component)
+        return components
+
+    def _label(self, search: _Pass) -> Labels:
+        """The 18-connected components above the limit, numbered from 1."""
+        intensities = self._normalized.intensities
+        above = np.empty(intensities.shape, np.bool_)
+        for part in self._normalized.slabs():
+            if self._t1_like:
+                np.less_equal(intensities[part], 2 * WHITE - search.limit, out=above[part])
+            else:
+                np.greater_equal(intensities[part], search.limit, out=above[part])
+            above[part] &= self._normalized.upsample(search.where, part)
+        labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
+        return labels
+
+    def _candidates(self, labels: Labels, seed: int) -> Iterator[tuple[int, Positions]]:
+        """Components with a seed and a plausible size: label, and voxel indices along z, y, x.
+
+        On T1 a component that leaves the inner brain is not one.
+        """
+        largest = _MAX_ML / self._voxel_ml
+        # Lesions fill a thousandth of the box, so statistics run on their voxels alone.
+        indices = _voxel_indices(labels, self._normalized, largest if self._t1_like else math.inf)
+        if not indices.size:
+            return
+        own = labels.ravel()[indices]
+        values = self._normalized.intensities.ravel()[indices]
+        if self._t1_like:
+            values = mirrored(values)
+        sizes = np.bincount(own)
+        fits = np.zeros(len(sizes), np.bool_)
+        fits[own[values >= seed]] = True
+        fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / self._voxel_ml)) & (sizes <= largest)
+        if self._t1_like:
+            fits[own[~self._normalized.upsample(self._inner).ravel()[indices]]] = False
+        kept = np.flatnonzero(fits)
+        if len(kept) > _COMPONENTS_MAX:
+            raise UnreadableImage(
+                f"The brain has {len(kept)} separate bright spots: the image is noise or another "
+                "contrast."
+            )
+        indices, own = indices[fits[own]], own[fits[own]]
+        by_label = np.argsort(own, kind="stable")
+        ends = np.searchsorted(own[by_label], kept, side="right")
+        for label, end in zip(kept, ends, strict=True):
+            chosen = indices[by_label[end - sizes[label] : end]]
+            yield int(label), np.unravel_index(chosen, labels.shape)
+
+    def _measure(
+        self, labels: Labels, label: int, box: tuple[slice, ...], limit: int
+    ) -> Component | None:
+        """The lesion up to its border; None if the candidate fails a test."""
+        around = self._normalized.intensities[box]
+        if self._t1_like:
+            around = mirrored(around)
         measured = _measure(
-            around, labels[box], int(label), limit, thresholds, regrow, t1_like=t1_like
+            around, labels[box], label, limit, self._thresholds, self._regrow, t1_like=self._t1_like
         )
         if measured is None:
-            continue
+            return None
         grown, cnr = measured
-        if (
-            not t1_like
-            and _is_coarse(voxel_ml)
-            and around[grown].mean() < _MEAN_MIN * thresholds.grow
-        ):
-            continue
-        grown &= ~taken[box]
-        if np.count_nonzero(grown) >= _MIN_VOXELS:
-            taken[box] |= grown
-            components.append(Component(box, grown, cnr))
-    return components
-
-
-def _is_coarse(voxel_ml: float) -> bool:
-    return voxel_ml * 1000 > _COARSE_MM**3
+        least = _MEAN_MIN * self._thresholds.grow
+        if not self._t1_like and self._coarse and around[grown].mean() < least:
+            return None
+        grown &= ~self._taken[box]
+        return Component(box, grown, cnr) if np.count_nonzero(grown) >= _MIN_VOXELS else None
 
 
 def _voxel_indices(
@@ -260,16 +291,9 @@ def _measure(
     if not t1_like:
         # Under a residual bias field, cortex above the limit can be connected with a lesion: keep
         # only what is near to voxels above the seed threshold.
-        core = component & (intensities >= thresholds.seed)
-        for axis, steps in enumerate(regrow):
-            for _ in range(steps):
-                core = _widen(core, axis)
-        component &= core
+        component &= _dilate(component & (intensities >= thresholds.seed), regrow)
     inside = np.sort(intensities[component])
-    dilated = component
-    for axis, steps in enumerate(regrow):
-        for _ in range(steps):
-            dilated = _widen(dilated, axis)
+    dilated = _dilate(component, regrow)
     free = intensities < limit if t1_like else labels == 0
     around = intensities[free & ~dilated]
     if not around.size:
@@ -278,10 +302,7 @@ def _measure(
     surroundings = float(np.median(around))
     if t1_like:
         # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
-        once = component
-        for axis in range(3):
-            once = _widen(once, axis)
-        ring = once & ~component
+        ring = _dilate(component, [1, 1, 1]) & ~component
         touching = np.count_nonzero(intensities[ring] >= limit)
         if touching > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
             return None
@@ -314,7 +335,15 @@ def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesi
     )
 
 
-def _widen(mask: Bools, axis: int) -> Bools:
+def _dilate(mask: Bools, steps: list[int]) -> Bools:
+    """Dilate by a box of ``steps`` voxels to both sides along z, y, x."""
+    for axis, count in enumerate(steps):
+        for _ in range(count):
+            mask = _dilate_axis(mask, axis)
+    return mask
+
+
+def _dilate_axis(mask: Bools, axis: int) -> Bools:
     out = mask.copy()
     ahead: list[slice] = [slice(None)] * 3
     behind: list[slice] = [slice(None)] * 3
