@@ -25,10 +25,11 @@ from common.settings.loading import BrainSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, Claimed
 from common.store.opening import retrying_store
-from fr_brain.analyzers.base import Analyzer
+from fr_brain.analyzers.base import Analysis
 from fr_brain.analyzers.registry import Registry
+from fr_brain.analyzers.running import analyse_scan
 from fr_brain.limits import Hand, Record, memory_limit_mib, resident_mib
-from fr_brain.pictures.illustration import illustrate, outlines
+from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Ahead, unpacked
 from fr_brain.work_signal import Bell
 
@@ -324,7 +325,9 @@ class Processor:
             who = f"analyzer {made_by.name} {made_by.version}"
             began = time.perf_counter()
             with self._hand.analysing(made_by):
-                findings = analyzer.analyse(scan, voxels)
+                analysis = analyse_scan(
+                    analyzer, scan, voxels, with_overlay=self._settings.brain_pictures
+                )
             took_ms = (time.perf_counter() - began) * 1000
             report = BrainReport(
                 scan_id=scan.scan_id,
@@ -340,10 +343,10 @@ class Processor:
                 analyzer=made_by,
                 analysed_at=utc_now(),
                 run_time_ms=round(took_ms, 3),
-                findings=findings,
+                findings=analysis.findings,
             )
             with self._hand.analysing(made_by):  # which the picture is a part of
-                return self._with_picture(report, analyzer, claim, voxels)
+                return self._with_picture(report, analysis, claim, voxels)
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
@@ -374,14 +377,15 @@ class Processor:
             self._worn = True
 
     def _with_picture(
-        self, report: BrainReport, analyzer: Analyzer, claim: Claim, voxels: npt.NDArray[Any]
+        self, report: BrainReport, analysis: Analysis, claim: Claim, voxels: npt.NDArray[Any]
     ) -> BrainReport:
         """The report with a picture that is stored, if pictures are wanted."""
         if not self._settings.brain_pictures:
             return report
         scan = claim.scan
         try:
-            png = illustrate(report, scan, voxels, outlines(analyzer, report, scan, voxels))
+            overlay = None if analysis.overlay is None else analysis.overlay()
+            png = illustrate(report, scan, voxels, overlay)
         except Exception as error:  # noqa: BLE001 - without its picture a report is worth as much
             self._limited_log.warning(
                 "no picture", scan_id=scan.scan_id, cause=type(error).__name__

@@ -1,5 +1,6 @@
-"""The interface of an analyzer: array and header in, findings out; no I/O, no state kept."""
+"""The interface of an analyzer: header and array in, findings out; no I/O, no state kept."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,27 +12,31 @@ from common.domain.scan import BrainScan
 
 @dataclass(frozen=True)
 class Overlay:
-    """Where in a scan the lesions are, for its picture."""
+    """Where the lesions of a scan lie, for its picture."""
 
     lesions: npt.NDArray[Any]
-    """Integers, of the scan's shape: 0, or the ``id`` of the lesion that a voxel belongs to."""
+    """Integers in the scan's shape and axes: the ``id`` of the lesion that a voxel belongs to,
+    else 0."""
     brain: npt.NDArray[Any] | None = None
-    """Booleans, of the scan's shape; none: not told apart."""
+    """Booleans in the scan's shape and axes; None if the analyzer does not outline the brain."""
 
 
-@runtime_checkable
-class Outlining(Protocol):
-    """An analyzer that can say where its lesions are; one that cannot has them marked by
-    circles."""
+@dataclass(frozen=True)
+class Analysis:
+    """The result of one run over a scan: the findings and, on demand, their overlay."""
 
-    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
-        """The lesions that ``analyse`` reports of the same scan, as many labels as lesions; all
-        0 where the image cannot be judged."""
+    findings: Findings
+    overlay: Callable[[], Overlay] | None = None
+    """Makes the overlay of exactly these findings from what the run already knows, so it costs
+    nothing unless a picture is drawn. None if the analyzer cannot outline its lesions."""
 
 
 class Analyzer(Protocol):
-    """One way of reading a type of scan. Other packages bring theirs by entry point
-    (group ``fr_brain.analyzers``, the value a class with no arguments)."""
+    """One way to read a type of scan.
+
+    Other packages add theirs by an entry point of the group ``fr_brain.analyzers`` whose value is
+    a class that takes no arguments. ``README.md`` in this folder shows one.
+    """
 
     @property
     def name(self) -> str:
@@ -39,26 +44,51 @@ class Analyzer(Protocol):
 
     @property
     def version(self) -> str:
-        """Recorded in each report; grows when the same scan would give another result."""
+        """Recorded in each report; raise it when the same scan would give another result."""
 
     @property
     def scan_types(self) -> frozenset[str]:
-        """The scan types that it takes."""
+        """The scan types that it reads."""
 
     @property
     def priority(self) -> int:
-        """Of several that take a type the highest is used; those of this package have 0."""
+        """The analyzer with the highest priority reads a type; the built-in ones have 0."""
 
     def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
         """Read one scan.
 
         Args:
-            scan: its header.
+            scan: the scan's header.
             voxels: array of ``scan.shape`` and ``scan.dtype``, Fortran order, read-only.
 
-        An image that cannot be judged (empty, constant, NaN) is no error: it gets findings of
-        quality 'fail' with the reasons.
+        Returns:
+            The findings. An image that cannot be judged (empty, constant, NaN) is not an error:
+            return findings of quality 'fail' with the reasons.
 
         Raises:
-            Exception: whatever went wrong; the scan is tried again, then set aside as 'Error'.
+            Exception: any failure. Fr-BRAIN retries the scan, then moves it to 'Error'.
         """
+
+
+@runtime_checkable
+class OverlayAnalyzer(Protocol):
+    """An analyzer that finds and outlines lesions in one run; the optional second method."""
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
+        """Read one scan; arguments and errors as for ``analyse``.
+
+        Returns:
+            The findings that ``analyse`` returns for the same scan, with an overlay that has one
+            label for each of their lesions, or only zeros if the image cannot be judged.
+        """
+
+
+@runtime_checkable
+class SeparateOverlay(Protocol):
+    """The older optional method: it outlines the lesions in a second run over the scan.
+
+    Without either method a picture marks lesions with circles.
+    """
+
+    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
+        """The overlay of the findings that ``analyse`` returns for the same scan."""

@@ -1,6 +1,6 @@
-"""The analyzer of grids: each cell that is not zero is a lesion."""
+"""The built-in analyzer of grids: each cell that is not zero is a lesion."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -8,20 +8,20 @@ import numpy.typing as npt
 
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.base import Analysis, Overlay
 
 _LIMITATIONS = (
-    "Made for synthetic grids: a cell is a lesion when it is not zero, and each counts alone, "
-    "however they touch.",
-    "A grid is not placed in space: no volumes and no positions in mm.",
+    "For synthetic grids: every cell that is not zero is a lesion of its own, even if it touches "
+    "another.",
+    "A grid has no position in space, so there are no volumes and no positions in mm.",
 )
 
 
 class GridAnalyzer:
-    """Counts the lesion cells of a two-dimensional scan, exactly.
+    """Counts the cells of a two-dimensional scan that are not zero, exactly.
 
-    A lesion cell is one that is not zero, whatever its value. An image that has not two axes, or
-    cells that are no numbers, is of quality 'fail'.
+    An image that does not have two axes, or has cells that are not finite numbers, gets quality
+    'fail'.
     """
 
     name = "grid"
@@ -33,30 +33,39 @@ class GridAnalyzer:
         """Count the lesions.
 
         Args:
-            scan: the header; the count does not hang on it.
+            scan: the header, which does not affect the count.
             voxels: any dtype, two axes.
         """
         del scan
         if voxels.ndim != 2:
-            return _unfit(f"A grid has two axes, this image has {voxels.ndim}.")
+            return _withheld(f"A grid has two axes; this image has {voxels.ndim}.")
         if voxels.dtype.kind == "f":
             bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
             if bad:
-                return _unfit(f"{bad} of {voxels.size} cells are not finite numbers.")
+                return _withheld(f"{bad} of {voxels.size} cells are not finite numbers.")
         return _counted(int(np.count_nonzero(voxels)))
 
-    def overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Overlay:
-        """Each lesion cell, with a number of its own."""
-        labels = np.zeros(voxels.shape, np.int32)
-        if self.analyse(scan, voxels).lesions is not None:
-            cells = voxels != 0
-            labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
-        return Overlay(labels)
+    def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
+        """Count the lesions and offer an overlay that labels each lesion cell from 1.
+
+        Args:
+            scan: the header, which does not affect the count.
+            voxels: any dtype, two axes.
+        """
+        findings = self.analyse(scan, voxels)
+        return Analysis(findings, partial(_labelled, voxels, judged=findings.lesions is not None))
 
 
-@lru_cache(
-    maxsize=1024
-)  # findings are frozen and few differ: building one costs more than counting
+def _labelled(voxels: npt.NDArray[Any], *, judged: bool) -> Overlay:
+    labels = np.zeros(voxels.shape, np.int32)
+    if judged:
+        cells = voxels != 0
+        labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
+    return Overlay(labels)
+
+
+# Findings are frozen and few differ; to build one costs more than to count.
+@lru_cache(maxsize=1024)
 def _counted(lesions: int) -> Findings:
     return Findings(
         quality=Quality(verdict=Verdict.PASS),
@@ -65,7 +74,7 @@ def _counted(lesions: int) -> Findings:
     )
 
 
-def _unfit(reason: str) -> Findings:
+def _withheld(reason: str) -> Findings:
     return Findings(
         quality=Quality(verdict=Verdict.FAIL, reasons=(reason,)),
         lesions=None,

@@ -1,4 +1,4 @@
-"""Which analyzer reads which type of scan: all that installed packages offer, loaded once."""
+"""Which analyzer reads which type of scan, of all that installed packages offer."""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -11,18 +11,18 @@ from common.errors import AnalysisError
 from fr_brain.analyzers.base import Analyzer
 
 GROUP = "fr_brain.analyzers"
-"""The entry points' group; each value is a class that takes no arguments."""
+"""The group of the entry points; each value is a class that takes no arguments."""
 
 
 class Registry:
     """The analyzers in use, by scan type.
 
     Args:
-        analyzers: pairs of where an analyzer comes from (for messages) and the analyzer.
+        analyzers: pairs of the analyzer's origin (for messages) and the analyzer.
 
     Raises:
-        AnalysisError: two analyzers of the highest priority take the same type of scan. A tie
-            below the highest is none: neither would be used.
+        AnalysisError: two analyzers read the same type of scan with the highest priority. A tie
+            below the highest priority does not matter, because neither is used.
     """
 
     def __init__(self, analyzers: Iterable[tuple[str, Analyzer]]) -> None:
@@ -37,22 +37,22 @@ class Registry:
         for scan_type, rivals in sorted(best.items()):
             if len(rivals) > 1:
                 raise AnalysisError(
-                    f"scan type {scan_type!r} is taken with the same priority "
-                    f"{rivals[0][1].priority} by {' and '.join(sorted(name for name, _ in rivals))}"
-                    ": uninstall one, or give one a higher priority"
+                    f"{' and '.join(sorted(name for name, _ in rivals))} read scan type "
+                    f"{scan_type!r} with the same priority {rivals[0][1].priority}: uninstall one, "
+                    "or give one a higher priority"
                 )
         self._by_type = {scan_type: rivals[0][1] for scan_type, rivals in best.items()}
 
     @property
     def by_type(self) -> Mapping[str, Analyzer]:
-        """The analyzer in use for each known scan type."""
+        """The analyzer in use for each scan type."""
         return self._by_type
 
     def pick(self, scan_type: str) -> Analyzer:
         """The analyzer for scans of this type.
 
         Raises:
-            AnalysisError: none takes it; the text names the types that are known.
+            AnalysisError: no analyzer reads it; the text names the types that are read.
         """
         try:
             return self._by_type[scan_type]
@@ -64,11 +64,11 @@ class Registry:
 
 
 def load_analyzers() -> Registry:
-    """Load each entry point of ``GROUP`` and make its analyzer, once.
+    """Load each entry point of ``GROUP`` and create its analyzer.
 
     Raises:
-        AnalysisError: one cannot be imported, made or used (the text names its package, the
-            cause is chained), or two tie for a scan type.
+        AnalysisError: an analyzer cannot be imported, created or used (the text names its
+            package, the cause is chained), or two tie for a scan type.
     """
     points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
     return Registry([(_origin(point), _load(point)) for point in points])
@@ -80,8 +80,8 @@ def _origin(point: EntryPoint) -> str:
 
 
 def _load(point: EntryPoint) -> Analyzer:
-    # Any exception: what a foreign package raises on import is up to it, and a brain that starts
-    # without one of its analyzers would set that one's scans aside as 'Error'.
+    # Any exception: a foreign package may raise anything on import, and a brain that starts without
+    # one of its analyzers would move the scans of that type to 'Error'.
     try:
         analyzer = cast("Analyzer", point.load()())
         AnalyzerId(name=analyzer.name, version=analyzer.version)
@@ -89,7 +89,7 @@ def _load(point: EntryPoint) -> Analyzer:
         int(analyzer.priority)
     except ValidationError as error:
         raise AnalysisError(
-            f"analyzer {_origin(point)} has a name or version that no report can carry: {error}"
+            f"analyzer {_origin(point)} has a name or version that a report cannot store: {error}"
         ) from error
     except Exception as error:
         raise AnalysisError(
@@ -97,5 +97,5 @@ def _load(point: EntryPoint) -> Analyzer:
             f"{type(error).__name__}: {error}"
         ) from error
     if not fits:
-        raise AnalysisError(f"analyzer {_origin(point)} takes no scan type")
+        raise AnalysisError(f"analyzer {_origin(point)} reads no scan type")
     return analyzer

@@ -27,7 +27,8 @@ from common.store.documents import Claim
 from common.store.opening import open_store
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.registry import Registry, load_analyzers
-from fr_brain.pictures.illustration import illustrate, outlines
+from fr_brain.analyzers.running import overlay_of
+from fr_brain.pictures.illustration import illustrate
 
 
 def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path) -> BrainReport:
@@ -81,7 +82,7 @@ def _overlay(
         return None  # its package is not installed here: circles will do
     if (analyzer.name, analyzer.version) != (report.analyzer.name, report.analyzer.version):
         return None  # another analyzer finds other lesions
-    return outlines(analyzer, report, scan, voxels)
+    return overlay_of(analyzer, scan, voxels)
 
 
 def _write(target: Path, content: bytes) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of reports: slices with the lesions outlined. Pure: arrays in, a PNG out."""
+"""Pictures of reports: slices with the lesions outlined. No I/O: arrays in, a PNG out."""

@@ -1,4 +1,4 @@
-"""Drawing: slices as pixels, outlines, text, and the PNG. The only room with Pillow."""
+"""Draws slices, outlines and text, and encodes the PNG. The only module that uses Pillow."""
 
 import io
 import math
@@ -19,21 +19,21 @@ CUT: Colour = (70, 140, 255)
 
 _BACKGROUND: Colour = (16, 16, 16)
 _FONT_PX = 13
-# Fewer levels of grey until it fits: noise costs most of a picture's bytes.
-_GREYS = (128, 64, 32, 16)
+# Tried in turn until the picture fits: noise costs most of its bytes.
+_GREY_LEVELS = (128, 64, 32, 16)
 
 
-def grey(piece: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
-    """Intensities as 0 to 255; what is no number is black."""
+def to_grey(pixels: Array, low: float, high: float) -> npt.NDArray[np.uint8]:
+    """Intensities as grey levels of the same shape: 0 at ``low`` and NaN, 255 at ``high``."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (piece.astype(np.float64) - low) * (255 / (high - low))
+        scaled = (pixels.astype(np.float64) - low) * (255 / (high - low))
     return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255).astype(
         np.uint8
     )
 
 
 class Canvas:
-    """A picture of a size in pixels."""
+    """A picture of ``width`` x ``height`` pixels; positions count from its upper left corner."""
 
     def __init__(self, width: int, height: int) -> None:
         self._image = Image.new("RGB", (width, height), _BACKGROUND)
@@ -43,8 +43,8 @@ class Canvas:
     def text(
         self, x: float, y: float, words: str, colour: Colour = TEXT, anchor: str = "la"
     ) -> None:
-        """Words; ``anchor`` as Pillow has it, such as 'la' for left and top."""
-        # With a dark rim, to be read on bright tissue too.
+        """Write text; ``anchor`` is Pillow's, such as 'la' for left and top."""
+        # A dark rim keeps it readable on bright tissue.
         self._draw.text(
             (x, y),
             words,
@@ -55,22 +55,24 @@ class Canvas:
             stroke_fill=_BACKGROUND,
         )
 
-    def wide(self, words: str) -> int:
-        """Width of words in pixels."""
+    def text_width(self, words: str) -> int:
+        """Width of a text, pixels."""
         return math.ceil(self._font.getlength(words))
 
     def line(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """A line of one pixel."""
+        """Draw a line of one pixel."""
         self._draw.line((round(x0), round(y0), round(x1), round(y1)), fill=colour)
 
     def circle(self, x: float, y: float, radius: float, colour: Colour) -> None:
-        """The outline of a circle."""
+        """Draw the outline of a circle."""
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour)
 
-    def piece(self, x: int, y: int, size: tuple[int, int], pixels: npt.NDArray[np.uint8]) -> None:
-        """Levels of grey, stretched to ``size`` (width, height)."""
+    def draw_slice(
+        self, x: int, y: int, size: tuple[int, int], pixels: npt.NDArray[np.uint8]
+    ) -> None:
+        """Draw grey levels (rows x columns), stretched to ``size`` (width, height; pixels)."""
         rows, columns = pixels.shape
-        # Cells of a grid are squares; what is only a little larger or smaller is smoothed.
+        # Cells of a grid stay squares; a slice that is stretched only a little is smoothed.
         sharp = size[0] >= 6 * columns
         kind = Image.Resampling.NEAREST if sharp else Image.Resampling.BICUBIC
         if not sharp and (rows == 1 or columns == 1):
@@ -79,13 +81,21 @@ class Canvas:
         self._image.paste(stretched.convert("RGB"), (x, y))
 
     def outline(self, x: int, y: int, size: tuple[int, int], labels: Array, colour: Colour) -> None:
-        """The edges of labelled regions, drawn around them: what is inside stays to be seen."""
+        """Draw outlines around labelled regions, so that their inside stays visible.
+
+        Args:
+            x: left edge, pixels.
+            y: upper edge, pixels.
+            size: width and height to which the labels are stretched, pixels.
+            labels: integers or booleans (rows x columns); 0 is outside.
+            colour: of the outlines.
+        """
         mask = labels != 0
         if not mask.any():
             return
         rows, columns = labels.shape
         if size[0] < columns or size[1] < rows:
-            # Fewer pixels than voxels: none of a small region may fall through.
+            # Fewer pixels than voxels: no small region may disappear.
             shrunk = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
             drawn = (np.asarray(shrunk) > 0).astype(np.int32)
         else:
@@ -101,21 +111,21 @@ class Canvas:
                 here = tuple(one if a == axis else slice(None) for a in (0, 1))
                 there = tuple(other if a == axis else slice(None) for a in (0, 1))
                 edge[here] |= (drawn[here] < drawn[there]) & (drawn[there] > 0)
-        # At the picture's rim there is no outside to draw on.
+        # At the rim of the slice the outline lies inside, because there is no outside.
         for rim in ((0, slice(None)), (-1, slice(None)), (slice(None), 0), (slice(None), -1)):
             edge[rim] |= drawn[rim] > 0
         stencil = Image.fromarray(edge.astype(np.uint8) * 255)
         self._image.paste(colour, (x, y, x + size[0], y + size[1]), stencil)
 
     def png(self, limit: int) -> bytes:
-        """The picture as a PNG of ``limit`` bytes at most, with as many levels of grey as fit; a
-        smaller one where none do."""
+        """The picture as a PNG of at most ``limit`` bytes: with as many grey levels as fit, or
+        scaled down if 16 do not."""
         image = self._image
         while True:
             greys, marks = _reduce(image)
             size = 0
-            for levels in _GREYS:
-                # Each halving of the levels takes less than a third off: not worth a try.
+            for levels in _GREY_LEVELS:
+                # Halving the levels saves less than a third, so this would not fit either.
                 if size * 0.6 > limit:
                     size = round(size * 0.7)
                     continue
@@ -130,7 +140,7 @@ _MARKS = np.array((LESION, BRAIN, CUT), np.int16)
 
 
 def _reduce(image: Image.Image) -> tuple[Array, Array]:
-    """The grey of each pixel, and which of the colours of outlines it is, from 1; 0: none."""
+    """The grey level of each pixel, and the number of its outline colour (from 1), else 0."""
     pixels = np.asarray(image)
     high, low = pixels.max(axis=2), pixels.min(axis=2)
     coloured = high - low > 24
@@ -141,7 +151,7 @@ def _reduce(image: Image.Image) -> tuple[Array, Array]:
 
 
 def _encode(greys: Array, marks: Array, levels: int) -> bytes:
-    """With a palette of greys and the colours of outlines: a third of the bytes of full colour."""
+    """PNG with a palette of greys and outline colours: a third of the bytes of full colour."""
     table = (np.arange(256) * ((levels - 1) / 255) + 0.5).astype(np.uint8)
     out = np.where(marks > 0, marks + np.uint8(levels - 1), table[greys])
     shades = np.repeat(np.round(np.arange(levels) * 255 / (levels - 1)), 3)

@@ -1,4 +1,4 @@
-"""The picture of a report: orthogonal slices and the largest lesions, with what it says of them."""
+"""The picture of a report: orthogonal slices, and the largest lesions enlarged and labelled."""
 
 import math
 from dataclasses import dataclass
@@ -9,8 +9,16 @@ from common.domain.findings import Lesion
 from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
-from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, grey
-from fr_brain.pictures.planes import PLANES, Array, Index, Plane, Space, cut, window
+from fr_brain.pictures.canvas import BRAIN, CUT, DIM, LESION, TEXT, Canvas, to_grey
+from fr_brain.pictures.planes import (
+    PLANES,
+    AnatomicalAxes,
+    Array,
+    Index,
+    Plane,
+    intensity_window,
+    slice_at,
+)
 
 _MARGIN = 12
 _LINE = 18
@@ -19,8 +27,8 @@ _WIDTH = 1600
 _PANEL_HEIGHT = 540
 _WIDTH_MIN = 860
 _PX_A_MM = 2.0
-_SMALL_PX = 360  # what is smaller than a head is enlarged to this
-_THIN = 1 / 12  # a panel is left out where one of its sides is so short beside the other
+_SMALL_PX = 360  # length to which smaller volumes than a head are enlarged
+_THIN = 1 / 12  # a slice with a smaller ratio of its sides is left out
 _TILE_PX = 184
 _TILE_MM = 46.0
 _TILES = 12
@@ -30,16 +38,18 @@ _GRID_PX = 420
 def draw_picture(
     report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None = None
 ) -> bytes:
-    """A PNG of at most ``PICTURE_BYTES_MAX`` bytes; the same for the same input.
+    """Draw the picture of a report; the same input gives the same bytes.
 
     Args:
         report: what was found.
-        scan: the header; its affine says which side is which and how long a voxel is.
-        voxels: array of ``scan.shape``.
-        overlay: where the lesions and the brain are; without it the lesions are marked by
-            circles of their size.
+        scan: the header; its affine gives the sides and the size of a voxel.
+        voxels: array of ``scan.shape``, two or three axes.
+        overlay: lesions and brain in the scan's shape and axes; without it, circles of their size
+            mark the lesions.
 
-    The person's right is on the left. No pseudonym or id of a scan is written on it.
+    Returns:
+        A PNG of at most ``PICTURE_BYTES_MAX`` bytes. The person's right is on the left. It shows
+        no pseudonym and no id of the scan.
     """
     if voxels.ndim == 2:
         return _grid(report, scan, voxels, overlay)
@@ -53,24 +63,24 @@ class _Panel:
 
 
 class _Volume:
-    """One picture of a volume on its way."""
+    """The picture of one volume."""
 
     def __init__(
         self, report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay | None
     ) -> None:
         self._report = report
-        self._space = Space(scan)
-        self._view = self._space.see(voxels)
+        self._axes = AnatomicalAxes(scan)
+        self._view = self._axes.to_anatomical(voxels)
         self._lesions = self._brain = None
         if overlay is not None:
-            self._lesions = self._space.see(overlay.lesions)
-            self._brain = None if overlay.brain is None else self._space.see(overlay.brain)
+            self._lesions = self._axes.to_anatomical(overlay.lesions)
+            self._brain = None if overlay.brain is None else self._axes.to_anatomical(overlay.brain)
         found = report.findings.lesions
         self._listed = () if found is None else found.largest
-        self._low, self._high = window(self._view, self._brain)
+        self._low, self._high = intensity_window(self._view, self._brain)
         if self._lesions is not None and self._lesions.any():
-            # As bright as most of a lesion is, so that there is something to see in it; but no
-            # brighter than leaves the rest its contrast.
+            # Bright enough to show structure inside a lesion, but not so bright that the rest
+            # loses its contrast.
             bright = float(np.percentile(self._view[self._lesions != 0], 90))
             if math.isfinite(bright):
                 span = self._high - self._low
@@ -106,20 +116,22 @@ class _Volume:
     def _notes(self) -> str:
         notes = []
         if self._listed and self._lesions is None:
-            notes.append("circles: place and size of lesions, not their outlines")
-        if not self._space.placed:
-            notes.append("not placed in space: no sides, no mm")
-        if self._space.tilt_degrees > 1:
-            notes.append(f"oblique: the scan's own planes, {self._space.tilt_degrees:.0f}° off")
+            notes.append("circles show position and size of lesions, not their outlines")
+        if not self._axes.placed:
+            notes.append("no position in space: sides and mm are unknown")
+        if self._axes.tilt_degrees > 1:
+            notes.append(
+                f"oblique: the scan's own planes, tilted by {self._axes.tilt_degrees:.0f}°"
+            )
         found = self._report.findings.lesions
         if found is not None and found.count > len(self._listed[:_TILES]) > 0:
             notes.append(f"the {len(self._listed[:_TILES])} largest of {found.count} lesions")
         return "; ".join(notes)
 
     def _focus(self) -> Index:
-        """Where the orthogonal slices meet: in the largest lesion, else amid the brain."""
+        """Where the slices meet: in the largest lesion, else in the middle of the brain."""
         if self._listed:
-            return self._space.index(self._listed[0].centroid_voxel)
+            return self._axes.index(self._listed[0].centroid_voxel)
         if self._brain is not None and self._brain.any():
             middle = []
             for axis in range(3):
@@ -131,15 +143,15 @@ class _Volume:
         return x, y, z
 
     def _panels(self) -> tuple[list[_Panel], float]:
-        """The planes worth showing, and pixels a mm: the same for all, so that they compare."""
-        mm = [self._space.extent_mm(axis) for axis in range(3)]
+        """The slices to show, and their scale in pixels per mm, which is the same for all."""
+        mm = [self._axes.extent_mm(axis) for axis in range(3)]
         shown = [
             plane
             for plane in PLANES
             if min(mm[plane.across], mm[plane.down])
             >= _THIN * max(mm[plane.across], mm[plane.down])
         ]
-        if not shown:  # a needle: whichever shows most of it
+        if not shown:  # a needle: the slice that shows most of it
             shown = [max(PLANES, key=lambda plane: mm[plane.across] * mm[plane.down])]
         room = _WIDTH - 2 * _MARGIN - _GAP * (len(shown) - 1)
         fits = min(
@@ -158,18 +170,18 @@ class _Volume:
     ) -> None:
         plane, (width, height) = panel.plane, panel.size
         x, y = at[0], at[1] + _LINE
-        canvas.text(x, at[1], f"{plane.name}, {self._space.place(focus, plane.normal)}", DIM)
-        pixels = grey(cut(self._view, plane, focus), self._low, self._high)
-        canvas.piece(x, y, panel.size, pixels)
+        canvas.text(x, at[1], f"{plane.name}, {self._axes.position_text(focus, plane.normal)}", DIM)
+        pixels = to_grey(slice_at(self._view, plane, focus), self._low, self._high)
+        canvas.draw_slice(x, y, panel.size, pixels)
         if self._brain is not None:
-            canvas.outline(x, y, panel.size, cut(self._brain, plane, focus), BRAIN)
+            canvas.outline(x, y, panel.size, slice_at(self._brain, plane, focus), BRAIN)
         self._mark(canvas, plane, focus, (x, y), panel.size)
         column, row = self._position(plane, focus, panel.size)
         for tick in (0, height - 9):
             canvas.line(x + column, y + tick, x + column, y + tick + 8, CUT)
         for tick in (0, width - 9):
             canvas.line(x + tick, y + row, x + tick + 8, y + row, CUT)
-        if self._space.placed:
+        if self._axes.placed:
             left, right, up, down = plane.sides
             canvas.text(x + 3, y + height / 2 + 8, left, TEXT, "lm")
             canvas.text(x + width - 3, y + height / 2 + 8, right, TEXT, "rm")
@@ -182,13 +194,13 @@ class _Volume:
     def _number(
         self, canvas: Canvas, panel: _Panel, lesion: Lesion, at: Index, corner: tuple[int, int]
     ) -> None:
-        """Say which one it is, where it is on the slice."""
+        """Write a lesion's number beside it if the slice cuts it."""
         plane = panel.plane
-        centre, radius = self._space.index(lesion.centroid_voxel), self._radius(lesion)
-        off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+        centre, radius = self._axes.index(lesion.centroid_voxel), self._radius(lesion)
+        off = abs(centre[plane.normal] - at[plane.normal]) * self._axes.voxel_mm[plane.normal]
         if off <= radius:
             column, row = self._position(plane, centre, panel.size)
-            beside = radius * panel.size[0] / self._space.extent_mm(plane.across) * 0.7 + 5
+            beside = radius * panel.size[0] / self._axes.extent_mm(plane.across) * 0.7 + 5
             place = (corner[0] + column + beside, corner[1] + row - beside)
             canvas.text(*place, f"#{lesion.id}", TEXT, "ld")
 
@@ -211,14 +223,14 @@ class _Volume:
         corner: tuple[int, int],
         size: tuple[int, int],
     ) -> None:
-        """Outline the lesions of a slice; circles where their outlines are not known."""
+        """Outline the lesions of a slice, or circle them if their outlines are unknown."""
         if self._lesions is not None:
-            canvas.outline(*corner, size, cut(self._lesions, plane, at), LESION)
+            canvas.outline(*corner, size, slice_at(self._lesions, plane, at), LESION)
             return
-        scale = size[0] / self._space.extent_mm(plane.across)
+        scale = size[0] / self._axes.extent_mm(plane.across)
         for lesion in self._listed:
-            centre = self._space.index(lesion.centroid_voxel)
-            off = abs(centre[plane.normal] - at[plane.normal]) * self._space.voxel_mm[plane.normal]
+            centre = self._axes.index(lesion.centroid_voxel)
+            off = abs(centre[plane.normal] - at[plane.normal]) * self._axes.voxel_mm[plane.normal]
             radius = self._radius(lesion)
             if off <= radius:
                 column, row = self._position(plane, centre, size)
@@ -226,11 +238,11 @@ class _Volume:
                 canvas.circle(corner[0] + column, corner[1] + row, across + 2, LESION)
 
     def _radius(self, lesion: Lesion) -> float:
-        """mm, of a ball of the lesion's volume."""
-        return float((0.75 / math.pi * lesion.voxels * math.prod(self._space.voxel_mm)) ** (1 / 3))
+        """Radius of a ball of the lesion's volume, mm."""
+        return float((0.75 / math.pi * lesion.voxels * math.prod(self._axes.voxel_mm)) ** (1 / 3))
 
     def _position(self, plane: Plane, at: Index, size: tuple[int, int]) -> tuple[float, float]:
-        """Pixel of an index in a picture of its plane."""
+        """The pixel (column, row) of an index in a slice of ``size`` pixels."""
         across, down = self._view.shape[plane.across], self._view.shape[plane.down]
         return (
             (across - at[plane.across] - 0.5) / across * size[0],
@@ -238,12 +250,12 @@ class _Volume:
         )
 
     def _tile(self, canvas: Canvas, plane: Plane, lesion: Lesion, at: tuple[int, int]) -> None:
-        """The surroundings of a lesion."""
-        centre = self._space.index(lesion.centroid_voxel)
-        mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._space.placed else _TILE_MM
+        """Draw a lesion and its surroundings enlarged."""
+        centre = self._axes.index(lesion.centroid_voxel)
+        mm = max(_TILE_MM, 5 * self._radius(lesion)) if self._axes.placed else _TILE_MM
         boxes = []
         for axis in (plane.across, plane.down):
-            half = mm / 2 / self._space.voxel_mm[axis]
+            half = mm / 2 / self._axes.voxel_mm[axis]
             n = self._view.shape[axis]
             first = min(max(0, round(centre[axis] - half)), max(0, n - 1))
             boxes.append(slice(first, max(first + 1, min(n, first + max(1, round(2 * half))))))
@@ -251,7 +263,7 @@ class _Volume:
         part[plane.across], part[plane.down] = boxes
         view = self._view[tuple(part)]
         sides = [
-            view.shape[axis] * self._space.voxel_mm[axis] for axis in (plane.across, plane.down)
+            view.shape[axis] * self._axes.voxel_mm[axis] for axis in (plane.across, plane.down)
         ]
         scale = _TILE_PX / max(sides)
         size = (_px(sides[0] * scale), _px(sides[1] * scale))
@@ -259,9 +271,9 @@ class _Volume:
         within[plane.across] -= boxes[0].start
         within[plane.down] -= boxes[1].start
         inner = (within[0], within[1], within[2])
-        canvas.piece(*at, size, grey(cut(view, plane, inner), self._low, self._high))
+        canvas.draw_slice(*at, size, to_grey(slice_at(view, plane, inner), self._low, self._high))
         if self._lesions is not None:
-            canvas.outline(*at, size, cut(self._lesions[tuple(part)], plane, inner), LESION)
+            canvas.outline(*at, size, slice_at(self._lesions[tuple(part)], plane, inner), LESION)
         else:
             column = (view.shape[plane.across] - inner[plane.across] - 0.5) * (
                 size[0] / view.shape[plane.across]
@@ -274,7 +286,7 @@ class _Volume:
         amount = (
             f"{lesion.voxels} voxels" if lesion.volume_ml is None else f"{lesion.volume_ml:.3f} ml"
         )
-        words = f"#{lesion.id}  {amount}  {self._space.place(centre, plane.normal)}"
+        words = f"#{lesion.id}  {amount}  {self._axes.position_text(centre, plane.normal)}"
         canvas.text(at[0], at[1] + _TILE_PX + 2, words, DIM)
 
 
@@ -288,7 +300,7 @@ def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay 
     height = top + size[1] + _GAP + 2 * _LINE + _MARGIN
     canvas = Canvas(width, height)
     _headline(canvas, report)
-    canvas.piece(_MARGIN, top, size, grey(voxels, *window(voxels)))
+    canvas.draw_slice(_MARGIN, top, size, to_grey(voxels, *intensity_window(voxels)))
     if overlay is not None:
         canvas.outline(_MARGIN, top, size, overlay.lesions, LESION)
     words = f"{rows} rows from top to bottom, {columns} columns from left to right"
@@ -299,7 +311,7 @@ def _grid(report: BrainReport, scan: BrainScan, voxels: Array, overlay: Overlay 
 def _headline(canvas: Canvas, report: BrainReport) -> None:
     quality, lesions = report.findings.quality, report.findings.lesions
     if lesions is None:
-        found = "no measures"
+        found = "not measured"
     else:
         found = "no lesion found" if not lesions.count else f"{lesions.count} lesions"
         found = "1 lesion" if lesions.count == 1 else found
@@ -310,7 +322,7 @@ def _headline(canvas: Canvas, report: BrainReport) -> None:
     if quality.reasons:
         more = f" (and {len(quality.reasons) - 1} more)" if len(quality.reasons) > 1 else ""
         reason = quality.reasons[0]
-        while canvas.wide(reason + more) > _WIDTH_MIN and len(reason) > 10:
+        while canvas.text_width(reason + more) > _WIDTH_MIN and len(reason) > 10:
             reason = reason[: len(reason) * 9 // 10].rstrip() + "…"
         canvas.text(_MARGIN, _MARGIN + _LINE, reason + more, DIM)
 
@@ -321,7 +333,7 @@ def _footer(canvas: Canvas, report: BrainReport, at: tuple[int, int], notes: str
 
 
 def _across(width: int) -> int:
-    """Tiles in a row."""
+    """The number of enlarged lesions in a row."""
     return max(1, (width + _GAP) // (_TILE_PX + _GAP))
 
 

@@ -1,8 +1,8 @@
-"""Which slices of a volume are shown and how they lie: seen as radiologists do.
+"""The slices of a volume and their orientation in the picture, as radiologists view them.
 
-A volume is looked at along the axes x (to the person's right), y (to the front), z (upwards),
-whatever the order of its own axes; an oblique one in its own planes. In each picture the person's
-right is on the left, the front on top or on the left, up is on top.
+A volume is seen along the axes x (to the person's right), y (to the front) and z (up), whatever the
+order of its own axes; an oblique one is shown in its own planes. In each slice the person's right
+is on the left, the front is on top or on the left, and up is on top.
 """
 
 import math
@@ -16,20 +16,21 @@ from common.domain.scan import BrainScan
 
 Array = npt.NDArray[Any]
 Index = tuple[float, float, float]
+"""A voxel index along x, y, z."""
 
-_SAMPLE = 200_000
+_SAMPLE = 200_000  # voxels that give the intensity window
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A direction of slices: ``across`` runs along the picture's columns, ``down`` its rows."""
+    """A direction of slices; axes 0, 1, 2 are x, y, z; ``across`` lies horizontally."""
 
     name: str
     normal: int
     across: int
     down: int
     sides: tuple[str, str, str, str]
-    """What is left, right, on top, at the bottom."""
+    """Labels for left, right, top, bottom."""
 
 
 AXIAL = Plane("axial", 2, 0, 1, ("R", "L", "A", "P"))
@@ -40,11 +41,11 @@ PLANES = (AXIAL, CORONAL, SAGITTAL)
 _ENDS = (("R", "L"), ("A", "P"), ("S", "I"))
 
 
-class Space:
-    """A scan's axes, and its arrays as seen along x, y, z.
+class AnatomicalAxes:
+    """Maps a scan's own axes to x, y, z.
 
     Args:
-        scan: of three axes.
+        scan: the header of a scan of three axes.
     """
 
     def __init__(self, scan: BrainScan) -> None:
@@ -64,21 +65,22 @@ class Space:
         self.shape = (scan.shape[order[0]], scan.shape[order[1]], scan.shape[order[2]])
         self._affine = None if scan.affine is None else np.array(scan.affine)
 
-    def see(self, array: Array) -> Array:
-        """An array of the scan's shape along x, y, z; a view."""
+    def to_anatomical(self, array: Array) -> Array:
+        """A view of an array of the scan's shape, with the axes x, y, z."""
         view = array.transpose(self._order)
         return view[tuple(slice(None, None, -1 if flip else 1) for flip in self._flipped)]
 
     def index(self, own: tuple[float, ...]) -> Index:
-        """A voxel index in the scan's axes as one along x, y, z."""
+        """A voxel index in the scan's own axes, as one along x, y, z."""
         x, y, z = (
             n - 1 - own[axis] if flip else own[axis]
             for axis, flip, n in zip(self._order, self._flipped, self.shape, strict=True)
         )
         return x, y, z
 
-    def place(self, at: Index, axis: int) -> str:
-        """Where an index is along an axis: 'S 12 mm'; where the scan is not placed, 'voxel 7'."""
+    def position_text(self, at: Index, axis: int) -> str:
+        """The position of an index along an axis, such as 'S 12 mm', or 'voxel 7' without an
+        affine."""
         if self._affine is None:
             return f"voxel {at[axis]:.0f}"
         own = [0.0, 0.0, 0.0]
@@ -89,7 +91,7 @@ class Space:
 
     @property
     def tilt_degrees(self) -> float:
-        """Largest angle between an axis and the direction that it is shown as."""
+        """Largest angle between an axis of the scan and the direction it is shown as, degrees."""
         if self._affine is None:
             return 0.0
         columns = self._affine[:, :3] / np.linalg.norm(self._affine[:, :3], axis=0)
@@ -97,24 +99,35 @@ class Space:
         return math.degrees(math.acos(min(1.0, min(cosines))))
 
     def extent_mm(self, axis: int) -> float:
-        """Length of the field of view."""
+        """Length of the field of view along an axis (0: x, 1: y, 2: z), mm."""
         return self.shape[axis] * self.voxel_mm[axis]
 
 
-def cut(view: Array, plane: Plane, at: Index) -> Array:
-    """The slice of a volume (seen along x, y, z) through an index, as rows and columns."""
+def slice_at(view: Array, plane: Plane, at: Index) -> Array:
+    """The slice of a volume through an index, oriented for the picture.
+
+    Args:
+        view: array with the axes x, y, z.
+        plane: the direction of the slice.
+        at: the index; clipped to the volume.
+
+    Returns:
+        Rows x columns, from the upper left.
+    """
     place = min(max(round(at[plane.normal]), 0), view.shape[plane.normal] - 1)
-    piece: Array = np.take(view, place, axis=plane.normal)
-    return piece.T[::-1, ::-1]
+    plane_values: Array = np.take(view, place, axis=plane.normal)
+    return plane_values.T[::-1, ::-1]
 
 
-def window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
-    """Intensities shown as black and white: robust percentiles, so that a few very bright voxels
-    (fat, vessels) do not darken the rest.
+def intensity_window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
+    """The intensities shown as black and white.
+
+    Robust percentiles (1 of all, 99.7 of the bright or inner voxels), so that a few very bright
+    voxels (fat, vessels) do not darken the rest.
 
     Args:
         voxels: any real dtype and number of axes.
-        inside: where the brain is, if known: what matters is in there.
+        inside: booleans of the same shape, the brain if it is known.
     """
     every = max(1, math.ceil((voxels.size / _SAMPLE) ** (1 / voxels.ndim)))
     thin = tuple(slice(min(every, n) // 2, None, min(every, max(1, n // 4))) for n in voxels.shape)
@@ -129,5 +142,5 @@ def window(voxels: Array, inside: Array | None = None) -> tuple[float, float]:
     high = float(np.percentile(sample[bright], 99.7)) if bright.any() else low
     if not high > low:
         low, high = float(sample[finite].min()), float(sample[finite].max())
-    # Nothing to see: grey. In doubles, 1 beside a very large number would be nothing.
+    # A constant image becomes grey. Adding 1 to a very large double would change nothing.
     return (low, high) if high > low else (low - max(1.0, abs(low)), low + max(1.0, abs(low)))

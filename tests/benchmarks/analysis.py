@@ -4,11 +4,15 @@ import time
 from collections.abc import Callable
 
 from common.domain.scan import BrainScan
+from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.running import overlay_of
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_brain.pictures.picture import draw_picture
 from fr_pacs.sources.phantom.source import PhantomSource
 from tests.benchmarks.figures import Figures, Goal, Missing
 from tests.benchmarks.machine import now
 from tests.benchmarks.units import Bench
+from tests.factories import make_report
 
 SHAPES = {"1 mm": (181, 217, 181), "128³": (128, 128, 128)}
 BRAIN_SHARES = (0.03, 0.45)
@@ -34,6 +38,7 @@ class Analysis:
     def __init__(self, bench: Bench) -> None:
         self.samples: dict[str, list[float]] = {}
         self.rounds = 7 if bench.quick else 21
+        self._overlay: Overlay | None = None
         self._heads: dict[str, tuple[BrainScan, bytes | memoryview]] = {}
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
@@ -48,6 +53,8 @@ class Analysis:
                     name, size
                 )  # type: ignore[misc]
             VolumeAnalyzer().analyse(loaded.scan, loaded.scan.array(loaded.voxels))
+        every["Fr, 1 mm, with overlay"] = self.with_overlay
+        every["Fr, 1 mm, drawing"] = self.drawing
         return every
 
     def close(self) -> None:
@@ -61,6 +68,26 @@ class Analysis:
         figures = {"s": now() - began, "processor s": time.process_time() - used}
         assert findings.lesions is not None, findings.quality
         return {**figures, "lesions found": findings.lesions.count}
+
+    def with_overlay(self) -> Figures:
+        """The analysis and the overlay that its picture needs, from one segmentation."""
+        scan, voxels = self._heads["1 mm"]
+        began, used = now(), time.process_time()
+        analysis = VolumeAnalyzer().analyse_with_overlay(scan, scan.array(voxels))
+        assert analysis.overlay is not None
+        analysis.overlay()
+        return {"s": now() - began, "processor s": time.process_time() - used}
+
+    def drawing(self) -> Figures:
+        """Only the picture, of findings and overlay that are ready."""
+        scan, voxels = self._heads["1 mm"]
+        array = scan.array(voxels)
+        if self._overlay is None:
+            self._overlay = overlay_of(VolumeAnalyzer(), scan, array)
+        report = make_report(scan, findings=VolumeAnalyzer().analyse(scan, array))
+        began, used = now(), time.process_time()
+        draw_picture(report, scan, array, self._overlay)
+        return {"s": now() - began, "processor s": time.process_time() - used}
 
     def steps(self, name: str, size: str) -> Figures:
         """A peer's."""

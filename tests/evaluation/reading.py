@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from common.domain.scan import BrainScan
 from common.domain.types import Affine, hash_voxels, utc_now
-from fr_brain.analyzers.volume.image import Unfit
+from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.segment import segment
 
 
@@ -52,9 +52,9 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
     try:
         labels, brain, volumes = _segment(scan, voxels)
         failed = None
-    except Unfit as unfit:
+    except UnreadableImage as unreadable:
         labels, brain, volumes = np.zeros(voxels.shape, np.uint8), None, {}
-        failed = str(unfit)
+        failed = str(unreadable)
     return Reading(labels, brain, volumes, failed, time.process_time() - started)
 
 
@@ -62,4 +62,4 @@ def _segment(
     scan: BrainScan, voxels: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, dict[str, float]]:
     found = segment(scan, voxels)
-    return found.lesions(), found.brain(), found.volumes_ml
+    return found.lesion_labels(), found.brain_mask(), found.volumes_ml

@@ -72,7 +72,7 @@ def check(store: DBManager, scan_id: str) -> None:
 
 def test_it_does_what_an_analyzer_must(plugged_in: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "fr_brain.analyzers.conformance.checks", "dark"],
+        [sys.executable, "-m", "fr_brain.analyzers.conformance", "dark"],
         cwd=ROOT,
         env=environment(PYTHONPATH=str(plugged_in)),
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Checks that an analyzer does what every analyzer must do."""
+"""Checks that an analyzer keeps the rules that every analyzer must keep."""
 
 from fr_brain.analyzers.conformance.checks import check_analyzer
 

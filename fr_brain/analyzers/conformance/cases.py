@@ -1,5 +1,5 @@
-"""The images over which ``conformance`` runs an analyzer: every type of voxel and orientation, and
-what no scanner should send and one day does."""
+"""The images of the conformance checks: every dtype and orientation, and images that no scanner
+should send but one day does."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MM = np.diag([2.0, 2.0, 2.0])
 
 
 def cases(scan_type: str) -> Iterator[Case]:
-    """A name, a scan and its voxels, of each case; the largest first."""
+    """Name, header and voxels (Fortran order, little-endian) of each case, the largest first."""
     ball = head((96, 96, 80))
     for name, array, axes in _cases(ball):
         affine = None if axes is None else _affine(axes)
@@ -27,7 +27,7 @@ def cases(scan_type: str) -> Iterator[Case]:
 
 
 def head(shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
-    """Shells as of a head with three bright spots, and noise: 0 to about 1000."""
+    """A head of shells with three bright spots and noise, intensities 0 to about 1000."""
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij")
     radius = np.sqrt((x / 0.8) ** 2 + (y / 0.9) ** 2 + (z / 0.85) ** 2)

@@ -1,22 +1,22 @@
-"""Does an analyzer do what one must? For the author of one, in a test of his own:
+"""Checks that an analyzer keeps the rules, for a test in its author's package:
 
-    from fr_brain.analyzers.conformance.checks import check_analyzer
+    from fr_brain.analyzers.conformance import check_analyzer
 
     def test_it_is_an_analyzer() -> None:
         check_analyzer("my_package:Dark")
 
-or ``fr conformance NAME`` (of an entry point, or module:Class).
+or ``python -m fr_brain.analyzers.conformance NAME`` (an entry point, or module:Class).
 
-The analyzer runs in processes of its own, over images of every type and orientation and over empty,
-constant and broken ones. Checked are: nothing is raised; the findings are whole and the same again,
-in another process and another order too; the input stays as it was; no file, socket or process is
-opened and nothing is printed (an audit hook sees what goes through Python, not what a library in
-another language does by itself); time and memory stay within the limits given.
+The analyzer runs in its own processes over images of every type and orientation, and over empty,
+constant and broken ones. It must not raise; its findings must be valid and the same each time, also
+in another process and another order; its overlay, if it offers one, must agree with its findings;
+it must not change its input, open a file or socket, start a process or print (an audit hook sees
+what goes through Python, not what a library in another language does); and it must keep within the
+given time and memory.
 
-This module and its two neighbours are no analyzers: they start processes and look at the clock.
+The modules of this package are not analyzers: they start processes and read the clock.
 """
 
-import argparse
 import contextlib
 import json
 import queue
@@ -37,8 +37,8 @@ _START_S = 60.0
 
 
 @dataclass(frozen=True)
-class Flaw:
-    """Something that an analyzer must not do."""
+class Violation:
+    """A rule that an analyzer breaks, and the image on which it does."""
 
     rule: str
     case: str
@@ -49,11 +49,12 @@ class Flaw:
 
 
 class NotConforming(AssertionError):
-    """An analyzer has flaws; the text lists them."""
+    """An analyzer breaks rules; the text lists them."""
 
-    def __init__(self, name: str, flaws: list[Flaw]) -> None:
-        super().__init__(f"{name} is no analyzer yet:\n" + "\n".join(f"  - {f}" for f in flaws))
-        self.flaws = flaws
+    def __init__(self, name: str, violations: list[Violation]) -> None:
+        listed = "\n".join(f"  - {violation}" for violation in violations)
+        super().__init__(f"{name} breaks the rules for analyzers:\n{listed}")
+        self.violations = violations
 
 
 def check_analyzer(
@@ -63,31 +64,34 @@ def check_analyzer(
     memory_mib: float = MEMORY_MIB,
     bytes_a_voxel: float = BYTES_A_VOXEL,
 ) -> int:
-    """Check one; returns how many images it read.
+    """Check one analyzer.
 
     Args:
-        name: of an entry point of the group ``fr_brain.analyzers``, ``module:Class``, or the class.
-        seconds: an image may take so long.
-        memory_mib: an analysis may take so much memory, whatever the image's size, and …
-        bytes_a_voxel: … so much for each voxel, beside the image itself.
+        name: an entry point of the group ``fr_brain.analyzers``, ``module:Class``, or the class.
+        seconds: the time limit for one image.
+        memory_mib: the memory that one analysis may take whatever the image's size, in MiB, ...
+        bytes_a_voxel: ... and in addition for each voxel, in bytes, besides the image itself.
+
+    Returns:
+        The number of images that it read.
 
     Raises:
-        NotConforming: it has flaws.
-        LookupError: there is no such entry point.
+        NotConforming: the analyzer breaks rules.
+        LookupError: no entry point has this name.
     """
     target = _target(name)
     limits = {"memory_mib": memory_mib, "bytes_a_voxel": bytes_a_voxel}
     first = _run(target, {**limits, "reverse": False}, seconds)
-    if first.flaws:
-        raise NotConforming(target, list(dict.fromkeys(first.flaws)))
+    if first.violations:
+        raise NotConforming(target, list(dict.fromkeys(first.violations)))
     again = _run(target, {**limits, "reverse": True}, seconds)
-    flaws = list(dict.fromkeys(again.flaws))
+    violations = list(dict.fromkeys(again.violations))
     for case, digest in first.digests.items():
         if again.digests.get(case, digest) != digest:
             text = "other findings in another process, after other images"
-            flaws.append(Flaw("the same scan gives the same findings", case, text))
-    if flaws:
-        raise NotConforming(target, flaws)
+            violations.append(Violation("the same scan gives the same findings", case, text))
+    if violations:
+        raise NotConforming(target, violations)
     return len(first.digests)
 
 
@@ -99,29 +103,29 @@ def _target(name: str | type) -> str:
     found = [point.value for point in entry_points(group=GROUP) if point.name == name]
     if not found:
         known = ", ".join(sorted(point.name for point in entry_points(group=GROUP)))
-        raise LookupError(f"no analyzer is installed as {name!r}; there are {known}")
+        raise LookupError(f"no analyzer {name!r} is installed; installed: {known}")
     return found[0]
 
 
 class _Run:
-    """What one process said."""
+    """What one process reported."""
 
     def __init__(self) -> None:
-        self.flaws: list[Flaw] = []
+        self.violations: list[Violation] = []
         self.digests: dict[str, str] = {}
         self.case = ""
         self.ended = False
 
-    def take(self, line: str) -> None:
-        """A line of it, JSON."""
-        said: dict[str, Any] = json.loads(line)
-        match said.pop("is"):
+    def receive(self, line: str) -> None:
+        """Take one of its lines of JSON."""
+        message: dict[str, Any] = json.loads(line)
+        match message.pop("is"):
             case "case":
-                self.case = said["case"]
+                self.case = message["case"]
             case "digest":
-                self.digests[self.case] = said["digest"]
-            case "flaw":
-                self.flaws.append(Flaw(said["rule"], said["case"], said["text"]))
+                self.digests[self.case] = message["digest"]
+            case "violation":
+                self.violations.append(Violation(**message))
             case _:
                 self.ended = True
 
@@ -129,12 +133,12 @@ class _Run:
 def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
     run = _Run()
     with (
-        tempfile.TemporaryFile() as words,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, "-m", "fr_brain.analyzers.conformance.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=words,
+            stderr=errors,
             text=True,
         ) as process,
     ):
@@ -146,69 +150,38 @@ def _run(target: str, task: dict[str, Any], seconds: float) -> _Run:
         try:
             json.dump({**task, "target": target, "path": sys.path}, process.stdin)
             process.stdin.close()
-            in_time = _listen(run, lines, seconds)
+            in_time = _receive(run, lines, seconds)
         finally:
             if not run.ended and process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(1)  # its exit code, if it ends by itself
+                    process.wait(1)  # if it is ending, its exit code explains why
             process.kill()
             reading.join()
         if in_time and not run.ended:
-            words.seek(0)
-            last = (words.read().decode(errors="replace").strip().splitlines() or ["no word"])[-1]
-            text = f"its process ended, exit code {process.wait()}: {last}"
-            run.flaws.append(Flaw("an analyzer goes on", run.case, text))
+            errors.seek(0)
+            output = errors.read().decode(errors="replace").strip().splitlines()
+            last = output[-1] if output else "no error output"
+            text = f"its process ended with exit code {process.wait()}: {last}"
+            run.violations.append(Violation("an analyzer survives every image", run.case, text))
     return run
 
 
-def _listen(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
-    """Take what is said, to the end; False if an image took too long."""
+def _receive(run: _Run, lines: "queue.Queue[str]", seconds: float) -> bool:
+    """Receive lines until the process ends; False if an image took too long."""
     while True:
         limit = seconds if run.case else _START_S
         try:
             line = lines.get(timeout=limit)
         except queue.Empty:
             what = f"took longer than {limit:g} s" if run.case else "did not start"
-            run.flaws.append(Flaw("time is bounded", run.case, what))
+            run.violations.append(Violation("time is bounded", run.case, what))
             return False
         if not line:
             return True
-        run.take(line)
+        run.receive(line)
 
 
 def _read(out: IO[str], lines: "queue.Queue[str]") -> None:
     for line in out:
         lines.put(line)
     lines.put("")
-
-
-def main() -> int:
-    """Check the analyzers that the command line names; all that are installed if none."""
-    parser = argparse.ArgumentParser(
-        prog="fr conformance", description="Check that analyzers keep the contract of one."
-    )
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help="entry point or module:Class; none: every analyzer that is installed",
-    )
-    installed = sorted(point.name for point in entry_points(group=GROUP))
-    names = parser.parse_args().names or installed
-    failed = 0
-    for name in names:
-        try:
-            count = check_analyzer(name)
-        except NotConforming as error:
-            failed = 1
-            print(error, file=sys.stderr)  # noqa: T201
-        except LookupError as error:
-            print(error.args[0], file=sys.stderr)  # noqa: T201
-            return 2
-        else:
-            print(f"{name}: {count} images read, no flaw")  # noqa: T201
-    return failed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

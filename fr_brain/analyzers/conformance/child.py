@@ -1,4 +1,4 @@
-"""One process of ``conformance``: reads its task as JSON, says what it finds as lines of JSON."""
+"""One process of the conformance checks: reads its task as JSON, answers in lines of JSON."""
 
 import hashlib
 import importlib
@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,75 +18,53 @@ from common.domain.findings import Findings
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
+from fr_brain.analyzers.base import Analysis, Overlay, OverlayAnalyzer, SeparateOverlay
 from fr_brain.analyzers.conformance.cases import Case, cases
+from fr_brain.analyzers.conformance.guard import IoGuard
 
 REPORT_BYTES_MAX = 150_000
-"""As JSON: with its picture a report must fit a frame."""
+"""The most bytes of findings as JSON: with its picture a report must fit into a frame."""
 
 _HARD_LIMIT_BYTES = 4 << 30
-"""Memory that a wild analyzer gets before it is told that there is no more."""
+"""The address space that an analyzer may add before it gets a MemoryError."""
 
-_FORBIDDEN = ("open", "socket.", "subprocess.", "os.", "shutil.", "tempfile.", "urllib.", "http.",
-              "ftplib.", "smtplib.", "glob.", "pathlib.", "sqlite3.", "mmap.", "ctypes.dlopen",
-              "webbrowser.", "pty.", "fcntl.", "resource.setrlimit", "signal.")  # fmt: skip
-_OF_IMPORTS = ("<frozen importlib", "<frozen zipimport")
+_OVERLAY_RULE = "the overlay shows the lesions"
 
 
-class Forbidden(Exception):
-    """Raised into what an analyzer tried to do."""
+class CaseRunner:
+    """Runs one analyzer over the test images.
 
-
-class Watch:
-    """Sees what goes through Python to the world outside, while ``on``."""
-
-    def __init__(self) -> None:
-        self.on = False
-        self.seen: list[str] = []
-        sys.addaudithook(self._hook)
-
-    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.on or not event.startswith(_FORBIDDEN):
-            return
-        # A library that is imported when it is first needed is read from its files: no flaw.
-        frame = sys._getframe()  # noqa: SLF001 - how else to know who asks
-        while frame is not None:
-            if frame.f_code.co_filename.startswith(_OF_IMPORTS):
-                return
-            frame = frame.f_back  # type: ignore[assignment]
-        what = f"{event} {arguments[0]!r}" if arguments else event
-        self.seen.append(what[:200])
-        raise Forbidden(f"an analyzer does no input or output: {what[:200]}")
-
-
-class Child:
-    """Runs one analyzer over the cases."""
+    Args:
+        task: ``target`` (module:Class), ``memory_mib``, ``bytes_a_voxel``, ``reverse``.
+        out: the stream to the parent.
+    """
 
     def __init__(self, task: dict[str, Any], out: Any) -> None:
         self._task = task
         self._out = out
         self._case = ""
-        self._watch = Watch()
+        self._guard = IoGuard()
 
-    def say(self, what: str, **fields: Any) -> None:
-        """One line to the parent."""
+    def send(self, what: str, **fields: Any) -> None:
+        """Send one line to the parent."""
         print(json.dumps({"is": what, **fields}), file=self._out, flush=True)
 
-    def flaw(self, rule: str, text: str) -> None:
-        """Say that something is not as it must be."""
-        self.say("flaw", rule=rule, case=self._case, text=text)
+    def report_violation(self, rule: str, text: str) -> None:
+        """Tell the parent that the analyzer breaks a rule."""
+        self.send("violation", rule=rule, case=self._case, text=text)
 
     def run(self) -> None:
-        """Everything, in order."""
+        """Create the analyzer and run it over all images."""
         analyzer = self._make()
         if analyzer is not None:
             todo = [case for kind in sorted(analyzer.scan_types) for case in cases(kind)]
             if self._task["reverse"]:
                 todo.reverse()
-            first = todo[len(todo) // 2]
-            self._read(analyzer, first, silent=True)  # what is made once is not the image's
+            # One run first, so that what an analyzer sets up once does not count as an image's.
+            self._read(analyzer, todo[len(todo) // 2], silent=True)
             for case in todo:
                 self._check(analyzer, case)
-        self.say("end")
+        self.send("end")
 
     def _make(self) -> Any:
         module, _, name = self._task["target"].partition(":")
@@ -98,79 +76,100 @@ class Child:
             AnalyzerId(name=analyzer.name, version=analyzer.version)
             types = analyzer.scan_types
             if not isinstance(analyzer.priority, int) or isinstance(analyzer.priority, bool):
-                raise TypeError("priority is no whole number")  # noqa: TRY301
+                raise TypeError("priority is not a whole number")  # noqa: TRY301
             if not isinstance(types, frozenset) or not types:
-                raise TypeError("scan_types is no frozenset with a type in it")  # noqa: TRY301
+                raise TypeError("scan_types is not a non-empty frozenset")  # noqa: TRY301
             for kind in types:
-                next(cases(kind))  # a type that a scan can have
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("it has a name, a version, types and a priority", _one_line(error))
+                next(cases(kind))  # raises for a type that no scan can have
+        except Exception as error:  # noqa: BLE001 - any error here is the analyzer's
+            self.report_violation(
+                "it has a name, a version, types and a priority", _one_line(error)
+            )
             return None
         return analyzer
 
     def _check(self, analyzer: Any, case: Case) -> None:
         self._case, scan, voxels = case
-        self.say("case", case=self._case)
+        self.send("case", case=self._case)
         before = _memory("VmRSS")
         _forget_peak()
         findings = self._read(analyzer, case)
-        used = _memory("VmHWM") - before
-        allowed = self._task["memory_mib"] * 2**20 + self._task["bytes_a_voxel"] * np.prod(
-            scan.shape
-        )
-        if used > allowed:
-            self.flaw(
-                "memory is bounded",
-                f"took {used / 2**20:.0f} MiB, {allowed / 2**20:.0f} MiB are allowed",
-            )
+        self._check_memory(scan, _memory("VmHWM") - before)
         if hash_voxels(voxels) != scan.voxels_hash:
-            self.flaw("the input stays as it was", "the voxels were changed")
+            self.report_violation("the input stays as it was", "the voxels were changed")
             return
         if findings is None:
             return
         text = self._valid(analyzer, scan, findings)
         if text is None:
             return
-        self.say("digest", digest=hashlib.sha256(text.encode()).hexdigest())
+        self.send("digest", digest=hashlib.sha256(text.encode()).hexdigest())
         again = self._read(analyzer, case)
         if again is not None and _as_text(again) != text:
-            self.flaw("the same scan gives the same findings", "other findings the second time")
+            self.report_violation(
+                "the same scan gives the same findings", "other findings the second time"
+            )
         self._check_overlay(analyzer, case, findings)
 
+    def _check_memory(self, scan: BrainScan, used: int) -> None:
+        allowed = self._task["memory_mib"] * 2**20 + self._task["bytes_a_voxel"] * np.prod(
+            scan.shape
+        )
+        if used > allowed:
+            self.report_violation(
+                "memory is bounded",
+                f"took {used / 2**20:.0f} MiB, {allowed / 2**20:.0f} MiB are allowed",
+            )
+
     def _read(self, analyzer: Any, case: Case, *, silent: bool = False) -> Findings | None:
-        """The findings; None where it raised something, which is said unless ``silent``."""
+        """The findings of a case; None if the analyzer failed, which is reported unless
+        ``silent``."""
         _, scan, voxels = case
         array = scan.array(voxels)
-        out, err = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = printed = io.StringIO()
-        self._watch.on, self._watch.seen = True, []
-        found, raised = None, None
-        try:
-            found = analyzer.analyse(scan, array)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            raised = error
-        finally:
-            self._watch.on = False
-            sys.stdout, sys.stderr = out, err
+        found, raised = self._guarded(lambda: analyzer.analyse(scan, array), silent=silent)
         if silent:
             return None
-        for what in dict.fromkeys(self._watch.seen):
-            self.flaw("no input, no output", what)
-        if printed.getvalue():
-            self.flaw("no input, no output", f"printed {printed.getvalue()[:100]!r}")
-        if raised is not None and not self._watch.seen:
-            self.flaw("an image that cannot be judged is of quality 'fail'", _one_line(raised))
         if raised is not None:
+            if not self._guard.seen:
+                self.report_violation(
+                    "an image that cannot be judged is of quality 'fail'", _one_line(raised)
+                )
             return None
         if not isinstance(found, Findings):
-            self.flaw("findings are whole", f"returned {type(found).__name__}, not Findings")
+            self.report_violation(
+                "findings are whole", f"returned {type(found).__name__}, not Findings"
+            )
             return None
         return found
+
+    def _guarded(
+        self, call: Callable[[], Any], *, silent: bool = False
+    ) -> tuple[Any, Exception | None]:
+        """The result of a call, or the exception that it raised; input and output are reported."""
+        out, err = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = printed = io.StringIO()
+        self._guard.on, self._guard.seen = True, []
+        result, raised = None, None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - any error here is the analyzer's
+            raised = error
+        finally:
+            self._guard.on = False
+            sys.stdout, sys.stderr = out, err
+        if not silent:
+            for what in dict.fromkeys(self._guard.seen):
+                self.report_violation("no input, no output", what)
+            if printed.getvalue():
+                self.report_violation(
+                    "no input, no output", f"printed {printed.getvalue()[:100]!r}"
+                )
+        return result, raised
 
     def _valid(self, analyzer: Any, scan: BrainScan, findings: Findings) -> str | None:
         try:
             text = _as_text(findings)
-            # What was made without a check is checked here.
+            # Findings that were made without validation are validated here.
             Findings.model_validate(findings.model_dump())
             BrainReport(
                 scan_id=scan.scan_id,
@@ -185,30 +184,68 @@ class Child:
                 run_time_ms=0,
                 findings=findings,
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("findings are whole", _one_line(error))
+        except Exception as error:  # noqa: BLE001 - any error here is the analyzer's
+            self.report_violation("findings are whole", _one_line(error))
             return None
         if len(text) > REPORT_BYTES_MAX:
             words = f"{len(text)} bytes as JSON, {REPORT_BYTES_MAX} at most: list fewer lesions"
-            self.flaw("findings are whole", words)
+            self.report_violation("findings are whole", words)
         return text
 
     def _check_overlay(self, analyzer: Any, case: Case, findings: Findings) -> None:
-        if not hasattr(analyzer, "overlay"):
-            return
+        """Check each of the optional overlay methods that the analyzer has."""
         _, scan, voxels = case
-        try:
-            labels = analyzer.overlay(scan, scan.array(voxels)).lesions
-            count = int(np.count_nonzero(np.unique(labels)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the analyzer's
-            self.flaw("the overlay shows the lesions", _one_line(error))
+        array = scan.array(voxels)
+        makers: list[Callable[[], Overlay | None]] = []
+        if isinstance(analyzer, OverlayAnalyzer):
+            makers.append(lambda: _paired_overlay(analyzer, scan, array, findings))
+        if isinstance(analyzer, SeparateOverlay):
+            makers.append(lambda: analyzer.overlay(scan, array))
+        for maker in makers:
+            overlay, raised = self._guarded(maker)
+            if raised is not None:
+                self.report_violation(_OVERLAY_RULE, _one_line(raised))
+            elif overlay is not None:
+                for text in _overlay_faults(overlay, scan, findings):
+                    self.report_violation(_OVERLAY_RULE, text)
+        if hash_voxels(voxels) != scan.voxels_hash:
+            self.report_violation("the input stays as it was", "the voxels were changed")
+
+
+def _paired_overlay(
+    analyzer: OverlayAnalyzer, scan: BrainScan, voxels: Any, findings: Findings
+) -> Overlay | None:
+    analysis = analyzer.analyse_with_overlay(scan, voxels)
+    if not isinstance(analysis, Analysis):
+        raise TypeError(f"analyse_with_overlay returned {type(analysis).__name__}, not Analysis")
+    if _as_text(analysis.findings) != _as_text(findings):
+        raise ValueError("analyse_with_overlay has other findings than analyse")
+    return None if analysis.overlay is None else analysis.overlay()
+
+
+def _overlay_faults(overlay: Any, scan: BrainScan, findings: Findings) -> Iterator[str]:
+    """How an overlay disagrees with the scan's shape or with the findings."""
+    if not isinstance(overlay, Overlay):
+        yield f"{type(overlay).__name__} instead of an Overlay"
+        return
+    labels, brain = overlay.lesions, overlay.brain
+    if labels.shape != scan.shape or labels.dtype.kind not in "iu":
+        yield f"{labels.dtype} of {labels.shape}, not integers of {scan.shape}"
+        return
+    if brain is not None and (brain.shape != scan.shape or brain.dtype.kind != "b"):
+        yield f"a brain that is {brain.dtype} of {brain.shape}, not booleans of {scan.shape}"
+    lesions = findings.lesions
+    ids, voxels = np.unique(labels[labels != 0], return_counts=True)
+    wanted = 0 if lesions is None else lesions.count
+    if len(ids) != wanted:
+        yield f"{len(ids)} labels for {wanted} lesions"
+        return
+    sizes = dict(zip(ids.tolist(), voxels.tolist(), strict=True))
+    for lesion in () if lesions is None else lesions.largest:
+        labelled = sizes.get(lesion.id, 0)
+        if labelled != lesion.voxels:
+            yield f"lesion {lesion.id} has {lesion.voxels} voxels, its label {labelled}"
             return
-        wanted = 0 if findings.lesions is None else findings.lesions.count
-        if labels.shape != scan.shape or labels.dtype.kind not in "iu":
-            words = f"{labels.dtype} of {labels.shape}, not integers of {scan.shape}"
-            self.flaw("the overlay shows the lesions", words)
-        elif count != wanted:
-            self.flaw("the overlay shows the lesions", f"{count} labels for {wanted} lesions")
 
 
 def _as_text(findings: Findings) -> str:
@@ -220,7 +257,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _memory(field: str) -> int:
-    """Bytes, of this process."""
+    """A field of this process's /proc status, in bytes."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
@@ -230,8 +267,9 @@ def _forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def _lines_out() -> Iterator[Any]:
-    """Where lines go, out of an analyzer's reach: its own output goes nowhere."""
+def _stream_to_parent() -> Iterator[Any]:
+    """A copy of standard output; the original then goes nowhere, so that an analyzer that writes
+    to it cannot disturb the lines of JSON."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
@@ -246,8 +284,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     limit = _memory("VmSize") + _HARD_LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for out in _lines_out():
-        Child(task, out).run()
+    for out in _stream_to_parent():
+        CaseRunner(task, out).run()
 
 
 if __name__ == "__main__":

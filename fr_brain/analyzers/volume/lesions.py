@@ -1,291 +1,349 @@
-"""Lesions at full resolution: threshold, join, test, and measure each at half of its rise.
+"""Lesions at full resolution: thresholds, connected components, tests on each component.
 
-A voxel is a candidate where it is brighter than all healthy tissue, or, inside of white matter,
-brighter than that: grey matter reaches neither. On T1 lesions are dark, so codes are mirrored at
-white matter, and only those inside of it can be told from grey matter.
+Own method. On FLAIR a voxel is a candidate if it is brighter than all healthy tissue. On T1 lesions
+are dark, so intensities are mirrored at white matter, and only lesions inside white matter can be
+told from grey matter. Each lesion ends at half of its rise (full width at half maximum).
+``METHOD.md`` explains the tests and their constants.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.image import Bools, Labels, Unfit
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import WHITE, Codes, Evened
-from fr_brain.analyzers.volume.thresholds import MARGIN_MM, Levels, mirrored
+from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedImage
+from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
+
+Positions = tuple[npt.NDArray[np.intp], ...]
 
 MIN_ML = 0.004
-"""Smaller pieces are noise or vessels."""
+"""The smallest lesion, ml."""
 
-_MAX_ML = 200.0
-_MIN_VOXELS = 3
-_ISLAND_TOUCH_MAX = 0.12
-# What tells a lesion from a patch of grey matter under a field that is not quite even, from noise
-# and from white matter on T1: it rises above the flank and out of its surroundings, and it ends:
-# few voxels right around it are above half of its rise.
-_RISE_MIN = 1.04
-_CONTRAST_MIN = 1.1
-_SPREAD_MAX = 0.3
-# Voxels this coarse (the edge of a cube as large) mix grey matter and fluid until the cortex' own
-# texture stands out and hangs together: a piece begins where it must be lesion, and all of it must
-# lie above the flank in the mean. On tuning heads lesions did by 1.04 and more, cortex to 1.02.
-_COARSE_MM, _MEAN_MIN = 2.25, 1.03
-_AROUND_MM = 3.5
-_REGROW_MM = 1.5
-# The least rise over the smoothed noise. On tuning heads what was none (3 pieces on 180 heads of
-# 128 cubed voxels) had 4.75 to 5.3; of about 1,150 lesions 3 had 5.05 to 5.31, none less; on T1,
-# where the ends of the ventricles lie in white matter too, those that are told only by being
-# darker than grey matter need more (ventricles: up to 18).
-_CNR_MIN, _CNR_MIN_T1, _CNR_MIN_DARK = 5.4, 6.0, 20.0
-_SAMPLED_MIN = 16  # a piece of so many voxels has about two among every eighth
-_PIECES_MAX = 400  # a bound on work; an image with more is no image of lesions
+_MAX_ML = 200.0  # the largest lesion
+_MIN_VOXELS = 3  # of a lesion
+_ISLAND_TOUCH_MAX = 0.12  # on T1, fraction of a lesion's border that may be as dark
+_RISE_MIN = 1.04  # brighter half of a lesion over the end of healthy tissue
+_CONTRAST_MIN = 1.1  # brighter half of a lesion over its surroundings
+_SPREAD_MAX = 0.3  # fraction of the ring around a lesion above half of its rise
+_COARSE_MM, _MEAN_MIN = 2.25, 1.03  # from this voxel edge: mean over the end of healthy tissue
+_AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
+_REGROW_MM = 1.5  # a lesion's border lies within this of the voxels above the threshold
+_CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
+_CNR_MIN_T1 = 6.0  # the same on T1
+_CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as darker than grey matter
+_SAMPLED_MIN = 16  # voxels of a component of which about two are in every eighth
+_COMPONENTS_MAX = 400  # an image with more does not show lesions; also a bound on work
 
 
 @dataclass(frozen=True)
-class Region:
+class MeasuredLesion:
     """One lesion."""
 
     voxels: int
-    """Above half of the rise from the surroundings to the lesion's bright part."""
+    """Voxels above half of the rise from the surroundings to the lesion's brighter half."""
     centroid: tuple[float, float, float]
-    """Mean canonical voxel index: z, y, x."""
+    """Mean canonical voxel index (z, y, x)."""
     extent: tuple[int, int, int]
-    """Voxels along z, y, x of the box that holds it."""
+    """Voxels along z, y, x of its bounding box."""
     ratio: float
     """Mean intensity over that of white matter."""
     cnr: float
-    """Rise of its brighter half out of its surroundings over the noise after smoothing."""
+    """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """All lesions."""
+class DetectedLesions:
+    """All lesions of a scan."""
 
-    regions: list[Region]
+    lesions: list[MeasuredLesion]
     """The largest first."""
     labels: npt.NDArray[np.uint16]
-    """Shape of the codes: n where region n (from 1) is."""
+    """Shape of the box: n where lesion n (from 1) is, else 0."""
 
 
 def find_lesions(
-    evened: Evened,
-    masks: Masks,
-    levels: Levels,
-    mm: tuple[float, float, float],
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    thresholds: TissueThresholds,
+    spacing_mm: tuple[float, float, float],
     voxel_ml: float,
     *,
-    dark: bool,
-) -> Found:
-    """Find and measure them.
+    t1_like: bool,
+) -> DetectedLesions:
+    """Find and measure the lesions.
+
+    Args:
+        normalized: the box.
+        masks: head and brain, a block each.
+        thresholds: where healthy tissue ends.
+        spacing_mm: distance between voxels along z, y, x, mm.
+        voxel_ml: volume of a voxel, ml.
+        t1_like: whether grey matter is darker than white, as on T1.
 
     Raises:
-        Unfit: there are more bright pieces than any brain has lesions.
+        UnreadableImage: the brain has more bright components than any brain has lesions.
     """
-    inner = masks.brain & (masks.depth > MARGIN_MM)
-    pieces: list[Piece] = []
-    taken = np.zeros(evened.codes.shape, np.bool_)
-    if not dark:
-        begin = levels.seed if _is_coarse(voxel_ml) else levels.grow
-        passes = [(inner, begin, levels.seed, _CNR_MIN)]
-    else:
-        # The second finds those that touch grey matter but are darker.
-        passes = [
-            (masks.brain, levels.zone_grow, levels.zone_seed, _CNR_MIN_T1),
-            (masks.brain, levels.below_grey, levels.below_grey, _CNR_MIN_DARK),
-        ]
-    for where, limit, seed, least in passes:
-        found = _pass(evened, where, inner, limit, seed, levels, mm, voxel_ml, taken, dark=dark)
-        pieces += [piece for piece in found if piece.cnr >= least]
-    del taken
-    regions = sorted(
-        ((_region(evened, piece), piece) for piece in pieces),
+    finder = _Finder(normalized, masks, thresholds, spacing_mm, voxel_ml, t1_like=t1_like)
+    components = finder.find()
+    del finder
+    lesions = sorted(
+        ((_measured(normalized, component), component) for component in components),
         key=lambda item: (-item[0].voxels, item[0].centroid),
     )
-    out = np.zeros(evened.codes.shape, np.uint16)
-    for number, (_, piece) in enumerate(regions, 1):
-        out[piece.box][piece.mask] = number
-    return Found([region for region, _ in regions], out)
+    out = np.zeros(normalized.intensities.shape, np.uint16)
+    for number, (_, component) in enumerate(lesions, 1):
+        out[component.box][component.mask] = number
+    return DetectedLesions([lesion for lesion, _ in lesions], out)
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One lesion's voxels in a box of the codes."""
+class Component:
+    """The voxels of one lesion in a part of the box."""
 
     box: tuple[slice, ...]
     mask: Bools
     cnr: float
 
 
-def _pass(
-    evened: Evened,
-    where: Bools,
-    inner: Bools,
-    limit: int,
-    seed: int,
-    levels: Levels,
-    mm: tuple[float, float, float],
-    voxel_ml: float,
-    taken: Bools,
-    *,
-    dark: bool,
-) -> list[Piece]:
-    """Lesions above one limit in the blocks ``where``; those that reach out of ``inner`` are
-    none. What is ``taken`` is left, what is found is added to it."""
-    codes = evened.codes
-    above = np.empty(codes.shape, np.bool_)
-    for part in evened.slabs():
-        if dark:
-            np.less_equal(codes[part], 2 * WHITE - limit, out=above[part])
+@dataclass(frozen=True)
+class _Pass:
+    """One search: the blocks, the thresholds of extent and seed, the least cnr."""
+
+    where: Bools
+    limit: int
+    seed: int
+    cnr_min: float
+
+
+class _Finder:
+    """Searches one box; the passes share the voxels that are already taken."""
+
+    def __init__(
+        self,
+        normalized: NormalizedImage,
+        masks: CoarseMasks,
+        thresholds: TissueThresholds,
+        spacing_mm: tuple[float, float, float],
+        voxel_ml: float,
+        *,
+        t1_like: bool,
+    ) -> None:
+        self._normalized = normalized
+        self._thresholds = thresholds
+        self._voxel_ml = voxel_ml
+        self._coarse = voxel_ml * 1000 > _COARSE_MM**3
+        self._t1_like = t1_like
+        self._inner = masks.brain & (masks.depth > MARGIN_MM)
+        self._margin = [math.ceil(_AROUND_MM / edge) for edge in spacing_mm]
+        self._regrow = [max(1, round(_REGROW_MM / edge)) for edge in spacing_mm]
+        self._taken = np.zeros(normalized.intensities.shape, np.bool_)
+        if t1_like:
+            # The second pass finds lesions that touch grey matter but are darker than it.
+            self._passes = [
+                _Pass(masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
+                _Pass(
+                    masks.brain,
+                    thresholds.below_grey,
+                    thresholds.below_grey,
+                    _CNR_MIN_BELOW_GREY,
+                ),
+            ]
         else:
-            np.greater_equal(codes[part], limit, out=above[part])
-        above[part] &= evened.spread(where, part)
-    labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
-    del above
-    # Lesions fill a thousandth of the box: statistics on their voxels alone.
-    places = _places(labels, evened, _MAX_ML / voxel_ml if dark else math.inf)
-    if not places.size:
-        return []
-    own = labels.ravel()[places]
-    values = codes.ravel()[places]
-    if dark:
-        values = mirrored(values)
-    sizes = np.bincount(own)
-    fits = np.zeros(len(sizes), np.bool_)
-    fits[own[values >= seed]] = True
-    fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / voxel_ml)) & (sizes <= _MAX_ML / voxel_ml)
-    if dark:
-        fits[own[~evened.spread(inner).ravel()[places]]] = False
-    kept = np.flatnonzero(fits)
-    if len(kept) > _PIECES_MAX:
-        raise Unfit(f"{len(kept)} separate bright spots in the brain: noise or another contrast.")
-    chosen = fits[own]
-    places, own = places[chosen], own[chosen]
-    by_label = np.argsort(own, kind="stable")
-    ends = np.searchsorted(own[by_label], kept, side="right")
-    pieces = []
-    margin = [math.ceil(_AROUND_MM / edge) for edge in mm]
-    regrow = [max(1, round(_REGROW_MM / edge)) for edge in mm]
-    for label, end in zip(kept, ends, strict=True):
-        positions = np.unravel_index(places[by_label[end - sizes[label] : end]], labels.shape)
-        box = tuple(
-            slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
-            for axis, more in zip(positions, margin, strict=True)
+            begin = thresholds.seed if self._coarse else thresholds.grow
+            self._passes = [_Pass(self._inner, begin, thresholds.seed, _CNR_MIN)]
+
+    def find(self) -> list[Component]:
+        """The lesions of all passes."""
+        return [
+            component
+            for search in self._passes
+            for component in self._detect(search)
+            if component.cnr >= search.cnr_min
+        ]
+
+    def _detect(self, search: _Pass) -> list[Component]:
+        """Lesions of one pass; their voxels become taken, even if their cnr is too low."""
+        labels = self._label(search)
+        components = []
+        for label, positions in self._candidates(labels, search.seed):
+            box = tuple(
+                slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
+                for axis, more in zip(positions, self._margin, strict=True)
+            )
+            component = self._measure(labels, label, box, search.limit)
+            if component is not None:
+                self._taken[box] |= component.mask
+                components.append(component)
+        return components
+
+    def _label(self, search: _Pass) -> Labels:
+        """The 18-connected components above the limit, numbered from 1."""
+        intensities = self._normalized.intensities
+        above = np.empty(intensities.shape, np.bool_)
+        for part in self._normalized.slabs():
+            if self._t1_like:
+                np.less_equal(intensities[part], 2 * WHITE - search.limit, out=above[part])
+            else:
+                np.greater_equal(intensities[part], search.limit, out=above[part])
+            above[part] &= self._normalized.upsample(search.where, part)
+        labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
+        return labels
+
+    def _candidates(self, labels: Labels, seed: int) -> Iterator[tuple[int, Positions]]:
+        """Components with a seed and a plausible size: label, and voxel indices along z, y, x.
+
+        On T1 a component that leaves the inner brain is not one.
+        """
+        largest = _MAX_ML / self._voxel_ml
+        # Lesions fill a thousandth of the box, so statistics run on their voxels alone.
+        indices = _voxel_indices(labels, self._normalized, largest if self._t1_like else math.inf)
+        if not indices.size:
+            return
+        own = labels.ravel()[indices]
+        values = self._normalized.intensities.ravel()[indices]
+        if self._t1_like:
+            values = mirrored(values)
+        sizes = np.bincount(own)
+        fits = np.zeros(len(sizes), np.bool_)
+        fits[own[values >= seed]] = True
+        fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / self._voxel_ml)) & (sizes <= largest)
+        if self._t1_like:
+            fits[own[~self._normalized.upsample(self._inner).ravel()[indices]]] = False
+        kept = np.flatnonzero(fits)
+        if len(kept) > _COMPONENTS_MAX:
+            raise UnreadableImage(
+                f"The brain has {len(kept)} separate bright spots: the image is noise or another "
+                "contrast."
+            )
+        indices, own = indices[fits[own]], own[fits[own]]
+        by_label = np.argsort(own, kind="stable")
+        ends = np.searchsorted(own[by_label], kept, side="right")
+        for label, end in zip(kept, ends, strict=True):
+            chosen = indices[by_label[end - sizes[label] : end]]
+            yield int(label), np.unravel_index(chosen, labels.shape)
+
+    def _measure(
+        self, labels: Labels, label: int, box: tuple[slice, ...], limit: int
+    ) -> Component | None:
+        """The lesion up to its border; None if the candidate fails a test."""
+        around = self._normalized.intensities[box]
+        if self._t1_like:
+            around = mirrored(around)
+        measured = _measure(
+            around, labels[box], label, limit, self._thresholds, self._regrow, t1_like=self._t1_like
         )
-        around = mirrored(codes[box]) if dark else codes[box]
-        measured = _measure(around, labels[box], int(label), limit, levels, regrow, dark=dark)
         if measured is None:
-            continue
+            return None
         grown, cnr = measured
-        if not dark and _is_coarse(voxel_ml) and around[grown].mean() < _MEAN_MIN * levels.grow:
-            continue
-        grown &= ~taken[box]
-        if np.count_nonzero(grown) >= _MIN_VOXELS:
-            taken[box] |= grown
-            pieces.append(Piece(box, grown, cnr))
-    return pieces
+        least = _MEAN_MIN * self._thresholds.grow
+        if not self._t1_like and self._coarse and around[grown].mean() < least:
+            return None
+        grown &= ~self._taken[box]
+        return Component(box, grown, cnr) if np.count_nonzero(grown) >= _MIN_VOXELS else None
 
 
-def _is_coarse(voxel_ml: float) -> bool:
-    return voxel_ml * 1000 > _COARSE_MM**3
+def _voxel_indices(
+    labels: Labels, normalized: NormalizedImage, most: float
+) -> npt.NDArray[np.intp]:
+    """Flat indices of the labelled voxels, without components of more voxels than ``most``.
 
-
-def _places(labels: Labels, evened: Evened, most: float) -> npt.NDArray[np.intp]:
-    """Where labels are, without the pieces of more voxels than ``most``.
-
-    On T1 grey matter is above the limit too, and a list of all its voxels would be long. What may
-    be so large is told from every eighth voxel: what is missed there makes the list longer only.
+    On T1 grey matter is above the limit too, and a list of all its voxels would be long. Every
+    eighth voxel shows which components may be that large; one that it misses only lengthens the
+    list.
     """
     large = []
     if most < math.inf:
         sampled = np.bincount(labels[::2, ::2, ::2].ravel())
         sampled[0] = 0
         for label in np.flatnonzero(sampled > most / _SAMPLED_MIN).tolist():
-            count = sum(np.count_nonzero(labels[part] == label) for part in evened.slabs())
+            count = sum(np.count_nonzero(labels[part] == label) for part in normalized.slabs())
             if count > most:
                 large.append(label)
     found = []
-    for part in evened.slabs():
+    for part in normalized.slabs():
         own = labels[part]
         wanted = own != 0
         for label in large:
             wanted &= own != label
-        places = np.flatnonzero(wanted)
-        places += part.start * math.prod(labels.shape[1:])
-        found.append(places)
+        indices = np.flatnonzero(wanted)
+        indices += part.start * math.prod(labels.shape[1:])
+        found.append(indices)
     return np.concatenate(found)
 
 
 def _measure(
-    codes: Codes,
+    intensities: Intensities,
     labels: Labels,
     label: int,
     limit: int,
-    levels: Levels,
+    thresholds: TissueThresholds,
     regrow: list[int],
     *,
-    dark: bool,
+    t1_like: bool,
 ) -> tuple[Bools, float] | None:
-    """Its voxels in the box of one piece and its cnr; None if it is no lesion."""
-    piece = labels == label
-    if not dark:
-        # Where the field is not quite even, cortex above the limit can hang on a lesion: what is
-        # far from all that must be lesion is none.
-        core = piece & (codes >= levels.seed)
-        for axis, steps in enumerate(regrow):
-            for _ in range(steps):
-                core = _widen(core, axis)
-        piece &= core
-    inside = np.sort(codes[piece])
-    near = piece
-    for axis, steps in enumerate(regrow):
-        for _ in range(steps):
-            near = _widen(near, axis)
-    free = codes < limit if dark else labels == 0
-    around = codes[free & ~near]
+    """The voxels of one component in its part of the box, and its cnr; None if it is no lesion."""
+    component = labels == label
+    if not t1_like:
+        # Under a residual bias field, cortex above the limit can be connected with a lesion: keep
+        # only what is near to voxels above the seed threshold.
+        component &= _dilate(component & (intensities >= thresholds.seed), regrow)
+    inside = np.sort(intensities[component])
+    dilated = _dilate(component, regrow)
+    free = intensities < limit if t1_like else labels == 0
+    around = intensities[free & ~dilated]
     if not around.size:
         return None
     bright = float(inside[len(inside) // 2 :].mean())
     surroundings = float(np.median(around))
-    if dark:
-        # Not brighter than all tissue: it must lie in white matter, touching nothing as bright.
-        once = piece
-        for axis in range(3):
-            once = _widen(once, axis)
-        ring = once & ~piece
-        touching = np.count_nonzero(codes[ring] >= limit)
+    if t1_like:
+        # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
+        ring = _dilate(component, [1, 1, 1]) & ~component
+        touching = np.count_nonzero(intensities[ring] >= limit)
         if touching > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
             return None
-        if abs(surroundings - levels.white) > 4 * levels.sigma:
+        if abs(surroundings - thresholds.white) > 4 * thresholds.sigma:
             return None
-    elif bright < _RISE_MIN * levels.grow or bright < _CONTRAST_MIN * surroundings:
+    elif bright < _RISE_MIN * thresholds.grow or bright < _CONTRAST_MIN * surroundings:
         return None
-    # The threshold hangs on the brain's noise; where a lesion ends does not.
-    upper = codes >= (bright + surroundings) / 2
-    ring = near & ~piece
+    # The threshold depends on the noise of the brain; the border of a lesion must not.
+    upper = intensities >= (bright + surroundings) / 2
+    ring = dilated & ~component
     if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
         return None
-    grown = near & upper & (piece | free)
-    return grown, (bright - surroundings) / levels.sigma
+    grown = dilated & upper & (component | free)
+    return grown, (bright - surroundings) / thresholds.sigma
 
 
-def _region(evened: Evened, piece: Piece) -> Region:
-    positions = np.nonzero(piece.mask)
-    start = [part.start + whole.start for part, whole in zip(piece.box, evened.box, strict=True)]
+def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesion:
+    positions = np.nonzero(component.mask)
+    start = [
+        part.start + whole.start for part, whole in zip(component.box, normalized.box, strict=True)
+    ]
     centroid = [float(axis.mean()) + first for axis, first in zip(positions, start, strict=True)]
     extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
-    return Region(
+    return MeasuredLesion(
         voxels=len(positions[0]),
         centroid=(centroid[0], centroid[1], centroid[2]),
         extent=(extent[0], extent[1], extent[2]),
-        ratio=float(evened.codes[piece.box][piece.mask].mean()) / WHITE,
-        cnr=piece.cnr,
+        ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
+        cnr=component.cnr,
     )
 
 
-def _widen(mask: Bools, axis: int) -> Bools:
+def _dilate(mask: Bools, steps: list[int]) -> Bools:
+    """Dilate by a box of ``steps`` voxels to both sides along z, y, x."""
+    for axis, count in enumerate(steps):
+        for _ in range(count):
+            mask = _dilate_axis(mask, axis)
+    return mask
+
+
+def _dilate_axis(mask: Bools, axis: int) -> Bools:
     out = mask.copy()
     ahead: list[slice] = [slice(None)] * 3
     behind: list[slice] = [slice(None)] * 3

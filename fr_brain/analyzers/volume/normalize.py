@@ -1,4 +1,7 @@
-"""The brain's box at full resolution: smoothed a little, its field evened, white matter at 1000."""
+"""The brain's box at full resolution: bias field removed, white matter at 1000, lightly smoothed.
+
+Own method. ``METHOD.md`` explains the constants.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,105 +9,136 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.field import Field
-from fr_brain.analyzers.volume.image import Bools, Coarse, Image
+from fr_brain.analyzers.volume.field import BiasField
+from fr_brain.analyzers.volume.image import Bools, CanonicalImage, CoarseImage
 
-Codes = npt.NDArray[np.uint16]
+Intensities = npt.NDArray[np.uint16]
+"""Thousandths of white matter, below ``INTENSITY_LEVELS``."""
 Counts = npt.NDArray[np.int64]
 
 WHITE = 1000
-"""Code of white matter once the field is even."""
-CODES = 4096
-"""Codes are below this: 16 times one still fits 16 bits, which the smoothing needs."""
+"""The intensity of white matter once the bias field is removed."""
+INTENSITY_LEVELS = 4096
+"""Intensities are below this, so that 16 times one fits 16 bits, as the smoothing needs."""
 
-_SMOOTHING_MM = 0.7  # sigma; takes more from noise than from a lesion of 2 mm radius
-_SLAB_VOXELS = 1 << 16  # a slab and its temporaries stay in a second-level cache
+_SMOOTHING_MM = 0.7  # sigma
+_SLAB_VOXELS = 1 << 16  # so that a slab and its temporaries stay in a second-level cache
 
 
 @dataclass(frozen=True)
-class Evened:
-    """The box of the brain with an even field."""
+class NormalizedImage:
+    """The brain's box of the canonical image without its bias field."""
 
-    codes: Codes
-    """Axes z, y, x; thousandths of white matter."""
+    intensities: Intensities
+    """Axes z, y, x of the box; white matter is ``WHITE``."""
     box: tuple[slice, slice, slice]
-    """The voxels of the canonical image that it holds."""
+    """Its voxels in the canonical image (z, y, x)."""
     blocks: tuple[slice, slice, slice]
-    """The blocks that it holds."""
+    """Its blocks in the coarse image (z, y, x)."""
     factor: tuple[int, int, int]
-    """Voxels along a block's edges."""
+    """Voxels along a block's edges (z, y, x)."""
 
-    def spread(self, blocks: Bools, planes: slice | None = None) -> Bools:
-        """What a mask of blocks (of the whole image) says of the box's voxels, or of some of its
-        planes, which begin with a block."""
-        first, last = (0, len(self.codes)) if planes is None else (planes.start, planes.stop)
+    def upsample(self, blocks: Bools, planes: slice | None = None) -> Bools:
+        """A mask of blocks on the box's voxels.
+
+        Args:
+            blocks: booleans of the coarse image.
+            planes: planes of the box that start with a block; None takes all.
+
+        Returns:
+            Booleans, axes z, y, x, of those planes.
+        """
+        first, last = (0, len(self.intensities)) if planes is None else (planes.start, planes.stop)
         depth = self.factor[0]
         own = self.blocks[0].start
         part = blocks[own + first // depth : own + math.ceil(last / depth), *self.blocks[1:]]
-        # Along x first, the only axis along which copies are not whole rows.
-        wide = np.repeat(part, self.factor[2], axis=2)[:, :, : self.codes.shape[2]]
-        wide = np.repeat(wide, self.factor[1], axis=1)[:, : self.codes.shape[1]]
+        # x first: along the other axes whole rows are copied.
+        wide = np.repeat(part, self.factor[2], axis=2)[:, :, : self.intensities.shape[2]]
+        wide = np.repeat(wide, self.factor[1], axis=1)[:, : self.intensities.shape[1]]
         return np.repeat(wide, depth, axis=0)[: last - first]
 
     def histograms(self, outer: Bools, inner: Bools) -> tuple[Counts, Counts]:
-        """Codes in two masks of blocks, the second a part of the first; of every second slab."""
-        apart = np.zeros((2, CODES), np.int64)
+        """Histograms of the intensities in two masks of blocks, from every second slab.
+
+        Args:
+            outer: booleans of the coarse image.
+            inner: the same, a subset of ``outer``.
+
+        Returns:
+            Counts in ``outer`` and in ``inner``, ``INTENSITY_LEVELS`` bins each.
+        """
+        apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
         for part in self.slabs()[::2]:
-            keys = self.codes[part] + self.spread(inner, part) * np.uint16(CODES)
-            keys = keys[self.spread(outer, part)]
-            apart += np.bincount(keys, minlength=2 * CODES).reshape(2, CODES)
+            keys = self.intensities[part] + self.upsample(inner, part) * np.uint16(INTENSITY_LEVELS)
+            keys = keys[self.upsample(outer, part)]
+            apart += np.bincount(keys, minlength=2 * INTENSITY_LEVELS).reshape(2, INTENSITY_LEVELS)
         return apart[0] + apart[1], apart[1]
 
     def slabs(self) -> list[slice]:
-        """Planes of the box, a few at a time, each slab from a block's first."""
+        """The box's planes in slabs of a few, each starting with a block."""
         depth = self.factor[0]
-        thick = depth * max(1, _SLAB_VOXELS // (depth * math.prod(self.codes.shape[1:])))
-        count = len(self.codes)
+        thick = depth * max(1, _SLAB_VOXELS // (depth * math.prod(self.intensities.shape[1:])))
+        count = len(self.intensities)
         return [slice(first, min(first + thick, count)) for first in range(0, count, thick)]
 
 
-def even_out(image: Image, coarse: Coarse, around: Bools, field: Field) -> Evened:
-    """Read the box of the blocks ``around``."""
+def normalize(
+    image: CanonicalImage, coarse: CoarseImage, around: Bools, field: BiasField
+) -> NormalizedImage:
+    """Read the box around some blocks, without the bias field, and smooth it.
+
+    Args:
+        image: the volume.
+        coarse: its blocks.
+        around: booleans of the coarse image; the box holds all of them.
+        field: the bias field.
+    """
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
-    blocks = box_of(around)
+    blocks = bounding_box(around)
     box = tuple(
         slice(part.start * f, min(part.stop * f, n))
         for part, f, n in zip(blocks, coarse.factor, shape, strict=True)
     )
     rows, columns = box[1], box[2]
     planes = field.planes(shape, (box[0], rows, columns))
-    kernel = kernel_of(image.spacing)
-    codes = np.empty([part.stop - part.start for part in box], np.uint16)
-    evened = Evened(codes, (box[0], rows, columns), blocks, coarse.factor)
-    for part in evened.slabs():
+    kernel = smoothing_kernel(image.spacing_mm)
+    intensities = np.empty([part.stop - part.start for part in box], np.uint16)
+    normalized = NormalizedImage(intensities, (box[0], rows, columns), blocks, coarse.factor)
+    for part in normalized.slabs():
         slab = image.slab(slice(box[0].start + part.start, box[0].start + part.stop), rows, columns)
         slab *= planes.at(part.start, part.stop)
         slab *= WHITE
-        np.clip(slab, 0, CODES - 1, out=slab)
-        codes[part] = slab
-    # A slab is smoothed once the plane behind it is there; of the one before, the copy is kept
-    # that is not smoothed yet.
-    before = codes[:0]
-    for part in evened.slabs():
-        own = np.concatenate([before, codes[part.start : part.stop + 1]])
+        np.clip(slab, 0, INTENSITY_LEVELS - 1, out=slab)
+        intensities[part] = slab
+    # Smoothing a slab needs the plane after it, and the plane before it as it was before that was
+    # smoothed, so an unsmoothed copy is kept.
+    before = intensities[:0]
+    for part in normalized.slabs():
+        own = np.concatenate([before, intensities[part.start : part.stop + 1]])
         inner = slice(len(before), len(before) + part.stop - part.start)
-        before = codes[part.stop - 1 : part.stop].copy()
+        before = intensities[part.stop - 1 : part.stop].copy()
         own = _smooth(own, 0, kernel[0])[inner]
-        codes[part] = _smooth(_smooth(own, 1, kernel[1]), 2, kernel[2])
-    return evened
+        intensities[part] = _smooth(_smooth(own, 1, kernel[1]), 2, kernel[2])
+    return normalized
 
 
-def kernel_of(spacing: tuple[float, float, float]) -> list[int]:
-    """Weight of the neighbours along each axis in sixteenths, so that whole numbers do."""
-    return [round(16 * min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2)) for mm in spacing]
+def smoothing_kernel(spacing_mm: tuple[float, float, float]) -> list[int]:
+    """Weight of a neighbour along each axis in sixteenths, as integers.
+
+    Args:
+        spacing_mm: distance between voxels along z, y, x, mm.
+
+    A kernel (k, 16 - 2k, k) / 16 has the variance of a Gaussian of 0.7 mm, as far as k <= 4.
+    """
+    return [round(16 * min(0.25, (_SMOOTHING_MM / mm) ** 2 / 2)) for mm in spacing_mm]
 
 
-def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
-    """Weights k, 16 - 2 k, k sixteenths along an axis; what is outside is as the edge."""
+def _smooth(slab: Intensities, axis: int, weight: int) -> Intensities:
+    """Smooth by (k, 16 - 2k, k) / 16 along an axis; the edge is repeated outside."""
     if not weight or slab.shape[axis] < 2:
         return slab
     whole, side, shift = (4, 1, 2) if weight == 4 else (16, weight, 4)
-    # All voxels as one row, which is faster than many; then the edges, which got the wrong ones.
+    # All voxels as one long row, which is faster; then the edges, which got wrong neighbours.
     step = math.prod(slab.shape[axis + 1 :])
     flat = slab.reshape(-1)
     flat_out = flat * np.uint16(whole - 2 * side)
@@ -120,8 +154,8 @@ def _smooth(slab: Codes, axis: int, weight: int) -> Codes:
     return out
 
 
-def box_of(mask: Bools) -> tuple[slice, slice, slice]:
-    """The smallest box that holds the mask, which is not empty."""
+def bounding_box(mask: Bools) -> tuple[slice, slice, slice]:
+    """The smallest box (slices z, y, x) that holds a non-empty mask."""
     parts = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)

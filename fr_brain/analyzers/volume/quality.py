@@ -1,57 +1,73 @@
-"""What to doubt in a result that is given."""
+"""Warnings about results that are given all the same."""
 
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.volume.masks import at_edge
+from fr_brain.analyzers.volume.masks import edge_fraction
 from fr_brain.analyzers.volume.segment import Segmentation
 
-_SPACING_WARN_MM = 3.5
-_NOISE_WARN = 10.0  # per cent; checked to 9
-_AT_EDGE_WARN = 0.01
+_SPACING_WARN_MM = 3.5  # largest voxel edge without a warning
+_NOISE_WARN = 10.0  # % of white matter
+_AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
 
 
-def doubts(
-    scan: BrainScan, found: Segmentation, noise: float | None, *, plausible: bool
+def quality_warnings(
+    scan: BrainScan, segmentation: Segmentation, noise: float | None, *, plausible: bool
 ) -> dict[str, str]:
-    """Flags, each with its sentence."""
-    image = found.image
+    """The reasons to doubt a result.
+
+    Args:
+        scan: the header.
+        segmentation: what was found.
+        noise: standard deviation, % of white matter; None if it could not be measured.
+        plausible: whether the intracranial volume is that of an adult.
+
+    Returns:
+        A sentence for each flag of the report, in the order of the report.
+    """
+    image = segmentation.image
     reasons: dict[str, str] = {}
-    if found.coarse.not_finite:
+    if segmentation.coarse.not_finite:
         reasons["not_finite"] = (
-            f"{found.coarse.not_finite} of {image.view.size} voxels are no finite numbers; "
-            "they were taken as background."
+            f"{segmentation.coarse.not_finite} of {image.view.size} voxels are not finite numbers; "
+            "they count as background."
         )
-    if found.masks.stripped:
-        reasons["stripped"] = "Scalp and skull are missing: 'head' is what is left of it."
-    if found.dark:
+    if segmentation.masks.stripped:
+        reasons["stripped"] = (
+            "Scalp and skull are missing: 'head' is the part of the head that is left."
+        )
+    if segmentation.t1_like:
         reasons["t1"] = (
-            "Grey matter is darker than white, as on T1: lesions are taken to be dark, and only "
-            "those inside of white matter can be seen."
+            "Grey matter is darker than white matter, as on T1: lesions are assumed to be dark, "
+            "and only those inside white matter can be found."
         )
-    looks = "t1" if found.dark else "flair"
-    if scan.scan_type in ("t1", "flair") and scan.scan_type != looks:
+    appears = "t1" if segmentation.t1_like else "flair"
+    if scan.scan_type in ("t1", "flair") and scan.scan_type != appears:
         reasons["contrast"] = (
-            f"It was sent as {scan.scan_type} and looks like {looks}; it was read as {looks}."
+            f"The scan was sent as {scan.scan_type} but looks like {appears}; it was read as "
+            f"{appears}."
         )
-    if max(image.spacing) > _SPACING_WARN_MM:
+    if max(image.spacing_mm) > _SPACING_WARN_MM:
         smallest = 3 * image.voxel_ml
         reasons["coarse"] = (
-            f"Voxels of {max(image.spacing):.1f} mm: lesions below {smallest:.2g} ml cannot be "
-            "seen, and the volumes of others are coarse."
+            f"Voxels of {max(image.spacing_mm):.1f} mm: lesions below {smallest:.2g} ml cannot be "
+            "found, and the volumes of larger ones are imprecise."
         )
     if noise is not None and noise > _NOISE_WARN:
         reasons["noisy"] = (
-            f"Noise is {noise:.0f} % of white matter: small lesions may be missed, "
-            "and small findings may be noise."
+            f"Noise is {noise:.0f} % of white matter: small lesions may be missed, and small "
+            "findings may be noise."
         )
-    if at_edge(found.masks.brain) > _AT_EDGE_WARN:
+    if edge_fraction(segmentation.masks.brain) > _AT_EDGE_WARN:
         reasons["cut_off"] = (
-            "The brain reaches the edge of the field of view: a part may be missing."
+            "The brain reaches the edge of the field of view: a part of it may be missing."
         )
-    if found.field.inu_percent is None:
-        reasons["no_field"] = "The bias field could not be fitted; none was taken off."
+    if segmentation.field.inu_percent is None:
+        reasons["no_field"] = (
+            "The bias field could not be fitted, so the image was not corrected for one."
+        )
     if not plausible:
+        intracranial_ml = segmentation.volumes_ml["intracranial"]
         reasons["intracranial"] = (
-            f"An intracranial volume of {found.volumes_ml['intracranial']:.0f} ml is none of an "
-            "adult: the outline may be wrong."
+            f"An intracranial volume of {intracranial_ml:.0f} ml is not an adult's: the outline "
+            "may be wrong."
         )
     return reasons

@@ -1,10 +1,8 @@
-"""The bias field of FLAIR once more, by voxels instead of blocks.
+"""The bias field of FLAIR refined on single tissues instead of blocks.
 
-Blocks of 4 mm mix cortex with the dark fluid around it until they are about as bright as white
-matter, so a field fitted on them takes a part of grey matter's own brightness for bias: it lifted
-the middle by 2 to 5 %, and grey matter's peak ran into white matter's. The middle 2 mm of each
-block are mostly of one tissue; grey and white matter are told apart there by how bright they are
-and how deep they lie, and the field is fitted on both by turns (as Wells 1996 does).
+The middle 2 mm of a block are mostly of one tissue. Grey and white matter are told apart there by
+intensity and depth, and class memberships and field are estimated in turn, as in expectation
+maximisation by Wells (IEEE TMI 15, 1996). ``METHOD.md`` explains why, and the constants.
 """
 
 import itertools
@@ -14,50 +12,51 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.field import FIELD_MAX, Doubles, Field, terms_of
-from fr_brain.analyzers.volume.image import Coarse, Image
-from fr_brain.analyzers.volume.masks import Masks
+from fr_brain.analyzers.volume.field import FIELD_MAX, BiasField, Doubles, quadratic_terms
+from fr_brain.analyzers.volume.image import CanonicalImage, CoarseImage
+from fr_brain.analyzers.volume.masks import CoarseMasks
 
-_CORE_MM = 2.0
-_CORES_MAX = 8_000  # more do not move ten weights
-# How often white matter is what is not fluid, by depth: in synthetic heads 0.002, 0.07, 0.34 and
-# 0.7. It keeps cortex mixed with fluid from being taken for white matter.
-_DEPTHS_MM = (4.1, 8.0, 12.0)
-_WHITE_SHARE = np.array([0.02, 0.15, 0.4, 0.7])
-_NEITHER = 0.15  # density of fluid, lesions and mixtures, times that of a class' spread
-# Grey matter over white is held for a few rounds: from the old field it would be too low, and a
-# field and a contrast that explain each other stay as they are.
-_GREY, _ROUNDS_HELD = 1.15, 4
-_SPREADS = (0.05, 0.046, 0.042, 0.038, 0.034, 0.03, 0.03, 0.03, 0.03)
+_CORE_MM = 2.0  # edge of the middle of a block
+_CORES_MAX = 8_000  # blocks in the fit
+_DEPTHS_MM = (4.1, 8.0, 12.0)  # bounds of the depth classes of _WHITE_PRIOR
+_WHITE_PRIOR = np.array([0.02, 0.15, 0.4, 0.7])  # of white matter against grey, by depth
+_OUTLIER_DENSITY = 0.15  # of fluid, lesions and mixtures, over a class' peak density
+_GREY, _ROUNDS_HELD = 1.15, 4  # grey over white matter, held for the first rounds
+_SIGMAS = (0.05, 0.046, 0.042, 0.038, 0.034, 0.03, 0.03, 0.03, 0.03)  # of a class, a round each
 
 
-def refine(field: Field, image: Image, coarse: Coarse, masks: Masks) -> Field:
-    """The field, fitted on grey and white matter; as it was where that gives no plausible one.
+def refine_field(
+    field: BiasField, image: CanonicalImage, coarse: CoarseImage, masks: CoarseMasks
+) -> BiasField:
+    """The field, fitted on grey and white matter.
 
     Args:
-        field: fitted on blocks.
+        field: the field fitted on blocks.
         image: a FLAIR.
         coarse: its blocks.
-        masks: head and brain.
+        masks: head and brain, a block each.
+
+    Returns:
+        The refined field, or ``field`` if the refined one is implausible.
     """
     where = np.nonzero(masks.brain)
     every = max(1, math.ceil(len(where[0]) / _CORES_MAX))
     blocks = tuple(axis[::every] for axis in where)
     values, terms = _cores(image, coarse, blocks)
-    white_share = _WHITE_SHARE[np.digitize(masks.depth[blocks], _DEPTHS_MM)]
+    white_prior = _WHITE_PRIOR[np.digitize(masks.depth[blocks], _DEPTHS_MM)]
     products = terms * values[:, None]
     weights, grey = field.weights, _GREY
-    for turn, spread in enumerate(_SPREADS):
-        evened = products @ weights
-        white = white_share * np.exp(-0.5 * ((evened - 1) / spread) ** 2)
-        cortex = (1 - white_share) * np.exp(-0.5 * ((evened - grey) / spread) ** 2)
-        density = white + cortex + _NEITHER * math.sqrt(2 * math.pi) * spread
+    for turn, sigma in enumerate(_SIGMAS):
+        normalized = products @ weights
+        white = white_prior * np.exp(-0.5 * ((normalized - 1) / sigma) ** 2)
+        cortex = (1 - white_prior) * np.exp(-0.5 * ((normalized - grey) / sigma) ** 2)
+        density = white + cortex + _OUTLIER_DENSITY * math.sqrt(2 * math.pi) * sigma
         white /= density
         cortex /= density
         if turn >= _ROUNDS_HELD:
-            grey = float(cortex @ evened / cortex.sum())
-        # Relative errors: each class' residual over its own level. The pull is as in the first
-        # fit.
+            grey = float(cortex @ normalized / cortex.sum())
+        # Relative errors: each class' residual over its own intensity. The pull towards the old
+        # weights is that of the first fit.
         normal = (products * (white + cortex / grey**2)[:, None]).T @ products
         pull = 1e-4 * float(values @ values)
         aim = products.T @ (white + cortex / grey) + pull * weights
@@ -70,13 +69,14 @@ def refine(field: Field, image: Image, coarse: Coarse, masks: Masks) -> Field:
 
 
 def _cores(
-    image: Image, coarse: Coarse, blocks: tuple[npt.NDArray[np.intp], ...]
+    image: CanonicalImage, coarse: CoarseImage, blocks: tuple[npt.NDArray[np.intp], ...]
 ) -> tuple[Doubles, Doubles]:
-    """Mean of the middle of each block, and the field's terms there."""
+    """Mean of the middle of each of n blocks (indices z, y, x), shape n, and the ten terms of the
+    field there, n x 10."""
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
     edges = [
         max(1, min(f, round(_CORE_MM / mm)))
-        for f, mm in zip(coarse.factor, image.spacing, strict=True)
+        for f, mm in zip(coarse.factor, image.spacing_mm, strict=True)
     ]
     first = [
         np.minimum(index * f + (f - edge) // 2, n - edge)
@@ -86,5 +86,5 @@ def _cores(
     for shift in itertools.product(*(range(edge) for edge in edges)):
         total += image.at(tuple(at + more for at, more in zip(first, shift, strict=True)))
     middles = [at + (edge - 1) / 2 for at, edge in zip(first, edges, strict=True)]
-    terms = terms_of([2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)])
+    terms = quadratic_terms([2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)])
     return total / np.prod(edges), terms

@@ -1,64 +1,63 @@
-"""Grey matter, white matter and fluid: their levels, volumes with partial volumes, and labels."""
+"""Grey matter, white matter and fluid: intensities, volumes with partial volume, and labels.
+
+Own method; sharing a voxel between two tissues by its intensity follows the partial-volume model of
+Santago and Gage (IEEE TMI 12, 1993). ``METHOD.md`` explains the constants.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.bitmask import Bits, widened
-from fr_brain.analyzers.volume.brain import Space
+from fr_brain.analyzers.volume.bitmask import Bitmask, dilate_axis
 from fr_brain.analyzers.volume.field import Doubles
-from fr_brain.analyzers.volume.masks import Masks
-from fr_brain.analyzers.volume.normalize import CODES, Evened
-from fr_brain.analyzers.volume.thresholds import Levels
+from fr_brain.analyzers.volume.intracranial import IntracranialMasks
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
+from fr_brain.analyzers.volume.thresholds import TissueThresholds
 
 CSF, GREY, WHITE_MATTER = 1, 2, 3
-"""Labels of tissue; 0 is outside of the intracranial space."""
+"""Labels of tissues; 0 is outside the intracranial space."""
 
-_DEEP_MM = 12.0
-_FLUID_QUANTILE = 0.005  # of the deep brain: what is darkest there is the ventricles' fluid
-# On FLAIR a voxel of grey matter and fluid is as bright as white matter: where fluid is this near,
-# there is no white matter.
-_NEAR_MM = 1.2
-# Where grey matter's peak is looked for on T1, over that of white matter, and what is taken where
-# it has none of its own.
-_GREY_T1 = (-420, -130, -300)
-# On FLAIR grey matter's peak is low and to the left of it by what fluid takes from it, and where
-# contrast is low it has none of its own. Its bright flank is its own: nothing healthy is brighter.
-# Half of its height is 1.1774 sigma from its level, the height is that at the level.
-_GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4
-_HALF_SIGMAS = 1.1774
+_DEEP_MM = 12.0  # depth of the deep brain
+_FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
+_CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white matter
+_GREY_T1 = (-420, -130, -300)  # grey over white matter on T1: range of the peak, default
+_GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
+_HALF_SIGMAS = 1.1774  # from a normal distribution's mean to half of its height
 
 
 @dataclass(frozen=True)
-class Tissues:
-    """Levels in codes."""
+class TissueIntensities:
+    """The typical normalized intensity of each tissue."""
 
     csf: int
     grey: int
     white: int
 
 
-def find_tissues(evened: Evened, masks: Masks, levels: Levels, *, dark: bool) -> Tissues:
-    """Levels of the tissues.
+def find_tissues(
+    normalized: NormalizedImage, masks: CoarseMasks, thresholds: TissueThresholds, *, t1_like: bool
+) -> TissueIntensities:
+    """Intensities of the tissues.
 
     Args:
-        evened: the box.
-        masks: head and brain.
-        levels: level and spread of white matter.
-        dark: whether grey matter is darker than white, as on T1.
+        normalized: the box.
+        masks: head and brain, a block each.
+        thresholds: peak and standard deviation of white matter.
+        t1_like: whether grey matter is darker than white, as on T1.
     """
-    histogram, darkest = evened.histograms(masks.brain, masks.depth >= _DEEP_MM)
-    white = levels.white
+    histogram, darkest = normalized.histograms(masks.brain, masks.depth >= _DEEP_MM)
+    white = thresholds.white
     smooth = np.convolve(histogram, np.ones(25) / 25, mode="same")
-    grey = _darker(smooth, white) if dark else _brighter(smooth, white, levels.sigma)
+    grey = _darker(smooth, white) if t1_like else _brighter(smooth, white, thresholds.sigma)
     counts = np.cumsum(darkest)
     csf = int(np.searchsorted(counts, _FLUID_QUANTILE * counts[-1])) if counts[-1] else 0
-    return Tissues(csf=min(csf, grey // 2), grey=grey, white=white)
+    return TissueIntensities(csf=min(csf, grey // 2), grey=grey, white=white)
 
 
 def _darker(smooth: Doubles, white: int) -> int:
-    """Level of grey matter on T1."""
+    """Intensity of grey matter on T1: its peak below white matter's, else a default."""
     low, high, otherwise = _GREY_T1
     part = smooth[white + low : white + high]
     peak = int(np.argmax(part))
@@ -66,7 +65,7 @@ def _darker(smooth: Doubles, white: int) -> int:
 
 
 def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
-    """Level of grey matter on FLAIR."""
+    """Intensity of grey matter on FLAIR, from the bright flank of its peak, where it alone lies."""
     low, high = _GREY_RANGE
     grey = white + _GREY_FIRST
     for _ in range(_GREY_ROUNDS):
@@ -76,45 +75,71 @@ def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
     return grey
 
 
-def near_fluid(evened: Evened, space: Space, tissues: Tissues, mm: tuple[float, ...]) -> Bits:
-    """Where fluid is near; packed."""
-    fluid = np.empty_like(space.intracranial)
+def find_csf_adjacent(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    spacing_mm: tuple[float, ...],
+) -> Bitmask:
+    """The voxels within about 1.2 mm of fluid.
+
+    Args:
+        normalized: the box.
+        intracranial_masks: gives the shape.
+        tissues: intensities of the tissues.
+        spacing_mm: distance between voxels along z, y, x, mm.
+    """
+    fluid = np.empty_like(intracranial_masks.intracranial)
     level = (tissues.csf + 2 * tissues.grey) // 3
-    for part in evened.slabs():
-        fluid[part] = np.packbits(evened.codes[part] < level, axis=-1, bitorder="little")
-    for axis, edge in enumerate(mm):
-        for _ in range(max(1, round(_NEAR_MM / edge))):
-            fluid = widened(fluid, axis)
+    for part in normalized.slabs():
+        fluid[part] = np.packbits(normalized.intensities[part] < level, axis=-1, bitorder="little")
+    for axis, edge in enumerate(spacing_mm):
+        for _ in range(max(1, round(_CSF_ADJACENT_MM / edge))):
+            fluid = dilate_axis(fluid, axis)
     return fluid
 
 
-def volumes_of(
-    evened: Evened,
-    space: Space,
-    tissues: Tissues,
-    near: Bits | None,
+def tissue_volumes(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    csf_adjacent: Bitmask | None,
     lesions: npt.NDArray[np.uint16],
 ) -> dict[str, float]:
-    """Voxels of ``csf``, ``grey``, ``white`` and ``intracranial``; fractions counted.
+    """Volumes of the tissues in voxels, with partial volume.
 
-    A voxel between two levels is shared by its distance to each: what noise adds on one side it
-    takes on the other.
+    A voxel between two intensities belongs to both by its distance to each, so that noise adds to
+    one side what it takes from the other.
+
+    Args:
+        normalized: the box.
+        intracranial_masks: the space that is measured.
+        tissues: intensities of the tissues.
+        csf_adjacent: voxels near fluid on FLAIR; None on T1.
+        lesions: labels of the box; labelled voxels belong to no tissue.
+
+    Returns:
+        ``csf``, ``grey``, ``white`` and ``intracranial``, voxels.
     """
-    apart = np.zeros((2, CODES), np.int64)
+    apart = np.zeros((2, INTENSITY_LEVELS), np.int64)
     total = 0
-    for part in evened.slabs():
-        inside = space.of(space.intracranial, part)
+    for part in normalized.slabs():
+        inside = intracranial_masks.unpacked(intracranial_masks.intracranial, part)
         total += int(np.count_nonzero(inside))
         if lesions[part].any():
             inside &= lesions[part] == 0
-        codes = evened.codes[part]
-        if near is not None:
-            codes = codes + space.of(near, part) * np.uint16(CODES)
-        apart += np.bincount(codes[inside], minlength=2 * CODES).reshape(2, CODES)
-    level = np.arange(CODES)
+        intensities = normalized.intensities[part]
+        if csf_adjacent is not None:
+            intensities = intensities + intracranial_masks.unpacked(csf_adjacent, part) * np.uint16(
+                INTENSITY_LEVELS
+            )
+        apart += np.bincount(intensities[inside], minlength=2 * INTENSITY_LEVELS).reshape(
+            2, INTENSITY_LEVELS
+        )
+    level = np.arange(INTENSITY_LEVELS)
     csf = np.clip((tissues.grey - level) / max(1, tissues.grey - tissues.csf), 0, 1)
     white = np.clip((tissues.grey - level) / (tissues.grey - tissues.white), 0, 1)
-    if near is None:
+    if csf_adjacent is None:
         shares = {"csf": float(apart[0] @ csf), "white": float(apart[0] @ white)}
     else:
         shares = {"csf": float(apart[1] @ csf), "white": float(apart[0] @ white)}
@@ -125,18 +150,26 @@ def volumes_of(
     }
 
 
-def labels_of(
-    evened: Evened, space: Space, tissues: Tissues, near: Bits | None
+def tissue_labels(
+    normalized: NormalizedImage,
+    intracranial_masks: IntracranialMasks,
+    tissues: TissueIntensities,
+    csf_adjacent: Bitmask | None,
 ) -> npt.NDArray[np.uint8]:
-    """The most likely tissue of each voxel of the box."""
-    out = np.zeros(evened.codes.shape, np.uint8)
+    """The most likely tissue of each voxel of the box, axes z, y, x; arguments as for
+    ``tissue_volumes``."""
+    out = np.zeros(normalized.intensities.shape, np.uint8)
     middle = (tissues.grey + tissues.white) // 2
     fluid = (tissues.csf + tissues.grey) // 2
-    for part in evened.slabs():
-        codes = evened.codes[part]
-        white = codes > middle if near is None else (codes < middle) & ~space.of(near, part)
+    for part in normalized.slabs():
+        intensities = normalized.intensities[part]
+        white = (
+            intensities > middle
+            if csf_adjacent is None
+            else (intensities < middle) & ~intracranial_masks.unpacked(csf_adjacent, part)
+        )
         own = np.where(white, np.uint8(WHITE_MATTER), np.uint8(GREY))
-        own[codes < fluid] = CSF
-        own[~space.of(space.intracranial, part)] = 0
+        own[intensities < fluid] = CSF
+        own[~intracranial_masks.unpacked(intracranial_masks.intracranial, part)] = 0
         out[part] = own
     return out

@@ -74,15 +74,15 @@ def test_a_grid_without_lesions_passes() -> None:
     assert lesions.count == 0
 
 
-def test_an_image_of_three_axes_is_no_grid() -> None:
+def test_an_image_of_three_axes_is_not_a_grid() -> None:
     findings = read(np.ones((10, 10, 1), np.uint8))
     assert findings.quality.verdict is Verdict.FAIL
-    assert findings.quality.reasons == ("A grid has two axes, this image has 3.",)
+    assert findings.quality.reasons == ("A grid has two axes; this image has 3.",)
     assert findings.lesions is None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_cells_that_are_no_numbers_cannot_be_judged(value: float) -> None:
+def test_cells_that_are_not_finite_cannot_be_judged(value: float) -> None:
     cells = np.zeros((4, 5), np.float32)
     cells[1, 2] = value
     findings = read(cells)

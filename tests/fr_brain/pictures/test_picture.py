@@ -17,9 +17,9 @@ from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.grid import GridAnalyzer
+from fr_brain.analyzers.running import analyse_scan
 from fr_brain.pictures.canvas import BRAIN, LESION
 from fr_brain.pictures.picture import draw_picture
-from fr_brain.pictures.planes import PLANES, Space, cut, window
 from tests.factories import make_report
 
 Array = npt.NDArray[Any]
@@ -83,22 +83,8 @@ def box_with_lesion(shape: tuple[int, int, int], at: tuple[int, int, int]) -> tu
     return voxels, labels
 
 
-def test_right_is_left_front_is_up_or_left_and_up_is_up() -> None:
-    voxels = np.zeros((5, 6, 7), np.int16)
-    voxels[4, :, :] += 1  # the person's right
-    voxels[:, 5, :] += 10  # the front
-    voxels[:, :, 6] += 100  # the top
-    middle = (2.0, 2.0, 3.0)
-    view = Space(scan_of(voxels)).see(voxels)
-    axial, coronal, sagittal = (cut(view, plane, middle) for plane in PLANES)
-    assert (axial.shape, coronal.shape, sagittal.shape) == ((6, 5), (7, 5), (7, 6))
-    assert (axial[3, 0], axial[0, 3], axial[3, 3]) == (1, 10, 0)
-    assert (coronal[3, 0], coronal[0, 3], coronal[3, 3]) == (1, 100, 0)
-    assert (sagittal[3, 0], sagittal[0, 3], sagittal[3, 3]) == (10, 100, 0)
-
-
-@pytest.mark.parametrize("codes", ["LPS", "ASR", "IRP", "SLA", "PIL", "RAI"])
-def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> None:
+@pytest.mark.parametrize("axis_codes", ["LPS", "ASR", "IRP", "SLA", "PIL", "RAI"])
+def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(axis_codes: str) -> None:
     voxels, labels = box_with_lesion((60, 70, 50), (40, 20, 35))
     voxels = voxels + np.random.default_rng(1).integers(0, 40, voxels.shape, np.int16)
     affine = np.diag([2.0, 1.5, 3.0, 1.0])
@@ -106,7 +92,7 @@ def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> Non
     expected = draw_picture(report_of(scan, (40, 20, 35)), scan, voxels, Overlay(labels))
     turn = nib.orientations.ornt_transform(  # type: ignore[no-untyped-call]
         nib.io_orientation(affine),  # type: ignore[no-untyped-call]
-        nib.orientations.axcodes2ornt(codes),  # type: ignore[no-untyped-call]
+        nib.orientations.axcodes2ornt(axis_codes),  # type: ignore[no-untyped-call]
     )
 
     def turned(array: Array) -> Array:
@@ -115,7 +101,7 @@ def test_a_scan_looks_the_same_whatever_the_order_of_its_axes(codes: str) -> Non
 
     back = nib.orientations.inv_ornt_aff(turn, voxels.shape)  # type: ignore[no-untyped-call]
     other = scan_of(turned(voxels), affine @ back)
-    assert other.orientation == codes
+    assert other.orientation == axis_codes
     at = tuple(float(n) for n in (np.linalg.inv(back) @ (40, 20, 35, 1))[:3])
     report = report_of(other, at)
     # The same report: its id and header are drawn, not the scan's shape.
@@ -184,7 +170,7 @@ FLAT = [(1, 1, 1), (1, 1, 300), (200, 1, 1), (128, 128, 1), (1, 90, 90), (2, 3, 
 
 @pytest.mark.parametrize("shape", FLAT, ids=str)
 @pytest.mark.parametrize("affine", [None, EYE, np.diag([0.1, 5.0, 1.0, 1.0])], ids=["no", "1", "2"])
-def test_any_shape_is_shown(shape: tuple[int, int, int], affine: Array | None) -> None:
+def test_any_shape_is_drawn(shape: tuple[int, int, int], affine: Array | None) -> None:
     voxels = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
     scan = scan_of(voxels, affine)
     at = tuple((n - 1) / 2 for n in shape)
@@ -196,7 +182,7 @@ def test_any_shape_is_shown(shape: tuple[int, int, int], affine: Array | None) -
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan, np.inf, -np.inf, 1e300])
 @pytest.mark.parametrize("shape", [(20, 20, 20), (10, 10)])
-def test_an_empty_image_is_shown(value: float, shape: tuple[int, ...]) -> None:
+def test_an_empty_image_is_drawn(value: float, shape: tuple[int, ...]) -> None:
     voxels = np.full(shape, value, np.float64)
     scan = scan_of(voxels)
     pixels(draw_picture(report_of(scan), scan, voxels))
@@ -206,27 +192,15 @@ def test_an_empty_image_is_shown(value: float, shape: tuple[int, ...]) -> None:
     pixels(draw_picture(failed, scan, voxels))
 
 
-def test_the_window_is_that_of_the_tissue_and_not_of_a_few_bright_voxels() -> None:
-    voxels = np.random.default_rng(4).normal(100, 5, (60, 60, 60))
-    voxels[:20] = 0
-    voxels[30, 30, 30] = 1e6
-    low, high = window(voxels)
-    assert low == pytest.approx(0, abs=1)
-    assert 105 < high < 125
-    inside = np.zeros(voxels.shape, bool)
-    inside[40:50] = True
-    voxels[40:50] += 200
-    assert 300 < window(voxels, inside)[1] < 330
-
-
 def test_the_cells_of_a_grid_are_squares_and_lesions_are_framed() -> None:
     voxels = np.zeros((10, 10), np.uint8)
     voxels[2, 7] = 9
     voxels[8, 1] = 200
     scan = scan_of(voxels, None, "grid")
-    analyzer = GridAnalyzer()
-    report = make_report(scan, findings=analyzer.analyse(scan, voxels))
-    picture = pixels(draw_picture(report, scan, voxels, analyzer.overlay(scan, voxels)))
+    analysis = analyse_scan(GridAnalyzer(), scan, voxels, with_overlay=True)
+    assert analysis.overlay is not None
+    report = make_report(scan, findings=analysis.findings)
+    picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     left, right = where(picture, LESION)
     assert left == pytest.approx((12 + 1.5 * 42, 60 + 8.5 * 42), abs=2)
     assert right == pytest.approx((12 + 7.5 * 42, 60 + 2.5 * 42), abs=2)
@@ -236,7 +210,8 @@ def test_a_long_grid_fits() -> None:
     voxels = np.zeros((3, 5000), np.uint8)
     voxels[1, 2500] = 1
     scan = scan_of(voxels, None, "grid")
-    analyzer = GridAnalyzer()
-    report = make_report(scan, findings=analyzer.analyse(scan, voxels))
-    picture = pixels(draw_picture(report, scan, voxels, analyzer.overlay(scan, voxels)))
+    analysis = analyse_scan(GridAnalyzer(), scan, voxels, with_overlay=True)
+    assert analysis.overlay is not None
+    report = make_report(scan, findings=analysis.findings)
+    picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     assert picture.shape[1] < 1000

@@ -1,5 +1,5 @@
-# ruff: noqa: ARG002, T201 - what an analyzer is given, and what it must not do
-"""Analyzers that do what one must not, each in one way; read by name in other processes."""
+# ruff: noqa: ARG002, T201 - they ignore arguments, and one prints
+"""Analyzers that each break one rule; other processes import them by name."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.findings import Findings, Lesions, Quality, Verdict
+from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.base import Analysis, Overlay
 
 Array = npt.NDArray[Any]
 
@@ -66,7 +66,7 @@ class Remembers(Good):
 
 class Opens(Good):
     def analyse(self, scan: BrainScan, voxels: Array) -> Findings:
-        with contextlib.suppress(Exception):  # it hides what it does
+        with contextlib.suppress(Exception):  # it hides the refusal
             Path("/etc/hostname").read_text()
         return super().analyse(scan, voxels)
 
@@ -150,6 +150,51 @@ class Outlines(Good):
         cells = voxels != 0
         labels[cells] = 1 if voxels.shape == (10, 10) else np.arange(1, cells.sum() + 1)
         return Overlay(labels)
+
+
+class GoodPair(Good):
+    """Findings and overlay from one call."""
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: Array) -> Analysis:
+        return Analysis(self.analyse(scan, voxels), lambda: Overlay(numbered(voxels)))
+
+
+def numbered(voxels: Array) -> Array:
+    """A label for each voxel that is not zero."""
+    labels = np.zeros(voxels.shape, np.int64)
+    cells = voxels != 0
+    labels[cells] = np.arange(1, cells.sum() + 1)
+    return labels
+
+
+class PairDisagrees(GoodPair):
+    """Other findings with the overlay than without, on one kind of image."""
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: Array) -> Analysis:
+        if voxels.shape != (10, 10):
+            return super().analyse_with_overlay(scan, voxels)
+        return Analysis(counted(0), lambda: Overlay(np.zeros(voxels.shape, np.int64)))
+
+
+class PairOfAnotherShape(GoodPair):
+    def analyse_with_overlay(self, scan: BrainScan, voxels: Array) -> Analysis:
+        return Analysis(self.analyse(scan, voxels), lambda: Overlay(np.zeros(1, np.int64)))
+
+
+class LabelsOfAnotherSize(Good):
+    """One lesion, whose label is a voxel larger than it."""
+
+    def analyse(self, scan: BrainScan, voxels: Array) -> Findings:
+        if voxels.size < 4:
+            return counted(0)
+        lesion = Lesion(voxels=3, volume_ml=None, centroid_voxel=(0.0, 0.0), centroid_mm=None)
+        lesions = Lesions(count=1, voxels=3, volume_ml=None, largest=(lesion,))
+        return Findings(quality=Quality(verdict=Verdict.PASS), lesions=lesions)
+
+    def overlay(self, scan: BrainScan, voxels: Array) -> Overlay:
+        labels = np.zeros(voxels.size, np.int64)
+        labels[: 4 if voxels.size >= 4 else 0] = 1
+        return Overlay(labels.reshape(voxels.shape))
 
 
 class Nameless(Good):

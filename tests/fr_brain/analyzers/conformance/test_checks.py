@@ -1,4 +1,4 @@
-"""What checks analyzers passes ours and finds what is wrong with each that is planted."""
+"""The conformance checks pass good analyzers and find each planted violation."""
 
 import subprocess
 import sys
@@ -11,12 +11,13 @@ from tests.processes import ROOT, environment
 
 
 @pytest.mark.parametrize("name", ["grid", "volume"])
-def test_ours_do_what_an_analyzer_must(name: str) -> None:
+def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 
 
-def test_a_good_one_passes_as_a_class() -> None:
-    assert check_analyzer(bad.Good) > 50
+@pytest.mark.parametrize("kind", [bad.Good, bad.GoodPair])
+def test_a_good_analyzer_passes_as_a_class(kind: type) -> None:
+    assert check_analyzer(kind) > 50
 
 
 BAD = {
@@ -35,52 +36,58 @@ BAD = {
     bad.ReturnsNothing: "findings are whole: returned NoneType, not Findings",
     bad.ReturnsUnchecked: "findings are whole: .*must say its lesions",
     bad.ReturnsTooMuch: "findings are whole: 200... bytes as JSON, 150000 at most",
-    bad.Dies: "an analyzer goes on: its process ended, exit code 7",
+    bad.Dies: "an analyzer survives every image: its process ended with exit code 7",
     bad.Outlines: "the overlay shows the lesions: 1 labels for 100 lesions",
+    bad.PairDisagrees: "the overlay shows the lesions: ValueError: analyse_with_overlay has other "
+    "findings than analyse",
+    bad.PairOfAnotherShape: r"the overlay shows the lesions: int64 of \(1,\), not integers of",
+    bad.LabelsOfAnotherSize: "the overlay shows the lesions: lesion 1 has 3 voxels, its label 4",
     bad.Nameless: "it has a name, a version, types and a priority: .*at least 1 character",
-    bad.OfNoType: "it has a name, a version, types and a priority: .*no frozenset with a type",
+    bad.OfNoType: "it has a name, a version, types and a priority: .*not a non-empty frozenset",
     bad.OfAnImpossibleType: "it has a name, a version, types and a priority: .*scan_type",
-    bad.WithoutPriority: "it has a name, a version, types and a priority: .*no whole number",
+    bad.WithoutPriority: "it has a name, a version, types and a priority: .*not a whole number",
     bad.Wants: "it has a name, a version, types and a priority: TypeError: .*wanted",
 }
 
 
 @pytest.mark.parametrize("kind", BAD, ids=lambda kind: kind.__name__)
-def test_a_planted_one_is_found(kind: type) -> None:
+def test_a_planted_violation_is_found_alone(kind: type) -> None:
     with pytest.raises(NotConforming, match=BAD[kind]) as caught:
         check_analyzer(kind)
-    rules = {flaw.rule for flaw in caught.value.flaws}
-    assert rules == {BAD[kind].split(":")[0]}, "and nothing else is held against it"
+    rules = {violation.rule for violation in caught.value.violations}
+    assert rules == {BAD[kind].split(":")[0]}, "no other rule may be reported"
 
 
-def test_one_that_hangs_is_found_in_the_time_given_and_the_image_named() -> None:
+def test_an_analyzer_that_hangs_is_found_in_time_with_its_image() -> None:
     with pytest.raises(NotConforming, match=r"time is bounded: took longer than 3 s \[one cell"):
         check_analyzer(bad.Hangs, seconds=3)
 
 
-def test_what_is_not_there_is_said() -> None:
-    with pytest.raises(LookupError, match=r"'x-ray'; there are grid, volume"):
+def test_an_unknown_analyzer_is_named() -> None:
+    with pytest.raises(
+        LookupError, match="no analyzer 'x-ray' is installed; installed: grid, volume"
+    ):
         check_analyzer("x-ray")
     with pytest.raises(NotConforming, match="No module named 'no_such_package'"):
         check_analyzer("no_such_package:Analyzer")
 
 
 def run(*names: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fr_brain.analyzers.conformance.checks", *names]
+    command = [sys.executable, "-m", "fr_brain.analyzers.conformance", *names]
     return subprocess.run(
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )
 
 
-def test_the_command_says_it_in_its_exit_code() -> None:
+def test_the_command_reports_by_its_exit_code() -> None:
     good = run("grid")
     assert good.returncode == 0
-    assert "no flaw" in good.stdout
+    assert "no violation" in good.stdout
     wrong = run("tests.fr_brain.analyzers.conformance.bad_analyzers:Nameless")
     assert wrong.returncode == 1
-    assert "is no analyzer yet" in wrong.stderr
+    assert "breaks the rules for analyzers" in wrong.stderr
     missing = run("x-ray")
     assert (missing.returncode, missing.stderr) == (
         2,
-        "no analyzer is installed as 'x-ray'; there are grid, volume\n",
+        "no analyzer 'x-ray' is installed; installed: grid, volume\n",
     )

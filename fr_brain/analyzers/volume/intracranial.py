@@ -1,0 +1,128 @@
+"""Brain and intracranial space at full resolution, from the brain's surface outwards to the skull.
+
+Own method. ``METHOD.md`` explains the constants.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fr_brain.analyzers.volume.bitmask import (
+    Bitmask,
+    Spacing,
+    close_ball,
+    dilate_ball,
+    dilate_box,
+    dilate_octahedron,
+    pack,
+    unpack,
+)
+from fr_brain.analyzers.volume.image import Bools, CoarseImage, distance_to
+from fr_brain.analyzers.volume.masks import CoarseMasks
+from fr_brain.analyzers.volume.normalize import INTENSITY_LEVELS, NormalizedImage
+
+_TISSUE_MM = 2.0  # tissue this near to the coarse brain, and connected with it, is brain
+_CLOSING_MM = (8.0, 10.0)  # radius that closes sulci and cisterns, on FLAIR and T1
+_FLUID_MM = 2.0  # layer of fluid around the closed brain
+_SKULL_MM = 1.0  # shell around that layer, in which the skull is read
+_SKULL_QUANTILE = 0.1  # of the intensities there: bone
+_FLUID_WEIGHT = (0.15, 0.05)  # threshold between bone (0) and fluid (1), on FLAIR and T1
+_THRESHOLD_MAX = 0.9  # of fluid
+_DEEP_MM = 12.0  # depth of the deep brain
+_CORE_MM = 4.2  # deeper blocks lie wholly inside the brain
+_FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
+_FLUID_MAX = 700  # normalized intensity below which lies no tissue
+
+
+def blocks_around(coarse: CoarseImage, masks: CoarseMasks) -> Bools:
+    """The blocks of the brain and those next to them; booleans of the coarse image."""
+    reach = max(coarse.spacing_mm) + 0.1
+    return distance_to(masks.brain, coarse.spacing_mm, reach + 1) <= reach
+
+
+@dataclass(frozen=True)
+class IntracranialMasks:
+    """Bitmasks of the brain's box."""
+
+    brain: Bitmask
+    """Tissue and what it encloses."""
+    intracranial: Bitmask
+    """All inside the skull, with the fluid around the brain."""
+    columns: int
+    """Voxels along x."""
+
+    def unpacked(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
+        """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
+        return unpack(bitmask[planes], self.columns)
+
+
+def find_intracranial(
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    tissue: int,
+    spacing_mm: Spacing,
+    *,
+    t1_like: bool,
+) -> IntracranialMasks:
+    """Find brain and intracranial space.
+
+    Args:
+        normalized: the box.
+        masks: head and brain, a block each.
+        tissue: the least normalized intensity of brain tissue.
+        spacing_mm: distance between voxels along z, y, x, mm.
+        t1_like: whether grey matter is darker than white, as on T1.
+    """
+    depth, rows, columns = normalized.intensities.shape
+    brain = np.empty((depth, rows, (columns + 7) // 8), np.uint8)
+    allowed = np.empty_like(brain)
+    core = masks.depth > _CORE_MM
+    for part in normalized.slabs():
+        mask = normalized.intensities[part] >= tissue
+        allowed[part] = pack(mask)
+        mask &= normalized.upsample(masks.brain, part)
+        mask |= normalized.upsample(core, part)
+        brain[part] = pack(mask)
+    brain = dilate_box(brain, _TISSUE_MM, spacing_mm, allowed)
+    within = close_ball(brain, columns, _CLOSING_MM[t1_like], spacing_mm)
+    if t1_like:
+        # On T1 marrow and fat are as bright as tissue, so tissue counts only inside the brain.
+        around = dilate_octahedron(within, _FLUID_MM, spacing_mm)
+        inside = around & (within | ~allowed)
+    else:
+        around = inside = dilate_ball(within, _FLUID_MM, spacing_mm)
+    level = _skull_threshold(normalized, masks, around, spacing_mm, _FLUID_WEIGHT[t1_like])
+    for part in normalized.slabs():
+        mask = normalized.intensities[part] >= level
+        if masks.stripped:
+            mask &= normalized.upsample(masks.head, part)
+        allowed[part] = pack(mask)
+    allowed &= inside
+    allowed |= brain
+    return IntracranialMasks(brain, allowed, columns)
+
+
+def _skull_threshold(
+    normalized: NormalizedImage,
+    masks: CoarseMasks,
+    around: Bitmask,
+    spacing_mm: Spacing,
+    weight: float,
+) -> int:
+    """Normalized intensity between the fluid of the ventricles and the bone around the space."""
+    shell = dilate_box(around, _SKULL_MM, spacing_mm, least=1) & ~around
+    columns = normalized.intensities.shape[2]
+    rim = np.zeros(INTENSITY_LEVELS, np.int64)
+    for part in normalized.slabs()[::2]:
+        rim += np.bincount(
+            normalized.intensities[part][unpack(shell[part], columns)], minlength=INTENSITY_LEVELS
+        )
+    deep = normalized.intensities[::2, ::2, ::2][
+        normalized.upsample(masks.depth >= _DEEP_MM)[::2, ::2, ::2]
+    ]
+    if not deep.size or not rim.any():
+        return _FLUID_MAX // 2
+    fluid = min(_FLUID_MAX, float(np.quantile(deep, _FLUID_QUANTILE)))
+    sums = np.cumsum(rim)
+    skull = int(np.searchsorted(sums, _SKULL_QUANTILE * sums[-1]))
+    return max(1, round(min(weight * fluid + (1 - weight) * skull, _THRESHOLD_MAX * fluid)))

@@ -1,0 +1,63 @@
+"""A report measures noise and field, and warns about what makes its results doubtful."""
+
+import numpy as np
+import pytest
+
+from common.domain.findings import Verdict
+from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
+from fr_pacs.sources.phantom.source import Recipe, make_phantom
+from tests.fr_brain.analyzers.volume.heads import (
+    ONE_MM,
+    SEED,
+    SIZE,
+    judged,
+    match,
+    read,
+    scan_of,
+)
+
+
+def test_noise_and_field_are_measured() -> None:
+    recipe = Recipe(noise_percent=(6, 6), inu_percent=(30, 30))
+    phantom = make_phantom(SEED, 4, ONE_MM, recipe)
+    quality = read(phantom.voxels, phantom.affine).quality
+    assert quality.noise_percent == pytest.approx(6, rel=0.15)
+    assert quality.inu_percent == pytest.approx(30, rel=0.35)
+    assert quality.intracranial_plausible
+
+
+def test_a_scan_type_that_contradicts_the_image_gets_a_warning() -> None:
+    phantom = make_phantom(SEED, 5, (90, 108, 90), Recipe(contrast="t1"))
+    scan, voxels = scan_of(phantom.voxels, phantom.affine)
+    mislabelled = scan.model_copy(update={"scan_type": "flair"})
+    findings = VolumeAnalyzer().analyse(mislabelled, voxels)
+    assert findings.quality.verdict is Verdict.WARN
+    assert "contrast" in findings.quality.flags
+    labelled = VolumeAnalyzer().analyse(scan.model_copy(update={"scan_type": "t1"}), voxels)
+    assert "contrast" not in labelled.quality.flags
+
+
+def test_thick_slices_are_judged_with_a_warning() -> None:
+    phantom = make_phantom(31, 2, (192, 192, 32))
+    findings = read(phantom.voxels, phantom.affine)
+    judged(findings)
+    assert findings.quality.verdict is Verdict.WARN
+    assert "Voxels of 5.7 mm" in findings.quality.reasons[0]
+
+
+def test_a_head_that_is_slightly_cut_off_gets_a_warning() -> None:
+    phantom = make_phantom(31, 2, SIZE)
+    findings = read(phantom.voxels[:, :, 20:], phantom.affine)
+    assert findings.quality.verdict is Verdict.WARN
+    assert "reaches the edge" in findings.quality.reasons[0]
+
+
+def test_a_noisy_head_gets_a_warning_and_few_false_lesions() -> None:
+    generator = np.random.default_rng(3)
+    phantom = make_phantom(31, 2, SIZE)
+    white = np.median(phantom.voxels[40:56, 60:70, 55:70])
+    voxels = phantom.voxels + generator.normal(0, 0.12 * white, SIZE)
+    findings = read(np.abs(voxels).astype(np.float32), phantom.affine)
+    assert findings.quality.verdict is not Verdict.PASS
+    if findings.lesions is not None:
+        assert match(phantom, findings.lesions)[1] <= 2

@@ -1,0 +1,42 @@
+"""Masks and labels lie where the truth has them, or the image is refused."""
+
+import numpy as np
+
+from common.domain.findings import Verdict
+from fr_brain.analyzers.volume.segment import segment
+from fr_pacs.sources.phantom.source import Recipe, make_phantom
+from tests.fr_brain.analyzers.volume.heads import (
+    ONE_MM,
+    SEED,
+    brightened,
+    dice,
+    read,
+    refused,
+    scan_of,
+)
+
+
+def test_masks_and_lesions_lie_where_the_truth_has_them() -> None:
+    recipe = Recipe(noise_percent=(5, 5), inu_percent=(40, 40), healthy_chance=0)
+    phantom = make_phantom(SEED, 2, ONE_MM, recipe)
+    found = segment(*scan_of(phantom.voxels, phantom.affine))
+    assert dice(found.intracranial_mask(), phantom.truth.brain) > 0.97
+    assert dice(found.lesion_labels() > 0, phantom.truth.mask) > 0.85
+    tissue = found.tissue_labels()
+    assert not tissue[~found.intracranial_mask()].any()
+    assert set(np.unique(tissue)) == {0, 1, 2, 3}
+
+
+def test_tissues_that_were_not_told_apart_have_no_volumes() -> None:
+    # The field of this one is misread, and white matter would come out at twice of what it is.
+    recipe = Recipe("t1", noise_percent=(9, 9), inu_percent=(40, 40), healthy_chance=1)
+    phantom = make_phantom(4201, 8, ONE_MM, recipe)
+    report = read(phantom.voxels, phantom.affine)
+    assert report.quality.verdict is Verdict.FAIL
+    assert "volume of grey matter is" in report.quality.reasons[0]
+    assert report.volumes is None
+
+
+def test_a_lesion_as_large_as_a_tissue_is_refused() -> None:
+    reason = refused(brightened((slice(30, 66), slice(30, 48), slice(30, 60))))
+    assert "large part of the brain is 1." in reason
