@@ -124,7 +124,7 @@ def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
     refused = units.start("fr_pacs", SCANS="1", KIND="grid", **tls(other, PACS))
     assert refused.wait(30) == 1
     assert "this unit refuses the peer's certificate" in units.log("fr_pacs")
-    assert "make certs makes each unit's certificate" in units.log("fr_pacs")
+    assert "issue or renew the units' certificates with make certs" in units.log("fr_pacs")
 
 
 def test_a_certificate_that_cannot_be_read_is_a_wrong_setting(units: Units, tmp_path: Path) -> None:

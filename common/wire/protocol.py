@@ -38,6 +38,8 @@ The longest legitimate one is a nack with a reason of a thousand characters."""
 BUFFER_BYTES = 64 * 1024
 """Size of the receive buffer while no longer message is known to come."""
 
+_VERSIONED = (Hello, Welcome)  # a tuple: each message is checked, and a union is made anew
+
 _TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
 
 
@@ -242,7 +244,7 @@ class WireProtocol:
             if error.id is None:
                 raise ProtocolError(error.code, error.reason) from error
             return InvalidMessage(error.id, error.code, error.reason)
-        if isinstance(message, Hello | Welcome):
+        if isinstance(message, _VERSIONED):
             self._begin(message)
         return message
 

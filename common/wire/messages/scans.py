@@ -41,17 +41,18 @@ class Scan:
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
         header = read_document(body, "scan")
-        scan_id = scan_id_in(header)
         try:
             scan = BrainScan.model_validate(header)
         except ValidationError as error:
+            scan_id = scan_id_in(header)
             raise InvalidMessageError(Refusal.HEADER, explain(error), scan_id) from None
         voxels = body.get("voxels")
         if voxels is not None and not isinstance(voxels, bytes):
             reason = "the field 'voxels' must be binary"
-            raise InvalidMessageError(Refusal.MALFORMED, reason, scan_id)
+            raise InvalidMessageError(Refusal.MALFORMED, reason, scan.scan_id)
         _check_place(scan, voxels)
-        return cls(scan, voxels, _packing(body, scan))
+        content = body.get("packing")
+        return cls(scan, voxels, None if content is None else _packing(content, scan))
 
 
 def _check_place(scan: BrainScan, voxels: bytes | None) -> None:
@@ -69,10 +70,7 @@ def _check_place(scan: BrainScan, voxels: bytes | None) -> None:
         raise InvalidMessageError(Refusal.HEADER, reason, scan.scan_id)
 
 
-def _packing(body: dict[str, Any], scan: BrainScan) -> Packing | None:
-    content = body.get("packing")
-    if content is None:
-        return None
+def _packing(content: Any, scan: BrainScan) -> Packing:
     try:
         packing = Packing.model_validate(content)
     except ValidationError as error:
