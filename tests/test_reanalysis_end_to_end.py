@@ -50,10 +50,10 @@ def test_reports_and_pictures_go_all_the_way_and_again_after_a_reanalysis(
     first = {one: (kept / f"{one}.json").read_text() for one in ids}
     assert all(1000 < (kept / f"{one}.png").stat().st_size <= 300_000 for one in ids)
 
-    assert "0 put back" in command(pipeline, "fr_brain.commands.reanalyze").stdout
+    assert "0 scheduled for reanalysis" in command(pipeline, "fr_brain.commands.reanalyze").stdout
     older_version(pipeline.store)
     again = command(pipeline, "fr_brain.commands.reanalyze")
-    assert (again.returncode, "3 put back" in again.stdout) == (0, True), again
+    assert (again.returncode, "3 scheduled for reanalysis" in again.stdout) == (0, True), again
     pipeline.settings.pop("SCANS")
     pipeline.settings["RATE"] = "0.001"  # it only listens
     pipeline.start("fr_pacs")

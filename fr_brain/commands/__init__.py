@@ -1,1 +1,1 @@
-"""The commands that need analyzers."""
+"""Commands that need analyzers."""

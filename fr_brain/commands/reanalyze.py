@@ -1,11 +1,12 @@
-"""``make reanalyze``: scans that are ``'Done'`` are analysed anew
-where another analyzer, or another version of it, is installed by now.
+"""``fr reanalyze``: schedule scans for reanalysis whose report is by an analyzer, or a version of
+one, that is no longer installed.
 
-It only puts them back; the brains that run do the work, oldest scans first, and keep the report
-that was there as history. Stop brains of an older version before: they would do the work too.
+The command only schedules. Running brains do the work, oldest scans first, and keep the previous
+report as history. Stop brains of an older version before: they would do the work as well.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
@@ -22,23 +23,23 @@ from common.store.opening import open_store
 from common.store.revisions import Analysed
 from fr_brain.analyzers.registry import Registry, load_analyzers
 
-_TOGETHER = 1000
-_NAMED = 20
+_PAGE = 1000
+_IDS_SHOWN = 20
 
 
 class Outcome(Frozen):
     """What became of the scans that have a report."""
 
-    put_back: int = 0
+    scheduled: int = 0
     current: int = 0
-    """Read by the analyzer that is installed: nothing to do."""
+    """Their report is by the installed analyzer: nothing to do."""
     busy: int = 0
-    """Not 'Done': waiting to be analysed, or set aside."""
+    """Not ``'Done'``: they are waiting for analysis, or failed."""
     without_voxels: tuple[str, ...] = ()
     no_analyzer: int = 0
-    """No installed analyzer takes their type."""
+    """No installed analyzer reads their type."""
     unknown: tuple[str, ...] = ()
-    """Asked for, and without a report."""
+    """Requested ids without a report."""
 
 
 def reanalyze(
@@ -47,49 +48,55 @@ def reanalyze(
     ids: Sequence[str] = (),
     analyzer: str | None = None,
 ) -> Outcome:
-    """Put scans back: these, whatever analyzed them; else all whose report is not by the analyzer
-    that reads their type now, or of these the ones that ``analyzer`` reads. Repeatable: what was
-    put back by a command that was cut is not put back twice.
+    """Schedule scans for reanalysis. Repeatable: what an interrupted run has scheduled is not
+    scheduled twice.
+
+    Args:
+        ids: these scans, whichever analyzer made their report; if empty, all scans whose report is
+            not by the analyzer that reads their type now.
+        analyzer: only scans that the analyzer of this name reads.
 
     Raises:
         SettingsError: no analyzer of that name is in use.
     """
     names = sorted({one.name for one in registry.by_type.values()})
     if analyzer is not None and analyzer not in names:
-        raise SettingsError(f"ANALYZER={analyzer!r}: not in use here; there are {', '.join(names)}")
-    counts = {"put_back": 0, "current": 0, "busy": 0, "no_analyzer": 0}
-    gone: list[str] = []
+        raise SettingsError(
+            f"ANALYZER={analyzer!r}: no such analyzer is in use; those in use: {', '.join(names)}"
+        )
+    counts: Counter[str] = Counter()
+    without_voxels: list[str] = []
     seen: set[str] = set()
     for page in _pages(store.revisions.analysed(ids or None)):
-        wanted: dict[int, list[str]] = {}
-        for one in page:
+        wanted: dict[int, list[str]] = {}  # by the revision of the report
+        for scan in page:
             if ids:
-                seen.add(one.scan_id)
-            installed = registry.by_type.get(one.scan_type)
+                seen.add(scan.scan_id)
+            installed = registry.by_type.get(scan.scan_type)
             if installed is None:
                 counts["no_analyzer"] += 1
             elif analyzer is not None and installed.name != analyzer:
                 continue
-            elif not ids and (one.analyzer, one.version) == (installed.name, installed.version):
+            elif not ids and (scan.analyzer, scan.version) == (installed.name, installed.version):
                 counts["current"] += 1
             else:
-                wanted.setdefault(one.revision, []).append(one.scan_id)
+                wanted.setdefault(scan.revision, []).append(scan.scan_id)
         for revision, scan_ids in wanted.items():
-            count = store.revisions.schedule_reanalysis(scan_ids, revision)
-            counts["put_back"] += count
-            if count < len(scan_ids):
+            scheduled = store.revisions.schedule_reanalysis(scan_ids, revision)
+            counts["scheduled"] += scheduled
+            if scheduled < len(scan_ids):
                 missing = sorted(store.revisions.without_voxels(scan_ids))
-                gone += missing
-                counts["busy"] += len(scan_ids) - count - len(missing)
+                without_voxels += missing
+                counts["busy"] += len(scan_ids) - scheduled - len(missing)
     unknown = tuple(scan_id for scan_id in ids if scan_id not in seen)
-    return Outcome(**counts, without_voxels=tuple(gone), unknown=unknown)
+    return Outcome(**counts, without_voxels=tuple(without_voxels), unknown=unknown)
 
 
-def _pages(found: Iterable[Analysed]) -> Iterator[list[Analysed]]:
+def _pages(scans: Iterable[Analysed]) -> Iterator[list[Analysed]]:
     page: list[Analysed] = []
-    for one in found:
-        page.append(one)
-        if len(page) == _TOGETHER:
+    for scan in scans:
+        page.append(scan)
+        if len(page) == _PAGE:
             yield page
             page = []
     if page:
@@ -97,24 +104,24 @@ def _pages(found: Iterable[Analysed]) -> Iterator[list[Analysed]]:
 
 
 def show(outcome: Outcome, console: Console) -> None:
-    """Say it to people."""
+    """Print it for people."""
+    console.print(f"{outcome.scheduled:>8,} scheduled for reanalysis", highlight=False)
     lines = [
-        (outcome.put_back, "put back, to be analysed again"),
-        (outcome.current, "read by the analyzer that is installed: nothing to do"),
-        (outcome.busy, "not 'Done': waiting to be analysed, or set aside"),
-        (outcome.no_analyzer, "of a type that no installed analyzer takes"),
-        (len(outcome.without_voxels), "whose voxels were removed: they cannot be analysed again"),
-        (len(outcome.unknown), "without a report in the store"),
+        (outcome.current, "unchanged: their report is by the installed analyzer"),
+        (outcome.busy, "skipped: not 'Done', so waiting for analysis or failed"),
+        (outcome.no_analyzer, "skipped: no installed analyzer reads their type"),
+        (len(outcome.without_voxels), "cannot be analysed again: their voxels were deleted"),
+        (len(outcome.unknown), "unknown: the store has no report of this id"),
     ]
-    for count, words in lines:
-        if count or words.startswith("put back"):
-            console.print(f"{count:>8,} {words}", highlight=False)
-    for scan_id in (*outcome.without_voxels, *outcome.unknown)[:_NAMED]:
+    for count, text in lines:
+        if count:
+            console.print(f"{count:>8,} {text}", highlight=False)
+    for scan_id in (*outcome.without_voxels, *outcome.unknown)[:_IDS_SHOWN]:
         console.print(f"         {scan_id}", style="red", markup=False, highlight=False)
 
 
 def main() -> int:
-    """Put back what the settings name."""
+    """Schedule the scans that the settings select."""
     settings = load_settings(ReanalyzeSettings, "fr reanalyze")
     with open_store(settings) as store:
         store.prepare()

@@ -1,7 +1,7 @@
-"""``make report``: the report of a scan as JSON, text and a picture.
+"""``fr report``: write the report of a scan as JSON, text and a picture.
 
-The picture is made here, of the stored voxels; the analyzer outlines the lesions anew, and that
-they are as many as the report says is checked.
+The picture is drawn here from the stored voxels. The analyzer outlines the lesions again; the
+command checks that it finds as many as the report lists.
 """
 
 import json
@@ -9,15 +9,10 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
-
-import numpy.typing as npt
 
 from common.domain.report import BrainReport
 from common.domain.report_text import report_text
 from common.domain.scan import BrainScan
-from common.domain.types import hash_voxels
-from common.domain.voxel_compression import unpack
 from common.errors import AnalysisError, SettingsError, VoxelsDamaged
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
@@ -29,19 +24,21 @@ from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.analyzers.running import overlay_of
 from fr_brain.pictures.illustration import illustrate
+from fr_brain.voxels import Voxels, voxels_of
 
 
 def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path) -> BrainReport:
-    """Write ``<scan_id>.json``, ``.txt`` and ``.png``, in place of those that are there.
+    """Write ``<scan_id>.json``, ``.txt`` and ``.png``, replacing existing files.
 
     Raises:
-        SettingsError: there is no such report, or the folder cannot be written.
-        VoxelsDamaged: the voxels are not (all) there any more: JSON and text are written.
-        AnalysisError: the lesions are other ones than the report's: JSON and text are written.
+        SettingsError: the store has no such report, or the folder cannot be written.
+        VoxelsDamaged: the voxels are missing or damaged; JSON and text are written.
+        AnalysisError: the analyzer finds other lesions than the report lists; JSON and text are
+            written.
     """
     found = store.revisions.reported(scan_id)
     if found is None:
-        raise SettingsError(f"ID={scan_id!r}: no scan of this id has a report in the store")
+        raise SettingsError(f"ID={scan_id!r}: the store has no report of this id")
     claim, report = found
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
     try:
@@ -55,33 +52,31 @@ def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path
 
 
 def picture_of(store: DBManager, registry: Registry, claim: Claim, report: BrainReport) -> bytes:
-    """The PNG of a stored scan.
+    """Draw the picture of a stored scan; returns a PNG.
 
     Raises:
-        VoxelsDamaged: the voxels are not (all) there any more.
-        AnalysisError: the lesions are other ones than the report's.
+        VoxelsDamaged: the voxels are missing or damaged.
+        AnalysisError: the analyzer finds other lesions than the report lists.
     """
     scan = claim.scan
     if claim.voxels is None and claim.blob is None:
-        raise VoxelsDamaged(f"the voxels of {scan.scan_id} were removed: no picture can be made")
-    stored = store.claims.fetch_voxels(claim)
-    if claim.packing is not None:
-        stored = unpack(stored, claim.packing, scan.voxels_bytes)
-    if hash_voxels(stored) != scan.voxels_hash:
-        raise VoxelsDamaged(f"the voxels of {scan.scan_id} are not those that were acknowledged")
-    voxels = scan.array(stored)
+        raise VoxelsDamaged(f"the voxels of {scan.scan_id} were deleted")
+    try:
+        voxels = voxels_of(claim, store.claims.fetch_voxels(claim))
+    except VoxelsDamaged as error:
+        raise VoxelsDamaged(f"the voxels of {scan.scan_id} are damaged: {error}") from error
     return illustrate(report, scan, voxels, _overlay(registry, report, scan, voxels))
 
 
 def _overlay(
-    registry: Registry, report: BrainReport, scan: BrainScan, voxels: npt.NDArray[Any]
+    registry: Registry, report: BrainReport, scan: BrainScan, voxels: Voxels
 ) -> Overlay | None:
     try:
         analyzer = registry.pick(report.scan_type)
     except AnalysisError:
-        return None  # its package is not installed here: circles will do
+        return None  # its package is not installed here: the picture marks lesions with circles
     if (analyzer.name, analyzer.version) != (report.analyzer.name, report.analyzer.version):
-        return None  # another analyzer finds other lesions
+        return None  # another analyzer would find other lesions
     return overlay_of(analyzer, scan, voxels)
 
 
@@ -97,10 +92,10 @@ def _write(target: Path, content: bytes) -> None:
 
 
 def main() -> int:
-    """Write the files of the scans that the settings name."""
+    """Write the files of the scans that the settings select."""
     settings = load_settings(ReportSettings, "fr report")
     if not settings.ids:
-        raise SettingsError("ID: which scan? such as ID=1f0c…, several with commas")
+        raise SettingsError("ID: which scan? Give its id, or several separated by commas: ID=1f0c…")
     failed = False
     with open_store(settings) as store:
         registry = load_analyzers()

@@ -1,8 +1,7 @@
-"""Which scans ``make reanalyze`` puts back: by ANALYZER, by ID, and what it says of the others."""
+"""Which scans ``fr reanalyze`` schedules: by ANALYZER, by ID, and what it reports of the others."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,15 +11,9 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.commands.reanalyze import reanalyze
-from tests.factories import inside, make_reports, opened, state_of
+from tests.factories import inside, make_reports, state_of
 from tests.processes import ROOT, environment
 from tests.recorders import Recording
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +34,18 @@ def reported(
     return ids
 
 
-def put_back(store: DBManager, ids: set[str]) -> set[str]:
-    """Those of these that wait to be analysed."""
+def scheduled(store: DBManager, ids: set[str]) -> set[str]:
+    """Those of these scans that wait for analysis."""
     return {scan_id for scan_id in ids if state_of(store, scan_id) == "To Do"}
 
 
-def test_only_what_another_version_read_is_put_back(store: DBManager, registry: Registry) -> None:
+def test_only_scans_that_another_version_read_are_scheduled(
+    store: DBManager, registry: Registry
+) -> None:
     old, new = reported(store, 2, "grid", version="0"), reported(store, 1, "grid")
     outcome = reanalyze(store, registry)
-    assert (outcome.put_back, outcome.current) == (2, 1)
-    assert put_back(store, old | new) == old
+    assert (outcome.scheduled, outcome.current) == (2, 1)
+    assert scheduled(store, old | new) == old
 
 
 def test_analyzer_takes_only_what_that_one_reads_now(store: DBManager, registry: Registry) -> None:
@@ -58,26 +53,28 @@ def test_analyzer_takes_only_what_that_one_reads_now(store: DBManager, registry:
     volumes = reported(store, 1, "volume", version="0")
     recorder = Recording()
     outcome = reanalyze(store.recorded_by(recorder), registry, analyzer="grid")
-    assert outcome.put_back == 2
-    assert set(recorder.ids(Kind.SCHEDULE_REANALYSIS)) == put_back(store, grids | volumes) == grids
+    assert outcome.scheduled == 2
+    assert set(recorder.ids(Kind.SCHEDULE_REANALYSIS)) == scheduled(store, grids | volumes) == grids
 
 
-def test_an_analyzer_that_is_not_in_use_is_a_wrong_setting_that_names_those_that_are(
+def test_an_analyzer_that_is_not_in_use_is_refused_with_the_names_of_those_that_are(
     store: DBManager, registry: Registry
 ) -> None:
     old = reported(store, 1, "grid", version="0")
-    with pytest.raises(SettingsError, match=r"ANALYZER='gird': not in use here; there are .*grid"):
+    with pytest.raises(
+        SettingsError, match=r"ANALYZER='gird': no such analyzer is in use; those in use: .*grid"
+    ):
         reanalyze(store, registry, analyzer="gird")
-    assert not put_back(store, old)
+    assert not scheduled(store, old)
 
 
-def test_ids_are_put_back_whoever_read_them_and_no_others(
+def test_requested_ids_are_scheduled_whichever_analyzer_read_them(
     store: DBManager, registry: Registry
 ) -> None:
     current, old = reported(store, 1, "grid"), reported(store, 1, "grid", version="0")
     outcome = reanalyze(store, registry, ids=[*current, "nobody"])
-    assert (outcome.put_back, outcome.unknown) == (1, ("nobody",))
-    assert put_back(store, current | old) == current
+    assert (outcome.scheduled, outcome.unknown) == (1, ("nobody",))
+    assert scheduled(store, current | old) == current
     assert reanalyze(store, registry, ids=list(current)).busy == 1
 
 
@@ -90,12 +87,12 @@ def test_a_scan_without_voxels_is_named_and_stays_done(
     assert state_of(store, gone) == "Done"
 
 
-def test_the_command_says_what_it_could_not_put_back(store: DBManager) -> None:
+def test_the_command_reports_what_it_could_not_schedule(store: DBManager) -> None:
     [known] = reported(store, 1, "grid")
     done = command(store, ID=f"{known},nobody")
     assert done.returncode == 1
-    assert "1 put back" in done.stdout
-    assert "1 without a report in the store" in done.stdout
+    assert "1 scheduled for reanalysis" in done.stdout
+    assert "1 unknown: the store has no report of this id" in done.stdout
     assert "nobody" in done.stdout
     assert command(store, ANALYZER="gird").returncode == 2
 

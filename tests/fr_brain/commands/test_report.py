@@ -1,9 +1,8 @@
-"""``make report`` where it cannot do all of it: what is written all the same, and what is said."""
+"""``fr report``: what it writes, also when no picture can be drawn, and what it reports then."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,13 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.commands.report import write_files
-from tests.factories import edit, inside, make_reports, opened
+from tests.factories import edit, inside, make_reports
 from tests.processes import ROOT, environment
 
 
 @pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
-@pytest.fixture
 def scan_id(store: DBManager) -> str:
-    """A grid's, whose report is of an analyzer that is not installed."""
+    """A grid whose report is by an analyzer that is not installed."""
     [report] = make_reports(store, 1)
     made_by(store, report.scan_id, "another")
     return report.scan_id
@@ -56,7 +49,7 @@ def test_all_three_files_are_written(
 def test_a_scan_without_a_report_is_a_wrong_id(
     store: DBManager, registry: Registry, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match="ID='nobody': no scan of this id has a report"):
+    with pytest.raises(SettingsError, match="ID='nobody': the store has no report of this id"):
         write_files(store, registry, "nobody", tmp_path)
 
 
@@ -72,27 +65,27 @@ def test_a_folder_that_cannot_be_one_is_named(
 def fails(
     store: DBManager, registry: Registry, scan_id: str, folder: Path, error: type[FrError], why: str
 ) -> None:
-    """There is no picture, and all the rest."""
+    """Everything but the picture is written."""
     with pytest.raises(error, match=why):
         write_files(store, registry, scan_id, folder)
     assert written(folder) == {".json", ".txt"}
 
 
-def test_without_voxels_there_is_all_but_the_picture(
+def test_without_voxels_everything_but_the_picture_is_written(
     store: DBManager, registry: Registry, scan_id: str, tmp_path: Path
 ) -> None:
     inside(store).update_one({"_id": scan_id}, {"$unset": {"voxels": 1}})
-    fails(store, registry, scan_id, tmp_path, VoxelsDamaged, "were removed: no picture")
+    fails(store, registry, scan_id, tmp_path, VoxelsDamaged, "were deleted")
 
 
-def test_of_voxels_that_were_changed_no_picture_is_made(
+def test_no_picture_is_drawn_from_damaged_voxels(
     store: DBManager, registry: Registry, scan_id: str, tmp_path: Path
 ) -> None:
     edit(store, scan_id, voxels=bytes(100))
-    fails(store, registry, scan_id, tmp_path, VoxelsDamaged, "not those that were acknowledged")
+    fails(store, registry, scan_id, tmp_path, VoxelsDamaged, "are damaged: their hash differs")
 
 
-def test_lesions_that_are_not_those_of_the_report_are_not_drawn(
+def test_other_lesions_than_the_reports_are_not_drawn(
     store: DBManager, registry: Registry, scan_id: str, tmp_path: Path
 ) -> None:
     grid = registry.by_type["grid"]
@@ -102,14 +95,14 @@ def test_lesions_that_are_not_those_of_the_report_are_not_drawn(
     fails(store, registry, scan_id, tmp_path, AnalysisError, "lesions")
 
 
-def test_the_command_goes_on_after_one_that_has_no_picture(
+def test_the_command_continues_after_a_scan_without_a_picture(
     store: DBManager, scan_id: str, tmp_path: Path
 ) -> None:
     [gone] = [report.scan_id for report in make_reports(store, 1)]
     inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
     done = command(store, ID=f"{gone},{scan_id}", OUT=str(tmp_path))
     assert done.returncode == 1
-    assert f"report: no picture: the voxels of {gone} were removed" in done.stderr
+    assert f"report: no picture: the voxels of {gone} were deleted" in done.stderr
     assert (tmp_path / f"{scan_id}.png").stat().st_size > 100
     assert (tmp_path / f"{gone}.json").exists()
 
