@@ -1,31 +1,34 @@
-"""The bell of a Fr-BRAIN: its idle processors are woken one by one.
+"""The work signal of a Fr-BRAIN: it wakes idle processors one by one.
 
-A new scan is work for one of them. Were each to listen for itself, 64 would wake up, look and find
-that another one was faster, for every scan. So the supervisor listens, and rings for one; who
-leaves something rings for the next before it works. A ring may be lost with the processor that it
-woke: polling stays the truth.
+A new scan is work for one processor. If each listened to MongoDB itself, all 64 would wake up for
+every scan, query, and find that another one was faster. So the supervisor listens and wakes one;
+whoever leaves scans waiting wakes the next before starting to work. A wake-up may be lost with the
+processor that it woke, so processors also poll.
 """
 
 from multiprocessing.context import SpawnContext
 
 
-class Bell:
-    """Of one supervisor and its processors; any of them may ring it."""
+class WorkSignal:
+    """Shared by one supervisor and its processors; any of them may notify."""
 
     def __init__(self, context: SpawnContext) -> None:
-        # Nobody holds it, so nobody can die holding it.
-        self._rings = context.Semaphore(0)
+        # A semaphore, as nobody holds it and so nobody can die holding it.
+        self._pending = context.Semaphore(0)
 
-    def ring(self) -> None:
-        """There may be something to do: wake one that waits, else who waits next. One ring is kept
-        and no more: whoever hears it looks afterwards, and finds all that there is."""
-        if self._rings.get_value() == 0:
-            self._rings.release()
+    def notify(self) -> None:
+        """There may be work: wake one waiting processor, else the next that waits.
 
-    def ring_once_more(self) -> None:
-        """As ``ring``, beside those that are kept: for one that must hear it."""
-        self._rings.release()
+        At most one wake-up is kept, because whoever gets it looks for scans afterwards and finds
+        all of them.
+        """
+        if self._pending.get_value() == 0:
+            self._pending.release()
+
+    def notify_always(self) -> None:
+        """Like ``notify``, but never coalesced: for a processor that must wake up."""
+        self._pending.release()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a ring, so many seconds at most; whether there was one."""
-        return self._rings.acquire(timeout=timeout_s)
+        """Wait for a wake-up, ``timeout_s`` seconds at most; returns whether one came."""
+        return self._pending.acquire(timeout=timeout_s)

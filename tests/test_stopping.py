@@ -16,8 +16,7 @@ from common.mongod.embedded import RunningMongod
 from common.runtime.lifecycle import Exit
 from common.store.db_manager import DBManager
 from tests.factories import own_mongod
-from tests.fr_brain.test_limits import ANALYZER
-from tests.fr_brain.test_supervisor import BEGIN_S, _children, _package, _spawned, gone
+from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, children_of, gone, is_processor, package
 from tests.running import until
 from tests.test_end_to_end import Pipeline
 
@@ -43,7 +42,7 @@ def pipeline(mongod: RunningMongod, tmp_path: Path) -> Iterator[Pipeline]:
         HUB_DRAIN_S=DRAIN_S,
         PACS_DRAIN_S=DRAIN_S,
         BRAIN_DRAIN_S=DRAIN_S,
-        PYTHONPATH=str(_package(tmp_path, ANALYZER)),
+        PYTHONPATH=str(package(tmp_path, HARMFUL_ANALYZER)),
     )
     try:
         yield pipeline
@@ -115,7 +114,7 @@ def test_a_second_sigterm_ends_a_brain_and_its_processors_in_the_middle_of_a_sca
 ) -> None:
     under_load(pipeline)
     process = pipeline.processes["fr_brain"]
-    children = [pid for pid in _children(process.pid) if _spawned(pid)]
+    children = [pid for pid in children_of(process.pid) if is_processor(pid)]
     assert children
     for pid in children:
         os.kill(pid, signal.SIGSTOP)  # as one that hangs in its scan

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from common.audit.writer import AuditWriter
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
+from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
 from common.settings.loading import BrainSettings
 from common.store.collections import WakeUp
@@ -20,7 +21,7 @@ from common.store.notifications import Listener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.processor import Processor
-from fr_brain.work_signal import Bell
+from fr_brain.work_signal import WorkSignal
 from tests.running import SOON_S
 
 NOTHING_FOUND = Findings(
@@ -29,7 +30,7 @@ NOTHING_FOUND = Findings(
 
 
 def brain_settings(**given: Any) -> BrainSettings:
-    """Settings of a processor that looks often."""
+    """Settings of a processor that polls often."""
     values: dict[str, Any] = {"brain_poll_s": 0.1, "brain_lease_s": 30.0, "brain_attempts": 3}
     return BrainSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
 
@@ -53,35 +54,40 @@ class PlantedAnalyzer:
 
 
 class Gate(PlantedAnalyzer):
-    """An analyzer that holds each scan until the gate is open."""
+    """An analyzer that blocks on each scan until the gate is open."""
 
     def __init__(self) -> None:
-        super().__init__(self._hold)
+        super().__init__(self._block)
         self._begun: queue.Queue[str] = queue.Queue()
         self._open = threading.Event()
 
-    def _hold(self, scan: BrainScan) -> Findings:
+    def _block(self, scan: BrainScan) -> Findings:
         self._begun.put(scan.scan_id)
         assert self._open.wait(60)
         return NOTHING_FOUND
 
     def begun(self) -> str:
-        """Wait for the next scan in hand; its id."""
+        """Wait until the analysis of the next scan begins; returns its id."""
         return self._begun.get(timeout=SOON_S)
 
     def open(self) -> None:
-        """Let all through, from now on."""
+        """Let all scans through, from now on."""
         self._open.set()
 
 
 def registry_of(*analyzers: Analyzer) -> Registry:
-    """These analyzers."""
+    """A registry of these analyzers."""
     return Registry([("the test", analyzer) for analyzer in analyzers])
 
 
+def in_state(store: DBManager, state: ReportGenerated) -> int:
+    """How many scans are in this state."""
+    return store.queries.count_states()[state]
+
+
 class Running:
-    """A processor in its thread, with a bell of its own that the store's wake-ups ring, or with
-    the bell that is given."""
+    """A processor in a thread. It has a work signal of its own, which the store's wake-ups notify,
+    unless one is given."""
 
     def __init__(
         self,
@@ -89,24 +95,24 @@ class Running:
         registry: Registry,
         settings: BrainSettings,
         owner: str,
-        bell: Bell | None = None,
+        work_signal: WorkSignal | None = None,
     ) -> None:
         self.stop = threading.Event()
         self.failed: list[BaseException] = []
         self._audit = AuditWriter(store.audit_log, "processor", get_log(), owner=owner)
-        self._bell = bell or Bell(get_context("spawn"))
+        self._work_signal = work_signal or WorkSignal(get_context("spawn"))
         self._listener = None
-        if bell is None:
+        if work_signal is None:
             poll_s = settings.brain_poll_s
             waiter = store.connection.waiter(WakeUp.SCAN, poll_s)
-            self._listener = Listener(waiter, self._bell.ring, poll_s)
+            self._listener = Listener(waiter, self._work_signal.notify, poll_s)
         self.processor = Processor(
             settings,
             store.recorded_by(self._audit),
             registry,
             owner,
             self.stop,
-            self._bell,
+            self._work_signal,
             get_log(),
         )
         self.thread = threading.Thread(target=self._run)
@@ -114,21 +120,18 @@ class Running:
     def _run(self) -> None:
         try:
             self.processor.run()
-        except BaseException as error:  # noqa: BLE001 - told at the end
+        except BaseException as error:  # noqa: BLE001 - raised by end()
             self.failed.append(error)
         finally:
             self._audit.close()
 
     def end(self) -> None:
-        """Stop it, wait; what it raised is raised here."""
+        """Stop it and wait for its end; raises what it raised."""
         self.stop.set()
-        self._bell.ring_once_more()
+        self._work_signal.notify_always()
         if self._listener is not None:
             self._listener.close()
-        if self.thread.ident is None:  # never started
-            self._audit.close()
-        else:
-            self.thread.join(30)
+        self.thread.join(30)
         assert not self.thread.is_alive()
         if self.failed:
             raise self.failed[0]
@@ -140,13 +143,13 @@ def processing(
     *analyzers: Analyzer,
     owner: str = "the processor",
     in_batches: bool = False,
-    bell: Bell | None = None,
+    work_signal: WorkSignal | None = None,
     **given: Any,
 ) -> Iterator[Running]:
-    """A processor at work. ``in_batches``: it takes its scans for quick ones from the start."""
-    running = Running(store, registry_of(*analyzers), brain_settings(**given), owner, bell)
+    """A running processor. ``in_batches``: it expects quick scans from the start."""
+    running = Running(store, registry_of(*analyzers), brain_settings(**given), owner, work_signal)
     if in_batches:
-        running.processor._seconds_a_scan = 0.01
+        running.processor._claimer.seconds_per_scan = 0.01
     running.thread.start()
     try:
         yield running

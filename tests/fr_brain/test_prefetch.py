@@ -1,29 +1,26 @@
 """A processor claims and fetches the next large scan while it analyses one."""
 
+import contextlib
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy.typing as npt
-import pytest
 
 from common.domain.findings import Findings
 from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
+from common.errors import VoxelsDamaged
 from common.store.db_manager import DBManager
-from fr_brain.processor import AHEAD_S
-from tests.factories import LONG_AGO, document_of, edit, make_upload, opened, state_of
+from common.store.documents import Claim
+from fr_brain.claiming import PREFETCH_BELOW_S
+from fr_brain.prefetch import Prefetcher
+from fr_brain.voxels import Voxels, voxels_of
+from tests.factories import LONG_AGO, document_of, edit, make_claimable, make_upload, state_of
 from tests.fr_brain.processors import Gate, PlantedAnalyzer, processing
 from tests.running import until
 
 SOON_ENOUGH_S = 1.0
-"""Well after a processor would have looked ahead."""
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
+"""Well after a processor would have prefetched."""
 
 
 def large(store: DBManager, count: int) -> list[str]:
@@ -43,6 +40,73 @@ def attempts_of(store: DBManager, scan_id: str) -> int:
     return int(found["attempts"])
 
 
+# --- the prefetcher alone ------------------------------------------------------------------------
+
+
+def load(claim: Claim) -> Voxels:
+    return voxels_of(claim, claim.voxels or b"")
+
+
+def small_claim(store: DBManager) -> Claim:
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    return claim
+
+
+def wait_for(prefetcher: Prefetcher) -> None:
+    """Until it is done, or it would be cancelled."""
+    until(lambda: prefetcher._running is not None and prefetcher._running.done())
+
+
+def test_prefetched_voxels_are_given_once_and_for_their_scan_only(store: DBManager) -> None:
+    claim, other = small_claim(store), small_claim(store)
+    with contextlib.closing(Prefetcher(load, 10_000)) as prefetcher:
+        prefetcher.start(lambda: [claim])
+        wait_for(prefetcher)
+        assert prefetcher.finish() == [claim]
+        assert prefetcher.finish() == []
+        voxels = prefetcher.take(claim)
+        assert voxels is not None
+        assert voxels.tobytes(order="F") == claim.voxels
+        assert prefetcher.take(claim) is None
+        prefetcher.start(lambda: [claim])
+        wait_for(prefetcher)
+        prefetcher.finish()
+        assert prefetcher.take(other) is None
+
+
+def test_a_prefetch_that_still_waits_is_cancelled(store: DBManager) -> None:
+    claim = small_claim(store)
+    with contextlib.closing(Prefetcher(load, 10_000)) as prefetcher:
+        prefetcher.start(lambda: [claim], after_s=600)
+        assert prefetcher.finish() == []
+
+
+def test_a_scan_that_is_too_large_is_claimed_but_not_loaded(store: DBManager) -> None:
+    claim = small_claim(store)
+    with contextlib.closing(Prefetcher(load, 2 * claim.scan.voxels_bytes - 1)) as prefetcher:
+        prefetcher.start(lambda: [claim])
+        wait_for(prefetcher)
+        assert prefetcher.finish() == [claim]
+        assert prefetcher.take(claim) is None
+
+
+def test_an_error_leaves_the_claim_to_the_regular_attempt(store: DBManager) -> None:
+    claim = small_claim(store)
+
+    def fail(_: Claim) -> Voxels:
+        raise VoxelsDamaged("for the test")
+
+    with contextlib.closing(Prefetcher(fail, 10_000)) as prefetcher:
+        prefetcher.start(lambda: [claim])
+        wait_for(prefetcher)
+        assert prefetcher.finish() == [claim]
+        assert prefetcher.take(claim) is None
+
+
+# --- in a processor ------------------------------------------------------------------------------
+
+
 def test_the_next_is_claimed_while_one_is_analysed_and_each_has_its_report(
     store: DBManager,
 ) -> None:
@@ -59,17 +123,17 @@ def test_the_next_is_claimed_while_one_is_analysed_and_each_has_its_report(
     assert store.queries.count_reports() == {True: 0, False: 3}
 
 
-def test_of_quick_scans_too_only_one_is_claimed_ahead(store: DBManager) -> None:
+def test_only_one_scan_is_prefetched_however_quick_they_are(store: DBManager) -> None:
     first, second, third = large(store, 3)
     gate = Gate()
     with processing(store, gate) as running:
         assert gate.begun() == first
-        running.processor._seconds_a_scan = 0.01
+        running.processor._claimer.seconds_per_scan = 0.01
         until(lambda: state_of(store, second) == ReportGenerated.IN_PROGRESS)
         assert state_of(store, third) == ReportGenerated.TO_DO
 
 
-def test_what_is_fetched_ahead_is_the_next_scans_own(store: DBManager) -> None:
+def test_each_scan_is_analysed_with_its_own_voxels(store: DBManager) -> None:
     uploads = [make_upload(store, chunks) for chunks in (2, 3, 4, 5)]
     store.scans.add([new for new, _ in uploads])
     seen: dict[str, bytes] = {}
@@ -107,17 +171,17 @@ def test_nothing_is_claimed_beside_a_scan_that_was_claimed_before(store: DBManag
         assert state_of(store, second) == ReportGenerated.TO_DO
 
 
-def test_nothing_is_claimed_beside_a_scan_where_scans_take_long(store: DBManager) -> None:
+def test_nothing_is_claimed_beside_a_slow_scan(store: DBManager) -> None:
     first, second = large(store, 2)
     gate = Gate()
     with processing(store, gate) as running:
-        running.processor._seconds_a_scan = 2 * AHEAD_S
+        running.processor._claimer.seconds_per_scan = 2 * PREFETCH_BELOW_S
         assert gate.begun() == first
-        time.sleep(AHEAD_S + SOON_ENOUGH_S)
+        time.sleep(PREFETCH_BELOW_S + SOON_ENOUGH_S)
         assert state_of(store, second) == ReportGenerated.TO_DO
 
 
-def test_stopped_it_gives_back_what_it_claimed_ahead(store: DBManager) -> None:
+def test_a_stopped_processor_releases_the_scan_that_it_prefetched(store: DBManager) -> None:
     first, second = large(store, 2)
     gate = Gate()
     with processing(store, gate) as running:
@@ -129,7 +193,7 @@ def test_stopped_it_gives_back_what_it_claimed_ahead(store: DBManager) -> None:
     assert attempts_of(store, second) == 0
 
 
-def test_a_damaged_scan_that_was_fetched_ahead_ends_in_an_error_of_its_own(
+def test_a_damaged_scan_that_was_prefetched_ends_in_an_error_of_its_own(
     store: DBManager,
 ) -> None:
     _, second, third = large(store, 3)

@@ -1,0 +1,165 @@
+"""One scan: from its voxels to its report, or to the reason why it has none."""
+
+import gc
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tenacity import Retrying
+
+from common.domain.findings import Findings
+from common.domain.report import AnalyzerId, BrainReport
+from common.domain.types import hash_voxels, utc_now
+from common.errors import AnalysisError, StoreUnavailable, VoxelsDamaged
+from common.runtime.logger import Log, RateLimitedLog
+from common.settings.loading import BrainSettings
+from common.store.db_manager import DBManager
+from common.store.documents import Claim
+from fr_brain.analyzers.base import Analysis
+from fr_brain.analyzers.registry import Registry
+from fr_brain.analyzers.running import analyse_scan
+from fr_brain.current_scan import CurrentScan
+from fr_brain.limits import memory_limit_mib, resident_mib
+from fr_brain.pictures.illustration import illustrate
+from fr_brain.prefetch import Prefetcher
+from fr_brain.voxels import Voxels, voxels_of
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why this attempt gives no report."""
+
+    cause: str
+    final: bool = False
+    """No other attempt can succeed."""
+    out_of_memory: bool = False
+
+
+class ScanAnalysis:
+    """Analyses a claimed scan with the analyzer of its type.
+
+    Owns everything that happens to one scan in memory; what becomes of its claim is up to the
+    caller.
+
+    Args:
+        store: where voxels are fetched from, and pictures go to.
+        prefetcher: may have the voxels already.
+        current_scan: tells the supervisor which analyzer runs.
+        retry: repeats a call to the store while MongoDB is unreachable.
+    """
+
+    def __init__(
+        self,
+        settings: BrainSettings,
+        store: DBManager,
+        registry: Registry,
+        prefetcher: Prefetcher,
+        current_scan: CurrentScan,
+        retry: Retrying,
+        log: Log,
+        limited_log: RateLimitedLog,
+    ) -> None:
+        self._pictures = settings.brain_pictures
+        self._limit_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
+        self._store = store
+        self._registry = registry
+        self._prefetcher = prefetcher
+        self._current_scan = current_scan
+        self._retry = retry
+        self._log = log
+        self._limited_log = limited_log
+
+    def run(self, claim: Claim, when_loaded: Callable[[], None]) -> BrainReport | Failure:
+        """Analyse a scan; ``when_loaded`` is called before the analyzer is, once the voxels are
+        there.
+
+        Raises:
+            StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
+        """
+        scan_id = claim.scan.scan_id
+        stage = "its processor"
+        try:
+            analyzer = self._registry.pick(claim.scan.scan_type)
+            voxels = self._load(claim)
+            when_loaded()
+            made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
+            stage = f"analyzer {made_by.name} {made_by.version}"
+            began = time.perf_counter()
+            with self._current_scan.analysing(made_by):
+                analysis = analyse_scan(
+                    analyzer, claim.scan, voxels, with_overlay=self._pictures
+                )
+            took_ms = (time.perf_counter() - began) * 1000
+            report = _report(claim, made_by, took_ms, analysis.findings)
+            with self._current_scan.analysing(made_by):  # the picture counts against its limits
+                return self._with_picture(report, analysis, claim, voxels)
+        except StoreUnavailable:
+            raise
+        except VoxelsDamaged as error:
+            return Failure(f"stored voxels are damaged: {error}", final=True)
+        except AnalysisError as error:
+            return Failure(str(error))
+        except MemoryError:
+            pass  # the memory is free only once the exception is gone
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - no scan may stop the others
+            # Only the type and the place: an analyzer's text may quote the scan.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            self._log.debug("analyzer failed", scan_id=scan_id, where=where)
+            return Failure(f"the analyzer failed: {type(error).__name__}")
+        limit = f"memory limit of {self._limit_mib} MiB (BRAIN_MEMORY_MIB)"
+        return Failure(f"{stage}: stopped at its {limit}", out_of_memory=True)
+
+    def memory_is_exhausted(self) -> bool:
+        """Whether an analyzer still occupies memory after a MemoryError. It would then fail the
+        next scans, which are innocent."""
+        gc.collect()
+        return resident_mib(os.getpid()) > self._limit_mib / 2
+
+    def _load(self, claim: Claim) -> Voxels:
+        prefetched = self._prefetcher.take(claim)
+        if prefetched is not None:
+            return prefetched
+        # The voxels of a small scan came with the claim.
+        small = claim.voxels if claim.blob is None else None
+        return voxels_of(claim, small or self._retry(self._store.claims.fetch_voxels, claim))
+
+    def _with_picture(
+        self, report: BrainReport, analysis: Analysis, claim: Claim, voxels: Voxels
+    ) -> BrainReport:
+        """The report with the hash of its picture, which is stored, if pictures are wanted."""
+        if not self._pictures:
+            return report
+        scan = claim.scan
+        try:
+            overlay = None if analysis.overlay is None else analysis.overlay()
+            png = illustrate(report, scan, voxels, overlay)
+        except Exception as error:  # noqa: BLE001 - a report without a picture is just as valid
+            self._limited_log.warning(
+                "no picture", scan_id=scan.scan_id, cause=type(error).__name__
+            )
+            return report
+        name = hash_voxels(png)
+        self._retry(self._store.pictures.add, scan.scan_id, name, png)
+        return report.model_copy(update={"picture_hash": name})
+
+
+def _report(claim: Claim, made_by: AnalyzerId, took_ms: float, findings: Findings) -> BrainReport:
+    scan = claim.scan
+    return BrainReport(
+        scan_id=scan.scan_id,
+        revision=claim.revision,
+        pacs=scan.pacs,
+        subject=scan.subject,
+        acquired_at=scan.acquired_at,
+        scan_type=scan.scan_type,
+        voxels_hash=scan.voxels_hash,
+        shape=scan.shape,
+        voxel_size_mm=scan.voxel_size_mm,
+        orientation=scan.orientation,
+        analyzer=made_by,
+        analysed_at=utc_now(),
+        run_time_ms=round(took_ms, 3),
+        findings=findings,
+    )

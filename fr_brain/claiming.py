@@ -1,0 +1,141 @@
+"""Which scans a processor claims, and how many at once."""
+
+import os
+import time
+
+from common.runtime.logger import Log
+from common.settings.loading import BrainSettings
+from common.store.db_manager import DBManager
+from common.store.documents import Claim, Claimed
+
+BATCH_S = 0.25
+"""A processor claims about as many scans as it analyses in this time: enough to share the durable
+writes, few enough that other processors find work too and a crash delays little."""
+
+PROCESSORS_PER_CORE = 4
+"""With more processors than this (of an analyzer that mostly waits), claims and the writes that
+follow cost them more time than the cores have. So while a backlog waits, each claims its share of
+it, up to what takes proportionally longer. Fewer processors do not: a crash would delay more, for
+no gain."""
+
+MAX_RETRIED = 32
+"""Scans claimed at once that were claimed once before. One of them may have killed its processor
+and takes the others along once more, but no more often. Claiming each alone costs two waits for the
+disk, and a killed Fr-BRAIN leaves hundreds."""
+
+EXPIRY_CHECKS_PER_LEASE = 10
+"""How often to look for claims that expired without a report. Once some are found, the processor
+continues until there are none."""
+
+PREFETCH_BELOW_S = 1.0
+"""If a scan takes longer than this, the next one is not claimed meanwhile: another processor may be
+free for it sooner, and fetching it is a small part of its time."""
+
+
+class Claimer:
+    """Claims scans: expired claims first, then a batch of those that wait.
+
+    Owns the measured time a scan takes, on which the size of a batch depends, and when expired
+    claims were last looked for.
+    """
+
+    def __init__(self, settings: BrainSettings, store: DBManager, owner: str, log: Log) -> None:
+        self._settings = settings
+        self._store = store
+        self._owner = owner
+        self._log = log
+        crowding = settings.brain_processes / (PROCESSORS_PER_CORE * (os.cpu_count() or 1))
+        self._share_s = BATCH_S * max(1.0, crowding)
+        self._checked_expiry = 0.0  # time.monotonic()
+        self._more_expired = False
+        self.seconds_per_scan = BATCH_S  # until the first scan is measured: claim one
+        self.more_waiting = False
+        """Whether more scans were waiting when the last claim was made."""
+
+    def claim(self) -> list[Claim]:
+        """Claim a batch; empty if there is nothing to do."""
+        settings = self._settings
+        if self._expiry_check_due():
+            self._checked_expiry = time.monotonic()
+            self._more_expired = True
+            if failed := self._store.claims.give_up(settings.brain_attempts):
+                self._log.error("scans failed: all attempts are used up", scans=len(failed))
+        if self._more_expired:
+            # A few at a time, as one of them may have killed its processor, but until there are no
+            # more: a killed Fr-BRAIN leaves a whole batch.
+            claims = self._claim_expired()
+            self.more_waiting = self._more_expired = bool(claims)
+            if claims:
+                return claims
+        wanted = max(self._scans_in(BATCH_S), self._share() if self.more_waiting else 1)
+        claimed = self._claim_waiting(wanted)
+        self.more_waiting = claimed.more
+        return claimed
+
+    def claim_next(self) -> list[Claim]:
+        """Claim the scan to prefetch, if one waits that was never claimed before.
+
+        Only that one: nobody waits for this claim, so there is no need to share its cost, and a
+        processor that is free sooner finds the others.
+        """
+        return self._claim_waiting(1, only_fresh=True)
+
+    def may_claim_next(self, current: Claim) -> bool:
+        """Whether to claim a scan while ``current`` is analysed."""
+        return (
+            current.attempts == 1  # else it may have killed its processor: nothing else beside it
+            and self.seconds_per_scan < PREFETCH_BELOW_S
+            and not self._more_expired
+            and not self._expiry_check_due()
+        )
+
+    def measure(self, scans: int, elapsed_s: float) -> None:
+        """Record how long these scans took."""
+        # Smoothed: one slow scan must not end the batches of the quick ones after it.
+        measured = max(elapsed_s / scans, 1e-6)
+        self.seconds_per_scan += (measured - self.seconds_per_scan) / 2
+
+    def _expiry_check_due(self) -> bool:
+        pause_s = self._settings.brain_lease_s / EXPIRY_CHECKS_PER_LEASE
+        return time.monotonic() - self._checked_expiry >= pause_s
+
+    def _claim_expired(self) -> list[Claim]:
+        claims = self._store.claims.claim_expired(
+            self._owner,
+            self._settings.brain_lease_s,
+            max_retried=self._max_retried(self._scans_in(BATCH_S)),
+        )
+        if claims:
+            self._log.warning(
+                "claimed scans whose last claim expired without a report",
+                scan_id=claims[0].scan.scan_id,
+                scans=len(claims),
+                attempt=claims[0].attempts,
+            )
+        return claims
+
+    def _claim_waiting(self, wanted: int, *, only_fresh: bool = False) -> Claimed:
+        return self._store.claims.claim(
+            self._owner,
+            wanted,
+            self._settings.brain_lease_s,
+            only_fresh=only_fresh,
+            max_retried=self._max_retried(wanted),
+        )
+
+    def _scans_in(self, seconds: float) -> int:
+        """How many scans take this long: at least one, at most ``BRAIN_BATCH``."""
+        return max(1, min(self._settings.brain_batch, int(seconds / self.seconds_per_scan)))
+
+    def _share(self) -> int:
+        """This processor's part, if all waiting scans were divided among the processors now."""
+        most = self._scans_in(self._share_s)
+        processors = self._settings.brain_processes
+        if most <= self._scans_in(BATCH_S):
+            return most
+        return min(most, self._store.capacity.count_to_do(most * processors) // processors)
+
+    def _max_retried(self, wanted: int) -> int:
+        """How many scans that were claimed once before may be claimed together: each needs an
+        attempt left in which it is alone."""
+        return min(wanted, MAX_RETRIED) if self._settings.brain_attempts > 2 else 1

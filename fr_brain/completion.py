@@ -1,0 +1,89 @@
+"""Writes what became of claimed scans: their reports, or why they have none."""
+
+from collections.abc import Sequence
+
+from tenacity import Retrying
+
+from common.domain.report import BrainReport
+from common.errors import ClaimLost
+from common.runtime.logger import Log, RateLimitedLog
+from common.store.claims import Claims
+from common.store.documents import Claim
+from fr_brain.analysis import Failure
+from fr_brain.lease import Lease
+
+
+class Completion:
+    """Ends claims in the store, then in the lease.
+
+    Owns the decision whether a failed scan gets another attempt.
+
+    Args:
+        attempts: claims of a scan before it moves to ``'Error'``.
+        retry: repeats a call to the store while MongoDB is unreachable.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        lease: Lease,
+        attempts: int,
+        retry: Retrying,
+        log: Log,
+        limited_log: RateLimitedLog,
+    ) -> None:
+        self._store = claims
+        self._lease = lease
+        self._attempts = attempts
+        self._retry = retry
+        self._log = log
+        self._limited_log = limited_log
+
+    def complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> None:
+        """Write these reports and set their scans ``'Done'``, in as few writes as possible.
+
+        Raises:
+            StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
+        """
+        if not done:
+            return
+        lost = self._retry(
+            lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())
+        )
+        self._lease.drop([claim for claim, _ in done])
+        for claim, report in done:
+            scan_id = claim.scan.scan_id
+            if scan_id in lost:
+                self._log.warning("claim lost: another processor reports it", scan_id=scan_id)
+                continue
+            lesions = report.findings.lesions
+            self._limited_log.debug(
+                "report written",
+                scan_id=scan_id,
+                analyzer=report.analyzer.name,
+                verdict=str(report.findings.quality.verdict),
+                lesions=None if lesions is None else lesions.count,
+                run_time_ms=report.run_time_ms,
+            )
+
+    def fail(self, claim: Claim, failure: Failure) -> None:
+        """Record why the scan has no report; it gets another attempt, or moves to ``'Error'``.
+
+        Raises:
+            StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
+        """
+        scan_id = claim.scan.scan_id
+        try:
+            allowed = 0 if failure.final else self._attempts
+            state = self._retry(self._store.fail, claim, failure.cause, allowed)
+        except ClaimLost:
+            self._log.warning("claim lost", scan_id=scan_id)
+        else:
+            self._limited_log.warning(
+                "no report",
+                scan_id=scan_id,
+                cause=failure.cause,
+                attempt=claim.attempts,
+                now=str(state),
+            )
+        self._lease.drop([claim])

@@ -1,0 +1,97 @@
+"""The scan that a processor works on, in memory that its supervisor shares.
+
+A thread cannot end a hang in another thread's C code, so the supervisor watches from outside.
+Writing a few bytes of shared memory needs no system call, however many scans a second there are,
+and they can still be read after the processor has died.
+"""
+
+import contextlib
+import ctypes
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+from common.domain.report import AnalyzerId
+
+
+class SharedRecord(ctypes.Structure):
+    """The layout of the shared memory. ``sequence`` is odd while a write is under way (a seqlock,
+    so that neither side ever waits for the other)."""
+
+    _fields_ = (
+        ("sequence", ctypes.c_uint64),
+        ("fence", ctypes.c_int64),
+        ("began", ctypes.c_double),  # of the analysis, time.monotonic(); 0: not begun
+        ("scan_id", ctypes.c_char * 65),
+        ("analyzer", ctypes.c_char * 257),  # UTF-8
+        ("version", ctypes.c_char * 129),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanInProgress:
+    """A scan that a processor works on."""
+
+    scan_id: str
+    fence: int
+    analyzer: str  # name and version; empty while the voxels are being fetched
+    began: float  # time.monotonic() when the analyzer was called; 0 if it was not
+
+
+class CurrentScan:
+    """The shared record: written by one processor, read by its supervisor."""
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+
+    @classmethod
+    def shared(cls, context: SpawnContext) -> "CurrentScan":
+        """One that can be passed to a new process."""
+        return cls(context.RawValue(SharedRecord))
+
+    @contextlib.contextmanager
+    def working_on(self, scan_id: str, fence: int) -> Iterator[None]:
+        """The processor works on this scan. If the process dies, the record keeps it."""
+        self._write(scan_id=scan_id.encode(), fence=fence, began=0.0, analyzer=b"", version=b"")
+        try:
+            yield
+        finally:
+            self._write(scan_id=b"", began=0.0)
+
+    @contextlib.contextmanager
+    def analysing(self, analyzer: AnalyzerId) -> Iterator[None]:
+        """The analyzer runs on the current scan, and its time limit with it."""
+        self._write(
+            analyzer=analyzer.name.encode(),
+            version=analyzer.version.encode(),
+            began=time.monotonic(),
+        )
+        try:
+            yield
+        finally:
+            self._write(began=0.0)
+
+    def _write(self, **fields: Any) -> None:
+        record = self._record
+        record.sequence += 1
+        for name, value in fields.items():
+            setattr(record, name, value)
+        record.sequence += 1
+
+    @property
+    def ever_set(self) -> bool:
+        """Whether the processor has ever worked on a scan."""
+        return bool(self._record.sequence)
+
+    def read(self) -> ScanInProgress | None:
+        """The current scan; None if there is none, or the record is being written just now."""
+        record = self._record
+        sequence = record.sequence
+        names = [record.scan_id.decode(), record.analyzer.decode(), record.version.decode()]
+        found = ScanInProgress(
+            names[0], record.fence, " ".join(filter(None, names[1:])), record.began
+        )
+        unchanged = sequence % 2 == 0 and sequence == record.sequence
+        return found if found.scan_id and unchanged else None

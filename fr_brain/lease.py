@@ -1,0 +1,103 @@
+"""The claims that a processor holds, and the thread that renews their leases."""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from common.errors import StoreError
+from common.runtime.logger import AvailabilityLog, Log
+from common.store.claims import Claims
+from common.store.documents import Claim
+
+RENEWALS_PER_LEASE = 3
+
+
+class Lease:
+    """Owns the set of held claims; renews them in a thread and drops those that were lost.
+
+    Thread-safe. Whether a report still counts is decided by the claim's fence in the store: what
+    is known here only saves work.
+    """
+
+    def __init__(
+        self, claims: Claims, lease_s: float, log: Log, availability: AvailabilityLog
+    ) -> None:
+        self._store = claims
+        self._lease_s = lease_s
+        self._log = log
+        self._availability = availability
+        self._lock = threading.Lock()
+        self._held: dict[str, Claim] = {}
+        self._claimed_at = 0.0  # when the oldest held claim was requested, time.monotonic()
+        self._closed = threading.Event()
+
+    def start(self) -> None:
+        """Start to renew."""
+        threading.Thread(target=self._renew_until_closed, name="renew", daemon=True).start()
+
+    def replace(self, claims: Iterable[Claim], claimed_at: float) -> None:
+        """Hold these claims and no others; they were requested at ``claimed_at``."""
+        held = {claim.scan.scan_id: claim for claim in claims}
+        with self._lock:
+            self._held, self._claimed_at = held, claimed_at
+
+    def add(self, claims: Sequence[Claim]) -> None:
+        """Hold these claims too."""
+        with self._lock:
+            self._held.update((claim.scan.scan_id, claim) for claim in claims)
+
+    def drop(self, claims: Iterable[Claim]) -> None:
+        """These claims have ended."""
+        with self._lock:
+            for claim in claims:
+                self._held.pop(claim.scan.scan_id, None)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether this claim is held, as far as is known."""
+        with self._lock:
+            return claim.scan.scan_id in self._held
+
+    def is_fresh(self) -> bool:
+        """Whether the held claims are so recent that they have not needed a renewal yet."""
+        return time.monotonic() - self._claimed_at < self._lease_s / RENEWALS_PER_LEASE
+
+    def close(self) -> None:
+        """Stop to renew, and release what is held: it was never started, and any processor may
+        claim it at once."""
+        self._closed.set()
+        with self._lock:
+            claims, self._held = list(self._held.values()), {}
+        if not claims:
+            return
+        try:
+            self._store.release(claims[0].owner, never_started=claims)
+        except StoreError as error:
+            self._log.warning(
+                "could not release scans: their leases will expire",
+                scans=len(claims),
+                reason=str(error),
+            )
+
+    def _renew_until_closed(self) -> None:
+        while not self._closed.wait(self._lease_s / RENEWALS_PER_LEASE):
+            self._renew()
+
+    def _renew(self) -> None:
+        with self._lock:
+            claims = list(self._held.values())
+        if not claims:
+            return
+        try:
+            lost = self._store.renew(claims, self._lease_s)
+        except StoreError as error:
+            self._availability.unavailable(error)
+            return
+        except MemoryError:
+            return  # an analyzer has all of it, and fails before the lease ends, or with it
+        with self._lock:
+            # Claims that were completed meanwhile were not renewed, and are not lost.
+            lost &= self._held.keys()
+            for scan_id in lost:
+                del self._held[scan_id]
+        for scan_id in lost:
+            self._log.warning("claim lost", scan_id=scan_id)

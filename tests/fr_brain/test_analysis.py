@@ -1,0 +1,290 @@
+"""One scan on a real MongoDB: it gets its report, or an 'Error' with a cause."""
+
+import os
+import threading
+from multiprocessing import get_context
+
+import pytest
+
+from common.domain.findings import Findings
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan
+from common.domain.states import ReportGenerated
+from common.domain.voxel_compression import pack
+from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from common.store.opening import retrying_store
+from fr_brain import analysis
+from fr_brain.analysis import Failure, ScanAnalysis
+from fr_brain.analyzers.base import Analyzer
+from fr_brain.analyzers.grid import GridAnalyzer
+from fr_brain.current_scan import CurrentScan
+from fr_brain.limits import resident_mib
+from fr_brain.prefetch import Prefetcher
+from fr_brain.voxels import voxels_of
+from tests.factories import (
+    document_of,
+    edit,
+    inside,
+    make_claimable,
+    make_scan,
+    make_upload,
+    pieces_of,
+)
+from tests.fr_brain.processors import (
+    NOTHING_FOUND,
+    PlantedAnalyzer,
+    brain_settings,
+    in_state,
+    processing,
+    registry_of,
+)
+from tests.running import until
+
+LIMIT_MIB = 300
+
+
+def scan_analysis(
+    store: DBManager, current_scan: CurrentScan, *analyzers: Analyzer
+) -> ScanAnalysis:
+    """With these analyzers, a memory limit, and pictures."""
+    log = get_log()
+    return ScanAnalysis(
+        brain_settings(brain_memory_mib=LIMIT_MIB, brain_pictures=True),
+        store,
+        registry_of(*analyzers),
+        Prefetcher(lambda claim: voxels_of(claim, claim.voxels or b""), 0),
+        current_scan,
+        retrying_store(threading.Event(), AvailabilityLog(log, "MongoDB")),
+        log,
+        RateLimitedLog(log),
+    )
+
+
+@pytest.fixture
+def current_scan() -> CurrentScan:
+    return CurrentScan.shared(get_context("spawn"))
+
+
+def test_the_supervisor_sees_the_analyzer_and_the_caller_hears_once_the_voxels_are_there(
+    store: DBManager, current_scan: CurrentScan
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    seen = []
+
+    def look(_: BrainScan) -> Findings:
+        seen.append(current_scan.read())
+        return NOTHING_FOUND
+
+    with current_scan.working_on(claim.scan.scan_id, claim.fence):
+        run = scan_analysis(store, current_scan, PlantedAnalyzer(look)).run
+        report = run(claim, lambda: seen.append(current_scan.read()))
+    assert isinstance(report, BrainReport)
+    loaded, analysing = seen
+    assert loaded is not None
+    assert (loaded.analyzer, loaded.began) == ("", 0.0)
+    assert analysing is not None
+    assert analysing.analyzer == "planted 7"
+    assert analysing.began > 0
+    assert report.picture_hash is not None
+    stored = inside(store, Collection.PICTURES).count_documents({})
+    assert stored == 1
+
+
+def test_a_picture_that_fails_does_not_cost_the_report(
+    store: DBManager, current_scan: CurrentScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise ValueError
+
+    monkeypatch.setattr(analysis, "illustrate", fail)
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    report = scan_analysis(store, current_scan, PlantedAnalyzer()).run(claim, lambda: None)
+    assert isinstance(report, BrainReport)
+    assert report.picture_hash is None
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (KeyError("x"), Failure("the analyzer failed: KeyError")),
+        (SystemExit(2), Failure("the analyzer failed: SystemExit")),
+        (
+            MemoryError(),
+            Failure(
+                "analyzer planted 7: stopped at its memory limit of 300 MiB (BRAIN_MEMORY_MIB)",
+                out_of_memory=True,
+            ),
+        ),
+    ],
+)
+def test_whatever_an_analyzer_raises_is_a_failure_with_its_cause(
+    store: DBManager, current_scan: CurrentScan, error: BaseException, failure: Failure
+) -> None:
+    def fail(_: BrainScan) -> Findings:
+        raise error
+
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    result = scan_analysis(store, current_scan, PlantedAnalyzer(fail)).run(claim, lambda: None)
+    assert result == failure
+
+
+def test_memory_is_exhausted_while_more_than_half_of_the_limit_is_occupied(
+    store: DBManager, current_scan: CurrentScan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = scan_analysis(store, current_scan, PlantedAnalyzer())
+    occupied = resident_mib(os.getpid())
+    monkeypatch.setattr(made, "_limit_mib", 4 * occupied)
+    assert not made.memory_is_exhausted()
+    monkeypatch.setattr(made, "_limit_mib", occupied)
+    assert made.memory_is_exhausted()
+
+
+# --- in a processor ------------------------------------------------------------------------------
+
+
+def report_of(store: DBManager, scan_id: str) -> BrainReport | None:
+    """A scan's report, as it is stored."""
+    found = document_of(store, scan_id, Collection.REPORTS)
+    return found and BrainReport.model_validate(found["report"])
+
+
+def test_each_scan_gets_a_report_and_is_done(store: DBManager) -> None:
+    scans = make_claimable(store, 20)
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 20)
+    assert store.queries.count_reports() == {True: 0, False: 20}
+    for scan in scans:
+        report = report_of(store, scan.scan_id)
+        assert report is not None
+        assert (report.scan_id, report.pacs, report.scan_type) == (scan.scan_id, "pacs-1", "grid")
+        assert (report.voxels_hash, report.shape) == (scan.voxels_hash, scan.shape)
+        assert (report.analyzer.name, report.analyzer.version) == ("grid", "1")
+        assert report.findings.lesions is not None
+        assert report.findings.lesions.count == 99
+        assert report.run_time_ms >= 0
+
+
+def test_a_large_scan_is_assembled_from_its_chunks(store: DBManager) -> None:
+    new, voxels = make_upload(store)
+    store.scans.add([new])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    report = report_of(store, new.scan.scan_id)
+    assert report is not None
+    assert report.findings.lesions is not None
+    assert report.findings.lesions.count == len(voxels) - voxels.count(0)
+
+
+def test_a_compressed_scan_is_decompressed(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels, 1)
+    assert packed is not None
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.scans.add([NewScan(scan, blob=blob, packing=packed[1])])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    report = report_of(store, scan.scan_id)
+    assert report is not None
+    assert report.findings.lesions is not None
+    assert report.findings.lesions.count == len(voxels) - voxels.count(0)
+
+
+def test_a_payload_of_other_voxels_ends_in_an_error(store: DBManager) -> None:
+    scan, voxels = make_scan(voxels=bytes(range(250)) * 8000, shape=(1000, 2000))
+    packed = pack(voxels[::-1], 1)  # intact, but not what the header declares
+    assert packed is not None
+    blob = store.uploads.begin()
+    store.uploads.add_chunks(blob, 0, pieces_of(packed[0]))
+    store.scans.add([NewScan(scan, blob=blob, packing=packed[1])])
+    with processing(store, GridAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert store.queries.count_reports() == {True: 0, False: 0}
+
+
+def test_a_scan_on_which_the_analyzer_fails_is_retried_and_then_moves_to_error(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(scan: BrainScan) -> Findings:
+        raise RuntimeError(scan.subject)
+
+    analyzer = PlantedAnalyzer(fail)
+    [scan] = make_claimable(store, 1, subject="JANE-DOE-1970")
+    with processing(store, analyzer, brain_attempts=3):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert analyzer.calls == [scan.scan_id] * 3
+    [(scan_id, cause, _)] = store.queries.errors()
+    assert (scan_id, cause) == (scan.scan_id, "the analyzer failed: RuntimeError")
+    assert store.queries.count_reports() == {True: 0, False: 0}
+    output = capfd.readouterr()
+    assert "RuntimeError" in output.out
+    assert "JANE" not in output.out + output.err  # in debug lines too: it may quote a patient
+
+
+def test_a_scan_that_fails_once_gets_its_report_at_the_second_attempt(store: DBManager) -> None:
+    def fail_first(_: BrainScan) -> Findings:
+        if len(analyzer.calls) == 1:
+            raise MemoryError
+        return NOTHING_FOUND
+
+    analyzer = PlantedAnalyzer(fail_first)
+    [scan] = make_claimable(store, 1)
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert "error" not in document_of(store, scan.scan_id)
+
+
+def test_an_analyzer_that_returns_no_findings_has_failed(store: DBManager) -> None:
+    make_claimable(store, 1)
+    analyzer = PlantedAnalyzer(lambda _: "all is well")  # type: ignore[arg-type, return-value]
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.queries.errors()
+    assert cause == "the analyzer failed: ValidationError"
+
+
+def test_a_scan_type_that_nobody_reads_ends_in_an_error_that_names_the_known_ones(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 1, scan_type="hologram")
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.queries.errors()
+    assert cause == "no analyzer takes scans of type 'hologram'; known: grid"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing", "short"])
+def test_a_damaged_chunk_ends_in_an_error_and_no_report(store: DBManager, damage: str) -> None:
+    new, _ = make_upload(store)
+    store.scans.add([new])
+    chunks = inside(store, Collection.CHUNKS)
+    second = {"_id": {"blob": new.blob, "n": 1}}
+    voxels = bytearray(chunks.find_one(second)["voxels"])  # type: ignore[index]
+    if damage == "missing":
+        chunks.delete_one(second)
+    else:
+        voxels[5] ^= 1
+        kept = bytes(voxels if damage == "flipped" else voxels[:-1])
+        chunks.update_one(second, {"$set": {"voxels": kept}})
+    analyzer = PlantedAnalyzer()
+    with processing(store, analyzer):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    [(_, cause, _)] = store.queries.errors()
+    assert cause.startswith("stored voxels are damaged: ")
+    assert analyzer.calls == []
+    assert store.queries.count_reports() == {True: 0, False: 0}
+    assert document_of(store, new.scan.scan_id)["attempts"] == 1  # another attempt cannot repair it
+
+
+def test_damaged_voxels_inside_the_scan_end_in_an_error_too(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    edit(store, scan.scan_id, voxels=bytes(100))
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+    assert store.queries.count_reports() == {True: 0, False: 0}

@@ -1,0 +1,170 @@
+"""How many scans a processor claims at once, and which, on a real MongoDB."""
+
+import dataclasses
+import os
+from typing import Any
+
+import pytest
+
+from common.domain.states import ReportGenerated
+from common.runtime.logger import get_log
+from common.store.db_manager import DBManager
+from fr_brain.analyzers.grid import GridAnalyzer
+from fr_brain.claiming import BATCH_S, PREFETCH_BELOW_S, Claimer
+from tests.factories import document_of, edit, expire, make_claimable
+from tests.fr_brain.processors import Gate, PlantedAnalyzer, brain_settings, in_state, processing
+from tests.running import until
+
+
+def claimer(store: DBManager, seconds_per_scan: float = BATCH_S, **given: Any) -> Claimer:
+    """A claimer that has measured so many seconds a scan."""
+    made = Claimer(brain_settings(**given), store, "the processor", get_log())
+    made.seconds_per_scan = seconds_per_scan
+    return made
+
+
+def sizes_of_claims(store: DBManager, seconds_per_scan: float, processes: int) -> list[int]:
+    """The sizes of the batches in which one of so many processors claims all that waits."""
+    made = claimer(store, seconds_per_scan, brain_processes=processes)
+    sizes = []
+    while claims := made.claim():
+        sizes.append(len(claims))
+    return sizes
+
+
+# --- shares --------------------------------------------------------------------------------------
+
+
+def test_many_processors_claim_their_shares_of_a_backlog(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    make_claimable(store, 120)
+    claimed = sizes_of_claims(store, seconds_per_scan=0.125, processes=32)
+    # A quarter of a second of work; then an equal share of the rest, until that is less.
+    assert claimed[:3] == [2, 118 // 32, 115 // 32]
+    assert claimed == [2, *sorted(claimed[1:], reverse=True)]
+    assert sum(claimed) == 120
+
+
+def test_a_share_takes_about_a_second_at_most(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    make_claimable(store, 600)
+    assert sizes_of_claims(store, seconds_per_scan=0.125, processes=32)[:3] == [2, 8, 8]
+
+
+@pytest.mark.parametrize(("seconds_per_scan", "at_once"), [(1.5, 1), (0.125, 2)])
+def test_few_processors_claim_a_quarter_of_a_second_of_work_however_many_scans_wait(
+    store: DBManager, seconds_per_scan: float, at_once: int
+) -> None:
+    make_claimable(store, 20)
+    claimed = sizes_of_claims(store, seconds_per_scan, processes=os.cpu_count() or 1)
+    assert claimed == [at_once] * (20 // at_once)
+
+
+def test_a_scan_whose_attempts_were_used_up_by_dying_processors_moves_to_error(
+    store: DBManager,
+) -> None:
+    scan, other = make_claimable(store, 2)
+    edit(store, scan.scan_id, attempts=3)
+    analyzer = PlantedAnalyzer()
+    with processing(store, analyzer, brain_attempts=3):
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert analyzer.calls == [other.scan_id]
+    [(scan_id, cause, _)] = store.queries.errors()
+    assert scan_id == scan.scan_id
+    assert "processor ended or stopped answering" in cause
+
+
+def test_a_claim_that_expired_without_a_report_is_taken_over(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    store.claims.claim("somebody who died", 1, 30)
+    expire(store, scan.scan_id)
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    document = document_of(store, scan.scan_id)
+    assert (document["owner"], document["attempts"]) == ("the processor", 2)
+
+
+def test_all_that_a_dead_processor_held_is_taken_over_without_waiting_for_another_check(
+    store: DBManager,
+) -> None:
+    scans = make_claimable(store, 20)
+    assert len(store.claims.claim("dead", 20, 60)) == 20
+    expire(store, *(scan.scan_id for scan in scans))
+    # The next check for expired claims is in 30 s.
+    with processing(store, GridAnalyzer(), brain_lease_s=300.0):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 20)
+
+
+@pytest.mark.parametrize(("attempts", "held"), [(5, 3), (2, 1)])
+def test_scans_that_may_kill_a_processor_are_claimed_together_only_if_each_can_be_alone_later(
+    store: DBManager, attempts: int, held: int
+) -> None:
+    scans = make_claimable(store, 3)
+    store.claims.claim("dead", 3, 60)
+    expire(store, *(scan.scan_id for scan in scans))
+    gate = Gate()
+    with processing(store, gate, in_batches=True, brain_attempts=attempts) as running:
+        gate.begun()
+        owners = [document_of(store, scan.scan_id)["owner"] for scan in scans]
+        assert owners.count("the processor") == len(running.processor._lease._held) == held
+        gate.open()
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+
+
+# --- one claim after another ---------------------------------------------------------------------
+
+
+def test_more_waits_until_the_last_scans_are_claimed(store: DBManager) -> None:
+    make_claimable(store, 3)
+    made = claimer(store, BATCH_S / 2)
+    assert len(made.claim()) == 2
+    assert made.more_waiting
+    assert len(made.claim()) == 1
+    assert not made.more_waiting
+    assert made.claim() == []
+
+
+def test_no_batch_is_larger_than_the_setting(store: DBManager) -> None:
+    make_claimable(store, 5)
+    assert len(claimer(store, 1e-6, brain_batch=4).claim()) == 4
+
+
+def test_expired_claims_come_before_scans_that_wait(store: DBManager) -> None:
+    expired, waiting = make_claimable(store, 2)
+    store.claims.claim("dead", 1, 60)
+    expire(store, expired.scan_id)
+    made = claimer(store)
+    assert [claim.scan.scan_id for claim in made.claim()] == [expired.scan_id]
+    assert [claim.scan.scan_id for claim in made.claim()] == [waiting.scan_id]
+
+
+def test_only_one_scan_that_was_never_claimed_is_claimed_ahead(store: DBManager) -> None:
+    first, _ = make_claimable(store, 2)
+    edit(store, first.scan_id, attempts=1)
+    assert claimer(store, 0.01).claim_next() == []
+    edit(store, first.scan_id, attempts=0)
+    [claim] = claimer(store, 0.01).claim_next()
+    assert claim.scan == first
+    assert in_state(store, ReportGenerated.TO_DO) == 1
+
+
+def test_nothing_is_claimed_ahead_of_slow_scans_or_beside_a_retried_one(store: DBManager) -> None:
+    make_claimable(store, 2)
+    made = claimer(store)
+    assert not made.may_claim_next(store.claims.claim("a", 1, 60)[0])  # a check for expiry is due
+    [current] = made.claim()
+    assert made.may_claim_next(current)
+    assert not made.may_claim_next(dataclasses.replace(current, attempts=2))
+    made.measure(1, 10 * PREFETCH_BELOW_S)
+    assert not made.may_claim_next(current)
+
+
+def test_one_slow_scan_only_halves_the_way_to_its_time(store: DBManager) -> None:
+    made = claimer(store, 1.0)
+    made.measure(2, 6.0)
+    assert made.seconds_per_scan == pytest.approx(2.0)

@@ -1,0 +1,34 @@
+"""What a supervisor reads of the scan that a processor works on."""
+
+import multiprocessing
+import time
+
+from common.domain.report import AnalyzerId
+from fr_brain.current_scan import CurrentScan, SharedRecord
+
+
+def test_the_supervisor_reads_the_scan_the_analyzer_and_since_when() -> None:
+    current_scan = CurrentScan.shared(multiprocessing.get_context("spawn"))
+    assert current_scan.read() is None
+    with current_scan.working_on("s" * 64, 3):
+        found = current_scan.read()
+        assert found is not None
+        assert (found.scan_id, found.fence, found.analyzer, found.began) == ("s" * 64, 3, "", 0.0)
+        before = time.monotonic()
+        with current_scan.analysing(AnalyzerId(name="ä" * 64, version="9" * 32)):
+            found = current_scan.read()
+            assert found is not None
+            assert found.analyzer == "ä" * 64 + " " + "9" * 32
+            assert before <= found.began <= time.monotonic()
+        found = current_scan.read()
+        assert found is not None
+        assert found.began == 0.0
+    assert current_scan.read() is None
+
+
+def test_a_record_that_is_being_written_is_ignored() -> None:
+    record = SharedRecord()
+    current_scan = CurrentScan(record)
+    with current_scan.working_on("a", 1):
+        record.sequence += 1
+        assert current_scan.read() is None

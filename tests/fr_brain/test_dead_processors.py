@@ -1,0 +1,116 @@
+"""What dead processors leave: their scans are released, and the cause is recorded."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from common.domain.states import ReportGenerated
+from common.errors import StoreUnavailable
+from common.runtime.logger import get_log
+from common.store.db_manager import DBManager
+from fr_brain.current_scan import ScanInProgress
+from fr_brain.dead_processors import DeadProcessor, DeadProcessors
+from tests.factories import document_of, make_claimable, opened, own_mongod, state_of, taken_over
+from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, brain
+from tests.processes import stop
+from tests.running import until
+
+
+def died(store: DBManager, cause: str, attempts: int = 2) -> tuple[DeadProcessors, list[str]]:
+    """A processor that died with two claims, the first one its current scan; its scans."""
+    make_claimable(store, 2)
+    claims = store.claims.claim("dead", 2, 60)
+    current = ScanInProgress(claims[0].scan.scan_id, claims[0].fence, "planted 7", 1.0)
+    dead = DeadProcessors(store, attempts, get_log())
+    assert not dead
+    dead.add(DeadProcessor(1, "dead", current, cause))
+    return dead, [claim.scan.scan_id for claim in claims]
+
+
+def test_the_current_scan_gets_the_cause_and_the_others_are_released(store: DBManager) -> None:
+    dead, (current, other) = died(store, "its processor ended: exit 7", attempts=1)
+    dead.clear()
+    assert not dead
+    [(scan_id, cause, _)] = store.queries.errors()
+    assert (scan_id, cause) == (current, "analyzer planted 7: its processor ended: exit 7")
+    assert state_of(store, other) == ReportGenerated.TO_DO
+
+
+def test_without_a_cause_the_current_scan_is_only_released(store: DBManager) -> None:
+    dead, scans = died(store, "", attempts=1)
+    dead.clear()
+    assert {state_of(store, scan_id) for scan_id in scans} == {ReportGenerated.TO_DO}
+    assert "error" not in document_of(store, scans[0])
+
+
+def test_dead_processors_stay_pending_while_the_store_is_unavailable(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object) -> int:
+        raise StoreUnavailable("for the test")
+
+    dead, scans = died(store, "its processor ended: exit 7")
+    with monkeypatch.context() as patched:
+        patched.setattr(store.claims, "release", unavailable)
+        dead.clear()
+    assert dead
+    dead.clear()
+    assert not dead
+    assert {state_of(store, scan_id) for scan_id in scans} == {ReportGenerated.TO_DO}
+
+
+def test_a_cause_is_recorded_once_mongodb_is_reachable_again(
+    tmp_path: Path,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="fr-") as name:
+        folder = Path(name)
+        with own_mongod(folder) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
+            [scan] = make_claimable(store, 1, subject="hang_asleep")
+            with brain(
+                store,
+                tmp_path,
+                HARMFUL_ANALYZER,
+                BRAIN_TIME_LIMIT_S="2",
+                BRAIN_ATTEMPTS="1",
+                BRAIN_LEASE_S="300",
+            ) as running:
+                running.wait_for_an_analysis()
+                mongod.kill()
+                until(lambda: "time limit of 2 s" in running.log(), BEGIN_S)
+                with own_mongod(folder):
+                    until(lambda: cause_of(store, scan.scan_id), 60)
+                    assert "time limit of 2 s" in cause_of(store, scan.scan_id)
+                    assert stop(running.process) == 0
+
+
+def cause_of(store: DBManager, scan_id: str) -> str:
+    """Why it failed; empty if it has not, or if MongoDB does not answer yet."""
+    try:
+        causes = {found.scan_id: found.cause for found in store.failed_scans.all()}
+    except StoreUnavailable:
+        return ""
+    return causes.get(scan_id, "")
+
+
+def test_a_scan_that_is_blamed_is_to_do_again_until_its_attempts_are_used_up(
+    store: DBManager,
+) -> None:
+    [scan] = make_claimable(store, 1)
+    for attempt, state in enumerate((ReportGenerated.TO_DO, ReportGenerated.ERROR), 1):
+        [claim] = store.claims.claim("a", 1, 60)
+        recorded = store.supervision.blame(scan.scan_id, "a", claim.fence, f"cause {attempt}", 2)
+        assert recorded == state == state_of(store, scan.scan_id)
+        assert store.supervision.blame(scan.scan_id, "a", claim.fence, "again", 2) is None
+    [found] = store.failed_scans.all()
+    assert (found.cause, found.worker, found.attempts) == ("cause 2", "a", 2)
+
+
+def test_a_lost_claim_is_neither_blamed_nor_renewed(store: DBManager) -> None:
+    old, new = taken_over(store)
+    before = document_of(store, old.scan.scan_id)
+    assert store.supervision.blame(old.scan.scan_id, "old", old.fence, "too late", 1) is None
+    assert not store.supervision.prolong(old.scan.scan_id, "old", old.fence, 3600)
+    assert document_of(store, old.scan.scan_id) == before
+    assert store.supervision.prolong(new.scan.scan_id, "new", new.fence, 3600)
+    assert document_of(store, new.scan.scan_id)["lease_until"] > before["lease_until"]

@@ -1,0 +1,94 @@
+"""Analyzers that hang, exhaust memory or end their process, in real processes: each such scan moves
+to 'Error' with its cause, and the others get their reports."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from common.commands.verify import verify
+from common.domain.states import ReportGenerated
+from common.store.db_manager import DBManager
+from fr_brain.limits import is_stopped
+from tests.factories import document_of, make_claimable, state_of
+from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, brain
+from tests.fr_brain.processors import in_state
+from tests.processes import stop
+from tests.running import until
+
+LIMIT_MIB = 512
+TIME = "analyzer planted 7: stopped at its time limit of 1 s (BRAIN_TIME_LIMIT_S)"
+MEMORY = f"analyzer planted 7: stopped at its memory limit of {LIMIT_MIB} MiB (BRAIN_MEMORY_MIB)"
+CAUSES = {
+    "hang_in_python": TIME,
+    "hang_asleep": TIME,
+    "hang_in_numpy": TIME,
+    "hang_holding_the_interpreter": TIME,
+    "eat": MEMORY,
+    "eat_and_keep": MEMORY,
+    "eat_shared": MEMORY,
+    "fail": "the analyzer failed: ValueError",
+    "leave": "analyzer planted 7: its processor ended: exit 7",
+    "leave_politely": "the analyzer failed: SystemExit",
+    "kill_itself": "analyzer planted 7: its processor ended: killed by SIGKILL",
+    "crash": "analyzer planted 7: its processor ended: killed by SIGABRT",
+}
+
+
+@pytest.mark.parametrize("deed", CAUSES)
+def test_a_harmful_scan_moves_to_error_with_its_cause_and_the_others_get_their_reports(
+    store: DBManager, tmp_path: Path, deed: str
+) -> None:
+    make_claimable(store, 5)
+    [bad] = make_claimable(store, 1, subject=deed)
+    make_claimable(store, 5)
+    with brain(
+        store,
+        tmp_path,
+        HARMFUL_ANALYZER,
+        BRAIN_ATTEMPTS="2",
+        BRAIN_TIME_LIMIT_S="1" if CAUSES[deed] == TIME else "100",
+        BRAIN_MEMORY_MIB=str(LIMIT_MIB),
+    ) as running:
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1, 90)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 10, 90)
+        assert stop(running.process) == 0
+        assert "JANE" not in running.log()
+    [found] = store.failed_scans.all()
+    assert (found.scan_id, found.cause, found.attempts) == (bad.scan_id, CAUSES[deed], 2)
+    assert found.worker
+    assert verify(store).gaps == 0
+
+
+def test_an_analysis_that_holds_the_interpreter_keeps_its_claim_until_its_time_limit(
+    store: DBManager, tmp_path: Path
+) -> None:
+    [bad] = make_claimable(store, 1, subject="hang_holding_the_interpreter")
+    with brain(
+        store,
+        tmp_path,
+        HARMFUL_ANALYZER,
+        BRAIN_ATTEMPTS="1",
+        BRAIN_LEASE_S="3",
+        BRAIN_TIME_LIMIT_S="8",
+        BRAIN_PROCESSES="2",
+    ) as running:
+        until(lambda: state_of(store, bad.scan_id) == ReportGenerated.ERROR, 60)
+        assert stop(running.process) == 0
+    [found] = store.failed_scans.all()
+    assert "time limit of 8 s" in found.cause
+    assert document_of(store, bad.scan_id)["fence"] == 1  # nobody else had it meanwhile
+
+
+def test_a_suspended_processor_loses_its_claim_to_another(store: DBManager, tmp_path: Path) -> None:
+    [scan] = make_claimable(store, 1, subject="hang_asleep")
+    with brain(store, tmp_path, HARMFUL_ANALYZER, BRAIN_LEASE_S="1") as running:
+        [victim] = running.processors()
+        running.wait_for_an_analysis()
+        os.kill(victim, signal.SIGSTOP)
+        until(lambda: is_stopped(victim))
+        until(lambda: store.claims.claim_expired("another", 60), BEGIN_S)
+        os.kill(victim, signal.SIGKILL)
+    document = document_of(store, scan.scan_id)
+    assert (document["owner"], document["report_generated"]) == ("another", "In Progress")
