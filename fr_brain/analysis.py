@@ -88,9 +88,7 @@ class ScanAnalysis:
             stage = f"analyzer {made_by.name} {made_by.version}"
             began = time.perf_counter()
             with self._current_scan.analysing(made_by):
-                analysis = analyse_scan(
-                    analyzer, claim.scan, voxels, with_overlay=self._pictures
-                )
+                analysis = analyse_scan(analyzer, claim.scan, voxels, with_overlay=self._pictures)
             took_ms = (time.perf_counter() - began) * 1000
             report = _report(claim, made_by, took_ms, analysis.findings)
             with self._current_scan.analysing(made_by):  # the picture counts against its limits

@@ -20,6 +20,7 @@ from common.store.db_manager import DBManager
 from common.store.notifications import Listener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
+from fr_brain.claiming import BATCH_S
 from fr_brain.processor import Processor
 from fr_brain.work_signal import WorkSignal
 from tests.running import SOON_S
@@ -27,6 +28,9 @@ from tests.running import SOON_S
 NOTHING_FOUND = Findings(
     quality=Quality(verdict=Verdict.PASS), lesions=Lesions(count=0, voxels=0, volume_ml=None)
 )
+
+QUICK_S = 0.01
+"""Seconds a scan that make a processor claim scans in batches."""
 
 
 def brain_settings(**given: Any) -> BrainSettings:
@@ -142,14 +146,13 @@ def processing(
     store: DBManager,
     *analyzers: Analyzer,
     owner: str = "the processor",
-    in_batches: bool = False,
+    seconds_per_scan: float = BATCH_S,
     work_signal: WorkSignal | None = None,
     **given: Any,
 ) -> Iterator[Running]:
-    """A running processor. ``in_batches``: it expects quick scans from the start."""
+    """A running processor. ``seconds_per_scan`` is what it expects scans to take at the start."""
     running = Running(store, registry_of(*analyzers), brain_settings(**given), owner, work_signal)
-    if in_batches:
-        running.processor._claimer.seconds_per_scan = 0.01
+    running.processor._claimer.seconds_per_scan = seconds_per_scan
     running.thread.start()
     try:
         yield running

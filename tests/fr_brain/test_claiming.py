@@ -12,7 +12,14 @@ from common.store.db_manager import DBManager
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.claiming import BATCH_S, PREFETCH_BELOW_S, Claimer
 from tests.factories import document_of, edit, expire, make_claimable
-from tests.fr_brain.processors import Gate, PlantedAnalyzer, brain_settings, in_state, processing
+from tests.fr_brain.processors import (
+    QUICK_S,
+    Gate,
+    PlantedAnalyzer,
+    brain_settings,
+    in_state,
+    processing,
+)
 from tests.running import until
 
 
@@ -108,7 +115,7 @@ def test_scans_that_may_kill_a_processor_are_claimed_together_only_if_each_can_b
     store.claims.claim("dead", 3, 60)
     expire(store, *(scan.scan_id for scan in scans))
     gate = Gate()
-    with processing(store, gate, in_batches=True, brain_attempts=attempts) as running:
+    with processing(store, gate, seconds_per_scan=QUICK_S, brain_attempts=attempts) as running:
         gate.begun()
         owners = [document_of(store, scan.scan_id)["owner"] for scan in scans]
         assert owners.count("the processor") == len(running.processor._lease._held) == held

@@ -10,7 +10,7 @@ from common.runtime.logger import AvailabilityLog, get_log
 from common.store.db_manager import DBManager
 from fr_brain.lease import Lease
 from tests.factories import document_of, expire, make_claimable, state_of
-from tests.fr_brain.processors import Gate, in_state, processing
+from tests.fr_brain.processors import QUICK_S, Gate, in_state, processing
 from tests.running import until
 
 
@@ -110,7 +110,7 @@ def test_scans_of_a_batch_whose_claim_was_lost_before_their_turn_are_skipped(
 ) -> None:
     first, second, third = make_claimable(store, 3)
     gate = Gate()
-    with processing(store, gate, in_batches=True, brain_lease_s=1) as running:
+    with processing(store, gate, seconds_per_scan=QUICK_S, brain_lease_s=1) as running:
         assert gate.begun() == first.scan_id
         until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 3)
         expire(store, second.scan_id)
@@ -127,7 +127,7 @@ def test_a_processor_stopped_in_a_batch_finishes_its_scan_and_releases_the_other
 ) -> None:
     first, *others = make_claimable(store, 5)
     gate = Gate()
-    with processing(store, gate, in_batches=True) as running:
+    with processing(store, gate, seconds_per_scan=QUICK_S) as running:
         assert gate.begun() == first.scan_id
         until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 5)
         running.stop.set()

@@ -16,11 +16,8 @@ from fr_brain.claiming import PREFETCH_BELOW_S
 from fr_brain.prefetch import Prefetcher
 from fr_brain.voxels import Voxels, voxels_of
 from tests.factories import LONG_AGO, document_of, edit, make_claimable, make_upload, state_of
-from tests.fr_brain.processors import Gate, PlantedAnalyzer, processing
+from tests.fr_brain.processors import QUICK_S, Gate, PlantedAnalyzer, processing
 from tests.running import until
-
-SOON_ENOUGH_S = 1.0
-"""Well after a processor would have prefetched."""
 
 
 def large(store: DBManager, count: int) -> list[str]:
@@ -128,8 +125,9 @@ def test_only_one_scan_is_prefetched_however_quick_they_are(store: DBManager) ->
     gate = Gate()
     with processing(store, gate) as running:
         assert gate.begun() == first
-        running.processor._claimer.seconds_per_scan = 0.01
-        until(lambda: state_of(store, second) == ReportGenerated.IN_PROGRESS)
+        running.processor._claimer.seconds_per_scan = QUICK_S
+        wait_for(running.processor._prefetcher)
+        assert state_of(store, second) == ReportGenerated.IN_PROGRESS
         assert state_of(store, third) == ReportGenerated.TO_DO
 
 
@@ -153,32 +151,29 @@ def test_a_scan_that_was_claimed_before_is_not_claimed_beside_another(store: DBM
     first, second = large(store, 2)
     edit(store, second, attempts=1)
     gate = Gate()
-    with processing(store, gate):
+    with processing(store, gate) as running:
         assert gate.begun() == first
-        time.sleep(SOON_ENOUGH_S)
+        wait_for(running.processor._prefetcher)
         assert state_of(store, second) == ReportGenerated.TO_DO
         gate.open()
         until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 2)
 
 
 def test_nothing_is_claimed_beside_a_scan_that_was_claimed_before(store: DBManager) -> None:
-    first, second = large(store, 2)
+    first, _ = large(store, 2)
     edit(store, first, attempts=1)
     gate = Gate()
-    with processing(store, gate):
+    with processing(store, gate) as running:
         assert gate.begun() == first
-        time.sleep(SOON_ENOUGH_S)
-        assert state_of(store, second) == ReportGenerated.TO_DO
+        assert running.processor._prefetcher._running is None
 
 
 def test_nothing_is_claimed_beside_a_slow_scan(store: DBManager) -> None:
-    first, second = large(store, 2)
+    first, _ = large(store, 2)
     gate = Gate()
-    with processing(store, gate) as running:
-        running.processor._claimer.seconds_per_scan = 2 * PREFETCH_BELOW_S
+    with processing(store, gate, seconds_per_scan=2 * PREFETCH_BELOW_S) as running:
         assert gate.begun() == first
-        time.sleep(PREFETCH_BELOW_S + SOON_ENOUGH_S)
-        assert state_of(store, second) == ReportGenerated.TO_DO
+        assert running.processor._prefetcher._running is None
 
 
 def test_a_stopped_processor_releases_the_scan_that_it_prefetched(store: DBManager) -> None:

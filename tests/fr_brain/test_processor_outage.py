@@ -10,7 +10,7 @@ from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
 from common.store.db_manager import DBManager
 from tests.factories import make_claimable, opened, own_mongod
-from tests.fr_brain.processors import Gate, PlantedAnalyzer, processing
+from tests.fr_brain.processors import QUICK_S, Gate, PlantedAnalyzer, processing
 from tests.running import until
 
 BACK_S = 40.0
@@ -40,7 +40,7 @@ def test_mongodb_killed_while_a_scan_is_in_hand_costs_no_report_and_adds_none(
     gate = Gate()
     with own_mongod(folder) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
         scans = make_claimable(store, 4)
-        with processing(store, gate, in_batches=True):
+        with processing(store, gate, seconds_per_scan=QUICK_S):
             gate.begun()
             mongod.kill()
             gate.open()
@@ -70,7 +70,7 @@ def test_a_processor_stops_while_mongodb_is_away(folder: Path) -> None:
     gate = Gate()
     with own_mongod(folder) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
         make_claimable(store, 2)
-        with processing(store, gate, in_batches=True) as running:
+        with processing(store, gate, seconds_per_scan=QUICK_S) as running:
             gate.begun()
             mongod.kill()
             gate.open()

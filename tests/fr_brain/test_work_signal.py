@@ -10,7 +10,7 @@ from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.work_signal import WorkSignal
 from tests.factories import make_claimable, make_scan, state_of
-from tests.fr_brain.processors import Gate, PlantedAnalyzer, processing
+from tests.fr_brain.processors import QUICK_S, Gate, PlantedAnalyzer, processing
 from tests.running import until
 
 CONTEXT = get_context("spawn")
@@ -102,7 +102,7 @@ def test_a_processor_that_claims_all_that_waits_wakes_nobody(
     store: DBManager,
 ) -> None:
     signal, analyzer = WatchedSignal(), PlantedAnalyzer()
-    with processing(store, analyzer, in_batches=True, work_signal=signal, brain_poll_s=60):
+    with processing(store, analyzer, seconds_per_scan=QUICK_S, work_signal=signal, brain_poll_s=60):
         until(lambda: signal.waits >= 1)
         for _ in range(2):
             make_claimable(store, 1)
