@@ -15,7 +15,7 @@
         ├── StoreRefused         MongoDB refuses the login or the command: a person must act
         ├── UploadLost           a blob was swept away while it was being written: send it again
         ├── ClaimLost            the scan is no longer this owner's
-        ├── AuditTaken           the next place of an audit chain holds a foreign entry
+        ├── AuditConflict        the next place of an audit chain holds a foreign entry
         └── VoxelsDamaged        stored voxels are not what was acknowledged
 
 Foreign exceptions become one of these where they enter (``raise … from``). No text carries
@@ -112,7 +112,7 @@ class ClaimLost(StoreError):
     """The scan is claimed by somebody else, or finished: stop working on it."""
 
 
-class AuditTaken(StoreError):
+class AuditConflict(StoreError):
     """The audit trail has a foreign entry where the next one of this chain belongs."""
 
 

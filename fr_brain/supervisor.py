@@ -18,9 +18,9 @@ from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Lifecycle, Stop, describe_exit
 from common.runtime.logger import Log, configure, get_log
 from common.settings.loading import BrainSettings
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
-from common.store.notifications import Listener
+from common.store.notifications import NotificationListener
 from fr_brain.analyzers.registry import load_analyzers
 from fr_brain.limits import (
     Hand,
@@ -92,8 +92,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
-        waiter = self._store.connection.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
-        listener = Listener(waiter, self._bell.ring, self._settings.brain_poll_s)
+        subscription = self._store.connection.subscribe(
+            Notification.SCAN, self._settings.brain_poll_s
+        )
+        listener = NotificationListener(subscription, self._bell.ring, self._settings.brain_poll_s)
         with contextlib.closing(self._audit), contextlib.closing(listener):
             return self._run()
 
@@ -204,7 +206,7 @@ class Supervisor:
             slot.prolonged = now
             with contextlib.suppress(StoreError):
                 lease_s = self._settings.brain_lease_s
-                self._store.supervision.prolong(in_hand.scan_id, slot.owner, in_hand.fence, lease_s)
+                self._store.supervision.renew(in_hand.scan_id, slot.owner, in_hand.fence, lease_s)
 
     @staticmethod
     def _kill(slot: _Slot, process: SpawnProcess, limit: str) -> None:
@@ -237,7 +239,7 @@ class Supervisor:
     def _blame(self, end: _Ended, in_hand: InHand) -> None:
         who = f"analyzer {in_hand.analyzer}" if in_hand.analyzer else "before the analysis"
         cause = f"{who}: {end.cause}"
-        state = self._store.supervision.blame(
+        state = self._store.supervision.fail(
             in_hand.scan_id, end.owner, in_hand.fence, cause, self._settings.brain_attempts
         )
         if state is not None:

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from common.domain.audit_chain import Head, heads_in
-from common.domain.audit_events import Document, Kind
+from common.domain.audit_events import Kind
+from common.domain.types import Document
 
 _CACHE_KIB = 64 * 1024
 _PAGE = 1000
@@ -92,10 +93,10 @@ class ScanIndex:
 
     def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
         """Each scan with what was said of it, by rising id."""
-        for scan_id, said in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
-            yield scan_id, RecordedEvents(said)
+        for scan_id, recorded in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
+            yield scan_id, RecordedEvents(recorded)
 
-    def said(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
+    def recorded(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
         """What was said of these; nothing of one that is missing here."""
         found = {}
         for scan_id in scan_ids:
@@ -104,7 +105,7 @@ class ScanIndex:
                 found[scan_id] = RecordedEvents(row[0])
         return found
 
-    def suspect(self, scan_id: str) -> None:
+    def add_suspect(self, scan_id: str) -> None:
         """Something may be wrong with this one: it is looked at again."""
         self._data.execute("INSERT OR IGNORE INTO suspects VALUES (?)", (scan_id,))
 

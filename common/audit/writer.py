@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from common.domain.audit_chain import FIRST, Head, make_entry
-from common.domain.audit_events import Document, Kind, Repeats, event
-from common.errors import AuditTaken, StoreError, StoreUnavailable
+from common.domain.audit_events import Kind, RepeatCounter, event
+from common.domain.types import Document
+from common.errors import AuditConflict, StoreError, StoreUnavailable
 from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.store.audit_log import AuditLog
@@ -82,11 +83,11 @@ class AuditWriter:
         self._durable = 0
         self._since = 0.0  # when the first pending one was noted
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._repeats = Repeats()
+        self._repeats = RepeatCounter()
         self._closing = False
         self._given_up = threading.Event()
         # The chain; of the thread alone.
-        self.writer = self._fresh_name()
+        self.writer = self._new_name()
         self._seq = 0
         self._prev = FIRST
         self._last = 0  # the last entry that is more than an anchor
@@ -115,11 +116,11 @@ class AuditWriter:
 
     def connected(self, peer: str, outcome: str, **facts: str | int | None) -> None:
         """A peer was greeted; how often, if it comes again and again."""
-        self._repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
+        self._note_repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
 
     def refused(self, peer: str, code: str, cause: str, ids: Sequence[str] = ()) -> None:
         """A connection, or a scan, was refused; how often, if that happens again and again."""
-        self._repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
+        self._note_repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
 
     def flush(self) -> "Future[None]":
         """Start writing everything noted so far; the future is done when it is durable.
@@ -137,7 +138,7 @@ class AuditWriter:
         if written:
             durable.set_result(None)
         else:
-            _fail(durable)
+            _reject(durable)
         return durable
 
     def wait_durable(self, timeout_s: float | None = None) -> None:
@@ -165,7 +166,7 @@ class AuditWriter:
         self._thread.join(0.5)  # it may be in a call that MongoDB does not answer
         return False
 
-    def _fresh_name(self) -> str:
+    def _new_name(self) -> str:
         who = self._who
         return f"{who['unit']}-{who['host']}-{who['pid']}-{secrets.token_hex(6)}"
 
@@ -178,7 +179,7 @@ class AuditWriter:
         self._pending.append((one, key))
         self._noted += 1
 
-    def _repeated(self, one: Document) -> None:
+    def _note_repeated(self, one: Document) -> None:
         with self._changed:
             first = self._repeats.add(one, time.monotonic())
             if first is not None:
@@ -193,7 +194,7 @@ class AuditWriter:
                 if events:
                     self._write(events)
                     self._last = self._seq - 1
-                    self._tell(len(events))
+                    self._resolve_waiting(len(events))
                 if self._anchor_due() <= time.monotonic():
                     self._anchored = time.monotonic()
                     if heads := self._heads():
@@ -207,7 +208,7 @@ class AuditWriter:
                 self._given_up.set()
                 left, self._waiting = self._waiting, []
             for _, durable in left:
-                _fail(durable)
+                _reject(durable)
 
     def _next(self) -> list[Document] | None:
         """Wait for what to write next: nothing if only an anchor is due, None at the end."""
@@ -219,7 +220,7 @@ class AuditWriter:
                 self._noted += len(repeated)
                 soon = self._closing or self._waiting or now - self._since >= LINGER_S
                 if self._pending and (soon or repeated):
-                    return self._cut()
+                    return self._next_batch()
                 if self._closing:
                     return None
                 until = min(self._repeats.next_due(), self._anchor_due())
@@ -229,7 +230,7 @@ class AuditWriter:
                     return []
                 self._changed.wait(None if until == math.inf else until - now)
 
-    def _cut(self) -> list[Document]:
+    def _next_batch(self) -> list[Document]:
         """The pending events that fit into one entry."""
         count = ids = 0
         for one, _ in self._pending[:_EVENTS_AT_ONCE]:
@@ -241,7 +242,7 @@ class AuditWriter:
         self._writing_keys = {key for _, key in taken if key is not None}
         return [one for one, _ in taken]
 
-    def _tell(self, count: int) -> None:
+    def _resolve_waiting(self, count: int) -> None:
         with self._changed:
             self._durable += count
             self._pending_keys -= self._writing_keys
@@ -259,12 +260,12 @@ class AuditWriter:
         while True:
             entry = make_entry(self.writer, self._seq, self._prev, events, heads)
             try:
-                self._persistently(self._audit_log.add, entry)
-            except AuditTaken as error:
+                self._retry(self._audit_log.add, entry)
+            except AuditConflict as error:
                 # Somebody else wrote there, or changed what this one wrote: what comes next must
                 # not be lost for that. The verification shows the chain that ends here.
                 self._log.error("the audit trail was tampered with", reason=str(error))
-                self.writer, self._seq, self._prev = self._fresh_name(), 0, FIRST
+                self.writer, self._seq, self._prev = self._new_name(), 0, FIRST
                 self._last = 0
                 self._open()
                 continue
@@ -272,26 +273,26 @@ class AuditWriter:
             return
 
     def _heads(self) -> list[Head]:
-        return self._persistently(self._audit_log.not_anchored, self.writer)
+        return self._retry(self._audit_log.not_anchored, self.writer)
 
     def _anchor_due(self) -> float:
         return math.inf if self._anchor_s is None else self._anchored + self._anchor_s
 
-    def _persistently(self, call: Callable[[P], R], argument: P) -> R:
+    def _retry(self, call: Callable[[P], R], argument: P) -> R:
         """Try again, with backoff and full jitter, until the trail is given up."""
-        retry = retrying(StoreError, self._given_up, self._failed, final=AuditTaken)
+        retry = retrying(StoreError, self._given_up, self._log_failure, final=AuditConflict)
         result = retry(call, argument)
         self._availability.available()
         return result
 
-    def _failed(self, error: BaseException | None) -> None:
+    def _log_failure(self, error: BaseException | None) -> None:
         if isinstance(error, StoreUnavailable):
             self._availability.unavailable(error)
         else:
             self._log.error("the audit trail cannot be written", reason=str(error))
 
 
-def _fail(durable: "Future[None]") -> None:
+def _reject(durable: "Future[None]") -> None:
     if durable.set_running_or_notify_cancel():
         durable.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
 

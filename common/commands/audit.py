@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from common.audit.verification import Audit, AuditVerdict
+from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
-from common.domain.audit_events import Document
+from common.domain.types import Document
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
@@ -43,7 +43,7 @@ class History:
         self._numbers = count()
         self.left_out = 0
 
-    def look(self, entry: Document) -> None:
+    def on_entry(self, entry: Document) -> None:
         """Take what is wanted of an entry."""
         if not self._wanted:
             return
@@ -170,7 +170,7 @@ def main() -> int:
     kept = read_heads(settings.heads) if settings.heads is not None else []
     history = History(settings.scan, settings.since)
     with open_store(settings) as store:
-        audit = Audit(store, kept, history.look)
+        audit = AuditVerifier(store, kept, history.on_entry)
         verdict = audit.run()
     if settings.keep is not None:
         write_heads(settings.keep, audit.heads)

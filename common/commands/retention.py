@@ -15,7 +15,7 @@ from common.store.db_manager import DBManager
 from common.store.opening import open_store
 
 
-class Outcome(Frozen):
+class RetentionResult(Frozen):
     """What went, or would go."""
 
     applied: bool
@@ -25,7 +25,7 @@ class Outcome(Frozen):
     voxels_bytes: int
 
 
-def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
+def apply_retention(store: DBManager, settings: RetentionSettings) -> RetentionResult:
     """Go through the store once.
 
     Raises:
@@ -35,17 +35,17 @@ def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
     """
     if settings.retention_days is None:
         raise SettingsError("RETENTION_DAYS: say after how many days, such as 90; nothing goes")
-    whole = settings.retention_what == "all"
+    include_report = settings.retention_what == "all"
     days = settings.retention_days
     if settings.apply:
-        pages = store.retention.purge(days, whole=whole)
+        pages = store.retention.purge(days, include_report=include_report)
     else:
-        pages = store.retention.due(days, whole=whole)
+        pages = store.retention.due(days, include_report=include_report)
     scans = size = 0
     for due in pages:
         scans += len(due.scan_ids)
         size += due.voxels_bytes
-    return Outcome(
+    return RetentionResult(
         applied=settings.apply,
         what=settings.retention_what,
         days=settings.retention_days,
@@ -54,7 +54,7 @@ def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
     )
 
 
-def say(outcome: Outcome) -> str:
+def summary(outcome: RetentionResult) -> str:
     """In a sentence or two."""
     noun = "scan" if outcome.scans == 1 else "scans"
     parts = "scan and report" if outcome.what == "all" else "the voxels"
@@ -74,8 +74,8 @@ def main() -> int:
             store = stack.enter_context(
                 recorded_command(store, "retention", command_log(), settings.mongodb_timeout_s)
             )
-        outcome = retain(store, settings)
-    print(outcome.model_dump_json() if settings.json_output else say(outcome))  # noqa: T201
+        outcome = apply_retention(store, settings)
+    print(outcome.model_dump_json() if settings.json_output else summary(outcome))  # noqa: T201
     return Exit.OK
 
 

@@ -26,10 +26,10 @@ from common.settings.loading import VerifySettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_store
 
-_TOGETHER = 1000
+_PAGE = 1000
 
 
-class Verdict(Frozen):
+class StoreVerdict(Frozen):
     """What was found."""
 
     scans: dict[str, int]
@@ -61,7 +61,7 @@ class Verdict(Frozen):
         }
 
 
-def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
+def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
     """Go through the whole store, and a Fr-PACS' ledger if one is given.
 
     Units may be running: what looks like a gap while the store moves on is looked at again.
@@ -83,31 +83,31 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
     revised, suspects = 0, []
     for one in store.revisions.revised():
         revised += 1
-        if not one.right:
+        if not one.is_consistent:
             suspects.append(one.scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
     reports = store.queries.count_reports()
-    return Verdict(
+    return StoreVerdict(
         scans=store.queries.count_states(),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
-            i for i, s, r in _again(store, no_report) if s == ReportGenerated.DONE and r is None
+            i for i, s, r in _recheck(store, no_report) if s == ReportGenerated.DONE and r is None
         ),
         report_without_scan=tuple(
-            i for i, s, r in _again(store, no_scan) if s is None and r is not None
+            i for i, s, r in _recheck(store, no_scan) if s is None and r is not None
         ),
         # A report of an earlier revision is right: the analysis that was to replace it failed.
         error_with_report=tuple(
             one.scan_id
-            for start in range(0, len(in_error), _TOGETHER)
-            for one in store.revisions.revisions_of(in_error[start : start + _TOGETHER])
+            for start in range(0, len(in_error), _PAGE)
+            for one in store.revisions.revisions_of(in_error[start : start + _PAGE])
             if one.state == ReportGenerated.ERROR and one.report == one.revision
         ),
         acknowledged=None if ledger is None else len(acknowledged),
         acknowledged_missing=tuple(
-            i for i, s, _ in _again(store, sorted(acknowledged)) if s is None
+            i for i, s, _ in _recheck(store, sorted(acknowledged)) if s is None
         ),
         reported_twice=tuple(
             i
@@ -116,7 +116,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         ),
         revised=revised,
         revisions_wrong=tuple(
-            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.right
+            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.is_consistent
         ),
     )
 
@@ -139,10 +139,12 @@ def _merge(
             scan, report = next(scans, None), next(reports, None)
 
 
-def _again(store: DBManager, scan_ids: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:
-    for start in range(0, len(scan_ids), _TOGETHER):
+def _recheck(
+    store: DBManager, scan_ids: list[str]
+) -> Iterator[tuple[str, str | None, bool | None]]:
+    for start in range(0, len(scan_ids), _PAGE):
         for scan_id, (state, report) in store.queries.states_of(
-            scan_ids[start : start + _TOGETHER]
+            scan_ids[start : start + _PAGE]
         ).items():
             yield scan_id, state, report
 
@@ -151,7 +153,7 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
     events: dict[str, Counter[str]] = {}
     try:
         with path.open(encoding="utf-8") as lines:
-            for line in _whole(lines):
+            for line in _complete_lines(lines):
                 try:
                     entry: dict[str, Any] = json.loads(line)
                     event = f"{entry['event']}{entry.get('revision', '')}"
@@ -163,12 +165,12 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
     return events
 
 
-def _whole(lines: Iterable[str]) -> Iterator[str]:
+def _complete_lines(lines: Iterable[str]) -> Iterator[str]:
     """Without a last line that was cut when Fr-PACS was killed."""
     return (line for line in lines if line.endswith("\n"))
 
 
-def show(verdict: Verdict, console: Console) -> None:
+def show(verdict: StoreVerdict, console: Console) -> None:
     """Print it for people."""
     table = Table(title="Ledger", title_justify="left", show_header=False)
     table.add_column(style="bold")

@@ -27,8 +27,8 @@ from typing import Any
 import bson
 from blake3 import blake3
 
-from common.domain.audit_events import Document, Kind
-from common.domain.types import utc_now
+from common.domain.audit_events import Kind
+from common.domain.types import Document, utc_now
 
 FIRST = "0" * 64
 """What the first entry of a chain has for ``prev``."""
@@ -58,12 +58,12 @@ class Head:
             ValueError: it is none.
         """
         writer, _, seq = at.rpartition("/")
-        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).right:
+        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).is_valid:
             raise ValueError(f"{at!r} {digest!r} is no place and hash of an entry")
         return head
 
     @property
-    def right(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether these can be a place and a hash."""
         return bool(self.writer) and self.seq >= 0 and len(self.hash) == len(FIRST)
 
@@ -128,7 +128,7 @@ class Chain:
     hash: str = FIRST
     closed: bool = False
     # Of the last one: its content is what its writer wrote, whatever is wrong around it.
-    sound: bool = False
+    intact: bool = False
     events: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -136,16 +136,16 @@ class Chain:
         """The last entry read."""
         return Head(self.writer, self.seq, self.hash)
 
-    def take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    def check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         """Look at the next entry; yields what is wrong with it."""
-        self.sound = False
+        self.intact = False
         self.entries += 1
         try:
-            yield from self._take(entry)
+            yield from self._check(entry)
         except (KeyError, TypeError, ValueError, AttributeError, bson.errors.BSONError):
             yield Problem(f"{self.writer}/{self.seq + 1}…", "this is not an entry")
 
-    def _take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    def _check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         seq = entry["_id"]["seq"]
         at = place(self.writer, seq)
         missing = seq - self.seq - 1
@@ -169,4 +169,4 @@ class Chain:
         for kind in kinds:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
-        self.sound = entry["hash"] == digest(entry)
+        self.intact = entry["hash"] == digest(entry)

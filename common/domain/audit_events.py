@@ -7,11 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
-from common.domain.types import utc_now
-
-Document = dict[str, Any]
+from common.domain.types import Document, utc_now
 
 CAUSE_LONGEST = 300
 IDS_KEPT = 100
@@ -82,45 +79,49 @@ def event(
     return made
 
 
-class Repeats:
+class RepeatCounter:
     """Events that a stranger can cause at will, counted together: one entry a minute and sort.
 
     The first of a sort is told at once, what follows within ``every_s`` as one event with its
     count. Sorts are bounded too: past ``sorts`` of them, what is new is one sort together.
     """
 
-    def __init__(self, every_s: float = 60.0, sorts: int = 256) -> None:
+    def __init__(self, every_s: float = 60.0, max_keys: int = 256) -> None:
         self._every_s = every_s
-        self._sorts = sorts
-        self._told: dict[tuple[str, ...], float] = {}
-        self._held: dict[tuple[str, ...], Document] = {}
+        self._max_keys = max_keys
+        self._recorded_at: dict[tuple[str, ...], float] = {}
+        self._suppressed: dict[tuple[str, ...], Document] = {}
 
     def add(self, one: Document, seconds: float) -> Document | None:
         """An event at this time; returned if it is to be told now, else held."""
-        sort = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
-        if sort not in self._told and len(self._told) >= self._sorts:
-            sort = (sort[0], "others")
+        key = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
+        if key not in self._recorded_at and len(self._recorded_at) >= self._max_keys:
+            key = (key[0], "others")
             one = {**one, "peer": "others"}
-        if sort not in self._told:
-            self._told[sort] = seconds
+        if key not in self._recorded_at:
+            self._recorded_at[key] = seconds
             return one
-        held = self._held.setdefault(sort, {**one, "ids": [], "count": 0})
-        held["count"] += 1
-        held["ids"] = [*held["ids"], *one.get("ids", ())][:IDS_KEPT]
+        suppressed = self._suppressed.setdefault(key, {**one, "ids": [], "count": 0})
+        suppressed["count"] += 1
+        suppressed["ids"] = [*suppressed["ids"], *one.get("ids", ())][:IDS_KEPT]
         return None
 
     def due(self, seconds: float, *, every: bool = False) -> list[Document]:
         """What was held for long enough (or all); what was quiet for so long is forgotten."""
-        over = [s for s, told in self._told.items() if every or seconds - told >= self._every_s]
+        over = [
+            s for s, told in self._recorded_at.items() if every or seconds - told >= self._every_s
+        ]
         found = []
-        for sort in over:
-            if (one := self._held.pop(sort, None)) is None:
-                del self._told[sort]
+        for key in over:
+            if (one := self._suppressed.pop(key, None)) is None:
+                del self._recorded_at[key]
             else:
-                self._told[sort] = seconds
+                self._recorded_at[key] = seconds
                 found.append({name: value for name, value in one.items() if value != []})
         return found
 
     def next_due(self) -> float:
         """When something held is due; infinity: nothing is held."""
-        return min((self._told[sort] + self._every_s for sort in self._held), default=math.inf)
+        return min(
+            (self._recorded_at[key] + self._every_s for key in self._suppressed), default=math.inf
+        )

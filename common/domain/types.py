@@ -1,10 +1,13 @@
 """Types that scans, findings and reports share: identifiers, moments, hashes."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from blake3 import blake3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Document = dict[str, Any]
+"""A BSON document, as MongoDB stores it."""
 
 HUB_NAME = "fr-hub"
 """Fr-HUB's name on the wire and in its certificate; several hubs are one to their peers."""

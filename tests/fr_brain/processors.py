@@ -14,9 +14,9 @@ from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
 from common.runtime.logger import get_log
 from common.settings.loading import BrainSettings
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
-from common.store.notifications import Listener
+from common.store.notifications import NotificationListener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.processor import Processor
@@ -98,8 +98,8 @@ class Running:
         self._listener = None
         if bell is None:
             poll_s = settings.brain_poll_s
-            waiter = store.connection.waiter(WakeUp.SCAN, poll_s)
-            self._listener = Listener(waiter, self._bell.ring, poll_s)
+            subscription = store.connection.subscribe(Notification.SCAN, poll_s)
+            self._listener = NotificationListener(subscription, self._bell.ring, poll_s)
         self.processor = Processor(
             settings,
             store.recorded_by(self._audit),

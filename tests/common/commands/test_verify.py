@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from common.commands.verify import Verdict, show, verify
+from common.commands.verify import StoreVerdict, show, verify
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
 from common.store.collections import Collection
@@ -212,7 +212,7 @@ def test_a_ledger_that_cannot_be_read_is_said(store: DBManager, tmp_path: Path, 
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def shown(verdict: Verdict) -> str:
+def shown(verdict: StoreVerdict) -> str:
     output = StringIO()
     show(verdict, Console(file=output, width=100))
     return output.getvalue()

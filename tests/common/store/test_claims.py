@@ -313,7 +313,7 @@ def test_who_is_slower_at_one_batch_gets_another_at_once(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_claimable(store, 40)
-    take = store.claims._take
+    take = store.claims._claim_found
     raced = False
 
     def late(*arguments: Any) -> list[Claim]:
@@ -325,7 +325,7 @@ def test_who_is_slower_at_one_batch_gets_another_at_once(
             )  # the very ones that were looked at
         return take(*arguments)
 
-    monkeypatch.setattr(store.claims, "_take", late)
+    monkeypatch.setattr(store.claims, "_claim_found", late)
     assert 1 <= len(store.claims.claim("slower", 4, 60)) <= 4
 
 

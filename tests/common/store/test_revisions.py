@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from common.commands.verify import Verdict, verify
+from common.commands.verify import StoreVerdict, verify
 from common.domain.report import BrainReport
-from common.store.collections import Collection, WakeUp
+from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.factories import (
@@ -51,7 +51,7 @@ def current(store: DBManager, scan_id: str) -> Any:
     return document_of(store, scan_id, Collection.REPORTS)
 
 
-def no_gap(store: DBManager) -> Verdict:
+def no_gap(store: DBManager) -> StoreVerdict:
     verdict = verify(store)
     assert verdict.gaps == 0, verdict
     return verdict
@@ -62,7 +62,7 @@ def test_a_scan_that_is_put_back_is_to_do_with_all_its_attempts_and_its_fence(
 ) -> None:
     (report,) = make_reports(store, 1)
     before = document_of(store, report.scan_id)
-    waiter = store.connection.waiter(WakeUp.SCAN, 30)
+    waiter = store.connection.subscribe(Notification.SCAN, 30)
     assert store.revisions.schedule_reanalysis([report.scan_id], 1) == 1
     assert waiter.wait()
     waiter.close()
