@@ -36,17 +36,11 @@ from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import LONG_AGO, edit, inside, make_report, make_scan, opened
+from tests.factories import LONG_AGO, edit, inside, make_report, make_scan
 from tests.recorders import Recording
 from tests.running import until
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A writer's chain on a real MongoDB: what was settled is there, whatever MongoDB went through."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -19,12 +18,6 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.factories import inside, opened, own_mongod, together
 from tests.running import until
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def entries(store: DBManager, writer: str | None = None) -> list[Document]:

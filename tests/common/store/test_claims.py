@@ -1,7 +1,6 @@
 """Scans on their way to a report: who may work on them, until when, and how that ends."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,19 +21,12 @@ from tests.factories import (
     ids_of,
     make_claimable,
     make_report,
-    opened,
     state_of,
     taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 # --- claim ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,19 +19,12 @@ from tests.factories import (
     inside,
     make_claimable,
     make_report,
-    opened,
     state_of,
     taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 # --- fail ----------------------------------------------------------------------------------------

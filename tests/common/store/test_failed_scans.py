@@ -4,7 +4,7 @@ A late report is one whose owner lost its claim between its look at the claim an
 tests stop an owner there, on the real store, and let the others go on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,19 +23,12 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
     taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def make_errors(store: DBManager, n: int, cause: str = "no brain in it") -> list[str]:

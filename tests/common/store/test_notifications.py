@@ -28,12 +28,6 @@ LONG_S = 30.0
 SHORT_S = 0.1
 
 
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
 @contextlib.contextmanager
 def waiting(store: DBManager, what: Notification, poll_s: float) -> Iterator[Subscription]:
     """A waiter after its first call, which is a false alarm."""

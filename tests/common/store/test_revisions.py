@@ -20,16 +20,9 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
     together,
 )
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Any:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def claim_one(store: DBManager, owner: str = "a") -> Claim:
