@@ -37,7 +37,7 @@ def audited(store: DBManager) -> AuditVerdict:
 def history(store: DBManager, scan_id: str) -> list[tuple[str, str]]:
     """Kind and outcome of each event of a scan."""
     told = History(scan_id, None)
-    AuditVerifier(store, on_entry=told.on_entry).run()
+    AuditVerifier(store, on_entry=told.add).run()
     return [(line["kind"], line["outcome"]) for line in told.lines()]
 
 

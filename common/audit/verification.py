@@ -1,4 +1,4 @@
-"""Verifies the audit trail, and holds the trail and the store against each other."""
+"""Verifies the audit trail, and compares it with the store."""
 
 import heapq
 from collections import Counter
@@ -15,30 +15,30 @@ from common.domain.types import Document, Frozen
 from common.store.db_manager import DBManager
 
 NAMED = 1000
-"""Of each kind of finding so many are named; all are counted."""
+"""The most findings of a kind that are named; all are counted."""
 
 OnEntry = Callable[[Document], None]
 
 
 class Finding(Frozen):
-    """Places or scans of one kind: how many, and the first by name."""
+    """The number of places or scans with one kind of finding, and the first of them."""
 
     count: int = 0
     named: tuple[str, ...] = ()
 
 
 class AuditVerdict(Frozen):
-    """What was found.
+    """The result of a verification.
 
-    ``gaps`` and ``problems`` must be empty; ``notes`` are named and no gaps.
+    ``gaps`` and ``problems`` must be empty; ``notes`` are for information.
     """
 
     entries: int
     chains: int
     events: dict[str, int]
-    # Chains without an end: of running writers, and of ones that were killed.
+    # Chains without an end: their writers are running or were killed.
     open_chains: int
-    # At the ends of chains: entries that no other chain names yet, so their removal would not show.
+    # Entries at the ends of chains that no other chain names yet: their removal would go unnoticed.
     not_anchored: int
     problems: Finding
     gaps: dict[str, Finding]
@@ -67,7 +67,7 @@ class _Findings:
         }
 
 
-MISSING = "received and not in the store"
+MISSING = "received but not in the store"
 NO_REPORT = "Done without a report event"
 NO_SEND = "sent without a send event"
 NO_ERROR = "Error without an error event"
@@ -76,12 +76,12 @@ OLDER = "older than the trail"
 
 
 class AuditVerifier:
-    """One verification: reads all chains, then the store, then what came meanwhile.
+    """One verification: reads all chains, then the store, then the entries added meanwhile.
 
     Args:
-        store: whose trail and scans.
-        kept: heads that were kept elsewhere: they must still be there.
-        look: is shown each entry that is sound.
+        store: the store to verify.
+        kept_heads: heads kept outside the store; their entries must still exist.
+        on_entry: called with each intact entry.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class AuditVerifier:
             documents = self._store.audit_log.size()
             self._read(index)
             if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
-                self._problem(Problem("brain_audit", f"{strays} documents are no entries"))
+                self._problem(Problem("brain_audit", f"{strays} documents are not entries"))
             gaps, notes = self._recheck(index)
             self._check_anchors(index)
             return self._verdict(index, gaps, notes)
 
     @property
     def heads(self) -> list[Head]:
-        """The last entry of each chain, as read: to be kept elsewhere."""
+        """The last entry read of each chain, to be kept outside the store."""
         return [chain.head for chain in self._chains.values() if chain.entries]
 
     def _read(self, index: ScanIndex) -> None:
@@ -150,10 +150,10 @@ class AuditVerifier:
     def _check(
         state: str | None, sent: bool | None, recorded: RecordedEvents | None
     ) -> tuple[str, ...]:
-        """The kinds of what is wrong with a scan."""
+        """The kinds of gaps that a scan has."""
         recorded = recorded or RecordedEvents(0)
         if state is None:
-            # Retention too leaves a tombstone, which has a state.
+            # A purged scan has a state too: that of its tombstone.
             return (MISSING,) if RecordedEvents.RECEIVED in recorded else ()
         found = []
         if state == ReportGenerated.DONE and RecordedEvents.REPORTED not in recorded:
@@ -163,7 +163,7 @@ class AuditVerifier:
         if state == ReportGenerated.ERROR and RecordedEvents.FAILED not in recorded:
             found.append(NO_ERROR)
         if RecordedEvents.RECEIVED not in recorded:
-            # Fr-HUB records before it acknowledges: it ended between storing and recording.
+            # Fr-HUB records before it acknowledges, so it ended between storing and recording.
             found.append(UNCONFIRMED)
         return tuple(found)
 
@@ -171,9 +171,9 @@ class AuditVerifier:
         gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
         notes = _Findings(UNCONFIRMED, OLDER)
         for page in index.suspects():
-            # Units may be running. An event comes before what it tells of shows in a scan, or (that
-            # it was received) after: so the trail is read between two looks at the scans, and a gap
-            # is what both of them show.
+            # Units may be running. An event is written before its effect shows in a scan, or, for
+            # a received scan, after. So the trail is read between two reads of the scans, and only
+            # what both reads show is a gap.
             before = self._store.queries.states_of(page)
             self._read(index)
             after, recorded = self._store.queries.states_of(page), index.recorded(page)
@@ -216,8 +216,8 @@ def _before(received: datetime | None, began: datetime | None) -> bool:
 def _side_by_side(
     store: DBManager, index: ScanIndex
 ) -> Iterator[tuple[str, tuple[str | None, bool | None, RecordedEvents | None]]]:
-    """Each scan id with its state, its report's ``status`` and what the trail says, by rising id:
-    memory stays the same however large the store."""
+    """Each scan id with its state, its report's ``status`` and its recorded events, in order of the
+    ids. Memory use does not depend on the size of the store."""
     streams = (
         _tagged(0, store.queries.scan_states()),
         _tagged(1, store.queries.report_states()),

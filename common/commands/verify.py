@@ -1,10 +1,9 @@
-"""The ledger of the whole store: ``python -m common.commands.verify``, ``make verify``.
+"""Verifies the whole store: ``fr verify``, ``make verify``.
 
-Counts scans by state and reports, and names each gap: a ``'Done'`` scan without a report, a
-report without a scan or of a scan set aside as ``'Error'``, an acknowledged scan of a Fr-PACS'
-ledger that is not in the store. Two reports or two states of one scan cannot be stored, as the
-scan's id is the key of both; what can be is a report that reached Fr-PACS more than once as news,
-which its ledger shows.
+Counts scans by state and reports, and lists every gap: a ``'Done'`` scan without a report, a report
+without a scan or of a scan in ``'Error'``, an acknowledged scan of a Fr-PACS' ledger that is not in
+the store. A scan cannot have two reports or two states, as its id is the key of both. But Fr-PACS
+may have received a report more than once as new, which its ledger shows.
 """
 
 import json
@@ -30,7 +29,7 @@ _PAGE = 1000
 
 
 class StoreVerdict(Frozen):
-    """What was found."""
+    """Counts and gaps of the store."""
 
     scans: dict[str, int]
     reports: int
@@ -46,7 +45,7 @@ class StoreVerdict(Frozen):
 
     @property
     def gaps(self) -> int:
-        """Gaps and duplicates of all kinds."""
+        """Number of gaps and duplicates of all kinds."""
         return sum(len(ids) for ids in self.by_kind().values())
 
     def by_kind(self) -> dict[str, tuple[str, ...]]:
@@ -55,20 +54,20 @@ class StoreVerdict(Frozen):
             "Done without a report": self.done_without_report,
             "report without a scan": self.report_without_scan,
             "Error with a report": self.error_with_report,
-            "acknowledged and not in the store": self.acknowledged_missing,
-            "reported twice at Fr-PACS": self.reported_twice,
-            "report and history are not those of the scan's revision": self.revisions_wrong,
+            "acknowledged but not in the store": self.acknowledged_missing,
+            "reported twice to Fr-PACS": self.reported_twice,
+            "report or history does not match the scan's revision": self.revisions_wrong,
         }
 
 
 def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
-    """Go through the whole store, and a Fr-PACS' ledger if one is given.
+    """Verify the whole store, and a Fr-PACS' ledger if one is given.
 
-    Units may be running: what looks like a gap while the store moves on is looked at again.
+    Units may be running: what looks like a gap is checked again, as the store changes meanwhile.
 
     Raises:
         SettingsError: the ledger cannot be read.
-        StoreError: the store cannot.
+        StoreError: the store cannot be read.
     """
     no_report, no_scan, in_error = [], [], []
     for scan_id, state, report in _merge(
@@ -98,7 +97,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
         report_without_scan=tuple(
             i for i, s, r in _recheck(store, no_scan) if s is None and r is not None
         ),
-        # A report of an earlier revision is right: the analysis that was to replace it failed.
+        # A report of an earlier revision is no gap: the reanalysis failed.
         error_with_report=tuple(
             one.scan_id
             for start in range(0, len(in_error), _PAGE)
@@ -124,7 +123,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
 def _merge(
     scans: Iterator[tuple[str, str]], reports: Iterator[tuple[str, bool]]
 ) -> Iterator[tuple[str, str | None, bool | None]]:
-    """Both sides by rising id, side by side: memory stays the same however large the store."""
+    """Merge both in order of the ids; memory use does not depend on the size of the store."""
     scan, report = next(scans, None), next(reports, None)
     while scan is not None or report is not None:
         if report is None or (scan is not None and scan[0] < report[0]):
@@ -166,13 +165,13 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
 
 
 def _complete_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Without a last line that was cut when Fr-PACS was killed."""
+    """The lines without a last one that is incomplete as Fr-PACS was killed."""
     return (line for line in lines if line.endswith("\n"))
 
 
 def show(verdict: StoreVerdict, console: Console) -> None:
     """Print it for people."""
-    table = Table(title="Ledger", title_justify="left", show_header=False)
+    table = Table(title="Store", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for state, count in verdict.scans.items():

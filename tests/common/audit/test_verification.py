@@ -363,7 +363,7 @@ def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, audit: Aud
         note(processor, (Kind.CLAIM, ["one"]), attempt=1)
         note(processor, (Kind.CLAIM, ["two"]), attempt=1)
     note(audit, (Kind.SEND, ["one"]))
-    AuditVerifier(store, on_entry=history.on_entry).run()
+    AuditVerifier(store, on_entry=history.add).run()
     lines = history.lines()
     assert [line["kind"] for line in lines] == ["receive", "claim", "send"]
     assert (lines[0]["peer"], lines[0]["outcome"], lines[1]["more"]) == (
@@ -387,10 +387,10 @@ def test_the_history_since_a_time_leaves_out_what_was_before(
     time = entry["events"][0]["at"]
     note(audit, (Kind.SEND, ["two", "three"]))
     history = History(None, time.replace(tzinfo=None))
-    AuditVerifier(store, on_entry=history.on_entry).run()
+    AuditVerifier(store, on_entry=history.add).run()
     assert [line["scans"] for line in history.lines()] == ["one", "two and 1 more"]
     later = History(None, time.replace(year=time.year + 1))
-    AuditVerifier(store, on_entry=later.on_entry).run()
+    AuditVerifier(store, on_entry=later.add).run()
     assert later.lines() == []
 
 
@@ -401,7 +401,7 @@ def test_people_are_told_counts_gaps_and_what_cannot_be_shown(
     text = printed(AuditVerifier(store).run())
     assert f"{MISSING}: gone" in text
     assert "\n1 gap\n" in text
-    assert "cannot show from inside" in text
+    assert "This check cannot tell" in text
 
 
 def test_heads_that_are_none_are_refused(tmp_path: Path) -> None:

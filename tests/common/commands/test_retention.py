@@ -186,7 +186,7 @@ def sent_and_not_done(store: DBManager) -> None:
     edit(store, scan_id, report_generated=ReportGenerated.IN_PROGRESS)
 
 
-def set_aside(store: DBManager) -> None:
+def failed(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.fail(claim, "damaged", 0)
@@ -199,7 +199,7 @@ def to_do(store: DBManager) -> None:
 @pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
 @pytest.mark.parametrize(
     "made",
-    [not_sent, sent_lately, sent_it_is_not_known_when, sent_and_not_done, set_aside, to_do],
+    [not_sent, sent_lately, sent_it_is_not_known_when, sent_and_not_done, failed, to_do],
 )
 def test_what_is_not_done_and_delivered_long_ago_stays(
     store: DBManager, made: Callable[[DBManager], None], include_report: bool
@@ -338,8 +338,8 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
     make_old(store, 3)
     assert run(store, tmp_path, RETENTION_DAYS="90") == (
         Exit.OK,
-        "3 scans delivered more than 90 days ago: the voxels would go, 0.0 MB "
-        "(APPLY=1 to do it)\n",
+        "3 scans delivered more than 90 days ago: voxels to delete, 0.0 MB "
+        "(APPLY=1 deletes them)\n",
         "",
     )
     assert len(purge_would(store)) == 3
@@ -352,7 +352,7 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", RETENTION_WHAT="all", APPLY="1")
     assert (code, out.split(",")[0]) == (
         Exit.OK,
-        "3 scans delivered more than 90 days ago: scan and report went",
+        "3 scans delivered more than 90 days ago: scan and report deleted",
     )
     assert store.queries.count_states()[PURGED] == 3
 
@@ -364,7 +364,7 @@ def purge_would(store: DBManager) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "fr retention: RETENTION_DAYS: say after how many days"),
+        ({}, "fr retention: RETENTION_DAYS is not set"),
         ({"RETENTION_DAYS": "-1", "APPLY": "1"}, "fr retention: RETENTION_DAYS='-1'"),
         ({"RETENTION_DAYS": "nan", "APPLY": "1"}, "fr retention: RETENTION_DAYS='nan'"),
         ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "fr retention: RETENTION_WHAT='most'"),

@@ -6,7 +6,7 @@ from common.store.db_manager import DBManager
 from tests.factories import make_claimable, make_reports
 
 
-def test_a_scan_whose_stored_header_is_damaged_is_set_aside_and_the_others_are_claimed(
+def test_a_scan_whose_stored_header_is_damaged_fails_and_the_others_are_claimed(
     store: DBManager,
 ) -> None:
     first, damaged, last = (scan.scan_id for scan in make_claimable(store, 3))

@@ -50,7 +50,7 @@ def no_gap(store: DBManager) -> StoreVerdict:
     return verdict
 
 
-def test_a_scan_that_is_put_back_is_to_do_with_all_its_attempts_and_its_fence(
+def test_a_scan_to_reanalyze_is_to_do_with_all_its_attempts_and_its_fence(
     store: DBManager,
 ) -> None:
     (report,) = make_reports(store, 1)
@@ -95,7 +95,7 @@ def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
     no_gap(store)
 
 
-def test_only_what_is_done_with_the_revision_that_was_seen_is_put_back(store: DBManager) -> None:
+def test_only_scans_done_with_the_given_revision_are_scheduled(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     (waiting,) = make_claimable(store, 1)
     assert store.revisions.schedule_reanalysis([waiting.scan_id, "unknown"], 1) == 0
