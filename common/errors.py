@@ -1,40 +1,40 @@
-"""The errors of Fr, one base:
+"""Fr's errors, with one base:
 
 .. code-block:: text
 
     FrError
-    ├── SettingsError            a setting is wrong: its name and what would be right
-    ├── AlreadyRunning           another one holds what this one needs (port, lock)
+    ├── SettingsError            a setting is wrong; the message names it and what is allowed
+    ├── AlreadyRunning           another process holds a port or lock that this one needs
     ├── MongodError              the embedded MongoDB cannot be found or started
-    ├── ProtocolError            the peer broke the wire's rules: code, reason, retry or not
-    ├── PeerAway                 nobody answers, or the connection was lost
+    ├── ProtocolError            the peer violated the protocol: code, reason, whether to retry
+    ├── PeerAway                 the peer does not answer, or the connection was lost
     ├── SourceError              a file or series cannot become a scan
     ├── AnalysisError            an analyzer could not finish
     └── StoreError
-        ├── StoreUnavailable     MongoDB is away or cannot reach its majority: keep trying
-        ├── StoreRefused         MongoDB refuses the login or the command: a person must act
-        ├── UploadLost           a blob was swept away while it was being written: send it again
-        ├── ClaimLost            the scan is no longer this owner's
-        ├── AuditTaken           the next place of an audit chain holds a foreign entry
+        ├── StoreUnavailable     MongoDB is unreachable or has no majority: retry
+        ├── StoreRefused         MongoDB refuses the login or the command: an operator must act
+        ├── UploadLost           a sweep removed an upload in progress: send the scan again
+        ├── ClaimLost            the scan has another owner by now
+        ├── AuditConflict        another entry has the next place of an audit chain
         └── VoxelsDamaged        stored voxels are not what was acknowledged
 
-Foreign exceptions become one of these where they enter (``raise … from``). No text carries
-patient data, voxels or passwords.
+Foreign exceptions are converted where they enter (``raise … from``). No message contains patient
+data, voxels or passwords.
 """
 
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """The ``code`` of a nack; its ``retry`` field says whether sending again can help."""
+    """The ``code`` of a nack; its ``retry`` field tells whether sending again can help."""
 
-    # The bytes are not a message: not BSON, cut, a field missing or of a wrong type.
+    # The bytes are not a message: not BSON, truncated, or a field is missing or has the wrong type.
     MALFORMED = "malformed"
-    # A frame or a scan over the receiver's limit.
+    # A frame or a scan exceeds the receiver's limit.
     TOO_LARGE = "too_large"
-    # Another protocol version.
+    # The receiver does not know this protocol version.
     VERSION = "version"
-    # A message type that does not exist, or not in this place.
+    # The message type does not exist, or is not allowed here.
     UNEXPECTED = "unexpected"
     # A scan's header contradicts itself: shape, dtype and byte count, an impossible affine.
     HEADER = "header"
@@ -42,15 +42,15 @@ class Refusal(StrEnum):
     HASH = "hash"
     # A chunk is missing, repeated, out of order or of the wrong size.
     CHUNKS = "chunks"
-    # The scan id is taken by other content.
+    # The scan id has other content.
     CONFLICT = "conflict"
-    # The peer did not prove who it is: its certificate, its name or the shared secret is wrong.
+    # The peer is not authenticated: its certificate, its name or the shared secret is wrong.
     UNAUTHENTICATED = "unauthenticated"
-    # The hub's settings name no Fr-PACS of this name, so no report could go back.
+    # The hub's settings do not list a Fr-PACS of this name, so it could not receive a report.
     UNKNOWN_PACS = "unknown_pacs"
-    # Too many connections, or a peer that makes no progress.
+    # Too many connections, or the peer makes no progress.
     LIMIT = "limit"
-    # A passing trouble of the receiver, such as a full disk.
+    # A temporary problem of the receiver, such as a full disk.
     UNAVAILABLE = "unavailable"
 
 
@@ -63,7 +63,7 @@ class SettingsError(FrError):
 
 
 class AlreadyRunning(FrError):
-    """What this process needs for itself is held by another one."""
+    """Another process holds a port or lock that this one needs."""
 
 
 class MongodError(FrError):
@@ -71,7 +71,7 @@ class MongodError(FrError):
 
 
 class ProtocolError(FrError):
-    """A peer broke the rules of the wire."""
+    """A peer violated the protocol."""
 
     def __init__(self, code: Refusal, reason: str, *, retry: bool = False) -> None:
         super().__init__(f"{code}: {reason}")
@@ -81,23 +81,23 @@ class ProtocolError(FrError):
 
 
 class PeerAway(FrError):
-    """The other unit does not answer, or the connection to it was lost."""
+    """The peer does not answer, or the connection to it was lost."""
 
 
 class SourceError(FrError):
-    """A file, a volume of it, or a series cannot become a scan; the text says why."""
+    """A file, one of its volumes, or a series cannot become a scan; the message says why."""
 
 
 class AnalysisError(FrError):
-    """An analyzer could not finish, or none takes this type of scan."""
+    """An analyzer could not finish, or none handles this type of scan."""
 
 
 class StoreError(FrError):
-    """Base of what can go wrong with the store."""
+    """Base of the store's errors."""
 
 
 class StoreUnavailable(StoreError):
-    """MongoDB is away, slow past the time limit, or without a majority. Retrying can help."""
+    """MongoDB is unreachable, exceeds the time limit or has no majority. Retrying can help."""
 
 
 class StoreRefused(StoreError):
@@ -105,16 +105,16 @@ class StoreRefused(StoreError):
 
 
 class UploadLost(StoreError):
-    """The blob of an upload is gone (it lasted longer than the sweep's grace): send it again."""
+    """A sweep removed the chunks of an upload that took too long: send the scan again."""
 
 
 class ClaimLost(StoreError):
-    """The scan is claimed by somebody else, or finished: stop working on it."""
+    """The scan has another owner, or is finished: stop working on it."""
 
 
-class AuditTaken(StoreError):
-    """The audit trail has a foreign entry where the next one of this chain belongs."""
+class AuditConflict(StoreError):
+    """Another entry has the next place of this chain of the audit trail."""
 
 
 class VoxelsDamaged(StoreError):
-    """The stored voxels are incomplete or do not have their hash."""
+    """The stored voxels are incomplete or do not match their hash."""

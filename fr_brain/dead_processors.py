@@ -60,7 +60,7 @@ class DeadProcessors:
 
     def _fail_current(self, dead: DeadProcessor, current: ScanInProgress) -> None:
         stage = f"analyzer {current.analyzer}" if current.analyzer else "before the analysis"
-        state = self._store.supervision.blame(
+        state = self._store.supervision.fail(
             current.scan_id, dead.owner, current.fence, f"{stage}: {dead.cause}", self._attempts
         )
         if state is not None:

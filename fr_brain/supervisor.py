@@ -10,9 +10,9 @@ from common.audit.writer import AuditWriter
 from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Stop, describe_exit
 from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
-from common.store.notifications import Listener
+from common.store.notifications import NotificationListener
 from fr_brain.dead_processors import DeadProcessors
 from fr_brain.process_slot import ProcessSlot
 from fr_brain.watchdog import Watchdog
@@ -56,8 +56,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
-        waiter = self._store.connection.waiter(WakeUp.SCAN, self._settings.brain_poll_s)
-        listener = Listener(waiter, self._work_signal.notify, self._settings.brain_poll_s)
+        waiter = self._store.connection.subscribe(Notification.SCAN, self._settings.brain_poll_s)
+        listener = NotificationListener(
+            waiter, self._work_signal.notify, self._settings.brain_poll_s
+        )
         with contextlib.closing(self._audit), contextlib.closing(listener):
             return self._run()
 

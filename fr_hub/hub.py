@@ -10,9 +10,9 @@ from common.errors import StoreError
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import AvailabilityLog, Log
 from common.settings.loading import HubSettings
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
-from common.store.notifications import Listener
+from common.store.notifications import NotificationListener
 from common.wire.async_server import serve
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from common.wire.protocol import Side
@@ -103,8 +103,8 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             asyncio.create_task(_retain(settings, store, executor, availability, log)),
             asyncio.create_task(_sweep(store, executor, availability, log)),
         ]
-        waiter = store.connection.waiter(WakeUp.REPORT, settings.hub_poll_s)
-        listener = Listener(waiter, report_written, settings.hub_poll_s)
+        subscription = store.connection.subscribe(Notification.REPORT, settings.hub_poll_s)
+        listener = NotificationListener(subscription, report_written, settings.hub_poll_s)
         try:
             await _first_end(stop, [*sending, *others])
         finally:
@@ -130,12 +130,12 @@ async def _retain(
     log: Log,
 ) -> None:
     """Have go what was delivered long ago, each hour; never, unless the settings say so twice."""
-    days, whole = settings.retention_days, settings.retention_what == "all"
+    days, include_report = settings.retention_days, settings.retention_what == "all"
     loop = asyncio.get_running_loop()
     while settings.retention_timer and days is not None:
         gone = 0
         try:
-            pages = store.retention.purge(days, whole=whole)
+            pages = store.retention.purge(days, include_report=include_report)
             while page := await loop.run_in_executor(executor, next, pages, None):
                 gone += len(page.scan_ids)
         except StoreError as error:

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from common.store.db_manager import DBManager
+from tests.factories import opened
 from tests.mongo import NotHere, Server, drop, mongodb
 
 _held = ExitStack()
@@ -42,3 +44,10 @@ def database(mongodb_uri: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:16]}"
     yield name
     drop(mongodb_uri, name)
+
+
+@pytest.fixture
+def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
+    """A prepared store on a fresh database; closed afterwards."""
+    with opened(mongodb_uri, database) as store:
+        yield store

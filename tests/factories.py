@@ -197,7 +197,7 @@ class Commands(CommandListener):
         """Those that write, wake-ups aside."""
         kinds = ("insert", "update", "delete", "findAndModify")
         written = [c for c in self.seen if c["name"] in kinds]
-        return [c for c in written if c[c["name"]] != Collection.WAKE_UPS]
+        return [c for c in written if c[c["name"]] != Collection.NOTIFICATIONS]
 
 
 @contextlib.contextmanager

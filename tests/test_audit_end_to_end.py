@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.audit.verification import UNCONFIRMED, Audit, AuditVerdict
+from common.audit.verification import UNCONFIRMED, AuditVerdict, AuditVerifier
 from common.commands.audit import History
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
@@ -29,7 +29,7 @@ def pipeline(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Pipeli
 
 def audited(store: DBManager) -> AuditVerdict:
     """The verdict, which must be good."""
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert verdict.total == 0, (verdict.problems, verdict.gaps)
     return verdict
 
@@ -37,7 +37,7 @@ def audited(store: DBManager) -> AuditVerdict:
 def history(store: DBManager, scan_id: str) -> list[tuple[str, str]]:
     """Kind and outcome of each event of a scan."""
     told = History(scan_id, None)
-    Audit(store, look=told.look).run()
+    AuditVerifier(store, on_entry=told.add).run()
     return [(line["kind"], line["outcome"]) for line in told.lines()]
 
 

@@ -1,5 +1,5 @@
-"""What the audit trail says of each scan, kept in a temporary file: a store of millions of scans
-must fit a small memory."""
+"""An index of the events recorded for each scan, in a temporary file rather than in memory, so that
+the trail of millions of scans can be verified in little memory."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -8,14 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from common.domain.audit_chain import Head, heads_in
-from common.domain.audit_events import Document, Kind
+from common.domain.audit_events import Kind
+from common.domain.types import Document
 
 _CACHE_KIB = 64 * 1024
 _PAGE = 1000
 
 
 class RecordedEvents(IntFlag):
-    """What the trail says of a scan."""
+    """The kinds of events that the trail has of a scan."""
 
     RECEIVED = 1
     REPORTED = 2
@@ -24,7 +25,7 @@ class RecordedEvents(IntFlag):
     OTHER = 16
 
 
-_MEANS = {
+_EVENTS = {
     Kind.RECEIVE: RecordedEvents.RECEIVED,
     Kind.REPORT: RecordedEvents.REPORTED,
     Kind.SEND: RecordedEvents.SENT,
@@ -33,10 +34,10 @@ _MEANS = {
 
 
 class ScanIndex:
-    """Scans by id with what was said of them, places that anchors name, and suspicions."""
+    """Scans with their recorded events, the places that anchors name, and suspect scans."""
 
     def __init__(self) -> None:
-        # Without a name it is a file of SQLite's own, gone with the connection.
+        # An empty name: SQLite creates a temporary file and deletes it with the connection.
         self._data = sqlite3.connect("", isolation_level=None)
         self._data.execute("PRAGMA journal_mode = OFF")
         self._data.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -61,12 +62,12 @@ class ScanIndex:
         self._data.close()
 
     def add(self, entry: Document, at: str) -> None:
-        """Keep what a sound entry says."""
+        """Index the events and anchors of an intact entry."""
         self._data.executemany(
             "INSERT INTO scans VALUES (?, ?) "
             "ON CONFLICT (id) DO UPDATE SET said = said | excluded.said",
             [
-                (scan_id, int(_MEANS.get(one["kind"], RecordedEvents.OTHER)))
+                (scan_id, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
                 for one in entry["events"]
                 for scan_id in one.get("ids", ())
             ],
@@ -74,29 +75,29 @@ class ScanIndex:
         self.add_anchors(heads_in(entry), at)
 
     def add_anchors(self, heads: Iterable[Head], source: str) -> None:
-        """Places that must have these hashes, and who says so."""
+        """Add places that must have these hashes, and the source that names them."""
         self._data.executemany(
             "INSERT OR IGNORE INTO anchors VALUES (?, ?, ?, ?)",
             [(head.writer, head.seq, head.hash, source) for head in heads],
         )
 
     def anchors(self) -> Iterator[list[tuple[Head, str]]]:
-        """The places named, and by whom, in pages."""
+        """The named places, each with its source, in pages."""
         rows = self._data.execute("SELECT writer, seq, hash, source FROM anchors")
         while page := rows.fetchmany(_PAGE):
             yield [(Head(writer, seq, digest), source) for writer, seq, digest, source in page]
 
     def anchored(self) -> dict[str, int]:
-        """The last place of each chain that another one names."""
+        """The last place of each chain that an anchor names, by writer."""
         return dict(self._data.execute("SELECT writer, MAX(seq) FROM anchors GROUP BY writer"))
 
     def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
-        """Each scan with what was said of it, by rising id."""
-        for scan_id, said in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
-            yield scan_id, RecordedEvents(said)
+        """Each scan with its recorded events, in order of the ids."""
+        for scan_id, recorded in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
+            yield scan_id, RecordedEvents(recorded)
 
-    def said(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
-        """What was said of these; nothing of one that is missing here."""
+    def recorded(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
+        """The recorded events of these scans; without scans that have none."""
         found = {}
         for scan_id in scan_ids:
             row = self._data.execute("SELECT said FROM scans WHERE id = ?", (scan_id,)).fetchone()
@@ -104,12 +105,12 @@ class ScanIndex:
                 found[scan_id] = RecordedEvents(row[0])
         return found
 
-    def suspect(self, scan_id: str) -> None:
-        """Something may be wrong with this one: it is looked at again."""
+    def add_suspect(self, scan_id: str) -> None:
+        """Remember that something may be wrong with this scan: it is checked again."""
         self._data.execute("INSERT OR IGNORE INTO suspects VALUES (?)", (scan_id,))
 
     def suspects(self) -> Iterator[list[str]]:
-        """The suspicious ones, in pages, by rising id."""
+        """The suspect scans in order of their ids, in pages."""
         rows = self._data.execute("SELECT id FROM suspects ORDER BY id")
         while page := rows.fetchmany(_PAGE):
             yield [scan_id for (scan_id,) in page]

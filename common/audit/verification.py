@@ -1,4 +1,4 @@
-"""Verifies the audit trail, and holds the trail and the store against each other."""
+"""Verifies the audit trail, and compares it with the store."""
 
 import heapq
 from collections import Counter
@@ -10,36 +10,35 @@ from typing import Any
 
 from common.audit.scan_index import RecordedEvents, ScanIndex
 from common.domain.audit_chain import Chain, Head, Problem
-from common.domain.audit_events import Document
 from common.domain.states import ReportGenerated
-from common.domain.types import Frozen
+from common.domain.types import Document, Frozen
 from common.store.db_manager import DBManager
 
 NAMED = 1000
-"""Of each kind of finding so many are named; all are counted."""
+"""The most findings of a kind that are named; all are counted."""
 
-Look = Callable[[Document], None]
+OnEntry = Callable[[Document], None]
 
 
 class Finding(Frozen):
-    """Places or scans of one kind: how many, and the first by name."""
+    """The number of places or scans with one kind of finding, and the first of them."""
 
     count: int = 0
     named: tuple[str, ...] = ()
 
 
 class AuditVerdict(Frozen):
-    """What was found.
+    """The result of a verification.
 
-    ``gaps`` and ``problems`` must be empty; ``notes`` are named and no gaps.
+    ``gaps`` and ``problems`` must be empty; ``notes`` are for information.
     """
 
     entries: int
     chains: int
     events: dict[str, int]
-    # Chains without an end: of running writers, and of ones that were killed.
+    # Chains without an end: their writers are running or were killed.
     open_chains: int
-    # At the ends of chains: entries that no other chain names yet, so their removal would not show.
+    # Entries at the ends of chains that no other chain names yet: their removal would go unnoticed.
     not_anchored: int
     problems: Finding
     gaps: dict[str, Finding]
@@ -61,14 +60,14 @@ class _Findings:
         if len(self.named[kind]) < NAMED:
             self.named[kind].append(name)
 
-    def told(self) -> dict[str, Finding]:
+    def findings(self) -> dict[str, Finding]:
         return {
             kind: Finding(count=count, named=tuple(self.named[kind]))
             for kind, count in self.counts.items()
         }
 
 
-MISSING = "received and not in the store"
+MISSING = "received but not in the store"
 NO_REPORT = "Done without a report event"
 NO_SEND = "sent without a send event"
 NO_ERROR = "Error without an error event"
@@ -76,21 +75,21 @@ UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
 OLDER = "older than the trail"
 
 
-class Audit:
-    """One verification: reads all chains, then the store, then what came meanwhile.
+class AuditVerifier:
+    """One verification: reads all chains, then the store, then the entries added meanwhile.
 
     Args:
-        store: whose trail and scans.
-        kept: heads that were kept elsewhere: they must still be there.
-        look: is shown each entry that is sound.
+        store: the store to verify.
+        kept_heads: heads kept outside the store; their entries must still exist.
+        on_entry: called with each intact entry.
     """
 
     def __init__(
-        self, store: DBManager, kept: Iterable[Head] = (), look: Look = lambda _: None
+        self, store: DBManager, kept_heads: Iterable[Head] = (), on_entry: OnEntry = lambda _: None
     ) -> None:
         self._store = store
-        self._kept = list(kept)
-        self._look = look
+        self._kept_heads = list(kept_heads)
+        self._on_entry = on_entry
         self._chains: dict[str, Chain] = {}
         self._problems = _Findings("")
         self._began: datetime | None = None  # when the first chain was opened
@@ -101,36 +100,36 @@ class Audit:
         Raises:
             StoreError: the store cannot be read.
         """
-        with ScanIndex() as seen:
-            seen.add_anchors(self._kept, "the heads that were kept")
-            self._read(seen)
-            for scan_id, parts in _side_by_side(self._store, seen):
-                if self._judge(*parts):
-                    seen.suspect(scan_id)
+        with ScanIndex() as index:
+            index.add_anchors(self._kept_heads, "the heads that were kept")
+            self._read(index)
+            for scan_id, parts in _side_by_side(self._store, index):
+                if self._check(*parts):
+                    index.add_suspect(scan_id)
             documents = self._store.audit_log.size()
-            self._read(seen)
+            self._read(index)
             if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
-                self._problem(Problem("brain_audit", f"{strays} documents are no entries"))
-            gaps, notes = self._decide(seen)
-            self._check_anchors(seen)
-            return self._verdict(seen, gaps, notes)
+                self._problem(Problem("brain_audit", f"{strays} documents are not entries"))
+            gaps, notes = self._recheck(index)
+            self._check_anchors(index)
+            return self._verdict(index, gaps, notes)
 
     @property
     def heads(self) -> list[Head]:
-        """The last entry of each chain, as read: to be kept elsewhere."""
+        """The last entry read of each chain, to be kept outside the store."""
         return [chain.head for chain in self._chains.values() if chain.entries]
 
-    def _read(self, seen: ScanIndex) -> None:
+    def _read(self, index: ScanIndex) -> None:
         for head in self._store.audit_log.heads():
             chain = self._chains.setdefault(head.writer, Chain(head.writer))
             if head.seq <= chain.seq:
                 continue
             for entry in self._store.audit_log.entries(head, chain.seq):
-                for problem in chain.take(entry):
+                for problem in chain.check(entry):
                     self._problem(problem)
-                if chain.sound:
-                    seen.add(entry, chain.head.at)
-                    self._look(entry)
+                if chain.intact:
+                    index.add(entry, chain.head.at)
+                    self._on_entry(entry)
                     if chain.entries == 1:
                         began = entry["at"]
                         self._began = min(began, self._began or began)
@@ -138,8 +137,8 @@ class Audit:
     def _problem(self, problem: Problem) -> None:
         self._problems.add("", f"{problem.at}: {problem.what}")
 
-    def _check_anchors(self, seen: ScanIndex) -> None:
-        for page in seen.anchors():
+    def _check_anchors(self, index: ScanIndex) -> None:
+        for page in index.anchors():
             stored = self._store.audit_log.hashes([head for head, _ in page])
             for head, source in page:
                 if head.at not in stored:
@@ -148,40 +147,40 @@ class Audit:
                     self._problem(Problem(head.at, f"changed since {source} named it"))
 
     @staticmethod
-    def _judge(
-        state: str | None, sent: bool | None, said: RecordedEvents | None
+    def _check(
+        state: str | None, sent: bool | None, recorded: RecordedEvents | None
     ) -> tuple[str, ...]:
-        """The kinds of what is wrong with a scan."""
-        said = said or RecordedEvents(0)
+        """The kinds of gaps that a scan has."""
+        recorded = recorded or RecordedEvents(0)
         if state is None:
-            # Retention too leaves a tombstone, which has a state.
-            return (MISSING,) if RecordedEvents.RECEIVED in said else ()
+            # A purged scan has a state too: that of its tombstone.
+            return (MISSING,) if RecordedEvents.RECEIVED in recorded else ()
         found = []
-        if state == ReportGenerated.DONE and RecordedEvents.REPORTED not in said:
+        if state == ReportGenerated.DONE and RecordedEvents.REPORTED not in recorded:
             found.append(NO_REPORT)
-        if sent and RecordedEvents.SENT not in said:
+        if sent and RecordedEvents.SENT not in recorded:
             found.append(NO_SEND)
-        if state == ReportGenerated.ERROR and RecordedEvents.FAILED not in said:
+        if state == ReportGenerated.ERROR and RecordedEvents.FAILED not in recorded:
             found.append(NO_ERROR)
-        if RecordedEvents.RECEIVED not in said:
-            # Fr-HUB records before it acknowledges: it ended between storing and recording.
+        if RecordedEvents.RECEIVED not in recorded:
+            # Fr-HUB records before it acknowledges, so it ended between storing and recording.
             found.append(UNCONFIRMED)
         return tuple(found)
 
-    def _decide(self, seen: ScanIndex) -> tuple[_Findings, _Findings]:
+    def _recheck(self, index: ScanIndex) -> tuple[_Findings, _Findings]:
         gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
         notes = _Findings(UNCONFIRMED, OLDER)
-        for page in seen.suspects():
-            # Units may be running. An event comes before what it tells of shows in a scan, or (that
-            # it was received) after: so the trail is read between two looks at the scans, and a gap
-            # is what both of them show.
+        for page in index.suspects():
+            # Units may be running. An event is written before its effect shows in a scan, or, for
+            # a received scan, after. So the trail is read between two reads of the scans, and only
+            # what both reads show is a gap.
             before = self._store.queries.states_of(page)
-            self._read(seen)
-            after, said = self._store.queries.states_of(page), seen.said(page)
+            self._read(index)
+            after, recorded = self._store.queries.states_of(page), index.recorded(page)
             received = self._store.audit_log.received_at(page)
             for scan_id in page:
-                then = self._judge(*before[scan_id], said.get(scan_id))
-                now = self._judge(*after[scan_id], said.get(scan_id))
+                then = self._check(*before[scan_id], recorded.get(scan_id))
+                now = self._check(*after[scan_id], recorded.get(scan_id))
                 kinds = [kind for kind in now if kind in then]
                 if kinds and _before(received.get(scan_id), self._began):
                     notes.add(OLDER, scan_id)
@@ -190,11 +189,11 @@ class Audit:
                     (notes if kind == UNCONFIRMED else gaps).add(kind, scan_id)
         return gaps, notes
 
-    def _verdict(self, seen: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
+    def _verdict(self, index: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
         events = Counter[str]()
         for chain in self._chains.values():
             events.update(chain.events)
-        anchored = seen.anchored()
+        anchored = index.anchored()
         chains = [chain for chain in self._chains.values() if chain.entries]
         return AuditVerdict(
             entries=sum(chain.entries for chain in chains),
@@ -204,9 +203,9 @@ class Audit:
             not_anchored=sum(
                 max(0, chain.seq - anchored.get(chain.writer, -1)) for chain in chains
             ),
-            problems=self._problems.told()[""],
-            gaps=gaps.told(),
-            notes=notes.told(),
+            problems=self._problems.findings()[""],
+            gaps=gaps.findings(),
+            notes=notes.findings(),
         )
 
 
@@ -215,14 +214,14 @@ def _before(received: datetime | None, began: datetime | None) -> bool:
 
 
 def _side_by_side(
-    store: DBManager, seen: ScanIndex
+    store: DBManager, index: ScanIndex
 ) -> Iterator[tuple[str, tuple[str | None, bool | None, RecordedEvents | None]]]:
-    """Each scan id with its state, its report's ``status`` and what the trail says, by rising id:
-    memory stays the same however large the store."""
+    """Each scan id with its state, its report's ``status`` and its recorded events, in order of the
+    ids. Memory use does not depend on the size of the store."""
     streams = (
-        _numbered(0, store.queries.scan_states()),
-        _numbered(1, store.queries.report_states()),
-        _numbered(2, seen.scans()),
+        _tagged(0, store.queries.scan_states()),
+        _tagged(1, store.queries.report_states()),
+        _tagged(2, index.scans()),
     )
     for scan_id, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):
         parts: list[Any] = [None, None, None]
@@ -231,7 +230,7 @@ def _side_by_side(
         yield scan_id, (parts[0], parts[1], parts[2])
 
 
-def _numbered(
+def _tagged(
     number: int, stream: Iterable[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[int, Any]]]:
     return ((scan_id, (number, value)) for scan_id, value in stream)

@@ -1,4 +1,4 @@
-"""A writer's chain of the audit trail: events are noted at once and made durable together."""
+"""Writes a chain of the audit trail: events are queued immediately and written in batches."""
 
 import contextlib
 import math
@@ -13,8 +13,9 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from common.domain.audit_chain import FIRST, Head, make_entry
-from common.domain.audit_events import Document, Kind, Repeats, event
-from common.errors import AuditTaken, StoreError, StoreUnavailable
+from common.domain.audit_events import Kind, RepeatCounter, event
+from common.domain.types import Document
+from common.errors import AuditConflict, StoreError, StoreUnavailable
 from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.store.audit_log import AuditLog
@@ -24,34 +25,35 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 LINGER_S = 0.02
-"""What nobody waits for is written after so long, together with what comes meanwhile."""
+"""Seconds until events that nobody waits for are written, together with those noted meanwhile."""
 
 DURABLE_S = 10.0
-"""How long a promise waits for its event to be durable, unless the writer is told otherwise."""
+"""How long a promise waits for its event to be durable, by default, seconds."""
 
 ANCHOR_S = 60.0
-"""How often a hub names the heads of the other chains."""
+"""How often a hub anchors the heads of the other chains, seconds."""
 
-_EVENTS_AT_ONCE = 1000
-_IDS_AT_ONCE = 20_000
-"""An entry's bounds: 1.5 MB at most, where MongoDB takes 16."""
+_EVENTS_PER_ENTRY = 1000
+_IDS_PER_ENTRY = 20_000
+"""Limits of an entry: 1.5 MB at most; MongoDB's limit is 16 MB."""
 
 
 class AuditWriter:
     """Writes the events of one process start as a chain of entries.
 
-    ``note`` never waits; who needs it durable waits for what ``settle`` returns. What is noted is
-    kept and tried again, in order, until MongoDB has it; nothing is dropped. It is bounded by those
-    who note it: each acknowledges, completes or marks nothing before its events are settled, and
-    what strangers can cause is counted together (``refused``, ``connected``). Thread-safe.
+    ``note`` never waits; callers that need durability call ``wait_durable`` or wait for the future
+    of ``flush``. Events are kept and retried, in order, until MongoDB has them; none is dropped.
+    The queue stays bounded because callers acknowledge, complete or mark nothing before its events
+    are durable, and because events that unauthenticated peers can cause are counted rather than
+    queued one by one (``refused``, ``connected``). Thread-safe.
 
     Args:
         audit_log: the collection to write to.
-        unit: name of the writer, for its id; the host, the process and chance are added.
-        log: for what keeps it from writing.
-        anchor_s: how often to name the heads of other chains; None: at the start and the end only.
+        unit: the start of the writer's name; host, process id and a random part are added.
+        log: for failures to write.
+        anchor_s: seconds between anchors of the other chains; None: only at the start and the end.
         durable_s: how long ``wait_durable`` waits, seconds.
-        facts: about the writer, for its first entry.
+        facts: facts about the writer, for its first entry.
     """
 
     def __init__(
@@ -82,11 +84,11 @@ class AuditWriter:
         self._durable = 0
         self._since = 0.0  # when the first pending one was noted
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._repeats = Repeats()
+        self._repeats = RepeatCounter()
         self._closing = False
         self._given_up = threading.Event()
         # The chain; of the thread alone.
-        self.writer = self._fresh_name()
+        self.writer = self._new_name()
         self._seq = 0
         self._prev = FIRST
         self._last = 0  # the last entry that is more than an anchor
@@ -104,25 +106,25 @@ class AuditWriter:
         cause: str | None = None,
         **facts: str | int | None,
     ) -> None:
-        """This has happened, or is about to; see ``common.domain.audit_chain.event``."""
+        """Queue an event that has happened or is about to; see ``audit_events.event``."""
         one = event(kind, ids, peer=peer, outcome=outcome, cause=cause, facts=facts)
         key = (kind, tuple(ids), peer, outcome, cause, *facts.items())
         with self._changed:
-            if key in self._pending_keys:  # retried while MongoDB is unavailable: queued already
+            if key in self._pending_keys:  # a retry while MongoDB is unreachable: already queued
                 return
             self._pending_keys.add(key)
             self._queue(one, key)
 
     def connected(self, peer: str, outcome: str, **facts: str | int | None) -> None:
-        """A peer was greeted; how often, if it comes again and again."""
-        self._repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
+        """Note that a peer connected; repeated connections are counted."""
+        self._note_repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
 
     def refused(self, peer: str, code: str, cause: str, ids: Sequence[str] = ()) -> None:
-        """A connection, or a scan, was refused; how often, if that happens again and again."""
-        self._repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
+        """Note that a connection or a scan was refused; repeated refusals are counted."""
+        self._note_repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
 
     def flush(self) -> "Future[None]":
-        """Start writing everything noted so far; the future is done when it is durable.
+        """Start writing everything noted so far; the future is done when all of it is durable.
 
         It raises StoreUnavailable if the writer was closed before that.
         """
@@ -137,7 +139,7 @@ class AuditWriter:
         if written:
             durable.set_result(None)
         else:
-            _fail(durable)
+            _reject(durable)
         return durable
 
     def wait_durable(self, timeout_s: float | None = None) -> None:
@@ -153,7 +155,7 @@ class AuditWriter:
             raise StoreUnavailable("the audit trail cannot be written") from None
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """Write what is left and that the chain ends in order; False when that took too long.
+        """Write the remaining events and the end of the chain; False if that took too long.
         Idempotent."""
         with self._changed:
             self._closing = True
@@ -162,10 +164,10 @@ class AuditWriter:
         if not self._thread.is_alive():
             return self._durable == self._noted
         self._given_up.set()
-        self._thread.join(0.5)  # it may be in a call that MongoDB does not answer
+        self._thread.join(0.5)  # the thread may be in a call that MongoDB does not answer
         return False
 
-    def _fresh_name(self) -> str:
+    def _new_name(self) -> str:
         who = self._who
         return f"{who['unit']}-{who['host']}-{who['pid']}-{secrets.token_hex(6)}"
 
@@ -178,7 +180,7 @@ class AuditWriter:
         self._pending.append((one, key))
         self._noted += 1
 
-    def _repeated(self, one: Document) -> None:
+    def _note_repeated(self, one: Document) -> None:
         with self._changed:
             first = self._repeats.add(one, time.monotonic())
             if first is not None:
@@ -193,24 +195,25 @@ class AuditWriter:
                 if events:
                     self._write(events)
                     self._last = self._seq - 1
-                    self._tell(len(events))
+                    self._resolve_waiting(len(events))
                 if self._anchor_due() <= time.monotonic():
                     self._anchored = time.monotonic()
                     if heads := self._heads():
                         last = {"last": self._last}
                         self._write([event(Kind.ANCHOR, facts=last)], heads)
             self._write([event(Kind.CLOSED)], self._heads())
-        except StoreError as error:  # given up: who closed it does not wait any longer
-            self._log.error("the audit trail was left before its end", reason=str(error))
+        except StoreError as error:  # given up: ``close`` no longer waits
+            self._log.error("the audit trail was closed before all was written", reason=str(error))
         finally:
             with self._changed:
                 self._given_up.set()
                 left, self._waiting = self._waiting, []
             for _, durable in left:
-                _fail(durable)
+                _reject(durable)
 
     def _next(self) -> list[Document] | None:
-        """Wait for what to write next: nothing if only an anchor is due, None at the end."""
+        """Wait for the next events to write: an empty list if only an anchor is due, None at the
+        end."""
         with self._changed:
             while True:
                 now = time.monotonic()
@@ -219,7 +222,7 @@ class AuditWriter:
                 self._noted += len(repeated)
                 soon = self._closing or self._waiting or now - self._since >= LINGER_S
                 if self._pending and (soon or repeated):
-                    return self._cut()
+                    return self._next_batch()
                 if self._closing:
                     return None
                 until = min(self._repeats.next_due(), self._anchor_due())
@@ -229,19 +232,19 @@ class AuditWriter:
                     return []
                 self._changed.wait(None if until == math.inf else until - now)
 
-    def _cut(self) -> list[Document]:
+    def _next_batch(self) -> list[Document]:
         """The pending events that fit into one entry."""
         count = ids = 0
-        for one, _ in self._pending[:_EVENTS_AT_ONCE]:
+        for one, _ in self._pending[:_EVENTS_PER_ENTRY]:
             ids += len(one.get("ids", ()))
-            if count and ids > _IDS_AT_ONCE:
+            if count and ids > _IDS_PER_ENTRY:
                 break
             count += 1
         taken, self._pending = self._pending[:count], self._pending[count:]
         self._writing_keys = {key for _, key in taken if key is not None}
         return [one for one, _ in taken]
 
-    def _tell(self, count: int) -> None:
+    def _resolve_waiting(self, count: int) -> None:
         with self._changed:
             self._durable += count
             self._pending_keys -= self._writing_keys
@@ -259,12 +262,13 @@ class AuditWriter:
         while True:
             entry = make_entry(self.writer, self._seq, self._prev, events, heads)
             try:
-                self._persistently(self._audit_log.add, entry)
-            except AuditTaken as error:
-                # Somebody else wrote there, or changed what this one wrote: what comes next must
-                # not be lost for that. The verification shows the chain that ends here.
+                self._retry(self._audit_log.add, entry)
+            except AuditConflict as error:
+                # Another writer used this place, or somebody changed this writer's entries. The
+                # next events must not be lost, so they begin a new chain; ``make audit`` shows
+                # that this one ended here.
                 self._log.error("the audit trail was tampered with", reason=str(error))
-                self.writer, self._seq, self._prev = self._fresh_name(), 0, FIRST
+                self.writer, self._seq, self._prev = self._new_name(), 0, FIRST
                 self._last = 0
                 self._open()
                 continue
@@ -272,26 +276,26 @@ class AuditWriter:
             return
 
     def _heads(self) -> list[Head]:
-        return self._persistently(self._audit_log.not_anchored, self.writer)
+        return self._retry(self._audit_log.not_anchored, self.writer)
 
     def _anchor_due(self) -> float:
         return math.inf if self._anchor_s is None else self._anchored + self._anchor_s
 
-    def _persistently(self, call: Callable[[P], R], argument: P) -> R:
-        """Try again, with backoff and full jitter, until the trail is given up."""
-        retry = retrying(StoreError, self._given_up, self._failed, final=AuditTaken)
+    def _retry(self, call: Callable[[P], R], argument: P) -> R:
+        """Retry with backoff and full jitter until the writer is given up."""
+        retry = retrying(StoreError, self._given_up, self._log_failure, final=AuditConflict)
         result = retry(call, argument)
         self._availability.available()
         return result
 
-    def _failed(self, error: BaseException | None) -> None:
+    def _log_failure(self, error: BaseException | None) -> None:
         if isinstance(error, StoreUnavailable):
             self._availability.unavailable(error)
         else:
             self._log.error("the audit trail cannot be written", reason=str(error))
 
 
-def _fail(durable: "Future[None]") -> None:
+def _reject(durable: "Future[None]") -> None:
     if durable.set_running_or_notify_cancel():
         durable.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
 

@@ -1,7 +1,7 @@
-"""The audit trail for people: ``python -m common.commands.audit``, ``make audit``.
+"""Verifies the audit trail: ``fr audit``, ``make audit``.
 
-Verifies each chain, holds trail and store against each other, and tells the history of a scan
-(``SCAN``) or of a time (``SINCE``). Exit code 0 only with 0 gaps.
+Verifies each chain, compares the trail with the store, and prints the history of a scan (``SCAN``)
+or since a time (``SINCE``). Exit code 0 only if there are no gaps.
 """
 
 import heapq
@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from common.audit.verification import Audit, AuditVerdict
+from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
-from common.domain.audit_events import Document
+from common.domain.types import Document
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
@@ -25,13 +25,13 @@ from common.settings.loading import AuditSettings, load_settings
 from common.store.opening import open_store
 
 LINES = 10_000
-"""Of a history so many events are printed, the latest ones."""
+"""The most events of a history that are printed: the latest ones."""
 
 _SHOWN = {"kind", "at", "ids", "outcome", "peer"}
 
 
 class History:
-    """What happened to a scan, or since a time; both, if both are given."""
+    """The events of a scan, or since a time; if both are given, those of the scan since then."""
 
     def __init__(self, scan_id: str | None, since: datetime | None) -> None:
         self._scan_id = scan_id
@@ -43,8 +43,8 @@ class History:
         self._numbers = count()
         self.left_out = 0
 
-    def look(self, entry: Document) -> None:
-        """Take what is wanted of an entry."""
+    def add(self, entry: Document) -> None:
+        """Add the wanted events of an entry."""
         if not self._wanted:
             return
         for one in entry["events"]:
@@ -60,7 +60,7 @@ class History:
                 self.left_out += 1
 
     def lines(self) -> list[dict[str, Any]]:
-        """Each event, the earliest first."""
+        """The events, the earliest first."""
         return [
             {
                 "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -96,7 +96,7 @@ class History:
             table.add_row(*(line[name] for name in names))
         console.print(table, markup=False)
         if self.left_out:
-            console.print(f"{self.left_out:,} earlier events are left out: give a later SINCE")
+            console.print(f"{self.left_out:,} earlier events were left out: set a later SINCE")
 
 
 def show(verdict: AuditVerdict, console: Console) -> None:
@@ -106,8 +106,10 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     table.add_column(justify="right")
     table.add_row("entries", f"{verdict.entries:,}")
     table.add_row("chains", f"{verdict.chains:,}")
-    table.add_row("chains without an end (running, or killed)", f"{verdict.open_chains:,}")
-    table.add_row("last entries that no other chain names yet", f"{verdict.not_anchored:,}")
+    table.add_row("chains without an end (writer running or killed)", f"{verdict.open_chains:,}")
+    table.add_row(
+        "entries at chain ends that no other chain names yet", f"{verdict.not_anchored:,}"
+    )
     table.add_section()
     for kind, number in verdict.events.items():
         table.add_row(f"{kind} events", f"{number:,}")
@@ -129,9 +131,9 @@ def show(verdict: AuditVerdict, console: Console) -> None:
             if finding.count > len(finding.named) > 0:
                 console.print(f"{kind}: … and {finding.count - len(finding.named):,} more")
     console.print(
-        "What this cannot show from inside: that the entries counted as named by no other chain "
-        "are all there, or that the whole trail was not cut back or rewritten. "
-        "Heads that were kept elsewhere (KEEP=file, then HEADS=file) show that too.",
+        "This check cannot tell whether entries at chain ends that no other chain names are "
+        "missing, or whether the whole trail was cut back or rewritten. To detect that as well, "
+        "keep the heads outside the store (KEEP=file) and verify against them (HEADS=file).",
         style="dim",
     )
     word = "gap" if verdict.total == 1 else "gaps"
@@ -139,10 +141,10 @@ def show(verdict: AuditVerdict, console: Console) -> None:
 
 
 def read_heads(path: Path) -> list[Head]:
-    """The heads in a file made with ``KEEP``.
+    """Read the heads from a file made with ``KEEP``.
 
     Raises:
-        SettingsError: it cannot be read, or is none.
+        SettingsError: the file cannot be read, or was not made with ``KEEP``.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -153,7 +155,7 @@ def read_heads(path: Path) -> list[Head]:
 
 
 def write_heads(path: Path, heads: list[Head]) -> None:
-    """Write the heads to keep: a place and its hash a line.
+    """Write the heads to keep, one per line: place and hash.
 
     Raises:
         SettingsError: the file cannot be written.
@@ -170,13 +172,13 @@ def main() -> int:
     kept = read_heads(settings.heads) if settings.heads is not None else []
     history = History(settings.scan, settings.since)
     with open_store(settings) as store:
-        audit = Audit(store, kept, history.look)
+        audit = AuditVerifier(store, kept, history.add)
         verdict = audit.run()
     if settings.keep is not None:
         write_heads(settings.keep, audit.heads)
     if settings.json_output:
-        told = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
-        print(json.dumps(told, indent=2))  # noqa: T201
+        result = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
+        print(json.dumps(result, indent=2))  # noqa: T201
     else:
         console = Console()
         history.show(console)

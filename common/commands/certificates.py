@@ -1,8 +1,8 @@
-"""A private authority and the units' certificates: ``make certs``.
+"""Creates a private certificate authority and the units' certificates: ``make certs``.
 
-The folder gets ``ca.pem`` (public: each unit's TLS_CA), ``ca.key`` (whoever has it can be any
-unit: it belongs on no host that runs one) and ``<name>.pem`` and ``<name>.key`` for each unit.
-What is there stays: a second run adds units, and renews certificates that end within 30 days.
+The folder gets ``ca.pem`` (public: each unit's TLS_CA), ``ca.key`` (its holder can impersonate any
+unit: keep it off hosts that run units), and ``<name>.pem`` and ``<name>.key`` for each unit.
+Existing files stay: a second run adds units, and renews certificates that expire within 30 days.
 """
 
 import contextlib
@@ -24,24 +24,24 @@ from common.settings.loading import CertSettings, load_settings
 
 AUTHORITY_DAYS = 3650
 RENEW_DAYS = 30
-_EARLIER = datetime.timedelta(hours=1)  # the clocks of two hosts differ
+_EARLIER = datetime.timedelta(hours=1)  # allows for clocks that differ between hosts
 
 Key = ec.EllipticCurvePrivateKey
 
 
 class Authority:
-    """The authority in a folder, made where there is none.
+    """The authority in a folder; created if there is none.
 
     Raises:
-        SettingsError: the folder cannot be written, or what is there is no authority.
+        SettingsError: the folder cannot be written, or its files are not an authority.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.made = not (folder / "ca.pem").exists()
-            if self.made:
+            self.created = not (folder / "ca.pem").exists()
+            if self.created:
                 self._make()
             self._key, self.certificate = self._read("ca")
         except OSError as error:
@@ -63,19 +63,21 @@ class Authority:
         self._write("ca", key, _signed(builder, key, key.public_key()))
 
     def issue(self, name: str, days: int) -> bool:
-        """A certificate for the unit of this name; False if there is one that lasts.
+        """Issue a certificate for a unit, valid for ``days`` days; False if it has a valid one.
 
         Raises:
-            SettingsError: a file cannot be written, or one that is there is no certificate.
+            SettingsError: a file cannot be written, or an existing one is not a certificate.
         """
         try:
             if (self._folder / f"{name}.pem").exists():
                 _, present = self._read(name)
-                ends = present.not_valid_after_utc
-                if ends > _now() + datetime.timedelta(days=RENEW_DAYS):
+                expires = present.not_valid_after_utc
+                if expires > _now() + datetime.timedelta(days=RENEW_DAYS):
                     return False
             key = ec.generate_private_key(ec.SECP256R1())
-            left = (self.certificate.not_valid_after_utc - _now()).days  # longer than it, no use
+            left = (
+                self.certificate.not_valid_after_utc - _now()
+            ).days  # no longer than the authority itself
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
             both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
             builder = (
@@ -90,8 +92,8 @@ class Authority:
             raise SettingsError(f"CERTS={str(self._folder)!r}: {error.strerror}") from error
         return True
 
-    def ends(self, name: str) -> datetime.datetime:
-        """Until when the certificate of this unit is valid."""
+    def valid_until(self, name: str) -> datetime.datetime:
+        """When the certificate of this unit expires."""
         return self._read(name)[1].not_valid_after_utc
 
     def _read(self, name: str) -> tuple[Key, x509.Certificate]:
@@ -101,7 +103,7 @@ class Authority:
             read = x509.load_pem_x509_certificate(certificate.read_bytes())
         except (ValueError, TypeError) as error:
             raise SettingsError(
-                f"{certificate} and {key.name} are no certificate and its key: remove both"
+                f"{certificate} and {key.name} are not a certificate and its key: remove both"
             ) from error
         if not isinstance(loaded, Key) or loaded.public_key() != read.public_key():
             raise SettingsError(f"{key} is not the key of {certificate.name}: remove both")
@@ -113,7 +115,7 @@ class Authority:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        # The certificate last: where it is, its key is.
+        # The certificate last, so that its key always exists beside it.
         write_private(self._folder / f"{name}.key", private)
         write_private(
             self._folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM)
@@ -122,7 +124,7 @@ class Authority:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that this user alone can read, whole or not at all.
+    """Write a file atomically that only this user can read.
 
     Raises:
         OSError: it cannot be written.
@@ -181,22 +183,22 @@ def _now() -> datetime.datetime:
 
 
 def main() -> int:
-    """Make what is missing, and say what is there."""
+    """Create what is missing, and print what exists."""
     settings = load_settings(CertSettings, "fr certs")
     authority = Authority(settings.certs)
     say = sys.stdout.write
-    state = "made" if authority.made else "is there already"
+    state = "created" if authority.created else "exists already"
     say(f"authority   {settings.certs / 'ca.pem'}: {state}, valid until ")
     say(f"{authority.certificate.not_valid_after_utc:%Y-%m-%d}\n")
     for name in settings.names:
-        state = "made" if authority.issue(name, settings.days) else "is there already"
+        state = "created" if authority.issue(name, settings.days) else "exists already"
         path = settings.certs / f"{name}.pem"
-        say(f"{name:<11} {path}: {state}, valid until {authority.ends(name):%Y-%m-%d}\n")
+        say(f"{name:<11} {path}: {state}, valid until {authority.valid_until(name):%Y-%m-%d}\n")
     say(
-        f"\nGive each unit its own three files, and no other unit's key:\n"
+        f"\nGive each unit only its own three files:\n"
         f"  TLS_CERT={settings.certs}/NAME.pem TLS_KEY={settings.certs}/NAME.key "
         f"TLS_CA={settings.certs}/ca.pem\n"
-        f"{settings.certs}/ca.key can make any unit: keep it away from all of them.\n"
+        f"{settings.certs}/ca.key can create a certificate for any unit: keep it off their hosts.\n"
     )
     return Exit.OK
 

@@ -1,6 +1,4 @@
-"""Scans set aside as ``'Error'``: ``make errors``; and
-``python -m common.commands.failed_scans requeue``, ``make requeue``, which puts them back.
-"""
+"""Lists failed scans, those in ``'Error'`` (``fr failed``), and requeues them (``fr requeue``)."""
 
 import dataclasses
 import json
@@ -22,11 +20,11 @@ from common.store.opening import open_store
 
 _PAGE = 1000
 _ROWS = 1000
-"""Rows of a table: the widths of its columns are known only when all are in memory."""
+"""Rows per table: column widths are computed with all rows in memory."""
 
 
 def requeue_pages(store: DBManager, scan_ids: Sequence[str] | None = None) -> Iterator[Requeued]:
-    """Requeue these scans, or all that failed; yield what became of each page of them."""
+    """Requeue these scans, or all that failed; yields the outcome of each page."""
     pages: Iterable[Sequence[str]] = store.failed_scans.ids()
     if scan_ids is not None:
         pages = (scan_ids[at : at + _PAGE] for at in range(0, len(scan_ids), _PAGE))
@@ -35,12 +33,12 @@ def requeue_pages(store: DBManager, scan_ids: Sequence[str] | None = None) -> It
 
 
 def show(scans: Iterator[FailedScan], console: Console) -> int:
-    """Print them for people; how many."""
+    """Print the scans for people; returns their number."""
     count = 0
     table = _table()
     for scan in scans:
         when = scan.at.isoformat(" ", "seconds") if scan.at is not None else "unknown"
-        cause = scan.cause + (f" (put back {scan.requeued}x before)" if scan.requeued else "")
+        cause = scan.cause + (f" (requeued {scan.requeued}x before)" if scan.requeued else "")
         table.add_row(scan.scan_id, cause, str(scan.attempts), scan.worker or "none", when)
         count += 1
         if count % _ROWS == 0:
@@ -52,15 +50,15 @@ def show(scans: Iterator[FailedScan], console: Console) -> int:
 
 
 def _table() -> Table:
-    table = Table(title="Set aside as 'Error'", title_justify="left")
+    table = Table(title="Failed scans", title_justify="left")
     for name in ("scan", "cause", "attempts", "last worker", "when (UTC)"):
-        # An id must be whole: it is what goes into ``make requeue ID=``.
+        # Never truncated: ids are copied into ``make requeue ID=``.
         table.add_column(name, overflow="fold", justify="right" if name == "attempts" else "left")
     return table
 
 
 def errors() -> int:
-    """List what is set aside."""
+    """List the failed scans."""
     settings = load_settings(ErrorsSettings, "fr failed", sys.argv[2:])
     with open_store(settings) as store:
         if settings.json_output:
@@ -69,14 +67,14 @@ def errors() -> int:
             console = Console()
             count = show(store.failed_scans.all(), console)
             word = "scan" if count == 1 else "scans"
-            console.print(f"{count:,} {word} set aside", highlight=False)
+            console.print(f"{count:,} failed {word}", highlight=False)
             if count:
-                console.print("to put them back: make requeue ID=<scan>,… or ALL=1")
+                console.print("to analyse them again: make requeue ID=<scan>,… or ALL=1")
     return Exit.OK
 
 
 def _print_json(scans: Iterator[FailedScan]) -> None:
-    """A JSON array, an object a line: as many as there are, one in memory."""
+    """Print a JSON array, one object per line, with one scan in memory at a time."""
     before = "[\n"
     for scan in scans:
         fields = dataclasses.asdict(scan)
@@ -87,10 +85,12 @@ def _print_json(scans: Iterator[FailedScan]) -> None:
 
 
 def requeue() -> int:
-    """Put back what the settings name."""
+    """Requeue the scans that the settings name."""
     settings = load_settings(RequeueSettings, "fr requeue", sys.argv[2:])
     if bool(settings.ids) == settings.everything:
-        raise SettingsError("give ID=<scan>,… or ALL=1, one of them; `make errors` lists the scans")
+        raise SettingsError(
+            "give either ID=<scan>,… or ALL=1; `make errors` lists the failed scans"
+        )
     to_do = done = wrong = 0
     with (
         open_store(settings) as store,
@@ -101,23 +101,23 @@ def requeue() -> int:
             to_do += len(result.to_do)
             done += len(result.done)
             for scan_id in result.to_do:
-                _say(f"{scan_id}: 'To Do' again")
+                _print(f"{scan_id}: requeued")
             for scan_id in result.done:
-                _say(f"{scan_id}: has its report: 'Done'")
+                _print(f"{scan_id}: already has its report, now 'Done'")
             if settings.everything:
-                continue  # somebody else was faster: nothing is wrong with that
+                continue  # another requeue was faster, which is no error
             for scan_id, state in result.elsewhere:
-                _say(f"{scan_id}: not put back: it is {state!r}, not 'Error'")
+                _print(f"{scan_id}: not requeued: its state is {state!r}, not 'Error'")
             for scan_id in result.unknown:
-                _say(f"{scan_id!r}: not put back: no such scan")
+                _print(f"{scan_id!r}: not requeued: no such scan")
             wrong += len(result.elsewhere) + len(result.unknown)
-    also = f", {done} had a report" if done else ""
-    refused = f", {wrong} not put back" if wrong else ""
-    _say(f"{to_do} put back{also}{refused}")
+    also = f", {done} already had a report" if done else ""
+    refused = f", {wrong} not requeued" if wrong else ""
+    _print(f"{to_do} requeued{also}{refused}")
     return Exit.FAILED if wrong else Exit.OK
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line)  # noqa: T201 - the command's output
 
 
@@ -126,7 +126,7 @@ def _help() -> int:
 
 
 def main() -> int:
-    """List or put back."""
+    """Run ``list`` or ``requeue``."""
     commands = {"list": errors, "requeue": requeue}
     return commands.get(sys.argv[1] if len(sys.argv) > 1 else "", _help)()
 

@@ -1,5 +1,4 @@
-"""Retention by hand: ``make retention``. Says what would go; with
-``APPLY=1`` it goes."""
+"""Applies retention once: ``fr retention``. Lists what is due; ``APPLY=1`` deletes it."""
 
 import contextlib
 import sys
@@ -15,8 +14,8 @@ from common.store.db_manager import DBManager
 from common.store.opening import open_store
 
 
-class Outcome(Frozen):
-    """What went, or would go."""
+class RetentionResult(Frozen):
+    """What was deleted, or is due."""
 
     applied: bool
     what: str
@@ -25,27 +24,29 @@ class Outcome(Frozen):
     voxels_bytes: int
 
 
-def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
-    """Go through the store once.
+def apply_retention(store: DBManager, settings: RetentionSettings) -> RetentionResult:
+    """Delete what is due, or count it if ``settings.apply`` is False.
 
     Raises:
-        SettingsError: no time is set.
-        StoreError: MongoDB is away or refuses; what was done stays done, the rest is for the
-            next time.
+        SettingsError: RETENTION_DAYS is not set.
+        StoreError: MongoDB is unreachable or refuses. What was deleted stays deleted; the next run
+            continues.
     """
     if settings.retention_days is None:
-        raise SettingsError("RETENTION_DAYS: say after how many days, such as 90; nothing goes")
-    whole = settings.retention_what == "all"
+        raise SettingsError(
+            "RETENTION_DAYS is not set, so nothing was deleted: set a number of days, such as 90"
+        )
+    include_report = settings.retention_what == "all"
     days = settings.retention_days
     if settings.apply:
-        pages = store.retention.purge(days, whole=whole)
+        pages = store.retention.purge(days, include_report=include_report)
     else:
-        pages = store.retention.due(days, whole=whole)
+        pages = store.retention.due(days, include_report=include_report)
     scans = size = 0
     for due in pages:
         scans += len(due.scan_ids)
         size += due.voxels_bytes
-    return Outcome(
+    return RetentionResult(
         applied=settings.apply,
         what=settings.retention_what,
         days=settings.retention_days,
@@ -54,28 +55,28 @@ def retain(store: DBManager, settings: RetentionSettings) -> Outcome:
     )
 
 
-def say(outcome: Outcome) -> str:
-    """In a sentence or two."""
-    noun = "scan" if outcome.scans == 1 else "scans"
-    parts = "scan and report" if outcome.what == "all" else "the voxels"
-    verb = "went" if outcome.applied else "would go"
+def summary(result: RetentionResult) -> str:
+    """The result in one sentence."""
+    scans = "1 scan" if result.scans == 1 else f"{result.scans:,} scans"
+    what = "scan and report" if result.what == "all" else "voxels"
+    deleted = "deleted" if result.applied else "to delete"
     text = (
-        f"{outcome.scans:,} {noun} delivered more than {outcome.days:g} days ago: {parts} {verb}, "
-        f"{outcome.voxels_bytes / 1e6:,.1f} MB"
+        f"{scans} delivered more than {result.days:g} days ago: "
+        f"{what} {deleted}, {result.voxels_bytes / 1e6:,.1f} MB"
     )
-    return text if outcome.applied or not outcome.scans else f"{text} (APPLY=1 to do it)"
+    return text if result.applied or not result.scans else f"{text} (APPLY=1 deletes them)"
 
 
 def main() -> int:
-    """Say what would go, or have it go."""
+    """List what is due, or delete it."""
     settings = load_settings(RetentionSettings, "fr retention")
     with open_store(settings) as store, contextlib.ExitStack() as stack:
         if settings.apply:
             store = stack.enter_context(
                 recorded_command(store, "retention", command_log(), settings.mongodb_timeout_s)
             )
-        outcome = retain(store, settings)
-    print(outcome.model_dump_json() if settings.json_output else say(outcome))  # noqa: T201
+        result = apply_retention(store, settings)
+    print(result.model_dump_json() if settings.json_output else summary(result))  # noqa: T201
     return Exit.OK
 
 

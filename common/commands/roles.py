@@ -1,8 +1,8 @@
-"""The units' users in MongoDB: ``python -m common.commands.roles``, ``make roles``.
+"""Creates the units' users in MongoDB: ``fr roles``, ``make roles``.
 
-With MONGODB_URI of a user administrator it makes a role and a user for each unit, and writes a
-file with the unit's own MONGODB_URI, which only this user can read. What is there stays: a second
-run renews the privileges and keeps the passwords; a file that was removed gets a new one.
+Run with the MONGODB_URI of a user administrator, it creates a role and a user for each unit, and
+writes a file with the unit's own MONGODB_URI that only this user can read. A second run updates the
+privileges and keeps the passwords; a unit whose file was removed gets a new password.
 """
 
 import re
@@ -27,14 +27,16 @@ _OF_THE_ADMINISTRATOR = ("authsource", "authmechanism", "authmechanismproperties
 
 
 def uri_of(admin: str, user: str, password: str, database: str) -> str:
-    """The URI of a unit's user: the administrator's, with another user.
+    """The URI of a unit's user: the administrator's URI with another user and password.
 
     Raises:
-        SettingsError: the administrator's is none.
+        SettingsError: the administrator's URI is not valid.
     """
     found = _URI.fullmatch(admin)
     if found is None:
-        raise SettingsError("MONGODB_URI: it should be mongodb://user:password@host:port/?options")
+        raise SettingsError(
+            "MONGODB_URI: it must have the form mongodb://user:password@host:port/?options"
+        )
     options = [
         option
         for option in re.split("[&;]", found["options"] or "")
@@ -46,10 +48,10 @@ def uri_of(admin: str, user: str, password: str, database: str) -> str:
 
 
 def password_in(path: Path) -> str | None:
-    """The password in the file of an earlier run; None if there is none.
+    """The password in the file of an earlier run; None if there is no file.
 
     Raises:
-        SettingsError: the file cannot be read, or has none.
+        SettingsError: the file cannot be read, or contains no password.
     """
     try:
         uri = path.read_text(encoding="utf-8").strip()
@@ -60,16 +62,18 @@ def password_in(path: Path) -> str | None:
     found = _URI.fullmatch(uri)
     password = (found["user"] or "").partition(":")[2] if found else ""
     if not password:
-        raise SettingsError(f"{path}: no URI with a password: remove it for a new one")
+        raise SettingsError(
+            f"{path}: contains no URI with a password; remove the file to create a new one"
+        )
     return unquote(password)
 
 
 def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[str, Path]:
-    """A user for each unit; for each the file with its URI.
+    """Create a user for each unit; returns the files with their URIs, by unit.
 
     Raises:
-        SettingsError: the URI is wrong, or the folder cannot be written.
-        StoreError: MongoDB is away, or does not let this user administer users.
+        SettingsError: the URI is not valid, or the folder cannot be written.
+        StoreError: MongoDB is unreachable, or this user may not administer users.
     """
     connection = Connection(uri, database, timeout_s)
     roles = Roles(connection)
@@ -79,7 +83,7 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
         for unit in PRIVILEGES:
             path = folder / f"{unit}.uri"
             password = password_in(path) or secrets.token_urlsafe(32)
-            # The file first: a password that only MongoDB knows is of no use to anybody.
+            # The file first: a password that only MongoDB has would be lost.
             unit_uri = uri_of(uri, f"fr-{unit}", password, database)
             write_private(path, f"{unit_uri}\n".encode())
             roles.grant(unit, password)
@@ -92,12 +96,12 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
 
 
 def main() -> int:
-    """Make the roles, and say where the URIs are."""
+    """Create the users, and print where their URIs are."""
     settings = load_settings(RoleSettings, "fr roles")
     if settings.mongodb_uri is None:
         raise SettingsError(
-            "MONGODB_URI: name the MongoDB and a user of it who administers users; the embedded "
-            "one needs no users, as only this user can reach it"
+            "MONGODB_URI is not set: set the URI of a user administrator; the embedded MongoDB "
+            "needs no users, as only this user can connect to it"
         )
     files = make_roles(
         settings.mongodb_uri.get_secret_value(),

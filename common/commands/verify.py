@@ -1,10 +1,9 @@
-"""The ledger of the whole store: ``python -m common.commands.verify``, ``make verify``.
+"""Verifies the whole store: ``fr verify``, ``make verify``.
 
-Counts scans by state and reports, and names each gap: a ``'Done'`` scan without a report, a
-report without a scan or of a scan set aside as ``'Error'``, an acknowledged scan of a Fr-PACS'
-ledger that is not in the store. Two reports or two states of one scan cannot be stored, as the
-scan's id is the key of both; what can be is a report that reached Fr-PACS more than once as news,
-which its ledger shows.
+Counts scans by state and reports, and lists every gap: a ``'Done'`` scan without a report, a report
+without a scan or of a scan in ``'Error'``, an acknowledged scan of a Fr-PACS' ledger that is not in
+the store. A scan cannot have two reports or two states, as its id is the key of both. But Fr-PACS
+may have received a report more than once as new, which its ledger shows.
 """
 
 import json
@@ -26,11 +25,11 @@ from common.settings.loading import VerifySettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_store
 
-_TOGETHER = 1000
+_PAGE = 1000
 
 
-class Verdict(Frozen):
-    """What was found."""
+class StoreVerdict(Frozen):
+    """Counts and gaps of the store."""
 
     scans: dict[str, int]
     reports: int
@@ -46,7 +45,7 @@ class Verdict(Frozen):
 
     @property
     def gaps(self) -> int:
-        """Gaps and duplicates of all kinds."""
+        """Number of gaps and duplicates of all kinds."""
         return sum(len(ids) for ids in self.by_kind().values())
 
     def by_kind(self) -> dict[str, tuple[str, ...]]:
@@ -55,20 +54,20 @@ class Verdict(Frozen):
             "Done without a report": self.done_without_report,
             "report without a scan": self.report_without_scan,
             "Error with a report": self.error_with_report,
-            "acknowledged and not in the store": self.acknowledged_missing,
-            "reported twice at Fr-PACS": self.reported_twice,
-            "report and history are not those of the scan's revision": self.revisions_wrong,
+            "acknowledged but not in the store": self.acknowledged_missing,
+            "reported twice to Fr-PACS": self.reported_twice,
+            "report or history does not match the scan's revision": self.revisions_wrong,
         }
 
 
-def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
-    """Go through the whole store, and a Fr-PACS' ledger if one is given.
+def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
+    """Verify the whole store, and a Fr-PACS' ledger if one is given.
 
-    Units may be running: what looks like a gap while the store moves on is looked at again.
+    Units may be running: what looks like a gap is checked again, as the store changes meanwhile.
 
     Raises:
         SettingsError: the ledger cannot be read.
-        StoreError: the store cannot.
+        StoreError: the store cannot be read.
     """
     no_report, no_scan, in_error = [], [], []
     for scan_id, state, report in _merge(
@@ -83,31 +82,31 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
     revised, suspects = 0, []
     for one in store.revisions.revised():
         revised += 1
-        if not one.right:
+        if not one.is_consistent:
             suspects.append(one.scan_id)
     events = _read_ledger(ledger) if ledger is not None else {}
     acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
     reports = store.queries.count_reports()
-    return Verdict(
+    return StoreVerdict(
         scans=store.queries.count_states(),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
-            i for i, s, r in _again(store, no_report) if s == ReportGenerated.DONE and r is None
+            i for i, s, r in _recheck(store, no_report) if s == ReportGenerated.DONE and r is None
         ),
         report_without_scan=tuple(
-            i for i, s, r in _again(store, no_scan) if s is None and r is not None
+            i for i, s, r in _recheck(store, no_scan) if s is None and r is not None
         ),
-        # A report of an earlier revision is right: the analysis that was to replace it failed.
+        # A report of an earlier revision is no gap: the reanalysis failed.
         error_with_report=tuple(
             one.scan_id
-            for start in range(0, len(in_error), _TOGETHER)
-            for one in store.revisions.revisions_of(in_error[start : start + _TOGETHER])
+            for start in range(0, len(in_error), _PAGE)
+            for one in store.revisions.revisions_of(in_error[start : start + _PAGE])
             if one.state == ReportGenerated.ERROR and one.report == one.revision
         ),
         acknowledged=None if ledger is None else len(acknowledged),
         acknowledged_missing=tuple(
-            i for i, s, _ in _again(store, sorted(acknowledged)) if s is None
+            i for i, s, _ in _recheck(store, sorted(acknowledged)) if s is None
         ),
         reported_twice=tuple(
             i
@@ -116,7 +115,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
         ),
         revised=revised,
         revisions_wrong=tuple(
-            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.right
+            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.is_consistent
         ),
     )
 
@@ -124,7 +123,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> Verdict:
 def _merge(
     scans: Iterator[tuple[str, str]], reports: Iterator[tuple[str, bool]]
 ) -> Iterator[tuple[str, str | None, bool | None]]:
-    """Both sides by rising id, side by side: memory stays the same however large the store."""
+    """Merge both in order of the ids; memory use does not depend on the size of the store."""
     scan, report = next(scans, None), next(reports, None)
     while scan is not None or report is not None:
         if report is None or (scan is not None and scan[0] < report[0]):
@@ -139,10 +138,12 @@ def _merge(
             scan, report = next(scans, None), next(reports, None)
 
 
-def _again(store: DBManager, scan_ids: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:
-    for start in range(0, len(scan_ids), _TOGETHER):
+def _recheck(
+    store: DBManager, scan_ids: list[str]
+) -> Iterator[tuple[str, str | None, bool | None]]:
+    for start in range(0, len(scan_ids), _PAGE):
         for scan_id, (state, report) in store.queries.states_of(
-            scan_ids[start : start + _TOGETHER]
+            scan_ids[start : start + _PAGE]
         ).items():
             yield scan_id, state, report
 
@@ -151,7 +152,7 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
     events: dict[str, Counter[str]] = {}
     try:
         with path.open(encoding="utf-8") as lines:
-            for line in _whole(lines):
+            for line in _complete_lines(lines):
                 try:
                     entry: dict[str, Any] = json.loads(line)
                     event = f"{entry['event']}{entry.get('revision', '')}"
@@ -163,14 +164,14 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
     return events
 
 
-def _whole(lines: Iterable[str]) -> Iterator[str]:
-    """Without a last line that was cut when Fr-PACS was killed."""
+def _complete_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without a last one that is incomplete as Fr-PACS was killed."""
     return (line for line in lines if line.endswith("\n"))
 
 
-def show(verdict: Verdict, console: Console) -> None:
+def show(verdict: StoreVerdict, console: Console) -> None:
     """Print it for people."""
-    table = Table(title="Ledger", title_justify="left", show_header=False)
+    table = Table(title="Store", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for state, count in verdict.scans.items():

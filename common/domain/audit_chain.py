@@ -1,23 +1,23 @@
-"""The audit trail, pure: events, entries, and what a chain of entries proves.
+"""The audit trail's entries, and what a chain of them proves. No I/O.
 
-Each process start of a writer (Fr-HUB, a processor, a command) has a chain of its own, so that
-writers never wait for each other. An entry is a batch of events that were made durable together:
+Each process start of a writer (Fr-HUB, a processor, a command) has its own chain, so writers never
+wait for each other. An entry is a batch of events that became durable together:
 
 .. code-block:: text
 
-    _id     {writer, seq}: the entry's place; two entries cannot share one
+    _id     {writer, seq}: the entry's place, which two entries cannot share
     prev    hash of the entry before it; 64 zeros in the first
-    at      when it was made, UTC, by the writer's clock
-    events  [{kind, at, ids, peer, outcome, cause, …}], what is None left out
-    heads   [{at: 'writer/seq', hash}] of other chains: an anchor (not in every entry)
+    at      time of the entry, UTC, by the writer's clock
+    events  [{kind, at, ids, peer, outcome, cause, …}] without the fields that are None
+    heads   [{at: 'writer/seq', hash}] of other chains: an anchor; in some entries only
     hash    BLAKE3 of all of the above as BSON, in this order
 
-What this proves: an entry that was changed, moved, or taken from between others shows, and so
-does the end of a chain, or a whole one, that an anchor in another chain names. What it cannot
-prove from inside: that all chains were not cut back to one earlier moment, or rewritten as a
-whole by somebody who may write everything. The heads, kept elsewhere, show that too.
+This reveals an entry that was changed, moved or removed from between others. It also reveals that
+the end of a chain, or a whole chain, was removed, if an anchor in another chain names it. Alone, it
+cannot reveal that all chains were cut back to the same earlier moment, or that somebody who may
+write everything rewrote them all. Heads kept outside the store reveal that too.
 
-No patient's data: scans are named by the ids that their senders chose.
+Entries contain no patient data: they name scans by the ids that their senders chose.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,24 +27,24 @@ from typing import Any
 import bson
 from blake3 import blake3
 
-from common.domain.audit_events import Document, Kind
-from common.domain.types import utc_now
+from common.domain.audit_events import Kind
+from common.domain.types import Document, utc_now
 
 FIRST = "0" * 64
-"""What the first entry of a chain has for ``prev``."""
+"""``prev`` of the first entry of a chain."""
 
 _FIELDS = ("_id", "prev", "at", "events", "heads")
 _NEEDED = frozenset({"_id", "prev", "at", "events", "hash"})
 
 
 def place(writer: str, seq: int) -> str:
-    """An entry's place in one word, as anchors have it."""
+    """An entry's place as anchors write it: 'writer/seq'."""
     return f"{writer}/{seq}"
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An entry, by its place and hash: usually the last one of a chain."""
+    """The place and hash of an entry, usually the last one of a chain."""
 
     writer: str
     seq: int
@@ -52,24 +52,24 @@ class Head:
 
     @classmethod
     def parse(cls, at: str, digest: str) -> "Head":
-        """Of a place in one word.
+        """Parse a place as ``place`` writes it, with its hash.
 
         Raises:
-            ValueError: it is none.
+            ValueError: they are not a place and a hash.
         """
         writer, _, seq = at.rpartition("/")
-        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).right:
-            raise ValueError(f"{at!r} {digest!r} is no place and hash of an entry")
+        if not seq.isdecimal() or not (head := cls(writer, int(seq), digest)).is_valid:
+            raise ValueError(f"{at!r} {digest!r} is not the place and hash of an entry")
         return head
 
     @property
-    def right(self) -> bool:
-        """Whether these can be a place and a hash."""
+    def is_valid(self) -> bool:
+        """Whether the fields can be a place and a hash."""
         return bool(self.writer) and self.seq >= 0 and len(self.hash) == len(FIRST)
 
     @property
     def at(self) -> str:
-        """Its place in one word."""
+        """The place, as ``place`` writes it."""
         return place(self.writer, self.seq)
 
 
@@ -90,19 +90,24 @@ def make_entry(
 
 
 def digest(entry: Mapping[str, Any]) -> str:
-    """The hash that this entry should have: MongoDB keeps the types of values and the order of
-    what is inside them, but not always the order of a document's own fields."""
+    """The hash that this entry should have.
+
+    The fields are hashed in a fixed order: MongoDB keeps the types and the order of nested values,
+    but not always the order of a document's own fields.
+    """
     return blake3(bson.encode({name: entry[name] for name in _FIELDS if name in entry})).hexdigest()
 
 
 def heads_in(entry: Mapping[str, Any]) -> list[Head]:
-    """What an entry anchors."""
+    """The heads that an entry anchors."""
     return [Head.parse(named["at"], named["hash"]) for named in entry.get("heads", ())]
 
 
 def only_anchors(entry: Mapping[str, Any]) -> int | None:
-    """Of an entry that is nothing but an anchor, the ``seq`` of its chain's last one before it that
-    is more; None of others. An anchor needs none itself: two hubs would anchor each other for ever.
+    """For an entry that is only an anchor, the ``seq`` of its chain's last entry that is more than
+    an anchor; None for all other entries.
+
+    An anchor is not anchored itself, or two hubs would anchor each other forever.
     """
     match entry.get("events"):
         case [{"kind": Kind.ANCHOR, "last": int(last)}]:
@@ -112,7 +117,7 @@ def only_anchors(entry: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with the trail, and where."""
+    """A problem of the trail, and its place."""
 
     at: str
     what: str
@@ -120,15 +125,15 @@ class Problem:
 
 @dataclass(slots=True)
 class Chain:
-    """One writer's chain as far as it was read, in the order of ``seq``."""
+    """One writer's chain, as far as it was read, in the order of ``seq``."""
 
     writer: str
     entries: int = 0
     seq: int = -1
     hash: str = FIRST
     closed: bool = False
-    # Of the last one: its content is what its writer wrote, whatever is wrong around it.
-    sound: bool = False
+    # Whether the last entry read has its hash: its content is what its writer wrote.
+    intact: bool = False
     events: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -136,16 +141,16 @@ class Chain:
         """The last entry read."""
         return Head(self.writer, self.seq, self.hash)
 
-    def take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
-        """Look at the next entry; yields what is wrong with it."""
-        self.sound = False
+    def check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+        """Check the next entry; yields its problems."""
+        self.intact = False
         self.entries += 1
         try:
-            yield from self._take(entry)
+            yield from self._check(entry)
         except (KeyError, TypeError, ValueError, AttributeError, bson.errors.BSONError):
             yield Problem(f"{self.writer}/{self.seq + 1}…", "this is not an entry")
 
-    def _take(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
+    def _check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         seq = entry["_id"]["seq"]
         at = place(self.writer, seq)
         missing = seq - self.seq - 1
@@ -169,4 +174,4 @@ class Chain:
         for kind in kinds:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
-        self.sound = entry["hash"] == digest(entry)
+        self.intact = entry["hash"] == digest(entry)

@@ -1,52 +1,51 @@
-"""The events of the audit trail: what happened to which scans, when, with what outcome.
+"""The events of the audit trail: what happened to which scans, when, and with what outcome.
 
-No patient data: scans are named by the ids that their senders chose.
+Events contain no patient data: they name scans by the ids that their senders chose.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
 
-from common.domain.types import utc_now
-
-Document = dict[str, Any]
+from common.domain.types import Document, utc_now
 
 CAUSE_LONGEST = 300
 IDS_KEPT = 100
-"""Of refusals that are counted together, so many ids are named."""
+"""The most ids that an event of counted refusals names."""
 
 
 class Kind(StrEnum):
-    """What happened. Stored: a name is never changed."""
+    """What happened. The values are stored: never change one."""
 
-    # A writer's chain begins; it ends in order.
+    # A writer's chain begins; it ends cleanly.
     OPENED = "opened"
     CLOSED = "closed"
-    # Other chains' heads are named: nothing else happened.
+    # The heads of other chains are named.
     ANCHOR = "anchor"
-    # A peer was greeted, or could not be; or a scan was not taken.
+    # A peer connected; a connection or a scan was refused.
     CONNECT = "connect"
     REFUSE = "refuse"
-    # Durable before its acknowledgement: 'stored', or 'known' (it was there with this content).
+    # A scan was received: 'stored', or 'known' (it existed with this content). Durable before the
+    # acknowledgement.
     RECEIVE = "receive"
-    # The id is taken by other content: refused.
+    # The id has other content, so the scan was refused.
     CONFLICT = "conflict"
-    # A processor has it now; it gave it back, or its supervisor did.
+    # A processor claimed the scan; it, or its supervisor, released the claim.
     CLAIM = "claim"
     RELEASE = "release"
-    # Its report is written: durable before 'Done'.
+    # Its report was written. Durable before the scan is 'Done'.
     REPORT = "report"
-    # Its report has arrived at Fr-PACS: durable before it counts as sent.
+    # Its report arrived at Fr-PACS. Durable before the report is marked as sent.
     SEND = "send"
-    # An attempt gave no report; the outcome is the state that follows.
+    # An attempt ended without a report; the outcome is the state that follows.
     ERROR = "error"
-    # A person requeued it after it failed.
+    # An operator requeued the failed scan.
     REQUEUE = "requeue"
-    # A person scheduled it to be analysed again; entries of earlier releases say 'requeue'.
+    # An operator scheduled a reanalysis. Earlier releases recorded this as 'requeue', with the
+    # outcome 'to be analysed again'.
     SCHEDULE_REANALYSIS = "schedule_reanalysis"
-    # Its voxels, or all of it, were removed for their age.
+    # Retention removed the voxels, or the scan and its report.
     RETENTION = "retention"
 
 
@@ -59,15 +58,15 @@ def event(
     cause: str | None = None,
     facts: Mapping[str, str | int | None] = MappingProxyType({}),
 ) -> Document:
-    """An event as an entry has it.
+    """An event, as stored in an entry.
 
     Args:
         kind: what happened.
-        ids: of the scans to which it happened.
-        peer: who else took part: a Fr-PACS' name, an address.
-        outcome: what became of it, a word or two.
-        cause: a reason for people; cut at ``CAUSE_LONGEST`` characters.
-        facts: others, such as ``attempt``.
+        ids: ids of the scans to which it happened.
+        peer: the other party: the name of a Fr-PACS, or an address.
+        outcome: the outcome, a word or two.
+        cause: a reason for people; cut after ``CAUSE_LONGEST`` characters.
+        facts: other facts, such as ``attempt``.
     """
     made: Document = {"kind": str(kind), "at": utc_now()}
     if ids:
@@ -75,52 +74,56 @@ def event(
     known: dict[str, str | int | None] = {"peer": peer, "outcome": outcome, "cause": cause, **facts}
     for name, value in known.items():
         if isinstance(value, str):
-            # What BSON cannot hold must not keep the rest of an entry from being written.
+            # Text that BSON cannot hold must not keep the rest of the entry from being written.
             value = value[:CAUSE_LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
         if value is not None:
             made[name] = value
     return made
 
 
-class Repeats:
-    """Events that a stranger can cause at will, counted together: one entry a minute and sort.
+class RepeatCounter:
+    """Counts events that unauthenticated peers can cause at will, so that they cannot flood the
+    trail.
 
-    The first of a sort is told at once, what follows within ``every_s`` as one event with its
-    count. Sorts are bounded too: past ``sorts`` of them, what is new is one sort together.
+    Events of the same kind, peer and outcome share a key. The first event of a key is recorded
+    immediately; those within the next ``every_s`` seconds become one event with their count. Beyond
+    ``max_keys`` keys, all new ones of a kind share the peer 'others'.
     """
 
-    def __init__(self, every_s: float = 60.0, sorts: int = 256) -> None:
+    def __init__(self, every_s: float = 60.0, max_keys: int = 256) -> None:
         self._every_s = every_s
-        self._sorts = sorts
-        self._told: dict[tuple[str, ...], float] = {}
-        self._held: dict[tuple[str, ...], Document] = {}
+        self._max_keys = max_keys
+        self._recorded_at: dict[tuple[str, ...], float] = {}
+        self._suppressed: dict[tuple[str, ...], Document] = {}
 
     def add(self, one: Document, seconds: float) -> Document | None:
-        """An event at this time; returned if it is to be told now, else held."""
-        sort = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
-        if sort not in self._told and len(self._told) >= self._sorts:
-            sort = (sort[0], "others")
+        """Count an event at time ``seconds``; returns it if it is to be recorded now, else None."""
+        key = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
+        if key not in self._recorded_at and len(self._recorded_at) >= self._max_keys:
+            key = (key[0], "others")
             one = {**one, "peer": "others"}
-        if sort not in self._told:
-            self._told[sort] = seconds
+        if key not in self._recorded_at:
+            self._recorded_at[key] = seconds
             return one
-        held = self._held.setdefault(sort, {**one, "ids": [], "count": 0})
-        held["count"] += 1
-        held["ids"] = [*held["ids"], *one.get("ids", ())][:IDS_KEPT]
+        suppressed = self._suppressed.setdefault(key, {**one, "ids": [], "count": 0})
+        suppressed["count"] += 1
+        suppressed["ids"] = [*suppressed["ids"], *one.get("ids", ())][:IDS_KEPT]
         return None
 
     def due(self, seconds: float, *, every: bool = False) -> list[Document]:
-        """What was held for long enough (or all); what was quiet for so long is forgotten."""
-        over = [s for s, told in self._told.items() if every or seconds - told >= self._every_s]
+        """The counted events that are due, or all; keys without new events are forgotten."""
+        over = [s for s, at in self._recorded_at.items() if every or seconds - at >= self._every_s]
         found = []
-        for sort in over:
-            if (one := self._held.pop(sort, None)) is None:
-                del self._told[sort]
+        for key in over:
+            if (one := self._suppressed.pop(key, None)) is None:
+                del self._recorded_at[key]
             else:
-                self._told[sort] = seconds
+                self._recorded_at[key] = seconds
                 found.append({name: value for name, value in one.items() if value != []})
         return found
 
     def next_due(self) -> float:
-        """When something held is due; infinity: nothing is held."""
-        return min((self._told[sort] + self._every_s for sort in self._held), default=math.inf)
+        """When the next counted event is due; infinity if there is none."""
+        return min(
+            (self._recorded_at[key] + self._every_s for key in self._suppressed), default=math.inf
+        )

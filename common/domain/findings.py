@@ -1,4 +1,4 @@
-"""What an analyzer finds in a scan: quality, lesions, volumes, with the unit in each field."""
+"""What an analyzer finds in a scan: quality, lesions, volumes. Field names end in their unit."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,33 +9,41 @@ from pydantic import Field, model_validator
 from common.domain.types import Flag, Frozen, Name, Value
 
 LESIONS_LISTED_MAX = 500
-"""Lesions that a report lists, at most."""
+"""The most lesions that a report lists one by one."""
 
 
 class Verdict(StrEnum):
-    """What a report says of its image's fitness for the analysis."""
+    """Whether the image is good enough for the analysis."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
-    WARN = "warn"  # results are given; ``reasons`` says what to doubt
-    FAIL = "fail"  # the image cannot be judged; measures are withheld
+    WARN = "warn"  # measures are given; ``reasons`` says what limits them
+    FAIL = "fail"  # the image cannot be analysed; no measures are given
 
 
 class Quality(Frozen):
-    """Whether the image could be judged."""
+    """Whether the image could be analysed."""
 
-    verdict: Verdict = Field(description="pass, warn (see the reasons) or fail (no measures given)")
-    reasons: tuple[str, ...] = Field(default=(), description="why not 'pass', a sentence each")
+    verdict: Verdict = Field(
+        description="pass, warn (see the reasons) or fail (no measures are given)"
+    )
+    reasons: tuple[str, ...] = Field(
+        default=(), description="why the verdict is not 'pass', one sentence each"
+    )
     flags: tuple[Flag, ...] = Field(
-        default=(), description="the reasons for machines, such as 'noisy'; the analyzer's words"
+        default=(),
+        description="the reasons in machine-readable form, such as 'noisy'; chosen by the analyzer",
     )
     noise_percent: float | None = Field(
-        default=None, ge=0, description="standard deviation of noise, % of white matter"
+        default=None,
+        ge=0,
+        description="standard deviation of the noise, % of the white matter intensity",
     )
     inu_percent: float | None = Field(
         default=None, ge=0, description="intensity non-uniformity: range of the bias field, %"
     )
     intracranial_plausible: bool | None = Field(
-        default=None, description="whether the intracranial volume is one that heads have"
+        default=None,
+        description="whether the intracranial volume is within the range of human heads",
     )
 
 
@@ -43,37 +51,39 @@ class Lesion(Frozen):
     """One connected lesion."""
 
     id: int | None = Field(
-        default=None, ge=1, description="place in the list, from 1, the largest first"
+        default=None, ge=1, description="position in the list; 1 is the largest lesion"
     )
-    voxels: int = Field(ge=1, description="voxels (grid: cells) in it")
-    volume_ml: float | None = Field(description="millilitres; none where not placed in space")
-    centroid_voxel: tuple[float, ...] = Field(description="mean voxel index along each axis")
+    voxels: int = Field(ge=1, description="number of voxels (grid: cells)")
+    volume_ml: float | None = Field(description="volume, ml; null if the image has no affine")
+    centroid_voxel: tuple[float, ...] = Field(
+        description="centroid as the mean voxel index along each axis, from 0"
+    )
     centroid_mm: tuple[float, float, float] | None = Field(
-        description="the centroid in mm, RAS+; none where not placed in space"
+        description="centroid in mm, RAS+; null if the image has no affine"
     )
     extent_mm: tuple[float, float, float] | None = Field(
         default=None,
-        description="edges of its bounding box in mm: left-right, back-front, down-up",
+        description="bounding box in mm: left-right, posterior-anterior, inferior-superior",
     )
     intensity_ratio: float | None = Field(
-        default=None, ge=0, description="its mean intensity over that of white matter"
+        default=None, ge=0, description="mean intensity divided by that of white matter"
     )
     confidence: float | None = Field(
-        default=None, ge=0, le=1, description="0 to 1: how sure the analyzer is of it"
+        default=None, ge=0, le=1, description="the analyzer's confidence, 0 to 1"
     )
 
 
 class SizeCounts(Frozen):
-    """Lesions by size; a lesion on a bound counts to the larger ones."""
+    """Lesions by size; a lesion exactly on a boundary counts as larger."""
 
-    below_0_03_ml: int = Field(ge=0, description="lesions of less than 0.03 ml")
-    from_0_03_to_0_1_ml: int = Field(ge=0, description="lesions of 0.03 to 0.1 ml")
-    from_0_1_to_1_ml: int = Field(ge=0, description="lesions of 0.1 to 1 ml")
-    above_1_ml: int = Field(ge=0, description="lesions of 1 ml and more")
+    below_0_03_ml: int = Field(ge=0, description="lesions smaller than 0.03 ml")
+    from_0_03_to_0_1_ml: int = Field(ge=0, description="lesions from 0.03 to below 0.1 ml")
+    from_0_1_to_1_ml: int = Field(ge=0, description="lesions from 0.1 to below 1 ml")
+    above_1_ml: int = Field(ge=0, description="lesions of 1 ml or more")
 
     @classmethod
     def of(cls, volumes_ml: Iterable[float]) -> Self:
-        """Count lesions of these volumes."""
+        """Count lesions by their volumes in ml."""
         counts = [0, 0, 0, 0]
         for ml in volumes_ml:
             counts[sum(ml >= bound for bound in (0.03, 0.1, 1.0))] += 1
@@ -86,19 +96,19 @@ class SizeCounts(Frozen):
 
 
 class Lesions(Frozen):
-    """All lesions found, and the largest of them one by one."""
+    """The lesions found: totals, and the largest ones listed."""
 
-    count: int = Field(ge=0, description="lesions found")
-    voxels: int = Field(ge=0, description="voxels (grid: cells) in all of them")
-    volume_ml: float | None = Field(description="millilitres in all; none if not placed in space")
+    count: int = Field(ge=0, description="number of lesions found")
+    voxels: int = Field(ge=0, description="number of voxels (grid: cells) in all lesions")
+    volume_ml: float | None = Field(description="total volume, ml; null if the image has no affine")
     by_size: SizeCounts | None = Field(
         default=None,
-        description="counts by size; counted here where an analyzer lists all its lesions",
+        description="number of lesions by size; null if the analyzer gives none and lists not all",
     )
     largest: tuple[Lesion, ...] = Field(
         default=(),
         max_length=LESIONS_LISTED_MAX,
-        description="the largest, in falling order of size; an analyzer may list none",
+        description="the largest lesions, largest first; an analyzer may list none",
     )
 
     @model_validator(mode="after")
@@ -118,27 +128,27 @@ class Lesions(Frozen):
 
 
 class Volumes(Frozen):
-    """Volumes in millilitres, and in % of the intracranial volume where that is known."""
+    """Volumes in ml, and in % of the intracranial volume if that is known."""
 
-    head_ml: float = Field(ge=0, description="all that is not air, ml")
-    brain_ml: float = Field(ge=0, description="parenchyma: grey and white matter, lesions; ml")
-    intracranial_ml: float | None = Field(
-        default=None, ge=0, description="all inside of the skull, ml"
+    head_ml: float = Field(ge=0, description="head: everything that is not air, ml")
+    brain_ml: float = Field(
+        ge=0, description="brain parenchyma: grey matter, white matter and lesions, ml"
     )
+    intracranial_ml: float | None = Field(default=None, ge=0, description="intracranial volume, ml")
     grey_matter_ml: float | None = Field(default=None, ge=0, description="grey matter, ml")
     white_matter_ml: float | None = Field(default=None, ge=0, description="white matter, ml")
     csf_ml: float | None = Field(default=None, ge=0, description="cerebrospinal fluid, ml")
     brain_percent: float | None = Field(
-        default=None, ge=0, description="parenchyma, % of intracranial"
+        default=None, ge=0, description="brain parenchyma, % of the intracranial volume"
     )
     grey_matter_percent: float | None = Field(
-        default=None, ge=0, description="grey matter, % of intracranial"
+        default=None, ge=0, description="grey matter, % of the intracranial volume"
     )
     white_matter_percent: float | None = Field(
-        default=None, ge=0, description="white matter, % of intracranial"
+        default=None, ge=0, description="white matter, % of the intracranial volume"
     )
     csf_percent: float | None = Field(
-        default=None, ge=0, description="cerebrospinal fluid, % of intracranial"
+        default=None, ge=0, description="cerebrospinal fluid, % of the intracranial volume"
     )
 
     @model_validator(mode="after")
@@ -153,31 +163,33 @@ class Volumes(Frozen):
 
 
 class Findings(Frozen):
-    """What an analyzer returns: array and header in, this out."""
+    """The result of an analyzer, which gets a scan's header and its voxels."""
 
-    quality: Quality = Field(description="whether the image could be judged")
-    lesions: Lesions | None = Field(description="none where quality is 'fail'")
+    quality: Quality = Field(description="whether the image could be analysed")
+    lesions: Lesions | None = Field(description="null if the quality verdict is 'fail'")
     volumes: Volumes | None = Field(
-        default=None, description="none where quality is 'fail' or the image is not in space"
+        default=None, description="null if the quality verdict is 'fail' or the image has no affine"
     )
     parameters: dict[Name, Value] = Field(
         default={},
-        description="what the analyzer was set to, by name; a unit ends the name, as in 'shell_mm'",
+        description="parameters by name; a name ends in its unit, as in 'shell_mm'",
     )
     thresholds: dict[Name, float] = Field(
-        default={}, description="intensities and limits that it took from this image, by name"
+        default={}, description="intensities and limits derived from this image, by name"
     )
     seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
-        default=None, description="of its random numbers; none: it draws no random numbers"
+        default=None, description="seed of the random numbers; null if the analyzer uses none"
     )
     limitations: tuple[str, ...] = Field(
-        default=(), description="what this analyzer was checked on and cannot do"
+        default=(), description="what the analyzer was validated on, and what it cannot do"
     )
 
     @model_validator(mode="after")
     def _withhold(self) -> Self:
         if self.quality.verdict is Verdict.FAIL and (self.lesions or self.volumes):
-            raise ValueError("an image that cannot be judged gets no measures")
+            raise ValueError("a report with verdict 'fail' must not have lesions or volumes")
         if self.quality.verdict is not Verdict.FAIL and self.lesions is None:
-            raise ValueError("a judged image must say its lesions, if only that there are none")
+            raise ValueError(
+                "without verdict 'fail' a report must have lesions, if only a count of 0"
+            )
         return self

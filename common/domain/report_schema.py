@@ -1,4 +1,4 @@
-"""The JSON schema of a report, as ``BrainReport`` says it: ``make schema``."""
+"""The JSON schema of a report, made from ``BrainReport``: ``make schema``."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ _UNITS = {"_ml": "ml", "_mm": "mm", "_ms": "ms", "_percent": "%"}
 def report_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the JSON that Fr-PACS keeps and ``make report`` writes.
 
-    Each field has its description, and its unit (``x-unit``) where it has one. Every field is
-    there in each report of this version; what is not known is null.
+    Each field has a description and, if it is a measure, its unit (``x-unit``). Every report of
+    this version has every field; an unknown value is null.
     """
     schema: dict[str, Any] = _tidy(BrainReport.model_json_schema(mode="serialization"))
     schema["properties"]["schema_version"]["const"] = REPORT_SCHEMA_VERSION
@@ -35,7 +35,7 @@ def _tidy(node: Any) -> Any:
         return node
     out = {name: _tidy(value) for name, value in node.items() if name != "default"}
     if isinstance(node.get("properties"), dict):
-        # What pydantic makes of a name says no more than the name.
+        # The titles that pydantic makes from names add nothing to the names.
         out["properties"] = {
             name: {**_without_title(_tidy(field)), **_unit(name)}
             for name, field in node["properties"].items()
@@ -51,7 +51,7 @@ def _without_title(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unit(name: str) -> dict[str, str]:
-    # A count's name can end like a measure's: 'above_1_ml' counts lesions.
+    # The name of a count can end in a unit: 'above_1_ml' counts lesions.
     return next(
         (
             {"x-unit": unit}

@@ -1,4 +1,4 @@
-"""A report in a few lines, for the person who reads it first."""
+"""A report as a few lines of plain text."""
 
 import math
 import textwrap
@@ -10,9 +10,9 @@ from common.domain.report import BrainReport
 LESIONS_SHOWN = 5
 
 _VERDICTS = {
-    Verdict.PASS: "good enough to judge",
-    Verdict.WARN: "judged, with doubts",
-    Verdict.FAIL: "cannot be judged; no measures are given",
+    Verdict.PASS: "good enough to analyse",
+    Verdict.WARN: "analysed, with reservations",
+    Verdict.FAIL: "cannot be analysed; no measures are given",
 }
 _SIZES = (
     ("below_0_03_ml", "< 0.03 ml"),
@@ -29,8 +29,8 @@ _PARTS = (
 
 
 def report_text(report: BrainReport) -> str:
-    """The report as plain text: what was scanned, whether it could be judged, what was found, by
-    which code, and what it is not. Ends with a line feed."""
+    """The report as plain text: scan, quality, lesions, volumes, analyzer, limits and notice. Ends
+    with a line feed."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -45,7 +45,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     yield (
-        f"Made by:   {_word(report.analyzer.name)} {_word(report.analyzer.version)}, "
+        f"Analyzer:  {_word(report.analyzer.name)} {_word(report.analyzer.version)}, "
         f"{report.analysed_at:%Y-%m-%d %H:%M:%S} UTC, in {report.run_time_ms:.0f} ms; "
         f"report {report.report_id}"
     )
@@ -60,7 +60,7 @@ def _scan(report: BrainReport) -> str:
     parts = [report.scan_type, "x".join(map(str, report.shape))]
     if report.voxel_size_mm is not None:
         sizes = " x ".join(f"{mm:.3g}" for mm in report.voxel_size_mm)
-        parts.append(f"voxels of {sizes} mm")
+        parts.append(f"voxels {sizes} mm")
     if report.orientation is not None:
         parts.append(report.orientation)
     if report.subject is not None:
@@ -88,7 +88,7 @@ def _lesions(lesions: Lesions) -> Iterator[str]:
     if not lesions.count:
         yield "Lesions:   none found"
         return
-    total = f", {_ml(lesions.volume_ml)} in all" if lesions.volume_ml is not None else ""
+    total = f", {_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
     yield f"Lesions:   {lesions.count}{total}"
     if lesions.by_size is not None:
         sizes = (f"{getattr(lesions.by_size, field)} of {name}" for field, name in _SIZES)
@@ -116,7 +116,7 @@ def _lesion(lesion: Lesion) -> str:
 
 
 def _place(mm: tuple[float, float, float]) -> str:
-    """Such as 'R 12, A 34, S 5': RAS+."""
+    """A position in RAS+, such as 'R 12, A 34, S 5'."""
     ends = ("RL", "AP", "SI")
     return ", ".join(
         f"{end[value < 0]} {abs(value):.0f}" for end, value in zip(ends, mm, strict=True)
@@ -137,11 +137,11 @@ def _volumes(volumes: Volumes) -> str:
 
 
 def _ml(ml: float) -> str:
-    """Three digits, never as a power of ten."""
+    """A volume with three significant digits, never in exponential notation."""
     digits = 0 if ml >= 100 else 3 if ml < 0.01 else 2 - math.floor(math.log10(ml))
     return f"{ml:.{max(0, digits)}f} ml"
 
 
 def _word(text: str) -> str:
-    """On one line: what comes from elsewhere must not make lines of its own."""
+    """The text on one line without control characters: foreign text must not add lines."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,7 +1,7 @@
-"""``BrainScan``: what is known of a scan beside its voxels.
+"""``BrainScan``: the header of a scan, without its voxels.
 
-The voxels travel beside it, as bytes in Fortran order (the first axis varies fastest, as in
-NIfTI), little-endian.
+The voxels accompany it as bytes in Fortran order (the first axis varies fastest, as in NIfTI),
+little-endian.
 """
 
 import math
@@ -29,37 +29,41 @@ AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
 def _check_affine(affine: npt.NDArray[Any]) -> None:
-    # A kilometre and a nanometre: beyond them, volumes and positions overflow or vanish.
+    # Limits of a kilometre and a nanometre: beyond them, volumes and positions over- or underflow.
     if np.abs(affine).max() > 1e6:
-        raise ValueError("the affine reaches further than a kilometre")
+        raise ValueError("the affine has a value above 1,000,000 mm")
     edges = np.linalg.norm(affine[:, :3], axis=0)
-    # Directions, not lengths: small voxels are not singular.
+    # Compare directions, not lengths: small voxels are not singular.
     if edges.min() < 1e-6 or abs(np.linalg.det(affine[:, :3] / edges)) < 1e-6:
         raise ValueError("the affine is singular: it places all voxels in one plane")
 
 
 class BrainScan(Frozen):
-    """What is known of a scan beside its voxels. It is what travels and what is stored."""
+    """The header of a scan, as sent and as stored."""
 
-    scan_id: Identifier = Field(description="chosen by the sender, unique in the store")
-    pacs: Identifier = Field(description="name of the Fr-PACS that sent it and gets the report")
+    scan_id: Identifier = Field(description="id chosen by the sender, unique in the store")
+    pacs: Identifier = Field(
+        description="name of the Fr-PACS that sent the scan and receives the report"
+    )
     subject: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="pseudonym of the person scanned; never a name, never logged"
     )
-    scan_type: ScanType = Field(description="picks the analyzer: 'grid', 'volume', or another's")
-    acquired_at: Instant = Field(description="when the scan was made, UTC")
+    scan_type: ScanType = Field(
+        description="selects the analyzer: 'grid', 'volume', or another analyzer's type"
+    )
+    acquired_at: Instant = Field(description="time of the acquisition, UTC")
     shape: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
-    ] = Field(description="voxels along each axis, two or three axes")
-    dtype: DType = Field(description="type of a voxel, little-endian")
-    voxels_bytes: Annotated[int, Field(ge=1)] = Field(description="bytes of all voxels")
+    ] = Field(description="voxels along each of the two or three axes")
+    dtype: DType = Field(description="data type of a voxel, little-endian")
+    voxels_bytes: Annotated[int, Field(ge=1)] = Field(description="size of all voxels, bytes")
     voxels_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="BLAKE3 of the voxel bytes, hexadecimal"
     )
     affine: Affine | None = Field(
         default=None,
-        description="three rows of the matrix that takes voxel indices (i, j, k, 1) to mm in RAS+ "
-        "(x to the right, y to the front, z upwards), as in NIfTI; none for an image not in space",
+        description="three rows of the matrix that maps voxel indices (i, j, k, 1) to mm in RAS+ "
+        "(x right, y anterior, z superior), as in NIfTI; null if the position is unknown",
     )
 
     @model_validator(mode="after")
@@ -76,7 +80,7 @@ class BrainScan(Frozen):
 
     @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:
-        """Edge lengths of a voxel in mm along its three axes; none where not placed in space."""
+        """Voxel size along each axis, mm; None without an affine."""
         if self.affine is None:
             return None
         i, j, k = (math.hypot(*(row[axis] for row in self.affine)) for axis in range(3))
@@ -84,14 +88,15 @@ class BrainScan(Frozen):
 
     @property
     def voxel_bytes(self) -> int:
-        """Bytes of one voxel."""
+        """Size of one voxel, bytes."""
         return _ITEM_BYTES[self.dtype]
 
     @property
     def orientation(self) -> str | None:
-        """Where each voxel axis points, such as ``'RAS'`` or ``'LPS'``; none if not in space.
+        """The direction of each voxel axis, such as ``'RAS'`` or ``'LPS'``; None without an affine.
 
-        Each axis, most decided first, takes the direction in space closest to it.
+        Each axis gets the anatomical direction closest to it; the axis with the largest direction
+        cosine chooses first.
         """
         if self.affine is None:
             return None
@@ -110,7 +115,7 @@ class BrainScan(Frozen):
         """The voxels as a read-only array of ``shape`` in Fortran order, without a copy.
 
         Raises:
-            VoxelsDamaged: the byte count is not the declared one.
+            VoxelsDamaged: the number of bytes is not the declared one.
         """
         if len(voxels) != self.voxels_bytes:
             raise VoxelsDamaged(f"{len(voxels)} bytes of voxels, {self.voxels_bytes} declared")
@@ -121,13 +126,11 @@ class BrainScan(Frozen):
 
 
 class Packing(Frozen):
-    """How voxels are compressed, on the wire and in the store; the scan's header knows nothing of
-    it, as the scan is the same however it travels."""
+    """How voxels are compressed, on the wire and in the store. It is not part of the scan's header,
+    as compression does not change the scan."""
 
-    codec: Literal["blosc"] = Field(
-        description="how to undo it: see common.domain.voxel_compression"
-    )
-    bytes: Annotated[int, Field(ge=1, le=2**40)] = Field(description="bytes of the payload")
+    codec: Literal["blosc"] = Field(description="the codec: see common.domain.voxel_compression")
+    bytes: Annotated[int, Field(ge=1, le=2**40)] = Field(description="size of the payload, bytes")
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="BLAKE3 of the payload, hexadecimal"
     )

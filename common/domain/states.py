@@ -9,22 +9,22 @@ from enum import StrEnum
 class ReportGenerated(StrEnum):
     """``brain_scans.report_generated``: where a scan is on its way to its report."""
 
-    # Durable and acknowledged; waits for a processor.
+    # Durable; waits for a processor.
     TO_DO = "To Do"
-    # Claimed: ``owner``, ``fence`` and ``lease_until`` say by whom and until when.
+    # Claimed; ``owner``, ``fence`` and ``lease_until`` hold by whom and until when.
     IN_PROGRESS = "In Progress"
-    # Its report is durable. Final, until a person has it analysed again.
+    # Its report is durable. Final, unless an operator schedules a reanalysis.
     DONE = "Done"
-    # Gave no report in the allowed attempts, or its voxels are damaged: ``error`` has the cause.
+    # Failed in all allowed attempts, or its voxels are damaged; ``error`` has the cause.
     ERROR = "Error"
 
 
 TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
-    # claim; give up on a scan whose attempts are used up; a report that came late
+    # claim; give up on a scan that has used up its attempts; a late report
     ReportGenerated.TO_DO: frozenset(
         {ReportGenerated.IN_PROGRESS, ReportGenerated.ERROR, ReportGenerated.DONE}
     ),
-    # claim again after the lease; complete; release or fail with attempts left; fail for good
+    # claim again after the lease; complete; release or fail with attempts left; fail finally
     ReportGenerated.IN_PROGRESS: frozenset(
         {
             ReportGenerated.IN_PROGRESS,
@@ -33,14 +33,15 @@ TRANSITIONS: dict[ReportGenerated, frozenset[ReportGenerated]] = {
             ReportGenerated.ERROR,
         }
     ),
-    # a person has it analysed again (``make reanalyze``): the next revision of its report
+    # an operator schedules a reanalysis (``make reanalyze``)
     ReportGenerated.DONE: frozenset({ReportGenerated.TO_DO}),
-    # a person puts it back; a report that came late
+    # an operator requeues the scan (``make requeue``); a late report
     ReportGenerated.ERROR: frozenset({ReportGenerated.TO_DO, ReportGenerated.DONE}),
 }
-"""The legal transitions: ``DBManager`` makes each as one atomic update, a test holds it to them."""
+"""The legal transitions. The store makes each as one atomic update; a test checks that it makes no
+others."""
 
 
 PURGED = "Purged"
-"""``report_generated`` of a tombstone: the scan was ``'Done'``, its report was delivered, and
-retention took both. No state of a scan on its way; only retention comes here, from ``'Done'``."""
+"""``report_generated`` of the tombstone of a fully purged scan: the scan was ``'Done'``, its report
+was delivered, and retention removed both. Only retention makes this change."""

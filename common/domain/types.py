@@ -1,26 +1,29 @@
-"""Types that scans, findings and reports share: identifiers, moments, hashes."""
+"""Types that scans, findings and reports share: identifiers, times, hashes."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from blake3 import blake3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+Document = dict[str, Any]
+"""A BSON document, as MongoDB stores it."""
+
 HUB_NAME = "fr-hub"
-"""Fr-HUB's name on the wire and in its certificate; several hubs are one to their peers."""
+"""Fr-HUB's name on the wire and in its certificate; all hubs share it."""
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""Letters, digits, dot, underscore, hyphen; 1 to 64. Safe as a file name."""
+"""1 to 64 letters, digits, dots, underscores and hyphens; safe as a file name."""
 
 ScanType = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
-"""Of a parameter or a threshold."""
+"""Name of a parameter or a threshold."""
 
 Flag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 
 Value = bool | int | float | str | tuple[float, ...]
-"""Of a parameter."""
+"""Value of a parameter."""
 
 DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
 
@@ -35,25 +38,25 @@ def hash_voxels(voxels: bytes | bytearray | memoryview) -> str:
 
 def _in_utc(at: datetime) -> datetime:
     if at.tzinfo is None:
-        raise ValueError("a time without its zone: give it in UTC")
+        raise ValueError("the time has no zone: give it in UTC")
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        # BSON could not store it: one such scan would fail the whole batch that it is in.
-        raise ValueError("a time outside of the years 1 to 9999 in UTC") from None
+        # BSON could not store it, so one such scan would fail its whole batch.
+        raise ValueError("the time is outside the years 1 to 9999 in UTC") from None
 
 
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
-"""A moment, in UTC."""
+"""A time, in UTC."""
 
 
 class Frozen(BaseModel):
-    """Base of the models: immutable, unknown fields refused, no NaN or infinity."""
+    """Base of the models: immutable; refuses unknown fields, NaN and infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def utc_now() -> datetime:
-    """Now, in UTC, to the millisecond: what BSON keeps, so that a round trip changes nothing."""
+    """The current time in UTC, to the millisecond, so that a round trip through BSON keeps it."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,9 +1,9 @@
-"""Voxels on their way, compressed: in the sender, for the wire and the store; undone in Fr-BRAIN.
+"""Compression of voxels: the sender compresses, Fr-BRAIN decompresses.
 
-A payload is a row of Blosc buffers, each of ``BLOCK_BYTES`` of voxels (the last one the rest):
-bytes shuffled by the voxels' width, then LZ4. A Blosc buffer begins with 16 bytes that say how
-long it is and how long what is in it (https://www.blosc.org, "Blosc chunk format"). Fr-HUB keeps
-the payload as it came and needs none of this.
+A payload is a sequence of Blosc buffers, each of ``BLOCK_BYTES`` of voxels (the last one of the
+rest): bytes shuffled by the voxels' width, then LZ4. A Blosc buffer begins with a header of 16
+bytes, which has its compressed and its decompressed size (https://www.blosc.org, "Blosc chunk
+format"). Fr-HUB stores the payload unchanged and needs none of this.
 """
 
 import struct
@@ -15,25 +15,25 @@ from common.domain.types import hash_voxels
 from common.errors import VoxelsDamaged
 
 BLOCK_BYTES = 4 * 1024 * 1024
-"""Voxels in one buffer: large enough for the shuffle to pay, small enough for the caches."""
+"""Bytes of voxels in one buffer: enough for the shuffle to pay, small enough for the caches."""
 
-WORTH = 0.9
-"""A payload above this share of the voxels' bytes is not worth unpacking: raw is sent."""
+MAX_RATIO = 0.9
+"""A payload larger than this share of the voxels' bytes is not used: the voxels are sent raw."""
 
 _LEVEL = 1
 _SHUFFLE = 1
 _INNER_BYTES = 128 * 1024
-"""What the codec shuffles and compresses at a time: 2 to 4 % smaller than at the size that it
-chooses itself at this level, in the same time."""
+"""Bytes that the codec shuffles and compresses at a time. The payload is 2 to 4 % smaller than with
+the codec's own choice at this level, in the same time."""
 
 _HEADER = struct.Struct("<4B3i")  # version, codec's version, flags, width; sizes in bytes
 _HEADER_BYTES = _HEADER.size
 
 
 def _codec() -> Any:
-    from numcodecs import blosc  # 130 ms: not for those who have no large scan
+    from numcodecs import blosc  # takes 130 ms: only processes with large scans import it
 
-    # Each caller is a thread of its own already; and the same voxels give the same payload.
+    # Callers run in threads already, and one thread gives the same payload for the same voxels.
     blosc.use_threads = False
     return blosc
 
@@ -42,16 +42,16 @@ def pack(voxels: bytes | memoryview, width: int) -> tuple[bytes, Packing] | None
     """Compress voxels.
 
     Args:
-        voxels: flat.
-        width: bytes of one voxel.
+        voxels: flat array of voxels.
+        width: size of one voxel, bytes.
 
     Returns:
-        The payload and what must travel beside it; None where it is not worth it.
+        The payload and its description; None if compression saves too little.
     """
     blosc = _codec()
     view = memoryview(voxels).cast("B")
     pieces = []
-    size, limit = 0, WORTH * len(view)
+    size, limit = 0, MAX_RATIO * len(view)
     for start in range(0, len(view), BLOCK_BYTES):
         # The codec takes the width from the buffer's items.
         block = view[start : start + BLOCK_BYTES]
@@ -67,13 +67,13 @@ def pack(voxels: bytes | memoryview, width: int) -> tuple[bytes, Packing] | None
 def unpack(
     payload: bytes | bytearray | memoryview, packing: Packing, voxels_bytes: int
 ) -> bytearray:
-    """Undo ``pack``; memory for ``voxels_bytes`` and no more, whatever the payload says.
+    """Undo ``pack``. Allocates ``voxels_bytes`` bytes and no more, whatever the payload declares.
 
     Raises:
         VoxelsDamaged: the payload is not the one that was packed.
     """
     blosc = _codec()
-    # Before any of it is given to the decompressor.
+    # Checked before the decompressor sees any of it.
     if len(payload) != packing.bytes or hash_voxels(payload) != packing.hash:
         raise VoxelsDamaged("the compressed voxels do not have the hash that was acknowledged")
     voxels = bytearray(voxels_bytes)
@@ -81,25 +81,25 @@ def unpack(
     done = 0
     for buffer, size in _buffers(memoryview(payload)):
         if size != min(BLOCK_BYTES, voxels_bytes - done):
-            raise VoxelsDamaged("the compressed voxels are not of the declared size")
+            raise VoxelsDamaged("the compressed voxels do not have the declared size")
         try:
             blosc.decompress(buffer, out[done : done + size])
         except (RuntimeError, ValueError) as error:
-            raise VoxelsDamaged("the compressed voxels cannot be read") from error
+            raise VoxelsDamaged("the compressed voxels cannot be decompressed") from error
         done += size
     if done != voxels_bytes:
-        raise VoxelsDamaged(f"{done} of {voxels_bytes} bytes of voxels are compressed there")
+        raise VoxelsDamaged(f"the payload has only {done} of {voxels_bytes} bytes of voxels")
     return voxels
 
 
 def _buffers(payload: memoryview) -> Iterator[tuple[memoryview, int]]:
-    """Each buffer of a payload, and the size of what is in it."""
+    """Each buffer of a payload, with its decompressed size."""
     start = 0
     while start < len(payload):
         if len(payload) - start < _HEADER_BYTES:
             raise VoxelsDamaged("the compressed voxels are cut short")
         *_, size, _, length = _HEADER.unpack_from(payload, start)
         if not _HEADER_BYTES <= length <= len(payload) - start or size < 1:
-            raise VoxelsDamaged("the compressed voxels contradict themselves")
+            raise VoxelsDamaged("the compressed voxels have an invalid header")
         yield payload[start : start + length], size
         start += length

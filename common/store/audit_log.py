@@ -1,6 +1,6 @@
-"""``DBManager`` for the audit trail: entries are added and read, never changed or removed.
+"""The collection of the audit trail: entries are added and read, never changed or removed.
 
-Adding needs no more than the rights to insert and to find: an account of a unit that has no more
+Adding an entry needs only the rights to insert and to find, so a unit whose account has no others
 on this collection cannot change what it wrote.
 """
 
@@ -11,17 +11,17 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from common.domain.audit_chain import Head, only_anchors, place
-from common.domain.audit_events import Document
-from common.errors import AuditTaken
+from common.domain.types import Document
+from common.errors import AuditConflict
 from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 
 PAGE = 200
-"""Entries read at once: of a busy hub they have some 50 kB each."""
+"""Entries read at a time; those of a busy hub take about 50 kB each."""
 
-HEADS_AT_ONCE = 1000
-"""One anchor names so many heads at most; the next one names the others."""
+HEADS_PER_ANCHOR = 1000
+"""The most heads that one anchor names; the next one names the others."""
 
 
 class AuditLog:
@@ -31,7 +31,7 @@ class AuditLog:
         self._db = connection
 
     def prepare(self) -> None:
-        """Make the indexes where they are missing."""
+        """Create missing indexes."""
         # The last entry of each chain, without reading the others.
         self._db.audit.create_index([("_id.writer", 1), ("_id.seq", -1)], name="heads")
         self._db.audit.create_index([("heads.at", 1)], name="anchored", sparse=True)
@@ -41,7 +41,7 @@ class AuditLog:
         """Add the next entry of a chain, durably. Repeatable.
 
         Raises:
-            AuditTaken: another entry is at its place.
+            AuditConflict: a different entry has its place.
         """
         try:
             self._db.audit.insert_one(dict(entry))
@@ -49,17 +49,19 @@ class AuditLog:
             found = self._db.audit.find_one({"_id": entry["_id"]}, {"hash": 1})
             if found is None or found.get("hash") != entry["hash"]:
                 at = place(entry["_id"]["writer"], entry["_id"]["seq"])
-                raise AuditTaken(f"a foreign entry is at {at} of the audit trail") from error
-            # An earlier try got through. What a majority read returns cannot be rolled back; on
-            # a single server it may not be in the journal yet, where this write follows it.
-            self._db.database[Collection.WAKE_UPS].insert_one({"what": "audit"})
+                raise AuditConflict(
+                    f"another writer's entry is at {at} of the audit trail"
+                ) from error
+            # An earlier try succeeded. A majority read returns only what cannot be rolled back,
+            # but on a single server it may not be journaled yet; this write is journaled after it.
+            self._db.database[Collection.NOTIFICATIONS].insert_one({"what": "audit"})
 
     @translated
     def heads(self) -> list[Head]:
         """The last entry of each chain."""
         lines = self._db.audit.aggregate(
             [
-                # By their types too: what somebody else put there must hide no chain.
+                # The types too: foreign documents in the collection must not hide a chain.
                 {"$match": {"_id.writer": {"$gte": ""}, "_id.seq": {"$gte": 0}}},
                 {"$sort": {"_id.writer": 1, "_id.seq": -1}},
                 {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
@@ -77,19 +79,21 @@ class AuditLog:
 
     @translated
     def size(self) -> int:
-        """How many documents there are, whatever they are."""
+        """Number of documents in the collection, whether entries or not."""
         return self._db.audit.count_documents({})
 
     @translated
     def hashes(self, heads: Sequence[Head]) -> dict[str, str]:
-        """What is at these places now: place to hash."""
+        """Hashes of the entries that are stored at these places, by place."""
         places = [{"writer": head.writer, "seq": head.seq} for head in heads]
         return {head.at: head.hash for head in self._at(places)}
 
     @translated
     def not_anchored(self, writer: str) -> list[Head]:
-        """The last entries of the others' chains that no entry names yet, ``HEADS_AT_ONCE`` at
-        most; of a chain that ends in anchors, the entry before those."""
+        """The last entry of every other writer's chain that no anchor names yet.
+
+        Of a chain that ends in anchors, the entry before them. At most ``HEADS_PER_ANCHOR``.
+        """
         heads = {head.at: head for head in self.heads() if head.writer != writer}
         places = [{"writer": head.writer, "seq": head.seq} for head in heads.values()]
         behind = []
@@ -106,11 +110,11 @@ class AuditLog:
             for entry in self._db.audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
             for line in entry["heads"]
         }
-        left = [head for at, head in heads.items() if at not in named and head.right]
-        return left[:HEADS_AT_ONCE]
+        left = [head for at, head in heads.items() if at not in named and head.is_valid]
+        return left[:HEADS_PER_ANCHOR]
 
     def entries(self, head: Head, after: int) -> Iterator[Document]:
-        """The entries of a chain behind ``seq`` ``after``, up to its head, in order."""
+        """The entries of a chain in order, from the one after ``seq`` ``after`` up to its head."""
         while page := self._page(head, after):
             yield from page
             after = page[-1]["_id"]["seq"]
@@ -123,6 +127,6 @@ class AuditLog:
 
     @translated
     def received_at(self, scan_ids: Sequence[str]) -> dict[str, datetime]:
-        """When these scans were received, of those that are stored."""
+        """When each of these scans was received; without those that are not stored."""
         found = self._db.scans.find({"_id": {"$in": list(scan_ids)}}, {"received_at": 1})
         return {document["_id"]: document["received_at"] for document in found}

@@ -1,63 +1,57 @@
-"""``DBManager`` for Fr-BRAIN: claim, renew, complete, fail, release."""
+"""The life of a claim, for Fr-BRAIN: claim, renew, complete, fail, release, give up."""
 
-import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
 from pydantic import ValidationError
-from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
+from common.domain.types import Document
 from common.errors import ClaimLost, VoxelsDamaged
-from common.store.collections import WakeUp
-from common.store.connection import BY_ID, Connection, duplicates
-from common.store.documents import Claim, Claimed, Document, all_of, expired, held, report_document
+from common.store.claim_documents import (
+    claim_filters,
+    claim_from,
+    claim_update,
+    claimable_together,
+    failed_update,
+    failure,
+)
+from common.store.collections import Notification
+from common.store.connection import BY_ID, Connection
+from common.store.documents import Claim, Claimed, all_of, expired, held
 from common.store.error_mapping import translated
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
-from common.store.revisions import Revisions
+from common.store.reports import Reports
 
 _ATTEMPTS, _SPREAD = 5, 8
-"""How often a claim that others were faster at is tried again at once, and over how many batches
-such tries spread: processors that wake together do not all want the same scans for ever."""
+"""How often a claim is retried at once when others took the same scans, and over how many batches
+the retries spread. Without the spread, processors that wake together would compete for the same
+scans again and again."""
 
-GIVEN_UP_AT_ONCE = 1000
+GIVE_UP_LIMIT = 1000
 
-DAMAGED = "the stored header is damaged: it is not a scan's"
+DAMAGED = "the stored header is damaged"
 NO_ANSWER = "its processor ended or stopped answering in each attempt"
 
 
-def failure(cause: Any) -> Document:
-    """``error`` of a scan, from its document as it is: the cause, who had it last, when."""
-    return {"cause": cause, "at": "$$NOW", "worker": {"$ifNull": ["$owner", None]}}
-
-
-def _alike(found: list[Document], max_retried: int) -> list[Document]:
-    """The first of these and what may be claimed with it: the ones that follow and were claimed as
-    often, that is never, or once."""
-    attempts = found[0]["attempts"] if found else 0
-    alike = list(itertools.takewhile(lambda document: document["attempts"] == attempts, found))
-    return alike[: {0: len(found), 1: max_retried}.get(attempts, 1)]
-
-
 class Claims:
-    """The life of a claim; each change is filtered by state, owner and fence."""
+    """Claims scans and ends claims; each change is filtered by state, owner and fence."""
 
     def __init__(
         self,
         connection: Connection,
         reconciliation: Reconciliation,
-        revisions: Revisions,
+        reports: Reports,
         recorder: Recorder,
     ) -> None:
         self._db = connection
         self._reconciliation = reconciliation
-        self._revisions = revisions
+        self._reports = reports
         self._recorder = recorder
 
     @translated
@@ -72,120 +66,86 @@ class Claims:
     ) -> Claimed:
         """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most.
 
-        A scan that kills its processor must not take others along for ever: those that were
-        claimed once before come by themselves and ``max_retried`` at most, those that were claimed
-        more often alone.
+        A scan that kills its processor must not keep failing the scans claimed with it. So scans
+        claimed once before are claimed apart from fresh ones, ``max_retried`` at a time, and scans
+        claimed more often one at a time.
 
         Args:
             owner: an id that no other process start ever has.
-            limit: scans at most.
+            limit: the most scans to claim.
             lease_s: seconds until the claim ends if it is not renewed.
-            only_fresh: no scan that was claimed before.
-            max_retried: scans at most that were claimed once before.
+            only_fresh: claim only scans that were never claimed.
+            max_retried: the most scans to claim that were claimed once before.
 
         Returns:
-            The claims, and whether more was waiting.
+            The claims, and whether more scans were waiting.
         """
         to_do = {"report_generated": ReportGenerated.TO_DO}
         for attempt in range(_ATTEMPTS):
-            # Only majority-committed scans are looked at: one that could be rolled back would
-            # leave a report without its scan.
+            # Only majority-committed scans: one that could still be rolled back would leave a
+            # report without its scan.
             skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
             order = [("received_at", 1)]
             waiting = list(self._db.scans.find(to_do, sort=order, skip=skip, limit=limit))
-            found = _alike(waiting, max_retried)
+            found = claimable_together(waiting, max_retried)
             if only_fresh and found and found[0]["attempts"]:
                 return Claimed(more=True)
             all_seen = len(waiting) < limit and not skip
-            if claims := self._take(found, to_do, owner, lease_s):
+            if claims := self._claim_found(found, to_do, owner, lease_s):
                 return Claimed(claims, more=not all_seen or len(found) < len(waiting))
-            # All of them went to others who looked at the same moment: look elsewhere, unless
-            # these were all. What came meanwhile ends the next wait.
+            # Other processors took them all. Look elsewhere, unless these were all that waited;
+            # scans that arrive from now on end the next wait.
             if all_seen:
                 break
         return Claimed()
 
     @translated
     def claim_expired(self, owner: str, lease_s: float, *, max_retried: int = 1) -> list[Claim]:
-        """Claim a scan whose claim has ended without a report, the longest ended first; up to
+        """Claim the scan whose lease expired first, without a report; with it up to
         ``max_retried`` of those that were claimed once."""
         over = expired()
         found = list(self._db.scans.find(over, sort=[("lease_until", 1)], limit=max_retried))
-        return self._take(_alike(found, max_retried), over, owner, lease_s)
+        return self._claim_found(claimable_together(found, max_retried), over, owner, lease_s)
 
-    def _take(
-        self,
-        found: list[Document],
-        condition: Mapping[str, Any],
-        owner: str,
-        lease_s: float,
+    def _claim_found(
+        self, found: list[Document], condition: Mapping[str, Any], owner: str, lease_s: float
     ) -> list[Claim]:
-        claimed = {
-            "report_generated": ReportGenerated.IN_PROGRESS,
-            "owner": owner,
-            "fence": {"$add": ["$fence", 1]},
-            "attempts": {"$add": ["$attempts", 1]},
-            "claimed_at": "$$NOW",
-            "lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]},
-        }
-        # By the fence that was found: claimed and put back by another owner meanwhile, a scan has
-        # a later one, and a claim that names an earlier one would only hold it up.
-        taken = sum(
-            self._db.scans_fast.update_many(
-                {
-                    "_id": {"$in": [d["_id"] for d in found if d["fence"] == fence]},
-                    "fence": fence,
-                    **condition,
-                },
-                [{"$set": claimed}],
-                hint=BY_ID,
-            ).modified_count
-            for fence in {document["fence"] for document in found}
+        change = claim_update(owner, lease_s)
+        claimed = sum(
+            self._db.scans_fast.update_many(one, change, hint=BY_ID).modified_count
+            for one in claim_filters(found, condition)
         )
-        if not taken:
+        if not claimed:
             return []
-        if taken < len(found):
-            # Somebody else was faster on some: which are mine?
-            mine = self._db.scans_fast.find(
-                {
-                    "_id": {"$in": [document["_id"] for document in found]},
-                    "owner": owner,
-                    "report_generated": ReportGenerated.IN_PROGRESS,
-                },
-                {"fence": 1},
-            )
-            fences = {document["_id"]: document["fence"] for document in mine}
-            found = [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
+        if claimed < len(found):
+            found = self._claimed_by(owner, found)
         claims = []
         for document in found:
-            fence = document["fence"] + 1
             try:
-                scan = BrainScan.model_validate(document["scan"])
-                packing = Packing.model_validate(p) if (p := document.get("packing")) else None
+                claims.append(claim_from(document, owner))
             except ValidationError:
                 # One damaged document must not stop every processor that meets it.
-                self._record_failed({document["_id"]: DAMAGED})
-                self._fail_damaged(document["_id"], owner, fence)
-                continue
-            claims.append(
-                Claim(
-                    scan=scan,
-                    owner=owner,
-                    fence=fence,
-                    attempts=document["attempts"] + 1,
-                    voxels=document.get("voxels"),
-                    blob=document.get("blob"),
-                    revision=document.get("revision", 1),
-                    packing=packing,
-                )
-            )
+                self._fail_damaged(document["_id"], owner, document["fence"] + 1)
         for attempts in sorted({claim.attempts for claim in claims}):
             ids = [claim.scan.scan_id for claim in claims if claim.attempts == attempts]
             self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
         return claims
 
+    def _claimed_by(self, owner: str, found: Sequence[Document]) -> list[Document]:
+        """Those of these scans that ``owner`` has just claimed, where others took some."""
+        mine = self._db.scans_fast.find(
+            {
+                "_id": {"$in": [document["_id"] for document in found]},
+                "owner": owner,
+                "report_generated": ReportGenerated.IN_PROGRESS,
+            },
+            {"fence": 1},
+        )
+        fences = {document["_id"]: document["fence"] for document in mine}
+        return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
+
     def _fail_damaged(self, scan_id: str, owner: str, fence: int) -> None:
-        error = failure(DAMAGED)
+        self._record_failed({scan_id: DAMAGED})
         self._db.scans.update_one(
             {
                 "_id": scan_id,
@@ -193,20 +153,17 @@ class Claims:
                 "fence": fence,
                 "report_generated": ReportGenerated.IN_PROGRESS,
             },
-            [
-                {"$set": {"report_generated": ReportGenerated.ERROR, "error": error}},
-                {"$unset": "lease_until"},
-            ],
+            failed_update(ReportGenerated.ERROR, failure(DAMAGED)),
         )
         self._reconciliation.reconcile([scan_id])
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
-        """The voxels of a claimed scan, or the payload of compressed ones; their hash is the
-        caller's to check.
+        """The voxels of a claimed scan, or the payload of compressed ones. The caller checks the
+        hash.
 
         Raises:
-            VoxelsDamaged: chunks are missing or of wrong sizes.
+            VoxelsDamaged: chunks are missing or have the wrong size.
         """
         if claim.blob is None:
             return claim.voxels or b""
@@ -216,16 +173,16 @@ class Claims:
         for n, chunk in enumerate(chunks):
             piece = chunk["voxels"]
             if chunk["_id"]["n"] != n or end + len(piece) > len(voxels):
-                raise VoxelsDamaged(f"stored chunk {n} is missing or of a wrong size")
+                raise VoxelsDamaged(f"stored chunk {n} is missing or has the wrong size")
             voxels[end : end + len(piece)] = piece
             end += len(piece)
         if end != len(voxels):
-            raise VoxelsDamaged(f"{end} of {len(voxels)} bytes of voxels are stored")
+            raise VoxelsDamaged(f"only {end} of {len(voxels)} voxel bytes are stored")
         return voxels
 
     @translated
     def renew(self, claims: Sequence[Claim], lease_s: float) -> set[str]:
-        """Extend the leases; returns the ids of those that are no longer this owner's."""
+        """Extend the leases; returns the ids of the claims that were lost."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
         renewed = sum(
             self._db.scans_fast.update_many(condition, [{"$set": lease}], hint=BY_ID).matched_count
@@ -237,40 +194,30 @@ class Claims:
 
     @translated
     def complete(
-        self,
-        done: Sequence[tuple[Claim, BrainReport]],
-        *,
-        verify_first: bool = True,
+        self, done: Sequence[tuple[Claim, BrainReport]], *, verify_first: bool = True
     ) -> set[str]:
         """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
 
-        Repeatable. Returns the ids whose claim was lost: there the report of whoever has the
-        claim stands, or the one that was written first.
+        Repeatable. Returns the ids whose claim was lost. Their report is that of the current
+        claim's owner, or whichever was written first.
 
         Args:
             done: claims, each with its report.
-            verify_first: check first that the claims still hold. Fresh claims almost always do, and
-                the check costs more than the writes that it saves.
+            verify_first: check before writing that the claims still hold. Fresh claims almost
+                always do, and the check costs more than the writes that it saves.
         """
         if not done:
             return set()
         claims = [claim for claim, _ in done]
         self._note_reports([report for _, report in done])
-        # A claim that is lost already writes nothing. One that is lost from here on writes the
-        # scan's only report; the last line sees to it that the scan says so.
+        # A claim that is lost by now writes nothing. If one is lost after this check, its report
+        # is the scan's only one, and ``reconcile`` below sets the scan 'Done'.
         held_now = self._still_held(claims) if verify_first else {c.scan.scan_id for c in claims}
-        mine = [report for _, report in done if report.scan_id in held_now]
-        reports = [report_document(report) for report in mine if report.revision == 1]
-        if reports:
-            try:
-                self._db.reports.insert_many(reports, ordered=False)
-            except BulkWriteError as error:
-                self._db.upsert(self._db.reports, [reports[index] for index in duplicates(error)])
-        self._revisions.replace([report_document(report) for report in mine if report.revision > 1])
+        self._reports.write([report for _, report in done if report.scan_id in held_now])
         self._recorder.wait_durable()
-        # The reports are durable: they may leave while their scans become 'Done', which is another
-        # wait for the journal.
-        self._db.notifications.ring(WakeUp.REPORT)
+        # The reports are durable, so they may be sent while their scans become 'Done', which
+        # waits for the journal once more.
+        self._db.notifications.publish(Notification.REPORT)
         lost = self._finish(claims, FINISH)
         if lost:
             self._reconciliation.reconcile(list(lost))
@@ -281,45 +228,39 @@ class Claims:
         for analyzer in sorted({report.analyzer.name for report in reports}):
             ids = [report.scan_id for report in reports if report.analyzer.name == analyzer]
             self._recorder.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
-        self._recorder.flush()  # beside the reports
+        self._recorder.flush()  # in parallel with writing the reports
 
     @translated
     def fail(self, claim: Claim, cause: str, attempts_allowed: int) -> ReportGenerated:
-        """No report from this attempt: back to ``'To Do'``, or ``'Error'`` with the cause when
-        the allowed attempts are used up (0: at once). Returns where it is now: ``'Done'`` where
-        another attempt's report came late.
+        """End an attempt without a report: the scan is ``'To Do'`` again, or ``'Error'`` with the
+        cause once it has used up its attempts (``attempts_allowed`` 0: immediately).
+
+        Returns the scan's state: ``'Done'`` if an earlier owner's report arrived late.
 
         Raises:
-            ClaimLost: the claim is somebody else's, and so is the decision.
+            ClaimLost: the scan has another owner by now, who decides.
         """
         final = claim.attempts >= attempts_allowed
         state = ReportGenerated.ERROR if final else ReportGenerated.TO_DO
-        change: list[Document] = [
-            {"$set": {"report_generated": state, "error": failure(cause)}},
-            {"$unset": "lease_until"},
-        ]
         self._recorder.note(
             Kind.ERROR, [claim.scan.scan_id], outcome=state, cause=cause, attempt=claim.attempts
         )
         self._recorder.wait_durable()
-        if self._finish([claim], change, state):
+        if self._finish([claim], failed_update(state, failure(cause)), state):
             self._recorder.note(Kind.ERROR, [claim.scan.scan_id], outcome="claim lost")
             raise ClaimLost(f"the claim of {claim.scan.scan_id} was lost")
         if final:
-            return (
-                ReportGenerated.DONE
-                if self._reconciliation.reconcile([claim.scan.scan_id])
-                else state
-            )
-        self._db.notifications.ring(WakeUp.SCAN)
+            reported = self._reconciliation.reconcile([claim.scan.scan_id])
+            return ReportGenerated.DONE if reported else state
+        self._db.notifications.publish(Notification.SCAN)
         return state
 
     @translated
     def release(self, owner: str, *, never_started: Sequence[Claim] | None = None) -> int:
-        """Put scans of ``owner`` back to ``'To Do'``; how many.
+        """Return scans of ``owner`` to ``'To Do'``; returns their number.
 
-        With ``never_started``: those claims, whose attempt does not count. Without: all
-        that ``owner`` holds, which is right only when it is known to be dead.
+        With ``never_started``: only those claims, and their attempt does not count. Without:
+        every scan that ``owner`` holds; call that only when ``owner`` is known to be dead.
         """
         change: Document = {"report_generated": ReportGenerated.TO_DO}
         conditions: Iterable[Document] = [
@@ -337,7 +278,7 @@ class Claims:
             for condition in conditions
         )
         if released:
-            self._db.notifications.ring(WakeUp.SCAN)
+            self._db.notifications.publish(Notification.SCAN)
             if never_started is None:
                 self._recorder.note(
                     Kind.RELEASE,
@@ -350,20 +291,20 @@ class Claims:
 
     @translated
     def give_up(self, attempts_allowed: int) -> list[str]:
-        """Set aside as ``'Error'`` what used up its attempts without an answer from its
-        processor (killed, out of memory); the ids, ``GIVEN_UP_AT_ONCE`` of a kind at most."""
+        """Move scans to ``'Error'`` that used up their attempts while their processors were killed
+        or stopped answering; returns their ids.
+
+        Looks at ``GIVE_UP_LIMIT`` scans that are ``'To Do'`` and as many expired ones, at most.
+        """
         token = ObjectId()
         error = {**failure({"$ifNull": ["$error.cause", NO_ANSWER]}), "given_up": token}
-        change: list[Document] = [
-            {"$set": {"report_generated": ReportGenerated.ERROR, "error": error}},
-            {"$unset": "lease_until"},
-        ]
+        change = failed_update(ReportGenerated.ERROR, error)
         used_up = {"attempts": {"$gte": attempts_allowed}}
         given_up: list[str] = []
         for condition in ({"report_generated": ReportGenerated.TO_DO}, expired()):
-            # Looked for first: mostly there is none, and a look is cheaper than a durable write.
+            # A find first: usually there is none, and a find is cheaper than a durable write.
             found = self._db.scans_fast.find(
-                {**condition, **used_up}, {"error.cause": 1}, limit=GIVEN_UP_AT_ONCE
+                {**condition, **used_up}, {"error.cause": 1}, limit=GIVE_UP_LIMIT
             )
             causes = {d["_id"]: str(d.get("error", {}).get("cause", NO_ANSWER)) for d in found}
             if not causes:
@@ -384,25 +325,25 @@ class Claims:
     def _finish(
         self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE
     ) -> set[str]:
-        """Make ``change`` on each claim that still holds; the ids on which it does not."""
+        """Apply ``change`` to each claim that still holds; returns the ids of those that do not."""
         finished = sum(
             self._db.scans.update_many(condition, change, hint=BY_ID).matched_count
             for condition in held(claims)
         )
         if finished == len(claims):
             return set()
-        # No match where the state is the wanted one and the fence is mine: an earlier try of
-        # mine succeeded and its answer was lost.
+        # A scan in the wanted state under this fence was finished by an earlier try of this call,
+        # whose answer was lost.
         mine = {claim.scan.scan_id: (claim.owner, claim.fence, state) for claim in claims}
         found = self._db.scans.find(
             {"_id": {"$in": list(mine)}}, {"owner": 1, "fence": 1, "report_generated": 1}
         )
-        right = {
+        finished_before = {
             d["_id"]
             for d in found
             if (d.get("owner"), d["fence"], d["report_generated"]) == mine[d["_id"]]
         }
-        return set(mine) - right
+        return set(mine) - finished_before
 
     def _still_held(self, claims: Sequence[Claim]) -> set[str]:
         return {

@@ -6,26 +6,26 @@ from enum import StrEnum
 class Collection(StrEnum):
     """MongoDB collections."""
 
-    # One document a scan: header, state, small voxels.
+    # One document per scan: header, state, and the voxels of a small scan.
     SCANS = "brain_scans"
-    # One document a report, ``_id`` is the scan's; ``status`` False until Fr-PACS has it.
+    # One document per report, ``_id`` is the scan's; ``status`` is False until Fr-PACS has it.
     REPORTS = "brain_reports"
-    # Reports that a later revision replaced, ``_id`` is {scan, revision}.
+    # Reports that a later revision replaced; ``_id`` is {scan, revision}.
     HISTORY = "brain_report_history"
-    # Pictures of reports, ``_id`` is {scan, hash}: the BLAKE3 of the PNG.
+    # Pictures of reports; ``_id`` is {scan, hash}, where hash is the BLAKE3 of the PNG.
     PICTURES = "brain_pictures"
-    # Voxels of large scans, ``_id`` is {blob, n}.
+    # Voxels of large scans, in chunks; ``_id`` is {blob, n}.
     CHUNKS = "brain_chunks"
-    # Blobs being written: what a sweep may look at when an upload was cut.
+    # Uploads in progress, by blob: a sweep finds interrupted ones here.
     UPLOADS = "brain_uploads"
-    # Append-only: who did what with which scan, an entry a batch of events (domain.audit_chain).
+    # Append-only: who did what with which scan; each entry is a batch of events.
     AUDIT = "brain_audit"
-    # Capped: one tiny document wakes whoever waits. Losing one costs a poll interval.
-    WAKE_UPS = "wake_ups"
+    # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
+    NOTIFICATIONS = "wake_ups"
 
 
-class WakeUp(StrEnum):
-    """What a wake-up tells: polling stays the truth, this only ends a wait early."""
+class Notification(StrEnum):
+    """What a notification announces. Polling finds everything; this only ends a wait early."""
 
     SCAN = "scan"  # a scan is 'To Do'
-    REPORT = "report"  # a report waits to be sent
+    REPORT = "report"  # a report is ready to be sent

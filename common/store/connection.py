@@ -1,4 +1,4 @@
-"""The connection to MongoDB under ``DBManager``: its options, its collections, the one upsert."""
+"""The connection to MongoDB: its options, its collections, and the upsert that all parts use."""
 
 import re
 from collections.abc import Sequence
@@ -12,34 +12,36 @@ from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from common.domain.types import Document
 from common.errors import SettingsError
-from common.store.collections import Collection, WakeUp
-from common.store.documents import Document, without_id
+from common.store.collections import Collection, Notification
+from common.store.documents import without_id
 from common.store.error_mapping import DUPLICATE_KEY, bulk_failure
-from common.store.notifications import GOODBYE_S, Waiter, WakeUps
+from common.store.notifications import CLOSE_TIMEOUT_S, Notifications, Subscription
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
 _LOCAL = ReadConcern("local")
 
 BY_ID = [("_id", 1)]
-"""Hint for updates of a batch of ids: left to choose, MongoDB tries the partial indexes too, anew
-each time, and may walk through all that waits. Of mongod's CPU the lease of a report took 0.061 ms
-without and 0.037 ms with it where 10,000 waited; where 2,500 did, the same."""
+"""Hint for updates by a batch of ids. Without it MongoDB also tries the partial indexes, each time
+anew, and may scan everything that waits. Leasing a report took 0.061 ms of mongod's CPU without the
+hint and 0.037 ms with it while 10,000 waited; with 2,500 waiting there was no difference."""
 
 _SELECTION_S = 3.0
-"""A call finds no server for so long: it is away. Callers repeat, so this only says it sooner."""
+"""Seconds that a call looks for a server before it fails. Callers retry; a short time only reports
+an unreachable MongoDB sooner."""
 
 
 class Connection:
-    """One client and the collections: what the parts of ``DBManager`` stand on.
+    """One client and the collections, shared by the parts of ``DBManager``.
 
-    Writes are acknowledged with write concern majority, journaled; ``*_fast`` ones with ``w: 1``.
+    Writes wait for a journaled majority; writes to the ``*_fast`` collections use ``w: 1``.
     """
 
     def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
         self.uri = uri
-        """With its password, if it has one: not for logs."""
+        """May contain a password: never log it."""
         self.name = database
         self._timeout_s = timeout_s
         self.client = _client(
@@ -64,27 +66,27 @@ class Connection:
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
-        self.notifications = WakeUps(base)
+        self.notifications = Notifications(base)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
-        # It says goodbye to the server: one that is away would hold up the exit for 30 s.
-        with pymongo.timeout(GOODBYE_S):
+        # Closing sends a last command; an unreachable server would delay the exit by 30 s.
+        with pymongo.timeout(CLOSE_TIMEOUT_S):
             self.client.close()
 
-    def waiter(self, what: WakeUp, poll_s: float) -> Waiter:
-        """Something to wait on until the next ``what``, ``poll_s`` at most; for one thread, which
-        closes it."""
+    def subscribe(self, what: Notification, poll_s: float) -> Subscription:
+        """A subscription to notifications of ``what``, whose ``wait`` takes ``poll_s`` seconds at
+        most. Used by one thread, which closes it."""
         client = _client(
             self.uri,
             socketTimeoutMS=int((poll_s + self._timeout_s) * 1000),
             serverSelectionTimeoutMS=int(self._timeout_s * 1000),
         )
-        return Waiter(client, self.database.name, what, poll_s)
+        return Subscription(client, self.database.name, what, poll_s)
 
     @staticmethod
     def upsert(collection: MongoCollection[Document], documents: Sequence[Document]) -> None:
-        """Insert these documents where their ids are missing, durably. Repeatable."""
+        """Insert the documents whose ids are missing, durably. Repeatable."""
         if documents:
             try:
                 collection.bulk_write(
@@ -104,7 +106,7 @@ def _client(uri: str, **options: Any) -> MongoClient[Document]:
     except (ConfigurationError, InvalidURI, ValueError) as error:
         text = str(error)
         if "@" in uri:
-            # PyMongo quotes what it could not parse, which can be a password or half of one.
+            # PyMongo quotes what it could not parse, which may be part of a password.
             text = re.split('[:"]', text)[0].strip()
             text += " (special characters of a user name or password must be percent-encoded)"
         raise SettingsError(f"MONGODB_URI: {text}") from None
@@ -113,7 +115,11 @@ def _client(uri: str, **options: Any) -> MongoClient[Document]:
 
 
 def duplicates(error: BulkWriteError) -> list[int]:
-    """Positions of the documents that were there before, if that was all that went wrong."""
+    """Positions of the documents whose ids existed before.
+
+    Raises:
+        StoreError: something else failed too.
+    """
     failure = bulk_failure(error)
     lines = error.details["writeErrors"]
     if error.details["writeConcernErrors"] or any(e["code"] != DUPLICATE_KEY for e in lines):

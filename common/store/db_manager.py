@@ -1,13 +1,12 @@
-"""``DBManager``: the store, and with its parts (``db_*``) the only room with PyMongo (its errors
-are made ours in ``store_errors``, its wake-ups are in ``wake_ups``).
+"""``DBManager``: the store. It holds one part for each group of operations.
 
-The methods are the state transitions of ``common.domain.states.TRANSITIONS``, each atomic for a
-scan and filtered by state, owner and fence. Whatever is acknowledged to somebody was written with
-write concern majority, journaled. Blocking and thread-safe; Fr-HUB calls it from worker threads.
+The state transitions are those of ``common.domain.states.TRANSITIONS``, each atomic for a scan and
+filtered by state, owner and fence. Everything that a unit acknowledges was written with write
+concern majority, journaled. Blocking and thread-safe; Fr-HUB calls it from worker threads.
 
-Durability where it is not needed is not paid for: a claim and the lease of a report are written
-with ``w: 1``. Lost in a fail-over, they are made again, and the owner in each filter keeps a
-forgotten claim from finishing anything.
+Claims and the leases of reports need no durability and are written with ``w: 1``. A fail-over may
+lose one; then it is made again, and the owner in each filter keeps the lost claim from finishing
+anything.
 """
 
 import copy
@@ -25,6 +24,7 @@ from common.store.pictures import Pictures
 from common.store.queries import Queries
 from common.store.reconciliation import Reconciliation
 from common.store.recording import UNRECORDED, Recorder
+from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
 from common.store.scans import Scans
@@ -34,31 +34,32 @@ from common.store.uploads import Uploads
 
 
 class DBManager:
-    """The store: one class, its methods in a file for each who calls them.
+    """The store: one connection, and the parts that use it.
 
     Args:
-        uri: of a standalone server, a replica set or a sharded cluster.
-        database: its name.
-        timeout_s: the longest that a call may take, server selection and retries included.
+        uri: URI of a standalone server, a replica set or a sharded cluster.
+        database: name of the database.
+        timeout_s: the longest a call may take, including server selection and retries, seconds.
 
-    Raises (all methods):
-        StoreUnavailable: MongoDB is away or without its majority; the call may have had its
-            effect or not, and can be repeated.
+    Raises (all methods of all parts):
+        StoreUnavailable: MongoDB is unreachable or has no majority. The call may or may not have
+            taken effect; repeat it.
         StoreRefused: MongoDB refuses the login or the command.
-        StoreError: it answered with something else.
+        StoreError: any other error of MongoDB.
     """
 
     def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
         self.connection = connection = Connection(uri, database, timeout_s)
         self.server = ServerInfo(connection)
         self.capacity = Capacity(connection)
+        self._reports = Reports(connection)
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
         self.audit_log = AuditLog(connection)
         self._record_with(UNRECORDED)
 
     def recorded_by(self, recorder: Recorder) -> Self:
-        """This store on the same connection, each of whose promises ``recorder`` records first."""
+        """This store on the same connection; ``recorder`` records each promise first."""
         recorded = copy.copy(self)
         recorded._record_with(recorder)  # noqa: SLF001 - a copy of this object
         return recorded
@@ -69,7 +70,7 @@ class DBManager:
         self.uploads = Uploads(connection, recorder)
         self.scans = Scans(connection, self.uploads, recorder)
         self.revisions = Revisions(connection, recorder)
-        self.claims = Claims(connection, reconciliation, self.revisions, recorder)
+        self.claims = Claims(connection, reconciliation, self._reports, recorder)
         self.supervision = Supervision(connection, reconciliation, recorder)
         self.outbox = Outbox(connection, reconciliation, recorder)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
@@ -81,9 +82,9 @@ class DBManager:
 
     @translated
     def prepare(self) -> str:
-        """Make indexes and collections where missing; returns the server's version.
+        """Create missing indexes and collections; returns the server's version.
 
-        Partial indexes hold only what waits, so they stay small while what is done grows.
+        Partial indexes hold only waiting scans, so they stay small while finished ones grow.
         """
         db = self.connection
         version = str(db.client.server_info()["version"])
@@ -105,7 +106,7 @@ class DBManager:
         db.history.create_index([("scan_id", 1)], name="scan_id")
         db.pictures.create_index([("scan_id", 1)], name="scan_id")
         db.scans.create_index([("revision", 1)], name="revision", sparse=True)
-        db.scans.create_index([("blob", 1)], name="blob", sparse=True)  # for sweeps
+        db.scans.create_index([("blob", 1)], name="blob", sparse=True)  # used by Uploads.sweep
         db.reports.create_index(
             [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
             name="to_send",

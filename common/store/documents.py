@@ -1,11 +1,9 @@
-"""What is in the store's documents, and the filters that hold a transition to its state, owner and
-fence."""
+"""The store's documents, and the filters that limit a transition by state, owner and fence."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import Any
 
 import bson
 from bson import ObjectId
@@ -14,39 +12,37 @@ from bson.codec_options import CodecOptions
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import PURGED, ReportGenerated
-from common.domain.types import utc_now
+from common.domain.types import Document, utc_now
 from common.errors import StoreError
-
-Document = dict[str, Any]
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
-_DUE_AT_ONCE = datetime.fromtimestamp(0, tz=UTC)
-"""Whatever the clocks of a host and of the server say."""
+_DUE_IMMEDIATELY = datetime.fromtimestamp(0, tz=UTC)
+"""In the past by any clock, whether the host's or the server's."""
 
 
 class Added(Enum):
-    """What became of a scan given to ``add_scans``."""
+    """The outcome of ``Scans.add`` for one scan."""
 
-    STORED = auto()  # durable now, or it was by an earlier try of the same write
-    KNOWN = auto()  # was there before with the same content: durable, and this one adds nothing
-    CONFLICT = auto()  # the id is taken by other content: not stored
+    STORED = auto()  # durable, by this write or an earlier try of it
+    KNOWN = auto()  # existed before with the same content: durable, nothing was added
+    CONFLICT = auto()  # the id has other content: not stored
 
 
 @dataclass(frozen=True, slots=True)
 class NewScan:
-    """A scan to store: small voxels beside it, or the blob that holds them."""
+    """A scan to store, with its voxels if it is small, else with the blob that holds them."""
 
     scan: BrainScan
     voxels: bytes | None = None
     blob: ObjectId | None = None
     packing: Packing | None = None
-    """How the blob's chunks are compressed."""
+    """How the blob's chunks are compressed; None: not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A scan that ``owner`` may work on until the lease ends."""
+    """A scan that ``owner`` may work on until its lease ends."""
 
     scan: BrainScan
     owner: str
@@ -56,20 +52,20 @@ class Claim:
     blob: ObjectId | None
     packing: Packing | None = None
     revision: int = 1
-    """Of the report that this claim is to give."""
+    """Revision of the report to write."""
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes that are stored of the voxels."""
+        """Bytes of the voxels as stored, compressed or not."""
         return self.scan.voxels_bytes if self.packing is None else self.packing.bytes
 
 
 class Claimed(list[Claim]):
-    """Claims, and whether more was waiting when they were made.
+    """Claims, and whether more scans were waiting when they were made.
 
     Args:
-        claims: those.
-        more: False where all that waited was seen, and is claimed, by this owner or another.
+        claims: the claims.
+        more: False if every waiting scan is claimed now, by this owner or another.
     """
 
     def __init__(self, claims: Iterable[Claim] = (), *, more: bool = False) -> None:
@@ -79,7 +75,7 @@ class Claimed(list[Claim]):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingReport:
-    """A report to send, leased; as it is stored, for whoever gets it to check."""
+    """A leased report to send, as stored: its receiver validates the content."""
 
     scan_id: str
     revision: int
@@ -89,12 +85,12 @@ class OutgoingReport:
 
 
 def without_id(document: Document) -> Document:
-    """For ``$setOnInsert``: the id is in the filter."""
+    """The document for ``$setOnInsert``, where the id is in the filter."""
     return {name: value for name, value in document.items() if name != "_id"}
 
 
 def scan_document(item: NewScan) -> Document:
-    """A scan as ``brain_scans`` has it, ``'To Do'``."""
+    """The document of a new scan in ``brain_scans``, ``'To Do'``."""
     document: Document = {
         "_id": item.scan.scan_id,
         "scan": item.scan.model_dump(exclude_none=True),
@@ -105,7 +101,7 @@ def scan_document(item: NewScan) -> Document:
     }
     if item.blob is not None:
         document["blob"] = item.blob
-        document["unsealed"] = True  # until ``end_upload``; before that it can be taken back
+        document["unsealed"] = True  # until ``Uploads.seal``; until then a sweep may remove it
         if item.packing is not None:
             document["packing"] = item.packing.model_dump()
     else:
@@ -114,28 +110,32 @@ def scan_document(item: NewScan) -> Document:
 
 
 def report_document(report: BrainReport) -> Document:
-    """A report as ``brain_reports`` has it, to be sent."""
+    """The document of a new report in ``brain_reports``, ready to be sent."""
     return {
         "_id": report.scan_id,
         "pacs": report.pacs,
         "revision": report.revision,
         "status": False,
         "created_at": utc_now(),
-        "next_try_at": _DUE_AT_ONCE,
+        "next_try_at": _DUE_IMMEDIATELY,
         "tries": 0,
         "report": report.model_dump(exclude_none=False),
     }
 
 
 def compare(mine: Document, stored: Document | None) -> Added:
-    """What became of a scan whose id was there before: its header has the voxels' hash."""
+    """Compare a new scan with the stored one of the same id, by its header and the voxels' hash.
+
+    Raises:
+        StoreError: nothing is stored under this id.
+    """
     if stored is None:
-        raise StoreError("a scan was stored and is not there")
+        raise StoreError("a scan was stored but cannot be found")
     if stored.get("report_generated") == PURGED:
-        # All that a tombstone has of its scan: what went was this, and was reported.
+        # A tombstone has only this hash of its scan, which was reported and then purged.
         same = stored.get("voxels_hash") == mine["scan"]["voxels_hash"]
         return Added.KNOWN if same else Added.CONFLICT
-    # As BSON has it: to the millisecond, UTC.
+    # BSON keeps times to the millisecond, in UTC.
     as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
     if BrainScan.model_validate(stored["scan"]) != BrainScan.model_validate(as_stored):
         return Added.CONFLICT
@@ -143,17 +143,17 @@ def compare(mine: Document, stored: Document | None) -> Added:
 
 
 def all_of(blob: ObjectId) -> Document:
-    """The ``_id`` of each chunk of a blob, as a range of the one index."""
+    """A filter on ``_id`` for all chunks of a blob, as a range of the index."""
     return {"$gte": {"blob": blob, "n": 0}, "$lte": {"blob": blob, "n": 2**31 - 1}}
 
 
 def of_revision(revision: int) -> Document:
-    """A filter for what has this revision; what was never put back says none."""
+    """A filter for this revision; a document without the field has revision 1."""
     return {"revision": {"$in": [1, None]} if revision == 1 else revision}
 
 
 def expired() -> Document:
-    """Claims whose lease is past, by the server's clock."""
+    """A filter for claims whose lease has expired, by the server's clock."""
     return {
         "report_generated": ReportGenerated.IN_PROGRESS,
         "$expr": {"$lt": ["$lease_until", "$$NOW"]},
@@ -161,7 +161,7 @@ def expired() -> Document:
 
 
 def held(claims: Sequence[Claim]) -> Iterator[Document]:
-    """A filter for each owner and fence: these claims as far as they still hold."""
+    """Filters for those of these claims that still hold, one per owner and fence."""
     groups: dict[tuple[str, int], list[str]] = {}
     for claim in claims:
         groups.setdefault((claim.owner, claim.fence), []).append(claim.scan.scan_id)

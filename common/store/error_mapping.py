@@ -1,4 +1,4 @@
-"""PyMongo's errors as ours: what went wrong, and whether repeating can help."""
+"""Converts PyMongo's errors to Fr's, which tell whether a retry can help."""
 
 import functools
 import re
@@ -30,7 +30,7 @@ _REFUSED = frozenset(
         8000,  # Atlas: authentication
     }
 )
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         6,  # HostUnreachable
         7,  # HostNotFound
@@ -38,7 +38,7 @@ _PASSING = frozenset(
         64,  # WriteConcernFailed
         89,  # NetworkTimeout
         91,  # ShutdownInProgress
-        100,  # UnsatisfiableWriteConcern: members are away
+        100,  # UnsatisfiableWriteConcern: members are unreachable
         112,  # WriteConflict
         134,  # ReadConcernMajorityNotAvailableYet
         175,  # QueryPlanKilled
@@ -55,14 +55,14 @@ _PASSING = frozenset(
         13388,  # StaleConfig
         13435,  # NotPrimaryNoSecondaryOk
         13436,  # NotPrimaryOrSecondary
-        14031,  # OutOfDiskSpace: somebody makes room
+        14031,  # OutOfDiskSpace: until an operator frees space
     }
 )
 
 
 def convert(error: PyMongoError | BSONError) -> StoreError:
-    """The error of ours for one of PyMongo's; texts name no host with its password."""
-    if isinstance(error, BSONError):  # such as DocumentTooLarge, whose text may quote the document
+    """Fr's error for one of PyMongo's. Its text contains no password and no document."""
+    if isinstance(error, BSONError):  # e.g. DocumentTooLarge; its text may quote the document
         return StoreError(f"{type(error).__name__}: MongoDB cannot store or return a document")
     if isinstance(error, BulkWriteError):
         return bulk_failure(error)
@@ -74,7 +74,7 @@ def convert(error: PyMongoError | BSONError) -> StoreError:
 
 
 def bulk_failure(error: BulkWriteError) -> StoreError:
-    """The worst of what a bulk write reports, duplicate keys aside."""
+    """The most serious failure of a bulk write; duplicate keys are ignored."""
     waits = error.details.get("writeConcernErrors", [])
     lines = [e for e in error.details.get("writeErrors", []) if e.get("code") != DUPLICATE_KEY]
     failures = [_by_code(e.get("code"), str(e.get("errmsg"))) for e in lines]
@@ -83,11 +83,11 @@ def bulk_failure(error: BulkWriteError) -> StoreError:
         return final
     if waits:
         return StoreUnavailable(f"not durable yet: {_short(str(waits[0].get('errmsg')))}")
-    return failures[0] if failures else StoreUnavailable("a bulk write was cut")
+    return failures[0] if failures else StoreUnavailable("a bulk write was interrupted")
 
 
 def translated(method: Callable[P, R]) -> Callable[P, R]:
-    """Make a method raise our errors in place of PyMongo's."""
+    """Decorate a method to raise Fr's errors instead of PyMongo's."""
 
     @functools.wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -101,15 +101,15 @@ def translated(method: Callable[P, R]) -> Callable[P, R]:
 
 def _by_code(code: int | None, text: str) -> StoreError:
     if code == _UNAUTHORIZED:
-        # The text goes on with the whole command, ids and all.
+        # The rest of the text is the whole command, including ids.
         known = _COMMAND.match(text)
         what = f"{known[1]} {known[2]} {known[3]}" if known else text.split(" to execute")[0]
         return StoreRefused(
-            f"MongoDB refuses: {_short(what)}: this unit's user needs more (make roles)"
+            f"MongoDB refuses: {_short(what)}: this unit's user lacks a privilege (make roles)"
         )
     if code in _REFUSED:
         return StoreRefused(f"MongoDB refuses: {_short(text)}")
-    if code in _PASSING:
+    if code in _TRANSIENT:
         return StoreUnavailable(_short(text))
     return StoreError(f"MongoDB error {code}: {_short(text)}")
 

@@ -1,18 +1,17 @@
-"""Wake-ups through the store: a tiny document in a capped collection, and a tailing reader.
+"""Notifications through the store: tiny documents in a capped collection, and tailing cursors.
 
 Measured on MongoDB 6.0.5 on a noisy 2-core machine: a reader wakes 1.2 ms after the write and
-costs 0.2 % of a core while nothing happens, where polling every 20 ms costs 4 % of a core in the
-reader and as much in mongod. Works on a standalone server, a replica set and through mongos;
-a change stream needs a replica set, whose oplog makes large ingest 1.4 times slower.
+costs 0.2 % of a core while idle; polling every 20 ms costs 4 % of a core in the reader and as much
+in mongod. It works on a standalone server, a replica set and through mongos. A
+change stream would need a replica set, whose oplog makes storing large scans 1.4 times slower.
 
-A wake-up may be lost (fail-over, a wrapped collection): polling stays the truth.
+A notification may be lost (a fail-over, a wrapped collection), so subscribers must also poll.
 """
 
 import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pymongo
 from pymongo import CursorType, MongoClient
@@ -22,139 +21,144 @@ from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from common.domain.types import Document
 from common.errors import StoreError
-from common.store.collections import Collection, WakeUp
+from common.store.collections import Collection, Notification
 from common.store.error_mapping import translated
 
-Document = dict[str, Any]
-
-GOODBYE_S = 1.0
-"""The longest that closing waits for a server that is away."""
+CLOSE_TIMEOUT_S = 1.0
+"""How long closing waits for an unreachable server, seconds."""
 
 _BYTES = 64 * 1024
 _NAMESPACE_EXISTS = 48
 
 
-class WakeUps:
-    """The bell in a database. Nobody waits for MongoDB's answer to a ring, which can take as long
-    as MongoDB stalls; only the next call on that connection comes after it. A thread that waited
-    for it instead took a scan 6 % longer on its way to the report, on two cores."""
+class Notifications:
+    """Publishes notifications without waiting for MongoDB's answer, which can take as long as
+    MongoDB stalls; only the next call on that connection is delayed. Publishing in a thread that
+    waits for the answer took 6 % longer from scan to report, on two cores."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
-        # On the store's own client, which knows of a new primary from the calls that are answered.
-        self._bell = database[Collection.WAKE_UPS].with_options(write_concern=WriteConcern(w=0))
+        # On the store's own client, whose acknowledged calls learn of a new primary.
+        self._collection = database[Collection.NOTIFICATIONS].with_options(
+            write_concern=WriteConcern(w=0)
+        )
 
     def prepare(self) -> None:
-        """Make the collection where it is missing."""
+        """Create the collection if it is missing."""
         try:
-            # Without looking whether it is there, which would need one more privilege.
+            # Checking first whether it exists would need one more privilege.
             self._database.create_collection(
-                Collection.WAKE_UPS, check_exists=False, capped=True, size=_BYTES
+                Collection.NOTIFICATIONS, check_exists=False, capped=True, size=_BYTES
             )
         except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:  # another unit was faster
+            if error.code != _NAMESPACE_EXISTS:  # another unit created it first
                 raise
-        # A tailing cursor on an empty capped collection is dead at once; so this one is durable.
-        if self._database[Collection.WAKE_UPS].find_one() is None:
-            self._database[Collection.WAKE_UPS].insert_one({"what": "made"})
+        # A tailing cursor on an empty capped collection dies immediately, so this write is durable.
+        if self._database[Collection.NOTIFICATIONS].find_one() is None:
+            self._database[Collection.NOTIFICATIONS].insert_one({"what": "made"})
 
-    def ring(self, what: WakeUp) -> None:
-        """Wake who waits for ``what``, soon. Never raises: what matters is stored already."""
-        with contextlib.suppress(PyMongoError, MemoryError):  # an analyzer may have it all
-            self._bell.insert_one({"what": what})
+    def publish(self, what: Notification) -> None:
+        """Wake the subscribers of ``what`` soon. Never raises: the data is already stored."""
+        # MemoryError: an analyzer in this process may have used up the memory.
+        with contextlib.suppress(PyMongoError, MemoryError):
+            self._collection.insert_one({"what": what})
 
 
-class Waiter:
-    """Waits for one kind of wake-up, at most one poll interval; for one thread.
+class Subscription:
+    """Waits for one kind of notification; used by one thread.
 
     Args:
-        client: one without ``timeoutMS``, which would replace the server's waiting time, and with
-            a ``socketTimeoutMS`` well above ``poll_s``.
-        database: its name.
-        what: the kind.
+        client: a client without ``timeoutMS``, which would replace the server's waiting time, and
+            with a ``socketTimeoutMS`` well above ``poll_s``.
+        database: name of the database.
+        what: the kind of notification.
         poll_s: the longest wait, seconds.
     """
 
     def __init__(
-        self, client: MongoClient[Document], database: str, what: WakeUp, poll_s: float
+        self, client: MongoClient[Document], database: str, what: Notification, poll_s: float
     ) -> None:
         self._client = client
-        self._bell = client[database].get_collection(
-            Collection.WAKE_UPS, read_concern=ReadConcern("local")
+        self._collection = client[database].get_collection(
+            Collection.NOTIFICATIONS, read_concern=ReadConcern("local")
         )
         self._what = what
         self._poll_s = poll_s
         self._cursor: Cursor[Document] | None = None
-        self._taken = 0
+        self._received = 0
 
     @translated
     def wait(self) -> bool:
-        """Wait; False when the poll interval passed without a wake-up. True may be a false alarm.
+        """Wait for a notification; False if the poll interval passed without one. True may be a
+        false alarm.
 
-        What came since the last call ends the wait at once, so looking for work between two calls
-        sleeps through nothing.
+        A notification since the last call ends the wait immediately, so a caller that looks for
+        work between two calls misses none.
 
         Raises:
-            StoreUnavailable: MongoDB is away.
+            StoreUnavailable: MongoDB is unreachable.
         """
         cursor = self._cursor
         if cursor is None or not cursor.alive:
-            if cursor is not None and not self._taken:
-                # There is no bell, or mongod was started again and nobody has rung since, when it
-                # gives out dead cursors only: polling is left.
+            if cursor is not None and not self._received:
+                # The collection is missing, or mongod was restarted and nobody has published
+                # since: then it returns only dead cursors, and polling is all that is left.
                 time.sleep(self._poll_s)
             self._open()
-            return True  # what was there to do before, nobody told
+            return True  # work from before the subscription was not announced
         deadline = time.monotonic() + self._poll_s
         while time.monotonic() < deadline:
-            if self._take(cursor):
+            if self._receive(cursor):
                 return True
-            if not cursor.alive:  # the collection wrapped past it: much has happened
+            if not cursor.alive:  # the collection wrapped past the cursor: much has happened
                 return True
         return False
 
     def _open(self) -> None:
-        # The other kinds are passed over by the server: nobody wakes up for them.
+        # The server skips the other kinds, so they wake nobody.
         mine = {"what": self._what}
-        last = self._bell.find_one(mine, sort=[("$natural", -1)])
-        cursor = self._bell.find(mine, cursor_type=CursorType.TAILABLE_AWAIT)
+        last = self._collection.find_one(mine, sort=[("$natural", -1)])
+        cursor = self._collection.find(mine, cursor_type=CursorType.TAILABLE_AWAIT)
         self._cursor = cursor.max_await_time_ms(max(1, int(self._poll_s * 1000)))
-        self._taken = 0
+        self._received = 0
         for document in self._cursor:
-            self._taken += 1
+            self._received += 1
             if last is None or document["_id"] == last["_id"]:
                 return
 
-    def _take(self, cursor: Cursor[Document]) -> bool:
-        """Wait for the next documents, take all that came at once."""
-        rung = False
+    def _receive(self, cursor: Cursor[Document]) -> bool:
+        """Wait for the next documents and read all that arrived together."""
+        notified = False
         while next(cursor, None) is not None:
-            rung = True
-            self._taken += 1
-            if self._taken >= cursor.retrieved:
+            notified = True
+            self._received += 1
+            if self._received >= cursor.retrieved:
                 break
-        return rung
+        return notified
 
     def close(self) -> None:
         """Close the connections; ends a ``wait`` of another thread with an error. Idempotent."""
-        # Raised by a second close where that other thread's cursor was left to the first.
-        with contextlib.suppress(InvalidOperation), pymongo.timeout(GOODBYE_S):
+        # A second close raises this if the first left another thread's cursor to it.
+        with contextlib.suppress(InvalidOperation), pymongo.timeout(CLOSE_TIMEOUT_S):
             self._client.close()
 
 
-class Listener:
-    """A thread that waits for wake-ups and calls ``heard`` after each, until it is closed.
+class NotificationListener:
+    """A thread that calls ``on_notification`` after each notification, until it is closed.
 
     Args:
-        waiter: its own, which it closes.
-        heard: called in the thread; must not raise.
-        pause_s: the pause while MongoDB is away; who needs to know looks for itself meanwhile.
+        subscription: a subscription of its own, which it closes.
+        on_notification: called in the thread; must not raise.
+        pause_s: seconds between tries while MongoDB is unreachable.
     """
 
-    def __init__(self, waiter: Waiter, heard: Callable[[], None], pause_s: float) -> None:
-        self._waiter = waiter
-        self._heard = heard
+    def __init__(
+        self, subscription: Subscription, on_notification: Callable[[], None], pause_s: float
+    ) -> None:
+        self._waiter = subscription
+        self._on_notification = on_notification
         self._pause_s = pause_s
         self._closing = threading.Event()
         threading.Thread(target=self._run, name="listener", daemon=True).start()
@@ -162,14 +166,14 @@ class Listener:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                rung = self._waiter.wait()
+                notified = self._waiter.wait()
             except StoreError:
                 self._closing.wait(self._pause_s)
                 continue
-            if rung and not self._closing.is_set():
-                self._heard()
+            if notified and not self._closing.is_set():
+                self._on_notification()
 
     def close(self) -> None:
-        """Stop the thread, without waiting for the end of its wait: it holds nothing."""
+        """Stop the thread, without waiting for it: it holds no resources."""
         self._closing.set()
         self._waiter.close()

@@ -1,4 +1,4 @@
-"""Opening the store: the one that the settings name or the embedded one; waiting for it."""
+"""Opens the store that the settings name, or the embedded one, and waits until it is ready."""
 
 import contextlib
 import threading
@@ -16,7 +16,7 @@ from common.store.db_manager import DBManager
 
 @contextlib.contextmanager
 def open_store(settings: StoreSettings) -> Iterator[DBManager]:
-    """The store that the settings name, or the embedded one, for as long as it is needed.
+    """Open the store that the settings name, or the embedded one; close it at the end.
 
     Raises:
         SettingsError: the URI is wrong.
@@ -33,13 +33,15 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
 
 
 def retrying_store(stop: threading.Event, availability: AvailabilityLog) -> Retrying:
-    """Try again while MongoDB is away, with backoff and full jitter, saying so once; when
-    stopped, the last error is raised."""
+    """Retry while MongoDB is unreachable, with backoff and full jitter; logs that once.
+
+    Once ``stop`` is set, it raises the last error.
+    """
     return retrying(StoreUnavailable, stop, availability.unavailable)
 
 
 def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
-    """Make the store ready, waiting for a MongoDB that is away; False when stopped meanwhile.
+    """Prepare the store, waiting until MongoDB is reachable; False if stopped before that.
 
     Raises:
         StoreRefused: MongoDB refuses the login.

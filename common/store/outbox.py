@@ -1,23 +1,24 @@
-"""``DBManager`` for Fr-HUB's client: reports go out."""
+"""The outbox: reports to send, for Fr-HUB's client."""
 
 from collections.abc import Sequence
 
 from bson import ObjectId
 
 from common.domain.audit_events import Kind
+from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.documents import Document, OutgoingReport, of_revision
+from common.store.documents import OutgoingReport, of_revision
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
 
 UNREADABLE_DELAY_S = 3600.0
-"""A stored report without what an acknowledgement of it would name is looked at again after so
-long: by then a person may have mended it. What else is wrong with one Fr-PACS says."""
+"""Seconds until a report is tried again whose stored document lacks the fields that an
+acknowledgement names; by then an operator may have repaired it. Fr-PACS rejects other damage."""
 
 
 class Outbox:
-    """Reports whose ``status`` is False: leased, sent, acknowledged, marked."""
+    """Reports whose ``status`` is False: leased, sent, acknowledged, marked as sent."""
 
     def __init__(
         self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
@@ -28,14 +29,16 @@ class Outbox:
 
     @translated
     def lease(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
-        """Reports due for this Fr-PACS, oldest first, each leased for ``lease_s`` seconds: not
-        marked by then, it is due again. Another hub gets others."""
+        """Lease reports that are due for this Fr-PACS, oldest first, for ``lease_s`` seconds.
+
+        A report not marked as sent by then is due again. Several hubs lease different reports.
+        """
         due: Document = {
             "pacs": pacs,
             "status": False,
             "$expr": {"$lte": ["$next_try_at", "$$NOW"]},
         }
-        # Majority-committed ones only: a report that could be rolled back must not be sent.
+        # Majority-committed reports only: one that could be rolled back must not be sent.
         order = [("next_try_at", 1), ("created_at", 1)]
         found = list(self._db.reports.find(due, sort=order, limit=limit))
         if not found:
@@ -53,7 +56,7 @@ class Outbox:
             mine = self._db.reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
-        # Before a report leaves, its scan does not say otherwise: see ``db_settle``.
+        # Before a report is sent, its scan must agree with it: see ``reconciliation``.
         gone = self._reconciliation.reconcile_or_delete([document["_id"] for document in found])
         found = [document for document in found if document["_id"] not in gone]
         outgoing = []
@@ -61,7 +64,7 @@ class Outbox:
             try:
                 outgoing.append(_outgoing(document))
             except (KeyError, TypeError, AttributeError, ValueError):
-                # One damaged document must not hold up the reports behind it.
+                # One damaged document must not block the reports behind it.
                 self.postpone([document["_id"]], UNREADABLE_DELAY_S)
         return outgoing
 
@@ -69,8 +72,10 @@ class Outbox:
     def mark_sent(
         self, scan_ids: Sequence[str], revision: int = 1, peer: str | None = None
     ) -> None:
-        """Fr-PACS acknowledged this revision of these reports: a later one that took its place
-        meanwhile is still to be sent. Recorded first. Repeatable."""
+        """Mark this revision of these reports as sent; recorded in the audit trail first.
+
+        A later revision that replaced it in the meantime is still to be sent. Repeatable.
+        """
         self._recorder.note(Kind.SEND, scan_ids, peer=peer, outcome="delivered")
         self._recorder.wait_durable()
         sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False, **of_revision(revision)}
@@ -82,7 +87,7 @@ class Outbox:
 
     @translated
     def postpone(self, scan_ids: Sequence[str], delay_s: float) -> None:
-        """These reports were not acknowledged: due again after ``delay_s`` seconds."""
+        """Make reports that were not acknowledged due again after ``delay_s`` seconds."""
         self._db.reports_fast.update_many(
             {"_id": {"$in": list(scan_ids)}, "status": False},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],

@@ -1,4 +1,4 @@
-"""``DBManager`` for people and ``make verify``: counts and lists, nothing is changed."""
+"""Read-only counts and lists, for people and ``make verify``."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -7,20 +7,20 @@ from typing import Any
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.states import ReportGenerated
+from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.documents import Document
 from common.store.error_mapping import translated
 
 
 class Queries:
-    """What is stored."""
+    """Counts and lists of what is stored."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     @translated
     def count_states(self) -> dict[str, int]:
-        """Scans by state; states with none are there with 0."""
+        """Number of scans in each state, including states with none."""
         counts = {str(state): 0 for state in ReportGenerated}
         group = {"$group": {"_id": "$report_generated", "n": {"$sum": 1}}}
         for line in self._db.scans.aggregate([group]):
@@ -29,25 +29,25 @@ class Queries:
 
     @translated
     def count_reports(self) -> dict[bool, int]:
-        """Reports by ``status``: sent (True) or not."""
+        """Number of reports by ``status``: sent (True) or not sent (False)."""
         counts = {True: 0, False: 0}
         for line in self._db.reports.aggregate([{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
             counts[line["_id"]] = line["n"]
         return counts
 
     def scan_states(self) -> Iterator[tuple[str, str]]:
-        """Id and state of every scan, by rising id."""
+        """Id and state of every scan, in order of the ids."""
         yield from self._stream(self._db.scans, "report_generated")
 
     def report_states(self) -> Iterator[tuple[str, bool]]:
-        """Id and ``status`` of every report, by rising id."""
+        """Id and ``status`` of every report, in order of the ids."""
         yield from self._stream(self._db.reports, "status")
 
     @staticmethod
     def _stream(collection: MongoCollection[Document], field: str) -> Iterator[tuple[str, Any]]:
         start: Document = {}
         while True:
-            # In pages, each with its own time limit: one cursor over all would exceed it.
+            # Each page has its own time limit, which one cursor over everything would exceed.
             page = _page(collection, start, field)
             yield from ((document["_id"], document[field]) for document in page)
             if not page:
@@ -56,7 +56,7 @@ class Queries:
 
     @translated
     def states_of(self, scan_ids: Sequence[str]) -> dict[str, tuple[str | None, bool | None]]:
-        """For each id its scan's state and its report's ``status``, None where there is none."""
+        """For each id, its scan's state and its report's ``status``; None if there is none."""
         wanted = {"_id": {"$in": list(scan_ids)}}
         scans = {
             document["_id"]: document["report_generated"]
@@ -70,7 +70,7 @@ class Queries:
 
     @translated
     def errors(self, limit: int = 100) -> list[tuple[str, str, datetime]]:
-        """Scans set aside: id, cause, when."""
+        """Failed scans: id, cause, time."""
         found = self._db.scans.find(
             {"report_generated": ReportGenerated.ERROR}, {"error": 1}, limit=limit
         )

@@ -1,8 +1,8 @@
-"""What the store needs of the audit trail: a promise is recorded before it is made.
+"""The store's interface to the audit trail: every promise is recorded before it is made.
 
 The order matters inside a transition (the report is durable, then recorded, then the scan is
-``'Done'``), so the transitions record themselves. ``common.audit.writer.AuditWriter`` is the
-recorder of a unit; the store knows no more of it than this.
+``'Done'``), so each transition records itself. A unit's recorder is
+``common.audit.writer.AuditWriter``; the store knows only this interface.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ class Recorder(Protocol):
         cause: str | None = None,
         **facts: str | int | None,
     ) -> None:
-        """Queue an event; returns at once. An equal event that is still queued is not doubled, so
-        an operation that is retried while MongoDB is away records itself once."""
+        """Queue an event; returns immediately. An event equal to one that is still queued is not
+        added, so an operation retried while MongoDB is unreachable is recorded once."""
 
     def flush(self) -> object:
-        """Start writing everything noted so far; returns at once."""
+        """Start writing everything noted so far; returns immediately."""
 
     def wait_durable(self) -> None:
         """Wait until everything noted so far is durable.
@@ -39,7 +39,7 @@ class Recorder(Protocol):
 
 
 class _Unrecorded:
-    """Records nothing: for readers, and for tests of the store alone."""
+    """Records nothing: for readers, and for tests of the store itself."""
 
     def note(self, *_: object, **__: object) -> None:
         pass

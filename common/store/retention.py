@@ -1,12 +1,11 @@
-"""``DBManager`` for retention: what was done and delivered long ago loses its voxels, or all.
+"""Retention: removes the voxels, or everything, of scans whose reports were delivered long ago.
 
-Each step can be cut by a kill and made again. The report's ``sent_at`` and the server's clock
-decide, so a report that Fr-PACS has not acknowledged keeps its scan for ever.
+Each step can be interrupted by a kill and repeated. The report's ``sent_at`` and the server's clock
+decide, so a scan stays as long as Fr-PACS has not acknowledged its report.
 
-What is gone whole leaves a tombstone in the scan's place: its id, the hash of its voxels, and
-when it went. Without it, the same scan sent again would be stored as new, analysed, and reported a
-second time; with it, it is known, acknowledged, and passed over. It is about 150 bytes, without
-anything of a patient.
+A fully purged scan leaves a tombstone: its id, its voxel hash and the time, about 150 bytes and
+nothing about a patient. Without it, the same scan sent again would be stored as new, analysed, and
+reported a second time; with it, the scan is known and is acknowledged without effect.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,9 @@ from bson import ObjectId
 
 from common.domain.audit_events import Kind
 from common.domain.states import PURGED, ReportGenerated
+from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.documents import Document, all_of
+from common.store.documents import all_of
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
@@ -27,40 +27,44 @@ _DAY_MS = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Scans whose time is over: what retention would take, a page of it."""
+    """A page of scans that retention removes, or would remove."""
 
     scan_ids: tuple[str, ...]
     voxels_bytes: int
 
 
 class Retention:
-    """Takes voxels, or scans with their reports, and nothing that is not ``'Done'`` and sent."""
+    """Removes voxels, or scans with their reports; only of scans that are ``'Done'`` and sent."""
 
     def __init__(self, connection: Connection, recorder: Recorder) -> None:
         self._db = connection
         self._recorder = recorder
 
-    def due(self, days: float, *, whole: bool) -> Iterator[Due]:
-        """What ``purge`` would take of, in pages by rising id. ``days``: since its report was
-        acknowledged by Fr-PACS. ``whole``: scan and report, not only the voxels."""
-        for ids in self._sent_before(days):
-            yield self._due(ids, whole=whole)
+    def due(self, days: float, *, include_report: bool) -> Iterator[Due]:
+        """The scans that ``purge`` would remove, in pages in order of their ids.
 
-    def purge(self, days: float, *, whole: bool) -> Iterator[Due]:
-        """Take it, a page at a time; what was taken. Repeatable, also after a kill in the middle.
-        Each page is recorded before anything of it is deleted.
-
-        Two that purge at once: each scan is told by one of them or by both, and is taken once.
+        Args:
+            days: days since Fr-PACS acknowledged the report.
+            include_report: remove scan and report, not only the voxels.
         """
         for ids in self._sent_before(days):
-            due = self._due(ids, whole=whole)
+            yield self._due(ids, include_report=include_report)
+
+    def purge(self, days: float, *, include_report: bool) -> Iterator[Due]:
+        """Remove what is due, a page at a time, and yield each page. Repeatable after a kill.
+
+        Each page is recorded in the audit trail before anything of it is deleted. If two processes
+        purge at once, each scan is removed once and reported by one of them or both.
+        """
+        for ids in self._sent_before(days):
+            due = self._due(ids, include_report=include_report)
             if due.scan_ids:
-                outcome = "all" if whole else "voxels"
+                outcome = "all" if include_report else "voxels"
                 self._recorder.note(Kind.RETENTION, due.scan_ids, outcome=outcome)
                 self._recorder.wait_durable()
-            self._take_voxels(due.scan_ids, whole=whole)
-            if whole:
-                self._bury_reports(ids)
+            self._delete_voxels(due.scan_ids, include_report=include_report)
+            if include_report:
+                self._delete_reports(ids)
             if due.scan_ids:
                 yield due
 
@@ -73,16 +77,16 @@ class Retention:
     @translated
     def _sent_page(self, days: float, after: str) -> list[str]:
         old = {"$lt": ["$sent_at", {"$subtract": ["$$NOW", int(days * _DAY_MS)]}]}
-        # A report without ``sent_at`` compares as older than any time: not so.
+        # Without this, a report that lacks ``sent_at`` would compare as older than any time.
         known = {"sent_at": {"$type": "date"}, "$expr": old}
         wanted = {"_id": {"$gt": after}, "status": True, **known}
         found = self._db.reports.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
         return [document["_id"] for document in found]
 
     @translated
-    def _due(self, ids: Sequence[str], *, whole: bool) -> Due:
+    def _due(self, ids: Sequence[str], *, include_report: bool) -> Due:
         wanted: Document = {"_id": {"$in": list(ids)}, "report_generated": ReportGenerated.DONE}
-        if not whole:
+        if not include_report:
             wanted["$or"] = [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]
         fields = {"scan.voxels_bytes": 1, "voxels_gone_at": 1}
         found = sorted(self._db.scans.find(wanted, fields), key=lambda d: str(d["_id"]))
@@ -90,9 +94,9 @@ class Retention:
         return Due(tuple(d["_id"] for d in found), size)
 
     @translated
-    def _take_voxels(self, ids: Sequence[str], *, whole: bool) -> None:
-        """Chunks first, then their scans: cut between the two, a scan still says what to delete.
-        Nobody reads the voxels of a scan that is ``'Done'``, and none leaves that state."""
+    def _delete_voxels(self, ids: Sequence[str], *, include_report: bool) -> None:
+        """Delete chunks first, then update their scans: if interrupted between the two, the scan
+        still names its blob. Nothing reads the voxels of a scan that is ``'Done'``."""
         if not ids:
             return
         these: Document = {"_id": {"$in": list(ids)}, "report_generated": ReportGenerated.DONE}
@@ -102,7 +106,7 @@ class Retention:
             blob: ObjectId = document["blob"]
             self._db.chunks.delete_many({"_id": all_of(blob)})
             self._db.uploads.delete_one({"_id": blob})
-        if whole:
+        if include_report:
             self._db.scans.update_many(these, [{"$replaceWith": _TOMBSTONE}])
         else:
             gone: list[Document] = [
@@ -112,8 +116,8 @@ class Retention:
             self._db.scans.update_many(these, gone)
 
     @translated
-    def _bury_reports(self, ids: Sequence[str]) -> None:
-        """Reports of scans that are gone, last: so that what was cut is found again by them."""
+    def _delete_reports(self, ids: Sequence[str]) -> None:
+        """Delete the reports of purged scans: last, as an interrupted purge finds scans by them."""
         found = self._db.scans.find(
             {"_id": {"$in": list(ids)}, "report_generated": PURGED}, {"_id": 1}
         )
@@ -136,4 +140,4 @@ def _size(document: Document) -> int:
     try:
         return int(document["scan"]["voxels_bytes"])
     except (KeyError, TypeError, ValueError):
-        return 0  # a damaged header is no reason to keep the scan for ever
+        return 0  # a damaged header must not keep the scan forever

@@ -1,17 +1,16 @@
-"""``DBManager`` for ``make reanalyze``: a scan that is ``'Done'`` is analysed again, and the report
-that it had is kept as history.
+"""Revisions of reports, for ``make reanalyze``: a ``'Done'`` scan is analysed again, and its
+earlier report is kept as history.
 
-How the steps follow each other, each repeatable, so that a kill between any two loses nothing:
+The steps, each repeatable, so a kill between any two loses nothing:
 
-1. A command puts the scan back to ``'To Do'``, its ``revision`` one higher, in one update. The
-   report of the revision before stays the scan's report.
-2. Whoever claims the scan analyses it and copies that report to the history, durably.
-3. It replaces the report, in one update that only an earlier revision lets pass: of several owners
-   one does, and an owner of an earlier revision changes nothing.
+1. A command returns the scan to ``'To Do'`` with the next ``revision``, in one update. The earlier
+   report stays the scan's report.
+2. The processor that claims the scan analyses it and copies the earlier report to the history.
+3. It replaces the report, in one update that only an earlier revision passes (``Reports``).
 4. It sets the scan ``'Done'`` under the fence.
 
 At any moment the scan has one report in ``brain_reports``: that of its revision or, before step 3,
-of the one before. All earlier ones are in the history.
+of the previous one. All earlier reports are in the history.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +18,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from pymongo import ReplaceOne
-from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
+from common.domain.types import Document
 from common.errors import StoreError
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.documents import Claim, Document, of_revision
-from common.store.error_mapping import bulk_failure, translated
+from common.store.documents import Claim, of_revision
+from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 _PAGE = 1000
@@ -40,7 +38,7 @@ _HAS_VOXELS = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}
 
 @dataclass(frozen=True, slots=True)
 class Analysed:
-    """Which code made a scan's report."""
+    """Which analyzer made a scan's report."""
 
     scan_id: str
     revision: int
@@ -51,7 +49,7 @@ class Analysed:
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """A scan that was put back, and its reports."""
+    """A scan that was scheduled for reanalysis, with the revisions of its reports."""
 
     scan_id: str
     state: str
@@ -61,9 +59,9 @@ class Revised:
     history: frozenset[int]
 
     @property
-    def right(self) -> bool:
-        """Whether it has the one report that it must have by now, and all earlier ones as
-        history. Step 2 done and step 3 not is right too."""
+    def is_consistent(self) -> bool:
+        """Whether the scan has the report that it should have by now and all earlier ones as
+        history. Step 2 done and step 3 not yet is consistent too."""
         if self.report is None:
             return False
         allowed = {self.revision}
@@ -74,14 +72,14 @@ class Revised:
 
 
 class Revisions:
-    """Revisions of reports."""
+    """Finds what to reanalyze, schedules it, and lists the revisions of reports."""
 
     def __init__(self, connection: Connection, recorder: Recorder) -> None:
         self._db = connection
         self._recorder = recorder
 
     def analysed(self, scan_ids: Sequence[str] | None = None) -> Iterator[Analysed]:
-        """Which code made each report (of these scans, or all), by rising id."""
+        """Which analyzer made each report, of these scans or all, in order of the ids."""
         start: Document = {}
         while True:
             wanted = {} if scan_ids is None else {"$in": list(scan_ids)}
@@ -106,10 +104,10 @@ class Revisions:
 
     @translated
     def reported(self, scan_id: str) -> tuple[Claim, BrainReport] | None:
-        """A scan and its report, as for the one who had the claim; None where one is missing.
+        """A scan, as a claim, and its report; None if one is missing.
 
         Raises:
-            StoreError: what is stored is no scan or no report.
+            StoreError: the stored scan or report cannot be read.
         """
         document = self._db.scans.find_one({"_id": scan_id})
         stored = self._db.reports.find_one({"_id": scan_id})
@@ -128,14 +126,14 @@ class Revisions:
             )
             return claim, BrainReport.model_validate(stored["report"])
         except ValidationError:
-            raise StoreError(f"what is stored of scan {scan_id} cannot be read") from None
+            raise StoreError(f"the stored scan or report of {scan_id} cannot be read") from None
 
     @translated
     def schedule_reanalysis(self, scan_ids: Sequence[str], revision: int) -> int:
-        """Put scans that are ``'Done'`` with this revision of their report, and whose voxels are
-        still there, back to ``'To Do'``, durably, to give the next revision; how many.
+        """Return scans to ``'To Do'`` for the next revision, durably; returns their number.
 
-        The attempts count anew. The fence goes on: no owner of an earlier claim can finish it.
+        Only scans that are ``'Done'`` with this revision and still have their voxels. Attempts
+        start at 0; the fence keeps rising, so no earlier owner can finish such a scan.
         """
         change: list[Document] = [
             {
@@ -158,17 +156,17 @@ class Revisions:
         self._recorder.wait_durable()
         count = self._db.scans.update_many(done, change).modified_count
         if count:
-            self._db.notifications.ring(WakeUp.SCAN)
+            self._db.notifications.publish(Notification.SCAN)
         return count
 
     @translated
     def without_voxels(self, scan_ids: Sequence[str]) -> set[str]:
-        """Those of these scans whose voxels are no longer stored."""
+        """The ids of those of these scans whose voxels were removed."""
         gone: Document = {"_id": {"$in": list(scan_ids)}, "$nor": _HAS_VOXELS["$or"]}
         return {found["_id"] for found in self._db.scans.find(gone, {"_id": 1})}
 
     def revised(self) -> Iterator[Revised]:
-        """Every scan that was ever put back, by rising id."""
+        """Every scan that was ever scheduled for reanalysis, in order of the ids."""
         start = ""
         while page := self._revised_ids(start):
             yield from self.revisions_of(page)
@@ -182,7 +180,7 @@ class Revisions:
 
     @translated
     def revisions_of(self, scan_ids: Sequence[str]) -> list[Revised]:
-        """What is stored of each of these scans that is there."""
+        """The revisions of these scans; without those that are not stored."""
         wanted = {"_id": {"$in": list(scan_ids)}}
         reports = {
             found["_id"]: found.get("revision", 1)
@@ -201,38 +199,3 @@ class Revisions:
             )
             for found in self._db.scans.find(wanted, {"report_generated": 1, "revision": 1})
         ]
-
-    def replace(self, documents: Sequence[Document]) -> None:
-        """Steps 2 and 3 for reports of revision 2 and later. Repeatable."""
-        if not documents:
-            return
-        earlier = [
-            {
-                "_id": document["_id"],
-                "$or": [{"revision": {"$lt": document["revision"]}}, {"revision": None}],
-            }
-            for document in documents
-        ]
-        self._db.upsert(
-            self._db.history,
-            [
-                {
-                    **found,
-                    "_id": {"scan": found["_id"], "revision": found.get("revision", 1)},
-                    "scan_id": found["_id"],
-                }
-                for found in self._db.reports.find({"$or": earlier})
-            ],
-        )
-        try:
-            self._db.reports.bulk_write(
-                [
-                    ReplaceOne(one, document)
-                    for one, document in zip(earlier, documents, strict=True)
-                ],
-                ordered=False,
-            )
-        except BulkWriteError as error:
-            raise bulk_failure(error) from error
-        # Where there was none to replace, and to wait until what another owner wrote is durable.
-        self._db.upsert(self._db.reports, documents)

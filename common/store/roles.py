@@ -1,4 +1,4 @@
-"""Users and roles in MongoDB: for each unit the privileges that it needs and no more."""
+"""Roles and users in MongoDB: each unit gets only the privileges that it needs."""
 
 from typing import Any
 
@@ -19,53 +19,53 @@ _PREPARE = ("createIndex", "createCollection")
 COLLECTIONS: tuple[str, ...] = tuple(Collection)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
-    # Takes scans in, sends reports: it writes none, but marks those that were sent. Removes what
-    # retention takes.
+    # Stores scans and sends reports. It writes no report, but marks those that were sent, and
+    # removes what retention covers.
     "hub": {
-        Collection.SCANS: _ALL,  # remove: an upload that a sweep had is taken back
+        Collection.SCANS: _ALL,  # remove: a scan whose upload was swept
         Collection.REPORTS: _TAKE,
         Collection.CHUNKS: _ALL,
         Collection.UPLOADS: _ALL,
-        Collection.WAKE_UPS: _APPEND,
+        Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.HISTORY: _READ,
         Collection.PICTURES: _READ,
     },
-    # Claims scans and writes reports: it brings no scan in, and removes nothing.
+    # Claims scans and writes reports. It inserts no scan and removes nothing.
     "brain": {
         Collection.SCANS: _CHANGE,
         Collection.REPORTS: _UPSERT,
         Collection.CHUNKS: _READ,
-        Collection.WAKE_UPS: _APPEND,
+        Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.HISTORY: _UPSERT,
         Collection.PICTURES: _UPSERT,
     },
-    # make verify, make audit, make errors: reads all, changes nothing.
+    # make verify, make audit, make errors: reads everything, changes nothing.
     "reader": dict.fromkeys(COLLECTIONS, _READ),
-    # A person who puts scans back, or has retention take what is old.
+    # An operator who requeues scans, schedules reanalysis or applies retention.
     "operator": {
         **dict.fromkeys(COLLECTIONS, _READ),
         Collection.SCANS: _CHANGE,
         Collection.REPORTS: _TAKE,
         Collection.CHUNKS: ("find", "remove"),
         Collection.UPLOADS: ("find", "remove"),
-        Collection.WAKE_UPS: _APPEND,
+        Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
     },
 }
-"""Unit, collection, actions. The audit trail can be added to and never changed."""
+"""Actions by unit and collection. No unit can change an entry of the audit trail."""
 
-_PREPARING = frozenset({"hub", "brain"})  # whichever starts first makes the indexes
+_PREPARING = frozenset({"hub", "brain"})  # whichever starts first creates the indexes
 _EXISTS = frozenset({51002, 51003})  # role, user
 
 
 class Roles:
-    """Makes them, by a user who administers users.
+    """Creates roles and users; needs a connection as a user administrator.
 
     Raises (all methods):
-        StoreUnavailable: MongoDB is away.
-        StoreRefused: this user may not do that.
+        StoreUnavailable: MongoDB is unreachable.
+        StoreRefused: this user may not administer users.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -73,7 +73,8 @@ class Roles:
 
     @translated
     def grant(self, unit: str, password: str) -> str:
-        """The unit's role and its user, with this password; returns the user's name. Repeatable."""
+        """Create or update the unit's role and its user, with this password; returns the user's
+        name. Repeatable."""
         name = f"fr-{unit}"
         privileges = [
             {
@@ -82,7 +83,7 @@ class Roles:
             }
             for collection, actions in PRIVILEGES[unit].items()
         ]
-        if unit == "hub":  # which looks how much room the disk has
+        if unit == "hub":  # which checks the free disk space
             whole = {"db": self._db.name, "collection": ""}
             privileges.append({"resource": whole, "actions": ["dbStats"]})
         self._make("Role", name, privileges=privileges, roles=[])
@@ -101,5 +102,5 @@ class Roles:
 def _preparing(unit: str, collection: str) -> tuple[str, ...]:
     if unit not in _PREPARING:
         return ()
-    # Making one that is capped asks for the right to make any one capped.
-    return (*_PREPARE, "convertToCapped") if collection == Collection.WAKE_UPS else _PREPARE
+    # Creating a capped collection requires the right to convert collections to capped.
+    return (*_PREPARE, "convertToCapped") if collection == Collection.NOTIFICATIONS else _PREPARE

@@ -1,21 +1,22 @@
-"""``DBManager`` for Fr-HUB's server: scans come in."""
+"""Stores the scans that Fr-HUB's server receives."""
 
 from collections.abc import Sequence
 
 from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
+from common.domain.types import Document
 from common.errors import UploadLost
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.connection import Connection, duplicates
-from common.store.documents import Added, Document, NewScan, compare, scan_document
+from common.store.documents import Added, NewScan, compare, scan_document
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 from common.store.uploads import Uploads
 
 
 class Scans:
-    """Scans, durable before they are acknowledged."""
+    """Stores scans, durably, so that they can be acknowledged."""
 
     def __init__(self, connection: Connection, uploads: Uploads, recorder: Recorder) -> None:
         self._db = connection
@@ -24,15 +25,14 @@ class Scans:
 
     @translated
     def add(self, new: Sequence[NewScan]) -> list[Added]:
-        """Store scans as ``'To Do'``, durably, and wake a processor. Repeatable.
+        """Store scans as ``'To Do'``, durably, and notify a processor. Repeatable.
 
-        A duplicate key proves nothing about durability (its first write may yet be rolled back),
-        so duplicates go through a ``$setOnInsert`` upsert, whose majority acknowledgement covers
-        what it found; only then is what is stored compared with what came.
+        A duplicate key proves nothing about durability, as its first write may still be rolled
+        back. So duplicates go through a ``$setOnInsert`` upsert, whose majority acknowledgement
+        covers what it found; only then are the stored scans compared with the new ones.
 
-        Notes what became of each in the audit trail, for the caller to wait for before it
-        acknowledges. A new large scan is recorded by ``uploads.end``: until then it can be taken
-        back.
+        Notes each outcome in the audit trail; the caller waits for that before it acknowledges. A
+        new large scan is noted by ``Uploads.end``, as it can be removed until then.
         """
         if not new:
             return []
@@ -44,7 +44,7 @@ class Scans:
             repeated = duplicates(error)
             while repeated:
                 repeated = self._compare_all(documents, repeated, outcome)
-        self._db.notifications.ring(WakeUp.SCAN)
+        self._db.notifications.publish(Notification.SCAN)
         self._note(new, outcome)
         return outcome
 
@@ -62,8 +62,10 @@ class Scans:
     def _compare_all(
         self, documents: Sequence[Document], repeated: Sequence[int], outcome: list[Added]
     ) -> list[int]:
-        """Store or compare these, fill in their outcomes; those to do again, as what was there
-        was taken back."""
+        """Store these scans or compare them with the stored ones, and fill in the outcomes.
+
+        Returns the positions to repeat, as the stored scan was removed in the meantime.
+        """
         self._db.upsert(self._db.scans, [documents[index] for index in repeated])
         fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
         found = self._db.scans.find(
@@ -75,7 +77,7 @@ class Scans:
             scan_id = documents[index]["_id"]
             outcome[index] = compare(documents[index], stored.get(scan_id))
             if outcome[index] is Added.KNOWN and "unsealed" in stored[scan_id]:
-                # Another sender's, which could still be taken back: who acknowledges, seals.
+                # Another sender's scan could still be removed: whoever acknowledges it seals it.
                 try:
                     self._uploads.seal(scan_id, stored[scan_id]["blob"])
                 except UploadLost:

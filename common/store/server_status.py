@@ -6,8 +6,8 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.documents import Document
 from common.store.error_mapping import translated
 
 _NOT_ALLOWED = frozenset({13, 59, 8000})  # Unauthorized, CommandNotFound, Atlas

@@ -1,11 +1,11 @@
-"""``DBManager`` for Fr-BRAIN's supervisor, which acts for processors that cannot act any more."""
+"""Acts for processors that no longer can, for Fr-BRAIN's supervisor."""
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
-from common.store.claims import failure
-from common.store.collections import WakeUp
+from common.domain.types import Document
+from common.store.claim_documents import failure
+from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.documents import Document
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
@@ -21,7 +21,7 @@ def _held(scan_id: str, owner: str, fence: int) -> Document:
 
 
 class Supervision:
-    """Claims of a processor by its owner id, as its supervisor knows them."""
+    """Renews and fails the claims of a processor, by its owner id."""
 
     def __init__(
         self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
@@ -31,20 +31,22 @@ class Supervision:
         self._recorder = recorder
 
     @translated
-    def prolong(self, scan_id: str, owner: str, fence: int, lease_s: float) -> bool:
-        """Extend the lease of a claim whose processor is busy in code that lets none of its
-        threads run; False: the claim is lost."""
+    def renew(self, scan_id: str, owner: str, fence: int, lease_s: float) -> bool:
+        """Extend the lease of a claim whose processor is busy in code that blocks all its threads;
+        False if the claim is lost."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
         claim = _held(scan_id, owner, fence)
         return self._db.scans_fast.update_one(claim, [{"$set": lease}]).matched_count == 1
 
     @translated
-    def blame(
+    def fail(
         self, scan_id: str, owner: str, fence: int, cause: str, attempts_allowed: int
     ) -> ReportGenerated | None:
-        """A processor ended with this scan in hand: back to ``'To Do'`` with the cause, or
-        ``'Error'`` when the allowed attempts are used up. Returns where it is now; None: the claim
-        was lost, or this was done before."""
+        """End the claim of a processor that died while it worked on this scan.
+
+        The scan is ``'To Do'`` again with the cause, or ``'Error'`` once it has used up its
+        attempts. Returns its state; None if the claim was lost or has ended already.
+        """
         used_up = {"$gte": ["$attempts", attempts_allowed]}
         state = {"$cond": [used_up, ReportGenerated.ERROR, ReportGenerated.TO_DO]}
         self._recorder.note(Kind.ERROR, [scan_id], outcome="no report", cause=cause, owner=owner)
@@ -65,5 +67,5 @@ class Supervision:
                 if self._reconciliation.reconcile([scan_id])
                 else ReportGenerated.ERROR
             )
-        self._db.notifications.ring(WakeUp.SCAN)
+        self._db.notifications.publish(Notification.SCAN)
         return ReportGenerated.TO_DO

@@ -1,4 +1,4 @@
-"""``DBManager`` for Fr-HUB's server: the chunks of large scans come in."""
+"""Stores the chunks of large scans, and removes those of interrupted uploads."""
 
 import contextlib
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 SWEEP_GRACE_S = 3600.0
-"""An upload younger than this is never swept: it may still be going on."""
+"""Seconds before an upload can be swept: a younger one may still be in progress."""
 
 
 class Uploads:
-    """The chunks of large scans, durable before the scan is."""
+    """The chunks of large scans, durable before the scan itself."""
 
     def __init__(self, connection: Connection, recorder: Recorder) -> None:
         self._db = connection
         self._recorder = recorder
 
     def prepare(self) -> None:
-        """Make the collection where it is missing: compressed by the sender, so not again."""
-        # Where that cannot be, or is done, the first chunk makes it as MongoDB does by default.
+        """Create the collection, uncompressed: senders compress the voxels."""
+        # If this fails, the first chunk creates the collection with MongoDB's defaults.
         with contextlib.suppress(OperationFailure):
             self._db.database.create_collection(
                 Collection.CHUNKS,
@@ -37,13 +37,13 @@ class Uploads:
 
     @translated
     def begin(self, blob: ObjectId | None = None) -> ObjectId:
-        """A blob, fresh where none is given, for the chunks of one attempt to send a large scan.
-        Repeatable.
+        """Begin an upload; returns its blob, a new one if none is given. Repeatable.
 
-        Recorded before the first of them, so that a sweep finds what a cut upload leaves behind.
+        The upload is stored before its first chunk, so that a sweep finds what an interrupted
+        upload leaves behind.
         """
         blob = blob or ObjectId()
-        # The server's clock, by which a sweep judges: a host's may be hours behind it.
+        # The server's clock, which the sweep uses: a host's may be hours behind.
         self._db.uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
         return blob
 
@@ -59,49 +59,49 @@ class Uploads:
         try:
             self._db.chunks.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            # An earlier try got through in part; the same reasoning as in add_scans.
+            # An earlier try succeeded in part; the same reasoning as in ``Scans.add``.
             self._db.upsert(self._db.chunks, [documents[index] for index in duplicates(error)])
 
     @translated
     def end(self, scan_id: str, blob: ObjectId, peer: str | None = None) -> None:
-        """Seal the upload of a stored scan and note in the audit trail that the scan was received,
-        for the caller to wait for before it acknowledges. Repeatable.
+        """Seal the upload of a stored scan, and note in the audit trail that the scan was
+        received; the caller waits for that before it acknowledges. Repeatable.
 
         Raises:
-            UploadLost: a sweep deleted the chunks: the scan is taken back and must be sent again.
+            UploadLost: a sweep took the chunks. The scan is removed and must be sent again.
         """
         self.seal(scan_id, blob)
         self._recorder.note(Kind.RECEIVE, [scan_id], peer=peer, outcome="stored")
 
     @translated
     def seal(self, scan_id: str, blob: ObjectId) -> None:
-        """The scan that refers to this blob is stored: seal it, before acknowledging it to
-        anybody. Repeatable.
+        """Seal the upload of the stored scan that refers to this blob, before anyone acknowledges
+        the scan. Repeatable.
 
-        A sweep marks an upload before it looks for references and deletes. So either the record
-        is sealed here, and no sweep ever touches the blob, or a sweep had it. The scan itself says
-        which: it is ``unsealed`` until it is sure of its voxels, and only as such is it taken back.
-        So of several that end it at once all find the same.
+        A sweep marks an upload before it looks for references and deletes. So either the record is
+        sealed here first and no sweep ever touches the blob, or a sweep marked it first. The
+        scan's ``unsealed`` field holds the result: only a scan that still has it is removed. So
+        concurrent calls for the same scan agree.
 
         Raises:
-            UploadLost: a sweep had it: the scan is taken back and must be sent again.
+            UploadLost: a sweep took the chunks. The scan is removed and must be sent again.
         """
         record = self._db.uploads_fast.update_one(
             {"_id": blob, "swept": None}, {"$set": {"sealed": True}}
         )
-        # Not durable by itself, which it need not be: the scan is, so a sweep that comes later
-        # finds it; what must be durable before anybody is told is the next write.
+        # w:1 suffices: the scan is already durable, so a later sweep finds it. The next write is
+        # the one that must be durable before the acknowledgement.
         this = {"_id": scan_id, "blob": blob}
         if record.matched_count:
             kept = self._db.scans.update_one(this, {"$unset": {"unsealed": True}}).matched_count > 0
         else:
-            taken = self._db.scans.delete_one({**this, "unsealed": True}).deleted_count > 0
-            # Or it was sealed so long ago that a sweep removed the record.
-            kept = not taken and self._db.scans.find_one({**this, "unsealed": None}) is not None
+            removed = self._db.scans.delete_one({**this, "unsealed": True}).deleted_count > 0
+            # Or it was sealed so long ago that a sweep has removed the record.
+            kept = not removed and self._db.scans.find_one({**this, "unsealed": None}) is not None
         if kept:
             return
-        self._delete_blob(blob)  # which the sweep left if it saw the scan
-        raise UploadLost("the upload took too long and was swept away: send the scan again")
+        self._delete_blob(blob)  # which the sweep left in place if it saw the scan
+        raise UploadLost("the upload took too long and was removed: send the scan again")
 
     @translated
     def abandon(self, blob: ObjectId) -> None:
@@ -111,16 +111,17 @@ class Uploads:
 
     @translated
     def sweep(self, grace_s: float = SWEEP_GRACE_S) -> int:
-        """Delete blobs of uploads that were cut more than ``grace_s`` seconds ago; how many."""
+        """Delete the blobs of uploads that began more than ``grace_s`` seconds ago and were
+        interrupted; returns their number."""
         swept = 0
         old = {"$expr": {"$lt": ["$started_at", {"$subtract": ["$$NOW", int(grace_s * 1000)]}]}}
         self._db.uploads.delete_many({"sealed": True, **old})
-        cut = {"sealed": None, **old}
-        while (record := self._db.uploads.find_one(cut)) is not None:
+        interrupted = {"sealed": None, **old}
+        while (record := self._db.uploads.find_one(interrupted)) is not None:
             blob = record["_id"]
             stored = self._db.scans.find_one({"blob": blob}, {"_id": 1})
             if stored is not None and "swept" not in record:
-                # Its hub was killed in the moment between the two. All its chunks are there.
+                # Its hub was killed between storing and sealing. All chunks are stored.
                 with contextlib.suppress(UploadLost):
                     self.seal(stored["_id"], blob)
                 continue
@@ -128,11 +129,11 @@ class Uploads:
                 {"_id": blob, "sealed": None}, {"$set": {"swept": True}}
             )
             if mine.matched_count:
-                # Again, as it may have come until now; what comes from now on finds the mark.
+                # Check again: a scan may have been stored since. Later ones see the mark.
                 if self._db.scans.find_one({"blob": blob}, {"_id": 1}) is None:
                     self._delete_blob(blob)
                     swept += 1
-                # Last: a sweep that is cut before leaves the record to the next one.
+                # Last, so that the next sweep finds the record of an interrupted one.
                 self._db.uploads.delete_one({"_id": blob, "swept": True})
         return swept
 

@@ -19,11 +19,11 @@ from tests.running import free_port
 
 _ERRORS_S = 90.0
 _BOMB_MIB = 512
-"""More memory than this no Fr-PACS may take for a file that lies."""
+"""The most memory, MiB, that Fr-PACS may take for a file that declares a false size."""
 
 
 def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
-    """Send scans of this kind, Fr-BRAIN with these settings; their ids, when they are set aside."""
+    """Send scans of this kind to an Fr-BRAIN with these settings; their ids, once in 'Error'."""
     cluster, name = scene.world.cluster, scene.pick("fr_pacs")
     brains = cluster.of("fr_brain")
     if settings:
@@ -41,12 +41,12 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
     asyncio.run(send())
     store = scene.world.store
 
-    def set_aside() -> bool:
+    def all_failed() -> bool:
         return all(state == "Error" for state, _ in store.queries.states_of(ids).values())
 
     # Others flow meanwhile.
     scene.demand(scene.world.recovered() is not None, kind, "poison held up the others")
-    in_time = scene.world.wait(set_aside, _ERRORS_S, 0.25)
+    in_time = scene.world.wait(all_failed, _ERRORS_S, 0.25)
     scene.demand(in_time, kind, f"not 'Error' within {_ERRORS_S:.0f} s")
     if settings:
         cluster.restart(*brains, **dict.fromkeys(settings, ""))

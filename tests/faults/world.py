@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.audit.verification import Audit
+from common.audit.verification import AuditVerifier
 from common.commands.certificates import Authority
 from common.commands.verify import verify
 from common.domain.types import HUB_NAME
@@ -302,7 +302,7 @@ class World:
 
     def audited_gaps(self) -> tuple[int, list[str]]:
         """What ``make audit`` finds: how many, and the first of each kind as it is stored."""
-        verdict = Audit(self.store).run()
+        verdict = AuditVerifier(self.store).run()
         kinds = {**verdict.gaps, "problems": verdict.problems}
         return verdict.total, [
             f"{kind}: {found.count}, as {found.named[0]}: {told_of(self.store, found.named[0])}"

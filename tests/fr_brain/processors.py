@@ -15,9 +15,9 @@ from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
 from common.settings.loading import BrainSettings
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
-from common.store.notifications import Listener
+from common.store.notifications import NotificationListener
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S
@@ -108,8 +108,8 @@ class Running:
         self._listener = None
         if work_signal is None:
             poll_s = settings.brain_poll_s
-            waiter = store.connection.waiter(WakeUp.SCAN, poll_s)
-            self._listener = Listener(waiter, self._work_signal.notify, poll_s)
+            waiter = store.connection.subscribe(Notification.SCAN, poll_s)
+            self._listener = NotificationListener(waiter, self._work_signal.notify, poll_s)
         self.processor = Processor(
             settings,
             store.recorded_by(self._audit),

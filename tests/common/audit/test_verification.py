@@ -22,30 +22,25 @@ from common.audit.verification import (
     NO_SEND,
     OLDER,
     UNCONFIRMED,
-    Audit,
     AuditVerdict,
+    AuditVerifier,
 )
 from common.audit.writer import AuditWriter
 from common.commands.audit import History, read_heads, show, write_heads
 from common.domain.audit_chain import Head, digest
-from common.domain.audit_events import Document, Kind
+from common.domain.audit_events import Kind
 from common.domain.states import PURGED
+from common.domain.types import Document
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import LONG_AGO, edit, inside, make_report, make_scan, opened
+from tests.factories import LONG_AGO, edit, inside, make_report, make_scan
 from tests.recorders import Recording
 from tests.running import until
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture
@@ -95,21 +90,21 @@ def notes(verdict: AuditVerdict) -> dict[str, list[str]]:
 def test_a_store_and_its_trail_agree(store: DBManager, audit: AuditWriter) -> None:
     ids = done(store, 3, sent=True)
     note(audit, (Kind.RECEIVE, ids), (Kind.CLAIM, ids), (Kind.REPORT, ids), (Kind.SEND, ids))
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert (verdict.total, notes(verdict)) == (0, {})
     assert (verdict.chains, verdict.open_chains, verdict.entries) == (1, 1, verdict.entries)
     assert verdict.events["receive"] == 1
 
 
 def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert (verdict.total, verdict.entries, verdict.chains) == (0, 0, 0)
 
 
 def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, audit: AuditWriter) -> None:
     here, gone = stored(store), ["gone"]
     note(audit, (Kind.RECEIVE, [*here, *gone]))
-    assert gaps(Audit(store).run()) == {MISSING: gone}
+    assert gaps(AuditVerifier(store).run()) == {MISSING: gone}
 
 
 @pytest.mark.parametrize("who", ["a hub that sends it", "a hub's round", "the last attempt"])
@@ -137,7 +132,7 @@ def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who
         else:
             assert recorded.failed_scans.reconcile() == ids
     assert store.queries.count_states()["Done"] == 1
-    assert gaps(Audit(store).run()) == {}
+    assert gaps(AuditVerifier(store).run()) == {}
 
 
 def test_what_moves_on_while_it_is_verified_is_no_gap(
@@ -145,9 +140,9 @@ def test_what_moves_on_while_it_is_verified_is_no_gap(
 ) -> None:
     note(audit, (Kind.RECEIVE, ids := done(store)))
     reads = 0
-    read = Audit._read
+    read = AuditVerifier._read
 
-    def read_while_it_moves(self: Audit, seen: Any) -> None:
+    def read_while_it_moves(self: AuditVerifier, seen: Any) -> None:
         nonlocal reads
         reads += 1
         if reads == 2:  # it looked like a gap at the first look
@@ -157,8 +152,8 @@ def test_what_moves_on_while_it_is_verified_is_no_gap(
             note(audit, (Kind.SEND, ids))
             store.outbox.mark_sent(ids)
 
-    monkeypatch.setattr(Audit, "_read", read_while_it_moves)
-    assert gaps(Audit(store).run()) == {}
+    monkeypatch.setattr(AuditVerifier, "_read", read_while_it_moves)
+    assert gaps(AuditVerifier(store).run()) == {}
     assert reads > 2
 
 
@@ -166,14 +161,14 @@ def test_what_was_removed_for_its_age_is_no_gap(store: DBManager, audit: AuditWr
     note(audit, (Kind.RECEIVE, ["old", "gone"]), (Kind.RETENTION, ["old", "gone"]))
     inside(store).insert_one({"_id": "old", "report_generated": PURGED, "fence": 1})
     # Retention leaves a tombstone: what is not even that was not removed by it.
-    assert gaps(Audit(store).run()) == {MISSING: ["gone"]}
+    assert gaps(AuditVerifier(store).run()) == {MISSING: ["gone"]}
 
 
 def test_a_conflict_is_no_promise_that_the_scan_is_there(
     store: DBManager, audit: AuditWriter
 ) -> None:
     note(audit, (Kind.CONFLICT, ["never-stored"]), (Kind.CLAIM, ["taken back"]))
-    assert Audit(store).run().total == 0
+    assert AuditVerifier(store).run().total == 0
 
 
 @pytest.mark.parametrize(
@@ -188,7 +183,7 @@ def test_each_step_of_a_scan_has_its_event(
 ) -> None:
     ids = done(store, 2, sent=True)
     note(audit, *((one, ids) for one in said))
-    assert gaps(Audit(store).run()) == {kind: ids}
+    assert gaps(AuditVerifier(store).run()) == {kind: ids}
 
 
 def test_an_error_has_its_event(store: DBManager, audit: AuditWriter) -> None:
@@ -196,7 +191,7 @@ def test_an_error_has_its_event(store: DBManager, audit: AuditWriter) -> None:
     for scan_id in (known, unknown):
         edit(store, scan_id, report_generated="Error")
     note(audit, (Kind.RECEIVE, [known, unknown]), (Kind.ERROR, [known]))
-    assert gaps(Audit(store).run()) == {NO_ERROR: [unknown]}
+    assert gaps(AuditVerifier(store).run()) == {NO_ERROR: [unknown]}
 
 
 def test_a_scan_that_was_never_acknowledged_is_named_and_no_gap(
@@ -205,7 +200,7 @@ def test_a_scan_that_was_never_acknowledged_is_named_and_no_gap(
     analysed = done(store)
     waiting = stored(store)
     note(audit, (Kind.CLAIM, analysed), (Kind.REPORT, analysed))
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert gaps(verdict) == {}
     assert notes(verdict) == {UNCONFIRMED: sorted([*analysed, *waiting])}
 
@@ -216,14 +211,14 @@ def test_what_is_older_than_the_trail_is_named_and_no_gap(
     [old] = done(store, sent=True)
     edit(store, old, received_at=LONG_AGO)
     [new] = done(store)
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert notes(verdict)[OLDER] == [old]
     assert gaps(verdict) == {NO_REPORT: [new]}
     assert audit.writer
 
 
 def test_what_comes_while_the_store_is_read_is_no_gap(store: DBManager, audit: AuditWriter) -> None:
-    class Late(Audit):
+    class Late(AuditVerifier):
         reads = 0
 
         def _read(self, seen: Any) -> None:
@@ -245,7 +240,7 @@ def test_many_gaps_are_counted_and_the_first_are_named(
 ) -> None:
     ids = [f"s-{n:05}" for n in range(NAMED + 5)]
     note(audit, (Kind.RECEIVE, ids))
-    found = Audit(store).run().gaps[MISSING]
+    found = AuditVerifier(store).run().gaps[MISSING]
     assert (found.count, list(found.named)) == (NAMED + 5, ids[:NAMED])
 
 
@@ -260,14 +255,14 @@ def written(store: DBManager) -> tuple[str, str]:
             for n in range(3):
                 note(audit, (Kind.SEND, [f"{unit}-{n}"]))
             writers.append(audit.writer)
-    assert Audit(store).run().total == 0
+    assert AuditVerifier(store).run().total == 0
     return writers[0], writers[1]
 
 
 def tamper(store: DBManager, how: Callable[[Any, str, str], object]) -> list[str]:
     one, two = written(store)
     how(inside(store, Collection.AUDIT), one, two)
-    named = Audit(store).run().problems.named
+    named = AuditVerifier(store).run().problems.named
     return [name.replace(one, "one").replace(two, "two") for name in named]
 
 
@@ -314,18 +309,18 @@ def test_the_last_chain_can_be_rewritten_unless_its_head_was_kept(
     store: DBManager, tmp_path: Path
 ) -> None:
     _, two = written(store)
-    first = Audit(store)
+    first = AuditVerifier(store)
     assert first.run().not_anchored == 5
     write_heads(tmp_path / "heads", first.heads)
     kept = read_heads(tmp_path / "heads")
     assert len(kept) == 2
-    assert Audit(store, kept).run().total == 0
+    assert AuditVerifier(store, kept).run().total == 0
     rewrite(inside(store, Collection.AUDIT), two)
-    assert Audit(store).run().total == 0  # as make audit says of what is not anchored
-    [problem] = Audit(store, kept).run().problems.named
+    assert AuditVerifier(store).run().total == 0  # as make audit says of what is not anchored
+    [problem] = AuditVerifier(store, kept).run().problems.named
     assert problem == f"{two}/4: changed since the heads that were kept named it"
     inside(store, Collection.AUDIT).delete_many({})
-    assert Audit(store, kept).run().problems.count == 2
+    assert AuditVerifier(store, kept).run().problems.count == 2
 
 
 def test_a_number_of_another_type_is_not_taken_for_the_same_entry(store: DBManager) -> None:
@@ -346,7 +341,7 @@ def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -
         {"_id": {"seq": 1}},
     ]
     inside(store, Collection.AUDIT).insert_many(rubbish)
-    assert Audit(store).run().problems.count >= 3
+    assert AuditVerifier(store).run().problems.count >= 3
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:  # and writers go on
         note(audit, (Kind.SEND, ["x"]))
 
@@ -368,7 +363,7 @@ def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, audit: Aud
         note(processor, (Kind.CLAIM, ["one"]), attempt=1)
         note(processor, (Kind.CLAIM, ["two"]), attempt=1)
     note(audit, (Kind.SEND, ["one"]))
-    Audit(store, look=history.look).run()
+    AuditVerifier(store, on_entry=history.add).run()
     lines = history.lines()
     assert [line["kind"] for line in lines] == ["receive", "claim", "send"]
     assert (lines[0]["peer"], lines[0]["outcome"], lines[1]["more"]) == (
@@ -392,10 +387,10 @@ def test_the_history_since_a_time_leaves_out_what_was_before(
     time = entry["events"][0]["at"]
     note(audit, (Kind.SEND, ["two", "three"]))
     history = History(None, time.replace(tzinfo=None))
-    Audit(store, look=history.look).run()
+    AuditVerifier(store, on_entry=history.add).run()
     assert [line["scans"] for line in history.lines()] == ["one", "two and 1 more"]
     later = History(None, time.replace(year=time.year + 1))
-    Audit(store, look=later.look).run()
+    AuditVerifier(store, on_entry=later.add).run()
     assert later.lines() == []
 
 
@@ -403,10 +398,10 @@ def test_people_are_told_counts_gaps_and_what_cannot_be_shown(
     store: DBManager, audit: AuditWriter
 ) -> None:
     note(audit, (Kind.RECEIVE, ["gone"]))
-    text = printed(Audit(store).run())
+    text = printed(AuditVerifier(store).run())
     assert f"{MISSING}: gone" in text
     assert "\n1 gap\n" in text
-    assert "cannot show from inside" in text
+    assert "This check cannot tell" in text
 
 
 def test_heads_that_are_none_are_refused(tmp_path: Path) -> None:

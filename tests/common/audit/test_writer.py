@@ -1,29 +1,23 @@
 """A writer's chain on a real MongoDB: what was settled is there, whatever MongoDB went through."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from common.audit.verification import Audit, AuditVerdict
+from common.audit.verification import AuditVerdict, AuditVerifier
 from common.audit.writer import AuditWriter, recorded_command
 from common.domain.audit_chain import FIRST, make_entry
-from common.domain.audit_events import Document, Kind, event
-from common.errors import AuditTaken, StoreUnavailable
+from common.domain.audit_events import Kind, event
+from common.domain.types import Document
+from common.errors import AuditConflict, StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.audit_log import AuditLog
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.factories import inside, opened, own_mongod, together
 from tests.running import until
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def entries(store: DBManager, writer: str | None = None) -> list[Document]:
@@ -40,7 +34,7 @@ def kinds(store: DBManager, writer: str | None = None) -> list[str]:
 
 
 def sound(store: DBManager) -> AuditVerdict:
-    verdict = Audit(store).run()
+    verdict = AuditVerifier(store).run()
     assert verdict.problems.count == 0, verdict.problems
     return verdict
 
@@ -218,7 +212,7 @@ def test_an_entry_added_twice_is_there_once(store: DBManager) -> None:
     store.audit_log.add(entry)
     store.audit_log.add(entry)
     assert len(entries(store)) == 1
-    with pytest.raises(AuditTaken, match="w/0"):
+    with pytest.raises(AuditConflict, match="w/0"):
         store.audit_log.add(make_entry("w", 0, FIRST, [event(Kind.OPENED), event(Kind.SEND)]))
     assert entries(store)[0]["hash"] == entry["hash"]
 
@@ -272,7 +266,7 @@ def test_a_foreign_entry_in_its_place_is_said_and_what_comes_next_is_kept(
         assert audit.writer != before
         assert kinds(store, audit.writer) == ["opened", "send"]
     assert "tampered" in capsys.readouterr().out
-    [problem] = Audit(store).run().problems.named
+    [problem] = AuditVerifier(store).run().problems.named
     assert problem == f"{before}/2: it does not follow the entry before it"
 
 

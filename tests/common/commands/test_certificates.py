@@ -52,7 +52,7 @@ def test_a_second_run_adds_units_and_leaves_the_rest(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     ran = made(tmp_path, NAMES="fr-hub, mr-1,mr_2.b")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("is there already") == 2
+    assert ran.stdout.count("exists already") == 2
     for name, content in before.items():
         assert (tmp_path / name).read_bytes() == content
     assert (tmp_path / "mr_2.b.pem").exists()
@@ -79,7 +79,7 @@ def test_one_that_ends_soon_is_renewed_and_none_outlives_its_authority(tmp_path:
     assert authority.issue("mr-1", 100)
     assert not authority.issue("mr-1", 100)
     authority.issue("mr-2", 3 * certs.AUTHORITY_DAYS)
-    assert authority.ends("mr-2") <= authority.certificate.not_valid_after_utc
+    assert authority.valid_until("mr-2") <= authority.certificate.not_valid_after_utc
 
 
 def test_an_authority_that_has_ended_is_said(
@@ -101,7 +101,7 @@ def test_files_that_do_not_belong_together_are_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"is not the key of a\.pem"):
         authority.issue("a", 100)
     (tmp_path / "a.key").write_text("nothing")
-    with pytest.raises(SettingsError, match="no certificate and its key"):
+    with pytest.raises(SettingsError, match="not a certificate and its key"):
         authority.issue("a", 100)
 
 

@@ -1,10 +1,9 @@
-"""``make errors`` and ``make requeue``: what is listed, what is put back, and the exit codes."""
+"""``make errors`` and ``make requeue``: what is listed, what is requeued, and the exit codes."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,11 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
 )
 
 ROOT = Path(__file__).parents[3]
 CAUSE = "the analyzer failed: ValueError"
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def make_errors(store: DBManager, n: int) -> list[str]:
@@ -73,7 +65,7 @@ def test_people_see_each_scan_with_cause_attempts_and_worker(
     [line] = [line for line in ran.stdout.splitlines() if scan_id in line]
     assert CAUSE in line
     assert "a-processor" in line
-    assert "1 scan set aside" in ran.stdout
+    assert "1 failed scan" in ran.stdout
     assert "make requeue" in ran.stdout
     assert "JANE" not in ran.stdout
 
@@ -85,9 +77,9 @@ def test_on_a_narrow_terminal_an_id_is_still_whole(store: DBManager, tmp_path: P
     assert "".join(columns) == scan_id
 
 
-def test_nothing_set_aside_is_said(store: DBManager, tmp_path: Path) -> None:
+def test_without_failed_scans_the_list_says_so(store: DBManager, tmp_path: Path) -> None:
     ran = run("list", store, tmp_path)
-    assert (ran.returncode, ran.stdout) == (Exit.OK, "0 scans set aside\n")
+    assert (ran.returncode, ran.stdout) == (Exit.OK, "0 failed scans\n")
     assert json.loads(run("list", store, tmp_path, JSON="1").stdout) == []
 
 
@@ -108,25 +100,25 @@ def test_machines_get_all_of_them_as_json(store: DBManager, tmp_path: Path) -> N
 # --- requeue -------------------------------------------------------------------------------------
 
 
-def test_the_named_ones_are_put_back(store: DBManager, tmp_path: Path) -> None:
+def test_the_named_scans_are_requeued(store: DBManager, tmp_path: Path) -> None:
     one, two, other = make_errors(store, 3)
     ran = run("requeue", store, tmp_path, ID=f"{one}, {two},")
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")
-    assert ran.stdout == f"{one}: 'To Do' again\n{two}: 'To Do' again\n2 put back\n"
+    assert ran.stdout == f"{one}: requeued\n{two}: requeued\n2 requeued\n"
     assert [state_of(store, i) for i in (one, two, other)] == ["To Do", "To Do", "Error"]
 
 
-def test_all_are_put_back(store: DBManager, tmp_path: Path) -> None:
+def test_all_are_requeued(store: DBManager, tmp_path: Path) -> None:
     ids = make_errors(store, 3)
     make_reports(store, 1)
     ran = run("requeue", store, tmp_path, ALL="1")
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (Exit.OK, "3 put back")
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (Exit.OK, "3 requeued")
     assert {state_of(store, i) for i in ids} == {"To Do"}
     again = run("requeue", store, tmp_path, ALL="1")
-    assert (again.returncode, again.stdout) == (Exit.OK, "0 put back\n")
+    assert (again.returncode, again.stdout) == (Exit.OK, "0 requeued\n")
 
 
-def test_all_ends_while_what_is_put_back_fails_again_at_once(store: DBManager) -> None:
+def test_requeueing_all_ends_although_the_scans_fail_again_immediately(store: DBManager) -> None:
     ids = make_errors(store, 30)
     counts: dict[str, int] = {}
     for result in requeue_pages(store):
@@ -137,7 +129,7 @@ def test_all_ends_while_what_is_put_back_fails_again_at_once(store: DBManager) -
     assert counts == dict.fromkeys(ids, 1)
 
 
-def test_what_has_its_report_is_done_and_said(store: DBManager, tmp_path: Path) -> None:
+def test_a_scan_that_has_its_report_becomes_done(store: DBManager, tmp_path: Path) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a-processor", 1, 60)
     scan_id = claim.scan.scan_id
@@ -146,30 +138,32 @@ def test_what_has_its_report_is_done_and_said(store: DBManager, tmp_path: Path) 
     inside(store, Collection.REPORTS).insert_one(late)
     ran = run("requeue", store, tmp_path, ALL="1")
     assert ran.returncode == Exit.OK
-    assert ran.stdout == f"{scan_id}: has its report: 'Done'\n0 put back, 1 had a report\n"
+    assert ran.stdout == (
+        f"{scan_id}: already has its report, now 'Done'\n0 requeued, 1 already had a report\n"
+    )
     assert document_of(store, scan_id)["report_generated"] == "Done"
 
 
-def test_unknown_ones_and_those_not_set_aside_are_said_and_fail_the_command(
+def test_scans_unknown_or_not_failed_are_named_and_fail_the_command(
     store: DBManager, tmp_path: Path
 ) -> None:
     [good] = make_errors(store, 1)
     [done] = make_reports(store, 1)
     ran = run("requeue", store, tmp_path, ID=f"{good},nobody,{done.scan_id}")
     assert (ran.returncode, ran.stderr) == (Exit.FAILED, "")
-    assert "'nobody': not put back: no such scan" in ran.stdout
-    assert f"{done.scan_id}: not put back: it is 'Done', not 'Error'" in ran.stdout
-    assert ran.stdout.splitlines()[-1] == "1 put back, 2 not put back"
+    assert "'nobody': not requeued: no such scan" in ran.stdout
+    assert f"{done.scan_id}: not requeued: its state is 'Done', not 'Error'" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "1 requeued, 2 not requeued"
     assert state_of(store, good) == "To Do"
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "fr requeue: give ID=<scan>,… or ALL=1"),
-        ({"ALL": "0"}, "fr requeue: give ID=<scan>,… or ALL=1"),
-        ({"ID": " , "}, "fr requeue: give ID=<scan>,… or ALL=1"),
-        ({"ID": "a", "ALL": "1"}, "fr requeue: give ID=<scan>,… or ALL=1"),
+        ({}, "fr requeue: give either ID=<scan>,… or ALL=1"),
+        ({"ALL": "0"}, "fr requeue: give either ID=<scan>,… or ALL=1"),
+        ({"ID": " , "}, "fr requeue: give either ID=<scan>,… or ALL=1"),
+        ({"ID": "a", "ALL": "1"}, "fr requeue: give either ID=<scan>,… or ALL=1"),
         ({"ID": "../etc"}, "fr requeue: ID="),
         ({"ALL": "perhaps"}, "fr requeue: ALL='perhaps'"),
     ],

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from tests.factories import (
     make_reports,
     make_scan,
     make_upload,
-    opened,
     state_of,
     together,
 )
@@ -40,12 +39,6 @@ from tests.running import acked, hub_settings, running_hub, send_scan, sender, u
 
 ROOT = Path(__file__).parents[3]
 DONE = ReportGenerated.DONE
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def deliver(store: DBManager, *scan_ids: str, long_ago: bool = True) -> None:
@@ -80,9 +73,13 @@ def make_old_upload(store: DBManager, *, sealed: bool = True) -> tuple[NewScan, 
     return new, voxels
 
 
-def purge(store: DBManager, days: float = 30, *, whole: bool = False) -> list[str]:
+def purge(store: DBManager, days: float = 30, *, include_report: bool = False) -> list[str]:
     """The ids of what went."""
-    return [i for due in store.retention.purge(days, whole=whole) for i in due.scan_ids]
+    return [
+        i
+        for due in store.retention.purge(days, include_report=include_report)
+        for i in due.scan_ids
+    ]
 
 
 def everything(store: DBManager) -> list[Any]:
@@ -127,7 +124,7 @@ def test_a_scan_whose_hub_was_killed_before_it_sealed_it_is_known_when_its_voxel
 def test_all_goes_but_a_tombstone_without_anything_of_a_patient(store: DBManager) -> None:
     [small] = make_old(store, 1, subject="JANE-DOE-1970")
     large, _ = make_old_upload(store)
-    assert len(purge(store, whole=True)) == 2
+    assert len(purge(store, include_report=True)) == 2
     assert inside(store, Collection.REPORTS).count_documents({}) == 0
     assert inside(store, Collection.CHUNKS).count_documents({}) == 0
     assert inside(store, Collection.UPLOADS).count_documents({}) == 0
@@ -137,15 +134,15 @@ def test_all_goes_but_a_tombstone_without_anything_of_a_patient(store: DBManager
         assert stored["report_generated"] == PURGED
     verdict = verify(store)
     assert (verdict.gaps, verdict.scans[PURGED], verdict.reports) == (0, 2, 0)
-    assert purge(store, whole=True) == []
+    assert purge(store, include_report=True) == []
 
 
 def test_what_lost_its_voxels_before_can_go_whole_later(store: DBManager) -> None:
     ids = make_old(store, 3)
     assert sorted(purge(store)) == sorted(ids)
-    [due] = store.retention.due(30, whole=True)
+    [due] = store.retention.due(30, include_report=True)
     assert (len(due.scan_ids), due.voxels_bytes) == (3, 0)
-    assert sorted(purge(store, whole=True)) == sorted(ids)
+    assert sorted(purge(store, include_report=True)) == sorted(ids)
     assert verify(store).gaps == 0
 
 
@@ -153,8 +150,8 @@ def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
     ids = make_old(store, 3)
     make_old_upload(store)
     before = everything(store)
-    for whole in (True, False):
-        [due] = store.retention.due(30, whole=whole)
+    for include_report in (True, False):
+        [due] = store.retention.due(30, include_report=include_report)
         assert set(ids) < set(due.scan_ids)
         assert due.voxels_bytes == 3 * 100 + 2 * 255 * 1024 + 1000
     assert everything(store) == before
@@ -162,7 +159,7 @@ def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
 
 def test_many_pages_go_whole(store: DBManager) -> None:
     ids = make_old(store, 1200)
-    pages = list(store.retention.purge(30, whole=False))
+    pages = list(store.retention.purge(30, include_report=False))
     assert [len(page.scan_ids) for page in pages] == [500, 500, 200]
     assert sorted(i for page in pages for i in page.scan_ids) == sorted(ids)
 
@@ -189,7 +186,7 @@ def sent_and_not_done(store: DBManager) -> None:
     edit(store, scan_id, report_generated=ReportGenerated.IN_PROGRESS)
 
 
-def set_aside(store: DBManager) -> None:
+def failed(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.fail(claim, "damaged", 0)
@@ -199,26 +196,26 @@ def to_do(store: DBManager) -> None:
     make_claimable(store, 1)
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["voxels", "all"])
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
 @pytest.mark.parametrize(
     "made",
-    [not_sent, sent_lately, sent_it_is_not_known_when, sent_and_not_done, set_aside, to_do],
+    [not_sent, sent_lately, sent_it_is_not_known_when, sent_and_not_done, failed, to_do],
 )
 def test_what_is_not_done_and_delivered_long_ago_stays(
-    store: DBManager, made: Callable[[DBManager], None], whole: bool
+    store: DBManager, made: Callable[[DBManager], None], include_report: bool
 ) -> None:
     made(store)
     before = everything(store)
-    assert purge(store, whole=whole) == []
+    assert purge(store, include_report=include_report) == []
     assert everything(store) == before
 
 
 # --- sent again ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["voxels", "all"])
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
 def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
-    store: DBManager, whole: bool
+    store: DBManager, include_report: bool
 ) -> None:
     small, voxels = make_scan()
     store.scans.add([NewScan(small, voxels)])
@@ -226,7 +223,7 @@ def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
     store.claims.complete([(claim, make_report(small))])
     deliver(store, small.scan_id)
     large, large_voxels = make_old_upload(store)
-    purge(store, whole=whole)
+    purge(store, include_report=include_report)
     before = everything(store)
     settings = hub_settings()
     with running_hub(store, settings), sender(settings) as channel:
@@ -239,10 +236,12 @@ def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
     assert verify(store).gaps == 0
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["voxels", "all"])
-def test_the_id_of_what_went_is_still_taken_by_its_content(store: DBManager, whole: bool) -> None:
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
+def test_the_id_of_what_went_is_still_taken_by_its_content(
+    store: DBManager, include_report: bool
+) -> None:
     [scan_id] = make_old(store, 1)
-    purge(store, whole=whole)
+    purge(store, include_report=include_report)
     other = bytes(100)
     forged, _ = make_scan(scan_id=scan_id, voxels=other, voxels_hash=hash_voxels(other))
     assert store.scans.add([NewScan(forged, other)]) == [Added.CONFLICT]
@@ -253,7 +252,7 @@ def test_a_report_of_a_processor_that_slept_all_the_time_is_not_sent(store: DBMa
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(claim.scan))])
     deliver(store, claim.scan.scan_id)
-    purge(store, whole=True)
+    purge(store, include_report=True)
     assert store.claims.complete([(claim, make_report(claim.scan))]) == {claim.scan.scan_id}
     assert store.queries.count_reports() == {True: 0, False: 0}
     late = report_document(make_report(claim.scan))
@@ -267,11 +266,11 @@ def test_a_report_of_a_processor_that_slept_all_the_time_is_not_sent(store: DBMa
 
 
 @pytest.mark.parametrize(
-    ("step", "whole"),
+    ("step", "include_report"),
     [("chunks", False), ("scans", False), ("chunks", True), ("scans", True), ("reports", True)],
 )
 def test_cut_between_any_two_steps_and_made_again_nothing_is_left_and_nothing_is_missing(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch, step: str, whole: bool
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, step: str, include_report: bool
 ) -> None:
     [small] = make_old(store, 1)
     large, _ = make_old_upload(store)
@@ -288,19 +287,19 @@ def test_cut_between_any_two_steps_and_made_again_nothing_is_left_and_nothing_is
     with monkeypatch.context() as patch:
         patch.setattr(collection, method, cut)
         with pytest.raises(StoreUnavailable):
-            purge(store, whole=whole)
+            purge(store, include_report=include_report)
     assert verify(store).gaps == 0
-    purge(store, whole=whole)
+    purge(store, include_report=include_report)
     assert verify(store).gaps == 0
     assert chunks_of(store, large.blob) == 0
-    wanted = PURGED if whole else DONE
+    wanted = PURGED if include_report else DONE
     assert {state_of(store, i) for i in (small, large.scan.scan_id)} == {wanted}
-    assert inside(store, Collection.REPORTS).count_documents({}) == (0 if whole else 2)
+    assert inside(store, Collection.REPORTS).count_documents({}) == (0 if include_report else 2)
 
 
 def test_two_that_purge_at_once_take_each_scan_once(store: DBManager) -> None:
     ids = make_old(store, 600)
-    taken = together(2, lambda _: purge(store, whole=True))
+    taken = together(2, lambda _: purge(store, include_report=True))
     assert set(taken[0]) | set(taken[1]) == set(ids)
     assert store.queries.count_states()[PURGED] == 600
     assert verify(store).gaps == 0
@@ -339,8 +338,8 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
     make_old(store, 3)
     assert run(store, tmp_path, RETENTION_DAYS="90") == (
         Exit.OK,
-        "3 scans delivered more than 90 days ago: the voxels would go, 0.0 MB "
-        "(APPLY=1 to do it)\n",
+        "3 scans delivered more than 90 days ago: voxels to delete, 0.0 MB "
+        "(APPLY=1 deletes them)\n",
         "",
     )
     assert len(purge_would(store)) == 3
@@ -353,19 +352,19 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", RETENTION_WHAT="all", APPLY="1")
     assert (code, out.split(",")[0]) == (
         Exit.OK,
-        "3 scans delivered more than 90 days ago: scan and report went",
+        "3 scans delivered more than 90 days ago: scan and report deleted",
     )
     assert store.queries.count_states()[PURGED] == 3
 
 
 def purge_would(store: DBManager) -> list[str]:
-    return [i for due in store.retention.due(30, whole=False) for i in due.scan_ids]
+    return [i for due in store.retention.due(30, include_report=False) for i in due.scan_ids]
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({}, "fr retention: RETENTION_DAYS: say after how many days"),
+        ({}, "fr retention: RETENTION_DAYS is not set"),
         ({"RETENTION_DAYS": "-1", "APPLY": "1"}, "fr retention: RETENTION_DAYS='-1'"),
         ({"RETENTION_DAYS": "nan", "APPLY": "1"}, "fr retention: RETENTION_DAYS='nan'"),
         ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "fr retention: RETENTION_WHAT='most'"),

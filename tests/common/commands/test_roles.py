@@ -256,7 +256,7 @@ def test_without_a_uri_the_command_says_what_is_missing(
     monkeypatch.delenv("MONGODB_URI", raising=False)
     none = load_settings(RoleSettings, "roles", [])
     monkeypatch.setattr(roles, "load_settings", lambda *_: none)
-    with pytest.raises(SettingsError, match="MONGODB_URI: name the MongoDB"):
+    with pytest.raises(SettingsError, match="MONGODB_URI is not set"):
         roles.main()
 
 

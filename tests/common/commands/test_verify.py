@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from common.commands.verify import Verdict, show, verify
+from common.commands.verify import StoreVerdict, show, verify
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
 from common.store.collections import Collection
@@ -24,16 +24,9 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
 )
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def write_ledger(path: Path, **events: Sequence[str]) -> Path:
@@ -212,7 +205,7 @@ def test_a_ledger_that_cannot_be_read_is_said(store: DBManager, tmp_path: Path, 
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def shown(verdict: Verdict) -> str:
+def shown(verdict: StoreVerdict) -> str:
     output = StringIO()
     show(verdict, Console(file=output, width=100))
     return output.getvalue()

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.domain.audit_chain import FIRST, Chain, Head, digest, heads_in, make_entry, only_anchors
-from common.domain.audit_events import IDS_KEPT, Document, Kind, Repeats, event
+from common.domain.audit_events import IDS_KEPT, Kind, RepeatCounter, event
+from common.domain.types import Document
 
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
@@ -51,7 +52,7 @@ def stored(entry: Document) -> Document:
 
 def problems(entries: Sequence[Document]) -> list[str]:
     chain = Chain("a")
-    return [str(problem) for entry in entries for problem in chain.take(entry)]
+    return [str(problem) for entry in entries for problem in chain.check(entry)]
 
 
 @FEW
@@ -59,8 +60,8 @@ def problems(entries: Sequence[Document]) -> list[str]:
 def test_a_chain_that_nobody_touched_is_sound(entries: list[Document]) -> None:
     chain = Chain("a")
     for entry in entries:
-        assert not list(chain.take(entry))
-        assert chain.sound
+        assert not list(chain.check(entry))
+        assert chain.intact
     assert (chain.entries, chain.seq, chain.hash) == (
         len(entries),
         len(entries) - 1,
@@ -173,8 +174,8 @@ def test_what_is_no_entry_is_a_problem_and_no_error(spoil: Callable[[Document], 
     entry = make_entry("a", 0, FIRST, [event(Kind.OPENED)])
     spoil(entry)
     chain = Chain("a")
-    assert list(chain.take(entry))
-    assert not chain.sound
+    assert list(chain.check(entry))
+    assert not chain.intact
 
 
 def test_a_chain_that_begins_otherwise_or_goes_on_after_its_end_shows() -> None:
@@ -219,9 +220,9 @@ some_refusals = st.lists(
 @FEW
 @given(some_refusals, st.integers(1, 5))
 def test_repeats_are_counted_and_none_is_lost(
-    refusals: list[tuple[str, str, float]], sorts: int
+    refusals: list[tuple[str, str, float]], max_keys: int
 ) -> None:
-    repeats, seconds, told = Repeats(60, sorts), 0.0, []
+    repeats, seconds, told = RepeatCounter(60, max_keys), 0.0, []
     for peer, code, later in refusals:
         seconds += later
         told += repeats.due(seconds)
@@ -233,7 +234,7 @@ def test_repeats_are_counted_and_none_is_lost(
 
 
 def test_a_flood_of_a_sort_is_one_event_at_once_and_one_a_minute() -> None:
-    repeats = Repeats()
+    repeats = RepeatCounter()
     told = [repeats.add(event(Kind.REFUSE, [f"s{n}"], peer="x"), 0) for n in range(1000)]
     assert [one["ids"] for one in told if one] == [["s0"]]
     assert repeats.due(59) == []
@@ -245,7 +246,7 @@ def test_a_flood_of_a_sort_is_one_event_at_once_and_one_a_minute() -> None:
 
 
 def test_a_stranger_with_many_names_is_counted_as_one() -> None:
-    repeats = Repeats(sorts=3)
+    repeats = RepeatCounter(max_keys=3)
     told = [repeats.add(event(Kind.REFUSE, peer=f"name-{n}"), 0) for n in range(100)]
     assert [one["peer"] for one in told if one] == ["name-0", "name-1", "name-2", "others"]
     [rest] = repeats.due(0, every=True)

@@ -30,7 +30,7 @@ def found(*lesions: Lesion, **fields: Any) -> BrainReport:
 
 
 @given(reports)
-def test_any_report_has_its_lines_and_ends_with_what_it_is_not(report: BrainReport) -> None:
+def test_any_report_has_its_lines_and_ends_with_the_notice(report: BrainReport) -> None:
     text = report_text(report)
     assert text.endswith(NOTICE + "\n")
     assert f"scan {report.scan_id}" in text.splitlines()[0]
@@ -39,37 +39,37 @@ def test_any_report_has_its_lines_and_ends_with_what_it_is_not(report: BrainRepo
     assert text.isprintable() or all(c.isprintable() for c in text.replace("\n", ""))
 
 
-def test_lesions_are_told_by_size_place_and_number() -> None:
+def test_lesions_are_listed_with_size_position_and_number() -> None:
     text = report_text(found(lesion(1.5, confidence=0.9, extent_mm=(10, 12, 14)), lesion(0.02)))
-    assert "Lesions:   2, 1.52 ml in all" in text
+    assert "Lesions:   2, 1.52 ml in total" in text
     assert "by size: 1 of < 0.03 ml, 0 of 0.03 to 0.1 ml, 0 of 0.1 to 1 ml, 1 of >= 1 ml" in text
     assert "#1: 1.50 ml, at L 12, A 34, I 5 mm, 10 x 12 x 14 mm, confidence 0.90" in text
     assert "#2: 0.0200 ml" in text
     assert "more" not in text
 
 
-def test_of_many_lesions_the_largest_are_told_and_the_others_counted() -> None:
+def test_of_many_lesions_the_largest_are_listed_and_the_others_counted() -> None:
     text = report_text(found(*[lesion(0.5)] * 8))
     assert f"#{LESIONS_SHOWN}:" in text
     assert f"#{LESIONS_SHOWN + 1}:" not in text
     assert "and 3 more" in text
 
 
-def test_no_lesion_is_said() -> None:
+def test_a_report_without_lesions_says_so() -> None:
     assert "Lesions:   none found" in report_text(make_report(make_scan()[0]))
 
 
 def test_a_failed_image_has_its_reasons_and_no_measures() -> None:
     quality = Quality(verdict=Verdict.FAIL, reasons=("It is empty.", "It is\n2-D\x07."))
     text = report_text(a_report(findings=Findings(quality=quality, lesions=None)))
-    assert "fail (cannot be judged; no measures are given)" in text
+    assert "fail (cannot be analysed; no measures are given)" in text
     assert "- It is empty.\n" in text
     assert "- It is 2-D .\n" in text
     assert "Lesions" not in text
     assert "Volumes" not in text
 
 
-def test_volumes_are_told_with_their_share_of_the_intracranial() -> None:
+def test_volumes_have_their_share_of_the_intracranial_volume() -> None:
     volumes = Volumes(head_ml=4000, brain_ml=1200, intracranial_ml=1500, csf_ml=300)
     text = report_text(found(volumes=volumes))
     assert (
@@ -78,7 +78,7 @@ def test_volumes_are_told_with_their_share_of_the_intracranial() -> None:
     )
 
 
-def test_a_later_revision_is_said() -> None:
+def test_a_later_revision_is_named() -> None:
     scan = make_scan(subject="pseudonym-7")[0]
     text = report_text(make_report(scan, revision=3, subject=scan.subject))
     assert "(revision 3)" in text.splitlines()[0]

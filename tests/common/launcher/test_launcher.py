@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.commands.verify import Verdict, verify
+from common.commands.verify import StoreVerdict, verify
 from common.settings.loading import StoreSettings
 from common.store.opening import open_store
 from tests.common.wire.tls_files import HUB, PACS, issued
@@ -45,7 +45,7 @@ class Everything:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    def verify(self) -> Verdict:
+    def verify(self) -> StoreVerdict:
         with open_store(StoreSettings(data_dir=self.data)) as store:
             return verify(store)
 

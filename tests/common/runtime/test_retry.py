@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.errors import AuditTaken, StoreError, StoreUnavailable
+from common.errors import AuditConflict, StoreError, StoreUnavailable
 from common.runtime.retry import LONGEST_S, async_retrying, backoff_s, retrying
 
 
@@ -40,9 +40,9 @@ def test_an_error_of_another_kind_is_raised_at_once() -> None:
 
 
 def test_a_final_error_is_raised_at_once_though_its_base_is_retried() -> None:
-    call = Failing(2, AuditTaken)
-    with pytest.raises(AuditTaken):
-        retrying(StoreError, threading.Event(), call.failures.append, final=AuditTaken)(call)
+    call = Failing(2, AuditConflict)
+    with pytest.raises(AuditConflict):
+        retrying(StoreError, threading.Event(), call.failures.append, final=AuditConflict)(call)
     assert call.times == 1
 
 

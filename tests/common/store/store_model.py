@@ -184,7 +184,7 @@ class Model:
             unknown=tuple(name for name in dict.fromkeys(scan_ids) if name not in known),
         )
 
-    def put_back(self, scan_ids: Iterable[str], revision: int) -> int:
+    def schedule_reanalysis(self, scan_ids: Iterable[str], revision: int) -> int:
         done = [scan for name, scan in self.scans.items() if name in set(scan_ids)]
         done = [scan for scan in done if (scan.state, scan.revision) == (DONE, revision)]
         for scan in done:

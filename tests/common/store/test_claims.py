@@ -1,7 +1,6 @@
 """Scans on their way to a report: who may work on them, until when, and how that ends."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -22,19 +21,12 @@ from tests.factories import (
     ids_of,
     make_claimable,
     make_report,
-    opened,
     state_of,
     taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 # --- claim ---------------------------------------------------------------------------------------
@@ -313,7 +305,7 @@ def test_who_is_slower_at_one_batch_gets_another_at_once(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_claimable(store, 40)
-    take = store.claims._take
+    take = store.claims._claim_found
     raced = False
 
     def late(*arguments: Any) -> list[Claim]:
@@ -325,7 +317,7 @@ def test_who_is_slower_at_one_batch_gets_another_at_once(
             )  # the very ones that were looked at
         return take(*arguments)
 
-    monkeypatch.setattr(store.claims, "_take", late)
+    monkeypatch.setattr(store.claims, "_claim_found", late)
     assert 1 <= len(store.claims.claim("slower", 4, 60)) <= 4
 
 

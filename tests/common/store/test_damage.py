@@ -1,22 +1,12 @@
 """One damaged document in the store stops nobody."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from common.store.db_manager import DBManager
 from tests.factories import make_claimable, make_reports
 
 
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    manager = DBManager(mongodb_uri, database)
-    manager.prepare()
-    yield manager
-    manager.close()
-
-
-def test_a_scan_whose_stored_header_is_damaged_is_set_aside_and_the_others_are_claimed(
+def test_a_scan_whose_stored_header_is_damaged_fails_and_the_others_are_claimed(
     store: DBManager,
 ) -> None:
     first, damaged, last = (scan.scan_id for scan in make_claimable(store, 3))

@@ -9,11 +9,11 @@ from bson.codec_options import CodecOptions
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
+from common.domain.types import Document
 from common.errors import StoreError
 from common.store.documents import (
     Added,
     Claim,
-    Document,
     NewScan,
     all_of,
     compare,

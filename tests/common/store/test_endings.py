@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,19 +19,12 @@ from tests.factories import (
     inside,
     make_claimable,
     make_report,
-    opened,
     state_of,
     taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 # --- fail ----------------------------------------------------------------------------------------
@@ -52,7 +45,7 @@ def test_a_failed_scan_is_to_do_again_with_its_cause(store: DBManager) -> None:
 
 
 @pytest.mark.parametrize("allowed", [1, 0])
-def test_a_scan_that_fails_in_its_last_attempt_is_set_aside(store: DBManager, allowed: int) -> None:
+def test_a_scan_that_fails_in_its_last_attempt_is_in_error(store: DBManager, allowed: int) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     assert store.claims.fail(claim, "damaged", allowed) == ERROR
@@ -140,7 +133,7 @@ def test_giving_up_is_a_legal_transition() -> None:
     assert ERROR in TRANSITIONS[IN_PROGRESS]
 
 
-def test_a_scan_that_kills_each_processor_is_set_aside_and_the_others_flow(
+def test_a_scan_that_kills_each_processor_fails_and_the_others_flow(
     store: DBManager,
 ) -> None:
     scans = [scan.scan_id for scan in make_claimable(store, 3)]

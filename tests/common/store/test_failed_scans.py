@@ -1,10 +1,10 @@
-"""Scans set aside: listed, put back, and never both set aside and reported.
+"""Failed scans: listed, requeued, and never both failed and reported.
 
-A late report is one whose owner lost its claim between its look at the claim and its write: the
-tests stop an owner there, on the real store, and let the others go on.
+A report is late if its owner lost its claim between checking the claim and writing the report: the
+tests stop an owner there, on the real store, while others go on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
     taken_over,
     together,
@@ -32,14 +31,8 @@ from tests.factories import (
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
 
 
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
 def make_errors(store: DBManager, n: int, cause: str = "no brain in it") -> list[str]:
-    """Scans that were set aside, the first one the oldest."""
+    """Failed scans, the first one the oldest."""
     make_claimable(store, n)
     claims = store.claims.claim("worker-1", n, 60)
     for claim in claims:
@@ -48,12 +41,12 @@ def make_errors(store: DBManager, n: int, cause: str = "no brain in it") -> list
 
 
 def write_late(store: DBManager, claim: Claim) -> None:
-    """What an owner that lost its claim since it looked still does."""
+    """Write a report as an owner does that lost its claim after checking it."""
     inside(store, Collection.REPORTS).insert_one(report_document(make_report(claim.scan)))
 
 
 def one_report_and_done(store: DBManager, scan_id: str) -> None:
-    """What must be true in the end, whatever came between."""
+    """What must hold in the end, whatever happened in between."""
     assert state_of(store, scan_id) == DONE
     assert "error" not in document_of(store, scan_id)
     assert inside(store, Collection.REPORTS).count_documents({"_id": scan_id}) == 1
@@ -63,7 +56,7 @@ def one_report_and_done(store: DBManager, scan_id: str) -> None:
 # --- listed --------------------------------------------------------------------------------------
 
 
-def test_each_scan_set_aside_is_listed_with_cause_attempts_worker_and_time(
+def test_each_failed_scan_is_listed_with_cause_attempts_worker_and_time(
     store: DBManager,
 ) -> None:
     assert list(store.failed_scans.all()) == []
@@ -77,7 +70,7 @@ def test_each_scan_set_aside_is_listed_with_cause_attempts_worker_and_time(
     assert found.at.tzinfo is not None
 
 
-def test_more_than_a_page_is_listed_whole_in_order(store: DBManager) -> None:
+def test_more_than_a_page_is_listed_in_order(store: DBManager) -> None:
     names = [f"scan-{i:05}" for i in range(2100)]
     error = {"cause": "planted"}
     inside(store).insert_many(
@@ -87,7 +80,7 @@ def test_more_than_a_page_is_listed_whole_in_order(store: DBManager) -> None:
     assert [len(page) for page in store.failed_scans.ids()] == [1000, 1000, 100]
 
 
-def test_the_list_reads_only_what_is_set_aside(store: DBManager) -> None:
+def test_the_list_reads_only_failed_scans(store: DBManager) -> None:
     make_reports(store, 50)
     make_errors(store, 3)
     wanted = {"report_generated": ERROR, "_id": {"$gt": ""}}
@@ -120,10 +113,10 @@ def test_an_error_of_an_older_release_is_listed_too(store: DBManager) -> None:
     assert (found.cause, found.attempts, found.worker, found.at) == ("unknown", 0, None, None)
 
 
-# --- put back ------------------------------------------------------------------------------------
+# --- requeue -------------------------------------------------------------------------------------
 
 
-def test_what_is_put_back_is_as_if_nobody_had_tried_and_the_fence_rises_on(
+def test_a_requeued_scan_has_no_attempts_and_a_higher_fence(
     store: DBManager,
 ) -> None:
     [scan_id] = make_errors(store, 1)
@@ -137,7 +130,7 @@ def test_what_is_put_back_is_as_if_nobody_had_tried_and_the_fence_rises_on(
     one_report_and_done(store, scan_id)
 
 
-def test_causes_of_earlier_times_are_kept_and_counted(store: DBManager) -> None:
+def test_earlier_causes_are_kept_and_counted(store: DBManager) -> None:
     [scan_id] = make_errors(store, 1, "cause 0")
     for turn in range(1, 13):
         store.failed_scans.requeue([scan_id])
@@ -149,7 +142,7 @@ def test_causes_of_earlier_times_are_kept_and_counted(store: DBManager) -> None:
     assert [error["cause"] for error in past] == [f"cause {turn}" for turn in range(2, 12)]
 
 
-def test_given_up_after_it_was_put_back_it_has_its_new_cause(store: DBManager) -> None:
+def test_given_up_after_a_requeue_it_has_its_new_cause(store: DBManager) -> None:
     [scan_id] = make_errors(store, 1, "an old cause")
     store.failed_scans.requeue([scan_id])
     store.claims.claim("worker-2", 1, 60)
@@ -159,7 +152,7 @@ def test_given_up_after_it_was_put_back_it_has_its_new_cause(store: DBManager) -
     assert "stopped answering" in found.cause
 
 
-def test_what_is_not_set_aside_stays_and_is_said(store: DBManager) -> None:
+def test_scans_that_did_not_fail_stay_and_are_reported(store: DBManager) -> None:
     [done] = make_reports(store, 1)
     to_do, in_progress = (scan.scan_id for scan in make_claimable(store, 2))
     edit(store, in_progress, report_generated=IN_PROGRESS)
@@ -171,19 +164,19 @@ def test_what_is_not_set_aside_stays_and_is_said(store: DBManager) -> None:
     assert [document_of(store, i) for i in (done.scan_id, to_do, in_progress)] == before
 
 
-def test_of_people_who_put_back_the_same_scans_at_once_each_scan_is_one_persons(
+def test_concurrent_requeues_of_the_same_scans_each_report_their_own(
     store: DBManager,
 ) -> None:
     ids = make_errors(store, 40)
     results = together(4, lambda _: store.failed_scans.requeue(ids))
-    put_back = [scan_id for result in results for scan_id in result.to_do]
-    assert sorted(put_back) == sorted(ids)
+    requeued = [scan_id for result in results for scan_id in result.to_do]
+    assert sorted(requeued) == sorted(ids)
     for result in results:
         assert len(result.to_do) + len(result.elsewhere) == 40
         assert result.unknown == result.done == ()
 
 
-def test_an_owner_of_before_finishes_nothing_that_was_put_back(store: DBManager) -> None:
+def test_an_earlier_owner_cannot_finish_a_requeued_scan(store: DBManager) -> None:
     make_claimable(store, 1)
     [old] = store.claims.claim("old", 1, 60)
     scan_id = old.scan.scan_id
@@ -208,43 +201,43 @@ def test_an_owner_that_lost_its_claim_before_it_looks_writes_no_report(store: DB
     assert state_of(store, old.scan.scan_id) == ERROR
 
 
-def set_aside_by_fail(store: DBManager, claim: Claim) -> None:
+def error_by_fail(store: DBManager, claim: Claim) -> None:
     assert store.claims.fail(claim, "damaged", 0) == ERROR
 
 
-def set_aside_by_giving_up(store: DBManager, claim: Claim) -> None:
+def error_by_giving_up(store: DBManager, claim: Claim) -> None:
     expire(store, claim.scan.scan_id)
     assert store.claims.give_up(1) == [claim.scan.scan_id]
 
 
-def set_aside_by_damage(store: DBManager, claim: Claim) -> None:
+def error_by_damage(store: DBManager, claim: Claim) -> None:
     edit(store, claim.scan.scan_id, scan={**document_of(store, claim.scan.scan_id)["scan"], "x": 1})
     expire(store, claim.scan.scan_id)
     assert store.claims.claim_expired("another", 60) == []
 
 
-SETTING_ASIDE = [set_aside_by_fail, set_aside_by_giving_up, set_aside_by_damage]
+WAYS_TO_ERROR = [error_by_fail, error_by_giving_up, error_by_damage]
 
 
-@pytest.mark.parametrize("set_aside", SETTING_ASIDE)
-def test_an_owner_that_is_late_with_its_report_finds_the_scan_set_aside_and_finishes_it(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch, set_aside: Callable[..., None]
+@pytest.mark.parametrize("make_error", WAYS_TO_ERROR)
+def test_an_owner_whose_report_is_late_finds_the_failed_scan_and_finishes_it(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, make_error: Callable[..., None]
 ) -> None:
     old, new = taken_over(store)
     real = store.claims._still_held
 
-    def look_and_sleep(_claims: Any) -> set[str]:
+    def check_and_sleep(_claims: Any) -> set[str]:
         monkeypatch.setattr(store.claims, "_still_held", real)
-        set_aside(store, new)
+        make_error(store, new)
         return {old.scan.scan_id}  # as it was a moment ago
 
-    monkeypatch.setattr(store.claims, "_still_held", look_and_sleep)
+    monkeypatch.setattr(store.claims, "_still_held", check_and_sleep)
     assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
     one_report_and_done(store, old.scan.scan_id)
 
 
 @pytest.mark.parametrize("attempts_allowed", [0, 1])
-def test_a_scan_whose_report_came_late_is_not_set_aside_by_a_failure(
+def test_a_failure_does_not_move_a_scan_with_a_late_report_to_error(
     store: DBManager, attempts_allowed: int
 ) -> None:
     old, new = taken_over(store)
@@ -253,7 +246,7 @@ def test_a_scan_whose_report_came_late_is_not_set_aside_by_a_failure(
     one_report_and_done(store, old.scan.scan_id)
 
 
-def test_a_scan_whose_report_came_late_is_not_given_up(store: DBManager) -> None:
+def test_a_scan_with_a_late_report_is_not_given_up(store: DBManager) -> None:
     old, new = taken_over(store)
     write_late(store, old)
     expire(store, new.scan.scan_id)
@@ -261,7 +254,9 @@ def test_a_scan_whose_report_came_late_is_not_given_up(store: DBManager) -> None
     one_report_and_done(store, old.scan.scan_id)
 
 
-def test_a_scan_whose_report_came_late_is_not_set_aside_for_its_header(store: DBManager) -> None:
+def test_a_damaged_header_does_not_move_a_scan_with_a_late_report_to_error(
+    store: DBManager,
+) -> None:
     old, new = taken_over(store)
     write_late(store, old)
     edit(store, new.scan.scan_id, scan={})
@@ -270,24 +265,24 @@ def test_a_scan_whose_report_came_late_is_not_set_aside_for_its_header(store: DB
     one_report_and_done(store, old.scan.scan_id)
 
 
-def set_aside_with_report(store: DBManager) -> Claim:
-    """A late owner was killed between its report and its look at the scan, after the scan was
-    set aside: nobody has looked since."""
+def error_with_report(store: DBManager) -> Claim:
+    """A scan in 'Error' with a report: its late owner was killed between writing the report and
+    checking the scan, after the scan failed."""
     old, new = taken_over(store)
     store.claims.fail(new, "damaged", 0)
     write_late(store, old)
     return old
 
 
-def test_that_both_are_there_is_a_gap_and_named(store: DBManager) -> None:
-    claim = set_aside_with_report(store)
+def test_a_failed_scan_with_a_report_is_a_gap(store: DBManager) -> None:
+    claim = error_with_report(store)
     verdict = verify(store)
     assert verdict.error_with_report == (claim.scan.scan_id,)
     assert verdict.gaps == 1
 
 
-def test_before_a_report_leaves_its_scan_is_done(store: DBManager) -> None:
-    claim = set_aside_with_report(store)
+def test_before_a_report_is_sent_its_scan_is_done(store: DBManager) -> None:
+    claim = error_with_report(store)
     [leased] = store.outbox.lease("pacs-1", 10, 60)
     assert leased.scan_id == claim.scan.scan_id
     one_report_and_done(store, claim.scan.scan_id)
@@ -317,8 +312,8 @@ def test_who_claimed_a_scan_whose_report_leaves_meanwhile_can_still_finish_or_fa
         one_report_and_done(store, new.scan.scan_id)
 
 
-def test_what_is_put_back_with_its_report_is_done_instead(store: DBManager) -> None:
-    claim = set_aside_with_report(store)
+def test_a_requeued_scan_with_a_report_is_done_instead(store: DBManager) -> None:
+    claim = error_with_report(store)
     [other] = make_errors(store, 1)
     result = store.failed_scans.requeue([claim.scan.scan_id, other])
     assert (result.to_do, result.done) == ((other,), (claim.scan.scan_id,))
@@ -326,7 +321,7 @@ def test_what_is_put_back_with_its_report_is_done_instead(store: DBManager) -> N
     assert state_of(store, other) == TO_DO
 
 
-def test_a_report_that_is_late_even_for_being_put_back_is_the_only_one(store: DBManager) -> None:
+def test_a_report_later_than_a_requeue_is_the_only_one(store: DBManager) -> None:
     old, new = taken_over(store)
     store.claims.fail(new, "damaged", 0)
     store.failed_scans.requeue([old.scan.scan_id])
@@ -336,8 +331,8 @@ def test_a_report_that_is_late_even_for_being_put_back_is_the_only_one(store: DB
     one_report_and_done(store, old.scan.scan_id)
 
 
-def test_a_hubs_round_settles_what_nobody_looked_at(store: DBManager) -> None:
-    claim = set_aside_with_report(store)
+def test_the_hubs_periodic_reconciliation_repairs_the_rest(store: DBManager) -> None:
+    claim = error_with_report(store)
     inside(store, Collection.REPORTS).update_many({}, {"$set": {"status": True}})  # sent even
     make_errors(store, 3)
     assert store.failed_scans.reconcile() == [claim.scan.scan_id]
@@ -346,7 +341,7 @@ def test_a_hubs_round_settles_what_nobody_looked_at(store: DBManager) -> None:
     assert store.queries.count_states()[ERROR] == 3
 
 
-def test_late_reports_and_setting_aside_at_once_end_in_one_report_and_done(
+def test_late_reports_and_failures_at_once_end_in_one_report_and_done(
     store: DBManager,
 ) -> None:
     for _ in range(15):

@@ -20,7 +20,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.mongod.embedded import RunningMongod
-from common.store.collections import Collection, WakeUp
+from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.factories import (
@@ -83,7 +83,9 @@ NOT_DURABLE: dict[str, Any] = {
 
 def rings(store: DBManager) -> int:
     """Wake-ups until now."""
-    return inside(store, Collection.WAKE_UPS).count_documents({"what": {"$in": list(WakeUp)}})
+    return inside(store, Collection.NOTIFICATIONS).count_documents(
+        {"what": {"$in": list(Notification)}}
+    )
 
 
 def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
@@ -204,7 +206,7 @@ def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) ->
 def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
     store: DBManager, faults: Faults
 ) -> None:
-    bell = f"{store.connection.name}.{Collection.WAKE_UPS}"
+    bell = f"{store.connection.name}.{Collection.NOTIFICATIONS}"
     faults.plan("insert", namespace=bell, blockConnection=True, blockTimeMS=8000)
     began = time.monotonic()
     assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
@@ -219,7 +221,7 @@ def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
 
 def test_closing_does_not_wait_for_a_mongodb_that_is_gone(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as running, opened(running.uri, "fr") as store:
-        waiter = store.connection.waiter(WakeUp.SCAN, 30)
+        waiter = store.connection.subscribe(Notification.SCAN, 30)
         waiter.wait()
         running.kill()
         began = time.monotonic()
@@ -271,7 +273,7 @@ def test_a_durable_report_may_leave_before_its_scan_is_done(
 ) -> None:
     [scan] = make_claimable(store, 1)
     done = [(claim, make_report(claim.scan)) for claim in store.claims.claim("a", 1, 60)]
-    with contextlib.closing(store.connection.waiter(WakeUp.REPORT, 1.0)) as hub:
+    with contextlib.closing(store.connection.subscribe(Notification.REPORT, 1.0)) as hub:
         hub.wait()  # the first one is a false alarm
         faults.plan("update", closeConnection=True)  # that would make it 'Done'
         with pytest.raises(StoreUnavailable):

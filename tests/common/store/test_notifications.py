@@ -11,10 +11,10 @@ import pytest
 from pymongo import MongoClient
 
 from common.errors import StoreError, StoreUnavailable
-from common.store.collections import Collection, WakeUp
+from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from common.store.notifications import Listener, Waiter, WakeUps
+from common.store.notifications import NotificationListener, Notifications, Subscription
 from tests.factories import (
     inside,
     make_claimable,
@@ -28,25 +28,19 @@ LONG_S = 30.0
 SHORT_S = 0.1
 
 
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
 @contextlib.contextmanager
-def waiting(store: DBManager, what: WakeUp, poll_s: float) -> Iterator[Waiter]:
+def waiting(store: DBManager, what: Notification, poll_s: float) -> Iterator[Subscription]:
     """A waiter after its first call, which is a false alarm."""
-    with contextlib.closing(store.connection.waiter(what, poll_s)) as waiter:
-        assert waiter.wait()
-        yield waiter
+    with contextlib.closing(store.connection.subscribe(what, poll_s)) as subscription:
+        assert subscription.wait()
+        yield subscription
 
 
-def wakes(waiter: Waiter, ring: object, within: float = 0.5) -> bool:
+def wakes(subscription: Subscription, ring: object, within: float = 0.5) -> bool:
     """Whether ``ring`` ends a wait that has begun, in time."""
     assert callable(ring)
     with ThreadPoolExecutor(1) as thread:
-        woken = thread.submit(waiter.wait)
+        woken = thread.submit(subscription.wait)
         time.sleep(0.05)  # for the wait to have begun; begun later, it ends all the sooner
         began = time.monotonic()
         ring()
@@ -54,43 +48,43 @@ def wakes(waiter: Waiter, ring: object, within: float = 0.5) -> bool:
 
 
 def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> None:
-    with contextlib.closing(store.connection.waiter(WakeUp.SCAN, LONG_S)) as waiter:
+    with contextlib.closing(store.connection.subscribe(Notification.SCAN, LONG_S)) as subscription:
         began = time.monotonic()
-        assert waiter.wait()
+        assert subscription.wait()
         assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("what", WakeUp)
-def test_a_ring_ends_a_wait(store: DBManager, what: WakeUp) -> None:
-    with waiting(store, what, LONG_S) as waiter:
+@pytest.mark.parametrize("what", Notification)
+def test_a_ring_ends_a_wait(store: DBManager, what: Notification) -> None:
+    with waiting(store, what, LONG_S) as subscription:
         for _ in range(3):
-            assert wakes(waiter, lambda: store.connection.notifications.ring(what))
+            assert wakes(subscription, lambda: store.connection.notifications.publish(what))
 
 
 def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) -> None:
-    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
         for _ in range(3):
-            store.connection.notifications.ring(WakeUp.SCAN)
-        assert waiter.wait()
-        while waiter.wait():  # those that were not taken with the first
+            store.connection.notifications.publish(Notification.SCAN)
+        assert subscription.wait()
+        while subscription.wait():  # those that were not taken with the first
             pass
-        assert not waiter.wait()
+        assert not subscription.wait()
 
 
 def test_without_a_ring_a_wait_lasts_the_poll_interval(store: DBManager) -> None:
-    with waiting(store, WakeUp.SCAN, 0.3) as waiter:
+    with waiting(store, Notification.SCAN, 0.3) as subscription:
         began = time.monotonic()
-        assert not waiter.wait()
+        assert not subscription.wait()
         assert 0.25 < time.monotonic() - began < 2
 
 
 def test_the_other_kind_wakes_nobody(store: DBManager) -> None:
-    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
-        store.connection.notifications.ring(WakeUp.REPORT)
-        assert not waiter.wait()
-        store.connection.notifications.ring(WakeUp.REPORT)
-        store.connection.notifications.ring(WakeUp.SCAN)
-        assert waiter.wait()
+    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+        store.connection.notifications.publish(Notification.REPORT)
+        assert not subscription.wait()
+        store.connection.notifications.publish(Notification.REPORT)
+        store.connection.notifications.publish(Notification.SCAN)
+        assert subscription.wait()
 
 
 def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> None:
@@ -98,12 +92,12 @@ def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> 
 
     def ring() -> None:
         while not over.is_set():
-            store.connection.notifications.ring(WakeUp.REPORT)
+            store.connection.notifications.publish(Notification.REPORT)
 
-    with waiting(store, WakeUp.SCAN, 0.2) as waiter, ThreadPoolExecutor(1) as thread:
+    with waiting(store, Notification.SCAN, 0.2) as subscription, ThreadPoolExecutor(1) as thread:
         ringing = thread.submit(ring)
         began = time.monotonic()
-        waiter.wait()  # True only if the collection wrapped past it
+        subscription.wait()  # True only if the collection wrapped past it
         assert time.monotonic() - began < 3
         over.set()
         ringing.result()
@@ -111,17 +105,17 @@ def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> 
 
 def test_everybody_who_waits_is_woken(store: DBManager) -> None:
     with contextlib.ExitStack() as stack:
-        waiters = [stack.enter_context(waiting(store, WakeUp.SCAN, LONG_S)) for _ in range(3)]
-        store.connection.notifications.ring(WakeUp.SCAN)
+        waiters = [stack.enter_context(waiting(store, Notification.SCAN, LONG_S)) for _ in range(3)]
+        store.connection.notifications.publish(Notification.SCAN)
         with ThreadPoolExecutor(3) as threads:
-            assert all(threads.map(Waiter.wait, waiters))
+            assert all(threads.map(Subscription.wait, waiters))
 
 
 def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None:
     make_claimable(store, 3)
     with (
-        waiting(store, WakeUp.SCAN, LONG_S) as brain,
-        waiting(store, WakeUp.REPORT, LONG_S) as hub,
+        waiting(store, Notification.SCAN, LONG_S) as brain,
+        waiting(store, Notification.REPORT, LONG_S) as hub,
     ):
         assert wakes(brain, lambda: store.scans.add([NewScan(*make_scan())]))
         one, two, three = store.claims.claim("a", 3, 60)
@@ -132,28 +126,28 @@ def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None
 
 
 def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManager) -> None:
-    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
-        inside(store, Collection.WAKE_UPS).insert_many(
-            [{"what": WakeUp.REPORT, "filler": "x" * 1000} for _ in range(200)]
+    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+        inside(store, Collection.NOTIFICATIONS).insert_many(
+            [{"what": Notification.REPORT, "filler": "x" * 1000} for _ in range(200)]
         )
-        assert waiter.wait()  # it cannot know what it did not see
-        while waiter.wait():
+        assert subscription.wait()  # it cannot know what it did not see
+        while subscription.wait():
             pass
-        store.connection.notifications.ring(WakeUp.SCAN)
-        assert waiter.wait()
-        assert inside(store, Collection.WAKE_UPS).count_documents({}) < 100
+        store.connection.notifications.publish(Notification.SCAN)
+        assert subscription.wait()
+        assert inside(store, Collection.NOTIFICATIONS).count_documents({}) < 100
 
 
 def test_without_a_bell_a_waiter_polls(store: DBManager) -> None:
-    inside(store, Collection.WAKE_UPS).drop()
-    with waiting(store, WakeUp.SCAN, SHORT_S) as waiter:
+    inside(store, Collection.NOTIFICATIONS).drop()
+    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
         began = time.monotonic()
-        assert waiter.wait()
+        assert subscription.wait()
         assert time.monotonic() - began >= SHORT_S
 
 
 def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
-    bell = inside(store, Collection.WAKE_UPS)
+    bell = inside(store, Collection.NOTIFICATIONS)
     before = bell.count_documents({})
     assert before
     store.connection.notifications.prepare()
@@ -166,22 +160,22 @@ def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr", timeout_s=2) as store,
         # It waits so long twice: mongod, started again, lets nobody wait before the first ring.
-        waiting(store, WakeUp.SCAN, 3.0) as waiter,
+        waiting(store, Notification.SCAN, 3.0) as subscription,
         ThreadPoolExecutor(1) as thread,
     ):
-        gone = thread.submit(waiter.wait)
+        gone = thread.submit(subscription.wait)
         running.kill()
         with pytest.raises(StoreUnavailable):
             gone.result(LONG_S)
         with own_mongod(tmp_path):
-            assert waiter.wait()  # what happened meanwhile, nobody told
-            store.connection.notifications.ring(WakeUp.SCAN)
-            assert waiter.wait()
+            assert subscription.wait()  # what happened meanwhile, nobody told
+            store.connection.notifications.publish(Notification.SCAN)
+            assert subscription.wait()
 
 
 def test_a_ring_that_nobody_can_hear_raises_nothing() -> None:
     with MongoClient[dict[str, object]]("mongodb://127.0.0.1:1/", timeoutMS=50) as client:
-        WakeUps(client["fr"]).ring(WakeUp.SCAN)
+        Notifications(client["fr"]).publish(Notification.SCAN)
 
 
 def test_what_rang_just_before_the_store_was_closed_is_heard(
@@ -193,15 +187,15 @@ def test_what_rang_just_before_the_store_was_closed_is_heard(
         other.scans.add([NewScan(*make_scan())])
         other.close()
 
-    with waiting(store, WakeUp.SCAN, LONG_S) as waiter:
-        assert wakes(waiter, ring_and_leave)
+    with waiting(store, Notification.SCAN, LONG_S) as subscription:
+        assert wakes(subscription, ring_and_leave)
     other.close()
 
 
 def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
-    with waiting(store, WakeUp.SCAN, 0.5) as waiter, ThreadPoolExecutor(1) as thread:
-        wait = thread.submit(lambda: [waiter.wait() for _ in range(3)])
-        waiter.close()
+    with waiting(store, Notification.SCAN, 0.5) as subscription, ThreadPoolExecutor(1) as thread:
+        wait = thread.submit(lambda: [subscription.wait() for _ in range(3)])
+        subscription.close()
         with pytest.raises(StoreError):
             wait.result(LONG_S)
 
@@ -209,7 +203,9 @@ def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
 def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> None:
     heard = threading.Semaphore(0)
     with contextlib.closing(
-        Listener(store.connection.waiter(WakeUp.SCAN, LONG_S), heard.release, 0.1)
+        NotificationListener(
+            store.connection.subscribe(Notification.SCAN, LONG_S), heard.release, 0.1
+        )
     ):
         assert heard.acquire(timeout=10)  # what was there before, nobody told
         for _ in range(3):
@@ -226,7 +222,11 @@ def test_a_listener_outlives_that_mongodb_is_away(tmp_path: Path) -> None:
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr") as store,
-        contextlib.closing(Listener(store.connection.waiter(WakeUp.SCAN, 0.2), heard.release, 0.1)),
+        contextlib.closing(
+            NotificationListener(
+                store.connection.subscribe(Notification.SCAN, 0.2), heard.release, 0.1
+            )
+        ),
     ):
         assert heard.acquire(timeout=10)
         running.kill()

@@ -1,9 +1,6 @@
 """Reports go out: leased, sent, marked; and what is counted of the store."""
 
 from collections import Counter
-from collections.abc import Iterator
-
-import pytest
 
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
@@ -17,15 +14,8 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     together,
 )
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def ids(leased: list[OutgoingReport]) -> list[str]:

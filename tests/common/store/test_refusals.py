@@ -15,7 +15,7 @@ from common.errors import (
     StoreUnavailable,
 )
 from common.mongod.embedded import RunningMongod
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.factories import (
@@ -105,7 +105,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMongod]:
 def test_a_right_password_opens_the_store(locked: RunningMongod) -> None:
     with opened(locked.uri.replace("//", "//unit:s3cr3t@"), "fr") as store:
         assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
-        with contextlib.closing(store.connection.waiter(WakeUp.SCAN, 0.1)) as waiter:
+        with contextlib.closing(store.connection.subscribe(Notification.SCAN, 0.1)) as waiter:
             assert waiter.wait()
 
 

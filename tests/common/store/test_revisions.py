@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from common.commands.verify import Verdict, verify
+from common.commands.verify import StoreVerdict, verify
 from common.domain.report import BrainReport
-from common.store.collections import Collection, WakeUp
+from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.factories import (
@@ -20,16 +20,9 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
     together,
 )
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Any:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def claim_one(store: DBManager, owner: str = "a") -> Claim:
@@ -51,18 +44,18 @@ def current(store: DBManager, scan_id: str) -> Any:
     return document_of(store, scan_id, Collection.REPORTS)
 
 
-def no_gap(store: DBManager) -> Verdict:
+def no_gap(store: DBManager) -> StoreVerdict:
     verdict = verify(store)
     assert verdict.gaps == 0, verdict
     return verdict
 
 
-def test_a_scan_that_is_put_back_is_to_do_with_all_its_attempts_and_its_fence(
+def test_a_scan_to_reanalyze_is_to_do_with_all_its_attempts_and_its_fence(
     store: DBManager,
 ) -> None:
     (report,) = make_reports(store, 1)
     before = document_of(store, report.scan_id)
-    waiter = store.connection.waiter(WakeUp.SCAN, 30)
+    waiter = store.connection.subscribe(Notification.SCAN, 30)
     assert store.revisions.schedule_reanalysis([report.scan_id], 1) == 1
     assert waiter.wait()
     waiter.close()
@@ -102,7 +95,7 @@ def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
     no_gap(store)
 
 
-def test_only_what_is_done_with_the_revision_that_was_seen_is_put_back(store: DBManager) -> None:
+def test_only_scans_done_with_the_given_revision_are_scheduled(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     (waiting,) = make_claimable(store, 1)
     assert store.revisions.schedule_reanalysis([waiting.scan_id, "unknown"], 1) == 0

@@ -1,6 +1,5 @@
 """Scans come in: what is stored, what is repeated, what is refused."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,12 +24,6 @@ from tests.factories import (
 )
 
 GOOD = {Added.STORED, Added.KNOWN}
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 from common.domain.report import BrainReport
 from common.errors import ClaimLost
 from common.store.collections import Collection
-from common.store.documents import Added, Claim, NewScan, OutgoingReport, report_document
+from common.store.documents import Added, Claim, NewScan, OutgoingReport
+from common.store.reports import Reports
 from tests.common.store.store_machine import Compared
 from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO
 from tests.factories import edit, inside, make_report, make_scan, opened
@@ -188,11 +189,7 @@ class Owners(Compared):
         claim = self.pick(which + 6)
         if self.model.of(claim).held_by(claim):
             return
-        document = report_document(report_of(claim))
-        if claim.revision > 1:
-            self.store.revisions.replace([document])
-        else:
-            self.store.connection.upsert(inside(self.store, Collection.REPORTS), [document])
+        Reports(self.store.connection).write([report_of(claim)])
         self.model.write(claim)
 
     @rule(which=CLAIM, allowed=ALLOWED)
@@ -213,10 +210,10 @@ class Owners(Compared):
         claim = self.pick(which)
         ended = claim.scan.scan_id, claim.owner, claim.fence, "ended", allowed
         if self.model.of(claim).held_by(claim):
-            assert self.store.supervision.blame(*ended) == self.model.fail(claim, "ended", allowed)
+            assert self.store.supervision.fail(*ended) == self.model.fail(claim, "ended", allowed)
         else:
             assert (
-                self.unchanged(claim.scan.scan_id, lambda: self.store.supervision.blame(*ended))
+                self.unchanged(claim.scan.scan_id, lambda: self.store.supervision.fail(*ended))
                 is None
             )
 

@@ -15,18 +15,18 @@ class Reanalysing(Owners):
 
     @precondition(lambda self: self.model.any(DONE))
     @rule(which=SOME, revision=st.integers(1, 2))
-    def put_back(self, which: list[int], revision: int) -> None:
+    def schedule(self, which: list[int], revision: int) -> None:
         ids = [IDS[i] for i in which]
-        assert self.store.revisions.schedule_reanalysis(ids, revision) == self.model.put_back(
+        assert self.store.revisions.schedule_reanalysis(
             ids, revision
-        )
-        assert self.store.revisions.schedule_reanalysis(ids, revision) == 0, "put back twice"
+        ) == self.model.schedule_reanalysis(ids, revision)
+        assert self.store.revisions.schedule_reanalysis(ids, revision) == 0, "scheduled twice"
 
     @precondition(lambda self: self.model.any(DONE))
     @rule(killed=st.booleans())
     def analyse_again(self, killed: bool) -> None:
         """All at once, perhaps with an owner that is killed beside its report."""
-        self.put_back(list(range(len(SCANS))), 1)
+        self.schedule(list(range(len(SCANS))), 1)
         self.look()
         if killed:
             self.complete_killed(0)
@@ -38,11 +38,13 @@ class Reanalysing(Owners):
     def more_to_do(self) -> None:
         super().more_to_do()
         if not self.model.any(TO_DO):
-            self.put_back(list(range(len(SCANS))), 1)
+            self.schedule(list(range(len(SCANS))), 1)
             self.look()
 
 
-def test_whatever_is_put_back_the_store_is_as_its_model(mongodb_uri: str, database: str) -> None:
+def test_whatever_is_reanalyzed_the_store_matches_its_model(
+    mongodb_uri: str, database: str
+) -> None:
     with opened(mongodb_uri, database) as store:
 
         class Here(Reanalysing):

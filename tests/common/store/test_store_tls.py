@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import StoreUnavailable
 from common.mongod.embedded import find_mongod
-from common.store.collections import WakeUp
+from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from tests.common.wire.tls_files import issued
@@ -70,7 +70,7 @@ def test_scans_are_stored_and_wake_ups_heard_over_tls(
 ) -> None:
     new = NewScan(*make_scan())
     with opened(uri(port, certificates, certificates), database) as store:
-        waiter = store.connection.waiter(WakeUp.SCAN, 30)
+        waiter = store.connection.subscribe(Notification.SCAN, 30)
         assert waiter.wait()
         assert store.scans.add([new]) == [Added.STORED]
         assert waiter.wait()

@@ -1,6 +1,6 @@
 """Large scans: uploads in chunks, their end, and what a sweep takes away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,16 +19,9 @@ from tests.factories import (
     make_claimable,
     make_scan,
     make_upload,
-    opened,
     pieces_of,
     together,
 )
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture

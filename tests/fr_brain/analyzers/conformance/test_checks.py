@@ -34,7 +34,7 @@ BAD = {
     r"\[NaN, 2 axes, grid\]",
     bad.Writes: "the input stays as it was: the voxels were changed",
     bad.ReturnsNothing: "findings are whole: returned NoneType, not Findings",
-    bad.ReturnsUnchecked: "findings are whole: .*must say its lesions",
+    bad.ReturnsUnchecked: "findings are whole: .*must have lesions",
     bad.ReturnsTooMuch: "findings are whole: 200... bytes as JSON, 150000 at most",
     bad.Dies: "an analyzer survives every image: its process ended with exit code 7",
     bad.Outlines: "the overlay shows the lesions: 1 labels for 100 lesions",
