@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,11 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
     state_of,
 )
 
 ROOT = Path(__file__).parents[3]
 CAUSE = "the analyzer failed: ValueError"
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def make_errors(store: DBManager, n: int) -> list[str]:

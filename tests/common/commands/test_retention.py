@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from tests.factories import (
     make_reports,
     make_scan,
     make_upload,
-    opened,
     state_of,
     together,
 )
@@ -40,12 +39,6 @@ from tests.running import acked, hub_settings, running_hub, send_scan, sender, u
 
 ROOT = Path(__file__).parents[3]
 DONE = ReportGenerated.DONE
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def deliver(store: DBManager, *scan_ids: str, long_ago: bool = True) -> None:

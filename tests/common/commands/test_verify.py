@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,9 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
-    opened,
 )
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 def write_ledger(path: Path, **events: Sequence[str]) -> Path:
