@@ -4,8 +4,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
-	report reanalyze schema conformance tests fuzz faults coverage bench evaluate format lint \
-	template picture settings licences lock clean
+	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
+	evaluate format lint template picture settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-ba
 
 help: ## Show this
 	@echo "Targets:"
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables (make all SCANS=20; each also from the environment or .env):"
 	@sed -nE 's/^#  ([A-Z_]+ +)/  \1/p' $(MAKEFILE_LIST)
@@ -65,7 +65,9 @@ help: ## Show this
 #  WORLDS    faults: at a time, each with its own MongoDB and units; none: 2
 #  FAULTS_FOLDER  faults: folder in which logs, ledgers and data stay
 #  FAULTS_REPORT  faults: file that gets all as JSON
+#  SBOM      file that gets the list of packages (CycloneDX) of audit-dependencies
 #  PYTHON    the Python that makes .venv
+#  VENV      folder of the virtual environment (.venv)
 
 all: $(VENV)/ready ## Run Fr-HUB, Fr-BRAIN and Fr-PACS on this machine, with a MongoDB of their own
 	@$(BIN)/fr all
@@ -114,6 +116,12 @@ conformance: $(VENV)/ready ## Check that an analyzer does what one must: NAME=en
 
 tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)
+
+quick: $(VENV)/ready-dev ## Run the tests that need no MongoDB and start no processes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow" $(TESTS)
+
+audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities, write SBOM=dist/sbom.json
+	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)
 
 fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
 	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
@@ -169,9 +177,12 @@ lock: ## Pin the newest versions (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
+	uv pip compile pyproject.toml --extra audit --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements-dev.txt -q -o common/requirements-audit.txt
 
 clean: ## Remove .venv and caches; data stay (remove .data for those)
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) .venv-second .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: common/requirements.txt pyproject.toml
@@ -195,3 +206,8 @@ $(VENV)/ready-bench: $(VENV)/ready-dev common/requirements-bench.txt
 	@$(INSTALL) common/requirements-bench.txt
 	@touch $@
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+$(VENV)/ready-audit: $(VENV)/ready-dev common/requirements-audit.txt
+	@echo "Installing $$(grep -c == common/requirements-audit.txt) packages from common/requirements-audit.txt"
+	@$(INSTALL) common/requirements-audit.txt
+	@touch $@

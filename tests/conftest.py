@@ -8,6 +8,7 @@ import pytest
 
 from common.store.db_manager import DBManager
 from tests.factories import opened
+from tests.markers import markers_of
 from tests.mongo import NotHere, Server, drop, mongodb
 
 _held = ExitStack()
@@ -15,9 +16,17 @@ _server = pytest.StashKey[Server]()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    if config.option.collectonly:
+    if config.option.collectonly or config.option.markexpr.startswith("unit"):
         return ""
     return f"mongodb: {_mongodb(config).name}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function):
+            for marker in markers_of(item):
+                item.add_marker(marker)
 
 
 def pytest_unconfigure() -> None:
@@ -48,6 +57,6 @@ def database(mongodb_uri: str) -> Iterator[str]:
 
 @pytest.fixture
 def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    """A prepared store on a fresh database; closed afterwards."""
+    """A store on a fresh database, prepared; closed afterwards."""
     with opened(mongodb_uri, database) as store:
         yield store

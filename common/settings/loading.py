@@ -139,6 +139,11 @@ def _sentence(error: Any) -> str:
     # Of a setting of several parts, the setting: it is what a person can set.
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if name == "SHARED_SECRET" and error["type"] == "too_short":
+        length, needed = error["ctx"]["actual_length"], error["ctx"]["min_length"]
+        return (
+            f"{name} is {length} characters long; it needs {needed} or more (openssl rand -hex 32)"
+        )
     secret = any(word in name for word in ("URI", "PASSWORD", "SECRET"))
     given = "" if secret or not error["loc"] else f"={error['input']!r}"
     return f"{name}{given}: {message}"

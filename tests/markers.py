@@ -1,0 +1,84 @@
+"""Which tests are pure: markers that follow from what a test reaches, so that nobody sets them.
+
+``mongodb``: it has a database of the shared MongoDB, or starts a mongod. ``processes``: it starts
+processes, most of them our units and commands. ``unit``: neither.
+"""
+
+import inspect
+from collections.abc import Iterator
+from functools import cache
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+DATABASE = {"mongodb_uri", "database"}
+PROCESSES = (
+    "subprocess",
+    "multiprocessing",
+    "pty",
+    "fr_brain.analyzers.conformance",
+    "fr_brain.supervisor",
+)
+MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
+
+
+def markers_of(item: pytest.Function) -> set[str]:
+    """The markers of a test, by its fixtures and by what it and they use."""
+    found = {"mongodb"} if DATABASE & set(item.fixturenames) else set()
+    definitions = item._fixtureinfo.name2fixturedefs.values()
+    functions = [item.function, *(one.func for some in definitions for one in some)]
+    for function in functions:
+        found |= _reached(inspect.unwrap(function))
+    return found or {"unit"}
+
+
+@cache
+def _reached(function: Any) -> frozenset[str]:
+    """What a function uses, with the functions and classes of ``tests`` that it uses."""
+    found: set[str] = set()
+    seen: set[Any] = set()
+    left = [function]
+    while left:
+        current = left.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for used in _used_by(current):
+            home = (
+                used.__name__
+                if isinstance(used, ModuleType)
+                else getattr(used, "__module__", None) or ""
+            )
+            if home.startswith(PROCESSES):
+                found.add("processes")
+            elif home.startswith(MONGOD):
+                found.add("mongodb")
+            elif home.startswith("tests") and not isinstance(used, ModuleType):
+                left.append(used)
+    return frozenset(found)
+
+
+def _used_by(used: Any) -> Iterator[Any]:
+    """Modules, functions and classes that a function names, or a class's functions."""
+    if isinstance(used, type):
+        members = (inspect.unwrap(getattr(v, "fget", None) or v) for v in vars(used).values())
+        yield from (m for m in members if isinstance(m, FunctionType))
+        yield from (base for base in used.__mro__[1:] if base.__module__.startswith("tests"))
+    elif isinstance(used, FunctionType):
+        names = set(_names(used.__code__))
+        values = [used.__globals__[name] for name in names if name in used.__globals__]
+        modules = [value for value in values if isinstance(value, ModuleType)]
+        values += [vars(m)[n] for m in modules for n in names if n in vars(m)]
+        yield from (
+            inspect.unwrap(value) if callable(value) else value
+            for value in values
+            if isinstance(value, ModuleType | FunctionType | type) or hasattr(value, "__wrapped__")
+        )
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
