@@ -99,7 +99,7 @@ class Planted(GridAnalyzer):
 """
 """Does to its processor what a scan's subject names."""
 
-BEGIN_S = 30.0
+BEGIN_S = 60.0
 """Time for a processor to start: on a busy machine its imports take a while."""
 
 

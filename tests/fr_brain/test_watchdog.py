@@ -1,19 +1,31 @@
-"""Analyzers that hang, exhaust memory or end their process, in real processes: each such scan moves
-to 'Error' with its cause, and the others get their reports."""
+"""The limits of an analysis: what the watchdog kills, and whose claims it renews.
 
+Analyzers that hang, exhaust memory or end their process do so in real processes: each such scan
+moves to 'Error' with its cause, and the others get their reports.
+"""
+
+import multiprocessing
 import os
 import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from common.commands.verify import verify
+from common.domain.report import AnalyzerId
 from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
-from fr_brain.limits import is_stopped
+from common.store.documents import Claim
+from fr_brain.limits import is_stopped, resident_mib
+from fr_brain.process_slot import ProcessSlot
+from fr_brain.watchdog import Watchdog
+from fr_brain.work_signal import WorkSignal
 from tests.factories import document_of, make_claimable, state_of
 from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, brain
-from tests.fr_brain.processors import in_state
+from tests.fr_brain.processors import brain_settings, in_state
 from tests.processes import stop
 from tests.running import until
 
@@ -34,6 +46,80 @@ CAUSES = {
     "kill_itself": "analyzer planted 7: its processor ended: killed by SIGKILL",
     "crash": "analyzer planted 7: its processor ended: killed by SIGABRT",
 }
+
+
+@pytest.fixture
+def claim(store: DBManager) -> Claim:
+    """A claim of the slot's processor."""
+    make_claimable(store, 1)
+    return store.claims.claim("the processor", 1, 1)[0]
+
+
+@pytest.fixture
+def slot(store: DBManager, claim: Claim) -> Iterator[ProcessSlot]:
+    """A slot whose process sleeps, and has analysed the claimed scan since the test began."""
+    context = multiprocessing.get_context("spawn")
+    slot = ProcessSlot(1, brain_settings(), store.connection.uri, context, WorkSignal(context))
+    slot.owner = claim.owner
+    slot.process = context.Process(target=time.sleep, args=(600,))
+    slot.process.start()
+    analyzer = AnalyzerId(name="planted", version="7")
+    working = slot.current_scan.working_on(claim.scan.scan_id, claim.fence)
+    with working, slot.current_scan.analysing(analyzer):
+        yield slot
+    slot.process.kill()
+    slot.process.join()
+
+
+def lease_of(store: DBManager, claim: Claim) -> datetime:
+    found: datetime = document_of(store, claim.scan.scan_id)["lease_until"]
+    return found
+
+
+def test_the_claim_of_an_analysis_within_its_limits_is_renewed_when_due(
+    store: DBManager, slot: ProcessSlot, claim: Claim
+) -> None:
+    before = lease_of(store, claim)
+    Watchdog(brain_settings(brain_lease_s=3600), store).check(slot)
+    assert lease_of(store, claim) == before  # due after a third of the lease
+    watchdog = Watchdog(brain_settings(brain_lease_s=3), store)
+
+    def renewed() -> bool:
+        watchdog.check(slot)
+        return lease_of(store, claim) > before
+
+    until(renewed)
+    assert not slot.has_exited()
+
+
+def test_the_claim_of_a_suspended_processor_is_not_renewed(
+    store: DBManager, slot: ProcessSlot, claim: Claim
+) -> None:
+    before = lease_of(store, claim)
+    os.kill(slot.pid, signal.SIGSTOP)
+    until(lambda: is_stopped(slot.pid))
+    watchdog = Watchdog(brain_settings(), store)
+    watchdog._lease_s = 0.0
+    watchdog.check(slot)
+    assert lease_of(store, claim) == before
+
+
+def test_an_analysis_past_its_time_limit_is_killed(store: DBManager, slot: ProcessSlot) -> None:
+    Watchdog(brain_settings(brain_time_limit_s=1e-6), store).check(slot)
+    until(slot.has_exited)
+    assert slot.killed_for == "stopped at its time limit of 1e-06 s (BRAIN_TIME_LIMIT_S)"
+
+
+def test_a_processor_past_its_memory_limit_is_killed(store: DBManager, slot: ProcessSlot) -> None:
+    watchdog = Watchdog(brain_settings(), store)
+    watchdog._memory_mib = 0
+    until(lambda: resident_mib(slot.pid) > 0)
+    watchdog.check(slot)
+    until(slot.has_exited)
+    assert slot.killed_for == "stopped at its memory limit of 0 MiB (BRAIN_MEMORY_MIB)"
+
+
+# --- in Fr-BRAIN ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("deed", CAUSES)
