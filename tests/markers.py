@@ -18,6 +18,7 @@ PROCESSES = (
     "multiprocessing",
     "pty",
     "fr_brain.analyzers.conformance",
+    "fr_brain.process_slot",
     "fr_brain.supervisor",
 )
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")

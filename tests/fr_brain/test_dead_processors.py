@@ -11,7 +11,7 @@ from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
 from fr_brain.current_scan import ScanInProgress
 from fr_brain.dead_processors import DeadProcessor, DeadProcessors
-from tests.factories import document_of, make_claimable, opened, own_mongod, state_of, taken_over
+from tests.factories import document_of, make_claimable, opened, own_mongod, state_of
 from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, brain
 from tests.processes import stop
 from tests.running import until
@@ -91,26 +91,3 @@ def cause_of(store: DBManager, scan_id: str) -> str:
     except StoreUnavailable:
         return ""
     return causes.get(scan_id, "")
-
-
-def test_a_scan_that_is_blamed_is_to_do_again_until_its_attempts_are_used_up(
-    store: DBManager,
-) -> None:
-    [scan] = make_claimable(store, 1)
-    for attempt, state in enumerate((ReportGenerated.TO_DO, ReportGenerated.ERROR), 1):
-        [claim] = store.claims.claim("a", 1, 60)
-        recorded = store.supervision.fail(scan.scan_id, "a", claim.fence, f"cause {attempt}", 2)
-        assert recorded == state == state_of(store, scan.scan_id)
-        assert store.supervision.fail(scan.scan_id, "a", claim.fence, "again", 2) is None
-    [found] = store.failed_scans.all()
-    assert (found.cause, found.worker, found.attempts) == ("cause 2", "a", 2)
-
-
-def test_a_lost_claim_is_neither_blamed_nor_renewed(store: DBManager) -> None:
-    old, new = taken_over(store)
-    before = document_of(store, old.scan.scan_id)
-    assert store.supervision.fail(old.scan.scan_id, "old", old.fence, "too late", 1) is None
-    assert not store.supervision.renew(old.scan.scan_id, "old", old.fence, 3600)
-    assert document_of(store, old.scan.scan_id) == before
-    assert store.supervision.renew(new.scan.scan_id, "new", new.fence, 3600)
-    assert document_of(store, new.scan.scan_id)["lease_until"] > before["lease_until"]
