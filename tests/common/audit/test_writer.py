@@ -1,6 +1,5 @@
 """A writer's chain on a real MongoDB: what was settled is there, whatever MongoDB went through."""
 
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.audit.writer import AuditWriter, recorded_command
-from common.domain.audit_chain import FIRST, make_entry
+from common.domain.audit_chain import FIRST, Head, make_entry
 from common.domain.audit_events import Kind, event
 from common.domain.types import Document
 from common.errors import AuditConflict, StoreUnavailable
@@ -134,9 +133,17 @@ def test_a_first_entry_names_what_others_wrote_and_once_is_enough(store: DBManag
     sound(store)
 
 
-def test_hubs_name_each_others_heads_now_and_then_and_rest_when_nothing_happens(
-    store: DBManager,
+def test_hubs_anchor_each_other_periodically_and_rest_when_nothing_happens(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rounds: list[str] = []
+    not_anchored = store.audit_log.not_anchored
+
+    def counted(writer: str) -> list[Head]:
+        rounds.append(writer)
+        return not_anchored(writer)
+
+    monkeypatch.setattr(store.audit_log, "not_anchored", counted)
     with ExitStack() as stack:
         hubs = [
             stack.enter_context(
@@ -154,7 +161,8 @@ def test_hubs_name_each_others_heads_now_and_then_and_rest_when_nothing_happens(
             if entry["events"][0]["kind"] == "send":  # it, or what came after it
                 assert any(f"{writer}/{n}" in named for n in range(seq, seq + 10))
         before = len(entries(store))
-        time.sleep(0.5)  # ten rounds
+        done = len(rounds)
+        until(lambda: len(rounds) >= done + 10)
         assert len(entries(store)) == before
     sound(store)
 

@@ -5,28 +5,31 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.commands.verify import verify
-from common.domain.states import PURGED
+from common.domain.states import PURGED, ReportGenerated
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
 from common.settings.loading import HubSettings, load_settings
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.documents import report_document
 from tests.common.store.delivered import make_old
 from tests.factories import (
     document_of,
+    inside,
+    make_failed,
+    make_report,
+    make_scan,
+    state_of,
 )
 from tests.running import hub_settings, running_hub, until
 
 ROOT = Path(__file__).parents[3]
-
-
-# --- the command and the timer -------------------------------------------------------------------
 
 
 def command(store: DBManager, folder: Path, **more: str) -> "subprocess.Popen[str]":
@@ -53,7 +56,7 @@ def run(store: DBManager, folder: Path, **more: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_the_command_says_what_would_go_and_with_apply_it_goes(
+def test_the_command_lists_what_is_due_and_with_apply_deletes_it(
     store: DBManager, tmp_path: Path
 ) -> None:
     make_old(store, 3)
@@ -63,13 +66,13 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
         "(APPLY=1 deletes them)\n",
         "",
     )
-    assert len(purge_would(store)) == 3
+    assert len(due(store)) == 3
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", APPLY="1", JSON="1")
     assert (code, json.loads(out)) == (
         Exit.OK,
         {"applied": True, "what": "voxels", "days": 90.0, "scans": 3, "voxels_bytes": 300},
     )
-    assert purge_would(store) == []
+    assert due(store) == []
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", RETENTION_WHAT="all", APPLY="1")
     assert (code, out.split(",")[0]) == (
         Exit.OK,
@@ -78,8 +81,8 @@ def test_the_command_says_what_would_go_and_with_apply_it_goes(
     assert store.queries.count_states()[PURGED] == 3
 
 
-def purge_would(store: DBManager) -> list[str]:
-    return [i for due in store.retention.due(30, include_report=False) for i in due.scan_ids]
+def due(store: DBManager) -> list[str]:
+    return [i for page in store.retention.due(30, include_report=False) for i in page.scan_ids]
 
 
 @pytest.mark.parametrize(
@@ -91,19 +94,17 @@ def purge_would(store: DBManager) -> list[str]:
         ({"RETENTION_DAYS": "1", "RETENTION_WHAT": "most"}, "fr retention: RETENTION_WHAT='most'"),
     ],
 )
-def test_without_a_time_or_with_nonsense_nothing_goes(
+def test_without_valid_settings_nothing_is_deleted(
     store: DBManager, tmp_path: Path, given: dict[str, str], said: str
 ) -> None:
     make_old(store, 1)
     code, out, err = run(store, tmp_path, **given)
     assert (code, out) == (Exit.USAGE, "")
     assert err.startswith(said)
-    assert len(purge_would(store)) == 1
+    assert len(due(store)) == 1
 
 
-def test_killed_again_and_again_it_comes_to_its_end_without_a_gap(
-    store: DBManager, tmp_path: Path
-) -> None:
+def test_killed_again_and_again_it_finishes_without_a_gap(store: DBManager, tmp_path: Path) -> None:
     ids = make_old(store, 3000)
     before = 0
     for _ in range(3):
@@ -125,10 +126,14 @@ def test_killed_again_and_again_it_comes_to_its_end_without_a_gap(
     assert verify(store).gaps == 0
 
 
-def test_the_hub_takes_nothing_unless_it_is_told_to(store: DBManager) -> None:
+def test_the_hub_deletes_nothing_unless_its_timer_is_set(store: DBManager) -> None:
     [scan_id] = make_old(store, 1)
+    [late] = make_failed(store, 1)
+    report = report_document(make_report(make_scan(scan_id=late)[0]))
+    inside(store, Collection.REPORTS).insert_one(report)
     with running_hub(store, hub_settings(retention_days=1)):
-        time.sleep(1)
+        # The hub has done its other periodic work, which begins at the same time.
+        until(lambda: state_of(store, late) == ReportGenerated.DONE)
     assert "voxels" in document_of(store, scan_id)
     with running_hub(store, hub_settings(retention_days=1, retention_timer=True)):
         until(lambda: "voxels" not in document_of(store, scan_id))
