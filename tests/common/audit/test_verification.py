@@ -246,7 +246,7 @@ def tamper(store: DBManager, how: Callable[[Any, str, str], object]) -> list[str
 
 def test_an_entry_removed_from_between_shows(store: DBManager) -> None:
     found = tamper(store, lambda c, one, _: c.delete_one({"_id": {"writer": one, "seq": 2}}))
-    assert found == ["one/3: 1 removed before it"]
+    assert found == ["one/3: 1 entry was removed before it"]
 
 
 def test_the_end_of_a_chain_that_another_names_cannot_be_removed(store: DBManager) -> None:
@@ -264,7 +264,7 @@ def test_a_changed_event_shows(store: DBManager) -> None:
     found = tamper(
         store, lambda c, _, two: c.update_one({"_id": {"writer": two, "seq": 2}}, change)
     )
-    assert found == ["two/2: changed: its content does not have its hash"]
+    assert found == ["two/2: changed: its content does not match its hash"]
 
 
 def rewrite(collection: Any, writer: str) -> None:
@@ -307,7 +307,7 @@ def test_a_number_of_another_type_is_not_taken_for_the_same_entry(store: DBManag
         collection.delete_one({"_id": entry["_id"]})
         collection.insert_one({**entry, "_id": {"writer": one, "seq": Int64(1)}})
 
-    assert tamper(store, retype) == ["one/1: changed: its content does not have its hash"]
+    assert tamper(store, retype) == ["one/1: changed: its content does not match its hash"]
 
 
 def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -> None:

@@ -60,6 +60,22 @@ def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, audit: Aud
     assert "attempt 1" in console.file.getvalue()
 
 
+def test_the_history_of_a_scan_names_what_operators_did(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    note(audit, (Kind.SCHEDULE_REANALYSIS, ["one"]), outcome="to be analysed again")
+    # As releases before 'schedule_reanalysis' recorded it.
+    note(audit, (Kind.REQUEUE, ["one"]), outcome="to be analysed again")
+    note(audit, (Kind.REQUEUE, ["one"]), outcome="To Do")
+    history = History("one", None)
+    assert AuditVerifier(store, on_entry=history.add).run().problems.count == 0
+    assert [(line["kind"], line["outcome"]) for line in history.lines()] == [
+        ("schedule_reanalysis", "to be analysed again"),
+        ("requeue", "to be analysed again"),
+        ("requeue", "To Do"),
+    ]
+
+
 def test_the_history_since_a_time_leaves_out_what_was_before(
     store: DBManager, audit: AuditWriter
 ) -> None:
