@@ -79,14 +79,14 @@ def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
     assert (verdict.total, verdict.entries, verdict.chains) == (0, 0, 0)
 
 
-def test_what_was_received_and_is_gone_is_a_gap(store: DBManager, audit: AuditWriter) -> None:
+def test_a_received_scan_that_is_missing_is_a_gap(store: DBManager, audit: AuditWriter) -> None:
     here, gone = stored(store), ["gone"]
     note(audit, (Kind.RECEIVE, [*here, *gone]))
     assert gaps(AuditVerifier(store).run()) == {MISSING: gone}
 
 
 @pytest.mark.parametrize("who", ["a hub that sends it", "a hub's round", "the last attempt"])
-def test_a_report_whose_writer_was_killed_before_it_told_of_it_is_told_of_by_who_finds_it(
+def test_a_report_whose_writer_was_killed_unrecorded_is_recorded_by_its_finder(
     store: DBManager, audit: AuditWriter, who: str
 ) -> None:
     note(audit, (Kind.RECEIVE, ids := stored(store)))
@@ -278,7 +278,7 @@ def rewrite(collection: Any, writer: str) -> None:
         collection.replace_one({"_id": entry["_id"]}, entry)
 
 
-def test_a_chain_rewritten_as_a_whole_is_not_what_another_names(store: DBManager) -> None:
+def test_a_completely_rewritten_chain_differs_from_its_anchor(store: DBManager) -> None:
     found = tamper(store, lambda c, one, _: rewrite(c, one))
     assert found == ["one/4: changed since two/0 named it"]
 

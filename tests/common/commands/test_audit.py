@@ -38,7 +38,7 @@ def printed(verdict: AuditVerdict) -> str:
     return console.file.getvalue()
 
 
-def test_the_history_of_a_scan_is_told_in_its_order(store: DBManager, audit: AuditWriter) -> None:
+def test_the_history_of_a_scan_is_in_order(store: DBManager, audit: AuditWriter) -> None:
     history = History("one", None)
     note(audit, (Kind.RECEIVE, ["one", "two"]), peer="pacs-1", outcome="stored")
     with closing(AuditWriter(store.audit_log, "processor", get_log())) as processor:
@@ -92,7 +92,7 @@ def test_the_history_since_a_time_leaves_out_what_was_before(
     assert later.lines() == []
 
 
-def test_people_are_told_counts_gaps_and_what_cannot_be_shown(
+def test_people_see_counts_gaps_and_the_limits_of_the_check(
     store: DBManager, audit: AuditWriter
 ) -> None:
     note(audit, (Kind.RECEIVE, ["gone"]))
@@ -131,7 +131,7 @@ def run_audit(store: DBManager, folder: Path, **more: str) -> Any:
     )
 
 
-def test_the_command_says_what_it_found_and_its_exit_code_too(
+def test_the_command_prints_its_findings_and_exits_accordingly(
     store: DBManager, tmp_path: Path
 ) -> None:
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:

@@ -66,7 +66,7 @@ def test_people_see_each_scan_with_cause_attempts_and_worker(
     assert "JANE" not in ran.stdout
 
 
-def test_on_a_narrow_terminal_an_id_is_still_whole(store: DBManager, tmp_path: Path) -> None:
+def test_on_a_narrow_terminal_an_id_is_not_truncated(store: DBManager, tmp_path: Path) -> None:
     [scan_id] = failed(store, 1)
     text = run("list", store, tmp_path, COLUMNS="60").stdout
     columns = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]

@@ -85,7 +85,7 @@ def test_the_order_of_an_entrys_own_fields_means_nothing(
 
 @FEW
 @given(chains(least=2), st.data())
-def test_an_entry_that_was_removed_shows_unless_it_was_the_last(
+def test_a_removed_entry_is_a_problem_unless_it_was_the_last(
     entries: list[Document], data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(0, len(entries) - 2))
@@ -180,7 +180,7 @@ def test_a_document_that_is_not_an_entry_is_a_problem_and_no_error(
     assert not chain.intact
 
 
-def test_a_chain_that_begins_otherwise_or_goes_on_after_its_end_shows() -> None:
+def test_a_chain_without_its_begin_or_continued_after_its_end_is_a_problem() -> None:
     first = make_entry("a", 0, FIRST, [event(Kind.CONNECT)])
     assert "does not begin" in problems([first])[0]
     opened = make_entry("a", 0, FIRST, [event(Kind.OPENED)])

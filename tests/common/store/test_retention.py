@@ -46,7 +46,7 @@ def everything(store: DBManager) -> list[Any]:
     return [list(inside(store, name).find(sort=[("_id", 1)])) for name in names]
 
 
-def test_voxels_go_and_header_and_report_stay(store: DBManager) -> None:
+def test_voxels_are_removed_and_header_and_report_stay(store: DBManager) -> None:
     [small] = make_old(store, 1)
     large, _ = make_old_upload(store)
     before = document_of(store, small)
@@ -64,7 +64,7 @@ def test_voxels_go_and_header_and_report_stay(store: DBManager) -> None:
     assert chunks_of(store, large.blob) == 0
 
 
-def test_a_scan_whose_hub_was_killed_before_it_sealed_it_is_known_when_its_voxels_are_gone(
+def test_an_unsealed_scan_is_known_after_its_voxels_were_removed(
     store: DBManager,
 ) -> None:
     new, _ = make_old_upload(store, sealed=False)
@@ -76,7 +76,7 @@ def test_a_scan_whose_hub_was_killed_before_it_sealed_it_is_known_when_its_voxel
     assert purge(store) == []
 
 
-def test_all_goes_but_a_tombstone_without_anything_of_a_patient(store: DBManager) -> None:
+def test_a_full_purge_leaves_a_tombstone_without_patient_data(store: DBManager) -> None:
     [small] = make_old(store, 1, subject="JANE-DOE-1970")
     large, _ = make_old_upload(store)
     assert len(purge(store, include_report=True)) == 2
@@ -92,7 +92,7 @@ def test_all_goes_but_a_tombstone_without_anything_of_a_patient(store: DBManager
     assert purge(store, include_report=True) == []
 
 
-def test_what_lost_its_voxels_before_can_go_whole_later(store: DBManager) -> None:
+def test_a_scan_without_voxels_can_be_fully_purged_later(store: DBManager) -> None:
     ids = make_old(store, 3)
     assert sorted(purge(store)) == sorted(ids)
     [due] = store.retention.due(30, include_report=True)
@@ -101,7 +101,7 @@ def test_what_lost_its_voxels_before_can_go_whole_later(store: DBManager) -> Non
     assert verify(store).gaps == 0
 
 
-def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
+def test_listing_what_is_due_changes_nothing(store: DBManager) -> None:
     ids = make_old(store, 3)
     make_old_upload(store)
     before = everything(store)
@@ -112,7 +112,7 @@ def test_what_would_go_is_told_and_nothing_changes(store: DBManager) -> None:
     assert everything(store) == before
 
 
-def test_many_pages_go_whole(store: DBManager) -> None:
+def test_all_pages_are_purged(store: DBManager) -> None:
     ids = make_old(store, 1200)
     pages = list(store.retention.purge(30, include_report=False))
     assert [len(page.scan_ids) for page in pages] == [500, 500, 200]
@@ -153,7 +153,7 @@ def to_do(store: DBManager) -> None:
     "made",
     [not_sent, sent_lately, sent_it_is_not_known_when, sent_and_not_done, failed, to_do],
 )
-def test_what_is_not_done_and_delivered_long_ago_stays(
+def test_other_scans_stay(
     store: DBManager, made: Callable[[DBManager], None], include_report: bool
 ) -> None:
     made(store)
@@ -163,7 +163,7 @@ def test_what_is_not_done_and_delivered_long_ago_stays(
 
 
 @pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
-def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
+def test_a_removed_scan_sent_again_is_known_and_not_analysed_again(
     store: DBManager, include_report: bool
 ) -> None:
     small, voxels = make_scan()
@@ -186,7 +186,7 @@ def test_what_went_is_known_when_it_is_sent_again_and_not_analysed_again(
 
 
 @pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
-def test_the_id_of_what_went_is_still_taken_by_its_content(
+def test_the_id_of_a_removed_scan_stays_taken_by_its_content(
     store: DBManager, include_report: bool
 ) -> None:
     [scan_id] = make_old(store, 1)
@@ -196,7 +196,7 @@ def test_the_id_of_what_went_is_still_taken_by_its_content(
     assert store.scans.add([NewScan(forged, other)]) == [Added.CONFLICT]
 
 
-def test_a_report_of_a_processor_that_slept_all_the_time_is_not_sent(store: DBManager) -> None:
+def test_a_report_of_a_long_suspended_processor_is_not_sent(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(claim.scan))])
@@ -215,7 +215,7 @@ def test_a_report_of_a_processor_that_slept_all_the_time_is_not_sent(store: DBMa
     ("step", "include_report"),
     [("chunks", False), ("scans", False), ("chunks", True), ("scans", True), ("reports", True)],
 )
-def test_cut_between_any_two_steps_and_made_again_nothing_is_left_and_nothing_is_missing(
+def test_a_purge_interrupted_between_any_two_steps_can_be_repeated(
     store: DBManager, monkeypatch: pytest.MonkeyPatch, step: str, include_report: bool
 ) -> None:
     [small] = make_old(store, 1)
@@ -243,7 +243,7 @@ def test_cut_between_any_two_steps_and_made_again_nothing_is_left_and_nothing_is
     assert inside(store, Collection.REPORTS).count_documents({}) == (0 if include_report else 2)
 
 
-def test_two_that_purge_at_once_take_each_scan_once(store: DBManager) -> None:
+def test_concurrent_purges_remove_each_scan_once(store: DBManager) -> None:
     ids = make_old(store, 600)
     taken = together(2, lambda _: purge(store, include_report=True))
     assert set(taken[0]) | set(taken[1]) == set(ids)

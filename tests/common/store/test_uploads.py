@@ -164,7 +164,7 @@ def test_an_upload_that_a_sweep_had_is_lost_and_its_scan_taken_back(store: DBMan
     assert left(store) == (0, 0, 0)
 
 
-def test_a_scan_that_was_stored_while_a_sweep_was_at_it_is_taken_back_whole(
+def test_a_scan_stored_during_its_sweep_is_removed_completely(
     store: DBManager,
 ) -> None:
     new, _ = make_upload(store)
