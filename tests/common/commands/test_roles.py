@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_made_is_a_wrong_setting(admin: str, tmp_path: P
 
 def test_a_file_without_a_password_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hub.uri").write_text("mongodb://host/")
-    with pytest.raises(SettingsError, match="remove it"):
+    with pytest.raises(SettingsError, match="remove the file"):
         password_in(tmp_path / "hub.uri")
 
 
