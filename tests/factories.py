@@ -81,7 +81,7 @@ def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan
 
 
 def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport]:
-    """Reports that wait to be sent, of scans that are ``'Done'``."""
+    """Reports that are ready to be sent, of scans that are ``'Done'``."""
     scans = make_claimable(store, n, **overrides)
     done = [(claim, make_report(claim.scan)) for claim in store.claims.claim("maker", n, 60)]
     assert {claim.scan.scan_id for claim, _ in done} == {scan.scan_id for scan in scans}
@@ -89,8 +89,23 @@ def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport
     return [report for _, report in done]
 
 
+def make_failed(
+    store: DBManager,
+    n: int,
+    cause: str = "no brain in it",
+    owner: str = "worker-1",
+    **overrides: Any,
+) -> list[str]:
+    """Ids of scans in ``'Error'``, the first one the oldest."""
+    make_claimable(store, n, **overrides)
+    claims = store.claims.claim(owner, n, 60)
+    for claim in claims:
+        store.claims.fail(claim, cause, 0)
+    return ids_of(claims)
+
+
 def taken_over(store: DBManager) -> tuple[Claim, Claim]:
-    """A claim whose owner was away for too long, and that of the owner since then."""
+    """A claim whose owner let the lease expire, and the claim of the next owner."""
     make_claimable(store, 1)
     [old] = store.claims.claim("old", 1, 60)
     expire(store, old.scan.scan_id)
@@ -104,7 +119,7 @@ def ids_of(claims: Iterable[Claim]) -> list[str]:
 
 
 def make_upload(store: DBManager, chunks: int = 3) -> tuple[NewScan, bytes]:
-    """A large scan whose chunks are stored and it itself not yet, and its voxels."""
+    """A large scan that is not stored yet, but its chunks are; and its voxels."""
     size = (chunks - 1) * CHUNK_BYTES + 1000
     voxels = (bytes(range(251)) * (size // 251 + 1))[:size]
     scan, _ = make_scan(voxels=voxels, shape=(40, size // 40))
@@ -118,12 +133,12 @@ def pieces_of(voxels: bytes) -> list[bytes]:
     return [voxels[at : at + CHUNK_BYTES] for at in range(0, len(voxels), CHUNK_BYTES)]
 
 
-# --- the store from inside -----------------------------------------------------------------------
+# --- the store's collections ---------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def opened(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[DBManager]:
-    """A store that is ready."""
+    """A prepared store; closed afterwards."""
     store = DBManager(uri, database, timeout_s)
     try:
         store.prepare()
@@ -133,22 +148,22 @@ def opened(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[DBManag
 
 
 def inside(store: DBManager, name: Collection = Collection.SCANS) -> MongoCollection[Any]:
-    """A collection of it as it is: to look, and to do what a store never does."""
+    """A collection of the store, to inspect it and to change it as a store never does."""
     return store.connection.database[name]
 
 
 def document_of(store: DBManager, scan_id: str, name: Collection = Collection.SCANS) -> Any:
-    """A scan's document, or its report's; None where there is none."""
+    """The document of a scan, or of its report; None if there is none."""
     return inside(store, name).find_one({"_id": scan_id})
 
 
 def state_of(store: DBManager, scan_id: str) -> str:
-    """Where a scan is."""
+    """The state of a scan."""
     return str(document_of(store, scan_id)["report_generated"])
 
 
 def edit(store: DBManager, scan_id: str, **fields: Any) -> None:
-    """Change a scan's document behind the store's back."""
+    """Change a scan's document directly in MongoDB."""
     assert inside(store).update_one({"_id": scan_id}, {"$set": fields}).matched_count == 1
 
 
@@ -163,11 +178,11 @@ def chunks_of(store: DBManager, blob: ObjectId | None) -> int:
     return inside(store, Collection.CHUNKS).count_documents({"_id.blob": blob})
 
 
-# --- at once, and what goes over the line --------------------------------------------------------
+# --- concurrency, and the commands sent ----------------------------------------------------------
 
 
 def together(n: int, work: Callable[[int], T]) -> list[T]:
-    """Do ``work(0)`` … ``work(n - 1)``, all begun at the same moment."""
+    """Run ``work(0)`` … ``work(n - 1)`` in threads that begin at the same moment."""
     barrier = threading.Barrier(n)
 
     def begin(i: int) -> T:
@@ -179,7 +194,7 @@ def together(n: int, work: Callable[[int], T]) -> list[T]:
 
 
 class Commands(CommandListener):
-    """The commands that MongoDB gets, in order."""
+    """Records the commands that are sent to MongoDB, in order."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -194,7 +209,7 @@ class Commands(CommandListener):
         pass
 
     def writes(self) -> list[dict[str, Any]]:
-        """Those that write, wake-ups aside."""
+        """The commands that write, without those of notifications."""
         kinds = ("insert", "update", "delete", "findAndModify")
         written = [c for c in self.seen if c["name"] in kinds]
         return [c for c in written if c[c["name"]] != Collection.NOTIFICATIONS]
@@ -202,7 +217,7 @@ class Commands(CommandListener):
 
 @contextlib.contextmanager
 def own_mongod(folder: Path, *extra: str) -> Iterator[RunningMongod]:
-    """A mongod of this test alone, to be ill-treated."""
+    """A mongod for one test, which may kill it."""
     running = start_mongod(folder, find_mongod(), *extra)
     try:
         yield running

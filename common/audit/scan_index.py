@@ -42,7 +42,7 @@ class ScanIndex:
         self._data.execute("PRAGMA journal_mode = OFF")
         self._data.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         for table in (
-            "scans (id TEXT PRIMARY KEY, said INTEGER) WITHOUT ROWID",
+            "scans (id TEXT PRIMARY KEY, events INTEGER) WITHOUT ROWID",
             "anchors (writer TEXT, seq INTEGER, hash TEXT, source TEXT, "
             "PRIMARY KEY (writer, seq, hash)) WITHOUT ROWID",
             "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
@@ -65,7 +65,7 @@ class ScanIndex:
         """Index the events and anchors of an intact entry."""
         self._data.executemany(
             "INSERT INTO scans VALUES (?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET said = said | excluded.said",
+            "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events",
             [
                 (scan_id, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
                 for one in entry["events"]
@@ -93,14 +93,14 @@ class ScanIndex:
 
     def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
         """Each scan with its recorded events, in order of the ids."""
-        for scan_id, recorded in self._data.execute("SELECT id, said FROM scans ORDER BY id"):
+        for scan_id, recorded in self._data.execute("SELECT id, events FROM scans ORDER BY id"):
             yield scan_id, RecordedEvents(recorded)
 
     def recorded(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
         """The recorded events of these scans; without scans that have none."""
         found = {}
         for scan_id in scan_ids:
-            row = self._data.execute("SELECT said FROM scans WHERE id = ?", (scan_id,)).fetchone()
+            row = self._data.execute("SELECT events FROM scans WHERE id = ?", (scan_id,)).fetchone()
             if row is not None:
                 found[scan_id] = RecordedEvents(row[0])
         return found

@@ -1,14 +1,12 @@
 """Writes a chain of the audit trail: events are queued immediately and written in batches."""
 
-import contextlib
 import math
 import os
 import platform
-import pwd
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -19,7 +17,6 @@ from common.errors import AuditConflict, StoreError, StoreUnavailable
 from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.store.audit_log import AuditLog
-from common.store.db_manager import DBManager
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -298,29 +295,3 @@ class AuditWriter:
 def _reject(durable: "Future[None]") -> None:
     if durable.set_running_or_notify_cancel():
         durable.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
-
-
-def _user() -> str:
-    uid = os.getuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:  # as in a container
-        return f"uid {uid}"
-
-
-@contextlib.contextmanager
-def recorded_command(
-    store: DBManager, name: str, log: Log, timeout_s: float = 10.0
-) -> Iterator[DBManager]:
-    """The store for a command that a person runs: it records who changes what before it does.
-
-    Raises:
-        StoreUnavailable: at the end, if not everything could be written.
-    """
-    audit = AuditWriter(store.audit_log, name, log, durable_s=timeout_s, by=_user())
-    try:
-        yield store.recorded_by(audit)
-    finally:
-        written = audit.close(timeout_s)
-    if not written:
-        raise StoreUnavailable("the audit trail could not be written")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from common.audit.writer import recorded_command
+from common.audit.recorded_command import recorded_command
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-from common.audit.writer import recorded_command
+from common.audit.recorded_command import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit

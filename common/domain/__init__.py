@@ -1,1 +1,1 @@
-"""Scans, reports and what can be said of them: pure, no I/O."""
+"""Scans, reports, the audit trail's entries. No I/O."""

@@ -155,18 +155,20 @@ class Chain:
         at = place(self.writer, seq)
         missing = seq - self.seq - 1
         if missing < 0:
-            yield Problem(at, "it is not in its place")
+            yield Problem(at, "it is out of order")
         elif missing:
-            yield Problem(at, f"{missing} removed before it")
+            yield Problem(
+                at, f"{missing} {'entry was' if missing == 1 else 'entries were'} removed before it"
+            )
         if missing_fields := _NEEDED - entry.keys():
-            yield Problem(at, f"changed: without {', '.join(sorted(missing_fields))}")
+            yield Problem(at, f"changed: it lacks {', '.join(sorted(missing_fields))}")
         elif entry["hash"] != digest(entry) or entry.keys() - {*_FIELDS, "hash"}:
-            yield Problem(at, "changed: its content does not have its hash")
+            yield Problem(at, "changed: its content does not match its hash")
         elif not missing and entry["prev"] != self.hash:
             yield Problem(at, "it does not follow the entry before it")
         kinds = [one["kind"] for one in entry["events"]]
         if seq == 0 and kinds[:1] != [Kind.OPENED]:
-            yield Problem(at, "the chain does not begin as one")
+            yield Problem(at, "the chain does not begin with an opening event")
         if self.closed:
             yield Problem(at, "written after the chain was closed")
         self.seq, self.hash = seq, entry["hash"]

@@ -97,7 +97,7 @@ def _buffers(payload: memoryview) -> Iterator[tuple[memoryview, int]]:
     start = 0
     while start < len(payload):
         if len(payload) - start < _HEADER_BYTES:
-            raise VoxelsDamaged("the compressed voxels are cut short")
+            raise VoxelsDamaged("the compressed voxels are truncated")
         *_, size, _, length = _HEADER.unpack_from(payload, start)
         if not _HEADER_BYTES <= length <= len(payload) - start or size < 1:
             raise VoxelsDamaged("the compressed voxels have an invalid header")

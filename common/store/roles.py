@@ -84,8 +84,8 @@ class Roles:
             for collection, actions in PRIVILEGES[unit].items()
         ]
         if unit == "hub":  # which checks the free disk space
-            whole = {"db": self._db.name, "collection": ""}
-            privileges.append({"resource": whole, "actions": ["dbStats"]})
+            database = {"db": self._db.name, "collection": ""}
+            privileges.append({"resource": database, "actions": ["dbStats"]})
         self._make("Role", name, privileges=privileges, roles=[])
         self._make("User", name, pwd=password, roles=[{"role": name, "db": self._db.name}])
         return name

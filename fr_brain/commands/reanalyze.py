@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from common.audit.writer import recorded_command
+from common.audit.recorded_command import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit

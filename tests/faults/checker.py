@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tests.faults.evidence import Completion, Stored, Told
+from tests.faults.evidence import Completion, LedgerRecord, Stored
 
 DONE, ERROR = "Done", "Error"
 
@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
     # Acknowledged, and not in the store, or not with the voxels that were acknowledged.
     LOST = "lost"
-    # It is 'Done' and has no report; or its report is said to be with Fr-PACS and is not.
+    # It is 'Done' without a report, or its report is marked as sent but did not arrive.
     REPORT_LOST = "report lost"
     # Nothing is wrong with it, and after healing and a long wait it has not arrived.
     STUCK = "stuck"
@@ -62,7 +62,7 @@ class Expected:
     damaged: frozenset[str] = frozenset()
     """Scans whose stored voxels a fault has changed."""
     foreign: frozenset[str] = frozenset()
-    """Scans that a fault has sent by hand, so that no ledger has them."""
+    """Scans that a fault sent itself, so no ledger has them."""
     no_acks: tuple[Window, ...] = ()
 
 
@@ -80,53 +80,55 @@ class Counts:
 
 
 def check(
-    told: Sequence[Told],
+    ledgers: Sequence[LedgerRecord],
     stored: Stored,
     completions: Iterable[Completion],
     expected: Expected,
     *,
     drained: bool,
-    later: Sequence[Told] | None = None,
+    later: Sequence[LedgerRecord] | None = None,
 ) -> list[Violation]:
     """All violations.
 
     Args:
-        told: of each Fr-PACS, read before ``stored``.
+        ledgers: one for each Fr-PACS, read before ``stored``.
         stored: the store.
-        completions: what processors were told.
+        completions: the answers that processors got.
         expected: what the faults meant to leave.
         drained: whether everything had the time to arrive: then what has not is stuck.
         later: of each Fr-PACS, read after ``stored``, where units were running meanwhile.
     """
-    later = told if later is None else later
+    later = ledgers if later is None else later
     found = [
-        *_acknowledged(told, stored, expected),
+        *_acknowledged(ledgers, stored, expected),
         *_stored(later, stored, expected),
-        *_delivered(told, stored, later, expected),
+        *_delivered(ledgers, stored, later, expected),
         *_stale(stored, completions),
-        *_false_acks(told, expected),
+        *_false_acks(ledgers, expected),
     ]
     if drained:
-        found += _stuck(told, stored, expected)
+        found += _stuck(ledgers, stored, expected)
     return sorted(found)
 
 
-def count(told: Sequence[Told], stored: Stored) -> Counts:
+def count(ledgers: Sequence[LedgerRecord], stored: Stored) -> Counts:
     """How many scans got how far."""
     states = Counter(scan.state for scan in stored.scans.values())
     return Counts(
-        sent=sum(len(one.sent) for one in told),
-        acknowledged=sum(len(one.acknowledged) for one in told),
+        sent=sum(len(one.sent) for one in ledgers),
+        acknowledged=sum(len(one.acknowledged) for one in ledgers),
         stored=len(stored.scans),
         done=states[DONE],
         errors=states[ERROR],
         reports=len(stored.reports),
-        delivered=sum(len(one.reported) for one in told),
+        delivered=sum(len(one.reported) for one in ledgers),
     )
 
 
-def _acknowledged(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
-    for one in told:
+def _acknowledged(
+    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected
+) -> Iterator[Violation]:
+    for one in ledgers:
         for scan_id in one.acknowledged:
             scan = stored.scans.get(scan_id)
             if scan is None:
@@ -137,8 +139,10 @@ def _acknowledged(told: Sequence[Told], stored: Stored, expected: Expected) -> I
                 yield Violation(Kind.LOST, scan_id, "its voxels are not what was acknowledged")
 
 
-def _stored(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
-    sent = set().union(expected.foreign, *(one.sent for one in told))
+def _stored(
+    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected
+) -> Iterator[Violation]:
+    sent = set().union(expected.foreign, *(one.sent for one in ledgers))
     for scan_id, scan in stored.scans.items():
         if scan_id not in sent:
             yield Violation(Kind.UNEXPECTED, scan_id, "stored, and nobody sent it")
@@ -159,10 +163,13 @@ def _stored(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterato
 
 
 def _delivered(
-    told: Sequence[Told], stored: Stored, later: Sequence[Told], expected: Expected
+    ledgers: Sequence[LedgerRecord],
+    stored: Stored,
+    later: Sequence[LedgerRecord],
+    expected: Expected,
 ) -> Iterator[Violation]:
     by_pacs = {one.pacs: one for one in later}
-    for one in told:
+    for one in ledgers:
         for scan_id, times in one.reported.items():
             if times > 1:
                 yield Violation(Kind.DUPLICATE, scan_id, f"{times} reports were news to {one.pacs}")
@@ -191,17 +198,19 @@ def _stale(stored: Stored, completions: Iterable[Completion]) -> Iterator[Violat
             yield Violation(Kind.STALE, scan_id, "completed under a claim that was lost")
 
 
-def _false_acks(told: Sequence[Told], expected: Expected) -> Iterator[Violation]:
+def _false_acks(ledgers: Sequence[LedgerRecord], expected: Expected) -> Iterator[Violation]:
     for window in expected.no_acks:
-        for one in told:
+        for one in ledgers:
             for scan_id, at in one.acknowledged.items():
                 sent = one.sent.get(scan_id)
                 if sent is not None and window.start < sent <= at < window.end:
                     yield Violation(Kind.FALSE_ACK, scan_id, f"acknowledged while {window.why}")
 
 
-def _stuck(told: Sequence[Told], stored: Stored, expected: Expected) -> Iterator[Violation]:
-    for one in told:
+def _stuck(
+    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected
+) -> Iterator[Violation]:
+    for one in ledgers:
         for scan_id in one.acknowledged:
             scan = stored.scans.get(scan_id)
             if scan is None or scan_id in expected.errors or scan.state == ERROR:

@@ -38,7 +38,7 @@ class Slot:
 
     @property
     def log(self) -> Path:
-        """What it and those before it said."""
+        """The log of this process and of those before it."""
         return self.folder / f"{self.name}.log"
 
     @property
@@ -48,7 +48,7 @@ class Slot:
 
     @property
     def ready(self) -> bool:
-        """Whether it runs and has said something: it is past its imports."""
+        """Whether it runs and has logged a line, so its imports are done."""
         process = self.process
         if process is None or process.poll() is not None:
             return False
@@ -181,7 +181,7 @@ class Cluster:
         points.arm(slot.points, point, action, passes)
 
     def wait_ready(self, *slots: Slot, within_s: float = 60.0) -> None:
-        """Until these have said something."""
+        """Wait until each of these has logged a line."""
         deadline = time.monotonic() + within_s
         while not all(slot.ready for slot in slots or self.slots.values()):
             assert time.monotonic() < deadline, "units do not start; see their logs"

@@ -52,7 +52,7 @@ def retention(scene: Scene) -> None:
         scene.world.bear("damaged", taken)
     scene.row.notes["taken"] = len(taken)
     scene.demand(taken, "retention", "it took nothing")
-    delivered = set().union(*(one.reported for one in scene.world.told()))
+    delivered = set().union(*(one.reported for one in scene.world.ledgers()))
     delivered |= scene.world.expected.foreign  # of which there is no ledger
     for scan_id, state in taken.items():
         good = state == "Done" and scan_id in delivered
@@ -68,7 +68,7 @@ def reanalyze(scene: Scene) -> None:
     """Each has one report of its last revision, and Fr-PACS has that one, once."""
     world = scene.world
     keep = world.expected.errors | world.expected.damaged | world.expected.foreign
-    ids = sorted(set().union(*(one.reported for one in world.told())) - keep)[:AGAIN]
+    ids = sorted(set().union(*(one.reported for one in world.ledgers())) - keep)[:AGAIN]
     for unit in ("fr_brain", "fr_hub"):
         command = _command(scene, "fr_brain.commands.reanalyze", ID=",".join(ids))
         time.sleep(scene.random.uniform(0.5, 2.0))
@@ -81,7 +81,7 @@ def reanalyze(scene: Scene) -> None:
 
     def missing() -> list[str]:
         """Those whose last report is not there."""
-        news = set().union(*(one.news for one in world.told()))
+        news = set().union(*(one.news for one in world.ledgers()))
         found = {one.scan_id: one for one in world.store.revisions.revisions_of(ids)}
         return [
             scan_id

@@ -22,22 +22,22 @@ from tests.faults.mongods import client_of
 
 
 @dataclass
-class Told:
-    """What a Fr-PACS noted of its scans."""
+class LedgerRecord:
+    """What the ledger of a Fr-PACS records of its scans."""
 
     pacs: str
     sent: dict[str, datetime] = field(default_factory=dict)
-    """And when: first."""
+    """When each scan was first sent."""
     acknowledged: dict[str, datetime] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     reported: Counter[str] = field(default_factory=Counter)
-    """How often a report was news; of several revisions, that which was most often."""
+    """How often a report arrived as new, by scan; of several revisions, the most frequent one."""
     news: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """The same of each revision."""
+    """How often a report arrived as new, by scan and revision."""
 
-    def of(self, scan_ids: set[str]) -> "Told":
-        """As it is now, of these scans alone."""
-        return Told(
+    def of(self, scan_ids: set[str]) -> "LedgerRecord":
+        """A copy of the record, of these scans only."""
+        return LedgerRecord(
             self.pacs,
             {i: at for i, at in self.sent.items() if i in scan_ids},
             {i: at for i, at in self.acknowledged.items() if i in scan_ids},
@@ -47,40 +47,40 @@ class Told:
 
 
 class LedgerReader:
-    """Follows the ledger of a Fr-PACS: whole lines, each once."""
+    """Follows the ledger of a Fr-PACS; reads each complete line once."""
 
     def __init__(self, pacs: str, path: Path) -> None:
-        self.told = Told(pacs)
+        self.record = LedgerRecord(pacs)
         self._path = path
         self._offset = 0
 
-    def read(self) -> Told:
-        """Read on to the last whole line."""
+    def read(self) -> LedgerRecord:
+        """Read up to the last complete line."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:
-            return self.told
-        whole = data.rfind(b"\n") + 1
-        self._offset += whole
-        for line in data[:whole].splitlines():
-            self._take(json.loads(line))
-        return self.told
+            return self.record
+        complete = data.rfind(b"\n") + 1
+        self._offset += complete
+        for line in data[:complete].splitlines():
+            self._add(json.loads(line))
+        return self.record
 
-    def _take(self, entry: dict[str, Any]) -> None:
-        told, scan_id = self.told, entry["scan_id"]
+    def _add(self, entry: dict[str, Any]) -> None:
+        record, scan_id = self.record, entry["scan_id"]
         match entry["event"]:
             case "sent":
-                told.sent.setdefault(scan_id, datetime.fromisoformat(entry["at"]))
+                record.sent.setdefault(scan_id, datetime.fromisoformat(entry["at"]))
             case "acknowledged":
-                told.acknowledged[scan_id] = datetime.fromisoformat(entry["at"])
+                record.acknowledged[scan_id] = datetime.fromisoformat(entry["at"])
             case "refused":
-                told.refused.add(scan_id)
+                record.refused.add(scan_id)
             case "reported":
                 revision = scan_id, int(entry.get("revision", 1))
-                told.news[revision] += 1
-                told.reported[scan_id] = max(told.reported[scan_id], told.news[revision])
+                record.news[revision] += 1
+                record.reported[scan_id] = max(record.reported[scan_id], record.news[revision])
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ class CompletionReader:
         with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
             file.seek(self._offset)
             data = file.read()
-            whole = data.rfind(b"\n") + 1
-            self._offset += whole
-            for line in data[:whole].splitlines():
+            complete = data.rfind(b"\n") + 1
+            self._offset += complete
+            for line in data[:complete].splitlines():
                 with contextlib.suppress(ValueError, TypeError):
                     self.seen.append(Completion(**json.loads(line)))
         return self.seen
@@ -222,7 +222,7 @@ def _hash(base: Any, found: dict[str, Any]) -> str:
         return ""
 
 
-def told_of(store: DBManager, scan_id: str) -> str:
+def history_of(store: DBManager, scan_id: str) -> str:
     """What the store and the audit trail have of a scan, for who looks into a gap."""
     scan = inside(store, Names.SCANS).find_one({"_id": scan_id}, {"scan": 0, "voxels": 0})
     report = inside(store, Names.REPORTS).find_one({"_id": scan_id}, {"report": 0})

@@ -37,7 +37,7 @@ def storm(scene: Scene, units: list[str], kills: int) -> None:
         victim = _ready([chosen, *rest])
         world.cluster.kill(victim, with_processors=not alone)
         scene.healed()
-        scene.recoveries.look()
+        scene.recoveries.check()
         scene.tell(f"{n} of {len(victims)} kills")
         if scene.row.injected % EPISODE == 0:
             scene.tell("recovering")

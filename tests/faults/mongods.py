@@ -70,7 +70,7 @@ class Mongod:
         return self._process is not None and self._process.poll() is None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it; unless told not to, wait until it answers."""
+        """Start it and, with ``wait``, wait until it answers."""
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         with (self.folder / "mongod.log").open("ab") as log:

@@ -45,18 +45,18 @@ class Recoveries:
         """From now: what is acknowledged must arrive, and each Fr-PACS have something new
         acknowledged."""
         now, waiting = time.monotonic(), self._world.waiting()
-        before = {one.pacs: len(one.acknowledged) for one in self._world.told()}
+        before = {one.pacs: len(one.acknowledged) for one in self._world.ledgers()}
         self._due.append(Due(row, now, waiting, before))
 
-    def look(self) -> int:
+    def check(self) -> int:
         """Note what has been recovered from; how many are left."""
-        told = self._world.told()
+        ledgers = self._world.ledgers()
         errors = self._world.expected.errors
         left = []
         for due in self._due:
-            for one in told:
+            for one in ledgers:
                 due.scans[one.pacs] -= one.reported.keys() | errors
-            silent = any(len(one.acknowledged) <= due.acknowledged[one.pacs] for one in told)
+            silent = any(len(one.acknowledged) <= due.acknowledged[one.pacs] for one in ledgers)
             if silent or any(due.scans.values()):
                 left.append(due)
             else:
@@ -66,7 +66,7 @@ class Recoveries:
 
     def wait(self, within_s: float = RECOVERS_S) -> None:
         """Wait for all of them; what does not arrive in time is stuck."""
-        self._world.wait(lambda: self.look() == 0, within_s)
+        self._world.wait(lambda: self.check() == 0, within_s)
         for due in self._due:
             detail = f"{within_s:.0f} s after it not all units work again"
             due.row.violations.append(Violation(Kind.STUCK, due.row.name, detail))
@@ -104,16 +104,16 @@ class Scene:
         return self.random.choice([slot.name for slot in self.world.cluster.of(unit)])
 
 
-class Teller(Protocol):
-    """Who is told how far it is."""
+class ProgressReporter(Protocol):
+    """Shows the progress."""
 
-    def doing(self, text: str) -> None:
+    def show_step(self, text: str) -> None:
         """Until the next."""
 
-    def said(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """For good; with rich's markup."""
 
-    def stepped(self) -> None:
+    def step_done(self) -> None:
         """A fault is over."""
 
 
@@ -122,7 +122,7 @@ class Nemesis:
 
     Args:
         options: of the run.
-        teller: told how far it is.
+        teller: shows the progress.
         build: makes a world.
         rows: of earlier rounds, which are added to.
     """
@@ -130,18 +130,18 @@ class Nemesis:
     def __init__(
         self,
         options: Options,
-        teller: Teller,
+        reporter: ProgressReporter,
         build: Callable[[Place, Path, Security], "contextlib.AbstractContextManager[World]"],
         rows: dict[str, Row],
     ) -> None:
         self.rows = rows
         self._options = options
-        self._teller = teller
+        self._reporter = reporter
         self._build = build
 
     def run(self, place: Place, steps: list[Step]) -> Episode | None:
         """From the world's start to its end; None where this machine cannot have it."""
-        self._teller.doing("starting")
+        self._reporter.show_step("starting")
         with self._folder() as folder:
             return self._episode(place, steps, folder)
 
@@ -164,7 +164,7 @@ class Nemesis:
     def _episode(self, place: Place, steps: list[Step], folder: Path) -> Episode | None:
         security = security_of(place, steps)
         episode = Episode(str(place), str(security))
-        self._teller.said(f"{security}")
+        self._reporter.print_line(f"{security}")
         try:
             with self._build(place, folder, security) as world:
                 world.start()
@@ -173,7 +173,7 @@ class Nemesis:
         except NotHere as error:
             for step in steps:
                 self._row(step).not_run = str(error)
-                self._teller.stepped()
+                self._reporter.step_done()
             return None
         return episode
 
@@ -185,7 +185,7 @@ class Nemesis:
             row = self._row(step)
 
             def tell(text: str, name: str = fault.name) -> None:
-                self._teller.doing(f"{name}: {text}")
+                self._reporter.show_step(f"{name}: {text}")
 
             if not fault.swarm:
                 tell("waiting for the recovery from what was before")
@@ -197,7 +197,7 @@ class Nemesis:
                 fault.act(scene)
             except NotHere as error:
                 row.not_run = str(error)
-                self._teller.stepped()
+                self._reporter.step_done()
                 continue
             except Exception as error:  # noqa: BLE001 - the other faults still have their turn
                 where = traceback.extract_tb(error.__traceback__)[-1]
@@ -209,30 +209,30 @@ class Nemesis:
             new = self._found(world, row, seen)
             seen.update(new)
             row.violations += new
-            self._say(world, row, time.monotonic() - began)
-            self._teller.stepped()
+            self._print_result(world, row, time.monotonic() - began)
+            self._reporter.step_done()
         recoveries.wait()
 
     @staticmethod
     def _found(world: World, row: Row, seen: set[Violation]) -> list[Violation]:
-        """What has gone wrong since the last look."""
+        """The violations since the last check."""
         try:
             return [violation for violation in world.check() if violation not in seen]
         except PyMongoError as error:
             detail = f"the store cannot be read after it: {error!s:.200}"
             return [Violation(Kind.STUCK, row.name, detail)]
 
-    def _say(self, world: World, row: Row, seconds: float) -> None:
+    def _print_result(self, world: World, row: Row, seconds: float) -> None:
         found = f"[red]{len(row.violations)} violations[/]" if row.violations else "ok"
         recovered = "" if row.p50 is None else f", recovered in {row.p50:.1f} s"
-        self._teller.said(
+        self._reporter.print_line(
             f"{row.name}: {row.injected} injected{recovered}, {found} "
             f"({seconds:.1f} s; {world.acknowledged():,} acknowledged)"
         )
 
     def _end(self, world: World, episode: Episode) -> None:
         """Send no more, let all arrive, account for every scan."""
-        self._teller.doing("draining and checking")
+        self._reporter.show_step("draining and checking")
         drained = world.drain()
         found, episode.counts = world.account()
         known = {v for row in self.rows.values() for v in row.violations}

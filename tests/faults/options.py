@@ -36,7 +36,8 @@ class Options(BaseModel):
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")
     faults_report: Path | None = Field(default=None, description="file that gets all as JSON")
     faults_folder: Path | None = Field(
-        default=None, description="folder for logs, ledgers and data, which stay; none: they go"
+        default=None,
+        description="folder for logs, ledgers and data, which are kept; none: they are deleted",
     )
 
 

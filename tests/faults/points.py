@@ -1,4 +1,4 @@
-"""Fail points: named places in a unit at which it kills or stops itself when it is told to.
+"""Fail points: named places in a unit at which it kills or stops itself on demand.
 
 They wrap methods of the units' objects, in processes that are started by ``tests.faults.unit``
 only. A point is armed from outside, while the unit runs, by a file of its name in the unit's

@@ -78,8 +78,10 @@ def poison_eats(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its memory limit, each time, and says so."""
     [poison] = _poison(scene, "eats", 1, BRAIN_MEMORY_MIB="512")
     causes = {scan_id: cause for scan_id, cause, _ in scene.world.store.queries.errors(1000)}
-    told = scene.row.notes["cause"] = str(causes.get(poison))
-    scene.demand("stopped at its memory limit of 512 MiB" in told, "poison-eats", f"cause: {told}")
+    cause = scene.row.notes["cause"] = str(causes.get(poison))
+    scene.demand(
+        "stopped at its memory limit of 512 MiB" in cause, "poison-eats", f"cause: {cause}"
+    )
 
 
 def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:

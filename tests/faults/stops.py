@@ -41,11 +41,11 @@ def stop_both_brains(scene: Scene) -> None:
     if not pid:
         return
     heir_pid = fire(scene, heir, "brain.reclaimed", "stop")
-    told = len(scene.world.completions.read())
+    before = len(scene.world.completions.read())
     os.kill(pid, signal.SIGCONT)
 
     # Its answer is recorded before its heir goes on.
-    scene.world.wait(lambda: len(scene.world.completions.read()) > told, _ANSWERS_S)
+    scene.world.wait(lambda: len(scene.world.completions.read()) > before, _ANSWERS_S)
     if heir_pid:
         os.kill(heir_pid, signal.SIGCONT)
     scene.healed()

@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.faults.checker import Expected, Kind, Window, check, count
-from tests.faults.evidence import Completion, Stored, StoredReport, StoredScan, Told
+from tests.faults.evidence import Completion, LedgerRecord, Stored, StoredReport, StoredScan
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCAN = StoredScan("pacs-1", "Done", "a", 1, "hash")
 REPORT = StoredReport("pacs-1", sent=True, voxels_hash="hash")
 
 
-def told(*scan_ids: str, reported: tuple[str, ...] | None = None) -> Told:
+def ledger_of(*scan_ids: str, reported: tuple[str, ...] | None = None) -> LedgerRecord:
     """A ledger in which these were sent, acknowledged at noon and reported."""
     delivered = scan_ids if reported is None else reported
     at_noon = dict.fromkeys(scan_ids, NOON)
-    return Told("pacs-1", dict(at_noon), at_noon, set(), Counter(delivered))
+    return LedgerRecord("pacs-1", dict(at_noon), at_noon, set(), Counter(delivered))
 
 
 def stored(**scans: StoredScan) -> Stored:
@@ -27,7 +27,7 @@ def stored(**scans: StoredScan) -> Stored:
 
 
 def kinds(
-    ledger: Told,
+    ledger: LedgerRecord,
     content: Stored,
     *completions: Completion,
     expected: Expected | None = None,
@@ -39,116 +39,116 @@ def kinds(
 
 def test_where_all_is_well_nothing_is_found() -> None:
     right = Completion("s", "a", 1, accepted=True)
-    assert kinds(told("s"), stored(s=SCAN), right, right) == []
+    assert kinds(ledger_of("s"), stored(s=SCAN), right, right) == []
 
 
 def test_an_acknowledged_scan_that_is_not_stored_is_lost() -> None:
-    assert Kind.LOST in kinds(told("s"), Stored({}, {}))
+    assert Kind.LOST in kinds(ledger_of("s"), Stored({}, {}))
 
 
 def test_a_scan_that_was_sent_and_not_acknowledged_may_be_lost() -> None:
-    ledger = Told("pacs-1", {"s": NOON})
+    ledger = LedgerRecord("pacs-1", {"s": NOON})
     assert kinds(ledger, Stored({}, {})) == []
 
 
 def test_other_voxels_than_those_acknowledged_are_a_loss_unless_a_fault_changed_them() -> None:
     damaged = stored(s=replace(SCAN, intact=False))
-    assert kinds(told("s"), damaged) == [Kind.LOST]
-    assert kinds(told("s"), damaged, expected=Expected(damaged=frozenset("s"))) == []
+    assert kinds(ledger_of("s"), damaged) == [Kind.LOST]
+    assert kinds(ledger_of("s"), damaged, expected=Expected(damaged=frozenset("s"))) == []
 
 
 def test_done_without_a_report_is_a_lost_report() -> None:
-    assert Kind.REPORT_LOST in kinds(told("s"), Stored({"s": SCAN}, {}))
+    assert Kind.REPORT_LOST in kinds(ledger_of("s"), Stored({"s": SCAN}, {}))
 
 
 def test_a_report_marked_as_sent_that_did_not_arrive_is_lost() -> None:
-    found = kinds(told("s", reported=()), stored(s=SCAN), drained=False)
+    found = kinds(ledger_of("s", reported=()), stored(s=SCAN), drained=False)
     assert found == [Kind.REPORT_LOST]
 
 
 def test_a_report_that_is_still_to_be_sent_is_stuck_only_after_draining() -> None:
     content = Stored({"s": SCAN}, {"s": replace(REPORT, sent=False)})
-    assert kinds(told("s", reported=()), content, drained=False) == []
-    assert kinds(told("s", reported=()), content) == [Kind.STUCK]
+    assert kinds(ledger_of("s", reported=()), content, drained=False) == []
+    assert kinds(ledger_of("s", reported=()), content) == [Kind.STUCK]
 
 
 @pytest.mark.parametrize("state", ["To Do", "In Progress"])
 def test_a_scan_without_its_report_is_stuck_only_after_draining(state: str) -> None:
     content = stored(s=replace(SCAN, state=state))
-    assert kinds(told("s", reported=()), content, drained=False) == []
-    assert kinds(told("s", reported=()), content) == [Kind.STUCK]
+    assert kinds(ledger_of("s", reported=()), content, drained=False) == []
+    assert kinds(ledger_of("s", reported=()), content) == [Kind.STUCK]
 
 
 def test_what_nobody_sent_is_unexpected_unless_a_fault_sent_it() -> None:
-    assert kinds(told(), stored(s=SCAN)) == [Kind.REPORT_LOST, Kind.UNEXPECTED]
-    arrived = Told("pacs-1", reported=Counter(["s"]))
+    assert kinds(ledger_of(), stored(s=SCAN)) == [Kind.REPORT_LOST, Kind.UNEXPECTED]
+    arrived = LedgerRecord("pacs-1", reported=Counter(["s"]))
     assert set(kinds(arrived, stored(s=SCAN))) == {Kind.UNEXPECTED}
     assert kinds(arrived, stored(s=SCAN), expected=Expected(foreign=frozenset("s"))) == []
 
 
 def test_a_report_without_its_scan_is_unexpected() -> None:
     content = Stored({}, {"s": replace(REPORT, sent=False)})
-    assert kinds(Told("pacs-1", {"s": NOON}), content) == [Kind.UNEXPECTED]
+    assert kinds(LedgerRecord("pacs-1", {"s": NOON}), content) == [Kind.UNEXPECTED]
 
 
 def test_a_report_on_other_voxels_is_unexpected() -> None:
     content = Stored({"s": SCAN}, {"s": replace(REPORT, voxels_hash="other")})
-    assert kinds(told("s"), content) == [Kind.UNEXPECTED]
+    assert kinds(ledger_of("s"), content) == [Kind.UNEXPECTED]
 
 
 def test_an_error_is_unexpected_unless_a_fault_meant_it_and_then_anything_else_is() -> None:
     failed = stored(s=replace(SCAN, state="Error"))
     meant = Expected(errors=frozenset("s"))
-    assert kinds(told("s", reported=()), failed) == [Kind.UNEXPECTED]
-    assert kinds(told("s", reported=()), failed, expected=meant) == []
-    assert kinds(told("s"), stored(s=SCAN), expected=meant) == [Kind.UNEXPECTED]
+    assert kinds(ledger_of("s", reported=()), failed) == [Kind.UNEXPECTED]
+    assert kinds(ledger_of("s", reported=()), failed, expected=meant) == []
+    assert kinds(ledger_of("s"), stored(s=SCAN), expected=meant) == [Kind.UNEXPECTED]
     waiting = stored(s=replace(SCAN, state="To Do"))
-    assert kinds(told("s", reported=()), waiting, expected=meant) == [Kind.STUCK]
+    assert kinds(ledger_of("s", reported=()), waiting, expected=meant) == [Kind.STUCK]
 
 
 def test_a_report_that_was_news_twice_is_a_duplicate() -> None:
-    assert kinds(told("s", reported=("s", "s")), stored(s=SCAN)) == [Kind.DUPLICATE]
+    assert kinds(ledger_of("s", reported=("s", "s")), stored(s=SCAN)) == [Kind.DUPLICATE]
 
 
 def test_two_claims_that_completed_one_scan_are_a_stale_write() -> None:
     both = [Completion("s", "a", 1, accepted=True), Completion("s", "b", 2, accepted=True)]
-    assert kinds(told("s"), stored(s=SCAN), *both) == [Kind.STALE]
+    assert kinds(ledger_of("s"), stored(s=SCAN), *both) == [Kind.STALE]
 
 
 def test_each_revision_is_completed_once_and_the_stored_claim_is_the_lasts() -> None:
     first = Completion("s", "z", 0, accepted=True)
     second = Completion("s", "a", 1, accepted=True, revision=2)
     again = replace(SCAN, revision=2)
-    assert kinds(told("s"), stored(s=again), first, second) == []
+    assert kinds(ledger_of("s"), stored(s=again), first, second) == []
     other = Completion("s", "b", 0, accepted=True, revision=2)
-    assert kinds(told("s"), stored(s=again), first, other) == [Kind.STALE]
-    assert kinds(told("s"), stored(s=again), first, second, other) == [Kind.STALE]
+    assert kinds(ledger_of("s"), stored(s=again), first, other) == [Kind.STALE]
+    assert kinds(ledger_of("s"), stored(s=again), first, second, other) == [Kind.STALE]
 
 
 def test_a_completion_under_another_claim_than_the_stored_one_is_a_stale_write() -> None:
     old = Completion("s", "b", 0, accepted=True)
-    assert kinds(told("s"), stored(s=SCAN), old) == [Kind.STALE]
+    assert kinds(ledger_of("s"), stored(s=SCAN), old) == [Kind.STALE]
 
 
 def test_a_completion_that_was_refused_is_as_it_should_be() -> None:
-    assert kinds(told("s"), stored(s=SCAN), Completion("s", "b", 0, accepted=False)) == []
+    assert kinds(ledger_of("s"), stored(s=SCAN), Completion("s", "b", 0, accepted=False)) == []
 
 
 def test_what_was_sent_and_acknowledged_while_nothing_can_be_durable_is_false() -> None:
     around = Window(NOON - timedelta(seconds=1), NOON + timedelta(seconds=1), "it was away")
     later = Window(NOON, NOON + timedelta(seconds=2), "it was away")
-    assert kinds(told("s"), stored(s=SCAN), expected=Expected(no_acks=(around,))) == [
+    assert kinds(ledger_of("s"), stored(s=SCAN), expected=Expected(no_acks=(around,))) == [
         Kind.FALSE_ACK
     ]
-    assert kinds(told("s"), stored(s=SCAN), expected=Expected(no_acks=(later,))) == []
+    assert kinds(ledger_of("s"), stored(s=SCAN), expected=Expected(no_acks=(later,))) == []
 
 
 def test_what_came_while_the_store_was_read_is_no_violation() -> None:
-    before, after = told(), told("s")
+    before, after = ledger_of(), ledger_of("s")
     found = check([before], stored(s=SCAN), [], Expected(), drained=False, later=[after])
     assert found == []
 
 
 def test_scans_are_counted_by_how_far_they_got() -> None:
-    counts = count([told("s", "t", reported=("s",))], stored(s=SCAN))
+    counts = count([ledger_of("s", "t", reported=("s",))], stored(s=SCAN))
     assert (counts.acknowledged, counts.stored, counts.done, counts.delivered) == (2, 1, 1, 1)

@@ -40,7 +40,7 @@ class Run:
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """So far."""
         return self._out.read_text(encoding="utf-8")
 
@@ -77,7 +77,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 def test_each_world_is_accounted_for(run: Run) -> None:
-    assert run.process.wait(180) == 0, run.said
+    assert run.process.wait(180) == 0, run.output
     result = Result.model_validate_json(run.report.read_text())
     assert {row["fault"] for row in result.rows} == set(FAULTS.split(","))
     assert {one["place"] for one in result.episodes} == {row["place"] for row in result.rows}
@@ -89,7 +89,7 @@ def test_each_world_is_accounted_for(run: Run) -> None:
 def test_a_world_whose_process_dies_is_a_violation(run: Run) -> None:
     until(lambda: len(run.worlds()) == 2, within_s=60)
     os.kill(run.worlds()[0], signal.SIGKILL)
-    assert run.process.wait(180) == 1, run.said
+    assert run.process.wait(180) == 1, run.output
     result = Result.model_validate_json(run.report.read_text())
     [violation] = result.violations
     assert "ended with exit code -9" in violation
@@ -99,5 +99,5 @@ def test_a_world_whose_process_dies_is_a_violation(run: Run) -> None:
 def test_a_run_that_is_ended_leaves_no_process(run: Run) -> None:
     until(lambda: len(list(run.folder.rglob("pacs-1.jsonl"))) == 2, within_s=90)
     run.process.terminate()
-    assert run.process.wait(60) == 143, run.said
+    assert run.process.wait(60) == 143, run.output
     until(lambda: run.left() == [], within_s=30)

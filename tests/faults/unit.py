@@ -29,7 +29,7 @@ def _install() -> str:
 
 
 def _record(path: Path) -> None:
-    """Note what each ``complete`` was told: accepted, or lost."""
+    """Record the result of each ``complete``: accepted or lost."""
     from common.store.claims import Claims
 
     complete: Callable[..., set[str]] = Claims.complete

@@ -15,7 +15,13 @@ from common.errors import StoreError
 from common.store.db_manager import DBManager
 from tests.faults.checker import Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
-from tests.faults.evidence import CompletionReader, LedgerReader, Told, read_store, told_of
+from tests.faults.evidence import (
+    CompletionReader,
+    LedgerReader,
+    LedgerRecord,
+    history_of,
+    read_store,
+)
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.faults.schedule import Security
@@ -102,7 +108,7 @@ class World:
         self._compose(list(loads), hubs, brains, uri, settings)
         self.completions = CompletionReader(self.cluster.completions)
         self.store = DBManager(database.uri, DATABASE, 20)
-        self._settled: set[str] = set()
+        self._checked: set[str] = set()
 
     def _compose(
         self, loads: list[Load], hubs: int, brains: int, uri: str, settings: dict[str, str]
@@ -174,28 +180,28 @@ class World:
         """Start all units; wait until scans flow and reports come back."""
         for unit in ("fr_hub", "fr_brain", "fr_pacs"):
             self.cluster.start(*self.cluster.of(unit))
-        flows = self.wait(lambda: all(one.reported for one in self.told()), STARTS_S)
+        flows = self.wait(lambda: all(one.reported for one in self.ledgers()), STARTS_S)
         assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (FAULTS_FOLDER=…)"
 
     # --- what is known -------------------------------------------------------------------------
 
-    def told(self) -> list[Told]:
-        """The ledgers, up to now."""
+    def ledgers(self) -> list[LedgerRecord]:
+        """The ledgers as they are now."""
         return [reader.read() for reader in self.readers.values()]
 
     def acknowledged(self) -> int:
         """Scans, so far."""
-        return sum(len(one.acknowledged) for one in self.told())
+        return sum(len(one.acknowledged) for one in self.ledgers())
 
     def delivered(self) -> int:
         """Reports, so far."""
-        return sum(len(one.reported) for one in self.told())
+        return sum(len(one.reported) for one in self.ledgers())
 
     def waiting(self) -> dict[str, set[str]]:
         """For each Fr-PACS the scans that are acknowledged and whose report is not there."""
         return {
             one.pacs: one.acknowledged.keys() - one.reported.keys() - self.expected.errors
-            for one in self.told()
+            for one in self.ledgers()
         }
 
     # --- time ----------------------------------------------------------------------------------
@@ -215,14 +221,14 @@ class World:
         acknowledgement; seconds, None if it did not come true."""
         began = time.monotonic()
         due = self.waiting()
-        before = {one.pacs: len(one.acknowledged) for one in self.told()}
+        before = {one.pacs: len(one.acknowledged) for one in self.ledgers()}
 
         def arrived() -> bool:
-            told = self.told()
-            if any(len(one.acknowledged) <= before[one.pacs] for one in told):
+            ledgers = self.ledgers()
+            if any(len(one.acknowledged) <= before[one.pacs] for one in ledgers):
                 return False
             return not any(
-                due[one.pacs] - one.reported.keys() - self.expected.errors for one in told
+                due[one.pacs] - one.reported.keys() - self.expected.errors for one in ledgers
             )
 
         return time.monotonic() - began if self.wait(arrived, within_s) else None
@@ -246,14 +252,14 @@ class World:
         """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
         pacs = self.cluster.of("fr_pacs")
         self.cluster.stop(*pacs)
-        before = {one.pacs: set(one.sent) for one in self.told()}
+        before = {one.pacs: set(one.sent) for one in self.ledgers()}
         for slot in pacs:
             # One scan when it starts, and the next in a day: it stays to receive reports.
             slot.settings["RATE"] = "0.00001"
         self.cluster.start(*pacs)
 
         def empty() -> bool:
-            for one in self.told():
+            for one in self.ledgers():
                 last = one.sent.keys() - before[one.pacs]
                 if not last or last - one.acknowledged.keys() - one.refused:
                     return False  # it is not stored yet, or nobody knows
@@ -273,28 +279,28 @@ class World:
     def check(self) -> list[Violation]:
         """Violations so far, while units run: of all scans that had not come to their end at the
         last look."""
-        told = self.told()
-        ids = set().union(self.expected.foreign, *(one.sent for one in told)) - self._settled
-        before = [one.of(ids) for one in told]
+        ledgers = self.ledgers()
+        ids = set().union(self.expected.foreign, *(one.sent for one in ledgers)) - self._checked
+        before = [one.of(ids) for one in ledgers]
         stored = read_store(self.database.uri, DATABASE, voxels=False, only=ids)
         completions = [one for one in self.completions.read() if one.scan_id in ids]
-        after = [one.of(ids) for one in self.told()]
+        after = [one.of(ids) for one in self.ledgers()]
         found = check(before, stored, completions, self.expected, drained=False, later=after)
         for one in before:
             for scan_id in one.reported:
                 report = stored.reports.get(scan_id)
                 if report is not None and report.sent and stored.scans[scan_id].state == "Done":
-                    self._settled.add(scan_id)
+                    self._checked.add(scan_id)
         return found
 
     def account(self) -> tuple[list[Violation], Counts]:
         """After draining: all violations, of all scans with their voxels; how far they got."""
-        told = self.told()
+        ledgers = self.ledgers()
         stored = read_store(self.database.uri, DATABASE, voxels=True)
         completions = self.completions.read()
-        later = self.told()
-        found = check(told, stored, completions, self.expected, drained=True, later=later)
-        return found, count(told, stored)
+        later = self.ledgers()
+        found = check(ledgers, stored, completions, self.expected, drained=True, later=later)
+        return found, count(ledgers, stored)
 
     def verified_gaps(self) -> int:
         """What ``make verify`` finds."""
@@ -305,7 +311,7 @@ class World:
         verdict = AuditVerifier(self.store).run()
         kinds = {**verdict.gaps, "problems": verdict.problems}
         return verdict.total, [
-            f"{kind}: {found.count}, as {found.named[0]}: {told_of(self.store, found.named[0])}"
+            f"{kind}: {found.count}, as {found.named[0]}: {history_of(self.store, found.named[0])}"
             for kind, found in kinds.items()
             if found.count
         ]

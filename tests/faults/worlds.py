@@ -19,7 +19,7 @@ from tests.faults.report import Episode, Report, Row
 from tests.faults.schedule import Place, schedule
 
 _ENDS_S = 30.0
-"""A world that is told to end has taken its processes down within this."""
+"""Seconds within which a world that is asked to end has stopped its processes."""
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -51,21 +51,21 @@ class Ended:
     episode: Episode | None
 
 
-class PipeTeller:
+class PipeReporter:
     """A teller at the other end of a pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def doing(self, text: str) -> None:
+    def show_step(self, text: str) -> None:
         """Until the next."""
         self._connection.send(Doing(text))
 
-    def said(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """For good."""
         self._connection.send(OutputLine(line))
 
-    def stepped(self) -> None:
+    def step_done(self) -> None:
         """One fault fewer."""
         self._connection.send(Stepped())
 
@@ -80,7 +80,7 @@ def _world(
     # A world that is taken down leaves no process behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     loads = tuple(load.times(options.load) for load in LOADS)
-    nemesis = Nemesis(options, PipeTeller(connection), partial(build, loads=loads), rows)
+    nemesis = Nemesis(options, PipeReporter(connection), partial(build, loads=loads), rows)
     episode = nemesis.run(place, schedule(options, number)[place])
     connection.send(Ended(nemesis.rows, episode))
 
@@ -135,11 +135,11 @@ class Worlds:
     def _hear(self, connection: Connection) -> None:
         running = self._running[connection]
         try:
-            told = connection.recv()
+            message = connection.recv()
         except EOFError:
             self._lost(connection, running)
             return
-        match told:
+        match message:
             case Doing(text):
                 shown = f"{running.place}: {text}"[:60]
                 self._progress.update(running.task, description=shown)

@@ -82,9 +82,7 @@ def test_one_that_ends_soon_is_renewed_and_none_outlives_its_authority(tmp_path:
     assert authority.valid_until("mr-2") <= authority.certificate.not_valid_after_utc
 
 
-def test_an_authority_that_has_ended_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_expired_authority_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     then = datetime.now(UTC) - timedelta(days=certs.AUTHORITY_DAYS + 1)
     with monkeypatch.context() as past:
         past.setattr(certs, "_now", lambda: then)
@@ -93,7 +91,7 @@ def test_an_authority_that_has_ended_is_said(
         Authority(tmp_path)
 
 
-def test_files_that_do_not_belong_together_are_said(tmp_path: Path) -> None:
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.issue("a", 100)
     authority.issue("b", 100)

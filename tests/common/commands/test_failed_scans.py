@@ -17,9 +17,9 @@ from common.store.db_manager import DBManager
 from common.store.documents import report_document
 from tests.factories import (
     document_of,
-    ids_of,
     inside,
     make_claimable,
+    make_failed,
     make_report,
     make_reports,
     state_of,
@@ -29,12 +29,8 @@ ROOT = Path(__file__).parents[3]
 CAUSE = "the analyzer failed: ValueError"
 
 
-def make_errors(store: DBManager, n: int) -> list[str]:
-    make_claimable(store, n, subject="JANE-DOE-1970")
-    claims = store.claims.claim("a-processor", n, 60)
-    for claim in claims:
-        store.claims.fail(claim, CAUSE, 0)
-    return ids_of(claims)
+def failed(store: DBManager, n: int) -> list[str]:
+    return make_failed(store, n, CAUSE, "a-processor", subject="JANE-DOE-1970")
 
 
 def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
@@ -59,7 +55,7 @@ def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
 def test_people_see_each_scan_with_cause_attempts_and_worker(
     store: DBManager, tmp_path: Path
 ) -> None:
-    [scan_id] = make_errors(store, 1)
+    [scan_id] = failed(store, 1)
     ran = run("list", store, tmp_path)
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")
     [line] = [line for line in ran.stdout.splitlines() if scan_id in line]
@@ -70,8 +66,8 @@ def test_people_see_each_scan_with_cause_attempts_and_worker(
     assert "JANE" not in ran.stdout
 
 
-def test_on_a_narrow_terminal_an_id_is_still_whole(store: DBManager, tmp_path: Path) -> None:
-    [scan_id] = make_errors(store, 1)
+def test_on_a_narrow_terminal_an_id_is_not_truncated(store: DBManager, tmp_path: Path) -> None:
+    [scan_id] = failed(store, 1)
     text = run("list", store, tmp_path, COLUMNS="60").stdout
     columns = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
     assert "".join(columns) == scan_id
@@ -84,7 +80,7 @@ def test_without_failed_scans_the_list_says_so(store: DBManager, tmp_path: Path)
 
 
 def test_machines_get_all_of_them_as_json(store: DBManager, tmp_path: Path) -> None:
-    ids = make_errors(store, 3)
+    ids = failed(store, 3)
     inside(store).insert_many(
         [{"_id": f"z-{i:05}", "report_generated": ReportGenerated.ERROR} for i in range(1500)]
     )
@@ -101,7 +97,7 @@ def test_machines_get_all_of_them_as_json(store: DBManager, tmp_path: Path) -> N
 
 
 def test_the_named_scans_are_requeued(store: DBManager, tmp_path: Path) -> None:
-    one, two, other = make_errors(store, 3)
+    one, two, other = failed(store, 3)
     ran = run("requeue", store, tmp_path, ID=f"{one}, {two},")
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")
     assert ran.stdout == f"{one}: requeued\n{two}: requeued\n2 requeued\n"
@@ -109,7 +105,7 @@ def test_the_named_scans_are_requeued(store: DBManager, tmp_path: Path) -> None:
 
 
 def test_all_are_requeued(store: DBManager, tmp_path: Path) -> None:
-    ids = make_errors(store, 3)
+    ids = failed(store, 3)
     make_reports(store, 1)
     ran = run("requeue", store, tmp_path, ALL="1")
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (Exit.OK, "3 requeued")
@@ -119,7 +115,7 @@ def test_all_are_requeued(store: DBManager, tmp_path: Path) -> None:
 
 
 def test_requeueing_all_ends_although_the_scans_fail_again_immediately(store: DBManager) -> None:
-    ids = make_errors(store, 30)
+    ids = failed(store, 30)
     counts: dict[str, int] = {}
     for result in requeue_pages(store):
         for scan_id in result.to_do:
@@ -147,7 +143,7 @@ def test_a_scan_that_has_its_report_becomes_done(store: DBManager, tmp_path: Pat
 def test_scans_unknown_or_not_failed_are_named_and_fail_the_command(
     store: DBManager, tmp_path: Path
 ) -> None:
-    [good] = make_errors(store, 1)
+    [good] = failed(store, 1)
     [done] = make_reports(store, 1)
     ran = run("requeue", store, tmp_path, ID=f"{good},nobody,{done.scan_id}")
     assert (ran.returncode, ran.stderr) == (Exit.FAILED, "")
@@ -171,7 +167,7 @@ def test_scans_unknown_or_not_failed_are_named_and_fail_the_command(
 def test_nothing_or_nonsense_given_is_a_usage_error(
     store: DBManager, tmp_path: Path, given: dict[str, str], said: str
 ) -> None:
-    [scan_id] = make_errors(store, 1)
+    [scan_id] = failed(store, 1)
     ran = run("requeue", store, tmp_path, **given)
     assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
     assert ran.stderr.startswith(said)

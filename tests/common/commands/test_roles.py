@@ -158,7 +158,7 @@ def test_the_audit_trail_can_be_added_to_and_never_changed() -> None:
 # --- what is refused, and how it is said -------------------------------------------------------
 
 
-def test_a_missing_privilege_is_said_with_what_to_do(store: Callable[[str], DBManager]) -> None:
+def test_a_missing_privilege_is_reported_with_its_remedy(store: Callable[[str], DBManager]) -> None:
     with pytest.raises(StoreRefused, match=r"not authorized on fr_roles.*\(make roles\)") as raised:
         store("reader").prepare()
     assert "password" not in str(raised.value)
@@ -223,9 +223,9 @@ def test_a_folder_that_cannot_be_made_is_a_wrong_setting(admin: str, tmp_path: P
         make_roles(admin, DATABASE, tmp_path / "file", 10)
 
 
-def test_a_file_without_a_password_is_said(tmp_path: Path) -> None:
+def test_a_file_without_a_password_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hub.uri").write_text("mongodb://host/")
-    with pytest.raises(SettingsError, match="remove it"):
+    with pytest.raises(SettingsError, match="remove the file"):
         password_in(tmp_path / "hub.uri")
 
 

@@ -124,7 +124,7 @@ def test_more_gaps_than_are_looked_at_together_are_all_found(store: DBManager) -
     assert list(verify(store).done_without_report) == names
 
 
-def test_what_is_repaired_while_it_is_looked_at_is_no_gap(
+def test_a_gap_that_closes_during_the_check_is_no_gap(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_claimable(store, 1)
@@ -189,7 +189,9 @@ def test_an_empty_ledger_is_a_ledger(store: DBManager, tmp_path: Path) -> None:
         b'{"scan_id": "a", "event": "sent"}\ncut\n{"scan_id": "b", "event": "sent"}\n',
     ],
 )
-def test_what_is_not_a_ledger_is_refused(store: DBManager, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_ledger_is_refused(
+    store: DBManager, tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "ledger"
     path.write_bytes(content)
     with pytest.raises(SettingsError, match="LEDGER="):
@@ -197,7 +199,7 @@ def test_what_is_not_a_ledger_is_refused(store: DBManager, tmp_path: Path, conte
 
 
 @pytest.mark.parametrize("name", ["absent", "."])
-def test_a_ledger_that_cannot_be_read_is_said(store: DBManager, tmp_path: Path, name: str) -> None:
+def test_an_unreadable_ledger_is_refused(store: DBManager, tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=r"LEDGER=.*cannot be read"):
         verify(store, tmp_path / name)
 
@@ -234,7 +236,7 @@ def test_without_gaps_the_command_succeeds(
     assert "0 gaps" in ran.stdout
 
 
-def test_with_gaps_the_command_fails_and_says_which_in_json(
+def test_with_gaps_the_command_fails_and_lists_them_in_json(
     store: DBManager, mongodb_uri: str, database: str, tmp_path: Path
 ) -> None:
     no_report, no_scan = plant_gaps(store)
@@ -248,7 +250,7 @@ def test_with_gaps_the_command_fails_and_says_which_in_json(
     assert (found["gaps"], found["acknowledged"]) == (5, 1)
 
 
-def test_the_command_says_a_wrong_ledger_in_a_line(
+def test_the_command_reports_a_wrong_ledger_in_one_line(
     mongodb_uri: str, database: str, tmp_path: Path
 ) -> None:
     ran = run_verify(mongodb_uri, database, tmp_path, LEDGER="absent")
@@ -257,14 +259,14 @@ def test_the_command_says_a_wrong_ledger_in_a_line(
     assert ran.stderr.count("\n") == 1
 
 
-def test_the_command_says_a_wrong_uri_without_its_password(tmp_path: Path) -> None:
+def test_the_command_reports_a_wrong_uri_without_its_password(tmp_path: Path) -> None:
     ran = run_verify("mongodb://unit:s3cr3t/s@host/", "fr", tmp_path)
     assert ran.returncode == Exit.USAGE
     assert ran.stderr.startswith("fr verify: MONGODB_URI")
     assert "s3cr3t" not in ran.stderr + ran.stdout
 
 
-def test_the_command_says_that_mongodb_is_away(tmp_path: Path) -> None:
+def test_the_command_reports_an_unreachable_mongodb(tmp_path: Path) -> None:
     ran = run_verify("mongodb://127.0.0.1:1/", "fr", tmp_path, MONGODB_TIMEOUT_S="1")
     assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
     assert ran.stderr.startswith("fr verify: 127.0.0.1:1")

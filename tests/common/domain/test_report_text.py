@@ -96,4 +96,4 @@ def test_a_later_revision_is_named() -> None:
     ],
 )
 def test_millilitres_have_three_digits(ml: float, words: str) -> None:
-    assert f"1, {words} in all" in report_text(found(lesion(ml)))
+    assert f"1, {words} in total" in report_text(found(lesion(ml)))

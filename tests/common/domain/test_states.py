@@ -14,7 +14,7 @@ def test_the_collections_are_stored_under_the_names_that_users_know() -> None:
     assert {str(name) for name in Collection} >= {"brain_scans", "brain_reports"}
 
 
-def test_each_state_says_where_it_may_go() -> None:
+def test_the_legal_transitions_of_each_state() -> None:
     assert set(TRANSITIONS) == set(ReportGenerated)
 
 

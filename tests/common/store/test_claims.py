@@ -138,7 +138,7 @@ def test_owners_that_look_for_an_ended_claim_at_once_never_share_it(store: DBMan
 # --- the lease -----------------------------------------------------------------------------------
 
 
-def test_a_claim_that_has_not_ended_is_nobody_elses(store: DBManager) -> None:
+def test_a_claim_that_has_not_expired_cannot_be_taken_over(store: DBManager) -> None:
     make_claimable(store, 1)
     store.claims.claim("a", 1, 60)
     assert store.claims.claim_expired("b", 60) == []
@@ -264,7 +264,7 @@ def test_a_lost_claim_takes_no_other_of_its_batch_along(store: DBManager) -> Non
     assert store.queries.count_states() == {TO_DO: 0, IN_PROGRESS: 1, DONE: 2, ERROR: 0}
 
 
-def test_without_a_look_a_late_report_is_the_scans_and_a_taken_claim_stays_its_owners(
+def test_unverified_a_late_report_is_the_scans_and_the_new_owner_keeps_its_claim(
     store: DBManager,
 ) -> None:
     old, new = taken_over(store)
@@ -278,7 +278,7 @@ def test_without_a_look_a_late_report_is_the_scans_and_a_taken_claim_stays_its_o
     assert store.queries.count_reports() == {True: 0, False: 1}
 
 
-def test_without_a_look_a_scan_that_nobody_has_any_more_is_done_with_its_late_report(
+def test_unverified_a_released_scan_is_done_with_its_late_report(
     store: DBManager,
 ) -> None:
     make_claimable(store, 1)
@@ -301,7 +301,7 @@ def test_of_two_that_complete_one_scan_at_once_one_report_stands(store: DBManage
     assert store.queries.count_reports() == {True: 0, False: 10}
 
 
-def test_who_is_slower_at_one_batch_gets_another_at_once(
+def test_a_slower_processor_gets_another_batch_immediately(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_claimable(store, 40)
@@ -321,7 +321,7 @@ def test_who_is_slower_at_one_batch_gets_another_at_once(
     assert 1 <= len(store.claims.claim("slower", 4, 60)) <= 4
 
 
-def test_many_at_once_claim_each_scan_once_and_nobody_leaves_empty_handed(
+def test_concurrent_claims_take_each_scan_once_and_each_gets_some(
     store: DBManager,
 ) -> None:
     scans = make_claimable(store, 300)

@@ -90,7 +90,9 @@ def test_what_is_neither_is_just_an_error(error: PyMongoError | BSONError) -> No
     ],
     ids=["refused", "invalid", "stepped down", "not durable", "duplicates"],
 )
-def test_of_a_bulk_write_the_worst_is_told(error: BulkWriteError, kind: type[StoreError]) -> None:
+def test_a_bulk_write_raises_its_most_serious_failure(
+    error: BulkWriteError, kind: type[StoreError]
+) -> None:
     assert type(bulk_failure(error)) is kind
 
 

@@ -1,56 +1,21 @@
-"""Failed scans: listed, requeued, and never both failed and reported.
-
-A report is late if its owner lost its claim between checking the claim and writing the report: the
-tests stop an owner there, on the real store, while others go on.
-"""
-
-from collections.abc import Callable
-from typing import Any
-
-import pytest
+"""Failed scans: listed and requeued."""
 
 from common.commands.verify import verify
 from common.domain.states import ReportGenerated
-from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.documents import Claim, report_document
 from tests.factories import (
     document_of,
     edit,
-    expire,
-    ids_of,
     inside,
     make_claimable,
+    make_failed,
     make_report,
     make_reports,
     state_of,
-    taken_over,
     together,
 )
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
-
-
-def make_errors(store: DBManager, n: int, cause: str = "no brain in it") -> list[str]:
-    """Failed scans, the first one the oldest."""
-    make_claimable(store, n)
-    claims = store.claims.claim("worker-1", n, 60)
-    for claim in claims:
-        store.claims.fail(claim, cause, 0)
-    return ids_of(claims)
-
-
-def write_late(store: DBManager, claim: Claim) -> None:
-    """Write a report as an owner does that lost its claim after checking it."""
-    inside(store, Collection.REPORTS).insert_one(report_document(make_report(claim.scan)))
-
-
-def one_report_and_done(store: DBManager, scan_id: str) -> None:
-    """What must hold in the end, whatever happened in between."""
-    assert state_of(store, scan_id) == DONE
-    assert "error" not in document_of(store, scan_id)
-    assert inside(store, Collection.REPORTS).count_documents({"_id": scan_id}) == 1
-    assert verify(store).gaps == 0
 
 
 # --- listed --------------------------------------------------------------------------------------
@@ -61,7 +26,7 @@ def test_each_failed_scan_is_listed_with_cause_attempts_worker_and_time(
 ) -> None:
     assert list(store.failed_scans.all()) == []
     make_reports(store, 2)
-    [scan_id] = make_errors(store, 1)
+    [scan_id] = make_failed(store, 1)
     make_claimable(store, 2)
     [found] = store.failed_scans.all()
     assert (found.scan_id, found.cause, found.attempts) == (scan_id, "no brain in it", 1)
@@ -82,7 +47,7 @@ def test_more_than_a_page_is_listed_in_order(store: DBManager) -> None:
 
 def test_the_list_reads_only_failed_scans(store: DBManager) -> None:
     make_reports(store, 50)
-    make_errors(store, 3)
+    make_failed(store, 3)
     wanted = {"report_generated": ERROR, "_id": {"$gt": ""}}
     plan = inside(store).find(wanted).sort("_id", 1).explain()["executionStats"]
     assert plan["totalDocsExamined"] == 3
@@ -119,7 +84,7 @@ def test_an_error_of_an_older_release_is_listed_too(store: DBManager) -> None:
 def test_a_requeued_scan_has_no_attempts_and_a_higher_fence(
     store: DBManager,
 ) -> None:
-    [scan_id] = make_errors(store, 1)
+    [scan_id] = make_failed(store, 1)
     assert store.failed_scans.requeue([scan_id, scan_id]).to_do == (scan_id,)
     stored = document_of(store, scan_id)
     assert (stored["report_generated"], stored["attempts"], stored["fence"]) == (TO_DO, 0, 1)
@@ -127,11 +92,12 @@ def test_a_requeued_scan_has_no_attempts_and_a_higher_fence(
     [claim] = store.claims.claim("worker-2", 1, 60)
     assert (claim.fence, claim.attempts) == (2, 1)
     assert store.claims.complete([(claim, make_report(claim.scan))]) == set()
-    one_report_and_done(store, scan_id)
+    assert state_of(store, scan_id) == DONE
+    assert verify(store).gaps == 0
 
 
 def test_earlier_causes_are_kept_and_counted(store: DBManager) -> None:
-    [scan_id] = make_errors(store, 1, "cause 0")
+    [scan_id] = make_failed(store, 1, "cause 0")
     for turn in range(1, 13):
         store.failed_scans.requeue([scan_id])
         [claim] = store.claims.claim("worker-2", 1, 60)
@@ -143,7 +109,7 @@ def test_earlier_causes_are_kept_and_counted(store: DBManager) -> None:
 
 
 def test_given_up_after_a_requeue_it_has_its_new_cause(store: DBManager) -> None:
-    [scan_id] = make_errors(store, 1, "an old cause")
+    [scan_id] = make_failed(store, 1, "an old cause")
     store.failed_scans.requeue([scan_id])
     store.claims.claim("worker-2", 1, 60)
     store.claims.release("worker-2")
@@ -167,7 +133,7 @@ def test_scans_that_did_not_fail_stay_and_are_reported(store: DBManager) -> None
 def test_concurrent_requeues_of_the_same_scans_each_report_their_own(
     store: DBManager,
 ) -> None:
-    ids = make_errors(store, 40)
+    ids = make_failed(store, 40)
     results = together(4, lambda _: store.failed_scans.requeue(ids))
     requeued = [scan_id for result in results for scan_id in result.to_do]
     assert sorted(requeued) == sorted(ids)
@@ -187,171 +153,3 @@ def test_an_earlier_owner_cannot_finish_a_requeued_scan(store: DBManager) -> Non
     assert store.claims.renew([old], 60) == {scan_id}
     assert document_of(store, scan_id) == before
     assert store.queries.count_reports() == {True: 0, False: 0}
-
-
-# --- a report that comes late --------------------------------------------------------------------
-
-
-def test_an_owner_that_lost_its_claim_before_it_looks_writes_no_report(store: DBManager) -> None:
-    old, new = taken_over(store)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    store.claims.fail(new, "damaged", 0)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    assert store.queries.count_reports() == {True: 0, False: 0}
-    assert state_of(store, old.scan.scan_id) == ERROR
-
-
-def error_by_fail(store: DBManager, claim: Claim) -> None:
-    assert store.claims.fail(claim, "damaged", 0) == ERROR
-
-
-def error_by_giving_up(store: DBManager, claim: Claim) -> None:
-    expire(store, claim.scan.scan_id)
-    assert store.claims.give_up(1) == [claim.scan.scan_id]
-
-
-def error_by_damage(store: DBManager, claim: Claim) -> None:
-    edit(store, claim.scan.scan_id, scan={**document_of(store, claim.scan.scan_id)["scan"], "x": 1})
-    expire(store, claim.scan.scan_id)
-    assert store.claims.claim_expired("another", 60) == []
-
-
-WAYS_TO_ERROR = [error_by_fail, error_by_giving_up, error_by_damage]
-
-
-@pytest.mark.parametrize("make_error", WAYS_TO_ERROR)
-def test_an_owner_whose_report_is_late_finds_the_failed_scan_and_finishes_it(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch, make_error: Callable[..., None]
-) -> None:
-    old, new = taken_over(store)
-    real = store.claims._still_held
-
-    def check_and_sleep(_claims: Any) -> set[str]:
-        monkeypatch.setattr(store.claims, "_still_held", real)
-        make_error(store, new)
-        return {old.scan.scan_id}  # as it was a moment ago
-
-    monkeypatch.setattr(store.claims, "_still_held", check_and_sleep)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    one_report_and_done(store, old.scan.scan_id)
-
-
-@pytest.mark.parametrize("attempts_allowed", [0, 1])
-def test_a_failure_does_not_move_a_scan_with_a_late_report_to_error(
-    store: DBManager, attempts_allowed: int
-) -> None:
-    old, new = taken_over(store)
-    write_late(store, old)  # and the owner is killed
-    assert store.claims.fail(new, "damaged", attempts_allowed) == DONE
-    one_report_and_done(store, old.scan.scan_id)
-
-
-def test_a_scan_with_a_late_report_is_not_given_up(store: DBManager) -> None:
-    old, new = taken_over(store)
-    write_late(store, old)
-    expire(store, new.scan.scan_id)
-    assert store.claims.give_up(1) == []
-    one_report_and_done(store, old.scan.scan_id)
-
-
-def test_a_damaged_header_does_not_move_a_scan_with_a_late_report_to_error(
-    store: DBManager,
-) -> None:
-    old, new = taken_over(store)
-    write_late(store, old)
-    edit(store, new.scan.scan_id, scan={})
-    expire(store, new.scan.scan_id)
-    assert store.claims.claim_expired("another", 60) == []
-    one_report_and_done(store, old.scan.scan_id)
-
-
-def error_with_report(store: DBManager) -> Claim:
-    """A scan in 'Error' with a report: its late owner was killed between writing the report and
-    checking the scan, after the scan failed."""
-    old, new = taken_over(store)
-    store.claims.fail(new, "damaged", 0)
-    write_late(store, old)
-    return old
-
-
-def test_a_failed_scan_with_a_report_is_a_gap(store: DBManager) -> None:
-    claim = error_with_report(store)
-    verdict = verify(store)
-    assert verdict.error_with_report == (claim.scan.scan_id,)
-    assert verdict.gaps == 1
-
-
-def test_before_a_report_is_sent_its_scan_is_done(store: DBManager) -> None:
-    claim = error_with_report(store)
-    [leased] = store.outbox.lease("pacs-1", 10, 60)
-    assert leased.scan_id == claim.scan.scan_id
-    one_report_and_done(store, claim.scan.scan_id)
-
-
-def test_a_scan_to_do_whose_report_leaves_is_done_and_not_analysed_again(store: DBManager) -> None:
-    old, new = taken_over(store)
-    write_late(store, old)
-    store.claims.release("new")
-    store.outbox.lease("pacs-1", 10, 60)
-    one_report_and_done(store, new.scan.scan_id)
-    assert store.claims.claim("another", 10, 60) == []
-
-
-def test_who_claimed_a_scan_whose_report_leaves_meanwhile_can_still_finish_or_fail(
-    store: DBManager,
-) -> None:
-    for final in (True, False):
-        old, new = taken_over(store)
-        write_late(store, old)
-        store.outbox.lease("pacs-1", 10, 60)
-        assert state_of(store, new.scan.scan_id) == IN_PROGRESS
-        if final:
-            assert store.claims.complete([(new, make_report(new.scan))]) == set()
-        else:
-            assert store.claims.fail(new, "damaged", 0) == DONE
-        one_report_and_done(store, new.scan.scan_id)
-
-
-def test_a_requeued_scan_with_a_report_is_done_instead(store: DBManager) -> None:
-    claim = error_with_report(store)
-    [other] = make_errors(store, 1)
-    result = store.failed_scans.requeue([claim.scan.scan_id, other])
-    assert (result.to_do, result.done) == ((other,), (claim.scan.scan_id,))
-    one_report_and_done(store, claim.scan.scan_id)
-    assert state_of(store, other) == TO_DO
-
-
-def test_a_report_later_than_a_requeue_is_the_only_one(store: DBManager) -> None:
-    old, new = taken_over(store)
-    store.claims.fail(new, "damaged", 0)
-    store.failed_scans.requeue([old.scan.scan_id])
-    write_late(store, old)
-    [again] = store.claims.claim("third", 1, 60)
-    assert store.claims.complete([(again, make_report(again.scan))]) == set()
-    one_report_and_done(store, old.scan.scan_id)
-
-
-def test_the_hubs_periodic_reconciliation_repairs_the_rest(store: DBManager) -> None:
-    claim = error_with_report(store)
-    inside(store, Collection.REPORTS).update_many({}, {"$set": {"status": True}})  # sent even
-    make_errors(store, 3)
-    assert store.failed_scans.reconcile() == [claim.scan.scan_id]
-    assert store.failed_scans.reconcile() == []
-    one_report_and_done(store, claim.scan.scan_id)
-    assert store.queries.count_states()[ERROR] == 3
-
-
-def test_late_reports_and_failures_at_once_end_in_one_report_and_done(
-    store: DBManager,
-) -> None:
-    for _ in range(15):
-        old, new = taken_over(store)
-
-        def work(i: int, old: Claim = old, new: Claim = new) -> object:
-            if i == 0:
-                write_late(store, old)
-                return store.claims._reconciliation.reconcile([old.scan.scan_id])
-            return store.claims.fail(new, "damaged", 0)
-
-        together(2, work)
-        one_report_and_done(store, old.scan.scan_id)

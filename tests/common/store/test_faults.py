@@ -219,7 +219,7 @@ def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
 # --- MongoDB is killed ---------------------------------------------------------------------------
 
 
-def test_closing_does_not_wait_for_a_mongodb_that_is_gone(tmp_path: Path) -> None:
+def test_closing_does_not_wait_for_an_unreachable_mongodb(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as running, opened(running.uri, "fr") as store:
         waiter = store.connection.subscribe(Notification.SCAN, 30)
         waiter.wait()

@@ -47,7 +47,9 @@ def wakes(subscription: Subscription, ring: object, within: float = 0.5) -> bool
         return woken.result(LONG_S) and time.monotonic() - began < within
 
 
-def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> None:
+def test_the_first_wait_ends_immediately_as_earlier_work_was_not_announced(
+    store: DBManager,
+) -> None:
     with contextlib.closing(store.connection.subscribe(Notification.SCAN, LONG_S)) as subscription:
         began = time.monotonic()
         assert subscription.wait()
@@ -55,7 +57,7 @@ def test_the_first_wait_ends_at_once_for_what_nobody_told(store: DBManager) -> N
 
 
 @pytest.mark.parametrize("what", Notification)
-def test_a_ring_ends_a_wait(store: DBManager, what: Notification) -> None:
+def test_a_notification_ends_a_wait(store: DBManager, what: Notification) -> None:
     with waiting(store, what, LONG_S) as subscription:
         for _ in range(3):
             assert wakes(subscription, lambda: store.connection.notifications.publish(what))
@@ -155,7 +157,7 @@ def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
     assert bell.options()["capped"] is True
 
 
-def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
+def test_a_subscription_reports_an_unreachable_mongodb_and_recovers(tmp_path: Path) -> None:
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr", timeout_s=2) as store,
@@ -173,7 +175,7 @@ def test_a_waiter_says_that_mongodb_is_gone_and_goes_on_when_it_is_back(tmp_path
             assert subscription.wait()
 
 
-def test_a_ring_that_nobody_can_hear_raises_nothing() -> None:
+def test_publishing_to_an_unreachable_mongodb_raises_nothing() -> None:
     with MongoClient[dict[str, object]]("mongodb://127.0.0.1:1/", timeoutMS=50) as client:
         Notifications(client["fr"]).publish(Notification.SCAN)
 
@@ -217,7 +219,7 @@ def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> N
     assert not heard.acquire(timeout=0.5)
 
 
-def test_a_listener_outlives_that_mongodb_is_away(tmp_path: Path) -> None:
+def test_a_listener_survives_an_unreachable_mongodb(tmp_path: Path) -> None:
     heard = threading.Semaphore(0)
     with (
         own_mongod(tmp_path) as running,

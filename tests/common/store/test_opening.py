@@ -66,7 +66,7 @@ def test_a_store_is_closed_when_its_use_fails(mongodb_uri: str, database: str) -
         store.queries.count_states()
 
 
-def test_a_wrong_uri_is_said_when_the_store_is_opened() -> None:
+def test_a_wrong_uri_is_reported_when_the_store_is_opened() -> None:
     with pytest.raises(SettingsError, match="MONGODB_URI"), open_store(settings("mongodb://")):
         pass
 
@@ -91,7 +91,7 @@ def test_stores_that_are_made_ready_at_once_are_all_ready(mongodb_uri: str, data
         assert all(threads.map(ready, range(6)))
 
 
-def test_a_mongodb_that_is_away_is_waited_for_and_told_once(tmp_path: Path) -> None:
+def test_an_unreachable_mongodb_is_waited_for_and_logged_once(tmp_path: Path) -> None:
     with own_mongod(tmp_path) as running:
         uri = running.uri
     told = threading.Event()

@@ -175,7 +175,7 @@ def test_scans_and_reports_are_counted_and_listed_by_state(store: DBManager) -> 
     assert list(store.queries.report_states()) == sorted({sent: True, waiting: False}.items())
 
 
-def test_a_list_longer_than_a_page_is_whole_and_in_order(store: DBManager) -> None:
+def test_a_list_longer_than_a_page_is_complete_and_in_order(store: DBManager) -> None:
     n = 20_001
     names = [f"scan-{i:05}" for i in range(n)]
     documents = [{"_id": name, "report_generated": "Done", "status": True} for name in names]

@@ -123,7 +123,7 @@ def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
     assert inside(store).count_documents({}) == 1
 
 
-def test_a_batch_tells_each_scans_outcome_in_its_place(store: DBManager) -> None:
+def test_the_outcomes_of_a_batch_are_in_its_order(store: DBManager) -> None:
     known, taken = make_scan(), make_scan()
     store.scans.add([NewScan(*known), NewScan(*taken)])
     conflicting = NewScan(*make_scan(scan_id=taken[0].scan_id, voxels=bytes(100)))

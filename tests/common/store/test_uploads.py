@@ -7,16 +7,16 @@ import pytest
 from bson import ObjectId
 
 from common.domain.types import hash_voxels
-from common.errors import StoreError, StoreUnavailable, UploadLost, VoxelsDamaged
+from common.errors import StoreError, UploadLost, VoxelsDamaged
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, Claim, NewScan
 from common.wire.constants import CHUNK_BYTES
+from tests.common.store.upload_helpers import end, left
 from tests.factories import (
     chunks_of,
     document_of,
     inside,
-    make_claimable,
     make_scan,
     make_upload,
     pieces_of,
@@ -40,18 +40,6 @@ def test_chunks_come_compressed_and_the_store_does_not_compress_them_again(
     chunks = inside(store, Collection.CHUNKS)
     made = chunks.database.command("collStats", chunks.name)["wiredTiger"]["creationString"]
     assert "block_compressor=none" in made
-
-
-def end(store: DBManager, new: NewScan) -> None:
-    assert new.blob is not None
-    store.uploads.end(new.scan.scan_id, new.blob)
-
-
-def left(store: DBManager) -> tuple[int, int, int]:
-    """Scans, chunks and upload records that are stored."""
-    names = (Collection.SCANS, Collection.CHUNKS, Collection.UPLOADS)
-    scans, chunks, uploads = (inside(store, name).count_documents({}) for name in names)
-    return scans, chunks, uploads
 
 
 # --- there and back ------------------------------------------------------------------------------
@@ -176,7 +164,7 @@ def test_an_upload_that_a_sweep_had_is_lost_and_its_scan_taken_back(store: DBMan
     assert left(store) == (0, 0, 0)
 
 
-def test_a_scan_that_was_stored_while_a_sweep_was_at_it_is_taken_back_whole(
+def test_a_scan_stored_during_its_sweep_is_removed_completely(
     store: DBManager,
 ) -> None:
     new, _ = make_upload(store)
@@ -298,87 +286,3 @@ def test_senders_of_the_same_scan_and_sweeps_at_once_take_no_acknowledgement_bac
 
         if any(together(5, work)):
             assert is_whole(store, first)
-
-
-# --- what a sweep takes --------------------------------------------------------------------------
-
-
-def test_a_sweep_takes_old_uploads_that_were_cut_and_nothing_else(store: DBManager) -> None:
-    make_claimable(store, 1)
-    unsealed, _ = make_upload(store)  # its hub was killed before it could end it
-    store.scans.add([unsealed])
-    cut, _ = make_upload(store)
-    assert store.uploads.sweep() == 0  # all are young
-    assert store.uploads.sweep(grace_s=-1) == 1
-    assert chunks_of(store, cut.blob) == 0
-    assert chunks_of(store, unsealed.blob) == 3
-    assert left(store) == (2, 3, 1)
-
-
-def test_a_sweep_goes_by_the_servers_clock(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.time", lambda: 0.0)
-    make_upload(store)
-    assert store.uploads.sweep() == 0
-    [record] = inside(store, Collection.UPLOADS).find()
-    assert record["started_at"].year > 2020
-
-
-def test_a_sweep_that_is_cut_is_finished_by_the_next(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_upload(store)
-
-    def cut(_: ObjectId) -> None:
-        raise StoreUnavailable("gone")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store.uploads, "_delete_blob", cut)
-        with pytest.raises(StoreUnavailable):
-            store.uploads.sweep(grace_s=-1)
-    assert store.uploads.sweep(grace_s=-1) == 1
-    assert left(store) == (0, 0, 0)
-
-
-def test_a_sweep_looks_for_references_with_an_index(store: DBManager) -> None:
-    found = inside(store).find({"blob": ObjectId()}, {"_id": 1}).explain()
-    assert '"COLLSCAN"' not in str(found).replace("'", '"')
-
-
-def test_sweeps_and_ends_at_once_never_leave_a_scan_without_its_chunks(store: DBManager) -> None:
-    made = [make_upload(store, chunks=1)[0] for _ in range(40)]
-
-    def work(i: int) -> list[str]:
-        if i % 2:
-            store.uploads.sweep(grace_s=-1)
-            return []
-        kept = []
-        for new in made[i // 2 :: 2]:
-            store.scans.add([new])
-            try:
-                end(store, new)
-            except UploadLost:
-                continue
-            kept.append(new.scan.scan_id)
-        return kept
-
-    kept = [scan_id for ids in together(4, work) for scan_id in ids]
-    for new in made:
-        if new.scan.scan_id in kept:
-            assert chunks_of(store, new.blob) == 1
-            assert document_of(store, new.scan.scan_id)["blob"] == new.blob
-        else:
-            assert document_of(store, new.scan.scan_id) is None
-            assert chunks_of(store, new.blob) == 0
-
-
-def test_an_abandoned_upload_leaves_nothing(store: DBManager) -> None:
-    new, _ = make_upload(store)
-    other, _ = make_upload(store)
-    assert new.blob is not None
-    store.uploads.abandon(new.blob)
-    store.uploads.abandon(new.blob)
-    assert chunks_of(store, new.blob) == 0
-    assert chunks_of(store, other.blob) == 3
-    assert left(store) == (0, 3, 1)

@@ -1,6 +1,4 @@
-"""What a report fills in by itself, and how those of an older release are read."""
-
-from typing import Any
+"""What findings derive from their parts, and which contradictions they refuse."""
 
 import pytest
 from pydantic import ValidationError
@@ -10,45 +8,17 @@ from common.domain.findings import (
     Findings,
     Lesion,
     Lesions,
+    Quality,
     SizeCounts,
+    Verdict,
     Volumes,
 )
-from common.domain.report import BrainReport, report_id_of
 from tests.strategies import a_report
 
-OLD: dict[str, Any] = {
-    "schema_version": 1,
-    "scan_id": "scan-1",
-    "pacs": "pacs-1",
-    "scan_type": "volume",
-    "voxels_hash": "0" * 64,
-    "shape": [4, 5, 6],
-    "voxel_size_mm": [1.0, 1.0, 1.0],
-    "orientation": "RAS",
-    "analyzer": {"name": "volume", "version": "1"},
-    "analysed_at": "2024-05-17T12:00:00Z",
-    "run_time_ms": 12.5,
-    "findings": {
-        "quality": {"verdict": "warn", "reasons": ["noisy"]},
-        "lesions": {
-            "count": 3,
-            "voxels": 5,
-            "volume_ml": 0.005,
-            "largest": [
-                {
-                    "voxels": 3,
-                    "volume_ml": 0.003,
-                    "centroid_voxel": [1.0, 2.0, 3.0],
-                    "centroid_mm": [1.0, 2.0, 3.0],
-                }
-            ],
-        },
-        "volumes": {"head_ml": 0.12, "brain_ml": 0.1},
-        "limitations": ["checked on phantoms"],
-    },
-    "notice": "not for diagnosis",
-}
-"""As the release before wrote it."""
+NO_LESIONS = Lesions(count=0, voxels=0, volume_ml=0.0)
+
+
+FAILED = Quality(verdict=Verdict.FAIL, reasons=("it is empty",))
 
 
 def lesions(*ml: float, count: int | None = None) -> Lesions:
@@ -58,24 +28,19 @@ def lesions(*ml: float, count: int | None = None) -> Lesions:
     return Lesions(count=count or len(ml), voxels=9, volume_ml=sum(ml), largest=listed)
 
 
-def test_a_report_of_the_first_schema_is_read_and_stays_one() -> None:
-    report = BrainReport.model_validate(OLD)
-    assert (report.schema_version, report.revision, report.subject) == (1, 1, None)
-    assert report.report_id == report_id_of("scan-1", 1)
-    assert report.findings.lesions is not None
-    assert report.findings.lesions.by_size is None  # two lesions are not listed: nobody knows
-    assert report.findings.lesions.largest[0].id == 1
-    assert report.findings.volumes == Volumes(head_ml=0.12, brain_ml=0.1)
-    assert BrainReport.model_validate(report.model_dump(mode="json")) == report
+def test_verdict_fail_has_no_measures() -> None:
+    assert Findings(quality=FAILED, lesions=None).volumes is None
+    with pytest.raises(ValidationError, match="must not have lesions"):
+        Findings(quality=FAILED, lesions=NO_LESIONS)
+    with pytest.raises(ValidationError, match="must not have lesions"):
+        Findings(quality=FAILED, lesions=None, volumes=Volumes(head_ml=0, brain_ml=0))
 
 
-def test_each_revision_has_an_id_of_its_own_and_no_other() -> None:
-    ids = {a_report(scan_id=name, revision=n).report_id for name in ("a", "b") for n in (1, 2)}
-    assert len(ids) == 4
-    with pytest.raises(ValidationError, match="not that of this scan and revision"):
-        a_report(report_id=a_report(revision=2).report_id)
-    with pytest.raises(ValidationError):
-        a_report(report_id="mine")
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.WARN])
+def test_any_other_verdict_needs_lesions(verdict: Verdict) -> None:
+    assert Findings(quality=Quality(verdict=verdict), lesions=NO_LESIONS).volumes is None
+    with pytest.raises(ValidationError, match="must have lesions"):
+        Findings(quality=Quality(verdict=verdict), lesions=None)
 
 
 def test_lesions_that_are_all_listed_are_counted_by_size_and_numbered() -> None:
@@ -92,7 +57,7 @@ def test_lesions_that_are_not_all_listed_are_counted_by_the_analyzer_or_not_at_a
     assert Lesions(count=7, voxels=7, volume_ml=7, by_size=given).by_size == given
 
 
-def test_an_image_not_in_space_has_no_sizes() -> None:
+def test_without_volumes_lesions_are_not_counted_by_size() -> None:
     assert Lesions(count=0, voxels=0, volume_ml=None).by_size is None
     assert Lesions(count=0, voxels=0, volume_ml=0.0).by_size == SizeCounts.of([])
 

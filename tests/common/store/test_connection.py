@@ -38,7 +38,7 @@ NOBODY_LISTENS = "mongodb://127.0.0.1:1/"
     ],
     ids=["prepare", "add_scans", "claim", "lease_reports", "scan_states"],
 )
-def test_a_mongodb_that_is_away_is_said_soon(call: Any) -> None:
+def test_an_unreachable_mongodb_is_reported_soon(call: Any) -> None:
     store = DBManager(NOBODY_LISTENS, "fr", timeout_s=0.2)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
@@ -65,7 +65,7 @@ def test_a_mongodb_that_is_away_is_said_soon(call: Any) -> None:
         "mongodb://user:s3cr3t@[::1/",
     ],
 )
-def test_a_wrong_uri_is_said_without_its_password(uri: str) -> None:
+def test_a_wrong_uri_is_reported_without_its_password(uri: str) -> None:
     with pytest.raises(SettingsError, match=r"^MONGODB_URI: ..") as raised:
         DBManager(uri, "fr")
     told = "".join(traceback.format_exception(raised.value)).split("SettingsError:")[-1]
@@ -83,7 +83,7 @@ def test_a_wrong_uri_is_said_without_its_password(uri: str) -> None:
         ("mongodb://host/?tls=true&tlsCAFile=/no/such/file", "/no/such/file"),
     ],
 )
-def test_a_wrong_uri_is_said_with_what_is_wrong(uri: str, word: str) -> None:
+def test_a_wrong_uri_is_reported_with_its_fault(uri: str, word: str) -> None:
     with pytest.raises(SettingsError, match=r"^MONGODB_URI: ") as raised:
         DBManager(uri, "fr")
     assert word in str(raised.value)
@@ -114,7 +114,7 @@ def test_a_right_password_opens_the_store(locked: RunningMongod) -> None:
     [("unit:wr0ng@", "fr"), ("nobody:wr0ng@", "fr"), ("", "fr"), ("unit:s3cr3t@", "another")],
     ids=["wrong password", "unknown user", "no login", "another database"],
 )
-def test_a_refused_login_or_command_is_said_without_the_password(
+def test_a_refused_login_or_command_is_reported_without_the_password(
     locked: RunningMongod, login: str, database: str
 ) -> None:
     calls: list[Callable[[DBManager], object]] = [

@@ -1,0 +1,17 @@
+"""The names in databases of earlier releases, which must never change."""
+
+from common.store.collections import Collection, Notification
+
+
+def test_the_stored_names_stay() -> None:
+    assert {str(name) for name in Collection} == {
+        "brain_scans",
+        "brain_reports",
+        "brain_report_history",
+        "brain_pictures",
+        "brain_chunks",
+        "brain_uploads",
+        "brain_audit",
+        "wake_ups",
+    }
+    assert {str(what) for what in Notification} >= {"scan", "report"}

@@ -1,0 +1,41 @@
+"""The store as a whole: its parts, its indexes, its end."""
+
+from contextlib import closing
+
+from common.store.capacity import WAITING
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from tests.factories import inside, make_claimable
+
+
+def test_preparing_again_changes_nothing(store: DBManager) -> None:
+    names = {name: inside(store, name).index_information() for name in Collection}
+    assert store.prepare().count(".") == 2
+    assert {name: inside(store, name).index_information() for name in Collection} == names
+
+
+def test_the_indexes_have_the_names_that_earlier_releases_gave_them(store: DBManager) -> None:
+    scans = inside(store).index_information()
+    assert {WAITING, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
+    assert "to_send" in inside(store, Collection.REPORTS).index_information()
+    assert {"heads", "anchored"} <= inside(store, Collection.AUDIT).index_information().keys()
+
+
+def test_indexes_of_waiting_work_hold_nothing_else(store: DBManager) -> None:
+    for name in (WAITING, "in_progress", "set_aside"):
+        assert "partialFilterExpression" in inside(store).index_information()[name]
+
+
+def test_what_one_store_writes_another_reads(
+    store: DBManager, mongodb_uri: str, database: str
+) -> None:
+    [scan] = make_claimable(store, 1)
+    with closing(DBManager(mongodb_uri, database)) as other:
+        [claim] = other.claims.claim("a", 1, 60)
+    assert claim.scan == scan
+
+
+def test_closing_twice_is_no_error(mongodb_uri: str, database: str) -> None:
+    store = DBManager(mongodb_uri, database)
+    store.close()
+    store.close()

@@ -1,0 +1,30 @@
+"""The privileges of the units; what MongoDB makes of them is in ``commands/test_roles.py``."""
+
+import pytest
+
+from common.store.collections import Collection
+from common.store.roles import PRIVILEGES
+
+
+@pytest.mark.parametrize("unit", PRIVILEGES)
+def test_no_unit_can_change_or_remove_an_entry_of_the_audit_trail(unit: str) -> None:
+    assert set(PRIVILEGES[unit][Collection.AUDIT]) <= {"find", "insert"}
+
+
+def test_the_reader_only_reads() -> None:
+    assert {action for actions in PRIVILEGES["reader"].values() for action in actions} == {"find"}
+    assert set(PRIVILEGES["reader"]) == set(Collection)
+
+
+def test_fr_brain_neither_inserts_nor_removes_a_scan() -> None:
+    assert set(PRIVILEGES["brain"][Collection.SCANS]) == {"find", "update"}
+    assert not any("remove" in actions for actions in PRIVILEGES["brain"].values())
+
+
+def test_fr_hub_writes_no_report() -> None:
+    assert "insert" not in PRIVILEGES["hub"][Collection.REPORTS]
+
+
+def test_an_operator_inserts_nothing_but_events_and_notifications() -> None:
+    inserting = {name for name, actions in PRIVILEGES["operator"].items() if "insert" in actions}
+    assert inserting == {Collection.AUDIT, Collection.NOTIFICATIONS}
