@@ -1,7 +1,8 @@
 """Which tests are pure: markers that follow from what a test reaches, so that nobody sets them.
 
 ``mongodb``: it has a database of the shared MongoDB, or starts a mongod. ``processes``: it starts
-processes, most of them our units and commands. ``unit``: neither.
+processes, most of them our units and commands. ``unit``: neither. ``slow``: it draws hundreds of
+examples or computes on whole images; a test may be marked so by hand too.
 """
 
 import inspect
@@ -20,6 +21,12 @@ PROCESSES = (
     "fr_brain.analyzers.conformance",
     "fr_brain.supervisor",
 )
+SLOW = (
+    "tests.evaluation",
+    "tests.fr_brain.analyzers.volume",
+    "tests.fr_brain.pictures",
+    "tests.fr_pacs.sources.phantom",
+)
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
 
 
@@ -30,7 +37,10 @@ def markers_of(item: pytest.Function) -> set[str]:
     functions = [item.function, *(one.func for some in definitions for one in some)]
     for function in functions:
         found |= _reached(inspect.unwrap(function))
-    return found or {"unit"}
+    found = found or {"unit"}
+    if item.module.__name__.startswith(SLOW) or hasattr(item.function, "hypothesis"):
+        found.add("slow")
+    return found
 
 
 @cache
