@@ -2,7 +2,7 @@
 
 ``mongodb``: it has a database of the shared MongoDB, or starts a mongod. ``processes``: it starts
 processes, most of them our units and commands. ``unit``: neither. ``slow``: it draws hundreds of
-examples or computes on whole images; a test may be marked so by hand too.
+examples, computes on whole images or waits for time limits; a test may be marked so by hand too.
 """
 
 import inspect
@@ -22,10 +22,15 @@ PROCESSES = (
     "fr_brain.supervisor",
 )
 SLOW = (
+    "tests.common.domain.test_voxel_compression",
+    "tests.common.wire.test_flipped_bits",
+    "tests.common.wire.test_protocol_stateful",
+    "tests.common.wire.test_slow_peers",
     "tests.evaluation",
     "tests.fr_brain.analyzers.volume",
     "tests.fr_brain.pictures",
     "tests.fr_pacs.sources.phantom",
+    "tests.fr_pacs.test_client_busy",
 )
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
 
