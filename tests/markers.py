@@ -1,7 +1,8 @@
 """Which tests are pure: markers that follow from what a test reaches, so that nobody sets them.
 
 ``mongodb``: it has a database of the shared MongoDB, or starts a mongod. ``processes``: it starts
-processes, most of them our units and commands. ``unit``: neither.
+processes, most of them our units and commands. ``unit``: neither. ``slow``: it draws hundreds of
+examples, computes on whole images or waits for time limits; a test may be marked so by hand too.
 """
 
 import inspect
@@ -21,6 +22,17 @@ PROCESSES = (
     "fr_brain.process_slot",
     "fr_brain.supervisor",
 )
+SLOW = (
+    "tests.common.domain.test_voxel_compression",
+    "tests.common.wire.test_flipped_bits",
+    "tests.common.wire.test_protocol_stateful",
+    "tests.common.wire.test_slow_peers",
+    "tests.evaluation",
+    "tests.fr_brain.analyzers.volume",
+    "tests.fr_brain.pictures",
+    "tests.fr_pacs.sources.phantom",
+    "tests.fr_pacs.test_client_busy",
+)
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
 
 
@@ -31,7 +43,10 @@ def markers_of(item: pytest.Function) -> set[str]:
     functions = [item.function, *(one.func for some in definitions for one in some)]
     for function in functions:
         found |= _reached(inspect.unwrap(function))
-    return found or {"unit"}
+    found = found or {"unit"}
+    if item.module.__name__.startswith(SLOW) or hasattr(item.function, "hypothesis"):
+        found.add("slow")
+    return found
 
 
 @cache
