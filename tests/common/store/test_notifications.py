@@ -163,7 +163,7 @@ def test_a_subscription_reports_an_unreachable_mongodb_and_recovers(tmp_path: Pa
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr", timeout_s=2) as store,
-        # It waits so long twice: a restarted mongod keeps no cursor open before the first notification.
+        # Waited for twice: a restarted mongod keeps no cursor open before a notification.
         subscribed(store, Notification.SCAN, 3.0) as subscription,
         ThreadPoolExecutor(1) as thread,
     ):
