@@ -1,4 +1,4 @@
-"""Scans on their way to a report: who may work on them, until when, and how that ends."""
+"""Claims: which scans a processor gets, for how long, and how a claim ends."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Claims that end without a report: failed, released, given up; and all of it at once."""
+"""Claims that end without a report: failed, released, given up; also concurrently."""
 
 import threading
 from collections import Counter

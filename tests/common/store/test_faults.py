@@ -206,8 +206,8 @@ def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) ->
 def test_no_acknowledgement_waits_for_its_wake_up_which_mongodb_does_not_take(
     store: DBManager, faults: Faults
 ) -> None:
-    bell = f"{store.connection.name}.{Collection.NOTIFICATIONS}"
-    faults.plan("insert", namespace=bell, blockConnection=True, blockTimeMS=8000)
+    namespace = f"{store.connection.name}.{Collection.NOTIFICATIONS}"
+    faults.plan("insert", namespace=namespace, blockConnection=True, blockTimeMS=8000)
     began = time.monotonic()
     assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
     assert time.monotonic() - began < 5

@@ -1,4 +1,4 @@
-"""Wake-ups: a wait ends early when there is something to do, and never hides it."""
+"""Notifications: a wait ends early when there is work, and a lost one hides nothing."""
 
 import contextlib
 import threading
@@ -29,21 +29,21 @@ SHORT_S = 0.1
 
 
 @contextlib.contextmanager
-def waiting(store: DBManager, what: Notification, poll_s: float) -> Iterator[Subscription]:
-    """A waiter after its first call, which is a false alarm."""
+def subscribed(store: DBManager, what: Notification, poll_s: float) -> Iterator[Subscription]:
+    """A subscription after its first wait, which is a false alarm."""
     with contextlib.closing(store.connection.subscribe(what, poll_s)) as subscription:
         assert subscription.wait()
         yield subscription
 
 
-def wakes(subscription: Subscription, ring: object, within: float = 0.5) -> bool:
-    """Whether ``ring`` ends a wait that has begun, in time."""
-    assert callable(ring)
+def wakes(subscription: Subscription, publish: object, within: float = 0.5) -> bool:
+    """Whether ``publish`` ends a wait that has begun, in time."""
+    assert callable(publish)
     with ThreadPoolExecutor(1) as thread:
         woken = thread.submit(subscription.wait)
         time.sleep(0.05)  # for the wait to have begun; begun later, it ends all the sooner
         began = time.monotonic()
-        ring()
+        publish()
         return woken.result(LONG_S) and time.monotonic() - began < within
 
 
@@ -58,13 +58,13 @@ def test_the_first_wait_ends_immediately_as_earlier_work_was_not_announced(
 
 @pytest.mark.parametrize("what", Notification)
 def test_a_notification_ends_a_wait(store: DBManager, what: Notification) -> None:
-    with waiting(store, what, LONG_S) as subscription:
+    with subscribed(store, what, LONG_S) as subscription:
         for _ in range(3):
             assert wakes(subscription, lambda: store.connection.notifications.publish(what))
 
 
 def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) -> None:
-    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+    with subscribed(store, Notification.SCAN, SHORT_S) as subscription:
         for _ in range(3):
             store.connection.notifications.publish(Notification.SCAN)
         assert subscription.wait()
@@ -74,14 +74,14 @@ def test_a_ring_between_two_waits_ends_the_next_and_only_that(store: DBManager) 
 
 
 def test_without_a_ring_a_wait_lasts_the_poll_interval(store: DBManager) -> None:
-    with waiting(store, Notification.SCAN, 0.3) as subscription:
+    with subscribed(store, Notification.SCAN, 0.3) as subscription:
         began = time.monotonic()
         assert not subscription.wait()
         assert 0.25 < time.monotonic() - began < 2
 
 
 def test_the_other_kind_wakes_nobody(store: DBManager) -> None:
-    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+    with subscribed(store, Notification.SCAN, SHORT_S) as subscription:
         store.connection.notifications.publish(Notification.REPORT)
         assert not subscription.wait()
         store.connection.notifications.publish(Notification.REPORT)
@@ -92,32 +92,34 @@ def test_the_other_kind_wakes_nobody(store: DBManager) -> None:
 def test_many_of_the_other_kind_do_not_make_a_wait_endless(store: DBManager) -> None:
     over = threading.Event()
 
-    def ring() -> None:
+    def publish() -> None:
         while not over.is_set():
             store.connection.notifications.publish(Notification.REPORT)
 
-    with waiting(store, Notification.SCAN, 0.2) as subscription, ThreadPoolExecutor(1) as thread:
-        ringing = thread.submit(ring)
+    with subscribed(store, Notification.SCAN, 0.2) as subscription, ThreadPoolExecutor(1) as thread:
+        publishing = thread.submit(publish)
         began = time.monotonic()
         subscription.wait()  # True only if the collection wrapped past it
         assert time.monotonic() - began < 3
         over.set()
-        ringing.result()
+        publishing.result()
 
 
 def test_everybody_who_waits_is_woken(store: DBManager) -> None:
     with contextlib.ExitStack() as stack:
-        waiters = [stack.enter_context(waiting(store, Notification.SCAN, LONG_S)) for _ in range(3)]
+        subscriptions = [
+            stack.enter_context(subscribed(store, Notification.SCAN, LONG_S)) for _ in range(3)
+        ]
         store.connection.notifications.publish(Notification.SCAN)
         with ThreadPoolExecutor(3) as threads:
-            assert all(threads.map(Subscription.wait, waiters))
+            assert all(threads.map(Subscription.wait, subscriptions))
 
 
 def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None:
     make_claimable(store, 3)
     with (
-        waiting(store, Notification.SCAN, LONG_S) as brain,
-        waiting(store, Notification.REPORT, LONG_S) as hub,
+        subscribed(store, Notification.SCAN, LONG_S) as brain,
+        subscribed(store, Notification.REPORT, LONG_S) as hub,
     ):
         assert wakes(brain, lambda: store.scans.add([NewScan(*make_scan())]))
         one, two, three = store.claims.claim("a", 3, 60)
@@ -128,7 +130,7 @@ def test_the_store_rings_when_there_is_something_to_do(store: DBManager) -> None
 
 
 def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManager) -> None:
-    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+    with subscribed(store, Notification.SCAN, SHORT_S) as subscription:
         inside(store, Collection.NOTIFICATIONS).insert_many(
             [{"what": Notification.REPORT, "filler": "x" * 1000} for _ in range(200)]
         )
@@ -142,27 +144,27 @@ def test_a_collection_that_wrapped_past_a_waiter_loses_it_nothing(store: DBManag
 
 def test_without_a_bell_a_waiter_polls(store: DBManager) -> None:
     inside(store, Collection.NOTIFICATIONS).drop()
-    with waiting(store, Notification.SCAN, SHORT_S) as subscription:
+    with subscribed(store, Notification.SCAN, SHORT_S) as subscription:
         began = time.monotonic()
         assert subscription.wait()
         assert time.monotonic() - began >= SHORT_S
 
 
 def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
-    bell = inside(store, Collection.NOTIFICATIONS)
-    before = bell.count_documents({})
+    notifications = inside(store, Collection.NOTIFICATIONS)
+    before = notifications.count_documents({})
     assert before
     store.connection.notifications.prepare()
-    assert bell.count_documents({}) == before
-    assert bell.options()["capped"] is True
+    assert notifications.count_documents({}) == before
+    assert notifications.options()["capped"] is True
 
 
 def test_a_subscription_reports_an_unreachable_mongodb_and_recovers(tmp_path: Path) -> None:
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr", timeout_s=2) as store,
-        # It waits so long twice: mongod, started again, lets nobody wait before the first ring.
-        waiting(store, Notification.SCAN, 3.0) as subscription,
+        # Waited for twice: a restarted mongod keeps no cursor open before a notification.
+        subscribed(store, Notification.SCAN, 3.0) as subscription,
         ThreadPoolExecutor(1) as thread,
     ):
         gone = thread.submit(subscription.wait)
@@ -170,7 +172,7 @@ def test_a_subscription_reports_an_unreachable_mongodb_and_recovers(tmp_path: Pa
         with pytest.raises(StoreUnavailable):
             gone.result(LONG_S)
         with own_mongod(tmp_path):
-            assert subscription.wait()  # what happened meanwhile, nobody told
+            assert subscription.wait()  # work from the outage was not announced
             store.connection.notifications.publish(Notification.SCAN)
             assert subscription.wait()
 
@@ -189,13 +191,13 @@ def test_what_rang_just_before_the_store_was_closed_is_heard(
         other.scans.add([NewScan(*make_scan())])
         other.close()
 
-    with waiting(store, Notification.SCAN, LONG_S) as subscription:
+    with subscribed(store, Notification.SCAN, LONG_S) as subscription:
         assert wakes(subscription, ring_and_leave)
     other.close()
 
 
 def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
-    with waiting(store, Notification.SCAN, 0.5) as subscription, ThreadPoolExecutor(1) as thread:
+    with subscribed(store, Notification.SCAN, 0.5) as subscription, ThreadPoolExecutor(1) as thread:
         wait = thread.submit(lambda: [subscription.wait() for _ in range(3)])
         subscription.close()
         with pytest.raises(StoreError):
@@ -203,36 +205,36 @@ def test_closing_a_waiter_ends_its_wait_with_an_error(store: DBManager) -> None:
 
 
 def test_a_listener_hears_each_wake_up_until_it_is_closed(store: DBManager) -> None:
-    heard = threading.Semaphore(0)
+    notified = threading.Semaphore(0)
     with contextlib.closing(
         NotificationListener(
-            store.connection.subscribe(Notification.SCAN, LONG_S), heard.release, 0.1
+            store.connection.subscribe(Notification.SCAN, LONG_S), notified.release, 0.1
         )
     ):
-        assert heard.acquire(timeout=10)  # what was there before, nobody told
+        assert notified.acquire(timeout=10)  # earlier work was not announced
         for _ in range(3):
             store.scans.add([NewScan(*make_scan())])
-            assert heard.acquire(timeout=10)
-    while heard.acquire(timeout=0.5):  # false alarms are allowed
+            assert notified.acquire(timeout=10)
+    while notified.acquire(timeout=0.5):  # false alarms are allowed
         pass
     store.scans.add([NewScan(*make_scan())])
-    assert not heard.acquire(timeout=0.5)
+    assert not notified.acquire(timeout=0.5)
 
 
 def test_a_listener_survives_an_unreachable_mongodb(tmp_path: Path) -> None:
-    heard = threading.Semaphore(0)
+    notified = threading.Semaphore(0)
     with (
         own_mongod(tmp_path) as running,
         opened(running.uri, "fr") as store,
         contextlib.closing(
             NotificationListener(
-                store.connection.subscribe(Notification.SCAN, 0.2), heard.release, 0.1
+                store.connection.subscribe(Notification.SCAN, 0.2), notified.release, 0.1
             )
         ),
     ):
-        assert heard.acquire(timeout=10)
+        assert notified.acquire(timeout=10)
         running.kill()
         with own_mongod(tmp_path):
-            assert heard.acquire(timeout=30)  # what came meanwhile, nobody told
+            assert notified.acquire(timeout=30)  # work from the outage was not announced
             store.scans.add([NewScan(*make_scan())])
-            assert heard.acquire(timeout=10)
+            assert notified.acquire(timeout=10)

@@ -1,4 +1,4 @@
-"""Reports go out: leased, sent, marked; and what is counted of the store."""
+"""The outbox: reports are leased, sent and marked."""
 
 from collections import Counter
 

@@ -32,7 +32,7 @@ DONE = ReportGenerated.DONE
 
 
 def purge(store: DBManager, days: float = 30, *, include_report: bool = False) -> list[str]:
-    """The ids of what went."""
+    """The ids of the removed scans."""
     return [
         i
         for due in store.retention.purge(days, include_report=include_report)

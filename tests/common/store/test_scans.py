@@ -1,4 +1,4 @@
-"""Scans come in: what is stored, what is repeated, what is refused."""
+"""Storing scans: what is stored, what is a repetition, what is a conflict."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +28,7 @@ GOOD = {Added.STORED, Added.KNOWN}
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """What stores that are made from now on send to MongoDB."""
+    """The commands that stores created from now on send to MongoDB."""
     seen = Commands()
     client = partial(MongoClient, event_listeners=[seen])
     monkeypatch.setattr("common.store.connection.MongoClient", client)

@@ -1,4 +1,4 @@
-"""Large scans: uploads in chunks, their end, and what a sweep takes away."""
+"""Large scans: uploads in chunks, and how they are sealed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ from tests.factories import (
 
 @pytest.fixture
 def claim(store: DBManager) -> Claim:
-    """Of a scan of three chunks."""
+    """The claim of a scan of three chunks."""
     new, _ = make_upload(store, chunks=3)
     store.scans.add([new])
     end(store, new)
@@ -204,7 +204,7 @@ def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> N
 
 
 def again_from_another(store: DBManager, first: NewScan) -> NewScan:
-    """The same scan in chunks of its own, from another sender; stored are the chunks."""
+    """The same scan from another sender, whose chunks are stored under another blob."""
     blob = store.uploads.begin()
     voxels = (bytes(range(251)) * (first.scan.voxels_bytes // 251 + 1))[: first.scan.voxels_bytes]
     store.uploads.add_chunks(blob, 0, pieces_of(voxels))
@@ -212,13 +212,13 @@ def again_from_another(store: DBManager, first: NewScan) -> NewScan:
 
 
 def being_swept(store: DBManager, new: NewScan) -> None:
-    """A sweep has marked this upload, and has not looked yet whether it has a scan."""
+    """Mark this upload as a sweep does before it looks for the upload's scan."""
     marked = {"$set": {"swept": True}}
     inside(store, Collection.UPLOADS).update_one({"_id": new.blob}, marked)
 
 
 def is_whole(store: DBManager, new: NewScan) -> bool:
-    """The scan is there with voxels that have its hash, and no sweep takes any of it."""
+    """Whether the scan is stored with the right voxels, and a sweep removes nothing of it."""
     store.uploads.sweep(grace_s=-1)
     [claim] = store.claims.claim("somebody", 1, 60)
     return (
