@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from tenacity import Retrying
 
-from common.domain.findings import Findings
 from common.domain.report import AnalyzerId, BrainReport
-from common.domain.types import hash_voxels, utc_now
+from common.domain.types import hash_voxels
 from common.errors import AnalysisError, StoreUnavailable, VoxelsDamaged
 from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import BrainSettings
@@ -90,7 +89,13 @@ class ScanAnalysis:
             with self._current_scan.analysing(made_by):
                 analysis = analyse_scan(analyzer, claim.scan, voxels, with_overlay=self._pictures)
             took_ms = (time.perf_counter() - began) * 1000
-            report = _report(claim, made_by, took_ms, analysis.findings)
+            report = BrainReport.of(
+                claim.scan,
+                analysis.findings,
+                made_by,
+                run_time_ms=took_ms,
+                revision=claim.revision,
+            )
             with self._current_scan.analysing(made_by):  # the picture counts against its limits
                 return self._with_picture(report, analysis, claim, voxels)
         except StoreUnavailable:
@@ -141,23 +146,3 @@ class ScanAnalysis:
         name = hash_voxels(png)
         self._retry(self._store.pictures.add, scan.scan_id, name, png)
         return report.model_copy(update={"picture_hash": name})
-
-
-def _report(claim: Claim, made_by: AnalyzerId, took_ms: float, findings: Findings) -> BrainReport:
-    scan = claim.scan
-    return BrainReport(
-        scan_id=scan.scan_id,
-        revision=claim.revision,
-        pacs=scan.pacs,
-        subject=scan.subject,
-        acquired_at=scan.acquired_at,
-        scan_type=scan.scan_type,
-        voxels_hash=scan.voxels_hash,
-        shape=scan.shape,
-        voxel_size_mm=scan.voxel_size_mm,
-        orientation=scan.orientation,
-        analyzer=made_by,
-        analysed_at=utc_now(),
-        run_time_ms=round(took_ms, 3),
-        findings=findings,
-    )

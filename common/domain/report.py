@@ -7,7 +7,8 @@ from blake3 import blake3
 from pydantic import Field, model_validator
 
 from common.domain.findings import Findings
-from common.domain.types import Frozen, Identifier, Instant, ScanType
+from common.domain.scan import BrainScan
+from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
 REPORT_SCHEMA_VERSION = 2
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
@@ -77,6 +78,42 @@ class BrainReport(Frozen):
         default=None, description="BLAKE3 of the PNG sent with the report; null: no picture"
     )
     notice: str = Field(default=NOTICE, description="limits of use")
+
+    @classmethod
+    def of(
+        cls,
+        scan: BrainScan,
+        findings: Findings,
+        analyzer: AnalyzerId,
+        *,
+        run_time_ms: float,
+        revision: int = 1,
+    ) -> Self:
+        """The report of a scan, made now.
+
+        Args:
+            scan: the header, which the report repeats in part.
+            findings: what the analyzer returned.
+            analyzer: the code that made them.
+            run_time_ms: its run time, milliseconds.
+            revision: 1, or one more than the report that it replaces.
+        """
+        return cls(
+            scan_id=scan.scan_id,
+            revision=revision,
+            pacs=scan.pacs,
+            subject=scan.subject,
+            acquired_at=scan.acquired_at,
+            scan_type=scan.scan_type,
+            voxels_hash=scan.voxels_hash,
+            shape=scan.shape,
+            voxel_size_mm=scan.voxel_size_mm,
+            orientation=scan.orientation,
+            analyzer=analyzer,
+            analysed_at=utc_now(),
+            run_time_ms=round(run_time_ms, 3),
+            findings=findings,
+        )
 
     @model_validator(mode="after")
     def _identify(self) -> Self:

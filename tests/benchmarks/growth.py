@@ -9,7 +9,6 @@ from typing import Any
 from common.commands.verify import verify
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.states import ReportGenerated
-from common.domain.types import utc_now
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan, report_document, scan_document
@@ -148,18 +147,8 @@ def _documents(count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for task in GridSource("pacs-1", count, seed=3):
         loaded = task.load()
         scan = loaded.scan
-        report = BrainReport(
-            scan_id=scan.scan_id,
-            pacs=scan.pacs,
-            scan_type=scan.scan_type,
-            voxels_hash=scan.voxels_hash,
-            shape=scan.shape,
-            voxel_size_mm=None,
-            orientation=None,
-            analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
-            analysed_at=utc_now(),
-            run_time_ms=0.1,
-            findings=analyzer.analyse(scan, scan.array(loaded.voxels)),
-        )
+        findings = analyzer.analyse(scan, scan.array(loaded.voxels))
+        made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
+        report = BrainReport.of(scan, findings, made_by, run_time_ms=0.1)
         scan_doc = scan_document(NewScan(scan, voxels=bytes(loaded.voxels)))
         yield dict(scan_doc), dict(report_document(report))

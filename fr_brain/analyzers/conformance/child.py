@@ -17,7 +17,7 @@ import numpy as np
 from common.domain.findings import Findings
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
-from common.domain.types import hash_voxels, utc_now
+from common.domain.types import hash_voxels
 from fr_brain.analyzers.base import Analysis, Overlay, OverlayAnalyzer, SeparateOverlay
 from fr_brain.analyzers.conformance.cases import Case, cases
 from fr_brain.analyzers.conformance.guard import IoGuard
@@ -171,19 +171,8 @@ class CaseRunner:
             text = _as_text(findings)
             # Findings that were made without validation are validated here.
             Findings.model_validate(findings.model_dump())
-            BrainReport(
-                scan_id=scan.scan_id,
-                pacs=scan.pacs,
-                scan_type=scan.scan_type,
-                voxels_hash=scan.voxels_hash,
-                shape=scan.shape,
-                voxel_size_mm=scan.voxel_size_mm,
-                orientation=scan.orientation,
-                analyzer=AnalyzerId(name=analyzer.name, version=analyzer.version),
-                analysed_at=utc_now(),
-                run_time_ms=0,
-                findings=findings,
-            )
+            made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
+            BrainReport.of(scan, findings, made_by, run_time_ms=0)
         except Exception as error:  # noqa: BLE001 - any error here is the analyzer's
             self.report_violation("findings are whole", _one_line(error))
             return None

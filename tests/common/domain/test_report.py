@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from common.domain.findings import (
     Volumes,
 )
-from common.domain.report import BrainReport, report_id_of
+from common.domain.report import AnalyzerId, BrainReport, report_id_of
+from tests.factories import make_report, make_scan
 from tests.strategies import a_report, reports
 
 OLD: dict[str, Any] = {
@@ -85,3 +86,15 @@ def test_any_report_survives_a_round_trip_through_bson_and_json(report: BrainRep
 
 def test_each_report_carries_the_notice() -> None:
     assert "not for diagnosis" in a_report().model_dump()["notice"]
+
+
+def test_a_report_repeats_the_header_of_its_scan() -> None:
+    scan, _ = make_scan(subject="p-1")
+    findings = make_report(scan).findings
+    report = BrainReport.of(
+        scan, findings, AnalyzerId(name="grid", version="2"), run_time_ms=1.23456, revision=3
+    )
+    for name in ("scan_id", "pacs", "subject", "scan_type", "voxels_hash", "shape", "acquired_at"):
+        assert getattr(report, name) == getattr(scan, name), name
+    assert (report.revision, report.run_time_ms, report.findings) == (3, 1.235, findings)
+    assert report.report_id == report_id_of(scan.scan_id, 3)
