@@ -166,7 +166,7 @@ async def _sweep(
     while True:
         try:
             swept = await loop.run_in_executor(executor, store.uploads.sweep)
-            settled = await loop.run_in_executor(executor, store.failed_scans.reconcile)
+            settled = await loop.run_in_executor(executor, store.reconciliation.reconcile_failed)
         except StoreError as error:
             availability.unavailable(error)
         else:
