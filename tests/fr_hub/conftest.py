@@ -1,4 +1,4 @@
-"""Fixtures of Fr-HUB's tests: a store, a hub on it, the report server of a Fr-PACS."""
+"""Fixtures of Fr-HUB's tests: a hub on the store, the report server of a Fr-PACS."""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,8 @@ import pytest
 
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
-from tests.factories import opened
 from tests.fr_hub.pushing import Reports
 from tests.running import hub_settings, running_hub
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
 
 
 @pytest.fixture
