@@ -21,7 +21,7 @@ from tests.running import FRAME, SOON_S, answer, hub_settings
 
 
 class Reports:
-    """The report server of a Fr-PACS: nothing is answered that a test does not say."""
+    """The report server of a Fr-PACS: it answers only what a test tells it to."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What Fr-HUB's parts need around them, on a real store."""
+"""What Fr-HUB's objects work with, on a real store."""
 
 import contextlib
 import threading

@@ -304,3 +304,25 @@ def test_who_is_turned_away_for_long_comes_again_later_but_not_too_late(
         monkeypatch.setattr("fr_hub.backpressure.time.monotonic", lambda at=began + lasted: at)
         told.append(backpressure.retry_after_ms)
     assert told == [1000, 1000, 5000, 15000]
+
+
+def test_a_hub_that_closes_admits_nothing_and_waits_for_what_is_in_flight(
+    store: DBManager,
+) -> None:
+    async def main() -> None:
+        with hub_context(store) as hub:
+            backpressure = Backpressure(hub.settings, hub.store, hub.log)
+            assert backpressure.admit()
+            assert backpressure.admit()
+            backpressure.close()
+            assert not backpressure.admit()
+            assert backpressure.retry_after_ms == 1000
+            idle = asyncio.create_task(backpressure.wait_idle())
+            backpressure.released()
+            await asyncio.sleep(0)
+            assert not idle.done()
+            backpressure.withdrawn()
+            async with asyncio.timeout(10):
+                await idle
+
+    asyncio.run(main())

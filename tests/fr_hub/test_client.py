@@ -148,7 +148,7 @@ def test_after_a_cut_what_was_not_acknowledged_is_sent_again_at_once(
 
 
 def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once(
-    mongodb_uri: str, database: str, pacs: Reports
+    mongodb_uri: str, database: str, pacs: Reports, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with opened(mongodb_uri, database) as plain:
         [mine] = ids_of(plain, 1)
@@ -156,7 +156,7 @@ def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once
     with contextlib.closing(store), pushing(store, pacs.settings()):
         with contextlib.closing(pacs.accept()):
             assert store.leased.wait(10)
-        time.sleep(QUIET_S)  # until the client has seen that the connection is gone
+        until(lambda: "lost the connection to pacs-1" in capfd.readouterr().out)
         began = time.monotonic()
         store.gate.set()
         with contextlib.closing(pacs.accept()) as channel:
