@@ -1,1 +1,1 @@
-"""Fr-HUB: persists scans, then acknowledges them; sends reports back. Knows wire and store."""
+"""Fr-HUB: stores scans and acknowledges them, delivers reports. It alone knows wire and store."""

@@ -8,7 +8,7 @@ from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import HubSettings, load_settings
 from common.store.opening import open_store, prepare_store
-from fr_hub.durability import tell_worth
+from fr_hub.durability import log_durability
 from fr_hub.hub import run_hub
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     log = get_log()
     with open_store(settings) as store:
         if prepare_store(store, lifecycle.stop, log):
-            tell_worth(store, log)
+            log_durability(store.server, log)
             asyncio.run(run_hub(settings, store, lifecycle, log))
     return Exit.OK
 

@@ -1,18 +1,20 @@
-"""Says at the start what Fr-HUB is connected to and what its acknowledgements are worth there."""
+"""Logs, at startup, how durable an acknowledged scan is on the MongoDB in use."""
 
 from common.errors import StoreError
 from common.runtime.logger import Log
-from common.store.db_manager import DBManager
+from common.store.server_status import Server
 
 
-def tell_worth(store: DBManager, log: Log) -> None:
-    """Log it, with a warning for each surprise. A MongoDB that has gone away again is no reason
-    not to start."""
+def log_durability(server: Server, log: Log) -> None:
+    """Log the durability of an acknowledgement, and a warning for each weakness of the deployment.
+
+    A MongoDB that has just become unavailable does not keep Fr-HUB from starting.
+    """
     try:
-        about = store.server.status()
+        status = server.status()
     except StoreError as error:
         log.warning("acknowledgement durability is unknown", reason=str(error))
         return
-    log.info("acknowledgement durability", server=about.kind, durability=about.worth)
-    for warning in about.warnings:
+    log.info("acknowledgement durability", server=status.kind, durability=status.durability)
+    for warning in status.warnings:
         log.warning("MongoDB is not set up for Fr", problem=warning)

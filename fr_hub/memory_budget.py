@@ -1,12 +1,15 @@
-"""A bound on the bytes that all connections hold together."""
+"""Bounds the memory that scans in transit take, over all connections."""
 
 import asyncio
 import contextlib
 from collections import deque
 
 
-class ByteBudget:
-    """Bytes to lend. Those who wait are served in their order, so that nobody starves."""
+class MemoryBudget:
+    """A number of bytes to share. Whoever waits is served in order, so that nobody starves.
+
+    A request for more than ``total`` takes all of it. For one event loop.
+    """
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -14,7 +17,7 @@ class ByteBudget:
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def try_take(self, amount: int) -> bool:
-        """Take now, if that is possible and nobody waits."""
+        """Take this many bytes now if they are free and nobody waits; whether they were taken."""
         amount = min(amount, self._total)
         if self._queue or amount > self._free:
             return False
@@ -22,7 +25,7 @@ class ByteBudget:
         return True
 
     async def take(self, amount: int) -> None:
-        """Wait for room. More than the whole budget waits until all of it is free."""
+        """Wait until this many bytes are free, and take them."""
         if self.try_take(amount):
             return
         turn = asyncio.get_running_loop().create_future()
@@ -32,15 +35,15 @@ class ByteBudget:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give(amount)
+                self.release(amount)
             else:
-                with contextlib.suppress(ValueError):  # passed over already
+                with contextlib.suppress(ValueError):  # ``_serve`` has removed it
                     self._queue.remove(entry)
                 self._serve()
             raise
 
-    def give(self, amount: int) -> None:
-        """Give back what was taken."""
+    def release(self, amount: int) -> None:
+        """Return bytes that were taken."""
         self._free += min(amount, self._total)
         self._serve()
 
@@ -50,7 +53,7 @@ class ByteBudget:
             if amount > self._free and not turn.cancelled():
                 return
             self._queue.popleft()
-            # One that was cancelled and has not run since is still in the queue.
+            # A cancelled request stays queued until its task runs again.
             if not turn.cancelled():
                 self._free -= amount
                 turn.set_result(None)

@@ -1,117 +1,115 @@
-"""A large scan on its way in: chunks go to the store as they come, a bounded piece in memory."""
+"""Receiving one large scan: its chunks are written as they come, a bounded part is in memory."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 
 from bson import ObjectId
 
 from common.domain.scan import BrainScan, Packing
-from common.runtime.logger import AvailabilityLog
-from common.store.db_manager import DBManager
 from common.wire.messages import Chunk
 from common.wire.scan_transfer import ChunkVerifier
-from fr_hub.committer import patiently
-from fr_hub.memory_budget import ByteBudget
+from fr_hub.async_store import AsyncStore
+from fr_hub.memory_budget import MemoryBudget
 
 WRITE_BYTES = 4 * 1024 * 1024
-"""Chunks are written in batches of at most about this size; one fills while the one before is
-being written."""
+"""Chunks are written in batches of about this size; one fills while the one before is being
+written."""
 
 
 class Upload:
-    """One attempt to receive a large scan, into a blob of its own."""
+    """One attempt to receive a large scan, into a new blob.
+
+    Args:
+        scan: the scan's header.
+        packing: how its chunks are compressed, if they are.
+        store: where the chunks go.
+        memory_budget: what the chunks in memory are taken from.
+        write_bytes: chunks of at least this size together are written.
+    """
 
     def __init__(
         self,
         scan: BrainScan,
-        blob: ObjectId,
-        store: DBManager,
-        executor: Executor,
-        availability: AvailabilityLog,
-        budget: ByteBudget,
+        packing: Packing | None,
+        store: AsyncStore,
+        memory_budget: MemoryBudget,
         write_bytes: int = WRITE_BYTES,
-        packing: Packing | None = None,
     ) -> None:
         self.scan = scan
         self.packing = packing
-        self.blob = blob
-        self._assembly = ChunkVerifier(scan, packing)
+        self.blob = ObjectId()
+        self._verifier = ChunkVerifier(scan, packing)
         self._store = store
-        self._executor = executor
-        self._availability = availability
-        self._budget = budget
+        self._memory_budget = memory_budget
         self._write_bytes = write_bytes
         self._pieces: list[bytes | memoryview] = []
-        self._held = 0
+        self._pieces_bytes = 0
         self._first = 0
         self._writing: asyncio.Task[None] | None = None
         self._abandoned = False
 
     def begin(self) -> None:
-        """Have it recorded, durably, before its first chunk is; the chunks come meanwhile."""
-        self._writing = asyncio.create_task(self._call(self._store.uploads.begin, self.blob))
+        """Start recording the upload; it is durable before the first chunk is written. Chunks may
+        be added meanwhile."""
+        self._writing = asyncio.create_task(self._store.begin_upload(self.blob, self._is_abandoned))
 
     async def add(self, chunk: Chunk) -> bool:
-        """Take the next chunk; True when it was the last and all are durable.
+        """Add the next chunk; True when it was the last one and all are durable.
 
         Raises:
-            ProtocolError: it is not the next chunk, or the voxels do not have their hash.
-            StoreError: MongoDB does not take it.
+            ProtocolError: the chunk is out of order, or the voxels do not match their hash.
+            StoreError: MongoDB rejects a chunk.
         """
-        self._assembly.add(chunk)
+        self._verifier.add(chunk)
         size = len(chunk.voxels)
-        if not self._budget.try_take(size):
-            # Others wait for memory too: give back what this upload holds before waiting, or all
-            # could wait for each other.
+        if not self._memory_budget.try_take(size):
+            # Release what this upload holds before waiting for memory, or uploads could wait for
+            # each other forever.
             await self._flush()
-            await self._settle()
-            await self._budget.take(size)
+            await self._wait_written()
+            await self._memory_budget.take(size)
         self._pieces.append(chunk.voxels)
-        self._held += size
-        if self._held >= self._write_bytes or self._assembly.complete:
+        self._pieces_bytes += size
+        if self._pieces_bytes >= self._write_bytes or self._verifier.complete:
             await self._flush()
-        if self._assembly.complete:
-            await self._settle()
-        return self._assembly.complete
+        if self._verifier.complete:
+            await self._wait_written()
+        return self._verifier.complete
 
     async def _flush(self) -> None:
-        """Begin to write what is held, when what was begun before is written."""
+        """Start writing the pieces in memory, once the previous write is finished."""
         if not self._pieces:
             return
-        await self._settle()
-        pieces, held, first = self._pieces, self._held, self._first
-        self._pieces, self._held, self._first = [], 0, first + len(pieces)
-        self._writing = asyncio.create_task(self._write(first, pieces, held))
+        await self._wait_written()
+        pieces, size, first = self._pieces, self._pieces_bytes, self._first
+        self._pieces, self._pieces_bytes, self._first = [], 0, first + len(pieces)
+        self._writing = asyncio.create_task(self._write(first, pieces, size))
 
-    async def _settle(self) -> None:
-        """Wait for what is being written."""
+    async def _wait_written(self) -> None:
         if self._writing is not None:
-            # Shielded: when this connection is cancelled the write goes on in its thread, and
+            # Shielded: if this connection is cancelled, the write continues in its thread, and
             # ``abandon`` has to wait for it.
             await asyncio.shield(self._writing)
             self._writing = None
 
-    async def _write(self, first: int, pieces: list[bytes | memoryview], held: int) -> None:
+    async def _write(self, first: int, pieces: list[bytes | memoryview], size: int) -> None:
         try:
-            await self._call(self._store.uploads.add_chunks, self.blob, first, pieces)
+            await self._store.add_chunks(self.blob, first, pieces, self._is_abandoned)
         finally:
-            self._budget.give(held)
+            self._memory_budget.release(size)
 
-    async def _call(self, method: Callable[..., object], *arguments: object) -> None:
-        loop = asyncio.get_running_loop()
-        async for attempt in patiently(self._availability, lambda: self._abandoned):
-            with attempt:
-                await loop.run_in_executor(self._executor, method, *arguments)
-        self._availability.available()
+    def _is_abandoned(self) -> bool:
+        return self._abandoned
 
     async def abandon(self) -> None:
-        """The scan did not come whole: delete its blob. What fails here a later sweep does."""
+        """Delete the blob of a scan that was not received whole.
+
+        Raises:
+            StoreError: MongoDB did not delete it; a sweep will.
+        """
         self._abandoned = True
         if self._writing is not None:
-            # Not cancelled: its thread would go on, and write after the blob was deleted.
+            # Not cancelled: its thread would continue, and write after the blob was deleted.
             await asyncio.gather(self._writing, return_exceptions=True)
-        self._budget.give(self._held)
-        self._pieces, self._held = [], 0
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._store.uploads.abandon, self.blob)
+        self._memory_budget.release(self._pieces_bytes)
+        self._pieces, self._pieces_bytes = [], 0
+        await self._store.abandon_upload(self.blob)

@@ -28,7 +28,7 @@ from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
 from common.store.scans import Scans
-from common.store.server_status import ServerInfo
+from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.uploads import Uploads
 
@@ -50,7 +50,7 @@ class DBManager:
 
     def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
         self.connection = connection = Connection(uri, database, timeout_s)
-        self.server = ServerInfo(connection)
+        self.server = Server(connection)
         self.capacity = Capacity(connection)
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)
@@ -66,7 +66,7 @@ class DBManager:
 
     def _record_with(self, recorder: Recorder) -> None:
         connection = self.connection
-        reconciliation = Reconciliation(connection, recorder)
+        self.reconciliation = reconciliation = Reconciliation(connection, recorder)
         self.uploads = Uploads(connection, recorder)
         self.scans = Scans(connection, self.uploads, recorder)
         self.revisions = Revisions(connection, recorder)

@@ -115,14 +115,6 @@ class FailedScans:
             unknown=tuple(i for i in ids if i not in states),
         )
 
-    @translated
-    def reconcile(self) -> list[str]:
-        """Set failed scans that have a report ``'Done'``; returns their ids.
-
-        Repairs what a kill between the two writes left behind. Fr-HUB calls it periodically.
-        """
-        return [i for page in self.ids() for i in sorted(self._reconciliation.reconcile(page))]
-
 
 def _requeue_update(token: ObjectId) -> list[Document]:
     past = {"$concatArrays": [{"$ifNull": ["$past_errors", []]}, ["$error"]]}

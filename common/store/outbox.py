@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from common.domain.audit_events import Kind
+from common.domain.states import PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.documents import OutgoingReport, of_revision
 from common.store.error_mapping import translated
-from common.store.reconciliation import Reconciliation
+from common.store.reconciliation import UNCLAIMED, Reconciliation
 from common.store.recording import Recorder
 
 UNREADABLE_DELAY_S = 3600.0
@@ -56,8 +57,7 @@ class Outbox:
             mine = self._db.reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
             wanted = {document["_id"] for document in mine}
             found = [document for document in found if document["_id"] in wanted]
-        # Before a report is sent, its scan must agree with it: see ``reconciliation``.
-        gone = self._reconciliation.reconcile_or_delete([document["_id"] for document in found])
+        gone = self._reconcile([document["_id"] for document in found])
         found = [document for document in found if document["_id"] not in gone]
         outgoing = []
         for document in found:
@@ -67,6 +67,24 @@ class Outbox:
                 # One damaged document must not block the reports behind it.
                 self.postpone([document["_id"]], UNREADABLE_DELAY_S)
         return outgoing
+
+    def _reconcile(self, scan_ids: Sequence[str]) -> set[str]:
+        """Before reports are sent, make their scans agree with them: see ``reconciliation``.
+        Deletes reports of fully purged scans; returns their ids.
+
+        Such a report is a scan's second one, written by a processor that was suspended all along.
+        """
+        states = {"$in": [*UNCLAIMED, PURGED]}
+        wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
+        fields = {"report_generated": 1, "revision": 1}
+        found = list(self._db.scans_fast.find(wanted, fields))
+        gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
+        self._reconciliation.finish_reported(
+            {d["_id"]: d.get("revision", 1) for d in found if d["_id"] not in gone}
+        )
+        if gone:
+            self._db.reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
+        return gone
 
     @translated
     def mark_sent(

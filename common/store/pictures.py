@@ -1,4 +1,4 @@
-"""The pictures of reports."""
+"""The pictures of reports: PNGs, stored by scan and by the hash that the report names."""
 
 from bson.binary import Binary
 
@@ -7,9 +7,22 @@ from common.store.connection import Connection
 from common.store.error_mapping import translated
 
 
-class Pictures:
-    """PNGs, stored by scan and by the hash that the report names. A picture is written before its
-    report, so a reader of the report finds it."""
+class PictureReader:
+    """Reads pictures."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    @translated
+    def get(self, scan_id: str, picture_hash: str) -> bytes | None:
+        """The PNG; None if it was removed."""
+        name = {"scan": scan_id, "hash": picture_hash}
+        found = self._db.pictures.find_one({"_id": name}, {"png": 1})
+        return None if found is None else bytes(found["png"])
+
+
+class PictureWriter:
+    """Writes pictures, each before its report, so a reader of the report finds it."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
@@ -22,9 +35,6 @@ class Pictures:
         document = {"_id": name, "scan_id": scan_id, "png": Binary(png), "created_at": utc_now()}
         self._db.upsert(self._db.pictures, [document])
 
-    @translated
-    def get(self, scan_id: str, picture_hash: str) -> bytes | None:
-        """The PNG; None if it was removed."""
-        name = {"scan": scan_id, "hash": picture_hash}
-        found = self._db.pictures.find_one({"_id": name}, {"png": 1})
-        return None if found is None else bytes(found["png"])
+
+class Pictures(PictureReader, PictureWriter):
+    """Reads and writes pictures."""

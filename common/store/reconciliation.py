@@ -4,17 +4,18 @@ A processor that loses its claim between checking it and writing its report stil
 report. That report is valid, is sent, and is the only one that the scan can have; but the scan must
 not be in ``'Error'`` beside it. So every change to ``'Error'`` is followed by a check for a report,
 and every late report by a check of its scan, as is every sending: whichever comes second sees the
-first. If a kill separates the two, Fr-HUB's periodic ``FailedScans.reconcile`` repairs it; it first
-runs when the hub starts.
+first. If a kill separates the two, Fr-HUB's periodic ``reconcile_failed`` repairs it; it first runs
+when the hub starts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from common.domain.audit_events import Kind
-from common.domain.states import PURGED, ReportGenerated
+from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.documents import of_revision
+from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 FINISH: list[Document] = [
@@ -23,7 +24,11 @@ FINISH: list[Document] = [
 ]
 """The update of a scan whose report exists."""
 
-_UNCLAIMED = {"report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.ERROR]}}
+UNCLAIMED = (ReportGenerated.TO_DO, ReportGenerated.ERROR)
+"""The states of scans that have no report yet and no owner at work."""
+
+_UNCLAIMED = {"report_generated": {"$in": [*UNCLAIMED]}}
+_PAGE = 1000
 
 
 class Reconciliation:
@@ -39,27 +44,11 @@ class Reconciliation:
         wanted: Document = {"_id": {"$in": list(scan_ids)}}
         # With local read concern: the decision must take the latest writes into account.
         idle = self._db.scans_fast.find({**wanted, **_UNCLAIMED}, {"revision": 1})
-        return self._finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
+        return self.finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
 
-    def reconcile_or_delete(self, scan_ids: Sequence[str]) -> set[str]:
-        """``reconcile`` for reports that are about to be sent. Deletes reports of fully purged
-        scans; returns their ids.
-
-        Such a report is a scan's second one, written by a processor that was suspended all along.
-        """
-        states = {"$in": [*_UNCLAIMED["report_generated"]["$in"], PURGED]}
-        wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
-        found = list(self._db.scans_fast.find(wanted, {"report_generated": 1, "revision": 1}))
-        gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
-        self._finish_reported(
-            {d["_id"]: d.get("revision", 1) for d in found if d["_id"] not in gone}
-        )
-        if gone:
-            self._db.reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
-        return gone
-
-    def _finish_reported(self, idle: Mapping[str, int]) -> set[str]:
-        """Set those of these idle scans ``'Done'`` that have the report of their revision."""
+    def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
+        """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a
+        report of that revision counts."""
         if not idle:
             return set()
         found = self._db.reports_fast.find({"_id": {"$in": list(idle)}}, {"revision": 1})
@@ -78,3 +67,23 @@ class Reconciliation:
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
             self._db.scans.update_many(these, FINISH)
         return {scan_id for ids in reported.values() for scan_id in ids}
+
+    @translated
+    def reconcile_failed(self) -> list[str]:
+        """Set failed scans that have a report ``'Done'``; returns their ids.
+
+        Repairs what a kill between the two writes left behind. Fr-HUB calls it periodically.
+        """
+        return [i for page in self._failed_ids() for i in sorted(self.reconcile(page))]
+
+    def _failed_ids(self) -> Iterator[list[str]]:
+        after = ""
+        while page := self._failed_page(after):
+            yield page
+            after = page[-1]
+
+    def _failed_page(self, after: str) -> list[str]:
+        # In pages, each with its own time limit.
+        wanted = {"report_generated": ReportGenerated.ERROR, "_id": {"$gt": after}}
+        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
+        return [document["_id"] for document in found]

@@ -9,27 +9,29 @@ from common.store.connection import Connection
 from common.store.error_mapping import translated
 
 _READ = ("find",)
+_WRITE = ("insert", "update")
 _APPEND = ("find", "insert")
 _CHANGE = ("find", "update")
 _UPSERT = ("find", "insert", "update")
 _TAKE = ("find", "update", "remove")
+_PURGE = ("find", "remove")
 _ALL = ("find", "insert", "update", "remove")
 _PREPARE = ("createIndex", "createCollection")
 
 COLLECTIONS: tuple[str, ...] = tuple(Collection)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
-    # Stores scans and sends reports. It writes no report, but marks those that were sent, and
-    # removes what retention covers.
+    # Stores scans and sends reports. It writes no report, but marks those that were sent; it reads
+    # no voxels of large scans; it removes what retention covers.
     "hub": {
         Collection.SCANS: _ALL,  # remove: a scan whose upload was swept
         Collection.REPORTS: _TAKE,
-        Collection.CHUNKS: _ALL,
+        Collection.CHUNKS: (*_WRITE, "remove"),
         Collection.UPLOADS: _ALL,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
-        Collection.HISTORY: _READ,
-        Collection.PICTURES: _READ,
+        Collection.HISTORY: ("remove",),
+        Collection.PICTURES: _PURGE,
     },
     # Claims scans and writes reports. It inserts no scan and removes nothing.
     "brain": {
@@ -38,8 +40,8 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.CHUNKS: _READ,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
-        Collection.HISTORY: _UPSERT,
-        Collection.PICTURES: _UPSERT,
+        Collection.HISTORY: _WRITE,
+        Collection.PICTURES: _WRITE,
     },
     # make verify, make audit, make errors: reads everything, changes nothing.
     "reader": dict.fromkeys(COLLECTIONS, _READ),
@@ -48,8 +50,10 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(COLLECTIONS, _READ),
         Collection.SCANS: _CHANGE,
         Collection.REPORTS: _TAKE,
-        Collection.CHUNKS: ("find", "remove"),
-        Collection.UPLOADS: ("find", "remove"),
+        Collection.CHUNKS: _PURGE,
+        Collection.UPLOADS: _PURGE,
+        Collection.HISTORY: _PURGE,
+        Collection.PICTURES: _PURGE,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
     },

@@ -1,5 +1,4 @@
-"""``DBManager`` for who starts a unit: what it is connected to, and what an acknowledgement is
-worth there."""
+"""What a unit is connected to, and how durable an acknowledgement is there."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,29 +13,32 @@ _NOT_ALLOWED = frozenset({13, 59, 8000})  # Unauthorized, CommandNotFound, Atlas
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """A MongoDB as a client sees it."""
+class ServerStatus:
+    """A MongoDB deployment as a client sees it."""
 
-    kind: str  # 'standalone', 'replica set' or 'sharded cluster'
-    members: int  # that have data; 0: it does not say
-    worth: str
+    kind: str
+    """``'standalone'``, ``'replica set'`` or ``'sharded cluster'``."""
+    members: int
+    """Members with data; 0 if the deployment does not say."""
+    durability: str
+    """Where an acknowledged write is, and what it survives."""
     warnings: tuple[str, ...] = ()
 
 
-class ServerInfo:
-    """Looks at the server, changes nothing."""
+class Server:
+    """Inspects the deployment; changes nothing."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     @translated
-    def status(self) -> About:
-        """What answers. From ``hello``; what needs more rights is left out where there are none."""
+    def status(self) -> ServerStatus:
+        """Describe the deployment. Commands that this user may not run are left out."""
         hello: Document = self._db.client.admin.command("hello")
-        options, status = self._asked("getCmdLineOpts"), self._asked("serverStatus")
+        options, status = self._run("getCmdLineOpts"), self._run("serverStatus")
         return describe(hello, options.get("parsed", {}), status.get("storageEngine", {}))
 
-    def _asked(self, command: str) -> Document:
+    def _run(self, command: str) -> Document:
         try:
             answer: Document = self._db.client.admin.command(command)
         except OperationFailure as error:
@@ -46,49 +48,67 @@ class ServerInfo:
         return answer
 
 
-def describe(hello: Document, options: Document, engine: Document) -> About:
-    """In words, from what a server answers to ``hello``, ``getCmdLineOpts`` and ``serverStatus``
-    (the last two may be empty)."""
-    warnings = _surprises(options, engine)
+def describe(hello: Document, options: Document, engine: Document) -> ServerStatus:
+    """Describe a deployment in words.
+
+    Args:
+        hello: the answer to the command ``hello``.
+        options: ``parsed`` of the answer to ``getCmdLineOpts``; may be empty.
+        engine: ``storageEngine`` of the answer to ``serverStatus``; may be empty.
+    """
+    warnings = _storage_warnings(options, engine)
     if hello.get("msg") == "isdbgrid":
-        worth = "in the journals of a majority of its shard's members: outlives what its shard does"
-        return About("sharded cluster", 0, worth, warnings)
-    if "setName" not in hello:
-        worth = (
-            "in the journal of one server: outlives a crash of anything and a loss of power, not "
-            "the loss of that disk"
+        durability = (
+            "journaled by a majority of the members of its shard: survives what that shard survives"
         )
-        return About("standalone", 1, worth, warnings)
+        return ServerStatus("sharded cluster", 0, durability, warnings)
+    if "setName" not in hello:
+        durability = (
+            "a single server, journaled: survives crashes and power loss, but not the loss of its "
+            "disk"
+        )
+        return ServerStatus("standalone", 1, durability, warnings)
+    return _describe_replica_set(hello, warnings)
+
+
+def _describe_replica_set(hello: Document, warnings: tuple[str, ...]) -> ServerStatus:
     data = [*hello.get("hosts", ()), *hello.get("passives", ())]
     arbiters = len(hello.get("arbiters", ()))
     majority = min(len(data), (len(data) + arbiters) // 2 + 1)
-    worth = f"in the journals of a majority, {majority} of {len(data)} members with data: "
-    lost = majority - 1
-    if lost:
-        worth += f"outlives the loss of {lost} of their disks, and any crash"
-    else:
-        worth += "outlives any crash, not the loss of that disk"
+    survives = (
+        f"the loss of any {majority - 1} of their disks"
+        if majority > 1
+        else "crashes and power " "loss, but not the loss of its disk"
+    )
+    durability = f"journaled by {majority} of {len(data)} members with data: survives {survives}"
     if arbiters:
-        away = len(data) - majority
+        spare = len(data) - majority
         warnings += (
-            f"{arbiters} of the members have no data (arbiters): with more than {away} of the "
-            "others away nothing is acknowledged, although there is a primary",
+            f"{arbiters} of the members are arbiters, without data: if more than {spare} of the "
+            "others are unavailable, nothing is acknowledged although there is a primary; replace "
+            "the arbiters by members with data",
         )
     if len(data) == 1:
-        warnings += ("a replica set of one member with data is worth no more than one server",)
+        warnings += (
+            "this replica set has one member with data: it is no more durable than a single "
+            "server; add members",
+        )
     elif len(data) == 2 and not arbiters:
-        warnings += ("of two members either one being away stops all writing",)
-    return About("replica set", len(data), worth, warnings)
+        warnings += (
+            "this replica set has two members: if either is unavailable, nothing can be written; "
+            "add a third",
+        )
+    return ServerStatus("replica set", len(data), durability, warnings)
 
 
-def _surprises(options: Document, engine: Document) -> tuple[str, ...]:
+def _storage_warnings(options: Document, engine: Document) -> tuple[str, ...]:
     warnings: list[str] = []
     storage: dict[str, Any] = options.get("storage", {})
     if storage.get("journal", {}).get("enabled") is False:
-        warnings.append("journaling is off: an acknowledgement outlives no crash; switch it on")
+        warnings.append("journaling is off, so acknowledged scans are lost in a crash: turn it on")
     if engine.get("persistent") is False:
         warnings.append(
-            f"its storage engine {engine.get('name')!r} keeps nothing on disk: what is "
-            "acknowledged is gone when it stops"
+            f"the storage engine {engine.get('name')!r} keeps nothing on disk, so acknowledged "
+            "scans are lost when MongoDB stops: use WiredTiger"
         )
     return tuple(warnings)

@@ -75,16 +75,16 @@ def _w_1() -> None:
 def _ack_before_persisting() -> None:
     """Fr-HUB answers when it has a scan in memory, and writes it afterwards."""
     from common.store.documents import Added
-    from fr_hub.committer import Committer, Waiting
+    from fr_hub.committer import Committer, Submission
 
     submit = Committer.submit
 
-    def submitting(committer: Committer, item: Waiting) -> None:
+    def submitting(committer: Committer, item: Submission) -> None:
         def written(_: Any) -> None:
             """Nobody asks any more."""
 
-        asyncio.get_running_loop().call_soon(item.settle, [(item.new, Added.STORED)])
-        submit(committer, Waiting(item.new, lambda: True, written))
+        asyncio.get_running_loop().call_soon(item.on_outcome, [(item.new, Added.STORED)])
+        submit(committer, Submission(item.new, lambda: True, written))
 
     put(Committer, "submit", submitting)
 

@@ -5,12 +5,9 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from common.audit.writer import AuditWriter
-from common.runtime.logger import get_log
 from common.settings.loading import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -19,12 +16,12 @@ from common.wire.messages import Report
 from common.wire.protocol import Side
 from fr_hub.client import ReportClient
 from tests.factories import document_of
-from tests.fr_hub.stores import availability
+from tests.fr_hub.stores import hub_context
 from tests.running import FRAME, SOON_S, answer, hub_settings
 
 
 class Reports:
-    """The report server of a Fr-PACS: nothing is answered that a test does not say."""
+    """The report server of a Fr-PACS: it answers only what a test tells it to."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -82,18 +79,9 @@ class Pushing:
     def __init__(self, store: DBManager, settings: HubSettings, pacs: str) -> None:
         self._failed: list[BaseException] = []
         self._loop = asyncio.new_event_loop()
-        self._executor = ThreadPoolExecutor(4)
-        self._audit = AuditWriter(store.audit_log, "fr-hub", get_log())
-        self._client = ReportClient(
-            settings,
-            pacs,
-            settings.hub_pacs[pacs],
-            store,
-            self._executor,
-            availability(),
-            self._audit,
-            get_log(),
-        )
+        self._resources = contextlib.ExitStack()
+        hub = self._resources.enter_context(hub_context(store, settings))
+        self._client = ReportClient(hub, pacs)
         self._running = self._loop.create_task(self._client.run())
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -130,8 +118,7 @@ class Pushing:
         assert self.ended()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
-        self._executor.shutdown()
-        self._audit.close()
+        self._resources.close()
         if self._failed:
             raise self._failed[0]
 

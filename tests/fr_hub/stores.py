@@ -1,4 +1,4 @@
-"""What Fr-HUB's parts need around them, on a real store."""
+"""What Fr-HUB's objects work with, on a real store."""
 
 import contextlib
 import threading
@@ -8,15 +8,29 @@ from typing import Any
 
 from bson import ObjectId
 
+from common.audit.writer import AuditWriter
 from common.runtime.logger import AvailabilityLog, get_log
+from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
 from common.store.recording import Recorder
+from common.store.unit_parts import hub_parts
+from fr_hub.async_store import AsyncStore
+from fr_hub.context import HubContext
+from tests.running import hub_settings
 
 
-def availability() -> AvailabilityLog:
-    """MongoDB's, logged."""
-    return AvailabilityLog(get_log(), "MongoDB")
+@contextlib.contextmanager
+def hub_context(store: DBManager, settings: HubSettings | None = None) -> Iterator[HubContext]:
+    """What the objects of a hub on this store work with."""
+    log = get_log()
+    with (
+        ThreadPoolExecutor(4) as executor,
+        contextlib.closing(AuditWriter(store.audit_log, "fr-hub", log)) as audit,
+    ):
+        parts = hub_parts(store.recorded_by(audit))
+        async_store = AsyncStore(parts, executor, audit, AvailabilityLog(log, "MongoDB"))
+        yield HubContext(settings or hub_settings(), async_store, audit, log)
 
 
 class GatedStore(DBManager):
@@ -80,10 +94,10 @@ def gated(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[GatedSto
 
 
 @contextlib.contextmanager
-def threads(store: GatedStore) -> Iterator[ThreadPoolExecutor]:
-    """Threads for its calls, that are through at the end."""
-    with ThreadPoolExecutor(4) as executor:
+def gated_hub(store: GatedStore) -> Iterator[HubContext]:
+    """What the objects of a hub on a gated store work with; at the end its calls may finish."""
+    with hub_context(store) as hub:
         try:
-            yield executor
+            yield hub
         finally:
             store.gate.set()

@@ -5,9 +5,6 @@ import contextlib
 import os
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,14 +12,14 @@ import pytest
 from common.commands.verify import verify
 from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
-from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.wire.messages import Ack, Busy
 from common.wire.scan_transfer import scan_messages
-from fr_hub.backpressure import Pressure
+from fr_hub.backpressure import Backpressure
 from tests.factories import inside, make_claimable, make_report, make_scan, opened, own_mongod
+from tests.fr_hub.stores import hub_context
 from tests.processes import start
 from tests.running import (
     acked,
@@ -40,10 +37,26 @@ __all__ = ["small_disk"]  # a fixture
 MIB = 2**20
 
 
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
+class Measurements:
+    """Measures often, and lets a test wait for it."""
+
+    def __init__(self, store: DBManager, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._counted = threading.Semaphore(0)
+        count = store.capacity.count_to_do
+
+        def counting(at_most: int) -> int:
+            self._counted.release()
+            return count(at_most)
+
+        monkeypatch.setattr(store.capacity, "count_to_do", counting)
+        monkeypatch.setattr("fr_hub.backpressure.MEASURE_S", 0.05)
+
+    def wait(self) -> None:
+        """Wait until a measurement that began after this has been decided on."""
+        while self._counted.acquire(blocking=False):
+            pass
+        for _ in range(2):  # when the second begins, the first has been decided on
+            assert self._counted.acquire(timeout=10)
 
 
 def work_off(store: DBManager, count: int) -> int:
@@ -83,8 +96,9 @@ def test_the_disk_of_mongodb_is_seen(store: DBManager) -> None:
 
 
 def test_a_full_backlog_takes_nothing_until_there_is_a_tenth_of_room(
-    store: DBManager, capfd: pytest.CaptureFixture[str]
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    measurements = Measurements(store, monkeypatch)
     make_claimable(store, 20)
     settings = hub_settings(hub_backlog=20)
     with running_hub(store, settings), sender(settings) as channel:
@@ -94,13 +108,13 @@ def test_a_full_backlog_takes_nothing_until_there_is_a_tenth_of_room(
             assert isinstance(event, Busy)
             assert (event.id, event.retry_after_ms >= 1000) == (scan.scan_id, True)
         work_off(store, 1)  # 19: over nine tenths
-        time.sleep(1.5)  # a look or two
+        measurements.wait()
         assert isinstance(send_scan(channel, scan, voxels), Busy)
         work_off(store, 1)
         until(lambda: isinstance(send_scan(channel, scan, voxels), Ack))
     said = capfd.readouterr().out
-    assert said.count("taking no scans for now") == 1
-    assert said.count("taking scans again") == 1
+    assert said.count("accepting no scans for now") == 1
+    assert said.count("accepting scans again") == 1
     assert "20 scans are 'To Do' (HUB_BACKLOG)" in said
 
 
@@ -169,8 +183,9 @@ def test_a_scan_that_is_refused_or_cut_off_takes_no_room(store: DBManager) -> No
 
 
 def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
-    store: DBManager, tmp_path: Path
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    measurements = Measurements(store, monkeypatch)
     settings = hub_settings(hub_backlog=10)
     ((_, (_, pacs_port)),) = settings.hub_pacs.items()
     ledger = tmp_path / "ledger"
@@ -187,7 +202,7 @@ def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
         try:
             until(lambda: waiting(store) == 10, 30)
             until(lambda: "Fr-HUB is busy" in (tmp_path / "log").read_text(), 30)
-            time.sleep(2)
+            measurements.wait()
             assert waiting(store) == 10
             assert pacs.poll() is None
 
@@ -213,11 +228,12 @@ def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
 )
 @pytest.mark.parametrize("small_disk", [700], indirect=True)
 def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
-    small_disk: Path, capfd: pytest.CaptureFixture[str]
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with (
         own_mongod(small_disk) as mongod,
         opened(mongod.uri, "fr") as store,
+        contextlib.nullcontext(Measurements(store, monkeypatch)) as measurements,
         running_hub(store, settings := hub_settings(hub_disk_free_mib=100)),
         sender(settings) as channel,
     ):
@@ -233,13 +249,13 @@ def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
         until(turned_away)
         with filler.open("r+b") as file:
             file.truncate(filler.stat().st_size - 45 * MIB)  # 105: over it, not by a tenth
-        time.sleep(1.5)
+        measurements.wait()
         assert turned_away()
         filler.unlink()
         until(lambda: isinstance(send_scan(channel, scan, voxels), Ack))
         assert store.queries.states_of([first[0].scan_id])[first[0].scan_id][0] == "To Do"
     said = capfd.readouterr().out
-    assert said.count("taking no scans for now") == said.count("taking scans again") == 1
+    assert said.count("accepting no scans for now") == said.count("accepting scans again") == 1
     assert "HUB_DISK_FREE_MIB" in said
 
 
@@ -261,30 +277,52 @@ def test_while_mongodb_is_away_what_was_taken_still_counts() -> None:
         mongod = stack.enter_context(own_mongod(Path(name)))
         store = stack.enter_context(opened(mongod.uri, "fr", timeout_s=1))
         store.scans.add([NewScan(*make_scan()) for _ in range(3)])
-        executor = stack.enter_context(ThreadPoolExecutor(1))
-        pressure = Pressure(hub_settings(hub_backlog=6), store, executor, get_log())
-        asyncio.run(pressure.look())
-        assert pressure.admits()
+        hub = stack.enter_context(hub_context(store, hub_settings(hub_backlog=6)))
+        backpressure = Backpressure(hub.settings, hub.store, hub.log)
+        asyncio.run(backpressure.measure())
+        assert backpressure.admit()
         mongod.kill()
         with pytest.raises(StoreUnavailable):
             store.capacity.count_to_do(1)
         for _ in range(4):
-            asyncio.run(pressure.look())
-        assert [pressure.admits() for _ in range(4)] == [True, True, False, False]
+            asyncio.run(backpressure.measure())
+        assert [backpressure.admit() for _ in range(4)] == [True, True, False, False]
 
 
 def test_who_is_turned_away_for_long_comes_again_later_but_not_too_late(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ThreadPoolExecutor(1) as executor:
-        pressure = Pressure(hub_settings(hub_backlog=1), store, executor, get_log())
-    make_claimable(store, 1)
-    pressure._counted = 1
-    assert not pressure.admits()
-    began = pressure._since
+    with hub_context(store, hub_settings(hub_backlog=1)) as hub:
+        backpressure = Backpressure(hub.settings, hub.store, hub.log)
+        make_claimable(store, 1)
+        asyncio.run(backpressure.measure())
+    assert not backpressure.admit()
+    began = backpressure._paused_at
     assert began is not None
     told = []
     for lasted in (0, 2, 20, 4000):
         monkeypatch.setattr("fr_hub.backpressure.time.monotonic", lambda at=began + lasted: at)
-        told.append(pressure.retry_after_ms)
+        told.append(backpressure.retry_after_ms)
     assert told == [1000, 1000, 5000, 15000]
+
+
+def test_a_hub_that_closes_admits_nothing_and_waits_for_what_is_in_flight(
+    store: DBManager,
+) -> None:
+    async def main() -> None:
+        with hub_context(store) as hub:
+            backpressure = Backpressure(hub.settings, hub.store, hub.log)
+            assert backpressure.admit()
+            assert backpressure.admit()
+            backpressure.close()
+            assert not backpressure.admit()
+            assert backpressure.retry_after_ms == 1000
+            idle = asyncio.create_task(backpressure.wait_idle())
+            backpressure.released()
+            await asyncio.sleep(0)
+            assert not idle.done()
+            backpressure.withdrawn()
+            async with asyncio.timeout(10):
+                await idle
+
+    asyncio.run(main())

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -29,18 +28,6 @@ from tests.running import answer, free_port, hub_settings, until
 
 QUIET_S = 0.4
 """Twice as long as a hub of these tests waits between two looks."""
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
-@pytest.fixture
-def pacs() -> Iterator[Reports]:
-    with Reports() as pacs:
-        yield pacs
 
 
 def ids_of(store: DBManager, count: int) -> set[str]:
@@ -161,7 +148,7 @@ def test_after_a_cut_what_was_not_acknowledged_is_sent_again_at_once(
 
 
 def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once(
-    mongodb_uri: str, database: str, pacs: Reports
+    mongodb_uri: str, database: str, pacs: Reports, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with opened(mongodb_uri, database) as plain:
         [mine] = ids_of(plain, 1)
@@ -169,7 +156,7 @@ def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once
     with contextlib.closing(store), pushing(store, pacs.settings()):
         with contextlib.closing(pacs.accept()):
             assert store.leased.wait(10)
-        time.sleep(QUIET_S)  # until the client has seen that the connection is gone
+        until(lambda: "lost the connection to pacs-1" in capfd.readouterr().out)
         began = time.monotonic()
         store.gate.set()
         with contextlib.closing(pacs.accept()) as channel:
@@ -263,7 +250,10 @@ def test_who_answers_with_another_name_gets_no_report(
             answer(channel)
         with contextlib.closing(pacs.accept()) as channel:
             assert next_report(channel) == mine
-    assert "'pacs-2' answers there: check HUB_PACS and PACS_NAME" in capfd.readouterr().out
+    assert (
+        "the report server is 'pacs-2', not 'pacs-1': check HUB_PACS and PACS_NAME"
+        in capfd.readouterr().out
+    )
 
 
 # --- stopping ------------------------------------------------------------------------------------

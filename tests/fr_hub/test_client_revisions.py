@@ -1,31 +1,16 @@
 """Revisions and pictures on their way: an acknowledgement counts for what it was given for."""
 
 import contextlib
-from collections.abc import Iterator
-
-import pytest
 
 from common.domain.types import hash_voxels
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.wire.messages import Ack, Report
-from tests.factories import inside, make_claimable, make_report, make_reports, opened
+from tests.factories import inside, make_claimable, make_report, make_reports
 from tests.fr_hub.pushing import Reports, is_sent, next_report, pushing
 from tests.running import answer, until
 
 QUIET_S = 0.6
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
-@pytest.fixture
-def pacs() -> Iterator[Reports]:
-    with Reports() as pacs:
-        yield pacs
 
 
 def analyse_again(store: DBManager, scan_id: str, revision: int) -> None:

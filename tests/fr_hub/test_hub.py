@@ -1,14 +1,14 @@
-"""Fr-HUB put together, on a real MongoDB: scans in, reports out, one loop and one bell."""
+"""Fr-HUB put together, on a real MongoDB: scans in, reports out, on one loop."""
 
 import contextlib
+import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from tenacity import wait_fixed
 
-from common.errors import SettingsError
+from common.errors import AlreadyRunning, SettingsError
 from common.settings.loading import IN_PLAIN
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -23,22 +23,9 @@ from tests.factories import (
     make_reports,
     make_scan,
     make_upload,
-    opened,
 )
 from tests.fr_hub.pushing import Reports, is_sent, next_report, next_reports
 from tests.running import acked, free_port, hub_settings, running_hub, send_scan, sender, until
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    with opened(mongodb_uri, database) as store:
-        yield store
-
-
-@pytest.fixture
-def pacs() -> Iterator[Reports]:
-    with Reports() as pacs:
-        yield pacs
 
 
 def analysed(store: DBManager) -> str:
@@ -146,7 +133,7 @@ def test_voxels_of_uploads_that_were_cut_long_ago_are_swept_at_the_start(
     assert chunks_of(store, recent.blob) == 3  # it may still be going on
 
 
-def test_an_address_of_another_machine_is_said(store: DBManager) -> None:
+def test_an_address_of_another_machine_is_refused(store: DBManager) -> None:
     settings = hub_settings(hub_host="192.0.2.1", insecure_plaintext_network=IN_PLAIN)
     with (
         pytest.raises(SettingsError, match=r"^cannot listen on 192\.0\.2\.1:"),
@@ -169,3 +156,10 @@ def test_a_hub_that_is_stopped_can_be_started_again_on_its_port(store: DBManager
         with running_hub(store, settings), sender(settings) as channel:
             scan, voxels = make_scan()
             assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+
+
+def test_a_port_in_use_is_an_error(store: DBManager) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = hub_settings(hub_port=taken.getsockname()[1])
+        with pytest.raises(AlreadyRunning, match="is in use"), running_hub(store, settings):
+            pass

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from fr_hub.memory_budget import ByteBudget
+from fr_hub.memory_budget import MemoryBudget
 
 
-def start(budget: ByteBudget, amount: int) -> "asyncio.Task[None]":
+def start(budget: MemoryBudget, amount: int) -> "asyncio.Task[None]":
     """A task that takes so much."""
     return asyncio.create_task(budget.take(amount))
 
@@ -19,28 +19,28 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-def free(budget: ByteBudget) -> int:
+def free(budget: MemoryBudget) -> int:
     """What is left of it."""
     return budget._free
 
 
 def test_what_is_there_is_taken_at_once_and_what_is_given_back_can_be_taken_again() -> None:
-    budget = ByteBudget(10)
+    budget = MemoryBudget(10)
     assert budget.try_take(6)
     assert not budget.try_take(5)
     assert budget.try_take(4)
-    budget.give(6)
+    budget.release(6)
     assert budget.try_take(6)
 
 
 def test_who_wants_more_than_is_left_waits_for_it() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(8)
         waiting = start(budget, 5)
         await turn()
         assert not waiting.done()
-        budget.give(8)
+        budget.release(8)
         await asyncio.wait_for(waiting, 1)
         assert free(budget) == 5
 
@@ -49,13 +49,13 @@ def test_who_wants_more_than_is_left_waits_for_it() -> None:
 
 def test_those_who_wait_are_served_in_their_order_so_that_a_large_one_does_not_starve() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(6)
         large, small = start(budget, 9), start(budget, 1)
         await turn()
         assert not budget.try_take(1)  # nor does one that comes now go before
         assert not small.done()
-        budget.give(6)
+        budget.release(6)
         await turn()
         assert large.done()
         assert small.done()
@@ -66,15 +66,15 @@ def test_those_who_wait_are_served_in_their_order_so_that_a_large_one_does_not_s
 
 def test_more_than_all_of_it_waits_until_all_is_free_and_is_given_back_as_such() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(1)
         huge = start(budget, 1000)
         await turn()
         assert not huge.done()
-        budget.give(1)
+        budget.release(1)
         await asyncio.wait_for(huge, 1)
         assert free(budget) == 0
-        budget.give(1000)
+        budget.release(1000)
         assert free(budget) == 10
 
     asyncio.run(main())
@@ -82,7 +82,7 @@ def test_more_than_all_of_it_waits_until_all_is_free_and_is_given_back_as_such()
 
 def test_who_stops_waiting_makes_room_for_those_behind() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(6)
         large, small = start(budget, 9), start(budget, 1)
         await turn()
@@ -95,11 +95,11 @@ def test_who_stops_waiting_makes_room_for_those_behind() -> None:
 
 def test_who_is_cancelled_while_it_is_served_keeps_nothing() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(10)
         waiting = start(budget, 5)
         await turn()
-        budget.give(10)  # served, and it has not run since
+        budget.release(10)  # served, and it has not run since
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert free(budget) == 10
@@ -109,12 +109,12 @@ def test_who_is_cancelled_while_it_is_served_keeps_nothing() -> None:
 
 def test_what_is_given_back_passes_over_who_was_cancelled_and_has_not_run_since() -> None:
     async def main() -> None:
-        budget = ByteBudget(10)
+        budget = MemoryBudget(10)
         await budget.take(10)
         first, second = start(budget, 5), start(budget, 5)
         await turn()
         first.cancel()
-        budget.give(10)
+        budget.release(10)
         await asyncio.wait_for(second, 1)
         await asyncio.gather(first, return_exceptions=True)
         assert first.cancelled()
@@ -126,7 +126,7 @@ def test_what_is_given_back_passes_over_who_was_cancelled_and_has_not_run_since(
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_happens_all_of_it_is_free_in_the_end(seed: int) -> None:
     async def main() -> None:
-        budget = ByteBudget(100)
+        budget = MemoryBudget(100)
         chance = random.Random(seed)  # noqa: S311 - no secret
         held = 0
 
@@ -139,7 +139,7 @@ def test_whatever_happens_all_of_it_is_free_in_the_end(seed: int) -> None:
                 await turn()
             finally:
                 held -= min(amount, 100)
-                budget.give(amount)
+                budget.release(amount)
 
         tasks = []
         for _ in range(200):

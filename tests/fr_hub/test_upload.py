@@ -15,10 +15,10 @@ from common.store.collections import Collection
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk
 from common.wire.scan_transfer import scan_messages
-from fr_hub.memory_budget import ByteBudget
+from fr_hub.memory_budget import MemoryBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan
-from tests.fr_hub.stores import GatedStore, availability, gated, threads
+from tests.fr_hub.stores import GatedStore, gated, gated_hub
 
 BUDGET = 64 * CHUNK_BYTES
 
@@ -40,15 +40,15 @@ def large(chunks: int) -> tuple[BrainScan, list[Chunk]]:
 Begin = Callable[..., Upload]
 
 
-def run(store: GatedStore, test: Callable[[Begin, ByteBudget], Awaitable[None]]) -> None:
+def run(store: GatedStore, test: Callable[[Begin, MemoryBudget], Awaitable[None]]) -> None:
     """Run a test that begins uploads, and see that the budget is whole again after it."""
 
     async def main() -> None:
-        budget = ByteBudget(BUDGET)
-        with threads(store) as executor:
+        budget = MemoryBudget(BUDGET)
+        with gated_hub(store) as hub:
 
-            def begin(scan: BrainScan, *more: Any, of: ByteBudget = budget) -> Upload:
-                upload = Upload(scan, ObjectId(), store, executor, availability(), of, *more)
+            def begin(scan: BrainScan, *more: Any, of: MemoryBudget = budget) -> Upload:
+                upload = Upload(scan, None, hub.store, of, *more)
                 upload.begin()
                 return upload
 
@@ -66,7 +66,7 @@ def stored(store: GatedStore, blob: ObjectId) -> bytes:
 
 
 def test_all_chunks_are_in_the_store_when_the_last_one_is_taken(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(7)
         upload = begin(scan)
         assert [await upload.add(chunk) for chunk in chunks] == [False] * 6 + [True]
@@ -77,7 +77,7 @@ def test_all_chunks_are_in_the_store_when_the_last_one_is_taken(store: GatedStor
 
 
 def test_chunks_are_written_some_at_a_time_while_others_come(store: GatedStore) -> None:
-    async def test(begin: Begin, budget: ByteBudget) -> None:
+    async def test(begin: Begin, budget: MemoryBudget) -> None:
         scan, chunks = large(10)
         upload = begin(scan, 3 * CHUNK_BYTES)
         store.gate.clear()
@@ -95,7 +95,7 @@ def test_chunks_are_written_some_at_a_time_while_others_come(store: GatedStore) 
 def test_chunks_come_while_the_upload_is_recorded_and_are_written_after_that(
     store: GatedStore,
 ) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(3)
         store.upload_gate.clear()
         upload = begin(scan, 2 * CHUNK_BYTES)
@@ -113,7 +113,7 @@ def test_chunks_come_while_the_upload_is_recorded_and_are_written_after_that(
 
 
 def test_a_chunk_too_many_in_memory_waits_for_the_store(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(6)
         upload = begin(scan, CHUNK_BYTES)
         store.gate.clear()
@@ -130,7 +130,7 @@ def test_a_chunk_too_many_in_memory_waits_for_the_store(store: GatedStore) -> No
 
 
 def test_a_wrong_chunk_is_refused(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(3)
         upload = begin(scan)
         await upload.add(chunks[0])
@@ -142,7 +142,7 @@ def test_a_wrong_chunk_is_refused(store: GatedStore) -> None:
 
 
 def test_voxels_without_their_hash_are_refused_at_the_last_chunk(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(2)
         upload = begin(scan)
         await upload.add(Chunk(scan.scan_id, 0, bytes(CHUNK_BYTES)))
@@ -155,7 +155,7 @@ def test_voxels_without_their_hash_are_refused_at_the_last_chunk(store: GatedSto
 
 
 def test_what_is_abandoned_leaves_nothing_behind(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
         upload = begin(scan, 2 * CHUNK_BYTES)
         for chunk in chunks[:5]:
@@ -168,7 +168,7 @@ def test_what_is_abandoned_leaves_nothing_behind(store: GatedStore) -> None:
 
 
 def test_what_is_abandoned_while_it_is_written_leaves_nothing_behind(store: GatedStore) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
         upload = begin(scan, 2 * CHUNK_BYTES)
         store.gate.clear()
@@ -187,7 +187,7 @@ def test_what_is_abandoned_while_it_is_written_leaves_nothing_behind(store: Gate
 def test_a_connection_that_is_cancelled_while_it_waits_for_a_write_leaves_nothing_behind(
     store: GatedStore,
 ) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
+    async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
         upload = begin(scan, CHUNK_BYTES)
 
@@ -221,8 +221,8 @@ def nothing_is_left(store: GatedStore, upload: Upload) -> None:
 def test_uploads_that_share_too_little_memory_do_not_wait_for_each_other_for_ever(
     store: GatedStore,
 ) -> None:
-    async def test(begin: Begin, _: ByteBudget) -> None:
-        little = ByteBudget(2 * CHUNK_BYTES)
+    async def test(begin: Begin, _: MemoryBudget) -> None:
+        little = MemoryBudget(2 * CHUNK_BYTES)
 
         async def send() -> None:
             scan, chunks = large(6)

@@ -108,7 +108,7 @@ def test_a_report_whose_writer_was_killed_unrecorded_is_recorded_by_its_finder(
             edit(store, ids[0], report_generated="To Do", attempts=5)
             assert recorded.claims.give_up(5) == []
         else:
-            assert recorded.failed_scans.reconcile() == ids
+            assert recorded.reconciliation.reconcile_failed() == ids
     assert store.queries.count_states()["Done"] == 1
     assert gaps(AuditVerifier(store).run()) == {}
 

@@ -19,7 +19,7 @@ from common.settings.loading import RoleSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.roles import COLLECTIONS, PRIVILEGES
-from tests.factories import make_report, make_scan, make_upload
+from tests.factories import LONG_AGO, make_report, make_scan, make_upload
 
 DATABASE = "fr_roles"
 UNAUTHORIZED = 13
@@ -99,11 +99,18 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     assert len(leased) == 2
     hub.outbox.postpone([small.scan_id], 0)
     hub.outbox.mark_sent([small.scan_id, large.scan_id])
+    brain.pictures.add(small.scan_id, "0" * 64, b"png")
+    assert hub.pictures.get(small.scan_id, "0" * 64) == b"png"
     reader = store("reader")
     assert reader.queries.count_states()[ReportGenerated.DONE] == 2
     assert reader.queries.count_reports() == {True: 2, False: 0}
     assert len(list(reader.queries.scan_states())) == 2
     assert reader.queries.errors() == []
+    for unit, old in (("hub", small), ("operator", large)):
+        hub.connection.reports.update_one({"_id": old.scan_id}, {"$set": {"sent_at": LONG_AGO}})
+        [page] = store(unit).retention.purge(30, include_report=True)
+        assert page.scan_ids == (old.scan_id,)
+    assert reader.queries.count_reports() == {True: 0, False: 0}
 
 
 @pytest.mark.parametrize("unit", PRIVILEGES)

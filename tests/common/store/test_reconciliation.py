@@ -185,8 +185,8 @@ def test_the_hubs_periodic_reconciliation_repairs_the_rest(store: DBManager) -> 
     claim = error_with_report(store)
     inside(store, Collection.REPORTS).update_many({}, {"$set": {"status": True}})  # sent even
     make_failed(store, 3)
-    assert store.failed_scans.reconcile() == [claim.scan.scan_id]
-    assert store.failed_scans.reconcile() == []
+    assert store.reconciliation.reconcile_failed() == [claim.scan.scan_id]
+    assert store.reconciliation.reconcile_failed() == []
     one_report_and_done(store, claim.scan.scan_id)
     assert store.queries.count_states()[ERROR] == 3
 

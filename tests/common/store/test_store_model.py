@@ -248,7 +248,7 @@ class Owners(Compared):
     @rule()
     def settle_errors(self) -> None:
         reported = self.model.errors_reported()
-        assert self.store.failed_scans.reconcile() == reported
+        assert self.store.reconciliation.reconcile_failed() == reported
         self.model.settle(reported)
 
     # --- reports on their way ---

@@ -1,0 +1,80 @@
+"""The parts of the store that each unit is handed: those that its MongoDB user has the rights for.
+
+``tests/common/store/test_unit_parts.py`` holds these lists and ``common.store.roles`` together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.store.audit_log import AuditLog
+from common.store.capacity import Capacity
+from common.store.claims import Claims
+from common.store.collections import Notification
+from common.store.db_manager import DBManager
+from common.store.notifications import Subscription
+from common.store.outbox import Outbox
+from common.store.pictures import PictureReader, PictureWriter
+from common.store.reconciliation import Reconciliation
+from common.store.retention import Retention
+from common.store.scans import Scans
+from common.store.server_status import Server
+from common.store.supervision import Supervision
+from common.store.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class HubStore:
+    """The store as Fr-HUB sees it: it receives scans, delivers reports, and keeps order."""
+
+    scans: Scans
+    uploads: Uploads
+    outbox: Outbox
+    pictures: PictureReader
+    reconciliation: Reconciliation
+    retention: Retention
+    capacity: Capacity
+    server: Server
+    audit_log: AuditLog
+    subscribe: Callable[[Notification, float], Subscription]
+    """Subscribes to notifications; see ``Connection.subscribe``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrainStore:
+    """The store as Fr-BRAIN sees it: it claims scans and writes reports and pictures."""
+
+    claims: Claims
+    supervision: Supervision
+    pictures: PictureWriter
+    capacity: Capacity
+    audit_log: AuditLog
+    subscribe: Callable[[Notification, float], Subscription]
+    """Subscribes to notifications; see ``Connection.subscribe``."""
+
+
+def hub_parts(store: DBManager) -> HubStore:
+    """Fr-HUB's parts of this store."""
+    return HubStore(
+        scans=store.scans,
+        uploads=store.uploads,
+        outbox=store.outbox,
+        pictures=PictureReader(store.connection),
+        reconciliation=store.reconciliation,
+        retention=store.retention,
+        capacity=store.capacity,
+        server=store.server,
+        audit_log=store.audit_log,
+        subscribe=store.connection.subscribe,
+    )
+
+
+def brain_parts(store: DBManager) -> BrainStore:
+    """Fr-BRAIN's parts of this store."""
+    return BrainStore(
+        claims=store.claims,
+        supervision=store.supervision,
+        pictures=PictureWriter(store.connection),
+        capacity=store.capacity,
+        audit_log=store.audit_log,
+        subscribe=store.connection.subscribe,
+    )

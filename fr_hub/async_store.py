@@ -1,0 +1,197 @@
+"""Fr-HUB's asynchronous face of the store.
+
+PyMongo blocks, so each call runs in a thread pool. Calls that must succeed are retried while
+MongoDB is unavailable. Calls after which something is acknowledged return only when what they
+recorded is durable in the audit trail.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar, TypeVarTuple
+
+from bson import ObjectId
+from tenacity import AsyncRetrying
+
+from common.audit.writer import AuditWriter
+from common.errors import StoreError, StoreUnavailable
+from common.runtime.logger import AvailabilityLog
+from common.runtime.retry import async_retrying
+from common.store.documents import Added, NewScan, OutgoingReport
+from common.store.retention import Due
+from common.store.unit_parts import HubStore
+
+Args = TypeVarTuple("Args")
+R = TypeVar("R")
+
+ScanOutcome = Added | StoreError
+"""What became of a scan: stored, known, in conflict, or why it could not be stored."""
+
+Leasing = asyncio.Future[list[OutgoingReport]]
+
+Until = Callable[[], bool]
+
+
+def never() -> bool:
+    """Retry without end."""
+    return False
+
+
+class AsyncStore:
+    """The parts of the store that Fr-HUB uses, as coroutines. For one event loop.
+
+    Args:
+        store: the store, recorded by ``audit``.
+        executor: the threads for its calls.
+        audit: the audit trail to wait for.
+        availability: logs when MongoDB becomes unavailable and available again.
+
+    Raises (all methods):
+        StoreUnavailable: MongoDB is unavailable and the method does not retry, or no longer.
+        StoreError: MongoDB answered with an error that a retry does not cure.
+    """
+
+    def __init__(
+        self,
+        store: HubStore,
+        executor: Executor,
+        audit: AuditWriter,
+        availability: AvailabilityLog,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._audit = audit
+        self._availability = availability
+
+    # --- scans -----------------------------------------------------------------------------------
+
+    async def add_scans(
+        self, new: Sequence[NewScan], written: Callable[[], None]
+    ) -> Sequence[ScanOutcome]:
+        """Store scans; returns the outcome of each, durable and recorded. Retries.
+
+        ``written`` is called after the writes and before the wait for the audit trail: the next
+        batch may be written during that wait.
+        """
+        try:
+            outcomes = await self._add(new)
+        finally:
+            written()
+        await self._recorded()
+        return outcomes
+
+    async def _add(self, new: Sequence[NewScan]) -> Sequence[ScanOutcome]:
+        try:
+            return await self._retry(never, self._store.scans.add, new)
+        except StoreError as error:
+            if len(new) == 1:
+                return [error]
+            # One of them may be unacceptable to MongoDB; the others must not fail with it.
+            return [(await self._add([one]))[0] for one in new]
+
+    async def begin_upload(self, blob: ObjectId, until: Until = never) -> None:
+        """Record that the upload of a large scan begins. Retries until ``until()`` is true."""
+        await self._retry(until, self._store.uploads.begin, blob)
+
+    async def add_chunks(
+        self,
+        blob: ObjectId,
+        first: int,
+        pieces: Sequence[bytes | memoryview],
+        until: Until = never,
+    ) -> None:
+        """Store consecutive chunks of a blob. Retries until ``until()`` is true."""
+        await self._retry(until, self._store.uploads.add_chunks, blob, first, pieces)
+
+    async def end_upload(self, scan_id: str, blob: ObjectId, pacs: str) -> None:
+        """Seal the upload of a stored scan, and record that the scan was received. Retries.
+
+        Raises:
+            UploadLost: a sweep deleted the chunks, so the scan must be sent again.
+        """
+        await self._retry(never, self._store.uploads.end, scan_id, blob, pacs)
+        await self._recorded()
+
+    async def abandon_upload(self, blob: ObjectId) -> None:
+        """Delete a blob that no scan refers to. Does not retry: a sweep repeats it."""
+        await self._call(self._store.uploads.abandon, blob)
+
+    # --- reports ---------------------------------------------------------------------------------
+
+    async def lease_reports(
+        self, pacs: str, limit: int, lease_s: float, calling: Callable[[Leasing], None]
+    ) -> list[OutgoingReport]:
+        """Lease reports that are due for this Fr-PACS. Retries.
+
+        A cancelled call still finishes in its thread. ``calling`` is handed each call before it is
+        awaited, so that the caller can give back what a late one has leased.
+        """
+        async for attempt in self._retrying(never):
+            with attempt:
+                call = self._call(self._store.outbox.lease, pacs, limit, lease_s)
+                calling(call)
+                found = await asyncio.shield(call)
+        self._availability.available()
+        return found
+
+    async def mark_sent(
+        self, scan_ids: Sequence[str], revision: int, pacs: str, until: Until = never
+    ) -> None:
+        """Mark reports of this revision as sent, recorded first. Retries until ``until()`` is
+        true."""
+        await self._retry(until, self._store.outbox.mark_sent, scan_ids, revision, pacs)
+
+    async def postpone(self, scan_ids: Sequence[str], delay_s: float) -> None:
+        """Make reports due again in ``delay_s`` seconds. Does not retry: their lease ends."""
+        await self._call(self._store.outbox.postpone, scan_ids, delay_s)
+
+    async def picture(self, scan_id: str, picture_hash: str) -> bytes | None:
+        """The picture of a report, or None if it was removed. Retries."""
+        return await self._retry(never, self._store.pictures.get, scan_id, picture_hash)
+
+    # --- capacity and housekeeping: repeated anyway, so never retried ----------------------------
+
+    async def count_to_do(self, at_most: int) -> int:
+        """The number of scans that are ``'To Do'``; counting stops at ``at_most``."""
+        return await self._call(self._store.capacity.count_to_do, at_most)
+
+    async def disk_free(self) -> int | None:
+        """Free bytes where MongoDB keeps its data, or None if it does not say."""
+        return await self._call(self._store.capacity.disk_free)
+
+    async def sweep_uploads(self) -> int:
+        """Delete the voxels of interrupted uploads; returns how many uploads those were."""
+        return await self._call(self._store.uploads.sweep)
+
+    async def reconcile_failed(self) -> list[str]:
+        """Set failed scans to ``'Done'`` that have a report; returns their ids."""
+        return await self._call(self._store.reconciliation.reconcile_failed)
+
+    async def purge(self, days: float, *, include_report: bool) -> AsyncIterator[Due]:
+        """Apply retention; yields each page that was purged."""
+        pages = self._store.retention.purge(days, include_report=include_report)
+
+        def next_page() -> Due | None:
+            return next(pages, None)
+
+        while (page := await self._call(next_page)) is not None:
+            yield page
+
+    # --- how calls are made ----------------------------------------------------------------------
+
+    def _call(self, method: Callable[[*Args], R], *args: *Args) -> "asyncio.Future[R]":
+        return asyncio.get_running_loop().run_in_executor(self._executor, method, *args)
+
+    async def _retry(self, until: Until, method: Callable[[*Args], R], *args: *Args) -> R:
+        async for attempt in self._retrying(until):
+            with attempt:
+                result = await self._call(method, *args)
+        self._availability.available()
+        return result
+
+    def _retrying(self, until: Until) -> AsyncRetrying:
+        return async_retrying(StoreUnavailable, self._availability.unavailable, until)
+
+    async def _recorded(self) -> None:
+        """Wait until what the store has noted in the audit trail is durable."""
+        await asyncio.wrap_future(self._audit.flush())

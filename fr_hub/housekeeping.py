@@ -1,0 +1,57 @@
+"""What Fr-HUB does periodically, beside its connections: retention, sweeps, reconciliation."""
+
+import asyncio
+
+from common.errors import StoreError
+from fr_hub.context import HubContext
+
+SWEEP_EVERY_S = 600.0
+RETAIN_EVERY_S = 3600.0
+
+
+async def keep_house(hub: HubContext) -> None:
+    """Run the periodic tasks until cancelled; each runs once at the start."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_sweep_periodically(hub))
+        if hub.settings.retention_timer and hub.settings.retention_days is not None:
+            tasks.create_task(_retain_periodically(hub, hub.settings.retention_days))
+
+
+async def _sweep_periodically(hub: HubContext) -> None:
+    while True:
+        await sweep(hub)
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+async def _retain_periodically(hub: HubContext, days: float) -> None:
+    while True:
+        await retain(hub, days)
+        await asyncio.sleep(RETAIN_EVERY_S)
+
+
+async def sweep(hub: HubContext) -> None:
+    """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
+    report. Logs a failure; the next time repairs it."""
+    try:
+        swept = await hub.store.sweep_uploads()
+        reconciled = await hub.store.reconcile_failed()
+    except StoreError as error:
+        hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=str(error))
+        return
+    if swept:
+        hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
+    if reconciled:
+        hub.log.info("failed scans have a report and are 'Done' now", scans=len(reconciled))
+
+
+async def retain(hub: HubContext, days: float) -> None:
+    """Apply retention: purge what was delivered more than ``days`` days ago. Logs a failure; the
+    next time continues."""
+    what, purged = hub.settings.retention_what, 0
+    try:
+        async for page in hub.store.purge(days, include_report=what == "all"):
+            purged += len(page.scan_ids)
+    except StoreError as error:
+        hub.log.warning(f"retention failed, next run in {RETAIN_EVERY_S:g} s", reason=str(error))
+    if purged:
+        hub.log.info("retention applied", scans=purged, what=what, days=days)

@@ -1,0 +1,122 @@
+"""Fr-HUB's periodic tasks on a real MongoDB."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from common.domain.audit_events import Kind
+from common.domain.states import PURGED, ReportGenerated
+from common.errors import StoreUnavailable
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from fr_hub.housekeeping import keep_house, retain, sweep
+from tests.factories import (
+    LONG_AGO,
+    chunks_of,
+    inside,
+    make_reports,
+    make_upload,
+)
+from tests.fr_hub.stores import hub_context
+from tests.running import hub_settings, until
+
+
+def deliver_long_ago(store: DBManager, count: int) -> list[str]:
+    """Scans whose reports were delivered long ago; their ids."""
+    ids = [report.scan_id for report in make_reports(store, count)]
+    store.outbox.mark_sent(ids)
+    sent = {"$set": {"sent_at": LONG_AGO}}
+    inside(store, Collection.REPORTS).update_many({"_id": {"$in": ids}}, sent)
+    return ids
+
+
+def states(store: DBManager) -> set[str]:
+    """The states of all scans."""
+    return {state for _, state in store.queries.scan_states()}
+
+
+def test_a_sweep_deletes_the_voxels_of_interrupted_uploads(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cut, _ = make_upload(store)
+    recent, _ = make_upload(store)
+    uploads = inside(store, Collection.UPLOADS)
+    uploads.update_one({"_id": cut.blob}, {"$set": {"started_at": LONG_AGO}})
+    with hub_context(store) as hub:
+        asyncio.run(sweep(hub))
+    assert (chunks_of(store, cut.blob), chunks_of(store, recent.blob)) == (0, 3)
+    assert "deleted the voxels of interrupted uploads" in capfd.readouterr().out
+
+
+def test_a_sweep_sets_failed_scans_to_done_that_have_a_report(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    [report] = make_reports(store, 1)
+    failed = {"$set": {"report_generated": ReportGenerated.ERROR, "error": {"cause": "killed"}}}
+    inside(store).update_one({"_id": report.scan_id}, failed)
+    with hub_context(store) as hub:
+        asyncio.run(sweep(hub))
+    assert states(store) == {ReportGenerated.DONE}
+    assert "failed scans have a report" in capfd.readouterr().out
+
+
+def test_retention_purges_what_was_delivered_long_ago_and_records_it(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    old = deliver_long_ago(store, 3)
+    [recent] = make_reports(store, 1)
+    settings = hub_settings(retention_days=30, retention_what="all")
+    with hub_context(store, settings) as hub:
+        asyncio.run(retain(hub, 30))
+    found = dict(store.queries.scan_states())
+    assert found == {**dict.fromkeys(old, PURGED), recent.scan_id: ReportGenerated.DONE}
+    assert "retention applied" in capfd.readouterr().out
+    assert sorted(recorded(store, Kind.RETENTION)) == sorted(old)
+
+
+def recorded(store: DBManager, kind: Kind) -> list[str]:
+    """The scans of the events of this kind in the audit trail."""
+    entries = inside(store, Collection.AUDIT).find()
+    events: list[dict[str, Any]] = [one for entry in entries for one in entry["events"]]
+    return [i for one in events if one["kind"] == kind for i in one["ids"]]
+
+
+@pytest.mark.parametrize("timer", [False, True])
+def test_retention_runs_periodically_only_if_the_settings_say_so(
+    store: DBManager, timer: bool
+) -> None:
+    deliver_long_ago(store, 1)
+    cut, _ = make_upload(store)
+    inside(store, Collection.UPLOADS).update_one({}, {"$set": {"started_at": LONG_AGO}})
+    settings = hub_settings(retention_days=30, retention_what="all", retention_timer=timer)
+
+    async def main() -> None:
+        with hub_context(store, settings) as hub:
+            running = asyncio.create_task(keep_house(hub))
+            await asyncio.to_thread(until, lambda: chunks_of(store, cut.blob) == 0)
+            if timer:
+                await asyncio.to_thread(until, lambda: states(store) == {PURGED})
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(main())
+    assert states(store) == {PURGED if timer else ReportGenerated.DONE}
+
+
+def test_a_failure_is_logged_and_left_to_the_next_time(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise StoreUnavailable("no primary")
+
+    monkeypatch.setattr(store.uploads, "sweep", unavailable)
+    monkeypatch.setattr(store, "recorded_by", lambda _: store)
+    monkeypatch.setattr(store.retention, "purge", unavailable)
+    with hub_context(store) as hub:
+        asyncio.run(sweep(hub))
+        asyncio.run(retain(hub, 30))
+    logged = capfd.readouterr().out
+    assert "sweep failed, next one in 600 s" in logged
+    assert "retention failed, next run in 3600 s" in logged
+    assert logged.count("no primary") == 2

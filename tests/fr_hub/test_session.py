@@ -1,0 +1,199 @@
+"""A session on real sockets and a real MongoDB: small scans, stored and then acknowledged."""
+
+import socket
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from common.domain.types import hash_voxels
+from common.mongod.embedded import find_mongod, start_mongod
+from common.settings.loading import HubSettings
+from common.store.db_manager import DBManager
+from common.wire.scan_transfer import scan_messages
+from fr_hub import session
+from tests.factories import make_scan
+from tests.fr_hub.serving import LARGE, still_serves
+from tests.running import (
+    RawPeer,
+    acked,
+    answer,
+    frame,
+    hello,
+    hub_settings,
+    refusal,
+    running_hub,
+    send_scan,
+    sender,
+    sending,
+    until,
+)
+
+
+def test_a_small_scan_is_stored_as_to_do_and_then_acknowledged(
+    hub: HubSettings, store: DBManager
+) -> None:
+    scan, voxels = make_scan()
+    with sender(hub) as channel:
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+    (claim,) = store.claims.claim("somebody", 10, 30)
+    assert claim.scan == scan
+    assert bytes(store.claims.fetch_voxels(claim)) == voxels
+
+
+def test_scans_of_many_connections_are_all_acknowledged(hub: HubSettings, store: DBManager) -> None:
+    def stream(count: int) -> None:
+        scans = [make_scan() for _ in range(count)]
+        with sender(hub) as channel:
+            channel.send(*(m for scan, voxels in scans for m in scan_messages(scan, voxels)))
+            missing = {scan.scan_id for scan, _ in scans}
+            while missing:
+                missing -= set(acked(answer(channel)))
+        done.append(count)
+
+    done: list[int] = []
+    threads = [threading.Thread(target=stream, args=(50,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [50] * 8
+    assert store.queries.count_states()["To Do"] == 400
+
+
+def test_more_scans_than_the_window_are_taken_one_window_after_the_other(store: DBManager) -> None:
+    settings = hub_settings(hub_window=3)
+    with running_hub(store, settings), sender(settings) as channel:
+        scans = [make_scan() for _ in range(20)]
+        channel.send(*(m for scan, voxels in scans for m in scan_messages(scan, voxels)))
+        missing = {scan.scan_id for scan, _ in scans}
+        while missing:
+            missing -= set(acked(answer(channel)))
+
+
+def test_the_same_scan_again_is_acknowledged_without_effect(
+    hub: HubSettings, store: DBManager
+) -> None:
+    for extra in ({}, LARGE):
+        scan, voxels = make_scan(**extra)
+        with sender(hub) as channel:
+            for _ in range(3):
+                assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+    assert sum(store.queries.count_states().values()) == 2
+    # What the repeated uploads brought along is deleted.
+    chunks = store.connection.chunks
+    assert until(lambda: chunks.count_documents({}) == 4)
+
+
+def test_a_scan_id_used_again_with_other_bytes_is_refused(
+    hub: HubSettings, store: DBManager
+) -> None:
+    for extra in ({}, LARGE):
+        scan, voxels = make_scan(**extra)
+        other = bytes(len(voxels))
+        forged = scan.model_copy(update={"voxels_hash": hash_voxels(other)})
+        with sender(hub) as channel:
+            send_scan(channel, scan, voxels)
+            nack = refusal(send_scan(channel, forged, other))
+        assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "conflict", False)
+    for claim in store.claims.claim("somebody", 10, 30):
+        assert hash_voxels(store.claims.fetch_voxels(claim)) == claim.scan.voxels_hash
+
+
+@pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
+def test_voxels_without_their_hash_are_refused_and_the_connection_goes_on(
+    hub: HubSettings, store: DBManager, extra: dict[str, object]
+) -> None:
+    scan, voxels = make_scan(**extra)
+    damaged = bytes([voxels[0] ^ 1]) + voxels[1:]
+    with sender(hub) as channel:
+        nack = refusal(send_scan(channel, scan, damaged))
+        assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "hash", True)
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+    assert until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
+
+
+def test_a_header_whose_shape_and_byte_count_disagree_is_refused_and_the_rest_goes_on(
+    hub: HubSettings,
+) -> None:
+    scan, voxels = make_scan()
+    header = {**scan.model_dump(exclude_none=True), "shape": [11, 10]}
+    with RawPeer(hub.hub_port, hello()) as peer:
+        peer.socket.sendall(frame({"t": "scan", "scan": header, "voxels": voxels}))
+        nack = peer.read()
+        assert (nack["t"], nack["id"], nack["code"]) == ("nack", scan.scan_id, "header")
+        assert "110 bytes, the header declares 100" in nack["reason"]
+        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
+        assert peer.read()["ids"] == [scan.scan_id]
+
+
+def test_a_scan_that_says_it_comes_from_another_pacs_is_refused(hub: HubSettings) -> None:
+    scan, voxels = make_scan(pacs="pacs-2")
+    with sender(hub) as channel:
+        assert refusal(send_scan(channel, scan, voxels)).code == "header"
+
+
+def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused fills no window, so only this bounds the answers that wait for it."""
+    monkeypatch.setattr(session, "MAX_UNSENT_ANSWERS", 10)
+    settings = hub_settings(hub_window=1, idle_timeout_s=60)
+    scan, voxels = make_scan(pacs="pacs-2")  # refused: this is another's
+    refused = sending(*scan_messages(scan, voxels))
+    with running_hub(store, settings), RawPeer(settings.hub_port, hello()) as peer:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        peer.socket.setblocking(False)
+        taken, quiet_since = 0, time.monotonic()
+        many = refused * 100
+        while time.monotonic() - quiet_since < 2:
+            try:
+                taken += peer.socket.send(many[taken % len(many) :])
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            assert taken < 64 * 2**20, "it takes all that comes"
+        still_serves(settings, store)
+        peer.socket.settimeout(10)
+        assert peer.read()["code"] == "header"  # and answers when it is listened to
+
+
+def test_no_answer_and_no_log_line_tells_who_was_scanned(
+    hub: HubSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scan, voxels = make_scan(subject="JANE-DOE-1970")
+    header = {**scan.model_dump(exclude_none=True), "shape": [-1, 10]}
+    with RawPeer(hub.hub_port, hello()) as peer:
+        peer.socket.sendall(frame({"t": "scan", "scan": header, "voxels": voxels}))
+        assert "JANE" not in str(peer.read())
+        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
+        peer.read()
+    out = capfd.readouterr()
+    assert "JANE" not in out.out + out.err
+
+
+def test_while_mongodb_is_away_nothing_is_acknowledged_and_then_all_of_it() -> None:
+    """On a MongoDB of its own, which is killed and started again."""
+    with tempfile.TemporaryDirectory(prefix="fr-") as folder:
+        mongod = start_mongod(Path(folder), find_mongod())
+        store = DBManager(mongod.uri, "fr", timeout_s=2)
+        settings = hub_settings()
+        try:
+            with running_hub(store, settings), sender(settings) as channel:
+                first, voxels = make_scan()
+                assert acked(send_scan(channel, first, voxels)) == (first.scan_id,)
+                mongod.kill()
+                small, small_voxels = make_scan()
+                large, large_voxels = make_scan(**LARGE)
+                channel.send(*scan_messages(small, small_voxels))
+                assert channel.receive(1.0) is None
+                mongod = start_mongod(Path(folder), find_mongod())
+                assert acked(answer(channel, 30)) == (small.scan_id,)
+                assert acked(send_scan(channel, large, large_voxels)) == (large.scan_id,)
+            ids = [first.scan_id, small.scan_id, large.scan_id]
+            assert all(state == "To Do" for state, _ in store.queries.states_of(ids).values())
+        finally:
+            store.close()
+            mongod.stop()
