@@ -14,8 +14,8 @@ from common.domain.types import hash_voxels
 from common.errors import AnalysisError, StoreUnavailable, VoxelsDamaged
 from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import BrainSettings
-from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from common.store.unit_parts import BrainStore
 from fr_brain.analyzers.base import Analysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.analyzers.running import analyse_scan
@@ -52,7 +52,7 @@ class ScanAnalysis:
     def __init__(
         self,
         settings: BrainSettings,
-        store: DBManager,
+        store: BrainStore,
         registry: Registry,
         prefetcher: Prefetcher,
         current_scan: CurrentScan,

@@ -5,8 +5,8 @@ import time
 
 from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
-from common.store.db_manager import DBManager
 from common.store.documents import Claim, Claimed
+from common.store.unit_parts import BrainStore
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
@@ -39,7 +39,7 @@ class Claimer:
     claims were last looked for.
     """
 
-    def __init__(self, settings: BrainSettings, store: DBManager, owner: str, log: Log) -> None:
+    def __init__(self, settings: BrainSettings, store: BrainStore, owner: str, log: Log) -> None:
         self._settings = settings
         self._store = store
         self._owner = owner

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.domain.states import ReportGenerated
 from common.errors import StoreError
 from common.runtime.logger import Log
-from common.store.db_manager import DBManager
+from common.store.unit_parts import BrainStore
 from fr_brain.current_scan import ScanInProgress
 
 
@@ -27,7 +27,7 @@ class DeadProcessors:
     """Owns the dead processors whose scans are not released yet: without this they would wait
     until their leases expire."""
 
-    def __init__(self, store: DBManager, attempts: int, log: Log) -> None:
+    def __init__(self, store: BrainStore, attempts: int, log: Log) -> None:
         self._store = store
         self._attempts = attempts
         self._log = log

@@ -9,9 +9,9 @@ from common.domain.report import BrainReport
 from common.errors import StoreUnavailable
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.settings.loading import BrainSettings
-from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from common.store.opening import retrying_store
+from common.store.unit_parts import BrainStore
 from fr_brain.analysis import Failure, ScanAnalysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S, Claimer
@@ -43,7 +43,7 @@ class Processor:
     def __init__(
         self,
         settings: BrainSettings,
-        store: DBManager,
+        store: BrainStore,
         registry: Registry,
         owner: str,
         stop: threading.Event,

@@ -12,6 +12,7 @@ from common.runtime.lifecycle import Exit, Lifecycle, Stop
 from common.runtime.logger import configure, get_log
 from common.settings.loading import BrainSettings
 from common.store.db_manager import DBManager
+from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.registry import load_analyzers
 from fr_brain.current_scan import CurrentScan
 from fr_brain.limits import limit_memory, memory_limit_mib
@@ -54,7 +55,7 @@ def processor_main(
                 store.audit_log, "processor", log, durable_s=settings.mongodb_timeout_s, owner=owner
             )
             with contextlib.closing(audit):
-                recorded = store.recorded_by(audit)
+                recorded = brain_parts(store.recorded_by(audit))
                 processor = Processor(
                     settings, recorded, registry, owner, stop, work_signal, log, current_scan
                 )

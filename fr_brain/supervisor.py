@@ -13,6 +13,7 @@ from common.settings.loading import BrainSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener
+from common.store.unit_parts import brain_parts
 from fr_brain.dead_processors import DeadProcessors
 from fr_brain.process_slot import ProcessSlot
 from fr_brain.watchdog import Watchdog
@@ -34,7 +35,7 @@ class Supervisor:
         self._audit = AuditWriter(
             store.audit_log, "fr-brain", log, durable_s=settings.mongodb_timeout_s
         )
-        self._store = store.recorded_by(self._audit)
+        self._store = brain_parts(store.recorded_by(self._audit))
         self._stopping = stopping
         self._log = log
         # Spawned, not forked: a fork would copy the driver's locks and sockets.
@@ -43,7 +44,7 @@ class Supervisor:
         self._watchdog = Watchdog(settings, self._store)
         self._dead = DeadProcessors(self._store, settings.brain_attempts, log)
         self._work_signal = WorkSignal(context)
-        uri = self._store.connection.uri
+        uri = store.connection.uri
         self._slots = [
             ProcessSlot(number, settings, uri, context, self._work_signal)
             for number in range(1, settings.brain_processes + 1)
@@ -56,7 +57,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns an exit code."""
-        waiter = self._store.connection.subscribe(Notification.SCAN, self._settings.brain_poll_s)
+        waiter = self._store.subscribe(Notification.SCAN, self._settings.brain_poll_s)
         listener = NotificationListener(
             waiter, self._work_signal.notify, self._settings.brain_poll_s
         )

@@ -6,7 +6,7 @@ import time
 from common.errors import StoreError
 from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
-from common.store.db_manager import DBManager
+from common.store.unit_parts import BrainStore
 from fr_brain.current_scan import ScanInProgress
 from fr_brain.lease import RENEWALS_PER_LEASE
 from fr_brain.limits import is_stopped, memory_limit_mib, resident_mib
@@ -20,7 +20,7 @@ class Watchdog:
     holds the interpreter lock, the processor's own renewal thread does not run.
     """
 
-    def __init__(self, settings: BrainSettings, store: DBManager) -> None:
+    def __init__(self, settings: BrainSettings, store: BrainStore) -> None:
         self._time_limit_s = settings.brain_time_limit_s
         self._memory_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._lease_s = settings.brain_lease_s

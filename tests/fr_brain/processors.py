@@ -18,6 +18,7 @@ from common.settings.loading import BrainSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener
+from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S
@@ -112,7 +113,7 @@ class Running:
             self._listener = NotificationListener(waiter, self._work_signal.notify, poll_s)
         self.processor = Processor(
             settings,
-            store.recorded_by(self._audit),
+            brain_parts(store.recorded_by(self._audit)),
             registry,
             owner,
             self.stop,

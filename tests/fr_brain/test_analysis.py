@@ -16,6 +16,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.opening import retrying_store
+from common.store.unit_parts import brain_parts
 from fr_brain import analysis
 from fr_brain.analysis import Failure, ScanAnalysis
 from fr_brain.analyzers.base import Analyzer
@@ -53,7 +54,7 @@ def scan_analysis(
     log = get_log()
     return ScanAnalysis(
         brain_settings(brain_memory_mib=LIMIT_MIB, brain_pictures=True),
-        store,
+        brain_parts(store),
         registry_of(*analyzers),
         Prefetcher(lambda claim: voxels_of(claim, claim.voxels or b""), 0),
         current_scan,

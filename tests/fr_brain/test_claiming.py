@@ -9,6 +9,7 @@ import pytest
 from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
+from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.claiming import BATCH_S, PREFETCH_BELOW_S, Claimer
 from tests.factories import document_of, edit, expire, make_claimable
@@ -25,7 +26,7 @@ from tests.running import until
 
 def claimer(store: DBManager, seconds_per_scan: float = BATCH_S, **given: Any) -> Claimer:
     """A claimer that has measured so many seconds a scan."""
-    made = Claimer(brain_settings(**given), store, "the processor", get_log())
+    made = Claimer(brain_settings(**given), brain_parts(store), "the processor", get_log())
     made.seconds_per_scan = seconds_per_scan
     return made
 

@@ -9,6 +9,7 @@ from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
+from common.store.unit_parts import brain_parts
 from fr_brain.current_scan import ScanInProgress
 from fr_brain.dead_processors import DeadProcessor, DeadProcessors
 from tests.factories import document_of, make_claimable, opened, own_mongod, state_of
@@ -22,7 +23,7 @@ def died(store: DBManager, cause: str, attempts: int = 2) -> tuple[DeadProcessor
     make_claimable(store, 2)
     claims = store.claims.claim("dead", 2, 60)
     current = ScanInProgress(claims[0].scan.scan_id, claims[0].fence, "planted 7", 1.0)
-    dead = DeadProcessors(store, attempts, get_log())
+    dead = DeadProcessors(brain_parts(store), attempts, get_log())
     assert not dead
     dead.add(DeadProcessor(1, "dead", current, cause))
     return dead, [claim.scan.scan_id for claim in claims]

@@ -19,6 +19,7 @@ from common.domain.report import AnalyzerId
 from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from common.store.unit_parts import brain_parts
 from fr_brain.limits import is_stopped, resident_mib
 from fr_brain.process_slot import ProcessSlot
 from fr_brain.watchdog import Watchdog
@@ -80,9 +81,9 @@ def test_the_claim_of_an_analysis_within_its_limits_is_renewed_when_due(
     store: DBManager, slot: ProcessSlot, claim: Claim
 ) -> None:
     before = lease_of(store, claim)
-    Watchdog(brain_settings(brain_lease_s=3600), store).check(slot)
+    Watchdog(brain_settings(brain_lease_s=3600), brain_parts(store)).check(slot)
     assert lease_of(store, claim) == before  # due after a third of the lease
-    watchdog = Watchdog(brain_settings(brain_lease_s=3), store)
+    watchdog = Watchdog(brain_settings(brain_lease_s=3), brain_parts(store))
 
     def renewed() -> bool:
         watchdog.check(slot)
@@ -98,20 +99,20 @@ def test_the_claim_of_a_suspended_processor_is_not_renewed(
     before = lease_of(store, claim)
     os.kill(slot.pid, signal.SIGSTOP)
     until(lambda: is_stopped(slot.pid))
-    watchdog = Watchdog(brain_settings(), store)
+    watchdog = Watchdog(brain_settings(), brain_parts(store))
     watchdog._lease_s = 0.0
     watchdog.check(slot)
     assert lease_of(store, claim) == before
 
 
 def test_an_analysis_past_its_time_limit_is_killed(store: DBManager, slot: ProcessSlot) -> None:
-    Watchdog(brain_settings(brain_time_limit_s=1e-6), store).check(slot)
+    Watchdog(brain_settings(brain_time_limit_s=1e-6), brain_parts(store)).check(slot)
     until(slot.has_exited)
     assert slot.killed_for == "stopped at its time limit of 1e-06 s (BRAIN_TIME_LIMIT_S)"
 
 
 def test_a_processor_past_its_memory_limit_is_killed(store: DBManager, slot: ProcessSlot) -> None:
-    watchdog = Watchdog(brain_settings(), store)
+    watchdog = Watchdog(brain_settings(), brain_parts(store))
     watchdog._memory_mib = 0
     until(lambda: resident_mib(slot.pid) > 0)
     watchdog.check(slot)
