@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from common.audit.writer import AuditWriter
-from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Stop, describe_exit
+from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Stop, describe_exit
 from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
 from common.store.collections import Notification
@@ -72,7 +72,7 @@ class Supervisor:
             for slot in self._slots:
                 if slot.has_exited():
                     code = self._reap(slot)
-                    if code in NO_USE_TO_RESTART:
+                    if code in DO_NOT_RESTART:
                         self._stop()
                         return code
                 elif slot.process is not None:

@@ -84,9 +84,9 @@ def _named() -> Iterator[Server]:
 @contextmanager
 def _embedded() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="fr-") as folder:
-        with warnings.catch_warnings():  # Python 3.12 of `tied`, where numpy has threads
+        with warnings.catch_warnings():  # Python 3.12 warns of preexec_fn
             warnings.filterwarnings("ignore", "This process .*multi-threaded", DeprecationWarning)
-            running = start_mongod(Path(folder), find_mongod(), tied=True)
+            running = start_mongod(Path(folder), find_mongod(), stop_with_parent=True)
         try:
             yield Server(running.uri, "embedded MongoDB")
         finally:

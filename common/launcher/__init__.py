@@ -1,1 +1,1 @@
-"""``make all``: the units as processes."""
+"""Runs all units as processes: ``fr all``, ``make all``."""

@@ -1,8 +1,8 @@
-"""All units on this machine: ``fr all``, ``make all``.
+"""Run all units on this machine: ``fr all``, ``make all``.
 
-Starts Fr-HUB, Fr-BRAIN and Fr-PACS as processes of their own, relays their log lines, restarts
-Fr-HUB and Fr-BRAIN when they die, shuts all down in order, and prints the totals. It knows the
-units by name only.
+The launcher starts Fr-HUB, Fr-BRAIN and Fr-PACS as separate processes, relays their log lines,
+restarts Fr-HUB and Fr-BRAIN if they die, shuts everything down in order and prints the totals. It
+knows the units by name only.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Launcher:
     """Runs the three units.
 
     Raises:
-        SettingsError: TLS is set up, and a unit has no certificate.
+        SettingsError: TLS is on, but a unit has no certificate.
     """
 
     def __init__(self, settings: LaunchSettings, console: Console, lifecycle: Lifecycle) -> None:
@@ -45,7 +45,7 @@ class Launcher:
         self._totals: Totals | None = None
 
     async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
-        """Run until Fr-PACS has finished or a signal stops it; exit code and totals."""
+        """Run until Fr-PACS finishes or a stop is requested; return exit code and totals."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         self._lifecycle.on_stop(lambda: _soon(loop, stop.set))
@@ -66,8 +66,8 @@ class Launcher:
                 os.close(totals_write)
                 code = await self._watch(stop, pacs, {hub: lifeline, brain: lifeline})
             finally:
-                # Fr-PACS first, so that Fr-HUB acknowledges what it sent; then Fr-BRAIN, whose last
-                # reports Fr-HUB can still notice.
+                # Fr-PACS first, so that Fr-HUB can acknowledge what it sent. Then Fr-BRAIN, so that
+                # Fr-HUB can see its last reports.
                 for unit in (pacs, brain, hub):
                     await unit.stop()
                 os.close(lifeline)
@@ -76,7 +76,7 @@ class Launcher:
         return code, self._totals
 
     def _environment(self, ledger: Path | None, totals_fd: int) -> dict[str, str]:
-        # Settings from the command line or .env reach the units as environment.
+        # Pass on settings from the command line and .env as environment variables.
         settings = self._settings
         given = {
             name.upper(): _as_text(getattr(settings, name)) for name in settings.model_fields_set
@@ -86,14 +86,14 @@ class Launcher:
         environment["HUB_PACS"] = _as_text(self._known_pacs())
         environment.pop("SUMMARY", None)
         if settings.tls_cert is None and settings.shared_secret is None:
-            # A secret of this run keeps other programs of this machine from posing as a unit.
+            # A random secret keeps other programs of this machine from posing as a unit.
             environment["SHARED_SECRET"] = secrets.token_hex(32)
         if ledger is not None:
             environment["LEDGER"] = str(ledger)
         return environment
 
     def _known_pacs(self) -> dict[str, tuple[str, int]]:
-        """HUB_PACS and the Fr-PACS that is started here."""
+        """HUB_PACS, plus the Fr-PACS started here."""
         settings = self._settings
         here = {settings.pacs_name: (settings.pacs_host, settings.pacs_port)}
         return {**settings.hub_pacs, **here}
@@ -107,7 +107,7 @@ class Launcher:
             yield None
 
     async def _follow(self, fd: int, bar: ProgressBar | None) -> None:
-        """Read the totals that Fr-PACS reports, until it ends."""
+        """Read the totals that Fr-PACS reports until it exits."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=2**20)
         pipe: IO[bytes] = os.fdopen(fd, "rb", buffering=0)
@@ -143,7 +143,7 @@ class Launcher:
 
 
 def _as_text(value: object) -> str:
-    """A setting as the environment writes it: None is an empty string."""
+    """Format a setting for the environment; None is an empty string."""
     if value is None:
         return ""
     if isinstance(value, dict):
@@ -155,13 +155,13 @@ def _as_text(value: object) -> str:
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop has closed
+    with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(call)
 
 
 @contextlib.contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the launcher's lock on this folder.
+    """Hold the launcher's lock on this data folder.
 
     Raises:
         AlreadyRunning: another launcher holds it.
@@ -190,7 +190,7 @@ def main() -> int:
     json_lines = settings.log_format == "json"
     if json_lines:
         configure(settings.log_level, "json", "launcher")
-    # Standard output has nothing but JSON lines then.
+    # Standard output must contain only JSON lines then.
     console = Console(highlight=False, stderr=json_lines)
     with contextlib.ExitStack() as stack:
         launcher = Launcher(settings, console, lifecycle)
@@ -199,7 +199,7 @@ def main() -> int:
         ledger = settings.ledger
         start = 0
         if ledger is not None and ledger.is_file():
-            # Fr-PACS removes a last line that a kill cut short.
+            # Skip an incomplete last line, which Fr-PACS removes.
             start = ledger.read_bytes().rfind(b"\n") + 1
         if settings.finite and ledger is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fr-"))

@@ -1,4 +1,4 @@
-"""What became of a run's scans, by the ledger of Fr-PACS and by the store."""
+"""Totals of a run, from the ledger of Fr-PACS and from the store."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from common.store.db_manager import DBManager
 
 
 def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
-    """Add how many of the acknowledged scans the store holds, and how many reports."""
+    """Add the number of acknowledged scans in the store, and of their reports."""
     stored = reported = 0
     for start in range(0, len(acknowledged), 1000):
         for state, report in store.queries.states_of(acknowledged[start : start + 1000]).values():
@@ -19,7 +19,10 @@ def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
 
 
 def acknowledged_in(ledger: Path, start: int) -> list[str]:
-    """The ids of the acknowledged scans in a ledger, from byte ``start`` on."""
+    """The ids of the scans acknowledged in a ledger, from byte ``start`` on.
+
+    An incomplete last line is skipped.
+    """
     marker = '"event": "acknowledged"'
     with ledger.open(encoding="utf-8") as lines:
         lines.seek(start)

@@ -1,4 +1,4 @@
-"""The certificates of ``make all``: each unit's own, as a unit is who its certificate names."""
+"""The certificates for ``fr all``: each unit needs one with its own name."""
 
 from pathlib import Path
 
@@ -8,11 +8,13 @@ from common.settings.loading import LaunchSettings
 
 
 def own_certificates(settings: LaunchSettings) -> dict[str, dict[str, str]]:
-    """For Fr-HUB and Fr-PACS the settings of its own certificate and key: those files beside
-    TLS_CERT and TLS_KEY that have its name, as ``make certs`` makes them. Empty without TLS.
+    """TLS_CERT and TLS_KEY of Fr-HUB and of Fr-PACS; empty without TLS.
+
+    They are the files next to TLS_CERT and TLS_KEY that have the unit's name, as ``make certs``
+    writes them.
 
     Raises:
-        SettingsError: one is not there.
+        SettingsError: a file is missing.
     """
     if settings.tls_cert is None or settings.tls_key is None:
         return {}
@@ -26,12 +28,12 @@ def own_certificates(settings: LaunchSettings) -> dict[str, dict[str, str]]:
         for setting, path in files.items():
             if not path.is_file():
                 raise SettingsError(
-                    f"{setting}: {name} needs a certificate of its own, and there is no "
-                    f"{str(path)!r}: {_remedy(settings.tls_cert.parent, *names.values())}"
+                    f"{setting}: {name} needs its own certificate, and {str(path)!r} does not "
+                    f"exist: run {_certs_command(settings.tls_cert.parent, *names.values())}"
                 )
         found[unit] = {setting: str(path) for setting, path in files.items()}
     return found
 
 
-def _remedy(folder: Path, *names: str) -> str:
+def _certs_command(folder: Path, *names: str) -> str:
     return f"make certs NAMES={','.join(names)} CERTS={folder}"

@@ -1,4 +1,4 @@
-"""A unit as a process of its own: started, relayed line by line, stopped."""
+"""Run a unit as a process: start it, relay its output by line, stop it."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from rich.console import Console
 from rich.text import Text
 
-from common.runtime.lifecycle import NO_USE_TO_RESTART, describe_exit
+from common.runtime.lifecycle import DO_NOT_RESTART, describe_exit
 from common.runtime.lines import write_line
 from common.runtime.logger import get_log
 
@@ -26,7 +26,8 @@ class Unit:
     """One unit's process.
 
     Args:
-        console: shows its lines, each after the unit's name; None: JSON lines to standard output.
+        console: where to print its lines, prefixed by the unit's name; None: pass them on to
+            standard output as they are (JSON lines).
     """
 
     def __init__(self, name: str, console: Console | None, environment: Mapping[str, str]) -> None:
@@ -37,7 +38,7 @@ class Unit:
         self._output: asyncio.Task[None] | None = None
 
     async def start(self, lifeline: int, *extra_fds: int) -> None:
-        """Start it. It stops when ``lifeline``, the end of a pipe, closes."""
+        """Start the process; it stops when the pipe of ``lifeline`` closes."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -47,13 +48,13 @@ class Unit:
             stderr=asyncio.subprocess.STDOUT,
             env={**self._environment, "LIFELINE_FD": str(lifeline)},
             pass_fds=(lifeline, *extra_fds),
-            # A Ctrl-C reaches the launcher alone, which stops the units in order.
+            # Ctrl-C then reaches only the launcher, which stops the units in order.
             start_new_session=True,
         )
         self._output = asyncio.create_task(self._relay(self._process))
 
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - start() requests it
         async for line in lines(process.stdout):
             self._show(line.decode(errors="replace"))
 
@@ -65,23 +66,23 @@ class Unit:
         self._console.print(prefix + Text.from_ansi(line), soft_wrap=True, highlight=False)
 
     def notice(self, event: str) -> None:
-        """Show what the launcher has to say about this unit."""
+        """Log a message of the launcher about this unit."""
         if self._console is None:
             get_log().warning(event, about=self.name)
         else:
             self._show(event)
 
     async def ended(self) -> int:
-        """Wait for its end; the exit code."""
-        assert self._process is not None  # noqa: S101 - it was started
+        """Wait until the process exits and return its exit code."""
+        assert self._process is not None  # noqa: S101 - start() sets it
         code = await self._process.wait()
         if self._output is not None:
-            # Its processors may hold the pipe a little longer.
+            # Its child processes may keep the pipe open a little longer.
             await asyncio.wait([self._output], timeout=2)
         return code
 
     async def stop(self) -> None:
-        """Shut it down cleanly; kill it if that takes too long."""
+        """Shut it down cleanly; kill it after ``STOP_S``."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -96,11 +97,11 @@ class Unit:
             await self.ended()
 
     async def keep_running(self, lifeline: int) -> int:
-        """Restart it whenever it ends; returns an exit code that a restart cannot mend."""
+        """Restart it whenever it exits; return once a restart cannot help, with the exit code."""
         while True:
             code = await self.ended()
             self.notice(f"ended: {describe_exit(code)}")
-            if code in NO_USE_TO_RESTART:
+            if code in DO_NOT_RESTART:
                 return code
             await asyncio.sleep(RESTART_S)
             self.notice("restarting")
@@ -108,8 +109,10 @@ class Unit:
 
 
 async def lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """The lines of a stream without their ends. One longer than 1 MiB comes in pieces, where
-    ``StreamReader.readline`` would raise and leave the unit with a full pipe."""
+    """Yield the lines of a stream without their newline, those above 1 MiB in pieces.
+
+    ``StreamReader.readline`` would raise on such a line and leave the unit with a full pipe.
+    """
     rest = b""
     while chunk := await stream.read(_READ_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")

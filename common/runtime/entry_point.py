@@ -1,4 +1,4 @@
-"""What the ``__main__`` of each unit has in common: errors become one line and an exit code."""
+"""The entry point of each unit: errors become one line and an exit code."""
 
 import gc
 import sys
@@ -14,10 +14,9 @@ from common.errors import (
 from common.runtime.lifecycle import Exit
 from common.runtime.lines import write_line
 
-GARBAGE_AFTER = 10_000
-"""Objects made and not freed, before Python looks for cycles among them. By its own default of 700
-that took a tenth of each unit's time at thousands of scans a second, and the units make few cycles.
-"""
+GC_THRESHOLD = 10_000
+"""Allocations before Python collects cyclic garbage. With the default of 700, collection took a
+tenth of each unit's time at thousands of scans per second, though the units create few cycles."""
 
 _CODES: tuple[tuple[type[FrError], Exit], ...] = (
     (SettingsError, Exit.USAGE),
@@ -29,10 +28,13 @@ _CODES: tuple[tuple[type[FrError], Exit], ...] = (
 
 
 def run_unit(name: str, main: Callable[[], int]) -> int:
-    """Run a unit's ``main``; an error of ours is said in one line, without a traceback."""
-    gc.set_threshold(GARBAGE_AFTER)
+    """Run a unit's ``main`` and return its exit code.
+
+    An ``FrError`` is printed as one line, without a traceback; other exceptions propagate.
+    """
+    gc.set_threshold(GC_THRESHOLD)
     try:
         return main()
     except FrError as error:
-        write_line(sys.stderr, f"{name}: {error}\n")  # logging may not be up
+        write_line(sys.stderr, f"{name}: {error}\n")  # logging may not be configured yet
         return next(code for kind, code in _CODES if isinstance(error, kind))

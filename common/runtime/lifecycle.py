@@ -1,8 +1,8 @@
-"""Start and stop of a process: the only room with signals, and the meaning of exit codes.
+"""Start and stop of a process, and its exit codes. No other module handles signals.
 
-The first SIGINT or SIGTERM stops in order, a second one at once. A signal's handler runs between
-any two bytecodes of the main thread, where taking a lock can deadlock; so signals are read as
-bytes from a pipe by a thread of their own.
+The first SIGINT or SIGTERM shuts the process down cleanly, a second one stops it immediately.
+A signal handler may run between any two bytecodes of the main thread, where taking a lock can
+deadlock. Therefore a separate thread reads the signals as bytes from a pipe.
 """
 
 import atexit
@@ -20,27 +20,27 @@ class Exit(IntEnum):
     """Exit codes of the units."""
 
     OK = 0
-    # Ran, but something is missing: a scan failed, a gap in the store.
+    # Ran, but incompletely: a scan failed, or the store has a gap.
     FAILED = 1
-    # A setting or the command line is wrong: starting again cannot help.
+    # A setting or the command line is invalid: a restart cannot help.
     USAGE = 2
-    # What it needs for itself is held by another process (a port, a lock).
+    # Another process holds a port or a lock that it needs.
     TAKEN = 3
-    # What it needs refuses it or cannot be started (MongoDB's login, no mongod).
+    # MongoDB refuses the login, or mongod cannot be started.
     UNUSABLE = 4
-    # Stopped at once by a second signal.
+    # Stopped immediately by a second signal.
     FORCED = 130
 
 
 SAME_S = 0.5
-"""Signals this close are one request: who signals a whole process group (``timeout``, a service
-manager) reaches this process, and reaches it again through the ``make`` that started it."""
+"""Signals within this time count as one request, seconds: a signal to the process group (by
+``timeout`` or a service manager) arrives twice, directly and through the ``make`` above."""
 
-NO_USE_TO_RESTART = frozenset({Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE})
+DO_NOT_RESTART = frozenset({Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE})
 
 
 class Stop:
-    """Tells the parts of a process when it is time to stop: ``stop`` is set."""
+    """Asks the parts of a process to stop: sets ``stop`` and runs callbacks."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -48,7 +48,7 @@ class Stop:
         self._lock = threading.Lock()
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Call this once when it is time to stop, from a thread of its own; now if it was."""
+        """Run a callback once, in a separate thread, at the stop request; at once if it came."""
         with self._lock:
             if not self.stop.is_set():
                 self._callbacks.append(callback)
@@ -56,10 +56,10 @@ class Stop:
         callback()
 
     def on_force(self, callback: Callable[[], None]) -> None:
-        """Call this before the process is ended at once; here nothing does that."""
+        """Run a callback before a forced exit; unused here, as only ``Lifecycle`` forces one."""
 
     def request_stop(self) -> None:
-        """Stop in order, as the first signal does. Idempotent."""
+        """Request a clean shutdown, as the first signal does. Idempotent."""
         with self._lock:
             self.stop.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -68,7 +68,10 @@ class Stop:
 
 
 class Lifecycle(Stop):
-    """Stops at signals and at the end of the lifeline. One per process, made in its main thread."""
+    """Requests a stop on a signal, or when the lifeline closes.
+
+    Create one per process, in its main thread.
+    """
 
     def __init__(self, lifeline_fd: int | None = None) -> None:
         super().__init__()
@@ -100,11 +103,11 @@ class Lifecycle(Stop):
                         self._force()
                     continue
                 first = time.monotonic()
-                # Not here: a callback that hangs must not keep the second signal from being read.
+                # In another thread, so that a hanging callback cannot block the second signal.
                 threading.Thread(target=self.request_stop, name="stop", daemon=True).start()
 
     def on_force(self, callback: Callable[[], None]) -> None:
-        """Call this before a second signal ends the process at once: it must not wait."""
+        """Run a callback before a second signal ends the process; it must not block."""
         self._on_force.append(callback)
 
     def _force(self) -> None:
@@ -114,25 +117,25 @@ class Lifecycle(Stop):
         os._exit(Exit.FORCED)
 
     def _read_lifeline(self, fd: int) -> None:
-        # Nothing is ever written: read returns when the launcher is gone, however it went.
+        # Nothing is ever written, so read returns when the launcher has exited for any reason.
         while os.read(fd, 64):
             pass
         self.request_stop()
 
 
 def _own_the_terminal() -> None:
-    """Have Ctrl-C reach this process and not the ``make`` that started it.
+    """Make Ctrl-C reach this process, but not the ``make`` that started it.
 
-    make dies of a Ctrl-C whatever its child makes of it, so an orderly stop would not exit with
-    0. As a foreground process group of its own, the child alone gets the signal.
+    make fails on Ctrl-C even if its child exits with 0. As a separate foreground process group,
+    only the child receives the signal.
     """
-    with contextlib.suppress(OSError, ValueError):  # no terminal: nothing to own
+    with contextlib.suppress(OSError, ValueError):  # there is no terminal
         terminal = sys.stdin.fileno()
         group = os.getpgrp()
         if os.tcgetpgrp(terminal) != group or group == os.getpid():
             return
-        # Without this, handing the terminal back from the background would stop us; and Ctrl-Z
-        # would stop us behind the back of a shell that watches make.
+        # SIGTTOU would stop this process when it hands the terminal back. Ctrl-Z would stop it
+        # unnoticed by the shell, which waits for make.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         os.setpgid(0, 0)
@@ -141,7 +144,7 @@ def _own_the_terminal() -> None:
 
 
 def describe_exit(code: int) -> str:
-    """In words: ``'exit 3'``, ``'killed by SIGKILL'`` (negative codes, as subprocess has them)."""
+    """Describe an exit code of ``subprocess``: ``'exit 3'``, or ``'killed by SIGKILL'`` for -9."""
     if code >= 0:
         return f"exit {code}"
     try:

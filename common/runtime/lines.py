@@ -1,8 +1,8 @@
-"""Whole lines on a stream that several processes share.
+"""Write whole lines to a stream that several processes share.
 
-The kernel keeps a write to a pipe in one piece only up to PIPE_BUF (4096 bytes), so a longer line
-of one process could be cut by a line of another. A POSIX record lock on the stream keeps them
-apart; ``flock`` would not, as processes that inherited the stream share one open file description.
+A write to a pipe is atomic only up to PIPE_BUF (4096 bytes), so longer lines of two processes could
+interleave. A POSIX record lock on the stream prevents that. ``flock`` would not, because processes
+that inherit the stream share one open file description.
 """
 
 import contextlib
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 LOCK_WAIT_S = 2.0
-"""A process that was stopped (SIGSTOP) while it held the lock must not silence the others."""
+"""Longest wait for the lock, seconds: a process stopped (SIGSTOP) while it holds the lock must not
+silence the others."""
 
 _LOCK_POLL_S = 0.001
 
@@ -23,14 +24,14 @@ _threads = threading.Lock()
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write ``line``, which ends with a newline, without cutting or being cut by another."""
-    with _threads, _alone_on(stream):
+    """Write ``line``, which must end with a newline, without interleaving with other lines."""
+    with _threads, _exclusive(stream):
         stream.write(line)
         stream.flush()
 
 
 @contextlib.contextmanager
-def _alone_on(stream: TextIO) -> Iterator[None]:
+def _exclusive(stream: TextIO) -> Iterator[None]:
     fd = _shareable(stream)
     locked = fd is not None and _lock(fd)
     try:
@@ -41,8 +42,11 @@ def _alone_on(stream: TextIO) -> Iterator[None]:
 
 
 def _shareable(stream: TextIO) -> int | None:
-    """The stream's descriptor; None in memory and on devices such as /dev/null, where a lock would
-    meet every process of the machine."""
+    """The stream's file descriptor; None if a lock is impossible or unwanted.
+
+    A stream in memory has none, and a lock on a device such as /dev/null would affect every process
+    of the machine.
+    """
     try:
         fd = stream.fileno()
         device = stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd)
@@ -60,7 +64,7 @@ def _lock(fd: int) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(_LOCK_POLL_S)
-        except OSError:  # this stream has no locks
+        except OSError:  # this stream does not support locks
             return False
         else:
             return True

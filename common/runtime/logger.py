@@ -1,4 +1,4 @@
-"""Structured logging for all units. No line carries patient data, voxels or passwords."""
+"""Structured logging for all units. No line contains patient data, voxels or passwords."""
 
 import logging
 import os
@@ -17,19 +17,19 @@ from common.runtime.lines import write_line
 Log = structlog.stdlib.BoundLogger
 
 LINES_A_SECOND = 20
-"""Lines of one event per second: at thousands of scans a second, logging each would cost more than
-processing it."""
+"""Most lines of one event per second. At thousands of scans per second, logging each would cost
+more than processing it."""
 
 
 def configure(level: str, style: str, unit: str, name: str | None = None) -> None:
     """Set up logging to standard output.
 
     Args:
-        level: the least severe level that is shown.
-        style: ``'console'`` for people, or ``'json'``, one object a line. Only JSON lines name
-            their process: on a console, whoever started the units tells them apart.
+        level: the least severe level to log.
+        style: ``'console'`` for people, or ``'json'`` for one object per line. Only JSON lines name
+            their process; on a console, the launcher prefixes the lines.
         unit: ``fr-hub``, ``fr-brain`` or ``fr-pacs``.
-        name: this process's own name where a unit has several; the unit's by default.
+        name: the name of this process; that of the unit by default.
     """
     terminal = sys.stdout.isatty()
     renderer: Any = (
@@ -54,7 +54,7 @@ def configure(level: str, style: str, unit: str, name: str | None = None) -> Non
             add_process,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso") if style == "json" else _ConsoleTime(),
-            # Exceptions without local variables: those may hold a scan.
+            # Without local variables, which may contain a scan.
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -65,14 +65,14 @@ def configure(level: str, style: str, unit: str, name: str | None = None) -> Non
 
 
 def get_log(**fields: Any) -> Log:
-    """A logger that adds these fields to each line."""
+    """Return a logger that adds these fields to each line."""
     log: Log = structlog.get_logger(**fields)
     return log
 
 
 def command_log() -> Log:
-    """The logger of a command: only warnings, to standard error, because the command's output is
-    its answer."""
+    """Return the logger of a command: it writes warnings to standard error, because standard output
+    is for the command's result."""
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
@@ -85,7 +85,7 @@ def command_log() -> Log:
 
 
 class _ConsoleTime:
-    """The local time with its zone, to the millisecond; the date too, on each day's first line."""
+    """Adds the local time with its UTC offset; with the date on the first line of each day."""
 
     def __init__(self) -> None:
         self._day: date | None = None
@@ -100,7 +100,7 @@ class _ConsoleTime:
 
 
 class _Output:
-    """Standard output as it is now: a progress bar may have replaced it since."""
+    """Writes to the current standard output, which a progress bar may have replaced."""
 
     @staticmethod
     def write(text: str) -> None:
@@ -108,7 +108,7 @@ class _Output:
 
     @staticmethod
     def flush() -> None:
-        """``write`` has done it."""
+        """Do nothing, because ``write`` flushes."""
 
 
 class RateLimitedLog:
@@ -125,12 +125,12 @@ class RateLimitedLog:
         self._counts: dict[tuple[str, str], int] = {}  # this second's, by level and event
 
     def debug_each(self, event: str, scan_ids: Sequence[str], **fields: Any) -> None:
-        """Log this event at debug for each of these scans, or count it, under one lock."""
+        """Log this event at debug level for each scan, or count it, taking the lock once."""
         for scan_id in scan_ids[: self._allow("debug", event, len(scan_ids))]:
             self._log.debug(event, scan_id=scan_id, **fields)
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Log this event at debug, or count it."""
+        """Log this event at debug level, or count it."""
         if self._allow("debug", event, 1):
             self._log.debug(event, **fields)
 
@@ -145,7 +145,7 @@ class RateLimitedLog:
             self._log.warning(event, **fields)
 
     def _allow(self, level: str, event: str, count: int) -> int:
-        """How many of these ``count`` events may be logged now; the others are counted."""
+        """Count these events and return how many of them may be logged."""
         with self._lock:
             second = int(time.monotonic())
             if second != self._second:
@@ -156,7 +156,7 @@ class RateLimitedLog:
             return max(0, min(count, self._limit - before))
 
     def flush(self) -> None:
-        """Log the counts that have not been logged yet."""
+        """Log the pending counts."""
         with self._lock:
             self._log_suppressed()
 
@@ -171,9 +171,9 @@ class AvailabilityLog:
     """Logs each change of a peer's availability once. Thread-safe.
 
     Args:
-        patience_s: how long an outage is no more than information, as peers start and stop in any
-            order; one that lasts longer is a warning.
-        announce: whether the first answer is logged too.
+        patience_s: an outage is logged as a warning only after this many seconds, because units
+            may start and stop in any order.
+        announce: whether to log the first connection too.
     """
 
     def __init__(
@@ -185,11 +185,11 @@ class AvailabilityLog:
         self._announce = announce
         self._lock = threading.Lock()
         self._available: bool | None = None
-        self._since: float | None = None  # the outage
+        self._since: float | None = None  # start of the outage, time.monotonic()
         self._warned = self._busy = False
 
     def unavailable(self, reason: object) -> None:
-        """The peer did not answer: logged once an outage, and once more if it lasts."""
+        """Record that the peer did not answer: logged once per outage, and again if it lasts."""
         with self._lock:
             if self._since is None:
                 self._since = time.monotonic()
@@ -202,14 +202,14 @@ class AvailabilityLog:
             self._available = False
 
     def busy(self) -> None:
-        """The peer accepts nothing for now: logged once until it does."""
+        """Record that the peer is busy: logged once until it accepts again."""
         with self._lock:
             if not self._busy:
                 self._log.warning(f"{self._peer} is busy, sending more slowly")
             self._busy = True
 
     def available(self) -> None:
-        """The peer answered: logged after each outage."""
+        """Record that the peer answered: logged after each outage."""
         with self._lock:
             if self._available is False or (self._announce and self._available is None):
                 self._log.info(f"connected to {self._peer}")

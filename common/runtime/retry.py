@@ -28,7 +28,7 @@ Failed = Callable[[BaseException | None], None]
 
 
 def backoff_s(failures: int) -> float:
-    """The pause before the next try, in seconds, for code that cannot block in a retry loop."""
+    """The pause before the next attempt, seconds, for code that cannot block in a retry loop."""
     longest = min(LONGEST_S, FIRST_S * 2 ** min(failures, 16))
     return random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
 
@@ -36,8 +36,10 @@ def backoff_s(failures: int) -> float:
 def retrying(
     errors: Errors, stop: threading.Event, failed: Failed, *, final: Errors = ()
 ) -> Retrying:
-    """Retry a blocking call that raises one of ``errors``, but not of ``final``, until ``stop`` is
-    set; then the last error is raised. ``failed`` gets the error of each try."""
+    """Retry a blocking call that raises one of ``errors``, but none of ``final``.
+
+    Once ``stop`` is set, the last error is raised. ``failed`` is called with each error.
+    """
     return Retrying(
         retry=retry_if_exception(lambda e: isinstance(e, errors) and not isinstance(e, final)),
         wait=_wait(),
@@ -54,8 +56,11 @@ def async_retrying(
     until: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncRetrying:
-    """Retry an ``async`` call that raises one of ``errors``, until ``until()`` is true; then the
-    last error is raised. ``failed`` gets the error of each try; ``sleep`` may end a pause early."""
+    """Retry an ``async`` call that raises one of ``errors``.
+
+    Once ``until()`` is true, the last error is raised. ``failed`` is called with each error;
+    ``sleep`` may end a pause early.
+    """
     return AsyncRetrying(
         retry=retry_if_exception_type(errors),
         wait=_wait(),

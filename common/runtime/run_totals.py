@@ -1,4 +1,4 @@
-"""The totals of a run of Fr-PACS, and how they are shown: progress bar, table, JSON."""
+"""The totals of a Fr-PACS run, as progress bar, table or JSON."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,8 @@ from common.domain.types import Frozen
 
 
 class Latency(Frozen):
-    """From sending a scan to having its report, milliseconds, over the latest 100,000 scans."""
+    """Percentiles of the time from sending a scan to receiving its report, milliseconds, over the
+    latest 100,000 scans."""
 
     p50: float
     p95: float
@@ -23,47 +24,49 @@ class Latency(Frozen):
 
 
 class Failure(Frozen):
-    """A scan without a report, and why."""
+    """A scan without a report, with the reason."""
 
     what: Annotated[str, Field(description="file, series or synthetic scan")]
     reason: str
 
 
 class Totals(Frozen):
-    """What became of the scans of one run."""
+    """The outcome of the scans of one run."""
 
-    total: int | None = Field(description="scans to send; none: endless")
+    total: int | None = Field(description="scans to send; null: unlimited")
     sent: int
     acknowledged: int
-    stored: int | None = Field(default=None, description="in the store; none: not looked up")
-    reported: int | None = Field(default=None, description="with a report in the store")
+    stored: int | None = Field(default=None, description="scans in the store; null: not checked")
+    reported: int | None = Field(
+        default=None, description="scans with a report in the store; null: not checked"
+    )
     delivered: int
     failed: int
-    failures: tuple[Failure, ...] = Field(default=(), description="the first of them")
-    seconds: float = Field(description="from the first scan sent to the last report")
-    megabytes: float = Field(description="voxels acknowledged, 10^6 bytes")
+    failures: tuple[Failure, ...] = Field(default=(), description="the first failures")
+    seconds: float = Field(description="seconds from the first scan sent to the last report")
+    megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
     latency_ms: Latency | None = None
 
     @property
     def scans_per_s(self) -> float:
-        """Delivered scans a second."""
+        """Delivered scans per second."""
         return self.delivered / self.seconds if self.seconds else 0.0
 
     @property
     def megabytes_per_s(self) -> float:
-        """Acknowledged voxels, 10^6 bytes a second."""
+        """Acknowledged voxels, 10^6 bytes per second."""
         return self.megabytes / self.seconds if self.seconds else 0.0
 
     @property
     def complete(self) -> bool:
-        """Whether each scan went all the way: the meaning of exit code 0."""
+        """Whether every scan was delivered with its report, which exit code 0 means."""
         wanted = self.sent if self.total is None else self.total
         counts = {self.sent, self.acknowledged, self.delivered, wanted}
         counts |= {n for n in (self.stored, self.reported) if n is not None}
         return counts == {wanted} and not self.failed
 
     def as_json(self) -> str:
-        """For ``SUMMARY`` and other machines."""
+        """The totals, with rates, as JSON."""
         return json.dumps(
             {
                 **self.model_dump(),
@@ -75,12 +78,12 @@ class Totals(Frozen):
         )
 
     def write(self, path: Path) -> None:
-        """Write ``SUMMARY``."""
+        """Write the totals to a file as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.as_json() + "\n", encoding="utf-8")
 
     def table(self) -> Table:
-        """For people."""
+        """The totals as a table."""
         table = Table(title="Scans", title_justify="left", show_header=False)
         table.add_column(style="bold")
         table.add_column(justify="right")
@@ -100,7 +103,7 @@ class Totals(Frozen):
         return table
 
     def show(self, console: Console) -> None:
-        """The table, and the first failures by name."""
+        """Print the table and the first failures."""
         console.print(self.table())
         for failure in self.failures:
             console.print(f"failed: {failure.what}: {failure.reason}", style="red", markup=False)
@@ -109,14 +112,14 @@ class Totals(Frozen):
 
 
 class ProgressBar:
-    """A bar that follows totals."""
+    """A progress bar for the totals of a run."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("scans", total=None, note="")
 
     def update(self, totals: Totals) -> None:
-        """Show these."""
+        """Show these totals."""
         note = f"acknowledged {totals.acknowledged:,}"
         if totals.failed:
             note += f", failed {totals.failed:,}"
@@ -126,7 +129,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[ProgressBar]:
-    """A bar at the bottom of the terminal, below the log lines."""
+    """Show a progress bar at the bottom of the terminal, below the log lines."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

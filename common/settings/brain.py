@@ -14,33 +14,46 @@ class BrainSettings(StoreSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=1024,
-        description="processors at once; by default one per core",
+        description="number of processor processes; by default one per core",
     )
     brain_lease_s: float = Field(
-        default=30.0, ge=1, description="a claim not renewed for so long is anyone's, seconds"
+        default=30.0,
+        ge=1,
+        description="lease of a claim, seconds; a claim that is not renewed in time passes to "
+        "another processor",
     )
     brain_attempts: int = Field(
-        default=5, ge=1, description="claims of a scan before it is set aside as 'Error'"
+        default=5,
+        ge=1,
+        description="attempts to analyse a scan; when all fail, the scan moves to 'Error'",
     )
     brain_batch: int = Field(
-        default=500, ge=1, le=10_000, description="scans claimed at once, at most"
+        default=500, ge=1, le=10_000, description="most scans to claim at once"
     )
     brain_poll_s: float = Field(
-        default=2.0, gt=0, le=60, description="how often to look for scans without a wake-up, s"
+        default=2.0,
+        gt=0,
+        le=60,
+        description="interval at which to look for scans if no notification arrives, seconds",
     )
     brain_time_limit_s: float = Field(
-        default=300.0, gt=0, description="longest analysis of a scan; then it is stopped, seconds"
+        default=300.0,
+        gt=0,
+        description="time limit for the analysis of one scan, seconds; a longer one is stopped "
+        "and counts as a failed attempt",
     )
     brain_memory_mib: int | None = Field(
         default=None,
         ge=256,
-        description="most memory of a processor, MiB; "
-        "none: an equal share of three quarters of this machine's",
+        description="memory limit of each processor, MiB; if unset, an equal share of three "
+        "quarters of the machine's memory",
     )
     brain_drain_s: float = Field(
-        default=10.0, ge=0, description="how long a processor may finish its scan when stopped, s"
+        default=10.0,
+        ge=0,
+        description="time for a processor to finish its scan at shutdown, seconds",
     )
     brain_pictures: bool = Field(
         default=False,
-        description="1: make a picture for each report, which goes to Fr-PACS with it",
+        description="1: draw a picture for each report and send it to Fr-PACS with the report",
     )

@@ -1,4 +1,4 @@
-"""The settings of the commands that people give."""
+"""The settings of the commands."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,50 +14,57 @@ from common.settings.base import KeepSettings, Settings, StoreSettings
 
 
 class RetentionSettings(KeepSettings):
-    """Retention by hand: says what would go of what was delivered long ago, or has it go."""
+    """Retention: lists data older than RETENTION_DAYS, or deletes it."""
 
-    apply: bool = Field(default=False, description="do it; else retention only says what would go")
+    apply: bool = Field(
+        default=False, description="1: delete the data; otherwise, only list what would be deleted"
+    )
     json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
     )
 
 
 class VerifySettings(StoreSettings):
-    """The ledger: counts of the whole store, and each gap by id."""
+    """Checks the store for gaps and duplicates, and reports each by scan id."""
 
     ledger: Path | None = Field(
-        default=None, description="file of a Fr-PACS' events: each acknowledged scan must be there"
+        default=None,
+        description="ledger file: Fr-PACS appends each scan event as a JSON line, and verify "
+        "checks that every scan acknowledged in it is stored",
     )
     json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
     )
 
 
 class AuditSettings(StoreSettings):
-    """The audit trail: verified, held against the store, and printed."""
+    """Verifies the audit trail, compares it with the store, and prints it."""
 
     scan: Identifier | None = Field(
-        default=None, description="id of a scan: print who did what with it, and when"
+        default=None, description="scan id: print who did what with this scan, and when"
     )
     since: datetime | None = Field(
-        default=None, description="print what happened since, such as 2026-01-31T08:00 (UTC)"
+        default=None, description="print the events since this time, such as 2026-01-31T08:00 (UTC)"
     )
     keep: Path | None = Field(
-        default=None, description="file that gets the trail's heads, to be kept elsewhere"
+        default=None,
+        description="file to write the heads of the audit trail to; store it elsewhere",
     )
     heads: Path | None = Field(
-        default=None, description="file made with KEEP: what was there then must still be"
+        default=None,
+        description="file written with KEEP: check that the audit trail still contains these "
+        "heads",
     )
     json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
     )
 
 
 class ErrorsSettings(StoreSettings):
-    """The scans set aside as 'Error', each with its cause."""
+    """Lists the failed scans (state 'Error'), each with its cause."""
 
     json_output: bool = Field(
-        default=False, validation_alias="json", description="print JSON instead of a table"
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
     )
 
 
@@ -65,7 +72,7 @@ class _Chosen(StoreSettings):
     ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
         default=(),
         validation_alias="id",
-        description="the scans that a command is for, several with commas between them",
+        description="scan ids, separated by commas",
     )
 
     @field_validator("ids", mode="before")
@@ -77,41 +84,41 @@ class _Chosen(StoreSettings):
 
 
 class RequeueSettings(_Chosen):
-    """Puts scans that were set aside back to be analysed again."""
+    """Requeues failed scans for analysis."""
 
     everything: bool = Field(
-        default=False, validation_alias="all", description="put back all that are set aside"
+        default=False, validation_alias="all", description="1: requeue every failed scan"
     )
 
 
 class ReportSettings(_Chosen):
-    """Writes the reports of some scans as files: JSON, text and a picture, made anew."""
+    """Writes the reports of scans to files: JSON, text and a newly drawn picture."""
 
-    out: Path = Field(default=Path("reports"), description="folder that gets the files")
+    out: Path = Field(default=Path("reports"), description="folder to write the reports to")
 
 
 class ReanalyzeSettings(_Chosen):
-    """Has scans that are 'Done' analysed again, where another analyzer is installed by now."""
+    """Schedules scans for reanalysis if their report is not by the analyzer installed now."""
 
     analyzer: str | None = Field(
-        default=None, description="only scans that this analyzer reads now; none: of all"
+        default=None,
+        description="name of the installed analyzer: reanalyse only the scans that it now applies "
+        "to; if unset, those of all analyzers",
     )
 
 
 class CertSettings(Settings):
-    """A private authority, and certificates of units."""
+    """Creates a private certificate authority and certificates for the units."""
 
     names: Annotated[tuple[Identifier, ...], NoDecode] = Field(
         default=(HUB_NAME, "pacs-1"),
-        description="units that get a certificate, as name,…: fr-hub, and each Fr-PACS by its "
-        "PACS_NAME",
+        description="units that need a certificate, separated by commas: fr-hub, and the "
+        "PACS_NAME of each Fr-PACS",
     )
     certs: Path = Field(
-        default=Path(".certs"), description="folder of the authority and the certificates"
+        default=Path(".certs"), description="folder for the authority and the certificates"
     )
-    days: int = Field(
-        default=825, ge=1, le=3650, description="how long a new certificate is valid, days"
-    )
+    days: int = Field(default=825, ge=1, le=3650, description="validity of new certificates, days")
 
     @field_validator("names", mode="before")
     @classmethod
@@ -124,15 +131,15 @@ class CertSettings(Settings):
     @classmethod
     def _no_authority(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "ca" in map(str.lower, value):
-            raise ValueError("'ca' is the authority's own name: call the unit otherwise")
+            raise ValueError("the name 'ca' is reserved for the authority: choose another name")
         return value
 
 
 class RoleSettings(StoreSettings):
-    """MongoDB users of the units, each with the least that it needs; MONGODB_URI is a user
-    administrator's."""
+    """Creates a MongoDB user with least privilege for each unit; MONGODB_URI must belong to a
+    user administrator."""
 
     secrets: Path = Field(
         default=Path(".secrets"),
-        description="folder that gets each unit's MONGODB_URI, password included",
+        description="folder to write each unit's MONGODB_URI to, including its password",
     )

@@ -13,60 +13,77 @@ from common.settings.base import Address, KeepSettings, Port, WireSettings, spli
 
 
 class HubSettings(KeepSettings, WireSettings):
-    """Fr-HUB: receives scans, persists them, acknowledges; sends reports back."""
+    """Fr-HUB: receives scans, stores and acknowledges them, and sends the reports back."""
 
-    hub_host: str = Field(default="127.0.0.1", description="address on which scans are received")
-    hub_port: Port = Field(default=7301, description="port on which scans are received")
+    hub_host: str = Field(
+        default="127.0.0.1",
+        description="address of Fr-HUB: it listens here, and Fr-PACS connects here",
+    )
+    hub_port: Port = Field(
+        default=7301, description="port of Fr-HUB: it listens here, and Fr-PACS connects here"
+    )
     hub_pacs: Annotated[dict[Identifier, Address], NoDecode] = Field(
         default={"pacs-1": ("127.0.0.1", 7302)},
-        description="the Fr-PACS known, as name=host:port,…: only these may send scans, and "
+        description="known Fr-PACS units as name=host:port,…; only these may send scans, and "
         "reports go only to these addresses",
     )
     hub_connections: int = Field(
-        default=128, ge=1, le=10_000, description="connections from Fr-PACS at once, at most"
+        default=128, ge=1, le=10_000, description="most connections from all Fr-PACS units together"
     )
     hub_connections_each: int = Field(
-        default=64, ge=1, le=10_000, description="connections of one Fr-PACS at once, at most"
+        default=64, ge=1, le=10_000, description="most connections from one Fr-PACS unit"
     )
     hub_window: int = Field(
-        default=1024, ge=1, le=100_000, description="scans in flight on one connection, at most"
+        default=1024, ge=1, le=100_000, description="most unacknowledged scans per connection"
     )
     hub_memory_mib: int = Field(
-        default=512, ge=16, description="voxels held in memory, all connections together, MiB"
+        default=512,
+        ge=16,
+        description="memory for voxels being received, on all connections together, MiB; when "
+        "full, Fr-HUB pauses reading",
     )
     hub_batch: int = Field(
-        default=1000, ge=1, le=10_000, description="scans or reports in one database call, at most"
+        default=1000, ge=1, le=10_000, description="most scans or reports in one database call"
     )
     hub_backlog: int = Field(
-        default=100_000, ge=1, description="scans 'To Do' past which no more are taken for now"
+        default=100_000,
+        ge=1,
+        description="most scans waiting for analysis; beyond that, Fr-HUB answers 'busy' with a "
+        "retry time",
     )
     hub_disk_free_mib: int = Field(
         default=1024,
         ge=0,
-        description="free disk of MongoDB below which no scans are taken for now, MiB; 0: any",
+        description="free disk space that MongoDB must keep, MiB; with less, Fr-HUB answers "
+        "'busy' with a retry time. 0: no check",
     )
-    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan taken, MiB")
+    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan accepted, MiB")
     scan_timeout_s: float = Field(
-        default=1800.0, ge=1, description="longest wait for the rest of a large scan, seconds"
+        default=1800.0,
+        ge=1,
+        description="time limit for receiving the rest of a large scan, seconds",
     )
     hub_poll_s: float = Field(
-        default=2.0, gt=0, le=60, description="how often to look for reports without a wake-up, s"
+        default=2.0,
+        gt=0,
+        le=60,
+        description="interval at which to look for reports if no notification arrives, seconds",
     )
     hub_drain_s: float = Field(
-        default=8.0, ge=0, description="how long to finish work in hand when stopped, seconds"
+        default=8.0, ge=0, description="time to finish current work at shutdown, seconds"
     )
     retention_timer: bool = Field(
-        default=False, description="Fr-HUB applies retention by itself, each hour"
+        default=False, description="1: Fr-HUB applies retention every hour (needs RETENTION_DAYS)"
     )
 
     @model_validator(mode="after")
     def _keep(self) -> Self:
         if self.retention_timer and self.retention_days is None:
-            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS, such as 90")
+            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS: set it, for example to 90")
         return self
 
     def hosts(self) -> Iterator[tuple[str, str]]:
-        """Where scans are received, and where reports go."""
+        """The address for receiving scans, and those that reports are sent to."""
         yield "HUB_HOST", self.hub_host
         for host, _ in self.hub_pacs.values():
             yield "HUB_PACS", host
@@ -81,8 +98,8 @@ class HubSettings(KeepSettings, WireSettings):
         for item in filter(None, (part.strip() for part in value.split(","))):
             name, equals, address = item.partition("=")
             if not equals:
-                raise ValueError(f"{item!r} should be name=host:port")
+                raise ValueError(f"{item!r} has no name: write name=host:port")
             if name.strip() in known:
-                raise ValueError(f"{name.strip()!r} is named twice")
+                raise ValueError(f"{name.strip()!r} is listed twice")
             known[name.strip()] = split_address(address)
         return known

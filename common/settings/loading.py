@@ -1,7 +1,8 @@
 """Frozen settings: the only reader of the environment.
 
-Each setting comes from, in this order: an option on the command line, the environment, ``.env``
-in the working folder, a file of its name in ``/run/secrets``; its name is the field's in capitals.
+A setting is read from the first of these that has it: a command-line option, the environment,
+``.env`` in the working folder, a file of its name in ``/run/secrets``. The name of a setting is
+that of its field in capitals.
 """
 
 import argparse
@@ -74,18 +75,22 @@ __all__ = [
 
 
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):
-    """All three units on this machine: the settings of each."""
+    """Runs Fr-HUB, Fr-BRAIN and Fr-PACS on this machine."""
 
 
 S = TypeVar("S", bound=Settings)
 
 
 def load_settings(kind: type[S], program: str, arguments: list[str] | None = None) -> S:
-    """The settings of a unit from command line, environment, ``.env`` and secrets.
+    """Read settings from the command line, the environment, ``.env`` and ``/run/secrets``.
+
+    Args:
+        program: name of the program in its usage text.
+        arguments: the command line; None: that of this process.
 
     Raises:
-        SettingsError: one is wrong; the text names it and says what would be right.
-        SystemExit: ``--help`` was asked for (status 0), or the command line is wrong (status 2).
+        SettingsError: a value is invalid; the message names the setting and what it accepts.
+        SystemExit: ``--help`` was given (status 0), or the command line is invalid (status 2).
     """
 
     class Reader(kind):  # type: ignore[valid-type, misc]
@@ -107,7 +112,7 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
         read = Reader()
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(line) for line in error.errors())) from None
-    # The plain class again: what is handed on can be pickled to a processor.
+    # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}
     return kind.model_construct(read.model_fields_set, **values)
 
@@ -115,15 +120,15 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
 SECRETS = frozenset({"--mongodb-uri", "--shared-secret"})
 
 
-class _NotHere(argparse.Action):
-    """An option for a secret: refused, without a word of it."""
+class _RefuseSecret(argparse.Action):
+    """Refuses a secret as an option, without printing it."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         name = self.dest.upper().replace("-", "_")
         parser.error(
-            f"{self.option_strings[0]}: secrets are not taken from the command line, which all "
-            f"users of this machine can read: set {name} in the environment or in .env, put it "
-            f"into /run/secrets/{name.lower()}, or name its file in {name}_FILE"
+            f"{self.option_strings[0]}: a secret cannot be an option, because every user of this "
+            f"machine can read the command line: set {name} in the environment or in .env, put it "
+            f"into /run/secrets/{name.lower()}, or set {name}_FILE to a file that contains it"
         )
 
 
@@ -131,12 +136,12 @@ def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
     if SECRETS.isdisjoint(options):
         return group.add_argument(*options, **keywords)
     return group.add_argument(
-        *options, action=_NotHere, nargs="?", dest=keywords["dest"], help=argparse.SUPPRESS
+        *options, action=_RefuseSecret, nargs="?", dest=keywords["dest"], help=argparse.SUPPRESS
     )
 
 
 def _sentence(error: Any) -> str:
-    # Of a setting of several parts, the setting: it is what a person can set.
+    # For a value with several parts, name the setting that a person can change.
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
     message = str(error["msg"]).removeprefix("Value error, ")
     if name == "SHARED_SECRET" and error["type"] == "too_short":

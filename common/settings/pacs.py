@@ -16,72 +16,104 @@ ENDLESS_RATE = 2.0
 
 
 class PacsSettings(WireSettings):
-    """Fr-PACS: streams scans to Fr-HUB, receives their reports."""
+    """Fr-PACS: streams scans to Fr-HUB and receives their reports."""
 
     pacs_name: Identifier = Field(
-        default="pacs-1", description="this unit's name, known to Fr-HUB's HUB_PACS"
+        default="pacs-1", description="name of this unit; it must be listed in Fr-HUB's HUB_PACS"
     )
-    pacs_host: str = Field(default="127.0.0.1", description="address on which reports are received")
-    pacs_port: Port = Field(default=7302, description="port on which reports are received")
-    hub_host: str = Field(default="127.0.0.1", description="where Fr-HUB is")
-    hub_port: Port = Field(default=7301, description="where Fr-HUB is")
+    pacs_host: str = Field(default="127.0.0.1", description="address to listen on for reports")
+    pacs_port: Port = Field(default=7302, description="port to listen on for reports")
+    hub_host: str = Field(
+        default="127.0.0.1",
+        description="address of Fr-HUB: it listens here, and Fr-PACS connects here",
+    )
+    hub_port: Port = Field(
+        default=7301, description="port of Fr-HUB: it listens here, and Fr-PACS connects here"
+    )
     source: Path | None = Field(
-        default=None, description="file or folder of NIfTI or DICOM; none: synthetic scans"
+        default=None,
+        description="file or folder with NIfTI or DICOM images to send; if unset, synthetic scans",
     )
     kind: Literal["phantom", "grid"] = Field(
-        default="phantom", description="synthetic scans: 3-D heads, or 10x10 grids"
+        default="phantom", description="kind of synthetic scan: phantom (3-D head) or grid (10x10)"
     )
     shape: Annotated[Shape | None, NoDecode] = Field(
-        default=None, description="of a synthetic scan, such as 128 or 181x217x181; none: 96 or 10"
+        default=None,
+        description="size of a synthetic scan in voxels, such as 128 or 181x217x181; if unset, 96 "
+        "for a phantom and 10 for a grid",
     )
     contrast: Literal["flair", "t1"] = Field(
-        default="flair", description="of synthetic heads; their lesions are bright on flair"
+        default="flair", description="MR contrast of synthetic heads; lesions are bright on flair"
     )
     background: Literal["noise", "empty"] = Field(
         default="noise",
-        description="of synthetic heads: noise everywhere, or zeros outside of the head",
+        description="background of synthetic heads: noise everywhere, or zeros outside the head "
+        "(empty)",
     )
     scans: int | None = Field(
-        default=None, ge=1, description="how many to send; none: all of SOURCE, else endless"
+        default=None,
+        ge=1,
+        description="number of scans to send; if unset, every scan of SOURCE, or synthetic scans "
+        "until stopped",
     )
     rate: float | None = Field(
         default=None,
         gt=0,
-        description="scans a second; none: as fast as Fr-HUB takes them, "
-        "or 2 in an endless stream, which would fill the disk",
+        description="scans per second; if unset, as fast as Fr-HUB accepts them, but 2 when "
+        "synthetic scans are sent without end, so that the disk does not fill up",
     )
-    threads: int = Field(default=2, ge=1, le=256, description="connections to Fr-HUB")
+    threads: int = Field(
+        default=2, ge=1, le=256, description="connections to Fr-HUB, one thread each"
+    )
     compression: bool = Field(
-        default=True, description="compress large scans (Blosc, LZ4) where that makes them smaller"
+        default=True,
+        description="1: compress large scans (Blosc with LZ4) if that makes them smaller",
     )
-    seed: int = Field(default=1, ge=0, description="of synthetic scans: same seed, same voxels")
+    seed: int = Field(
+        default=1,
+        ge=0,
+        description="random seed of synthetic scans; the same seed gives the same voxels",
+    )
     buffer_mib: int = Field(
-        default=256, ge=1, description="voxels held until they are acknowledged, MiB"
+        default=256,
+        ge=1,
+        description="memory for scans awaiting acknowledgement, MiB; when full, Fr-PACS pauses "
+        "sending",
     )
     patience_s: float = Field(
         default=5.0,
         ge=0,
-        description="how long a synthetic scan waits for room before it counts as failed, s",
+        description="time that a synthetic scan waits while the buffer is full, seconds; after "
+        "that it counts as failed",
     )
     report_patience_s: float = Field(
         default=120.0,
         gt=0,
-        description="with SCANS or SOURCE: how long to wait for the next report of the rest, s",
+        description="with SCANS or SOURCE: time to wait for the next report, seconds; after that "
+        "the missing reports count as failed",
     )
     pacs_drain_s: float = Field(
-        default=5.0, ge=0, description="how long to wait for acknowledgements when stopped, seconds"
+        default=5.0, ge=0, description="time to wait for acknowledgements at shutdown, seconds"
     )
     reports: Path | None = Field(
-        default=None, description="folder that gets each report as JSON and text, and its picture"
+        default=None,
+        description="folder to write each report to, as JSON and text, with its picture if it has "
+        "one",
     )
-    ledger: Path | None = Field(default=None, description="file that gets each event as JSON line")
-    summary: Path | None = Field(default=None, description="file that gets the totals as JSON")
+    ledger: Path | None = Field(
+        default=None,
+        description="ledger file: Fr-PACS appends each scan event as a JSON line, and verify "
+        "checks that every scan acknowledged in it is stored",
+    )
+    summary: Path | None = Field(default=None, description="file to write the totals to, as JSON")
     progress_fd: int | None = Field(
-        default=None, ge=3, description="set by the launcher, not by people: where totals go"
+        default=None,
+        ge=3,
+        description="internal, set by the launcher: a file descriptor to write totals to",
     )
 
     def hosts(self) -> Iterator[tuple[str, str]]:
-        """Where reports are received, and where Fr-HUB is."""
+        """The address for receiving reports, and that of Fr-HUB."""
         yield "PACS_HOST", self.pacs_host
         yield "HUB_HOST", self.hub_host
         yield from super().hosts()
@@ -93,34 +125,38 @@ class PacsSettings(WireSettings):
             return value
         parts = value.lower().split("x")
         if not all(part.strip().isdecimal() for part in parts):
-            raise ValueError(f"{value!r} should be one number or numbers with x, such as 96x96x96")
+            raise ValueError(
+                f"{value!r} is not a shape: write one number, or several such as 96x96x96"
+            )
         return tuple(int(part) for part in parts)
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
         dimensions = 2 if self.kind == "grid" else 3
         if self.shape is not None and len(self.shape) not in (1, dimensions):
-            raise ValueError(f"SHAPE of a {self.kind} has 1 or {dimensions} numbers")
+            raise ValueError(
+                f"SHAPE of a {self.kind} needs 1 or {dimensions} numbers, not {len(self.shape)}"
+            )
         return self
 
     @property
     def finite(self) -> bool:
-        """Whether the run ends by itself."""
+        """Whether the number of scans is limited, so that the run ends on its own."""
         return self.scans is not None or self.source is not None
 
     @property
     def pace(self) -> float | None:
-        """Scans a second; None: as fast as Fr-HUB takes them."""
+        """Scans per second; None if there is no limit."""
         return self.rate if self.rate or self.finite else ENDLESS_RATE
 
     @property
     def grid_shape(self) -> tuple[int, int]:
-        """Cells of a synthetic grid along its axes."""
+        """Number of cells of a synthetic grid along each axis."""
         shape = self.shape or (10,)
         return (shape[0], shape[-1])
 
     @property
     def phantom_shape(self) -> tuple[int, int, int]:
-        """Voxels of a synthetic head along its axes."""
+        """Number of voxels of a synthetic head along each axis."""
         shape = self.shape or (96,)
         return (shape[0], shape[len(shape) // 2], shape[-1])

@@ -1,5 +1,5 @@
-"""The settings as text: ``make settings`` writes ``.env.example`` and the tables of
-``common/settings/README.md``. A test holds both to the code."""
+"""The reference of the settings: ``make settings`` writes ``.env.example`` and the tables in
+``common/settings/README.md``. A test checks that both are current."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -49,7 +49,7 @@ _NOT_FIXED = {"brain_processes": "one per core"}
 
 
 def settings() -> Iterator[tuple[str, str, str, str]]:
-    """Name, units that read it, default, and meaning of each setting."""
+    """Yield name, readers, default and description of each setting."""
     kinds: list[type[Settings]] = [*(kind for _, kind in _UNITS), *_COMMANDS.values()]
     fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
     for name, field in fields.items():
@@ -64,8 +64,8 @@ def settings() -> Iterator[tuple[str, str, str, str]]:
 
 
 def as_env() -> str:
-    """``.env.example``: each setting with its meaning and default, commented out."""
-    blocks = ["# Copy to .env and take the # away where you want another value.\n"]
+    """The text of ``.env.example``: each setting with its description, commented out."""
+    blocks = ["# Copy this file to .env, and uncomment the settings you want to change.\n"]
     for name, units, default, meaning in settings():
         value = "" if name in map(str.upper, _NOT_FIXED) else default
         blocks.append(f"# {meaning}\n# ({units}; default: {default or 'none'})\n#{name}={value}\n")
@@ -73,7 +73,7 @@ def as_env() -> str:
 
 
 def as_tables() -> str:
-    """Markdown: a heading and a table for each kind of settings."""
+    """The Markdown tables of the settings, one under a heading for each group."""
     lines = []
     for section, rows in groupby(settings(), key=_section):
         lines += [f"### {section}", ""]
@@ -87,7 +87,7 @@ def as_tables() -> str:
 
 
 def with_tables(document: str) -> str:
-    """The document with its tables written anew."""
+    """Replace the tables in the document by current ones."""
     before, _, rest = document.partition(_BEGIN)
     return f"{before}{_BEGIN}\n{as_tables()}\n{_END}{rest.partition(_END)[2]}"
 
@@ -110,7 +110,7 @@ def _as_text(value: object) -> str:
 
 
 def main() -> None:
-    """Write both files; run it in the top folder."""
+    """Write both files; run it in the root of the repository."""
     Path(".env.example").write_text(as_env(), encoding="utf-8")
     readme = Path("common/settings/README.md")
     readme.write_text(with_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")

@@ -39,7 +39,7 @@ PARTS: tuple[Callable[[Bench], Part], ...] = (
 
 
 def run(part: Part, console: Console) -> Results:
-    """All rounds of one part."""
+    """Run all rounds of one part."""
     results = Results(part.name, part.title, part.goals)
     steal = machine.Steal()
     subjects = part.subjects()
@@ -67,7 +67,7 @@ def run(part: Part, console: Console) -> Results:
 
 
 def main() -> int:
-    """Run the parts that were asked for."""
+    """Run the parts named by ONLY, or all of them."""
     only = [name for name in os.environ.get("ONLY", "").split(",") if name]
     quick = os.environ.get("QUICK", "") not in ("", "0")
     out = Path(os.environ.get("BENCH") or ".data/bench/bench.json")
@@ -80,17 +80,17 @@ def main() -> int:
         unknown = set(only) - {part.name for part in parts}
         if unknown:
             known = ", ".join(part.name for part in parts)
-            console.print(f"ONLY={','.join(sorted(unknown))}: one or more of {known}")
+            console.print(f"ONLY={','.join(sorted(unknown))}: unknown part; the parts are {known}")
             return 2
         for part in parts:
             if not only or part.name in only:
                 results = run(part, console)
                 show(results, console)
                 whole["parts"][part.name] = results.as_json()
-                # After each part: a whole run takes half an hour, and may be cut short.
+                # Write after each part, because a run takes half an hour and may be interrupted.
                 out.write_text(json.dumps(whole, indent=2) + "\n")
     pictures = draw(whole, out.parent)
-    console.print(f"every value: {out}", *(f"picture: {path}" for path in pictures), sep="\n")
+    console.print(f"all values: {out}", *(f"plot: {path}" for path in pictures), sep="\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The analysis alone, on one core: ours, and the same steps by scipy and by scikit-image."""
+"""Analysis on one core: Fr, and the same steps with scipy and scikit-image."""
 
 import time
 from collections.abc import Callable
@@ -16,21 +16,21 @@ from tests.factories import make_report
 
 SHAPES = {"1 mm": (181, 217, 181), "128³": (128, 128, 128)}
 BRAIN_SHARES = (0.03, 0.45)
-"""Of a volume: what finds more or less has not done the work."""
+"""Plausible range of the brain's share of a volume; a peer outside it has not done the work."""
 
 
 def ours(size: str) -> str:
-    """Ours, on a head of one size."""
+    """Subject name: Fr on a head of this size."""
     return f"Fr, {size}"
 
 
 class Analysis:
-    """Seconds a volume in memory."""
+    """Seconds per volume, which is already in memory."""
 
     name = "analysis"
     title = "The analysis alone, one FLAIR head on one core"
     goals = (
-        # On a core that others use too, the time on the clock is theirs as well.
+        # CPU time, because wall time includes other processes on a shared core.
         Goal("Fr, 1 mm, processor s", (ours("1 mm"), "processor s"), None, 0.15, 0.15, below=True),
         Goal("Fr, 128³, processor s", (ours("128³"), "processor s"), None, 0.10, 0.10, below=True),
     )
@@ -42,7 +42,7 @@ class Analysis:
         self._heads: dict[str, tuple[BrainScan, bytes | memoryview]] = {}
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Each size by each of the three, run once before the clock does."""
+        """Each size with Fr, scipy and scikit-image, after one warm-up run of Fr."""
         every: dict[str, Callable[[], Figures]] = {}
         for size, shape in SHAPES.items():
             loaded = next(iter(PhantomSource("pacs-1", 1, 1, shape))).load()
@@ -58,10 +58,10 @@ class Analysis:
         return every
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def ours(self, size: str) -> Figures:
-        """What a processor does with a scan."""
+        """Analyse a scan as a processor does."""
         scan, voxels = self._heads[size]
         began, used = now(), time.process_time()
         findings = VolumeAnalyzer().analyse(scan, scan.array(voxels))
@@ -70,7 +70,7 @@ class Analysis:
         return {**figures, "lesions found": findings.lesions.count}
 
     def with_overlay(self) -> Figures:
-        """The analysis and the overlay that its picture needs, from one segmentation."""
+        """Analysis plus the overlay for the picture, from one segmentation."""
         scan, voxels = self._heads["1 mm"]
         began, used = now(), time.process_time()
         analysis = VolumeAnalyzer().analyse_with_overlay(scan, scan.array(voxels))
@@ -79,7 +79,7 @@ class Analysis:
         return {"s": now() - began, "processor s": time.process_time() - used}
 
     def drawing(self) -> Figures:
-        """Only the picture, of findings and overlay that are ready."""
+        """Draw the picture only, from given findings and overlay."""
         scan, voxels = self._heads["1 mm"]
         array = scan.array(voxels)
         if self._overlay is None:
@@ -90,7 +90,7 @@ class Analysis:
         return {"s": now() - began, "processor s": time.process_time() - used}
 
     def steps(self, name: str, size: str) -> Figures:
-        """A peer's."""
+        """The steps of the analysis with a peer library."""
         try:
             from tests.benchmarks.peers import steps
         except ImportError:
@@ -104,5 +104,7 @@ class Analysis:
             raise Missing(f"{name} is not installed: see make bench") from None
         figures = {"s": now() - began, "processor s": time.process_time() - used}
         low, high = BRAIN_SHARES
-        assert low < found.brain_share < high, f"{name} took {found.brain_share:.0%} for brain"
+        assert (
+            low < found.brain_share < high
+        ), f"{name} labelled {found.brain_share:.0%} of the volume as brain"
         return {**figures, "lesions found": len(found.candidates)}

@@ -1,8 +1,7 @@
-"""What a benchmark measures and how its figures are put together.
+"""Structure of a benchmark, and how its figures are summarised.
 
-A part has subjects. In each round every subject runs once, one after the other, so that what the
-machine does meanwhile falls on all of them; a ratio is taken within a round, and the median over
-the rounds is quoted.
+A part has subjects. Each round runs every subject once, in turn, so that load on the machine
+affects all of them. Ratios are computed within a round; the median over the rounds is reported.
 """
 
 import statistics
@@ -11,23 +10,24 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Figures = dict[str, float]
-"""Figures of one run of one subject, by name: the name ends with the unit."""
+"""The figures of one run of a subject, by name; the name ends with the unit."""
 
 
 class Missing(Exception):
-    """A peer that is not installed here: named in the table, no error."""
+    """A peer is not installed: the table lists it as missing."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio of two subjects' figures, or one figure, and what it should be.
+    """A target for one figure, or for the ratio of two subjects' figures.
 
     Args:
-        what: as the table names it.
+        what: name in the table.
         of: (subject, figure).
         over: (subject, figure) that ``of`` is divided by; None: the figure itself.
-        least: what must be reached. ``below``: what must not be exceeded.
-        aim: what would be better still.
+        least: the required value.
+        aim: a better value that the project would like to reach.
+        below: the values are upper bounds, not lower ones.
     """
 
     what: str
@@ -43,38 +43,38 @@ class Goal:
 
 
 class Part(Protocol):
-    """One question that the benchmark asks."""
+    """One question that the benchmark answers."""
 
     @property
     def name(self) -> str:
-        """For ONLY=."""
+        """Name for ONLY."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Heading of the table."""
 
     @property
     def rounds(self) -> int:
-        """How often each subject runs."""
+        """Number of runs of each subject."""
 
     @property
     def samples(self) -> dict[str, list[float]]:
-        """Single values by subject, for a picture of their distribution; mostly none."""
+        """Single values by subject, to plot a distribution; usually empty."""
 
     @property
     def goals(self) -> Sequence[Goal]:
-        """What is wanted."""
+        """The goals of this part."""
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """What runs in each round, in this order. May raise Missing when called."""
+        """The subjects in the order of a round; a call may raise ``Missing``."""
 
     def close(self) -> None:
-        """Stop what was started."""
+        """Release all resources."""
 
 
 @dataclass
 class Results:
-    """All rounds of one part."""
+    """The results of all rounds of one part."""
 
     name: str
     title: str
@@ -82,27 +82,27 @@ class Results:
     rounds: dict[str, list[Figures]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     samples: dict[str, list[float]] = field(default_factory=dict)
-    """Single values by subject, where a part has a distribution to show."""
+    """Single values by subject, to plot a distribution."""
     steal: float = 0.0
-    """Share of the processors' time that went to other machines meanwhile, 0 to 1."""
+    """Share of the CPU time that the hypervisor gave to other machines, 0 to 1."""
 
     def add(self, subject: str, figures: Figures) -> None:
-        """One run of one subject."""
+        """Add one run of a subject."""
         self.rounds.setdefault(subject, []).append(figures)
 
     def values(self, subject: str, figure: str) -> list[float]:
-        """A figure's value in each round."""
+        """The value of a figure in each round."""
         return [run[figure] for run in self.rounds.get(subject, []) if figure in run]
 
     def ratio(self, goal: Goal) -> list[float]:
-        """The goal's value in each round; empty where something is missing."""
+        """The value for this goal in each round; empty if a subject is missing."""
         above = self.values(*goal.of)
         if goal.over is None:
             return above
         return [a / b for a, b in zip(above, self.values(*goal.over), strict=False) if b]
 
     def as_json(self) -> dict[str, Any]:
-        """Every value, for other machines."""
+        """All values, for JSON."""
         return {
             "title": self.title,
             "steal": round(self.steal, 4),
@@ -127,5 +127,5 @@ class Results:
 
 
 def names(runs: Sequence[Figures]) -> list[str]:
-    """The figures' names, in the order in which they first came."""
+    """The names of the figures, in order of first appearance."""
     return list(dict.fromkeys(name for run in runs for name in run))

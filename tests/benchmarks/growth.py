@@ -1,4 +1,4 @@
-"""Whether the pipeline stays as quick while the store grows."""
+"""Speed of the pipeline as the store grows."""
 
 import contextlib
 import statistics
@@ -25,12 +25,12 @@ _CLAIMS = 200
 
 
 def stored(count: int, how: str) -> str:
-    """A subject's name."""
+    """Subject name."""
     return f"{count:,} scans {how}"
 
 
 class Growth:
-    """Scans a second, claim and verify, with few and with many scans stored."""
+    """Throughput, claim and verify with few and with many scans stored."""
 
     name = "growth"
     title = "With scans stored or waiting"
@@ -38,7 +38,7 @@ class Growth:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self.samples: dict[str, list[float]] = {}
-        self.rounds = 1  # of medians of many claims; a million scans take minutes to put there
+        self.rounds = 1  # each the median of many claims; inserting a million scans takes minutes
         self._counts = (FEW, 100_000) if bench.quick else (FEW, 100_000, 1_000_000)
         self._scans = 2_000 if bench.quick else 10_000
         self.goals = tuple(
@@ -48,7 +48,7 @@ class Growth:
         )  # fmt: skip
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Each number of scans, done and waiting."""
+        """Each number of scans, once done and once waiting."""
         return {
             stored(count, how): lambda count=count, how=how: self.measure(count, how)  # type: ignore[misc]
             for how in (DONE, WAITING)
@@ -56,10 +56,10 @@ class Growth:
         }
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def measure(self, count: int, how: str) -> Figures:
-        """Fill the store, then measure on it."""
+        """Fill the store, then measure."""
         with units(self._bench) as ours:
             store = DBManager(self._bench.uri, ours.database, 120.0)
             store.prepare()
@@ -86,8 +86,8 @@ class Growth:
 
     @contextlib.contextmanager
     def _few_waiting(self) -> Iterator[DBManager]:
-        """A store with ``FEW`` scans that wait, beside the one that is measured: what two claims in
-        turn take can be compared, on a machine that is now quicker and now slower."""
+        """A second store with ``FEW`` waiting scans. Alternating claims on both stores makes them
+        comparable even if the speed of the machine varies."""
         with (
             self._bench.database() as database,
             contextlib.closing(DBManager(self._bench.uri, database, 120.0)) as few,
@@ -99,20 +99,20 @@ class Growth:
 
 
 def claim(store: DBManager) -> float:
-    """How long a claim of one takes, seconds."""
+    """Claim one scan and return the duration, seconds."""
     began = now()
     assert store.claims.claim("bench", 1, 600)
     return now() - began
 
 
 def new(n: int) -> NewScan:
-    """One more grid."""
+    """A new grid scan."""
     loaded = next(iter(GridSource("pacs-1", 1, seed=n))).load()
     return NewScan(loaded.scan, voxels=bytes(loaded.voxels))
 
 
 def fill(database: Any, count: int, how: str) -> None:
-    """Write scans, with delivered reports where they are done, as the units would leave them."""
+    """Insert scans as the units would leave them; done ones with delivered reports."""
     scans, reports = [], []
     at = datetime.now(UTC)
     for document, report in _documents(count):

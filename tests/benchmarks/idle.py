@@ -1,4 +1,4 @@
-"""What a system with nothing to do costs."""
+"""CPU use of an idle system."""
 
 import time
 from collections.abc import Callable
@@ -11,10 +11,10 @@ ALL = "hub, two brains, Fr-PACS; not mongod"
 
 
 class Idle:
-    """Share of one core."""
+    """CPU use, percent of one core."""
 
     name = "idle"
-    title = "A system with nothing to do"
+    title = "An idle system"
     goals = (Goal("all units, % of a core", (ALL, "% of a core"), None, 2, 1, below=True),)
 
     def __init__(self, bench: Bench) -> None:
@@ -24,17 +24,17 @@ class Idle:
         self._seconds = 10 if bench.quick else 30
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Ours."""
+        """All units together."""
         return {ALL: self.fr}
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def fr(self) -> Figures:
-        """Fr-PACS is connected and has a scan to send in some hours."""
+        """Measure while Fr-PACS is connected but has nothing to send for hours."""
         with units(self._bench) as ours:
             pids = [ours.start("fr_hub"), ours.start("fr_brain", BRAIN_PROCESSES="2")]
-            # Everything has started when there was work for both processors.
+            # Once both processors have worked, everything has started.
             checked(ours.send(KIND="grid", SCANS="400", RATE="100"), 400)
             pids.append(ours.start("fr_pacs", KIND="grid", SCANS="3", RATE="0.0001"))
             time.sleep(10)

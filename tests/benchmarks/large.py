@@ -1,4 +1,4 @@
-"""Large scans: the 1 mm head, 181x217x181 int16, with an empty background and with noise in it."""
+"""Large scans: a 1 mm head, 181x217x181 int16, with an empty or a noisy background."""
 
 import json
 import os
@@ -28,26 +28,26 @@ CHUNK = 255 * 1024
 
 
 def ours(form: str) -> str:
-    """Our ingest of one form."""
+    """Subject name: ingest by Fr."""
     return f"Fr, {form}"
 
 
 def raw(form: str) -> str:
-    """The limit: the raw volume into the same MongoDB."""
+    """Subject name: raw volume written to the same MongoDB."""
     return f"limit: raw into the same MongoDB, {form}"
 
 
 def packed(form: str) -> str:
-    """The limit: a compressed file."""
+    """Subject name: compressed file with fsync."""
     return f"limit: compressed file with fsync, {form}"
 
 
 STORESCP, ORTHANC = "storescp, one association", "Orthanc, one association"
-ALONE, WHOLE = "analysis alone, two processes", "Fr, the whole way"
+ALONE, WHOLE = "analysis alone, two processes", "Fr, end to end"
 
 
 class Large:
-    """Megabytes of voxels a second."""
+    """Megabytes of voxels per second."""
 
     name = "large"
     title = "Large scans, 14.2 MB each"
@@ -60,7 +60,7 @@ class Large:
              (packed(EMPTY), "MB/s"), 0.40, 0.60),
         Goal("Fr over storescp", (ours(EMPTY), "MB/s"), (STORESCP, "MB/s"), 5, 8),
         Goal("Fr over Orthanc", (ours(EMPTY), "MB/s"), (ORTHANC, "MB/s"), 15, 25),
-        Goal("the whole way, of what its parts allow", (WHOLE, "of its parts"), None, 0.80, 0.90),
+        Goal("end to end, of ingest and analysis alone", (WHOLE, "of its parts"), None, 0.80, 0.90),
     )  # fmt: skip
 
     def __init__(self, bench: Bench) -> None:
@@ -72,7 +72,7 @@ class Large:
         self._last: dict[str, float] = {}
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Ours, the limits, the peers."""
+        """Fr, the limits and the peers."""
         self._make()
         every: dict[str, Callable[[], Figures]] = {}
         for form in BACKGROUNDS:
@@ -87,7 +87,7 @@ class Large:
         return every
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def _make(self) -> None:
         for form, background in BACKGROUNDS.items():
@@ -105,7 +105,7 @@ class Large:
         return voxels
 
     def ingest(self, form: str) -> Figures:
-        """No Fr-BRAIN: until the last acknowledgement."""
+        """Ingest without Fr-BRAIN, until the last acknowledgement."""
         with units(self._bench) as running:
             running.start("fr_hub")
             totals = running.send(
@@ -120,7 +120,7 @@ class Large:
         return {"MB/s": speed}
 
     def raw(self, form: str) -> Figures:
-        """Chunks of 255 KiB, one call a scan, by PyMongo alone."""
+        """PyMongo only: chunks of 255 KiB, one call per scan."""
         flat = self._load(form).reshape(-1, order="F").view(np.uint8)
         with self._bench.database() as name, self._bench.client() as client:
             chunks = client[name].chunks
@@ -137,7 +137,7 @@ class Large:
             return _speed(flat.size * self._scans, now() - began)
 
     def packed(self, form: str) -> Figures:
-        """blosc2 (shuffle, lz4, level 1), written, synced."""
+        """Compress with blosc2 (shuffle, lz4, level 1), write and fsync."""
         try:
             import blosc2
         except ImportError:
@@ -165,7 +165,7 @@ class Large:
         return {**_speed(size, took), "compressed to %": 100 * stored / size}
 
     def tcp(self) -> Figures:
-        """The bytes over loopback, into memory."""
+        """Copy the bytes over loopback into memory."""
         flat = memoryview(self._load(EMPTY).tobytes(order="F"))
         one, other = tcp_pair()
         total = len(flat) * self._scans
@@ -188,7 +188,7 @@ class Large:
         return _speed(total, took)
 
     def storescp(self) -> Figures:
-        """181 slices a volume, sent by DCMTK's storescu."""
+        """Send 181 slices per volume to storescp with DCMTK's storescu."""
         folder = self._bench.folder / "storescp"
         with storescp(folder) as port:
             figures = self._store_scu(port, "ANY")
@@ -196,7 +196,7 @@ class Large:
         return figures
 
     def orthanc(self) -> Figures:
-        """The same to Orthanc."""
+        """Send the same slices to Orthanc."""
         folder = self._bench.folder / "orthanc"
         with orthanc(folder) as port:
             figures = self._store_scu(port, "ORTHANC")
@@ -218,7 +218,7 @@ class Large:
         return _speed(size, now() - began)
 
     def analysis(self) -> Figures:
-        """What two cores analyse of volumes in memory."""
+        """Analyse volumes in memory on two cores."""
         count = max(2, self._scans // 2)
         with get_context("spawn").Pool(2) as pool:
             pool.map(_analyse, [(str(self._volumes[EMPTY]), 1)] * 2, chunksize=1)
@@ -229,7 +229,7 @@ class Large:
         return {"volumes/s": 2 * count / took}
 
     def whole(self) -> Figures:
-        """All three units; against ingest and analysis sharing the same two cores."""
+        """All three units, compared with ingest and analysis alone on the same two cores."""
         with units(self._bench) as running:
             running.start("fr_hub")
             running.start("fr_brain", BRAIN_PROCESSES="2")
@@ -259,7 +259,7 @@ def _speed(size: int, seconds: float) -> Figures:
 
 
 def _slices(voxels: npt.NDArray[Any], folder: Path) -> None:
-    """The volume as MR slices."""
+    """Write the volume as MR slices."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 

@@ -1,4 +1,4 @@
-"""How long a scan takes from being sent to its report, at 20 scans a second."""
+"""Latency from sending a scan to receiving its report, at 20 scans per second."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ RATE = 20.0
 
 
 class LatencyPart:
-    """The 10x10 grid, 20 a second."""
+    """10x10 grids at 20 scans per second."""
 
     name = "latency"
     title = "From sending to the report at 20 scans/s"
@@ -32,17 +32,17 @@ class LatencyPart:
         self.rounds = 3 if bench.quick else 5
         self._scans = 200 if bench.quick else 600
         self.samples: dict[str, list[float]] = {OURS: [], CELERY: []}
-        """Each latency in ms, for the picture."""
+        """Latencies in ms, for the plot."""
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Ours and Celery."""
+        """Fr and Celery."""
         return {OURS: self.fr, CELERY: self.celery}
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def fr(self) -> Figures:
-        """The three units."""
+        """Fr: all three units."""
         with units(self._bench) as ours:
             ours.start("fr_hub")
             ours.start("fr_brain", BRAIN_PROCESSES="2")
@@ -55,7 +55,7 @@ class LatencyPart:
             return self._figures(OURS, totals["latencies_ms"])
 
     def celery(self) -> Figures:
-        """A thread for each that is under way waits for its result, as a web handler would."""
+        """Celery: one thread per task in flight waits for the result, as a web handler would."""
         with celery_worker(self._bench, "always") as analyse:
             todo = list(messages(self._scans, seed=1))
             for message in messages(40, seed=7):

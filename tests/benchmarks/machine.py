@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, and how much of it others took."""
+"""The machine of a benchmark run, and its CPU steal time."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 
 
 def describe() -> dict[str, str]:
-    """What matters of this machine; no name of it."""
+    """The hardware and software that matter, without the host name."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -29,20 +29,20 @@ def describe() -> dict[str, str]:
 
 
 class Steal:
-    """The share of processor time that the hypervisor gave to others, since it was made."""
+    """The share of CPU time that the hypervisor gave to other machines since construction."""
 
     def __init__(self) -> None:
         self._before = psutil.cpu_times()
 
     def share(self) -> float:
-        """0 to 1."""
+        """The share, 0 to 1."""
         now = psutil.cpu_times()
         total = sum(now) - sum(self._before)
         return (now.steal - self._before.steal) / total if total else 0.0
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """Processor time that these processes and their children have used, seconds."""
+    """CPU time used by these processes and their children, seconds."""
     total = 0.0
     for pid in pids:
         process = psutil.Process(pid)
@@ -53,10 +53,10 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def rss_mib(pid: int) -> float:
-    """Memory that a process has now, MiB."""
+    """Resident memory of a process, MiB."""
     return float(psutil.Process(pid).memory_info().rss) / 2**20
 
 
 def now() -> float:
-    """The clock of all wall times."""
+    """The clock for wall times, seconds."""
     return time.perf_counter()

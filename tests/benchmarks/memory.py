@@ -1,4 +1,4 @@
-"""What memory Fr-HUB needs: by connections, and by the size of scans."""
+"""Memory use of Fr-HUB by number of connections and by size of scans."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,22 +13,22 @@ from tests.benchmarks.units import Bench, units
 from tests.processes import peak_memory_mib
 
 _SIDES = {1: 80, 14: 190, 64: 322, 268: 512}
-"""MB of an int16 cube, and its side."""
-_HELD = 64
+"""Size of an int16 cube in MB, and its edge in voxels."""
+_MEMORY_MIB = 64
 
 
 def connected(count: int) -> str:
-    """A subject's name."""
+    """Subject name."""
     return f"{count:,} connections, idle"
 
 
 def scans(megabytes: int) -> str:
-    """A subject's name."""
-    return f"scans of {megabytes} MB, HUB_MEMORY_MIB={_HELD}"
+    """Subject name."""
+    return f"scans of {megabytes} MB, HUB_MEMORY_MIB={_MEMORY_MIB}"
 
 
 class Memory:
-    """MiB of Fr-HUB's process."""
+    """Resident memory of the Fr-HUB process, MiB."""
 
     name = "memory"
     title = "Memory of Fr-HUB"
@@ -46,7 +46,7 @@ class Memory:
         )  # fmt: skip
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Connections, then sizes."""
+        """Numbers of connections, then sizes of scans."""
         every: dict[str, Callable[[], Figures]] = {
             connected(count): lambda count=count: self.connections(count)  # type: ignore[misc]
             for count in self._connections
@@ -56,10 +56,10 @@ class Memory:
         return every
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def connections(self, count: int) -> Figures:
-        """Greeted, then silent."""
+        """Idle connections after the handshake."""
         many = {"HUB_CONNECTIONS": "2000", "HUB_CONNECTIONS_EACH": "2000"}
         with units(self._bench, **many) as ours, ExitStack() as stack:
             hub = ours.start("fr_hub")
@@ -71,7 +71,7 @@ class Memory:
             return {"MiB": rss_mib(hub)}
 
     def scans(self, megabytes: int) -> Figures:
-        """Four connections, as fast as they can."""
+        """Four connections that send as fast as possible."""
         side = _SIDES[megabytes]
         path = self._bench.folder / f"cube-{side}.npy"
         if not path.is_file():
@@ -81,7 +81,7 @@ class Memory:
             path.with_suffix(".json").write_text(
                 '{"scan_type": "volume", "dtype": "int16", "affine": null}'
             )
-        with units(self._bench, HUB_MEMORY_MIB=str(_HELD)) as ours:
+        with units(self._bench, HUB_MEMORY_MIB=str(_MEMORY_MIB)) as ours:
             hub = ours.start("fr_hub")
             before = peak_memory_mib(hub)
             totals = ours.send(
@@ -93,4 +93,4 @@ class Memory:
             )
             assert totals["acknowledged"] == 8, totals
             peak = peak_memory_mib(hub)
-            return {"MiB": peak, "grown, of the setting": (peak - before) / _HELD}
+            return {"MiB": peak, "grown, of the setting": (peak - before) / _MEMORY_MIB}

@@ -1,4 +1,4 @@
-"""The figures as pictures: ``python -m tests.benchmarks.pictures bench.json FOLDER``."""
+"""Plot the figures: ``python -m tests.benchmarks.pictures bench.json FOLDER``."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ _OURS, _LIMIT, _PEER = "#1b6ca8", "#9a9a9a", "#d98032"
 
 
 def draw(bench: dict[str, Any], folder: Path) -> list[Path]:
-    """One picture for each part that has figures; their paths."""
+    """Draw one plot per part with figures, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     for name, drawing in (
@@ -51,20 +51,20 @@ def _bars(part: dict[str, Any], unit: str) -> Any:
         middle = statistics.median(every[subject])
         reach = [[middle - min(every[subject])], [max(every[subject]) - middle]]
         axes.barh(row, middle, color=_color(subject), xerr=reach, ecolor="black", capsize=3)
-        # Beyond the whisker, which would cross it.
+        # To the right of the whisker, which would cross it.
         end = max(every[subject])
         axes.annotate(number(middle), (end, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(order)), order)
     axes.set_xscale("log")
     _plain(axes.xaxis)
-    axes.set_xlabel(f"{unit}, median with the lowest and the highest round")
+    axes.set_xlabel(f"{unit}, median with lowest and highest round")
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _plain(axis: Any) -> None:
-    """Numbers as people write them, on a logarithmic axis: 20, not 2 x 10^1."""
+    """Plain numbers on a logarithmic axis: 20, not 2 x 10^1."""
     axis.set_major_formatter(lambda value, _: f"{value:,g}")
     axis.set_minor_formatter(lambda value, _: f"{value:,g}" if _leads(value) else "")
 
@@ -90,7 +90,7 @@ def _distribution(part: dict[str, Any]) -> Any:
     axes.set_xscale("log")
     _plain(axes.xaxis)
     axes.set_xlabel("from sending to the report, ms")
-    axes.set_ylabel("share of the scans")
+    axes.set_ylabel("share of scans")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="lower right")
     return figure
@@ -108,7 +108,7 @@ def _growth(part: dict[str, Any]) -> Any:
             if points:
                 axes.plot(*zip(*points, strict=True), "o-", color=color, label=how)
         axes.set_xscale("log")
-        if unit == "verify s":  # of all scans: with ten times as many, ten times as long
+        if unit == "verify s":  # it reads all scans, so time grows linearly
             axes.set_yscale("log")
             _plain(axes.yaxis)
         else:

@@ -1,4 +1,4 @@
-"""The task queues that the project is measured against, each with a worker that is running."""
+"""The task queues to compare with, each with a running worker."""
 
 import contextlib
 import gc
@@ -16,13 +16,13 @@ WORKERS = 2
 
 
 def environment(bench: Bench, database: str, broker: str = "") -> dict[str, str]:
-    """What a peer's process must know."""
+    """Environment of a peer's process."""
     return {"BENCH_MONGODB": bench.uri, "BENCH_DATABASE": database, "BENCH_REDIS": broker}
 
 
 @contextlib.contextmanager
 def celery_worker(bench: Bench, fsync: str) -> Iterator[Any]:
-    """A running worker; its task, to be sent from here."""
+    """Run a Celery worker and yield its task."""
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(redis(_folder(bench), fsync))
         settings = environment(bench, stack.enter_context(bench.database()), broker)
@@ -38,24 +38,24 @@ def celery_worker(bench: Bench, fsync: str) -> Iterator[Any]:
         try:
             yield _CelerySender(app)
         finally:
-            # Results lie in cycles and speak to Redis when they go: while it is there.
+            # Collect results while Redis runs: they are in cycles and call Redis when freed.
             gc.collect()
 
 
 class _CelerySender:
-    """Sends the task by its name, as another program does."""
+    """Sends the task by name, as another program would."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def delay(self, message: Any) -> Any:
-        """One scan; a result to wait for."""
+        """Send one scan and return its pending result."""
         return self._app.send_task("analyse", (message,))
 
 
 @contextlib.contextmanager
 def dramatiq_worker(bench: Bench, fsync: str) -> Iterator[Any]:
-    """A running worker; its actor, to be sent from here."""
+    """Run a dramatiq worker and yield its actor."""
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(redis(_folder(bench), fsync))
         settings = environment(bench, stack.enter_context(bench.database()), broker)
@@ -71,7 +71,7 @@ def dramatiq_worker(bench: Bench, fsync: str) -> Iterator[Any]:
         stack.enter_context(process(arguments, bench.folder / "dramatiq.log", 0, settings))
         sending = RedisBroker(url=broker)
         sending.add_middleware(Results(backend=RedisBackend(url=broker)))
-        dramatiq.set_broker(sending)  # a message asks the global one for its result
+        dramatiq.set_broker(sending)  # a message gets its result through the global broker
         actor = dramatiq.actor(
             lambda message: message, actor_name="analyse", broker=sending, store_results=True
         )

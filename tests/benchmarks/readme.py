@@ -1,5 +1,5 @@
-"""A run of the benchmark for the README beside this: ``python -m tests.benchmarks.readme
-bench.json`` writes it there."""
+"""Write a benchmark run into the README of this folder: ``python -m tests.benchmarks.readme
+bench.json``."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ README = Path(__file__).parent / "README.md"
 
 
 def readme_text(bench: dict[str, Any]) -> str:
-    """The machine, the goals of all parts, then every figure of each part."""
+    """Markdown: the machine, the goals of all parts, then the figures of each part."""
     about = bench["machine"]
     lines = [
         f"{about['processor']}, {about['cores']} cores, {about['memory']}, {about['system']}, "

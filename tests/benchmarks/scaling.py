@@ -1,4 +1,4 @@
-"""One to many processors, with an analyzer that only waits 100 ms."""
+"""Scaling with the number of processors, with an analyzer that only sleeps 100 ms."""
 
 import os
 from collections.abc import Callable
@@ -33,12 +33,12 @@ class Sleeper:
 
 
 def brains(count: int) -> str:
-    """A subject's name."""
+    """Subject name."""
     return f"{count} processor{'s' if count > 1 else ''}"
 
 
 class Scaling:
-    """Scans a second by the number of processors, of what the analyzer allows."""
+    """Throughput by number of processors, relative to linear scaling."""
 
     name = "scaling"
     title = "Processors with an analyzer that waits 100 ms"
@@ -62,16 +62,16 @@ class Scaling:
         }
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def measure(self, count: int) -> Figures:
-        """Ten seconds of work."""
+        """Measure ten seconds of work."""
         wanted = int(10 * count / _SLEEP_S / (2 if self._bench.quick else 1))
         path = os.pathsep.join(filter(None, (str(self._site), os.environ.get("PYTHONPATH"))))
         with units(self._bench) as ours:
             ours.start("fr_hub")
             ours.start("fr_brain", BRAIN_PROCESSES=str(count), PYTHONPATH=path)
-            # A start takes a second of processor time, which those that work must not pay for.
+            # Wait for all processors, as starting one takes a second of CPU time.
             until(lambda: self._up(ours.database) == count, 300)
             checked(ours.send(KIND="grid", SCANS=str(20 * count), SEED="7"), 20 * count)
             totals = checked(ours.send(KIND="grid", SCANS=str(wanted)), wanted)
@@ -79,7 +79,7 @@ class Scaling:
         return {**figures, "of linear": figures["scans/s"] * _SLEEP_S / count}
 
     def _up(self, database: str) -> int:
-        """How many processors have begun: each opens a chain of the audit trail."""
+        """Number of processors that have started: each opens a chain in the audit trail."""
         store = DBManager(self._bench.uri, database, 60.0)
         try:
             return sum(head.writer.startswith("processor-") for head in store.audit_log.heads())

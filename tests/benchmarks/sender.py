@@ -1,7 +1,8 @@
-"""Fr-PACS as it is, with volumes made beforehand where ``BENCH_VOLUME`` names a file of them, and
-each latency in its summary: ``python -m tests.benchmarks.sender``.
+"""Fr-PACS with prepared volumes and all latencies in its summary: ``python -m
+tests.benchmarks.sender``.
 
-What a scanner or an archive has in hand is not made while the clock runs.
+If ``BENCH_VOLUME`` names a file, its volume is sent, so that the benchmark does not measure the
+generation of voxels.
 """
 
 import json
@@ -30,7 +31,7 @@ from fr_pacs.sources.base import LoadedScan
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumeTask:
-    """The same voxels again, as a scan of its own."""
+    """The prepared voxels as a new scan."""
 
     voxels: npt.NDArray[Any]
     about: dict[str, Any]
@@ -39,7 +40,7 @@ class VolumeTask:
     acquired_at: datetime = field(default_factory=utc_now)
 
     def load(self) -> LoadedScan:
-        """The hash is the sender's work, so it is done each time."""
+        """Hash the voxels each time, because a sender must do that work."""
         flat = memoryview(self.voxels.reshape(-1, order="F").view(np.uint8))  # type: ignore[arg-type]
         return LoadedScan(
             BrainScan(
@@ -58,7 +59,7 @@ class VolumeTask:
 
 
 class Volumes:
-    """``scans`` scans with the voxels of a file; what else their header says is beside it."""
+    """Yields ``scans`` scans with the voxels of a file; a JSON file beside it has the header."""
 
     waits = True
 
@@ -68,13 +69,13 @@ class Volumes:
         self.total = scans
 
     def __iter__(self) -> Iterator[VolumeTask]:
-        """The tasks, once."""
+        """Yield the tasks."""
         for n in range(self.total):
             yield VolumeTask(self._voxels, self._about, f"volume {n}")
 
 
 def main() -> int:
-    """Fr-PACS' own run."""
+    """Run Fr-PACS."""
     settings = load_settings(PacsSettings, "sender")
     configure(settings.log_level, settings.log_format, "sender")
     if path := os.environ.get("BENCH_VOLUME"):

@@ -1,5 +1,5 @@
-"""Servers that a benchmark starts and stops: MongoDB, Redis, storescp, Orthanc; all on loopback,
-their data in a folder of the benchmark's."""
+"""Servers for the benchmark: MongoDB, Redis, storescp and Orthanc. All listen on loopback and keep
+their data in the folder of the benchmark."""
 
 import contextlib
 import json
@@ -17,12 +17,12 @@ from tests.benchmarks.figures import Missing
 from tests.running import free_port, listens, until
 
 _START_S = 30.0
-_TUNED = {"TCP_NODELAY": "1"}  # of DCMTK, which waits 40 ms for each slice without
+_TUNED = {"TCP_NODELAY": "1"}  # without it, DCMTK waits 40 ms per slice
 
 
 @contextlib.contextmanager
 def mongod(folder: Path) -> Iterator[RunningMongod]:
-    """The MongoDB that everything in a run shares, ours and the peers'."""
+    """The MongoDB that Fr and all peers of a run share."""
     running = start_mongod(folder, find_mongod())
     try:
         yield running
@@ -34,10 +34,10 @@ def mongod(folder: Path) -> Iterator[RunningMongod]:
 def process(
     arguments: list[str], log: Path, port: int, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that listens on ``port`` (0: on none), ended with all its children at the end.
+    """Run a process that listens on ``port`` (0: none); stop it with its children afterwards.
 
     Raises:
-        Missing: there is no such program.
+        Missing: the program is not installed.
     """
     program = shutil.which(arguments[0])
     if program is None:
@@ -53,7 +53,7 @@ def process(
     try:
         if port:
             until(lambda: listens(port) or running.poll() is not None, _START_S)
-            assert running.poll() is None, f"{arguments[0]} ended: see {log}"
+            assert running.poll() is None, f"{arguments[0]} exited, see {log}"
         yield running
     finally:
         end(running)
@@ -75,7 +75,7 @@ def end(running: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def redis(folder: Path, fsync: str) -> Iterator[str]:
-    """Redis with an append-only file, ``fsync`` always or everysec; its URL."""
+    """Run Redis with an append-only file and yield its URL; ``fsync``: always or everysec."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     arguments = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
@@ -86,7 +86,7 @@ def redis(folder: Path, fsync: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def storescp(folder: Path) -> Iterator[int]:
-    """DCMTK's receiver, which writes each slice as a file; its port."""
+    """Run DCMTK's storescp, which writes each slice to a file, and yield its port."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     arguments = ["storescp", "-od", str(folder), "--fork", "-pm", str(port)]
@@ -96,7 +96,7 @@ def storescp(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def orthanc(folder: Path) -> Iterator[int]:
-    """Orthanc with its default index and storage, nothing else switched on; its DICOM port."""
+    """Run Orthanc with default index and storage only, and yield its DICOM port."""
     folder.mkdir(parents=True, exist_ok=True)
     port, web = free_port(), free_port()
     settings = {
@@ -117,7 +117,7 @@ def orthanc(folder: Path) -> Iterator[int]:
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of a connection over loopback."""
+    """The two ends of a TCP connection over loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = socket.create_connection(listener.getsockname())
         other, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Small scans, end to end: from the first sent to the last report acknowledged by the sender."""
+"""Small scans end to end: from the first scan sent to the last report acknowledged."""
 
 import socket
 import sys
@@ -21,7 +21,7 @@ LIMIT = "limit: insert_many of 1,000, durable"
 
 
 class Small:
-    """The 10x10 grid: scans a second."""
+    """10x10 grids, scans per second."""
 
     name = "small"
     title = "Small scans end to end"
@@ -42,7 +42,7 @@ class Small:
         self._peers = 300 if bench.quick else 1_000
 
     def subjects(self) -> dict[str, Callable[[], Figures]]:
-        """Ours, the peers, the limit."""
+        """Fr, the peers and the limit."""
         return {
             OURS: self.fr,
             LIMIT: self.insert_many,
@@ -54,20 +54,20 @@ class Small:
         }
 
     def close(self) -> None:
-        """Nothing stays."""
+        """Nothing to release."""
 
     def fr(self) -> Figures:
-        """The three units."""
+        """Fr: all three units."""
         with units(self._bench) as ours:
             ours.start("fr_hub")
             ours.start("fr_brain", BRAIN_PROCESSES=str(WORKERS))
-            # The first scans wake everything up, as the peers' workers are awake too.
+            # Warm up, because the workers of the peers are warm too.
             checked(ours.send(KIND="grid", SCANS="200", SEED="7"), 200)
             totals = ours.send(KIND="grid", SCANS=str(self._ours))
             return rate(checked(totals, self._ours))
 
     def insert_many(self) -> Figures:
-        """The same documents into the same MongoDB, made beforehand."""
+        """Insert the same documents, prepared beforehand, into the same MongoDB."""
         documents = [
             scan_document(NewScan(loaded.scan, voxels=bytes(loaded.voxels)))
             for loaded in (t.load() for t in GridSource("pacs-1", self._ours, seed=1))
@@ -81,14 +81,14 @@ class Small:
             return {"scans/s": len(documents) / (now() - began)}
 
     def celery(self, fsync: str) -> Figures:
-        """Sent by ``WORKERS`` threads, each result awaited."""
+        """Celery: ``WORKERS`` threads send tasks and wait for each result."""
         with celery_worker(self._bench, fsync) as analyse:
             list(map(_result, [analyse.delay(m) for m in messages(20, seed=7)]))
             todo = list(messages(self._peers, seed=1))
             return _timed(todo, analyse.delay, _result)
 
     def dramatiq(self, fsync: str) -> Figures:
-        """The same."""
+        """dramatiq: ``WORKERS`` threads send messages and wait for each result."""
         with dramatiq_worker(self._bench, fsync) as analyse:
             wait = 600_000
             for sent in [analyse.send(m) for m in messages(20, seed=7)]:
@@ -97,7 +97,7 @@ class Small:
             return _timed(todo, analyse.send, lambda m: m.get_result(block=True, timeout=wait))
 
     def naive(self) -> Figures:
-        """One connection, one scan at a time."""
+        """The naive script: one connection, one scan at a time."""
         count = self._peers
         with self._bench.database() as database:
             port = free_port()

@@ -1,4 +1,4 @@
-"""The figures as tables for people."""
+"""Print the figures as tables."""
 
 import statistics
 
@@ -9,14 +9,14 @@ from tests.benchmarks.figures import Results, names
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Format with three significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
 def show(results: Results, console: Console) -> None:
-    """Figures first, then the goals."""
+    """Print the figures, then the goals."""
     runs = [run for every in results.rounds.values() for run in every]
     columns = names(runs)
     table = Table(

@@ -1,4 +1,4 @@
-"""A run as tests/benchmarks/README.md has it: what was missed and what was missing is there."""
+"""The README shows missed goals and missing peers of a run."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""The project's own units as a benchmark runs them: processes of their own, the settings a user
-would give, the MongoDB of the run."""
+"""Fr's units for a benchmark: separate processes with a user's settings, and one MongoDB."""
 
 import contextlib
 import json
@@ -23,7 +22,7 @@ _END_S = 900.0
 
 @dataclass
 class Bench:
-    """Where a run happens: its MongoDB and its folder."""
+    """The MongoDB and the folder of a run."""
 
     uri: str
     folder: Path
@@ -31,7 +30,7 @@ class Bench:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """A fresh database's name, dropped at the end."""
+        """Yield the name of a new database, and drop it afterwards."""
         name = f"bench_{uuid.uuid4().hex[:12]}"
         try:
             yield name
@@ -40,7 +39,7 @@ class Bench:
                 client.drop_database(name)
 
     def client(self, **options: Any) -> "pymongo.MongoClient[dict[str, Any]]":
-        """A client whose writes are as durable as the project's."""
+        """A client with the same write concern as Fr."""
         return pymongo.MongoClient(self.uri, w="majority", journal=True, **options)
 
 
@@ -66,11 +65,11 @@ class Units:
 
     @property
     def hub_port(self) -> int:
-        """Where the hub takes scans."""
+        """The port on which Fr-HUB receives scans."""
         return self._hub_port
 
     def start(self, module: str, **given: str) -> int:
-        """``python -m module`` in the background; its process id."""
+        """Start ``python -m module`` in the background and return its process id."""
         running = self._run(module, **given)
         self._processes.append(running)
         if module == "fr_hub":
@@ -91,18 +90,18 @@ class Units:
             )
 
     def send(self, module: str = "fr_pacs", **given: str) -> dict[str, Any]:
-        """Run a Fr-PACS to its end; its summary."""
+        """Run a Fr-PACS until it exits and return its summary."""
         summary = self._folder / f"summary-{uuid.uuid4().hex[:6]}.json"
         running = self._run(module, SUMMARY=str(summary), **given)
         self._processes.append(running)
         running.wait(_END_S)
         self._processes.remove(running)
-        assert summary.is_file(), f"no summary: see {self._folder}"
+        assert summary.is_file(), f"no summary, see {self._folder}"
         totals: dict[str, Any] = json.loads(summary.read_text())
         return totals
 
     def stop(self) -> None:
-        """Stop all, Fr-HUB last."""
+        """Stop all units, Fr-HUB last."""
         for running in reversed(self._processes):
             if running.poll() is None:
                 running.send_signal(signal.SIGTERM)
@@ -115,7 +114,7 @@ class Units:
 
 @contextlib.contextmanager
 def units(bench: Bench, **given: str) -> Iterator[Units]:
-    """Nothing started yet, on a fresh database; everything stopped at the end."""
+    """Yield units to start on a new database; stop them all afterwards."""
     with bench.database() as database:
         all_of_it = Units(bench, database, **given)
         try:
@@ -125,12 +124,12 @@ def units(bench: Bench, **given: str) -> Iterator[Units]:
 
 
 def checked(totals: dict[str, Any], wanted: int) -> dict[str, Any]:
-    """A figure counts only if every scan got its report."""
+    """Check that every scan got its report, and return the totals."""
     assert totals["complete"], f"not every scan got its report: {totals}"
     assert totals["delivered"] == wanted, totals
     return totals
 
 
 def rate(totals: dict[str, Any]) -> Figures:
-    """Delivered scans a second."""
+    """Delivered scans per second."""
     return {"scans/s": totals["delivered"] / totals["seconds"]}

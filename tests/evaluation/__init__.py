@@ -1,1 +1,1 @@
-"""How well scans are read: on held-out phantoms with known truth, and on real images."""
+"""Evaluation of the analysis on held-out phantoms with ground truth, and on real images."""

@@ -1,4 +1,4 @@
-"""``make evaluate``: all rows, a table, and an exit code: 1 where a goal is missed."""
+"""``make evaluate``: evaluate all rows and print a table. Exit code 1: a goal was missed."""
 
 import argparse
 import json
@@ -21,13 +21,13 @@ REAL = "real"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate what the arguments name."""
+    """Evaluate the selected rows."""
     options = _options(arguments)
     rows = [row for row in ROWS if _wanted(row.name, options.only)]
     with_real = _wanted(REAL, options.only)
     if not rows and not with_real:
         names = ", ".join([*(row.name for row in ROWS), REAL])
-        sys.stderr.write(f"ONLY={options.only} names no row; there are: {names}\n")
+        sys.stderr.write(f"ONLY={options.only} matches no row; the rows are: {names}\n")
         return 2
     outcomes, real = _run(rows, options.scans, options.jobs, with_real)
     results = {row.name: figures_of(outcomes[row.name]) for row in rows}
@@ -41,13 +41,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make evaluate", description=__doc__)
-    parser.add_argument("--scans", type=int, default=SCANS, help="a row (SCANS)")
-    parser.add_argument("--only", default="", help="rows whose names have one of these, by comma")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--json", type=Path, default=None, help="file of the results (EVALUATION)")
+    parser.add_argument("--scans", type=int, default=SCANS, help="scans per row (SCANS)")
+    parser.add_argument(
+        "--only", default="", help="rows whose names contain one of these, separated by commas"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="number of processes")
+    parser.add_argument(
+        "--json", type=Path, default=None, help="file to write the results to (EVALUATION)"
+    )
     options = parser.parse_args(arguments)
     if options.scans < 1 or options.jobs < 1:
-        parser.error("SCANS and JOBS are 1 or more")
+        parser.error("SCANS and JOBS must be at least 1")
     return options
 
 
@@ -78,7 +82,7 @@ def _run(
             outcomes[name][index] = future.result()
             progress.advance(bars[name])
         real = images.result() if images is not None else []
-    # By index, not by who was first: the intervals' draws are the same then.
+    # In order of index, so that the bootstrap is reproducible.
     return {name: [own[index] for index in sorted(own)] for name, own in outcomes.items()}, real
 
 

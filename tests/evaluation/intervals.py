@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measure and its interval; None where nothing could be measured."""
+    """A measure with its interval; None if it could not be measured."""
 
     value: float | None
     low: float | None = None
@@ -24,7 +24,7 @@ class Figure:
 
 
 def wilson(hits: int, of: int) -> Figure:
-    """A proportion, with Wilson's score interval (1927)."""
+    """A proportion with its Wilson score interval (1927)."""
     if not of:
         return Figure(None)
     share, square = hits / of, _Z * _Z / of
@@ -34,8 +34,7 @@ def wilson(hits: int, of: int) -> Figure:
 
 
 def bootstrap(scans: Sequence[T], measure: Callable[[Sequence[T]], float | None]) -> Figure:
-    """A measure of scans, with the percentiles of the same measure of as many scans drawn with
-    replacement; the draws are the same each time."""
+    """A measure over scans, with its percentile bootstrap interval; the random draws are fixed."""
     value = measure(scans)
     if value is None:
         return Figure(None)

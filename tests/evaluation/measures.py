@@ -1,4 +1,4 @@
-"""From what was found in each scan to the figures of a row."""
+"""Compute the figures of a row from the outcomes of its scans."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,35 +10,35 @@ from tests.evaluation.intervals import Figure, bootstrap, wilson
 from tests.evaluation.matching import Matched, dice_of, f1_of
 
 SMALL_ML = 0.03
-"""Lesions from here on are counted once more, without those below."""
+"""Smallest lesion that counts as large, ml."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One scan, read and compared with its truth."""
+    """One analysed scan, compared with its ground truth."""
 
     matched: Matched
     lesion_ml: tuple[float, ...]
-    """Of the true lesions, in their order."""
+    """Volume of each true lesion, ml."""
     true_ml: dict[str, float]
     """``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``."""
     found_ml: dict[str, float]
-    """The same, those that the analyzer measured."""
+    """The same volumes as measured, those that the analyzer reports."""
     failed: str | None
-    """Why it was not read: then all of it is missed."""
+    """Reason if the analysis failed; then every lesion counts as missed."""
     seconds: float
-    """CPU time of the analysis."""
+    """CPU time of the analysis, seconds."""
 
 
 def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
-    """All figures of a row's scans.
+    """The figures of all scans of a row.
 
-    ``sensitivity``: share of all lesions found, ``sensitivity_large``: of those of at least 0.03
-    ml (Wilson's intervals). The others have intervals by bootstrap over scans: ``false_per_scan``;
-    ``f1`` of all lesions together; ``dice``: mean of the scans that have lesions; ``dice_pooled``:
-    of all voxels together; ``lesion_error``: mean of the scans' relative errors of the total
-    volume of lesions, without sign; ``grey_error`` and so on: the same of tissues; ``unread``:
-    share of scans of quality 'fail'; ``seconds``: CPU time of the analysis, median.
+    With Wilson intervals: ``sensitivity``, the share of lesions found, and ``sensitivity_large``,
+    that of lesions of at least 0.03 ml. With bootstrap intervals over scans: ``false_per_scan``;
+    ``f1`` over all lesions; ``dice``, the mean over scans with lesions; ``dice_pooled``, over all
+    voxels; ``lesion_error``, the mean absolute relative error of the total lesion volume;
+    ``grey_error`` and so on, the same for tissues; ``unread``, the share of scans of quality
+    'fail'; ``seconds``, the median CPU time of the analysis.
     """
     hits = [hit for outcome in outcomes for hit in outcome.matched.found]
     volumes = [ml for outcome in outcomes for ml in outcome.lesion_ml]

@@ -1,4 +1,4 @@
-"""What the analyzer makes of a scan, as arrays: the only file here that knows the analyzer."""
+"""Run the analyzer and return arrays; the only file of the evaluation that uses the analyzer."""
 
 import time
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from fr_brain.analyzers.volume.segment import segment
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Of one scan; all arrays have its shape."""
+    """The analysis of one scan; all arrays have its shape."""
 
     labels: npt.NDArray[Any]
-    """Lesion n is where it is n; 0 is none."""
+    """Label array of the lesions; 0 is background."""
     brain: npt.NDArray[np.bool_] | None
-    """The brain with what it encloses; None where it is not told."""
+    """Mask of the brain with its ventricles and sulci; None if not available."""
     volumes_ml: dict[str, float]
-    """Those measured of ``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``."""
+    """Measured volumes of ``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``."""
     failed: str | None
-    """Why the image could not be judged: then there are no lesions and no volumes."""
+    """Reason if the analysis failed; then there are no lesions and no volumes."""
     seconds: float
-    """CPU time."""
+    """CPU time, seconds."""
 
 
 def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
     """Analyse one image.
 
     Args:
-        scan_type: picks how.
-        voxels: Fortran order.
-        affine: voxel indices to mm, RAS+.
+        scan_type: selects the analyzer.
+        voxels: intensities, in Fortran order.
+        affine: maps voxel indices to mm, RAS+.
     """
     scan = BrainScan(
         scan_id="evaluation",

@@ -1,4 +1,4 @@
-"""Real images without lesions, from packages: Colin27 and MNI152."""
+"""Real images without lesions from installed packages: Colin27 and MNI152."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.evaluation.matching import mask_dice
 from tests.evaluation.reading import Reading, read
 
 COLIN = Path("/usr/share/mricron/templates")
-"""Where Debian's mricron-data has Colin27 (``ch2``) and its brain (``ch2bet``)."""
+"""Folder of Debian's mricron-data with Colin27 (``ch2``) and its brain (``ch2bet``)."""
 MNI = (
     Path(nilearn.__file__).parent / "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 )
@@ -24,35 +24,35 @@ BRAIN_DICE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class RealImage:
-    """One of them, read."""
+    """The evaluation of a real image."""
 
     name: str
     failed: str | None
     lesions: int
     intracranial_ml: float | None
     brain_dice: float | None
-    """Against the brain that others cut out; None where there is none or no mask is told."""
+    """Dice of the brain mask with a published one; None if either is missing."""
     brain_known: bool
-    """Whether there is one."""
+    """Whether a published brain mask exists."""
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """Which goals it misses."""
+        """The goals that it misses."""
         low, high = INTRACRANIAL_ML
         missed = []
         if self.failed is not None:
             missed.append(f"not read: {self.failed}")
         if self.lesions:
-            missed.append(f"{self.lesions} lesions where there are none")
+            missed.append(f"{self.lesions} lesions found in a healthy brain")
         if self.intracranial_ml is None or not low <= self.intracranial_ml <= high:
-            missed.append(f"intracranial volume outside of {low:.0f} to {high:.0f} ml")
+            missed.append(f"intracranial volume outside {low:.0f} to {high:.0f} ml")
         if self.brain_known and (self.brain_dice is None or self.brain_dice < BRAIN_DICE):
             missed.append(f"brain mask below a Dice of {BRAIN_DICE}")
         return tuple(missed)
 
 
 def read_real_images() -> list[RealImage]:
-    """Those that are on this machine, read."""
+    """Evaluate the images available on this machine."""
     images = [_read("MNI152", MNI, None)]
     if (COLIN / "ch2.nii.gz").exists():
         brain = _load(COLIN / "ch2bet.nii.gz")[0] > 0
@@ -67,7 +67,7 @@ def _read(name: str, path: Path, brain: npt.NDArray[np.bool_] | None) -> RealIma
 
 
 def judge(name: str, reading: Reading, brain: npt.NDArray[np.bool_] | None) -> RealImage:
-    """A reading of an image without lesions."""
+    """Summarise the analysis of an image without lesions."""
     known = brain is not None and reading.brain is not None
     return RealImage(
         name=name,

@@ -1,15 +1,14 @@
-"""What is evaluated: rows of scans of one kind, and the goals that each must meet."""
+"""The rows of the evaluation: scans of one kind each, with goals."""
 
 from dataclasses import dataclass, field, replace
 
 from fr_pacs.sources.phantom.source import Recipe, shape_of
 
 TUNING_SEEDS = range(100_000)
-"""Phantoms of these may be looked at while an analyzer is made."""
+"""Seeds of phantoms for developing an analyzer."""
 EVALUATION_SEEDS = range(900_000, 1_000_000)
-"""Phantoms of these are only evaluated: nothing is tuned on them. Not those from 700,000 on, nor
-from 800,000 on: results on them had been looked at when versions 4 and 5 of the analyzer were
-made."""
+"""Seeds of held-out phantoms: nothing is tuned on them. They start at 900,000 because results on
+seeds from 700,000 and 800,000 were known when versions 4 and 5 of the analyzer were made."""
 
 SCANS = 20
 
@@ -19,13 +18,13 @@ CUBE = (128, 128, 128)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Scans of one kind."""
+    """Scans of one kind, with goals."""
 
     name: str
     recipe: Recipe
     shape: tuple[int, int, int]
     at_least: dict[str, float] = field(default_factory=dict)
-    """By figure; see ``measures``."""
+    """Lower bounds by figure; see ``measures``."""
     at_most: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,9 +65,9 @@ ROWS = (
     Row("2 mm 3/20", _sick(3, 20), shape_of((2, 2, 2)), {}, _FEW_FALSE),
     Row("1x1x3 mm 3/20", _sick(3, 20), shape_of((1, 1, 3)), {}, _FEW_FALSE),
 )  # fmt: skip
-"""The first five are those of the table that is to be beaten."""
+"""The first five rows are those of the reference table."""
 
 
 def seed_of(row: Row) -> int:
-    """The seed of a row's phantoms; its scans are their indices."""
+    """The seed of the phantoms of a row."""
     return EVALUATION_SEEDS[[other.name for other in ROWS].index(row.name)]

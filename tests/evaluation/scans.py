@@ -1,4 +1,4 @@
-"""One scan of a row: made, read, compared. It runs in processes of its own."""
+"""Generate, analyse and compare one scan of a row, in a worker process."""
 
 from fr_pacs.sources.phantom.source import make_phantom
 from tests.evaluation.matching import match
@@ -8,7 +8,7 @@ from tests.evaluation.rows import Row, seed_of
 
 
 def evaluate_scan(row: Row, index: int) -> Outcome:
-    """Make scan ``index`` of a row, read it, compare it with its truth."""
+    """Generate scan ``index`` of a row, analyse it and compare it with its ground truth."""
     phantom = make_phantom(seed_of(row), index, row.shape, row.recipe)
     truth = phantom.truth
     reading = read(phantom.contrast, phantom.voxels, phantom.affine)

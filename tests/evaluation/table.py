@@ -1,4 +1,4 @@
-"""The results as text and as JSON."""
+"""Format the results as text and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from tests.evaluation.rows import Row
 _COLUMNS = {
     "sensitivity": "sensitivity",
     "sensitivity_large": ">= 0.03 ml",
-    "false_per_scan": "false a scan",
+    "false_per_scan": "false per scan",
     "f1": "F1",
     "dice": "Dice (mean)",
     "dice_pooled": "Dice (pooled)",
@@ -28,7 +28,7 @@ Results = Mapping[str, Mapping[str, Figure]]
 
 
 def missed_by(row: Row, figures: Mapping[str, Figure]) -> list[str]:
-    """The goals that a row's figures miss, in words; one that was not measured is missed."""
+    """Describe the goals that a row misses; an unmeasured figure misses its goal."""
     missed = []
     for name, goal in row.at_least.items():
         value = figures[name].value
@@ -44,10 +44,10 @@ def missed_by(row: Row, figures: Mapping[str, Figure]) -> list[str]:
 
 
 def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int) -> str:
-    """A Markdown table, then what each goal came to; errors are relative, in per cent, without
-    sign; in brackets: 95 % confidence."""
+    """Format a Markdown table and the verdict on each goal. Errors are absolute and relative, in
+    percent; brackets contain 95 % confidence intervals."""
     lines = [
-        f"{scans} held-out scans a row; noise / non-uniformity in per cent; [95 % confidence].",
+        f"{scans} held-out scans per row; noise / non-uniformity in percent; [95 % confidence].",
         "",
         "| set | " + " | ".join(_COLUMNS.values()) + " |",
         "|---|" + "---|" * len(_COLUMNS),
@@ -75,7 +75,7 @@ def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], sc
 def json_of(
     rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int
 ) -> dict[str, Any]:
-    """The same for machines."""
+    """Format the results as JSON."""
     return {
         "scans": scans,
         "rows": [

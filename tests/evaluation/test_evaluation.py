@@ -1,4 +1,4 @@
-"""A small part of the evaluation, with bounds; ``make evaluate`` is the whole of it."""
+"""A small part of ``make evaluate``, with bounds."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What counts as found, on masks made by hand."""
+"""Matching on small handmade masks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ Labels = npt.NDArray[np.uint8]
 
 
 def labels(*runs: tuple[int, int, int], length: int = 100) -> Labels:
-    """A line of voxels; each run is a label, its first voxel and how many."""
+    """A line of voxels; each run is a label, its first voxel and its length."""
     line = np.zeros((length, 1, 1), np.uint8)
     for label, first, count in runs:
         line[first : first + count] = label
@@ -41,7 +41,7 @@ def test_a_finding_with_less_than_a_tenth_of_lesion_is_false() -> None:
     true = labels((1, 10, 10))
     assert match(true, labels((1, 19, 10)), 1).false == 0
     assert match(true, labels((1, 19, 11)), 1).false == 1
-    # It covers a tenth of the lesion all the same.
+    # It still covers a tenth of the lesion.
     assert match(true, labels((1, 19, 11)), 1).found == (True,)
 
 
@@ -71,7 +71,7 @@ def test_a_lesion_without_a_voxel_is_never_found() -> None:
 def test_arrays_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="shapes"):
         match(labels(), labels(length=99), 0)
-    with pytest.raises(ValueError, match="label of 3 where there are 2"):
+    with pytest.raises(ValueError, match="label 3 is above the number of lesions, 2"):
         match(labels((3, 0, 5)), labels(), 2)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a row, their intervals and the goals, on outcomes made by hand."""
+"""Figures, intervals and goals of a row, on handmade outcomes."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_a_goal_is_missed_below_above_and_where_nothing_was_measured() -> None:
     assert missed_by(row, bad) == [
         "F1 0.890, at least 0.900",
         "Dice (mean) -, at least 0.800",
-        "false a scan 0.10, at most 0.05",
+        "false per scan 0.10, at most 0.05",
     ]
 
 
@@ -112,7 +112,7 @@ def test_the_table_names_rows_goals_and_real_images() -> None:
     text = text_of([row], results, [image], 4)
     assert "| some | 0.600 [0.231, 0.882] |" in text
     assert "- some: missed: F1 0.667, at least 0.990" in text
-    assert "2 lesions where there are none; brain mask below a Dice of 0.95" in text
+    assert "2 lesions found in a healthy brain; brain mask below a Dice of 0.95" in text
     document = json.loads(json.dumps(json_of([row], results, [image], 4)))
     assert document["rows"][0]["figures"]["f1"]["value"] == pytest.approx(2 / 3)
     assert document["rows"][0]["missed"]

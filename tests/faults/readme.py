@@ -1,5 +1,5 @@
-"""Runs of ``make faults`` for the README in this folder: ``python -m tests.faults.readme
-REPORT.json …`` writes them there."""
+"""Write runs of ``make faults`` into the README of this folder: ``python -m tests.faults.readme
+REPORT.json …``."""
 
 import statistics
 import sys
@@ -14,7 +14,7 @@ README = Path(__file__).parent / "README.md"
 
 
 def readme_text(results: list[Result]) -> str:
-    """A line for each run and one for all of them, then a row for each fault, all runs together."""
+    """Markdown: a line per run, a line for all runs, then a table row per fault over all runs."""
     lines = []
     kills: Counter[str] = Counter()
     for result in results:

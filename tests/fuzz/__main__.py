@@ -1,6 +1,6 @@
-"""Fuzz each target for a while and say what came of it: ``make fuzz FUZZ_S=60 ONLY=wire,nifti``.
+"""Fuzz each target and print the results: ``make fuzz FUZZ_S=60 ONLY=wire,nifti``.
 
-Exit codes: 0 nothing found, 1 a finding (its input is kept), 2 it could not run.
+Exit codes: 0 no findings, 1 findings (their inputs are kept), 2 could not run.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ _KEPT = re.compile(r"Test unit written to (\S+/\w+-(?:crash|timeout|oom|leak)-\w
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one target."""
+    """The result of fuzzing one target."""
 
     name: str
     executions: int
@@ -38,10 +38,10 @@ class Result:
 
 
 def main() -> int:
-    """See the module."""
+    """Run ``make fuzz``."""
     if importlib.util.find_spec("atheris") is None:
         print(  # noqa: T201 - a command for people
-            "atheris is missing: it has wheels for x86-64 Linux and Python 3.11 to 3.13 only "
+            "atheris is not installed; it has wheels only for x86-64 Linux and Python 3.11 to 3.13 "
             "(make .venv/ready-dev installs it there)",
             file=sys.stderr,
         )
@@ -50,10 +50,11 @@ def main() -> int:
     names = [name for name in os.environ.get("ONLY", "").split(",") if name] or list(TARGETS)
     if not seconds.isdigit() or not int(seconds) or not set(names) <= TARGETS.keys():
         known = ", ".join(TARGETS)
-        print(f"FUZZ_S is whole seconds, ONLY some of: {known}", file=sys.stderr)  # noqa: T201
+        message = f"FUZZ_S must be whole seconds, and ONLY a list of: {known}"
+        print(message, file=sys.stderr)  # noqa: T201
         return 2
     results = [fuzz(name, int(seconds)) for name in names]
-    table = Table("target", "executions", "a second", "new in corpus", "findings")
+    table = Table("target", "executions", "per second", "new in corpus", "findings")
     for one in results:
         table.add_row(one.name, *map(str, (one.executions, one.per_s, one.added, len(one.kept))))
     console = Console()
@@ -61,15 +62,15 @@ def main() -> int:
     for one in results:
         for path in one.kept:
             console.print(
-                f"again: {sys.executable} -m tests.fuzz.replay {one.name} {path}", soft_wrap=True
+                f"replay: {sys.executable} -m tests.fuzz.replay {one.name} {path}", soft_wrap=True
             )
         if one.status and not one.kept:
-            console.print(f"{one.name} ended with status {one.status} and kept no input")
+            console.print(f"{one.name} exited with status {one.status} without saving an input")
     return int(any(one.kept or one.status for one in results))
 
 
 def fuzz(name: str, seconds: int) -> Result:
-    """One target in a process of its own; libFuzzer's words are passed on in brief."""
+    """Fuzz one target in a separate process, and print a summary of libFuzzer's output."""
     found, kept = WORK / name, WORK / "findings"
     found.mkdir(parents=True, exist_ok=True)
     kept.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""One target under atheris, in a process of its own: ``python -m tests.fuzz.child TARGET ARGS…``.
+"""Fuzz one target with atheris: ``python -m tests.fuzz.child TARGET ARGS…``.
 
 The arguments are libFuzzer's (https://llvm.org/docs/LibFuzzer.html).
 """
@@ -13,14 +13,14 @@ _WATCHED = [
     *("common.wire.protocol", "common.wire.messages", "common.domain", "common.formats"),
     *("pydicom.filereader", "pydicom.values", "pydicom.pixels.utils", "nibabel.nifti1"),
 ]
-"""Not all of the libraries: to watch each of their modules takes a minute at each start."""
+"""Modules to instrument; instrumenting whole libraries would take a minute at each start."""
 
 
 def main() -> None:
-    """Fuzz until libFuzzer ends the process."""
+    """Fuzz until libFuzzer exits the process."""
     atheris: Any = importlib.import_module("atheris")
     name, *arguments = sys.argv[1:]
-    # What is imported in here tells atheris which branches an input took.
+    # Instrument what is imported here, so that atheris sees which branches an input takes.
     with atheris.instrument_imports(include=_WATCHED):
         target = load(name)
     largest = TARGETS[name][1]

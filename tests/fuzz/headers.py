@@ -1,7 +1,7 @@
-"""DICOM slices out of any bytes: well-formed files whose attributes have any value.
+"""Build DICOM slices from arbitrary bytes: well-formed files with arbitrary attribute values.
 
-Mutation of a whole file breaks its structure long before it makes a series that almost fits.
-The bytes are read as: how many slices (1 to 8), then for each slice how many attributes to change
+Mutating whole files breaks their structure long before it produces a series that almost fits.
+The bytes mean: how many slices (1 to 8), then for each slice how many attributes to change
 (0 to 7), and for each change its attribute, the length of its value (0 to 63) and the value.
 """
 
@@ -48,7 +48,7 @@ _KINDS = dict(ATTRIBUTES)
 
 
 def series(data: bytes) -> list[bytes]:
-    """The files that the bytes describe; where they end, what is due is 0."""
+    """The files that the bytes describe; missing bytes count as 0."""
     rest = iter(data)
 
     def take() -> int:
@@ -67,7 +67,7 @@ def series(data: bytes) -> list[bytes]:
 
 
 def usual(number: int) -> dict[Tag, bytes]:
-    """A slice of 4 columns and 3 rows as a scanner would write it."""
+    """A typical slice of 4 columns and 3 rows."""
     return {
         (0x0008, 0x0016): _MR,
         (0x0008, 0x0018): b"1.2.3.%d" % number,
@@ -92,7 +92,7 @@ def usual(number: int) -> dict[Tag, bytes]:
 
 
 def file(values: dict[Tag, bytes], syntax: bytes = b"1.2.840.10008.1.2.1") -> bytes:
-    """A DICOM file of these attributes, explicit VR, little-endian."""
+    """A DICOM file with these attributes, explicit VR little-endian."""
     meta = element((0x0002, 0x0010), b"UI", syntax)
     meta = element((0x0002, 0x0000), b"UL", struct.pack("<I", len(meta))) + meta
     body = b"".join(element(tag, _KINDS[tag], values[tag]) for tag in sorted(values))
@@ -100,7 +100,7 @@ def file(values: dict[Tag, bytes], syntax: bytes = b"1.2.840.10008.1.2.1") -> by
 
 
 def element(tag: Tag, kind: bytes, value: bytes) -> bytes:
-    """One data element (PS3.5 7.1.2), its value made even."""
+    """One data element (PS3.5 7.1.2), padded to even length."""
     value += (b"\0" if kind in (b"UI", b"OW") else b" ") * (len(value) % 2)
     size = struct.pack("<HI", 0, len(value)) if kind == b"OW" else struct.pack("<H", len(value))
     return struct.pack("<HH", *tag) + kind + size + value

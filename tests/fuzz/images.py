@@ -1,4 +1,4 @@
-"""The fuzz targets of the sources: NIfTI, DICOM, and series of DICOM slices."""
+"""The fuzz targets of the image formats: NIfTI, DICOM and series of DICOM slices."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,27 +13,27 @@ from fr_pacs.sources.files import FileSource
 from tests.fuzz.headers import series
 
 FILE_LIMIT = 4 << 20
-"""Of a volume, bytes: a decompression bomb must be refused at it."""
+"""Largest volume, bytes; a decompression bomb must be refused at this size."""
 
 _TASKS_MAX = 64
 
 
 def nifti(data: bytes) -> None:
-    """A file named as NIfTI; it is inflated if it begins as gzip does."""
+    """Read the bytes as a NIfTI file, gzipped if they start like gzip."""
     with _folder() as folder:
         (folder / "scan.nii").write_bytes(data)
         _send_all(folder / "scan.nii")
 
 
 def dicom(data: bytes) -> None:
-    """A file taken for DICOM, its pixels decoded."""
+    """Read the bytes as a DICOM file and decode its pixels."""
     with _folder() as folder:
         (folder / "scan.dcm").write_bytes(data)
         _send_all(folder / "scan.dcm")
 
 
 def stack(data: bytes) -> None:
-    """A folder of DICOM slices whose headers the bytes write: see ``headers``."""
+    """Read a folder of DICOM slices whose headers come from the bytes; see ``headers``."""
     files = series(data)
     with _folder() as folder:
         for number, content in enumerate(files):
@@ -54,7 +54,7 @@ def _send_all(path: Path) -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """An empty folder, in memory where the machine has such."""
+    """An empty folder, in memory if possible."""
     with tempfile.TemporaryDirectory(prefix="fr-fuzz-", dir=_memory()) as name:
         yield Path(name)
 

@@ -1,6 +1,6 @@
-"""Run inputs through a target without atheris: ``python -m tests.fuzz.replay TARGET FILE…``.
+"""Replay inputs on a target without atheris: ``python -m tests.fuzz.replay TARGET FILE…``.
 
-Exit code 0: none was a finding. Prints the peak of this process's memory in MiB.
+Exit code 0: no findings. Prints the peak memory of this process in MiB.
 """
 
 import faulthandler
@@ -13,11 +13,11 @@ from tests.fuzz.targets import load
 from tests.processes import peak_memory_mib
 
 INPUT_S = 20
-"""An input that takes longer hangs: all stacks are printed and the process ends."""
+"""Time limit per input, seconds; then all stacks are printed and the process exits."""
 
 
 def main() -> None:
-    """See the module."""
+    """Replay the inputs."""
     name, *files = sys.argv[1:]
     target = load(name)
     for file in map(Path, files):

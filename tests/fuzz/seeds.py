@@ -1,6 +1,7 @@
-"""Make the corpus: ``python -m tests.fuzz.seeds``. All of it is synthetic, the same each time.
+"""Generate the corpus: ``python -m tests.fuzz.seeds``. It is synthetic and reproducible.
 
-What ``make fuzz`` finds by itself goes to ``.fuzz/`` and is not kept: seeds are few and small.
+Inputs that ``make fuzz`` discovers go to ``.fuzz/``, which is not committed: the corpus
+stays small.
 """
 
 import gzip
@@ -36,7 +37,7 @@ _TAG_AT = {tag: index for index, (tag, _) in enumerate(ATTRIBUTES)}
 
 
 def wire_seeds() -> Iterator[tuple[str, bytes]]:
-    """Each message, as a stream and as elements to be framed."""
+    """Each message, as a stream and as elements to frame."""
     for number, (side, message) in enumerate(EXAMPLES):
         frame = encode(message)
         if len(frame) > 4096:
@@ -49,14 +50,14 @@ def wire_seeds() -> Iterator[tuple[str, bytes]]:
 
 
 def scan_with_time(at: str) -> bytes:
-    """The elements of a scan message whose time is this text."""
+    """The elements of a scan message with this acquisition time."""
     message = next(m for _, m in EXAMPLES if isinstance(m, Scan))
     body = message.body()
     return bson.encode({"t": "scan", **body, "scan": {**body["scan"], "acquired_at": at}})[4:-1]
 
 
 def nifti_seeds() -> Iterator[tuple[str, bytes]]:
-    """Both versions, scaled and not, packed and not, in time; and a bomb."""
+    """NIfTI-1 and -2: scaled, gzipped, with a time axis, and a decompression bomb."""
     voxels = np.arange(24, dtype="<i2").reshape(2, 3, 4)
     series = np.arange(48, dtype="<f4").reshape(2, 3, 4, 2)
     affine = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -90,7 +91,7 @@ def _nifti(kind: Any, array: npt.NDArray[Any], affine: npt.NDArray[Any]) -> byte
 
 
 def dicom_seeds() -> Iterator[tuple[str, bytes]]:
-    """A classic slice plain and in each kind of compression, an enhanced file, an RGB image."""
+    """A classic slice, uncompressed and with each compression; an enhanced file; an RGB image."""
     plain = file(usual(1))
     yield "plain", plain
     data = dcmread(io.BytesIO(plain))
@@ -152,7 +153,7 @@ def _saved(data: Dataset) -> bytes:
 
 
 def stack_seeds() -> Iterator[tuple[str, bytes]]:
-    """Series that are whole, or almost."""
+    """Complete series and series with one flaw."""
     yield "one", b"\x00"
     yield "five", b"\x04"
     position = (0x0020, 0x0032)
@@ -183,7 +184,7 @@ SEEDS = {"wire": wire_seeds, "nifti": nifti_seeds, "dicom": dicom_seeds, "stack"
 
 
 def main() -> None:
-    """Write the corpus anew."""
+    """Write the corpus."""
     for target, seeds in SEEDS.items():
         folder = CORPUS / target
         folder.mkdir(parents=True, exist_ok=True)

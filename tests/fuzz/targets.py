@@ -1,7 +1,6 @@
-"""What is fuzzed: each target takes any bytes, and only a finding makes it raise.
+"""The fuzz targets: each accepts any bytes and raises only on a finding.
 
-Our errors (``FrError``) are the right answer to bad input and stay inside. Time and memory are
-bounded from outside, by whoever calls a target.
+A target catches ``FrError``, the correct response to bad input. Its caller limits time and memory.
 """
 
 import importlib
@@ -11,9 +10,9 @@ from pathlib import Path
 Target = Callable[[bytes], None]
 
 CORPUS = Path(__file__).parent / "corpus"
-"""Seeds, a folder a target: ``seeds`` makes them."""
+"""Seeds, one folder per target; ``seeds`` generates them."""
 FINDINGS = Path(__file__).parent / "findings"
-"""Inputs that once were findings, a folder a target."""
+"""Former findings, one folder per target."""
 
 TARGETS: dict[str, tuple[str, int]] = {
     # name: (its module, the largest input in bytes)
@@ -25,6 +24,6 @@ TARGETS: dict[str, tuple[str, int]] = {
 
 
 def load(name: str) -> Target:
-    """A target by its name. Its parser is imported only here, for atheris to watch it."""
+    """Look up a target by name; its parser is imported here, so that atheris instruments it."""
     target: Target = getattr(importlib.import_module(TARGETS[name][0]), name)
     return target

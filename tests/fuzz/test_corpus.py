@@ -1,4 +1,4 @@
-"""The corpus and what was once found, through each target, without atheris."""
+"""Replay the corpus and former findings on each target, without atheris."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ SIZE_MAX = 200_000
 def test_no_seed_and_no_past_finding_is_a_finding(name: str) -> None:
     files = [*(CORPUS / name).iterdir(), *(FINDINGS / name).glob("*")]
     assert len(files) > 5
-    # In a process of its own, as a native decoder could end it, or eat the memory.
+    # In a separate process, because a native decoder could crash it or exhaust its memory.
     command = [sys.executable, "-m", "tests.fuzz.replay", name, *map(str, sorted(files))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-4000:]

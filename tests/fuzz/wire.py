@@ -1,4 +1,4 @@
-"""The fuzz target of the wire."""
+"""The fuzz target of the wire protocol."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,9 +16,12 @@ _SIDES = tuple(Side)
 
 
 def wire(data: bytes) -> None:
-    """A stream into one end of a connection. The first byte chooses the side, whether it was
-    greeted, and whether each frame gets a right length and check, which mutation alone never hits;
-    the second how the stream is cut."""
+    """Feed a stream to one end of a connection.
+
+    The first byte selects the side, whether the handshake is done, and whether each frame gets a
+    correct length and checksum, which mutation alone would never produce. The second byte is the
+    size of the pieces.
+    """
     if len(data) < 2:
         return
     mode, step = data[0], data[1] or 1
@@ -37,11 +40,11 @@ def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]
     for start in range(0, len(stream), step * 64):
         protocol.receive_data(stream[start : start + step * 64])
         kept = protocol._end - protocol._start
-        assert kept <= FRAME_LIMIT + step * 64, "it keeps more than a frame"
+        assert kept <= FRAME_LIMIT + step * 64, "the protocol buffers more than a frame"
         room = max(BUFFER_BYTES, step * 64)
-        assert len(protocol._buffer) <= FRAME_LIMIT + room, "it holds more room than that"
+        assert len(protocol._buffer) <= FRAME_LIMIT + room, "the buffer is too large"
         while (event := protocol.next_event()) is not None:
-            with suppress(ProtocolError):  # one scan is refused, the connection goes on
+            with suppress(ProtocolError):  # refuses one scan, but the connection continues
                 if isinstance(event, Scan) and event.voxels is None:
                     verifier = ChunkVerifier(event.scan)
                 elif isinstance(event, Scan):
@@ -52,7 +55,7 @@ def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]
 
 
 def _say_again(event: Event, side: Side) -> None:
-    """What was accepted can be stored and sent on: it survives its own encoding."""
+    """Check that an accepted message survives encoding, so that it can be stored and sent on."""
     if isinstance(event, InvalidMessage):
         assert event.reason
         return
@@ -66,10 +69,10 @@ def _say_again(event: Event, side: Side) -> None:
 def _stays_closed(protocol: WireProtocol, refusal: ProtocolError) -> None:
     kept = len(protocol._buffer)
     protocol.receive_data(bytes(100))
-    assert len(protocol._buffer) == kept, "bytes are kept after a refusal"
+    assert len(protocol._buffer) == kept, "bytes are buffered after a refusal"
     again: ProtocolError | None = None
     try:
         protocol.next_event()
     except ProtocolError as error:
         again = error
-    assert again is refusal, "a refused connection goes on"
+    assert again is refusal, "a refused connection continues"

@@ -1,1 +1,1 @@
-"""The same work done by what people use today."""
+"""The same work with widely used tools."""

@@ -1,4 +1,4 @@
-"""The home-made script over Celery and Redis: acknowledged late, so that no task is lost."""
+"""Scan analysis with Celery and Redis; late acknowledgement, so that no task is lost."""
 
 import os
 
@@ -19,5 +19,5 @@ app.conf.update(
 
 @app.task(name="analyse")  # type: ignore[untyped-decorator]
 def analyse(message: Message) -> str:
-    """One scan, all the way."""
+    """Store, analyse and report one scan."""
     return work(message)

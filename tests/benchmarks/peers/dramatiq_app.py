@@ -1,4 +1,4 @@
-"""The same over dramatiq and Redis."""
+"""Scan analysis with dramatiq and Redis."""
 
 import os
 
@@ -16,5 +16,5 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(store_results=True)  # type: ignore[untyped-decorator]
 def analyse(message: Message) -> str:
-    """One scan, all the way."""
+    """Store, analyse and report one scan."""
     return work(message)

@@ -1,7 +1,7 @@
-"""The design that comes to mind first: one message, one write, one acknowledgement at a time.
+"""A naive design: one message, one write and one acknowledgement at a time.
 
-``python -m tests.benchmarks.peers.naive PORT`` is its hub and its worker; reports go back on the
-connection that the scans came on.
+``python -m tests.benchmarks.peers.naive PORT`` runs its hub and its worker. It sends reports back
+on the connection of the scans.
 """
 
 import base64
@@ -22,7 +22,7 @@ _POLL_S = 0.05
 
 
 def worker() -> None:
-    """Take one scan at a time, write its report."""
+    """Analyse one scan at a time and write its report."""
     while True:
         taken = database().scans.find_one_and_update(
             {"state": "To Do"},
@@ -38,7 +38,7 @@ def worker() -> None:
 
 
 def send_reports(stream: BinaryIO, lock: threading.Lock, acked: threading.Semaphore) -> None:
-    """Send each report, wait for its acknowledgement, mark it."""
+    """Send each report, wait for its acknowledgement and mark it as sent."""
     while True:
         found = database().reports.find_one({"sent": False})
         if found is None:
@@ -52,7 +52,7 @@ def send_reports(stream: BinaryIO, lock: threading.Lock, acked: threading.Semaph
 
 
 def serve(port: int) -> None:
-    """Take one connection's scans."""
+    """Receive the scans of one connection."""
     database().scans.create_index("state")
     database().reports.create_index("sent")
     with socket.create_server(("127.0.0.1", port)) as listener:
@@ -62,7 +62,7 @@ def serve(port: int) -> None:
             stream = connection.makefile("rwb")
             first = stream.readline()
             if not first:
-                continue  # somebody who looked whether the port is open
+                continue  # a check whether the port is open
             lock, acked = threading.Lock(), threading.Semaphore(0)
             threading.Thread(target=send_reports, args=(stream, lock, acked), daemon=True).start()
             line = first

@@ -1,5 +1,5 @@
-"""The analysis' steps as they are written with scipy, and with scikit-image: bias field, brain
-mask, tissue classes, lesion candidates. Both on one core, as ours."""
+"""The steps of the analysis with scipy and with scikit-image, on one core: bias field, brain mask,
+tissue classes, lesion candidates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from scipy.cluster.vq import kmeans
 
 Voxels = npt.NDArray[Any]
 
-_COARSE = 4  # voxels of a block's edge
-_SKULL = 3  # blocks of erosion that part the brain from the skull
+_COARSE = 4  # edge of a block, voxels
+_SKULL = 3  # erosion that separates brain and skull, blocks
 _OVER_WHITE = 1.25
 _SAMPLE = 20_000
-_LEAST = 8  # voxels of a candidate
+_LEAST = 8  # smallest candidate, voxels
 
 
 @dataclass(frozen=True)
 class Found:
-    """What an analysis of the steps gives."""
+    """The result of the steps."""
 
     brain_share: float
     candidates: list[tuple[float, tuple[float, ...]]]
-    """Voxels and centroid of each."""
+    """Number of voxels and centroid of each candidate."""
 
 
 def with_scipy(voxels: Voxels) -> Found:
-    """By ``scipy.ndimage`` and ``scipy.cluster``."""
+    """The steps with ``scipy.ndimage`` and ``scipy.cluster``."""
     image = voxels.astype(np.float32)
     blocks = ndimage.zoom(ndimage.uniform_filter(image, _COARSE), 1 / _COARSE, order=0)
     head = ndimage.binary_fill_holes(blocks > _otsu(blocks))
@@ -56,7 +56,7 @@ def with_scipy(voxels: Voxels) -> Found:
 
 
 def with_scikit_image(voxels: Voxels) -> Found:
-    """By scikit-image's filters, morphology and measures."""
+    """The steps with scikit-image's filters, morphology and measures."""
     from skimage import filters, measure, morphology, transform
 
     image = voxels.astype(np.float32)

@@ -1,7 +1,7 @@
-"""What every peer does with a grid, with the means that its users would choose.
+"""The work that every peer does with a grid.
 
-The scan is persisted (majority, journaled), analysed by the project's own analyzer, its report
-persisted likewise; the answer tells the sender that it is there.
+It stores the scan (majority, journaled), analyses it with Fr's analyzer, stores the report in the
+same way and answers the sender.
 """
 
 import base64
@@ -21,7 +21,7 @@ Message = dict[str, Any]
 
 
 def messages(count: int, seed: int) -> Iterator[Message]:
-    """Grids as a home-made script sends them: JSON, the cells in base64."""
+    """Grids as JSON messages, with the cells in base64."""
     for task in GridSource(pacs="pacs-1", scans=count, seed=seed):
         loaded = task.load()
         yield {
@@ -32,7 +32,7 @@ def messages(count: int, seed: int) -> Iterator[Message]:
 
 @functools.cache
 def database() -> "pymongo.database.Database[dict[str, Any]]":
-    """This process' connection to the run's MongoDB; every write durable."""
+    """This process's connection to the MongoDB of the run, with durable writes."""
     client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
         os.environ["BENCH_MONGODB"], w="majority", journal=True
     )
@@ -40,7 +40,7 @@ def database() -> "pymongo.database.Database[dict[str, Any]]":
 
 
 def work(message: Message) -> str:
-    """Persist, analyse, persist; returns the scan's id."""
+    """Store the scan, analyse it, store the report; return the scan id."""
     scan = BrainScan.model_validate_json(message["scan"])
     cells = base64.b64decode(message["cells"])
     store(scan, cells)
@@ -49,13 +49,13 @@ def work(message: Message) -> str:
 
 
 def store(scan: BrainScan, cells: bytes) -> None:
-    """The scan, once."""
+    """Store the scan; idempotent."""
     document = {"scan": scan.model_dump(mode="json"), "voxels": cells, "state": "To Do"}
     database().scans.update_one({"_id": scan.scan_id}, {"$setOnInsert": document}, upsert=True)
 
 
 def report(scan: BrainScan, cells: bytes) -> None:
-    """The analysis and its report, once."""
+    """Analyse the scan and store the report; idempotent."""
     findings = GridAnalyzer().analyse(scan, scan.array(cells))
     database().reports.update_one(
         {"_id": scan.scan_id},
@@ -65,5 +65,5 @@ def report(scan: BrainScan, cells: bytes) -> None:
 
 
 def line(message: Message) -> bytes:
-    """A message as a line of JSON."""
+    """Encode a message as a line of JSON."""
     return json.dumps(message).encode() + b"\n"

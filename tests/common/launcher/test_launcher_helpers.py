@@ -1,4 +1,4 @@
-"""The launcher's parts that start nothing."""
+"""The parts of the launcher that start no processes."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ UNITS = (HubSettings, BrainSettings, PacsSettings)
         (None, ""),
     ],
 )
-def test_a_setting_is_written_as_the_environment_has_it(value: object, text: str) -> None:
+def test_a_setting_is_formatted_for_the_environment(value: object, text: str) -> None:
     assert _as_text(value) == text
 
 
@@ -84,23 +84,23 @@ def test_the_units_get_the_settings_of_the_launcher(
             assert getattr(read, name) == getattr(settings, name), name
 
 
-def test_each_run_has_a_secret_of_its_own() -> None:
+def test_each_run_has_a_new_secret() -> None:
     first, second = (environment_of(LaunchSettings())["SHARED_SECRET"] for _ in range(2))
     assert len(first) == 64
     assert first != second
 
 
-def test_a_secret_that_is_set_is_the_units() -> None:
+def test_a_configured_secret_is_passed_to_the_units() -> None:
     settings = LaunchSettings(shared_secret=SecretStr("x" * 32))
     assert environment_of(settings)["SHARED_SECRET"] == "x" * 32
 
 
-def test_the_hub_knows_the_pacs_that_is_started_beside_it() -> None:
+def test_fr_hub_knows_the_fr_pacs_started_with_it() -> None:
     settings = LaunchSettings(**GIVEN)
     assert environment_of(settings)["HUB_PACS"] == "a=127.0.0.2:1,b=::1:2,pacs-7=127.0.0.1:7400"
 
 
-def test_the_summary_is_written_by_the_launcher_alone_and_the_ledger_by_fr_pacs(
+def test_the_launcher_writes_the_summary_and_fr_pacs_the_ledger(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SUMMARY", "elsewhere.json")
@@ -125,7 +125,7 @@ def test_only_one_launcher_holds_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_another_process_is_kept_out_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+def test_the_lock_excludes_other_processes_and_is_freed_when_its_owner_dies(tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom common.launcher.launcher import only_one\n"
         "with only_one(Path(sys.argv[1])):\n    os._exit(int(sys.stdin.read()))\n"
@@ -145,7 +145,7 @@ def test_another_process_is_kept_out_and_a_dead_one_holds_nothing(tmp_path: Path
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_a_settings_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_settings_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(SettingsError, match="DATA_DIR="), only_one(folder):

@@ -1,4 +1,4 @@
-"""The ledger of a run is counted against the store."""
+"""Counting the acknowledged scans of a ledger."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ def line(event: str, scan_id: str, **fields: str) -> str:
     return json.dumps({"event": event, "scan_id": scan_id, "at": "now", **fields}) + "\n"
 
 
-def test_the_acknowledged_of_a_ledger_are_found(tmp_path: Path) -> None:
+def test_acknowledged_scans_are_found(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     ledger.write_text(
         line("sent", "a")
@@ -22,7 +22,7 @@ def test_the_acknowledged_of_a_ledger_are_found(tmp_path: Path) -> None:
     assert acknowledged_in(ledger, 0) == ["a", "c"]
 
 
-def test_what_an_earlier_run_wrote_is_passed_over(tmp_path: Path) -> None:
+def test_lines_of_an_earlier_run_are_skipped(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     ledger.write_text(line("acknowledged", "a", label="é"), encoding="utf-8")
     start = ledger.stat().st_size
@@ -32,7 +32,7 @@ def test_what_an_earlier_run_wrote_is_passed_over(tmp_path: Path) -> None:
     assert acknowledged_in(ledger, ledger.stat().st_size) == []
 
 
-def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_skipped(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     ledger.write_text(line("acknowledged", "a") + line("acknowledged", "b")[:-2])
     assert acknowledged_in(ledger, 0) == ["a"]
@@ -40,7 +40,7 @@ def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
     assert acknowledged_in(ledger, 0) == ["a"]
 
 
-def test_the_ledger_of_fr_pacs_is_understood(tmp_path: Path) -> None:
+def test_a_ledger_written_by_fr_pacs_is_read(tmp_path: Path) -> None:
     from fr_pacs.ledger import Ledger
 
     ledger = Ledger(tmp_path / "ledger.jsonl")

@@ -1,4 +1,4 @@
-"""A unit's output, line by line."""
+"""Splitting a unit's output into lines."""
 
 import asyncio
 
@@ -19,15 +19,15 @@ def read(*chunks: bytes) -> list[bytes]:
     return asyncio.run(collect())
 
 
-def test_lines_are_split_wherever_the_chunks_end() -> None:
+def test_lines_are_split_independently_of_chunks() -> None:
     assert read(b"one\ntw", b"o\n", b"\nthree\n") == [b"one", b"two", b"", b"three"]
 
 
-def test_a_last_line_without_an_end_is_a_line() -> None:
+def test_a_last_line_without_a_newline_is_a_line() -> None:
     assert read(b"one\nTraceback") == [b"one", b"Traceback"]
 
 
-def test_a_line_longer_than_the_limit_comes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_above_the_limit_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "_LINE_MAX", 100_000)
     found = read(b"x" * 300_000 + b"\nafter\n")
     assert found[-1] == b"after"

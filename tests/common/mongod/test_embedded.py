@@ -11,7 +11,7 @@ from common.mongod import embedded as mongod
 from common.mongod.embedded import find_mongod, start_mongod
 
 
-def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
     far = tmp_path / ("a" * 120)
     running = start_mongod(far, find_mongod())
     try:
@@ -24,7 +24,7 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
         running.socket.parent.rmdir()
 
 
-def test_nobody_can_lay_a_link_where_the_sockets_go(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_socket_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "socket").symlink_to("/tmp")  # noqa: S108
     with pytest.raises(MongodError, match="not a folder of this user"):
         start_mongod(tmp_path, find_mongod())
@@ -39,7 +39,7 @@ def test_without_a_mongod_the_error_says_what_to_do(
         find_mongod()
 
 
-def test_a_mongod_that_does_not_run_here_is_refused_with_its_own_words(tmp_path: Path) -> None:
+def test_the_error_for_a_mongod_that_does_not_run_quotes_its_output(tmp_path: Path) -> None:
     broken = tmp_path / "mongod"
     broken.write_text("#!/bin/sh\necho 'cannot open libcrypto.so.3' >&2\nexit 127\n")
     broken.chmod(0o755)
@@ -47,12 +47,12 @@ def test_a_mongod_that_does_not_run_here_is_refused_with_its_own_words(tmp_path:
         find_mongod(broken)
 
 
-def test_a_mongod_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_mongod(tmp_path: Path) -> None:
     with pytest.raises(MongodError, match="nothing is not a file"):
         find_mongod(tmp_path / "nothing")
 
 
-def test_the_mongod_on_the_path_comes_before_the_wheels(
+def test_the_mongod_on_the_path_takes_precedence_over_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mongod").symlink_to(find_mongod())
@@ -66,22 +66,20 @@ def test_a_wheel_installed_without_the_x_bit_still_runs(
     plain = tmp_path / "mongod"
     shutil.copyfile("/bin/true", plain)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(mongod, "_in_wheel", lambda: plain)
+    monkeypatch.setattr(mongod, "_find_in_wheel", lambda: plain)
     assert find_mongod() == plain
     assert os.access(plain, os.X_OK)
 
 
-def test_a_wheel_that_cannot_be_changed_is_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_wheel_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = tmp_path / "mongod"
     shutil.copyfile("/bin/true", plain)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    copy = mongod._copied(plain)
+    copy = mongod._copy_executable(plain)
     assert copy.read_bytes() == plain.read_bytes()
     assert os.access(copy, os.X_OK)
 
 
-def test_options_that_mongod_refuses_are_quoted(tmp_path: Path) -> None:
+def test_the_error_quotes_options_that_mongod_rejects(tmp_path: Path) -> None:
     with pytest.raises(MongodError, match="unrecognised option '--bogus'"):
         start_mongod(tmp_path, find_mongod(), "--bogus")

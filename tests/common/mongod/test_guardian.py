@@ -29,7 +29,7 @@ with shared_mongod(Path(sys.argv[1])) as uri:
 
 @contextmanager
 def another_user(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A user in a process of its own, which leaves when its stdin is closed."""
+    """Run a user in a separate process, which leaves when its stdin closes."""
     with subprocess.Popen(
         [sys.executable, "-c", USER, data_dir],
         cwd=ROOT,
@@ -44,9 +44,9 @@ def another_user(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.communicate()
 
 
-def eventually(true: Callable[[], object], within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not true():
+def eventually(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.05)
 
@@ -69,7 +69,7 @@ def server_pid(data_dir: Path) -> int:
     return int(json.loads(state.read_text())["pid"]) if state.exists() else 0
 
 
-def nobody_is_left(data_dir: Path) -> bool:
+def is_unused(data_dir: Path) -> bool:
     return not processes_of(data_dir)
 
 
@@ -96,10 +96,10 @@ def found(uri: str) -> list[int]:
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "data"
-    eventually(lambda: nobody_is_left(tmp_path))
+    eventually(lambda: is_unused(tmp_path))
 
 
-def test_two_users_share_one_server_and_the_last_one_out_stops_it(data_dir: Path) -> None:
+def test_two_users_share_one_server_and_the_last_to_leave_stops_it(data_dir: Path) -> None:
     with another_user(data_dir) as (_, theirs):
         with shared_mongod(data_dir) as ours:
             assert ours == theirs
@@ -107,40 +107,40 @@ def test_two_users_share_one_server_and_the_last_one_out_stops_it(data_dir: Path
             pid = server_pid(data_dir)
         assert found(theirs) == [1]
         assert server_pid(data_dir) == pid
-    eventually(lambda: nobody_is_left(data_dir))
+    eventually(lambda: is_unused(data_dir))
 
 
-def test_data_survive_when_all_have_left(data_dir: Path) -> None:
+def test_data_survive_after_all_users_leave(data_dir: Path) -> None:
     with shared_mongod(data_dir) as uri:
         put(uri, 1)
-    with shared_mongod(data_dir) as uri:  # comes while the first server is still being stopped
+    with shared_mongod(data_dir) as uri:  # joins while the first server is stopping
         assert found(uri) == [1]
 
 
 def test_a_killed_user_does_not_keep_the_server_alive(data_dir: Path) -> None:
     with another_user(data_dir) as (process, _):
         process.kill()
-    eventually(lambda: nobody_is_left(data_dir))
+    eventually(lambda: is_unused(data_dir))
 
 
 def test_users_that_start_at_once_get_the_same_server(data_dir: Path) -> None:
     with ThreadPoolExecutor() as pool, ExitStack() as users:
         starting = [pool.submit(users.enter_context, another_user(data_dir)) for _ in range(3)]
         assert len({each.result()[1] for each in starting}) == 1
-    assert "an earlier guardian" not in (data_dir / "mongod.guardian.log").read_text()
+    assert "orphaned" not in (data_dir / "mongod.guardian.log").read_text()
 
 
-def test_a_killed_mongod_comes_back_with_what_it_acknowledged(data_dir: Path) -> None:
+def test_a_killed_mongod_restarts_with_every_acknowledged_write(data_dir: Path) -> None:
     with shared_mongod(data_dir) as uri:
         put(uri, 1)
         killed = server_pid(data_dir)
         psutil.Process(killed).kill()
         assert found(uri) == [1]
         eventually(lambda: server_pid(data_dir) not in (0, killed))
-        assert "ended with status -9" in (data_dir / "mongod.guardian.log").read_text()
+        assert "exited with status -9" in (data_dir / "mongod.guardian.log").read_text()
 
 
-def test_a_killed_guardian_takes_its_mongod_along_and_a_user_starts_another(data_dir: Path) -> None:
+def test_mongod_stops_with_a_killed_guardian_and_a_user_starts_another(data_dir: Path) -> None:
     with shared_mongod(data_dir) as uri:
         put(uri, 1)
         killed = server_pid(data_dir)
@@ -149,8 +149,8 @@ def test_a_killed_guardian_takes_its_mongod_along_and_a_user_starts_another(data
         assert found(uri) == [1]
 
 
-def killed_at_its_start(folder: Path, times: int) -> Path:
-    """A mongod that is killed before it answers, this many times."""
+def killed_during_startup(folder: Path, times: int) -> Path:
+    """A mongod that is killed during its first ``times`` starts."""
     folder.mkdir()
     binary = folder / "mongod"
     binary.write_text(f"""#!/bin/sh
@@ -165,36 +165,36 @@ def killed_at_its_start(folder: Path, times: int) -> Path:
     return binary
 
 
-def test_a_mongod_that_is_killed_at_its_first_start_is_started_once_more(
+def test_a_mongod_killed_during_startup_is_started_once_more(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    with shared_mongod(data_dir, killed_at_its_start(tmp_path / "bin", 1)) as uri:
+    with shared_mongod(data_dir, killed_during_startup(tmp_path / "bin", 1)) as uri:
         put(uri, 1)
-    assert "ended with status -9" in (data_dir / "mongod.guardian.log").read_text()
+    assert "exited with status -9" in (data_dir / "mongod.guardian.log").read_text()
 
 
-def test_a_mongod_that_is_killed_again_and_again_ends_the_start(
-    data_dir: Path, tmp_path: Path
-) -> None:
-    binary = killed_at_its_start(tmp_path / "bin", 99)
+def test_a_mongod_killed_twice_during_startup_is_an_error(data_dir: Path, tmp_path: Path) -> None:
+    binary = killed_during_startup(tmp_path / "bin", 99)
     with (
-        pytest.raises(MongodError, match="mongod ended with status -9"),
+        pytest.raises(MongodError, match="mongod exited with status -9"),
         shared_mongod(data_dir, binary),
     ):
         pass
     assert len(list((tmp_path / "bin" / "starts").iterdir())) == 2
 
 
-def test_a_guardian_told_to_stop_stops_its_mongod_cleanly(data_dir: Path) -> None:
+def test_a_terminated_guardian_stops_its_mongod_cleanly(data_dir: Path) -> None:
     with another_user(data_dir) as (process, _):
         process.kill()
         guardian(data_dir).terminate()
-        eventually(lambda: nobody_is_left(data_dir))
+        eventually(lambda: is_unused(data_dir))
     assert '"exitCode":0' in (data_dir / "mongod.log").read_text()
 
 
-def test_a_server_without_a_guardian_is_stopped_and_started_anew(data_dir: Path) -> None:
-    orphan = start_mongod(data_dir, find_mongod())  # not tied, as where the kernel cannot do that
+def test_an_orphaned_server_is_stopped_and_replaced(data_dir: Path) -> None:
+    orphan = start_mongod(
+        data_dir, find_mongod()
+    )  # without stop_with_parent, as if the kernel lacked it
     put(orphan.uri, 1)
     with shared_mongod(data_dir) as uri:
         assert server_pid(data_dir) != orphan.pid
@@ -202,28 +202,31 @@ def test_a_server_without_a_guardian_is_stopped_and_started_anew(data_dir: Path)
         assert found(uri) == [1]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(MongodError, match="file/data cannot hold the embedded MongoDB"),
+        pytest.raises(MongodError, match="file/data' cannot hold the embedded MongoDB"),
         shared_mongod(tmp_path / "file" / "data"),
     ):
         pass
 
 
-def test_data_that_mongod_cannot_read_end_the_start_with_its_reason(data_dir: Path) -> None:
+def test_the_error_for_unreadable_data_has_the_exit_status(data_dir: Path) -> None:
     (data_dir / "mongodb").mkdir(parents=True)
     (data_dir / "mongodb" / "WiredTiger.wt").write_bytes(b"not a database")
     (data_dir / "mongodb" / "WiredTiger").write_bytes(b"nor this")
     (data_dir / "mongodb" / "storage.bson").write_bytes(b"")
-    with pytest.raises(MongodError, match=r"mongod ended with status \d+"), shared_mongod(data_dir):
+    with (
+        pytest.raises(MongodError, match=r"mongod exited with status \d+"),
+        shared_mongod(data_dir),
+    ):
         pass
 
 
-def test_a_user_waits_no_longer_than_it_is_told(data_dir: Path) -> None:
+def test_a_user_waits_no_longer_than_its_timeout(data_dir: Path) -> None:
     with (
         shared_mongod(data_dir),
         pytest.raises(MongodError, match="not ready in time"),
-        shared_mongod(data_dir, within=-1.0),
+        shared_mongod(data_dir, timeout_s=-1.0),
     ):
         pass

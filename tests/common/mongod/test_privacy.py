@@ -1,4 +1,4 @@
-"""The embedded MongoDB is its own user's alone."""
+"""No other user of the machine can reach the embedded MongoDB."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ CONNECT = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1]
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[RunningMongod]:
-    """In a folder that everybody may enter: what keeps them out is the product's own doing."""
+    """A mongod in a world-readable folder, so that only Fr's own permissions protect it."""
     with tempfile.TemporaryDirectory(prefix="fr-open-") as folder:
         Path(folder).chmod(0o755)
         mongod = start_mongod(Path(folder), find_mongod())
@@ -26,7 +26,7 @@ def running() -> Iterator[RunningMongod]:
         mongod.stop()
 
 
-def test_the_socket_and_its_folder_and_the_data_are_this_users_alone(
+def test_only_this_user_may_access_the_socket_its_folder_and_the_data(
     running: RunningMongod,
 ) -> None:
     modes = {
@@ -39,10 +39,10 @@ def test_the_socket_and_its_folder_and_the_data_are_this_users_alone(
 def test_it_listens_on_no_network(running: RunningMongod) -> None:
     held = set()
     for fd in Path(f"/proc/{running.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # it has been closed
             held.add(str(fd.readlink()))
     held = {link for link in held if link.startswith("socket:")}
-    assert held, "it has its Unix socket at least"
+    assert held, "no socket found, not even its Unix socket"
     for table in ("tcp", "tcp6", "udp", "udp6"):
         for line in Path(f"/proc/{running.pid}/net/{table}").read_text().splitlines()[1:]:
             assert f"socket:[{line.split()[9]}]" not in held
@@ -67,11 +67,11 @@ def test_another_user_of_this_machine_cannot_connect(running: RunningMongod) -> 
         )
 
     assert "PermissionError" in as_nobody().stderr
-    running.socket.parent.chmod(0o755)  # the socket's own mode holds without its folder's
+    running.socket.parent.chmod(0o755)  # the socket's own mode must suffice
     try:
         assert "PermissionError" in as_nobody().stderr
         running.socket.chmod(0o666)
-        assert as_nobody().returncode == 0, "else the refusals above prove nothing"
+        assert as_nobody().returncode == 0, "the refusals above prove nothing"
     finally:
         running.socket.chmod(0o600)
         running.socket.parent.chmod(0o700)

@@ -10,7 +10,7 @@ KINDS = {
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FrError)
 }
 IN_ORDER: list[type[FrError]] = sorted(KINDS - {ProtocolError}, key=lambda kind: kind.__name__)
-"""In one order in each process that collects the tests."""
+"""Sorted, so that every pytest worker collects the same order."""
 CODES = {
     errors.SettingsError: USAGE,
     errors.AlreadyRunning: TAKEN,
@@ -19,7 +19,7 @@ CODES = {
 }
 
 
-def ending_with(error: BaseException) -> int:
+def exit_code_of(error: BaseException) -> int:
     def main() -> int:
         raise error
 
@@ -32,29 +32,29 @@ def test_the_code_of_main_is_the_exit_code(code: int) -> None:
 
 
 @pytest.mark.parametrize("kind", IN_ORDER, ids=lambda kind: kind.__name__)
-def test_an_error_of_ours_is_one_line_and_an_exit_code(
+def test_an_fr_error_becomes_one_line_and_an_exit_code(
     kind: type[FrError], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ending_with(kind("the disk is full")) == CODES.get(kind, Exit.FAILED)
+    assert exit_code_of(kind("the disk is full")) == CODES.get(kind, Exit.FAILED)
     shown = capsys.readouterr()
     assert shown.err == "fr hub: the disk is full\n"
     assert shown.out == ""
 
 
-def test_a_refusal_of_the_wire_says_its_code_and_reason(
+def test_a_protocol_error_prints_its_code_and_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert ending_with(ProtocolError(Refusal.VERSION, "too new")) == Exit.FAILED
+    assert exit_code_of(ProtocolError(Refusal.VERSION, "too new")) == Exit.FAILED
     assert capsys.readouterr().err == "fr hub: version: too new\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), SystemExit(2)])
-def test_what_is_not_ours_goes_its_way(error: BaseException) -> None:
+def test_other_exceptions_propagate(error: BaseException) -> None:
     with pytest.raises(type(error)):
-        ending_with(error)
+        exit_code_of(error)
 
 
-def test_each_error_of_ours_is_in_the_tree_of_the_docstring() -> None:
+def test_the_docstring_lists_each_error() -> None:
     assert errors.__doc__ is not None
     for kind in KINDS:
         assert f" {kind.__name__}" in errors.__doc__

@@ -1,4 +1,4 @@
-"""Signals, the lifeline and exit codes, in processes of their own."""
+"""Signals, the lifeline and exit codes, in separate processes."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from common.runtime.lifecycle import NO_USE_TO_RESTART, Exit, Stop, describe_exit
+from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Stop, describe_exit
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 20.0
@@ -21,15 +21,15 @@ Running = subprocess.Popen[str]
 WAITING = """
 import sys, threading, time
 from common.runtime.lifecycle import Lifecycle
-told = threading.Event()
-def tell():
-    told.set()
+called = threading.Event()
+def callback():
+    called.set()
     # the rest of a callback
 lifecycle = Lifecycle(int(sys.argv[1]) if len(sys.argv) > 1 else None)
-lifecycle.on_stop(tell)
+lifecycle.on_stop(callback)
 print("ready", flush=True)
 lifecycle.stop.wait()
-told.wait()
+called.wait()
 print("stopping", flush=True)
 """
 STUCK = WAITING + "time.sleep(60)\n"
@@ -37,7 +37,7 @@ STUCK = WAITING + "time.sleep(60)\n"
 
 @contextlib.contextmanager
 def process(code: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> Iterator[Running]:
-    """Python that runs this code, ready."""
+    """Run this code in a Python process, and wait until it is ready."""
     with subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
@@ -55,24 +55,24 @@ def process(code: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> Itera
 
 def line_of(running: Running) -> str:
     assert running.stdout is not None
-    assert select.select([running.stdout], [], [], WITHIN_S)[0], "it says nothing"
+    assert select.select([running.stdout], [], [], WITHIN_S)[0], "no output"
     return running.stdout.readline().rstrip("\n")
 
 
-def ends_of(running: Running) -> tuple[int, list[str]]:
+def result_of(running: Running) -> tuple[int, list[str]]:
     output, _ = running.communicate(timeout=WITHIN_S)
     return running.returncode, output.split()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_stops_in_order(number: signal.Signals) -> None:
+def test_the_first_signal_shuts_down_cleanly(number: signal.Signals) -> None:
     with process(WAITING) as running:
         running.send_signal(number)
-        assert ends_of(running) == (Exit.OK, ["stopping"])
+        assert result_of(running) == (Exit.OK, ["stopping"])
 
 
-def insist(running: Running, number: signal.Signals) -> int:
-    """Signal again and again, as an impatient person does; the exit code."""
+def signal_until_exit(running: Running, number: signal.Signals) -> int:
+    """Repeat the signal, as an impatient person does, and return the exit code."""
     while running.poll() is None:
         running.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -80,48 +80,48 @@ def insist(running: Running, number: signal.Signals) -> int:
     return running.returncode
 
 
-def test_a_signal_that_comes_twice_at_the_same_moment_is_one() -> None:
+def test_two_signals_at_the_same_moment_count_as_one() -> None:
     """``timeout make fr_hub`` signals the group, and make passes its signal on."""
-    with process(WAITING.replace("told.wait()", "time.sleep(1)")) as running:
+    with process(WAITING.replace("called.wait()", "time.sleep(1)")) as running:
         running.send_signal(signal.SIGTERM)
         running.send_signal(signal.SIGINT)
-        assert ends_of(running) == (Exit.OK, ["stopping"])
+        assert result_of(running) == (Exit.OK, ["stopping"])
 
 
-def test_a_second_signal_ends_at_once() -> None:
+def test_a_second_signal_exits_immediately() -> None:
     with process(STUCK) as running:
         running.send_signal(signal.SIGTERM)
         assert line_of(running) == "stopping"
-        assert insist(running, signal.SIGINT) == Exit.FORCED
+        assert signal_until_exit(running, signal.SIGINT) == Exit.FORCED
 
 
 def test_a_second_signal_ends_a_process_whose_callback_hangs() -> None:
     with process(STUCK.replace("# the rest of a callback", "time.sleep(60)")) as running:
         running.send_signal(signal.SIGTERM)
         assert line_of(running) == "stopping"
-        assert insist(running, signal.SIGTERM) == Exit.FORCED
+        assert signal_until_exit(running, signal.SIGTERM) == Exit.FORCED
 
 
-def test_the_end_of_the_lifeline_stops_in_order() -> None:
+def test_a_closed_lifeline_shuts_down_cleanly() -> None:
     read_end, write_end = os.pipe()
     with process(WAITING, str(read_end), pass_fds=(read_end,)) as running:
         os.close(read_end)
         assert running.poll() is None
         os.close(write_end)
-        assert ends_of(running) == (Exit.OK, ["stopping"])
+        assert result_of(running) == (Exit.OK, ["stopping"])
 
 
-def test_the_lifeline_is_not_handed_on() -> None:
+def test_child_processes_do_not_inherit_the_lifeline() -> None:
     read_end, write_end = os.pipe()
     code = WAITING + "import os\nprint(os.get_inheritable(int(sys.argv[1])))\n"
     with process(code, str(read_end), pass_fds=(read_end,)) as running:
         os.close(read_end)
         os.close(write_end)
-        assert "False" in ends_of(running)[1]
+        assert "False" in result_of(running)[1]
 
 
 def test_ctrl_c_reaches_the_unit_and_not_the_make_that_started_it() -> None:
-    """``make`` is played by a Python that leads the terminal's session."""
+    """A Python process that leads the terminal's session stands in for ``make``."""
     make = f"""
 import os, subprocess, sys
 unit = subprocess.run([sys.executable, "-c", {WAITING!r}])
@@ -141,7 +141,7 @@ print("unit", unit.returncode, "terminal back", os.tcgetpgrp(0) == os.getpgrp(),
 
 
 def _fork_in_terminal(command: list[str]) -> tuple[int, int]:
-    """Run this with a terminal of its own: its process, the terminal's other end."""
+    """Run a command in a new terminal; return its pid and the other end of the terminal."""
     ours, theirs = os.openpty()
     starter = (
         "import fcntl, os, sys, termios\n"
@@ -172,7 +172,7 @@ def _until(terminal: int, wanted: bytes) -> bytes:
 # --- without signals ---------------------------------------------------------------------------
 
 
-def test_what_is_to_be_called_is_called_once() -> None:
+def test_each_callback_runs_once() -> None:
     stopping, calls = Stop(), []
     stopping.on_stop(lambda: calls.append(1))
     stopping.on_stop(lambda: calls.append(2))
@@ -183,14 +183,14 @@ def test_what_is_to_be_called_is_called_once() -> None:
     assert calls == [1, 2]
 
 
-def test_after_the_stop_it_is_called_at_once() -> None:
+def test_after_the_stop_a_callback_runs_immediately() -> None:
     stopping, calls = Stop(), []
     stopping.request_stop()
     stopping.on_stop(lambda: calls.append(1))
     assert calls == [1]
 
 
-def test_a_callback_may_ask_for_the_stop_itself() -> None:
+def test_a_callback_may_request_the_stop() -> None:
     stopping, calls = Stop(), []
     stopping.on_stop(stopping.request_stop)
     stopping.on_stop(lambda: stopping.on_stop(lambda: calls.append(1)))
@@ -198,7 +198,7 @@ def test_a_callback_may_ask_for_the_stop_itself() -> None:
     assert calls == [1]
 
 
-def test_of_many_that_come_while_it_stops_each_is_called_once() -> None:
+def test_callbacks_added_during_the_stop_run_once_each() -> None:
     stopping, calls = Stop(), []
     gate = threading.Barrier(9)
 
@@ -232,6 +232,6 @@ def test_an_exit_is_described(code: int, words: str) -> None:
     assert describe_exit(code) == words
 
 
-def test_what_no_restart_can_mend_is_not_restarted() -> None:
-    assert {Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE} == NO_USE_TO_RESTART
+def test_exit_codes_that_a_restart_cannot_fix() -> None:
+    assert {Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE} == DO_NOT_RESTART
     assert len({int(code) for code in Exit}) == len(Exit)

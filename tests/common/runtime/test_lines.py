@@ -1,4 +1,4 @@
-"""Several processes share a stream, and no line of one cuts a line of another."""
+"""Lines of several processes that share a stream do not interleave."""
 
 import fcntl
 import io
@@ -16,7 +16,7 @@ from common.runtime.lines import write_line
 
 ROOT = Path(__file__).parents[3]
 PROCESSES, LINES, LENGTH = 4, 60, 20_000
-"""Each line is five times as long as what a pipe keeps in one piece."""
+"""Each line is five times as long as an atomic write to a pipe."""
 
 WRITER = f"""
 import sys
@@ -45,7 +45,7 @@ def test_long_lines_of_several_processes_stay_whole(kind: str, tmp_path: Path) -
         read = os.open(path, os.O_RDONLY)
     letters = "abcdefgh"[:PROCESSES]
     writers = [start(letter, write) for letter in letters]
-    if kind != "terminal":  # its last writer would hang up before all is read
+    if kind != "terminal":  # closing it would hang up before all is read
         os.close(write)
     for writer in writers:
         assert writer.stdin is not None
@@ -68,7 +68,7 @@ def test_a_stream_in_memory_needs_no_lock() -> None:
     assert stream.getvalue() == "hello\n"
 
 
-def test_a_process_that_keeps_the_lock_delays_the_others_and_does_not_silence_them(
+def test_a_process_that_holds_the_lock_delays_others_without_silencing_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "LOCK_WAIT_S", 0.2)
@@ -95,7 +95,7 @@ def test_a_process_that_keeps_the_lock_delays_the_others_and_does_not_silence_th
     holder.communicate()
 
 
-def test_the_lock_is_given_back(tmp_path: Path) -> None:
+def test_the_lock_is_released(tmp_path: Path) -> None:
     with (tmp_path / "log").open("a") as stream:
         write_line(stream, "hello\n")
         child = (
@@ -104,7 +104,7 @@ def test_the_lock_is_given_back(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", child, stream.name], check=True, timeout=30)
 
 
-def test_devices_that_every_process_shares_are_not_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_devices_are_not_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: object) -> None:
         raise AssertionError("locked")
 

@@ -17,13 +17,13 @@ from common.runtime.logger import AvailabilityLog, RateLimitedLog, configure, ge
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _reset_structlog() -> Iterator[None]:
     yield
     structlog.reset_defaults()
 
 
 class Lines:
-    """Takes lines as a logger does."""
+    """A logger that records its lines."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
@@ -43,7 +43,7 @@ class Lines:
 
 
 class Clock:
-    """The time as it is told."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -71,7 +71,7 @@ def test_json_has_one_object_a_line_with_unit_level_and_time(
     configure("info", "json", "fr-pacs", "mr-1")
     get_log(port=7301).info("receiving scans", code=Refusal.HASH)
     get_log().warning("away")
-    first, second = told(capsys)
+    first, second = logged(capsys)
     assert first.pop("timestamp").endswith("Z")
     assert first == {
         "unit": "fr-pacs",
@@ -86,10 +86,10 @@ def test_json_has_one_object_a_line_with_unit_level_and_time(
     assert second["level"] == "warning"
 
 
-def test_a_unit_without_a_name_of_its_own_has_the_units(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_name_defaults_to_the_unit(capsys: pytest.CaptureFixture[str]) -> None:
     configure("info", "json", "fr-hub")
     get_log().info("stopping")
-    assert told(capsys)[0]["name"] == "fr-hub"
+    assert logged(capsys)[0]["name"] == "fr-hub"
 
 
 def test_the_console_has_a_readable_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,14 +99,14 @@ def test_the_console_has_a_readable_line(capsys: pytest.CaptureFixture[str]) -> 
     assert shown.count("\n") == 1
     assert "receiving scans" in shown
     assert "port=7301" in shown
-    assert "fr-hub" not in shown, "who started it tells the units apart"
-    assert "\x1b" not in shown, "no colors where there is no terminal"
+    assert "fr-hub" not in shown, "the launcher adds the unit's name"
+    assert "\x1b" not in shown, "no colors without a terminal"
 
 
 @pytest.mark.parametrize(
     ("zone", "offset"), [("UTC", "Z"), ("Asia/Kolkata", "+05:30"), ("America/New_York", "-05:00")]
 )
-def test_console_times_say_their_zone_and_the_date_where_the_day_changes(
+def test_console_times_have_their_zone_and_a_date_when_the_day_changes(
     zone: str, offset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Clock(datetime):
@@ -152,11 +152,11 @@ def test_lines_below_the_level_are_not_shown(
     log = get_log()
     for name in ("debug", "info", "warning", "error"):
         getattr(log, name)("something")
-    assert [line["level"] for line in told(capsys)] == shown
+    assert [line["level"] for line in logged(capsys)] == shown
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_an_exception_is_told_without_local_variables(
+def test_an_exception_is_logged_without_local_variables(
     style: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure("info", style, "fr-hub")
@@ -175,7 +175,7 @@ def test_an_exception_is_told_without_local_variables(
     assert "Telltale^Subject" not in shown
 
 
-def test_lines_go_to_standard_output_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_go_to_the_current_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     configure("info", "json", "fr-hub")
     log = get_log()
     log.info("before")
@@ -188,19 +188,19 @@ def test_lines_go_to_standard_output_as_it_is_now(monkeypatch: pytest.MonkeyPatc
 # --- rate limits -------------------------------------------------------------------------------
 
 
-def test_few_events_are_each_logged(clock: Clock) -> None:
+def test_infrequent_events_are_all_logged(clock: Clock) -> None:
     log = Lines()
     limited_log = RateLimitedLog(log, 2)  # type: ignore[arg-type]
     for _ in range(3):
         limited_log.info("scan stored", scan_id="a")
         limited_log.warning("scan refused", scan_id="b")
-        limited_log.debug("report came again", scan_id="c")
+        limited_log.debug("duplicate report", scan_id="c")
         clock.now += 1
     limited_log.flush()
     assert log.lines == 3 * [
         ("info", "scan stored", {"scan_id": "a"}),
         ("warning", "scan refused", {"scan_id": "b"}),
-        ("debug", "report came again", {"scan_id": "c"}),
+        ("debug", "duplicate report", {"scan_id": "c"}),
     ]
 
 
@@ -265,14 +265,14 @@ def test_each_outage_is_logged_once() -> None:
     ]
 
 
-def test_the_first_answer_is_logged_where_it_is_to_be_announced() -> None:
+def test_the_first_connection_is_logged_with_announce() -> None:
     log = Lines()
     for announce in (False, True):
         AvailabilityLog(log, "Fr-HUB", announce=announce).available()  # type: ignore[arg-type]
     assert log.events == ["connected to Fr-HUB"]
 
 
-def test_an_outage_within_the_patience_is_no_warning(clock: Clock) -> None:
+def test_a_short_outage_is_not_a_warning(clock: Clock) -> None:
     log = Lines()
     availability = AvailabilityLog(log, "Fr-HUB", patience_s=10)  # type: ignore[arg-type]
     for seconds in (0, 5, 4):

@@ -9,7 +9,7 @@ from common.runtime.retry import LONGEST_S, async_retrying, backoff_s, retrying
 
 
 class Failing:
-    """Fails as often as it is told to."""
+    """Fails ``times`` times, then succeeds."""
 
     def __init__(self, times: int, error: Callable[[str], Exception] = StoreUnavailable) -> None:
         self.times = times
@@ -19,14 +19,14 @@ class Failing:
     def __call__(self) -> str:
         if self.times:
             self.times -= 1
-            raise self.error("away")
+            raise self.error("unreachable")
         return "done"
 
     async def later(self) -> str:
         return self()
 
 
-def test_a_call_is_retried_until_it_succeeds_and_each_failure_is_told() -> None:
+def test_a_call_is_retried_until_it_succeeds_and_each_error_is_passed_on() -> None:
     call = Failing(2)
     assert retrying(StoreUnavailable, threading.Event(), call.failures.append)(call) == "done"
     assert [type(error) for error in call.failures] == [StoreUnavailable] * 2
@@ -39,14 +39,14 @@ def test_an_error_of_another_kind_is_raised_at_once() -> None:
     assert call.times == 1
 
 
-def test_a_final_error_is_raised_at_once_though_its_base_is_retried() -> None:
+def test_a_final_error_is_raised_at_once_even_if_its_base_is_retried() -> None:
     call = Failing(2, AuditConflict)
     with pytest.raises(AuditConflict):
         retrying(StoreError, threading.Event(), call.failures.append, final=AuditConflict)(call)
     assert call.times == 1
 
 
-def test_when_stopped_the_last_error_is_raised() -> None:
+def test_after_a_stop_the_last_error_is_raised() -> None:
     stop = threading.Event()
     stop.set()
     call = Failing(99)
@@ -71,7 +71,7 @@ def test_an_async_call_is_retried_and_its_pauses_can_be_replaced() -> None:
     assert len(pauses) == len(call.failures) == 3
 
 
-def test_an_async_call_gives_up_when_it_is_no_longer_wanted() -> None:
+def test_an_async_call_is_not_retried_once_until_is_true() -> None:
     call = Failing(99)
 
     async def run() -> None:

@@ -11,7 +11,7 @@ from common.runtime.run_totals import Failure, Latency, Totals, progress_bar
 
 
 def totals(**fields: Any) -> Totals:
-    """Ten scans, all of which went all the way."""
+    """The totals of ten scans, all delivered."""
     known: dict[str, Any] = {
         "total": 10,
         "sent": 10,
@@ -38,7 +38,7 @@ def row(text: str, name: str) -> str:
     return line.split("│")[2].strip()
 
 
-def test_rates_are_of_delivered_scans_and_acknowledged_bytes() -> None:
+def test_rates_count_delivered_scans_and_acknowledged_bytes() -> None:
     made = totals(delivered=8, failed=2)
     assert made.scans_per_s == 2.0
     assert made.megabytes_per_s == 1.5
@@ -66,7 +66,7 @@ def test_a_run_without_time_has_no_rates() -> None:
         ({"total": None, "delivered": 9}, False),
     ],
 )
-def test_complete_means_that_each_scan_went_all_the_way(
+def test_complete_means_that_every_scan_was_delivered(
     fields: dict[str, Any], complete: bool
 ) -> None:
     made = totals(**fields)
@@ -98,10 +98,10 @@ def test_totals_survive_the_pipe_to_the_launcher() -> None:
     made = totals(latency_ms=Latency(p50=1, p95=2, p99=3), total=None)
     assert Totals.model_validate_json(made.model_dump_json()) == made
     with pytest.raises(ValidationError):
-        Totals.model_validate_json(made.as_json())  # what is computed is no field
+        Totals.model_validate_json(made.as_json())  # computed values are not fields
 
 
-def test_the_table_has_each_count_and_says_what_was_not_looked_up() -> None:
+def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
     text = shown(
         totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6))
     )
@@ -114,7 +114,7 @@ def test_the_table_has_each_count_and_says_what_was_not_looked_up() -> None:
     assert "1,500 / 2 / 4" in text
 
 
-def test_the_first_failures_are_named_and_the_others_counted() -> None:
+def test_the_first_failures_are_listed_and_the_others_counted() -> None:
     failures = (Failure(what="a[1].nii", reason="it is [red]empty[/red]"),)
     text = shown(totals(failed=3, failures=failures))
     assert "failed: a[1].nii: it is [red]empty[/red]" in text
@@ -132,7 +132,7 @@ def test_the_bar_follows_the_totals() -> None:
     assert "acknowledged 400, failed 5" in text
 
 
-def test_the_bar_of_an_endless_run_counts_nothing_down() -> None:
+def test_the_bar_of_an_unlimited_run_has_no_total() -> None:
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with progress_bar(console) as bar:
         bar.update(totals(total=None, acknowledged=400))

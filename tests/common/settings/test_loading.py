@@ -1,4 +1,4 @@
-"""Where a setting comes from, what it may be, and what is said of a wrong one."""
+"""Sources of settings, their valid values, and the errors for invalid ones."""
 
 import os
 import pickle
@@ -42,7 +42,7 @@ URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"
 
 @pytest.fixture(autouse=True)
 def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of ours from outside, and no .env."""
+    """Start without variables of Fr and without a .env file."""
     ours = {variable(kind, name).lower() for kind in KINDS for name in kind.model_fields}
     for name in list(os.environ):
         if name.lower() in ours:
@@ -55,8 +55,8 @@ def variable(kind: type[Settings], name: str) -> str:
     return (alias if isinstance(alias, str) else name).upper()
 
 
-def wrong(kind: type[Settings], *arguments: str) -> str:
-    """What is said of wrong settings."""
+def error_for(kind: type[Settings], *arguments: str) -> str:
+    """The error message for invalid settings."""
     with pytest.raises(SettingsError) as raised:
         load_settings(kind, "fr", list(arguments))
     assert raised.value.__cause__ is None
@@ -64,7 +64,7 @@ def wrong(kind: type[Settings], *arguments: str) -> str:
     return str(raised.value)
 
 
-# --- where from --------------------------------------------------------------------------------
+# --- sources -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +108,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_dot_env(
     assert (settings.seed, settings.scans, settings.threads) == (3, 2, 1)
 
 
-def test_an_empty_variable_is_none_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("RATE=\n")
     monkeypatch.setenv("SCANS", "")
     monkeypatch.setenv("HUB_PACS", "")
@@ -149,7 +149,7 @@ def test_json_is_a_variable_and_an_option(
     assert load_settings(VerifySettings, "fr", []).json_output is value
 
 
-# --- what they are -----------------------------------------------------------------------------
+# --- values ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -216,7 +216,7 @@ def test_several_numbers_are_the_axes_in_their_order() -> None:
     assert grid.grid_shape == (12, 20)
 
 
-# --- what is wrong -----------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_several_numbers_are_the_axes_in_their_order() -> None:
         (HubSettings, "HUB_PACS", "a=[]:80", "host:port"),
         (HubSettings, "HUB_PACS", "a=host:0", "host:port"),
         (HubSettings, "HUB_PACS", "a=host:65536", "host:port"),
-        (HubSettings, "HUB_PACS", "a=h:1,a=h:2", "named twice"),
+        (HubSettings, "HUB_PACS", "a=h:1,a=h:2", "listed twice"),
         (HubSettings, "HUB_PACS", "=h:1", "match pattern"),
         (HubSettings, "HUB_PACS", "a b=h:1", "match pattern"),
         (BrainSettings, "BRAIN_PROCESSES", "0", "greater than or equal to 1"),
@@ -260,24 +260,24 @@ def test_several_numbers_are_the_axes_in_their_order() -> None:
         (VerifySettings, "JSON", "perhaps", "valid boolean"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_variable_and_what_would_be_right(
+def test_the_error_for_an_invalid_value_names_the_variable_and_what_it_accepts(
     kind: type[Settings], name: str, value: str, right: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    said = wrong(kind)
-    assert said.startswith(f"{name}=")
-    assert right in said
+    message = error_for(kind)
+    assert message.startswith(f"{name}=")
+    assert right in message
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("phantom", "10x10"), ("grid", "10x10x10")])
 def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
-    assert f"SHAPE of a {kind}" in wrong(PacsSettings, "--kind", kind, "--shape", shape)
+    assert f"SHAPE of a {kind}" in error_for(PacsSettings, "--kind", kind, "--shape", shape)
 
 
-def test_each_wrong_setting_is_told() -> None:
-    said = wrong(PacsSettings, "--seed", "-1", "--scans", "none")
-    assert "SEED='-1': " in said
-    assert "; SCANS='none': " in f"; {said}"
+def test_the_error_lists_every_invalid_setting() -> None:
+    message = error_for(PacsSettings, "--seed", "-1", "--scans", "none")
+    assert "SEED='-1': " in message
+    assert "; SCANS='none': " in f"; {message}"
 
 
 def test_an_option_that_does_not_exist_ends_with_the_usage(
@@ -299,8 +299,8 @@ def test_the_uri_of_mongodb_is_shown_nowhere(
     assert settings.mongodb_uri.get_secret_value() == URI
     for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings!r:>9}"):
         assert PASSWORD not in shown
-    said = wrong(kind, "--mongodb-database", "a b", "--mongodb-timeout-s", "x")
-    assert PASSWORD not in said
+    message = error_for(kind, "--mongodb-database", "a b", "--mongodb-timeout-s", "x")
+    assert PASSWORD not in message
 
 
 def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
@@ -327,11 +327,11 @@ def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> Non
 
 
 @given(st.text("a1.:[]- \n\x00٣é", max_size=20))
-def test_any_other_text_is_no_address(text: str) -> None:
+def test_any_other_text_is_not_an_address(text: str) -> None:
     try:
         host, port = split_address(text)
     except ValueError:
-        with pytest.raises(ValueError, match="should be host:port"):
+        with pytest.raises(ValueError, match="write host:port"):
             split_address(text)
     else:
         assert host

@@ -1,4 +1,4 @@
-"""The documents that list the settings say what the code says; else: ``make settings``."""
+"""The documents that list the settings are current; run ``make settings`` if not."""
 
 from pathlib import Path
 

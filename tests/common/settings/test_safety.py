@@ -1,4 +1,4 @@
-"""What the settings refuse for safety's sake: secrets where all can read them, scans in plain."""
+"""Settings refuse secrets on the command line, and unencrypted traffic to a network."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def wrong(kind: type[Settings], *arguments: str) -> str:
+def error_for(kind: type[Settings], *arguments: str) -> str:
     with pytest.raises(SettingsError) as raised:
         load_settings(kind, "fr", list(arguments))
     return str(raised.value)
@@ -50,16 +50,16 @@ def wrong(kind: type[Settings], *arguments: str) -> str:
     ],
 )
 @pytest.mark.parametrize("form", ["{0} {1}", "{0}={1}", "{0}"])
-def test_a_secret_on_the_command_line_is_refused_unseen(
+def test_a_secret_on_the_command_line_is_refused_and_not_printed(
     kind: type[Settings], option: str, name: str, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
         load_settings(kind, "fr", form.format(option, "correct-horse").split())
     assert raised.value.code == 2
-    said = capsys.readouterr().err
-    assert f"set {name} in the environment" in said
-    assert f"{name}_FILE" in said
-    assert "horse" not in said
+    message = capsys.readouterr().err
+    assert f"set {name} in the environment" in message
+    assert f"{name}_FILE" in message
+    assert "horse" not in message
 
 
 def test_a_secret_comes_from_the_file_that_is_named(
@@ -79,7 +79,7 @@ def test_a_secret_comes_from_the_file_that_is_named(
         assert SECRET not in shown
 
 
-def test_a_secret_that_is_set_comes_before_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_takes_precedence_over_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHARED_SECRET", SECRET)
     monkeypatch.setenv("SHARED_SECRET_FILE", "nothing")
     settings = load_settings(PacsSettings, "fr", [])
@@ -88,30 +88,30 @@ def test_a_secret_that_is_set_comes_before_its_file(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("\n", "is empty")])
-def test_a_secret_file_that_gives_nothing_is_said(
+def test_an_unreadable_or_empty_secret_file_is_an_error(
     content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if content is not None:
         (tmp_path / "uri").write_text(content)
     monkeypatch.setenv("MONGODB_URI_FILE", "uri")
-    said = wrong(HubSettings)
-    assert "MONGODB_URI_FILE='uri'" in said
-    assert why in said
+    message = error_for(HubSettings)
+    assert "MONGODB_URI_FILE='uri'" in message
+    assert why in message
 
 
-def test_a_short_secret_is_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_secret_is_refused_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHARED_SECRET", "correct-horse")
-    said = wrong(PacsSettings)
-    assert said.startswith("SHARED_SECRET is 13 characters long; it needs 32 or more")
-    assert "32" in said
-    assert "horse" not in said
+    message = error_for(PacsSettings)
+    assert message.startswith("SHARED_SECRET is 13 characters long; it needs 32 or more")
+    assert "32" in message
+    assert "horse" not in message
 
 
 # --- addresses ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
-def test_loopback_is_this_machine(host: str) -> None:
+def test_loopback_addresses_are_recognized(host: str) -> None:
     assert is_loopback(host)
 
 
@@ -119,7 +119,7 @@ def test_loopback_is_this_machine(host: str) -> None:
     "host",
     ["0.0.0.0", "::", "10.0.0.1", "hub.example", "localhost.evil"],  # noqa: S104
 )
-def test_all_else_is_not(host: str) -> None:
+def test_other_hosts_are_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
@@ -134,19 +134,19 @@ NETWORK = [
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), NETWORK)
-def test_without_tls_only_loopback_is_spoken_with(
+def test_without_tls_only_loopback_is_allowed(
     kind: type[Settings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    said = wrong(kind)
-    assert f"{name}=" in said
-    assert "TLS_CERT, TLS_KEY and TLS_CA" in said
-    assert f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}" in said
+    message = error_for(kind)
+    assert f"{name}=" in message
+    assert "TLS_CERT, TLS_KEY and TLS_CA" in message
+    assert f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}" in message
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), NETWORK)
 @pytest.mark.parametrize("allow", [TLS, {"INSECURE_PLAINTEXT_NETWORK": IN_PLAIN}], ids=str)
-def test_with_tls_or_in_words_that_cannot_be_missed_a_network_is_spoken_with(
+def test_a_network_is_allowed_with_tls_or_explicit_consent(
     kind: type[Settings],
     name: str,
     value: str,
@@ -159,13 +159,13 @@ def test_with_tls_or_in_words_that_cannot_be_missed_a_network_is_spoken_with(
 
 
 @pytest.mark.parametrize("word", ["1", "yes", "true"])
-def test_a_short_yes_is_none(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_yes_is_not_consent(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSECURE_PLAINTEXT_NETWORK", word)
-    assert IN_PLAIN in wrong(HubSettings)
+    assert IN_PLAIN in error_for(HubSettings)
 
 
 @pytest.mark.parametrize("missing", TLS)
-def test_a_part_of_tls_is_refused(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_tls_settings_are_refused(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in set(TLS) - {missing}:
         monkeypatch.setenv(name, "file.pem")
-    assert "set all three, or none" in wrong(PacsSettings)
+    assert "set all three, or none" in error_for(PacsSettings)
