@@ -258,7 +258,7 @@ def test_a_connection_that_the_hub_ends_with_a_reason_is_made_again(
         assert (stream.fatal, stream.counts) == ([], (2, 2, 0))
 
 
-# --- a hub that is away --------------------------------------------------------------------------
+# --- a hub that is unreachable --------------------------------------------------------------------
 
 
 def test_while_the_hub_is_away_the_buffer_is_bounded_and_synthetic_scans_fail_after_patience() -> (

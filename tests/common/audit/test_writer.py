@@ -1,4 +1,4 @@
-"""A writer's chain on a real MongoDB: what was settled is there, whatever MongoDB went through."""
+"""A writer's chain on a real MongoDB: what was durable is there, whatever happens to MongoDB."""
 
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -200,13 +200,13 @@ def test_while_mongodb_is_unreachable_nothing_is_durable_and_closing_ends(tmp_pa
         audit.flush().result(10)
         mongod.kill()
         audit.note(Kind.SEND, ["two"])
-        settled = audit.flush()
+        durable = audit.flush()
         with pytest.raises(StoreUnavailable, match="cannot be written"):
             audit.wait_durable(0.1)
-        assert not settled.done()
+        assert not durable.done()
         assert not audit.close(0.1)
         with pytest.raises(StoreUnavailable, match="closed before"):
-            settled.result(20)
+            durable.result(20)
         audit.note(Kind.SEND, ["three"])
         with pytest.raises(StoreUnavailable, match="closed before"):
             audit.flush().result(1)

@@ -107,7 +107,7 @@ class Model:
         causes = {name: self.scans[name].error or NO_ANSWER for name in used_up}
         for name, cause in causes.items():
             self.scans[name].becomes(ERROR, cause)
-        done = self.settle(used_up)
+        done = self.reconcile(used_up)
         return causes, [name for name in used_up if name not in done]
 
     def release(self, owner: str) -> int:
@@ -137,7 +137,7 @@ class Model:
                 scan.becomes(DONE, None)
             elif not (scan.was_of(claim) and scan.state is DONE):
                 lost.add(claim.scan.scan_id)
-        self.settle(lost)
+        self.reconcile(lost)
         return lost
 
     def fail(self, claim: Claim, cause: str, allowed: int) -> ReportGenerated | None:
@@ -149,10 +149,10 @@ class Model:
         elif not (scan.was_of(claim) and scan.state is state):
             return None
         if state is ERROR:
-            self.settle([claim.scan.scan_id])
+            self.reconcile([claim.scan.scan_id])
         return scan.state
 
-    def settle(self, scan_ids: Iterable[str]) -> set[str]:
+    def reconcile(self, scan_ids: Iterable[str]) -> set[str]:
         """Scans that nobody works on and that have their report are ``'Done'``."""
         done = {
             name
@@ -171,7 +171,7 @@ class Model:
 
     def requeue(self, scan_ids: Sequence[str]) -> Requeued:
         known = [name for name in dict.fromkeys(scan_ids) if name in self.scans]
-        done = self.settle(name for name in known if self.scans[name].state is ERROR)
+        done = self.reconcile(name for name in known if self.scans[name].state is ERROR)
         to_do = [name for name in known if self.scans[name].state is ERROR]
         for name in to_do:
             self.scans[name].becomes(TO_DO, None)

@@ -1,4 +1,4 @@
-"""MongoDB is away, refuses, or the URI names none."""
+"""MongoDB is unreachable, refuses, or the URI names none."""
 
 import contextlib
 import time

@@ -25,7 +25,7 @@ NOBODY_LISTENS = "mongodb://127.0.0.1:1/"
 
 @pytest.fixture
 def away() -> Iterator[DBManager]:
-    """A store whose MongoDB is away."""
+    """A store whose MongoDB is unreachable."""
     with contextlib.closing(DBManager(NOBODY_LISTENS, "fr", timeout_s=0.05)) as store:
         yield store
 

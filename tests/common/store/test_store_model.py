@@ -249,7 +249,7 @@ class Owners(Compared):
     def settle_errors(self) -> None:
         reported = self.model.errors_reported()
         assert self.store.reconciliation.reconcile_failed() == reported
-        self.model.settle(reported)
+        self.model.reconcile(reported)
 
     # --- reports on their way ---
 
@@ -266,7 +266,7 @@ class Owners(Compared):
             report.leased = True
             report.tries += 1
             assert (out.content["run_time_ms"], out.tries) == (report.fence, report.tries)
-        self.model.settle(ids)
+        self.model.reconcile(ids)
         return multiple(*leased)
 
     @rule(out=outgoing)
