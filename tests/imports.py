@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ class Use:
         return any(self.name == name or self.name.startswith(f"{name}.") for name in names)
 
 
-@lru_cache
+@cache
 def modules() -> dict[str, Path]:
     """Each module of the product by name."""
     found = {}
@@ -65,14 +65,14 @@ def names_in(module: str, source: str, file: str) -> Iterator[Use]:
             yield Use(module, f"{node.arg}=", file, node.value.lineno)
 
 
-@lru_cache
+@cache
 def imports_of(module: str) -> tuple[Use, ...]:
     """What a module of the product imports."""
     path = modules()[module]
     return tuple(imports_in(module, path.read_text(), str(path.relative_to(ROOT))))
 
 
-@lru_cache
+@cache
 def names_of(module: str) -> tuple[Use, ...]:
     """The names that a module of the product uses."""
     path = modules()[module]
@@ -94,7 +94,7 @@ def all_uses(only: Iterable[str] = PACKAGES) -> Iterator[Use]:
             yield from imports_of(module)
 
 
-@lru_cache
+@cache
 def reached_from(package: str) -> dict[str, tuple[Use, ...]]:
     """The modules that a package or module imports, also through others: by which imports."""
     starts = [module for module in modules() if Use("", module, "", 0).within([package])]
@@ -118,8 +118,10 @@ _NAMES_A_MODULE = re.compile(
 
 def modules_in_strings() -> Iterator[tuple[str, str]]:
     """Names of our modules in strings, the Makefile and pyproject.toml: (name, file)."""
-    for path in sorted(ROOT.rglob("*.py")):
-        if ".venv" not in path.parts and path.name not in ("imports.py", "test_architecture.py"):
+    for path in sorted(
+        path for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*.py")
+    ):
+        if path.name not in ("imports.py", "test_architecture.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     yield from _named(node.value, path)

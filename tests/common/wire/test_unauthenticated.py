@@ -106,6 +106,7 @@ def test_an_unauthenticated_connection_in_the_middle_of_tls_is_replaced(
     run(test())
 
 
+@pytest.mark.slow
 def test_a_thousand_idle_and_dribbling_connections_keep_nobody_out() -> None:
     """Real sockets; the 99th percentile is measured elsewhere, here it must only be human."""
     answered: list[float] = []

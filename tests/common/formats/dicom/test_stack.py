@@ -65,6 +65,7 @@ def test_a_real_ct_series_is_stacked_upwards() -> None:
 
 @pytest.mark.skipif(not PHILIPS.exists(), reason="nibabel was installed without its test data")
 @pytest.mark.filterwarnings("ignore:The DICOM readers are highly experimental")
+@pytest.mark.slow
 def test_a_real_enhanced_file_agrees_with_nibabel(tmp_path: Path) -> None:
     path = tmp_path / "mprage.dcm"
     path.write_bytes(gzip.decompress(PHILIPS.read_bytes()))
