@@ -59,7 +59,8 @@ def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], sc
     for row in rows:
         goals = len(row.at_least) + len(row.at_most)
         missed = missed_by(row, results[row.name])
-        verdict = "missed: " + "; ".join(missed) if missed else f"all {goals} goals met"
+        met = "the goal met" if goals == 1 else f"all {goals} goals met"
+        verdict = "missed: " + "; ".join(missed) if missed else met
         lines.append(f"- {row.name}: {verdict}")
     for image in real:
         dice = "" if image.brain_dice is None else f", Dice of the brain {image.brain_dice:.3f}"
