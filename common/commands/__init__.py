@@ -1,1 +1,1 @@
-"""The commands that people give; nothing imports this room."""
+"""The commands that people run; nothing imports this package."""

@@ -1,1 +1,1 @@
-"""The store: the only room with PyMongo."""
+"""The store: the only package with PyMongo."""

@@ -39,7 +39,7 @@ def hub_ports(scene: Scene) -> list[int]:
     return [int(slot.settings["HUB_PORT"]) for slot in scene.world.cluster.of("fr_hub")]
 
 
-@CATALOGUE.add("same-scan", Place.PEERS, f"one scan from {SENDERS} senders at once, to all hubs")
+@CATALOGUE.add("same-scan", Place.PEERS, f"one scan from {SENDERS} senders at once, to all Fr-HUB")
 def same_scan(scene: Scene) -> None:
     """Each is acknowledged; there is one scan, and one report. Then the same id with other bytes
     is refused."""
@@ -118,7 +118,7 @@ def _bad_bytes(scene: Scene, name: str) -> list[bytes]:
     ]
 
 
-@CATALOGUE.add("malformed", Place.PEERS, "garbage, cut, huge, lying and misplaced frames")
+@CATALOGUE.add("malformed", Place.PEERS, "garbage, truncated, huge, inconsistent, misplaced frames")
 def malformed(scene: Scene) -> None:
     """Refused; memory stays bounded, nothing of them is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")

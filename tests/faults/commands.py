@@ -29,7 +29,7 @@ def _command(scene: Scene, module: str, **given: str) -> subprocess.Popen[bytes]
 
 
 @CATALOGUE.add(
-    "retention", Place.SERVER, "retention takes voxels at load; it, Fr-HUB and Fr-BRAIN are killed"
+    "retention", Place.SERVER, "retention under load; the command, Fr-HUB and Fr-BRAIN are killed"
 )
 def retention(scene: Scene) -> None:
     """Only of what was delivered, and the next run takes what a killed one left."""
@@ -62,7 +62,7 @@ def retention(scene: Scene) -> None:
 @CATALOGUE.add(
     "reanalyze",
     Place.SERVER,
-    "scans are analysed again at load; it, Fr-HUB and Fr-BRAIN are killed",
+    "scans are reanalysed under load; the command, Fr-HUB and Fr-BRAIN are killed",
 )
 def reanalyze(scene: Scene) -> None:
     """Each has one report of its last revision, and Fr-PACS has that one, once."""

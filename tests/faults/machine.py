@@ -83,7 +83,7 @@ def _ahead(scene: Scene) -> float:
         return float(client.admin.command("hello")["localTime"].timestamp()) - time.time()
 
 
-@CATALOGUE.add("clock-moved", Place.MACHINE, "mongod's clock two hours on, and back again")
+@CATALOGUE.add("clock-moved", Place.MACHINE, "mongod's clock moves two hours ahead, and back again")
 def clock_moved(scene: Scene) -> None:
     """A Fr-BRAIN that stands still with claims while all leases end at once changes nothing."""
     if not mongod_of(scene).environment:
@@ -100,7 +100,7 @@ def clock_moved(scene: Scene) -> None:
     scene.healed()
 
 
-@CATALOGUE.add("disk-full", Place.MACHINE, "the disk of MongoDB is full; room is made later")
+@CATALOGUE.add("disk-full", Place.MACHINE, "MongoDB's disk is full; space is freed later")
 def disk_full(scene: Scene) -> None:
     """mongod ends or stalls: what it acknowledged is there when it has room."""
     mongod = mongod_of(scene)

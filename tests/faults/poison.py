@@ -55,7 +55,7 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
     return ids
 
 
-@CATALOGUE.add("poison-raises", Place.PEERS, "scans on which the analyzer raises")
+@CATALOGUE.add("poison-raises", Place.PEERS, "scans on which the analyzer raises an exception")
 def poison_raises(scene: Scene) -> None:
     """'Error' at the limit."""
     _poison(scene, "raises", 5)
@@ -67,7 +67,7 @@ def poison_dies(scene: Scene) -> None:
     _poison(scene, "dies", 1)
 
 
-@CATALOGUE.add("poison-hangs", Place.PEERS, "a scan on which the analyzer never comes back")
+@CATALOGUE.add("poison-hangs", Place.PEERS, "a scan on which the analyzer never returns")
 def poison_hangs(scene: Scene) -> None:
     """'Error' at the limit: it is stopped at its time limit."""
     _poison(scene, "hangs", 1, BRAIN_TIME_LIMIT_S="2")
@@ -101,7 +101,7 @@ def _nifti(path: Path, shape: tuple[int, int, int], zeros_mib: int) -> None:
             file.write(piece)
 
 
-@CATALOGUE.add("decompression-bomb", Place.PEERS, "packed NIfTI files that unpack to gigabytes")
+@CATALOGUE.add("decompression-bomb", Place.PEERS, "compressed NIfTI files that unpack to gigabytes")
 def decompression_bomb(scene: Scene) -> None:
     """One declares more than a scan may have, one less than it unpacks to: memory is bounded."""
     cases: list[tuple[str, Callable[[Path], None]]] = [

@@ -31,7 +31,7 @@ def stop_brain(scene: Scene) -> None:
 @CATALOGUE.add(
     "stop-both-brains",
     Place.SERVER,
-    "one Fr-BRAIN stopped past its lease, its heir stopped too, the first continued first",
+    "one Fr-BRAIN stopped past its lease, then the one that took over; the first continues first",
 )
 def stop_both_brains(scene: Scene) -> None:
     """The first completes under a claim that it has lost while the heir still holds it: only the
@@ -77,7 +77,7 @@ def stop_pacs(scene: Scene) -> None:
     _stand_still(scene, "fr_pacs")
 
 
-@CATALOGUE.add("sigterm", Place.SERVER, "SIGTERM to each unit at load")
+@CATALOGUE.add("sigterm", Place.SERVER, "SIGTERM to each unit under load")
 def sigterm(scene: Scene) -> None:
     """Each drains, ends with 0, and is started again; Fr-BRAIN keeps no claim."""
     for unit in ("fr_pacs", "fr_brain", "fr_hub"):

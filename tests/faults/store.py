@@ -38,7 +38,7 @@ def mongodb_killed(scene: Scene) -> None:
         scene.healed()
 
 
-@CATALOGUE.add("mongodb-away", Place.SERVER, "mongod stopped in order, started again later")
+@CATALOGUE.add("mongodb-away", Place.SERVER, "mongod shut down cleanly, started again later")
 def mongodb_away(scene: Scene) -> None:
     """Meanwhile nothing is acknowledged."""
     mongod = mongod_of(scene)
@@ -71,26 +71,26 @@ def _failing(scene: Scene, times: int, **data: Any) -> None:
     mongod_of(scene).fail_no_more()
 
 
-@CATALOGUE.add("closed-once", Place.SERVER, "connection closed before a write is executed, once")
+@CATALOGUE.add("closed-once", Place.SERVER, "connection closes before a write is executed, once")
 def closed_once(scene: Scene) -> None:
     """failCommand."""
     _failing(scene, 1, failCommands=WRITES, closeConnection=True)
 
 
-@CATALOGUE.add("closed-twice", Place.SERVER, "connection closed before a write, and at its retry")
+@CATALOGUE.add("closed-twice", Place.SERVER, "connection closes before a write, and at its retry")
 def closed_twice(scene: Scene) -> None:
     """failCommand."""
     _failing(scene, 2, failCommands=WRITES, closeConnection=True)
 
 
-@CATALOGUE.add("write-concern-error", Place.SERVER, "writes done, their write concern not reached")
+@CATALOGUE.add("write-concern-error", Place.SERVER, "writes done, write concern not reached")
 def write_concern_error(scene: Scene) -> None:
     """failCommand: a document that is there and not durable."""
     error = {"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"}
     _failing(scene, 4, failCommands=WRITES, writeConcernError=error)
 
 
-@CATALOGUE.add("slow-commands", Place.SERVER, "commands that take less and more than they may")
+@CATALOGUE.add("slow-commands", Place.SERVER, "commands that take less and more time than allowed")
 def slow_commands(scene: Scene) -> None:
     """failCommand with a delay; the units' limit is 5 s."""
     for delay_ms in (1500, 6500):

@@ -72,7 +72,7 @@ def answers_lost(scene: Scene) -> None:
     _calm(scene)
 
 
-@CATALOGUE.add("bits-flipped", Place.SERVER, "a bit in about 20 KB of what passes is another")
+@CATALOGUE.add("bits-flipped", Place.SERVER, "one bit in about 20 KB of traffic is flipped")
 def bits_flipped(scene: Scene) -> None:
     """Headers, voxels, greetings, acknowledgements of reports: all upwards."""
     for link in _links(scene):

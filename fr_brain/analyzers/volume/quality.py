@@ -1,4 +1,4 @@
-"""Warnings about results that are given all the same."""
+"""Warnings about results that the report gives nevertheless."""
 
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.masks import edge_fraction
@@ -12,13 +12,13 @@ _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field 
 def quality_warnings(
     scan: BrainScan, segmentation: Segmentation, noise: float | None, *, plausible: bool
 ) -> dict[str, str]:
-    """The reasons to doubt a result.
+    """Why a result needs caution.
 
     Args:
         scan: the header.
         segmentation: what was found.
         noise: standard deviation, % of white matter; None if it could not be measured.
-        plausible: whether the intracranial volume is that of an adult.
+        plausible: whether the intracranial volume is in the adult range.
 
     Returns:
         A sentence for each flag of the report, in the order of the report.
@@ -67,7 +67,7 @@ def quality_warnings(
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]
         reasons["intracranial"] = (
-            f"An intracranial volume of {intracranial_ml:.0f} ml is not an adult's: the outline "
-            "may be wrong."
+            f"The intracranial volume of {intracranial_ml:.0f} ml is outside the adult range "
+            "(1000 to 2000 ml): the outline may be wrong."
         )
     return reasons
