@@ -1,4 +1,4 @@
-"""The limits of an analysis, enforced from outside of the processor."""
+"""The limits of an analysis, enforced from outside the processor."""
 
 import contextlib
 import time

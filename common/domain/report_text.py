@@ -41,7 +41,7 @@ def _lines(report: BrainReport) -> Iterator[str]:
     findings = report.findings
     yield from _quality(findings.quality)
     if findings.lesions is not None:
-        yield from _lesions(findings.lesions)
+        yield from _lesions(findings.lesions, findings.quality)
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     yield (
@@ -84,9 +84,11 @@ def _quality(quality: Quality) -> Iterator[str]:
         yield f"           - {_word(reason)}"
 
 
-def _lesions(lesions: Lesions) -> Iterator[str]:
+def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
     if not lesions.count:
-        yield "Lesions:   none found"
+        # Absence means little on a T1, and the first line that is read must not say otherwise.
+        none = "none seen; most lesions would be missed on T1" if "t1" in quality.flags else None
+        yield f"Lesions:   {none or 'none found'}"
         return
     total = f", {_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
     yield f"Lesions:   {lesions.count}{total}"

@@ -48,7 +48,7 @@ class HubSettings(KeepSettings, WireSettings):
     hub_backlog: int = Field(
         default=100_000,
         ge=1,
-        description="most scans waiting for analysis; beyond that, Fr-HUB answers 'busy' with a "
+        description="with this many scans waiting for analysis, Fr-HUB answers 'busy' with a "
         "retry time",
     )
     hub_disk_free_mib: int = Field(

@@ -38,7 +38,10 @@ The longest legitimate one is a nack with a reason of a thousand characters."""
 BUFFER_BYTES = 64 * 1024
 """Size of the receive buffer while no longer message is known to come."""
 
-_VERSIONED = (Hello, Welcome)  # a tuple: each message is checked, and a union is made anew
+_VERSIONED = (
+    Hello,
+    Welcome,
+)  # a tuple: each message is checked, and a union would be built each time
 
 _TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
 

@@ -69,7 +69,7 @@ for _unit in _WHAT:
 
 @CATALOGUE.add("kill-processor", Place.SERVER, "SIGKILL of a processor of Fr-BRAIN")
 def kill_processor(scene: Scene) -> None:
-    """The supervisor puts its scans back and replaces it."""
+    """The supervisor releases its scans and replaces it."""
     import os
 
     for slot in scene.world.cluster.of("fr_brain"):

@@ -30,7 +30,9 @@ class Options(BaseModel):
         description="of each of Fr-PACS, Fr-HUB and Fr-BRAIN; a tenth as many of a primary",
     )
     load: float = Field(
-        default=1.0, gt=0, description="how much is sent, of what two cores have room for beside it"
+        default=1.0,
+        gt=0,
+        description="load, relative to what two cores can handle beside the faults",
     )
     worlds: int = Field(default=2, ge=1, description="at a time, each with its own MongoDB")
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")

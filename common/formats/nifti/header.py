@@ -17,7 +17,7 @@ from common.errors import SourceError
 from common.formats.nifti.geometry import affine_of
 
 HEADER_BYTES = 540
-"""Of a NIfTI-2 header, the longer one."""
+"""The size of a NIfTI-2 header; a NIfTI-1 header is shorter (348 bytes)."""
 
 _AXIS_MAX = 65535  # voxels along an axis of a scan
 _VOLUMES_MAX = 65535  # in one file

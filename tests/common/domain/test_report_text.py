@@ -59,6 +59,13 @@ def test_a_report_without_lesions_says_so() -> None:
     assert "Lesions:   none found" in report_text(make_report(make_scan()[0]))
 
 
+def test_a_t1_without_lesions_says_that_most_would_be_missed() -> None:
+    quality = Quality(verdict=Verdict.WARN, reasons=("It is a T1.",), flags=("t1",))
+    none = Lesions(count=0, voxels=0, volume_ml=0)
+    text = report_text(a_report(findings=Findings(quality=quality, lesions=none)))
+    assert "Lesions:   none seen; most lesions would be missed on T1\n" in text
+
+
 def test_a_failed_image_has_its_reasons_and_no_measures() -> None:
     quality = Quality(verdict=Verdict.FAIL, reasons=("It is empty.", "It is\n2-D\x07."))
     text = report_text(a_report(findings=Findings(quality=quality, lesions=None)))

@@ -11,7 +11,7 @@ from tests.stateful import bounded
 
 
 class Reanalysing(Owners):
-    """Owners, and somebody who puts scans back."""
+    """Owners, and an operator who requeues scans."""
 
     @precondition(lambda self: self.model.any(DONE))
     @rule(which=SOME, revision=st.integers(1, 2))

@@ -69,10 +69,10 @@ def test_a_long_message_is_received_in_a_place_of_its_size() -> None:
     long, short = encode(Chunk("scan-1", 0, bytes(CHUNK_BYTES))), encode(Ping())
     taken = 0
     while taken < len(long):
-        room = protocol.get_buffer()
-        assert taken < 64 * 1024 or len(room) == len(long) - taken
-        count = min(len(room), 3 if taken < 4 else 100_000, len(long) - taken)
-        room[:count] = long[taken : taken + count]
+        buffer = protocol.get_buffer()
+        assert taken < 64 * 1024 or len(buffer) == len(long) - taken
+        count = min(len(buffer), 3 if taken < 4 else 100_000, len(long) - taken)
+        buffer[:count] = long[taken : taken + count]
         protocol.buffer_updated(count)
         taken += count
         assert protocol.ready == (taken == len(long))
@@ -90,7 +90,7 @@ def test_what_a_peer_only_says_it_will_send_takes_no_memory() -> None:
         assert len(protocol._buffer) <= 64 * 1024 + 5 * (len(says) + came + 10_000)
 
 
-def test_a_link_that_rests_keeps_what_came_and_no_room() -> None:
+def test_an_idle_protocol_keeps_what_it_received_and_releases_its_buffer() -> None:
     protocol = opened_protocol(Side.SCAN_RECEIVER)
     protocol.receive_data(encode(Chunk("scan-1", 0, bytes(CHUNK_BYTES))))
     assert len(events_of(protocol)) == 1
