@@ -305,8 +305,8 @@ def test_a_port_in_use_stops_the_unit_and_says_so(pipeline: Pipeline) -> None:
     pipeline.settings.update(KIND="grid", RATE="1")
     pipeline.start("fr_hub")
     pipeline.start("fr_pacs")
-    for unit in ("fr_hub", "fr_pacs"):
-        until(lambda: "receiving" in pipeline.log(unit), 30)  # noqa: B023
+    for unit, ready in (("fr_hub", "receiving scans"), ("fr_pacs", "listening for reports")):
+        until(lambda: ready in pipeline.log(unit), 30)  # noqa: B023
         second = start(unit, pipeline.folder / "second.log", **pipeline.settings)
         assert second.wait(30) == 3
         assert "is in use" in (pipeline.folder / "second.log").read_text()
