@@ -27,7 +27,7 @@ from fr_brain.voxels import Voxels, voxels_of
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class AnalysisFailure:
     """Why this attempt gives no report."""
 
     cause: str
@@ -70,7 +70,7 @@ class ScanAnalysis:
         self._log = log
         self._limited_log = limited_log
 
-    def run(self, claim: Claim, when_loaded: Callable[[], None]) -> BrainReport | Failure:
+    def run(self, claim: Claim, when_loaded: Callable[[], None]) -> BrainReport | AnalysisFailure:
         """Analyse a scan; ``when_loaded`` is called before the analyzer is, once the voxels are
         there.
 
@@ -101,18 +101,18 @@ class ScanAnalysis:
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
-            return Failure(f"stored voxels are damaged: {error}", final=True)
+            return AnalysisFailure(f"stored voxels are damaged: {error}", final=True)
         except AnalysisError as error:
-            return Failure(str(error))
+            return AnalysisFailure(str(error))
         except MemoryError:
             pass  # the memory is free only once the exception is gone
         except (Exception, SystemExit) as error:  # noqa: BLE001 - no scan may stop the others
             # Only the type and the place: an analyzer's text may quote the scan.
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.debug("analyzer failed", scan_id=scan_id, where=where)
-            return Failure(f"the analyzer failed: {type(error).__name__}")
+            return AnalysisFailure(f"the analyzer failed: {type(error).__name__}")
         limit = f"memory limit of {self._limit_mib} MiB (BRAIN_MEMORY_MIB)"
-        return Failure(f"{stage}: stopped at its {limit}", out_of_memory=True)
+        return AnalysisFailure(f"{stage}: stopped at its {limit}", out_of_memory=True)
 
     def memory_is_exhausted(self) -> bool:
         """Whether an analyzer still occupies memory after a MemoryError. It would then fail the

@@ -9,7 +9,7 @@ from common.errors import ClaimLost
 from common.runtime.logger import Log, RateLimitedLog
 from common.store.claims import Claims
 from common.store.documents import Claim
-from fr_brain.analysis import Failure
+from fr_brain.analysis import AnalysisFailure
 from fr_brain.lease import Lease
 
 
@@ -66,7 +66,7 @@ class Completion:
                 run_time_ms=report.run_time_ms,
             )
 
-    def fail(self, claim: Claim, failure: Failure) -> None:
+    def fail(self, claim: Claim, failure: AnalysisFailure) -> None:
         """Record why the scan has no report; it gets another attempt, or moves to ``'Error'``.
 
         Raises:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from common.domain.report import BrainReport
 from common.errors import StoreUnavailable
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
+from common.runtime.retry import backoff_s
 from common.settings.loading import BrainSettings
 from common.store.documents import Claim
 from common.store.opening import retrying_store
 from common.store.unit_parts import BrainStore
-from fr_brain.analysis import Failure, ScanAnalysis
+from fr_brain.analysis import AnalysisFailure, ScanAnalysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S, Claimer
 from fr_brain.completion import Completion
@@ -88,11 +89,13 @@ class Processor:
             StoreRefused: MongoDB refuses the login.
         """
         self._lease.start()
+        failures = 0
         try:
             while not self._ending():
                 try:
                     claims = self._claim()
                     self._availability.available()
+                    failures = 0
                     if self._claimer.more_waiting:
                         self._work_signal.notify()  # another processor
                     self._process(claims)
@@ -100,7 +103,8 @@ class Processor:
                         self._wait()
                 except StoreUnavailable as error:
                     self._availability.unavailable(error)
-                    self._stop.wait(0.5)
+                    self._stop.wait(backoff_s(failures))
+                    failures += 1
         finally:
             self._prefetcher.close()  # first, as it may be about to claim a scan
             self._lease.close()
@@ -159,7 +163,7 @@ class Processor:
     def _analyse(self, claim: Claim, following: Sequence[Claim]) -> BrainReport | None:
         with self._current_scan.working_on(claim.scan.scan_id, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
-            if not isinstance(result, Failure):
+            if not isinstance(result, AnalysisFailure):
                 return result
             self._completion.fail(claim, result)
         if result.out_of_memory and self._analysis.memory_is_exhausted():

@@ -1,11 +1,13 @@
 """Who imports what, read from the source: for the tests of the architecture."""
 
 import ast
+import importlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "fr_pacs", "fr_hub", "fr_brain")
@@ -112,7 +114,7 @@ def reached_from(package: str) -> dict[str, tuple[Use, ...]]:
 
 _NAMES_A_MODULE = re.compile(
     r"(?<![\w./:-])(?:common|fr_pacs|fr_hub|fr_brain|tests)(?:[./][a-z_][a-z_0-9]*)+"
-    r"(?:\.py)?(?::[A-Z]\w+)?(?![\w/(*-])"
+    r"(?:\.py)?(?::\w+)?(?![\w/(*-])"
 )
 
 
@@ -135,21 +137,28 @@ def _named(text: str, path: Path) -> Iterator[tuple[str, str]]:
 
 
 def resolves(name: str) -> bool:
-    """Whether there is such a module, file or folder, or such a name in one."""
-    name = name.partition(":")[0]
-    if "/" in name:
-        return (ROOT / name).exists()
-    parts = name.split(".")
-    while parts:
-        base = ROOT.joinpath(*parts)
-        if base.with_suffix(".py").exists():
-            return True
-        if (base / "__init__.py").exists():
-            # A package: the whole name, or what its __init__ brings.
-            rest = name.split(".")[len(parts) :]
-            return not rest or rest[0] in (base / "__init__.py").read_text()
-        parts.pop()
+    """Whether a file, or a module and a name in it, exists. Modules of the product are imported;
+    those of the tests are only found, as some of them act when they are imported."""
+    module, _, symbol = name.partition(":")
+    if "/" in module:
+        return (ROOT / module).exists()
+    parts = module.split(".")
+    for end in range(len(parts), 0, -1):
+        base = ROOT.joinpath(*parts[:end])
+        if base.with_suffix(".py").exists() or (base / "__init__.py").exists():
+            names = [*parts[end:], *filter(None, symbol.split("."))]
+            if parts[0] == "tests":
+                return not names or names[0] in base.with_suffix(".py").read_text()
+            return _has(importlib.import_module(".".join(parts[:end])), names)
     return False
+
+
+def _has(thing: Any, names: Iterable[str]) -> bool:
+    for name in names:
+        if not hasattr(thing, name):
+            return False
+        thing = getattr(thing, name)
+    return True
 
 
 def told(uses: Iterable[Use]) -> str:

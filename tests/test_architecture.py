@@ -1,11 +1,13 @@
 """Fr-PACS knows only the wire, Fr-BRAIN knows only the store, Fr-HUB alone knows both."""
 
+import tomllib
 from collections.abc import Iterable
 
 import pytest
 
 from tests.imports import (
     PACKAGES,
+    ROOT,
     Use,
     all_uses,
     imports_in,
@@ -380,6 +382,26 @@ def test_each_module_that_a_string_names_exists() -> None:
     assert {"common.mongod.guardian", "fr_brain.commands.reanalyze"} <= {name for name, _ in found}
     missing = [f"{file}: {name}" for name, file in sorted(found) if not resolves(name)]
     assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "common.const",
+        "common.store.claims.Nothing",
+        "common.commands.cli:nomain",
+        "fr_brain.analyzers.volume:Nothing",
+        "common/store/nothing.py",
+    ],
+)
+def test_a_name_that_does_not_exist_does_not_resolve(name: str) -> None:
+    assert not resolves(name)
+
+
+def test_each_lint_exception_is_for_files_that_exist() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for pattern in settings["tool"]["ruff"]["lint"]["per-file-ignores"]:
+        assert any(ROOT.glob(pattern)), pattern
 
 
 # --- the reading itself ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from common.store.claim_documents import (
 )
 from common.store.collections import Notification
 from common.store.connection import BY_ID, Connection
-from common.store.documents import Claim, Claimed, all_of, expired, held
+from common.store.documents import Claim, Claimed, all_of, expired, held, held_by
 from common.store.error_mapping import translated
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
@@ -147,12 +147,7 @@ class Claims:
     def _fail_damaged(self, scan_id: str, owner: str, fence: int) -> None:
         self._record_failed({scan_id: DAMAGED})
         self._db.scans.update_one(
-            {
-                "_id": scan_id,
-                "owner": owner,
-                "fence": fence,
-                "report_generated": ReportGenerated.IN_PROGRESS,
-            },
+            held_by(owner, fence, [scan_id]),
             failed_update(ReportGenerated.ERROR, failure(DAMAGED)),
         )
         self._reconciliation.reconcile([scan_id])

@@ -160,15 +160,20 @@ def expired() -> Document:
     }
 
 
+def held_by(owner: str, fence: int, scan_ids: Sequence[str]) -> Document:
+    """The one filter of a claim that still holds: state, owner and fence."""
+    return {
+        "_id": {"$in": list(scan_ids)},
+        "owner": owner,
+        "fence": fence,
+        "report_generated": ReportGenerated.IN_PROGRESS,
+    }
+
+
 def held(claims: Sequence[Claim]) -> Iterator[Document]:
-    """Filters for those of these claims that still hold, one per owner and fence."""
+    """``held_by`` for claims, one filter per owner and fence."""
     groups: dict[tuple[str, int], list[str]] = {}
     for claim in claims:
         groups.setdefault((claim.owner, claim.fence), []).append(claim.scan.scan_id)
     for (owner, fence), ids in groups.items():
-        yield {
-            "_id": {"$in": ids},
-            "owner": owner,
-            "fence": fence,
-            "report_generated": ReportGenerated.IN_PROGRESS,
-        }
+        yield held_by(owner, fence, ids)

@@ -2,22 +2,13 @@
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
-from common.domain.types import Document
 from common.store.claim_documents import failure
 from common.store.collections import Notification
 from common.store.connection import Connection
+from common.store.documents import held_by
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
-
-
-def _held(scan_id: str, owner: str, fence: int) -> Document:
-    return {
-        "_id": scan_id,
-        "owner": owner,
-        "fence": fence,
-        "report_generated": ReportGenerated.IN_PROGRESS,
-    }
 
 
 class Supervision:
@@ -35,7 +26,7 @@ class Supervision:
         """Extend the lease of a claim whose processor is busy in code that blocks all its threads;
         False if the claim is lost."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
-        claim = _held(scan_id, owner, fence)
+        claim = held_by(owner, fence, [scan_id])
         return self._db.scans_fast.update_one(claim, [{"$set": lease}]).matched_count == 1
 
     @translated
@@ -52,7 +43,7 @@ class Supervision:
         self._recorder.note(Kind.ERROR, [scan_id], outcome="no report", cause=cause, owner=owner)
         self._recorder.wait_durable()
         found = self._db.scans.find_one_and_update(
-            _held(scan_id, owner, fence),
+            held_by(owner, fence, [scan_id]),
             [
                 {"$set": {"report_generated": state, "error": failure(cause)}},
                 {"$unset": "lease_until"},

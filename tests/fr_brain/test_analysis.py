@@ -18,7 +18,7 @@ from common.store.documents import NewScan
 from common.store.opening import retrying_store
 from common.store.unit_parts import brain_parts
 from fr_brain import analysis
-from fr_brain.analysis import Failure, ScanAnalysis
+from fr_brain.analysis import AnalysisFailure, ScanAnalysis
 from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.current_scan import CurrentScan
@@ -112,11 +112,11 @@ def test_a_picture_that_fails_does_not_cost_the_report(
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (KeyError("x"), Failure("the analyzer failed: KeyError")),
-        (SystemExit(2), Failure("the analyzer failed: SystemExit")),
+        (KeyError("x"), AnalysisFailure("the analyzer failed: KeyError")),
+        (SystemExit(2), AnalysisFailure("the analyzer failed: SystemExit")),
         (
             MemoryError(),
-            Failure(
+            AnalysisFailure(
                 "analyzer planted 7: stopped at its memory limit of 300 MiB (BRAIN_MEMORY_MIB)",
                 out_of_memory=True,
             ),
@@ -124,7 +124,7 @@ def test_a_picture_that_fails_does_not_cost_the_report(
     ],
 )
 def test_whatever_an_analyzer_raises_is_a_failure_with_its_cause(
-    store: DBManager, current_scan: CurrentScan, error: BaseException, failure: Failure
+    store: DBManager, current_scan: CurrentScan, error: BaseException, failure: AnalysisFailure
 ) -> None:
     def fail(_: BrainScan) -> Findings:
         raise error

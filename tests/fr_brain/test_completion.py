@@ -10,7 +10,7 @@ from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from common.store.opening import retrying_store
-from fr_brain.analysis import Failure
+from fr_brain.analysis import AnalysisFailure
 from fr_brain.completion import Completion
 from fr_brain.lease import Lease
 from tests.factories import document_of, expire, make_claimable, make_report, state_of
@@ -53,11 +53,11 @@ def test_a_failure_is_recorded_until_the_attempts_are_used_up(
     store: DBManager, claims: list[Claim], lease: Lease, completion: Completion
 ) -> None:
     claim, other = claims
-    completion.fail(claim, Failure("the first cause"))
+    completion.fail(claim, AnalysisFailure("the first cause"))
     assert state_of(store, claim.scan.scan_id) == ReportGenerated.TO_DO
     assert (lease.holds(claim), lease.holds(other)) == (False, True)
     [again] = store.claims.claim("me", 1, 60)
-    completion.fail(again, Failure("the second cause"))
+    completion.fail(again, AnalysisFailure("the second cause"))
     [(scan_id, cause, _)] = store.queries.errors()
     assert (scan_id, cause) == (claim.scan.scan_id, "the second cause")
 
@@ -65,7 +65,7 @@ def test_a_failure_is_recorded_until_the_attempts_are_used_up(
 def test_a_final_failure_uses_no_other_attempt(
     store: DBManager, claims: list[Claim], completion: Completion
 ) -> None:
-    completion.fail(claims[0], Failure("damaged", final=True))
+    completion.fail(claims[0], AnalysisFailure("damaged", final=True))
     assert state_of(store, claims[0].scan.scan_id) == ReportGenerated.ERROR
 
 
@@ -76,7 +76,7 @@ def test_the_failure_of_a_lost_claim_changes_nothing_in_the_store(
     expire(store, lost.scan.scan_id)
     store.claims.claim_expired("another", 60)
     before = document_of(store, lost.scan.scan_id)
-    completion.fail(lost, Failure("too late", final=True))
+    completion.fail(lost, AnalysisFailure("too late", final=True))
     assert document_of(store, lost.scan.scan_id) == before
     assert not lease.holds(lost)
 

@@ -22,7 +22,7 @@ from common.errors import SettingsError
 from fr_pacs.sources.phantom.draws import Draws
 from fr_pacs.sources.phantom.lesions import PlacedLesion, place_lesions
 from fr_pacs.sources.phantom.noise import RicianNoise
-from fr_pacs.sources.phantom.shapes import BiasField, Blend, blend_into
+from fr_pacs.sources.phantom.shapes import Blend, SyntheticBias, blend_into
 from fr_pacs.sources.phantom.view import VIEW_MM, View
 
 Contrast = Literal["flair", "t1"]
@@ -195,7 +195,7 @@ class _Plan:
             tissue: anatomy.integer(*shades) for tissue, shades in _SHADES[recipe.contrast].items()
         }
         self._view = View(anatomy, shape)
-        self._bias = BiasField(
+        self._bias = SyntheticBias(
             bias,
             self.inu_percent / 200,
             self._view.axes,

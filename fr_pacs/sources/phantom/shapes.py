@@ -100,7 +100,7 @@ def blend_into(
     part += blend.filled[tuple(own)] * (np.float32(intensity) - part)
 
 
-class BiasField:
+class SyntheticBias:
     """A smooth field between ``1 - span`` and ``1 + span`` inside a head: the sum of two products
     of one polynomial per axis.
 

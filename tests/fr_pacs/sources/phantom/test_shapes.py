@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fr_pacs.sources.phantom.draws import Draws, Float64Array
-from fr_pacs.sources.phantom.shapes import BiasField, Blend, blend_into, ellipsoid
+from fr_pacs.sources.phantom.shapes import Blend, SyntheticBias, blend_into, ellipsoid
 
 SPACING = (2.0, 1.0, 1.5)
 SHAPE = (40, 60, 50)
@@ -86,7 +86,7 @@ def test_a_slab_gets_the_part_that_lies_in_it() -> None:
 
 def field_of(span: float, unit: float = 1.0) -> Float64Array:
     """A bias field over the grid (z, y, x)."""
-    field = BiasField(Draws(np.random.SeedSequence(3)), span, axes(), unit)
+    field = SyntheticBias(Draws(np.random.SeedSequence(3)), span, axes(), unit)
     slab, *scratch = (np.ones(SHAPE[::-1], np.float32) for _ in range(3))
     box = (slice(0, SHAPE[2]), slice(0, SHAPE[1]), slice(0, SHAPE[0]))
     field.apply(box, slab, scratch[0], scratch[1])
@@ -105,7 +105,7 @@ def test_without_a_span_the_field_is_its_unit() -> None:
 
 
 def test_a_box_gets_its_part_of_the_field() -> None:
-    field = BiasField(Draws(np.random.SeedSequence(3)), 0.2, axes(), 1.0)
+    field = SyntheticBias(Draws(np.random.SeedSequence(3)), 0.2, axes(), 1.0)
     box = (slice(10, 14), slice(20, 30), slice(5, 9))
     slab, first, second = (np.ones((4, 10, 4), np.float32) for _ in range(3))
     field.apply(box, slab, first, second)
