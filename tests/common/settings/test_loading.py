@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.errors import SettingsError
 from common.settings.loading import (
     SECRETS,
     BrainSettings,
@@ -24,8 +21,8 @@ from common.settings.loading import (
     VerifySettings,
     WireSettings,
     load_settings,
-    split_address,
 )
+from tests.common.settings.reading import error_for
 
 KINDS: tuple[type[Settings], ...] = (
     HubSettings,
@@ -40,28 +37,9 @@ PASSWORD = "correct-horse"  # noqa: S105 - of nothing
 URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start without variables of Fr and without a .env file."""
-    ours = {variable(kind, name).lower() for kind in KINDS for name in kind.model_fields}
-    for name in list(os.environ):
-        if name.lower() in ours:
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
 def variable(kind: type[Settings], name: str) -> str:
     alias = kind.model_fields[name].validation_alias
     return (alias if isinstance(alias, str) else name).upper()
-
-
-def error_for(kind: type[Settings], *arguments: str) -> str:
-    """The error message for invalid settings."""
-    with pytest.raises(SettingsError) as raised:
-        load_settings(kind, "fr", list(arguments))
-    assert raised.value.__cause__ is None
-    assert raised.value.__suppress_context__
-    return str(raised.value)
 
 
 # --- sources -----------------------------------------------------------------------------------
@@ -197,25 +175,6 @@ def test_a_setting_of_two_units_means_the_same_in_both() -> None:
         assert (hub.default, hub.annotation) == (pacs.default, pacs.annotation), name
 
 
-@pytest.mark.parametrize(
-    ("shape", "grid", "head"),
-    [(None, (10, 10), (96, 96, 96)), ("12", (12, 12), (12, 12, 12))],
-)
-def test_one_number_is_the_length_of_each_axis(
-    shape: str | None, grid: tuple[int, ...], head: tuple[int, ...]
-) -> None:
-    settings = load_settings(PacsSettings, "fr", ["--shape", shape] if shape else [])
-    assert settings.grid_shape == grid
-    assert settings.phantom_shape == head
-
-
-def test_several_numbers_are_the_axes_in_their_order() -> None:
-    head = load_settings(PacsSettings, "fr", ["--shape", "181X217x 160"])
-    assert head.phantom_shape == (181, 217, 160)
-    grid = load_settings(PacsSettings, "fr", ["--kind", "grid", "--shape", "12x20"])
-    assert grid.grid_shape == (12, 20)
-
-
 # --- errors ------------------------------------------------------------------------------------
 
 
@@ -234,25 +193,10 @@ def test_several_numbers_are_the_axes_in_their_order() -> None:
         (HubSettings, "IDLE_TIMEOUT_S", "inf", "finite"),
         (HubSettings, "HUB_DRAIN_S", "nan", "finite"),
         (HubSettings, "HUB_POLL_S", "0", "greater than 0"),
-        (HubSettings, "HUB_PACS", "pacs-1", "name=host:port"),
-        (HubSettings, "HUB_PACS", "a=host", "host:port"),
-        (HubSettings, "HUB_PACS", "a=:80", "host:port"),
-        (HubSettings, "HUB_PACS", "a=[]:80", "host:port"),
-        (HubSettings, "HUB_PACS", "a=host:0", "host:port"),
-        (HubSettings, "HUB_PACS", "a=host:65536", "host:port"),
-        (HubSettings, "HUB_PACS", "a=h:1,a=h:2", "listed twice"),
-        (HubSettings, "HUB_PACS", "=h:1", "match pattern"),
-        (HubSettings, "HUB_PACS", "a b=h:1", "match pattern"),
         (BrainSettings, "BRAIN_PROCESSES", "0", "greater than or equal to 1"),
         (BrainSettings, "BRAIN_LEASE_S", "soon", "valid number"),
         (PacsSettings, "PACS_NAME", "a b", "match pattern"),
         (PacsSettings, "KIND", "cube", "'phantom' or 'grid'"),
-        (PacsSettings, "SHAPE", "96by96", "96x96x96"),
-        (PacsSettings, "SHAPE", "96x", "96x96x96"),
-        (PacsSettings, "SHAPE", "-5", "96x96x96"),
-        (PacsSettings, "SHAPE", "0", "greater than or equal to 1"),
-        (PacsSettings, "SHAPE", "96x96x4097", "less than or equal to 4096"),
-        (PacsSettings, "SHAPE", "9" * 5000, "limit"),
         (PacsSettings, "SCANS", "0", "greater than or equal to 1"),
         (PacsSettings, "RATE", "0", "greater than 0"),
         (PacsSettings, "RATE", "nan", "finite"),
@@ -267,11 +211,6 @@ def test_the_error_for_an_invalid_value_names_the_variable_and_what_it_accepts(
     message = error_for(kind)
     assert message.startswith(f"{name}=")
     assert right in message
-
-
-@pytest.mark.parametrize(("kind", "shape"), [("phantom", "10x10"), ("grid", "10x10x10")])
-def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
-    assert f"SHAPE of a {kind}" in error_for(PacsSettings, "--kind", kind, "--shape", shape)
 
 
 def test_the_error_lists_every_invalid_setting() -> None:
@@ -308,34 +247,6 @@ def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
 
     error: dict[str, Any] = {"loc": ("mongodb_uri",), "input": URI, "msg": "it is wrong"}
     assert settings._sentence(error) == "MONGODB_URI: it is wrong"
-
-
-# --- addresses ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:7302", ("127.0.0.1", 7302)),
-        (" pacs.example:1 ", ("pacs.example", 1)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("::1:80", ("::1", 80)),
-    ],
-)
-def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> None:
-    assert split_address(text) == address
-
-
-@given(st.text("a1.:[]- \n\x00٣é", max_size=20))
-def test_any_other_text_is_not_an_address(text: str) -> None:
-    try:
-        host, port = split_address(text)
-    except ValueError:
-        with pytest.raises(ValueError, match="write host:port"):
-            split_address(text)
-    else:
-        assert host
-        assert 0 < port < 65536
 
 
 def test_both_ends_of_a_connection_have_the_same_limits() -> None:

@@ -1,6 +1,5 @@
 """A renamed setting is still read under its old name, from each place that settings come from."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ from common.settings.loading import HubSettings, PacsSettings, WireSettings, loa
 
 KINDS = pytest.mark.parametrize("kind", [HubSettings, PacsSettings])
 NAMES = pytest.mark.parametrize("name", ["STRANGERS", "MAX_UNAUTHENTICATED"])
-
-
-@pytest.fixture(autouse=True)
-def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.upper() in ("STRANGERS", "MAX_UNAUTHENTICATED"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 @KINDS

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import SettingsError
 from common.settings.loading import (
     IN_PLAIN,
     BrainSettings,
@@ -13,26 +12,13 @@ from common.settings.loading import (
     PacsSettings,
     Settings,
     VerifySettings,
-    is_loopback,
     load_settings,
 )
+from tests.common.settings.reading import error_for
 
 SECRET = "0123456789abcdef" * 2
 URI = "mongodb://fr:horse@db.example:27017/"
 TLS = {"TLS_CERT": "c.pem", "TLS_KEY": "k.pem", "TLS_CA": "a.pem"}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in {*LaunchSettings.model_fields, *VerifySettings.model_fields}:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def error_for(kind: type[Settings], *arguments: str) -> str:
-    with pytest.raises(SettingsError) as raised:
-        load_settings(kind, "fr", list(arguments))
-    return str(raised.value)
 
 
 # --- secrets -----------------------------------------------------------------------------------
@@ -108,19 +94,6 @@ def test_a_short_secret_is_refused_and_not_printed(monkeypatch: pytest.MonkeyPat
 
 
 # --- addresses ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
-def test_loopback_addresses_are_recognized(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["0.0.0.0", "::", "10.0.0.1", "hub.example", "localhost.evil"],  # noqa: S104
-)
-def test_other_hosts_are_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
 
 
 NETWORK = [

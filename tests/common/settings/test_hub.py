@@ -1,0 +1,74 @@
+"""The settings of Fr-HUB: which Fr-PACS it knows, and what it listens on."""
+
+import pytest
+
+from common.settings.hub import HubSettings
+from common.settings.loading import load_settings
+from tests.common.settings.reading import error_for
+
+
+def test_it_knows_the_pacs_that_are_listed_with_or_without_spaces() -> None:
+    settings = load_settings(HubSettings, "fr", ["--hub-pacs", " a = localhost:1 ,, b=[::1]:2,"])
+    assert settings.hub_pacs == {"a": ("localhost", 1), "b": ("::1", 2)}
+
+
+def test_the_known_pacs_may_be_given_as_they_are() -> None:
+    known = {"a": ("127.0.0.1", 1)}
+    assert HubSettings(hub_pacs=known).hub_pacs == known
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("pacs-1", "name=host:port"),
+        ("a=host", "host:port"),
+        ("a=:80", "host:port"),
+        ("a=[]:80", "host:port"),
+        ("a=host:0", "host:port"),
+        ("a=host:65536", "host:port"),
+        ("a=h:1,a=h:2", "listed twice"),
+        ("=h:1", "match pattern"),
+        ("a b=h:1", "match pattern"),
+    ],
+)
+def test_the_error_for_a_wrong_list_of_pacs_tells_what_is_wrong(value: str, right: str) -> None:
+    message = error_for(HubSettings, f"--hub-pacs={value}")
+    assert message.startswith("HUB_PACS=")
+    assert right in message
+
+
+def test_its_hosts_are_its_address_and_those_that_reports_go_to() -> None:
+    options = ["--hub-host", "127.0.0.2", "--hub-pacs", "a=127.0.0.3:1,b=localhost:2"]
+    assert list(load_settings(HubSettings, "fr", options).hosts()) == [
+        ("HUB_HOST", "127.0.0.2"),
+        ("HUB_PACS", "127.0.0.3"),
+        ("HUB_PACS", "localhost"),
+    ]
+
+
+@pytest.mark.parametrize("days", ["0", "90"])
+def test_the_retention_timer_starts_with_any_number_of_days(days: str) -> None:
+    options = ["--retention-timer", "1", "--retention-days", days]
+    assert load_settings(HubSettings, "fr", options).retention_timer
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("hub-connections", 10_001, "less than or equal to 10000"),
+        ("hub-connections-each", 0, "greater than or equal to 1"),
+        ("hub-window", 100_001, "less than or equal to 100000"),
+        ("hub-memory-mib", 15, "greater than or equal to 16"),
+        ("hub-batch", 10_001, "less than or equal to 10000"),
+        ("hub-backlog", 0, "greater than or equal to 1"),
+        ("hub-disk-free-mib", -1, "greater than or equal to 0"),
+        ("scan-limit-mib", 0, "greater than or equal to 1"),
+        ("scan-timeout-s", 0.9, "greater than or equal to 1"),
+        ("hub-poll-s", 61, "less than or equal to 60"),
+        ("hub-drain-s", -1, "greater than or equal to 0"),
+    ],
+)
+def test_a_value_beyond_its_bound_is_refused(option: str, value: float, right: str) -> None:
+    message = error_for(HubSettings, f"--{option}={value}")
+    assert message.startswith(f"{option.replace('-', '_').upper()}='{value}': ")
+    assert right in message

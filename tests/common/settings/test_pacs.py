@@ -1,0 +1,92 @@
+"""The settings of Fr-PACS: the shape of synthetic scans, how many and how fast."""
+
+import pytest
+
+from common.settings.loading import load_settings
+from common.settings.pacs import ENDLESS_RATE, PacsSettings
+from tests.common.settings.reading import error_for
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid", "head"),
+    [(None, (10, 10), (96, 96, 96)), ("12", (12, 12), (12, 12, 12))],
+)
+def test_one_number_is_the_length_of_each_axis(
+    shape: str | None, grid: tuple[int, ...], head: tuple[int, ...]
+) -> None:
+    settings = load_settings(PacsSettings, "fr", ["--shape", shape] if shape else [])
+    assert settings.grid_shape == grid
+    assert settings.phantom_shape == head
+
+
+def test_several_numbers_are_the_axes_in_their_order() -> None:
+    head = load_settings(PacsSettings, "fr", ["--shape", "181X217x 160"])
+    assert head.phantom_shape == (181, 217, 160)
+    grid = load_settings(PacsSettings, "fr", ["--kind", "grid", "--shape", "12x20"])
+    assert grid.grid_shape == (12, 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("96by96", "96x96x96"),
+        ("96x", "96x96x96"),
+        ("-5", "96x96x96"),
+        ("0", "greater than or equal to 1"),
+        ("96x96x4097", "less than or equal to 4096"),
+        ("9" * 5000, "limit"),
+    ],
+)
+def test_the_error_for_a_wrong_shape_tells_what_a_shape_is(value: str, right: str) -> None:
+    message = error_for(PacsSettings, f"--shape={value}")
+    assert message.startswith("SHAPE=")
+    assert right in message
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("phantom", "10x10"), ("grid", "10x10x10")])
+def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
+    assert f"SHAPE of a {kind}" in error_for(PacsSettings, "--kind", kind, "--shape", shape)
+
+
+@pytest.mark.parametrize(
+    ("options", "finite", "pace"),
+    [
+        ([], False, ENDLESS_RATE),
+        (["--rate", "7"], False, 7),
+        (["--scans", "3"], True, None),
+        (["--source", "scans"], True, None),
+        (["--scans", "3", "--rate", "0.5"], True, 0.5),
+    ],
+    ids=str,
+)
+def test_only_synthetic_scans_without_end_are_slowed_down(
+    options: list[str], finite: bool, pace: float | None
+) -> None:
+    settings = load_settings(PacsSettings, "fr", options)
+    assert (settings.finite, settings.pace) == (finite, pace)
+
+
+def test_its_hosts_are_its_address_and_that_of_fr_hub() -> None:
+    options = ["--pacs-host", "127.0.0.2", "--hub-host", "127.0.0.3"]
+    assert list(load_settings(PacsSettings, "fr", options).hosts()) == [
+        ("PACS_HOST", "127.0.0.2"),
+        ("HUB_HOST", "127.0.0.3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("threads", 0, "greater than or equal to 1"),
+        ("threads", 257, "less than or equal to 256"),
+        ("buffer-mib", 0, "greater than or equal to 1"),
+        ("patience-s", -1, "greater than or equal to 0"),
+        ("report-patience-s", 0, "greater than 0"),
+        ("pacs-drain-s", -1, "greater than or equal to 0"),
+        ("progress-fd", 2, "greater than or equal to 3"),
+    ],
+)
+def test_a_value_beyond_its_bound_is_refused(option: str, value: int, right: str) -> None:
+    message = error_for(PacsSettings, f"--{option}={value}")
+    assert message.startswith(f"{option.replace('-', '_').upper()}='{value}': ")
+    assert right in message
