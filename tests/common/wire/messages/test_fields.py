@@ -11,7 +11,6 @@ from tests.common.wire.frames import (
     EXAMPLES,
     events_of,
     frame_of,
-    opened_protocol,
     protocol_for,
 )
 
@@ -23,13 +22,6 @@ def test_the_examples_are_of_each_type() -> None:
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
-        ("hello", {"name": None}),
-        ("hello", {"name": "a" * 1001}),
-        ("hello", {"version": "1"}),
-        ("hello", {"version": True}),
-        ("hello", {"version": 1.0}),
-        ("welcome", {"window": "10"}),
-        ("welcome", {"name": b"a"}),
         ("scan", {"scan": None}),
         ("scan", {"scan": []}),
         ("chunk", {"id": 1}),
@@ -38,16 +30,6 @@ def test_the_examples_are_of_each_type() -> None:
         ("chunk", {"voxels": "text"}),
         ("chunk", {"voxels": None}),
         ("report", {"report": "text"}),
-        ("ack", {"ids": "scan-1"}),
-        ("ack", {"ids": [1]}),
-        ("ack", {"ids": None}),
-        ("nack", {"id": 1}),
-        ("nack", {"code": "nothing"}),
-        ("nack", {"code": None}),
-        ("nack", {"reason": None}),
-        ("nack", {"retry": 1}),
-        ("busy", {"id": None}),
-        ("busy", {"retry_after_ms": 1.5}),
     ],
 )
 def test_a_field_of_a_wrong_type_ends_the_connection(kind: str, changes: dict[str, Any]) -> None:
@@ -65,12 +47,3 @@ def test_a_field_more_is_passed_over(side: Side, message: Message) -> None:
     protocol = protocol_for(side, message)
     protocol.receive_data(frame_of({"t": message.t, **message.body(), "of a later release": 1}))
     assert events_of(protocol) == [message]
-
-
-@pytest.mark.parametrize("name", [None, "scan-2", ""])
-def test_a_nack_names_a_scan_or_the_connection(name: str | None) -> None:
-    protocol = opened_protocol(Side.SCAN_SENDER)
-    body = {"id": name, "code": "limit", "reason": "too many", "retry": True}
-    protocol.receive_data(frame_of({"t": "nack", **body}))
-    (event,) = events_of(protocol)
-    assert getattr(event, "id", "?") == name
