@@ -7,6 +7,7 @@ import pytest
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from tests.fr_hub.pushing import Reports
+from tests.fr_hub.stores import GatedStore, gated
 from tests.running import hub_settings, running_hub
 
 
@@ -22,3 +23,10 @@ def hub(store: DBManager) -> Iterator[HubSettings]:
 def pacs() -> Iterator[Reports]:
     with Reports() as pacs:
         yield pacs
+
+
+@pytest.fixture
+def gated_store(mongodb_uri: str, database: str) -> Iterator[GatedStore]:
+    """A store whose calls a test can hold up."""
+    with gated(mongodb_uri, database) as store:
+        yield store

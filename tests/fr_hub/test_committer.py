@@ -2,11 +2,9 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from common.domain.states import ReportGenerated
 from common.errors import StoreError
@@ -15,12 +13,6 @@ from fr_hub.async_store import ScanOutcome
 from fr_hub.committer import CONCURRENT_BATCHES, WITHDRAWN, Committer, Submission
 from tests.factories import make_scan, own_mongod
 from tests.fr_hub.stores import GatedStore, gated, gated_hub
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[GatedStore]:
-    with gated(mongodb_uri, database) as store:
-        yield store
 
 
 class Outcomes:
@@ -86,55 +78,55 @@ def submit(
         committer.submit(Submission(item, wanted, on_outcome))
 
 
-def test_what_is_told_as_stored_is_in_the_store(store: GatedStore) -> None:
+def test_what_is_told_as_stored_is_in_the_store(gated_store: GatedStore) -> None:
     async def main() -> None:
         outcomes, new = Outcomes(), news(3)
-        async with committing(store) as committer:
+        async with committing(gated_store) as committer:
             submit(committer, outcomes, new)
             assert await outcomes.of(*new) == [Added.STORED] * 3
 
     asyncio.run(main())
-    assert store.queries.count_states()[ReportGenerated.TO_DO] == 3
+    assert gated_store.queries.count_states()[ReportGenerated.TO_DO] == 3
 
 
-def test_what_comes_while_others_are_written_is_written_together(store: GatedStore) -> None:
+def test_what_comes_while_others_are_written_is_written_together(gated_store: GatedStore) -> None:
     async def main() -> None:
         outcomes, new = Outcomes(), news(40)
-        async with committing(store) as committer:
-            store.gate.clear()
+        async with committing(gated_store) as committer:
+            gated_store.gate.clear()
             for n in range(CONCURRENT_BATCHES):
                 submit(committer, outcomes, new[n : n + 1])
-                await at_work(store)
+                await at_work(gated_store)
             for n in range(CONCURRENT_BATCHES, 40):  # each of them alone, while they wait
                 submit(committer, outcomes, new[n : n + 1])
                 await asyncio.sleep(0)
-            store.gate.set()
+            gated_store.gate.set()
             await outcomes.of(*new)
 
     asyncio.run(main())
-    assert [len(batch) for batch in store.batches] == [1] * CONCURRENT_BATCHES + [
+    assert [len(batch) for batch in gated_store.batches] == [1] * CONCURRENT_BATCHES + [
         40 - CONCURRENT_BATCHES
     ]
 
 
-def test_no_batch_is_larger_than_allowed(store: GatedStore) -> None:
+def test_no_batch_is_larger_than_allowed(gated_store: GatedStore) -> None:
     async def main() -> None:
         outcomes, new = Outcomes(), news(25)
-        async with committing(store, batch=10) as committer:
+        async with committing(gated_store, batch=10) as committer:
             submit(committer, outcomes, new)
             assert await outcomes.of(*new) == [Added.STORED] * 25
 
     asyncio.run(main())
-    assert sorted(len(batch) for batch in store.batches) == [5, 10, 10]
+    assert sorted(len(batch) for batch in gated_store.batches) == [5, 10, 10]
 
 
 def test_those_of_one_connection_are_told_in_one_call_and_each_connection_its_own(
-    store: GatedStore,
+    gated_store: GatedStore,
 ) -> None:
     async def main() -> None:
         one, two = Outcomes(), Outcomes()
         mine, yours = news(5), news(4)
-        async with committing(store) as committer:
+        async with committing(gated_store) as committer:
             submit(committer, one, mine)
             submit(committer, two, yours)
             await one.of(*mine)
@@ -145,11 +137,11 @@ def test_those_of_one_connection_are_told_in_one_call_and_each_connection_its_ow
     asyncio.run(main())
 
 
-def test_each_scan_of_a_batch_has_an_outcome_of_its_own(store: GatedStore) -> None:
+def test_each_scan_of_a_batch_has_an_outcome_of_its_own(gated_store: GatedStore) -> None:
     async def main() -> None:
         outcomes, (known, taken, new) = Outcomes(), news(3)
         other = NewScan(*make_scan(scan_id=taken.scan.scan_id, voxels=bytes(100)))
-        async with committing(store) as committer:
+        async with committing(gated_store) as committer:
             submit(committer, outcomes, [known, taken])
             await outcomes.of(known, taken)
             again = Outcomes()
@@ -158,30 +150,30 @@ def test_each_scan_of_a_batch_has_an_outcome_of_its_own(store: GatedStore) -> No
             assert (await again.of(known))[0] in (Added.STORED, Added.KNOWN)
 
     asyncio.run(main())
-    assert store.queries.count_states()[ReportGenerated.TO_DO] == 3
+    assert gated_store.queries.count_states()[ReportGenerated.TO_DO] == 3
 
 
 def test_a_scan_that_mongodb_does_not_take_does_not_take_the_others_along(
-    store: GatedStore,
+    gated_store: GatedStore,
 ) -> None:
     async def main() -> None:
         outcomes, good = Outcomes(), news(4)
         size = 17 * 2**20  # over MongoDB's 16 MiB: nothing that large is ever given to it
         huge = NewScan(*make_scan(voxels=bytes(size), shape=(4096, size // 4096)))
-        async with committing(store) as committer:
+        async with committing(gated_store) as committer:
             submit(committer, outcomes, [*good[:2], huge, *good[2:]])
             assert await outcomes.of(*good) == [Added.STORED] * 4
             [outcome] = await outcomes.of(huge)
             assert isinstance(outcome, StoreError)
 
     asyncio.run(main())
-    assert store.queries.count_states()[ReportGenerated.TO_DO] == 4
+    assert gated_store.queries.count_states()[ReportGenerated.TO_DO] == 4
 
 
-def test_what_nobody_waits_for_any_more_is_not_written(store: GatedStore) -> None:
+def test_what_nobody_waits_for_any_more_is_not_written(gated_store: GatedStore) -> None:
     async def main() -> None:
         outcomes, new, gone = Outcomes(), news(2), news(3)
-        async with committing(store) as committer:
+        async with committing(gated_store) as committer:
             submit(committer, outcomes, [*gone[:1]], wanted=lambda: False)
             submit(committer, outcomes, new)
             submit(committer, outcomes, [*gone[1:]], wanted=lambda: False)
@@ -189,7 +181,7 @@ def test_what_nobody_waits_for_any_more_is_not_written(store: GatedStore) -> Non
             assert await outcomes.of(*gone) == [WITHDRAWN] * 3
 
     asyncio.run(main())
-    assert store.queries.count_states()[ReportGenerated.TO_DO] == 2
+    assert gated_store.queries.count_states()[ReportGenerated.TO_DO] == 2
 
 
 def test_while_mongodb_is_away_scans_are_kept_and_then_stored() -> None:

@@ -1,7 +1,7 @@
 """A large scan on its way into a real MongoDB: in bounded memory, whole or not at all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,15 +18,9 @@ from common.wire.scan_transfer import scan_messages
 from fr_hub.memory_budget import MemoryBudget
 from fr_hub.upload import Upload
 from tests.factories import chunks_of, inside, make_scan
-from tests.fr_hub.stores import GatedStore, gated, gated_hub
+from tests.fr_hub.stores import GatedStore, gated_hub
 
 BUDGET = 64 * CHUNK_BYTES
-
-
-@pytest.fixture
-def store(mongodb_uri: str, database: str) -> Iterator[GatedStore]:
-    with gated(mongodb_uri, database) as store:
-        yield store
 
 
 def large(chunks: int) -> tuple[BrainScan, list[Chunk]]:
@@ -65,71 +59,71 @@ def stored(store: GatedStore, blob: ObjectId) -> bytes:
     return b"".join(bytes(chunk["voxels"]) for chunk in chunks)
 
 
-def test_all_chunks_are_in_the_store_when_the_last_one_is_taken(store: GatedStore) -> None:
+def test_all_chunks_are_in_the_store_when_the_last_one_is_taken(gated_store: GatedStore) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(7)
         upload = begin(scan)
         assert [await upload.add(chunk) for chunk in chunks] == [False] * 6 + [True]
-        assert hash_voxels(stored(store, upload.blob)) == scan.voxels_hash
-        assert chunks_of(store, upload.blob) == 7
+        assert hash_voxels(stored(gated_store, upload.blob)) == scan.voxels_hash
+        assert chunks_of(gated_store, upload.blob) == 7
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_chunks_are_written_some_at_a_time_while_others_come(store: GatedStore) -> None:
+def test_chunks_are_written_some_at_a_time_while_others_come(gated_store: GatedStore) -> None:
     async def test(begin: Begin, budget: MemoryBudget) -> None:
         scan, chunks = large(10)
         upload = begin(scan, 3 * CHUNK_BYTES)
-        store.gate.clear()
+        gated_store.gate.clear()
         for chunk in chunks[:5]:
             await upload.add(chunk)  # none of these waits for the store
         assert budget._free == BUDGET - 5 * CHUNK_BYTES
-        store.gate.set()
+        gated_store.gate.set()
         for chunk in chunks[5:]:
             await upload.add(chunk)
-        assert store.chunk_writes == [(0, 3), (3, 3), (6, 3), (9, 1)]
+        assert gated_store.chunk_writes == [(0, 3), (3, 3), (6, 3), (9, 1)]
 
-    run(store, test)
+    run(gated_store, test)
 
 
 def test_chunks_come_while_the_upload_is_recorded_and_are_written_after_that(
-    store: GatedStore,
+    gated_store: GatedStore,
 ) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(3)
-        store.upload_gate.clear()
+        gated_store.upload_gate.clear()
         upload = begin(scan, 2 * CHUNK_BYTES)
         await upload.add(chunks[0])
         second = asyncio.create_task(upload.add(chunks[1]))
         done, _pending = await asyncio.wait([second], timeout=0.2)
         assert not done
-        assert store.chunk_writes == []
-        store.upload_gate.set()
+        assert gated_store.chunk_writes == []
+        gated_store.upload_gate.set()
         await second
         assert await upload.add(chunks[2])
-        assert inside(store, Collection.UPLOADS).find_one({"_id": upload.blob}) is not None
+        assert inside(gated_store, Collection.UPLOADS).find_one({"_id": upload.blob}) is not None
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_a_chunk_too_many_in_memory_waits_for_the_store(store: GatedStore) -> None:
+def test_a_chunk_too_many_in_memory_waits_for_the_store(gated_store: GatedStore) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(6)
         upload = begin(scan, CHUNK_BYTES)
-        store.gate.clear()
+        gated_store.gate.clear()
         await upload.add(chunks[0])  # begins to be written
         second = asyncio.create_task(upload.add(chunks[1]))
         done, _pending = await asyncio.wait([second], timeout=0.2)
         assert not done
-        store.gate.set()
+        gated_store.gate.set()
         await second
         for chunk in chunks[2:]:
             await upload.add(chunk)
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_a_wrong_chunk_is_refused(store: GatedStore) -> None:
+def test_a_wrong_chunk_is_refused(gated_store: GatedStore) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(3)
         upload = begin(scan)
@@ -138,10 +132,10 @@ def test_a_wrong_chunk_is_refused(store: GatedStore) -> None:
             await upload.add(chunks[2])
         await upload.abandon()
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_voxels_without_their_hash_are_refused_at_the_last_chunk(store: GatedStore) -> None:
+def test_voxels_without_their_hash_are_refused_at_the_last_chunk(gated_store: GatedStore) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(2)
         upload = begin(scan)
@@ -149,43 +143,45 @@ def test_voxels_without_their_hash_are_refused_at_the_last_chunk(store: GatedSto
         with pytest.raises(ProtocolError, match="hash"):
             await upload.add(chunks[1])
         await upload.abandon()
-        assert chunks_of(store, upload.blob) == 0
+        assert chunks_of(gated_store, upload.blob) == 0
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_what_is_abandoned_leaves_nothing_behind(store: GatedStore) -> None:
+def test_what_is_abandoned_leaves_nothing_behind(gated_store: GatedStore) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
         upload = begin(scan, 2 * CHUNK_BYTES)
         for chunk in chunks[:5]:
             await upload.add(chunk)
         await upload.abandon()
-        assert chunks_of(store, upload.blob) == 0
-        assert inside(store, Collection.UPLOADS).count_documents({}) == 0
+        assert chunks_of(gated_store, upload.blob) == 0
+        assert inside(gated_store, Collection.UPLOADS).count_documents({}) == 0
 
-    run(store, test)
+    run(gated_store, test)
 
 
-def test_what_is_abandoned_while_it_is_written_leaves_nothing_behind(store: GatedStore) -> None:
+def test_what_is_abandoned_while_it_is_written_leaves_nothing_behind(
+    gated_store: GatedStore,
+) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
         upload = begin(scan, 2 * CHUNK_BYTES)
-        store.gate.clear()
+        gated_store.gate.clear()
         for chunk in chunks[:3]:
             await upload.add(chunk)
-        assert await asyncio.to_thread(store.at_work.acquire, timeout=10)
+        assert await asyncio.to_thread(gated_store.at_work.acquire, timeout=10)
         abandoning = asyncio.create_task(upload.abandon())
         await asyncio.wait([abandoning], timeout=0.1)
-        store.gate.set()
+        gated_store.gate.set()
         await abandoning
-        nothing_is_left(store, upload)
+        nothing_is_left(gated_store, upload)
 
-    run(store, test)
+    run(gated_store, test)
 
 
 def test_a_connection_that_is_cancelled_while_it_waits_for_a_write_leaves_nothing_behind(
-    store: GatedStore,
+    gated_store: GatedStore,
 ) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         scan, chunks = large(8)
@@ -198,17 +194,17 @@ def test_a_connection_that_is_cancelled_while_it_waits_for_a_write_leaves_nothin
             finally:
                 await upload.abandon()
 
-        store.gate.clear()
+        gated_store.gate.clear()
         receiving = asyncio.create_task(receive())
-        assert await asyncio.to_thread(store.at_work.acquire, timeout=10)
+        assert await asyncio.to_thread(gated_store.at_work.acquire, timeout=10)
         receiving.cancel()
         await asyncio.wait([receiving], timeout=0.1)
-        store.gate.set()
+        gated_store.gate.set()
         with suppress(asyncio.CancelledError):
             await receiving
-        nothing_is_left(store, upload)
+        nothing_is_left(gated_store, upload)
 
-    run(store, test)
+    run(gated_store, test)
 
 
 def nothing_is_left(store: GatedStore, upload: Upload) -> None:
@@ -219,7 +215,7 @@ def nothing_is_left(store: GatedStore, upload: Upload) -> None:
 
 
 def test_uploads_that_share_too_little_memory_do_not_wait_for_each_other_for_ever(
-    store: GatedStore,
+    gated_store: GatedStore,
 ) -> None:
     async def test(begin: Begin, _: MemoryBudget) -> None:
         little = MemoryBudget(2 * CHUNK_BYTES)
@@ -229,9 +225,9 @@ def test_uploads_that_share_too_little_memory_do_not_wait_for_each_other_for_eve
             upload = begin(scan, 4 * CHUNK_BYTES, of=little)
             for chunk in chunks:
                 await upload.add(chunk)
-            assert hash_voxels(stored(store, upload.blob)) == scan.voxels_hash
+            assert hash_voxels(stored(gated_store, upload.blob)) == scan.voxels_hash
 
         await asyncio.gather(*(send() for _ in range(6)))
         assert little._free == 2 * CHUNK_BYTES
 
-    run(store, test)
+    run(gated_store, test)
