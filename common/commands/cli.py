@@ -101,7 +101,8 @@ def usage() -> str:
             "environment, or from .env. `fr COMMAND --help` lists them.",
             "",
             "exit codes: 0 success; 1 a scan failed or a check found something; 2 wrong setting or",
-            "command line; 3 a port or folder is in use; 4 MongoDB refuses or cannot be started",
+            "command line; 3 a port or folder is in use; 4 MongoDB refuses or cannot be started;",
+            "130 stopped at once by a second signal",
         ]
     )
 

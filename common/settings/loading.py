@@ -140,6 +140,22 @@ def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
     )
 
 
+_REMEDIES = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be 0 or 1",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "missing": "must be set",
+}
+"""What a setting accepts, by the type of pydantic's error."""
+
+
 def _sentence(error: Any) -> str:
     # For a value with several parts, name the setting that a person can change.
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
@@ -151,4 +167,11 @@ def _sentence(error: Any) -> str:
         )
     secret = any(word in name for word in ("URI", "PASSWORD", "SECRET"))
     given = "" if secret or not error["loc"] else f"={error['input']!r}"
+    remedy = _REMEDIES.get(error["type"])
+    if remedy is not None:
+        message = remedy.format(**{key: _plain(v) for key, v in error.get("ctx", {}).items()})
     return f"{name}{given}: {message}"
+
+
+def _plain(bound: Any) -> Any:
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound

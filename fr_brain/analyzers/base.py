@@ -62,7 +62,7 @@ class Analyzer(Protocol):
             voxels: array of ``scan.shape`` and ``scan.dtype``, Fortran order, read-only.
 
         Returns:
-            The findings. An image that cannot be judged (empty, constant, NaN) is not an error:
+            The findings. An image that cannot be analysed (empty, constant, NaN) is not an error:
             return findings of quality 'fail' with the reasons.
 
         Raises:
@@ -79,7 +79,7 @@ class OverlayAnalyzer(Protocol):
 
         Returns:
             The findings that ``analyse`` returns for the same scan, with an overlay that has one
-            label for each of their lesions, or only zeros if the image cannot be judged.
+            label for each of their lesions, or only zeros if the image cannot be analysed.
         """
 
 

@@ -53,12 +53,12 @@ class GridAnalyzer:
             voxels: any dtype, two axes.
         """
         findings = self.analyse(scan, voxels)
-        return Analysis(findings, partial(_labelled, voxels, judged=findings.lesions is not None))
+        return Analysis(findings, partial(_labelled, voxels, found=findings.lesions is not None))
 
 
-def _labelled(voxels: npt.NDArray[Any], *, judged: bool) -> Overlay:
+def _labelled(voxels: npt.NDArray[Any], *, found: bool) -> Overlay:
     labels = np.zeros(voxels.shape, np.int32)
-    if judged:
+    if found:
         cells = voxels != 0
         labels[cells] = np.arange(1, np.count_nonzero(cells) + 1)
     return Overlay(labels)

@@ -16,7 +16,7 @@ from tests.processes import ROOT, environment
 STOPPED_IN_TIME_S = 40.0
 """More than any unit's own time for stopping in order, on a busy machine."""
 
-_LOOK_S = 0.02
+_CHECK_S = 0.02
 _SIGKILLED = -signal.SIGKILL
 
 
@@ -132,7 +132,7 @@ class Cluster:
         slot.starts += 1
 
     def _keep(self) -> None:
-        while not self._closing.wait(_LOOK_S):
+        while not self._closing.wait(_CHECK_S):
             for slot in list(self.slots.values()):
                 with self._lock:
                     if not slot.wanted or slot.process is None or slot.process.poll() is None:

@@ -18,12 +18,12 @@ from tests.factories import make_scan
 
 FRAME_LIMIT = 1 << 20
 IDLE_S = 60.0
-_DIAL_S = 10.0
+_CONNECT_S = 10.0
 
 
 async def greeted(port: int, name: str) -> AsyncChannel:
     """A connection to the Fr-HUB on this port, greeted."""
-    channel = await connect(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _DIAL_S)
+    channel = await connect(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S)
     try:
         await channel.greet(name)
     except BaseException:

@@ -132,7 +132,7 @@ class CaseRunner:
         if raised is not None:
             if not self._guard.seen:
                 self.report_violation(
-                    "an image that cannot be judged is of quality 'fail'", _one_line(raised)
+                    "an image that cannot be analysed is of quality 'fail'", _one_line(raised)
                 )
             return None
         if not isinstance(found, Findings):

@@ -29,7 +29,7 @@ _CONTRAST_MIN = 1e-4  # intensity range over the largest magnitude
 
 
 class UnreadableImage(Exception):
-    """The image cannot be judged; the text is the reason in its report of quality 'fail'."""
+    """The image cannot be analysed; the text is the reason in its report of quality 'fail'."""
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def _check_extent(brain: Bools, spacing_mm: tuple[float, float, float]) -> None:
         if extent < _BRAIN_EXTENT_MM:
             raise UnreadableImage(
                 f"The image shows only {extent:.0f} mm of the brain from {name}; a part of a brain "
-                "cannot be judged."
+                "cannot be analysed."
             )
 
 

@@ -138,7 +138,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         voxels: array of ``scan.shape``, three axes, any real dtype.
 
     Raises:
-        UnreadableImage: the image cannot be judged; the text is the reason.
+        UnreadableImage: the image cannot be analysed; the text is the reason.
     """
     image = canonical_image(scan, voxels)
     coarse = coarsen(image)

@@ -94,8 +94,8 @@ def test_a_bound_belongs_to_what_is_accepted(
     option = f"--{name.replace('_', '-')}"
     for value in (least, most):
         assert getattr(load_settings(kind, "fr", [option, str(value)]), name) == value
-    assert f"greater than or equal to {least}" in error_for(kind, f"{option}={least - 1}")
-    assert f"less than or equal to {most}" in error_for(kind, f"{option}={most + 1}")
+    assert f"must be {least} or more" in error_for(kind, f"{option}={least - 1}")
+    assert f"must be {most} or less" in error_for(kind, f"{option}={most + 1}")
 
 
 @pytest.mark.parametrize("name", ["f" * 38, "Fr_1-a"])

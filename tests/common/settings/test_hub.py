@@ -55,17 +55,17 @@ def test_the_retention_timer_starts_with_any_number_of_days(days: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "right"),
     [
-        ("hub-connections", 10_001, "less than or equal to 10000"),
-        ("hub-connections-each", 0, "greater than or equal to 1"),
-        ("hub-window", 100_001, "less than or equal to 100000"),
-        ("hub-memory-mib", 15, "greater than or equal to 16"),
-        ("hub-batch", 10_001, "less than or equal to 10000"),
-        ("hub-backlog", 0, "greater than or equal to 1"),
-        ("hub-disk-free-mib", -1, "greater than or equal to 0"),
-        ("scan-limit-mib", 0, "greater than or equal to 1"),
-        ("scan-timeout-s", 0.9, "greater than or equal to 1"),
-        ("hub-poll-s", 61, "less than or equal to 60"),
-        ("hub-drain-s", -1, "greater than or equal to 0"),
+        ("hub-connections", 10_001, "must be 10000 or less"),
+        ("hub-connections-each", 0, "must be 1 or more"),
+        ("hub-window", 100_001, "must be 100000 or less"),
+        ("hub-memory-mib", 15, "must be 16 or more"),
+        ("hub-batch", 10_001, "must be 10000 or less"),
+        ("hub-backlog", 0, "must be 1 or more"),
+        ("hub-disk-free-mib", -1, "must be 0 or more"),
+        ("scan-limit-mib", 0, "must be 1 or more"),
+        ("scan-timeout-s", 0.9, "must be 1 or more"),
+        ("hub-poll-s", 61, "must be 60 or less"),
+        ("hub-drain-s", -1, "must be 0 or more"),
     ],
 )
 def test_a_value_beyond_its_bound_is_refused(option: str, value: float, right: str) -> None:

@@ -181,27 +181,27 @@ def test_a_setting_of_two_units_means_the_same_in_both() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "value", "right"),
     [
-        (HubSettings, "HUB_PORT", "0", "greater than or equal to 1"),
-        (HubSettings, "HUB_PORT", "65536", "less than or equal to 65535"),
-        (HubSettings, "HUB_PORT", "http", "valid integer"),
+        (HubSettings, "HUB_PORT", "0", "must be 1 or more"),
+        (HubSettings, "HUB_PORT", "65536", "must be 65535 or less"),
+        (HubSettings, "HUB_PORT", "http", "must be a whole number"),
         (HubSettings, "LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         (HubSettings, "LOG_FORMAT", "xml", "'console' or 'json'"),
         (HubSettings, "MONGODB_DATABASE", "a.b", "match pattern"),
-        (HubSettings, "MONGODB_TIMEOUT_S", "0", "greater than or equal to 1"),
-        (HubSettings, "LIFELINE_FD", "2", "greater than or equal to 3"),
-        (HubSettings, "FRAME_LIMIT_KIB", "100", "greater than or equal to 512"),
+        (HubSettings, "MONGODB_TIMEOUT_S", "0", "must be 1 or more"),
+        (HubSettings, "LIFELINE_FD", "2", "must be 3 or more"),
+        (HubSettings, "FRAME_LIMIT_KIB", "100", "must be 512 or more"),
         (HubSettings, "IDLE_TIMEOUT_S", "inf", "finite"),
         (HubSettings, "HUB_DRAIN_S", "nan", "finite"),
-        (HubSettings, "HUB_POLL_S", "0", "greater than 0"),
-        (BrainSettings, "BRAIN_PROCESSES", "0", "greater than or equal to 1"),
-        (BrainSettings, "BRAIN_LEASE_S", "soon", "valid number"),
+        (HubSettings, "HUB_POLL_S", "0", "must be more than 0"),
+        (BrainSettings, "BRAIN_PROCESSES", "0", "must be 1 or more"),
+        (BrainSettings, "BRAIN_LEASE_S", "soon", "must be a number"),
         (PacsSettings, "PACS_NAME", "a b", "match pattern"),
         (PacsSettings, "KIND", "cube", "'phantom' or 'grid'"),
-        (PacsSettings, "SCANS", "0", "greater than or equal to 1"),
-        (PacsSettings, "RATE", "0", "greater than 0"),
+        (PacsSettings, "SCANS", "0", "must be 1 or more"),
+        (PacsSettings, "RATE", "0", "must be more than 0"),
         (PacsSettings, "RATE", "nan", "finite"),
-        (PacsSettings, "SEED", "-1", "greater than or equal to 0"),
-        (VerifySettings, "JSON", "perhaps", "valid boolean"),
+        (PacsSettings, "SEED", "-1", "must be 0 or more"),
+        (VerifySettings, "JSON", "perhaps", "must be 0 or 1"),
     ],
 )
 def test_the_error_for_an_invalid_value_names_the_variable_and_what_it_accepts(
@@ -245,7 +245,12 @@ def test_the_uri_of_mongodb_is_shown_nowhere(
 def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
     from common.settings import loading as settings
 
-    error: dict[str, Any] = {"loc": ("mongodb_uri",), "input": URI, "msg": "it is wrong"}
+    error: dict[str, Any] = {
+        "loc": ("mongodb_uri",),
+        "input": URI,
+        "msg": "it is wrong",
+        "type": "wrong",
+    }
     assert settings._sentence(error) == "MONGODB_URI: it is wrong"
 
 

@@ -29,8 +29,8 @@ class Compared(RuleBasedStateMachine):
         self.given: list[Claim] = []
         self.verified: Any = None
 
-    def look(self) -> None:
-        """Hold what changed since the last look to the legal transitions."""
+    def check(self) -> None:
+        """Hold what changed since the last check to the legal transitions."""
         now = self.stored(Collection.SCANS)
         assert self.seen.keys() <= now.keys(), "a scan is gone"
         for scan_id, scan in now.items():
@@ -58,7 +58,7 @@ class Compared(RuleBasedStateMachine):
 
     @invariant()
     def promises_hold(self) -> None:
-        self.look()
+        self.check()
         reports, history = self.stored(Collection.REPORTS), self.stored(Collection.HISTORY)
         self.model.compare(self.seen, reports, {str(key): d for key, d in history.items()})
 

@@ -68,7 +68,7 @@ class Owners(Compared):
         for scan_id in self.model.add(IDS[i] for i in which):
             edit(self.store, scan_id, received_at=self.tick())
         assert self.store.scans.add([NewScan(*OTHER)]) == [Added.CONFLICT]
-        self.look()
+        self.check()
 
     @precondition(lambda self: self.model.any(TO_DO))
     @rule(owner=OWNERS, limit=st.integers(1, 5), max_retried=st.integers(1, 3))
@@ -90,7 +90,7 @@ class Owners(Compared):
         for claim in claims:
             self.model.claimed(claim)
         self.given += claims
-        self.look()
+        self.check()
 
     def pick(self, which: int) -> Claim:
         """A claim that holds, if there is one or can be one; or any one of the last dozen."""
@@ -106,7 +106,7 @@ class Owners(Compared):
     def more_to_do(self) -> None:
         if not self.model.any(TO_DO):
             self.requeue(list(range(len(SCANS))))
-            self.look()
+            self.check()
 
     @precondition(lambda self: self.model.any(TO_DO) or self.model.ended())
     @rule(allowed=st.sampled_from([LIMIT, 1]))
@@ -218,7 +218,7 @@ class Owners(Compared):
             )
 
     @rule(which=CLAIM)
-    def release_unused(self, which: int) -> None:
+    def release_never_started(self, which: int) -> None:
         claim = self.pick(which)
         scan = self.model.of(claim)
         if scan.held_by(claim):
@@ -246,7 +246,7 @@ class Owners(Compared):
 
     @precondition(lambda self: self.model.any(ERROR))
     @rule()
-    def settle_errors(self) -> None:
+    def reconcile_failed(self) -> None:
         reported = self.model.errors_reported()
         assert self.store.reconciliation.reconcile_failed() == reported
         self.model.reconcile(reported)

@@ -27,19 +27,19 @@ class Reanalysing(Owners):
     def analyse_again(self, killed: bool) -> None:
         """All at once, perhaps with an owner that is killed beside its report."""
         self.schedule(list(range(len(SCANS))), 1)
-        self.look()
+        self.check()
         if killed:
             self.complete_killed(0)
             for owner in "abc":
                 self.dies(owner)
-            self.look()
+            self.check()
         self.complete([0, 1, 2])
 
     def more_to_do(self) -> None:
         super().more_to_do()
         if not self.model.any(TO_DO):
             self.schedule(list(range(len(SCANS))), 1)
-            self.look()
+            self.check()
 
 
 def test_whatever_is_reanalyzed_the_store_matches_its_model(

@@ -29,8 +29,8 @@ BAD = {
     bad.Starts: "no input, no output: subprocess.Popen",
     bad.Prints: r"no input, no output: printed 'reading\\n'",
     bad.Devours: r"memory is bounded: took [89]\d MiB, 64 MiB are allowed",
-    bad.DevoursAll: "an image that cannot be judged is of quality 'fail': .*MemoryError",
-    bad.Raises: r"an image that cannot be judged is of quality 'fail': ValueError: not a number "
+    bad.DevoursAll: "an image that cannot be analysed is of quality 'fail': .*MemoryError",
+    bad.Raises: r"an image that cannot be analysed is of quality 'fail': ValueError: not a number "
     r"\[NaN, 2 axes, grid\]",
     bad.Writes: "the input stays as it was: the voxels were changed",
     bad.ReturnsNothing: "findings are whole: returned NoneType, not Findings",
