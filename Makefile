@@ -38,6 +38,7 @@ help: ## List the targets and variables
 #  THREADS        connections from Fr-PACS to Fr-HUB
 #  SEED           random seed of synthetic scans and of the schedule of faults
 #  REPORTS        folder to write each report to, as JSON and text, with its picture
+#  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify: the file to check
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             report, requeue, reanalyze: scan ids, separated by commas

@@ -18,12 +18,17 @@ PROCESSES = (
     "subprocess",
     "multiprocessing",
     "pty",
+    "common.formats.dicom.gdcm_process",
     "fr_brain.analyzers.conformance",
     "fr_brain.process_slot",
     "fr_brain.supervisor",
+    "fr_brain.work_signal",
 )
 SLOW = (
     "tests.common.domain.test_voxel_compression",
+    "tests.common.formats.nifti.test_volumes",
+    "tests.common.wire.test_async_endings",
+    "tests.common.wire.test_blocking_connection",
     "tests.common.wire.test_flipped_bits",
     "tests.common.wire.test_protocol_stateful",
     "tests.common.wire.test_slow_peers",
@@ -31,7 +36,8 @@ SLOW = (
     "tests.fr_brain.analyzers.volume",
     "tests.fr_brain.pictures",
     "tests.fr_pacs.sources.phantom",
-    "tests.fr_pacs.test_client_busy",
+    "tests.fr_pacs.test_client",
+    "tests.fr_pacs.test_pacs",
 )
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
 

@@ -82,9 +82,18 @@ class History:
             return self._scan_id
         return "" if not ids else ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"
 
+    @property
+    def missing(self) -> bool:
+        """Whether a scan was named that the audit trail does not mention."""
+        return self._scan_id is not None and not self._found
+
     def show(self, console: Console) -> None:
         """Print it for people."""
         if not self._wanted:
+            return
+        if self.missing:
+            since = "" if self._since is None else " in this time"
+            console.print(f"SCAN: no event of a scan {self._scan_id!r}{since}", markup=False)
             return
         table = Table(title="History", title_justify="left")
         names = ["at", "kind", "outcome", "peer", "more", "by"]
@@ -183,7 +192,7 @@ def main() -> int:
         console = Console()
         history.show(console)
         show(verdict, console)
-    return Exit.FAILED if verdict.total else Exit.OK
+    return Exit.FAILED if verdict.total or history.missing else Exit.OK
 
 
 if __name__ == "__main__":

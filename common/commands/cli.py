@@ -111,7 +111,7 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The arguments of ``python`` that run a command, and its additions to the environment.
 
     Raises:
-        _UsageError: there is no such command, or ``given`` holds a secret.
+        _UsageError: there is no such command or setting, or ``given`` holds a secret.
     """
     command = COMMANDS.get(name)
     if command is None:
@@ -129,9 +129,18 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 f"{setting}: the command line is visible to all users of this machine; set it in "
                 f"the environment or .env, or name its file in {setting}_FILE"
             )
+        if setting not in (*command.positional, *_known_settings()):
+            raise _UsageError(f"{setting}: no setting of this name; `fr {name} --help` lists them")
         variables[setting] = value
     positional = [variables.pop(n) for n in command.positional if variables.get(n)]
     return ["-m", command.module, *command.arguments, *options, *positional], variables
+
+
+def _known_settings() -> frozenset[str]:
+    # Imported only here: without settings on its command line, ``fr`` starts without them.
+    from common.settings.reference import RENAMED, settings
+
+    return frozenset({name for name, *_ in settings()} | RENAMED)
 
 
 def main() -> NoReturn:

@@ -25,6 +25,8 @@ from common.settings.loading import (
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
+RENAMED = frozenset({"STRANGERS"})
+"""Settings by their old names, which are still accepted."""
 _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
 _COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,

@@ -142,6 +142,8 @@ def test_the_command_prints_its_findings_and_exits_accordingly(
     assert (told["total"], told["gaps"][MISSING]["named"]) == (1, ["one"])
     assert [line["kind"] for line in told["history"]] == ["receive"]
     inside(store, Collection.AUDIT).delete_many({})
+    ran = run_audit(store, tmp_path, SCAN="unknown")
+    assert (ran.returncode, "no event of a scan 'unknown'" in ran.stdout) == (1, True)
     ran = run_audit(store, tmp_path)
     assert (ran.returncode, "0 gaps" in ran.stdout) == (0, True)
     ran = run_audit(store, tmp_path, HEADS="heads")

@@ -86,6 +86,12 @@ def test_a_variable_that_the_module_takes_as_an_argument_is_one() -> None:
     assert plan("conformance", ["NAME="])[0][-1] == "fr_brain.analyzers.conformance"
 
 
+def test_a_variable_that_is_no_setting_is_refused() -> None:
+    with pytest.raises(cli._UsageError, match="SCNAS: no setting of this name"):
+        plan("all", ["SCNAS=3"])
+    assert plan("hub", ["STRANGERS=5"])[1] == {"STRANGERS": "5"}  # its old name
+
+
 # --- as a user runs it ---------------------------------------------------------------------------
 
 
