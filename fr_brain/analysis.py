@@ -106,7 +106,7 @@ class ScanAnalysis:
             return AnalysisFailure(str(error))
         except MemoryError:
             pass  # the memory is free only once the exception is gone
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - no scan may stop the others
+        except BaseException as error:  # noqa: BLE001 - no scan may stop the others
             # Only the type and the place: an analyzer's text may quote the scan.
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.debug("analyzer failed", scan_id=scan_id, where=where)

@@ -114,6 +114,7 @@ def test_a_picture_that_fails_does_not_cost_the_report(
     [
         (KeyError("x"), AnalysisFailure("the analyzer failed: KeyError")),
         (SystemExit(2), AnalysisFailure("the analyzer failed: SystemExit")),
+        (KeyboardInterrupt("x"), AnalysisFailure("the analyzer failed: KeyboardInterrupt")),
         (
             MemoryError(),
             AnalysisFailure(
