@@ -149,7 +149,7 @@ class NotificationListener:
     """A thread that calls ``on_notification`` after each notification, until it is closed.
 
     Args:
-        subscription: a subscription of its own, which it closes.
+        subscription: used by this listener alone, which closes it.
         on_notification: called in the thread; must not raise.
         pause_s: seconds between tries while MongoDB is unreachable.
     """

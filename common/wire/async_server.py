@@ -19,7 +19,7 @@ Handle = Callable[[AsyncChannel], Awaitable[None]]
 
 
 class AsyncServer:
-    """Accepts connections and runs ``handle`` for each in a task of its own.
+    """Accepts connections and runs ``handle`` for each in a separate task.
 
     It limits the unauthenticated connections; how many others there may be is up to ``handle``.
     """
@@ -142,7 +142,7 @@ async def serve(
     policy: ConnectionPolicy = PLAIN,
     refused: Callable[[FrError, str], None] = lambda *_: None,
 ) -> AsyncServer:
-    """Accept connections, each handled by a task of its own.
+    """Accept connections, each handled by a separate task.
 
     Args:
         address: host and port; port 0 takes a free one.

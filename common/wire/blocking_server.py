@@ -15,7 +15,7 @@ from common.wire.unauthenticated import UnauthenticatedConnections
 
 
 class BlockingServer:
-    """Accepts connections and runs ``handle`` for each in a thread of its own.
+    """Accepts connections and runs ``handle`` for each in a separate thread.
 
     Args:
         address: host and port; port 0 takes a free one.

@@ -11,7 +11,7 @@ from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
 
 _LIMITATIONS = (
-    "For synthetic grids: every cell that is not zero is a lesion of its own, even if it touches "
+    "For synthetic grids: every cell that is not zero is a separate lesion, even if it touches "
     "another.",
     "A grid has no position in space, so there are no volumes and no positions in mm.",
 )

@@ -39,7 +39,7 @@ class FileSource:
     the name ends in ``.dcm`` or ``.ima`` or has no suffix. In a folder, DICOMDIR files and the
     sidecars of images are skipped (``skipped`` counts the sidecars). Every other file is a task
     that fails. DICOM files are grouped by series over the whole folder; each copy of a series is a
-    scan of its own.
+    separate scan.
 
     Constant volumes, and volumes with some values that are not finite, are sent: judging them is
     the analyzer's task. A volume without voxels, or without any finite value, fails.

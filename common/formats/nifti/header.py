@@ -24,7 +24,7 @@ _VOLUMES_MAX = 65535  # in one file
 _DEFLATE_RATIO = 1032
 """Deflate cannot inflate by more, so a file that declares more is truncated or malicious."""
 
-# nibabel logs each oddity of a header that it repairs, through a handler of its own, to stderr.
+# nibabel has its own log handler and prints each header field that it repairs to stderr.
 _silent = logging.Logger("common.formats.nifti.header", logging.CRITICAL + 1)
 
 
