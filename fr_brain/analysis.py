@@ -77,7 +77,7 @@ class ScanAnalysis:
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
         """
-        scan_id = claim.scan.scan_id
+        scan_id = claim.scan.key
         stage = "its processor"
         try:
             analyzer = self._registry.pick(claim.scan.scan_type)
@@ -139,10 +139,8 @@ class ScanAnalysis:
             overlay = None if analysis.overlay is None else analysis.overlay()
             png = illustrate(report, scan, voxels, overlay)
         except Exception as error:  # noqa: BLE001 - a report without a picture is just as valid
-            self._limited_log.warning(
-                "no picture", scan_id=scan.scan_id, cause=type(error).__name__
-            )
+            self._limited_log.warning("no picture", scan_id=scan.key, cause=type(error).__name__)
             return report
         name = hash_voxels(png)
-        self._retry(self._store.pictures.add, scan.scan_id, name, png)
+        self._retry(self._store.pictures.add, scan.key, name, png)
         return report.model_copy(update={"picture_hash": name})

@@ -108,7 +108,7 @@ class Claimer:
         if claims:
             self._log.warning(
                 "claimed scans whose last claim expired without a report",
-                scan_id=claims[0].scan.scan_id,
+                scan_id=claims[0].scan.key,
                 scans=len(claims),
                 attempt=claims[0].attempts,
             )

@@ -52,7 +52,7 @@ class Completion:
         )
         self._lease.drop([claim for claim, _ in done])
         for claim, report in done:
-            scan_id = claim.scan.scan_id
+            scan_id = claim.scan.key
             if scan_id in lost:
                 self._log.warning("claim lost: another processor reports it", scan_id=scan_id)
                 continue
@@ -72,7 +72,7 @@ class Completion:
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
         """
-        scan_id = claim.scan.scan_id
+        scan_id = claim.scan.key
         try:
             allowed = 0 if failure.final else self._attempts
             state = self._retry(self._store.fail, claim, failure.cause, allowed)

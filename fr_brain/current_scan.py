@@ -24,7 +24,7 @@ class SharedRecord(ctypes.Structure):
         ("sequence", ctypes.c_uint64),
         ("fence", ctypes.c_int64),
         ("began", ctypes.c_double),  # of the analysis, time.monotonic(); 0: not begun
-        ("scan_id", ctypes.c_char * 65),
+        ("key", ctypes.c_char * 130),
         ("analyzer", ctypes.c_char * 257),  # UTF-8
         ("version", ctypes.c_char * 129),
     )
@@ -34,7 +34,7 @@ class SharedRecord(ctypes.Structure):
 class ScanInProgress:
     """A scan that a processor works on."""
 
-    scan_id: str
+    key: str
     fence: int
     analyzer: str  # name and version; empty while the voxels are being fetched
     began: float  # time.monotonic() when the analyzer was called; 0 if it was not
@@ -52,13 +52,13 @@ class CurrentScan:
         return cls(context.RawValue(SharedRecord))
 
     @contextlib.contextmanager
-    def working_on(self, scan_id: str, fence: int) -> Iterator[None]:
+    def working_on(self, key: str, fence: int) -> Iterator[None]:
         """The processor works on this scan. If the process dies, the record keeps it."""
-        self._write(scan_id=scan_id.encode(), fence=fence, began=0.0, analyzer=b"", version=b"")
+        self._write(key=key.encode(), fence=fence, began=0.0, analyzer=b"", version=b"")
         try:
             yield
         finally:
-            self._write(scan_id=b"", began=0.0)
+            self._write(key=b"", began=0.0)
 
     @contextlib.contextmanager
     def analysing(self, analyzer: AnalyzerId) -> Iterator[None]:
@@ -89,9 +89,9 @@ class CurrentScan:
         """The current scan; None if there is none, or the record is being written just now."""
         record = self._record
         sequence = record.sequence
-        names = [record.scan_id.decode(), record.analyzer.decode(), record.version.decode()]
+        names = [record.key.decode(), record.analyzer.decode(), record.version.decode()]
         found = ScanInProgress(
             names[0], record.fence, " ".join(filter(None, names[1:])), record.began
         )
         unchanged = sequence % 2 == 0 and sequence == record.sequence
-        return found if found.scan_id and unchanged else None
+        return found if found.key and unchanged else None

@@ -61,8 +61,8 @@ class DeadProcessors:
     def _fail_current(self, dead: DeadProcessor, current: ScanInProgress) -> None:
         stage = f"analyzer {current.analyzer}" if current.analyzer else "before the analysis"
         state = self._store.supervision.fail(
-            current.scan_id, dead.owner, current.fence, f"{stage}: {dead.cause}", self._attempts
+            current.key, dead.owner, current.fence, f"{stage}: {dead.cause}", self._attempts
         )
         if state is not None:
             log = self._log.error if state is ReportGenerated.ERROR else self._log.warning
-            log("no report", scan_id=current.scan_id, cause=dead.cause, now=str(state))
+            log("no report", scan_id=current.key, cause=dead.cause, now=str(state))

@@ -37,25 +37,25 @@ class Lease:
 
     def replace(self, claims: Iterable[Claim], claimed_at: float) -> None:
         """Hold these claims and no others; they were requested at ``claimed_at``."""
-        held = {claim.scan.scan_id: claim for claim in claims}
+        held = {claim.scan.key: claim for claim in claims}
         with self._lock:
             self._held, self._claimed_at = held, claimed_at
 
     def add(self, claims: Sequence[Claim]) -> None:
         """Hold these claims too."""
         with self._lock:
-            self._held.update((claim.scan.scan_id, claim) for claim in claims)
+            self._held.update((claim.scan.key, claim) for claim in claims)
 
     def drop(self, claims: Iterable[Claim]) -> None:
         """These claims have ended."""
         with self._lock:
             for claim in claims:
-                self._held.pop(claim.scan.scan_id, None)
+                self._held.pop(claim.scan.key, None)
 
     def holds(self, claim: Claim) -> bool:
         """Whether this claim is held, as far as is known."""
         with self._lock:
-            return claim.scan.scan_id in self._held
+            return claim.scan.key in self._held
 
     def is_fresh(self) -> bool:
         """Whether the held claims are so recent that they have not needed a renewal yet."""

@@ -161,7 +161,7 @@ class Processor:
         self._completion.complete(done)
 
     def _analyse(self, claim: Claim, following: Sequence[Claim]) -> BrainReport | None:
-        with self._current_scan.working_on(claim.scan.scan_id, claim.fence):
+        with self._current_scan.working_on(claim.scan.key, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
             if not isinstance(result, AnalysisFailure):
                 return result

@@ -50,6 +50,4 @@ class Watchdog:
         if unrenewed_s > self._lease_s / RENEWALS_PER_LEASE and not is_stopped(slot.pid):
             slot.renewed_at = now
             with contextlib.suppress(StoreError):  # the next check tries again, or the lease ends
-                self._store.supervision.renew(
-                    current.scan_id, slot.owner, current.fence, self._lease_s
-                )
+                self._store.supervision.renew(current.key, slot.owner, current.fence, self._lease_s)

@@ -103,13 +103,13 @@ class AsyncStore:
         """Store consecutive chunks of a blob. Retries until ``until()`` is true."""
         await self._retry(until, self._store.uploads.add_chunks, blob, first, pieces)
 
-    async def end_upload(self, scan_id: str, blob: ObjectId, pacs: str) -> None:
+    async def end_upload(self, key: str, blob: ObjectId, pacs: str) -> None:
         """Seal the upload of a stored scan, and record that the scan was received. Retries.
 
         Raises:
             UploadLost: a sweep deleted the chunks, so the scan must be sent again.
         """
-        await self._retry(never, self._store.uploads.end, scan_id, blob, pacs)
+        await self._retry(never, self._store.uploads.end, key, blob, pacs)
         await self._recorded()
 
     async def abandon_upload(self, blob: ObjectId) -> None:
@@ -135,19 +135,19 @@ class AsyncStore:
         return found
 
     async def mark_sent(
-        self, scan_ids: Sequence[str], revision: int, pacs: str, until: Until = never
+        self, keys: Sequence[str], revision: int, pacs: str, until: Until = never
     ) -> None:
         """Mark reports of this revision as sent, recorded first. Retries until ``until()`` is
         true."""
-        await self._retry(until, self._store.outbox.mark_sent, scan_ids, revision, pacs)
+        await self._retry(until, self._store.outbox.mark_sent, keys, revision, pacs)
 
-    async def postpone(self, scan_ids: Sequence[str], delay_s: float) -> None:
+    async def postpone(self, keys: Sequence[str], delay_s: float) -> None:
         """Make reports due again in ``delay_s`` seconds. Does not retry: their lease ends."""
-        await self._call(self._store.outbox.postpone, scan_ids, delay_s)
+        await self._call(self._store.outbox.postpone, keys, delay_s)
 
-    async def picture(self, scan_id: str, picture_hash: str) -> bytes | None:
+    async def picture(self, key: str, picture_hash: str) -> bytes | None:
         """The picture of a report, or None if it was removed. Retries."""
-        return await self._retry(never, self._store.pictures.get, scan_id, picture_hash)
+        return await self._retry(never, self._store.pictures.get, key, picture_hash)
 
     # --- capacity and housekeeping: repeated anyway, so never retried ----------------------------
 

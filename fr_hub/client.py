@@ -7,6 +7,7 @@ sent, acknowledged, marked as sent. One that is not acknowledged becomes due aga
 import asyncio
 import contextlib
 
+from common.domain.scan_key import scan_key
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.runtime.logger import AvailabilityLog, RateLimitedLog
@@ -61,7 +62,7 @@ class ReportClient:
         self._stopping = False
         self._connecting: asyncio.Task[tuple[AsyncChannel, Welcome]] | None = None
         # Of the current connection:
-        self._unanswered: dict[str, int] = {}  # scan id to the revision of its report
+        self._unanswered: dict[str, int] = {}  # key of the scan to the revision of its report
         self._acknowledged: list[str] = []  # and not marked yet
         self._window_full = False  # when reports were last leased
         self._to_mark = asyncio.Event()
@@ -187,13 +188,13 @@ class ReportClient:
     async def _send(self, channel: AsyncChannel, leased: list[OutgoingReport]) -> None:
         # An acknowledgement names only the scan, so one revision of its report is under way at a
         # time. Another one is due again when its lease ends.
-        reports = [r for r in leased if r.scan_id not in self._unanswered]
-        self._unanswered.update({r.scan_id: r.revision for r in reports})
+        reports = [r for r in leased if r.key not in self._unanswered]
+        self._unanswered.update({r.key: r.revision for r in reports})
         await channel.send(*(Forwarded(r.content) for r in reports if r.picture_hash is None))
         for report in reports:
             # One at a time: a thousand pictures would take 300 MB.
             if report.picture_hash is not None:
-                picture = await self._store.picture(report.scan_id, report.picture_hash)
+                picture = await self._store.picture(report.key, report.picture_hash)
                 await channel.send(Forwarded(report.content, picture))
 
     # --- answers -------------------------------------------------------------------------------
@@ -203,7 +204,8 @@ class ReportClient:
             match await channel.receive():
                 case Ack(ids):
                     # Only of reports sent to it: a Fr-PACS cannot acknowledge another's reports.
-                    self._acknowledged.extend(i for i in ids if i in self._unanswered)
+                    keys = (scan_key(scan_id, self._pacs) for scan_id in ids)
+                    self._acknowledged.extend(key for key in keys if key in self._unanswered)
                     self._to_mark.set()
                 case Nack(id=None, code=code, reason=reason):
                     raise ProtocolError(code, reason)
@@ -211,10 +213,11 @@ class ReportClient:
                     self._limited_log.warning(
                         "report refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
                     )
-                    if scan_id in self._unanswered:
-                        self._audit.refused(self._pacs, f"report: {code}", reason, [scan_id])
-                        await self._store.postpone([scan_id], REFUSED_DELAY_S)
-                        self._answered([scan_id])
+                    key = scan_key(scan_id, self._pacs)
+                    if key in self._unanswered:
+                        self._audit.refused(self._pacs, f"report: {code}", reason, [key])
+                        await self._store.postpone([key], REFUSED_DELAY_S)
+                        self._answered([key])
                 case InvalidMessage():  # reports alone can have invalid content, none comes here
                     continue
 
@@ -226,15 +229,15 @@ class ReportClient:
             ids = list(self._acknowledged)
             if ids:
                 sent = {i: r for i in ids if (r := self._unanswered.get(i))}
-                for revision, scan_ids in _by_revision(sent).items():
-                    await self._store.mark_sent(scan_ids, revision, self._pacs)
+                for revision, keys in _by_revision(sent).items():
+                    await self._store.mark_sent(keys, revision, self._pacs)
                 self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
                 del self._acknowledged[: len(ids)]
                 self._answered(ids)
 
-    def _answered(self, scan_ids: list[str]) -> None:
-        for scan_id in scan_ids:
-            self._unanswered.pop(scan_id, None)
+    def _answered(self, keys: list[str]) -> None:
+        for key in keys:
+            self._unanswered.pop(key, None)
         if self._window_full or self._stopping:  # otherwise ``_send_reports`` does not wait for it
             self._wake.set()
 
@@ -244,18 +247,18 @@ class ReportClient:
         if leasing is not None:
             with contextlib.suppress(StoreError):  # if it leased anything, the leases end
                 for late in await leasing:
-                    self._unanswered.setdefault(late.scan_id, late.revision)
+                    self._unanswered.setdefault(late.key, late.revision)
         sent, self._unanswered = self._unanswered, {}
         acknowledged, self._acknowledged = set(self._acknowledged) & sent.keys(), []
-        for revision, scan_ids in _by_revision({i: sent[i] for i in acknowledged}).items():
-            await self._store.mark_sent(scan_ids, revision, self._pacs, until=lambda: True)
+        for revision, keys in _by_revision({i: sent[i] for i in acknowledged}).items():
+            await self._store.mark_sent(keys, revision, self._pacs, until=lambda: True)
         if unanswered := sent.keys() - acknowledged:
             await self._store.postpone(list(unanswered), 0)
 
 
 def _by_revision(revisions: dict[str, int]) -> dict[int, list[str]]:
-    """The scans of each revision."""
-    scan_ids: dict[int, list[str]] = {}
-    for scan_id, revision in revisions.items():
-        scan_ids.setdefault(revision, []).append(scan_id)
-    return scan_ids
+    """The keys of the scans of each revision."""
+    keys: dict[int, list[str]] = {}
+    for key, revision in revisions.items():
+        keys.setdefault(revision, []).append(key)
+    return keys

@@ -50,7 +50,7 @@ async def retain(hub: HubContext, days: float) -> None:
     what, purged = hub.settings.retention_what, 0
     try:
         async for page in hub.store.purge(days, include_report=what == "all"):
-            purged += len(page.scan_ids)
+            purged += len(page.keys)
     except StoreError as error:
         hub.log.warning(f"retention failed, next run in {RETAIN_EVERY_S:g} s", reason=str(error))
     if purged:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.domain.scan_key import scan_key
 from common.errors import PeerAway, ProtocolError, Refusal, StoreError, UploadLost
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Added, NewScan
@@ -260,7 +261,7 @@ class Session:
     async def _seal(self, upload: Upload) -> None:
         scan_id = upload.scan.scan_id
         try:
-            await self._shared.hub.store.end_upload(scan_id, upload.blob, self._pacs)
+            await self._shared.hub.store.end_upload(upload.scan.key, upload.blob, self._pacs)
         except UploadLost as error:
             self._answer_busy(scan_id, error)
         else:
@@ -294,7 +295,9 @@ class Session:
             "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
         )
         if code is not Refusal.CONFLICT:  # the store recorded it with its batch
-            self._shared.hub.audit.refused(self._pacs, code, reason, [scan_id])
+            self._shared.hub.audit.refused(
+                self._pacs, code, reason, [scan_key(scan_id, self._pacs)]
+            )
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))
 
     def _answer_busy(self, scan_id: str, reason: StoreError) -> None:

@@ -27,6 +27,10 @@ class Ledger:
     sends again because its acknowledgement was lost is not recorded twice. An incomplete last line,
     left by a kill, is removed.
 
+    Args:
+        path: the file.
+        pacs: name of this Fr-PACS, for each line; ids are unique only within one.
+
     Attributes:
         reported: keys (``report_key``) of the reports in the ledger, the latest RECALLED of them.
 
@@ -34,7 +38,8 @@ class Ledger:
         SettingsError: the file cannot be written, or is not a ledger.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, pacs: str = "") -> None:
+        self._pacs = {"pacs": pacs} if pacs else {}
         self._lock = threading.Lock()
         self._file: TextIO | None = None
         self.reported: deque[str] = deque(maxlen=RECALLED)
@@ -76,7 +81,8 @@ class Ledger:
             return
         at = utc_now().isoformat(timespec="milliseconds")
         lines = [
-            json.dumps({"event": event, "scan_id": scan_id, "at": at, **fields}) + "\n"
+            json.dumps({"event": event, "scan_id": scan_id, "at": at, **self._pacs, **fields})
+            + "\n"
             for scan_id in scan_ids
         ]
         with self._lock:

@@ -65,7 +65,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     source = RateLimitedSource(make_source(settings), settings.scans, settings.pace)
     if settings.source is not None:
         log.info("found scans to send", scans=source.total)
-    ledger = Ledger(settings.ledger)
+    ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
     counter = RunCounter(source.total, ledger, limited_log)
     server = ReportServer(settings, counter, log, policy)

@@ -76,7 +76,7 @@ def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan
     store.scans.add(new)
     for age, item in enumerate(new):
         received = LONG_AGO.replace(microsecond=1000 * age)
-        edit(store, item.scan.scan_id, received_at=received)
+        edit(store, item.scan.key, received_at=received)
     return [item.scan for item in new]
 
 
@@ -84,7 +84,7 @@ def make_reports(store: DBManager, n: int, **overrides: Any) -> list[BrainReport
     """Reports that are ready to be sent, of scans that are ``'Done'``."""
     scans = make_claimable(store, n, **overrides)
     done = [(claim, make_report(claim.scan)) for claim in store.claims.claim("maker", n, 60)]
-    assert {claim.scan.scan_id for claim, _ in done} == {scan.scan_id for scan in scans}
+    assert {claim.scan.key for claim, _ in done} == {scan.key for scan in scans}
     store.claims.complete(done)
     return [report for _, report in done]
 
@@ -108,14 +108,14 @@ def taken_over(store: DBManager) -> tuple[Claim, Claim]:
     """A claim whose owner let the lease expire, and the claim of the next owner."""
     make_claimable(store, 1)
     [old] = store.claims.claim("old", 1, 60)
-    expire(store, old.scan.scan_id)
+    expire(store, old.scan.key)
     [new] = store.claims.claim_expired("new", 60)
     return old, new
 
 
 def ids_of(claims: Iterable[Claim]) -> list[str]:
     """The ids of claimed scans."""
-    return [claim.scan.scan_id for claim in claims]
+    return [claim.scan.key for claim in claims]
 
 
 def make_upload(store: DBManager, chunks: int = 3) -> tuple[NewScan, bytes]:

@@ -67,9 +67,9 @@ class ScanIndex:
             "INSERT INTO scans VALUES (?, ?) "
             "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events",
             [
-                (scan_id, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
+                (key, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
                 for one in entry["events"]
-                for scan_id in one.get("ids", ())
+                for key in one.get("ids", ())
             ],
         )
         self.add_anchors(heads_in(entry), at)
@@ -93,24 +93,24 @@ class ScanIndex:
 
     def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
         """Each scan with its recorded events, in order of the ids."""
-        for scan_id, recorded in self._data.execute("SELECT id, events FROM scans ORDER BY id"):
-            yield scan_id, RecordedEvents(recorded)
+        for key, recorded in self._data.execute("SELECT id, events FROM scans ORDER BY id"):
+            yield key, RecordedEvents(recorded)
 
-    def recorded(self, scan_ids: Iterable[str]) -> dict[str, RecordedEvents]:
+    def recorded(self, keys: Iterable[str]) -> dict[str, RecordedEvents]:
         """The recorded events of these scans; without scans that have none."""
         found = {}
-        for scan_id in scan_ids:
-            row = self._data.execute("SELECT events FROM scans WHERE id = ?", (scan_id,)).fetchone()
+        for key in keys:
+            row = self._data.execute("SELECT events FROM scans WHERE id = ?", (key,)).fetchone()
             if row is not None:
-                found[scan_id] = RecordedEvents(row[0])
+                found[key] = RecordedEvents(row[0])
         return found
 
-    def add_suspect(self, scan_id: str) -> None:
+    def add_suspect(self, key: str) -> None:
         """Remember that something may be wrong with this scan: it is checked again."""
-        self._data.execute("INSERT OR IGNORE INTO suspects VALUES (?)", (scan_id,))
+        self._data.execute("INSERT OR IGNORE INTO suspects VALUES (?)", (key,))
 
     def suspects(self) -> Iterator[list[str]]:
         """The suspect scans in order of their ids, in pages."""
         rows = self._data.execute("SELECT id FROM suspects ORDER BY id")
         while page := rows.fetchmany(_PAGE):
-            yield [scan_id for (scan_id,) in page]
+            yield [key for (key,) in page]

@@ -103,9 +103,9 @@ class AuditVerifier:
         with ScanIndex() as index:
             index.add_anchors(self._kept_heads, "the heads that were kept")
             self._read(index)
-            for scan_id, parts in _side_by_side(self._store, index):
+            for key, parts in _side_by_side(self._store, index):
                 if self._check(*parts):
-                    index.add_suspect(scan_id)
+                    index.add_suspect(key)
             documents = self._store.audit_log.size()
             self._read(index)
             if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
@@ -178,15 +178,15 @@ class AuditVerifier:
             self._read(index)
             after, recorded = self._store.queries.states_of(page), index.recorded(page)
             received = self._store.audit_log.received_at(page)
-            for scan_id in page:
-                then = self._check(*before[scan_id], recorded.get(scan_id))
-                now = self._check(*after[scan_id], recorded.get(scan_id))
+            for key in page:
+                then = self._check(*before[key], recorded.get(key))
+                now = self._check(*after[key], recorded.get(key))
                 kinds = [kind for kind in now if kind in then]
-                if kinds and _before(received.get(scan_id), self._began):
-                    notes.add(OLDER, scan_id)
+                if kinds and _before(received.get(key), self._began):
+                    notes.add(OLDER, key)
                     continue
                 for kind in kinds:
-                    (notes if kind == UNCONFIRMED else gaps).add(kind, scan_id)
+                    (notes if kind == UNCONFIRMED else gaps).add(kind, key)
         return gaps, notes
 
     def _verdict(self, index: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
@@ -223,14 +223,14 @@ def _side_by_side(
         _tagged(1, store.queries.report_states()),
         _tagged(2, index.scans()),
     )
-    for scan_id, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):
+    for key, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):
         parts: list[Any] = [None, None, None]
         for _, (number, value) in found:
             parts[number] = value
-        yield scan_id, (parts[0], parts[1], parts[2])
+        yield key, (parts[0], parts[1], parts[2])
 
 
 def _tagged(
     number: int, stream: Iterable[tuple[str, Any]]
 ) -> Iterator[tuple[str, tuple[int, Any]]]:
-    return ((scan_id, (number, value)) for scan_id, value in stream)
+    return ((key, (number, value)) for key, value in stream)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
+from common.domain.scan_key import pacs_of, scan_id_of
 from common.domain.types import Document
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
@@ -48,7 +49,7 @@ class History:
         if not self._wanted:
             return
         for one in entry["events"]:
-            if self._scan_id is not None and self._scan_id not in one.get("ids", ()):
+            if self._scan_id is not None and not self._is_meant(one):
                 continue
             if self._since is not None and one["at"] < self._since:
                 continue
@@ -58,6 +59,14 @@ class History:
             if len(self._found) > LINES:
                 heapq.heappop(self._found)
                 self.left_out += 1
+
+    def _is_meant(self, one: Document) -> bool:
+        ids, name = one.get("ids", ()), self._scan_id or ""
+        if name in ids:
+            return True
+        if pacs_of(name) is None:
+            return any(scan_id_of(key) == name for key in ids)
+        return scan_id_of(name) in ids  # earlier releases recorded ids alone
 
     def lines(self) -> list[dict[str, Any]]:
         """The events, the earliest first."""

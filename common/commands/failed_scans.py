@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.audit.recorded_command import recorded_command
+from common.domain.scan_key import pacs_of, scan_id_of
 from common.errors import SettingsError
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
@@ -23,11 +24,12 @@ _ROWS = 1000
 """Rows per table: column widths are computed with all rows in memory."""
 
 
-def requeue_pages(store: DBManager, scan_ids: Sequence[str] | None = None) -> Iterator[Requeued]:
+def requeue_pages(store: DBManager, names: Sequence[str] | None = None) -> Iterator[Requeued]:
     """Requeue these scans, or all that failed; yields the outcome of each page."""
     pages: Iterable[Sequence[str]] = store.failed_scans.ids()
-    if scan_ids is not None:
-        pages = (scan_ids[at : at + _PAGE] for at in range(0, len(scan_ids), _PAGE))
+    if names is not None:
+        keys = [store.queries.keys_of([name]).get(name, name) for name in names]
+        pages = (keys[at : at + _PAGE] for at in range(0, len(keys), _PAGE))
     for page in pages:
         yield store.failed_scans.requeue(page)
 
@@ -39,7 +41,7 @@ def show(scans: Iterator[FailedScan], console: Console) -> int:
     for scan in scans:
         when = scan.at.isoformat(" ", "seconds") if scan.at is not None else "unknown"
         cause = scan.cause + (f" (requeued {scan.requeued}x before)" if scan.requeued else "")
-        table.add_row(scan.scan_id, cause, str(scan.attempts), scan.worker or "none", when)
+        table.add_row(scan.key, cause, str(scan.attempts), scan.worker or "none", when)
         count += 1
         if count % _ROWS == 0:
             console.print(table)
@@ -78,6 +80,8 @@ def _print_json(scans: Iterator[FailedScan]) -> None:
     before = "[\n"
     for scan in scans:
         fields = dataclasses.asdict(scan)
+        key = fields.pop("key")
+        fields = {"scan_id": scan_id_of(key), "pacs": pacs_of(key), "key": key, **fields}
         fields["at"] = scan.at.isoformat() if scan.at is not None else None
         sys.stdout.write(before + json.dumps(fields))
         before = ",\n"
@@ -100,16 +104,16 @@ def requeue() -> int:
         for result in requeue_pages(recorded, wanted):
             to_do += len(result.to_do)
             done += len(result.done)
-            for scan_id in result.to_do:
-                _print(f"{scan_id}: requeued")
-            for scan_id in result.done:
-                _print(f"{scan_id}: already has its report, now 'Done'")
+            for key in result.to_do:
+                _print(f"{key}: requeued")
+            for key in result.done:
+                _print(f"{key}: already has its report, now 'Done'")
             if settings.everything:
                 continue  # another requeue was faster, which is no error
-            for scan_id, state in result.elsewhere:
-                _print(f"{scan_id}: not requeued: its state is {state!r}, not 'Error'")
-            for scan_id in result.unknown:
-                _print(f"{scan_id!r}: not requeued: no such scan")
+            for key, state in result.elsewhere:
+                _print(f"{key}: not requeued: its state is {state!r}, not 'Error'")
+            for key in result.unknown:
+                _print(f"{key!r}: not requeued: no such scan")
             wrong += len(result.elsewhere) + len(result.unknown)
     also = f", {done} already had a report" if done else ""
     refused = f", {wrong} not requeued" if wrong else ""

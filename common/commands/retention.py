@@ -44,7 +44,7 @@ def apply_retention(store: DBManager, settings: RetentionSettings) -> RetentionR
         pages = store.retention.due(days, include_report=include_report)
     scans = size = 0
     for due in pages:
-        scans += len(due.scan_ids)
+        scans += len(due.keys)
         size += due.voxels_bytes
     return RetentionResult(
         applied=settings.apply,

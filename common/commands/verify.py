@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
 from common.errors import SettingsError
@@ -70,22 +71,20 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
         StoreError: the store cannot be read.
     """
     no_report, no_scan, in_error = [], [], []
-    for scan_id, state, report in _merge(
-        store.queries.scan_states(), store.queries.report_states()
-    ):
+    for key, state, report in _merge(store.queries.scan_states(), store.queries.report_states()):
         if state == ReportGenerated.DONE and report is None:
-            no_report.append(scan_id)
+            no_report.append(key)
         elif state is None:
-            no_scan.append(scan_id)
+            no_scan.append(key)
         elif state == ReportGenerated.ERROR and report is not None:
-            in_error.append(scan_id)
+            in_error.append(key)
     revised, suspects = 0, []
     for one in store.revisions.revised():
         revised += 1
         if not one.is_consistent:
-            suspects.append(one.scan_id)
-    events = _read_ledger(ledger) if ledger is not None else {}
-    acknowledged = {scan_id for scan_id, seen in events.items() if seen["acknowledged"]}
+            suspects.append(one.key)
+    events = _read_ledger(ledger, store) if ledger is not None else {}
+    acknowledged = {key for key, seen in events.items() if seen["acknowledged"]}
     reports = store.queries.count_reports()
     return StoreVerdict(
         scans=store.queries.count_states(),
@@ -99,7 +98,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
         ),
         # A report of an earlier revision is no gap: the reanalysis failed.
         error_with_report=tuple(
-            one.scan_id
+            one.key
             for start in range(0, len(in_error), _PAGE)
             for one in store.revisions.revisions_of(in_error[start : start + _PAGE])
             if one.state == ReportGenerated.ERROR and one.report == one.revision
@@ -115,7 +114,7 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
         ),
         revised=revised,
         revisions_wrong=tuple(
-            r.scan_id for r in store.revisions.revisions_of(suspects) if not r.is_consistent
+            r.key for r in store.revisions.revisions_of(suspects) if not r.is_consistent
         ),
     )
 
@@ -138,17 +137,13 @@ def _merge(
             scan, report = next(scans, None), next(reports, None)
 
 
-def _recheck(
-    store: DBManager, scan_ids: list[str]
-) -> Iterator[tuple[str, str | None, bool | None]]:
-    for start in range(0, len(scan_ids), _PAGE):
-        for scan_id, (state, report) in store.queries.states_of(
-            scan_ids[start : start + _PAGE]
-        ).items():
-            yield scan_id, state, report
+def _recheck(store: DBManager, keys: list[str]) -> Iterator[tuple[str, str | None, bool | None]]:
+    for start in range(0, len(keys), _PAGE):
+        for key, (state, report) in store.queries.states_of(keys[start : start + _PAGE]).items():
+            yield key, state, report
 
 
-def _read_ledger(path: Path) -> dict[str, Counter[str]]:
+def _read_ledger(path: Path, store: DBManager) -> dict[str, Counter[str]]:
     events: dict[str, Counter[str]] = {}
     try:
         with path.open(encoding="utf-8") as lines:
@@ -156,11 +151,22 @@ def _read_ledger(path: Path) -> dict[str, Counter[str]]:
                 try:
                     entry: dict[str, Any] = json.loads(line)
                     event = f"{entry['event']}{entry.get('revision', '')}"
-                    events.setdefault(entry["scan_id"], Counter())[event] += 1
+                    pacs = entry.get("pacs")
+                    name = scan_key(entry["scan_id"], pacs) if pacs else entry["scan_id"]
+                    events.setdefault(name, Counter())[event] += 1
                 except (ValueError, KeyError, TypeError) as error:
                     raise SettingsError(f"LEDGER={str(path)!r}: not a ledger of Fr-PACS") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"LEDGER={str(path)!r}: cannot be read: {error}") from error
+    return _by_key(events, store)
+
+
+def _by_key(events: dict[str, Counter[str]], store: DBManager) -> dict[str, Counter[str]]:
+    """The events by the keys of their scans: earlier releases wrote ids alone."""
+    bare = [name for name in events if pacs_of(name) is None]
+    for start in range(0, len(bare), _PAGE):
+        for name, key in store.queries.keys_of(bare[start : start + _PAGE]).items():
+            events.setdefault(key, Counter()).update(events.pop(name))
     return events
 
 
@@ -188,8 +194,8 @@ def show(verdict: StoreVerdict, console: Console) -> None:
         table.add_row(kind, f"{len(ids):,}", style="red" if ids else "")
     console.print(table)
     for kind, ids in verdict.by_kind().items():
-        for scan_id in ids:
-            console.print(f"{kind}: {scan_id}", style="red", markup=False, highlight=False)
+        for key in ids:
+            console.print(f"{kind}: {key}", style="red", markup=False, highlight=False)
     word = "gap" if verdict.gaps == 1 else "gaps"
     console.print(f"{verdict.gaps} {word}", style="bold red" if verdict.gaps else "bold green")
 

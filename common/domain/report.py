@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from common.domain.findings import Findings
 from common.domain.scan import BrainScan
+from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
 REPORT_SCHEMA_VERSION = 2
@@ -114,6 +115,11 @@ class BrainReport(Frozen):
             run_time_ms=round(run_time_ms, 3),
             findings=findings,
         )
+
+    @property
+    def key(self) -> str:
+        """The key of the scan and of its report in the store: the scan's id and its Fr-PACS."""
+        return scan_key(self.scan_id, self.pacs)
 
     @model_validator(mode="after")
     def _identify(self) -> Self:

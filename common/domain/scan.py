@@ -5,12 +5,14 @@ little-endian.
 """
 
 import math
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from common.domain.scan_key import scan_key
 from common.domain.types import Affine, DType, Frozen, Identifier, Instant, ScanType
 from common.errors import VoxelsDamaged
 
@@ -38,10 +40,19 @@ def _check_affine(affine: npt.NDArray[Any]) -> None:
         raise ValueError("the affine is singular: it places all voxels in one plane")
 
 
+class Priority(StrEnum):
+    """How urgent a scan is. Stored: never renamed."""
+
+    STAT = "stat"  # next, whatever else waits
+    URGENT = "urgent"
+    ROUTINE = "routine"
+    BACKGROUND = "background"  # when nothing else waits, as reanalyses are
+
+
 class BrainScan(Frozen):
     """The header of a scan, as sent and as stored."""
 
-    scan_id: Identifier = Field(description="id chosen by the sender, unique in the store")
+    scan_id: Identifier = Field(description="id chosen by the sender, unique among its scans")
     pacs: Identifier = Field(
         description="name of the Fr-PACS that sent the scan and receives the report"
     )
@@ -66,6 +77,12 @@ class BrainScan(Frozen):
         "(x right, y anterior, z superior), as in NIfTI; null if the position is unknown",
     )
 
+    priority: Priority = Field(
+        default=Priority.ROUTINE,
+        description="how urgent the scan is: 'stat', 'urgent', 'routine' or 'background'; not part "
+        "of its content, so the same scan may be sent again with another one",
+    )
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         expected = math.prod(self.shape) * _ITEM_BYTES[self.dtype]
@@ -77,6 +94,15 @@ class BrainScan(Frozen):
         if self.affine is not None:
             _check_affine(np.array(self.affine))
         return self
+
+    @property
+    def key(self) -> str:
+        """The scan's key in the store: its id and its Fr-PACS."""
+        return scan_key(self.scan_id, self.pacs)
+
+    def same_content(self, other: Self) -> bool:
+        """Whether both are headers of the same scan: all fields but the priority are equal."""
+        return self == other.model_copy(update={"priority": self.priority})
 
     @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:

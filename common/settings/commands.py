@@ -9,7 +9,7 @@ from pydantic_settings import (
     NoDecode,
 )
 
-from common.domain.types import HUB_NAME, Identifier
+from common.domain.types import HUB_NAME, Identifier, ScanName
 from common.settings.base import KeepSettings, Settings, StoreSettings
 
 
@@ -40,7 +40,7 @@ class VerifySettings(StoreSettings):
 class AuditSettings(StoreSettings):
     """Verifies the audit trail, compares it with the store, and prints it."""
 
-    scan: Identifier | None = Field(
+    scan: ScanName | None = Field(
         default=None, description="scan id: print who did what with this scan, and when"
     )
     since: datetime | None = Field(
@@ -69,7 +69,7 @@ class ErrorsSettings(StoreSettings):
 
 
 class _Chosen(StoreSettings):
-    ids: Annotated[tuple[Identifier, ...], NoDecode] = Field(
+    ids: Annotated[tuple[ScanName, ...], NoDecode] = Field(
         default=(),
         validation_alias="id",
         description="scan ids, separated by commas",

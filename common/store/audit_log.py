@@ -126,7 +126,7 @@ class AuditLog:
         return list(self._db.audit.find({"_id": span}, sort=[("_id", 1)], limit=PAGE))
 
     @translated
-    def received_at(self, scan_ids: Sequence[str]) -> dict[str, datetime]:
+    def received_at(self, keys: Sequence[str]) -> dict[str, datetime]:
         """When each of these scans was received; without those that are not stored."""
-        found = self._db.scans.find({"_id": {"$in": list(scan_ids)}}, {"received_at": 1})
+        found = self._db.scans.find({"_id": {"$in": list(keys)}}, {"received_at": 1})
         return {document["_id"]: document["received_at"] for document in found}

@@ -127,7 +127,7 @@ class Claims:
                 # One damaged document must not stop every processor that meets it.
                 self._fail_damaged(document["_id"], owner, document["fence"] + 1)
         for attempts in sorted({claim.attempts for claim in claims}):
-            ids = [claim.scan.scan_id for claim in claims if claim.attempts == attempts]
+            ids = [claim.scan.key for claim in claims if claim.attempts == attempts]
             self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
         return claims
 
@@ -144,13 +144,13 @@ class Claims:
         fences = {document["_id"]: document["fence"] for document in mine}
         return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
 
-    def _fail_damaged(self, scan_id: str, owner: str, fence: int) -> None:
-        self._record_failed({scan_id: DAMAGED})
+    def _fail_damaged(self, key: str, owner: str, fence: int) -> None:
+        self._record_failed({key: DAMAGED})
         self._db.scans.update_one(
-            held_by(owner, fence, [scan_id]),
+            held_by(owner, fence, [key]),
             failed_update(ReportGenerated.ERROR, failure(DAMAGED)),
         )
-        self._reconciliation.reconcile([scan_id])
+        self._reconciliation.reconcile([key])
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
@@ -185,7 +185,7 @@ class Claims:
         )
         if renewed == len(claims):
             return set()
-        return {claim.scan.scan_id for claim in claims} - self._still_held(claims)
+        return {claim.scan.key for claim in claims} - self._still_held(claims)
 
     @translated
     def complete(
@@ -207,8 +207,8 @@ class Claims:
         self._note_reports([report for _, report in done])
         # A claim that is lost by now writes nothing. If one is lost after this check, its report
         # is the scan's only one, and ``reconcile`` below sets the scan 'Done'.
-        held_now = self._still_held(claims) if verify_first else {c.scan.scan_id for c in claims}
-        self._reports.write([report for _, report in done if report.scan_id in held_now])
+        held_now = self._still_held(claims) if verify_first else {c.scan.key for c in claims}
+        self._reports.write([report for _, report in done if report.key in held_now])
         self._recorder.wait_durable()
         # The reports are durable, so they may be sent while their scans become 'Done', which
         # waits for the journal once more.
@@ -221,7 +221,7 @@ class Claims:
 
     def _note_reports(self, reports: Sequence[BrainReport]) -> None:
         for analyzer in sorted({report.analyzer.name for report in reports}):
-            ids = [report.scan_id for report in reports if report.analyzer.name == analyzer]
+            ids = [report.key for report in reports if report.analyzer.name == analyzer]
             self._recorder.note(Kind.REPORT, ids, outcome="written", analyzer=analyzer)
         self._recorder.flush()  # in parallel with writing the reports
 
@@ -238,14 +238,14 @@ class Claims:
         final = claim.attempts >= attempts_allowed
         state = ReportGenerated.ERROR if final else ReportGenerated.TO_DO
         self._recorder.note(
-            Kind.ERROR, [claim.scan.scan_id], outcome=state, cause=cause, attempt=claim.attempts
+            Kind.ERROR, [claim.scan.key], outcome=state, cause=cause, attempt=claim.attempts
         )
         self._recorder.wait_durable()
         if self._finish([claim], failed_update(state, failure(cause)), state):
-            self._recorder.note(Kind.ERROR, [claim.scan.scan_id], outcome="claim lost")
-            raise ClaimLost(f"the claim of {claim.scan.scan_id} was lost")
+            self._recorder.note(Kind.ERROR, [claim.scan.key], outcome="claim lost")
+            raise ClaimLost(f"the claim of {claim.scan.key} was lost")
         if final:
-            reported = self._reconciliation.reconcile([claim.scan.scan_id])
+            reported = self._reconciliation.reconcile([claim.scan.key])
             return ReportGenerated.DONE if reported else state
         self._db.notifications.publish(Notification.SCAN)
         return state
@@ -262,7 +262,7 @@ class Claims:
             {"owner": owner, "report_generated": ReportGenerated.IN_PROGRESS}
         ]
         if never_started is not None:
-            ids = [claim.scan.scan_id for claim in never_started]
+            ids = [claim.scan.key for claim in never_started]
             self._recorder.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
             change["attempts"] = {"$subtract": ["$attempts", 1]}
             conditions = held(never_started)
@@ -310,11 +310,11 @@ class Claims:
             changed = self._db.scans.find({**these, "error.given_up": token}, {"_id": 1})
             given_up += [document["_id"] for document in changed]
         done = self._reconciliation.reconcile(given_up) if given_up else set()
-        return [scan_id for scan_id in given_up if scan_id not in done]
+        return [key for key in given_up if key not in done]
 
     def _record_failed(self, causes: Mapping[str, str]) -> None:
-        for scan_id, cause in causes.items():
-            self._recorder.note(Kind.ERROR, [scan_id], outcome=ReportGenerated.ERROR, cause=cause)
+        for key, cause in causes.items():
+            self._recorder.note(Kind.ERROR, [key], outcome=ReportGenerated.ERROR, cause=cause)
         self._recorder.wait_durable()
 
     def _finish(
@@ -329,7 +329,7 @@ class Claims:
             return set()
         # A scan in the wanted state under this fence was finished by an earlier try of this call,
         # whose answer was lost.
-        mine = {claim.scan.scan_id: (claim.owner, claim.fence, state) for claim in claims}
+        mine = {claim.scan.key: (claim.owner, claim.fence, state) for claim in claims}
         found = self._db.scans.find(
             {"_id": {"$in": list(mine)}}, {"owner": 1, "fence": 1, "report_generated": 1}
         )

@@ -77,7 +77,7 @@ class Claimed(list[Claim]):
 class OutgoingReport:
     """A leased report to send, as stored: its receiver validates the content."""
 
-    scan_id: str
+    key: str
     revision: int
     picture_hash: str | None
     content: Document
@@ -92,7 +92,7 @@ def without_id(document: Document) -> Document:
 def scan_document(item: NewScan) -> Document:
     """The document of a new scan in ``brain_scans``, ``'To Do'``."""
     document: Document = {
-        "_id": item.scan.scan_id,
+        "_id": item.scan.key,
         "scan": item.scan.model_dump(exclude_none=True),
         "report_generated": ReportGenerated.TO_DO,
         "received_at": utc_now(),
@@ -112,7 +112,7 @@ def scan_document(item: NewScan) -> Document:
 def report_document(report: BrainReport) -> Document:
     """The document of a new report in ``brain_reports``, ready to be sent."""
     return {
-        "_id": report.scan_id,
+        "_id": report.key,
         "pacs": report.pacs,
         "revision": report.revision,
         "status": False,
@@ -137,7 +137,9 @@ def compare(mine: Document, stored: Document | None) -> Added:
         return Added.KNOWN if same else Added.CONFLICT
     # BSON keeps times to the millisecond, in UTC.
     as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
-    if BrainScan.model_validate(stored["scan"]) != BrainScan.model_validate(as_stored):
+    if not BrainScan.model_validate(stored["scan"]).same_content(
+        BrainScan.model_validate(as_stored)
+    ):
         return Added.CONFLICT
     return Added.STORED if stored.get("blob") == mine.get("blob") else Added.KNOWN
 
@@ -160,10 +162,10 @@ def expired() -> Document:
     }
 
 
-def held_by(owner: str, fence: int, scan_ids: Sequence[str]) -> Document:
+def held_by(owner: str, fence: int, keys: Sequence[str]) -> Document:
     """The one filter of a claim that still holds: state, owner and fence."""
     return {
-        "_id": {"$in": list(scan_ids)},
+        "_id": {"$in": list(keys)},
         "owner": owner,
         "fence": fence,
         "report_generated": ReportGenerated.IN_PROGRESS,
@@ -174,6 +176,6 @@ def held(claims: Sequence[Claim]) -> Iterator[Document]:
     """``held_by`` for claims, one filter per owner and fence."""
     groups: dict[tuple[str, int], list[str]] = {}
     for claim in claims:
-        groups.setdefault((claim.owner, claim.fence), []).append(claim.scan.scan_id)
+        groups.setdefault((claim.owner, claim.fence), []).append(claim.scan.key)
     for (owner, fence), ids in groups.items():
         yield held_by(owner, fence, ids)

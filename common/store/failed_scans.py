@@ -26,7 +26,7 @@ _FAILED: Document = {"report_generated": ReportGenerated.ERROR}
 class FailedScan:
     """A scan in ``'Error'``."""
 
-    scan_id: str
+    key: str
     cause: str
     attempts: int
     worker: str | None  # the owner id of the last claim: host, process, processor
@@ -76,14 +76,14 @@ class FailedScans:
         return list(self._db.scans.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
 
     @translated
-    def requeue(self, scan_ids: Sequence[str]) -> Requeued:
+    def requeue(self, keys: Sequence[str]) -> Requeued:
         """Return scans from ``'Error'`` to ``'To Do'`` with no attempts used, and notify a
         processor. Takes about a thousand ids at most.
 
         The fence keeps rising, so no earlier owner can finish such a scan. The cause moves to the
         scan's history. A scan that already has a report becomes ``'Done'`` instead.
         """
-        ids = list(dict.fromkeys(scan_ids))
+        ids = list(dict.fromkeys(keys))
         self._recorder.note(Kind.REQUEUE, ids, outcome="asked for")
         self._recorder.wait_durable()
         found = self._db.scans.find({"_id": {"$in": ids}}, {"report_generated": 1})
@@ -91,7 +91,7 @@ class FailedScans:
         failed = [i for i in ids if states.get(i) == ReportGenerated.ERROR]
         done = self._reconciliation.reconcile(failed)
         token = ObjectId()  # if two requeue the same scans, each learns which were its own
-        rest = [scan_id for scan_id in failed if scan_id not in done]
+        rest = [key for key in failed if key not in done]
         requeued: set[str] = set()
         if rest:
             mine: Document = {"_id": {"$in": rest}}
@@ -134,7 +134,7 @@ def _requeue_update(token: ObjectId) -> list[Document]:
 def _failed_scan(document: Document) -> FailedScan:
     error = document.get("error") or {}
     return FailedScan(
-        scan_id=document["_id"],
+        key=document["_id"],
         cause=str(error.get("cause", "unknown")),
         attempts=int(document.get("attempts", 0)),
         worker=error.get("worker") or document.get("owner"),

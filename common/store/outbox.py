@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 
 from common.domain.audit_events import Kind
+from common.domain.scan_key import scan_key
 from common.domain.states import PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
@@ -68,14 +69,14 @@ class Outbox:
                 self.postpone([document["_id"]], UNREADABLE_DELAY_S)
         return outgoing
 
-    def _reconcile(self, scan_ids: Sequence[str]) -> set[str]:
+    def _reconcile(self, keys: Sequence[str]) -> set[str]:
         """Before reports are sent, make their scans agree with them: see ``reconciliation``.
         Deletes reports of fully purged scans; returns their ids.
 
         Such a report is a scan's second one, written by a processor that was suspended all along.
         """
         states = {"$in": [*UNCLAIMED, PURGED]}
-        wanted: Document = {"_id": {"$in": list(scan_ids)}, "report_generated": states}
+        wanted: Document = {"_id": {"$in": list(keys)}, "report_generated": states}
         fields = {"report_generated": 1, "revision": 1}
         found = list(self._db.scans_fast.find(wanted, fields))
         gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
@@ -87,16 +88,14 @@ class Outbox:
         return gone
 
     @translated
-    def mark_sent(
-        self, scan_ids: Sequence[str], revision: int = 1, peer: str | None = None
-    ) -> None:
+    def mark_sent(self, keys: Sequence[str], revision: int = 1, peer: str | None = None) -> None:
         """Mark this revision of these reports as sent; recorded in the audit trail first.
 
         A later revision that replaced it in the meantime is still to be sent. Repeatable.
         """
-        self._recorder.note(Kind.SEND, scan_ids, peer=peer, outcome="delivered")
+        self._recorder.note(Kind.SEND, keys, peer=peer, outcome="delivered")
         self._recorder.wait_durable()
-        sent: Document = {"_id": {"$in": list(scan_ids)}, "status": False, **of_revision(revision)}
+        sent: Document = {"_id": {"$in": list(keys)}, "status": False, **of_revision(revision)}
         self._db.reports.update_many(
             sent,
             [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
@@ -104,18 +103,20 @@ class Outbox:
         )
 
     @translated
-    def postpone(self, scan_ids: Sequence[str], delay_s: float) -> None:
+    def postpone(self, keys: Sequence[str], delay_s: float) -> None:
         """Make reports that were not acknowledged due again after ``delay_s`` seconds."""
         self._db.reports_fast.update_many(
-            {"_id": {"$in": list(scan_ids)}, "status": False},
+            {"_id": {"$in": list(keys)}, "status": False},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
         )
 
 
 def _outgoing(document: Document) -> OutgoingReport:
     content = document["report"]
-    scan_id, picture_hash = content["scan_id"], content.get("picture_hash")
-    if scan_id != document["_id"] or not isinstance(picture_hash, str | None):
+    key, picture_hash = document["_id"], content.get("picture_hash")
+    if key != scan_key(content["scan_id"], content["pacs"]) or not isinstance(
+        picture_hash, str | None
+    ):
         raise ValueError("not this scan's report")
     revision = int(content.get("revision", 1))
-    return OutgoingReport(scan_id, revision, picture_hash, content, document["tries"] + 1)
+    return OutgoingReport(key, revision, picture_hash, content, document["tries"] + 1)

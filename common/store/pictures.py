@@ -14,9 +14,9 @@ class PictureReader:
         self._db = connection
 
     @translated
-    def get(self, scan_id: str, picture_hash: str) -> bytes | None:
+    def get(self, key: str, picture_hash: str) -> bytes | None:
         """The PNG; None if it was removed."""
-        name = {"scan": scan_id, "hash": picture_hash}
+        name = {"scan": key, "hash": picture_hash}
         found = self._db.pictures.find_one({"_id": name}, {"png": 1})
         return None if found is None else bytes(found["png"])
 
@@ -28,11 +28,11 @@ class PictureWriter:
         self._db = connection
 
     @translated
-    def add(self, scan_id: str, picture_hash: str, png: bytes) -> None:
+    def add(self, key: str, picture_hash: str, png: bytes) -> None:
         """Store a picture, durably. Repeatable."""
         # The scan is part of the key, so retention of one scan keeps another's identical picture.
-        name = {"scan": scan_id, "hash": picture_hash}
-        document = {"_id": name, "scan_id": scan_id, "png": Binary(png), "created_at": utc_now()}
+        name = {"scan": key, "hash": picture_hash}
+        document = {"_id": name, "scan_id": key, "png": Binary(png), "created_at": utc_now()}
         self._db.upsert(self._db.pictures, [document])
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from pymongo.collection import Collection as MongoCollection
 
+from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
+from common.errors import SettingsError
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 
@@ -55,9 +57,31 @@ class Queries:
             start = {"_id": {"$gt": page[-1]["_id"]}}
 
     @translated
-    def states_of(self, scan_ids: Sequence[str]) -> dict[str, tuple[str | None, bool | None]]:
+    def keys_of(self, names: Sequence[str]) -> dict[str, str]:
+        """The key of the stored scan that each name means: its key or its id alone. Names that
+        mean none are left out.
+
+        Raises:
+            SettingsError: several Fr-PACS sent a scan of this id.
+        """
+        keys: dict[str, str] = {}
+        for name in dict.fromkeys(names):
+            wanted: Document = {"_id": name}
+            if pacs_of(name) is None:
+                prefix = scan_key(name, "")
+                wanted = {"_id": {"$gt": prefix, "$lt": prefix + "\x7f"}}
+            found = sorted(d["_id"] for d in self._db.scans.find(wanted, {"_id": 1}))
+            if len(found) > 1:
+                raise SettingsError(
+                    f"{name!r} is a scan of several Fr-PACS: write {' or '.join(found)}"
+                )
+            keys.update((name, key) for key in found)
+        return keys
+
+    @translated
+    def states_of(self, keys: Sequence[str]) -> dict[str, tuple[str | None, bool | None]]:
         """For each id, its scan's state and its report's ``status``; None if there is none."""
-        wanted = {"_id": {"$in": list(scan_ids)}}
+        wanted = {"_id": {"$in": list(keys)}}
         scans = {
             document["_id"]: document["report_generated"]
             for document in self._db.scans.find(wanted, {"report_generated": 1})
@@ -66,7 +90,7 @@ class Queries:
             document["_id"]: document["status"]
             for document in self._db.reports.find(wanted, {"status": 1})
         }
-        return {name: (scans.get(name), reports.get(name)) for name in scan_ids}
+        return {name: (scans.get(name), reports.get(name)) for name in keys}
 
     @translated
     def errors(self, limit: int = 100) -> list[tuple[str, str, datetime]]:

@@ -38,10 +38,10 @@ class Reconciliation:
         self._db = connection
         self._recorder = recorder
 
-    def reconcile(self, scan_ids: Sequence[str]) -> set[str]:
+    def reconcile(self, keys: Sequence[str]) -> set[str]:
         """Set those of these scans ``'Done'``, durably, that have a report and no owner at work;
         returns their ids. A scan in progress is left to its owner."""
-        wanted: Document = {"_id": {"$in": list(scan_ids)}}
+        wanted: Document = {"_id": {"$in": list(keys)}}
         # With local read concern: the decision must take the latest writes into account.
         idle = self._db.scans_fast.find({**wanted, **_UNCLAIMED}, {"revision": 1})
         return self.finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
@@ -59,14 +59,14 @@ class Reconciliation:
                 reported.setdefault(revision, []).append(document["_id"])
         if reported:
             # Their writer may have been killed before it recorded them.
-            found_ids = [scan_id for ids in reported.values() for scan_id in ids]
+            found_ids = [key for ids in reported.values() for key in ids]
             self._recorder.note(Kind.REPORT, found_ids, outcome="found")
             self._recorder.wait_durable()
         for revision, ids in reported.items():
             # Owner and fence stay, so an owner that took part recognizes its own write.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
             self._db.scans.update_many(these, FINISH)
-        return {scan_id for ids in reported.values() for scan_id in ids}
+        return {key for ids in reported.values() for key in ids}
 
     @translated
     def reconcile_failed(self) -> list[str]:

@@ -29,7 +29,7 @@ _DAY_MS = 24 * 3600 * 1000
 class Due:
     """A page of scans that retention removes, or would remove."""
 
-    scan_ids: tuple[str, ...]
+    keys: tuple[str, ...]
     voxels_bytes: int
 
 
@@ -58,14 +58,14 @@ class Retention:
         """
         for ids in self._sent_before(days):
             due = self._due(ids, include_report=include_report)
-            if due.scan_ids:
+            if due.keys:
                 outcome = "all" if include_report else "voxels"
-                self._recorder.note(Kind.RETENTION, due.scan_ids, outcome=outcome)
+                self._recorder.note(Kind.RETENTION, due.keys, outcome=outcome)
                 self._recorder.wait_durable()
-            self._delete_voxels(due.scan_ids, include_report=include_report)
+            self._delete_voxels(due.keys, include_report=include_report)
             if include_report:
                 self._delete_reports(ids)
-            if due.scan_ids:
+            if due.keys:
                 yield due
 
     def _sent_before(self, days: float) -> Iterator[list[str]]:

@@ -40,7 +40,7 @@ _HAS_VOXELS = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}
 class Analysed:
     """Which analyzer made a scan's report."""
 
-    scan_id: str
+    key: str
     revision: int
     scan_type: str
     analyzer: str
@@ -51,7 +51,7 @@ class Analysed:
 class Revised:
     """A scan that was scheduled for reanalysis, with the revisions of its reports."""
 
-    scan_id: str
+    key: str
     state: str
     revision: int
     report: int | None
@@ -78,16 +78,16 @@ class Revisions:
         self._db = connection
         self._recorder = recorder
 
-    def analysed(self, scan_ids: Sequence[str] | None = None) -> Iterator[Analysed]:
+    def analysed(self, keys: Sequence[str] | None = None) -> Iterator[Analysed]:
         """Which analyzer made each report, of these scans or all, in order of the ids."""
         start: Document = {}
         while True:
-            wanted = {} if scan_ids is None else {"$in": list(scan_ids)}
+            wanted = {} if keys is None else {"$in": list(keys)}
             page = self._reports_page({"_id": {**wanted, **start}} if wanted or start else {})
             for found in page:
                 report = found["report"]
                 yield Analysed(
-                    scan_id=found["_id"],
+                    key=found["_id"],
                     revision=found.get("revision", 1),
                     scan_type=report["scan_type"],
                     analyzer=report["analyzer"]["name"],
@@ -103,14 +103,14 @@ class Revisions:
         return list(self._db.reports.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
 
     @translated
-    def reported(self, scan_id: str) -> tuple[Claim, BrainReport] | None:
+    def reported(self, key: str) -> tuple[Claim, BrainReport] | None:
         """A scan, as a claim, and its report; None if one is missing.
 
         Raises:
             StoreError: the stored scan or report cannot be read.
         """
-        document = self._db.scans.find_one({"_id": scan_id})
-        stored = self._db.reports.find_one({"_id": scan_id})
+        document = self._db.scans.find_one({"_id": key})
+        stored = self._db.reports.find_one({"_id": key})
         if document is None or stored is None:
             return None
         try:
@@ -126,10 +126,10 @@ class Revisions:
             )
             return claim, BrainReport.model_validate(stored["report"])
         except ValidationError:
-            raise StoreError(f"the stored scan or report of {scan_id} cannot be read") from None
+            raise StoreError(f"the stored scan or report of {key} cannot be read") from None
 
     @translated
-    def schedule_reanalysis(self, scan_ids: Sequence[str], revision: int) -> int:
+    def schedule_reanalysis(self, keys: Sequence[str], revision: int) -> int:
         """Return scans to ``'To Do'`` for the next revision, durably; returns their number.
 
         Only scans that are ``'Done'`` with this revision and still have their voxels. Attempts
@@ -147,12 +147,12 @@ class Revisions:
             {"$unset": ["lease_until", "done_at", "error"]},
         ]
         done = {
-            "_id": {"$in": list(scan_ids)},
+            "_id": {"$in": list(keys)},
             "report_generated": ReportGenerated.DONE,
             **of_revision(revision),
             **_HAS_VOXELS,
         }
-        self._recorder.note(Kind.SCHEDULE_REANALYSIS, scan_ids, outcome="to be analysed again")
+        self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again")
         self._recorder.wait_durable()
         count = self._db.scans.update_many(done, change).modified_count
         if count:
@@ -160,9 +160,9 @@ class Revisions:
         return count
 
     @translated
-    def without_voxels(self, scan_ids: Sequence[str]) -> set[str]:
+    def without_voxels(self, keys: Sequence[str]) -> set[str]:
         """The ids of those of these scans whose voxels were removed."""
-        gone: Document = {"_id": {"$in": list(scan_ids)}, "$nor": _HAS_VOXELS["$or"]}
+        gone: Document = {"_id": {"$in": list(keys)}, "$nor": _HAS_VOXELS["$or"]}
         return {found["_id"] for found in self._db.scans.find(gone, {"_id": 1})}
 
     def revised(self) -> Iterator[Revised]:
@@ -179,19 +179,19 @@ class Revisions:
         return [scan["_id"] for scan in found]
 
     @translated
-    def revisions_of(self, scan_ids: Sequence[str]) -> list[Revised]:
+    def revisions_of(self, keys: Sequence[str]) -> list[Revised]:
         """The revisions of these scans; without those that are not stored."""
-        wanted = {"_id": {"$in": list(scan_ids)}}
+        wanted = {"_id": {"$in": list(keys)}}
         reports = {
             found["_id"]: found.get("revision", 1)
             for found in self._db.reports.find(wanted, {"revision": 1})
         }
         history: dict[str, set[int]] = {}
-        for found in self._db.history.find({"scan_id": {"$in": list(scan_ids)}}, {"_id": 1}):
+        for found in self._db.history.find({"scan_id": {"$in": list(keys)}}, {"_id": 1}):
             history.setdefault(found["_id"]["scan"], set()).add(found["_id"]["revision"])
         return [
             Revised(
-                scan_id=found["_id"],
+                key=found["_id"],
                 state=found["report_generated"],
                 revision=found.get("revision", 1),
                 report=reports.get(found["_id"]),

@@ -52,7 +52,7 @@ class Scans:
         groups: dict[tuple[str, Added], list[str]] = {}
         for item, outcome in zip(new, outcomes, strict=True):
             if outcome is not Added.STORED or item.blob is None:
-                groups.setdefault((item.scan.pacs, outcome), []).append(item.scan.scan_id)
+                groups.setdefault((item.scan.pacs, outcome), []).append(item.scan.key)
         for (pacs, outcome), ids in groups.items():
             if outcome is Added.CONFLICT:
                 self._recorder.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
@@ -74,12 +74,12 @@ class Scans:
         stored = {document["_id"]: document for document in found}
         again = []
         for index in repeated:
-            scan_id = documents[index]["_id"]
-            outcome[index] = compare(documents[index], stored.get(scan_id))
-            if outcome[index] is Added.KNOWN and "unsealed" in stored[scan_id]:
+            key = documents[index]["_id"]
+            outcome[index] = compare(documents[index], stored.get(key))
+            if outcome[index] is Added.KNOWN and "unsealed" in stored[key]:
                 # Another sender's scan could still be removed: whoever acknowledges it seals it.
                 try:
-                    self._uploads.seal(scan_id, stored[scan_id]["blob"])
+                    self._uploads.seal(key, stored[key]["blob"])
                 except UploadLost:
                     again.append(index)
         return again

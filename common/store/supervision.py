@@ -22,16 +22,16 @@ class Supervision:
         self._recorder = recorder
 
     @translated
-    def renew(self, scan_id: str, owner: str, fence: int, lease_s: float) -> bool:
+    def renew(self, key: str, owner: str, fence: int, lease_s: float) -> bool:
         """Extend the lease of a claim whose processor is busy in code that blocks all its threads;
         False if the claim is lost."""
         lease = {"lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]}}
-        claim = held_by(owner, fence, [scan_id])
+        claim = held_by(owner, fence, [key])
         return self._db.scans_fast.update_one(claim, [{"$set": lease}]).matched_count == 1
 
     @translated
     def fail(
-        self, scan_id: str, owner: str, fence: int, cause: str, attempts_allowed: int
+        self, key: str, owner: str, fence: int, cause: str, attempts_allowed: int
     ) -> ReportGenerated | None:
         """End the claim of a processor that died while it worked on this scan.
 
@@ -40,10 +40,10 @@ class Supervision:
         """
         used_up = {"$gte": ["$attempts", attempts_allowed]}
         state = {"$cond": [used_up, ReportGenerated.ERROR, ReportGenerated.TO_DO]}
-        self._recorder.note(Kind.ERROR, [scan_id], outcome="no report", cause=cause, owner=owner)
+        self._recorder.note(Kind.ERROR, [key], outcome="no report", cause=cause, owner=owner)
         self._recorder.wait_durable()
         found = self._db.scans.find_one_and_update(
-            held_by(owner, fence, [scan_id]),
+            held_by(owner, fence, [key]),
             [
                 {"$set": {"report_generated": state, "error": failure(cause)}},
                 {"$unset": "lease_until"},
@@ -55,7 +55,7 @@ class Supervision:
         if found["attempts"] >= attempts_allowed:
             return (
                 ReportGenerated.DONE
-                if self._reconciliation.reconcile([scan_id])
+                if self._reconciliation.reconcile([key])
                 else ReportGenerated.ERROR
             )
         self._db.notifications.publish(Notification.SCAN)

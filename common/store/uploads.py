@@ -63,18 +63,18 @@ class Uploads:
             self._db.upsert(self._db.chunks, [documents[index] for index in duplicates(error)])
 
     @translated
-    def end(self, scan_id: str, blob: ObjectId, peer: str | None = None) -> None:
+    def end(self, key: str, blob: ObjectId, peer: str | None = None) -> None:
         """Seal the upload of a stored scan, and note in the audit trail that the scan was
         received; the caller waits for that before it acknowledges. Repeatable.
 
         Raises:
             UploadLost: a sweep took the chunks. The scan is removed and must be sent again.
         """
-        self.seal(scan_id, blob)
-        self._recorder.note(Kind.RECEIVE, [scan_id], peer=peer, outcome="stored")
+        self.seal(key, blob)
+        self._recorder.note(Kind.RECEIVE, [key], peer=peer, outcome="stored")
 
     @translated
-    def seal(self, scan_id: str, blob: ObjectId) -> None:
+    def seal(self, key: str, blob: ObjectId) -> None:
         """Seal the upload of the stored scan that refers to this blob, before anyone acknowledges
         the scan. Repeatable.
 
@@ -91,7 +91,7 @@ class Uploads:
         )
         # w:1 suffices: the scan is already durable, so a later sweep finds it. The next write is
         # the one that must be durable before the acknowledgement.
-        this = {"_id": scan_id, "blob": blob}
+        this = {"_id": key, "blob": blob}
         if record.matched_count:
             kept = self._db.scans.update_one(this, {"$unset": {"unsealed": True}}).matched_count > 0
         else:

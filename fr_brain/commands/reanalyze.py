@@ -64,14 +64,15 @@ def reanalyze(
         raise SettingsError(
             f"ANALYZER={analyzer!r}: no such analyzer is in use; those in use: {', '.join(names)}"
         )
+    meant = store.queries.keys_of(ids)
     counts: Counter[str] = Counter()
     without_voxels: list[str] = []
     seen: set[str] = set()
-    for page in _pages(store.revisions.analysed(ids or None)):
+    for page in _pages(store.revisions.analysed(list(meant.values()) if ids else None)):
         wanted: dict[int, list[str]] = {}  # by the revision of the report
         for scan in page:
             if ids:
-                seen.add(scan.scan_id)
+                seen.add(scan.key)
             installed = registry.by_type.get(scan.scan_type)
             if installed is None:
                 counts["no_analyzer"] += 1
@@ -80,15 +81,15 @@ def reanalyze(
             elif not ids and (scan.analyzer, scan.version) == (installed.name, installed.version):
                 counts["current"] += 1
             else:
-                wanted.setdefault(scan.revision, []).append(scan.scan_id)
-        for revision, scan_ids in wanted.items():
-            scheduled = store.revisions.schedule_reanalysis(scan_ids, revision)
+                wanted.setdefault(scan.revision, []).append(scan.key)
+        for revision, keys in wanted.items():
+            scheduled = store.revisions.schedule_reanalysis(keys, revision)
             counts["scheduled"] += scheduled
-            if scheduled < len(scan_ids):
-                missing = sorted(store.revisions.without_voxels(scan_ids))
+            if scheduled < len(keys):
+                missing = sorted(store.revisions.without_voxels(keys))
                 without_voxels += missing
-                counts["busy"] += len(scan_ids) - scheduled - len(missing)
-    unknown = tuple(scan_id for scan_id in ids if scan_id not in seen)
+                counts["busy"] += len(keys) - scheduled - len(missing)
+    unknown = tuple(name for name in ids if meant.get(name) not in seen)
     return Outcome(**counts, without_voxels=tuple(without_voxels), unknown=unknown)
 
 
@@ -116,8 +117,8 @@ def show(outcome: Outcome, console: Console) -> None:
     for count, text in lines:
         if count:
             console.print(f"{count:>8,} {text}", highlight=False)
-    for scan_id in (*outcome.without_voxels, *outcome.unknown)[:_IDS_SHOWN]:
-        console.print(f"         {scan_id}", style="red", markup=False, highlight=False)
+    for key in (*outcome.without_voxels, *outcome.unknown)[:_IDS_SHOWN]:
+        console.print(f"         {key}", style="red", markup=False, highlight=False)
 
 
 def main() -> int:

@@ -36,16 +36,17 @@ def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path
         AnalysisError: the analyzer finds other lesions than the report lists; JSON and text are
             written.
     """
-    found = store.revisions.reported(scan_id)
+    key = store.queries.keys_of([scan_id]).get(scan_id, scan_id)
+    found = store.revisions.reported(key)
     if found is None:
         raise SettingsError(f"ID={scan_id!r}: the store has no report of this id")
     claim, report = found
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{scan_id}.txt", report_text(report).encode())
-        _write(folder / f"{scan_id}.json", content.encode())
-        _write(folder / f"{scan_id}.png", picture_of(store, registry, claim, report))
+        _write(folder / f"{report.scan_id}.txt", report_text(report).encode())
+        _write(folder / f"{report.scan_id}.json", content.encode())
+        _write(folder / f"{report.scan_id}.png", picture_of(store, registry, claim, report))
     except OSError as error:
         raise SettingsError(f"OUT={str(folder)!r}: {error.strerror}") from error
     return report
@@ -60,11 +61,11 @@ def picture_of(store: DBManager, registry: Registry, claim: Claim, report: Brain
     """
     scan = claim.scan
     if claim.voxels is None and claim.blob is None:
-        raise VoxelsDamaged(f"the voxels of {scan.scan_id} were deleted")
+        raise VoxelsDamaged(f"the voxels of {scan.key} were deleted")
     try:
         voxels = voxels_of(claim, store.claims.fetch_voxels(claim))
     except VoxelsDamaged as error:
-        raise VoxelsDamaged(f"the voxels of {scan.scan_id} are damaged: {error}") from error
+        raise VoxelsDamaged(f"the voxels of {scan.key} are damaged: {error}") from error
     return illustrate(report, scan, voxels, _overlay(registry, report, scan, voxels))
 
 

@@ -48,7 +48,7 @@ def _no_fence() -> None:
     from common.store import claims as db_claims
 
     def held(claims: Sequence[Any]) -> Iterator[dict[str, Any]]:
-        ids = [claim.scan.scan_id for claim in claims]
+        ids = [claim.scan.key for claim in claims]
         yield {"_id": {"$in": ids}, "report_generated": "In Progress"}
 
     put(db_claims, "held", held)
@@ -98,7 +98,7 @@ def _marked_before_ack() -> None:
     def leasing(outbox: Outbox, *args: Any, **kwargs: Any) -> list[Any]:
         found = lease(outbox, *args, **kwargs)
         if found:
-            outbox.mark_sent([item.scan_id for item in found])
+            outbox.mark_sent([item.key for item in found])
         return found
 
     put(Outbox, "lease", leasing)

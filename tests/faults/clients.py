@@ -46,7 +46,7 @@ def same_scan(scene: Scene) -> None:
     ports, name = hub_ports(scene), scene.pick("fr_pacs")
 
     async def at_once(scan: BrainScan, voxels: bytes) -> None:
-        scene.world.bear("foreign", [scan.scan_id])
+        scene.world.bear("foreign", [scan.key])
         answers = await asyncio.gather(
             *(insist(ports[n % len(ports)], name, scan, voxels) for n in range(SENDERS))
         )

@@ -82,7 +82,7 @@ def reanalyze(scene: Scene) -> None:
     def missing() -> list[str]:
         """Those whose last report is not there."""
         news = set().union(*(one.news for one in world.ledgers()))
-        found = {one.scan_id: one for one in world.store.revisions.revisions_of(ids)}
+        found = {one.key: one for one in world.store.revisions.revisions_of(ids)}
         return [
             scan_id
             for scan_id in ids

@@ -12,6 +12,7 @@ from typing import Any
 from pymongo.read_concern import ReadConcern
 
 from common.domain.scan import Packing
+from common.domain.scan_key import scan_key
 from common.domain.types import hash_voxels
 from common.domain.voxel_compression import unpack
 from common.errors import VoxelsDamaged
@@ -69,7 +70,7 @@ class LedgerReader:
         return self.record
 
     def _add(self, entry: dict[str, Any]) -> None:
-        record, scan_id = self.record, entry["scan_id"]
+        record, scan_id = self.record, scan_key(entry["scan_id"], self.record.pacs)
         match entry["event"]:
             case "sent":
                 record.sent.setdefault(scan_id, datetime.fromisoformat(entry["at"]))

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from common.domain.scan_key import scan_key
 from common.wire.messages import Ack
 from tests.factories import make_scan
 from tests.faults.clients import hub_ports
@@ -29,7 +30,7 @@ def _poison(scene: Scene, kind: str, scans: int, **settings: str) -> list[str]:
     if settings:
         cluster.restart(*brains, **settings)
     poisoned = [make_scan(pacs=name, scan_type=kind) for _ in range(scans)]
-    ids = [scan.scan_id for scan, _ in poisoned]
+    ids = [scan.key for scan, _ in poisoned]
     scene.world.bear("foreign", ids)
     scene.world.bear("errors", ids)
 
@@ -151,4 +152,6 @@ def _sent(ledger: Path) -> list[str]:
     if not ledger.exists():
         return []
     entries = map(json.loads, ledger.read_text().splitlines())
-    return [entry["scan_id"] for entry in entries if entry["event"] == "sent"]
+    return [
+        scan_key(entry["scan_id"], entry["pacs"]) for entry in entries if entry["event"] == "sent"
+    ]

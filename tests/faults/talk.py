@@ -68,7 +68,7 @@ class Latencies:
         """Send scans one by one on this connection."""
         for _ in range(scans):
             scan, voxels = make_scan(pacs=name)
-            self.scan_ids.append(scan.scan_id)
+            self.scan_ids.append(scan.key)
             began = time.perf_counter()
             await channel.send(*scan_messages(scan, voxels))
             answer = await channel.receive()

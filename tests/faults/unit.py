@@ -41,11 +41,11 @@ def _record(path: Path) -> None:
         lines = [
             json.dumps(
                 {
-                    "scan_id": claim.scan.scan_id,
+                    "scan_id": claim.scan.key,
                     "owner": claim.owner,
                     "fence": claim.fence,
                     "revision": claim.revision,
-                    "accepted": claim.scan.scan_id not in lost,
+                    "accepted": claim.scan.key not in lost,
                 }
             )
             for claim, _ in done

@@ -54,7 +54,7 @@ class PlantedAnalyzer:
 
     def analyse(self, scan: BrainScan, _voxels: npt.NDArray[Any]) -> Findings:
         """Do what the test says."""
-        self.calls.append(scan.scan_id)
+        self.calls.append(scan.key)
         return self._analyse(scan)
 
 
@@ -67,7 +67,7 @@ class Gate(PlantedAnalyzer):
         self._open = threading.Event()
 
     def _block(self, scan: BrainScan) -> Findings:
-        self._begun.put(scan.scan_id)
+        self._begun.put(scan.key)
         assert self._open.wait(60)
         return NOTHING_FOUND
 

@@ -80,7 +80,7 @@ def test_the_supervisor_sees_the_analyzer_and_the_caller_hears_once_the_voxels_a
         seen.append(current_scan.read())
         return NOTHING_FOUND
 
-    with current_scan.working_on(claim.scan.scan_id, claim.fence):
+    with current_scan.working_on(claim.scan.key, claim.fence):
         run = scan_analysis(store, current_scan, PlantedAnalyzer(look)).run
         report = run(claim, lambda: seen.append(current_scan.read()))
     assert isinstance(report, BrainReport)
@@ -162,9 +162,9 @@ def test_each_scan_gets_a_report_and_is_done(store: DBManager) -> None:
         until(lambda: in_state(store, ReportGenerated.DONE) == 20)
     assert store.queries.count_reports() == {True: 0, False: 20}
     for scan in scans:
-        report = report_of(store, scan.scan_id)
+        report = report_of(store, scan.key)
         assert report is not None
-        assert (report.scan_id, report.pacs, report.scan_type) == (scan.scan_id, "pacs-1", "grid")
+        assert (report.key, report.pacs, report.scan_type) == (scan.key, "pacs-1", "grid")
         assert (report.voxels_hash, report.shape) == (scan.voxels_hash, scan.shape)
         assert (report.analyzer.name, report.analyzer.version) == ("grid", "1")
         assert report.findings.lesions is not None
@@ -177,7 +177,7 @@ def test_a_large_scan_is_assembled_from_its_chunks(store: DBManager) -> None:
     store.scans.add([new])
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    report = report_of(store, new.scan.scan_id)
+    report = report_of(store, new.scan.key)
     assert report is not None
     assert report.findings.lesions is not None
     assert report.findings.lesions.count == len(voxels) - voxels.count(0)
@@ -192,7 +192,7 @@ def test_a_compressed_scan_is_decompressed(store: DBManager) -> None:
     store.scans.add([NewScan(scan, blob=blob, packing=packed[1])])
     with processing(store, GridAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    report = report_of(store, scan.scan_id)
+    report = report_of(store, scan.key)
     assert report is not None
     assert report.findings.lesions is not None
     assert report.findings.lesions.count == len(voxels) - voxels.count(0)
@@ -220,9 +220,9 @@ def test_a_scan_on_which_the_analyzer_fails_is_retried_and_then_moves_to_error(
     [scan] = make_claimable(store, 1, subject="JANE-DOE-1970")
     with processing(store, analyzer, brain_attempts=3):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
-    assert analyzer.calls == [scan.scan_id] * 3
+    assert analyzer.calls == [scan.key] * 3
     [(scan_id, cause, _)] = store.queries.errors()
-    assert (scan_id, cause) == (scan.scan_id, "the analyzer failed: RuntimeError")
+    assert (scan_id, cause) == (scan.key, "the analyzer failed: RuntimeError")
     assert store.queries.count_reports() == {True: 0, False: 0}
     output = capfd.readouterr()
     assert "RuntimeError" in output.out
@@ -239,7 +239,7 @@ def test_a_scan_that_fails_once_gets_its_report_at_the_second_attempt(store: DBM
     [scan] = make_claimable(store, 1)
     with processing(store, analyzer):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    assert "error" not in document_of(store, scan.scan_id)
+    assert "error" not in document_of(store, scan.key)
 
 
 def test_an_analyzer_that_returns_no_findings_has_failed(store: DBManager) -> None:
@@ -281,12 +281,12 @@ def test_a_damaged_chunk_ends_in_an_error_and_no_report(store: DBManager, damage
     assert cause.startswith("stored voxels are damaged: ")
     assert analyzer.calls == []
     assert store.queries.count_reports() == {True: 0, False: 0}
-    assert document_of(store, new.scan.scan_id)["attempts"] == 1  # another attempt cannot repair it
+    assert document_of(store, new.scan.key)["attempts"] == 1  # another attempt cannot repair it
 
 
 def test_damaged_voxels_inside_the_scan_end_in_an_error_too(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    edit(store, scan.scan_id, voxels=bytes(100))
+    edit(store, scan.key, voxels=bytes(100))
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
     assert store.queries.count_reports() == {True: 0, False: 0}

@@ -76,24 +76,24 @@ def test_a_scan_whose_attempts_were_used_up_by_dying_processors_moves_to_error(
     store: DBManager,
 ) -> None:
     scan, other = make_claimable(store, 2)
-    edit(store, scan.scan_id, attempts=3)
+    edit(store, scan.key, attempts=3)
     analyzer = PlantedAnalyzer()
     with processing(store, analyzer, brain_attempts=3):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    assert analyzer.calls == [other.scan_id]
+    assert analyzer.calls == [other.key]
     [(scan_id, cause, _)] = store.queries.errors()
-    assert scan_id == scan.scan_id
+    assert scan_id == scan.key
     assert "processor ended or stopped answering" in cause
 
 
 def test_a_claim_that_expired_without_a_report_is_taken_over(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     store.claims.claim("somebody who died", 1, 30)
-    expire(store, scan.scan_id)
+    expire(store, scan.key)
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    document = document_of(store, scan.scan_id)
+    document = document_of(store, scan.key)
     assert (document["owner"], document["attempts"]) == ("the processor", 2)
 
 
@@ -102,7 +102,7 @@ def test_all_that_a_dead_processor_held_is_taken_over_without_waiting_for_anothe
 ) -> None:
     scans = make_claimable(store, 20)
     assert len(store.claims.claim("dead", 20, 60)) == 20
-    expire(store, *(scan.scan_id for scan in scans))
+    expire(store, *(scan.key for scan in scans))
     # The next check for expired claims is in 30 s.
     with processing(store, GridAnalyzer(), brain_lease_s=300.0):
         until(lambda: in_state(store, ReportGenerated.DONE) == 20)
@@ -114,11 +114,11 @@ def test_scans_that_may_kill_a_processor_are_claimed_together_only_if_each_can_b
 ) -> None:
     scans = make_claimable(store, 3)
     store.claims.claim("dead", 3, 60)
-    expire(store, *(scan.scan_id for scan in scans))
+    expire(store, *(scan.key for scan in scans))
     gate = Gate()
     with processing(store, gate, seconds_per_scan=QUICK_S, brain_attempts=attempts) as running:
         gate.begun()
-        owners = [document_of(store, scan.scan_id)["owner"] for scan in scans]
+        owners = [document_of(store, scan.key)["owner"] for scan in scans]
         assert owners.count("the processor") == len(running.processor._lease._held) == held
         gate.open()
         until(lambda: in_state(store, ReportGenerated.DONE) == 3)
@@ -145,17 +145,17 @@ def test_no_batch_is_larger_than_the_setting(store: DBManager) -> None:
 def test_expired_claims_come_before_scans_that_wait(store: DBManager) -> None:
     expired, waiting = make_claimable(store, 2)
     store.claims.claim("dead", 1, 60)
-    expire(store, expired.scan_id)
+    expire(store, expired.key)
     made = claimer(store)
-    assert [claim.scan.scan_id for claim in made.claim()] == [expired.scan_id]
-    assert [claim.scan.scan_id for claim in made.claim()] == [waiting.scan_id]
+    assert [claim.scan.key for claim in made.claim()] == [expired.key]
+    assert [claim.scan.key for claim in made.claim()] == [waiting.key]
 
 
 def test_only_one_scan_that_was_never_claimed_is_claimed_ahead(store: DBManager) -> None:
     first, _ = make_claimable(store, 2)
-    edit(store, first.scan_id, attempts=1)
+    edit(store, first.key, attempts=1)
     assert claimer(store, 0.01).claim_next() == []
-    edit(store, first.scan_id, attempts=0)
+    edit(store, first.key, attempts=0)
     [claim] = claimer(store, 0.01).claim_next()
     assert claim.scan == first
     assert in_state(store, ReportGenerated.TO_DO) == 1

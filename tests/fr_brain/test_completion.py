@@ -44,7 +44,7 @@ def test_reports_are_written_and_their_claims_end(
     store: DBManager, claims: list[Claim], lease: Lease, completion: Completion
 ) -> None:
     completion.complete([(claim, make_report(claim.scan)) for claim in claims])
-    assert {state_of(store, claim.scan.scan_id) for claim in claims} == {ReportGenerated.DONE}
+    assert {state_of(store, claim.scan.key) for claim in claims} == {ReportGenerated.DONE}
     assert store.queries.count_reports() == {True: 0, False: 2}
     assert not any(map(lease.holds, claims))
 
@@ -54,30 +54,30 @@ def test_a_failure_is_recorded_until_the_attempts_are_used_up(
 ) -> None:
     claim, other = claims
     completion.fail(claim, AnalysisFailure("the first cause"))
-    assert state_of(store, claim.scan.scan_id) == ReportGenerated.TO_DO
+    assert state_of(store, claim.scan.key) == ReportGenerated.TO_DO
     assert (lease.holds(claim), lease.holds(other)) == (False, True)
     [again] = store.claims.claim("me", 1, 60)
     completion.fail(again, AnalysisFailure("the second cause"))
     [(scan_id, cause, _)] = store.queries.errors()
-    assert (scan_id, cause) == (claim.scan.scan_id, "the second cause")
+    assert (scan_id, cause) == (claim.scan.key, "the second cause")
 
 
 def test_a_final_failure_uses_no_other_attempt(
     store: DBManager, claims: list[Claim], completion: Completion
 ) -> None:
     completion.fail(claims[0], AnalysisFailure("damaged", final=True))
-    assert state_of(store, claims[0].scan.scan_id) == ReportGenerated.ERROR
+    assert state_of(store, claims[0].scan.key) == ReportGenerated.ERROR
 
 
 def test_the_failure_of_a_lost_claim_changes_nothing_in_the_store(
     store: DBManager, claims: list[Claim], lease: Lease, completion: Completion
 ) -> None:
     lost = claims[0]
-    expire(store, lost.scan.scan_id)
+    expire(store, lost.scan.key)
     store.claims.claim_expired("another", 60)
-    before = document_of(store, lost.scan.scan_id)
+    before = document_of(store, lost.scan.key)
     completion.fail(lost, AnalysisFailure("too late", final=True))
-    assert document_of(store, lost.scan.scan_id) == before
+    assert document_of(store, lost.scan.key) == before
     assert not lease.holds(lost)
 
 
@@ -91,14 +91,14 @@ def test_a_processor_that_lost_its_claim_during_the_analysis_does_not_complete_t
     gate = Gate()
     with processing(store, gate) as stale:
         gate.begun()
-        expire(store, scan.scan_id)
+        expire(store, scan.key)
         [claim] = store.claims.claim_expired("another", 30)
         gate.open()
         stale.stop.set()
-    document = document_of(store, scan.scan_id)
+    document = document_of(store, scan.key)
     assert (document["report_generated"], document["owner"]) == ("In Progress", "another")
     assert not store.claims.complete([(claim, make_report(claim.scan))])
-    assert state_of(store, scan.scan_id) == ReportGenerated.DONE
+    assert state_of(store, scan.key) == ReportGenerated.DONE
     assert sum(store.queries.count_reports().values()) == 1
 
 
@@ -109,7 +109,7 @@ def test_a_processor_that_was_suspended_for_longer_than_its_lease_writes_no_repo
     gate = Gate()
     with processing(store, gate) as stale:
         gate.begun()
-        expire(store, scan.scan_id)
+        expire(store, scan.key)
         store.claims.claim_expired("another", 30)
         stale.processor._lease._claimed_at -= 30  # as if it had been suspended for so long
         gate.open()

@@ -13,7 +13,7 @@ def test_the_supervisor_reads_the_scan_the_analyzer_and_since_when() -> None:
     with current_scan.working_on("s" * 64, 3):
         found = current_scan.read()
         assert found is not None
-        assert (found.scan_id, found.fence, found.analyzer, found.began) == ("s" * 64, 3, "", 0.0)
+        assert (found.key, found.fence, found.analyzer, found.began) == ("s" * 64, 3, "", 0.0)
         before = time.monotonic()
         with current_scan.analysing(AnalyzerId(name="ä" * 64, version="9" * 32)):
             found = current_scan.read()

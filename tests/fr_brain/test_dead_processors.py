@@ -22,11 +22,11 @@ def died(store: DBManager, cause: str, attempts: int = 2) -> tuple[DeadProcessor
     """A processor that died with two claims, the first one its current scan; its scans."""
     make_claimable(store, 2)
     claims = store.claims.claim("dead", 2, 60)
-    current = ScanInProgress(claims[0].scan.scan_id, claims[0].fence, "planted 7", 1.0)
+    current = ScanInProgress(claims[0].scan.key, claims[0].fence, "planted 7", 1.0)
     dead = DeadProcessors(brain_parts(store), attempts, get_log())
     assert not dead
     dead.add(DeadProcessor(1, "dead", current, cause))
-    return dead, [claim.scan.scan_id for claim in claims]
+    return dead, [claim.scan.key for claim in claims]
 
 
 def test_the_current_scan_gets_the_cause_and_the_others_are_released(store: DBManager) -> None:
@@ -80,15 +80,15 @@ def test_a_cause_is_recorded_once_mongodb_is_reachable_again(
                 mongod.kill()
                 until(lambda: "time limit of 2 s" in running.log(), BEGIN_S)
                 with own_mongod(folder):
-                    until(lambda: cause_of(store, scan.scan_id), 60)
-                    assert "time limit of 2 s" in cause_of(store, scan.scan_id)
+                    until(lambda: cause_of(store, scan.key), 60)
+                    assert "time limit of 2 s" in cause_of(store, scan.key)
                     assert stop(running.process) == 0
 
 
 def cause_of(store: DBManager, scan_id: str) -> str:
     """Why it failed; empty if it has not, or if MongoDB does not answer yet."""
     try:
-        causes = {found.scan_id: found.cause for found in store.failed_scans.all()}
+        causes = {found.key: found.cause for found in store.failed_scans.all()}
     except StoreUnavailable:
         return ""
     return causes.get(scan_id, "")

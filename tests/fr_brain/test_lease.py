@@ -29,18 +29,18 @@ def leased(store: DBManager, lease_s: float) -> Iterator[Lease]:
 def test_held_claims_are_renewed_until_they_are_dropped(store: DBManager) -> None:
     make_claimable(store, 2)
     kept, dropped = store.claims.claim("me", 2, 0.3)
-    before = document_of(store, kept.scan.scan_id)["lease_until"]
+    before = document_of(store, kept.scan.key)["lease_until"]
     with leased(store, 0.3) as lease:
         lease.replace([kept, dropped], time.monotonic())
         lease.drop([dropped])
 
         def renewed() -> bool:
-            until_now = document_of(store, kept.scan.scan_id)["lease_until"]
+            until_now = document_of(store, kept.scan.key)["lease_until"]
             return bool(until_now - before > timedelta(seconds=1))
 
         until(renewed)
         assert (lease.holds(kept), lease.holds(dropped)) == (True, False)
-        assert document_of(store, dropped.scan.scan_id)["lease_until"] == before
+        assert document_of(store, dropped.scan.key)["lease_until"] == before
 
 
 def test_a_lost_claim_is_dropped_and_the_others_are_kept(store: DBManager) -> None:
@@ -49,11 +49,11 @@ def test_a_lost_claim_is_dropped_and_the_others_are_kept(store: DBManager) -> No
     with leased(store, 0.3) as lease:
         lease.replace([lost], time.monotonic())
         lease.add([kept])
-        expire(store, lost.scan.scan_id)
+        expire(store, lost.scan.key)
         store.claims.claim_expired("another", 60)
         until(lambda: not lease.holds(lost))
         assert lease.holds(kept)
-    assert document_of(store, lost.scan.scan_id)["owner"] == "another"
+    assert document_of(store, lost.scan.key)["owner"] == "another"
 
 
 def test_new_claims_replace_the_old_ones_and_are_fresh_for_a_third_of_the_lease(
@@ -77,9 +77,9 @@ def test_what_is_held_at_the_end_is_released_and_the_attempt_does_not_count(
     with leased(store, 60) as lease:
         lease.replace([held, dropped], time.monotonic())
         lease.drop([dropped])
-    document = document_of(store, held.scan.scan_id)
+    document = document_of(store, held.scan.key)
     assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
-    assert state_of(store, dropped.scan.scan_id) == ReportGenerated.IN_PROGRESS
+    assert state_of(store, dropped.scan.key) == ReportGenerated.IN_PROGRESS
 
 
 # --- in a processor ------------------------------------------------------------------------------
@@ -90,19 +90,19 @@ def test_a_scan_that_takes_longer_than_its_lease_keeps_its_owner(store: DBManage
     gate = Gate()
     with processing(store, gate, brain_lease_s=1):
         gate.begun()
-        began = document_of(store, scan.scan_id)
+        began = document_of(store, scan.key)
 
         def renewed_for_two_leases() -> bool:
             assert not store.claims.claim_expired("a rival", 30)
-            now = document_of(store, scan.scan_id)
+            now = document_of(store, scan.key)
             return bool((now["lease_until"] - began["claimed_at"]).total_seconds() > 3)
 
         until(renewed_for_two_leases)
         gate.open()
         until(lambda: in_state(store, ReportGenerated.DONE) == 1)
-    document = document_of(store, scan.scan_id)
+    document = document_of(store, scan.key)
     assert (document["owner"], document["attempts"]) == ("the processor", 1)
-    assert gate.calls == [scan.scan_id]
+    assert gate.calls == [scan.key]
 
 
 def test_scans_of_a_batch_whose_claim_was_lost_before_their_turn_are_skipped(
@@ -111,14 +111,14 @@ def test_scans_of_a_batch_whose_claim_was_lost_before_their_turn_are_skipped(
     first, second, third = make_claimable(store, 3)
     gate = Gate()
     with processing(store, gate, seconds_per_scan=QUICK_S, brain_lease_s=1) as running:
-        assert gate.begun() == first.scan_id
+        assert gate.begun() == first.key
         until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 3)
-        expire(store, second.scan_id)
+        expire(store, second.key)
         [claim] = store.claims.claim_expired("another", 30)
-        until(lambda: second.scan_id not in running.processor._lease._held)
+        until(lambda: second.key not in running.processor._lease._held)
         gate.open()
         until(lambda: in_state(store, ReportGenerated.DONE) == 2)
-    assert gate.calls == [first.scan_id, third.scan_id]
+    assert gate.calls == [first.key, third.key]
     assert claim.scan == second
 
 
@@ -128,14 +128,14 @@ def test_a_processor_stopped_in_a_batch_finishes_its_scan_and_releases_the_other
     first, *others = make_claimable(store, 5)
     gate = Gate()
     with processing(store, gate, seconds_per_scan=QUICK_S) as running:
-        assert gate.begun() == first.scan_id
+        assert gate.begun() == first.key
         until(lambda: in_state(store, ReportGenerated.IN_PROGRESS) == 5)
         running.stop.set()
         gate.open()
         running.thread.join(10)
-    assert gate.calls == [first.scan_id]
-    assert state_of(store, first.scan_id) == ReportGenerated.DONE
+    assert gate.calls == [first.key]
+    assert state_of(store, first.key) == ReportGenerated.DONE
     for scan in others:
-        document = document_of(store, scan.scan_id)
+        document = document_of(store, scan.key)
         assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
     assert sum(store.queries.count_reports().values()) == 1

@@ -55,10 +55,10 @@ def test_it_reads_the_scans_of_its_type_in_place_of_ours(
             PYTHONPATH=str(plugged_in),
         )
         try:
-            until(lambda: state_of(store, scan.scan_id) == "Done", 60)
+            until(lambda: state_of(store, scan.key) == "Done", 60)
         finally:
             assert stop(brain) == 0
-        check(store, scan.scan_id)
+        check(store, scan.key)
 
 
 def check(store: DBManager, scan_id: str) -> None:

@@ -26,8 +26,8 @@ def large(store: DBManager, count: int) -> list[str]:
     for age in range(count):
         new, _ = make_upload(store)
         store.scans.add([new])
-        edit(store, new.scan.scan_id, received_at=LONG_AGO.replace(microsecond=1000 * age))
-        ids.append(new.scan.scan_id)
+        edit(store, new.scan.key, received_at=LONG_AGO.replace(microsecond=1000 * age))
+        ids.append(new.scan.key)
     return ids
 
 
@@ -138,13 +138,13 @@ def test_each_scan_is_analysed_with_its_own_voxels(store: DBManager) -> None:
 
     class Reader(PlantedAnalyzer):
         def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
-            seen[scan.scan_id] = voxels.tobytes(order="F")
+            seen[scan.key] = voxels.tobytes(order="F")
             time.sleep(0.2)
             return super().analyse(scan, voxels)
 
     with processing(store, Reader()):
         until(lambda: store.queries.count_states()[ReportGenerated.DONE] == 4)
-    assert seen == {new.scan.scan_id: bytes(voxels) for new, voxels in uploads}
+    assert seen == {new.scan.key: bytes(voxels) for new, voxels in uploads}
 
 
 def test_a_scan_that_was_claimed_before_is_not_claimed_beside_another(store: DBManager) -> None:

@@ -20,7 +20,7 @@ def test_two_processors_share_the_scans_and_each_is_analysed_once(store: DBManag
     one, two = PlantedAnalyzer(), PlantedAnalyzer()
     with processing(store, one, owner="one"), processing(store, two, owner="two"):
         until(lambda: in_state(store, ReportGenerated.DONE) == 60)
-    assert sorted(one.calls + two.calls) == sorted(scan.scan_id for scan in scans)
+    assert sorted(one.calls + two.calls) == sorted(scan.key for scan in scans)
 
 
 def test_a_new_scan_is_claimed_without_waiting_for_the_next_poll(store: DBManager) -> None:
@@ -29,7 +29,7 @@ def test_a_new_scan_is_claimed_without_waiting_for_the_next_poll(store: DBManage
             scan, voxels = make_scan()
             began = time.monotonic()
             store.scans.add([NewScan(scan, voxels=voxels)])
-            until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE)  # noqa: B023
+            until(lambda: state_of(store, scan.key) == ReportGenerated.DONE)  # noqa: B023
             assert time.monotonic() - began < 1
 
 
@@ -44,10 +44,10 @@ def test_an_idle_processor_stops_soon_however_seldom_it_polls(store: DBManager) 
 
 def test_one_bad_scan_blocks_no_other(store: DBManager) -> None:
     scans = make_claimable(store, 30)
-    bad = scans[7].scan_id
+    bad = scans[7].key
 
     def fail_on_one(scan: BrainScan) -> Findings:
-        if scan.scan_id == bad:
+        if scan.key == bad:
             raise ValueError
         return NOTHING_FOUND
 

@@ -19,4 +19,4 @@ def test_processors_finish_their_scan_and_exit_when_their_supervisor_is_killed(
         running.process.kill()
         running.go_on()
         until(lambda: all(map(gone, processors)), BEGIN_S)
-    assert state_of(store, scan.scan_id) == ReportGenerated.DONE  # finished before the exit
+    assert state_of(store, scan.key) == ReportGenerated.DONE  # finished before the exit

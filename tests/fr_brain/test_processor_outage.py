@@ -47,7 +47,7 @@ def test_mongodb_killed_while_a_scan_is_in_hand_costs_no_report_and_adds_none(
             until(lambda: len(gate.calls) == 4)
             with own_mongod(folder):
                 until(lambda: all_done(store, 4), BACK_S)
-    assert set(gate.calls) == {scan.scan_id for scan in scans}
+    assert set(gate.calls) == {scan.key for scan in scans}
 
 
 def test_mongodb_killed_while_nothing_is_to_do_is_waited_for(folder: Path) -> None:

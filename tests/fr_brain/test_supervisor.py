@@ -20,17 +20,17 @@ def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
     with brain(store, tmp_path) as running:
         [victim] = running.processors()
         running.wait_for_an_analysis()
-        owner = document_of(store, scan.scan_id)["owner"]
+        owner = document_of(store, scan.key)["owner"]
         os.kill(victim, signal.SIGKILL)
-        until(lambda: state_of(store, scan.scan_id) == ReportGenerated.TO_DO)  # lease: 300 s
+        until(lambda: state_of(store, scan.key) == ReportGenerated.TO_DO)  # lease: 300 s
         [successor] = running.processors()
         assert successor != victim
         running.go_on()
-        until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE, BEGIN_S)
+        until(lambda: state_of(store, scan.key) == ReportGenerated.DONE, BEGIN_S)
         assert "killed by SIGKILL" in running.log()
         assert "no report" in running.log()
         assert stop(running.process) == 0
-    document = document_of(store, scan.scan_id)
+    document = document_of(store, scan.key)
     assert document["owner"] != owner
     assert document["attempts"] == 2
     assert sum(store.queries.count_reports().values()) == 1
@@ -47,7 +47,7 @@ def test_a_scan_that_kills_each_processor_moves_to_error_and_the_others_get_thei
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1, 60)
         assert stop(running.process) == 0
     [(scan_id, cause, _)] = store.queries.errors()
-    assert scan_id == deadly.scan_id
+    assert scan_id == deadly.key
     assert cause == "analyzer planted 1: its processor ended: killed by SIGKILL"
 
 
@@ -64,7 +64,7 @@ def test_sigterm_lets_the_current_scan_finish_and_leaves_no_process(
         running.go_on()
         assert running.process.wait(30) == 0
         until(lambda: all(map(gone, children)))
-    assert state_of(store, scan.scan_id) == ReportGenerated.DONE
+    assert state_of(store, scan.key) == ReportGenerated.DONE
     assert in_state(store, ReportGenerated.IN_PROGRESS) == 0
 
 
@@ -78,7 +78,7 @@ def test_a_processor_that_does_not_stop_in_time_is_killed_and_its_scan_released(
         assert stop(running.process) == 0
         until(lambda: all(map(gone, children)))
         assert "processor did not stop in time" in running.log()
-    assert state_of(store, scan.scan_id) == ReportGenerated.TO_DO
+    assert state_of(store, scan.key) == ReportGenerated.TO_DO
 
 
 def test_a_processor_that_cannot_start_is_restarted_with_growing_pauses(

@@ -65,7 +65,7 @@ def slot(store: DBManager, claim: Claim) -> Iterator[ProcessSlot]:
     slot.process = context.Process(target=time.sleep, args=(600,))
     slot.process.start()
     analyzer = AnalyzerId(name="planted", version="7")
-    working = slot.current_scan.working_on(claim.scan.scan_id, claim.fence)
+    working = slot.current_scan.working_on(claim.scan.key, claim.fence)
     with working, slot.current_scan.analysing(analyzer):
         yield slot
     slot.process.kill()
@@ -73,7 +73,7 @@ def slot(store: DBManager, claim: Claim) -> Iterator[ProcessSlot]:
 
 
 def lease_of(store: DBManager, claim: Claim) -> datetime:
-    found: datetime = document_of(store, claim.scan.scan_id)["lease_until"]
+    found: datetime = document_of(store, claim.scan.key)["lease_until"]
     return found
 
 
@@ -143,7 +143,7 @@ def test_a_harmful_scan_moves_to_error_with_its_cause_and_the_others_get_their_r
         assert stop(running.process) == 0
         assert "JANE" not in running.log()
     [found] = store.failed_scans.all()
-    assert (found.scan_id, found.cause, found.attempts) == (bad.scan_id, CAUSES[deed], 2)
+    assert (found.key, found.cause, found.attempts) == (bad.key, CAUSES[deed], 2)
     assert found.worker
     assert verify(store).gaps == 0
 
@@ -161,11 +161,11 @@ def test_an_analysis_that_holds_the_interpreter_keeps_its_claim_until_its_time_l
         BRAIN_TIME_LIMIT_S="8",
         BRAIN_PROCESSES="2",
     ) as running:
-        until(lambda: state_of(store, bad.scan_id) == ReportGenerated.ERROR, 60)
+        until(lambda: state_of(store, bad.key) == ReportGenerated.ERROR, 60)
         assert stop(running.process) == 0
     [found] = store.failed_scans.all()
     assert "time limit of 8 s" in found.cause
-    assert document_of(store, bad.scan_id)["fence"] == 1  # nobody else had it meanwhile
+    assert document_of(store, bad.key)["fence"] == 1  # nobody else had it meanwhile
 
 
 def test_a_suspended_processor_loses_its_claim_to_another(store: DBManager, tmp_path: Path) -> None:
@@ -177,5 +177,5 @@ def test_a_suspended_processor_loses_its_claim_to_another(store: DBManager, tmp_
         until(lambda: is_stopped(victim))
         until(lambda: store.claims.claim_expired("another", 60), BEGIN_S)
         os.kill(victim, signal.SIGKILL)
-    document = document_of(store, scan.scan_id)
+    document = document_of(store, scan.key)
     assert (document["owner"], document["report_generated"]) == ("another", "In Progress")

@@ -95,7 +95,7 @@ def test_a_processor_that_leaves_scans_waiting_wakes_the_next(store: DBManager) 
         made = [make_scan() for _ in gates]
         store.scans.add([NewScan(*one) for one in made])
         signal.notify()
-        assert {gate.begun() for gate in gates} == {scan.scan_id for scan, _ in made}
+        assert {gate.begun() for gate in gates} == {scan.key for scan, _ in made}
 
 
 def test_a_processor_that_claims_all_that_waits_wakes_nobody(
@@ -119,4 +119,4 @@ def test_without_a_wake_up_a_scan_is_found_at_the_next_poll(store: DBManager) ->
     analyzer = PlantedAnalyzer()
     with processing(store, analyzer, work_signal=WorkSignal(CONTEXT), brain_poll_s=0.2):
         [scan] = make_claimable(store, 1)
-        until(lambda: state_of(store, scan.scan_id) == ReportGenerated.DONE)
+        until(lambda: state_of(store, scan.key) == ReportGenerated.DONE)

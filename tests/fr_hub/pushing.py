@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from common.domain.scan_key import scan_key
 from common.settings.loading import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -62,14 +63,14 @@ def next_reports(channel: Channel, count: int) -> set[str]:
     return {next_report(channel) for _ in range(count)}
 
 
-def is_sent(store: DBManager, scan_id: str) -> bool:
-    """Whether the store says so."""
-    return bool(document_of(store, scan_id, Collection.REPORTS)["status"])
+def is_sent(store: DBManager, scan_id: str, pacs: str = "pacs-1") -> bool:
+    """Whether the report of this Fr-PACS' scan was delivered."""
+    return bool(document_of(store, scan_key(scan_id, pacs), Collection.REPORTS)["status"])
 
 
-def due_at(store: DBManager, scan_id: str) -> datetime:
+def due_at(store: DBManager, scan_id: str, pacs: str = "pacs-1") -> datetime:
     """When a report may be sent again."""
-    at: datetime = document_of(store, scan_id, Collection.REPORTS)["next_try_at"]
+    at: datetime = document_of(store, scan_key(scan_id, pacs), Collection.REPORTS)["next_try_at"]
     return at
 
 

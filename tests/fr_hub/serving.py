@@ -20,4 +20,4 @@ def still_serves(hub: HubSettings, store: DBManager) -> None:
     scan, voxels = make_scan()
     with sender(hub) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert store.queries.states_of([scan.scan_id])[scan.scan_id][0] == ReportGenerated.TO_DO
+    assert store.queries.states_of([scan.key])[scan.key][0] == ReportGenerated.TO_DO

@@ -120,7 +120,7 @@ def test_the_end_of_an_upload_is_recorded_before_it_returns(
     assert blob is not None
 
     async def main() -> None:
-        await not_before(audit, async_store.end_upload(upload.scan.scan_id, blob, "pacs-1"))
+        await not_before(audit, async_store.end_upload(upload.scan.key, blob, "pacs-1"))
 
     asyncio.run(main())
     assert "unsealed" not in (inside(store).find_one({}) or {})
@@ -188,7 +188,7 @@ def test_a_call_of_a_lease_outlives_its_cancellation_and_is_handed_to_the_caller
         gate.set()
         return await call
 
-    assert [late.scan_id for late in asyncio.run(main())] == [report.scan_id]
+    assert [late.key for late in asyncio.run(main())] == [report.key]
 
 
 def test_retention_is_applied_a_page_at_a_time(

@@ -255,7 +255,7 @@ def test_below_the_watermark_nothing_is_taken_until_there_is_room_again(
         filler.unlink()
         measurements.wait()
         assert isinstance(send_scan(channel, scan, voxels), Ack)
-        assert store.queries.states_of([first[0].scan_id])[first[0].scan_id][0] == "To Do"
+        assert store.queries.states_of([first[0].key])[first[0].key][0] == "To Do"
     said = capfd.readouterr().out
     assert said.count("accepting no scans for now") == said.count("accepting scans again") == 1
     assert "HUB_DISK_FREE_MIB" in said

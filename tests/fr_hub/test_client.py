@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from common.domain.scan_key import scan_key
 from common.domain.types import utc_now
 from common.errors import PeerAway, Refusal
 from common.store.collections import Collection
@@ -49,7 +50,7 @@ def test_a_report_is_leased_sent_and_marked_when_it_is_acknowledged(
         channel.send(Ack((report.scan_id,)))
         until(lambda: is_sent(store, report.scan_id))
         assert channel.receive(QUIET_S) is None
-    document = document_of(store, report.scan_id, Collection.REPORTS)
+    document = document_of(store, report.key, Collection.REPORTS)
     assert document["sent_at"] <= utc_now() + timedelta(seconds=5)
     assert "leased_by" not in document
 
@@ -101,8 +102,8 @@ def test_an_acknowledgement_of_what_was_not_sent_marks_nothing(
         channel.send(Nack(stranger, Refusal.HEADER, "not for me", retry=False))
         channel.send(Ack((mine, stranger)))
         until(lambda: is_sent(store, mine))
-    assert not is_sent(store, stranger)
-    assert due_at(store, stranger) < utc_now()
+    assert not is_sent(store, stranger, "pacs-2")
+    assert due_at(store, stranger, "pacs-2") < utc_now()
 
 
 # --- not acknowledged ----------------------------------------------------------------------------
@@ -202,7 +203,9 @@ def test_a_stored_report_that_is_damaged_is_for_the_pacs_to_refuse_and_the_other
 ) -> None:
     wanted = ids_of(store, 3)
     damaged = min(wanted)
-    store.connection.reports.update_one({"_id": damaged}, {"$set": {"report.shape": "round"}})
+    store.connection.reports.update_one(
+        {"_id": scan_key(damaged, "pacs-1")}, {"$set": {"report.shape": "round"}}
+    )
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         events = [answer(channel) for _ in wanted]
         [flaw] = [event for event in events if isinstance(event, InvalidMessage)]

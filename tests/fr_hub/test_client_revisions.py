@@ -25,7 +25,7 @@ def test_a_report_that_was_replaced_while_it_was_under_way_is_not_sent_by_its_ac
     [report] = make_reports(store, 1)
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         assert next_report(channel) == report.scan_id
-        analyse_again(store, report.scan_id, 1)
+        analyse_again(store, report.key, 1)
         assert channel.receive(QUIET_S) is None  # one revision is under way at a time
         channel.send(Ack((report.scan_id,)))
         assert channel.receive(QUIET_S) is None
@@ -55,7 +55,7 @@ def test_pictures_go_with_their_reports_and_one_that_is_gone_holds_up_none(
     )
     for claim, (name, png) in list(zip(claims, pictures.items(), strict=False))[:2]:
         for _ in range(2):  # repeatable
-            store.pictures.add(claim.scan.scan_id, name, png)
+            store.pictures.add(claim.scan.key, name, png)
     with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
         came = {}
         for _ in range(4):

@@ -24,7 +24,7 @@ from tests.running import hub_settings, until
 
 def deliver_long_ago(store: DBManager, count: int) -> list[str]:
     """Scans whose reports were delivered long ago; their ids."""
-    ids = [report.scan_id for report in make_reports(store, count)]
+    ids = [report.key for report in make_reports(store, count)]
     store.outbox.mark_sent(ids)
     sent = {"$set": {"sent_at": LONG_AGO}}
     inside(store, Collection.REPORTS).update_many({"_id": {"$in": ids}}, sent)
@@ -54,7 +54,7 @@ def test_a_sweep_sets_failed_scans_to_done_that_have_a_report(
 ) -> None:
     [report] = make_reports(store, 1)
     failed = {"$set": {"report_generated": ReportGenerated.ERROR, "error": {"cause": "killed"}}}
-    inside(store).update_one({"_id": report.scan_id}, failed)
+    inside(store).update_one({"_id": report.key}, failed)
     with hub_context(store) as hub:
         asyncio.run(sweep(hub))
     assert states(store) == {ReportGenerated.DONE}
@@ -70,7 +70,7 @@ def test_retention_purges_what_was_delivered_long_ago_and_records_it(
     with hub_context(store, settings) as hub:
         asyncio.run(retain(hub, 30))
     found = dict(store.queries.scan_states())
-    assert found == {**dict.fromkeys(old, PURGED), recent.scan_id: ReportGenerated.DONE}
+    assert found == {**dict.fromkeys(old, PURGED), recent.key: ReportGenerated.DONE}
     assert "retention applied" in capfd.readouterr().out
     assert sorted(recorded(store, Kind.RETENTION)) == sorted(old)
 

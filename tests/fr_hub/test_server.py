@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from common.domain.scan_key import scan_key
 from common.errors import PeerAway, ProtocolError
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
@@ -138,5 +139,5 @@ def test_stopping_acknowledges_what_was_received(store: DBManager) -> None:
         with contextlib.suppress(PeerAway):
             while True:
                 seen.update(acked(answer(channel)))
-    states = store.queries.states_of(sorted(seen))
+    states = store.queries.states_of([scan_key(i, "pacs-1") for i in sorted(seen)])
     assert all(state == "To Do" for state, _ in states.values())

@@ -192,7 +192,7 @@ def test_while_mongodb_is_away_nothing_is_acknowledged_and_then_all_of_it() -> N
                 mongod = start_mongod(Path(folder), find_mongod())
                 assert acked(answer(channel, 30)) == (small.scan_id,)
                 assert acked(send_scan(channel, large, large_voxels)) == (large.scan_id,)
-            ids = [first.scan_id, small.scan_id, large.scan_id]
+            ids = [first.key, small.key, large.key]
             assert all(state == "To Do" for state, _ in store.queries.states_of(ids).values())
         finally:
             store.close()

@@ -145,7 +145,7 @@ def test_a_scan_that_begins_before_the_last_chunk_of_another_ends_that_one(
         nack = refusal(answer(channel))
         assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "chunks", True)
         assert acked(answer(channel)) == (other.scan_id,)
-    assert list(store.queries.states_of([scan.scan_id]).values()) == [(None, None)]
+    assert list(store.queries.states_of([scan.key]).values()) == [(None, None)]
 
 
 def test_a_chunk_without_its_scan_ends_the_connection(hub: HubSettings, store: DBManager) -> None:

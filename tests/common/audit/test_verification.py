@@ -38,7 +38,7 @@ def stored(store: DBManager, n: int = 1) -> list[str]:
     """Ids of scans that are ``'To Do'``."""
     new = [NewScan(*make_scan()) for _ in range(n)]
     store.scans.add(new)
-    return sorted(item.scan.scan_id for item in new)
+    return sorted(item.scan.key for item in new)
 
 
 def done(store: DBManager, n: int = 1, *, sent: bool = False) -> list[str]:

@@ -86,7 +86,7 @@ def test_machines_get_all_of_them_as_json(store: DBManager, tmp_path: Path) -> N
     )
     found = json.loads(run("list", store, tmp_path, JSON="1").stdout)
     assert len(found) == 1503
-    by_id = {line["scan_id"]: line for line in found}
+    by_id = {line["key"]: line for line in found}
     assert by_id[ids[0]]["cause"] == CAUSE
     assert by_id[ids[0]]["attempts"] == 1
     assert by_id[ids[0]]["worker"] == "a-processor"
@@ -128,7 +128,7 @@ def test_requeueing_all_ends_although_the_scans_fail_again_immediately(store: DB
 def test_a_scan_that_has_its_report_becomes_done(store: DBManager, tmp_path: Path) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a-processor", 1, 60)
-    scan_id = claim.scan.scan_id
+    scan_id = claim.scan.key
     store.claims.fail(claim, CAUSE, 0)
     late = report_document(make_report(claim.scan))
     inside(store, Collection.REPORTS).insert_one(late)
@@ -145,10 +145,10 @@ def test_scans_unknown_or_not_failed_are_named_and_fail_the_command(
 ) -> None:
     [good] = failed(store, 1)
     [done] = make_reports(store, 1)
-    ran = run("requeue", store, tmp_path, ID=f"{good},nobody,{done.scan_id}")
+    ran = run("requeue", store, tmp_path, ID=f"{good},nobody,{done.key}")
     assert (ran.returncode, ran.stderr) == (Exit.FAILED, "")
     assert "'nobody': not requeued: no such scan" in ran.stdout
-    assert f"{done.scan_id}: not requeued: its state is 'Done', not 'Error'" in ran.stdout
+    assert f"{done.key}: not requeued: its state is 'Done', not 'Error'" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "1 requeued, 2 not requeued"
     assert state_of(store, good) == "To Do"
 

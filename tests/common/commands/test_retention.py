@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from common.commands.verify import verify
+from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED, ReportGenerated
 from common.errors import SettingsError
 from common.runtime.lifecycle import Exit
@@ -82,7 +83,7 @@ def test_the_command_lists_what_is_due_and_with_apply_deletes_it(
 
 
 def due(store: DBManager) -> list[str]:
-    return [i for page in store.retention.due(30, include_report=False) for i in page.scan_ids]
+    return [i for page in store.retention.due(30, include_report=False) for i in page.keys]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_killed_again_and_again_it_finishes_without_a_gap(store: DBManager, tmp_
 def test_the_hub_deletes_nothing_unless_its_timer_is_set(store: DBManager) -> None:
     [scan_id] = make_old(store, 1)
     [late] = make_failed(store, 1)
-    report = report_document(make_report(make_scan(scan_id=late)[0]))
+    report = report_document(make_report(make_scan(scan_id=scan_id_of(late))[0]))
     inside(store, Collection.REPORTS).insert_one(report)
     with running_hub(store, hub_settings(retention_days=1)):
         # The hub has done its other periodic work, which begins at the same time.

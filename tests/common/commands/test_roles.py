@@ -81,13 +81,13 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     assert blob is not None
     for _ in range(2):
         hub.scans.add([NewScan(small, voxels=voxels), upload])
-    hub.uploads.end(large.scan_id, blob)
+    hub.uploads.end(large.key, blob)
     cut = hub.uploads.begin()
     hub.uploads.add_chunks(cut, 0, [b"x"])
     hub.uploads.abandon(cut)
     assert hub.uploads.sweep(0) == 0
     claims = [*brain.claims.claim("me", 1, 30), *brain.claims.claim("me", 1, 30)]
-    assert {claim.scan.scan_id for claim in claims} == {small.scan_id, large.scan_id}
+    assert {claim.scan.key for claim in claims} == {small.key, large.key}
     assert brain.claims.renew(claims, 30) == set()
     for claim in claims:
         assert brain.claims.fetch_voxels(claim)
@@ -97,19 +97,19 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     brain.claims.give_up(5)
     leased = hub.outbox.lease("pacs-1", 10, 10)
     assert len(leased) == 2
-    hub.outbox.postpone([small.scan_id], 0)
-    hub.outbox.mark_sent([small.scan_id, large.scan_id])
-    brain.pictures.add(small.scan_id, "0" * 64, b"png")
-    assert hub.pictures.get(small.scan_id, "0" * 64) == b"png"
+    hub.outbox.postpone([small.key], 0)
+    hub.outbox.mark_sent([small.key, large.key])
+    brain.pictures.add(small.key, "0" * 64, b"png")
+    assert hub.pictures.get(small.key, "0" * 64) == b"png"
     reader = store("reader")
     assert reader.queries.count_states()[ReportGenerated.DONE] == 2
     assert reader.queries.count_reports() == {True: 2, False: 0}
     assert len(list(reader.queries.scan_states())) == 2
     assert reader.queries.errors() == []
     for unit, old in (("hub", small), ("operator", large)):
-        hub.connection.reports.update_one({"_id": old.scan_id}, {"$set": {"sent_at": LONG_AGO}})
+        hub.connection.reports.update_one({"_id": old.key}, {"$set": {"sent_at": LONG_AGO}})
         [page] = store(unit).retention.purge(30, include_report=True)
-        assert page.scan_ids == (old.scan_id,)
+        assert page.keys == (old.key,)
     assert reader.queries.count_reports() == {True: 0, False: 0}
 
 
@@ -176,7 +176,7 @@ def test_the_text_of_a_refusal_has_no_ids(store: Callable[[str], DBManager]) -> 
     with pytest.raises(StoreRefused) as raised:
         store("brain").scans.add([NewScan(scan, voxels=voxels)])
     assert "insert brain_scans" in str(raised.value)
-    assert scan.scan_id not in str(raised.value)
+    assert scan.key not in str(raised.value)
     with pytest.raises(StoreRefused) as raised:
         store("reader").outbox.mark_sent(["scan-17"])
     assert "scan-17" not in str(raised.value)

@@ -40,10 +40,10 @@ def write_ledger(path: Path, **events: Sequence[str]) -> Path:
 
 def plant_gaps(store: DBManager) -> tuple[list[str], list[str]]:
     """Two ``'Done'`` scans without a report and two reports without a scan."""
-    no_report = [scan.scan_id for scan in make_claimable(store, 2)]
+    no_report = [scan.key for scan in make_claimable(store, 2)]
     for scan_id in no_report:
         edit(store, scan_id, report_generated="Done")
-    no_scan = [report.scan_id for report in make_reports(store, 2)]
+    no_scan = [report.key for report in make_reports(store, 2)]
     inside(store).delete_many({"_id": {"$in": no_scan}})
     return sorted(no_report), sorted(no_scan)
 
@@ -78,7 +78,7 @@ def test_an_empty_store_has_no_gaps(store: DBManager) -> None:
 
 def test_a_store_at_work_has_no_gaps_and_is_counted(store: DBManager) -> None:
     sent, *_ = make_reports(store, 3)
-    store.outbox.mark_sent([sent.scan_id])
+    store.outbox.mark_sent([sent.key])
     make_claimable(store, 4)
     claims = store.claims.claim("a", 2, 60)
     store.claims.fail(claims[0], "damaged", 0)
@@ -90,7 +90,7 @@ def test_a_store_at_work_has_no_gaps_and_is_counted(store: DBManager) -> None:
 
 def test_a_report_before_its_scan_is_done_is_no_gap(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    edit(store, report.scan_id, report_generated="In Progress")
+    edit(store, report.key, report_generated="In Progress")
     assert verify(store).gaps == 0
 
 
@@ -143,7 +143,7 @@ def test_a_gap_that_closes_during_the_check_is_no_gap(
 def test_acknowledged_scans_that_are_not_in_the_store_are_named(
     store: DBManager, tmp_path: Path
 ) -> None:
-    here = [scan.scan_id for scan in make_claimable(store, 2)]
+    here = [scan.key for scan in make_claimable(store, 2)]
     ledger = write_ledger(
         tmp_path / "ledger", sent=[*here, "a", "b", "c"], acknowledged=[*here, "b", "a"]
     )
@@ -154,7 +154,7 @@ def test_acknowledged_scans_that_are_not_in_the_store_are_named(
 
 
 def test_a_report_that_came_twice_as_news_is_named(store: DBManager, tmp_path: Path) -> None:
-    first, second = (report.scan_id for report in make_reports(store, 2))
+    first, second = (report.key for report in make_reports(store, 2))
     ledger = write_ledger(
         tmp_path / "ledger", acknowledged=[first, second, first], reported=[first, second, first]
     )
@@ -218,7 +218,7 @@ def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
     [report] = make_reports(store, 1)
     inside(store, Collection.REPORTS).delete_many({})
     text = shown(verify(store))
-    assert f"Done without a report: {report.scan_id}" in text
+    assert f"Done without a report: {report.key}" in text
     assert "\n1 gap\n" in text
     assert "LEDGER" not in text
 
@@ -229,7 +229,7 @@ def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
 def test_without_gaps_the_command_succeeds(
     store: DBManager, mongodb_uri: str, database: str, tmp_path: Path
 ) -> None:
-    scan_ids = [report.scan_id for report in make_reports(store, 2)]
+    scan_ids = [report.key for report in make_reports(store, 2)]
     ledger = write_ledger(tmp_path / "ledger", acknowledged=scan_ids, reported=scan_ids)
     ran = run_verify(mongodb_uri, database, tmp_path, LEDGER=str(ledger))
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")

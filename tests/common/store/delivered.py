@@ -29,7 +29,7 @@ def make_old(store: DBManager, n: int, **overrides: Any) -> list[str]:
     claims = store.claims.claim("maker", n, 60)
     assert len(claims) == n
     store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
-    ids = [claim.scan.scan_id for claim in claims]
+    ids = [claim.scan.key for claim in claims]
     deliver(store, *ids)
     return ids
 
@@ -39,8 +39,8 @@ def make_old_upload(store: DBManager, *, sealed: bool = True) -> tuple[NewScan, 
     new, voxels = make_upload(store)
     store.scans.add([new])
     if sealed:
-        store.uploads.end(new.scan.scan_id, new.blob)  # type: ignore[arg-type]
+        store.uploads.end(new.scan.key, new.blob)  # type: ignore[arg-type]
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(claim.scan))])
-    deliver(store, new.scan.scan_id)
+    deliver(store, new.scan.key)
     return new, voxels

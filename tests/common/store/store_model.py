@@ -57,7 +57,7 @@ class Model:
     history: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def of(self, claim: Claim) -> ScanModel:
-        return self.scans[claim.scan.scan_id]
+        return self.scans[claim.scan.key]
 
     def add(self, scan_ids: Iterable[str]) -> list[str]:
         """Those that are new."""
@@ -120,7 +120,7 @@ class Model:
 
     def write(self, claim: Claim) -> None:
         """A report is written, unless there is one of this revision or a later one."""
-        scan_id = claim.scan.scan_id
+        scan_id = claim.scan.key
         before = self.reports.get(scan_id)
         if before is not None:
             if before.revision >= claim.revision:
@@ -136,7 +136,7 @@ class Model:
             if scan.held_by(claim):
                 scan.becomes(DONE, None)
             elif not (scan.was_of(claim) and scan.state is DONE):
-                lost.add(claim.scan.scan_id)
+                lost.add(claim.scan.key)
         self.reconcile(lost)
         return lost
 
@@ -149,7 +149,7 @@ class Model:
         elif not (scan.was_of(claim) and scan.state is state):
             return None
         if state is ERROR:
-            self.reconcile([claim.scan.scan_id])
+            self.reconcile([claim.scan.key])
         return scan.state
 
     def reconcile(self, scan_ids: Iterable[str]) -> set[str]:

@@ -76,6 +76,6 @@ def test_an_anchor_is_not_anchored_but_the_entry_before_it_is(store: DBManager) 
 
 def test_the_times_are_those_of_stored_scans(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    found = store.audit_log.received_at([scan.scan_id, "unknown"])
-    assert list(found) == [scan.scan_id]
-    assert found[scan.scan_id].year == 2001
+    found = store.audit_log.received_at([scan.key, "unknown"])
+    assert list(found) == [scan.key]
+    assert found[scan.key].year == 2001

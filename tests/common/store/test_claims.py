@@ -33,7 +33,7 @@ TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
 
 
 def test_the_oldest_scans_are_claimed_first_and_no_more_than_asked_for(store: DBManager) -> None:
-    scans = [scan.scan_id for scan in make_claimable(store, 5)]
+    scans = [scan.key for scan in make_claimable(store, 5)]
     edit(
         store, scans[4], received_at=document_of(store, scans[0])["received_at"].replace(year=1999)
     )
@@ -46,7 +46,7 @@ def test_the_oldest_scans_are_claimed_first_and_no_more_than_asked_for(store: DB
 def test_a_claim_says_who_holds_it_and_until_when(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
-    stored = document_of(store, claim.scan.scan_id)
+    stored = document_of(store, claim.scan.key)
     assert stored["report_generated"] == IN_PROGRESS
     assert (stored["owner"], stored["fence"], stored["attempts"]) == ("a", 1, 1)
     assert (claim.owner, claim.fence, claim.attempts) == ("a", 1, 1)
@@ -54,7 +54,7 @@ def test_a_claim_says_who_holds_it_and_until_when(store: DBManager) -> None:
 
 
 def test_a_scan_that_was_claimed_before_comes_alone(store: DBManager) -> None:
-    scans = [scan.scan_id for scan in make_claimable(store, 4)]
+    scans = [scan.key for scan in make_claimable(store, 4)]
     for again in (scans[1], scans[2]):
         edit(store, again, attempts=1)
     claimed = [ids_of(store.claims.claim("a", 10, 60)) for _ in range(4)]
@@ -64,7 +64,7 @@ def test_a_scan_that_was_claimed_before_comes_alone(store: DBManager) -> None:
 def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
     store: DBManager,
 ) -> None:
-    scans = [scan.scan_id for scan in make_claimable(store, 8)]
+    scans = [scan.key for scan in make_claimable(store, 8)]
     edit(store, scans[0], attempts=2)
     edit(store, scans[1], attempts=2)
     for again in scans[2:7]:
@@ -75,7 +75,7 @@ def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
 
 def test_a_claim_says_whether_more_was_waiting(store: DBManager) -> None:
     assert not store.claims.claim("a", 1, 60).more
-    scans = [scan.scan_id for scan in make_claimable(store, 7)]
+    scans = [scan.key for scan in make_claimable(store, 7)]
     for again in scans[5:]:
         edit(store, again, attempts=1)
     found = [store.claims.claim("a", limit, 60, max_retried=2) for limit in (2, 2, 2, 3)]
@@ -91,7 +91,7 @@ def test_a_claim_says_whether_more_was_waiting(store: DBManager) -> None:
 def test_of_ended_claims_those_that_were_claimed_once_come_a_few_together(
     store: DBManager,
 ) -> None:
-    scans = [scan.scan_id for scan in make_claimable(store, 6)]
+    scans = [scan.key for scan in make_claimable(store, 6)]
     assert len(store.claims.claim("dead", 6, 60)) == 6
     for n, scan_id in enumerate(scans):
         edit(store, scan_id, lease_until=LONG_AGO + timedelta(seconds=n))
@@ -101,7 +101,7 @@ def test_of_ended_claims_those_that_were_claimed_once_come_a_few_together(
 
 
 def test_owners_that_claim_at_once_never_share_a_scan(store: DBManager) -> None:
-    scans = {scan.scan_id for scan in make_claimable(store, 200)}
+    scans = {scan.key for scan in make_claimable(store, 200)}
 
     def work(i: int) -> list[Claim]:
         mine: list[Claim] = []
@@ -129,10 +129,10 @@ def test_owners_that_look_for_an_ended_claim_at_once_never_share_it(store: DBMan
         return store.claims.claim_expired(f"owner-{i}", 60)
 
     for turn in range(10):
-        expire(store, old.scan.scan_id)
+        expire(store, old.scan.key)
         found = together(4, work)
         assert sum(len(claims) for claims in found) == 1
-        assert document_of(store, old.scan.scan_id)["fence"] == turn + 2
+        assert document_of(store, old.scan.key)["fence"] == turn + 2
 
 
 # --- the lease -----------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_an_ended_claim_is_taken_over_with_the_next_fence(store: DBManager) -> N
     old, new = taken_over(store)
     assert new.scan == old.scan
     assert (new.owner, new.fence, new.attempts) == ("new", old.fence + 1, 2)
-    assert document_of(store, new.scan.scan_id)["fence"] == 2
+    assert document_of(store, new.scan.key)["fence"] == 2
 
 
 def test_a_lease_ends_by_itself(store: DBManager) -> None:
@@ -164,8 +164,8 @@ def test_the_claim_that_ended_longest_ago_is_taken_over_first(store: DBManager) 
     make_claimable(store, 3)
     claims = store.claims.claim("a", 3, 60)
     for claim, year in zip(claims, (2003, 2001, 2002), strict=True):
-        until = document_of(store, claim.scan.scan_id)["lease_until"].replace(year=year)
-        edit(store, claim.scan.scan_id, lease_until=until)
+        until = document_of(store, claim.scan.key)["lease_until"].replace(year=year)
+        edit(store, claim.scan.key, lease_until=until)
     found = [ids_of(store.claims.claim_expired("b", 60))[0] for _ in range(3)]
     assert found == [ids_of(claims)[i] for i in (1, 2, 0)]
 
@@ -182,26 +182,26 @@ def test_a_renewed_claim_does_not_end(store: DBManager) -> None:
 def test_renewing_tells_which_claims_were_lost(store: DBManager) -> None:
     make_claimable(store, 3)
     claims = store.claims.claim("a", 3, 60)
-    expire(store, claims[1].scan.scan_id)
+    expire(store, claims[1].scan.key)
     [other] = store.claims.claim_expired("b", 60)
     store.claims.complete([(claims[2], make_report(claims[2].scan))])
-    before = document_of(store, other.scan.scan_id)
-    assert store.claims.renew(claims, 3600) == {claims[1].scan.scan_id, claims[2].scan.scan_id}
-    assert document_of(store, other.scan.scan_id) == before
+    before = document_of(store, other.scan.key)
+    assert store.claims.renew(claims, 3600) == {claims[1].scan.key, claims[2].scan.key}
+    assert document_of(store, other.scan.key) == before
 
 
 def test_an_owners_own_earlier_claim_is_lost_to_it_too(store: DBManager) -> None:
     make_claimable(store, 1)
     [old] = store.claims.claim("a", 1, 60)
-    expire(store, old.scan.scan_id)
+    expire(store, old.scan.key)
     [new] = store.claims.claim_expired("a", 60)
-    before = document_of(store, new.scan.scan_id)
-    assert store.claims.renew([old], 3600) == {old.scan.scan_id}
+    before = document_of(store, new.scan.key)
+    assert store.claims.renew([old], 3600) == {old.scan.key}
     assert store.claims.release("a", never_started=[old]) == 0
     with pytest.raises(ClaimLost):
         store.claims.fail(old, "too late", 0)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    assert document_of(store, new.scan.scan_id) == before
+    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.key}
+    assert document_of(store, new.scan.key) == before
 
 
 # --- complete ------------------------------------------------------------------------------------
@@ -213,10 +213,10 @@ def test_a_completed_scan_is_done_and_its_report_waits_to_be_sent(store: DBManag
     reports = [make_report(claim.scan) for claim in claims]
     assert store.claims.complete(list(zip(claims, reports, strict=True))) == set()
     for report in reports:
-        assert state_of(store, report.scan_id) == DONE
-        assert "lease_until" not in document_of(store, report.scan_id)
-        assert document_of(store, report.scan_id, Collection.REPORTS)["status"] is False
-    assert {out.scan_id for out in store.outbox.lease("pacs-1", 9, 60)} == set(ids_of(claims))
+        assert state_of(store, report.key) == DONE
+        assert "lease_until" not in document_of(store, report.key)
+        assert document_of(store, report.key, Collection.REPORTS)["status"] is False
+    assert {out.key for out in store.outbox.lease("pacs-1", 9, 60)} == set(ids_of(claims))
 
 
 def test_completing_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:
@@ -236,9 +236,9 @@ def test_completing_nothing_loses_nothing(store: DBManager) -> None:
 
 def test_after_another_took_over_completing_is_lost(store: DBManager) -> None:
     old, new = taken_over(store)
-    before = document_of(store, old.scan.scan_id)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    assert document_of(store, old.scan.scan_id) == before
+    before = document_of(store, old.scan.key)
+    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.key}
+    assert document_of(store, old.scan.key) == before
     assert store.claims.complete([(new, make_report(new.scan))]) == set()
     assert store.queries.count_reports() == {True: 0, False: 1}
 
@@ -246,21 +246,19 @@ def test_after_another_took_over_completing_is_lost(store: DBManager) -> None:
 def test_after_anothers_completion_the_first_report_stands(store: DBManager) -> None:
     old, new = taken_over(store)
     store.claims.complete([(new, make_report(new.scan, run_time_ms=1))])
-    before = document_of(store, new.scan.scan_id, Collection.REPORTS)
-    assert store.claims.complete([(old, make_report(old.scan, run_time_ms=2))]) == {
-        old.scan.scan_id
-    }
-    assert document_of(store, new.scan.scan_id, Collection.REPORTS) == before
-    assert state_of(store, new.scan.scan_id) == DONE
+    before = document_of(store, new.scan.key, Collection.REPORTS)
+    assert store.claims.complete([(old, make_report(old.scan, run_time_ms=2))]) == {old.scan.key}
+    assert document_of(store, new.scan.key, Collection.REPORTS) == before
+    assert state_of(store, new.scan.key) == DONE
 
 
 def test_a_lost_claim_takes_no_other_of_its_batch_along(store: DBManager) -> None:
     make_claimable(store, 3)
     claims = store.claims.claim("a", 3, 60)
-    expire(store, claims[0].scan.scan_id)
+    expire(store, claims[0].scan.key)
     store.claims.claim_expired("b", 60)
     lost = store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
-    assert lost == {claims[0].scan.scan_id}
+    assert lost == {claims[0].scan.key}
     assert store.queries.count_states() == {TO_DO: 0, IN_PROGRESS: 1, DONE: 2, ERROR: 0}
 
 
@@ -268,12 +266,12 @@ def test_unverified_a_late_report_is_the_scans_and_the_new_owner_keeps_its_claim
     store: DBManager,
 ) -> None:
     old, new = taken_over(store)
-    before = document_of(store, old.scan.scan_id)
+    before = document_of(store, old.scan.key)
     late = [(old, make_report(old.scan, run_time_ms=1))]
-    assert store.claims.complete(late, verify_first=False) == {old.scan.scan_id}
-    assert document_of(store, old.scan.scan_id) == before
+    assert store.claims.complete(late, verify_first=False) == {old.scan.key}
+    assert document_of(store, old.scan.key) == before
     assert store.claims.complete([(new, make_report(new.scan, run_time_ms=2))]) == set()
-    report = document_of(store, old.scan.scan_id, Collection.REPORTS)["report"]
+    report = document_of(store, old.scan.key, Collection.REPORTS)["report"]
     assert report["run_time_ms"] == 1
     assert store.queries.count_reports() == {True: 0, False: 1}
 
@@ -285,8 +283,8 @@ def test_unverified_a_released_scan_is_done_with_its_late_report(
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.release("a")
     done = [(claim, make_report(claim.scan))]
-    assert store.claims.complete(done, verify_first=False) == {claim.scan.scan_id}
-    assert state_of(store, claim.scan.scan_id) == DONE
+    assert store.claims.complete(done, verify_first=False) == {claim.scan.key}
+    assert state_of(store, claim.scan.key) == DONE
     assert store.claims.claim("b", 1, 60) == []
 
 
@@ -297,7 +295,7 @@ def test_of_two_that_complete_one_scan_at_once_one_report_stands(store: DBManage
     for _ in range(10):
         old, new = taken_over(store)
         done = [[(claim, make_report(claim.scan))] for claim in (old, new)]
-        assert together(2, partial(complete, done)) == [{old.scan.scan_id}, set()]
+        assert together(2, partial(complete, done)) == [{old.scan.key}, set()]
     assert store.queries.count_reports() == {True: 0, False: 10}
 
 
@@ -330,4 +328,4 @@ def test_concurrent_claims_take_each_scan_once_and_each_gets_some(
     assert all(batches)
     ids = ids_of(claim for batch in batches for claim in batch)
     assert len(ids) == len(set(ids))
-    assert set(ids) <= {scan.scan_id for scan in scans}
+    assert set(ids) <= {scan.key for scan in scans}

@@ -43,7 +43,7 @@ def test_a_scan_comes_back_from_its_document_as_it_was() -> None:
     scan, voxels = make_scan(subject="s-1", affine=AFFINE)
     document = stored(scan_document(NewScan(scan, voxels)))
     assert BrainScan.model_validate(document["scan"]) == scan
-    assert (document["_id"], document["voxels"]) == (scan.scan_id, voxels)
+    assert (document["_id"], document["voxels"]) == (scan.key, voxels)
     assert (document["report_generated"], document["fence"], document["attempts"]) == (
         "To Do",
         0,
@@ -62,7 +62,7 @@ def test_a_report_comes_back_from_its_document_as_it_was_and_is_due_at_once() ->
     report = make_report(make_scan(affine=AFFINE)[0])
     document = stored(report_document(report))
     assert BrainReport.model_validate(document["report"]) == report
-    assert (document["_id"], document["pacs"]) == (report.scan_id, "pacs-1")
+    assert (document["_id"], document["pacs"]) == (report.key, "pacs-1")
     assert (document["status"], document["tries"]) == (False, 0)
     assert document["next_try_at"] == datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -125,7 +125,7 @@ def test_an_ended_claim_is_one_in_progress_by_the_servers_clock() -> None:
 
 def test_claims_are_held_by_owner_and_fence_and_state() -> None:
     claims = [claim_of("a", 1), claim_of("a", 1), claim_of("a", 2), claim_of("b", 1)]
-    ids = [claim.scan.scan_id for claim in claims]
+    ids = [claim.scan.key for claim in claims]
     expected = [("a", 1, ids[:2]), ("a", 2, ids[2:3]), ("b", 1, ids[3:])]
     assert list(held(claims)) == [
         {"_id": {"$in": i}, "owner": owner, "fence": fence, "report_generated": "In Progress"}

@@ -34,14 +34,14 @@ def test_a_failed_scan_is_to_do_again_with_its_cause(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     assert store.claims.fail(claim, "no brain in it", 2) == TO_DO
-    stored = document_of(store, claim.scan.scan_id)
+    stored = document_of(store, claim.scan.key)
     assert stored["report_generated"] == TO_DO
     assert stored["error"]["cause"] == "no brain in it"
     assert stored["attempts"] == 1
     [again] = store.claims.claim("b", 1, 60)
     assert (again.fence, again.attempts) == (2, 2)
     store.claims.complete([(again, make_report(again.scan))])
-    assert "error" not in document_of(store, claim.scan.scan_id)
+    assert "error" not in document_of(store, claim.scan.key)
 
 
 @pytest.mark.parametrize("allowed", [1, 0])
@@ -50,7 +50,7 @@ def test_a_scan_that_fails_in_its_last_attempt_is_in_error(store: DBManager, all
     [claim] = store.claims.claim("a", 1, 60)
     assert store.claims.fail(claim, "damaged", allowed) == ERROR
     [(scan_id, cause, at)] = store.queries.errors()
-    assert (scan_id, cause) == (claim.scan.scan_id, "damaged")
+    assert (scan_id, cause) == (claim.scan.key, "damaged")
     assert at.tzinfo is not None
     assert store.claims.claim("b", 1, 60) == []
     assert store.claims.claim_expired("b", 60) == []
@@ -60,18 +60,18 @@ def test_failing_again_after_a_lost_answer_is_no_loss(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.fail(claim, "once", 5)
-    before = document_of(store, claim.scan.scan_id)
+    before = document_of(store, claim.scan.key)
     assert store.claims.fail(claim, "once", 5) == TO_DO
-    assert document_of(store, claim.scan.scan_id) == before
+    assert document_of(store, claim.scan.key) == before
 
 
 def test_after_another_took_over_failing_says_that_the_claim_was_lost(store: DBManager) -> None:
     old, new = taken_over(store)
-    before = document_of(store, new.scan.scan_id)
+    before = document_of(store, new.scan.key)
     for allowed in (0, 5):
         with pytest.raises(ClaimLost):
             store.claims.fail(old, "too late", allowed)
-    assert document_of(store, new.scan.scan_id) == before
+    assert document_of(store, new.scan.key) == before
 
 
 # --- release and give up -------------------------------------------------------------------------
@@ -82,12 +82,10 @@ def test_a_released_scan_that_was_not_begun_loses_no_attempt(store: DBManager) -
     claims = store.claims.claim("a", 2, 60)
     assert store.claims.release("a", never_started=claims[1:]) == 1
     assert store.claims.release("a", never_started=claims[1:]) == 0
-    assert state_of(store, claims[0].scan.scan_id) == IN_PROGRESS
-    stored = document_of(store, claims[1].scan.scan_id)
+    assert state_of(store, claims[0].scan.key) == IN_PROGRESS
+    stored = document_of(store, claims[1].scan.key)
     assert (stored["report_generated"], stored["attempts"], stored["fence"]) == (TO_DO, 0, 1)
-    assert store.claims.complete([(claims[1], make_report(claims[1].scan))]) == {
-        claims[1].scan.scan_id
-    }
+    assert store.claims.complete([(claims[1], make_report(claims[1].scan))]) == {claims[1].scan.key}
 
 
 def test_what_was_taken_over_is_not_released(store: DBManager) -> None:
@@ -105,8 +103,8 @@ def test_the_scans_of_a_dead_owner_are_to_do_again_and_their_attempt_counts(
     alive = store.claims.claim("alive", 2, 60)
     store.claims.complete([(dead[0], make_report(dead[0].scan))])
     assert store.claims.release("dead") == 1
-    assert state_of(store, dead[0].scan.scan_id) == DONE
-    stored = document_of(store, dead[1].scan.scan_id)
+    assert state_of(store, dead[0].scan.key) == DONE
+    stored = document_of(store, dead[1].scan.key)
     assert (stored["report_generated"], stored["attempts"]) == (TO_DO, 1)
     assert store.claims.renew(alive, 60) == set()
 
@@ -136,17 +134,17 @@ def test_giving_up_is_a_legal_transition() -> None:
 def test_a_scan_that_kills_each_processor_fails_and_the_others_flow(
     store: DBManager,
 ) -> None:
-    scans = [scan.scan_id for scan in make_claimable(store, 3)]
+    scans = [scan.key for scan in make_claimable(store, 3)]
     poison, done = scans[0], set()
     for turn in range(20):
         owner = f"owner-{turn}"
         store.claims.give_up(3)
         for claim in store.claims.claim(owner, 10, 60):
-            if claim.scan.scan_id == poison:
+            if claim.scan.key == poison:
                 store.claims.release(owner)  # by the supervisor, when the process was killed
                 break
             store.claims.complete([(claim, make_report(claim.scan))])
-            done.add(claim.scan.scan_id)
+            done.add(claim.scan.key)
     assert done == set(scans[1:])
     assert document_of(store, poison)["attempts"] == 3
     assert state_of(store, poison) == ERROR
@@ -154,7 +152,7 @@ def test_a_scan_that_kills_each_processor_fails_and_the_others_flow(
 
 
 def test_many_owners_that_do_all_of_it_at_once_finish_each_scan_once(store: DBManager) -> None:
-    scans = {scan.scan_id for scan in make_claimable(store, 60)}
+    scans = {scan.key for scan in make_claimable(store, 60)}
     finished: Counter[str] = Counter()
     lock = threading.Lock()
 

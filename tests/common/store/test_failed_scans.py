@@ -29,7 +29,7 @@ def test_each_failed_scan_is_listed_with_cause_attempts_worker_and_time(
     [scan_id] = make_failed(store, 1)
     make_claimable(store, 2)
     [found] = store.failed_scans.all()
-    assert (found.scan_id, found.cause, found.attempts) == (scan_id, "no brain in it", 1)
+    assert (found.key, found.cause, found.attempts) == (scan_id, "no brain in it", 1)
     assert (found.worker, found.requeued) == ("worker-1", 0)
     assert found.at is not None
     assert found.at.tzinfo is not None
@@ -41,7 +41,7 @@ def test_more_than_a_page_is_listed_in_order(store: DBManager) -> None:
     inside(store).insert_many(
         [{"_id": name, "report_generated": ERROR, "error": error} for name in names]
     )
-    assert [found.scan_id for found in store.failed_scans.all()] == names
+    assert [found.key for found in store.failed_scans.all()] == names
     assert [len(page) for page in store.failed_scans.ids()] == [1000, 1000, 100]
 
 
@@ -57,7 +57,7 @@ def test_a_scan_whose_processors_died_keeps_the_last_one(store: DBManager) -> No
     make_claimable(store, 1)
     [claim] = store.claims.claim("worker-9", 1, 60)
     store.claims.release("worker-9")
-    assert store.claims.give_up(1) == [claim.scan.scan_id]
+    assert store.claims.give_up(1) == [claim.scan.key]
     assert store.claims.give_up(1) == []
     [found] = store.failed_scans.all()
     assert (found.worker, found.attempts) == ("worker-9", 1)
@@ -66,10 +66,10 @@ def test_a_scan_whose_processors_died_keeps_the_last_one(store: DBManager) -> No
 
 def test_a_scan_with_a_damaged_header_keeps_who_met_it(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    edit(store, scan.scan_id, scan={"shape": "what?"})
+    edit(store, scan.key, scan={"shape": "what?"})
     assert store.claims.claim("worker-2", 1, 60) == []
     [found] = store.failed_scans.all()
-    assert (found.scan_id, found.worker, found.attempts) == (scan.scan_id, "worker-2", 1)
+    assert (found.key, found.worker, found.attempts) == (scan.key, "worker-2", 1)
 
 
 def test_an_error_of_an_older_release_is_listed_too(store: DBManager) -> None:
@@ -120,14 +120,14 @@ def test_given_up_after_a_requeue_it_has_its_new_cause(store: DBManager) -> None
 
 def test_scans_that_did_not_fail_stay_and_are_reported(store: DBManager) -> None:
     [done] = make_reports(store, 1)
-    to_do, in_progress = (scan.scan_id for scan in make_claimable(store, 2))
+    to_do, in_progress = (scan.key for scan in make_claimable(store, 2))
     edit(store, in_progress, report_generated=IN_PROGRESS)
-    before = [document_of(store, i) for i in (done.scan_id, to_do, in_progress)]
-    result = store.failed_scans.requeue([done.scan_id, "nobody", to_do, in_progress])
+    before = [document_of(store, i) for i in (done.key, to_do, in_progress)]
+    result = store.failed_scans.requeue([done.key, "nobody", to_do, in_progress])
     assert result.to_do == result.done == ()
     assert result.unknown == ("nobody",)
-    assert dict(result.elsewhere) == {done.scan_id: DONE, to_do: TO_DO, in_progress: IN_PROGRESS}
-    assert [document_of(store, i) for i in (done.scan_id, to_do, in_progress)] == before
+    assert dict(result.elsewhere) == {done.key: DONE, to_do: TO_DO, in_progress: IN_PROGRESS}
+    assert [document_of(store, i) for i in (done.key, to_do, in_progress)] == before
 
 
 def test_concurrent_requeues_of_the_same_scans_each_report_their_own(
@@ -145,7 +145,7 @@ def test_concurrent_requeues_of_the_same_scans_each_report_their_own(
 def test_an_earlier_owner_cannot_finish_a_requeued_scan(store: DBManager) -> None:
     make_claimable(store, 1)
     [old] = store.claims.claim("old", 1, 60)
-    scan_id = old.scan.scan_id
+    scan_id = old.scan.key
     store.claims.fail(old, "damaged", 0)
     store.failed_scans.requeue([scan_id])
     before = document_of(store, scan_id)

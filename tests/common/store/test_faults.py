@@ -95,7 +95,7 @@ def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
     faults.plan("insert", **NOT_DURABLE)
     with pytest.raises(StoreUnavailable):
         store.scans.add([new])
-    assert document_of(store, new.scan.scan_id) is not None  # it is there, and proves nothing
+    assert document_of(store, new.scan.key) is not None  # it is there, and proves nothing
     assert store.scans.add([new]) == [Added.STORED]
 
 
@@ -149,7 +149,7 @@ def test_what_a_connection_that_broke_twice_cut_can_be_repeated(
     faults.plan("insert", "update", times=times, closeConnection=True)
     assert persistently(lambda: store.claims.complete([(claim, make_report(new.scan))])) == set()
     faults.plan("update", times=times, closeConnection=True)
-    persistently(lambda: store.outbox.mark_sent([new.scan.scan_id]))
+    persistently(lambda: store.outbox.mark_sent([new.scan.key]))
     assert store.queries.count_reports() == {True: 1, False: 0}
 
 
@@ -242,11 +242,11 @@ def test_what_was_acknowledged_is_there_after_mongod_was_killed(tmp_path: Path) 
             except StoreUnavailable:
                 return
             for item in new:
-                acknowledged.put(item.scan.scan_id)
+                acknowledged.put(item.scan.key)
             enough.release()
 
     with own_mongod(tmp_path) as running, opened(running.uri, "fr", timeout_s=2) as store:
-        reports = [report.scan_id for report in make_reports(store, 3)]
+        reports = [report.key for report in make_reports(store, 3)]
         store.outbox.mark_sent(reports[:1])
         senders = [threading.Thread(target=send, args=(store,)) for _ in range(2)]
         for sender in senders:
@@ -280,7 +280,7 @@ def test_a_durable_report_may_leave_before_its_scan_is_done(
             store.claims.complete(done)
         assert hub.wait()
     [out] = store.outbox.lease("pacs-1", 1, 60)
-    state = document_of(store, scan.scan_id)["report_generated"]
-    assert (out.scan_id, state) == (scan.scan_id, ReportGenerated.IN_PROGRESS)
+    state = document_of(store, scan.key)["report_generated"]
+    assert (out.key, state) == (scan.key, ReportGenerated.IN_PROGRESS)
     assert store.claims.complete(done) == set()
-    assert document_of(store, scan.scan_id)["report_generated"] == ReportGenerated.DONE
+    assert document_of(store, scan.key)["report_generated"] == ReportGenerated.DONE

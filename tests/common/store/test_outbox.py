@@ -19,7 +19,7 @@ from tests.factories import (
 
 
 def ids(leased: list[OutgoingReport]) -> list[str]:
-    return [out.scan_id for out in leased]
+    return [out.key for out in leased]
 
 
 def lease_ends(store: DBManager, scan_id: str) -> None:
@@ -41,13 +41,13 @@ def test_a_report_comes_out_as_it_went_in(store: DBManager) -> None:
 def test_reports_go_to_the_pacs_that_their_scan_came_from(store: DBManager) -> None:
     first = make_reports(store, 2)
     [second] = make_reports(store, 1, pacs="pacs-2")
-    assert ids(store.outbox.lease("pacs-2", 10, 60)) == [second.scan_id]
+    assert ids(store.outbox.lease("pacs-2", 10, 60)) == [second.key]
     assert store.outbox.lease("pacs-3", 10, 60) == []
-    assert set(ids(store.outbox.lease("pacs-1", 10, 60))) == {r.scan_id for r in first}
+    assert set(ids(store.outbox.lease("pacs-1", 10, 60))) == {r.key for r in first}
 
 
 def test_the_oldest_reports_go_first_and_no_more_than_asked_for(store: DBManager) -> None:
-    reports = [report.scan_id for report in make_reports(store, 4)]
+    reports = [report.key for report in make_reports(store, 4)]
     for age, scan_id in enumerate(reversed(reports)):
         inside(store, Collection.REPORTS).update_one(
             {"_id": scan_id}, {"$set": {"created_at": LONG_AGO.replace(second=age)}}
@@ -63,7 +63,7 @@ def test_a_leased_report_is_not_given_twice(store: DBManager) -> None:
 
 
 def test_hubs_that_lease_at_once_never_share_a_report(store: DBManager) -> None:
-    reports = {report.scan_id for report in make_reports(store, 150)}
+    reports = {report.key for report in make_reports(store, 150)}
 
     def work(_: int) -> list[str]:
         mine: list[str] = []
@@ -80,9 +80,9 @@ def test_hubs_that_lease_at_once_never_share_a_report(store: DBManager) -> None:
 def test_a_report_that_was_not_marked_is_due_again_after_its_lease(store: DBManager) -> None:
     [report] = make_reports(store, 1)
     store.outbox.lease("pacs-1", 1, 60)
-    lease_ends(store, report.scan_id)
+    lease_ends(store, report.key)
     [out] = store.outbox.lease("pacs-1", 1, 60)
-    assert (out.scan_id, out.tries) == (report.scan_id, 2)
+    assert (out.key, out.tries) == (report.key, 2)
 
 
 def test_a_lease_of_a_report_ends_by_itself(store: DBManager) -> None:
@@ -98,7 +98,7 @@ def test_a_lease_of_a_report_ends_by_itself(store: DBManager) -> None:
 
 
 def test_a_marked_report_is_sent_and_never_due_again(store: DBManager) -> None:
-    first, second = (report.scan_id for report in make_reports(store, 2))
+    first, second = (report.key for report in make_reports(store, 2))
     store.outbox.lease("pacs-1", 2, 60)
     store.outbox.mark_sent([first])
     for scan_id in (first, second):
@@ -112,11 +112,11 @@ def test_a_marked_report_is_sent_and_never_due_again(store: DBManager) -> None:
 
 def test_marking_again_changes_nothing(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    store.outbox.mark_sent([report.scan_id])
-    before = document_of(store, report.scan_id, Collection.REPORTS)
-    store.outbox.mark_sent([report.scan_id, "unknown"])
+    store.outbox.mark_sent([report.key])
+    before = document_of(store, report.key, Collection.REPORTS)
+    store.outbox.mark_sent([report.key, "unknown"])
     store.outbox.mark_sent([])
-    assert document_of(store, report.scan_id, Collection.REPORTS) == before
+    assert document_of(store, report.key, Collection.REPORTS) == before
     assert store.queries.count_reports() == {True: 1, False: 0}
 
 
@@ -125,13 +125,13 @@ def test_completing_again_does_not_send_a_report_again(store: DBManager) -> None
     [claim] = store.claims.claim("a", 1, 60)
     report = make_report(claim.scan)
     store.claims.complete([(claim, report)])
-    store.outbox.mark_sent([report.scan_id])
+    store.outbox.mark_sent([report.key])
     store.claims.complete([(claim, report)])
     assert store.outbox.lease("pacs-1", 1, 60) == []
 
 
 def test_a_postponed_report_is_due_when_its_delay_is_over(store: DBManager) -> None:
-    now, later = (report.scan_id for report in make_reports(store, 2))
+    now, later = (report.key for report in make_reports(store, 2))
     store.outbox.lease("pacs-1", 2, 60)
     store.outbox.postpone([now], delay_s=0)
     store.outbox.postpone([later], delay_s=60)
@@ -140,10 +140,10 @@ def test_a_postponed_report_is_due_when_its_delay_is_over(store: DBManager) -> N
 
 def test_postponing_a_report_that_was_sent_changes_nothing(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    store.outbox.mark_sent([report.scan_id])
-    before = document_of(store, report.scan_id, Collection.REPORTS)
-    store.outbox.postpone([report.scan_id], delay_s=0)
-    assert document_of(store, report.scan_id, Collection.REPORTS) == before
+    store.outbox.mark_sent([report.key])
+    before = document_of(store, report.key, Collection.REPORTS)
+    store.outbox.postpone([report.key], delay_s=0)
+    assert document_of(store, report.key, Collection.REPORTS) == before
 
 
 # --- counts and lists ----------------------------------------------------------------------------
@@ -157,10 +157,10 @@ def test_an_empty_store_counts_nothing(store: DBManager) -> None:
 
 
 def test_scans_and_reports_are_counted_and_listed_by_state(store: DBManager) -> None:
-    [sent, waiting] = (report.scan_id for report in make_reports(store, 2))
+    [sent, waiting] = (report.key for report in make_reports(store, 2))
     store.outbox.mark_sent([sent])
-    [held, to_do] = (scan.scan_id for scan in make_claimable(store, 2))
-    assert [claim.scan.scan_id for claim in store.claims.claim("a", 1, 60)] == [held]
+    [held, to_do] = (scan.key for scan in make_claimable(store, 2))
+    assert [claim.scan.key for claim in store.claims.claim("a", 1, 60)] == [held]
     assert store.queries.count_states() == {"To Do": 1, "In Progress": 1, "Done": 2, "Error": 0}
     assert store.queries.count_reports() == {True: 1, False: 1}
     assert store.queries.states_of([sent, waiting, held, to_do, "unknown"]) == {
@@ -188,6 +188,6 @@ def test_a_list_longer_than_a_page_is_complete_and_in_order(store: DBManager) ->
 def test_of_many_errors_as_many_are_listed_as_asked_for(store: DBManager) -> None:
     make_claimable(store, 3)
     for claim in store.claims.claim("a", 3, 60):
-        store.claims.fail(claim, f"cause of {claim.scan.scan_id}", 0)
+        store.claims.fail(claim, f"cause of {claim.scan.key}", 0)
     assert len(store.queries.errors(limit=2)) == 2
     assert all(cause == f"cause of {scan_id}" for scan_id, cause, _ in store.queries.errors())

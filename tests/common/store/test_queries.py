@@ -1,9 +1,13 @@
 """Counts and lists of what is stored."""
 
+import pytest
+
 from common.domain.states import ReportGenerated
+from common.errors import SettingsError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from tests.factories import edit, inside, make_claimable, make_failed, make_reports
+from common.store.documents import NewScan
+from tests.factories import edit, inside, make_claimable, make_failed, make_reports, make_scan
 
 
 def test_scans_are_counted_in_every_state(store: DBManager) -> None:
@@ -18,7 +22,7 @@ def test_scans_are_counted_in_every_state(store: DBManager) -> None:
 def test_reports_are_counted_by_whether_they_were_sent(store: DBManager) -> None:
     assert store.queries.count_reports() == {True: 0, False: 0}
     first, *_ = make_reports(store, 3)
-    store.outbox.mark_sent([first.scan_id])
+    store.outbox.mark_sent([first.key])
     assert store.queries.count_reports() == {True: 1, False: 2}
 
 
@@ -37,9 +41,9 @@ def test_states_of_given_ids_include_those_that_are_missing(store: DBManager) ->
     [report] = make_reports(store, 1)
     [scan] = make_claimable(store, 1)
     inside(store, Collection.REPORTS).insert_one({"_id": "orphan", "status": True})
-    assert store.queries.states_of([report.scan_id, scan.scan_id, "orphan", "none"]) == {
-        report.scan_id: ("Done", False),
-        scan.scan_id: ("To Do", None),
+    assert store.queries.states_of([report.key, scan.key, "orphan", "none"]) == {
+        report.key: ("Done", False),
+        scan.key: ("To Do", None),
         "orphan": (None, True),
         "none": (None, None),
     }
@@ -56,5 +60,21 @@ def test_errors_have_their_cause_and_time_and_are_limited(store: DBManager) -> N
 
 def test_an_unknown_state_is_counted_too(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    edit(store, scan.scan_id, report_generated="Purged")
+    edit(store, scan.key, report_generated="Purged")
     assert store.queries.count_states()["Purged"] == 1
+
+
+def test_a_scan_is_named_by_its_key_or_its_id_alone(store: DBManager) -> None:
+    scan, voxels = make_scan(scan_id="a")
+    others = [make_scan(scan_id=name) for name in ("a-b", "a.b", "aa", "a_", "A")]
+    store.scans.add([NewScan(scan, voxels), *(NewScan(*one) for one in others)])
+    found = store.queries.keys_of(["a", "a@pacs-1", "a@pacs-2", "b", "aa"])
+    assert found == {"a": "a@pacs-1", "a@pacs-1": "a@pacs-1", "aa": "aa@pacs-1"}
+
+
+def test_an_id_of_several_pacs_must_be_named_with_its_pacs(store: DBManager) -> None:
+    for pacs in ("pacs-1", "pacs-2"):
+        store.scans.add([NewScan(*make_scan(scan_id="a", pacs=pacs))])
+    assert store.queries.keys_of(["a@pacs-2"]) == {"a@pacs-2": "a@pacs-2"}
+    with pytest.raises(SettingsError, match="write a@pacs-1 or a@pacs-2"):
+        store.queries.keys_of(["a"])

@@ -44,11 +44,11 @@ def one_report_and_done(store: DBManager, scan_id: str) -> None:
 
 def test_an_owner_that_lost_its_claim_before_it_looks_writes_no_report(store: DBManager) -> None:
     old, new = taken_over(store)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
+    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.key}
     store.claims.fail(new, "damaged", 0)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
+    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.key}
     assert store.queries.count_reports() == {True: 0, False: 0}
-    assert state_of(store, old.scan.scan_id) == ERROR
+    assert state_of(store, old.scan.key) == ERROR
 
 
 def error_by_fail(store: DBManager, claim: Claim) -> None:
@@ -56,13 +56,13 @@ def error_by_fail(store: DBManager, claim: Claim) -> None:
 
 
 def error_by_giving_up(store: DBManager, claim: Claim) -> None:
-    expire(store, claim.scan.scan_id)
-    assert store.claims.give_up(1) == [claim.scan.scan_id]
+    expire(store, claim.scan.key)
+    assert store.claims.give_up(1) == [claim.scan.key]
 
 
 def error_by_damage(store: DBManager, claim: Claim) -> None:
-    edit(store, claim.scan.scan_id, scan={**document_of(store, claim.scan.scan_id)["scan"], "x": 1})
-    expire(store, claim.scan.scan_id)
+    edit(store, claim.scan.key, scan={**document_of(store, claim.scan.key)["scan"], "x": 1})
+    expire(store, claim.scan.key)
     assert store.claims.claim_expired("another", 60) == []
 
 
@@ -79,11 +79,11 @@ def test_an_owner_whose_report_is_late_finds_the_failed_scan_and_finishes_it(
     def check_and_sleep(_claims: Any) -> set[str]:
         monkeypatch.setattr(store.claims, "_still_held", real)
         make_error(store, new)
-        return {old.scan.scan_id}  # as it was a moment ago
+        return {old.scan.key}  # as it was a moment ago
 
     monkeypatch.setattr(store.claims, "_still_held", check_and_sleep)
-    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.scan_id}
-    one_report_and_done(store, old.scan.scan_id)
+    assert store.claims.complete([(old, make_report(old.scan))]) == {old.scan.key}
+    one_report_and_done(store, old.scan.key)
 
 
 @pytest.mark.parametrize("attempts_allowed", [0, 1])
@@ -93,15 +93,15 @@ def test_a_failure_does_not_move_a_scan_with_a_late_report_to_error(
     old, new = taken_over(store)
     write_late(store, old)  # and the owner is killed
     assert store.claims.fail(new, "damaged", attempts_allowed) == DONE
-    one_report_and_done(store, old.scan.scan_id)
+    one_report_and_done(store, old.scan.key)
 
 
 def test_a_scan_with_a_late_report_is_not_given_up(store: DBManager) -> None:
     old, new = taken_over(store)
     write_late(store, old)
-    expire(store, new.scan.scan_id)
+    expire(store, new.scan.key)
     assert store.claims.give_up(1) == []
-    one_report_and_done(store, old.scan.scan_id)
+    one_report_and_done(store, old.scan.key)
 
 
 def test_a_damaged_header_does_not_move_a_scan_with_a_late_report_to_error(
@@ -109,10 +109,10 @@ def test_a_damaged_header_does_not_move_a_scan_with_a_late_report_to_error(
 ) -> None:
     old, new = taken_over(store)
     write_late(store, old)
-    edit(store, new.scan.scan_id, scan={})
-    expire(store, new.scan.scan_id)
+    edit(store, new.scan.key, scan={})
+    expire(store, new.scan.key)
     assert store.claims.claim_expired("another", 60) == []
-    one_report_and_done(store, old.scan.scan_id)
+    one_report_and_done(store, old.scan.key)
 
 
 def error_with_report(store: DBManager) -> Claim:
@@ -127,15 +127,15 @@ def error_with_report(store: DBManager) -> Claim:
 def test_a_failed_scan_with_a_report_is_a_gap(store: DBManager) -> None:
     claim = error_with_report(store)
     verdict = verify(store)
-    assert verdict.error_with_report == (claim.scan.scan_id,)
+    assert verdict.error_with_report == (claim.scan.key,)
     assert verdict.gaps == 1
 
 
 def test_before_a_report_is_sent_its_scan_is_done(store: DBManager) -> None:
     claim = error_with_report(store)
     [leased] = store.outbox.lease("pacs-1", 10, 60)
-    assert leased.scan_id == claim.scan.scan_id
-    one_report_and_done(store, claim.scan.scan_id)
+    assert leased.key == claim.scan.key
+    one_report_and_done(store, claim.scan.key)
 
 
 def test_a_scan_to_do_whose_report_leaves_is_done_and_not_analysed_again(store: DBManager) -> None:
@@ -143,7 +143,7 @@ def test_a_scan_to_do_whose_report_leaves_is_done_and_not_analysed_again(store: 
     write_late(store, old)
     store.claims.release("new")
     store.outbox.lease("pacs-1", 10, 60)
-    one_report_and_done(store, new.scan.scan_id)
+    one_report_and_done(store, new.scan.key)
     assert store.claims.claim("another", 10, 60) == []
 
 
@@ -154,40 +154,40 @@ def test_who_claimed_a_scan_whose_report_leaves_meanwhile_can_still_finish_or_fa
         old, new = taken_over(store)
         write_late(store, old)
         store.outbox.lease("pacs-1", 10, 60)
-        assert state_of(store, new.scan.scan_id) == IN_PROGRESS
+        assert state_of(store, new.scan.key) == IN_PROGRESS
         if final:
             assert store.claims.complete([(new, make_report(new.scan))]) == set()
         else:
             assert store.claims.fail(new, "damaged", 0) == DONE
-        one_report_and_done(store, new.scan.scan_id)
+        one_report_and_done(store, new.scan.key)
 
 
 def test_a_requeued_scan_with_a_report_is_done_instead(store: DBManager) -> None:
     claim = error_with_report(store)
     [other] = make_failed(store, 1)
-    result = store.failed_scans.requeue([claim.scan.scan_id, other])
-    assert (result.to_do, result.done) == ((other,), (claim.scan.scan_id,))
-    one_report_and_done(store, claim.scan.scan_id)
+    result = store.failed_scans.requeue([claim.scan.key, other])
+    assert (result.to_do, result.done) == ((other,), (claim.scan.key,))
+    one_report_and_done(store, claim.scan.key)
     assert state_of(store, other) == TO_DO
 
 
 def test_a_report_later_than_a_requeue_is_the_only_one(store: DBManager) -> None:
     old, new = taken_over(store)
     store.claims.fail(new, "damaged", 0)
-    store.failed_scans.requeue([old.scan.scan_id])
+    store.failed_scans.requeue([old.scan.key])
     write_late(store, old)
     [again] = store.claims.claim("third", 1, 60)
     assert store.claims.complete([(again, make_report(again.scan))]) == set()
-    one_report_and_done(store, old.scan.scan_id)
+    one_report_and_done(store, old.scan.key)
 
 
 def test_the_hubs_periodic_reconciliation_repairs_the_rest(store: DBManager) -> None:
     claim = error_with_report(store)
     inside(store, Collection.REPORTS).update_many({}, {"$set": {"status": True}})  # sent even
     make_failed(store, 3)
-    assert store.reconciliation.reconcile_failed() == [claim.scan.scan_id]
+    assert store.reconciliation.reconcile_failed() == [claim.scan.key]
     assert store.reconciliation.reconcile_failed() == []
-    one_report_and_done(store, claim.scan.scan_id)
+    one_report_and_done(store, claim.scan.key)
     assert store.queries.count_states()[ERROR] == 3
 
 
@@ -200,8 +200,8 @@ def test_late_reports_and_failures_at_once_end_in_one_report_and_done(
         def work(i: int, old: Claim = old, new: Claim = new) -> object:
             if i == 0:
                 write_late(store, old)
-                return store.claims._reconciliation.reconcile([old.scan.scan_id])
+                return store.claims._reconciliation.reconcile([old.scan.key])
             return store.claims.fail(new, "damaged", 0)
 
         together(2, work)
-        one_report_and_done(store, old.scan.scan_id)
+        one_report_and_done(store, old.scan.key)

@@ -27,20 +27,20 @@ def report(store: DBManager, recorded: DBManager) -> tuple[str, str]:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     recorded.claims.complete([(claim, make_report(claim.scan))])
-    return claim.scan.scan_id, Collection.SCANS
+    return claim.scan.key, Collection.SCANS
 
 
 def send(store: DBManager, recorded: DBManager) -> tuple[str, str]:
     [made] = make_reports(store, 1)
-    recorded.outbox.mark_sent([made.scan_id], peer="pacs-1")
-    return made.scan_id, Collection.REPORTS
+    recorded.outbox.mark_sent([made.key], peer="pacs-1")
+    return made.key, Collection.REPORTS
 
 
 def fail(store: DBManager, recorded: DBManager) -> tuple[str, str]:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     recorded.claims.fail(claim, "no brain in it", 1)
-    return claim.scan.scan_id, Collection.SCANS
+    return claim.scan.key, Collection.SCANS
 
 
 def requeue(store: DBManager, recorded: DBManager) -> tuple[str, str]:
@@ -51,8 +51,8 @@ def requeue(store: DBManager, recorded: DBManager) -> tuple[str, str]:
 
 def reanalyze(store: DBManager, recorded: DBManager) -> tuple[str, str]:
     [made] = make_reports(store, 1)
-    recorded.revisions.schedule_reanalysis([made.scan_id], 1)
-    return made.scan_id, Collection.SCANS
+    recorded.revisions.schedule_reanalysis([made.key], 1)
+    return made.key, Collection.SCANS
 
 
 def purge(store: DBManager, recorded: DBManager) -> tuple[str, str]:

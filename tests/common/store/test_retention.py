@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common.commands.verify import verify
+from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import hash_voxels
 from common.errors import StoreUnavailable
@@ -34,9 +35,7 @@ DONE = ReportGenerated.DONE
 def purge(store: DBManager, days: float = 30, *, include_report: bool = False) -> list[str]:
     """The ids of the removed scans."""
     return [
-        i
-        for due in store.retention.purge(days, include_report=include_report)
-        for i in due.scan_ids
+        i for due in store.retention.purge(days, include_report=include_report) for i in due.keys
     ]
 
 
@@ -50,8 +49,8 @@ def test_voxels_are_removed_and_header_and_report_stay(store: DBManager) -> None
     [small] = make_old(store, 1)
     large, _ = make_old_upload(store)
     before = document_of(store, small)
-    assert sorted(purge(store)) == sorted([small, large.scan.scan_id])
-    for scan_id in (small, large.scan.scan_id):
+    assert sorted(purge(store)) == sorted([small, large.scan.key])
+    for scan_id in (small, large.scan.key):
         stored = document_of(store, scan_id)
         assert (stored["report_generated"], "voxels" in stored, "blob" in stored) == (
             DONE,
@@ -71,7 +70,7 @@ def test_an_unsealed_scan_is_known_after_its_voxels_were_removed(
     purge(store)
     again = NewScan(new.scan, blob=store.uploads.begin())
     assert store.scans.add([again]) == [Added.KNOWN]
-    assert document_of(store, new.scan.scan_id)["report_generated"] == DONE
+    assert document_of(store, new.scan.key)["report_generated"] == DONE
     assert verify(store).gaps == 0
     assert purge(store) == []
 
@@ -83,7 +82,7 @@ def test_a_full_purge_leaves_a_tombstone_without_patient_data(store: DBManager) 
     assert inside(store, Collection.REPORTS).count_documents({}) == 0
     assert inside(store, Collection.CHUNKS).count_documents({}) == 0
     assert inside(store, Collection.UPLOADS).count_documents({}) == 0
-    for scan_id in (small, large.scan.scan_id):
+    for scan_id in (small, large.scan.key):
         stored = document_of(store, scan_id)
         assert stored.keys() == {"_id", "report_generated", "voxels_hash", "fence", "purged_at"}
         assert stored["report_generated"] == PURGED
@@ -96,7 +95,7 @@ def test_a_scan_without_voxels_can_be_fully_purged_later(store: DBManager) -> No
     ids = make_old(store, 3)
     assert sorted(purge(store)) == sorted(ids)
     [due] = store.retention.due(30, include_report=True)
-    assert (len(due.scan_ids), due.voxels_bytes) == (3, 0)
+    assert (len(due.keys), due.voxels_bytes) == (3, 0)
     assert sorted(purge(store, include_report=True)) == sorted(ids)
     assert verify(store).gaps == 0
 
@@ -107,7 +106,7 @@ def test_listing_what_is_due_changes_nothing(store: DBManager) -> None:
     before = everything(store)
     for include_report in (True, False):
         [due] = store.retention.due(30, include_report=include_report)
-        assert set(ids) < set(due.scan_ids)
+        assert set(ids) < set(due.keys)
         assert due.voxels_bytes == 3 * 100 + 2 * 255 * 1024 + 1000
     assert everything(store) == before
 
@@ -115,8 +114,8 @@ def test_listing_what_is_due_changes_nothing(store: DBManager) -> None:
 def test_all_pages_are_purged(store: DBManager) -> None:
     ids = make_old(store, 1200)
     pages = list(store.retention.purge(30, include_report=False))
-    assert [len(page.scan_ids) for page in pages] == [500, 500, 200]
-    assert sorted(i for page in pages for i in page.scan_ids) == sorted(ids)
+    assert [len(page.keys) for page in pages] == [500, 500, 200]
+    assert sorted(i for page in pages for i in page.keys) == sorted(ids)
 
 
 def not_sent(store: DBManager) -> None:
@@ -125,7 +124,7 @@ def not_sent(store: DBManager) -> None:
 
 def sent_lately(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    deliver(store, report.scan_id, long_ago=False)
+    deliver(store, report.key, long_ago=False)
 
 
 def sent_it_is_not_known_when(store: DBManager) -> None:
@@ -170,7 +169,7 @@ def test_a_removed_scan_sent_again_is_known_and_not_analysed_again(
     store.scans.add([NewScan(small, voxels)])
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(small))])
-    deliver(store, small.scan_id)
+    deliver(store, small.key)
     large, large_voxels = make_old_upload(store)
     purge(store, include_report=include_report)
     before = everything(store)
@@ -192,7 +191,7 @@ def test_the_id_of_a_removed_scan_stays_taken_by_its_content(
     [scan_id] = make_old(store, 1)
     purge(store, include_report=include_report)
     other = bytes(100)
-    forged, _ = make_scan(scan_id=scan_id, voxels=other, voxels_hash=hash_voxels(other))
+    forged, _ = make_scan(scan_id=scan_id_of(scan_id), voxels=other, voxels_hash=hash_voxels(other))
     assert store.scans.add([NewScan(forged, other)]) == [Added.CONFLICT]
 
 
@@ -200,9 +199,9 @@ def test_a_report_of_a_long_suspended_processor_is_not_sent(store: DBManager) ->
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(claim.scan))])
-    deliver(store, claim.scan.scan_id)
+    deliver(store, claim.scan.key)
     purge(store, include_report=True)
-    assert store.claims.complete([(claim, make_report(claim.scan))]) == {claim.scan.scan_id}
+    assert store.claims.complete([(claim, make_report(claim.scan))]) == {claim.scan.key}
     assert store.queries.count_reports() == {True: 0, False: 0}
     late = report_document(make_report(claim.scan))
     inside(store, Collection.REPORTS).insert_one(late)
@@ -239,7 +238,7 @@ def test_a_purge_interrupted_between_any_two_steps_can_be_repeated(
     assert verify(store).gaps == 0
     assert chunks_of(store, large.blob) == 0
     wanted = PURGED if include_report else DONE
-    assert {state_of(store, i) for i in (small, large.scan.scan_id)} == {wanted}
+    assert {state_of(store, i) for i in (small, large.scan.key)} == {wanted}
     assert inside(store, Collection.REPORTS).count_documents({}) == (0 if include_report else 2)
 
 

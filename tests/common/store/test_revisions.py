@@ -54,31 +54,31 @@ def test_a_scan_to_reanalyze_is_to_do_with_all_its_attempts_and_its_fence(
     store: DBManager,
 ) -> None:
     (report,) = make_reports(store, 1)
-    before = document_of(store, report.scan_id)
+    before = document_of(store, report.key)
     waiter = store.connection.subscribe(Notification.SCAN, 30)
-    assert store.revisions.schedule_reanalysis([report.scan_id], 1) == 1
+    assert store.revisions.schedule_reanalysis([report.key], 1) == 1
     assert waiter.wait()
     waiter.close()
-    scan = document_of(store, report.scan_id)
+    scan = document_of(store, report.key)
     assert (scan["report_generated"], scan["attempts"], scan["revision"]) == ("To Do", 0, 2)
     assert scan["fence"] == before["fence"]
     assert "done_at" not in scan
-    assert BrainReport.model_validate(current(store, report.scan_id)["report"]) == report
+    assert BrainReport.model_validate(current(store, report.key)["report"]) == report
     assert no_gap(store).revised == 1
 
 
 def test_the_new_report_takes_the_place_of_the_old_one_which_is_history(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.outbox.mark_sent([old.scan_id])
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.outbox.mark_sent([old.key])
+    store.revisions.schedule_reanalysis([old.key], 1)
     claim = claim_one(store)
     assert (claim.revision, claim.attempts) == (2, 1)
     assert store.claims.complete([again(claim, run_time_ms=2)]) == set()
-    assert state_of(store, old.scan_id) == "Done"
-    now = current(store, old.scan_id)
+    assert state_of(store, old.key) == "Done"
+    now = current(store, old.key)
     assert (now["revision"], now["status"], now["report"]["run_time_ms"]) == (2, False, 2)
     assert now["report"]["report_id"] != old.report_id
-    assert history_of(store, old.scan_id) == {1: old}
+    assert history_of(store, old.key) == {1: old}
     (outgoing,) = store.outbox.lease("pacs-1", 10, 60)
     assert outgoing.revision == 2
     no_gap(store)
@@ -87,10 +87,10 @@ def test_the_new_report_takes_the_place_of_the_old_one_which_is_history(store: D
 def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     for revision in range(1, 5):
-        assert store.revisions.schedule_reanalysis([old.scan_id], revision) == 1
+        assert store.revisions.schedule_reanalysis([old.key], revision) == 1
         store.claims.complete([again(claim_one(store), run_time_ms=revision)])
-    assert current(store, old.scan_id)["revision"] == 5
-    kept = history_of(store, old.scan_id)
+    assert current(store, old.key)["revision"] == 5
+    kept = history_of(store, old.key)
     assert [kept[n].run_time_ms for n in sorted(kept)] == [1.5, 1, 2, 3]
     no_gap(store)
 
@@ -98,14 +98,14 @@ def test_it_can_be_done_any_number_of_times(store: DBManager) -> None:
 def test_only_scans_done_with_the_given_revision_are_scheduled(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     (waiting,) = make_claimable(store, 1)
-    assert store.revisions.schedule_reanalysis([waiting.scan_id, "unknown"], 1) == 0
-    assert store.revisions.schedule_reanalysis([old.scan_id], 2) == 0
-    assert sum(together(8, lambda _: store.revisions.schedule_reanalysis([old.scan_id], 1))) == 1
-    assert document_of(store, old.scan_id)["revision"] == 2
+    assert store.revisions.schedule_reanalysis([waiting.key, "unknown"], 1) == 0
+    assert store.revisions.schedule_reanalysis([old.key], 2) == 0
+    assert sum(together(8, lambda _: store.revisions.schedule_reanalysis([old.key], 1))) == 1
+    assert document_of(store, old.key)["revision"] == 2
 
 
 def test_a_scan_without_its_voxels_stays_as_it_is_and_is_named(store: DBManager) -> None:
-    gone, there = (report.scan_id for report in make_reports(store, 2))
+    gone, there = (report.key for report in make_reports(store, 2))
     inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
     assert store.revisions.schedule_reanalysis([gone, there], 1) == 1
     assert (state_of(store, gone), state_of(store, there)) == ("Done", "To Do")
@@ -159,66 +159,66 @@ def test_a_kill_between_any_two_steps_loses_nothing_and_makes_nothing_twice(
     store: DBManager, place: int
 ) -> None:
     (old,) = make_reports(store, 1)
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
     mortal = Mortal(store.connection.uri, store.connection.name)
     try:
         late = claim_one(mortal.store, "late")
         mortal.die_at(place)
         with pytest.raises(Killed):
             mortal.store.claims.complete([again(late, run_time_ms=2)])
-        assert inside(store, Collection.REPORTS).count_documents({"_id": old.scan_id}) == 1
-        assert current(store, old.scan_id)["revision"] == (1 if place < 2 else 2)
+        assert inside(store, Collection.REPORTS).count_documents({"_id": old.key}) == 1
+        assert current(store, old.key)["revision"] == (1 if place < 2 else 2)
         no_gap(store)
-        if state_of(store, old.scan_id) != "Done":
-            expire(store, old.scan_id)
+        if state_of(store, old.key) != "Done":
+            expire(store, old.key)
             (claim,) = store.claims.claim_expired("next", 60)
             assert store.claims.complete([again(claim, run_time_ms=3)]) == set()
         mortal.die_at(99)
         lost = mortal.store.claims.complete([again(late, run_time_ms=4)])  # it was only stopped
-        assert lost == (set() if place == 5 else {old.scan_id})
+        assert lost == (set() if place == 5 else {old.key})
     finally:
         mortal.store.close()
-    now = current(store, old.scan_id)
+    now = current(store, old.key)
     assert now["report"]["run_time_ms"] == (3 if place < 2 else 2)  # the first of its revision
-    assert history_of(store, old.scan_id) == {1: old}
-    assert state_of(store, old.scan_id) == "Done"
+    assert history_of(store, old.key) == {1: old}
+    assert state_of(store, old.key) == "Done"
     no_gap(store)
 
 
 def test_an_owner_of_an_earlier_revision_changes_nothing(store: DBManager) -> None:
     make_claimable(store, 1)
     stale = claim_one(store, "stale")
-    expire(store, stale.scan.scan_id)
+    expire(store, stale.scan.key)
     (claim,) = store.claims.claim_expired("quick", 60)
     store.claims.complete([again(claim, run_time_ms=1)])
     store.revisions.schedule_reanalysis(ids_of([claim]), 1)
     for _ in range(2):  # while the next revision waits, and once it is there
         assert store.claims.complete([again(stale, run_time_ms=9)]) == set(ids_of([claim]))
-        assert current(store, stale.scan.scan_id)["report"]["run_time_ms"] != 9
-        if state_of(store, stale.scan.scan_id) == "To Do":
+        assert current(store, stale.scan.key)["report"]["run_time_ms"] != 9
+        if state_of(store, stale.scan.key) == "To Do":
             store.claims.complete([again(claim_one(store), run_time_ms=2)])
-    assert current(store, stale.scan.scan_id)["report"]["run_time_ms"] == 2
-    assert sorted(history_of(store, stale.scan.scan_id)) == [1]
+    assert current(store, stale.scan.key)["report"]["run_time_ms"] == 2
+    assert sorted(history_of(store, stale.scan.key)) == [1]
     no_gap(store)
 
 
 def test_of_many_owners_of_one_revision_one_report_stays(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
     owners = [claim_one(store, "0")]
     for n in range(1, 4):
-        expire(store, old.scan_id)
+        expire(store, old.key)
         owners += store.claims.claim_expired(str(n), 60)
     lost = together(4, lambda n: store.claims.complete([again(owners[n], run_time_ms=n)]))
     assert lost.count(set()) == 1
     assert lost[3] == set()  # the one that holds the claim
-    assert sorted(history_of(store, old.scan_id)) == [1]
+    assert sorted(history_of(store, old.key)) == [1]
     no_gap(store)
 
 
 def test_first_and_later_revisions_are_completed_together(store: DBManager) -> None:
     old = make_reports(store, 3)
-    store.revisions.schedule_reanalysis([report.scan_id for report in old], 1)
+    store.revisions.schedule_reanalysis([report.key for report in old], 1)
     make_claimable(store, 2)
     claims = store.claims.claim("a", 10, 60)
     assert sorted(claim.revision for claim in claims) == [1, 1, 2, 2, 2]
@@ -230,33 +230,33 @@ def test_first_and_later_revisions_are_completed_together(store: DBManager) -> N
 def test_a_report_of_before_there_were_revisions_is_replaced_too(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
     inside(store, Collection.REPORTS).update_one({}, {"$unset": {"revision": 1}})
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
     store.claims.complete([again(claim_one(store))])
-    assert current(store, old.scan_id)["revision"] == 2
-    assert sorted(history_of(store, old.scan_id)) == [1]
+    assert current(store, old.key)["revision"] == 2
+    assert sorted(history_of(store, old.key)) == [1]
     no_gap(store)
 
 
 def test_an_acknowledgement_of_the_old_report_does_not_mark_the_new_one(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
     store.claims.complete([again(claim_one(store))])
-    store.outbox.mark_sent([old.scan_id])
-    assert not current(store, old.scan_id)["status"]
-    store.outbox.mark_sent([old.scan_id], 2)
-    assert current(store, old.scan_id)["status"]
+    store.outbox.mark_sent([old.key])
+    assert not current(store, old.key)["status"]
+    store.outbox.mark_sent([old.key], 2)
+    assert current(store, old.key)["status"]
 
 
 def test_a_failed_reanalysis_leaves_the_earlier_report(store: DBManager) -> None:
     (old,) = make_reports(store, 1)
-    store.revisions.schedule_reanalysis([old.scan_id], 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
     assert store.claims.fail(claim_one(store), "cause", 0) == "Error"
-    assert BrainReport.model_validate(current(store, old.scan_id)["report"]) == old
+    assert BrainReport.model_validate(current(store, old.key)["report"]) == old
 
 
 @pytest.mark.parametrize("damage", ["report", "history", "scan"])
 def test_verify_finds_what_is_wrong_with_revisions(store: DBManager, damage: str) -> None:
-    right, wrong = (report.scan_id for report in make_reports(store, 2))
+    right, wrong = (report.key for report in make_reports(store, 2))
     store.revisions.schedule_reanalysis([right, wrong], 1)
     store.claims.complete([again(claim) for claim in store.claims.claim("a", 5, 60)])
     no_gap(store)
@@ -271,9 +271,9 @@ def test_verify_finds_what_is_wrong_with_revisions(store: DBManager, damage: str
 
 def test_what_made_each_report_is_listed(store: DBManager) -> None:
     reports = make_reports(store, 3)
-    listed = {one.scan_id: one for one in store.revisions.analysed()}
-    assert listed.keys() == {report.scan_id for report in reports}
-    one = listed[reports[0].scan_id]
+    listed = {one.key: one for one in store.revisions.analysed()}
+    assert listed.keys() == {report.key for report in reports}
+    one = listed[reports[0].key]
     assert (one.revision, one.scan_type, one.analyzer, one.version) == (1, "grid", "grid", "1")
-    ids = [reports[1].scan_id, "unknown"]
-    assert [one.scan_id for one in store.revisions.analysed(ids)] == ids[:1]
+    ids = [reports[1].key, "unknown"]
+    assert [one.key for one in store.revisions.analysed(ids)] == ids[:1]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
 from common.domain.types import hash_voxels
 from common.store.collections import Collection
@@ -39,7 +40,7 @@ def test_a_scan_is_stored_to_do_with_its_voxels(store: DBManager) -> None:
     scan, voxels = make_scan(subject="s-1", affine=((1, 0, 0, 0), (0, 2, 0, 0), (0, 0, 3, -4.5)))
     assert store.scans.add([NewScan(scan, voxels)]) == [Added.STORED]
 
-    stored = document_of(store, scan.scan_id)
+    stored = document_of(store, scan.key)
     assert stored["report_generated"] == "To Do"
     assert stored["voxels"] == voxels
     assert (stored["fence"], stored["attempts"]) == (0, 0)
@@ -51,9 +52,9 @@ def test_a_scan_is_stored_to_do_with_its_voxels(store: DBManager) -> None:
 def test_a_scan_that_comes_again_is_acknowledged_again_without_effect(store: DBManager) -> None:
     scan, voxels = make_scan()
     store.scans.add([NewScan(scan, voxels)])
-    before = document_of(store, scan.scan_id)
+    before = document_of(store, scan.key)
     assert set(store.scans.add([NewScan(scan, voxels)])) <= GOOD
-    assert document_of(store, scan.scan_id) == before
+    assert document_of(store, scan.key) == before
 
 
 def test_a_scan_that_comes_again_when_it_is_done_stays_done(store: DBManager) -> None:
@@ -61,9 +62,9 @@ def test_a_scan_that_comes_again_when_it_is_done_stays_done(store: DBManager) ->
     store.scans.add([new])
     [claim] = store.claims.claim("a", 1, 60)
     store.claims.complete([(claim, make_report(new.scan))])
-    before = document_of(store, new.scan.scan_id)
+    before = document_of(store, new.scan.key)
     assert set(store.scans.add([new])) <= GOOD
-    assert document_of(store, new.scan.scan_id) == before
+    assert document_of(store, new.scan.key) == before
     assert store.claims.claim("b", 1, 60) == []
 
 
@@ -77,11 +78,11 @@ def test_times_are_compared_as_they_are_stored(store: DBManager) -> None:
 def test_other_bytes_under_the_same_id_are_a_conflict(store: DBManager) -> None:
     scan, voxels = make_scan()
     store.scans.add([NewScan(scan, voxels)])
-    before = document_of(store, scan.scan_id)
+    before = document_of(store, scan.key)
 
     other = NewScan(*make_scan(scan_id=scan.scan_id, voxels=bytes(100)))
     assert store.scans.add([other]) == [Added.CONFLICT]
-    assert document_of(store, scan.scan_id) == before
+    assert document_of(store, scan.key) == before
     [claim] = store.claims.claim("a", 1, 60)
     assert hash_voxels(store.claims.fetch_voxels(claim)) == scan.voxels_hash
 
@@ -89,7 +90,6 @@ def test_other_bytes_under_the_same_id_are_a_conflict(store: DBManager) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"pacs": "pacs-2"},
         {"subject": "another"},
         {"subject": None},
         {"scan_type": "volume"},
@@ -105,10 +105,10 @@ def test_another_header_under_the_same_id_is_a_conflict(
 ) -> None:
     scan, voxels = make_scan(subject="s-1")
     store.scans.add([NewScan(scan, voxels)])
-    before = document_of(store, scan.scan_id)
+    before = document_of(store, scan.key)
     other = scan.model_copy(update=change)
     assert store.scans.add([NewScan(other, voxels)]) == [Added.CONFLICT]
-    assert document_of(store, scan.scan_id) == before
+    assert document_of(store, scan.key) == before
 
 
 def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
@@ -119,7 +119,7 @@ def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
     assert first is Added.STORED
     assert second in GOOD
     assert third is Added.CONFLICT
-    assert document_of(store, scan.scan_id)["voxels"] == voxels
+    assert document_of(store, scan.key)["voxels"] == voxels
     assert inside(store).count_documents({}) == 1
 
 
@@ -144,7 +144,7 @@ def test_a_large_scan_that_comes_again_in_another_blob_is_known(store: DBManager
     assert store.scans.add([again]) == [Added.KNOWN]
     # The same write once more, as after a lost answer: it is this blob that is stored.
     assert store.scans.add([first]) == [Added.STORED]
-    assert document_of(store, first.scan.scan_id)["blob"] == first.blob
+    assert document_of(store, first.scan.key)["blob"] == first.blob
 
 
 def test_nothing_to_store_asks_mongodb_nothing(
@@ -163,6 +163,25 @@ def test_one_scan_from_many_threads_at_once_is_stored_once(store: DBManager) -> 
     assert inside(store).count_documents({}) == 1
 
 
+def test_the_same_id_of_another_pacs_is_another_scan(store: DBManager) -> None:
+    mine, voxels = make_scan(pacs="pacs-1")
+    theirs, other = make_scan(pacs="pacs-2", scan_id=mine.scan_id, voxels=bytes(100))
+    assert store.scans.add([NewScan(mine, voxels)]) == [Added.STORED]
+    assert store.scans.add([NewScan(theirs, other)]) == [Added.STORED]
+    assert document_of(store, mine.key)["voxels"] == voxels
+    assert document_of(store, theirs.key)["voxels"] == other
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_the_same_scan_with_another_priority_is_known(store: DBManager, priority: Priority) -> None:
+    scan, voxels = make_scan()
+    store.scans.add([NewScan(scan, voxels)])
+    before = document_of(store, scan.key)
+    again = scan.model_copy(update={"priority": priority})
+    assert store.scans.add([NewScan(again, voxels)])[0] in GOOD
+    assert document_of(store, scan.key) == before
+
+
 def test_of_many_contents_for_one_id_at_once_one_is_stored_and_the_others_refused(
     store: DBManager,
 ) -> None:
@@ -171,7 +190,7 @@ def test_of_many_contents_for_one_id_at_once_one_is_stored_and_the_others_refuse
     outcomes = together(8, lambda i: store.scans.add([NewScan(*made[i])])[0])
     assert outcomes.count(Added.STORED) == 1
     assert outcomes.count(Added.CONFLICT) == 7
-    assert document_of(store, scan_id)["voxels"] == made[outcomes.index(Added.STORED)][1]
+    assert document_of(store, made[0][0].key)["voxels"] == made[outcomes.index(Added.STORED)][1]
 
 
 def test_batches_that_overlap_from_many_threads_store_each_scan_once(store: DBManager) -> None:
@@ -194,7 +213,7 @@ def test_a_duplicate_key_is_never_taken_for_durable(
     assert insert["name"] == "insert"
     assert upsert["name"] == "update"
     [update] = upsert["updates"]
-    assert update["q"] == {"_id": new.scan.scan_id}
+    assert update["q"] == {"_id": new.scan.key}
     assert list(update["u"]) == ["$setOnInsert"]
     assert update["upsert"] is True
     assert upsert["writeConcern"] == {"w": "majority", "j": True}
@@ -214,7 +233,7 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
         assert large.blob is not None
         store.uploads.add_chunks(large.blob, 0, [b"again"])  # confirmed as a scan is
         store.scans.add([large, NewScan(*make_scan()), NewScan(*make_scan())])
-        store.uploads.end(large.scan.scan_id, large.blob)
+        store.uploads.end(large.scan.key, large.blob)
         seen = commands.writes()
         claims = store.claims.claim("a", 3, 60)
         assert [c["readConcern"] for c in commands.seen if c["name"] == "find"] == [
@@ -226,7 +245,7 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
         store.claims.complete([(claims[0], report)])
         store.claims.fail(claims[1], "cause", 0)
         store.claims.release("a")
-        store.outbox.mark_sent([report.scan_id])
+        store.outbox.mark_sent([report.key])
         seen += commands.writes()
     assert len(seen) >= 13
     weak_ones = [c for c in seen if c["writeConcern"] != {"w": "majority", "j": True}]

@@ -30,7 +30,7 @@ LIMIT = 2
 LEASE_S = 60
 SCANS = [make_scan(scan_id=f"scan-{i}") for i in range(6)]
 OTHER = make_scan(scan_id="scan-0", voxels=bytes(100))
-IDS = [scan.scan_id for scan, _ in SCANS]
+IDS = [scan.key for scan, _ in SCANS]
 OWNERS = st.sampled_from(["a", "b", "c"])
 ONE = st.integers(0, 5)
 SOME = st.lists(ONE, min_size=1, max_size=5)
@@ -86,7 +86,7 @@ class Owners(Compared):
         self.taken(expected, owner, claims)
 
     def taken(self, expected: list[str], owner: str, claims: list[Claim]) -> None:
-        assert [(c.scan.scan_id, c.owner) for c in claims] == [(i, owner) for i in expected]
+        assert [(c.scan.key, c.owner) for c in claims] == [(i, owner) for i in expected]
         for claim in claims:
             self.model.claimed(claim)
         self.given += claims
@@ -128,7 +128,7 @@ class Owners(Compared):
     @rule(which=CLAIM)
     def renew(self, which: int) -> None:
         claim = self.pick(which)
-        scan_id, scan = claim.scan.scan_id, self.model.of(claim)
+        scan_id, scan = claim.scan.key, self.model.of(claim)
         if scan.held_by(claim):
             assert self.store.claims.renew([claim], LEASE_S) == set()
             scan.ended = None
@@ -146,7 +146,7 @@ class Owners(Compared):
 
     @rule(which=st.lists(CLAIM, min_size=1, max_size=3))
     def complete(self, which: list[int]) -> None:
-        some = list({c.scan.scan_id: c for c in map(self.pick, which)}.values())
+        some = list({c.scan.key: c for c in map(self.pick, which)}.values())
         lost = self.store.claims.complete(self.write(some))
         assert lost == self.model.finish(some)
 
@@ -173,7 +173,7 @@ class Owners(Compared):
                 self.fails(claim, 0)
             else:
                 if self.model.of(claim).held_by(claim):
-                    self.lease_ends(claim.scan.scan_id)
+                    self.lease_ends(claim.scan.key)
                 if by == "over":
                     self.give_up(1)
                 else:
@@ -197,7 +197,7 @@ class Owners(Compared):
         self.fails(self.pick(which), allowed)
 
     def fails(self, claim: Claim, allowed: int) -> None:
-        scan_id, cause = claim.scan.scan_id, f"cause {claim.fence}"
+        scan_id, cause = claim.scan.key, f"cause {claim.fence}"
         if state := self.model.fail(claim, cause, allowed):
             assert self.store.claims.fail(claim, cause, allowed) == state
         else:
@@ -208,13 +208,12 @@ class Owners(Compared):
     def blame(self, which: int, allowed: int) -> None:
         """Its supervisor does it for an owner that ended."""
         claim = self.pick(which)
-        ended = claim.scan.scan_id, claim.owner, claim.fence, "ended", allowed
+        ended = claim.scan.key, claim.owner, claim.fence, "ended", allowed
         if self.model.of(claim).held_by(claim):
             assert self.store.supervision.fail(*ended) == self.model.fail(claim, "ended", allowed)
         else:
             assert (
-                self.unchanged(claim.scan.scan_id, lambda: self.store.supervision.fail(*ended))
-                is None
+                self.unchanged(claim.scan.key, lambda: self.store.supervision.fail(*ended)) is None
             )
 
     @rule(which=CLAIM)
@@ -229,7 +228,7 @@ class Owners(Compared):
             release = functools.partial(
                 self.store.claims.release, claim.owner, never_started=[claim]
             )
-            assert self.unchanged(claim.scan.scan_id, release) == 0
+            assert self.unchanged(claim.scan.key, release) == 0
 
     @precondition(lambda self: self.model.any(IN_PROGRESS))
     @rule(owner=OWNERS)
@@ -258,11 +257,11 @@ class Owners(Compared):
     def lease(self, limit: int) -> Any:
         due = self.model.due()
         leased = self.store.outbox.lease("pacs-1", limit, LEASE_S)
-        ids = {out.scan_id for out in leased}
+        ids = {out.key for out in leased}
         assert ids <= due
         assert len(ids) == len(leased) == min(limit, len(due))
         for out in leased:
-            report = self.model.reports[out.scan_id]
+            report = self.model.reports[out.key]
             report.leased = True
             report.tries += 1
             assert (out.content["run_time_ms"], out.tries) == (report.fence, report.tries)
@@ -273,7 +272,7 @@ class Owners(Compared):
     def sent(self, out: OutgoingReport) -> None:
         """It was acknowledged: maybe long after its lease, maybe again, maybe when another
         revision had taken its place."""
-        scan_id, revision = out.scan_id, out.revision
+        scan_id, revision = out.key, out.revision
         report = self.model.reports[scan_id]
         if report.revision == revision and not report.sent:
             self.store.outbox.mark_sent([scan_id], revision)

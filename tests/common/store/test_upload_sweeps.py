@@ -74,16 +74,16 @@ def test_sweeps_and_ends_at_once_never_leave_a_scan_without_its_chunks(store: DB
                 end(store, new)
             except UploadLost:
                 continue
-            kept.append(new.scan.scan_id)
+            kept.append(new.scan.key)
         return kept
 
     kept = [scan_id for ids in together(4, work) for scan_id in ids]
     for new in made:
-        if new.scan.scan_id in kept:
+        if new.scan.key in kept:
             assert chunks_of(store, new.blob) == 1
-            assert document_of(store, new.scan.scan_id)["blob"] == new.blob
+            assert document_of(store, new.scan.key)["blob"] == new.blob
         else:
-            assert document_of(store, new.scan.scan_id) is None
+            assert document_of(store, new.scan.key) is None
             assert chunks_of(store, new.blob) == 0
 
 

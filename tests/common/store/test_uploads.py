@@ -88,10 +88,9 @@ def test_the_voxels_of_one_scan_are_not_anothers(store: DBManager) -> None:
     for new, _ in made:
         store.scans.add([new])
     found = {
-        claim.scan.scan_id: store.claims.fetch_voxels(claim)
-        for claim in store.claims.claim("a", 3, 60)
+        claim.scan.key: store.claims.fetch_voxels(claim) for claim in store.claims.claim("a", 3, 60)
     }
-    assert found == {new.scan.scan_id: voxels for new, voxels in made}
+    assert found == {new.scan.key: voxels for new, voxels in made}
 
 
 Damage = Callable[[Any, ObjectId], object]
@@ -186,7 +185,7 @@ def test_a_sweep_seals_what_is_stored_for_a_hub_that_was_killed_or_is_slow(
     assert store.uploads.sweep(grace_s=-1) == 0
     end(store, new)
     assert left(store) == (1, 3, 0)
-    assert "unsealed" not in document_of(store, new.scan.scan_id)
+    assert "unsealed" not in document_of(store, new.scan.key)
 
 
 def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> None:
@@ -196,7 +195,7 @@ def test_a_lost_upload_takes_back_no_scan_of_another_blob(store: DBManager) -> N
     late = store.uploads.begin()
     store.uploads.sweep(grace_s=-1)
     with pytest.raises(UploadLost):
-        store.uploads.end(new.scan.scan_id, late)
+        store.uploads.end(new.scan.key, late)
     assert left(store) == (1, 3, 0)
 
 

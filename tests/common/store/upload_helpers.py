@@ -10,7 +10,7 @@ from tests.factories import (
 
 def end(store: DBManager, new: NewScan) -> None:
     assert new.blob is not None
-    store.uploads.end(new.scan.scan_id, new.blob)
+    store.uploads.end(new.scan.key, new.blob)
 
 
 def left(store: DBManager) -> tuple[int, int, int]:

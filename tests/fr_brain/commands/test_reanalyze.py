@@ -25,7 +25,7 @@ def reported(
     store: DBManager, count: int, scan_type: str, *, version: str | None = None
 ) -> set[str]:
     """The ids of scans with a report, of the installed analyzer or of another version."""
-    ids = {report.scan_id for report in make_reports(store, count, scan_type=scan_type)}
+    ids = {report.key for report in make_reports(store, count, scan_type=scan_type)}
     made_by = load_analyzers().by_type[scan_type]
     analyzer = {"name": made_by.name, "version": version or made_by.version}
     inside(store, Collection.REPORTS).update_many(

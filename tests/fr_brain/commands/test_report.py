@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.scan_key import scan_id_of
 from common.errors import AnalysisError, FrError, SettingsError, VoxelsDamaged
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -20,8 +21,8 @@ from tests.processes import ROOT, environment
 def scan_id(store: DBManager) -> str:
     """A grid whose report is by an analyzer that is not installed."""
     [report] = make_reports(store, 1)
-    made_by(store, report.scan_id, "another")
-    return report.scan_id
+    made_by(store, report.key, "another")
+    return report.key
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,8 @@ def test_all_three_files_are_written(
 ) -> None:
     write_files(store, registry, scan_id, tmp_path)
     assert written(tmp_path) == {".json", ".txt", ".png"}
-    assert json.loads((tmp_path / f"{scan_id}.json").read_text())["scan_id"] == scan_id
+    bare = scan_id_of(scan_id)
+    assert json.loads((tmp_path / f"{bare}.json").read_text())["scan_id"] == bare
 
 
 def test_a_scan_without_a_report_is_a_wrong_id(
@@ -98,13 +100,13 @@ def test_other_lesions_than_the_reports_are_not_drawn(
 def test_the_command_continues_after_a_scan_without_a_picture(
     store: DBManager, scan_id: str, tmp_path: Path
 ) -> None:
-    [gone] = [report.scan_id for report in make_reports(store, 1)]
+    [gone] = [report.key for report in make_reports(store, 1)]
     inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
     done = command(store, ID=f"{gone},{scan_id}", OUT=str(tmp_path))
     assert done.returncode == 1
     assert f"report: no picture: the voxels of {gone} were deleted" in done.stderr
-    assert (tmp_path / f"{scan_id}.png").stat().st_size > 100
-    assert (tmp_path / f"{gone}.json").exists()
+    assert (tmp_path / f"{scan_id_of(scan_id)}.png").stat().st_size > 100
+    assert (tmp_path / f"{scan_id_of(gone)}.json").exists()
 
 
 def test_the_command_asks_which_scan(store: DBManager) -> None:
