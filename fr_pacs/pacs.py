@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-
 from common.errors import FrError
+from common.runtime.console import unit_console
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.run_totals import Totals, progress_bar
@@ -98,7 +97,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         totals = counter.totals()
         show(totals)
     if settings.progress_fd is None:
-        totals.show(Console())
+        totals.show(unit_console())
         if settings.summary is not None:
             totals.write(settings.summary)
     if fatal:
@@ -146,7 +145,7 @@ def _progress(settings: PacsSettings) -> Iterator[Callable[[Totals], None]]:
 
             yield write
         return
-    console = Console()
+    console = unit_console()
     if settings.finite and console.is_terminal:
         with progress_bar(console) as bar:
             yield bar.update

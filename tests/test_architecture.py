@@ -108,6 +108,9 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("pymongo", "gridfs"): ("common.store",),
     ("signal",): ("common.runtime.lifecycle",),
     ("PIL",): ("fr_brain.pictures.canvas",),
+    # The console for people escapes what it prints; nothing else may print.
+    ("rich.console", "rich.markup", "rich.table", "rich.live"): ("common.runtime.console",),
+    ("rich",): ("common.runtime.console", "common.runtime.run_totals", "common.launcher.units"),
     WEB: ("fr_hub.web",),
     ("pynetdicom",): ("fr_pacs.gateway",),
 }
@@ -124,6 +127,8 @@ STREAMS = (
     "create_unix_server",
     "create_datagram_endpoint",
 )
+TERMINAL = ("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__")
+MARKUP = ("markup=", "from_markup", "render_str")
 ENVIRONMENT = ("environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "expandvars")
 PICKLES = ("pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib")
 
@@ -180,6 +185,22 @@ NAME_EXCEPTIONS = {
     # runs the analyzer that its task names, in a process for that alone
     ("fr_brain.analyzers.conformance.child", "import_module"),
 }
+TERMINAL_EXCEPTIONS = {
+    # hand the streams to the functions that bound and escape
+    "common.runtime.entry_point",
+    "common.runtime.logger",
+    "common.runtime.python_errors",
+    "common.launcher.units",
+    # print only text of their own
+    "common.commands.cli",
+    # answer the process that started them, through a pipe
+    "common.mongod.guardian",
+    "common.formats.dicom.gdcm_worker",
+    # a tool for developers that may import nothing of the product; it escapes what it prints
+    "fr_brain.analyzers.conformance.__main__",
+    "fr_brain.analyzers.conformance.child",
+}
+"""Modules that use standard output or standard error themselves, each with its reason."""
 CONFORMANCE = "fr_brain.analyzers.conformance"
 """Beside the analyzers, where their authors look for it; it starts processes and measures."""
 
@@ -335,6 +356,38 @@ def test_the_environment_is_read_only_by_the_settings() -> None:
         and (use.module, use.name.rpartition(".")[2]) not in NAME_EXCEPTIONS
     ]
     assert not wrong, told(wrong)
+
+
+def test_only_the_console_prints() -> None:
+    """What it prints is escaped and never markup: see ``common.runtime.console``."""
+    allowed = ("common.runtime.console", "common.runtime.output", *TERMINAL_EXCEPTIONS)
+    wrong = [
+        use
+        for module in modules()
+        if not is_in(module, allowed)
+        for use in (*names_of(module), *imports_of(module))
+        if use.name in TERMINAL
+    ]
+    assert not wrong, told(wrong)
+    # The lint rule that forbids ``print`` is switched off nowhere else.
+    printing = [m for m, path in modules().items() if "T201" in path.read_text()]
+    assert set(printing) <= TERMINAL_EXCEPTIONS
+
+
+def test_no_text_becomes_markup() -> None:
+    wrong = [
+        use
+        for module in modules()
+        if module != "common.runtime.console"
+        for use in names_of(module)
+        if use.name.rpartition(".")[2] in MARKUP
+    ]
+    assert not wrong, told(wrong)
+
+
+def test_each_module_that_uses_a_stream_itself_still_does() -> None:
+    for module in TERMINAL_EXCEPTIONS:
+        assert any(use.name in TERMINAL for use in names_of(module)), module
 
 
 def test_nothing_is_pickled_by_hand() -> None:

@@ -12,14 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
 from common.domain.scan_key import pacs_of, scan_id_of
 from common.domain.types import Document
 from common.errors import SettingsError
+from common.runtime.console import Console, Table, write_json
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import AuditSettings, load_settings
@@ -102,7 +100,7 @@ class History:
             return
         if self.missing:
             since = "" if self._since is None else " in this time"
-            console.print(f"SCAN: no event of a scan {self._scan_id!r}{since}", markup=False)
+            console.print(f"SCAN: no event of a scan {self._scan_id!r}{since}")
             return
         table = Table(title="History", title_justify="left")
         names = ["at", "kind", "outcome", "peer", "more", "by"]
@@ -112,7 +110,7 @@ class History:
             table.add_column(name, overflow="fold")
         for line in self.lines():
             table.add_row(*(line[name] for name in names))
-        console.print(table, markup=False)
+        console.print(table)
         if self.left_out:
             console.print(f"{self.left_out:,} earlier events were left out: set a later SINCE")
 
@@ -143,9 +141,7 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     ):
         for kind, finding in findings.items():
             for name in finding.named:
-                console.print(
-                    f"{kind}: {name}", style=style, markup=False, highlight=False, soft_wrap=True
-                )
+                console.print(f"{kind}: {name}", style=style, soft_wrap=True)
             if finding.count > len(finding.named) > 0:
                 console.print(f"{kind}: … and {finding.count - len(finding.named):,} more")
     console.print(
@@ -196,7 +192,7 @@ def main() -> int:
         write_heads(settings.keep, audit.heads)
     if settings.json_output:
         result = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
-        print(json.dumps(result, indent=2))  # noqa: T201
+        write_json(json.dumps(result, indent=2) + "\n")
     else:
         console = Console()
         history.show(console)

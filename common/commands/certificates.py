@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.errors import SettingsError
+from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import CertSettings, load_settings
@@ -186,19 +187,19 @@ def main() -> int:
     """Create what is missing, and print what exists."""
     settings = load_settings(CertSettings, "fr certs")
     authority = Authority(settings.certs)
-    say = sys.stdout.write
     state = "created" if authority.created else "exists already"
-    say(f"authority   {settings.certs / 'ca.pem'}: {state}, valid until ")
-    say(f"{authority.certificate.not_valid_after_utc:%Y-%m-%d}\n")
+    until = authority.certificate.not_valid_after_utc
+    write_text(f"authority   {settings.certs / 'ca.pem'}: {state}, valid until {until:%Y-%m-%d}")
     for name in settings.names:
         state = "created" if authority.issue(name, settings.days) else "exists already"
         path = settings.certs / f"{name}.pem"
-        say(f"{name:<11} {path}: {state}, valid until {authority.valid_until(name):%Y-%m-%d}\n")
-    say(
+        until = authority.valid_until(name)
+        write_text(f"{name:<11} {path}: {state}, valid until {until:%Y-%m-%d}")
+    write_text(
         f"\nGive each unit only its own three files:\n"
         f"  TLS_CERT={settings.certs}/NAME.pem TLS_KEY={settings.certs}/NAME.key "
         f"TLS_CA={settings.certs}/ca.pem\n"
-        f"{settings.certs}/ca.key can create a certificate for any unit: keep it off their hosts.\n"
+        f"{settings.certs}/ca.key can create a certificate for any unit: keep it off their hosts."
     )
     return Exit.OK
 

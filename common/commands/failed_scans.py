@@ -5,12 +5,10 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 from common.audit.recorded_command import recorded_command
 from common.domain.scan_key import pacs_of, scan_id_of
 from common.errors import SettingsError
+from common.runtime.console import Console, Table, write_json, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
@@ -69,7 +67,7 @@ def errors() -> int:
             console = Console()
             count = show(store.failed_scans.all(), console)
             word = "scan" if count == 1 else "scans"
-            console.print(f"{count:,} failed {word}", highlight=False)
+            console.print(f"{count:,} failed {word}")
             if count:
                 console.print("to analyse them again: make requeue ID=<scan>,… or ALL=1")
     return Exit.OK
@@ -83,9 +81,9 @@ def _print_json(scans: Iterator[FailedScan]) -> None:
         key = fields.pop("key")
         fields = {"scan_id": scan_id_of(key), "pacs": pacs_of(key), "key": key, **fields}
         fields["at"] = scan.at.isoformat() if scan.at is not None else None
-        sys.stdout.write(before + json.dumps(fields))
+        write_json(before + json.dumps(fields))
         before = ",\n"
-    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+    write_json("[]\n" if before == "[\n" else "\n]\n")
 
 
 def requeue() -> int:
@@ -105,24 +103,20 @@ def requeue() -> int:
             to_do += len(result.to_do)
             done += len(result.done)
             for key in result.to_do:
-                _print(f"{key}: requeued")
+                write_text(f"{key}: requeued")
             for key in result.done:
-                _print(f"{key}: already has its report, now 'Done'")
+                write_text(f"{key}: already has its report, now 'Done'")
             if settings.everything:
                 continue  # another requeue was faster, which is no error
             for key, state in result.elsewhere:
-                _print(f"{key}: not requeued: its state is {state!r}, not 'Error'")
+                write_text(f"{key}: not requeued: its state is {state!r}, not 'Error'")
             for key in result.unknown:
-                _print(f"{key!r}: not requeued: no such scan")
+                write_text(f"{key!r}: not requeued: no such scan")
             wrong += len(result.elsewhere) + len(result.unknown)
     also = f", {done} already had a report" if done else ""
     refused = f", {wrong} not requeued" if wrong else ""
-    _print(f"{to_do} requeued{also}{refused}")
+    write_text(f"{to_do} requeued{also}{refused}")
     return Exit.FAILED if wrong else Exit.OK
-
-
-def _print(line: str) -> None:
-    print(line)  # noqa: T201 - the command's output
 
 
 def _help() -> int:

@@ -6,6 +6,7 @@ import sys
 from common.audit.recorded_command import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
+from common.runtime.console import write_json, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
@@ -76,7 +77,10 @@ def main() -> int:
                 recorded_command(store, "retention", command_log(), settings.mongodb_timeout_s)
             )
         result = apply_retention(store, settings)
-    print(result.model_dump_json() if settings.json_output else summary(result))  # noqa: T201
+    if settings.json_output:
+        write_json(result.model_dump_json() + "\n")
+    else:
+        write_text(summary(result))
     return Exit.OK
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 
 from common.commands.certificates import write_private
 from common.errors import SettingsError
+from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import RoleSettings, load_settings
@@ -110,7 +111,7 @@ def main() -> int:
         settings.mongodb_timeout_s,
     )
     for unit, path in files.items():
-        sys.stdout.write(f"fr-{unit:<9} MONGODB_URI_FILE={path}\n")
+        write_text(f"fr-{unit:<9} MONGODB_URI_FILE={path}")
     return Exit.OK
 
 

@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import sys
 
 from common.domain.report_schema import report_schema
+from common.runtime.console import write_json
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     argparse.ArgumentParser(
         prog="fr schema", description="Print the JSON schema of a report."
     ).parse_args()
-    sys.stdout.write(json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n")
+    write_json(json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
 from common.errors import SettingsError
+from common.runtime.console import Console, Table, write_json
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import VerifySettings, load_settings
@@ -195,7 +193,7 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     console.print(table)
     for kind, ids in verdict.by_kind().items():
         for key in ids:
-            console.print(f"{kind}: {key}", style="red", markup=False, highlight=False)
+            console.print(f"{kind}: {key}", style="red")
     word = "gap" if verdict.gaps == 1 else "gaps"
     console.print(f"{verdict.gaps} {word}", style="bold red" if verdict.gaps else "bold green")
 
@@ -206,7 +204,7 @@ def main() -> int:
     with open_store(settings) as store:
         verdict = verify(store, settings.ledger)
     if settings.json_output:
-        print(json.dumps({**verdict.model_dump(), "gaps": verdict.gaps}, indent=2))  # noqa: T201
+        write_json(json.dumps({**verdict.model_dump(), "gaps": verdict.gaps}, indent=2) + "\n")
     else:
         show(verdict, Console())
     return Exit.FAILED if verdict.gaps else Exit.OK

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from rich.console import Console
-
 from common.errors import AlreadyRunning, SettingsError
 from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
 from common.launcher.units import Unit
+from common.runtime.console import Console, unit_console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle, describe_exit
 from common.runtime.logger import configure
@@ -191,7 +190,7 @@ def main() -> int:
     if json_lines:
         configure(settings.log_level, "json", "launcher")
     # Standard output must contain only JSON lines then.
-    console = Console(highlight=False, stderr=json_lines)
+    console = unit_console(stderr=json_lines)
     with contextlib.ExitStack() as stack:
         launcher = Launcher(settings, console, lifecycle)
         stack.enter_context(only_one(settings.data_dir))

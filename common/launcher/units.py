@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 
-from rich.console import Console
 from rich.text import Text
 
+from common.runtime.console import Console, colored_line
 from common.runtime.lifecycle import DO_NOT_RESTART, describe_exit
-from common.runtime.lines import write_line
 from common.runtime.logger import get_log
+from common.runtime.output import LINE_BYTES, write_line
 
 STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green"}
 
@@ -19,7 +20,7 @@ STOP_S = 25.0
 
 RESTART_S = 1.0
 _READ_BYTES = 2**16
-_LINE_MAX = 2**20
+_CUT = b" [cut]"
 
 
 class Unit:
@@ -54,16 +55,30 @@ class Unit:
         self._output = asyncio.create_task(self._relay(self._process))
 
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        """Show the process' output until its end.
+
+        Whatever a line holds, the ones behind it are read: a pipe that nobody reads would fill up.
+        """
         assert process.stdout is not None  # noqa: S101 - start() requests it
-        async for line in lines(process.stdout):
-            self._show(line.decode(errors="replace"))
+        try:
+            async for line in lines(process.stdout):
+                try:
+                    self._show(line.decode(errors="replace"))
+                except Exception as error:  # noqa: BLE001 - one line must not end the reading
+                    self.notice(f"a line of its output cannot be shown: {type(error).__name__}")
+        except OSError as error:
+            self.notice(f"its output cannot be read any more: {error.strerror}")
 
     def _show(self, line: str) -> None:
         if self._console is None:
-            write_line(sys.stdout, line + "\n")
+            if _is_json(line):
+                write_line(sys.stdout, line + "\n")
+            elif line:
+                # What Python or a library prints; standard output must contain only JSON lines.
+                get_log().warning(line, about=self.name)
             return
         prefix = Text(f"{self.name:<8} │ ", style=STYLES[self.name])
-        self._console.print(prefix + Text.from_ansi(line), soft_wrap=True, highlight=False)
+        self._console.print(prefix + colored_line(line), soft_wrap=True, highlight=False)
 
     def notice(self, event: str) -> None:
         """Log a message of the launcher about this unit."""
@@ -108,18 +123,34 @@ class Unit:
             await self.start(lifeline)
 
 
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 async def lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream without their newline, those above 1 MiB in pieces.
+    """Yield the lines of a stream without their newline; the rest of one over 4 KiB is left out.
 
     ``StreamReader.readline`` would raise on such a line and leave the unit with a full pipe.
     """
     rest = b""
+    skipping = False  # up to the end of a line that was cut
     while chunk := await stream.read(_READ_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            yield line
-        if len(rest) > _LINE_MAX:
-            yield rest
+            if not skipping:
+                yield _cut(line)
+            skipping = False
+        if skipping:
             rest = b""
+        elif len(rest) >= LINE_BYTES:
+            yield _cut(rest)
+            rest, skipping = b"", True
     if rest:
-        yield rest
+        yield _cut(rest)
+
+
+def _cut(line: bytes) -> bytes:
+    return line if len(line) < LINE_BYTES else line[: LINE_BYTES - 1 - len(_CUT)] + _CUT

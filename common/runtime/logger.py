@@ -1,4 +1,8 @@
-"""Structured logging for all units. No line contains patient data, voxels or passwords."""
+"""Structured logging for all units. No line contains patient data, voxels or passwords.
+
+Every value is escaped and cut here, once for all callers; a line is at most 4 KiB long. Logging
+never blocks its caller (``common.runtime.output``).
+"""
 
 import logging
 import os
@@ -6,19 +10,25 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
 import structlog
 
-from common.runtime.lines import write_line
+from common.domain.foreign_text import SENTENCE, SHORT, escape
+from common.runtime import output
+from common.runtime.output import LINE_BYTES, write_line
 
 Log = structlog.stdlib.BoundLogger
 
 LINES_A_SECOND = 20
 """Most lines of one event per second. At thousands of scans per second, logging each would cost
-more than processing it."""
+more than processing it, and peers must not be able to fill the disk."""
+
+_VALUES_MAX = 20
+_OWN = ("unit", "name", "hostname", "pid", "timestamp", "level", "event")
+"""The fields that a line keeps if nothing else fits."""
 
 
 def configure(level: str, style: str, unit: str, name: str | None = None) -> None:
@@ -31,14 +41,6 @@ def configure(level: str, style: str, unit: str, name: str | None = None) -> Non
         unit: ``fr-hub``, ``fr-brain`` or ``fr-pacs``.
         name: the name of this process; that of the unit by default.
     """
-    terminal = sys.stdout.isatty()
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if style == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=terminal, pad_event_to=0, pad_level=False, sort_keys=False
-        )
-    )
     process = {
         "unit": unit,
         "name": name or unit,
@@ -49,19 +51,29 @@ def configure(level: str, style: str, unit: str, name: str | None = None) -> Non
     def add_process(_log: Any, _method: str, fields: Any) -> Any:
         return {**process, **fields} if style == "json" else fields
 
+    processors = [
+        add_process,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso") if style == "json" else _ConsoleTime(),
+        # Without local variables, which may contain a scan.
+        structlog.processors.format_exc_info,
+        _Line(style),
+    ]
     structlog.configure(
-        processors=[
-            add_process,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso") if style == "json" else _ConsoleTime(),
-            # Without local variables, which may contain a scan.
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(_Output()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
+
+    def dropped_line(count: int) -> str:
+        # Without a logger, which would queue it behind the lines that were dropped.
+        fields: Any = {"event": f"{count} lines dropped: the log was not read", "lines": count}
+        for processor in processors:
+            fields = processor(None, "warning", fields)
+        return f"{fields}\n"
+
+    output.start(dropped_line)
 
 
 def get_log(**fields: Any) -> Log:
@@ -75,13 +87,50 @@ def command_log() -> Log:
     is for the command's result."""
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
-        ],
+        processors=[structlog.processors.add_log_level, _Line("console", colors=False)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
     return log
+
+
+class _Line:
+    """Renders the fields of a line, escaped, and cut until the line fits."""
+
+    def __init__(self, style: str, *, colors: bool | None = None) -> None:
+        self._render: Callable[[Any, str, Any], Any] = (
+            structlog.processors.JSONRenderer()
+            if style == "json"
+            else structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty() if colors is None else colors,
+                pad_event_to=0,
+                pad_level=False,
+                sort_keys=False,
+            )
+        )
+
+    def __call__(self, log: Any, method: str, fields: Any) -> str:
+        for longest in (SENTENCE, 250, SHORT, 16):
+            line = self._rendered(log, method, fields, longest)
+            if len(line.encode()) < LINE_BYTES:
+                return line
+        known = {name: fields[name] for name in _OWN if name in fields}
+        return self._rendered(log, method, known, SHORT)
+
+    def _rendered(self, log: Any, method: str, fields: Any, longest: int) -> str:
+        safe = {name: _safe(value, longest) for name, value in fields.items()}
+        if "exception" in fields:
+            # Its lines are those of a traceback; the last ones say most.
+            lines = str(fields["exception"])[-3 * longest :].splitlines()
+            safe["exception"] = "\n".join(escape(line, longest) for line in lines)
+        return str(self._render(log, method, safe))
+
+
+def _safe(value: Any, longest: int) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_safe(one, longest) for one in list(value)[:_VALUES_MAX]]
+    return escape(str(value), longest)
 
 
 class _ConsoleTime:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from common.domain.types import Frozen
+from common.runtime.console import Console, Table
 
 
 class Latency(Frozen):
@@ -106,7 +105,7 @@ class Totals(Frozen):
         """Print the table and the first failures."""
         console.print(self.table())
         for failure in self.failures:
-            console.print(f"failed: {failure.what}: {failure.reason}", style="red", markup=False)
+            console.print(f"failed: {failure.what}: {failure.reason}", style="red")
         if self.failed > len(self.failures) > 0:
             console.print(f"… and {self.failed - len(self.failures)} more")
 

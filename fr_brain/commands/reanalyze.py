@@ -9,11 +9,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console
-
 from common.audit.recorded_command import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
+from common.runtime.console import Console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import get_log
@@ -106,7 +105,7 @@ def _pages(scans: Iterable[Analysed]) -> Iterator[list[Analysed]]:
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print it for people."""
-    console.print(f"{outcome.scheduled:>8,} scheduled for reanalysis", highlight=False)
+    console.print(f"{outcome.scheduled:>8,} scheduled for reanalysis")
     lines = [
         (outcome.current, "unchanged: their report is by the installed analyzer"),
         (outcome.busy, "skipped: not 'Done', so waiting for analysis or failed"),
@@ -116,9 +115,9 @@ def show(outcome: Outcome, console: Console) -> None:
     ]
     for count, text in lines:
         if count:
-            console.print(f"{count:>8,} {text}", highlight=False)
+            console.print(f"{count:>8,} {text}")
     for key in (*outcome.without_voxels, *outcome.unknown)[:_IDS_SHOWN]:
-        console.print(f"         {key}", style="red", markup=False, highlight=False)
+        console.print(f"         {key}", style="red")
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from common.domain.report import BrainReport
 from common.domain.report_text import report_text
 from common.domain.scan import BrainScan
 from common.errors import AnalysisError, SettingsError, VoxelsDamaged
+from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import ReportSettings, load_settings
@@ -105,9 +106,9 @@ def main() -> int:
                 report = write_files(store, registry, scan_id, settings.out)
             except (VoxelsDamaged, AnalysisError) as error:
                 failed = True
-                print(f"fr report: no picture: {error}", file=sys.stderr)  # noqa: T201
+                Console(stderr=True).print(f"fr report: no picture: {error}", soft_wrap=True)
             else:
-                print(report_text(report))  # noqa: T201
+                write_text(report_text(report))
     return Exit.FAILED if failed else Exit.OK
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from importlib.metadata import entry_points
 
+from common.domain.foreign_text import escape
 from fr_brain.analyzers.conformance.checks import NotConforming, check_analyzer
 from fr_brain.analyzers.registry import GROUP
 
@@ -30,13 +31,19 @@ def main() -> int:
             count = check_analyzer(name)
         except NotConforming as error:
             failed = 1
-            print(error, file=sys.stderr)  # noqa: T201
+            _complain(str(error))
         except LookupError as error:
-            print(error.args[0], file=sys.stderr)  # noqa: T201
+            _complain(str(error.args[0]))
             return 2
         else:
             print(f"{name}: {count} images read, no violation")  # noqa: T201
     return failed
+
+
+def _complain(text: str) -> None:
+    # An analyzer's text: escaped, but its lines stay.
+    for line in text.splitlines():
+        print(escape(line), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from common.audit.verification import (
     MISSING,
@@ -22,6 +21,7 @@ from common.commands.audit import History, read_heads, show, write_heads
 from common.domain.audit_chain import Head
 from common.domain.audit_events import Kind
 from common.errors import SettingsError
+from common.runtime.console import Console
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from common.commands.verify import StoreVerdict, show, verify
 from common.errors import SettingsError
+from common.runtime.console import Console
 from common.runtime.lifecycle import Exit
 from common.store.collections import Collection
 from common.store.db_manager import DBManager

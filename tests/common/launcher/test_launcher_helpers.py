@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from rich.console import Console
 
 from common.errors import AlreadyRunning, SettingsError
 from common.launcher.launcher import Launcher, _as_text, only_one
+from common.runtime.console import Console
 from common.runtime.lifecycle import Stop
 from common.settings.loading import (
     BrainSettings,

@@ -13,7 +13,7 @@ import structlog
 
 from common.errors import Refusal
 from common.runtime import logger
-from common.runtime.logger import AvailabilityLog, RateLimitedLog, configure, get_log
+from common.runtime.logger import AvailabilityLog, RateLimitedLog, command_log, configure, get_log
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +84,51 @@ def test_json_has_one_object_a_line_with_unit_level_and_time(
         "code": "hash",
     }
     assert second["level"] == "warning"
+
+
+HARMFUL = "\x1b[2J\x9b1m\u202e\r\n\u2028\udc80[/]"
+"""Clears the screen, colors, reverses the direction, begins a line, is not Unicode."""
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_foreign_text_is_escaped_in_every_field(
+    style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info", style, "fr-hub")
+    get_log().warning(HARMFUL, reason=HARMFUL, ids=[HARMFUL], error=ValueError(HARMFUL))
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    assert shown.rstrip("\n").isprintable()
+    assert shown.count("u202e") == 4
+    shown.encode()
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("char", ["x", "\x1b", "\U000e0001", "脳"])
+def test_a_line_is_at_most_4_kib_long(
+    style: str, char: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info", style, "fr-hub")
+    text = char * 300_000
+    get_log().warning(text, reason=text, ids=[text] * 1000)
+    get_log().warning("many", **{f"field_{n}": text for n in range(200)})
+    for line in capsys.readouterr().out.splitlines():
+        assert len(line.encode()) < 4096
+        if style == "json":
+            assert json.loads(line)["level"] == "warning"
+
+
+def test_an_exception_is_logged_by_its_last_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "console", "fr-hub")
+    get_log().error("failed", exception="first\n" + "x\n" * 9000 + "at\x1b the end\nValueError")
+    shown = capsys.readouterr().out
+    assert len(shown.encode()) < 4096
+    assert "at\\x1b the end\nValueError\n" in shown
+
+
+def test_the_warnings_of_commands_are_escaped_too(capsys: pytest.CaptureFixture[str]) -> None:
+    command_log().warning("cannot be recorded", reason=HARMFUL)
+    assert capsys.readouterr().err.rstrip("\n").isprintable()
 
 
 def test_the_name_defaults_to_the_unit(capsys: pytest.CaptureFixture[str]) -> None:

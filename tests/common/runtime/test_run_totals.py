@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from rich.console import Console
 
+from common.runtime.console import Console
 from common.runtime.run_totals import Failure, Latency, Totals, progress_bar
 
 
