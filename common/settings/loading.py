@@ -16,6 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from common.domain.foreign_text import PATH, quote
+from common.domain.validation_errors import remedy
 from common.errors import SettingsError
 from common.settings.base import (
     IN_PLAIN,
@@ -140,38 +142,15 @@ def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
     )
 
 
-_REMEDIES = {
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_parsing": "must be a number",
-    "bool_parsing": "must be 0 or 1",
-    "greater_than_equal": "must be {ge} or more",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be {le} or less",
-    "less_than": "must be less than {lt}",
-    "literal_error": "must be {expected}",
-    "enum": "must be {expected}",
-    "missing": "must be set",
-}
-"""What a setting accepts, by the type of pydantic's error."""
-
-
 def _sentence(error: Any) -> str:
     # For a value with several parts, name the setting that a person can change.
     name = str(error["loc"][0]).upper() if error["loc"] else "settings"
-    message = str(error["msg"]).removeprefix("Value error, ")
     if name == "SHARED_SECRET" and error["type"] == "too_short":
         length, needed = error["ctx"]["actual_length"], error["ctx"]["min_length"]
         return (
             f"{name} is {length} characters long; it needs {needed} or more (openssl rand -hex 32)"
         )
     secret = any(word in name for word in ("URI", "PASSWORD", "SECRET"))
-    given = "" if secret or not error["loc"] else f"={error['input']!r}"
-    remedy = _REMEDIES.get(error["type"])
-    if remedy is not None:
-        message = remedy.format(**{key: _plain(v) for key, v in error.get("ctx", {}).items()})
+    given = "" if secret or not error["loc"] else f"={quote(error['input'], PATH)}"
+    message = "must be set" if error["type"] == "missing" else remedy(error)
     return f"{name}{given}: {message}"
-
-
-def _plain(bound: Any) -> Any:
-    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound

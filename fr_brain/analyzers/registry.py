@@ -7,6 +7,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from common.domain.report import AnalyzerId
+from common.domain.validation_errors import explain
 from common.errors import AnalysisError
 from fr_brain.analyzers.base import Analyzer
 
@@ -89,7 +90,8 @@ def _load(point: EntryPoint) -> Analyzer:
         int(analyzer.priority)
     except ValidationError as error:
         raise AnalysisError(
-            f"analyzer {_origin(point)} has a name or version that a report cannot store: {error}"
+            f"analyzer {_origin(point)} has a name or version that a report cannot store: "
+            f"{explain(error)}"
         ) from error
     except Exception as error:
         raise AnalysisError(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from common.domain.scan import BrainScan
 from common.domain.types import DType, hash_voxels
+from common.domain.validation_errors import explain
 from common.errors import SourceError
 from common.formats.image_volume import ImageVolume
 from fr_pacs.sources.base import LoadedScan
@@ -64,8 +65,7 @@ class FileTask:
             needed = _readable(self.image.declared_bytes)
             raise SourceError(f"not enough memory: it takes {needed}") from error
         except ValidationError as error:
-            reasons = "; ".join(detail["msg"] for detail in error.errors())
-            raise SourceError(f"cannot become a scan: {reasons}") from error
+            raise SourceError(f"cannot become a scan: {explain(error)}") from error
 
     def _load(self) -> LoadedScan:
         array, affine = self.image.read()

@@ -7,15 +7,11 @@ Raises (all readers):
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import NONCE_BYTES
 
 TEXT_MAX = 1000
 """Characters of the longest text in a field."""
-
-_ERRORS_MAX = 5
 
 
 def read_text(body: dict[str, Any], name: str) -> str:
@@ -59,13 +55,3 @@ def scan_id_in(document: dict[str, Any]) -> str | None:
 def malformed(reason: str) -> ProtocolError:
     """The error for a field of the wrong type."""
     return ProtocolError(Refusal.MALFORMED, reason)
-
-
-def explain(error: ValidationError) -> str:
-    """What is wrong with a document: names of fields, but no values, which may be a patient's."""
-    lines = error.errors(include_input=False, include_url=False)[:_ERRORS_MAX]
-    return "; ".join(
-        f"{'.'.join(map(str, line['loc'])) or 'the document'}: "
-        f"{line['msg'].removeprefix('Value error, ')}"
-        for line in lines
-    )

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from common.domain.report import PICTURE_BYTES_MAX, BrainReport
 from common.domain.types import hash_voxels
+from common.domain.validation_errors import explain
 from common.errors import Refusal
-from common.wire.messages.fields import explain, read_document, scan_id_in
+from common.wire.messages.fields import read_document, scan_id_in
 from common.wire.messages.invalid import InvalidMessageError
 
 

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 from pydantic import ValidationError
 
 from common.domain.scan import BrainScan, Packing
+from common.domain.validation_errors import explain
 from common.errors import Refusal
 from common.wire.constants import INLINE_VOXELS_MAX
 from common.wire.messages.fields import (
-    explain,
     malformed,
     read_document,
     read_integer,

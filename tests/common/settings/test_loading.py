@@ -186,7 +186,7 @@ def test_a_setting_of_two_units_means_the_same_in_both() -> None:
         (HubSettings, "HUB_PORT", "http", "must be a whole number"),
         (HubSettings, "LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         (HubSettings, "LOG_FORMAT", "xml", "'console' or 'json'"),
-        (HubSettings, "MONGODB_DATABASE", "a.b", "match pattern"),
+        (HubSettings, "MONGODB_DATABASE", "a.b", "letters, digits"),
         (HubSettings, "MONGODB_TIMEOUT_S", "0", "must be 1 or more"),
         (HubSettings, "LIFELINE_FD", "2", "must be 3 or more"),
         (HubSettings, "FRAME_LIMIT_KIB", "100", "must be 512 or more"),
@@ -195,7 +195,7 @@ def test_a_setting_of_two_units_means_the_same_in_both() -> None:
         (HubSettings, "HUB_POLL_S", "0", "must be more than 0"),
         (BrainSettings, "BRAIN_PROCESSES", "0", "must be 1 or more"),
         (BrainSettings, "BRAIN_LEASE_S", "soon", "must be a number"),
-        (PacsSettings, "PACS_NAME", "a b", "match pattern"),
+        (PacsSettings, "PACS_NAME", "a b", "letters, digits"),
         (PacsSettings, "KIND", "cube", "'phantom' or 'grid'"),
         (PacsSettings, "SCANS", "0", "must be 1 or more"),
         (PacsSettings, "RATE", "0", "must be more than 0"),
@@ -248,8 +248,8 @@ def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
     error: dict[str, Any] = {
         "loc": ("mongodb_uri",),
         "input": URI,
-        "msg": "it is wrong",
-        "type": "wrong",
+        "msg": "Value error, it is wrong",
+        "type": "value_error",
     }
     assert settings._sentence(error) == "MONGODB_URI: it is wrong"
 

@@ -48,5 +48,5 @@ def test_a_wrong_report_is_a_invalid_message_of_that_report() -> None:
 def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
     protocol = opened_protocol(Side.REPORT_RECEIVER)
     protocol.receive_data(frame_of({"t": "report", "report": {}}))
-    with pytest.raises(ProtocolError, match="scan_id: Field required"):
+    with pytest.raises(ProtocolError, match="scan_id: is missing"):
         protocol.next_event()

@@ -65,12 +65,12 @@ def test_shape_dtype_and_byte_count_are_told_where_they_disagree() -> None:
 def test_a_header_without_a_field_names_it() -> None:
     header = {name: value for name, value in HEADER.items() if name != "voxels_hash"}
     invalid = invalid_message_of(Side.SCAN_RECEIVER, scan_message(header))
-    assert invalid.reason == "voxels_hash: Field required"
+    assert invalid.reason == "voxels_hash: is missing"
 
 
 def test_of_many_wrong_fields_the_first_are_named() -> None:
     invalid = invalid_message_of(Side.SCAN_RECEIVER, {"t": "scan", "scan": {"scan_id": "scan-1"}})
-    assert invalid.reason.count("Field required") == 5
+    assert invalid.reason.count("is missing") == 5
 
 
 def test_a_wrong_scan_id_is_told_cut_to_what_an_id_may_have() -> None:
