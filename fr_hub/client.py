@@ -7,6 +7,7 @@ sent, acknowledged, marked as sent. One that is not acknowledged becomes due aga
 import asyncio
 import contextlib
 
+from common.domain.foreign_text import quote
 from common.domain.scan_key import scan_key
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
@@ -136,8 +137,8 @@ class ReportClient:
         if welcome.name != self._pacs:
             channel.abort()
             raise PeerAway(
-                f"the report server is {welcome.name!r}, not {self._pacs!r}: check HUB_PACS and "
-                "PACS_NAME"
+                f"the report server is {quote(welcome.name)}, not {self._pacs!r}: check HUB_PACS "
+                "and PACS_NAME"
             )
         return channel, welcome
 

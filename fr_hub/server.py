@@ -8,6 +8,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable
 
+from common.domain.foreign_text import quote
 from common.domain.types import HUB_NAME
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError
 from common.runtime.logger import RateLimitedLog
@@ -41,7 +42,6 @@ class ScanServer:
     ) -> None:
         self._hub = hub
         self._settings = hub.settings
-        self._log = hub.log
         self._limited_log = RateLimitedLog(hub.log)
         self._backpressure = backpressure
         self._on_connect = on_connect
@@ -64,14 +64,14 @@ class ScanServer:
         try:
             await self._serve(channel, task)
         except PeerAway as error:
-            self._log.debug("connection ended", reason=str(error))
+            self._limited_log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
             # Rate-limited: many refused connections must not flood the log.
             self._limited_log.warning("connection refused", code=error.code, reason=error.reason)
             self._hub.audit.refused(channel.peer_address, error.code, error.reason)
             await channel.refuse(error)
         except StoreError as error:
-            self._log.error("connection ended: the store failed", reason=str(error))
+            self._limited_log.error("connection ended: the store failed", reason=str(error))
         finally:
             del self._sessions[task]
 
@@ -80,7 +80,7 @@ class ScanServer:
         self._admit(pacs)
         self._connections[pacs] += 1
         try:
-            self._log.info("Fr-PACS connected", pacs=pacs)
+            self._limited_log.info("Fr-PACS connected", pacs=pacs)
             self._on_connect(pacs)
             self._hub.audit.connected(pacs, "sends scans", address=channel.peer_address)
             session = self._sessions[task] = Session(channel, pacs, self._shared)
@@ -93,7 +93,7 @@ class ScanServer:
         if pacs not in self._settings.hub_pacs:
             raise ProtocolError(
                 Refusal.UNKNOWN_PACS,
-                f"Fr-HUB does not know a Fr-PACS named {pacs!r}: "
+                f"Fr-HUB does not know a Fr-PACS named {quote(pacs)}: "
                 "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
             )
         for count, limit, whose, setting in (

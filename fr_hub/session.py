@@ -106,7 +106,7 @@ class Session:
             case InvalidMessage():
                 await self._refuse_unfinished_upload()
                 self._discarded_id = event.id
-                self._refuse(event.id, event.code, event.reason)
+                self._refuse(event.id, event.code, event.reason, valid_id=False)
             case _:
                 raise ProtocolError(
                     Refusal.UNEXPECTED, "unexpected message: send scans and chunks only"
@@ -119,8 +119,8 @@ class Session:
         limit = self._settings.scan_limit_mib * 2**20
         if scan.pacs != self._pacs:
             reason = (
-                f"the scan names {scan.pacs!r} as its Fr-PACS, but {self._pacs!r} sent it: send "
-                "it from its own Fr-PACS"
+                f"the scan names another Fr-PACS than {self._pacs}, which sent it: send it from "
+                "its own Fr-PACS"
             )
             self._refuse(scan.scan_id, Refusal.HEADER, reason)
         elif scan.voxels_bytes > limit:
@@ -290,14 +290,24 @@ class Session:
         self._shared.limited_log.debug_each("scan stored", scan_ids, pacs=self._pacs)
         self._answers.put_nowait(Ack(tuple(scan_ids)))
 
-    def _refuse(self, scan_id: str, code: Refusal, reason: str, *, retry: bool = False) -> None:
+    def _refuse(
+        self,
+        scan_id: str,
+        code: Refusal,
+        reason: str,
+        *,
+        retry: bool = False,
+        valid_id: bool = True,
+    ) -> None:
+        # The id of a header that was not understood may be anything, such as a patient's name: only
+        # its sender is told.
+        named = {"scan_id": scan_id} if valid_id else {}
         self._shared.limited_log.warning(
-            "scan refused", scan_id=scan_id, pacs=self._pacs, code=code, reason=reason
+            "scan refused", **named, pacs=self._pacs, code=code, reason=reason
         )
         if code is not Refusal.CONFLICT:  # the store recorded it with its batch
-            self._shared.hub.audit.refused(
-                self._pacs, code, reason, [scan_key(scan_id, self._pacs)]
-            )
+            ids = [scan_key(scan_id, self._pacs)] if valid_id else []
+            self._shared.hub.audit.refused(self._pacs, code, reason, ids)
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))
 
     def _answer_busy(self, scan_id: str, reason: StoreError) -> None:

@@ -1,13 +1,12 @@
 """REPORTS: each report as ``<scan_id>.json``, ``<scan_id>.txt`` and, with a picture, ``.png``."""
 
-import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from common.domain.report import BrainReport
 from common.domain.report_text import report_text
+from common.runtime.files import write_whole
 
 
 def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> None:
@@ -30,14 +29,14 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
         return
     replace = existing is not None
     text = report_text(report).encode()
-    _write(folder / f"{report.scan_id}.txt", text, replace=replace)
+    write_whole(folder / f"{report.scan_id}.txt", text, replace=replace)
     if picture is not None:
-        _write(folder / f"{report.scan_id}.png", picture, replace=replace)
+        write_whole(folder / f"{report.scan_id}.png", picture, replace=replace)
     elif replace:
         # The picture of an earlier revision would contradict the report beside it.
         (folder / f"{report.scan_id}.png").unlink(missing_ok=True)
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
-    _write(target, content.encode(), replace=replace)
+    write_whole(target, content.encode(), replace=replace)
     # The names are data of the folder: without this a power loss can lose them.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -54,23 +53,3 @@ def _revision_of(path: Path) -> int | None:
         return None
     except (ValueError, TypeError, AttributeError):
         return 0  # damaged, or not a report: replaced by any revision
-
-
-def _write(target: Path, content: bytes, *, replace: bool) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".report-", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            # The report is acknowledged next, so it must survive a power loss.
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        if replace:
-            os.replace(name, target)  # noqa: PTH105 - as os.link below
-            return
-        # A link, unlike a rename, fails if the file exists: of two Fr-HUBs that send the same
-        # report at once, only one writes it.
-        with contextlib.suppress(FileExistsError):
-            os.link(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -43,7 +43,6 @@ class ReportServer:
         self._only = HUB_NAME if policy.tls or policy.secret else None
         self._name = settings.pacs_name
         self._counter = counter
-        self._log = log
         self._limited_log = RateLimitedLog(log)
         self._folder = settings.reports
         self._answering = threading.Lock()
@@ -69,7 +68,7 @@ class ReportServer:
     def _handle(self, channel: Channel) -> None:
         try:
             hello = channel.welcome(self._name, WINDOW, self._only)
-            self._log.info("Fr-HUB connected", hub=hello.name)
+            self._limited_log.info("Fr-HUB connected", hub=hello.name)
             while True:
                 event = channel.receive(60)
                 events = []
@@ -83,7 +82,7 @@ class ReportServer:
                         return
                     self._answer(channel, events)
         except PeerAway as error:
-            self._log.debug("connection ended", reason=str(error))
+            self._limited_log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
             self._limited_log.warning("connection refused", code=error.code, reason=error.reason)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
+from common.domain.foreign_text import escape
 from common.domain.types import Document, utc_now
 
 CAUSE_LONGEST = 300
@@ -75,7 +76,7 @@ def event(
     for name, value in known.items():
         if isinstance(value, str):
             # Text that BSON cannot hold must not keep the rest of the entry from being written.
-            value = value[:CAUSE_LONGEST].encode("utf-8", "replace").decode().replace("\0", "?")
+            value = escape(value, CAUSE_LONGEST)
         if value is not None:
             made[name] = value
     return made

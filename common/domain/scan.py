@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from common.domain.scan_key import scan_key
-from common.domain.types import Affine, DType, Frozen, Identifier, Instant, ScanType
+from common.domain.types import Affine, DType, Frozen, Identifier, Instant, Pseudonym, ScanType
 from common.errors import VoxelsDamaged
 
 _ITEM_BYTES: dict[str, int] = {
@@ -56,7 +56,7 @@ class BrainScan(Frozen):
     pacs: Identifier = Field(
         description="name of the Fr-PACS that sent the scan and receives the report"
     )
-    subject: Annotated[str, Field(max_length=64)] | None = Field(
+    subject: Pseudonym | None = Field(
         default=None, description="pseudonym of the person scanned; never a name, never logged"
     )
     scan_type: ScanType = Field(

@@ -1,5 +1,6 @@
 """Types that scans, findings and reports share: identifiers, times, hashes."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,31 @@ ScanName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
 ]
 """How a person names a scan: its id, or its key (``common.domain.scan_key``)."""
+
+_DATE = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d([-._]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[1-9]|[12]\d|3[01])([-._]?)(?:0[1-9]|1[0-2])\2(?:19|20)\d\d)(?!\d)"
+)
+"""A date, the year first or last."""
+
+
+def _check_pseudonym(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{16,64}", text):
+        return text  # a hash, as Fr-PACS makes them
+    letters = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) and re.search("[A-Za-z]", text)
+    if not letters or _DATE.search(text):
+        raise ValueError(
+            "must be a pseudonym: letters, digits, dots, underscores and hyphens, with at least "
+            "one letter and no date; never a name, a date of birth or a patient's number"
+        )
+    return text
+
+
+Pseudonym = Annotated[str, Field(max_length=64), AfterValidator(_check_pseudonym)]
+"""Stands for a person: a hash of 16 to 64 hexadecimal digits, or a label such as ``sub-01``.
+
+What a DICOM PatientID or PatientName often has (carets, spaces, a number alone, a date, letters
+outside ASCII) is refused. A label cannot be told from a plain family name."""
 
 ScanType = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
@@ -56,9 +82,24 @@ Instant = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Frozen(BaseModel):
-    """Base of the models: immutable; refuses unknown fields, NaN and infinity."""
+    """Base of the models: immutable; refuses unknown fields, NaN and infinity.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Neither its errors nor its warnings quote values, which may be a patient's.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    def model_dump(self, **options: Any) -> Document:
+        """As pydantic's, without its warnings: they quote a value of the wrong type."""
+        options.setdefault("warnings", False)
+        return super().model_dump(**options)
+
+    def model_dump_json(self, **options: Any) -> str:
+        """As pydantic's, without its warnings: they quote a value of the wrong type."""
+        options.setdefault("warnings", False)
+        return super().model_dump_json(**options)
 
 
 def utc_now() -> datetime:

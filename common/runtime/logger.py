@@ -193,6 +193,11 @@ class RateLimitedLog:
         if self._allow("warning", event, 1):
             self._log.warning(event, **fields)
 
+    def error(self, event: str, **fields: Any) -> None:
+        """Log this event as an error, or count it."""
+        if self._allow("error", event, 1):
+            self._log.error(event, **fields)
+
     def _allow(self, level: str, event: str, count: int) -> int:
         """Count these events and return how many of them may be logged."""
         with self._lock:

@@ -27,6 +27,7 @@ from abc import ABC, abstractmethod
 from enum import Enum, auto
 from typing import ClassVar
 
+from common.domain.foreign_text import quote
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
 from common.wire.messages import (
@@ -125,11 +126,13 @@ class _Handshake(ABC):
         if held is not None and name not in held:
             whose = ", ".join(map(repr, sorted(held))) or "nobody"
             raise _unauthenticated(
-                f"the peer calls itself {name!r} but its certificate belongs to {whose}: "
+                f"the peer calls itself {quote(name)} but its certificate belongs to {whose}: "
                 "give each unit a certificate with its own name (make certs)"
             )
         if self._expected_peer not in (None, name):
-            reason = f"the peer is {name!r}, not {self._expected_peer!r}: check names and addresses"
+            reason = (
+                f"the peer is {quote(name)}, not {self._expected_peer!r}: check names and addresses"
+            )
             raise _unauthenticated(reason, retry=True)
 
     def _proof(self, role: bytes, names: tuple[str, str], nonces: tuple[bytes, bytes]) -> bytes:

@@ -5,9 +5,7 @@ command checks that it finds as many as the report lists.
 """
 
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from common.domain.report import BrainReport
@@ -16,6 +14,7 @@ from common.domain.scan import BrainScan
 from common.errors import AnalysisError, SettingsError, VoxelsDamaged
 from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_unit
+from common.runtime.files import write_whole
 from common.runtime.lifecycle import Exit
 from common.settings.loading import ReportSettings, load_settings
 from common.store.db_manager import DBManager
@@ -45,9 +44,9 @@ def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{report.scan_id}.txt", report_text(report).encode())
-        _write(folder / f"{report.scan_id}.json", content.encode())
-        _write(folder / f"{report.scan_id}.png", picture_of(store, registry, claim, report))
+        write_whole(folder / f"{report.scan_id}.txt", report_text(report).encode())
+        write_whole(folder / f"{report.scan_id}.json", content.encode())
+        write_whole(folder / f"{report.scan_id}.png", picture_of(store, registry, claim, report))
     except OSError as error:
         raise SettingsError(f"OUT={str(folder)!r}: {error.strerror}") from error
     return report
@@ -80,17 +79,6 @@ def _overlay(
     if (analyzer.name, analyzer.version) != (report.analyzer.name, report.analyzer.version):
         return None  # another analyzer would find other lesions
     return overlay_of(analyzer, scan, voxels)
-
-
-def _write(target: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".report-", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def main() -> int:

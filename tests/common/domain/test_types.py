@@ -1,5 +1,6 @@
 """Identifiers, times and hashes, and what every model refuses."""
 
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,8 @@ from bson.codec_options import CodecOptions
 from pydantic import ValidationError
 
 from common.domain.findings import Verdict
-from common.domain.types import hash_voxels, utc_now
+from common.domain.types import Frozen, Pseudonym, hash_voxels, utc_now
+from common.domain.validation_errors import explain
 from tests.strategies import a_report, a_scan
 
 AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
@@ -62,3 +64,57 @@ def test_a_time_that_bson_cannot_hold_is_refused(at: str) -> None:
 def test_a_time_with_an_offset_becomes_utc() -> None:
     at = a_scan(acquired_at="2024-05-17T14:00:00+02:00").acquired_at
     assert at.isoformat() == "2024-05-17T12:00:00+00:00"
+
+
+# --- personal data -----------------------------------------------------------------------------
+
+
+class Subject(Frozen):
+    """A model with a pseudonym alone."""
+
+    subject: Pseudonym
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0123456789abcdef", "1234567890123456", "f" * 64, "sub-01", "P001", "anon_17", "site2.s3"],
+)
+def test_a_pseudonym_is_accepted(text: str) -> None:
+    assert Subject(subject=text).subject == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "Hans Mueller",
+            "MUELLER^HANS",
+            "Müller",
+            "李明",
+            "-",
+            "a/b",
+            "a\x1b",
+            "a\n",
+            "x" * 65,
+        ),
+        *("1234567", "19700131", "1970-01-31", "31.01.1970", "s-19700131", "JD_31011970"),
+        *("F" * 16 + "^", "0123456789ABCDEF 1", "12-34-56"),
+    ],
+)
+def test_a_name_a_date_and_a_number_are_refused_without_quoting_them(text: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Subject(subject=text)
+    assert len(text) < 3 or text not in str(raised.value)
+    assert explain(raised.value).startswith("subject: ")
+
+
+def test_no_error_and_no_warning_of_a_model_quotes_a_value() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Subject(subject="MUELLER^HANS")
+    assert "MUELLER" not in str(raised.value)
+    wrong = Subject.model_construct(subject={"MUELLER": "HANS"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert wrong.model_dump() == {"subject": {"MUELLER": "HANS"}}
+        assert wrong.model_dump_json() == '{"subject":{"MUELLER":"HANS"}}'

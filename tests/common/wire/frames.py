@@ -32,7 +32,7 @@ from common.wire.protocol import Side, WireProtocol
 from tests.strategies import a_report, a_scan
 
 LIMIT = 512 * 1024
-TELLTALE = "Telltale^Subject"
+TELLTALE = "Telltale-Subject"
 """Stands for what no error may carry."""
 
 RANDOM = bytes(range(NONCE_BYTES))
