@@ -7,6 +7,7 @@
 * ``schedule``: which faults, in which order, drawn from the seed alone.
 * ``kills``, ``stops``, ``store``, ``primary``, ``wire``, ``clients``, ``poison``, ``machine``: the
   faults, a file a family; ``nemesis`` runs them one after another.
-* ``evidence``, ``checker``: what is known of each scan, and what of it must never be.
+* ``recorders``: what the units of a world write down; ``truth``: what each scan really holds.
+* ``evidence``, ``deliveries``, ``checker``: what is known of each scan, and what must never be.
 * ``report``: the table, the verdict, the file.
 """

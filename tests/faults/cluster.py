@@ -42,6 +42,11 @@ class Slot:
         return self.folder / f"{self.name}.log"
 
     @property
+    def records(self) -> Path:
+        """What its recorders write, with a suffix for each kind."""
+        return self.folder / f"{self.name}.records"
+
+    @property
     def points(self) -> Path:
         """Where its fail points are armed."""
         return self.folder / "points" / self.name
@@ -121,6 +126,7 @@ class Cluster:
                     FAULTS_UNIT=slot.unit,
                     FAULTS_POINTS=str(slot.points),
                     FAULTS_COMPLETIONS=str(self.completions),
+                    FAULTS_RECORDS=str(slot.records),
                     FAULTS_BUG=self._bug,
                 ),
                 stdin=subprocess.DEVNULL,

@@ -86,8 +86,8 @@ class Report:
         """A row a fault."""
         table = Table(title=f"Faults, seed {self._seed}", title_justify="left")
         for name in ("fault", "injected", "recovered s", "lost", "unexpected", "duplicates"):
-            table.add_column(name, justify="left" if name == "fault" else "right")
-        for name in ("stale writes", "false acks", "stuck"):
+            table.add_column(name, justify="left" if name == "fault" else "right", no_wrap=True)
+        for name in ("content", "trail", "stale", "false acks", "stuck"):
             table.add_column(name, justify="right")
         for row in self.rows.values():
             if row.not_run:
@@ -101,6 +101,8 @@ class Report:
                 str(row.number(Kind.LOST, Kind.REPORT_LOST)),
                 str(row.number(Kind.UNEXPECTED)),
                 str(row.number(Kind.DUPLICATE)),
+                str(row.number(Kind.CONTENT)),
+                str(row.number(Kind.UNRECORDED)),
                 str(row.number(Kind.STALE)),
                 str(row.number(Kind.FALSE_ACK)),
                 str(row.number(Kind.STUCK)),

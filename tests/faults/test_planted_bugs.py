@@ -33,6 +33,9 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "w-1": ("mongodb-killed", {Kind.LOST}),
     "ack-before-persisting": ("mongodb-stopped", {Kind.FALSE_ACK}),
     "marked-before-ack": ("at-pacs.received", {Kind.REPORT_LOST}),
+    "other-voxels": ("at-brain.claimed", {Kind.CONTENT}),
+    "other-report": ("at-hub.leased", {Kind.CONTENT}),
+    "no-trail": ("trail-refused", {Kind.UNRECORDED}),
 }
 
 

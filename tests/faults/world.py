@@ -13,8 +13,9 @@ from common.commands.verify import verify
 from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.store.db_manager import DBManager
-from tests.faults.checker import Counts, Expected, Violation, Window, check, count
+from tests.faults.checker import Content, Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
+from tests.faults.deliveries import DeliveryReader, recorded_receipts
 from tests.faults.evidence import (
     CompletionReader,
     LedgerReader,
@@ -25,6 +26,7 @@ from tests.faults.evidence import (
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.faults.schedule import Security
+from tests.faults.truth import Truths
 from tests.running import free_port
 
 DATABASE = "fr"
@@ -107,6 +109,9 @@ class World:
         self._security = security
         self._compose(list(loads), hubs, brains, uri, settings)
         self.completions = CompletionReader(self.cluster.completions)
+        records = [slot.records for slot in self.cluster.of("fr_pacs")]
+        self.truths = Truths(path.with_suffix(".made") for path in records)
+        self.deliveries = DeliveryReader(path.with_suffix(".delivered") for path in records)
         self.store = DBManager(database.uri, DATABASE, 20)
         self._checked: set[str] = set()
 
@@ -285,7 +290,15 @@ class World:
         stored = read_store(self.database.uri, DATABASE, voxels=False, only=ids)
         completions = [one for one in self.completions.read() if one.scan_id in ids]
         after = [one.of(ids) for one in self.ledgers()]
-        found = check(before, stored, completions, self.expected, drained=False, later=after)
+        found = check(
+            before,
+            stored,
+            completions,
+            self.expected,
+            drained=False,
+            later=after,
+            content=self._content(ids),
+        )
         for one in before:
             for scan_id in one.reported:
                 report = stored.reports.get(scan_id)
@@ -299,8 +312,21 @@ class World:
         stored = read_store(self.database.uri, DATABASE, voxels=True)
         completions = self.completions.read()
         later = self.ledgers()
-        found = check(ledgers, stored, completions, self.expected, drained=True, later=later)
+        found = check(
+            ledgers,
+            stored,
+            completions,
+            self.expected,
+            drained=True,
+            later=later,
+            content=self._content(set().union(*(one.sent for one in ledgers))),
+            received=recorded_receipts(self.database.uri, DATABASE),
+        )
         return found, count(ledgers, stored)
+
+    def _content(self, scan_ids: set[str]) -> Content:
+        deliveries = [one for one in self.deliveries.read() if one.scan_id in scan_ids]
+        return Content(self.truths.of(scan_ids), deliveries)
 
     def verified_gaps(self) -> int:
         """What ``make verify`` finds."""
