@@ -65,13 +65,18 @@ class Mongod:
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
     @property
+    def data(self) -> Path:
+        """Where it keeps its data."""
+        return self.folder / "data"
+
+    @property
     def runs(self) -> bool:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and, with ``wait``, wait until it answers."""
-        data = self.folder / "data"
+        data = self.data
         data.mkdir(exist_ok=True)
         with (self.folder / "mongod.log").open("ab") as log:
             self._process = subprocess.Popen(

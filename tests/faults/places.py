@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.faults.machine import clock_of, small_disk
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.poisonous import install
+from tests.faults.power import powered
 from tests.faults.schedule import Place, Security
 from tests.faults.world import GRIDS, PHANTOMS, SHEETS, Load, World
 
@@ -31,6 +32,8 @@ def build(
             stack.enter_context(small_disk(disk))
             (disk / "mongod").mkdir()
             database = Mongod(disk / "mongod", environment=clock_of(disk / "mongod"))
+        elif place is Place.POWER:
+            database = stack.enter_context(powered(folder))
         else:
             database = Mongod(folder / "mongod")
         stack.callback(database.kill)

@@ -20,6 +20,7 @@ class Place(StrEnum):
     PEERS = "one server, peers of its own"
     """These speak without TLS and know no secret."""
     MACHINE = "small disk, own clock"
+    POWER = "a disk that loses power"
 
 
 @dataclass(frozen=True)

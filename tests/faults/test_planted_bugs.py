@@ -10,6 +10,8 @@ from tests.faults.bugs import BUGS
 from tests.faults.checker import Kind, Violation
 from tests.faults.nemesis import Recoveries, Scene
 from tests.faults.places import build
+from tests.faults.power import powered
+from tests.faults.power_disk import missing
 from tests.faults.report import Row
 from tests.faults.schedule import CATALOGUE
 from tests.faults.world import RECOVERS_S, Load, World
@@ -62,6 +64,23 @@ def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
     with build(CATALOGUE.faults[name].place, tmp_path, bug=bug, loads=loads) as world:
         found = suffer(world, name, brains=bug not in WITHOUT_BRAINS, arrives_s=ARRIVES_S)
     assert kinds & {violation.kind for violation in found}, found[:10]
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("cause", ["w-1", "a disk that ignores syncs"])
+def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
+    cause: str, tmp_path: Path
+) -> None:
+    """By the bug in Fr-HUB, or by a mongod that cannot sync its journal."""
+    bug = cause if cause in BUGS else ""
+    loads = tuple(load.times(10) for load in LOADS)
+    with (
+        powered(tmp_path, lies=not bug) as mongod,
+        World(tmp_path / "world", mongod, loads, bug=bug, BRAIN_ATTEMPTS="100") as world,
+    ):
+        mongod.start()
+        found = suffer(world, "power-lost", brains=False, arrives_s=ARRIVES_S)
+    assert Kind.LOST in {violation.kind for violation in found}, found[:10]
 
 
 def test_without_a_bug_nothing_is_found(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from common.audit.verification import AuditVerifier
 from common.commands.certificates import Authority
@@ -176,6 +177,12 @@ class World:
                 THREADS="2",
                 SEED=str(n + 1),
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def slot(self, name: str) -> Slot:
         """A place by name."""
