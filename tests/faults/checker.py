@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from common.store.claims import NO_ANSWER
 from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored
 from tests.faults.truth import Truth
@@ -35,6 +36,8 @@ class Kind(StrEnum):
     CONTENT = "other content"
     # Acknowledged, and the audit trail does not say that it was received.
     UNRECORDED = "not in the audit trail"
+    # A unit used more memory, connections or tries than its settings allow.
+    EXCESS = "more than allowed"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,7 +122,7 @@ def check(
     later = ledgers if later is None else later
     found = [
         *_acknowledged(ledgers, stored, expected),
-        *_stored(later, stored, expected),
+        *_stored(later, stored, expected, drained=drained),
         *_delivered(ledgers, stored, later, expected),
         *_stale(stored, completions),
         *_false_acks(ledgers, expected),
@@ -162,7 +165,7 @@ def _acknowledged(
 
 
 def _stored(
-    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected
+    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected, *, drained: bool
 ) -> Iterator[Violation]:
     sent = set().union(expected.foreign, *(one.sent for one in ledgers))
     for scan_id, scan in stored.scans.items():
@@ -170,7 +173,9 @@ def _stored(
             yield Violation(Kind.UNEXPECTED, scan_id, "stored, and nobody sent it")
         if scan.state == DONE and scan_id not in stored.reports:
             yield Violation(Kind.REPORT_LOST, scan_id, "'Done' without a report")
-        if scan.state == ERROR and scan_id not in expected.errors:
+        # Kills use up attempts. What they have failed is requeued before the end.
+        killed = scan.cause == NO_ANSWER and not drained
+        if scan.state == ERROR and scan_id not in expected.errors and not killed:
             yield Violation(Kind.UNEXPECTED, scan_id, f"'Error': {scan.cause}")
         if scan.state == DONE and scan_id in expected.errors:
             yield Violation(Kind.UNEXPECTED, scan_id, "'Done', it should have become 'Error'")

@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -85,6 +86,8 @@ class Proxy:
         """Bits, so far."""
         self.cut = 0
         """Connections, so far."""
+        self.accepted: list[float] = []
+        """When each connection was made, seconds of ``time.monotonic``."""
         self._target = target
         self._loop = loop
         self._random = random.Random(seed)
@@ -97,6 +100,7 @@ class Proxy:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_PIECE)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted.append(time.monotonic())
         if self.weather.refuse:
             _reset(writer)
             return
@@ -207,6 +211,16 @@ class Proxy:
             return len(self._open)
 
         return self._loop.call(end())
+
+    def most_accepted(self, within_s: float) -> int:
+        """The most connections that were made within any time of this length."""
+        first = most = 0
+        times = list(self.accepted)
+        for last, at in enumerate(times):
+            while at - times[first] > within_s:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
 
     @property
     def open(self) -> int:

@@ -21,6 +21,7 @@ class Place(StrEnum):
     """These speak without TLS and know no secret."""
     MACHINE = "small disk, own clock"
     POWER = "a disk that loses power"
+    RATE = "high rate"
 
 
 @dataclass(frozen=True)

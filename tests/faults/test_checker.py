@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from common.store.claims import NO_ANSWER
 from tests.faults.checker import Content, Expected, Kind, Window, check, count
 from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored, StoredReport, StoredScan
@@ -106,6 +107,12 @@ def test_an_error_is_unexpected_unless_a_fault_meant_it_and_then_anything_else_i
     assert kinds(ledger_of("s"), stored(s=SCAN), expected=meant) == [Kind.UNEXPECTED]
     waiting = stored(s=replace(SCAN, state="To Do"))
     assert kinds(ledger_of("s", reported=()), waiting, expected=meant) == [Kind.STUCK]
+
+
+def test_a_scan_that_kills_have_failed_is_an_error_only_at_the_end() -> None:
+    failed = stored(s=replace(SCAN, state="Error", cause=NO_ANSWER))
+    assert kinds(ledger_of("s", reported=()), failed, drained=False) == []
+    assert kinds(ledger_of("s", reported=()), failed) == [Kind.UNEXPECTED]
 
 
 def test_a_report_that_was_news_twice_is_a_duplicate() -> None:

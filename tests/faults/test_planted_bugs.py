@@ -8,13 +8,14 @@ import pytest
 from tests.faults import families  # noqa: F401 - adds the faults
 from tests.faults.bugs import BUGS
 from tests.faults.checker import Kind, Violation
+from tests.faults.loads import Load
 from tests.faults.nemesis import Recoveries, Scene
 from tests.faults.places import build
 from tests.faults.power import powered
 from tests.faults.power_disk import missing
 from tests.faults.report import Row
 from tests.faults.schedule import CATALOGUE
-from tests.faults.world import RECOVERS_S, Load, World
+from tests.faults.world import RECOVERS_S, World
 
 ARRIVES_S = 5.0
 """What a bug has lost does not come however long one waits; the rest has mostly come by then."""
@@ -76,7 +77,7 @@ def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
     loads = tuple(load.times(10) for load in LOADS)
     with (
         powered(tmp_path, lies=not bug) as mongod,
-        World(tmp_path / "world", mongod, loads, bug=bug, BRAIN_ATTEMPTS="100") as world,
+        World(tmp_path / "world", mongod, loads, bug=bug) as world,
     ):
         mongod.start()
         found = suffer(world, "power-lost", brains=False, arrives_s=ARRIVES_S)
