@@ -17,7 +17,7 @@ from common.store.db_manager import DBManager
 from tests.faults.bounds import LIMITS, Usage, usage_of
 from tests.faults.checker import Content, Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
-from tests.faults.deliveries import DeliveryReader, recorded_receipts, scan_id_of
+from tests.faults.deliveries import DeliveryReader, recorded_receipts
 from tests.faults.evidence import (
     CompletionReader,
     LedgerReader,
@@ -247,9 +247,8 @@ class World:
 
     def requeue_killed(self) -> None:
         """Requeue the scans whose attempts kills have used up."""
-        errors = {one.scan_id: one.cause for one in self.store.failed_scans.all()}
-        killed = [key for key, cause in errors.items() if cause == NO_ANSWER]
-        killed = [key for key in killed if scan_id_of(key) not in self.expected.errors]
+        failed = {one.key for one in self.store.failed_scans.all() if one.cause == NO_ANSWER}
+        killed = sorted(failed - self.expected.errors)
         if killed:
             command = [str(Path(sys.executable).with_name("fr")), "requeue"]
             where = {"MONGODB_URI": self.database.uri, "MONGODB_DATABASE": DATABASE}
