@@ -2,11 +2,12 @@
 
 ``make faults``; what the variables choose is in ``options``. The parts:
 
-* ``mongods``, ``cluster``, ``proxy``: what is ill-treated; ``load`` says what runs at which load.
+* ``mongods``, ``cluster``, ``proxy``, ``power_disk``: what is ill-treated.
 * ``points``, ``bugs``, ``unit``: fail points and planted bugs, which exist in these processes only.
 * ``schedule``: which faults, in which order, drawn from the seed alone.
-* ``kills``, ``stops``, ``store``, ``primary``, ``wire``, ``clients``, ``poison``, ``machine``: the
-  faults, a file a family; ``nemesis`` runs them one after another.
-* ``evidence``, ``checker``: what is known of each scan, and what of it must never be.
+* ``kills``, ``stops``, ``store``, ``primary``, ``wire``, ``clients``, ``poison``, ``machine``,
+  ``power``: the faults, a file a family; ``nemesis`` runs them one after another.
+* ``recorders``: what the units of a world write down; ``truth``: what each scan really holds.
+* ``evidence``, ``deliveries``, ``checker``: what is known of each scan, and what must never be.
 * ``report``: the table, the verdict, the file.
 """

@@ -104,12 +104,60 @@ def _marked_before_ack() -> None:
     put(Outbox, "lease", leasing)
 
 
+def _other_voxels() -> None:
+    """An analyzer gets the voxels of the scan before, if that had the same shape; the report takes
+    the hash from the header."""
+    from fr_brain import analysis
+    from fr_brain.analyzers.running import analyse_scan
+
+    before: dict[Any, Any] = {}
+
+    def analysing(analyzer: Any, scan: Any, voxels: Any, **how: Any) -> Any:
+        form = voxels.shape, voxels.dtype
+        other = before.get(form, voxels)
+        before[form] = voxels
+        return analyse_scan(analyzer, scan, other, **how)
+
+    put(analysis, "analyse_scan", analysing)
+
+
+def _other_report() -> None:
+    """Fr-HUB sends a report with the findings of the report before."""
+    from common.store import outbox
+
+    outgoing = outbox._outgoing
+    before: list[Any] = []
+
+    def making(document: Any) -> Any:
+        made = outgoing(document)
+        findings = made.content["findings"]
+        if before:
+            made.content["findings"] = before.pop()
+        before.append(findings)
+        return made
+
+    put(outbox, "_outgoing", making)
+
+
+def _no_trail() -> None:
+    """Fr-HUB acknowledges without waiting until the audit trail has what was received."""
+    from fr_hub.async_store import AsyncStore
+
+    async def recorded(store: Any) -> None:
+        """Wait for nothing."""
+
+    put(AsyncStore, "_recorded", recorded)
+
+
 BUGS = {
     "ack-on-duplicate": ("fr_hub", _ack_on_duplicate),
     "no-fence": ("fr_brain", _no_fence),
     "w-1": ("fr_hub", _w_1),
     "ack-before-persisting": ("fr_hub", _ack_before_persisting),
     "marked-before-ack": ("fr_hub", _marked_before_ack),
+    "other-voxels": ("fr_brain", _other_voxels),
+    "other-report": ("fr_hub", _other_report),
+    "no-trail": ("fr_hub", _no_trail),
 }
 
 

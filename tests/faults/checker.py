@@ -2,12 +2,15 @@
 violations out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from common.store.claims import NO_ANSWER
+from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored
+from tests.faults.truth import Truth
 
 DONE, ERROR = "Done", "Error"
 
@@ -29,6 +32,12 @@ class Kind(StrEnum):
     STALE = "stale write accepted"
     # Acknowledged while nothing could be made durable.
     FALSE_ACK = "false acknowledgement"
+    # A scan or a report whose content is not that of the scan that was sent.
+    CONTENT = "other content"
+    # Acknowledged, and the audit trail does not say that it was received.
+    UNRECORDED = "not in the audit trail"
+    # A unit used more memory, connections or tries than its settings allow.
+    EXCESS = "more than allowed"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +76,14 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Content:
+    """What scans truly hold, computed apart from the units, and the reports that arrived."""
+
+    truths: Mapping[str, Truth]
+    deliveries: Iterable[Delivery] = ()
+
+
+@dataclass(frozen=True)
 class Counts:
     """How many scans got how far."""
 
@@ -87,6 +104,8 @@ def check(
     *,
     drained: bool,
     later: Sequence[LedgerRecord] | None = None,
+    content: Content | None = None,
+    received: Set[str] | None = None,
 ) -> list[Violation]:
     """All violations.
 
@@ -97,15 +116,21 @@ def check(
         expected: what the faults meant to leave.
         drained: whether everything had the time to arrive: then what has not is stuck.
         later: of each Fr-PACS, read after ``stored``, where units were running meanwhile.
+        content: the truth of the scans, and what arrived of them; None: contents are not compared.
+        received: scans that the audit trail says were received; None: not compared.
     """
     later = ledgers if later is None else later
     found = [
         *_acknowledged(ledgers, stored, expected),
-        *_stored(later, stored, expected),
+        *_stored(later, stored, expected, drained=drained),
         *_delivered(ledgers, stored, later, expected),
         *_stale(stored, completions),
         *_false_acks(ledgers, expected),
     ]
+    if content is not None:
+        found += _contents(ledgers, stored, content)
+    if received is not None:
+        found += _unrecorded(ledgers, received)
     if drained:
         found += _stuck(ledgers, stored, expected)
     return sorted(found)
@@ -140,7 +165,7 @@ def _acknowledged(
 
 
 def _stored(
-    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected
+    ledgers: Sequence[LedgerRecord], stored: Stored, expected: Expected, *, drained: bool
 ) -> Iterator[Violation]:
     sent = set().union(expected.foreign, *(one.sent for one in ledgers))
     for scan_id, scan in stored.scans.items():
@@ -148,7 +173,9 @@ def _stored(
             yield Violation(Kind.UNEXPECTED, scan_id, "stored, and nobody sent it")
         if scan.state == DONE and scan_id not in stored.reports:
             yield Violation(Kind.REPORT_LOST, scan_id, "'Done' without a report")
-        if scan.state == ERROR and scan_id not in expected.errors:
+        # Kills use up attempts. What they have failed is requeued before the end.
+        killed = scan.cause == NO_ANSWER and not drained
+        if scan.state == ERROR and scan_id not in expected.errors and not killed:
             yield Violation(Kind.UNEXPECTED, scan_id, f"'Error': {scan.cause}")
         if scan.state == DONE and scan_id in expected.errors:
             yield Violation(Kind.UNEXPECTED, scan_id, "'Done', it should have become 'Error'")
@@ -205,6 +232,48 @@ def _false_acks(ledgers: Sequence[LedgerRecord], expected: Expected) -> Iterator
                 sent = one.sent.get(scan_id)
                 if sent is not None and window.start < sent <= at < window.end:
                     yield Violation(Kind.FALSE_ACK, scan_id, f"acknowledged while {window.why}")
+
+
+def _contents(
+    ledgers: Sequence[LedgerRecord], stored: Stored, content: Content
+) -> Iterator[Violation]:
+    """In the store and as delivered: voxels, and what was found in them."""
+    truths = content.truths
+    for one in ledgers:
+        for scan_id in one.acknowledged.keys() - truths.keys():
+            yield Violation(Kind.CONTENT, scan_id, f"no source of {one.pacs} made it")
+    for scan_id, scan in stored.scans.items():
+        truth = truths.get(scan_id)
+        if truth is not None and scan.voxels_hash != truth.voxels_hash:
+            yield Violation(Kind.CONTENT, scan_id, "stored with other voxels than those sent")
+    for scan_id, report in stored.reports.items():
+        wrong = _wrong(truths.get(scan_id), report.voxels_hash, report.findings)
+        if wrong:
+            yield Violation(Kind.CONTENT, scan_id, f"its stored report {wrong}")
+    for delivery in content.deliveries:
+        truth = truths.get(delivery.scan_id)
+        wrong = _wrong(truth, delivery.voxels_hash, delivery.findings)
+        if wrong:
+            yield Violation(
+                Kind.CONTENT, delivery.scan_id, f"its report at {delivery.pacs} {wrong}"
+            )
+
+
+def _wrong(truth: Truth | None, voxels_hash: str, findings: str) -> str:
+    """What is wrong with a report; '' where nothing is, or nothing is known."""
+    if truth is None:
+        return ""
+    if voxels_hash != truth.voxels_hash:
+        return "is about other voxels"
+    if truth.findings is not None and findings != truth.findings:
+        return f"says {findings}; its voxels give {truth.findings}"
+    return ""
+
+
+def _unrecorded(ledgers: Sequence[LedgerRecord], received: Set[str]) -> Iterator[Violation]:
+    for one in ledgers:
+        for scan_id in one.acknowledged.keys() - received:
+            yield Violation(Kind.UNRECORDED, scan_id, f"{one.pacs} has its acknowledgement")
 
 
 def _stuck(

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import points
-from tests.processes import ROOT, environment
+from tests.processes import ROOT, environment, peak_memory_mib
 
 STOPPED_IN_TIME_S = 40.0
 """More than any unit's own time for stopping in order, on a busy machine."""
 
 _CHECK_S = 0.02
+_SAMPLE_S = 0.5
 _SIGKILLED = -signal.SIGKILL
 
 
@@ -35,11 +36,20 @@ class Slot:
     ends: list[int] = field(default_factory=list)
     """Exit codes of units that ended though nobody killed them."""
     log_at_start: int = 0
+    peak_mib: float = 0.0
+    """The most memory that a process of the unit itself has had."""
+    processor_peak_mib: float = 0.0
+    """The most that one of its processors has had."""
 
     @property
     def log(self) -> Path:
         """The log of this process and of those before it."""
         return self.folder / f"{self.name}.log"
+
+    @property
+    def records(self) -> Path:
+        """What its recorders write, with a suffix for each kind."""
+        return self.folder / f"{self.name}.records"
 
     @property
     def points(self) -> Path:
@@ -90,6 +100,8 @@ class Cluster:
         self._lifeline, self._held = os.pipe()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
         self._keeper.start()
+        self._sampler = threading.Thread(target=self._sample, name="sampler", daemon=True)
+        self._sampler.start()
 
     def add(self, name: str, unit: str, **settings: str) -> Slot:
         """A place for a unit; it is not started yet."""
@@ -121,6 +133,7 @@ class Cluster:
                     FAULTS_UNIT=slot.unit,
                     FAULTS_POINTS=str(slot.points),
                     FAULTS_COMPLETIONS=str(self.completions),
+                    FAULTS_RECORDS=str(slot.records),
                     FAULTS_BUG=self._bug,
                 ),
                 stdin=subprocess.DEVNULL,
@@ -140,6 +153,14 @@ class Cluster:
                     if slot.process.returncode != _SIGKILLED:
                         slot.ends.append(slot.process.returncode)
                     self._spawn(slot)
+
+    def _sample(self) -> None:
+        while not self._closing.wait(_SAMPLE_S):
+            for slot in list(self.slots.values()):
+                for pid in slot.pids()[:1]:
+                    slot.peak_mib = max(slot.peak_mib, _peak_mib(pid))
+                for pid in slot.processors():
+                    slot.processor_peak_mib = max(slot.processor_peak_mib, _peak_mib(pid))
 
     # --- ill-treatment -------------------------------------------------------------------------
 
@@ -191,6 +212,7 @@ class Cluster:
         """Kill what runs."""
         self._closing.set()
         self._keeper.join()
+        self._sampler.join()
         for slot in self.slots.values():
             slot.wanted = False
             self.kill(slot)
@@ -198,3 +220,10 @@ class Cluster:
                 slot.process.wait(10)
         for fd in (self._lifeline, self._held):
             os.close(fd)
+
+
+def _peak_mib(pid: int) -> float:
+    try:
+        return peak_memory_mib(pid)
+    except (OSError, AssertionError):  # it has just ended
+        return 0.0

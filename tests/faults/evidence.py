@@ -1,6 +1,5 @@
 """What is known of each scan: the ledgers of the Fr-PACS, the store's content, the completions."""
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -19,6 +18,8 @@ from common.errors import VoxelsDamaged
 from common.store.collections import Collection as Names
 from common.store.db_manager import DBManager
 from tests.factories import inside
+from tests.faults.essence import essence
+from tests.faults.lines import LineReader
 from tests.faults.mongods import client_of
 
 
@@ -106,6 +107,10 @@ class StoredReport:
     pacs: str
     sent: bool
     voxels_hash: str = ""
+    findings: str = ""
+    """Their ``essence``."""
+    tries: int = 0
+    """How often Fr-HUB has leased it to send it."""
 
 
 @dataclass(frozen=True)
@@ -128,23 +133,15 @@ class Completion:
 
 
 class CompletionReader:
-    """Follows what processors record; lines that a kill cut are passed over."""
+    """Follows what processors record."""
 
     def __init__(self, path: Path) -> None:
         self.seen: list[Completion] = []
-        self._path = path
-        self._offset = 0
+        self._lines = LineReader(path)
 
     def read(self) -> list[Completion]:
-        """All up to the last whole line."""
-        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-            complete = data.rfind(b"\n") + 1
-            self._offset += complete
-            for line in data[:complete].splitlines():
-                with contextlib.suppress(ValueError, TypeError):
-                    self.seen.append(Completion(**json.loads(line)))
+        """All so far."""
+        self.seen += [Completion(**line) for line in self._lines.read()]
         return self.seen
 
 
@@ -182,10 +179,19 @@ def _pages(only: Collection[str] | None) -> Iterator[dict[str, Any]]:
 
 
 def _reports(base: Any, wanted: dict[str, Any]) -> Iterator[tuple[str, StoredReport]]:
-    fields = {"pacs": 1, "status": 1, "report.voxels_hash": 1}
+    fields = {"pacs": 1, "status": 1, "tries": 1, "report.voxels_hash": 1, "report.findings": 1}
     for found in base[Names.REPORTS].find(wanted, fields):
-        report = StoredReport(found["pacs"], found["status"], found["report"]["voxels_hash"])
-        yield found["_id"], report
+        report = found["report"]
+        yield (
+            found["_id"],
+            StoredReport(
+                found["pacs"],
+                found["status"],
+                report["voxels_hash"],
+                essence(report["findings"]),
+                found["tries"],
+            ),
+        )
 
 
 def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple[str, StoredScan]]:

@@ -14,6 +14,8 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from common.mongod.embedded import find_mongod
+from tests.faults.proxy import Loop, Proxy
+from tests.faults.sockets import client_on
 from tests.running import free_port
 
 SET = "faults"
@@ -65,13 +67,18 @@ class Mongod:
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
     @property
+    def data(self) -> Path:
+        """Where it keeps its data."""
+        return self.folder / "data"
+
+    @property
     def runs(self) -> bool:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, *, wait: bool = True) -> None:
         """Start it and, with ``wait``, wait until it answers."""
-        data = self.folder / "data"
+        data = self.data
         data.mkdir(exist_ok=True)
         with (self.folder / "mongod.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -109,6 +116,12 @@ class Mongod:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """Of its process, the last one."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         assert self._process is not None
@@ -141,19 +154,40 @@ class Mongod:
 
 
 class ReplicaSet:
-    """Three members with a vote and data each."""
+    """Three members with a vote and data each, and a proxy before each of them."""
 
     def __init__(self, folder: Path) -> None:
         self.members = [
             Mongod(folder / f"member-{n}", "--replSet", SET, "--oplogSize", "512")
             for n in range(1, 4)
         ]
+        self._loop = Loop()
+        self._proxies = {
+            member.folder.name: Proxy(self._loop, member.port, name_of=self._name_of)
+            for member in self.members
+        }
+
+    def _name_of(self, port: int) -> str | None:
+        """The member that has connected from this port; None: a unit has."""
+        return client_on(port, {one.pid: one.folder.name for one in self.members if one.runs})
 
     @property
     def uri(self) -> str:
         """For the units."""
-        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self.members)
+        hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in self._proxies.values())
         return f"mongodb://{hosts}/?replicaSet={SET}"
+
+    def part(self, *links: tuple[Mongod, Mongod]) -> None:
+        """Let nothing pass between these members, either way; between the others everything.
+
+        Units reach all of them.
+        """
+        apart: dict[str, set[str]] = {name: set() for name in self._proxies}
+        for one, other in links:
+            apart[one.folder.name].add(other.folder.name)
+            apart[other.folder.name].add(one.folder.name)
+        for name, proxy in self._proxies.items():
+            proxy.set(apart=frozenset(apart[name]))
 
     def start(self) -> None:
         """Start the members, make them a set, wait for the primary."""
@@ -164,8 +198,8 @@ class ReplicaSet:
         config = {
             "_id": SET,
             "members": [
-                {"_id": n, "host": f"127.0.0.1:{member.port}"}
-                for n, member in enumerate(self.members)
+                {"_id": n, "host": f"127.0.0.1:{proxy.port}"}
+                for n, proxy in enumerate(self._proxies.values())
             ],
             "settings": {"electionTimeoutMillis": ELECTION_MS, "heartbeatIntervalMillis": 500},
         }
@@ -193,7 +227,10 @@ class ReplicaSet:
         return [member for member in self.members if member is not primary]
 
     def kill(self) -> None:
-        """Kill all members."""
+        """Kill all members, close their proxies."""
         for member in self.members:
             with contextlib.suppress(ProcessLookupError):
                 member.kill()
+        for proxy in self._proxies.values():
+            proxy.close()
+        self._loop.close()

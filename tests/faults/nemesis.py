@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
+from tests.faults.bounds import exceeded
 from tests.faults.checker import Kind, Violation
 from tests.faults.options import Options
 from tests.faults.report import Episode, Row
@@ -65,8 +66,13 @@ class Recoveries:
         return len(left)
 
     def wait(self, within_s: float = RECOVERS_S) -> None:
-        """Wait for all of them; what does not arrive in time is stuck."""
-        self._world.wait(lambda: self.check() == 0, within_s)
+        """Wait for all of them; what does not arrive in time is stuck.
+
+        Halfway, scans that kills have failed are requeued, as a person would.
+        """
+        if not self._world.wait(lambda: self.check() == 0, within_s / 2):
+            self._world.requeue_killed()
+            self._world.wait(lambda: self.check() == 0, within_s / 2)
         for due in self._due:
             detail = f"{within_s:.0f} s after it not all units work again"
             due.row.violations.append(Violation(Kind.STUCK, due.row.name, detail))
@@ -233,8 +239,12 @@ class Nemesis:
     def _end(self, world: World, episode: Episode) -> None:
         """Send no more, let all arrive, account for every scan."""
         self._reporter.show_step("draining and checking")
+        world.requeue_killed()
         drained = world.drain()
         found, episode.counts = world.account()
+        episode.usage, episode.requeued = world.usage, world.requeued
+        units = {name: slot.unit for name, slot in world.cluster.slots.items()}
+        episode.violations += exceeded(world.usage, units)
         known = {v for row in self.rows.values() for v in row.violations}
         episode.violations += [v for v in found if v not in known]
         if not drained:

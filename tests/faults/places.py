@@ -3,12 +3,16 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from tests.faults.loads import GRIDS, PHANTOMS, SHEETS, Load
 from tests.faults.machine import clock_of, small_disk
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.poisonous import install
+from tests.faults.power import powered
+from tests.faults.rate import CALM
 from tests.faults.schedule import Place, Security
-from tests.faults.world import GRIDS, PHANTOMS, SHEETS, Load, World
+from tests.faults.world import World
 
 LOADS: tuple[Load, ...] = (GRIDS, GRIDS, SHEETS, PHANTOMS)
 
@@ -31,20 +35,22 @@ def build(
             stack.enter_context(small_disk(disk))
             (disk / "mongod").mkdir()
             database = Mongod(disk / "mongod", environment=clock_of(disk / "mongod"))
+        elif place is Place.POWER:
+            database = stack.enter_context(powered(folder))
         else:
             database = Mongod(folder / "mongod")
+        settings: dict[str, Any] = {"PYTHONPATH": str(install(folder))}
+        if place is Place.RATE:
+            loads, settings = (CALM, CALM), {**settings, "BRAIN_BATCH": ""}
         stack.callback(database.kill)
         database.start()
-        analyzers = install(folder)
         world = World(
             folder / "world",
             database,
             loads,
             bug=bug,
             security=security,
-            PYTHONPATH=str(analyzers),
-            # Kills count as attempts, and must not use them up; elsewhere poison soon has.
-            BRAIN_ATTEMPTS="3" if place is Place.PEERS else "100",
+            **settings,
         )
         stack.callback(world.close)
         yield world

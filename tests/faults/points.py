@@ -17,6 +17,7 @@ from typing import Any
 POINTS: dict[str, tuple[str, ...]] = {
     "fr_hub": (
         "hub.stored",  # scans are committed, not acknowledged
+        "hub.trail",  # an entry of the audit trail is made, not written
         "hub.chunks",  # some chunks of a large scan are stored
         "hub.uploaded",  # a large scan's blob is sealed, it is not acknowledged
         "hub.leased",  # reports are leased, not sent
@@ -110,6 +111,7 @@ class Points:
         {"fr_hub": self._in_hub, "fr_brain": self._in_brain, "fr_pacs": self._in_pacs}[unit]()
 
     def _in_hub(self) -> None:
+        from common.store.audit_log import AuditLog
         from common.store.outbox import Outbox
         from common.store.scans import Scans
         from common.store.uploads import Uploads
@@ -117,6 +119,7 @@ class Points:
         from common.wire.messages import Forwarded
 
         self._after(Scans, "add", "hub.stored", bool)
+        self._before(AuditLog, "add", "hub.trail")
         self._after(Uploads, "add_chunks", "hub.chunks")
         self._after(Uploads, "end", "hub.uploaded")
         self._after(Outbox, "lease", "hub.leased", bool)

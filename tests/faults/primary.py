@@ -22,13 +22,13 @@ def set_of(scene: Scene) -> ReplicaSet:
     return scene.world.database
 
 
-def _moved(scene: Scene, old: Mongod) -> None:
+def moved(scene: Scene, old: Mongod) -> None:
     """Wait until another member is the primary."""
-    moved = scene.world.wait(lambda: set_of(scene).primary() is not old, MOVES_S)
-    scene.demand(moved, "replica set", "no other primary was elected")
+    another = scene.world.wait(lambda: set_of(scene).primary() is not old, MOVES_S)
+    scene.demand(another, "replica set", "no other primary was elected")
 
 
-def _whole(scene: Scene) -> None:
+def members_agree(scene: Scene) -> None:
     """Wait until all members are the primary or in step with it: the next fault finds a set."""
 
     def whole() -> bool:
@@ -49,7 +49,7 @@ def kill_primary(scene: Scene) -> None:
     primary.kill()
     primary.start(wait=False)
     scene.healed()
-    _whole(scene)
+    members_agree(scene)
 
 
 @CATALOGUE.add("primary-killed", Place.SET, "SIGKILL of the primary, started again")
@@ -57,9 +57,9 @@ def primary_killed(scene: Scene) -> None:
     """Started again when another has been elected."""
     primary = set_of(scene).primary()
     primary.kill()
-    _moved(scene, primary)
+    moved(scene, primary)
     primary.start()
-    _whole(scene)
+    members_agree(scene)
     scene.healed()
 
 
@@ -71,7 +71,7 @@ def primary_stopped(scene: Scene) -> None:
     time.sleep(scene.random.uniform(5, 7))
     primary.signal(signal.SIGCONT)
     scene.healed()
-    _whole(scene)
+    members_agree(scene)
 
 
 @CATALOGUE.add("primary-stepped-down", Place.SET, "replSetStepDown of the primary")
@@ -82,9 +82,9 @@ def primary_stepped_down(scene: Scene) -> None:
         # It closes its connections.
         with client_of(primary.uri) as client, contextlib.suppress(AutoReconnect):
             client.admin.command({"replSetStepDown": 10, "force": True})
-        _moved(scene, primary)
+        moved(scene, primary)
         scene.healed()
-        _whole(scene)
+        members_agree(scene)
 
 
 @CATALOGUE.add("secondaries-stopped", Place.SET, "SIGSTOP of both secondaries, continued")
@@ -99,7 +99,7 @@ def secondaries_stopped(scene: Scene) -> None:
     for member in secondaries:
         member.signal(signal.SIGCONT)
     scene.healed()
-    _whole(scene)
+    members_agree(scene)
 
 
 @CATALOGUE.add(
@@ -121,10 +121,10 @@ def writes_rolled_back(scene: Scene) -> None:
     primary.kill()
     for member in secondaries:
         member.fail_point("stopReplProducer", mode="off")
-    _moved(scene, primary)
+    moved(scene, primary)
     primary.start()
     scene.healed()
-    _whole(scene)
+    members_agree(scene)
 
 
 @CATALOGUE.add(

@@ -9,7 +9,8 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -39,12 +40,16 @@ class Weather:
     """Whether a connection that is cut ends by a reset, or in order."""
     flip_every: int | None = None
     """One bit of so many bytes up, on average, is another."""
+    apart: frozenset[str] = frozenset()
+    """Clients, by name, that are on the other side of a partition: nothing passes."""
 
 
 @dataclass(eq=False)
 class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
+    name: str | None = None
+    """Of the client, where ``Proxy`` can tell."""
     passed: int = 0
     ended: bool = False
 
@@ -77,14 +82,27 @@ class Loop:
 
 
 class Proxy:
-    """Between a client and the server on ``target``, a port of this machine."""
+    """Between a client and the server on ``target``, a port of this machine.
 
-    def __init__(self, loop: Loop, target: int, seed: int = 0) -> None:
+    Args:
+        name_of: the name of a client, by its port; None: they have none.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        target: int,
+        seed: int = 0,
+        name_of: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
         self.weather = Weather()
+        self._name_of = name_of
         self.flipped = 0
         """Bits, so far."""
         self.cut = 0
         """Connections, so far."""
+        self.accepted: list[float] = []
+        """When each connection was made, seconds of ``time.monotonic``."""
         self._target = target
         self._loop = loop
         self._random = random.Random(seed)
@@ -97,6 +115,7 @@ class Proxy:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_PIECE)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted.append(time.monotonic())
         if self.weather.refuse:
             _reset(writer)
             return
@@ -107,7 +126,9 @@ class Proxy:
         except OSError:
             _reset(writer)
             return
-        connection = _Connection(writer, up_writer)
+        peer = writer.get_extra_info("peername")
+        name = None if peer is None else self._name_of(int(peer[1]))
+        connection = _Connection(writer, up_writer, name)
         self._open.add(connection)
         try:
             await asyncio.gather(
@@ -128,7 +149,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_PIECE):
-                while way in self.weather.hold:
+                while way in self.weather.hold or connection.name in self.weather.apart:
                     await self._changed.wait()
                 if connection.ended:
                     return
@@ -207,6 +228,16 @@ class Proxy:
             return len(self._open)
 
         return self._loop.call(end())
+
+    def most_accepted(self, within_s: float) -> int:
+        """The most connections that were made within any time of this length."""
+        first = most = 0
+        times = list(self.accepted)
+        for last, at in enumerate(times):
+            while at - times[first] > within_s:
+                first += 1
+            most = max(most, last - first + 1)
+        return most
 
     @property
     def open(self) -> int:

@@ -60,7 +60,7 @@ def _rows(results: list[Result]) -> list[str]:
     ):
         rows = [row for result in results for row in result.rows if row["fault"] == name]
         took = [seconds for row in rows for seconds in row["recovered_s"]]
-        number = {kind: sum(row[kind.name.lower()] for row in rows) for kind in Kind}
+        number = {kind: sum(row.get(kind.name.lower(), 0) for row in rows) for kind in Kind}
         lost = number.pop(Kind.LOST) + number.pop(Kind.REPORT_LOST)
         twice = number.pop(Kind.DUPLICATE)
         recovered = f"{statistics.median(took):.1f}" if took else "-"

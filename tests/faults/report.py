@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from tests.faults.bounds import Usage
 from tests.faults.checker import Counts, Kind, Violation
 
 SHOWN = 20
@@ -47,6 +48,9 @@ class Episode:
     security: str = ""
     counts: Counts | None = None
     kills: dict[str, int] = field(default_factory=dict)
+    requeued: int = 0
+    """Scans that kills had failed, and that were requeued."""
+    usage: Usage | None = None
     gaps: int | None = None
     audit_gaps: int | None = None
     violations: list[Violation] = field(default_factory=list)
@@ -85,9 +89,9 @@ class Report:
     def table(self) -> Table:
         """A row a fault."""
         table = Table(title=f"Faults, seed {self._seed}", title_justify="left")
-        for name in ("fault", "injected", "recovered s", "lost", "unexpected", "duplicates"):
-            table.add_column(name, justify="left" if name == "fault" else "right")
-        for name in ("stale writes", "false acks", "stuck"):
+        for name in ("fault", "injected", "recovered s", "lost", "unexpected", "twice"):
+            table.add_column(name, justify="left" if name == "fault" else "right", no_wrap=True)
+        for name in ("content", "trail", "excess", "stale", "false acks", "stuck"):
             table.add_column(name, justify="right")
         for row in self.rows.values():
             if row.not_run:
@@ -101,6 +105,9 @@ class Report:
                 str(row.number(Kind.LOST, Kind.REPORT_LOST)),
                 str(row.number(Kind.UNEXPECTED)),
                 str(row.number(Kind.DUPLICATE)),
+                str(row.number(Kind.CONTENT)),
+                str(row.number(Kind.UNRECORDED)),
+                str(row.number(Kind.EXCESS)),
                 str(row.number(Kind.STALE)),
                 str(row.number(Kind.FALSE_ACK)),
                 str(row.number(Kind.STUCK)),
@@ -142,6 +149,8 @@ class Report:
                     "place": episode.place,
                     "security": episode.security,
                     "kills": episode.kills,
+                    "requeued": episode.requeued,
+                    "usage": vars(episode.usage) if episode.usage else None,
                     "gaps": episode.gaps,
                     "audit_gaps": episode.audit_gaps,
                     "counts": vars(episode.counts) if episode.counts else None,

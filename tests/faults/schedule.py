@@ -20,6 +20,8 @@ class Place(StrEnum):
     PEERS = "one server, peers of its own"
     """These speak without TLS and know no secret."""
     MACHINE = "small disk, own clock"
+    POWER = "a disk that loses power"
+    RATE = "high rate"
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,31 @@ def slow_commands(scene: Scene) -> None:
     mongod_of(scene).fail_no_more()
 
 
+@CATALOGUE.add(
+    "trail-refused",
+    Place.SERVER,
+    "entries of the audit trail cannot be written; Fr-HUB and mongod are killed then",
+)
+def trail_refused(scene: Scene) -> None:
+    """Between the commit of scans and their entry in the trail: nothing of them is acknowledged."""
+    mongod, namespace = mongod_of(scene), f"{DATABASE}.{Collection.AUDIT}"
+    refused = {"failCommands": ["insert"], "namespace": namespace, "closeConnection": True}
+    mongod.fail_point("failCommand", mode="alwaysOn", data={"appName": "fr", **refused})
+    gone = datetime.now(UTC)
+    with client_of(mongod.uri) as client:
+        scans = client[DATABASE][Collection.SCANS]
+        since = {"received_at": {"$gt": gone}}
+        committed = scene.world.wait(lambda: scans.find_one(since, {"_id": 1}) is not None, 30)
+    scene.demand(committed, "trail-refused", "no scan was committed meanwhile")
+    time.sleep(scene.random.uniform(0.3, 0.8))
+    for slot in scene.world.cluster.of("fr_hub"):
+        scene.world.cluster.kill(slot)
+    scene.world.nothing_durable("the audit trail could not be written", gone)
+    mongod.kill()  # the fail point ends with it
+    mongod.start()
+    scene.healed()
+
+
 @CATALOGUE.add("replies-lost", Place.SERVER, "writes committed, every reply lost, then a reset")
 def replies_lost(scene: Scene) -> None:
     """Who asked cannot know: it asks again."""

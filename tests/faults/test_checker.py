@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.checker import Expected, Kind, Window, check, count
+from common.store.claims import NO_ANSWER
+from tests.faults.checker import Content, Expected, Kind, Window, check, count
+from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored, StoredReport, StoredScan
+from tests.faults.truth import Truth
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCAN = StoredScan("pacs-1", "Done", "a", 1, "hash")
@@ -106,6 +109,12 @@ def test_an_error_is_unexpected_unless_a_fault_meant_it_and_then_anything_else_i
     assert kinds(ledger_of("s", reported=()), waiting, expected=meant) == [Kind.STUCK]
 
 
+def test_a_scan_that_kills_have_failed_is_an_error_only_at_the_end() -> None:
+    failed = stored(s=replace(SCAN, state="Error", cause=NO_ANSWER))
+    assert kinds(ledger_of("s", reported=()), failed, drained=False) == []
+    assert kinds(ledger_of("s", reported=()), failed) == [Kind.UNEXPECTED]
+
+
 def test_a_report_that_was_news_twice_is_a_duplicate() -> None:
     assert kinds(ledger_of("s", reported=("s", "s")), stored(s=SCAN)) == [Kind.DUPLICATE]
 
@@ -152,3 +161,57 @@ def test_what_came_while_the_store_was_read_is_no_violation() -> None:
 def test_scans_are_counted_by_how_far_they_got() -> None:
     counts = count([ledger_of("s", "t", reported=("s",))], stored(s=SCAN))
     assert (counts.acknowledged, counts.stored, counts.done, counts.delivered) == (2, 1, 1, 1)
+
+
+TRUTH = {"s": Truth("hash", "2 lesions")}
+RIGHT = Stored({"s": SCAN}, {"s": replace(REPORT, findings="2 lesions")})
+ARRIVED = Delivery("s", "pacs-1", 1, "hash", "2 lesions")
+
+
+def contents(
+    content: Stored, *deliveries: Delivery, truths: dict[str, Truth] | None = None
+) -> list[Kind]:
+    known = Content(TRUTH if truths is None else truths, deliveries)
+    found = check([ledger_of("s")], content, [], Expected(), drained=True, content=known)
+    return [violation.kind for violation in found]
+
+
+def test_content_that_agrees_with_the_truth_is_right() -> None:
+    assert contents(RIGHT, ARRIVED, ARRIVED) == []
+
+
+def test_a_report_on_another_scans_voxels_is_found_though_it_repeats_the_headers_hash() -> None:
+    stored_wrong = Stored(RIGHT.scans, {"s": replace(REPORT, findings="3 lesions")})
+    assert contents(stored_wrong) == [Kind.CONTENT]
+    assert contents(RIGHT, replace(ARRIVED, findings="3 lesions")) == [Kind.CONTENT]
+
+
+def test_voxels_that_nobody_sent_are_found_in_the_store_and_as_delivered() -> None:
+    other = replace(SCAN, voxels_hash="other")
+    report = replace(REPORT, voxels_hash="other", findings="2 lesions")
+    assert contents(Stored({"s": other}, {"s": report})) == [Kind.CONTENT, Kind.CONTENT]
+    assert contents(RIGHT, replace(ARRIVED, voxels_hash="other")) == [Kind.CONTENT]
+
+
+def test_findings_are_not_compared_where_only_the_voxels_are_known() -> None:
+    assert contents(RIGHT, ARRIVED, truths={"s": Truth("hash")}) == []
+
+
+def test_an_acknowledged_scan_that_no_source_made_is_found() -> None:
+    assert contents(RIGHT, truths={}) == [Kind.CONTENT]
+
+
+def test_an_acknowledged_scan_that_the_trail_does_not_name_is_found() -> None:
+    def found(*received: str) -> list[Kind]:
+        violations = check(
+            [ledger_of("s")],
+            stored(s=SCAN),
+            [],
+            Expected(),
+            drained=True,
+            received=frozenset(received),
+        )
+        return [violation.kind for violation in violations]
+
+    assert found("s", "t") == []
+    assert found("t") == [Kind.UNRECORDED]

@@ -8,11 +8,14 @@ import pytest
 from tests.faults import families  # noqa: F401 - adds the faults
 from tests.faults.bugs import BUGS
 from tests.faults.checker import Kind, Violation
+from tests.faults.loads import Load
 from tests.faults.nemesis import Recoveries, Scene
 from tests.faults.places import build
+from tests.faults.power import powered
+from tests.faults.power_disk import missing
 from tests.faults.report import Row
 from tests.faults.schedule import CATALOGUE
-from tests.faults.world import RECOVERS_S, Load, World
+from tests.faults.world import RECOVERS_S, World
 
 ARRIVES_S = 5.0
 """What a bug has lost does not come however long one waits; the rest has mostly come by then."""
@@ -33,6 +36,9 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "w-1": ("mongodb-killed", {Kind.LOST}),
     "ack-before-persisting": ("mongodb-stopped", {Kind.FALSE_ACK}),
     "marked-before-ack": ("at-pacs.received", {Kind.REPORT_LOST}),
+    "other-voxels": ("at-brain.claimed", {Kind.CONTENT}),
+    "other-report": ("at-hub.leased", {Kind.CONTENT}),
+    "no-trail": ("trail-refused", {Kind.UNRECORDED}),
 }
 
 
@@ -59,6 +65,23 @@ def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
     with build(CATALOGUE.faults[name].place, tmp_path, bug=bug, loads=loads) as world:
         found = suffer(world, name, brains=bug not in WITHOUT_BRAINS, arrives_s=ARRIVES_S)
     assert kinds & {violation.kind for violation in found}, found[:10]
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("cause", ["w-1", "a disk that ignores syncs"])
+def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
+    cause: str, tmp_path: Path
+) -> None:
+    """By the bug in Fr-HUB, or by a mongod that cannot sync its journal."""
+    bug = cause if cause in BUGS else ""
+    loads = tuple(load.times(10) for load in LOADS)
+    with (
+        powered(tmp_path, lies=not bug) as mongod,
+        World(tmp_path / "world", mongod, loads, bug=bug) as world,
+    ):
+        mongod.start()
+        found = suffer(world, "power-lost", brains=False, arrives_s=ARRIVES_S)
+    assert Kind.LOST in {violation.kind for violation in found}, found[:10]
 
 
 def test_without_a_bug_nothing_is_found(tmp_path: Path) -> None:

@@ -136,3 +136,10 @@ def test_who_is_refused_is_closed_at_once(proxy: Proxy) -> None:
         socket.create_connection(("127.0.0.1", proxy.port), 5) as client,
     ):
         assert client.recv(10) == b""
+
+
+def test_connections_are_counted_within_a_time(proxy: Proxy, client: socket.socket) -> None:
+    del client
+    until(lambda: len(proxy.accepted) == 1)
+    proxy.accepted[:] = [0.0, 1.0, 2.0, 2.5, 9.0]
+    assert [proxy.most_accepted(within) for within in (0.1, 1.0, 1.5, 10)] == [1, 2, 3, 5]

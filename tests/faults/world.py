@@ -1,20 +1,23 @@
 """A world to break: a MongoDB, proxies, several of each unit, at load; and what is known of it."""
 
-import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from common.audit.verification import AuditVerifier
-from common.commands.certificates import Authority
 from common.commands.verify import verify
 from common.domain.types import HUB_NAME
 from common.errors import StoreError
+from common.store.claims import NO_ANSWER
 from common.store.db_manager import DBManager
-from tests.faults.checker import Counts, Expected, Violation, Window, check, count
+from tests.faults.bounds import LIMITS, Usage, usage_of
+from tests.faults.checker import Content, Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
+from tests.faults.deliveries import DeliveryReader, recorded_receipts
 from tests.faults.evidence import (
     CompletionReader,
     LedgerReader,
@@ -22,9 +25,13 @@ from tests.faults.evidence import (
     history_of,
     read_store,
 )
+from tests.faults.identities import identities
+from tests.faults.loads import Load
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.faults.schedule import Security
+from tests.faults.truth import Truths
+from tests.processes import ROOT, environment
 from tests.running import free_port
 
 DATABASE = "fr"
@@ -40,27 +47,6 @@ STARTS_S = 90.0
 """The first reports of all Fr-PACS are there within this."""
 
 UNITS = ("fr_pacs", "fr_hub", "fr_brain")
-
-
-@dataclass(frozen=True)
-class Load:
-    """What a Fr-PACS sends."""
-
-    kind: str
-    shape: str
-    rate: float
-    """Scans a second."""
-
-    def times(self, factor: float) -> "Load":
-        """So much more."""
-        return replace(self, rate=self.rate * factor)
-
-
-GRIDS = Load("grid", "10", 5)
-PHANTOMS = Load("phantom", "48", 1)
-"""A chunk each."""
-SHEETS = Load("grid", "720", 1)
-"""Large grids: chunks that cost no time to make or to analyse."""
 
 
 class World:
@@ -107,7 +93,13 @@ class World:
         self._security = security
         self._compose(list(loads), hubs, brains, uri, settings)
         self.completions = CompletionReader(self.cluster.completions)
+        records = [slot.records for slot in self.cluster.of("fr_pacs")]
+        self.truths = Truths(path.with_suffix(".made") for path in records)
+        self.deliveries = DeliveryReader(path.with_suffix(".delivered") for path in records)
         self.store = DBManager(database.uri, DATABASE, 20)
+        self.requeued = 0
+        self.usage = Usage({}, {}, 0)
+        """What the units have used, once the world is accounted for."""
         self._checked: set[str] = set()
 
     def _compose(
@@ -120,6 +112,7 @@ class World:
             "IDLE_TIMEOUT_S": "6",
             "LOG_FORMAT": "json",
             "HUB_DISK_FREE_MIB": "0",  # a disk is to become full
+            **LIMITS,
             **settings,
         }
         pacs = {f"pacs-{n}": (free_port(), load) for n, load in enumerate(loads, 1)}
@@ -171,6 +164,12 @@ class World:
                 THREADS="2",
                 SEED=str(n + 1),
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def slot(self, name: str) -> Slot:
         """A place by name."""
@@ -246,6 +245,17 @@ class World:
         """A fault is meant to leave these scans as ``errors``, ``damaged`` or ``foreign``."""
         self.expect(**{kind: getattr(self.expected, kind) | frozenset(scan_ids)})
 
+    def requeue_killed(self) -> None:
+        """Requeue the scans whose attempts kills have used up."""
+        failed = {one.key for one in self.store.failed_scans.all() if one.cause == NO_ANSWER}
+        killed = sorted(failed - self.expected.errors)
+        if killed:
+            command = [str(Path(sys.executable).with_name("fr")), "requeue"]
+            where = {"MONGODB_URI": self.database.uri, "MONGODB_DATABASE": DATABASE}
+            given = environment(**where, ID=",".join(killed))
+            subprocess.run(command, cwd=ROOT, env=given, stdout=subprocess.DEVNULL, check=True)
+            self.requeued += len(killed)
+
     # --- the end -------------------------------------------------------------------------------
 
     def drain(self, within_s: float = RECOVERS_S) -> bool:
@@ -285,7 +295,15 @@ class World:
         stored = read_store(self.database.uri, DATABASE, voxels=False, only=ids)
         completions = [one for one in self.completions.read() if one.scan_id in ids]
         after = [one.of(ids) for one in self.ledgers()]
-        found = check(before, stored, completions, self.expected, drained=False, later=after)
+        found = check(
+            before,
+            stored,
+            completions,
+            self.expected,
+            drained=False,
+            later=after,
+            content=self._content(ids),
+        )
         for one in before:
             for scan_id in one.reported:
                 report = stored.reports.get(scan_id)
@@ -299,8 +317,22 @@ class World:
         stored = read_store(self.database.uri, DATABASE, voxels=True)
         completions = self.completions.read()
         later = self.ledgers()
-        found = check(ledgers, stored, completions, self.expected, drained=True, later=later)
+        found = check(
+            ledgers,
+            stored,
+            completions,
+            self.expected,
+            drained=True,
+            later=later,
+            content=self._content(set().union(*(one.sent for one in ledgers))),
+            received=recorded_receipts(self.database.uri, DATABASE),
+        )
+        self.usage = usage_of(self, stored)
         return found, count(ledgers, stored)
+
+    def _content(self, scan_ids: set[str]) -> Content:
+        deliveries = [one for one in self.deliveries.read() if one.scan_id in scan_ids]
+        return Content(self.truths.of(scan_ids), deliveries)
 
     def verified_gaps(self) -> int:
         """What ``make verify`` finds."""
@@ -329,27 +361,3 @@ class World:
         if self.mongo_proxy is not None:
             self.mongo_proxy.close()
         self._loop.close()
-
-
-def identities(security: Security, folder: Path, *names: str) -> dict[str, dict[str, str]]:
-    """For each unit the settings by which it proves that it is the one of this name."""
-    if security is Security.SECRET:
-        return {name: {"SHARED_SECRET": f"of this world: {folder}"} for name in names}
-    if security is Security.NONE:
-        return {name: {} for name in names}
-    authority = Authority(folder)
-    for name in names:
-        authority.issue(name, 30)
-    return {
-        name: {
-            "TLS_CERT": str(folder / f"{name}.pem"),
-            "TLS_KEY": str(folder / f"{name}.key"),
-            "TLS_CA": str(folder / "ca.pem"),
-        }
-        for name in names
-    }
-
-
-def duration(seconds: float | None) -> str:
-    """For people."""
-    return "never" if seconds is None else f"{math.ceil(seconds * 10) / 10:.1f}"

@@ -1,0 +1,27 @@
+"""What a report says of its image, in a few words: for comparing it with the truth."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from blake3 import blake3
+
+from common.domain.findings import Findings
+
+
+def essence(findings: Mapping[str, Any]) -> str:
+    """The verdict, the number of lesions, and a digest of the quality, lesions and volumes.
+
+    Args:
+        findings: as MongoDB or JSON has them.
+    """
+    told = {name: findings.get(name) for name in ("quality", "lesions", "volumes")}
+    digest = blake3(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    verdict = (findings.get("quality") or {}).get("verdict")
+    count = (findings.get("lesions") or {}).get("count")
+    return f"{verdict}, {count} lesions, {digest}"
+
+
+def essence_of(findings: Findings) -> str:
+    """The essence of findings that are not stored yet."""
+    return essence(json.loads(findings.model_dump_json()))
