@@ -19,6 +19,7 @@ from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Source
+from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
@@ -29,8 +30,8 @@ _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
 
 
-def make_source(settings: PacsSettings) -> Source:
-    """Make the source that the settings name.
+def make_source(settings: PacsSettings, names: FileNames | None = None) -> Source:
+    """Make the source that the settings name; ``names`` makes the labels of files.
 
     Raises:
         SourceError: SOURCE does not exist, or holds no image.
@@ -39,7 +40,12 @@ def make_source(settings: PacsSettings) -> Source:
         # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
         from fr_pacs.sources.files import FileSource
 
-        return FileSource(settings.source, pacs=settings.pacs_name)
+        return FileSource(
+            settings.source,
+            pacs=settings.pacs_name,
+            names=names,
+            follow_links=settings.follow_links,
+        )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
         return GridSource(pacs=name, scans=scans, seed=seed, shape=settings.grid_shape)
@@ -61,12 +67,13 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     """
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
-    source = RateLimitedSource(make_source(settings), settings.scans, settings.pace)
+    names = FileNames(hashed=settings.labels == "hash")
+    source = RateLimitedSource(make_source(settings, names), settings.scans, settings.pace)
     if settings.source is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
-    counter = RunCounter(source.total, ledger, limited_log)
+    counter = RunCounter(source.total, ledger, limited_log, names.reveal)
     server = ReportServer(settings, counter, log, policy)
     fatal: list[Exception] = []
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,9 +32,18 @@ class RunCounter:
         total: scans of this run; None: endless.
         ledger: where each step is recorded.
         log: reports are logged at info, failures as warnings, acknowledgements at debug.
+        reveal: puts the names of files into a text that holds their hashes (LABELS=hash), for the
+            ledger and the summary.
     """
 
-    def __init__(self, total: int | None, ledger: Ledger, log: RateLimitedLog) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        ledger: Ledger,
+        log: RateLimitedLog,
+        reveal: Callable[[str], str] = str,
+    ) -> None:
+        self._reveal = reveal
         self._total = total
         self._ledger = ledger
         self._log = log
@@ -86,14 +95,17 @@ class RunCounter:
             reason: why, for the user.
             scan_id: its id if it was sent, or could have been.
         """
+        what, why = self._reveal(label), self._reveal(reason)
+        shown = f"{label}: {reason}"
+        failure = Failure(what=what, reason=why, shown=None if shown == f"{what}: {why}" else shown)
         with self._changed:
             self._failed += 1
             if len(self._failures) < FAILURES_KEPT:
-                self._failures.append(Failure(what=label, reason=reason))
+                self._failures.append(failure)
             if scan_id is not None:
                 self._awaited.pop(scan_id, None)
             self._changed.notify_all()
-        self._ledger.write("refused" if scan_id else "failed", [scan_id or label], reason=reason)
+        self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=why)
         self._log.warning("scan failed", what=label, reason=reason)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:

@@ -137,7 +137,7 @@ def test_real_images_go_all_the_way_and_an_unreadable_one_is_named(
         (source / name).symlink_to(data / name)
     cut = (data / "example4d.nii.gz").read_bytes()
     (source / "cut.nii.gz").write_bytes(cut[: len(cut) // 2])
-    assert run(pipeline, SOURCE=str(source)) == 1
+    assert run(pipeline, SOURCE=str(source), FOLLOW_LINKS="1") == 1
     totals = pipeline.totals()
     assert (totals["acknowledged"], totals["delivered"]) == (3, 3)
     assert {failure["what"].split()[0] for failure in totals["failures"]} == {"cut.nii.gz"}

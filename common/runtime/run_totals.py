@@ -27,6 +27,9 @@ class Failure(Frozen):
 
     what: Annotated[str, Field(description="file, series or synthetic scan")]
     reason: str
+    shown: Annotated[str | None, Field(description="what to print instead, with LABELS=hash")] = (
+        None
+    )
 
 
 class Totals(Frozen):
@@ -68,7 +71,7 @@ class Totals(Frozen):
         """The totals, with rates, as JSON."""
         return json.dumps(
             {
-                **self.model_dump(),
+                **self.model_dump(exclude={"failures": {"__all__": {"shown"}}}),
                 "scans_per_s": round(self.scans_per_s, 2),
                 "megabytes_per_s": round(self.megabytes_per_s, 2),
                 "complete": self.complete,
@@ -105,7 +108,8 @@ class Totals(Frozen):
         """Print the table and the first failures."""
         console.print(self.table())
         for failure in self.failures:
-            console.print(f"failed: {failure.what}: {failure.reason}", style="red")
+            shown = failure.shown or f"{failure.what}: {failure.reason}"
+            console.print(f"failed: {shown}", style="red")
         if self.failed > len(self.failures) > 0:
             console.print(f"… and {self.failed - len(self.failures)} more")
 

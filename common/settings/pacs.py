@@ -34,6 +34,12 @@ class PacsSettings(WireSettings):
         default=None,
         description="file or folder with NIfTI or DICOM images to send; if unset, synthetic scans",
     )
+    labels: Literal["name", "hash"] = Field(
+        default="name",
+        description="how the log names the files of SOURCE: by name, or by a hash, as names may "
+        "tell who a patient is (hash); the ledger and the summary always have the names",
+    )
+    follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
     kind: Literal["phantom", "grid"] = Field(
         default="phantom", description="kind of synthetic scan: phantom (3-D head) or grid (10x10)"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.errors import SourceError
-from fr_pacs.sources.file_names import printable
+from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
 
 SIDECAR_SUFFIXES = {
@@ -18,32 +18,53 @@ SIDECAR_NAMES = {"README", "LICENSE", "LICENCE", "COPYING", "CHANGES", "CHANGELO
 
 NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
 
+LEADS_OUT = "a link that leads out of SOURCE: set FOLLOW_LINKS=1 to send what it points to"
+
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")
 _DICOM_SUFFIXES = (".dcm", ".ima", "")
 _PREAMBLE_BYTES = 128
 
 
-def walk_files(root: Path) -> Iterator[Path | FailedTask]:
+def walk_files(
+    root: Path, names: FileNames | None = None, *, follow_links: bool = False
+) -> Iterator[Path | FailedTask]:
     """Find the files under ``root``, in order of their names; a file is its own only result.
 
-    Hidden files and folders are left out. Links are followed; no folder is visited twice. A folder
-    that cannot be listed gives a ``FailedTask``.
+    Hidden files and folders are left out. No folder is visited twice. A folder that cannot be
+    listed gives a ``FailedTask``, and so does a link that leads out of ``root``.
+
+    Args:
+        root: a folder or a file. A link here is followed: the user has named it.
+        names: makes the labels of failed tasks.
+        follow_links: follow links that lead out of ``root``, too.
 
     Raises:
         SourceError: ``root`` does not exist or cannot be read.
     """
+    names = names or FileNames()
     try:
         if not stat.S_ISDIR(root.stat().st_mode):
             yield root
             return
     except OSError as error:
-        raise SourceError(f"{printable(str(root))} cannot be read: {error.strerror}") from error
+        raise SourceError(f"{names.source(root)} cannot be read: {error.strerror}") from error
     failed: list[FailedTask] = []
+    inside = root.resolve()
+
+    def fail(path: str | Path, reason: str) -> FailedTask:
+        return FailedTask(names.label(os.path.relpath(path, root)), SourceError(reason))
 
     def note(error: OSError) -> None:
-        name = os.path.relpath(error.filename or root, root)
-        reason = SourceError(f"the folder cannot be listed: {error.strerror}")
-        failed.append(FailedTask(printable(name), reason))
+        failed.append(
+            fail(error.filename or root, f"the folder cannot be listed: {error.strerror}")
+        )
+
+    def leads_out(path: Path) -> bool:
+        return (
+            not follow_links
+            and path.is_symlink()
+            and not Path(os.path.realpath(path)).is_relative_to(inside)
+        )
 
     visited: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
@@ -54,8 +75,13 @@ def walk_files(root: Path) -> Iterator[Path | FailedTask]:
             folders.clear()
             continue
         visited.add((info.st_dev, info.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+        shown = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in shown if not leads_out(Path(folder, name))]
+        for name in (*(name for name in shown if name not in folders), *sorted(files)):
+            path = Path(folder, name)
+            if name.startswith("."):
+                continue
+            yield fail(path, LEADS_OUT) if leads_out(path) else path
     yield from failed
 
 

@@ -1,11 +1,49 @@
-"""Names of files for logs and terminals."""
+"""Names of files: for people at this Fr-PACS, and, with LABELS=hash, not for its log."""
 
-import os
+import re
+import secrets
+from pathlib import Path
+
+from blake3 import blake3
+
+from common.domain.foreign_text import PATH, escape
+
+_TOKEN = re.compile(r"file-[0-9a-f]{12}")
 
 
-def printable(text: str) -> str:
-    """Escape what is not printable, or not Unicode, in a name."""
-    text = os.fsencode(text).decode(errors="backslashreplace")
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+def printable(name: str) -> str:
+    """A name that is safe to show: escaped, and of a long path only its end."""
+    return escape(name if len(name) <= PATH else f"…{name[1 - PATH :]}", PATH)
+
+
+class FileNames:
+    """Makes the labels of files: their names, or hashes of them.
+
+    A hash is keyed anew in each run, so that nobody can try names and find a patient's. The ledger
+    and the summary, which belong to this Fr-PACS, hold the names.
+
+    Args:
+        hashed: whether labels are hashes.
+    """
+
+    def __init__(self, *, hashed: bool = False) -> None:
+        self._key = secrets.token_bytes(32) if hashed else None
+        self._names: dict[str, str] = {}
+
+    def label(self, name: str) -> str:
+        """The label of a file or folder, for logs."""
+        if self._key is None:
+            return printable(name)
+        token = (
+            f"file-{blake3(name.encode(errors='surrogatepass'), key=self._key).hexdigest()[:12]}"
+        )
+        self._names[token] = printable(name)
+        return token
+
+    def source(self, path: Path) -> str:
+        """What to call SOURCE itself in an error."""
+        return printable(str(path)) if self._key is None else "SOURCE"
+
+    def reveal(self, text: str) -> str:
+        """A text in which each hash made here is the name again."""
+        return _TOKEN.sub(lambda found: self._names.get(found[0], found[0]), text)

@@ -24,7 +24,7 @@ from fr_pacs.sources.file_discovery import (
     lacks_preamble,
     walk_files,
 )
-from fr_pacs.sources.file_names import printable
+from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
 
 DEFAULT_MAX_BYTES = 2 << 30
@@ -34,12 +34,12 @@ DEFAULT_MAX_BYTES = 2 << 30
 class FileSource:
     """Scans of type ``'volume'`` from a file or a folder.
 
-    A folder is walked in order of names, without hidden files; links are followed, and no folder
-    is visited twice. NIfTI is recognised by its name; DICOM by its preamble, or by reading it where
-    the name ends in ``.dcm`` or ``.ima`` or has no suffix. In a folder, DICOMDIR files and the
-    sidecars of images are skipped (``skipped`` counts the sidecars). Every other file is a task
-    that fails. DICOM files are grouped by series over the whole folder; each copy of a series is a
-    separate scan.
+    A folder is walked in order of names, without hidden files; no folder is visited twice, and a
+    link that leads out of it is a task that fails, unless ``follow_links``. NIfTI is recognised by
+    its name; DICOM by its preamble, or by reading it where the name ends in ``.dcm`` or ``.ima`` or
+    has no suffix. In a folder, DICOMDIR files and the sidecars of images are skipped (``skipped``
+    counts the sidecars). Every other file is a task that fails. DICOM files are grouped by series
+    over the whole folder; each copy of a series is a separate scan.
 
     Constant volumes, and volumes with some values that are not finite, are sent: judging them is
     the analyzer's task. A volume without voxels, or without any finite value, fails.
@@ -50,6 +50,8 @@ class FileSource:
         pseudonym_key: 32 bytes that key the hash of a patient's id, so that nobody without the key
             can try ids and find a patient's. The same key gives a patient the same pseudonym; the
             default is a random key for this source alone.
+        names: makes the labels of the files.
+        follow_links: follow links that lead out of the folder.
         max_bytes: a volume whose header declares more bytes of memory fails before it is read.
 
     Raises:
@@ -64,6 +66,8 @@ class FileSource:
         pacs: str,
         pseudonym_key: bytes | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        names: FileNames | None = None,
+        follow_links: bool = False,
     ) -> None:
         key = secrets.token_bytes(32) if pseudonym_key is None else pseudonym_key
         if len(key) != 32:
@@ -72,13 +76,15 @@ class FileSource:
         self._pacs = pacs
         self._key = key
         self._max_bytes = max_bytes
+        self._names = names or FileNames()
+        self._follow_links = follow_links
         self._skipped = 0
         self._single_file = not self._root.is_dir()
         self._tasks = deque(self._discover())
         self._total = len(self._tasks)
         if not self._total:
             raise SourceError(
-                f"no image in {printable(str(path))}: send NIfTI (.nii, .nii.gz) or DICOM"
+                f"no image in {self._names.source(self._root)}: send NIfTI (.nii, .nii.gz) or DICOM"
             )
 
     @property
@@ -104,7 +110,7 @@ class FileSource:
     def _discover(self) -> Iterator[ScanTask]:
         series: dict[str, list[Slice]] = {}
         order: list[ScanTask | str] = []  # a series takes the place of its first file
-        for path in walk_files(self._root):
+        for path in walk_files(self._root, self._names, follow_links=self._follow_links):
             if isinstance(path, FailedTask):
                 order.append(path)
                 continue
@@ -151,4 +157,4 @@ class FileSource:
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()
-        return printable(name)
+        return self._names.label(name)

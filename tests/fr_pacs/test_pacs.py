@@ -188,7 +188,7 @@ class Broken(Planted):
 def test_a_bug_in_a_client_thread_ends_the_run_and_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fr_pacs.pacs.make_source", lambda _: Broken(small_scans(2)))
+    monkeypatch.setattr("fr_pacs.pacs.make_source", lambda *_: Broken(small_scans(2)))
     settings = pacs_settings()
     with Hub(settings) as hub:
         run = Run(settings)

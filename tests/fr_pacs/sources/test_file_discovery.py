@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import SourceError
 from fr_pacs.sources.file_discovery import (
+    LEADS_OUT,
     NOT_AN_IMAGE,
     is_nifti,
     is_sidecar,
@@ -32,6 +33,41 @@ def test_a_bids_folder_does_not_fail_for_its_sidecars(save: Save, tmp_path: Path
 def test_a_sidecar_that_is_sent_by_name_fails(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("text")
     assert outcomes(tmp_path / "README.txt") == {"README.txt": NOT_AN_IMAGE}
+
+
+def test_links_that_lead_out_of_the_folder_are_followed_only_if_asked(
+    save: Save, tmp_path: Path
+) -> None:
+    save("elsewhere/a.nii")
+    save("elsewhere/deep/b.nii")
+    save("source/c.nii")
+    source = tmp_path / "source"
+    (source / "a.nii").symlink_to(tmp_path / "elsewhere" / "a.nii")
+    (source / "deep").symlink_to(tmp_path / "elsewhere" / "deep", target_is_directory=True)
+    (source / "up").symlink_to("..", target_is_directory=True)
+    (source / "here.nii").symlink_to("c.nii")
+    (tmp_path / "source-2").mkdir()
+    (source / "beside").symlink_to(tmp_path / "source-2", target_is_directory=True)
+    assert outcomes(source) == {
+        "a.nii": LEADS_OUT,
+        "beside": LEADS_OUT,
+        "c.nii": "sent",
+        "deep": LEADS_OUT,
+        "here.nii": "sent",
+        "up": LEADS_OUT,
+    }
+    followed = outcomes(source, follow_links=True)
+    assert {name: followed[name] for name in ("a.nii", "deep/b.nii", "here.nii")} == {
+        "a.nii": "sent",
+        "deep/b.nii": "sent",
+        "here.nii": "sent",
+    }
+
+
+def test_the_source_itself_may_be_a_link(save: Save, tmp_path: Path) -> None:
+    save("elsewhere/a.nii")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert outcomes(tmp_path / "link") == {"a.nii": "sent"}
 
 
 def test_links_are_followed_and_loops_end(save: Save, tmp_path: Path) -> None:

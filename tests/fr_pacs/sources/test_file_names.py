@@ -1,11 +1,45 @@
 """Names of files, safe for logs and terminals."""
 
 import os
+import re
+from pathlib import Path
 
-from fr_pacs.sources.file_names import printable
+from fr_pacs.sources.file_names import FileNames, printable
 
 
 def test_names_that_would_break_a_log_are_escaped() -> None:
     assert printable("sub-Ä/a.nii") == "sub-Ä/a.nii"
     assert printable("a\nb\x1b[31m.nii") == "a\\nb\\x1b[31m.nii"
     assert printable(os.fsdecode(b"caf\xe9.nii")) == "caf\\xe9.nii"
+
+
+def test_of_a_long_path_the_end_is_shown() -> None:
+    shown = printable("a/" * 300_000 + "end.nii")
+    assert len(shown) == 255
+    assert shown.endswith("/end.nii")
+    assert len(printable("\x1b" * 300_000)) <= 255
+
+
+def test_without_hashes_the_label_is_the_name() -> None:
+    names = FileNames()
+    assert names.label("mueller/a\x1b.nii") == "mueller/a\\x1b.nii"
+    assert names.source(Path("mueller")) == "mueller"
+    assert names.reveal("file-0123456789ab") == "file-0123456789ab"
+
+
+def test_a_hash_hides_the_name_and_can_be_resolved_here_alone() -> None:
+    names = FileNames(hashed=True)
+    label = names.label("mueller/a.nii")
+    assert re.fullmatch("file-[0-9a-f]{12}", label)
+    assert names.label("mueller/a.nii") == label
+    assert names.label("mueller/b.nii") != label
+    assert names.reveal(f"{label} [volume 2] differs") == "mueller/a.nii [volume 2] differs"
+    assert names.source(Path("mueller")) == "SOURCE"
+    other = FileNames(hashed=True)
+    assert other.label("mueller/a.nii") != label
+    assert other.reveal(label) == label
+
+
+def test_a_name_that_is_not_unicode_has_a_hash() -> None:
+    names = FileNames(hashed=True)
+    assert names.reveal(names.label(os.fsdecode(b"caf\xe9.nii"))) == "caf\\xe9.nii"
