@@ -76,8 +76,7 @@ class ScanClient:
         finally:
             self._connection.close()
             for scan in self._queue.pending():
-                reason = "not acknowledged before Fr-PACS stopped"
-                self._counter.failed(scan.label, reason, scan.scan_id)
+                self._counter.interrupted(scan.label, scan.scan_id)
 
     def _turn(self) -> None:
         if window := self._connection.open():

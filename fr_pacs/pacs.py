@@ -100,6 +100,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
             log.error("reports missing", scans=missing)
         limited_log.flush()
+        if stopping.stop.is_set() and not fatal and any(counter.open().values()):
+            log.info("stopped before the end", **counter.open())
         ledger.close()
         totals = counter.totals()
         show(totals)
@@ -111,8 +113,9 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         if isinstance(fatal[0], FrError):
             raise fatal[0]
         raise RuntimeError("a client thread failed") from fatal[0]
-    if stopping.stop.is_set() and source.total is None:
-        return Exit.OK
+    if stopping.stop.is_set():
+        # It was asked to stop, so an incomplete run is no failure.
+        return Exit.FAILED if totals.failed and settings.finite else Exit.OK
     return Exit.OK if totals.complete else Exit.FAILED
 
 

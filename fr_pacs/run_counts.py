@@ -50,6 +50,7 @@ class RunCounter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._sent = self._acknowledged = self._delivered = self._failed = 0
+        self._interrupted = self._never_sent = 0
         self._bytes = 0
         self._failures: list[Failure] = []
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
@@ -100,6 +101,7 @@ class RunCounter:
         failure = Failure(what=what, reason=why, shown=None if shown == f"{what}: {why}" else shown)
         with self._changed:
             self._failed += 1
+            self._never_sent += scan_id is None
             if len(self._failures) < FAILURES_KEPT:
                 self._failures.append(failure)
             if scan_id is not None:
@@ -107,6 +109,16 @@ class RunCounter:
             self._changed.notify_all()
         self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=why)
         self._log.warning("scan failed", what=label, reason=reason)
+
+    def interrupted(self, label: str, scan_id: str) -> None:
+        """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has
+        promised to keep it."""
+        with self._changed:
+            self._interrupted += self._awaited.pop(scan_id, None) is not None
+            self._changed.notify_all()
+        reason = "not acknowledged before Fr-PACS stopped"
+        self._ledger.write("refused", [scan_id], reason=reason)
+        self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
         """A report arrived; log it, unless this revision of it had arrived before.
@@ -166,6 +178,16 @@ class RunCounter:
         for scan_id, scan in missing:
             self.failed(scan.label, "no report arrived (REPORT_PATIENCE_S)", scan_id)
         return len(missing)
+
+    def open(self) -> dict[str, int]:
+        """What a stopped run leaves: scans not sent, not acknowledged, and without their report."""
+        with self._lock:
+            unsent = max(0, self._total - self._sent - self._never_sent) if self._total else 0
+            return {
+                "not_sent": unsent,
+                "not_acknowledged": self._interrupted,
+                "without_report": len(self._awaited),
+            }
 
     def totals(self, *, with_latency: bool = True) -> Totals:
         """The counts so far; the latency costs a sort."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from common.domain.scan_key import scan_key
 from common.errors import AlreadyRunning, SettingsError
 from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
@@ -207,10 +208,20 @@ def main() -> int:
         if totals is None:
             return code or Exit.OK
         if ledger is not None and ledger.is_file():
-            totals = sum_up(totals, store, acknowledged_in(ledger, start))
+            acknowledged = acknowledged_in(ledger, start)
+            keys = [scan_key(scan_id, settings.pacs_name) for scan_id in acknowledged]
+            totals = sum_up(totals, store, keys)
         totals.show(console)
         if settings.summary is not None:
             totals.write(settings.summary)
+    if lifecycle.stop.is_set() and not totals.complete:
+        # It was asked to stop, so an incomplete run is no failure.
+        if settings.finite:
+            console.print(
+                f"stopped before the end: {totals.acknowledged:,} scans are stored, "
+                f"{totals.delivered:,} reports were delivered; the next run delivers the others"
+            )
+        return Exit.FAILED if totals.failed and settings.finite else code
     if code == Exit.OK and settings.finite and not totals.complete:
         return Exit.FAILED
     return code

@@ -9,7 +9,7 @@ from common.store.db_manager import DBManager
 
 
 def sum_up(totals: Totals, store: DBManager, acknowledged: list[str]) -> Totals:
-    """Add the number of acknowledged scans in the store, and of their reports."""
+    """Add the number of acknowledged scans (by key) in the store, and of their reports."""
     stored = reported = 0
     for start in range(0, len(acknowledged), 1000):
         for state, report in store.queries.states_of(acknowledged[start : start + 1000]).values():

@@ -11,6 +11,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+DOT_ENV = Path(".env")
 _SECRETS = Path("/run/secrets")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         allow_inf_nan=False,
-        env_file=".env",
+        env_file=DOT_ENV,
         env_ignore_empty=True,
         secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
         cli_avoid_json=True,

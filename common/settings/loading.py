@@ -20,6 +20,7 @@ from common.domain.foreign_text import PATH, quote
 from common.domain.validation_errors import remedy
 from common.errors import SettingsError
 from common.settings.base import (
+    DOT_ENV,
     IN_PLAIN,
     Address,
     KeepSettings,
@@ -44,6 +45,7 @@ from common.settings.commands import (
     VerifySettings,
 )
 from common.settings.hub import HubSettings
+from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
 
 __all__ = [
@@ -91,7 +93,8 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
         arguments: the command line; None: that of this process.
 
     Raises:
-        SettingsError: a value is invalid; the message names the setting and what it accepts.
+        SettingsError: a value is invalid, and the message names the setting and what it accepts; or
+            another user could change ``.env`` or FR_MONGOD.
         SystemExit: ``--help`` was given (status 0), or the command line is invalid (status 2).
     """
 
@@ -110,10 +113,13 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             )
             return (cli, *super().settings_customise_sources(settings_cls, **sources))
 
+    check_own(DOT_ENV, ".env")
     try:
         read = Reader()
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(line) for line in error.errors())) from None
+    if (mongod := getattr(read, "fr_mongod", None)) is not None:
+        check_own(mongod, "FR_MONGOD")
     # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}
     return kind.model_construct(read.model_fields_set, **values)

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from common.errors import ProtocolError, Refusal, SourceError
 from common.runtime.lifecycle import Exit, Stop
@@ -164,6 +165,37 @@ def test_an_endless_run_that_is_stopped_ends_well() -> None:
             answer(scans)
             run.stop.request_stop()
             assert run.ended() == Exit.OK
+
+
+def test_a_counted_run_that_is_stopped_ends_well_and_says_what_is_open() -> None:
+    settings = pacs_settings(kind="grid", scans=500, rate=50, pacs_drain_s=0.2)
+    with capture_logs() as logs, Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            first, second = answer(scans), answer(scans)
+            assert isinstance(first, Scan)
+            assert isinstance(second, Scan)
+            scans.send(Ack((first.scan.scan_id,)))
+            until(lambda: any(line["event"] == "scan acknowledged" for line in logs))
+            run.stop.request_stop()
+            assert run.ended() == Exit.OK
+    (line,) = [line for line in logs if line["event"] == "stopped before the end"]
+    assert line["without_report"] == 1
+    assert line["not_acknowledged"] >= 1
+    assert line["not_sent"] + line["not_acknowledged"] + line["without_report"] == 500
+
+
+def test_a_counted_run_that_is_stopped_after_a_failure_says_so(tmp_path: Path) -> None:
+    (tmp_path / "cut.nii").write_bytes(b"x")
+    settings = pacs_settings(source=tmp_path, report_patience_s=60)
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "whole.nii")
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            answer(scans)
+            run.stop.request_stop()
+            assert run.ended() == Exit.FAILED
 
 
 def test_a_refusal_by_the_hub_is_raised() -> None:

@@ -111,6 +111,15 @@ def test_a_stopped_run_shuts_down_cleanly_and_the_next_one_continues(run: Launch
     assert second.gaps == 0
 
 
+def test_a_stopped_counted_run_is_no_failure_and_says_what_is_open(run: LauncherRun) -> None:
+    process = run.start(SCANS="5000", RATE="50")
+    until(lambda: "report received" in run.log, 60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0, run.log
+    assert "stopped before the end" in run.log
+    assert run.verify().gaps == 0
+
+
 def test_a_second_launcher_on_the_same_folder_is_an_error(run: LauncherRun) -> None:
     run.start(RATE="1")
     until(lambda: "receiving scans" in run.log, 60)
