@@ -19,7 +19,7 @@ def main() -> int:
     """0: no violation; 1: some; 2: a variable is wrong."""
     # A world that is taken down leaves no process behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 140)
     try:
         options = options_from()
         schedule(options)

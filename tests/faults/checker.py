@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from common.domain.states import PURGED
 from common.store.claims import NO_ANSWER
 from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored
@@ -202,7 +203,9 @@ def _delivered(
                 yield Violation(Kind.DUPLICATE, scan_id, f"{times} reports were news to {one.pacs}")
             if scan_id not in one.sent and scan_id not in expected.foreign:
                 yield Violation(Kind.UNEXPECTED, scan_id, f"its report came to {one.pacs}")
-            if scan_id not in stored.reports:
+            scan = stored.scans.get(scan_id)
+            purged = scan is not None and scan.state == PURGED
+            if scan_id not in stored.reports and not purged:
                 yield Violation(Kind.REPORT_LOST, scan_id, "delivered, and not in the store")
     for scan_id, report in stored.reports.items():
         receiver = by_pacs.get(report.pacs)
@@ -284,7 +287,7 @@ def _stuck(
             scan = stored.scans.get(scan_id)
             if scan is None or scan_id in expected.errors or scan.state == ERROR:
                 continue
-            if scan.state != DONE:
+            if scan.state not in (DONE, PURGED):
                 yield Violation(Kind.STUCK, scan_id, f"it is still {scan.state!r}")
             elif scan_id not in one.reported:
                 yield Violation(Kind.STUCK, scan_id, f"its report is not with {one.pacs}")

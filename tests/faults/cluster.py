@@ -30,6 +30,8 @@ class Slot:
     folder: Path
     settings: dict[str, str]
     wanted: bool = False
+    once: bool = False
+    """Whether it ends when it has done its work; it is started again only after a kill."""
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     kills: int = 0
@@ -110,8 +112,8 @@ class Cluster:
         return slot
 
     def of(self, unit: str) -> list[Slot]:
-        """The places of this unit."""
-        return [slot for slot in self.slots.values() if slot.unit == unit]
+        """The places of this unit that run as long as their world."""
+        return [slot for slot in self.slots.values() if slot.unit == unit and not slot.once]
 
     def start(self, *slots: Slot) -> None:
         """Start them, and from now on again whenever they end."""
@@ -151,6 +153,9 @@ class Cluster:
                     if not slot.wanted or slot.process is None or slot.process.poll() is None:
                         continue
                     if slot.process.returncode != _SIGKILLED:
+                        if slot.once:
+                            slot.wanted = False
+                            continue
                         slot.ends.append(slot.process.returncode)
                     self._spawn(slot)
 

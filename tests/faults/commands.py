@@ -5,14 +5,17 @@ import subprocess
 import sys
 import time
 
+from common.domain.states import PURGED
 from common.store.collections import Collection
 from tests.faults.mongods import client_of
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
+from tests.faults.store import mongod_of
 from tests.faults.world import DATABASE, RECOVERS_S
 from tests.processes import ROOT, environment
 
 ENDS_S = 90.0
+MEETINGS = 3
 AGAIN = 100
 """Scans that are analysed again."""
 
@@ -57,6 +60,49 @@ def retention(scene: Scene) -> None:
     for scan_id, state in taken.items():
         good = state == "Done" and scan_id in delivered
         scene.demand(good, scan_id, f"its voxels went, it is {state!r} or was not delivered")
+
+
+@CATALOGUE.add(
+    "retention-reanalyze",
+    Place.SERVER,
+    "retention of everything and reanalysis of the same scans, forced to meet",
+)
+def retention_reanalyze(scene: Scene) -> None:
+    """Each scan is gone with its report, or is analysed again: none is left to do without voxels.
+
+    Deletes are slow meanwhile, so that scans are scheduled while their chunks are deleted.
+    """
+    world, mongod = scene.world, mongod_of(scene)
+    given = {"RETENTION_DAYS": "0.00002", "RETENTION_WHAT": "all", "APPLY": "1"}
+    scheduled: set[str] = set()
+    for _ in range(MEETINGS):
+        keep = world.expected.errors | world.expected.damaged | world.expected.foreign | scheduled
+        reported = set().union(*(one.reported for one in world.ledgers())) - keep
+        ids = [key for key in sorted(reported) if key.endswith(("@pacs-3", "@pacs-4"))][:AGAIN]
+        scheduled.update(ids)
+        mongod.fail(16, failCommands=["delete"], blockConnection=True, blockTimeMS=400)
+        running = [_command(scene, "common.commands.retention", **given)]
+        time.sleep(scene.random.uniform(0.2, 0.6))
+        # Its exit code says that some are gone, which is right.
+        running.append(_command(scene, "fr_brain.commands.reanalyze", ID=",".join(ids)))
+        for command in running:
+            command.wait(ENDS_S)
+        mongod.fail_no_more()
+        scene.healed()
+
+    def left() -> list[str]:
+        states = world.store.queries.states_of(sorted(scheduled))
+        return [key for key, (state, _) in states.items() if state in ("To Do", "In Progress")]
+
+    world.wait(lambda: not left(), RECOVERS_S, 0.5)
+    for key in left():
+        scene.demand(False, key, "it was scheduled, and is still to do")
+    with client_of(world.database.uri) as client:
+        purged = client[DATABASE][Collection.SCANS].find({"report_generated": PURGED}, {"_id": 1})
+        gone = [found["_id"] for found in purged]
+    world.bear("damaged", gone)
+    scene.row.notes.update(gone=len(gone), scheduled=len(scheduled))
+    scene.demand(gone, "retention", "it took nothing")
 
 
 @CATALOGUE.add(

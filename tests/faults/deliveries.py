@@ -23,7 +23,7 @@ class Delivery:
     findings: str
     """Their ``essence``."""
     picture: str | None = None
-    """A digest of the picture that came with it."""
+    """BLAKE3 of the picture that came with it."""
 
 
 class DeliveryReader:

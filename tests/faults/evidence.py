@@ -11,7 +11,8 @@ from typing import Any
 from pymongo.read_concern import ReadConcern
 
 from common.domain.scan import Packing
-from common.domain.scan_key import scan_key
+from common.domain.scan_key import pacs_of, scan_key
+from common.domain.states import PURGED
 from common.domain.types import hash_voxels
 from common.domain.voxel_compression import unpack
 from common.errors import VoxelsDamaged
@@ -36,6 +37,8 @@ class LedgerRecord:
     """How often a report arrived as new, by scan; of several revisions, the most frequent one."""
     news: Counter[tuple[str, int]] = field(default_factory=Counter)
     """How often a report arrived as new, by scan and revision."""
+    endless: bool = True
+    """Whether it sends as long as its world lasts."""
 
     def of(self, scan_ids: set[str]) -> "LedgerRecord":
         """A copy of the record, of these scans only."""
@@ -45,14 +48,15 @@ class LedgerRecord:
             {i: at for i, at in self.acknowledged.items() if i in scan_ids},
             self.refused & scan_ids,
             Counter({i: self.reported[i] for i in scan_ids if i in self.reported}),
+            endless=self.endless,
         )
 
 
 class LedgerReader:
     """Follows the ledger of a Fr-PACS; reads each complete line once."""
 
-    def __init__(self, pacs: str, path: Path) -> None:
-        self.record = LedgerRecord(pacs)
+    def __init__(self, pacs: str, path: Path, *, endless: bool = True) -> None:
+        self.record = LedgerRecord(pacs, endless=endless)
         self._path = path
         self._offset = 0
 
@@ -196,6 +200,10 @@ def _reports(base: Any, wanted: dict[str, Any]) -> Iterator[tuple[str, StoredRep
 
 def _scans(base: Any, wanted: dict[str, Any], *, voxels: bool) -> Iterator[tuple[str, StoredScan]]:
     for found in base[Names.SCANS].find(wanted, None if voxels else {"voxels": 0}):
+        if found["report_generated"] == PURGED:  # a tombstone
+            pacs, state = str(pacs_of(found["_id"])), found["report_generated"]
+            yield found["_id"], StoredScan(pacs, state, None, found["fence"], found["voxels_hash"])
+            continue
         header = found["scan"]
         yield (
             found["_id"],

@@ -1,6 +1,7 @@
 """What the Fr-PACS of a world send."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,23 @@ class Load:
     rate: float
     """Scans a second."""
 
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on as long as its world."""
+        return self.kind != "files"
+
+    def settings(self, folder: Path, seed: int) -> dict[str, str]:
+        """Of a Fr-PACS that sends it.
+
+        Args:
+            folder: of the world.
+            seed: of synthetic scans.
+        """
+        rate = {"RATE": f"{self.rate:g}", "THREADS": "2"}
+        if not self.endless:
+            return {**rate, "SOURCE": str(folder / self.shape)}
+        return {**rate, "KIND": self.kind, "SHAPE": self.shape, "SEED": str(seed)}
+
     def times(self, factor: float) -> "Load":
         """So much more."""
         return replace(self, rate=self.rate * factor)
@@ -20,5 +38,7 @@ class Load:
 GRIDS = Load("grid", "10", 5)
 PHANTOMS = Load("phantom", "48", 1)
 """A chunk each."""
+FILES = Load("files", "images", 20)
+"""The images in this folder of the world, once: started by the fault that makes them."""
 SHEETS = Load("grid", "720", 1)
 """Large grids: chunks that cost no time to make or to analyse."""

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from common.store.collections import Collection
 from tests.faults.kills import fire
 from tests.faults.mongods import client_of
 from tests.faults.nemesis import NotHere, Scene
 from tests.faults.schedule import CATALOGUE, Place
 from tests.faults.store import mongod_of
-from tests.faults.world import RECOVERS_S
+from tests.faults.world import DATABASE, RECOVERS_S
 from tests.test_full_disk import fill
 
 DISK_MIB = 640
@@ -23,6 +25,8 @@ LEFT = 4 << 20
 _LIBRARY = "libfaketimeMT.so.1"
 _FOLDERS = ("/usr/lib/x86_64-linux-gnu/faketime", "/usr/lib/aarch64-linux-gnu/faketime")
 _FULL_S = 90.0
+_SKEW_S = 600.0
+_LOOKED_AT = 20
 
 
 def faketime() -> Path | None:
@@ -97,6 +101,41 @@ def clock_moved(scene: Scene) -> None:
     scene.healed()
     scene.recoveries.wait()
     _moved(scene, "+0")
+    scene.healed()
+
+
+@CATALOGUE.add(
+    "skewed-hubs", Place.PEERS, "one Fr-HUB's clock is two hours ahead, the other's two behind"
+)
+def skewed_hubs(scene: Scene) -> None:
+    """The order of the queue is the database's: no scan is older or newer by its hub's clock."""
+    library, world = faketime(), scene.world
+    if library is None:
+        raise NotHere("libfaketime is missing (Debian's package libfaketime)")
+    hubs, names = world.cluster.of("fr_hub"), (
+        "LD_PRELOAD",
+        "FAKETIME",
+        "FAKETIME_DONT_FAKE_MONOTONIC",
+    )
+    for slot, by in zip(hubs, ("+2h", "-2h"), strict=True):
+        world.cluster.restart(slot, **dict(zip(names, (str(library), by, "1"), strict=True)))
+    world.cluster.wait_ready(*hubs)
+    since = {one.pacs: set(one.acknowledged) for one in world.ledgers()}
+    scene.healed()
+    scene.recoveries.wait()
+    fresh = [
+        key
+        for one in world.ledgers()
+        for key in sorted(one.acknowledged.keys() - since[one.pacs])[:_LOOKED_AT]
+    ]
+    now, off = datetime.now(UTC), 0.0
+    with client_of(world.database.uri) as client:
+        scans = client[DATABASE][Collection.SCANS]
+        for found in scans.find({"_id": {"$in": fresh}}, {"received_at": 1}):
+            off = max(off, abs((now - found["received_at"]).total_seconds()))
+    scene.row.notes["off_s"] = round(off)
+    scene.demand(off < _SKEW_S, "clock", f"a scan was received {off:.0f} s off, says the store")
+    world.cluster.restart(*hubs, **dict.fromkeys(names, ""))
     scene.healed()
 
 

@@ -57,7 +57,10 @@ class Recoveries:
         for due in self._due:
             for one in ledgers:
                 due.scans[one.pacs] -= one.reported.keys() | errors
-            silent = any(len(one.acknowledged) <= due.acknowledged[one.pacs] for one in ledgers)
+            silent = any(
+                one.endless and len(one.acknowledged) <= due.acknowledged[one.pacs]
+                for one in ledgers
+            )
             if silent or any(due.scans.values()):
                 left.append(due)
             else:

@@ -1,4 +1,4 @@
-"""An analyzer that fails in every way there is. It is installed only for the units of a run."""
+"""An analyzer that fails in every way there is; it is installed only for the units of a run."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from common.domain.findings import Findings
+from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
 
 PACKAGE = "poisonous-1.dist-info"
@@ -19,12 +19,15 @@ class Poisonous:
 
     name = "poisonous"
     version = "1"
-    scan_types = frozenset({"raises", "dies", "hangs", "eats"})
+    scan_types = frozenset({"raises", "dies", "hangs", "eats", "counts"})
     priority = 0
 
     def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
-        """Raise, die, never come back, or take all memory."""
+        """Raise, die, never come back, take all memory; or find nothing, as it should."""
         del voxels
+        if scan.scan_type == "counts":
+            lesions = Lesions(count=0, voxels=0, volume_ml=None)
+            return Findings(quality=Quality(verdict=Verdict.PASS), lesions=lesions)
         if scan.scan_type == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
         while scan.scan_type == "hangs":

@@ -4,11 +4,11 @@ They wrap methods of the units' objects, in processes that ``tests.faults.unit``
 append to files that the harness reads.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.domain.types import hash_voxels
 from tests.faults.lines import append
 from tests.faults.points import put
 
@@ -90,7 +90,7 @@ def record_deliveries(path: Path) -> None:
             "findings": essence_of(report.findings),
         }
         if picture is not None:
-            entry["picture"] = hashlib.blake2b(picture, digest_size=8).hexdigest()
+            entry["picture"] = hash_voxels(picture)
         append(path, [entry])
         return result
 

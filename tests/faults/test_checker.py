@@ -82,6 +82,12 @@ def test_a_scan_without_its_report_is_stuck_only_after_draining(state: str) -> N
     assert kinds(ledger_of("s", reported=()), content) == [Kind.STUCK]
 
 
+def test_what_retention_purged_may_be_without_report_once_that_was_delivered() -> None:
+    purged = Stored({"s": replace(SCAN, state="Purged", owner=None)}, {})
+    assert kinds(ledger_of("s"), purged) == []
+    assert kinds(ledger_of("s", reported=()), purged) == [Kind.STUCK]
+
+
 def test_what_nobody_sent_is_unexpected_unless_a_fault_sent_it() -> None:
     assert kinds(ledger_of(), stored(s=SCAN)) == [Kind.REPORT_LOST, Kind.UNEXPECTED]
     arrived = LedgerRecord("pacs-1", reported=Counter(["s"]))

@@ -97,12 +97,20 @@ class Truths:
         self.labelled = dict(labelled or {})
         self._readers = [LineReader(path) for path in files]
         self._made: dict[str, Callable[[], Truth | None]] = {}
+        self._labels: dict[str, str] = {}
 
     def read(self) -> None:
         """Read what was recorded since the last call."""
         for reader in self._readers:
             for line in reader.read():
                 self._made[line["scan_id"]] = self._rule(line)
+                if line["kind"] == "file":
+                    self._labels[line["scan_id"]] = line["label"]
+
+    def label_of(self, scan_id: str) -> str | None:
+        """The file that this scan comes from."""
+        self.read()
+        return self._labels.get(scan_id)
 
     def _rule(self, line: dict[str, Any]) -> Callable[[], Truth | None]:
         seed, index, shape = line.get("seed", 0), line.get("index", 0), tuple(line["shape"])

@@ -26,7 +26,7 @@ from tests.faults.evidence import (
     read_store,
 )
 from tests.faults.identities import identities
-from tests.faults.loads import Load
+from tests.faults.loads import FILES, Load
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
 from tests.faults.schedule import Security
@@ -93,7 +93,7 @@ class World:
         self._security = security
         self._compose(list(loads), hubs, brains, uri, settings)
         self.completions = CompletionReader(self.cluster.completions)
-        records = [slot.records for slot in self.cluster.of("fr_pacs")]
+        records = [self.slot(name).records for name in self.readers]
         self.truths = Truths(path.with_suffix(".made") for path in records)
         self.deliveries = DeliveryReader(path.with_suffix(".delivered") for path in records)
         self.store = DBManager(database.uri, DATABASE, 20)
@@ -116,6 +116,7 @@ class World:
             **settings,
         }
         pacs = {f"pacs-{n}": (free_port(), load) for n, load in enumerate(loads, 1)}
+        pacs["files"] = free_port(), FILES
         self.to_pacs = {
             name: Proxy(self._loop, port, seed)
             for seed, (name, (port, _)) in enumerate(pacs.items())
@@ -148,22 +149,19 @@ class World:
         for n, (name, (port, load)) in enumerate(pacs.items()):
             self.to_hub[name] = Proxy(self._loop, ports[n % hubs], 100 + n)
             ledger = self.folder / f"{name}.jsonl"
-            self.readers[name] = LedgerReader(name, ledger)
-            self.cluster.add(
+            self.readers[name] = LedgerReader(name, ledger, endless=load.endless)
+            slot = self.cluster.add(
                 name,
                 "fr_pacs",
                 **common,
                 **identity[name],
+                **load.settings(self.folder, n + 1),
                 PACS_NAME=name,
                 PACS_PORT=str(port),
                 HUB_PORT=str(self.to_hub[name].port),
                 LEDGER=str(ledger),
-                KIND=load.kind,
-                SHAPE=load.shape,
-                RATE=f"{load.rate:g}",
-                THREADS="2",
-                SEED=str(n + 1),
             )
+            slot.once = not load.endless
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +177,7 @@ class World:
         """Start all units; wait until scans flow and reports come back."""
         for unit in ("fr_hub", "fr_brain", "fr_pacs"):
             self.cluster.start(*self.cluster.of(unit))
-        flows = self.wait(lambda: all(one.reported for one in self.ledgers()), STARTS_S)
+        flows = self.wait(lambda: all(o.reported for o in self.ledgers() if o.endless), STARTS_S)
         assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (FAULTS_FOLDER=…)"
 
     # --- what is known -------------------------------------------------------------------------
@@ -224,7 +222,7 @@ class World:
 
         def arrived() -> bool:
             ledgers = self.ledgers()
-            if any(len(one.acknowledged) <= before[one.pacs] for one in ledgers):
+            if any(one.endless and len(one.acknowledged) <= before[one.pacs] for one in ledgers):
                 return False
             return not any(
                 due[one.pacs] - one.reported.keys() - self.expected.errors for one in ledgers
@@ -260,7 +258,7 @@ class World:
 
     def drain(self, within_s: float = RECOVERS_S) -> bool:
         """Send no more; wait until all that was acknowledged has arrived. Whether it has."""
-        pacs = self.cluster.of("fr_pacs")
+        pacs = [self.slot(one.pacs) for one in self.ledgers() if one.endless]
         self.cluster.stop(*pacs)
         before = {one.pacs: set(one.sent) for one in self.ledgers()}
         for slot in pacs:
@@ -271,7 +269,9 @@ class World:
         def empty() -> bool:
             for one in self.ledgers():
                 last = one.sent.keys() - before[one.pacs]
-                if not last or last - one.acknowledged.keys() - one.refused:
+                if one.endless and not last:
+                    return False
+                if last - one.acknowledged.keys() - one.refused:
                     return False  # it is not stored yet, or nobody knows
             if any(self.waiting().values()):
                 return False
@@ -336,7 +336,8 @@ class World:
 
     def verified_gaps(self) -> int:
         """What ``make verify`` finds."""
-        return sum(verify(self.store, self.folder / f"{name}.jsonl").gaps for name in self.readers)
+        ledgers = [self.folder / f"{name}.jsonl" for name in self.readers]
+        return sum(verify(self.store, ledger).gaps for ledger in ledgers if ledger.exists())
 
     def audited_gaps(self) -> tuple[int, list[str]]:
         """What ``make audit`` finds: how many, and the first of each kind as it is stored."""
