@@ -128,17 +128,10 @@ class ReportClient:
             self._policy,
         )
         try:
-            welcome = await channel.greet(HUB_NAME)
+            return channel, await channel.greet(HUB_NAME, self._pacs)
         except BaseException:
             channel.abort()
             raise
-        if welcome.name != self._pacs:
-            channel.abort()
-            raise PeerAway(
-                f"the report server is {welcome.name!r}, not {self._pacs!r}: check HUB_PACS and "
-                "PACS_NAME"
-            )
-        return channel, welcome
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -40,7 +40,7 @@ class ReportServer:
         policy: ConnectionPolicy = PLAIN,
     ) -> None:
         # A peer that proves its name must be Fr-HUB; without TLS and secret, none can.
-        self._only = HUB_NAME if policy.tls or policy.secret else None
+        self._only = HUB_NAME if policy.tls or policy.keys else None
         self._name = settings.pacs_name
         self._counter = counter
         self._log = log

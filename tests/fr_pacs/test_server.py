@@ -25,7 +25,7 @@ from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
-from tests.running import FRAME, RawPeer, acked, answer, frame, hello, refusal
+from tests.running import FRAME, POLICY, RawPeer, acked, answer, refusal
 
 
 def a_report(**overrides: Any) -> BrainReport:
@@ -41,7 +41,9 @@ def new_counter() -> RunCounter:
 @contextlib.contextmanager
 def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterator[ReportServer]:
     """The server."""
-    with contextlib.closing(ReportServer(settings, counter or new_counter(), get_log())) as server:
+    with contextlib.closing(
+        ReportServer(settings, counter or new_counter(), get_log(), POLICY)
+    ) as server:
         yield server
 
 
@@ -49,7 +51,9 @@ def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterat
 def hub_of(settings: PacsSettings) -> Iterator[Channel]:
     """A greeted connection of a Fr-HUB."""
     address = (settings.pacs_host, settings.pacs_port)
-    with contextlib.closing(Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5)) as channel:
+    with contextlib.closing(
+        Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5, POLICY)
+    ) as channel:
         assert channel.greet("fr-hub").name == settings.pacs_name
         yield channel
 
@@ -113,14 +117,14 @@ def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> No
 def test_a_malformed_report_is_refused_and_the_connection_goes_on() -> None:
     settings, report = pacs_settings(), a_report()
     content = report.model_dump()
-    with serving(settings), RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
+    with serving(settings), RawPeer(settings.pacs_port, "fr-hub") as peer:
         broken = {**content, "run_time_ms": "long"}
-        peer.socket.sendall(frame({"t": "report", "report": broken}))
+        peer.put({"t": "report", "report": broken})
         nack = peer.read()
         assert (nack["t"], nack["id"], nack["code"]) == ("nack", report.scan_id, "header")
         assert nack["reason"].startswith("run_time_ms: ")
         assert not nack["retry"]
-        peer.socket.sendall(frame({"t": "report", "report": content}))
+        peer.put({"t": "report", "report": content})
         assert peer.read()["ids"] == [report.scan_id]
 
 
@@ -128,8 +132,8 @@ def test_what_is_no_report_ends_the_connection_and_others_are_served() -> None:
     settings, report = pacs_settings(), a_report()
     with serving(settings):
         for message in ({"t": "report"}, {"t": "scan"}, {"t": "dance"}):
-            with RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
-                peer.socket.sendall(frame(message))
+            with RawPeer(settings.pacs_port, "fr-hub") as peer:
+                peer.put(message)
                 assert peer.read()["id"] is None
                 assert peer.closed()
         with hub_of(settings) as channel:
