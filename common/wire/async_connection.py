@@ -20,7 +20,7 @@ from common.wire.messages import Event, Hello, Ping, Pong, Sendable, Welcome
 from common.wire.protocol import Side
 from common.wire.rate_guard import RateGuard
 from common.wire.sockets import CLOSE_S, LINGER_S, configure_socket
-from common.wire.tls import dns_names
+from common.wire.tls import Lifetime, dns_names
 
 
 class AsyncChannel:
@@ -69,8 +69,11 @@ class AsyncChannel:
         """What both ends understand beyond the protocol's version, once the peer is accepted."""
         self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        if self._tls:
-            self.certificate_names = dns_names(writer.get_extra_info("peercert"))
+        self._lifetime: Lifetime | None = None
+        if policy.tls is not None:
+            certificate = writer.get_extra_info("peercert")
+            self.certificate_names = dns_names(certificate)
+            self._lifetime = policy.tls.first_to_end(certificate)
         address = writer.get_extra_info("peername")
         self.peer_address = str(address[0]) if address else "unknown"
         """Without its port."""
@@ -165,6 +168,8 @@ class AsyncChannel:
         """The next message. Answers pings, and sends them while the connection is idle."""
         while True:
             try:
+                if self._lifetime is not None:
+                    self._lifetime.check()
                 event = self._protocol.next_event()
                 if event is None:
                     await self._wait_for_data()
@@ -185,7 +190,7 @@ class AsyncChannel:
         while True:
             began, frame = time.monotonic(), self._protocol.current_frame
             try:
-                received = await self._receiver.wait(min(step, self._policy.rate_window_s))
+                received = await self._receiver.wait(self._longest_wait_s(step))
             except OSError as error:
                 raise connection_failed(error, self._protocol, tls=self._tls) from error
             if received is None:
@@ -195,6 +200,8 @@ class AsyncChannel:
             self._rate_guard.record_wait(frame, spent, received, mid_transfer=self.mid_transfer)
             if received:
                 return
+            if self._lifetime is not None:
+                self._lifetime.check()
             self._protocol.release_buffer()
             silent_s += spent
             if silent_s >= self._idle_s:
@@ -202,6 +209,12 @@ class AsyncChannel:
             if sends_pings and silent_s - pinged_at_s >= step:
                 pinged_at_s = silent_s
                 await self.send(Ping())
+
+    def _longest_wait_s(self, step: float) -> float:
+        wait_s = min(step, self._policy.rate_window_s)
+        if self._lifetime is not None:
+            wait_s = min(wait_s, max(0.0, self._lifetime.left_s()))
+        return wait_s
 
     # --- the end -------------------------------------------------------------------------------
 

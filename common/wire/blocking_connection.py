@@ -22,7 +22,7 @@ from common.wire.messages import Event, Hello, Message, Ping, Pong, Welcome
 from common.wire.protocol import Side, WireProtocol
 from common.wire.rate_guard import RateGuard
 from common.wire.sockets import LINGER_S, READ_BYTES, configure_socket
-from common.wire.tls import dns_names
+from common.wire.tls import Lifetime, dns_names
 
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError)
 
@@ -60,6 +60,7 @@ class Channel:
         self._rate_guard = RateGuard(policy)
         self._received_at = self._sent_at = time.monotonic()
         self._refused = False
+        self._lifetime: Lifetime | None = None  # of the certificates; None: without TLS
         self.on_welcome: Callable[[], None] | None = None
         """Called when the client is accepted, before it is welcomed; may raise a refusal."""
         self.features: frozenset[str] = frozenset()
@@ -171,7 +172,9 @@ class Channel:
             )
             self._socket = secured
             secured.do_handshake()
-            self.certificate_names = dns_names(secured.getpeercert())
+            certificate = secured.getpeercert()
+            self.certificate_names = dns_names(certificate)
+            self._lifetime = tls.first_to_end(certificate)
         except TimeoutError:
             self.close()
             raise PeerAway("the peer did not complete the TLS handshake in time") from None
@@ -206,6 +209,8 @@ class Channel:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
+                if self._lifetime is not None:
+                    self._lifetime.check()
                 event = self._protocol.next_event()
                 if event is None and not self._read(deadline):
                     return None
@@ -224,6 +229,8 @@ class Channel:
         if self._side.is_client and self._protocol.is_open and now - self._sent_at > ping_s:
             self.send(Ping())
         wait = max(0.0, min(deadline - now, ping_s, self._policy.rate_window_s))
+        if self._lifetime is not None:
+            wait = min(wait, max(0.0, self._lifetime.left_s()))
         try:
             self._socket.settimeout(wait)
             data = self._socket.recv(READ_BYTES)
