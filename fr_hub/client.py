@@ -7,7 +7,6 @@ sent, acknowledged, marked as sent. One that is not acknowledged becomes due aga
 import asyncio
 import contextlib
 
-from common.domain.foreign_text import quote
 from common.domain.scan_key import scan_key
 from common.domain.types import HUB_NAME
 from common.errors import PeerAway, ProtocolError, StoreError
@@ -130,17 +129,10 @@ class ReportClient:
             self._policy,
         )
         try:
-            welcome = await channel.greet(HUB_NAME)
+            return channel, await channel.greet(HUB_NAME, self._pacs)
         except BaseException:
             channel.abort()
             raise
-        if welcome.name != self._pacs:
-            channel.abort()
-            raise PeerAway(
-                f"the report server is {quote(welcome.name)}, not {self._pacs!r}: check HUB_PACS "
-                "and PACS_NAME"
-            )
-        return channel, welcome
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -32,7 +32,7 @@ class HubConnection:
         self._availability = availability
         self._policy = policy
         # A peer that proves its name must be Fr-HUB; without TLS and secret, none can.
-        self._hub = HUB_NAME if policy.tls or policy.secret else None
+        self._hub = HUB_NAME if policy.tls or policy.keys else None
         self._failures = 0
         self._next_try = 0.0
 

@@ -9,7 +9,7 @@ from common.domain.report_text import report_text
 from common.runtime.files import write_whole
 
 
-def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> None:
+def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> bool:
     """Write the files of a report; each appears complete or not at all.
 
     Files of the same or a later revision stay unchanged. The JSON is written last, so where it
@@ -20,13 +20,16 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
         report: the report.
         picture: its picture, PNG.
 
+    Returns:
+        Whether the folder has no later revision of the report.
+
     Raises:
         OSError: a file cannot be written.
     """
     target = folder / f"{report.scan_id}.json"
     existing = _revision_of(target)
     if existing is not None and existing >= report.revision:
-        return
+        return existing == report.revision
     replace = existing is not None
     text = report_text(report).encode()
     write_whole(folder / f"{report.scan_id}.txt", text, replace=replace)
@@ -43,6 +46,7 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return True
 
 
 def _revision_of(path: Path) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Failure, Latency, Totals
-from fr_pacs.ledger import Ledger, report_key
+from fr_pacs.ledger import Ledger
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
@@ -54,7 +54,11 @@ class RunCounter:
         self._bytes = 0
         self._failures: list[Failure] = []
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
-        self._reported: OrderedDict[str, None] = OrderedDict.fromkeys(ledger.reported)
+        # The latest revision of the report of each scan, as far as it is known.
+        self._reported: OrderedDict[str, int] = OrderedDict()
+        for key in ledger.reported:
+            scan_id, _, revision = key.partition("/")
+            self._note(scan_id, int(revision or 1))
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
@@ -121,7 +125,9 @@ class RunCounter:
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
-        """A report arrived; log it, unless this revision of it had arrived before.
+        """A report arrived; log it, unless this revision or a later one had arrived before.
+
+        Revisions may have gaps: one that was replaced before its delivery is never sent.
 
         Args:
             scan_id: of its scan.
@@ -132,13 +138,10 @@ class RunCounter:
             Whether this revision is new.
         """
         now = time.monotonic()
-        key = report_key(scan_id, revision)
         with self._changed:
-            if key in self._reported:
+            if self._reported.get(scan_id, 0) >= revision:
                 return False
-            self._reported[key] = None
-            if len(self._reported) > REPORTED_KEPT:
-                self._reported.popitem(last=False)
+            self._note(scan_id, revision)
             scan = self._awaited.pop(scan_id, None)
             if scan is not None:  # else an earlier run sent it
                 self._delivered += 1
@@ -152,6 +155,12 @@ class RunCounter:
         known = {name: value for name, value in fields.items() if value is not None}
         self._log.info("report received", **known)
         return True
+
+    def _note(self, scan_id: str, revision: int) -> None:
+        self._reported[scan_id] = max(revision, self._reported.get(scan_id, 0))
+        self._reported.move_to_end(scan_id)
+        if len(self._reported) > REPORTED_KEPT:
+            self._reported.popitem(last=False)
 
     def exhausted(self) -> None:
         """No more scans will be sent."""

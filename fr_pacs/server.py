@@ -10,7 +10,7 @@ from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import BlockingServer
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Event, InvalidMessage, Message, Nack, Report
 from common.wire.protocol import Side
 from fr_pacs.report_files import write_report
@@ -37,10 +37,8 @@ class ReportServer:
         settings: PacsSettings,
         counter: RunCounter,
         log: Log,
-        policy: ConnectionPolicy = PLAIN,
+        policy: ConnectionPolicy,
     ) -> None:
-        # A peer that proves its name must be Fr-HUB; without TLS and secret, none can.
-        self._only = HUB_NAME if policy.tls or policy.secret else None
         self._name = settings.pacs_name
         self._counter = counter
         self._limited_log = RateLimitedLog(log)
@@ -67,7 +65,7 @@ class ReportServer:
 
     def _handle(self, channel: Channel) -> None:
         try:
-            hello = channel.welcome(self._name, WINDOW, self._only)
+            hello = channel.welcome(self._name, WINDOW, HUB_NAME)
             self._limited_log.info("Fr-HUB connected", hub=hello.name)
             while True:
                 event = channel.receive(60)
@@ -115,7 +113,9 @@ class ReportServer:
             raise ProtocolError(Refusal.HEADER, reason)
         if self._folder is not None:
             try:
-                write_report(self._folder, report, picture)
+                if not write_report(self._folder, report, picture):
+                    self._ignore(report)
+                    return
             except OSError as error:
                 reason = f"the report cannot be written: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
@@ -127,7 +127,14 @@ class ReportServer:
             lesions=None if lesions is None else lesions.count,
         )
         if not new:
-            self._limited_log.debug("report received again", scan_id=report.scan_id)
+            self._ignore(report)
+
+    def _ignore(self, report: BrainReport) -> None:
+        self._limited_log.debug(
+            "known or older report ignored",
+            scan_id=report.scan_id,
+            revision=report.revision,
+        )
 
     def close(self) -> None:
         """Acknowledge the reports that are being written, then stop listening. Idempotent."""

@@ -10,19 +10,21 @@ from pathlib import Path
 
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
-from tests.running import free_port, hub_settings, listens, until
+from tests.running import SECRET, free_port, hub_settings, listens, until
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(**given: str) -> dict[str, str]:
-    """This process' environment without a user's own settings, with the given ones."""
+    """This process' environment without a user's own settings, with the given ones.
+
+    All units have one secret, unless it is given; an empty one is none."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name in ("PATH", "HOME", "LANG", "TMPDIR") or name.startswith(("COVERAGE", "PYTHON"))
     }
-    return {**kept, "PYTHONUNBUFFERED": "1", **given}
+    return {**kept, "PYTHONUNBUFFERED": "1", "SHARED_SECRET": SECRET, **given}
 
 
 def start(module: str, log: Path | None = None, **given: str) -> subprocess.Popen[str]:

@@ -11,22 +11,31 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import bson
-from xxhash import xxh3_64_intdigest
+from pydantic import SecretStr
 
+from common.domain.pacs_key import HubSecret
 from common.domain.scan import BrainScan
+from common.domain.types import HUB_NAME
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import get_log
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
-from common.wire.constants import PROTOCOL_VERSION
+from common.wire.connection_policy import ConnectionPolicy
+from common.wire.constants import NONCE_BYTES, PROTOCOL_VERSION
+from common.wire.frame_checks import CHECKSUM, FrameCheck, Mac
 from common.wire.frames import encode
+from common.wire.handshake import ClientHandshake
 from common.wire.messages import Ack, Event, Message, Nack
-from common.wire.protocol import Side
+from common.wire.protocol import Side, WireProtocol
 from common.wire.scan_transfer import scan_messages
 from fr_hub.hub import run_hub
 
 FRAME = 1 << 20
+SECRET = "of all units that these tests start, and no others"  # noqa: S105
+KEYS = HubSecret(SECRET.encode())
+POLICY = ConnectionPolicy(keys=KEYS)
+"""Of a peer of such a unit."""
 SOON_S = 10.0
 """Long enough for a busy machine; a test that passes does not wait so long."""
 
@@ -67,6 +76,7 @@ def hub_settings(**given: Any) -> HubSettings:
         "hub_pacs": {"pacs-1": ("127.0.0.1", free_port())},
         "hub_drain_s": 3.0,
         "hub_poll_s": 0.2,
+        "shared_secret": SecretStr(SECRET),
     }
     return HubSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
 
@@ -106,9 +116,8 @@ def listens(port: int) -> bool:
 @contextlib.contextmanager
 def sender(settings: HubSettings, name: str = "pacs-1") -> Iterator[Channel]:
     """A greeted connection to the hub."""
-    channel = Channel.connect(
-        ("127.0.0.1", settings.hub_port), Side.SCAN_SENDER, FRAME, settings.idle_timeout_s, 5
-    )
+    address = ("127.0.0.1", settings.hub_port)
+    channel = Channel.connect(address, Side.SCAN_SENDER, FRAME, settings.idle_timeout_s, 5, POLICY)
     try:
         channel.greet(name)
         yield channel
@@ -141,26 +150,59 @@ def refusal(event: Event) -> Nack:
     return event
 
 
-def frame(document: dict[str, Any]) -> bytes:
+def frame(document: dict[str, Any], check: FrameCheck = CHECKSUM) -> bytes:
     """Any document as a frame with a right check, whatever the messages allow."""
-    data = bson.encode({**document, "x": bson.Int64(0)})
-    return data[:-9] + struct.pack("<QB", xxh3_64_intdigest(data[:-9]), 0)
+    data = bson.encode({**document, "x": check.placeholder})[: -check.value_bytes - 1]
+    return data + check.value(data) + b"\0"
 
 
 class RawPeer:
-    """A socket that says whatever bytes it likes."""
+    """A socket that says whatever bytes it likes.
 
-    def __init__(self, port: int, greet: bytes | None = None) -> None:
+    Args:
+        port: of the unit.
+        name: complete the handshake as the unit of this name; None: connect only.
+    """
+
+    def __init__(self, port: int, name: str | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
         self.socket.settimeout(SOON_S)
-        if greet is not None:
-            self.socket.sendall(greet)
-            self.read()
+        self._check: FrameCheck = CHECKSUM
+        if name is not None:
+            self._greet(name)
+
+    def _greet(self, name: str) -> None:
+        side = Side.REPORT_SENDER if name == HUB_NAME else Side.SCAN_SENDER
+        handshake = ClientHandshake(side, name, KEYS, bytes(NONCE_BYTES))
+        protocol = WireProtocol(side, FRAME)
+        self.say(*handshake.start())
+        while not handshake.complete:
+            protocol.receive_data(self._frame())
+            event = protocol.next_event()
+            assert event is not None
+            self.say(*handshake.receive(event))
+        assert handshake.frame_keys is not None
+        self._check = Mac(handshake.frame_keys.outgoing)
+
+    def say(self, *messages: Message) -> None:
+        """Send messages."""
+        self.socket.sendall(self.frames(*messages))
+
+    def frames(self, *messages: Message) -> bytes:
+        """Messages as they must be sent next."""
+        return b"".join(encode(message, self._check) for message in messages)
+
+    def put(self, document: dict[str, Any]) -> None:
+        """Send any document as a frame."""
+        self.socket.sendall(frame(document, self._check))
 
     def read(self) -> dict[str, Any]:
         """The next frame that comes, as a document."""
+        return bson.decode(self._frame())
+
+    def _frame(self) -> bytes:
         head = self._exactly(4)
-        return bson.decode(head + self._exactly(struct.unpack("<i", head)[0] - 4))
+        return head + self._exactly(struct.unpack("<i", head)[0] - 4)
 
     def _exactly(self, size: int) -> bytes:
         data = b""
@@ -191,8 +233,3 @@ class RawPeer:
 def hello(name: str = "pacs-1", version: int = PROTOCOL_VERSION) -> bytes:
     """A hello as a frame."""
     return frame({"t": "hello", "version": version, "name": name})
-
-
-def sending(*messages: Message) -> bytes:
-    """Messages as bytes."""
-    return b"".join(map(encode, messages))

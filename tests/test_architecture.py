@@ -164,6 +164,7 @@ IO_OR_CLOCK = (
 SANS_IO = (
     "common.wire.protocol",
     "common.wire.frames",
+    "common.wire.frame_checks",
     "common.wire.messages",
     "common.wire.handshake",
     "common.wire.scan_transfer",

@@ -59,6 +59,7 @@ def tls(folder: Path, name: str) -> dict[str, str]:
         "TLS_CERT": str(folder / f"{name}.pem"),
         "TLS_KEY": str(folder / f"{name}.key"),
         "TLS_CA": str(folder / "ca.pem"),
+        "SHARED_SECRET": "",
     }
 
 

@@ -15,6 +15,10 @@ REPORT_SCHEMA_VERSION = 2
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
 ``BrainReport`` reads all versions."""
 
+REVISION_MAX = 1_000_000
+"""More than anybody analyses a scan again. A Fr-PACS keeps the highest revision that it got for
+good, so one that is out of all reason must not pass."""
+
 PICTURE_BYTES_MAX = 300_000
 """Limit of a picture, so that a report with its lesions (about 300 bytes each) and the picture fits
 the smallest frame."""
@@ -52,7 +56,10 @@ class BrainReport(Frozen):
         default="", description="id of this revision, derived from the scan's id and the revision"
     )
     revision: int = Field(
-        default=1, ge=1, description="1, and one more each time the scan is analysed again"
+        default=1,
+        ge=1,
+        le=REVISION_MAX,
+        description="1, and one more each time the scan is analysed again",
     )
     scan_id: Identifier = Field(description="id of the scan; each scan has one report")
     pacs: Identifier = Field(description="name of the Fr-PACS that receives the report")

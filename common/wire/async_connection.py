@@ -7,15 +7,20 @@ from collections.abc import Callable
 
 from common.errors import FrError, PeerAway, ProtocolError
 from common.wire.async_receiver import ReceiveProtocol
-from common.wire.connection_errors import closed_by_peer, connection_failed, connection_nack
+from common.wire.connection_errors import (
+    closed_by_peer,
+    connection_failed,
+    connection_nack,
+    handshake_too_slow,
+)
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
-from common.wire.frames import encode
-from common.wire.handshake import ClientHandshake, ServerHandshake
+from common.wire.frame_checks import Mac
+from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
 from common.wire.messages import Event, Hello, Ping, Pong, Sendable, Welcome
 from common.wire.protocol import Side
 from common.wire.rate_guard import RateGuard
 from common.wire.sockets import CLOSE_S, LINGER_S, configure_socket
-from common.wire.tls import dns_names
+from common.wire.tls import Lifetime, dns_names
 
 
 class AsyncChannel:
@@ -60,10 +65,15 @@ class AsyncChannel:
         """Set while the peer owes the rest of a scan of several messages."""
         self.waited_s = 0.0
         """Total time spent waiting for the peer, seconds."""
+        self.features: frozenset[str] = frozenset()
+        """What both ends understand beyond the protocol's version, once the peer is accepted."""
         self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
-        if self._tls:
-            self.certificate_names = dns_names(writer.get_extra_info("peercert"))
+        self._lifetime: Lifetime | None = None
+        if policy.tls is not None:
+            certificate = writer.get_extra_info("peercert")
+            self.certificate_names = dns_names(certificate)
+            self._lifetime = policy.tls.first_to_end(certificate)
         address = writer.get_extra_info("peername")
         self.peer_address = str(address[0]) if address else "unknown"
         """Without its port."""
@@ -87,6 +97,8 @@ class AsyncChannel:
         except TimeoutError:
             raise PeerAway("the peer did not complete the handshake in time") from None
         assert handshake.welcome is not None  # noqa: S101 - it is complete
+        self.features = handshake.agreed_features
+        self._protect(handshake.frame_keys)
         return handshake.welcome
 
     async def accept_hello(self, name: str) -> Hello:
@@ -99,11 +111,13 @@ class AsyncChannel:
         try:
             await self._run(handshake)
         except TimeoutError:
+            await self.refuse(handshake_too_slow(self._policy.handshake_timeout_s))
             raise PeerAway("a peer connected and did not complete the handshake in time") from None
         except ProtocolError as error:
             await self.refuse(error)
             raise
         self._protocol.complete_handshake()
+        self.features = handshake.agreed_features
         self._handshake = handshake
         return handshake.hello
 
@@ -117,7 +131,14 @@ class AsyncChannel:
             raise RuntimeError("no hello was accepted")
         if self.on_welcome is not None:
             self.on_welcome()
-        await self.send(self._handshake.welcome(window))
+        message, keys = self._handshake.welcome(window)
+        data = self._protocol.encode(message)
+        self._protect(keys)  # before anything else may be sent or received
+        await self._send(data)
+
+    def _protect(self, keys: FrameKeys | None) -> None:
+        if keys is not None:
+            self._protocol.protect(Mac(keys.incoming), Mac(keys.outgoing))
 
     async def _run(self, handshake: ClientHandshake | ServerHandshake) -> None:
         async with asyncio.timeout(self._policy.handshake_timeout_s):
@@ -129,8 +150,12 @@ class AsyncChannel:
 
     async def send(self, *messages: Sendable) -> None:
         """Send; waits while the peer does not read, at most for the idle time-out."""
+        # Encoded and written without a pause between: the frames of a direction are counted.
+        await self._send(self._protocol.encode(*messages))
+
+    async def _send(self, data: bytes) -> None:
         try:
-            self._writer.write(b"".join(map(encode, messages)))
+            self._writer.write(data)
             async with asyncio.timeout(self._idle_s):
                 await self._writer.drain()
         except TimeoutError:
@@ -143,6 +168,8 @@ class AsyncChannel:
         """The next message. Answers pings, and sends them while the connection is idle."""
         while True:
             try:
+                if self._lifetime is not None:
+                    self._lifetime.check()
                 event = self._protocol.next_event()
                 if event is None:
                     await self._wait_for_data()
@@ -163,7 +190,7 @@ class AsyncChannel:
         while True:
             began, frame = time.monotonic(), self._protocol.current_frame
             try:
-                received = await self._receiver.wait(min(step, self._policy.rate_window_s))
+                received = await self._receiver.wait(self._longest_wait_s(step))
             except OSError as error:
                 raise connection_failed(error, self._protocol, tls=self._tls) from error
             if received is None:
@@ -173,6 +200,8 @@ class AsyncChannel:
             self._rate_guard.record_wait(frame, spent, received, mid_transfer=self.mid_transfer)
             if received:
                 return
+            if self._lifetime is not None:
+                self._lifetime.check()
             self._protocol.release_buffer()
             silent_s += spent
             if silent_s >= self._idle_s:
@@ -180,6 +209,12 @@ class AsyncChannel:
             if sends_pings and silent_s - pinged_at_s >= step:
                 pinged_at_s = silent_s
                 await self.send(Ping())
+
+    def _longest_wait_s(self, step: float) -> float:
+        wait_s = min(step, self._policy.rate_window_s)
+        if self._lifetime is not None:
+            wait_s = min(wait_s, max(0.0, self._lifetime.left_s()))
+        return wait_s
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -207,7 +242,7 @@ class AsyncChannel:
             self.abort()
             return
         self._refused = True
-        self._writer.write(encode(connection_nack(error)))
+        self._writer.write(self._protocol.encode(connection_nack(error)))
         self._writer.close()
 
     def abort(self) -> None:

@@ -12,15 +12,17 @@ from common.wire.connection_errors import (
     connection_failed,
     connection_nack,
     describe,
+    handshake_too_slow,
 )
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.frame_checks import Mac
 from common.wire.frames import encode
-from common.wire.handshake import ClientHandshake, ServerHandshake
+from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
 from common.wire.messages import Event, Hello, Message, Ping, Pong, Welcome
 from common.wire.protocol import Side, WireProtocol
 from common.wire.rate_guard import RateGuard
 from common.wire.sockets import LINGER_S, READ_BYTES, configure_socket
-from common.wire.tls import dns_names
+from common.wire.tls import Lifetime, dns_names
 
 _NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError)
 
@@ -58,8 +60,11 @@ class Channel:
         self._rate_guard = RateGuard(policy)
         self._received_at = self._sent_at = time.monotonic()
         self._refused = False
+        self._lifetime: Lifetime | None = None  # of the certificates; None: without TLS
         self.on_welcome: Callable[[], None] | None = None
         """Called when the client is accepted, before it is welcomed; may raise a refusal."""
+        self.features: frozenset[str] = frozenset()
+        """What both ends understand beyond the protocol's version, once the peer is accepted."""
         self.certificate_names: frozenset[str] | None = None
         """The units that the peer's certificate names; None without TLS."""
         self.bytes_received = 0
@@ -98,11 +103,16 @@ class Channel:
         deadline = time.monotonic() + self._policy.handshake_timeout_s
         handshake = self._policy.client_handshake(self._side, name, peer, self.certificate_names)
         try:
-            self._run(handshake, deadline, "the peer did not complete the handshake in time")
+            in_time = self._run(handshake, deadline)
         except (PeerAway, ProtocolError):
             self.close()
             raise
+        if not in_time:
+            self.close()
+            raise PeerAway("the peer did not complete the handshake in time")
         assert handshake.welcome is not None  # noqa: S101 - it is complete
+        self.features = handshake.agreed_features
+        self._protect(handshake.frame_keys)
         return handshake.welcome
 
     def welcome(self, name: str, window: int, peer: str | None = None) -> Hello:
@@ -117,9 +127,10 @@ class Channel:
         if self.certificate_names is None:
             self._start_tls(deadline)
         handshake = self._policy.server_handshake(self._side, name, peer, self.certificate_names)
-        late = "a peer connected and did not complete the handshake in time"
         try:
-            self._run(handshake, deadline, late)
+            if not self._run(handshake, deadline):
+                self.refuse(handshake_too_slow(self._policy.handshake_timeout_s))
+                raise PeerAway("a peer connected and did not complete the handshake in time")
             if self.on_welcome is not None:
                 self.on_welcome()
         except ProtocolError as error:
@@ -127,19 +138,26 @@ class Channel:
             raise
         self._protocol.complete_handshake()
         hello = handshake.hello
-        self.send(handshake.welcome(window))
+        self.features = handshake.agreed_features
+        message, keys = handshake.welcome(window)
+        data = self._protocol.encode(message)
+        self._protect(keys)  # before anything else may be sent or received
+        self._send(data, self._idle_s)
         return hello
 
-    def _run(
-        self, handshake: ClientHandshake | ServerHandshake, deadline: float, late: str
-    ) -> None:
+    def _run(self, handshake: ClientHandshake | ServerHandshake, deadline: float) -> bool:
+        """Whether the handshake was complete in time."""
         self.send(*handshake.start())
         while not handshake.complete:
             event = self.receive(max(0.0, deadline - time.monotonic()))
             if event is None:
-                self.close()
-                raise PeerAway(late)
+                return False
             self.send(*handshake.receive(event))
+        return True
+
+    def _protect(self, keys: FrameKeys | None) -> None:
+        if keys is not None:
+            self._protocol.protect(Mac(keys.incoming), Mac(keys.outgoing))
 
     def _start_tls(self, deadline: float) -> None:
         tls = self._policy.tls
@@ -154,7 +172,9 @@ class Channel:
             )
             self._socket = secured
             secured.do_handshake()
-            self.certificate_names = dns_names(secured.getpeercert())
+            certificate = secured.getpeercert()
+            self.certificate_names = dns_names(certificate)
+            self._lifetime = tls.first_to_end(certificate)
         except TimeoutError:
             self.close()
             raise PeerAway("the peer did not complete the TLS handshake in time") from None
@@ -167,7 +187,7 @@ class Channel:
 
     def send(self, *messages: Message) -> None:
         """Send; blocks while the peer does not read, at most for the idle time-out."""
-        self._send(b"".join(map(encode, messages)), self._idle_s)
+        self._send(self._protocol.encode(*messages), self._idle_s)
 
     def _send(self, data: bytes, within_s: float) -> None:
         self._sent_at = time.monotonic()
@@ -189,6 +209,8 @@ class Channel:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
+                if self._lifetime is not None:
+                    self._lifetime.check()
                 event = self._protocol.next_event()
                 if event is None and not self._read(deadline):
                     return None
@@ -207,6 +229,8 @@ class Channel:
         if self._side.is_client and self._protocol.is_open and now - self._sent_at > ping_s:
             self.send(Ping())
         wait = max(0.0, min(deadline - now, ping_s, self._policy.rate_window_s))
+        if self._lifetime is not None:
+            wait = min(wait, max(0.0, self._lifetime.left_s()))
         try:
             self._socket.settimeout(wait)
             data = self._socket.recv(READ_BYTES)
@@ -241,7 +265,7 @@ class Channel:
             return
         self._refused = True
         with contextlib.suppress(PeerAway, ProtocolError, OSError):
-            self._send(encode(connection_nack(error)), LINGER_S)
+            self._send(self._protocol.encode(connection_nack(error)), LINGER_S)
             # Closing with unread bytes resets the connection, and the reason could be lost: end
             # the sending half and drop what still comes. Below TLS, whose content no longer
             # matters.
@@ -256,7 +280,7 @@ class Channel:
     def evict(self, error: ProtocolError) -> None:
         """End this connection from another thread than its own. The reason is sent if that does
         not block, and not under TLS, whose state belongs to the other thread."""
-        if not self._tls and not self._refused:
+        if not self._tls and not self._refused and not self._protocol.is_open:
             with contextlib.suppress(OSError):
                 self._socket.send(encode(connection_nack(error)), socket.MSG_DONTWAIT)
         self.shut_down()

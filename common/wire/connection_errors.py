@@ -17,6 +17,15 @@ def too_many_connections(limit: int, which: str) -> ProtocolError:
     return ProtocolError(Refusal.LIMIT, reason, retry=True)
 
 
+def handshake_too_slow(limit_s: float) -> ProtocolError:
+    """The refusal of a client that takes too long to prove who it is."""
+    reason = (
+        f"the handshake was not complete after {limit_s:g} s: try again, or raise "
+        "GREETING_TIMEOUT_S at the receiver"
+    )
+    return ProtocolError(Refusal.LIMIT, reason, retry=True)
+
+
 def closed_by_peer(protocol: WireProtocol, *, tls: bool) -> PeerAway:
     """The error for a connection that the peer closed."""
     if protocol.mid_frame:

@@ -1,8 +1,9 @@
 """What a unit demands of its peers, beyond the rules of the protocol."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from common.domain.pacs_key import PacsKeys
 from common.wire.constants import NONCE_BYTES
 from common.wire.handshake import ClientHandshake, ServerHandshake
 from common.wire.protocol import Side
@@ -16,8 +17,8 @@ class ConnectionPolicy:
     tls: Tls | None = None
     """This unit's certificate and the authority that it trusts; None: no TLS."""
 
-    secret: bytes | None = field(default=None, repr=False)
-    """Shared with the peers; None: no peer has to prove anything."""
+    keys: PacsKeys | None = None
+    """What the peers must prove that they have too; None: nothing beyond their certificates."""
 
     handshake_timeout_s: float = 10.0
     """A connection whose handshake lasts longer is closed, seconds."""
@@ -41,7 +42,7 @@ class ConnectionPolicy:
         return ClientHandshake(
             side,
             name,
-            self.secret,
+            self.keys,
             secrets.token_bytes(NONCE_BYTES),
             expected_peer=peer,
             certificate_names=certificate_names,
@@ -54,7 +55,7 @@ class ConnectionPolicy:
         return ServerHandshake(
             side,
             name,
-            self.secret,
+            self.keys,
             secrets.token_bytes(NONCE_BYTES),
             expected_peer=peer,
             certificate_names=certificate_names,

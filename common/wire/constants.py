@@ -1,10 +1,17 @@
 """Constants of the wire: its version and the sizes at which voxels are split."""
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Part of every hello and welcome; a peer of another version is refused with a reason."""
 
 NONCE_BYTES = 32
-"""Random bytes that each side contributes to a handshake with a shared secret."""
+"""Random bytes that each side contributes to a handshake with a key."""
+
+FEATURES: tuple[str, ...] = ()
+"""Names of what this release understands beyond version 3, sent in hello and welcome. A message or
+field that a feature adds is sent only to a peer that lists the feature too."""
+
+FEATURES_MAX = 32
+"""Most features that a peer may list."""
 
 INLINE_VOXELS_MAX = 64 * 1024
 """Most bytes of voxels inside a scan message; more travel as chunks.

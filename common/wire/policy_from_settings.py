@@ -1,5 +1,6 @@
 """The connection policy that a unit's settings describe."""
 
+from common.domain.pacs_key import HubSecret
 from common.runtime.logger import Log
 from common.settings.loading import WireSettings
 from common.wire.connection_policy import ConnectionPolicy
@@ -19,7 +20,7 @@ def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
     secret = settings.shared_secret
     return ConnectionPolicy(
         tls=tls,
-        secret=None if secret is None else secret.get_secret_value().encode(),
+        keys=None if secret is None else HubSecret(secret.get_secret_value().encode()),
         handshake_timeout_s=settings.greeting_timeout_s,
         frame_timeout_s=settings.frame_timeout_s,
         min_bytes_per_s=settings.rate_min_kib_s * 1024,
@@ -37,7 +38,7 @@ def warn_of_dangers(settings: WireSettings, policy: ConnectionPolicy, log: Log) 
             "reports",
             remedy="set TLS_CERT, TLS_KEY and TLS_CA at both ends",
         )
-    if policy.secret is None:
+    if policy.keys is None:
         log.warning(
             "peers are not authenticated: any program on this machine can send scans and receive "
             "reports",

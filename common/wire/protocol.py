@@ -10,7 +10,8 @@ from typing import Any
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
-from common.wire.frames import LENGTH_BYTES, SMALLEST_FRAME, decode
+from common.wire.frame_checks import CHECKSUM, FrameCheck
+from common.wire.frames import LENGTH_BYTES, SMALLEST_FRAME, decode, encode
 from common.wire.messages import (
     TYPES,
     Ack,
@@ -28,8 +29,10 @@ from common.wire.messages import (
     Proof,
     Report,
     Scan,
+    Sendable,
     Welcome,
 )
+from common.wire.messages.fields import read_integer
 
 HANDSHAKE_FRAME_BYTES = 8 * 1024
 """The largest frame before the handshake is complete: an unauthenticated peer gets no more memory.
@@ -44,6 +47,7 @@ _VERSIONED = (
 )  # a tuple: each message is checked, and a union would be built each time
 
 _TLS_RECORDS = range(0x14, 0x18)  # first byte of a TLS record; the second is 3
+_PRINTABLE = range(0x20, 0x7F)  # four of them are a length of 500 MiB or more: no frame, but a text
 
 
 class Side(Enum):
@@ -58,6 +62,12 @@ class Side(Enum):
     def is_client(self) -> bool:
         """Whether this end connects: it says hello first, and sends the pings."""
         return self in (Side.SCAN_SENDER, Side.REPORT_SENDER)
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """Which unit is at this end, and which at the other."""
+        hub = self in (Side.SCAN_RECEIVER, Side.REPORT_SENDER)
+        return ("Fr-HUB", "Fr-PACS") if hub else ("Fr-PACS", "Fr-HUB")
 
 
 class State(Enum):
@@ -84,7 +94,7 @@ _ALLOWED: dict[tuple[Side, State], frozenset[type[Message]]] = {
 
 
 class WireProtocol:
-    """Turns the bytes of one connection into messages.
+    """Turns the bytes of one connection into messages, and messages into bytes.
 
     Give it bytes with ``receive_data``, or write them into ``get_buffer`` and report them with
     ``buffer_updated``; then take ``next_event`` until it returns None.
@@ -103,6 +113,8 @@ class WireProtocol:
         self._start = self._end = 0
         self._error: ProtocolError | None = None
         self._discarding = False
+        self._incoming: FrameCheck = CHECKSUM
+        self._outgoing: FrameCheck = CHECKSUM
 
     # --- bytes in ------------------------------------------------------------------------------
 
@@ -174,6 +186,14 @@ class WireProtocol:
 
     # --- messages out --------------------------------------------------------------------------
 
+    def protect(self, incoming: FrameCheck, outgoing: FrameCheck) -> None:
+        """Check the frames of both directions in another way from here on."""
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def encode(self, *messages: Sendable) -> bytes:
+        """Messages as bytes, to be sent in this order and before any others."""
+        return b"".join([encode(message, self._outgoing) for message in messages])
+
     def next_event(self) -> Event | None:
         """The next whole message, or None if more bytes are needed."""
         if self._error is not None:
@@ -221,16 +241,23 @@ class WireProtocol:
 
     def _too_large_error(self, length: int) -> ProtocolError:
         first, second = self._buffer[self._start : self._start + 2]
+        start = self._buffer[self._start : self._start + LENGTH_BYTES]
+        if not self.frames and all(byte in _PRINTABLE for byte in start):
+            return ProtocolError(
+                Refusal.MALFORMED,
+                "this port speaks Fr's protocol, and these bytes are no message of it (perhaps "
+                "HTTP): check the address and the port",
+            )
         if not self.frames and first in _TLS_RECORDS and second == 3:
             return ProtocolError(
                 Refusal.UNAUTHENTICATED,
                 "the peer uses TLS and this unit does not: "
                 "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at neither",
             )
-        if length <= self._limit:
+        if not self.is_open:
             reason = (
-                f"a frame of {length} bytes before the handshake is complete; "
-                f"the limit is {HANDSHAKE_FRAME_BYTES} bytes until then"
+                f"a frame of {length} bytes before the handshake is complete; the limit is "
+                f"{HANDSHAKE_FRAME_BYTES} bytes until then: check that the peer is a unit of Fr"
             )
         else:
             reason = (
@@ -240,9 +267,12 @@ class WireProtocol:
         return ProtocolError(Refusal.TOO_LARGE, reason)
 
     def _read(self, frame: memoryview) -> Event:
-        body = decode(frame)
+        body = decode(frame, self._incoming)
+        kind = self._message_type(body)
+        if kind in _VERSIONED:  # first of all: another version may have other fields
+            self._check_version(read_integer(body, "version"))
         try:
-            message = self._message_type(body).parse(body)
+            message = kind.parse(body)
         except InvalidMessageError as error:
             if error.id is None:
                 raise ProtocolError(error.code, error.reason) from error
@@ -265,12 +295,17 @@ class WireProtocol:
             )
         return kind
 
+    def _check_version(self, version: int) -> None:
+        if version == PROTOCOL_VERSION:
+            return
+        ours, theirs = self._side.units
+        older = theirs if version < PROTOCOL_VERSION else ours
+        raise ProtocolError(
+            Refusal.VERSION,
+            f"{theirs} speaks protocol version {version}, {ours} version {PROTOCOL_VERSION}: "
+            f"upgrade {older} to the release of the other",
+        )
+
     def _begin(self, message: Hello | Welcome) -> None:
-        if message.version != PROTOCOL_VERSION:
-            raise ProtocolError(
-                Refusal.VERSION,
-                f"the peer speaks protocol version {message.version}, this unit version "
-                f"{PROTOCOL_VERSION}: run the same release of Fr at both ends",
-            )
         needs_proof = isinstance(message, Hello) and message.nonce
         self._state = State.AWAITING_PROOF if needs_proof else State.OPEN

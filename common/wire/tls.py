@@ -7,7 +7,9 @@ another host with its certificate.
 
 import contextlib
 import ssl
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +57,49 @@ _NO_CERTIFICATE = frozenset({"PEER_DID_NOT_RETURN_A_CERTIFICATE"})
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a certificate is valid. It was checked when a connection began, and may be long past
+    on one that stays open."""
+
+    names: frozenset[str]
+    """The units that it names."""
+    ends_at: float
+    """Seconds since 1970."""
+
+    @classmethod
+    def of_peer(cls, certificate: Any) -> "Lifetime":
+        """That of a peer's certificate, as ``getpeercert`` returns it."""
+        ends_at = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+        return cls(dns_names(certificate), ends_at)
+
+    def left_s(self) -> float:
+        """Seconds until its end."""
+        return self.ends_at - time.time()
+
+    def check(self) -> None:
+        """Do nothing until its end.
+
+        Raises:
+            ProtocolError: it has ended, and the connection must.
+        """
+        if self.left_s() > 0:
+            return
+        whose = ", ".join(map(repr, sorted(self.names))) or "nobody"
+        at = datetime.fromtimestamp(self.ends_at, UTC)
+        raise _unauthenticated(
+            f"the certificate of {whose} expired at {at:%Y-%m-%d %H:%M:%S} UTC, so this connection "
+            f"ends: {_REMEDY}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """This unit's TLS contexts; ``repr`` shows no key."""
 
     client_context: ssl.SSLContext
     server_context: ssl.SSLContext
+    lifetime: Lifetime
+    """How long this unit's certificate is valid."""
 
     @classmethod
     def load(cls, certificate: Path, key: Path, authority: Path) -> "Tls":
@@ -71,7 +111,13 @@ class Tls:
         return cls(
             _context(ssl.PROTOCOL_TLS_CLIENT, certificate, key, authority),
             _context(ssl.PROTOCOL_TLS_SERVER, certificate, key, authority),
+            _lifetime_of(certificate),
         )
+
+    def first_to_end(self, peer: Any) -> Lifetime:
+        """Of this unit's certificate and the peer's, as ``getpeercert`` returns it, the lifetime
+        of the one that ends first: a connection ends with it."""
+        return min(self.lifetime, Lifetime.of_peer(peer), key=lambda one: one.ends_at)
 
     def check(self, certificate: Path, name: str) -> None:
         """Check that peers that trust the same authority will accept this unit as ``name``.
@@ -135,6 +181,18 @@ def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SS
     except ssl.SSLError as error:
         raise SettingsError(f"TLS_CA={str(authority)!r}: not a certificate in PEM") from error
     return context
+
+
+def _lifetime_of(path: Path) -> Lifetime:
+    # Imported here, for the units that use TLS: the ssl module does not read files.
+    from cryptography import x509
+
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names: list[str] = []
+    with contextlib.suppress(x509.ExtensionNotFound):
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = found.value.get_values_for_type(x509.DNSName)
+    return Lifetime(frozenset(names), certificate.not_valid_after_utc.timestamp())
 
 
 def dns_names(certificate: Any) -> frozenset[str]:

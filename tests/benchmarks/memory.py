@@ -11,6 +11,7 @@ from tests.benchmarks.figures import Figures, Goal
 from tests.benchmarks.machine import rss_mib
 from tests.benchmarks.units import Bench, units
 from tests.processes import peak_memory_mib
+from tests.running import POLICY
 
 _SIDES = {1: 80, 14: 190, 64: 322, 268: 512}
 """Size of an int16 cube in MB, and its edge in voxels."""
@@ -65,7 +66,7 @@ class Memory:
             hub = ours.start("fr_hub")
             for _ in range(count):
                 address = ("127.0.0.1", ours.hub_port)
-                channel = Channel.connect(address, Side.SCAN_SENDER, 1 << 20, 60, 10)
+                channel = Channel.connect(address, Side.SCAN_SENDER, 1 << 20, 60, 10, POLICY)
                 stack.callback(channel.close)
                 channel.greet("pacs-1")
             return {"MiB": rss_mib(hub)}

@@ -9,17 +9,18 @@ import sys
 from collections.abc import Iterator
 
 from common.domain.scan import BrainScan
+from common.wire.frame_checks import FrameCheck
 from common.wire.frames import encode
-from common.wire.messages import Ack, Hello, Nack, Scan
+from common.wire.messages import Ack, Nack, Scan
 from tests.factories import make_scan
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
 from tests.faults.talk import (
     FRAME_LIMIT,
     Latencies,
+    Say,
     answered,
     at_most,
-    frames_in,
     greeted,
     insist,
     large_scan,
@@ -67,14 +68,17 @@ def same_scan(scene: Scene) -> None:
 def flipped_frames(scene: Scene) -> None:
     """None is acknowledged, none is stored."""
     port, name = hub_ports(scene)[0], scene.pick("fr_pacs")
-    hello = encode(Hello(name))
 
     async def one() -> None:
         scan, voxels = make_scan(pacs=name)
-        data = bytearray(encode(Scan(scan, voxels)))
-        data[scene.random.randrange(len(data))] ^= 1 << scene.random.randrange(8)
-        heard = await answered(port, bytes(data), hello)
-        acks = [piece for piece in frames_in(heard) if b"\x02t\0\x04\0\0\0ack\0" in piece]
+
+        def flipped(check: FrameCheck) -> bytes:
+            data = bytearray(encode(Scan(scan, voxels), check))
+            data[scene.random.randrange(len(data))] ^= 1 << scene.random.randrange(8)
+            return bytes(data)
+
+        heard = await answered(port, flipped, name)
+        acks = [event for event in heard if isinstance(event, Ack)]
         scene.demand(not acks, scan.scan_id, "a frame with a flipped bit was acknowledged")
 
     asyncio.run(at_most(32, [one] * FLIPPED_FRAMES))
@@ -82,39 +86,37 @@ def flipped_frames(scene: Scene) -> None:
     scene.row.injected += FLIPPED_FRAMES - 1
 
 
-def _bad_bytes(scene: Scene, name: str) -> list[bytes]:
+def _bad_bytes(scene: Scene, name: str) -> list[Say]:
     draw = scene.random
     scan, voxels = make_scan(pacs=name)
-    good = encode(Scan(scan, voxels))
+    message = Scan(scan, voxels)
     deep: dict[str, object] = {"t": "scan"}
     for _ in range(150):
         deep = {"t": "scan", "scan": deep}
-    return [
+    # A terabyte, declared: nothing is allocated for it.
+    huge = {"shape": [65535, 4096, 4096], "voxels_bytes": 65535 * 4096 * 4096}
+    documents: list[dict[str, object]] = [
+        {"t": "no such thing"},
+        {"t": "scan", "scan": "a text"},
+        {"t": "scan", "scan": {"scan_id": scan.scan_id, "shape": [1 << 62, 2]}},
+        {"t": "chunk", "id": scan.scan_id, "n": 7, "voxels": b"1"},
+        {"t": "ack", "ids": [scan.scan_id]},
+        {"t": "hello", "version": 99, "name": name},
+        deep,
+        {"t": "scan", "scan": {**scan.model_dump(exclude_none=True), **huge}},
+    ]
+    garbage = (
         b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n",
         draw.randbytes(4096),
         struct.pack("<i", 2**31 - 1) + bytes(1000),  # two GiB, they say
         struct.pack("<i", -5) + bytes(100),
         struct.pack("<i", FRAME_LIMIT + 1) + bytes(FRAME_LIMIT + 1),
-        good[: len(good) // 2],
-        good[:-9] + bytes(8) + b"\0",
-        frame({"t": "no such thing"}),
-        frame({"t": "scan", "scan": "a text"}),
-        frame({"t": "scan", "scan": {"scan_id": scan.scan_id, "shape": [1 << 62, 2]}}),
-        frame({"t": "chunk", "id": scan.scan_id, "n": 7, "voxels": b"1"}),
-        frame({"t": "ack", "ids": [scan.scan_id]}),
-        frame({"t": "hello", "version": 99, "name": name}),
-        frame(deep),
-        # A terabyte, declared: nothing is allocated for it.
-        frame(
-            {
-                "t": "scan",
-                "scan": {
-                    **scan.model_dump(exclude_none=True),
-                    "shape": [65535, 4096, 4096],
-                    "voxels_bytes": 65535 * 4096 * 4096,
-                },
-            }
-        ),
+    )
+    return [
+        *(lambda _, data=data: data for data in garbage),
+        lambda check: encode(message, check)[:300],
+        lambda check: encode(message, check)[:-9] + bytes(8) + b"\0",
+        *(lambda check, document=document: frame(document, check) for document in documents),
     ]
 
 
@@ -125,17 +127,16 @@ def malformed(scene: Scene) -> None:
     hub = scene.world.cluster.of("fr_hub")[0]
     assert hub.process is not None
     before = peak_memory_mib(hub.process.pid)
-    hello = encode(Hello(name))
 
     async def all_of_them() -> None:
         work = []
-        for data in _bad_bytes(scene, name):
-            for greeting in (b"", hello):
+        for number, say in enumerate(_bad_bytes(scene, name)):
+            for greeting in ("", name):
 
-                async def one(data: bytes = data, greeting: bytes = greeting) -> None:
-                    heard = await answered(port, data, greeting)
-                    acks = [f for f in frames_in(heard) if b"\x02t\0\x04\0\0\0ack\0" in f]
-                    scene.demand(not acks, "malformed", f"{data[:40]!r} was acknowledged")
+                async def one(say: Say = say, greeting: str = greeting, n: int = number) -> None:
+                    heard = await answered(port, say, greeting)
+                    acks = [event for event in heard if isinstance(event, Ack)]
+                    scene.demand(not acks, "malformed", f"number {n} was acknowledged")
                     scene.row.injected += 1
 
                 work.append(one)

@@ -6,22 +6,24 @@ import asyncio
 import contextlib
 import sys
 
+from common.errors import PeerAway, ProtocolError
+from common.wire.constants import NONCE_BYTES
 from common.wire.frames import encode
 from common.wire.messages import Hello
 from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
+from tests.faults.talk import greeted
 
 _AGAIN_S = 10.0
 """Whoever is closed comes again after this: it is a crowd that is slow, not a storm."""
 
 
-async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
+async def hold(port: int, dribble: bytes) -> None:
     """One place, for ever."""
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                writer.write(greeting)
                 for at in range(len(dribble) or sys.maxsize):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(1.0 if dribble else None):
@@ -34,14 +36,29 @@ async def hold(port: int, greeting: bytes, dribble: bytes) -> None:
         await asyncio.sleep(_AGAIN_S)
 
 
+async def hold_greeted(port: int, name: str) -> None:
+    """One place, for ever, of one that completes the handshake and then says nothing."""
+    while True:
+        with contextlib.suppress(OSError, PeerAway, ProtocolError):
+            channel = await greeted(port, name)
+            try:
+                while await channel._receiver.wait(60) is not None:
+                    pass
+            finally:
+                channel.abort()
+        await asyncio.sleep(_AGAIN_S)
+
+
 async def crowd(port: int, name: str, size: int) -> None:
     """All of them; a line when they are there."""
-    hello = encode(Hello(name))
-    slow = b"".join(map(encode, scan_messages(*make_scan(pacs=name))))[:-20]
-    kinds = [(b"", b""), (hello, b""), (b"", hello + slow)]
+    messages = (Hello(name, nonce=bytes(NONCE_BYTES)), *scan_messages(*make_scan(pacs=name)))
+    slow = b"".join(map(encode, messages))[:-20]
     async with asyncio.TaskGroup() as tasks:
         for n in range(size):
-            tasks.create_task(hold(port, *kinds[n % 3]))
+            if n % 3 == 1:
+                tasks.create_task(hold_greeted(port, name))
+            else:
+                tasks.create_task(hold(port, slow if n % 3 else b""))
         await asyncio.sleep(1.0)
         sys.stdout.write("there\n")
         sys.stdout.flush()

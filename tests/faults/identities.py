@@ -10,7 +10,7 @@ def identities(security: Security, folder: Path, *names: str) -> dict[str, dict[
     """For each unit the settings by which it proves that it is the one of this name."""
     if security is Security.SECRET:
         return {name: {"SHARED_SECRET": f"of this world: {folder}"} for name in names}
-    if security is Security.NONE:
+    if security is Security.NONE:  # the secret of all units that tests start, see tests.processes
         return {name: {} for name in names}
     authority = Authority(folder)
     for name in names:
@@ -20,6 +20,7 @@ def identities(security: Security, folder: Path, *names: str) -> dict[str, dict[
             "TLS_CERT": str(folder / f"{name}.pem"),
             "TLS_KEY": str(folder / f"{name}.key"),
             "TLS_CA": str(folder / "ca.pem"),
+            "SHARED_SECRET": "",
         }
         for name in names
     }

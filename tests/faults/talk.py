@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +10,12 @@ from common.domain.scan import BrainScan
 from common.errors import PeerAway, ProtocolError
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import connect
+from common.wire.frame_checks import FrameCheck
 from common.wire.messages import Ack, Busy, Event, Nack
 from common.wire.protocol import Side
 from common.wire.scan_transfer import scan_messages
 from tests.factories import make_scan
+from tests.running import POLICY
 
 FRAME_LIMIT = 1 << 20
 IDLE_S = 60.0
@@ -23,7 +24,8 @@ _CONNECT_S = 10.0
 
 async def greeted(port: int, name: str) -> AsyncChannel:
     """A connection to the Fr-HUB on this port, greeted."""
-    channel = await connect(("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S)
+    address = ("127.0.0.1", port)
+    channel = await connect(address, Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S, POLICY)
     try:
         await channel.greet(name)
     except BaseException:
@@ -81,35 +83,36 @@ class Latencies:
         return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
-async def answered(port: int, data: bytes, hello: bytes = b"", within_s: float = 3.0) -> bytes:
+Say = Callable[[FrameCheck], bytes]
+"""Makes the bytes to send; their frames get this check."""
+
+
+async def answered(port: int, say: Say, name: str = "", within_s: float = 3.0) -> list[Event]:
     """Send bytes, say that nothing more comes; what the peer says until it closes, or for this
-    long."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    heard = b""
+    long.
+
+    Args:
+        name: complete the handshake first, as the Fr-PACS of this name; empty: do not.
+    """
+    if name:
+        channel = await greeted(port, name)
+    else:
+        channel = await connect(
+            ("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S
+        )
+    heard: list[Event] = []
     try:
-        writer.write(hello + data)
         with contextlib.suppress(OSError):
-            await writer.drain()
-            writer.write_eof()
-        with contextlib.suppress(OSError, TimeoutError):
+            channel._writer.write(say(channel._protocol._outgoing))
+            await channel._writer.drain()
+            channel._writer.write_eof()
+        with contextlib.suppress(PeerAway, ProtocolError, TimeoutError):
             async with asyncio.timeout(within_s):
-                while piece := await reader.read(65536):
-                    heard += piece
+                while True:
+                    heard.append(await channel.receive())
     finally:
-        writer.transport.abort()
+        channel.abort()
     return heard
-
-
-def frames_in(data: bytes) -> list[bytes]:
-    """The frames of a stream; what is cut is left out."""
-    frames = []
-    while len(data) >= 4:
-        (length,) = struct.unpack_from("<i", data)
-        if length < 5 or length > len(data):
-            break
-        frames.append(data[:length])
-        data = data[length:]
-    return frames
 
 
 async def at_most(n: int, work: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -18,7 +18,7 @@ from common.wire.protocol import Side
 from fr_hub.client import ReportClient
 from tests.factories import document_of
 from tests.fr_hub.stores import hub_context
-from tests.running import FRAME, SOON_S, answer, hub_settings
+from tests.running import FRAME, POLICY, SOON_S, answer, hub_settings
 
 
 class Reports:
@@ -32,7 +32,7 @@ class Reports:
     def accept(self, name: str = "pacs-1", window: int = 100) -> Channel:
         """The next connection, greeted."""
         connection, _ = self._server.accept()
-        channel = Channel(connection, Side.REPORT_RECEIVER, FRAME, 60)
+        channel = Channel(connection, Side.REPORT_RECEIVER, FRAME, 60, POLICY)
         assert channel.welcome(name, window).name == "fr-hub"
         return channel
 
@@ -82,7 +82,7 @@ class Pushing:
         self._loop = asyncio.new_event_loop()
         self._resources = contextlib.ExitStack()
         hub = self._resources.enter_context(hub_context(store, settings))
-        self._client = ReportClient(hub, pacs)
+        self._client = ReportClient(hub, pacs, POLICY)
         self._running = self._loop.create_task(self._client.run())
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

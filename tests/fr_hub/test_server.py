@@ -16,13 +16,11 @@ from tests.running import (
     RawPeer,
     acked,
     answer,
-    frame,
     free_port,
     hello,
     hub_settings,
     running_hub,
     sender,
-    sending,
     until,
 )
 
@@ -43,7 +41,7 @@ def test_bytes_that_are_not_bson_are_refused_with_a_reason(
 def test_a_frame_over_the_limit_is_refused_before_it_is_read(
     hub: HubSettings, store: DBManager
 ) -> None:
-    with RawPeer(hub.hub_port, hello()) as peer:
+    with RawPeer(hub.hub_port, "pacs-1") as peer:
         peer.socket.sendall((2**31 - 1).to_bytes(4, "little"))
         nack = peer.read()
         assert nack["code"] == "too_large"
@@ -59,16 +57,16 @@ def test_another_protocol_version_is_refused_and_told(hub: HubSettings, store: D
         assert (nack["code"], nack["id"]) == ("version", None)
         assert (
             nack["reason"]
-            == f"the peer speaks protocol version {PROTOCOL_VERSION + 1}, this unit version "
-            f"{PROTOCOL_VERSION}: run the same release of Fr at both ends"
+            == f"Fr-PACS speaks protocol version {PROTOCOL_VERSION + 1}, Fr-HUB version "
+            f"{PROTOCOL_VERSION}: upgrade Fr-HUB to the release of the other"
         )
         assert peer.closed()
     still_serves(hub, store)
 
 
 def test_an_unknown_message_is_refused(hub: HubSettings, store: DBManager) -> None:
-    with RawPeer(hub.hub_port, hello()) as peer:
-        peer.socket.sendall(frame({"t": "dance"}))
+    with RawPeer(hub.hub_port, "pacs-1") as peer:
+        peer.put({"t": "dance"})
         assert peer.read()["code"] == "unexpected"
         assert peer.closed()
     still_serves(hub, store)
@@ -77,7 +75,7 @@ def test_an_unknown_message_is_refused(hub: HubSettings, store: DBManager) -> No
 def test_a_scan_before_the_greeting_is_refused(hub: HubSettings, store: DBManager) -> None:
     scan, voxels = make_scan()
     with RawPeer(hub.hub_port) as peer:
-        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
+        peer.say(*scan_messages(scan, voxels))
         assert peer.read()["code"] == "unexpected"
         assert peer.closed()
     still_serves(hub, store)
@@ -124,7 +122,7 @@ def opens(settings: HubSettings) -> bool:
 
 def test_a_silent_connection_is_closed_and_others_are_served(store: DBManager) -> None:
     settings = hub_settings(idle_timeout_s=1.0)
-    with running_hub(store, settings), RawPeer(settings.hub_port, hello()) as peer:
+    with running_hub(store, settings), RawPeer(settings.hub_port, "pacs-1") as peer:
         assert peer.closed()
         still_serves(settings, store)
 

@@ -20,14 +20,11 @@ from tests.running import (
     RawPeer,
     acked,
     answer,
-    frame,
-    hello,
     hub_settings,
     refusal,
     running_hub,
     send_scan,
     sender,
-    sending,
     until,
 )
 
@@ -120,12 +117,12 @@ def test_a_header_whose_shape_and_byte_count_disagree_is_refused_and_the_rest_go
 ) -> None:
     scan, voxels = make_scan()
     header = {**scan.model_dump(exclude_none=True), "shape": [11, 10]}
-    with RawPeer(hub.hub_port, hello()) as peer:
-        peer.socket.sendall(frame({"t": "scan", "scan": header, "voxels": voxels}))
+    with RawPeer(hub.hub_port, "pacs-1") as peer:
+        peer.put({"t": "scan", "scan": header, "voxels": voxels})
         nack = peer.read()
         assert (nack["t"], nack["id"], nack["code"]) == ("nack", scan.scan_id, "header")
         assert "110 bytes, the header declares 100" in nack["reason"]
-        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
+        peer.say(*scan_messages(scan, voxels))
         assert peer.read()["ids"] == [scan.scan_id]
 
 
@@ -141,16 +138,17 @@ def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
     """What is refused fills no window, so only this bounds the answers that wait for it."""
     monkeypatch.setattr(session, "MAX_UNSENT_ANSWERS", 10)
     settings = hub_settings(hub_window=1, idle_timeout_s=60)
-    scan, voxels = make_scan(pacs="pacs-2")  # refused: this is another's
-    refused = sending(*scan_messages(scan, voxels))
-    with running_hub(store, settings), RawPeer(settings.hub_port, hello()) as peer:
+    messages = list(scan_messages(*make_scan(pacs="pacs-2")))  # refused: this is another's
+    with running_hub(store, settings), RawPeer(settings.hub_port, "pacs-1") as peer:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         peer.socket.setblocking(False)
         taken, quiet_since = 0, time.monotonic()
-        many = refused * 100
+        left = b""
         while time.monotonic() - quiet_since < 2:
+            left = left or b"".join(peer.frames(*messages) for _ in range(100))
             try:
-                taken += peer.socket.send(many[taken % len(many) :])
+                count = peer.socket.send(left)
+                left, taken = left[count:], taken + count
                 quiet_since = time.monotonic()
             except BlockingIOError:
                 time.sleep(0.01)
@@ -165,10 +163,10 @@ def test_no_answer_and_no_log_line_tells_who_was_scanned(
 ) -> None:
     scan, voxels = make_scan(subject="JANE-DOE-1970")
     header = {**scan.model_dump(exclude_none=True), "shape": [-1, 10]}
-    with RawPeer(hub.hub_port, hello()) as peer:
-        peer.socket.sendall(frame({"t": "scan", "scan": header, "voxels": voxels}))
+    with RawPeer(hub.hub_port, "pacs-1") as peer:
+        peer.put({"t": "scan", "scan": header, "voxels": voxels})
         assert "JANE" not in str(peer.read())
-        peer.socket.sendall(sending(*scan_messages(scan, voxels)))
+        peer.say(*scan_messages(scan, voxels))
         peer.read()
     out = capfd.readouterr()
     assert "JANE" not in out.out + out.err

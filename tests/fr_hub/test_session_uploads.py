@@ -24,13 +24,11 @@ from tests.running import (
     RawPeer,
     acked,
     answer,
-    hello,
     hub_settings,
     refusal,
     running_hub,
     send_scan,
     sender,
-    sending,
     until,
 )
 
@@ -161,8 +159,8 @@ def test_a_connection_cut_in_the_middle_of_a_scan_leaves_nothing_behind(
     hub: HubSettings, store: DBManager
 ) -> None:
     scan, voxels = make_scan(**LARGE)
-    data = sending(*scan_messages(scan, voxels))
-    with RawPeer(hub.hub_port, hello()) as peer:
+    with RawPeer(hub.hub_port, "pacs-1") as peer:
+        data = peer.frames(*scan_messages(scan, voxels))
         peer.socket.sendall(data[: len(data) * 2 // 3])
         until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 1)
     assert until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from common.domain.scan import BrainScan
 from common.errors import SourceError
 from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
@@ -22,7 +24,7 @@ from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_scan
-from tests.running import FRAME, SOON_S, answer, free_port
+from tests.running import FRAME, POLICY, SECRET, SOON_S, answer, free_port
 
 
 def pacs_settings(**given: Any) -> PacsSettings:
@@ -32,6 +34,7 @@ def pacs_settings(**given: Any) -> PacsSettings:
         "pacs_port": free_port(),
         "threads": 1,
         "pacs_drain_s": 0.0,
+        "shared_secret": SecretStr(SECRET),
     }
     return PacsSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
 
@@ -52,7 +55,7 @@ class Hub:
     def accept_in_silence(self) -> Channel:
         """The next connection; its hello waits for an answer."""
         connection, _ = self._server.accept()
-        return Channel(connection, Side.SCAN_RECEIVER, FRAME, 60)
+        return Channel(connection, Side.SCAN_RECEIVER, FRAME, 60, POLICY)
 
     def __enter__(self) -> "Hub":
         return self
@@ -150,7 +153,7 @@ class Stream:
         limited = RateLimitedSource(source, settings.scans, settings.rate)
         availability = AvailabilityLog(log, "Fr-HUB")
         client = ScanClient(
-            settings, limited, self._counter, availability, self.stop, self.fatal.append
+            settings, limited, self._counter, availability, self.stop, self.fatal.append, POLICY
         )
         self.thread = threading.Thread(target=client.run)
 

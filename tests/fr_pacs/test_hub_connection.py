@@ -10,11 +10,10 @@ import pytest
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import AvailabilityLog, get_log
 from common.settings.loading import PacsSettings
-from common.wire.connection_policy import PLAIN
 from common.wire.messages import Nack
 from fr_pacs.hub_connection import HubConnection
 from tests.fr_pacs.streams import Hub, pacs_settings
-from tests.running import until
+from tests.running import POLICY, until
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def settings() -> PacsSettings:
 @pytest.fixture
 def connection(settings: PacsSettings) -> Iterator[HubConnection]:
     with contextlib.closing(
-        HubConnection(settings, AvailabilityLog(get_log(), "Fr-HUB"), PLAIN)
+        HubConnection(settings, AvailabilityLog(get_log(), "Fr-HUB"), POLICY)
     ) as connection:
         yield connection
 

@@ -23,7 +23,7 @@ from fr_pacs.pacs import make_source, run_pacs
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_report
 from tests.fr_pacs.streams import Hub, Planted, PlantedTask, pacs_settings, small_scans
-from tests.running import FRAME, acked, answer, until
+from tests.running import FRAME, POLICY, acked, answer, until
 
 
 def first_of(settings: PacsSettings) -> LoadedScan:
@@ -121,7 +121,7 @@ def reporting(settings: PacsSettings) -> Channel:
     def connected() -> Channel | None:
         address = (settings.pacs_host, settings.pacs_port)
         with contextlib.suppress(Exception):
-            return Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5)
+            return Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5, POLICY)
         return None
 
     channel: Channel = until(connected)

@@ -30,9 +30,10 @@ def test_json_text_and_picture_are_side_by_side_and_nothing_else(tmp_path: Path)
 
 
 def test_a_later_revision_takes_the_place_and_an_earlier_one_does_not(tmp_path: Path) -> None:
-    write_report(tmp_path, report(1), b"first")
-    write_report(tmp_path, report(3), b"third")
-    write_report(tmp_path, report(2), b"second")
+    assert write_report(tmp_path, report(1), b"first")
+    assert write_report(tmp_path, report(3), b"third")
+    assert not write_report(tmp_path, report(2), b"second")
+    assert write_report(tmp_path, report(3), b"again")
     assert json.loads(kept(tmp_path, "json").read_text())["revision"] == 3
     assert "(revision 3)" in kept(tmp_path, "txt").read_text()
     assert kept(tmp_path, "png").read_bytes() == b"third"

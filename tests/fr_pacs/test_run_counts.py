@@ -1,5 +1,6 @@
 """The counts of a run: what became of each scan."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_a_report_that_comes_again_counts_once() -> None:
     counter.sent({"a": "scan a"})
     assert [counter.delivered("a") for _ in range(3)] == [True, False, False]
     assert counter.totals().delivered == 1
+
+
+def test_an_older_revision_is_ignored_and_a_gap_before_a_later_one_is_normal(
+    tmp_path: Path,
+) -> None:
+    log = RateLimitedLog(get_log())
+    with contextlib.closing(Ledger(tmp_path / "ledger.jsonl")) as ledger:
+        counter = RunCounter(1, ledger, log)
+        counter.sent({"a": "scan a"})
+        new = [counter.delivered("a", revision) for revision in (2, 1, 2, 7, 3)]
+        assert new == [True, False, False, True, False]
+        assert counter.totals().delivered == 1
+    with contextlib.closing(Ledger(tmp_path / "ledger.jsonl")) as ledger:
+        again = RunCounter(1, ledger, log)
+        assert [again.delivered("a", n) for n in (2, 7, 6, 8)] == [False, False, False, True]
 
 
 def test_a_report_of_an_earlier_run_is_new_and_not_counted() -> None:

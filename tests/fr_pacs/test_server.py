@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Int64
+from structlog.testing import capture_logs
 
-from common.domain.report import AnalyzerId, BrainReport
+from common.domain.pacs_key import HubSecret, PacsKey, PacsKeys
+from common.domain.report import REVISION_MAX, AnalyzerId, BrainReport
 from common.domain.report_text import report_text
-from common.errors import AlreadyRunning, PeerAway, ProtocolError, SettingsError
+from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
 from common.runtime.logger import RateLimitedLog, get_log
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Report
 from common.wire.protocol import Side
 from fr_pacs.ledger import Ledger
@@ -25,7 +29,7 @@ from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
-from tests.running import FRAME, RawPeer, acked, answer, frame, hello, refusal
+from tests.running import FRAME, KEYS, POLICY, RawPeer, acked, answer, refusal
 
 
 def a_report(**overrides: Any) -> BrainReport:
@@ -41,7 +45,9 @@ def new_counter() -> RunCounter:
 @contextlib.contextmanager
 def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterator[ReportServer]:
     """The server."""
-    with contextlib.closing(ReportServer(settings, counter or new_counter(), get_log())) as server:
+    with contextlib.closing(
+        ReportServer(settings, counter or new_counter(), get_log(), POLICY)
+    ) as server:
         yield server
 
 
@@ -49,7 +55,9 @@ def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterat
 def hub_of(settings: PacsSettings) -> Iterator[Channel]:
     """A greeted connection of a Fr-HUB."""
     address = (settings.pacs_host, settings.pacs_port)
-    with contextlib.closing(Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5)) as channel:
+    with contextlib.closing(
+        Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5, POLICY)
+    ) as channel:
         assert channel.greet("fr-hub").name == settings.pacs_name
         yield channel
 
@@ -113,14 +121,14 @@ def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> No
 def test_a_malformed_report_is_refused_and_the_connection_goes_on() -> None:
     settings, report = pacs_settings(), a_report()
     content = report.model_dump()
-    with serving(settings), RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
+    with serving(settings), RawPeer(settings.pacs_port, "fr-hub") as peer:
         broken = {**content, "run_time_ms": "long"}
-        peer.socket.sendall(frame({"t": "report", "report": broken}))
+        peer.put({"t": "report", "report": broken})
         nack = peer.read()
         assert (nack["t"], nack["id"], nack["code"]) == ("nack", report.scan_id, "header")
         assert nack["reason"].startswith("run_time_ms: ")
         assert not nack["retry"]
-        peer.socket.sendall(frame({"t": "report", "report": content}))
+        peer.put({"t": "report", "report": content})
         assert peer.read()["ids"] == [report.scan_id]
 
 
@@ -128,8 +136,8 @@ def test_what_is_no_report_ends_the_connection_and_others_are_served() -> None:
     settings, report = pacs_settings(), a_report()
     with serving(settings):
         for message in ({"t": "report"}, {"t": "scan"}, {"t": "dance"}):
-            with RawPeer(settings.pacs_port, hello("fr-hub")) as peer:
-                peer.socket.sendall(frame(message))
+            with RawPeer(settings.pacs_port, "fr-hub") as peer:
+                peer.put(message)
                 assert peer.read()["id"] is None
                 assert peer.closed()
         with hub_of(settings) as channel:
@@ -140,6 +148,89 @@ def test_a_port_in_use_is_said() -> None:
     settings = pacs_settings()
     with serving(settings), pytest.raises(AlreadyRunning, match="is in use"), serving(settings):
         pass
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["counted", "written"])
+def test_an_older_revision_is_acknowledged_and_ignored(tmp_path: Path, keep: bool) -> None:
+    settings = pacs_settings(reports=tmp_path / "reports" if keep else None)
+    scan = make_scan()[0]
+    with capture_logs() as logs:
+        with serving(settings), hub_of(settings) as channel:
+            for revision in (3, 1, 2, 9):  # with gaps: what was replaced is never sent
+                report = make_report(scan, revision=revision)
+                assert acked(deliver(channel, report)) == (scan.scan_id,)
+        with serving(settings), hub_of(settings) as channel:  # of another run
+            assert acked(deliver(channel, make_report(scan, revision=4))) == (scan.scan_id,)
+    taken = sum(log["event"] == "report received" for log in logs)
+    assert taken == (2 if keep else 3)  # without REPORTS and ledger, a run knows its own only
+    if keep:
+        written = json.loads((tmp_path / "reports" / f"{scan.scan_id}.json").read_text())
+        assert written["revision"] == 9
+
+
+@pytest.mark.parametrize("revision", [2**62, REVISION_MAX + 1, 0])
+def test_a_revision_out_of_all_reason_is_refused(revision: int) -> None:
+    settings, report = pacs_settings(), a_report()
+    content = {**report.model_dump(), "revision": Int64(revision)}
+    del content["report_id"]
+    with serving(settings), RawPeer(settings.pacs_port, "fr-hub") as peer:
+        peer.put({"t": "report", "report": content})
+        nack = peer.read()
+        assert (nack["t"], nack["id"], nack["code"]) == ("nack", report.scan_id, "header")
+        assert nack["reason"].startswith("revision: ")
+        peer.put({"t": "report", "report": report.model_dump()})
+        assert peer.read()["ids"] == [report.scan_id]
+
+
+# --- who may send them ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("fr-hub", HubSecret(b"another")),
+        ("fr-hub", PacsKey(KEYS.key_of("pacs-2"))),  # of another Fr-PACS
+        ("fr-hub", None),
+    ],
+)
+def test_a_report_is_taken_only_from_who_has_the_key_of_this_fr_pacs(
+    name: str, keys: PacsKeys | None
+) -> None:
+    settings, counter = pacs_settings(), new_counter()
+    address = (settings.pacs_host, settings.pacs_port)
+    policy = ConnectionPolicy(keys=keys)
+    with serving(settings, counter):
+        channel = Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5, policy)
+        with contextlib.closing(channel), pytest.raises(ProtocolError, match="key") as refused:
+            channel.greet(name)
+        assert refused.value.code is Refusal.UNAUTHENTICATED
+        with hub_of(settings) as hub:
+            assert acked(deliver(hub, a_report()))
+
+
+def test_a_fr_pacs_that_has_the_key_is_not_fr_hub() -> None:
+    settings = pacs_settings()
+    address = (settings.pacs_host, settings.pacs_port)
+    with serving(settings):
+        channel = Channel.connect(address, Side.REPORT_SENDER, FRAME, 60, 5, POLICY)
+        with (
+            contextlib.closing(channel),
+            pytest.raises(ProtocolError, match="the peer is 'pacs-1', not 'fr-hub'"),
+        ):
+            channel.greet("pacs-1")
+
+
+def test_a_report_that_a_relay_changes_is_not_taken() -> None:
+    settings, counter, report = pacs_settings(), new_counter(), a_report()
+    with serving(settings, counter), RawPeer(settings.pacs_port, "fr-hub") as peer:
+        data = peer.frames(Report(report))
+        changed = data.replace(b"pass", b"fail", 1)
+        assert changed != data
+        peer.socket.sendall(changed)
+        nack = peer.read()
+        assert (nack["id"], nack["code"]) == (None, "malformed")
+        assert peer.closed()
+    assert not counter._reported
 
 
 # --- keeping them --------------------------------------------------------------------------------

@@ -25,12 +25,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from common.wire.frame_checks import Mac
 from common.wire.frames import encode
 from common.wire.messages import Scan
 from common.wire.protocol import Side
 from tests.common.wire.frames import EXAMPLES
 from tests.fuzz.headers import ATTRIBUTES, file, usual
 from tests.fuzz.targets import CORPUS
+from tests.fuzz.wire import KEY
 
 _SIDES = tuple(Side)
 _TAG_AT = {tag: index for index, (tag, _) in enumerate(ATTRIBUTES)}
@@ -42,9 +44,15 @@ def wire_seeds() -> Iterator[tuple[str, bytes]]:
         frame = encode(message)
         if len(frame) > 4096:
             continue
-        place = _SIDES.index(side) | (0 if message.t in ("hello", "welcome") else 4)
+        place = _SIDES.index(side) | (
+            0 if message.t in ("hello", "challenge", "proof", "welcome") else 4
+        )
         yield f"{number:02}-{message.t}", bytes([place, 255]) + frame
         yield f"{number:02}-{message.t}-elements", bytes([place | 8, 255]) + frame[4:-12]
+        if message.t in ("scan", "report", "ack"):
+            mac = encode(message, Mac(KEY))
+            yield f"{number:02}-{message.t}-mac", bytes([place | 16, 255]) + mac
+            yield f"{number:02}-{message.t}-mac-elements", bytes([place | 24, 255]) + frame[4:-12]
     early = scan_with_time("0001-01-01T00:00:00+14:00")
     yield "time-before-all-years", bytes([_SIDES.index(Side.SCAN_RECEIVER) | 12, 255]) + early
 

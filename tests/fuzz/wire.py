@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from common.errors import ProtocolError
+from common.wire.frame_checks import CHECKSUM, FrameCheck, Mac
 from common.wire.frames import encode
 from common.wire.messages import Chunk, Event, InvalidMessage, Scan
 from common.wire.protocol import BUFFER_BYTES, Side, WireProtocol
 from common.wire.scan_transfer import ChunkVerifier, check_inline
-from tests.common.wire.frames import checked, opened_protocol
+from tests.common.wire.frames import checked, opened_protocol, protocol_for
 
 FRAME_LIMIT = 16 * 1024
+KEY = bytes(range(32))
 
 _SIDES = tuple(Side)
 
@@ -18,8 +20,9 @@ _SIDES = tuple(Side)
 def wire(data: bytes) -> None:
     """Feed a stream to one end of a connection.
 
-    The first byte selects the side, whether the handshake is done, and whether each frame gets a
-    correct length and checksum, which mutation alone would never produce. The second byte is the
+    The first byte selects the side, whether the handshake is done, whether the frame gets a
+    correct length and check, which mutation alone would never produce, and whether the check of
+    an open connection is a MAC. The second byte is the
     size of the pieces.
     """
     if len(data) < 2:
@@ -27,7 +30,11 @@ def wire(data: bytes) -> None:
     mode, step = data[0], data[1] or 1
     side = _SIDES[mode & 3]
     protocol = opened_protocol(side, FRAME_LIMIT) if mode & 4 else WireProtocol(side, FRAME_LIMIT)
-    stream = checked(data[2:]) if mode & 8 else data[2:]
+    check: FrameCheck = CHECKSUM
+    if mode & 4 and mode & 16:
+        protocol.protect(Mac(KEY), Mac(KEY))
+        check = Mac(KEY)
+    stream = checked(data[2:], check) if mode & 8 else data[2:]
     try:
         for event in _events(protocol, stream, step):
             _say_again(event, side)
@@ -59,9 +66,7 @@ def _say_again(event: Event, side: Side) -> None:
     if isinstance(event, InvalidMessage):
         assert event.reason
         return
-    again = WireProtocol(side, 4 * FRAME_LIMIT)
-    if event.t not in ("hello", "welcome"):
-        again = opened_protocol(side, 4 * FRAME_LIMIT)
+    again = protocol_for(side, event)
     again.receive_data(encode(event))
     assert again.next_event() is not None
 

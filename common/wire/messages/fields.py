@@ -5,13 +5,16 @@ Raises (all readers):
         which may be a patient's.
 """
 
+import re
 from typing import Any
 
 from common.errors import ProtocolError, Refusal
-from common.wire.constants import NONCE_BYTES
+from common.wire.constants import FEATURES_MAX, NONCE_BYTES
 
 TEXT_MAX = 1000
 """Characters of the longest text in a field."""
+
+_FEATURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def read_text(body: dict[str, Any], name: str) -> str:
@@ -36,6 +39,22 @@ def read_random(body: dict[str, Any], name: str) -> bytes:
     if not isinstance(value, bytes) or len(value) != NONCE_BYTES:
         raise malformed(f"the field {name!r} must be binary, of {NONCE_BYTES} bytes")
     return value
+
+
+def read_features(body: dict[str, Any]) -> tuple[str, ...]:
+    """The names of features that a peer lists, also those that this unit does not know; none if
+    the field is absent."""
+    value = body.get("features", [])
+    if (
+        not isinstance(value, list)
+        or len(value) > FEATURES_MAX
+        or not all(isinstance(name, str) and _FEATURE.fullmatch(name) for name in value)
+    ):
+        raise malformed(
+            f"the field 'features' must be an array of at most {FEATURES_MAX} names, each of at "
+            "most 32 lower-case letters, digits, hyphens and underscores"
+        )
+    return tuple(value)
 
 
 def read_document(body: dict[str, Any], name: str) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import bson
 import pytest
-from xxhash import xxh3_64_intdigest
 
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES
+from common.wire.frame_checks import CHECKSUM, FrameCheck
 from common.wire.frames import encode
 from common.wire.messages import (
     Ack,
@@ -84,11 +84,11 @@ def events_of(protocol: WireProtocol) -> list[Event]:
     return list(iter(protocol.next_event, None))
 
 
-def checked(content: bytes) -> bytes:
+def checked(content: bytes, check: FrameCheck = CHECKSUM) -> bytes:
     """A frame of these BSON elements, with its length and a right check value."""
-    size = 4 + len(content) + 3 + 9
-    frame = struct.pack("<i", size) + content + b"\x12x\x00"
-    return frame + struct.pack("<QB", xxh3_64_intdigest(frame), 0)
+    size = 4 + len(content) + len(check.element) + check.value_bytes + 1
+    frame = struct.pack("<i", size) + content + check.element
+    return frame + check.value(frame) + b"\0"
 
 
 def frame_of(body: Mapping[str, Any]) -> bytes:

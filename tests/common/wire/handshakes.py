@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from common.domain.pacs_key import HubSecret
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import NONCE_BYTES
 from common.wire.frames import encode
-from common.wire.handshake import ClientHandshake, Outgoing, ServerHandshake
+from common.wire.handshake import ClientHandshake, FrameKeys, Outgoing, ServerHandshake
 from common.wire.messages import (
     Challenge,
     Hello,
@@ -41,9 +42,16 @@ def client(
     side: Side = SCANS[0],
     peer: str | None = None,
     certified: frozenset[str] | None = None,
+    features: tuple[str, ...] = (),
 ) -> ClientHandshake:
     return ClientHandshake(
-        side, name, secret, nonce, expected_peer=peer, certificate_names=certified
+        side,
+        name,
+        None if secret is None else HubSecret(secret),
+        nonce,
+        expected_peer=peer,
+        certificate_names=certified,
+        features=features,
     )
 
 
@@ -55,9 +63,16 @@ def server(
     side: Side = SCANS[1],
     peer: str | None = None,
     certified: frozenset[str] | None = None,
+    features: tuple[str, ...] = (),
 ) -> ServerHandshake:
     return ServerHandshake(
-        side, name, secret, nonce, expected_peer=peer, certificate_names=certified
+        side,
+        name,
+        None if secret is None else HubSecret(secret),
+        nonce,
+        expected_peer=peer,
+        certificate_names=certified,
+        features=features,
     )
 
 
@@ -90,12 +105,14 @@ class Pair:
         side = SCANS if one._direction == b"scans" else REPORTS
         self.client, self.server = End(one, side[0]), End(other, side[1])
         self.sent: list[Message] = []
+        self.server_keys: FrameKeys | None = None
         self._step = step
         self._send(one.start(), self.server)
         self._send(other.start(), self.client)
         self._run()
         if other.complete:
-            self._send((other.welcome(8),), self.client)
+            message, self.server_keys = other.welcome(8)
+            self._send((message,), self.client)
             self._run()
         elif self.server.error is not None:
             error = self.server.error

@@ -20,7 +20,7 @@ from tests.common.wire.async_peers import (
     to_bare,
 )
 from tests.common.wire.frames import frame_of
-from tests.common.wire.peers import reset
+from tests.common.wire.peers import reset, told
 from tests.strategies import a_scan
 
 
@@ -127,15 +127,18 @@ def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
     run(test())
 
 
-def test_a_peer_that_connects_and_sends_nothing_is_disconnected() -> None:
+def test_a_peer_that_connects_and_sends_nothing_is_told_and_disconnected() -> None:
 
     async def test() -> None:
         async with to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
             channel,
-            _,
+            peer,
         ):
             with pytest.raises(PeerAway, match="did not complete the handshake"):
                 await channel.accept_hello("fr-hub")
+            nack = told(peer)
+            assert (nack.code, nack.retry) == (Refusal.LIMIT, True)
+            assert "the handshake was not complete after 0.1 s" in nack.reason
 
     run(test())
 

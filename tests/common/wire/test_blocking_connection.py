@@ -33,6 +33,7 @@ from tests.common.wire.peers import (
     channels,
     free_port,
     reset,
+    told,
 )
 from tests.strategies import a_report, a_scan
 
@@ -177,14 +178,16 @@ def test_a_peer_that_accepts_and_never_answers_is_peer_away() -> None:
         assert read_all(peer) == encode(HELLO), "closed after that"
 
 
-def test_a_peer_that_connects_and_sends_nothing_is_disconnected() -> None:
+def test_a_peer_that_connects_and_sends_nothing_is_told_and_disconnected() -> None:
     with channel_to_bare(RECEIVER, policy=ConnectionPolicy(handshake_timeout_s=0.1)) as (
         channel,
         peer,
     ):
         with pytest.raises(PeerAway, match="did not complete the handshake"):
             channel.welcome("fr-hub", 8)
-        assert read_all(peer) == b""
+        nack = told(peer)
+        assert (nack.code, nack.retry) == (Refusal.LIMIT, True)
+        assert "the handshake was not complete after 0.1 s" in nack.reason
 
 
 def test_a_peer_that_never_reads_ends_a_send() -> None:

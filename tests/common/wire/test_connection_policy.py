@@ -1,8 +1,9 @@
+from common.domain.pacs_key import HubSecret, PacsKey
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
 from common.wire.messages import Challenge, Hello
 from common.wire.protocol import Side
 
-POLICY = ConnectionPolicy(secret=b"correct-horse-battery-staple-1234")
+POLICY = ConnectionPolicy(keys=HubSecret(b"correct-horse-battery-staple-1234"))
 
 
 def test_each_handshake_has_a_fresh_nonce() -> None:
@@ -24,3 +25,4 @@ def test_without_a_secret_a_hello_carries_no_nonce() -> None:
 
 def test_its_representation_shows_no_secret() -> None:
     assert "horse" not in repr(POLICY)
+    assert "horse" not in repr(ConnectionPolicy(keys=PacsKey(b"horse" * 6)))

@@ -8,7 +8,7 @@ from common.errors import ProtocolError
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
 from common.wire.frames import encode
-from common.wire.messages import Message, Scan
+from common.wire.messages import Message
 from common.wire.protocol import Side
 from common.wire.scan_transfer import scan_messages
 from tests.common.wire.frames import EXAMPLES, LIMIT, protocol_for
@@ -16,7 +16,6 @@ from tests.factories import make_scan, opened
 from tests.running import (
     RawPeer,
     acked,
-    hello,
     hub_settings,
     running_hub,
     send_scan,
@@ -77,14 +76,12 @@ def test_a_hub_refuses_flipped_bits_and_serves_others_meanwhile(
     with opened(mongodb_uri, database) as store, running_hub(store, settings):
         for number in range(AT_A_HUB):
             scan, voxels = make_scan()
-            [message] = scan_messages(scan, voxels)
-            assert isinstance(message, Scan)
-            frame = encode(message)
-            damaged = flipped(frame, some_bits(chance, frame))
-            (length,) = struct.unpack("<i", damaged[:4])
-            # Enough for a length that grew to be judged.
-            rest = bytes(max(0, min(length, 2**20) - len(frame)))
-            with RawPeer(settings.hub_port, hello()) as peer:
+            with RawPeer(settings.hub_port, "pacs-1") as peer:
+                frame = peer.frames(*scan_messages(scan, voxels))
+                damaged = flipped(frame, some_bits(chance, frame))
+                (length,) = struct.unpack("<i", damaged[:4])
+                # Enough for a length that grew to be judged.
+                rest = bytes(max(0, min(length, 2**20) - len(frame)))
                 peer.socket.sendall(damaged + rest)
                 answer = peer.read()
                 assert (answer["t"], answer["id"]) == ("nack", None)
@@ -98,4 +95,4 @@ def serves(store: DBManager, settings: HubSettings) -> None:
     scan, voxels = make_scan()
     with sender(settings) as channel:
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
-    assert scan.scan_id in dict(store.queries.scan_states())
+    assert scan.key in dict(store.queries.scan_states())

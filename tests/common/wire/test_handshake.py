@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
+from common.domain.pacs_key import HubSecret, PacsKey
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import PROTOCOL_VERSION
 from common.wire.frames import encode
-from common.wire.handshake import ClientHandshake, ServerHandshake
+from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
 from common.wire.messages import (
     Ack,
     Challenge,
@@ -68,9 +69,9 @@ def test_with_the_same_secret_both_prove_it_and_neither_sends_it(
 @pytest.mark.parametrize(
     ("one", "other", "reason"),
     [
-        (None, SECRET, "this unit has a shared secret, the peer has none"),
-        (SECRET, None, "the peer has a shared secret, this unit has none"),
-        (OTHER, SECRET, "the peer has another shared secret"),
+        (None, SECRET, "this unit has a key, the peer has none"),
+        (SECRET, None, "the peer has a key, this unit has none"),
+        (OTHER, SECRET, "the peer has another key"),
     ],
 )
 def test_any_other_secret_is_refused_and_both_know_why(
@@ -91,7 +92,7 @@ def test_a_server_without_the_secret_is_refused() -> None:
     machine = client()
     machine.start()
     reason = refused(lambda: machine.receive(Welcome("fr-hub", 8)))
-    assert reason.startswith("the peer has no shared secret: set SHARED_SECRET")
+    assert reason.startswith("the peer has no key: set SHARED_SECRET")
 
 
 def test_a_server_with_another_secret_is_refused() -> None:
@@ -99,10 +100,9 @@ def test_a_server_with_another_secret_is_refused() -> None:
     machine.start()
     (challenge,) = false.receive(HELLO)
     machine.receive(challenge)
-    proof = false._proof(b"answers", ("pacs-1", "fr-hub"), (A, B))
-    assert "another shared secret" in refused(
-        lambda: machine.receive(Welcome("fr-hub", 8, proof=proof))
-    )
+    proof = challenged(client(OTHER))
+    false.receive(proof)
+    assert "another key" in refused(lambda: machine.receive(false.welcome(8)[0]))
     assert not machine.complete
 
 
@@ -238,5 +238,65 @@ def test_another_version_is_refused_at_either_end(step: int, version: int) -> No
             assert end.take(step) == ()
         assert end.error is not None
         assert end.error.code is Refusal.VERSION
-        assert f"version {version}," in end.error.reason
+        assert f"version {version}" in end.error.reason
         assert not end.machine.complete
+
+
+# --- features ------------------------------------------------------------------------------------
+
+
+@steps
+def test_both_agree_on_the_features_that_both_list(step: int) -> None:
+    pair = Pair(
+        client(features=("a", "only-client", "b")), server(features=("b", "only-server", "a")), step
+    )
+    for end in (pair.client, pair.server):
+        assert end.machine.agreed_features == {"a", "b"}
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_features_that_the_peer_does_not_know_are_ignored(secret: bytes | None) -> None:
+    pair = Pair(client(secret, features=("new",)), server(secret))
+    assert pair.client.machine.complete
+    assert pair.client.machine.agreed_features == pair.server.machine.agreed_features == set()
+
+
+# --- keys ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sides", [SCANS, REPORTS])
+def test_the_key_of_a_fr_pacs_is_enough_for_it(sides: tuple[Side, Side]) -> None:
+    own = PacsKey(HubSecret(SECRET).key_of("pacs-1"))
+    if sides is SCANS:
+        one = ClientHandshake(sides[0], "pacs-1", own, A)
+        other = server()
+    else:
+        one = client(name="fr-hub", side=sides[0])
+        other = ServerHandshake(sides[1], "pacs-1", own, B)
+    pair = Pair(one, other)
+    assert pair.client.machine.complete
+    keys = one.frame_keys
+    assert keys is not None
+    assert pair.server_keys == FrameKeys(outgoing=keys.incoming, incoming=keys.outgoing)
+    assert keys.incoming != keys.outgoing
+
+
+@pytest.mark.parametrize("claims", ["pacs-2", "fr-hub", ""])
+def test_the_key_of_one_fr_pacs_proves_no_other_name(claims: str) -> None:
+    """Neither to Fr-HUB as another Fr-PACS, nor to another Fr-PACS as Fr-HUB."""
+    own = PacsKey(HubSecret(SECRET).key_of("pacs-1"))
+    pair = Pair(ClientHandshake(SCANS[0], claims, own, A), server())
+    assert pair.server.error is not None
+    assert "another key" in pair.server.error.reason
+    to = ServerHandshake(REPORTS[1], "pacs-2", PacsKey(HubSecret(SECRET).key_of("pacs-2")), B)
+    pair = Pair(ClientHandshake(REPORTS[0], "fr-hub", own, A), to)
+    assert pair.server.error is not None
+    assert "another key" in pair.server.error.reason
+
+
+def test_inside_tls_frames_have_no_keys() -> None:
+    pair = Pair(client(certified=frozenset({"fr-hub"})), server(certified=frozenset({"pacs-1"})))
+    assert pair.client.machine.complete
+    assert isinstance(pair.client.machine, ClientHandshake)
+    assert pair.client.machine.frame_keys is pair.server_keys is None
+    assert Pair(client(None), server(None)).server_keys is None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from common.domain.pacs_key import HubSecret
 from common.errors import FrError, ProtocolError, Refusal
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import serve
@@ -23,7 +24,7 @@ SECRET, OTHER = b"correct-horse-battery-staple-1234", b"another-horse-battery-st
 
 
 def policy(secret: bytes | None) -> ConnectionPolicy:
-    return ConnectionPolicy(secret=secret)
+    return ConnectionPolicy(keys=None if secret is None else HubSecret(secret))
 
 
 def threads(pacs: ConnectionPolicy, hub: ConnectionPolicy) -> tuple[object, object]:
@@ -79,7 +80,7 @@ def test_the_same_secret_or_none_is_welcome(join: Join, secret: bytes | None) ->
 @pytest.mark.parametrize(
     ("pacs", "hub", "reason"),
     [
-        (SECRET, OTHER, "another shared secret"),
+        (SECRET, OTHER, "another key"),
         (SECRET, None, "SHARED_SECRET"),
         (None, SECRET, "SHARED_SECRET"),
     ],

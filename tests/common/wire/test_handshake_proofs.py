@@ -1,17 +1,18 @@
 """What a proof covers: it cannot be replayed, reflected, guessed or changed."""
 
 import dataclasses
-import hmac
 import struct
 from typing import Any
 
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.domain.pacs_key import HubSecret
 from common.errors import ProtocolError
 from common.wire.constants import NONCE_BYTES, PROTOCOL_VERSION
-from common.wire.handshake import ServerHandshake
+from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
 from common.wire.messages import (
     Challenge,
     Hello,
@@ -36,7 +37,7 @@ from tests.common.wire.handshakes import (
 
 
 def not_proved(machine: ServerHandshake, proof: Proof) -> None:
-    assert "another shared secret" in refused(lambda: machine.receive(proof))
+    assert "another key" in refused(lambda: machine.receive(proof))
     assert not machine.complete
 
 
@@ -51,7 +52,7 @@ def test_a_welcome_cannot_be_replayed() -> None:
     welcome = Pair(client(), server()).sent[-1]
     again = client(nonce=C)
     challenged(again)
-    assert "another shared secret" in refused(lambda: again.receive(welcome))
+    assert "another key" in refused(lambda: again.receive(welcome))
 
 
 def test_a_proof_cannot_be_reflected_to_its_author() -> None:
@@ -59,7 +60,7 @@ def test_a_proof_cannot_be_reflected_to_its_author() -> None:
     the same unit listens."""
     machine = client()
     proof = challenged(machine, Challenge("fr-hub", A))  # its own nonce, too
-    assert "another shared secret" in refused(
+    assert "another key" in refused(
         lambda: machine.receive(Welcome("fr-hub", 8, proof=proof.proof))
     )
     own = server(name="pacs-1", nonce=A)
@@ -112,13 +113,36 @@ def test_any_changed_byte_of_any_message_is_refused(data: st.DataObject) -> None
         exchange(index, dataclasses.replace(message, **changes))
 
 
+@pytest.mark.parametrize(
+    ("index", "change"),
+    [
+        (0, {"features": ("a",)}),
+        (0, {"features": ("b", "a")}),
+        (0, {"name": "pacs-2"}),
+        (1, {"name": "fr-hub2"}),
+        (3, {"features": ("c",)}),
+        (3, {"window": 1}),
+        (3, {"name": "fr-hub2"}),
+    ],
+)
+def test_whatever_a_relay_changes_in_the_handshake_is_refused(
+    index: int, change: dict[str, Any]
+) -> None:
+    message = Pair(client(features=FEATURES), server()).sent[index]
+    with pytest.raises(ProtocolError, match="another key"):
+        exchange(index, dataclasses.replace(message, **change))
+
+
+FEATURES = ("a", "b")
+
+
 def exchange(index: int, replaced: Message) -> None:
     """A handshake in which one message is another on its arrival."""
-    one, other = client(), server()
+    one, other = client(features=FEATURES), server()
     outgoing: list[Message] = list(one.start())
     for number in range(4):
         if number == 3:
-            outgoing = [other.welcome(8)]
+            outgoing = [other.welcome(8)[0]]
         arriving = replaced if number == index else outgoing[0]
         outgoing = list((other, one)[number % 2].receive(arriving))
     assert one.complete
@@ -132,13 +156,32 @@ def test_a_server_that_changes_its_name_is_refused() -> None:
     machine, true = client(), server()
     (challenge,) = true.receive(HELLO)
     true.receive(challenged(machine, challenge))  # type: ignore[arg-type]
-    welcome = dataclasses.replace(true.welcome(8), name="fr-hub2")
+    welcome = dataclasses.replace(true.welcome(8)[0], name="fr-hub2")
     refused(lambda: machine.receive(welcome))
 
 
-def test_the_proof_is_an_hmac_of_the_documented_bytes() -> None:
-    """The worked example for other implementations."""
+def parts_of(purpose: bytes, *more: bytes) -> bytes:
     version = struct.pack("<I", PROTOCOL_VERSION)
-    parts = (b"Fr greeting", version, b"asks", b"scans", b"pacs-1", b"fr-hub", A, B)
-    text = b"".join(struct.pack("<I", len(part)) + part for part in parts)
-    assert challenged(client()).proof == hmac.digest(SECRET, text, "sha256")
+    parts = (b"Fr", version, purpose, b"scans", b"pacs-1", b"fr-hub", A, B, *more)
+    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+
+
+def test_proofs_and_frame_keys_are_keyed_blake3_of_the_documented_bytes() -> None:
+    """The worked example for other implementations."""
+    pair = Pair(client(features=("a", "b-2")), server(features=("c",)))
+    key = HubSecret(SECRET).key_of("pacs-1")
+    _, _, proof, welcome = pair.sent
+    assert isinstance(proof, Proof)
+    assert isinstance(welcome, Welcome)
+    assert proof.proof == blake3(parts_of(b"asks", b"a,b-2"), key=key).digest()
+    said = (b"a,b-2", b"c", struct.pack("<q", 8))
+    assert welcome.proof == blake3(parts_of(b"answers", *said), key=key).digest()
+    keys = FrameKeys(
+        *(blake3(parts_of(f"frames to {end}".encode(), *said), key=key).digest() for end in TO)
+    )
+    assert pair.server_keys == FrameKeys(outgoing=keys.incoming, incoming=keys.outgoing)
+    assert isinstance(pair.client.machine, ClientHandshake)
+    assert pair.client.machine.frame_keys == keys
+
+
+TO = ("receiver", "sender")

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from structlog.testing import CapturingLogger
 
+from common.domain.pacs_key import HubSecret
 from common.errors import SettingsError
 from common.settings.loading import HubSettings
 from common.wire.connection_policy import PLAIN, ConnectionPolicy
@@ -44,7 +45,7 @@ def test_each_limit_is_taken_in_its_unit() -> None:
         max_unauthenticated=4,
     )
     assert policy_from_settings(made, HUB) == ConnectionPolicy(
-        secret=SECRET.encode(),
+        keys=HubSecret(SECRET.encode()),
         handshake_timeout_s=1,
         frame_timeout_s=2,
         min_bytes_per_s=3 * 1024,
@@ -64,7 +65,7 @@ def test_another_units_certificate_is_a_settings_error(good: Path) -> None:
 
 
 def test_each_danger_is_logged_with_its_remedy() -> None:
-    assert warnings(settings(shared_secret=SECRET), ConnectionPolicy(secret=b"x")) == []
+    assert warnings(settings(shared_secret=SECRET), ConnectionPolicy(keys=HubSecret(b"x"))) == []
     [unauthenticated] = warnings(settings(), PLAIN)
     assert unauthenticated.startswith("peers are not authenticated")
     risky = settings(hub_host="0.0.0.0", insecure_plaintext_network=CONSENT)  # noqa: S104

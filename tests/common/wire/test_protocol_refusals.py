@@ -79,16 +79,23 @@ def test_a_message_without_a_type_is_refused() -> None:
     assert refused(opened_protocol(Side.SCAN_RECEIVER), frame_of({})).code is Refusal.UNEXPECTED
 
 
-@pytest.mark.parametrize("version", [PROTOCOL_VERSION + 1, 0, -1, 2**62])
+@pytest.mark.parametrize("version", [PROTOCOL_VERSION + 1, 2, 0, -1, 2**62])
 @pytest.mark.parametrize("side", Side)
-def test_another_protocol_version_is_refused_with_both_versions(side: Side, version: int) -> None:
-    hello = {"t": "hello", "name": TELLTALE, "version": Int64(version)}
-    welcome = {**hello, "t": "welcome", "window": 1}
+def test_another_protocol_version_is_refused_and_the_side_to_upgrade_named(
+    side: Side, version: int
+) -> None:
+    # Whatever else it carries: another version may have other fields.
+    hello = {"t": "hello", "name": TELLTALE, "version": Int64(version), "features": 7}
     protocol = WireProtocol(side, LIMIT)
-    error = refused(protocol, frame_of(welcome if side in SENDERS else hello))
+    error = refused(protocol, frame_of({**hello, "t": "welcome"} if side in SENDERS else hello))
     assert error.code is Refusal.VERSION
-    assert f"version {version}" in error.reason
-    assert str(PROTOCOL_VERSION) in error.reason
+    hub = side in (Side.SCAN_RECEIVER, Side.REPORT_SENDER)
+    ours, theirs = ("Fr-HUB", "Fr-PACS") if hub else ("Fr-PACS", "Fr-HUB")
+    older = ours if version > PROTOCOL_VERSION else theirs
+    assert error.reason == (
+        f"{theirs} speaks protocol version {version}, {ours} version {PROTOCOL_VERSION}: "
+        f"upgrade {older} to the release of the other"
+    )
     assert not protocol.is_open
 
 
@@ -103,7 +110,7 @@ def test_a_length_that_no_message_can_have_is_refused(length: int) -> None:
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 2**31 - 1])
 def test_a_frame_over_the_limit_is_refused_from_its_first_four_bytes(length: int) -> None:
-    protocol = WireProtocol(Side.SCAN_RECEIVER, LIMIT)
+    protocol = opened_protocol(Side.SCAN_RECEIVER)
     protocol.receive_data(struct.pack("<i", length)[:3])
     assert protocol.next_event() is None
     error = refused(protocol, struct.pack("<i", length)[3:])
@@ -130,14 +137,19 @@ def test_a_frame_of_exactly_the_limit_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "first",
-    [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"\x00" * 64],
+    "first", [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n", b"SSH-2.0-x\r\n", b"hello, Fr\n"]
 )
-def test_another_protocol_is_refused(first: bytes) -> None:
-    assert refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), first).code in (
-        Refusal.TOO_LARGE,
-        Refusal.MALFORMED,
-    )
+def test_a_text_is_told_what_this_port_speaks(first: bytes) -> None:
+    for size in (len(first), 4):
+        error = refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), first[:size])
+        assert error.code is Refusal.MALFORMED
+        assert error.reason.startswith("this port speaks Fr's protocol")
+        assert "FRAME_LIMIT_KIB" not in error.reason
+
+
+def test_zeros_are_refused() -> None:
+    error = refused(WireProtocol(Side.SCAN_RECEIVER, LIMIT), bytes(64))
+    assert error.code is Refusal.MALFORMED
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.pacs_key import HubSecret
 from common.errors import ProtocolError, SettingsError
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.tls import Tls, tls_error
@@ -30,7 +31,7 @@ def test_a_file_that_is_wrong_is_named(good: Path, files: tuple[str, str, str], 
 
 def test_nothing_shows_the_key(good: Path) -> None:
     assert "PRIVATE" not in repr(policy(good, HUB))
-    assert "horse" not in repr(ConnectionPolicy(secret=b"correct-horse"))
+    assert "horse" not in repr(ConnectionPolicy(keys=HubSecret(b"correct-horse")))
 
 
 def test_a_unit_knows_whether_its_peers_will_take_it(
