@@ -13,6 +13,8 @@
     └── StoreError
         ├── StoreUnavailable     MongoDB is unreachable or has no majority: retry
         ├── StoreRefused         MongoDB refuses the login or the command: an operator must act
+        │   └── SchemaNewer      a newer release migrated the database
+        ├── SchemaOlder          the database must be migrated first
         ├── UploadLost           a sweep removed an upload in progress: send the scan again
         ├── ClaimLost            the scan has another owner by now
         ├── AuditConflict        another entry has the next place of an audit chain
@@ -102,6 +104,14 @@ class StoreUnavailable(StoreError):
 
 class StoreRefused(StoreError):
     """MongoDB refuses the login or the command. Retrying cannot help."""
+
+
+class SchemaNewer(StoreRefused):
+    """A newer release migrated the database: install that release."""
+
+
+class SchemaOlder(StoreError):
+    """The database is empty or of an earlier release: an administrator runs ``make migrate``."""
 
 
 class UploadLost(StoreError):

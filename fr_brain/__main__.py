@@ -6,7 +6,7 @@ from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import BrainSettings, load_settings
-from common.store.opening import open_store, prepare_store
+from common.store.opening import open_store, wait_for_store
 from fr_brain.supervisor import Supervisor
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     configure(settings.log_level, settings.log_format, "fr-brain")
     log = get_log()
     with open_store(settings) as store:
-        if not prepare_store(store, lifecycle.stop, log):
+        if not wait_for_store(store, lifecycle.stop, log):
             return Exit.OK
         return Supervisor(settings, store, lifecycle, log).run()
 

@@ -7,7 +7,7 @@ from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import HubSettings, load_settings
-from common.store.opening import open_store, prepare_store
+from common.store.opening import open_store, wait_for_store
 from fr_hub.durability import log_durability
 from fr_hub.hub import run_hub
 
@@ -19,7 +19,7 @@ def main() -> int:
     configure(settings.log_level, settings.log_format, "fr-hub")
     log = get_log()
     with open_store(settings) as store:
-        if prepare_store(store, lifecycle.stop, log):
+        if wait_for_store(store, lifecycle.stop, log):
             log_durability(store.server, log)
             asyncio.run(run_hub(settings, store, lifecycle, log))
     return Exit.OK

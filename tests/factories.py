@@ -26,6 +26,7 @@ from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, NewScan
+from common.store.migrations.runner import Migrator
 from common.wire.constants import CHUNK_BYTES
 
 T = TypeVar("T")
@@ -136,12 +137,18 @@ def pieces_of(voxels: bytes) -> list[bytes]:
 # --- the store's collections ---------------------------------------------------------------------
 
 
+def migrate(uri: str, database: str) -> None:
+    """Bring the database to the schema of this release, as an administrator does."""
+    with Migrator(uri, database) as migrator:
+        assert migrator.apply()
+
+
 @contextlib.contextmanager
 def opened(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[DBManager]:
-    """A prepared store; closed afterwards."""
+    """A store on a migrated database; closed afterwards."""
+    migrate(uri, database)
     store = DBManager(uri, database, timeout_s)
     try:
-        store.prepare()
         yield store
     finally:
         store.close()

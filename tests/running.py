@@ -30,6 +30,7 @@ from common.wire.messages import Ack, Event, Message, Nack
 from common.wire.protocol import Side, WireProtocol
 from common.wire.scan_transfer import scan_messages
 from fr_hub.hub import run_hub
+from tests.factories import migrate
 
 FRAME = 1 << 20
 SECRET = "of all units that these tests start, and no others"  # noqa: S105
@@ -84,7 +85,7 @@ def hub_settings(**given: Any) -> HubSettings:
 @contextlib.contextmanager
 def running_hub(store: DBManager, settings: HubSettings) -> Iterator[Stop]:
     """Fr-HUB on the store of a test; what it raises is raised at the end."""
-    store.prepare()
+    migrate(store.connection.uri, store.connection.name)
     stop = Stop()
     failed: list[BaseException] = []
 

@@ -15,6 +15,7 @@ import pytest
 
 from common.commands.verify import verify
 from common.store.db_manager import DBManager
+from tests.factories import migrate
 from tests.processes import ports, start, stop
 from tests.running import until
 
@@ -85,6 +86,7 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Pipeline]:
+    migrate(mongodb_uri, database)
     store = DBManager(mongodb_uri, database)
     pipeline = Pipeline(store, tmp_path)
     try:

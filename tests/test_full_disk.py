@@ -13,7 +13,7 @@ from common.mongod.embedded import find_mongod, start_mongod
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_pacs.report_files import write_report
-from tests.factories import make_report, make_scan
+from tests.factories import make_report, make_scan, migrate
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/bin/mount").exists(),
@@ -98,7 +98,7 @@ def test_what_was_acknowledged_before_mongodb_had_no_room_is_there_when_it_has(
 ) -> None:
     mongod = start_mongod(small_disk, find_mongod())
     store = DBManager(mongod.uri, "fr", timeout_s=2)
-    store.prepare()
+    migrate(mongod.uri, "fr")
     filler = fill(small_disk, 24 * MIB)
     acknowledged: list[str] = []
     try:

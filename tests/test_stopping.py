@@ -15,7 +15,7 @@ from common.commands.verify import verify
 from common.mongod.embedded import RunningMongod
 from common.runtime.lifecycle import Exit
 from common.store.db_manager import DBManager
-from tests.factories import own_mongod
+from tests.factories import migrate, own_mongod
 from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, children_of, gone, is_processor, package
 from tests.running import until
 from tests.test_end_to_end import Pipeline
@@ -33,6 +33,7 @@ def mongod() -> Iterator[RunningMongod]:
 @pytest.fixture
 def pipeline(mongod: RunningMongod, tmp_path: Path) -> Iterator[Pipeline]:
     """Units under a stream that does not end, on a MongoDB of their own."""
+    migrate(mongod.uri, "fr")
     store = DBManager(mongod.uri, "fr")
     pipeline = Pipeline(
         store,

@@ -30,12 +30,6 @@ class AuditLog:
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
-    def prepare(self) -> None:
-        """Create missing indexes."""
-        # The last entry of each chain, without reading the others.
-        self._db.audit.create_index([("_id.writer", 1), ("_id.seq", -1)], name="heads")
-        self._db.audit.create_index([("heads.at", 1)], name="anchored", sparse=True)
-
     @translated
     def add(self, entry: Document) -> None:
         """Add the next entry of a chain, durably. Repeatable.

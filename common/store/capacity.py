@@ -9,10 +9,7 @@ from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.error_mapping import translated
-
-WAITING = "waiting"
-"""Name of the index of scans that are ``'To Do'``. Its key begins with the state, so counting reads
-keys and no documents: 100,000 scans take 0.03 s instead of 0.15 s (MongoDB 6.0.5, 2.8 GHz core)."""
+from common.store.schema import WAITING
 
 
 class Capacity:

@@ -22,6 +22,8 @@ class Collection(StrEnum):
     AUDIT = "brain_audit"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
+    # The schema version, and what a migration left to remember.
+    META = "brain_meta"
 
 
 class Notification(StrEnum):

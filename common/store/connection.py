@@ -44,7 +44,7 @@ class Connection:
         """May contain a password: never log it."""
         self.name = database
         self._timeout_s = timeout_s
-        self.client = _client(
+        self.client = new_client(
             uri,
             w="majority",
             journal=True,
@@ -63,6 +63,7 @@ class Connection:
         self.chunks: MongoCollection[Document] = base[Collection.CHUNKS]
         self.uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self.audit: MongoCollection[Document] = base[Collection.AUDIT]
+        self.meta: MongoCollection[Document] = base[Collection.META]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
@@ -77,7 +78,7 @@ class Connection:
     def subscribe(self, what: Notification, poll_s: float) -> Subscription:
         """A subscription to notifications of ``what``, whose ``wait`` takes ``poll_s`` seconds at
         most. Used by one thread, which closes it."""
-        client = _client(
+        client = new_client(
             self.uri,
             socketTimeoutMS=int((poll_s + self._timeout_s) * 1000),
             serverSelectionTimeoutMS=int(self._timeout_s * 1000),
@@ -100,7 +101,12 @@ class Connection:
                 raise bulk_failure(error) from error
 
 
-def _client(uri: str, **options: Any) -> MongoClient[Document]:
+def new_client(uri: str, **options: Any) -> MongoClient[Document]:
+    """A client with these options, not connected yet.
+
+    Raises:
+        SettingsError: the URI is wrong; the message holds no password.
+    """
     try:
         return MongoClient(uri, appname="fr", connect=False, **options)
     except (ConfigurationError, InvalidURI, ValueError) as error:

@@ -12,9 +12,8 @@ anything.
 import copy
 from typing import Self
 
-from common.domain.states import ReportGenerated
 from common.store.audit_log import AuditLog
-from common.store.capacity import WAITING, Capacity
+from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.connection import Connection
 from common.store.error_mapping import translated
@@ -28,6 +27,7 @@ from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
 from common.store.scans import Scans
+from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.uploads import Uploads
@@ -40,6 +40,7 @@ class DBManager:
         uri: URI of a standalone server, a replica set or a sharded cluster.
         database: name of the database.
         timeout_s: the longest a call may take, including server selection and retries, seconds.
+        is_embedded: this process's user administers the server, so units migrate the database.
 
     Raises (all methods of all parts):
         StoreUnavailable: MongoDB is unreachable or has no majority. The call may or may not have
@@ -48,9 +49,13 @@ class DBManager:
         StoreError: any other error of MongoDB.
     """
 
-    def __init__(self, uri: str, database: str, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, uri: str, database: str, timeout_s: float = 10.0, *, is_embedded: bool = False
+    ) -> None:
         self.connection = connection = Connection(uri, database, timeout_s)
+        self.is_embedded = is_embedded
         self.server = Server(connection)
+        self.schema = SchemaCheck(connection)
         self.capacity = Capacity(connection)
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)
@@ -81,38 +86,13 @@ class DBManager:
         self.connection.close()
 
     @translated
-    def prepare(self) -> str:
-        """Create missing indexes and collections; returns the server's version.
+    def check_schema(self) -> str:
+        """Check that this release can work with the database; returns the server's version.
 
-        Partial indexes hold only waiting scans, so they stay small while finished ones grow.
+        Raises:
+            SchemaNewer: a newer release migrated the database.
+            SchemaOlder: it must be migrated first.
         """
-        db = self.connection
-        version = str(db.client.server_info()["version"])
-        db.scans.create_index(
-            [("report_generated", 1), ("received_at", 1)],
-            name=WAITING,
-            partialFilterExpression={"report_generated": ReportGenerated.TO_DO},
-        )
-        db.scans.create_index(
-            [("lease_until", 1)],
-            name="in_progress",
-            partialFilterExpression={"report_generated": ReportGenerated.IN_PROGRESS},
-        )
-        db.scans.create_index(
-            [("report_generated", 1), ("_id", 1)],
-            name="set_aside",
-            partialFilterExpression={"report_generated": ReportGenerated.ERROR},
-        )
-        db.history.create_index([("scan_id", 1)], name="scan_id")
-        db.pictures.create_index([("scan_id", 1)], name="scan_id")
-        db.scans.create_index([("revision", 1)], name="revision", sparse=True)
-        db.scans.create_index([("blob", 1)], name="blob", sparse=True)  # used by Uploads.sweep
-        db.reports.create_index(
-            [("pacs", 1), ("next_try_at", 1), ("created_at", 1)],
-            name="to_send",
-            partialFilterExpression={"status": False},
-        )
-        self.uploads.prepare()
-        self.audit_log.prepare()
-        db.notifications.prepare()
+        version = str(self.connection.client.server_info()["version"])
+        self.schema.require()
         return version

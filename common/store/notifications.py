@@ -17,7 +17,7 @@ import pymongo
 from pymongo import CursorType, MongoClient
 from pymongo.cursor import Cursor
 from pymongo.database import Database
-from pymongo.errors import InvalidOperation, OperationFailure, PyMongoError
+from pymongo.errors import InvalidOperation, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -29,9 +29,6 @@ from common.store.error_mapping import translated
 CLOSE_TIMEOUT_S = 1.0
 """How long closing waits for an unreachable server, seconds."""
 
-_BYTES = 64 * 1024
-_NAMESPACE_EXISTS = 48
-
 
 class Notifications:
     """Publishes notifications without waiting for MongoDB's answer, which can take as long as
@@ -39,25 +36,10 @@ class Notifications:
     waits for the answer took 6 % longer from scan to report, on two cores."""
 
     def __init__(self, database: Database[Document]) -> None:
-        self._database = database
         # On the store's own client, whose acknowledged calls learn of a new primary.
         self._collection = database[Collection.NOTIFICATIONS].with_options(
             write_concern=WriteConcern(w=0)
         )
-
-    def prepare(self) -> None:
-        """Create the collection if it is missing."""
-        try:
-            # Checking first whether it exists would need one more privilege.
-            self._database.create_collection(
-                Collection.NOTIFICATIONS, check_exists=False, capped=True, size=_BYTES
-            )
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:  # another unit created it first
-                raise
-        # A tailing cursor on an empty capped collection dies immediately, so this write is durable.
-        if self._database[Collection.NOTIFICATIONS].find_one() is None:
-            self._database[Collection.NOTIFICATIONS].insert_one({"what": "made"})
 
     def publish(self, what: Notification) -> None:
         """Wake the subscribers of ``what`` soon. Never raises: the data is already stored."""

@@ -2,16 +2,22 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 from tenacity import Retrying
 
-from common.errors import StoreUnavailable
+from common.errors import SchemaOlder, StoreUnavailable
 from common.mongod.guardian import shared_mongod
 from common.runtime.logger import AvailabilityLog, Log
 from common.runtime.retry import retrying
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
+from common.store.migrations.runner import Migrator
+from common.store.schema import SCHEMA_VERSION
+
+_MIGRATED_POLL_S = 2.0
+_PROGRESS_S = 5.0
 
 
 @contextlib.contextmanager
@@ -27,7 +33,12 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
             uri = settings.mongodb_uri.get_secret_value()
         else:
             uri = stack.enter_context(shared_mongod(settings.data_dir, settings.fr_mongod))
-        store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
+        store = DBManager(
+            uri,
+            settings.mongodb_database,
+            settings.mongodb_timeout_s,
+            is_embedded=settings.mongodb_uri is None,
+        )
         stack.callback(store.close)
         yield store
 
@@ -40,16 +51,56 @@ def retrying_store(stop: threading.Event, availability: AvailabilityLog) -> Retr
     return retrying(StoreUnavailable, stop, availability.unavailable)
 
 
-def prepare_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
-    """Prepare the store, waiting until MongoDB is reachable; False if stopped before that.
+def wait_for_store(store: DBManager, stop: threading.Event, log: Log) -> bool:
+    """Wait until MongoDB is reachable and its database has the schema of this release; False if
+    stopped before that. The embedded one is migrated here, as nobody else administers it.
 
     Raises:
+        SchemaNewer: a newer release migrated the database.
         StoreRefused: MongoDB refuses the login.
     """
     availability = AvailabilityLog(log, "MongoDB")
-    try:
-        version = retrying_store(stop, availability)(store.prepare)
-    except StoreUnavailable:
-        return False
-    log.info("connected to MongoDB", version=version)
-    return True
+    retry = retrying_store(stop, availability)
+    logged = ""
+    while True:
+        try:
+            version = retry(store.check_schema)
+        except StoreUnavailable:
+            return False
+        except SchemaOlder as error:
+            if store.is_embedded:
+                try:
+                    retry(migrate, store, stop, log)
+                except StoreUnavailable:
+                    return False
+            else:
+                if str(error) != logged:
+                    logged = str(error)
+                    log.warning("waiting until the database is migrated", reason=logged)
+                stop.wait(_MIGRATED_POLL_S)
+            if stop.is_set():
+                return False
+        else:
+            log.info("connected to MongoDB", version=version)
+            return True
+
+
+def migrate(store: DBManager, stop: threading.Event, log: Log) -> None:
+    """Migrate the database of this store, as its administrator; logs the progress.
+
+    Raises:
+        SchemaNewer: a newer release migrated it.
+        StoreError: MongoDB is unreachable or refuses; the next call continues.
+    """
+    logged_at = time.monotonic()
+
+    def progress(step: str, done: int, total: int) -> None:
+        nonlocal logged_at
+        if time.monotonic() - logged_at >= _PROGRESS_S:
+            logged_at = time.monotonic()
+            log.info("migrating the database", step=step, done=done, of=total)
+
+    with Migrator(store.connection.uri, store.connection.name, progress, stop) as migrator:
+        before = migrator.version()
+        if migrator.apply() and before:
+            log.info("migrated the database", version=SCHEMA_VERSION, was=before)

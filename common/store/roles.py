@@ -16,9 +16,10 @@ _UPSERT = ("find", "insert", "update")
 _TAKE = ("find", "update", "remove")
 _PURGE = ("find", "remove")
 _ALL = ("find", "insert", "update", "remove")
-_PREPARE = ("createIndex", "createCollection")
+_CREATE = ("createCollection", "createIndex", "dropIndex")
 
 COLLECTIONS: tuple[str, ...] = tuple(Collection)
+_MIGRATED = (Collection.SCANS, Collection.REPORTS, Collection.HISTORY, Collection.PICTURES)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     # Stores scans and sends reports. It writes no report, but marks those that were sent; it reads
@@ -32,6 +33,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.AUDIT: _APPEND,
         Collection.HISTORY: ("remove",),
         Collection.PICTURES: _PURGE,
+        Collection.META: _READ,
     },
     # Claims scans and writes reports. It inserts no scan and removes nothing.
     "brain": {
@@ -42,6 +44,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.AUDIT: _APPEND,
         Collection.HISTORY: _WRITE,
         Collection.PICTURES: _WRITE,
+        Collection.META: _READ,
     },
     # make verify, make audit, make errors: reads everything, changes nothing.
     "reader": dict.fromkeys(COLLECTIONS, _READ),
@@ -57,10 +60,23 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
     },
+    # An administrator who migrates the database, and nobody else: an index can remove documents or
+    # refuse them.
+    "migrate": {
+        **dict.fromkeys(COLLECTIONS, _CREATE),
+        **dict.fromkeys(_MIGRATED, (*_ALL, *_CREATE)),
+        # Where notifications are not capped, they are created anew.
+        Collection.NOTIFICATIONS: (*_APPEND, *_CREATE, "convertToCapped", "dropCollection"),
+        Collection.META: (*_UPSERT, *_CREATE),
+    },
 }
-"""Actions by unit and collection. No unit can change an entry of the audit trail."""
+"""Actions by unit and collection. No unit can change an entry of the audit trail, and none but
+``migrate`` can create or drop anything."""
 
-_PREPARING = frozenset({"hub", "brain"})  # whichever starts first creates the indexes
+_COMPARE = "listIndexes"
+"""Every user may do this to every collection, and list the collections: units compare the database
+with the schema when they start."""
+
 _EXISTS = frozenset({51002, 51003})  # role, user
 
 
@@ -83,13 +99,14 @@ class Roles:
         privileges = [
             {
                 "resource": {"db": self._db.name, "collection": collection},
-                "actions": [*actions, *_preparing(unit, collection)],
+                "actions": [*PRIVILEGES[unit].get(collection, ()), _COMPARE],
             }
-            for collection, actions in PRIVILEGES[unit].items()
+            for collection in COLLECTIONS
         ]
-        if unit == "hub":  # which checks the free disk space
-            database = {"db": self._db.name, "collection": ""}
-            privileges.append({"resource": database, "actions": ["dbStats"]})
+        # Fr-HUB checks the free disk space.
+        actions = ["listCollections", "dbStats"] if unit == "hub" else ["listCollections"]
+        database = {"db": self._db.name, "collection": ""}
+        privileges.append({"resource": database, "actions": actions})
         self._make("Role", name, privileges=privileges, roles=[])
         self._make("User", name, pwd=password, roles=[{"role": name, "db": self._db.name}])
         return name
@@ -101,10 +118,3 @@ class Roles:
             if error.code not in _EXISTS:
                 raise
             self._db.database.command(f"update{what}", name, **content)
-
-
-def _preparing(unit: str, collection: str) -> tuple[str, ...]:
-    if unit not in _PREPARING:
-        return ()
-    # Creating a capped collection requires the right to convert collections to capped.
-    return (*_PREPARE, "convertToCapped") if collection == Collection.NOTIFICATIONS else _PREPARE

@@ -4,11 +4,10 @@ import contextlib
 from collections.abc import Sequence
 
 from bson import ObjectId
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
 from common.errors import UploadLost
-from common.store.collections import Collection
 from common.store.connection import Connection, duplicates
 from common.store.documents import all_of
 from common.store.error_mapping import translated
@@ -24,16 +23,6 @@ class Uploads:
     def __init__(self, connection: Connection, recorder: Recorder) -> None:
         self._db = connection
         self._recorder = recorder
-
-    def prepare(self) -> None:
-        """Create the collection, uncompressed: senders compress the voxels."""
-        # If this fails, the first chunk creates the collection with MongoDB's defaults.
-        with contextlib.suppress(OperationFailure):
-            self._db.database.create_collection(
-                Collection.CHUNKS,
-                check_exists=False,
-                storageEngine={"wiredTiger": {"configString": "block_compressor=none"}},
-            )
 
     @translated
     def begin(self, blob: ObjectId | None = None) -> ObjectId:

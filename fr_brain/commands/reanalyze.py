@@ -124,7 +124,7 @@ def main() -> int:
     """Schedule the scans that the settings select."""
     settings = load_settings(ReanalyzeSettings, "fr reanalyze")
     with open_store(settings) as store:
-        store.prepare()
+        store.check_schema()
         with recorded_command(
             store, "reanalyze", get_log(), settings.mongodb_timeout_s
         ) as recorded:

@@ -62,7 +62,6 @@ class Growth:
         """Fill the store, then measure."""
         with units(self._bench) as ours:
             store = DBManager(self._bench.uri, ours.database, 120.0)
-            store.prepare()
             with self._bench.client() as client:
                 fill(client[ours.database], count, how)
             figures: Figures = {}
@@ -92,7 +91,6 @@ class Growth:
             self._bench.database() as database,
             contextlib.closing(DBManager(self._bench.uri, database, 120.0)) as few,
         ):
-            few.prepare()
             with self._bench.client() as client:
                 fill(client[database], FEW, WAITING)
             yield few

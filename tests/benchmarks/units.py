@@ -14,6 +14,7 @@ from typing import Any
 import pymongo
 
 from tests.benchmarks.figures import Figures
+from tests.factories import migrate
 from tests.processes import ROOT, environment
 from tests.running import free_port, listens, until
 
@@ -30,8 +31,9 @@ class Bench:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """Yield the name of a new database, and drop it afterwards."""
+        """Yield the name of a new database that is migrated, and drop it afterwards."""
         name = f"bench_{uuid.uuid4().hex[:12]}"
+        migrate(self.uri, name)
         try:
             yield name
         finally:

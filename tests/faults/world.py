@@ -14,6 +14,7 @@ from common.domain.types import HUB_NAME
 from common.errors import StoreError
 from common.store.claims import NO_ANSWER
 from common.store.db_manager import DBManager
+from tests.factories import migrate
 from tests.faults.bounds import LIMITS, Usage, usage_of
 from tests.faults.checker import Content, Counts, Expected, Violation, Window, check, count
 from tests.faults.cluster import Cluster, Slot
@@ -175,6 +176,7 @@ class World:
 
     def start(self) -> None:
         """Start all units; wait until scans flow and reports come back."""
+        migrate(self.store.connection.uri, DATABASE)
         for unit in ("fr_hub", "fr_brain", "fr_pacs"):
             self.cluster.start(*self.cluster.of(unit))
         flows = self.wait(lambda: all(o.reported for o in self.ledgers() if o.endless), STARTS_S)

@@ -17,6 +17,7 @@ from common.store.recording import Recorder
 from common.store.unit_parts import hub_parts
 from fr_hub.async_store import AsyncStore
 from fr_hub.context import HubContext
+from tests.factories import migrate
 from tests.running import hub_settings
 
 
@@ -84,9 +85,9 @@ class GatedStore(DBManager):
 @contextlib.contextmanager
 def gated(uri: str, database: str, timeout_s: float = 10.0) -> Iterator[GatedStore]:
     """A gated store that is ready."""
+    migrate(uri, database)
     store = GatedStore(uri, database, timeout_s)
     try:
-        store.prepare()
         yield store
     finally:
         store.gate.set()

@@ -6,8 +6,8 @@ import pytest
 from pymongo.errors import OperationFailure
 
 from common.errors import StoreError
-from common.store.capacity import WAITING
 from common.store.db_manager import DBManager
+from common.store.schema import WAITING
 from tests.factories import inside, make_claimable, make_failed, make_reports
 
 

@@ -13,5 +13,6 @@ def test_the_stored_names_stay() -> None:
         "brain_uploads",
         "brain_audit",
         "wake_ups",
+        "brain_meta",
     }
     assert {str(what) for what in Notification} >= {"scan", "report"}

@@ -30,13 +30,13 @@ NOBODY_LISTENS = "mongodb://127.0.0.1:1/"
 @pytest.mark.parametrize(
     "call",
     [
-        lambda store: store.prepare(),
+        lambda store: store.check_schema(),
         lambda store: store.scans.add([NewScan(*make_scan())]),
         lambda store: store.claims.claim("a", 1, 60),
         lambda store: store.outbox.lease("pacs-1", 1, 60),
         lambda store: list(store.queries.scan_states()),
     ],
-    ids=["prepare", "add_scans", "claim", "lease_reports", "scan_states"],
+    ids=["check_schema", "add_scans", "claim", "lease_reports", "scan_states"],
 )
 def test_an_unreachable_mongodb_is_reported_soon(call: Any) -> None:
     store = DBManager(NOBODY_LISTENS, "fr", timeout_s=0.2)
@@ -118,7 +118,7 @@ def test_a_refused_login_or_command_is_reported_without_the_password(
     locked: RunningMongod, login: str, database: str
 ) -> None:
     calls: list[Callable[[DBManager], object]] = [
-        lambda store: store.prepare(),
+        lambda store: store.check_schema(),
         lambda store: store.scans.add([NewScan(*make_scan())]),
     ]
     for call in calls:

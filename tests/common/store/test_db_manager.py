@@ -2,16 +2,20 @@
 
 from contextlib import closing
 
-from common.store.capacity import WAITING
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from tests.factories import inside, make_claimable
+from common.store.schema import WAITING
+from tests.factories import inside, make_claimable, migrate
 
 
-def test_preparing_again_changes_nothing(store: DBManager) -> None:
+def test_migrating_again_changes_nothing(store: DBManager) -> None:
     names = {name: inside(store, name).index_information() for name in Collection}
-    assert store.prepare().count(".") == 2
+    migrate(store.connection.uri, store.connection.name)
     assert {name: inside(store, name).index_information() for name in Collection} == names
+
+
+def test_a_store_tells_the_servers_version(store: DBManager) -> None:
+    assert store.check_schema().count(".") == 2
 
 
 def test_the_indexes_have_the_names_that_earlier_releases_gave_them(store: DBManager) -> None:

@@ -20,6 +20,7 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_scan,
+    migrate,
     opened,
     own_mongod,
 )
@@ -154,7 +155,7 @@ def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
     notifications = inside(store, Collection.NOTIFICATIONS)
     before = notifications.count_documents({})
     assert before
-    store.connection.notifications.prepare()
+    migrate(store.connection.uri, store.connection.name)
     assert notifications.count_documents({}) == before
     assert notifications.options()["capped"] is True
 

@@ -8,7 +8,13 @@ from common.store.roles import PRIVILEGES
 
 @pytest.mark.parametrize("unit", PRIVILEGES)
 def test_no_unit_can_change_or_remove_an_entry_of_the_audit_trail(unit: str) -> None:
-    assert set(PRIVILEGES[unit][Collection.AUDIT]) <= {"find", "insert"}
+    assert not {"update", "remove"} & set(PRIVILEGES[unit][Collection.AUDIT])
+
+
+@pytest.mark.parametrize("unit", sorted(set(PRIVILEGES) - {"migrate"}))
+def test_no_unit_can_create_or_drop_anything(unit: str) -> None:
+    actions = {action for actions in PRIVILEGES[unit].values() for action in actions}
+    assert actions <= {"find", "insert", "update", "remove"}
 
 
 def test_the_reader_only_reads() -> None:

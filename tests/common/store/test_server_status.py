@@ -12,8 +12,9 @@ import pytest
 from common.errors import StoreError
 from common.mongod.embedded import find_mongod, start_mongod
 from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from common.store.server_status import describe
-from tests.factories import opened, own_mongod
+from tests.factories import make_scan, opened, own_mongod
 from tests.running import free_port, until
 
 
@@ -82,7 +83,7 @@ def test_without_a_journal_nothing_can_be_acknowledged_and_it_says_so(stack: Exi
     [warning] = store.server.status().warnings
     assert "journaling is off" in warning
     with pytest.raises(StoreError, match="journal"):
-        store.prepare()
+        store.scans.add([NewScan(*make_scan())])
 
 
 @pytest.mark.parametrize(

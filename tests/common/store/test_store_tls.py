@@ -92,6 +92,6 @@ def test_what_tls_refuses_is_never_a_store(
     store = DBManager(wrong[what], database, timeout_s=2)
     try:
         with pytest.raises(StoreUnavailable):
-            store.prepare()
+            store.check_schema()
     finally:
         store.close()

@@ -36,6 +36,7 @@ COLLECTIONS = {
     "chunks": Collection.CHUNKS,
     "uploads": Collection.UPLOADS,
     "audit": Collection.AUDIT,
+    "meta": Collection.META,
 }
 """Attributes of ``Connection``."""
 
@@ -53,7 +54,6 @@ ACTIONS: dict[str, set[str]] = {
     "delete_one": {"remove"},
     "delete_many": {"remove"},
     "upsert": {"insert", "update"},
-    "create_index": set(),  # a right of its own: those who prepare the database have it
     "with_options": set(),
 }
 """Methods of a collection, and what MongoDB asks for."""
@@ -61,7 +61,10 @@ ACTIONS: dict[str, set[str]] = {
 NO_COLLECTION = {"uri", "name", "client", "database"}
 """Other attributes of ``Connection``: commands, that have rights of their own."""
 
-ELSEWHERE: dict[tuple[str, str, str], str] = {}
+ELSEWHERE: dict[tuple[str, str, str], str] = {
+    (unit, str(Collection.META), "find"): "``DBManager.check_schema``, before a unit has its parts"
+    for unit in UNITS
+}
 """Unit, collection, action: privileges that no part uses, with the reason."""
 
 
