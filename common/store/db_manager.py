@@ -14,7 +14,7 @@ from typing import Self
 
 from common.domain.states import ReportGenerated
 from common.store.audit_log import AuditLog
-from common.store.capacity import WAITING, Capacity
+from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.connection import Connection
 from common.store.error_mapping import translated
@@ -31,6 +31,7 @@ from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.uploads import Uploads
+from common.store.waiting_indexes import WAITING_INDEXES
 
 
 class DBManager:
@@ -88,9 +89,10 @@ class DBManager:
         """
         db = self.connection
         version = str(db.client.server_info()["version"])
+        db.scans.create_indexes(WAITING_INDEXES)
         db.scans.create_index(
             [("report_generated", 1), ("received_at", 1)],
-            name=WAITING,
+            name="waiting",
             partialFilterExpression={"report_generated": ReportGenerated.TO_DO},
         )
         db.scans.create_index(

@@ -2,9 +2,9 @@
 
 from contextlib import closing
 
-from common.store.capacity import WAITING
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.waiting_indexes import QUEUE
 from tests.factories import inside, make_claimable
 
 
@@ -16,13 +16,13 @@ def test_preparing_again_changes_nothing(store: DBManager) -> None:
 
 def test_the_indexes_have_the_names_that_earlier_releases_gave_them(store: DBManager) -> None:
     scans = inside(store).index_information()
-    assert {WAITING, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
+    assert {QUEUE, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
     assert "to_send" in inside(store, Collection.REPORTS).index_information()
     assert {"heads", "anchored"} <= inside(store, Collection.AUDIT).index_information().keys()
 
 
 def test_indexes_of_waiting_work_hold_nothing_else(store: DBManager) -> None:
-    for name in (WAITING, "in_progress", "set_aside"):
+    for name in (QUEUE, "in_progress", "set_aside"):
         assert "partialFilterExpression" in inside(store).index_information()[name]
 
 
