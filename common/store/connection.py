@@ -18,6 +18,7 @@ from common.store.collections import Collection, Notification
 from common.store.documents import without_id
 from common.store.error_mapping import DUPLICATE_KEY, bulk_failure
 from common.store.notifications import CLOSE_TIMEOUT_S, Notifications, Subscription
+from common.store.server_clock import ServerClock
 
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _FAST = WriteConcern(w=1, j=False)
@@ -68,6 +69,7 @@ class Connection:
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.notifications = Notifications(base)
+        self.clock = ServerClock(base)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""

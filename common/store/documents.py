@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 import bson
@@ -10,15 +10,25 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing, Priority
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
+from common.store.schema import SCHEMA_VERSION
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 _DUE_IMMEDIATELY = datetime.fromtimestamp(0, tz=UTC)
 """In the past by any clock, whether the host's or the server's."""
+
+HEAD_START: dict[Priority, timedelta] = {
+    Priority.STAT: timedelta(days=1),
+    Priority.URGENT: timedelta(hours=1),
+    Priority.ROUTINE: timedelta(0),
+    Priority.BACKGROUND: -timedelta(days=1),
+}
+"""Scans take their turn in the order of ``turn_at``: when they arrived, less this. So a more urgent
+scan overtakes, and none waits forever: an hour makes up for 'urgent', a day for 'background'."""
 
 
 class Added(Enum):
@@ -89,13 +99,17 @@ def without_id(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "_id"}
 
 
-def scan_document(item: NewScan) -> Document:
-    """The document of a new scan in ``brain_scans``, ``'To Do'``."""
+def scan_document(item: NewScan, received_at: datetime) -> Document:
+    """The document of a new scan in ``brain_scans``, ``'To Do'``; received now, by the server's
+    clock."""
     document: Document = {
         "_id": item.scan.key,
+        "schema": SCHEMA_VERSION,
         "scan": item.scan.model_dump(exclude_none=True),
         "report_generated": ReportGenerated.TO_DO,
-        "received_at": utc_now(),
+        "reanalysis": False,
+        "received_at": received_at,
+        "turn_at": received_at - HEAD_START[item.scan.priority],
         "fence": 0,
         "attempts": 0,
     }
@@ -113,6 +127,7 @@ def report_document(report: BrainReport) -> Document:
     """The document of a new report in ``brain_reports``, ready to be sent."""
     return {
         "_id": report.key,
+        "schema": SCHEMA_VERSION,
         "pacs": report.pacs,
         "revision": report.revision,
         "status": False,

@@ -21,17 +21,19 @@ from pydantic import ValidationError
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing, Priority
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.documents import Claim, of_revision
+from common.store.documents import HEAD_START, Claim, of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 _PAGE = 1000
+
+_HEAD_START_MS = int(HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
 
 _HAS_VOXELS = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]}
 
@@ -133,7 +135,8 @@ class Revisions:
         """Return scans to ``'To Do'`` for the next revision, durably; returns their number.
 
         Only scans that are ``'Done'`` with this revision and still have their voxels. Attempts
-        start at 0; the fence keeps rising, so no earlier owner can finish such a scan.
+        start at 0; the fence keeps rising, so no earlier owner can finish such a scan. Whatever
+        their priority was, they take their turn as background scans that arrive now.
         """
         change: list[Document] = [
             {
@@ -141,10 +144,12 @@ class Revisions:
                     "report_generated": ReportGenerated.TO_DO,
                     "revision": revision + 1,
                     "attempts": 0,
+                    "reanalysis": True,
+                    "turn_at": {"$subtract": ["$$NOW", _HEAD_START_MS]},
                     "put_back_at": "$$NOW",
                 }
             },
-            {"$unset": ["lease_until", "done_at", "error"]},
+            {"$unset": ["lease_until", "done_at", "error", "not_before"]},
         ]
         done = {
             "_id": {"$in": list(keys)},

@@ -36,7 +36,8 @@ class Scans:
         """
         if not new:
             return []
-        documents = [scan_document(item) for item in new]
+        now = self._db.clock.now()
+        documents = [scan_document(item, now) for item in new]
         outcome = [Added.STORED] * len(new)
         try:
             self._db.scans.insert_many(documents, ordered=False)

@@ -9,6 +9,7 @@ from typing import Any
 from common.commands.verify import verify
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.states import ReportGenerated
+from common.domain.types import utc_now
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan, report_document, scan_document
@@ -148,5 +149,5 @@ def _documents(count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         findings = analyzer.analyse(scan, scan.array(loaded.voxels))
         made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
         report = BrainReport.of(scan, findings, made_by, run_time_ms=0.1)
-        scan_doc = scan_document(NewScan(scan, voxels=bytes(loaded.voxels)))
+        scan_doc = scan_document(NewScan(scan, voxels=bytes(loaded.voxels)), utc_now())
         yield dict(scan_doc), dict(report_document(report))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from common.domain.types import utc_now
 from common.store.documents import NewScan, scan_document
 from fr_pacs.sources.grid import GridSource
 from tests.benchmarks.figures import Figures, Goal
@@ -69,7 +70,7 @@ class Small:
     def insert_many(self) -> Figures:
         """Insert the same documents, prepared beforehand, into the same MongoDB."""
         documents = [
-            scan_document(NewScan(loaded.scan, voxels=bytes(loaded.voxels)))
+            scan_document(NewScan(loaded.scan, voxels=bytes(loaded.voxels)), utc_now())
             for loaded in (t.load() for t in GridSource("pacs-1", self._ours, seed=1))
         ]
         with self._bench.database() as name, self._bench.client() as client:

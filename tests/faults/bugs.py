@@ -31,7 +31,8 @@ def _ack_on_duplicate() -> None:
             clients[db.uri] = MongoClient(db.uri, w="majority", journal=True, wtimeoutMS=1000)
         scans = clients[db.uri][db.name][Collection.SCANS]
         try:
-            scans.insert_many([scan_document(item) for item in new], ordered=False)
+            now = part._db.clock.now()
+            scans.insert_many([scan_document(item, now) for item in new], ordered=False)
         except BulkWriteError as error:
             lines = error.details["writeErrors"]
             if not lines or any(line["code"] != DUPLICATE_KEY for line in lines):

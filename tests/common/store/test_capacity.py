@@ -7,8 +7,13 @@ from pymongo.errors import OperationFailure
 
 from common.errors import StoreError
 from common.store.db_manager import DBManager
-from common.store.schema import WAITING
-from tests.factories import inside, make_claimable, make_failed, make_reports
+from tests.factories import (
+    edit,
+    make_claimable,
+    make_failed,
+    make_reports,
+)
+from tests.profiling import examined
 
 
 def test_only_scans_to_do_are_counted_and_no_more_than_asked_for(store: DBManager) -> None:
@@ -20,11 +25,32 @@ def test_only_scans_to_do_are_counted_and_no_more_than_asked_for(store: DBManage
     assert store.capacity.count_to_do(3) == 3
 
 
+def test_scans_are_counted_by_pacs_and_reanalyses_apart(store: DBManager) -> None:
+    make_claimable(store, 3)
+    [retried] = make_claimable(store, 1)
+    edit(store, retried.key, attempts=2)
+    make_claimable(store, 2, pacs="pacs-2", scan_type="volume")
+    make_claimable(store, 1, pacs="pacs-2", priority="stat")
+    again = make_claimable(store, 2, pacs="pacs-3")
+    for scan in again:
+        edit(store, scan.key, report_generated="Done")
+    assert store.revisions.schedule_reanalysis([scan.key for scan in again], 1) == 2
+    assert store.capacity.count_to_do_by_pacs(100) == {"pacs-1": 4, "pacs-2": 3}
+    assert store.capacity.count_to_do_by_pacs(2) == {"pacs-1": 2, "pacs-2": 2}
+    assert store.capacity.count_reanalyses(100) == 2
+    assert store.capacity.count_reanalyses(1) == 1
+    assert store.capacity.count_to_do(100) == 9
+
+
 def test_counting_reads_keys_and_no_documents(store: DBManager) -> None:
     make_claimable(store, 20)
-    command = {"count": inside(store).name, "query": {"report_generated": "To Do"}, "hint": WAITING}
-    plan = inside(store).database.command("explain", command, verbosity="executionStats")
-    assert plan["executionStats"]["totalDocsExamined"] == 0
+    make_claimable(store, 5, pacs="pacs-2")
+    with examined(store) as read:
+        assert store.capacity.count_to_do(100) == 25
+        assert store.capacity.count_to_do_by_pacs(100) == {"pacs-1": 20, "pacs-2": 5}
+        assert store.capacity.count_reanalyses(100) == 0
+    assert read.commands == 7
+    assert read.documents == 0
 
 
 def answering(answer: Any) -> Any:

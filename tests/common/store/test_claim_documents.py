@@ -13,6 +13,7 @@ from common.store.claim_documents import (
     failure,
 )
 from common.store.documents import NewScan, scan_document
+from tests.factories import LONG_AGO as NOW
 from tests.factories import make_scan
 
 
@@ -51,7 +52,7 @@ def test_a_filter_for_each_fence_keeps_the_condition() -> None:
 
 def test_a_claim_has_the_next_fence_and_attempt() -> None:
     scan, voxels = make_scan()
-    document = {**scan_document(NewScan(scan, voxels)), "fence": 4, "attempts": 2}
+    document = {**scan_document(NewScan(scan, voxels), NOW), "fence": 4, "attempts": 2}
     claim = claim_from(document, "me")
     assert (claim.owner, claim.fence, claim.attempts, claim.revision) == ("me", 5, 3, 1)
     assert (claim.scan, claim.voxels, claim.blob, claim.packing) == (scan, voxels, None, None)
@@ -59,7 +60,7 @@ def test_a_claim_has_the_next_fence_and_attempt() -> None:
 
 def test_a_damaged_header_is_an_error() -> None:
     scan, voxels = make_scan()
-    document = {**scan_document(NewScan(scan, voxels)), "scan": {"shape": "unknown"}}
+    document = {**scan_document(NewScan(scan, voxels), NOW), "scan": {"shape": "unknown"}}
     with pytest.raises(ValidationError):
         claim_from(document, "me")
 

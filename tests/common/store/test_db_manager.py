@@ -4,7 +4,7 @@ from contextlib import closing
 
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.schema import WAITING
+from common.store.schema import QUEUE
 from tests.factories import inside, make_claimable, migrate
 
 
@@ -20,13 +20,13 @@ def test_a_store_tells_the_servers_version(store: DBManager) -> None:
 
 def test_the_indexes_have_the_names_that_earlier_releases_gave_them(store: DBManager) -> None:
     scans = inside(store).index_information()
-    assert {WAITING, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
+    assert {QUEUE, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
     assert "to_send" in inside(store, Collection.REPORTS).index_information()
     assert {"heads", "anchored"} <= inside(store, Collection.AUDIT).index_information().keys()
 
 
 def test_indexes_of_waiting_work_hold_nothing_else(store: DBManager) -> None:
-    for name in (WAITING, "in_progress", "set_aside"):
+    for name in (QUEUE, "in_progress", "set_aside"):
         assert "partialFilterExpression" in inside(store).index_information()[name]
 
 

@@ -23,6 +23,7 @@ from common.store.documents import (
     scan_document,
     without_id,
 )
+from tests.factories import LONG_AGO as NOW
 from tests.factories import make_report, make_scan
 
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -41,7 +42,7 @@ def claim_of(owner: str, fence: int) -> Claim:
 
 def test_a_scan_comes_back_from_its_document_as_it_was() -> None:
     scan, voxels = make_scan(subject="s-1", affine=AFFINE)
-    document = stored(scan_document(NewScan(scan, voxels)))
+    document = stored(scan_document(NewScan(scan, voxels), NOW))
     assert BrainScan.model_validate(document["scan"]) == scan
     assert (document["_id"], document["voxels"]) == (scan.key, voxels)
     assert (document["report_generated"], document["fence"], document["attempts"]) == (
@@ -53,7 +54,7 @@ def test_a_scan_comes_back_from_its_document_as_it_was() -> None:
 
 def test_a_large_scan_has_its_blob_in_place_of_voxels() -> None:
     blob = ObjectId()
-    document = scan_document(NewScan(make_scan()[0], blob=blob))
+    document = scan_document(NewScan(make_scan()[0], blob=blob), NOW)
     assert document["blob"] == blob
     assert "voxels" not in document
 
@@ -83,14 +84,14 @@ def test_what_an_upsert_sets_has_no_id() -> None:
     ids=["as stored", "more precise", "another time zone"],
 )
 def test_a_scan_is_the_same_as_its_stored_self(acquired_at: datetime) -> None:
-    mine = scan_document(NewScan(*make_scan(acquired_at=acquired_at, affine=AFFINE)))
+    mine = scan_document(NewScan(*make_scan(acquired_at=acquired_at, affine=AFFINE)), NOW)
     assert compare(mine, stored(mine)) is Added.STORED
 
 
 def test_the_same_scan_in_another_blob_was_known() -> None:
     scan, voxels = make_scan()
-    inline = scan_document(NewScan(scan, voxels))
-    one, other = (scan_document(NewScan(scan, blob=ObjectId())) for _ in range(2))
+    inline = scan_document(NewScan(scan, voxels), NOW)
+    one, other = (scan_document(NewScan(scan, blob=ObjectId()), NOW) for _ in range(2))
     assert compare(one, stored(one)) is Added.STORED
     assert compare(one, stored(other)) is Added.KNOWN
     assert compare(one, stored(inline)) is Added.KNOWN
@@ -99,14 +100,14 @@ def test_the_same_scan_in_another_blob_was_known() -> None:
 
 def test_another_header_is_a_conflict_whatever_the_blob() -> None:
     scan, voxels = make_scan()
-    mine = scan_document(NewScan(scan, voxels))
-    other = scan_document(NewScan(scan.model_copy(update={"pacs": "pacs-2"}), voxels))
+    mine = scan_document(NewScan(scan, voxels), NOW)
+    other = scan_document(NewScan(scan.model_copy(update={"pacs": "pacs-2"}), voxels), NOW)
     assert compare(mine, stored(other)) is Added.CONFLICT
 
 
 def test_a_scan_that_was_stored_and_is_not_there_is_an_error() -> None:
     with pytest.raises(StoreError):
-        compare(scan_document(NewScan(*make_scan())), None)
+        compare(scan_document(NewScan(*make_scan()), NOW), None)
 
 
 def test_the_chunks_of_a_blob_are_a_range_of_ids_that_holds_no_others() -> None:

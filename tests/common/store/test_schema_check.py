@@ -41,7 +41,7 @@ def test_a_newer_database_is_refused_whatever_else_it_lacks(store: DBManager) ->
 
 
 def test_a_missing_index_and_a_missing_collection_are_named(store: DBManager) -> None:
-    inside(store).drop_index("waiting")
+    inside(store).drop_index("queue")
     inside(store, Collection.UPLOADS).drop()
     with pytest.raises(SchemaOlder, match=r"collection brain_uploads.*: run make migrate") as error:
         store.schema.require()
@@ -53,8 +53,8 @@ def test_a_missing_index_and_a_missing_collection_are_named(store: DBManager) ->
 def test_an_index_of_the_declared_name_with_another_definition_is_replaced(
     store: DBManager,
 ) -> None:
-    inside(store).drop_index("waiting")
-    inside(store).create_index([("report_generated", 1)], name="waiting", expireAfterSeconds=9)
+    inside(store).drop_index("queue")
+    inside(store).create_index([("report_generated", 1)], name="queue", expireAfterSeconds=9)
     found = store.schema.differences()
     assert found.missing == ("index brain_scans.waiting",)
     assert "removes documents" in found.unexpected[0]

@@ -167,7 +167,7 @@ def test_the_source_of_each_part_is_understood(unit: str) -> None:
             for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
                 match node:
                     case ast.Attribute(ast.Attribute(ast.Name("self"), "_db"), name):
-                        known = {*COLLECTIONS, *NO_COLLECTION, "upsert", "notifications"}
+                        known = {*COLLECTIONS, *NO_COLLECTION, "upsert", "notifications", "clock"}
                         assert name.removesuffix("_fast") in known, f"{kind.__name__}: {name}"
 
 

@@ -1,0 +1,39 @@
+"""Walks over the keys of the waiting scans."""
+
+from common.store.db_manager import DBManager
+from common.store.waiting_indexes import prefixes
+from tests.factories import edit, inside, make_claimable
+from tests.profiling import examined
+
+
+def test_each_lane_comes_once_and_no_document_is_read(store: DBManager) -> None:
+    make_claimable(store, 5)
+    make_claimable(store, 3, scan_type="volume")
+    make_claimable(store, 2, pacs="pacs-2", scan_type="volume")
+    with examined(store) as read:
+        assert list(prefixes(inside(store), 3)) == [
+            (False, "pacs-1", "grid"),
+            (False, "pacs-1", "volume"),
+            (False, "pacs-2", "volume"),
+        ]
+    assert (read.commands, read.documents) == (4, 0)
+
+
+def test_only_what_begins_with_the_given_values_comes(store: DBManager) -> None:
+    make_claimable(store, 1)
+    make_claimable(store, 1, pacs="pacs-2")
+    assert list(prefixes(inside(store), 3, False, "pacs-2")) == [(False, "pacs-2", "grid")]
+    assert list(prefixes(inside(store), 2, True)) == []
+
+
+def test_keys_of_wrong_types_come_too_and_newer_documents_do_not(store: DBManager) -> None:
+    one, two, three, newer = make_claimable(store, 4)
+    edit(store, one.key, scan="damaged")
+    edit(store, two.key, **{"scan.scan_type": 7})
+    edit(store, three.key, attempts="many")
+    edit(store, newer.key, schema=3)
+    assert list(prefixes(inside(store), 4)) == [
+        (False, None, None, 0),
+        (False, "pacs-1", 7, 0),
+        (False, "pacs-1", "grid", "many"),
+    ]

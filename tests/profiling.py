@@ -1,0 +1,34 @@
+"""What MongoDB read to answer the commands of a test."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from common.store.db_manager import DBManager
+from tests.factories import inside
+
+
+@dataclass
+class Examined:
+    """Totals over the commands of a block, filled in at its end."""
+
+    commands: int = 0
+    keys: int = 0
+    documents: int = 0
+
+
+@contextlib.contextmanager
+def examined(store: DBManager) -> Iterator[Examined]:
+    """Count what the commands on the scans of this store read, by MongoDB's profiler."""
+    scans = inside(store)
+    database, totals = scans.database, Examined()
+    database["system.profile"].drop()
+    database.command("profile", 2)
+    try:
+        yield totals
+    finally:
+        database.command("profile", 0)
+    for line in database["system.profile"].find({"ns": scans.full_name}):
+        totals.commands += 1
+        totals.keys += line.get("keysExamined", 0)
+        totals.documents += line.get("docsExamined", 0)
