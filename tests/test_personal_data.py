@@ -22,11 +22,12 @@ from pymongo import MongoClient
 from common.domain.scan import BrainScan
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Nack
+from common.wire.policy_from_settings import policy_from_settings
 from common.wire.protocol import Side
 from tests.common.formats.dicom.dicom_files import writer
 from tests.factories import make_scan
+from tests.fr_pacs.streams import pacs_settings
 from tests.identifying_attributes import ATTRIBUTES
 from tests.running import FRAME, answer, until
 from tests.test_end_to_end import UNITS, Pipeline
@@ -164,7 +165,7 @@ def refused_by_hand(hub_port: int) -> list[Nack]:
         {"affine": [[name] * 4] * 3},
         {"scan_type": "x" * 40 + name},
     ]
-    policy = ConnectionPolicy(secret=SECRET.encode())
+    policy = policy_from_settings(pacs_settings(shared_secret=SECRET), "pacs-1")
     address = ("127.0.0.1", hub_port)
     answers = []
     with closing(Channel.connect(address, Side.SCAN_SENDER, FRAME, 60, 5, policy)) as channel:

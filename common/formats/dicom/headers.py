@@ -156,10 +156,10 @@ def _check_image(values: Mapping[str, Any]) -> None:
         modality = _defined(values, "Modality", _WITHOUT_IMAGE)
         raise SourceError(f"contains no image ({modality or 'of an unknown modality'})")
     meaning = str(values.get("PhotometricInterpretation") or "")
+    color = _defined(values, "PhotometricInterpretation", _COLORS)
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):
         raise SourceError(
-            f"pixels are {_defined(values, 'PhotometricInterpretation', _COLORS) or 'something'}, "
-            "not MONOCHROME: send greyscale images"
+            f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
     if "MOSAIC" in str(values.get("ImageType")):
         raise SourceError("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")

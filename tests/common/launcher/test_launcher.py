@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from common.commands.verify import StoreVerdict, verify
-from common.settings.loading import PacsSettings, StoreSettings
+from common.settings.loading import StoreSettings
 from common.store.opening import open_store
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Scan
+from common.wire.policy_from_settings import policy_from_settings
 from common.wire.protocol import Side
 from tests.common.wire.tls_files import HUB, PACS, issued
 from tests.factories import make_scan
+from tests.fr_pacs.streams import pacs_settings
 from tests.processes import ROOT, environment, ports
 from tests.running import FRAME, acked, answer, refusal, until
 
@@ -145,7 +146,7 @@ def test_a_port_in_use_ends_the_run_soon_and_its_cause_is_the_last_line(run: Lau
         until(lambda: "ended: exit 3" in run.log, 60)
         began = time.monotonic()
         assert process.wait(60) == 3
-    assert time.monotonic() - began < 2 * PacsSettings().greeting_timeout_s
+    assert time.monotonic() - began < 2 * pacs_settings().greeting_timeout_s
     last = run.log.splitlines()[-1]
     assert last.startswith("fr-hub cannot run: fr hub: ")
     assert "is in use" in last
@@ -154,7 +155,7 @@ def test_a_port_in_use_ends_the_run_soon_and_its_cause_is_the_last_line(run: Lau
 def test_text_of_a_peer_freezes_nothing_and_is_escaped(run: LauncherRun) -> None:
     process = run.start(RATE="5", SHARED_SECRET=SECRET)
     until(lambda: "report received" in run.log, 60)
-    policy = ConnectionPolicy(secret=SECRET.encode())
+    policy = policy_from_settings(pacs_settings(shared_secret=SECRET), "pacs-1")
     address = ("127.0.0.1", int(run.settings["HUB_PORT"]))
     scan, voxels = make_scan()
     hostile = "\x1b[2J\u202e" * 60_000  # 300,000 characters
