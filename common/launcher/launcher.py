@@ -20,10 +20,10 @@ from common.domain.scan_key import scan_key
 from common.errors import AlreadyRunning, SettingsError
 from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
-from common.launcher.units import Unit
+from common.launcher.units import STOP_FAILED_S, STOP_S, Unit
 from common.runtime.console import Console, unit_console
 from common.runtime.entry_point import run_unit
-from common.runtime.lifecycle import Exit, Lifecycle, describe_exit
+from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Lifecycle, describe_exit
 from common.runtime.logger import configure
 from common.runtime.run_totals import ProgressBar, Totals, progress_bar
 from common.settings.loading import LaunchSettings, load_settings
@@ -43,6 +43,9 @@ class Launcher:
         self._console = console
         self._lifecycle = lifecycle
         self._totals: Totals | None = None
+        self.cause: str | None = None
+        """Why a unit cannot run, so that the run has ended."""
+        self._cannot_run = False
 
     async def run(self, ledger: Path | None) -> tuple[int, Totals | None]:
         """Run until Fr-PACS finishes or a stop is requested; return exit code and totals."""
@@ -69,7 +72,7 @@ class Launcher:
                 # Fr-PACS first, so that Fr-HUB can acknowledge what it sent. Then Fr-BRAIN, so that
                 # Fr-HUB can see its last reports.
                 for unit in (pacs, brain, hub):
-                    await unit.stop()
+                    await unit.stop(STOP_FAILED_S if self._cannot_run else STOP_S)
                 os.close(lifeline)
                 os.close(held)
                 await following
@@ -123,7 +126,8 @@ class Launcher:
     async def _watch(self, stop: asyncio.Event, pacs: Unit, others: dict[Unit, int]) -> int:
         stopping = asyncio.create_task(stop.wait())
         watching = {
-            asyncio.create_task(unit.keep_running(lifeline)) for unit, lifeline in others.items()
+            asyncio.create_task(unit.keep_running(lifeline)): unit
+            for unit, lifeline in others.items()
         }
         sending = asyncio.create_task(pacs.ended())
         try:
@@ -131,14 +135,18 @@ class Launcher:
         finally:
             for task in (stopping, *watching):
                 task.cancel()
-        for task in watching:
+        for task, unit in watching.items():
             if task.done() and not task.cancelled():
+                self._cannot_run = True
+                self.cause = f"{unit.name} cannot run: {unit.last_line}"
                 return task.result()
         if stop.is_set():
             return Exit.OK
         code = sending.result()
         if code != Exit.OK or not self._settings.finite:
             pacs.notice(f"ended: {describe_exit(code)}")
+        if code in DO_NOT_RESTART:
+            self.cause = f"{pacs.name} cannot run: {pacs.last_line}"
         return code if code >= 0 else Exit.FAILED
 
 
@@ -206,6 +214,7 @@ def main() -> int:
             ledger = Path(folder) / "ledger.jsonl"
         code, totals = asyncio.run(launcher.run(ledger))
         if totals is None:
+            _print_cause(launcher, console)
             return code or Exit.OK
         if ledger is not None and ledger.is_file():
             acknowledged = acknowledged_in(ledger, start)
@@ -214,17 +223,22 @@ def main() -> int:
         totals.show(console)
         if settings.summary is not None:
             totals.write(settings.summary)
-    if lifecycle.stop.is_set() and not totals.complete:
-        # It was asked to stop, so an incomplete run is no failure.
-        if settings.finite:
+        _print_cause(launcher, console)
+        stopped = lifecycle.stop.is_set()
+        if stopped and settings.finite and not totals.complete:
             console.print(
                 f"stopped before the end: {totals.acknowledged:,} scans are stored, "
                 f"{totals.delivered:,} reports were delivered; the next run delivers the others"
             )
-        return Exit.FAILED if totals.failed and settings.finite else code
-    if code == Exit.OK and settings.finite and not totals.complete:
-        return Exit.FAILED
-    return code
+    # If it was asked to stop, an incomplete run is no failure.
+    incomplete = totals.failed > 0 if stopped else not totals.complete
+    return Exit.FAILED if code == Exit.OK and settings.finite and incomplete else code
+
+
+def _print_cause(launcher: Launcher, console: Console) -> None:
+    """Repeat why the run has ended: the line itself is far above, among those of other units."""
+    if launcher.cause is not None:
+        console.print(launcher.cause, style="red", soft_wrap=True)
 
 
 if __name__ == "__main__":

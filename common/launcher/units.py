@@ -18,6 +18,9 @@ STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green"}
 STOP_S = 25.0
 """Longer than any unit needs to shut down cleanly."""
 
+STOP_FAILED_S = 2.0
+"""The same if a unit cannot run at all: what the others wait for does not come."""
+
 RESTART_S = 1.0
 _READ_BYTES = 2**16
 _CUT = b" [cut]"
@@ -37,6 +40,8 @@ class Unit:
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._output: asyncio.Task[None] | None = None
+        self.last_line = ""
+        """The last line of its output: the cause, if it exited with an error."""
 
     async def start(self, lifeline: int, *extra_fds: int) -> None:
         """Start the process; it stops when the pipe of ``lifeline`` closes."""
@@ -62,8 +67,10 @@ class Unit:
         assert process.stdout is not None  # noqa: S101 - start() requests it
         try:
             async for line in lines(process.stdout):
+                text = line.decode(errors="replace")
+                self.last_line = text or self.last_line
                 try:
-                    self._show(line.decode(errors="replace"))
+                    self._show(text)
                 except Exception as error:  # noqa: BLE001 - one line must not end the reading
                     self.notice(f"a line of its output cannot be shown: {type(error).__name__}")
         except OSError as error:
@@ -96,14 +103,14 @@ class Unit:
             await asyncio.wait([self._output], timeout=2)
         return code
 
-    async def stop(self) -> None:
-        """Shut it down cleanly; kill it after ``STOP_S``."""
+    async def stop(self, within_s: float = STOP_S) -> None:
+        """Shut it down cleanly; kill it after ``within_s`` seconds."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(within_s):
                 await self.ended()
         except TimeoutError:
             self.notice("did not stop in time: killed")

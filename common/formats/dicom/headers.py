@@ -63,6 +63,17 @@ _HEADER_TAGS = {
 }
 
 
+_WITHOUT_IMAGE = frozenset(
+    {"SR", "KO", "PR", "DOC", "REG", "SEG", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "ECG", "AU"}
+    | {"MR", "CT", "PT", "NM", "US", "OT", "SC"}
+)
+_COLORS = frozenset(
+    {"RGB", "ARGB", "CMYK", "HSV", "PALETTE COLOR"}
+    | {f"YBR_{kind}" for kind in ("FULL", "FULL_422", "PARTIAL_422", "PARTIAL_420", "ICT", "RCT")}
+)
+"""Values that an error may quote."""
+
+
 class NotDicom(SourceError):
     """The file has no DICOM header."""
 
@@ -142,16 +153,24 @@ def _values(data: pydicom.Dataset) -> dict[str, Any]:
 
 def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
-        raise SourceError(f"contains no image ({values.get('Modality') or 'no modality given'})")
+        modality = _defined(values, "Modality", _WITHOUT_IMAGE)
+        raise SourceError(f"contains no image ({modality or 'of an unknown modality'})")
     meaning = str(values.get("PhotometricInterpretation") or "")
+    color = _defined(values, "PhotometricInterpretation", _COLORS)
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):
         raise SourceError(
-            f"pixels are {meaning or 'of unknown meaning'}, not MONOCHROME: send greyscale images"
+            f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
     if "MOSAIC" in str(values.get("ImageType")):
         raise SourceError("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
     if values.get("ModalityLUTSequence"):
         raise SourceError("a Modality LUT, which Fr does not apply: export rescaled values")
+
+
+def _defined(values: Mapping[str, Any], keyword: str, terms: frozenset[str]) -> str | None:
+    """A value if it is one of these terms; any other could be somebody's name."""
+    value = str(values.get(keyword))
+    return value if value in terms else None
 
 
 def _frames(common: Mapping[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from common.audit.writer import AuditWriter
 from common.commands.audit import History, read_heads, show, write_heads
 from common.domain.audit_chain import Head
 from common.domain.audit_events import Kind
+from common.domain.types import utc_now
 from common.errors import SettingsError
 from common.runtime.console import Console
 from common.runtime.logger import get_log
@@ -58,6 +60,32 @@ def test_the_history_of_a_scan_is_in_order(store: DBManager, audit: AuditWriter)
     history.show(console)
     assert isinstance(console.file, StringIO)
     assert "attempt 1" in console.file.getvalue()
+
+
+HARMFUL = "[/] [bold] \x1b[2J\x9b1m\u202e\r\n"
+
+
+def test_foreign_text_in_the_trail_is_shown_as_text(store: DBManager, audit: AuditWriter) -> None:
+    """Also what an earlier release, or somebody else, has stored raw."""
+    history = History(None, datetime(2026, 1, 1, tzinfo=UTC))
+    note(audit, (Kind.REFUSE, [HARMFUL]), peer=HARMFUL, outcome=HARMFUL, cause=HARMFUL)
+    AuditVerifier(store, on_entry=history.add).run()
+    raw = {"kind": HARMFUL, "at": utc_now(), "ids": [HARMFUL], "peer": HARMFUL, HARMFUL: HARMFUL}
+    history.add({"_id": {"writer": HARMFUL}, "events": [raw]})
+    console = Console(file=StringIO(), width=200)
+    history.show(console)
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert shown.count("[/]") >= 6
+
+
+def test_what_is_stored_of_foreign_text_is_escaped(store: DBManager, audit: AuditWriter) -> None:
+    note(audit, (Kind.REFUSE, []), peer=HARMFUL, outcome=HARMFUL, cause=HARMFUL * 100)
+    for entry in inside(store, Collection.AUDIT).find():
+        for one in entry["events"]:
+            texts = [one.get(name, "") for name in ("peer", "outcome", "cause")]
+            assert all(text.isprintable() and len(text) <= 300 for text in texts), texts
 
 
 def test_the_history_of_a_scan_names_what_operators_did(

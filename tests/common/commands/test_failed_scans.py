@@ -66,6 +66,23 @@ def test_people_see_each_scan_with_cause_attempts_and_worker(
     assert "JANE" not in ran.stdout
 
 
+HARMFUL = "[/] [bold] \x1b[2J\x9b1m\u202e\r\n:smile:"
+
+
+def test_a_cause_that_looks_like_markup_or_acts_on_terminals_is_shown_as_text(
+    store: DBManager, tmp_path: Path
+) -> None:
+    make_failed(store, 1, HARMFUL * 50, HARMFUL)
+    ran = run("list", store, tmp_path)
+    assert (ran.returncode, ran.stderr) == (Exit.OK, "")
+    assert all(line.isprintable() for line in ran.stdout.splitlines())
+    assert "[/] [bold] \\x1b[2J\\x9b1m\\u202e" in ran.stdout
+    assert ":smile:" in ran.stdout
+    listed = run("list", store, tmp_path, JSON="1")
+    assert all(line.isprintable() for line in listed.stdout.splitlines())
+    assert "\x1b" in json.loads(listed.stdout)[0]["cause"]
+
+
 def test_on_a_narrow_terminal_an_id_is_not_truncated(store: DBManager, tmp_path: Path) -> None:
     [scan_id] = failed(store, 1)
     text = run("list", store, tmp_path, COLUMNS="60").stdout

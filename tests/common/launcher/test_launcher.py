@@ -1,10 +1,13 @@
 """The launcher as a process, with its own embedded MongoDB."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +16,17 @@ import pytest
 from common.commands.verify import StoreVerdict, verify
 from common.settings.loading import StoreSettings
 from common.store.opening import open_store
+from common.wire.blocking_connection import Channel
+from common.wire.messages import Scan
+from common.wire.policy_from_settings import policy_from_settings
+from common.wire.protocol import Side
 from tests.common.wire.tls_files import HUB, PACS, issued
+from tests.factories import make_scan
+from tests.fr_pacs.streams import pacs_settings
 from tests.processes import ROOT, environment, ports
-from tests.running import until
+from tests.running import FRAME, acked, answer, refusal, until
+
+SECRET = "0123456789abcdef" * 2
 
 
 class LauncherRun:
@@ -125,6 +136,62 @@ def test_a_second_launcher_on_the_same_folder_is_an_error(run: LauncherRun) -> N
     until(lambda: "receiving scans" in run.log, 60)
     assert run.start(RATE="1").wait(30) == 3
     assert "is already running" in run.log
+
+
+def test_a_port_in_use_ends_the_run_soon_and_its_cause_is_the_last_line(run: LauncherRun) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(run.settings["HUB_PORT"])))
+        taken.listen()  # accepts and never answers: Fr-PACS waits for its greeting
+        process = run.start(SCANS="20")
+        until(lambda: "ended: exit 3" in run.log, 60)
+        began = time.monotonic()
+        assert process.wait(60) == 3
+    assert time.monotonic() - began < 2 * pacs_settings().greeting_timeout_s
+    last = run.log.splitlines()[-1]
+    assert last.startswith("fr-hub cannot run: fr hub: ")
+    assert "is in use" in last
+
+
+def test_text_of_a_peer_freezes_nothing_and_is_escaped(run: LauncherRun) -> None:
+    process = run.start(RATE="5", SHARED_SECRET=SECRET)
+    until(lambda: "report received" in run.log, 60)
+    policy = policy_from_settings(pacs_settings(shared_secret=SECRET), "pacs-1")
+    address = ("127.0.0.1", int(run.settings["HUB_PORT"]))
+    scan, voxels = make_scan()
+    hostile = "\x1b[2J\u202e" * 60_000  # 300,000 characters
+    begin = time.monotonic()
+    with contextlib.closing(
+        Channel.connect(address, Side.SCAN_SENDER, FRAME, 60, 5, policy)
+    ) as channel:
+        channel.greet("pacs-1", "fr-hub")
+        # At full speed, for some seconds: the log must not grow with them.
+        refused = 0
+        while time.monotonic() - begin < 3:
+            wrong = (
+                {"scan_id": hostile, "voxels_hash": "0"},
+                {"subject": hostile[:2000]},
+                {"scan_type": "\x9b[31m" * 1000},
+                {"pacs": "[/]" * 1000},
+            )
+            for given in wrong:
+                channel.send(Scan(scan.model_copy(update=given), voxels))
+            for _ in wrong:
+                assert not refusal(answer(channel, 60)).retry
+            refused += len(wrong)
+        channel.send(Scan(scan, voxels))
+        assert acked(answer(channel, 60)) == (scan.scan_id,)
+    assert refused > 20
+    delivered = run.log.count("report received")
+    until(lambda: run.log.count("report received") > delivered, 60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    log = (run.folder / "log").read_bytes()
+    lines = log.splitlines()
+    assert max(map(len, lines)) < 4096 + 64  # and the name of its unit
+    seconds = time.monotonic() - begin
+    assert len(log) < 4096 * 40 * (seconds + 10)
+    assert all(line.isprintable() for line in log.decode().splitlines())
+    assert log.count(b"scan refused") <= 21 * (seconds + 1)
 
 
 def test_a_killed_unit_is_restarted(run: LauncherRun) -> None:

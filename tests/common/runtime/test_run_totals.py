@@ -38,6 +38,25 @@ def row(text: str, name: str) -> str:
     return line.split("│")[2].strip()
 
 
+def test_foreign_text_in_a_failure_is_shown_as_text() -> None:
+    harmful = "[/] [bold]\x1b[2J\u202e\r\n.nii"
+    failure = Failure(what=harmful, reason=harmful)
+    text = shown(totals(delivered=9, failed=1, failures=(failure,)))
+    assert all(line.isprintable() for line in text.splitlines())
+    assert text.count("[/]") == 2
+
+
+def test_a_failure_is_shown_by_its_hash_and_written_by_its_name() -> None:
+    failure = Failure(what="mueller.nii", reason="it is cut", shown="file-1: it is cut")
+    made = totals(delivered=9, failed=1, failures=(failure,))
+    assert "file-1: it is cut" in shown(made)
+    assert "mueller" not in shown(made)
+    assert "file-1" in made.model_dump_json(), "the launcher needs it"
+    assert json.loads(made.as_json())["failures"] == [
+        {"what": "mueller.nii", "reason": "it is cut"}
+    ]
+
+
 def test_rates_count_delivered_scans_and_acknowledged_bytes() -> None:
     made = totals(delivered=8, failed=2)
     assert made.scans_per_s == 2.0
