@@ -36,6 +36,7 @@ class Options(BaseModel):
     )
     worlds: int = Field(default=2, ge=1, description="at a time, each with its own MongoDB")
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")
+    long: bool = Field(default=False, description="1: also the faults that take minutes")
     faults_report: Path | None = Field(default=None, description="file that gets all as JSON")
     faults_folder: Path | None = Field(
         default=None,

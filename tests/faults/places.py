@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.faults.fairness import BATCH
 from tests.faults.loads import GRIDS, PHANTOMS, SHEETS, Load
 from tests.faults.machine import clock_of, small_disk
 from tests.faults.mongods import Mongod, ReplicaSet
+from tests.faults.old import OLD_SCANS, fill
 from tests.faults.poisonous import install
 from tests.faults.power import powered
 from tests.faults.rate import CALM
 from tests.faults.schedule import Place, Security
-from tests.faults.world import World
+from tests.faults.world import DATABASE, World
 
 LOADS: tuple[Load, ...] = (GRIDS, GRIDS, SHEETS, PHANTOMS)
 
@@ -41,9 +43,10 @@ def build(
             database = Mongod(folder / "mongod")
         settings: dict[str, Any] = {"PYTHONPATH": str(install(folder))}
         if place is Place.RATE:
-            loads, settings = (CALM, CALM), {**settings, "BRAIN_BATCH": ""}
+            loads, settings = (CALM, CALM), {**settings, "BRAIN_BATCH": str(BATCH)}
         stack.callback(database.kill)
         database.start()
+        old = fill(database.uri, DATABASE, OLD_SCANS) if place is Place.OLD else frozenset()
         world = World(
             folder / "world",
             database,
@@ -53,4 +56,5 @@ def build(
             **settings,
         )
         stack.callback(world.close)
+        world.bear("foreign", old)
         yield world

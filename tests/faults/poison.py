@@ -18,7 +18,7 @@ from tests.faults.talk import insist
 from tests.processes import peak_memory_mib, start, stop
 from tests.running import free_port
 
-_ERRORS_S = 90.0
+_ERRORS_S = 240.0
 _BOMB_MIB = 512
 """The most memory, MiB, that Fr-PACS may take for a file that declares a false size."""
 

@@ -22,6 +22,7 @@ class Place(StrEnum):
     MACHINE = "small disk, own clock"
     POWER = "a disk that loses power"
     RATE = "high rate"
+    OLD = "an old and large database"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Fault:
     """What is done, for people."""
     swarm: bool = False
     """Whether the next fault may come while this one is being recovered from."""
+    long: bool = False
+    """Whether it takes minutes: run where it is named, or with LONG=1."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +74,26 @@ class Catalogue:
         self.faults: dict[str, Fault] = {}
 
     def add(
-        self, name: str, place: Place, what: str, *, swarm: bool = False
+        self, name: str, place: Place, what: str, *, swarm: bool = False, long: bool = False
     ) -> "Callable[[Callable[[Scene], None]], Callable[[Scene], None]]":
         """Add this function as a fault."""
 
         def adding(act: "Callable[[Scene], None]") -> "Callable[[Scene], None]":
             assert name not in self.faults
-            self.faults[name] = Fault(name, place, act, what, swarm)
+            self.faults[name] = Fault(name, place, act, what, swarm, long)
             return act
 
         return adding
 
-    def named(self, names: Sequence[str]) -> list[Fault]:
-        """These; all, without a name. A name that ends with ``*`` stands for all that begin so.
+    def named(self, names: Sequence[str], *, long: bool = False) -> list[Fault]:
+        """These; all, without a name, but long ones only where ``long`` asks for them. A name that
+        ends with ``*`` stands for all that begin so.
 
         Raises:
             OptionError: there is none of a name.
         """
         if not names:
-            return list(self.faults.values())
+            return [fault for fault in self.faults.values() if long or not fault.long]
         wanted: list[Fault] = []
         for name in names:
             found = [
@@ -110,7 +114,7 @@ def schedule(
     options: Options, round_number: int = 0, catalogue: Catalogue = CATALOGUE
 ) -> dict[Place, list[Step]]:
     """The steps of one round: for each place that is needed its faults, shuffled."""
-    wanted = catalogue.named(options.only)
+    wanted = catalogue.named(options.only, long=options.long)
     draw = random.Random(f"{options.seed}/{round_number}")
     plan: dict[Place, list[Step]] = {}
     for place in Place:

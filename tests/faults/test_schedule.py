@@ -16,7 +16,13 @@ def names(seed: int, round_number: int = 0, **given: str) -> list[str]:
 def test_the_same_seed_gives_the_same_faults_in_the_same_order() -> None:
     assert names(5) == names(5)
     assert names(5) != names(6)
-    assert sorted(names(5)) == sorted(names(6)) == sorted(CATALOGUE.faults)
+    assert sorted(names(5)) == sorted(names(6))
+    assert sorted(names(5, LONG="1")) == sorted(CATALOGUE.faults)
+
+
+def test_a_fault_that_takes_minutes_is_run_where_it_is_asked_for() -> None:
+    assert "old-database" not in names(5)
+    assert names(5, ONLY="old-database") == ["old-database"]
 
 
 def test_each_round_has_another_order() -> None:
