@@ -52,7 +52,9 @@ def _pages(scans: int) -> Iterator[dict[str, list[dict[str, Any]]]]:
         for n in range(start, min(scans, start + _PAGE)):
             # One header, checked once: only the id differs.
             one = scan.model_copy(update={"scan_id": f"old-{n}", "pacs": f"pacs-{1 + n % 4}"})
-            page[Collection.SCANS].append(_done(scan_document(NewScan(one, voxels))))
+            page[Collection.SCANS].append(
+                _done(scan_document(NewScan(one, voxels), utc_now() - _AGE))
+            )
             about = {"scan_id": one.scan_id, "pacs": one.pacs}
             about["report_id"] = report_id_of(one.scan_id, report.revision)
             page[Collection.REPORTS].append(_sent(report.model_copy(update=about)))
@@ -62,7 +64,7 @@ def _pages(scans: int) -> Iterator[dict[str, list[dict[str, Any]]]]:
 
 def _done(document: dict[str, Any]) -> dict[str, Any]:
     done = {"report_generated": "Done", "owner": "old", "fence": 1, "attempts": 1}
-    return {**document, **done, "received_at": utc_now() - _AGE, "claimed_at": utc_now() - _AGE}
+    return {**document, **done, "claimed_at": utc_now() - _AGE}
 
 
 def _sent(report: BrainReport) -> dict[str, Any]:

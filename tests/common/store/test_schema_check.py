@@ -45,7 +45,7 @@ def test_a_missing_index_and_a_missing_collection_are_named(store: DBManager) ->
     inside(store, Collection.UPLOADS).drop()
     with pytest.raises(SchemaOlder, match=r"collection brain_uploads.*: run make migrate") as error:
         store.schema.require()
-    assert "index brain_scans.waiting" in str(error.value)
+    assert "index brain_scans.queue" in str(error.value)
     migrate(store.connection.uri, store.connection.name)
     store.schema.require()
 
@@ -56,7 +56,7 @@ def test_an_index_of_the_declared_name_with_another_definition_is_replaced(
     inside(store).drop_index("queue")
     inside(store).create_index([("report_generated", 1)], name="queue", expireAfterSeconds=9)
     found = store.schema.differences()
-    assert found.missing == ("index brain_scans.waiting",)
+    assert found.missing == ("index brain_scans.queue",)
     assert "removes documents" in found.unexpected[0]
     migrate(store.connection.uri, store.connection.name)
     assert store.schema.differences().unexpected == ()

@@ -46,7 +46,7 @@ def test_indexes_of_earlier_releases_are_dropped(
 def test_several_create_the_same_indexes_at_once(store: DBManager, work: Work) -> None:
     for name in Collection:
         inside(store, name).drop_indexes()
-    inside(store).create_index([("fence", 1)], name="waiting")  # another definition
+    inside(store).create_index([("fence", 1)], name="queue")  # another definition
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(INDEXES.run, [work] * 4))
     assert store.schema.differences().missing == ()
