@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles migrate \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
 
@@ -51,7 +51,7 @@ help: ## List the targets and variables
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  JSON           verify, audit, errors, retention: 1 prints JSON
 #  ALL            requeue: 1 requeues every failed scan
-#  APPLY          retention: 1 deletes the data
+#  APPLY          retention: 1 deletes the data; migrate: 1 migrates the database
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
 #  FUZZ_S         fuzz: time per target, seconds (60)
@@ -103,6 +103,9 @@ certs: $(VENV)/ready ## Create a private authority and the units' TLS certificat
 
 roles: $(VENV)/ready ## Create a MongoDB user with least privilege for each unit
 	@$(BIN)/fr roles
+
+migrate: $(VENV)/ready ## List what a migration would change in the database; APPLY=1 migrates it
+	@$(BIN)/fr migrate
 
 report: $(VENV)/ready ## Write the reports of ID=scan,... to OUT: JSON, text and picture
 	@$(BIN)/fr report

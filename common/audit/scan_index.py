@@ -9,6 +9,7 @@ from typing import Self
 
 from common.domain.audit_chain import Head, heads_in
 from common.domain.audit_events import Kind
+from common.domain.scan_key import scan_id_of
 from common.domain.types import Document
 
 _CACHE_KIB = 64 * 1024
@@ -46,6 +47,7 @@ class ScanIndex:
             "anchors (writer TEXT, seq INTEGER, hash TEXT, source TEXT, "
             "PRIMARY KEY (writer, seq, hash)) WITHOUT ROWID",
             "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
+            "renamed (id TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID",
         ):
             self._data.execute(f"CREATE TABLE {table}")
 
@@ -61,10 +63,17 @@ class ScanIndex:
     ) -> None:
         self._data.close()
 
+    def add_renamed(self, keys: Iterable[str]) -> None:
+        """Index events that name these scans by their ids under their keys; before any entry."""
+        self._data.executemany(
+            "INSERT OR IGNORE INTO renamed VALUES (?, ?)", [(scan_id_of(key), key) for key in keys]
+        )
+
     def add(self, entry: Document, at: str) -> None:
         """Index the events and anchors of an intact entry."""
         self._data.executemany(
-            "INSERT INTO scans VALUES (?, ?) "
+            "INSERT INTO scans "
+            "VALUES (COALESCE((SELECT key FROM renamed WHERE id = ?1), ?1), ?2) "
             "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events",
             [
                 (key, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))

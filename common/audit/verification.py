@@ -102,6 +102,8 @@ class AuditVerifier:
         """
         with ScanIndex() as index:
             index.add_anchors(self._kept_heads, "the heads that were kept")
+            for page in self._store.queries.renamed():
+                index.add_renamed(page)
             self._read(index)
             for key, parts in _side_by_side(self._store, index):
                 if self._check(*parts):

@@ -30,10 +30,17 @@ _SHOWN = {"kind", "at", "ids", "outcome", "peer"}
 
 
 class History:
-    """The events of a scan, or since a time; if both are given, those of the scan since then."""
+    """The events of a scan, or since a time; if both are given, those of the scan since then.
 
-    def __init__(self, scan_id: str | None, since: datetime | None) -> None:
+    Args:
+        renamed: whether the trail names the scan by its id alone too: see ``Queries.renamed``.
+    """
+
+    def __init__(
+        self, scan_id: str | None, since: datetime | None, *, renamed: bool = False
+    ) -> None:
         self._scan_id = scan_id
+        self._renamed = renamed
         self._since = since
         if since is not None and since.tzinfo is None:
             self._since = since.replace(tzinfo=UTC)
@@ -64,7 +71,8 @@ class History:
             return True
         if pacs_of(name) is None:
             return any(scan_id_of(key) == name for key in ids)
-        return scan_id_of(name) in ids  # earlier releases recorded ids alone
+        # Earlier releases recorded ids alone, and another Fr-PACS may use this id since.
+        return self._renamed and scan_id_of(name) in ids
 
     def lines(self) -> list[dict[str, Any]]:
         """The events, the earliest first."""
@@ -184,8 +192,9 @@ def main() -> int:
     """Verify the trail of the store that the settings name."""
     settings = load_settings(AuditSettings, "fr audit")
     kept = read_heads(settings.heads) if settings.heads is not None else []
-    history = History(settings.scan, settings.since)
     with open_store(settings) as store:
+        renamed = settings.scan is not None and store.queries.is_renamed(settings.scan)
+        history = History(settings.scan, settings.since, renamed=renamed)
         audit = AuditVerifier(store, kept, history.add)
         verdict = audit.run()
     if settings.keep is not None:

@@ -73,6 +73,10 @@ COMMANDS: Mapping[str, Command] = {
         "create a private authority, and certificates of the units for TLS",
         "common.commands.certificates",
     ),
+    "migrate": Command(
+        "list how the database differs from this release's schema; APPLY=1 migrates it",
+        "common.commands.migrate",
+    ),
     "roles": Command("create a MongoDB user for each unit", "common.commands.roles"),
     "schema": Command("print the JSON schema of a report", "common.commands.schema"),
     "conformance": Command(

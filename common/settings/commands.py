@@ -17,7 +17,9 @@ class RetentionSettings(KeepSettings):
     """Retention: lists data older than RETENTION_DAYS, or deletes it."""
 
     apply: bool = Field(
-        default=False, description="1: delete the data; otherwise, only list what would be deleted"
+        default=False,
+        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
+        "change",
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
@@ -133,6 +135,20 @@ class CertSettings(Settings):
         if "ca" in map(str.lower, value):
             raise ValueError("the name 'ca' is reserved for the authority: choose another name")
         return value
+
+
+class MigrateSettings(StoreSettings):
+    """Lists what a migration of the database to this release would change, or applies it;
+    MONGODB_URI must belong to an administrator of the database."""
+
+    apply: bool = Field(
+        default=False,
+        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
+        "change",
+    )
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
+    )
 
 
 class RoleSettings(StoreSettings):

@@ -12,6 +12,7 @@ from common.settings.loading import (
     ErrorsSettings,
     HubSettings,
     KeepSettings,
+    MigrateSettings,
     PacsSettings,
     ReanalyzeSettings,
     ReportSettings,
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, type[Settings]] = {
     "retention": RetentionSettings,
     "certs": CertSettings,
     "roles": RoleSettings,
+    "migrate": MigrateSettings,
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
 }

@@ -21,6 +21,20 @@ _PROGRESS_S = 5.0
 
 
 @contextlib.contextmanager
+def store_uri(settings: StoreSettings) -> Iterator[str]:
+    """The URI of the MongoDB that the settings name, or of the embedded one, which runs meanwhile.
+
+    Raises:
+        MongodError: the embedded MongoDB cannot be started.
+    """
+    if settings.mongodb_uri is not None:
+        yield settings.mongodb_uri.get_secret_value()
+    else:
+        with shared_mongod(settings.data_dir, settings.fr_mongod) as uri:
+            yield uri
+
+
+@contextlib.contextmanager
 def open_store(settings: StoreSettings) -> Iterator[DBManager]:
     """Open the store that the settings name, or the embedded one; close it at the end.
 
@@ -28,18 +42,17 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
         SettingsError: the URI is wrong.
         MongodError: the embedded MongoDB cannot be started.
     """
-    with contextlib.ExitStack() as stack:
-        if settings.mongodb_uri is not None:
-            uri = settings.mongodb_uri.get_secret_value()
-        else:
-            uri = stack.enter_context(shared_mongod(settings.data_dir, settings.fr_mongod))
-        store = DBManager(
-            uri,
-            settings.mongodb_database,
-            settings.mongodb_timeout_s,
-            is_embedded=settings.mongodb_uri is None,
-        )
-        stack.callback(store.close)
+    with (
+        store_uri(settings) as uri,
+        contextlib.closing(
+            DBManager(
+                uri,
+                settings.mongodb_database,
+                settings.mongodb_timeout_s,
+                is_embedded=settings.mongodb_uri is None,
+            )
+        ) as store,
+    ):
         yield store
 
 

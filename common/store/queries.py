@@ -56,6 +56,25 @@ class Queries:
                 return
             start = {"_id": {"$gt": page[-1]["_id"]}}
 
+    def renamed(self) -> Iterator[list[str]]:
+        """The keys of the scans that a migration renamed, in pages: entries of the audit trail
+        from before it name them by their ids."""
+        after = ""
+        while page := self._renamed_page(after):
+            yield page
+            after = page[-1]
+
+    @translated
+    def is_renamed(self, key: str) -> bool:
+        """Whether entries of the audit trail may name this scan by its id."""
+        return self._db.scans.find_one({"_id": key, "renamed": True}, {"_id": 1}) is not None
+
+    @translated
+    def _renamed_page(self, after: str) -> list[str]:
+        wanted = {"renamed": True, "_id": {"$gt": after}}
+        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=20_000)
+        return [document["_id"] for document in found]
+
     @translated
     def keys_of(self, names: Sequence[str]) -> dict[str, str]:
         """The key of the stored scan that each name means: its key or its id alone. Names that

@@ -133,6 +133,8 @@ _TOMBSTONE: Document = {
     "voxels_hash": "$scan.voxels_hash",
     "fence": "$fence",
     "purged_at": "$$NOW",
+    "schema": "$schema",
+    "renamed": "$renamed",
 }
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
+from common.domain.scan_key import scan_id_of
+from common.domain.states import PURGED
 from common.domain.types import Document
 from common.errors import UploadLost
 from common.store.collections import Notification
@@ -12,6 +14,7 @@ from common.store.connection import Connection, duplicates
 from common.store.documents import Added, NewScan, compare, scan_document
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
+from common.store.schema import OLD_TOMBSTONES, SCHEMA
 from common.store.uploads import Uploads
 
 
@@ -22,6 +25,7 @@ class Scans:
         self._db = connection
         self._uploads = uploads
         self._recorder = recorder
+        self._has_old_tombstones: bool | None = None
 
     @translated
     def add(self, new: Sequence[NewScan]) -> list[Added]:
@@ -37,14 +41,18 @@ class Scans:
         if not new:
             return []
         now = self._db.clock.now()
-        documents = [scan_document(item, now) for item in new]
-        outcome = [Added.STORED] * len(new)
+        scans = [scan_document(item, now) for item in new]
+        documents = self._tombstones_for(scans)
+        outcome = [
+            Added.STORED if scan is document else Added.KNOWN
+            for scan, document in zip(scans, documents, strict=True)
+        ]
         try:
             self._db.scans.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             repeated = duplicates(error)
             while repeated:
-                repeated = self._compare_all(documents, repeated, outcome)
+                repeated = self._compare_all(scans, documents, repeated, outcome)
         self._db.notifications.publish(Notification.SCAN)
         self._note(new, outcome)
         return outcome
@@ -60,8 +68,37 @@ class Scans:
             else:
                 self._recorder.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
 
+    def _tombstones_for(self, scans: Sequence[Document]) -> list[Document]:
+        """The documents to store for these scans.
+
+        Tombstones from before version 2 of the schema name no Fr-PACS. A scan with the id and the
+        voxels of one was reported and purged then: it gets a tombstone under its own key. With
+        other voxels it is new, as it may be another Fr-PACS'.
+        """
+        if self._has_old_tombstones is None:
+            self._has_old_tombstones = bool(
+                (self._db.meta.find_one({"_id": SCHEMA}) or {}).get(OLD_TOMBSTONES)
+            )
+        if not self._has_old_tombstones:
+            return list(scans)
+        ids = [scan_id_of(scan["_id"]) for scan in scans]
+        wanted: Document = {"_id": {"$in": ids}, "report_generated": PURGED}
+        found = {(d["_id"], d.get("voxels_hash")): d for d in self._db.scans.find(wanted)}
+        tombstones = [
+            found.get((name, scan["scan"]["voxels_hash"]))
+            for name, scan in zip(ids, scans, strict=True)
+        ]
+        return [
+            scan if tombstone is None else {**tombstone, "_id": scan["_id"]}
+            for scan, tombstone in zip(scans, tombstones, strict=True)
+        ]
+
     def _compare_all(
-        self, documents: Sequence[Document], repeated: Sequence[int], outcome: list[Added]
+        self,
+        scans: Sequence[Document],
+        documents: Sequence[Document],
+        repeated: Sequence[int],
+        outcome: list[Added],
     ) -> list[int]:
         """Store these scans or compare them with the stored ones, and fill in the outcomes.
 
@@ -70,13 +107,13 @@ class Scans:
         self._db.upsert(self._db.scans, [documents[index] for index in repeated])
         fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
         found = self._db.scans.find(
-            {"_id": {"$in": [documents[index]["_id"] for index in repeated]}}, fields
+            {"_id": {"$in": [scans[index]["_id"] for index in repeated]}}, fields
         )
         stored = {document["_id"]: document for document in found}
         again = []
         for index in repeated:
-            key = documents[index]["_id"]
-            outcome[index] = compare(documents[index], stored.get(key))
+            key = scans[index]["_id"]
+            outcome[index] = compare(scans[index], stored.get(key))
             if outcome[index] is Added.KNOWN and "unsealed" in stored[key]:
                 # Another sender's scan could still be removed: whoever acknowledges it seals it.
                 try:

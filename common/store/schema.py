@@ -22,6 +22,10 @@ earlier releases have no version and count as 1."""
 SCHEMA = "_schema"
 """``_id`` of the version's document in ``brain_meta``."""
 
+OLD_TOMBSTONES = "old_tombstones"
+"""Field of the same document: whether there are tombstones from before version 2, which have an id
+and no Fr-PACS."""
+
 NOT_NEWER: Document = {"schema": {"$not": {"$gt": SCHEMA_VERSION}}}
 """A filter for documents that this release can read. Those of a newer release are left to it."""
 
@@ -117,6 +121,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
             ),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
+            # Scans that version 2 renamed: the audit trail names them by their ids.
+            Index("renamed", (("renamed", 1), ("_id", 1)), partial={"renamed": True}),
         )
     ),
     Collection.REPORTS: CollectionSchema(
@@ -126,6 +132,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("pacs", 1), ("next_try_at", 1), ("created_at", 1)),
                 partial={"status": False},
             ),
+            # Used by retention.
+            Index("sent", (("sent_at", 1), ("_id", 1)), partial={"status": True}),
         )
     ),
     Collection.HISTORY: CollectionSchema((Index("scan_id", (("scan_id", 1),)),)),

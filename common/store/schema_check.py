@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pymongo.database import Database
+
 from common.domain.types import Document
 from common.errors import SchemaNewer, SchemaOlder
 from common.store.collections import Collection
@@ -59,11 +61,7 @@ class SchemaCheck:
     @translated
     def version(self) -> int:
         """The database's schema version: 0 if it is empty, 1 if its release kept none."""
-        found = self._db.meta.find_one({"_id": SCHEMA}, {"version": 1})
-        if found is not None:
-            return int(found["version"])
-        names = set(self._db.database.list_collection_names())
-        return 1 if names & set(map(str, DECLARED)) - {Collection.META} else 0
+        return version_of(self._db.database)
 
     @translated
     def differences(self) -> Differences:
@@ -84,6 +82,15 @@ class SchemaCheck:
             missing += [f"index {name}.{index}" for index in less]
             unexpected += [f"index {name}.{index}" for index in more]
         return Differences(self.version(), tuple(missing), tuple(unexpected))
+
+
+def version_of(database: Database[Document]) -> int:
+    """The schema version of a database: 0 if it is empty, 1 if its release kept none."""
+    found = database[Collection.META].find_one({"_id": SCHEMA}, {"version": 1}) or {}
+    if "version" in found:
+        return int(found["version"])
+    names = set(database.list_collection_names())
+    return 1 if names & set(map(str, DECLARED)) - {Collection.META} else 0
 
 
 def refuse_newer(version: int) -> None:

@@ -20,11 +20,12 @@ from common.store.collections import Collection
 from common.store.connection import new_client
 from common.store.error_mapping import translated
 from common.store.migrations.declared import COLLECTIONS, INDEXES
+from common.store.migrations.scan_keys import KEYS
 from common.store.migrations.step import MigrationStopped, Progress, Step, Work
-from common.store.schema import DECLARED, SCHEMA, SCHEMA_VERSION
-from common.store.schema_check import refuse_newer
+from common.store.schema import SCHEMA, SCHEMA_VERSION
+from common.store.schema_check import refuse_newer, version_of
 
-MIGRATIONS: Mapping[int, tuple[Step, ...]] = {}
+MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS,)}
 """The steps to each version from the one before."""
 
 _SELECTION_MS = 10_000
@@ -128,18 +129,17 @@ class Migrator:
         return True
 
     def _version(self) -> int:
-        found = self._work.database[Collection.META].find_one({"_id": SCHEMA})
-        if found is not None:
-            refuse_newer(int(found["version"]))
-            return int(found["version"])
-        names = set(self._work.database.list_collection_names())
-        return 1 if names & set(map(str, DECLARED)) - {Collection.META} else 0
+        version = version_of(self._work.database)
+        refuse_newer(version)
+        return version
 
     @staticmethod
     def _steps(version: int) -> list[Step]:
         steps = [COLLECTIONS, INDEXES]
         if version:  # an empty database has nothing to change
-            for number, more in sorted(MIGRATIONS.items()):
+            # That of the database's own version too: a unit of the release before, left running,
+            # may have written documents of the old form since.
+            for number in sorted(MIGRATIONS):
                 if number >= version:
-                    steps += more
+                    steps += MIGRATIONS[number]
         return steps

@@ -49,3 +49,16 @@ def test_suspects_are_listed_once_in_order_and_in_pages() -> None:
         pages = list(index.suspects())
         assert [len(page) for page in pages] == [1000, 500]
         assert [name for page in pages for name in page] == names
+
+
+def test_events_of_a_renamed_scan_are_found_under_its_key() -> None:
+    with ScanIndex() as index:
+        index.add_renamed(["a@pacs-1"])
+        events = [event(Kind.RECEIVE, ["a", "b"]), event(Kind.RECEIVE, ["a@pacs-2"])]
+        index.add(make_entry("w", 0, FIRST, events), "w/0")
+        index.add(make_entry("w", 1, FIRST, [event(Kind.REPORT, ["a@pacs-1"])]), "w/1")
+        assert list(index.scans()) == [
+            ("a@pacs-1", RecordedEvents.RECEIVED | RecordedEvents.REPORTED),
+            ("a@pacs-2", RecordedEvents.RECEIVED),
+            ("b", RecordedEvents.RECEIVED),
+        ]

@@ -78,3 +78,11 @@ def test_an_id_of_several_pacs_must_be_named_with_its_pacs(store: DBManager) -> 
     assert store.queries.keys_of(["a@pacs-2"]) == {"a@pacs-2": "a@pacs-2"}
     with pytest.raises(SettingsError, match="write a@pacs-1 or a@pacs-2"):
         store.queries.keys_of(["a"])
+
+
+def test_renamed_scans_are_listed_in_order(store: DBManager) -> None:
+    keys = sorted(scan.key for scan in make_claimable(store, 3))
+    for key in keys[:2]:
+        edit(store, key, renamed=True)
+    assert list(store.queries.renamed()) == [keys[:2]]
+    assert [store.queries.is_renamed(key) for key in keys] == [True, True, False]

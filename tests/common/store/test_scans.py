@@ -235,6 +235,7 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
         store.scans.add([large, NewScan(*make_scan()), NewScan(*make_scan())])
         store.uploads.end(large.scan.key, large.blob)
         seen = commands.writes()
+        commands.seen.clear()
         claims = store.claims.claim("a", 3, 60)
         assert [c["readConcern"] for c in commands.seen if c["name"] == "find"] == [
             {"level": "majority"}

@@ -62,8 +62,7 @@ NO_COLLECTION = {"uri", "name", "client", "database"}
 """Other attributes of ``Connection``: commands, that have rights of their own."""
 
 ELSEWHERE: dict[tuple[str, str, str], str] = {
-    (unit, str(Collection.META), "find"): "``DBManager.check_schema``, before a unit has its parts"
-    for unit in UNITS
+    ("brain", str(Collection.META), "find"): "``DBManager.check_schema``, before it has its parts"
 }
 """Unit, collection, action: privileges that no part uses, with the reason."""
 
