@@ -10,7 +10,7 @@ from pydantic_settings import (
 )
 
 from common.domain.types import HUB_NAME, Identifier, ScanName
-from common.settings.base import KeepSettings, Settings, StoreSettings
+from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
 
 
 class RetentionSettings(KeepSettings):
@@ -133,6 +133,14 @@ class CertSettings(Settings):
         if "ca" in map(str.lower, value):
             raise ValueError("the name 'ca' is reserved for the authority: choose another name")
         return value
+
+
+class PacsKeySettings(SecretSettings):
+    """Prints the key of a Fr-PACS, derived from Fr-HUB's secret."""
+
+    pacs_name: Identifier = Field(
+        default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
+    )
 
 
 class RoleSettings(StoreSettings):

@@ -12,6 +12,8 @@ from common.settings.loading import (
     ErrorsSettings,
     HubSettings,
     KeepSettings,
+    MachineSettings,
+    PacsKeySettings,
     PacsSettings,
     ReanalyzeSettings,
     ReportSettings,
@@ -36,11 +38,13 @@ _COMMANDS: dict[str, type[Settings]] = {
     "retention": RetentionSettings,
     "certs": CertSettings,
     "roles": RoleSettings,
+    "pacs-key": PacsKeySettings,
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
 }
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("Every unit", Settings),
+    ("This machine", MachineSettings),
     ("Connections between units", WireSettings),
     ("Database", StoreSettings),
     ("Retention", KeepSettings),
