@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles migrate \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
 
@@ -20,6 +20,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 # The lock files list every package, so --no-deps skips pip's resolver, which differs by version.
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
 	--require-hashes --no-deps --quiet -r
+
+# Every user of this machine can read a command line. Names of settings have any letter case.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+SECRET := $(shell echo '$(GIVEN)' | tr 'a-z ' 'A-Z\n' | grep -xE 'MONGODB_URI|SHARED_SECRET|PACS_KEY')
+ifneq ($(SECRET),)
+$(error $(firstword $(SECRET)): the command line is visible to all users of this machine; set it in \
+	the environment or .env, or name its file in $(firstword $(SECRET))_FILE)
+endif
 
 help: ## List the targets and variables
 	@echo "Targets:"
@@ -100,6 +108,9 @@ retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes
 
 certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
 	@$(BIN)/fr certs
+
+pacs-key: $(VENV)/ready ## Print the key of the Fr-PACS PACS_NAME, derived from Fr-HUB's secret
+	@$(BIN)/fr pacs-key
 
 roles: $(VENV)/ready ## Create a MongoDB user with least privilege for each unit
 	@$(BIN)/fr roles

@@ -15,7 +15,7 @@ from common.runtime.retry import async_retrying
 from common.store.documents import OutgoingReport
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import connect
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Forwarded, InvalidMessage, Nack, Welcome
 from common.wire.protocol import Side
 from fr_hub.async_store import Leasing
@@ -45,7 +45,7 @@ class ReportClient:
         policy: authentication and limits of the connection.
     """
 
-    def __init__(self, hub: HubContext, pacs: str, policy: ConnectionPolicy = PLAIN) -> None:
+    def __init__(self, hub: HubContext, pacs: str, policy: ConnectionPolicy) -> None:
         self._settings = hub.settings
         self._store = hub.store
         self._audit = hub.audit

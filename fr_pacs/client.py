@@ -9,7 +9,7 @@ from common.errors import PeerAway, ProtocolError, SourceError
 from common.runtime.logger import AvailabilityLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Busy, Event, InvalidMessage, Nack, Scan
 from common.wire.scan_transfer import scan_messages
 from fr_pacs.hub_connection import HubConnection
@@ -46,7 +46,7 @@ class ScanClient:
         availability: AvailabilityLog,
         stop: threading.Event,
         on_fatal: Callable[[Exception], None],
-        policy: ConnectionPolicy = PLAIN,
+        policy: ConnectionPolicy,
     ) -> None:
         self._settings = settings
         self._source = source

@@ -31,8 +31,6 @@ class HubConnection:
         self._settings = settings
         self._availability = availability
         self._policy = policy
-        # A peer that proves its name must be Fr-HUB; without TLS and secret, none can.
-        self._hub = HUB_NAME if policy.tls or policy.keys else None
         self._failures = 0
         self._next_try = 0.0
 
@@ -67,7 +65,7 @@ class HubConnection:
             _CONNECT_S,
             self._policy,
         )
-        welcome = channel.greet(settings.pacs_name, self._hub)
+        welcome = channel.greet(settings.pacs_name, HUB_NAME)
         self.channel = channel
         self._failures = 0
         self._availability.available()

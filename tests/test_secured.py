@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.pacs_key import HubSecret
+from common.settings.local_secret import FILE, local_secret
+from tests.common.settings.reading import secret_file
 from tests.common.wire.tls_files import HUB, PACS, issued
 from tests.processes import ports, start, stop
 from tests.running import until
@@ -80,28 +83,53 @@ def test_scans_and_reports_go_all_the_way_in_tls(units: Units, tmp_path: Path) -
 
 
 def test_scans_and_reports_go_all_the_way_with_a_secret(units: Units, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text(SECRET)
-    sends_all(units, {"SHARED_SECRET": SECRET}, {"SHARED_SECRET_FILE": str(tmp_path / "secret")})
+    path = secret_file(tmp_path / "secret", SECRET.encode())
+    from_file = {"SHARED_SECRET": "", "SHARED_SECRET_FILE": str(path)}
+    sends_all(units, {"SHARED_SECRET": SECRET}, from_file)
     for unit in ("fr_hub", "fr_pacs"):
         assert SECRET not in units.log(unit)
-        assert "not authenticated" not in units.log(unit)
 
 
-def test_without_either_both_warn(units: Units) -> None:
-    sends_all(units, {}, {})
+def test_scans_and_reports_go_all_the_way_with_the_key_of_this_fr_pacs(units: Units) -> None:
+    key = HubSecret(SECRET.encode()).key_of(PACS).hex()
+    sends_all(units, {"SHARED_SECRET": SECRET}, {"SHARED_SECRET": "", "PACS_KEY": key})
     for unit in ("fr_hub", "fr_pacs"):
-        assert "peers are not authenticated" in units.log(unit)
+        assert key not in units.log(unit)
+
+
+def test_with_nothing_set_both_find_the_secret_that_the_first_of_them_made(
+    units: Units, tmp_path: Path
+) -> None:
+    nothing = {"SHARED_SECRET": "", "DATA_DIR": str(tmp_path / "data")}
+    sends_all(units, nothing, nothing)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [FILE]
+    for unit in ("fr_hub", "fr_pacs"):
+        assert local_secret(tmp_path / "data") not in units.log(unit)
+
+
+def test_the_key_of_another_fr_pacs_is_refused(units: Units) -> None:
+    """Fr-HUB takes scans of pacs-2 only from whoever has the key of pacs-2."""
+    units.settings["HUB_PACS"] = "pacs-1=127.0.0.1:1,pacs-2=127.0.0.1:2"
+    units.start("fr_hub", SHARED_SECRET=SECRET)
+    until(lambda: "receiving scans" in units.log("fr_hub"), 30)
+    key = HubSecret(SECRET.encode()).key_of("pacs-1").hex()
+    given = {"SHARED_SECRET": "", "PACS_KEY": key, "PACS_NAME": "pacs-2"}
+    refused = units.start("fr_pacs", SCANS="1", KIND="grid", **given)
+    assert refused.wait(30) == 1
+    assert "the peer has another key" in units.log("fr_pacs")
+    assert key not in units.log("fr_pacs") + units.log("fr_hub")
 
 
 @pytest.mark.parametrize(("hub", "pacs"), [(SECRET, ""), ("", SECRET), (SECRET, SECRET + "x")])
 def test_a_fr_pacs_with_another_secret_ends_and_says_what_to_do(
-    units: Units, hub: str, pacs: str
+    units: Units, tmp_path: Path, hub: str, pacs: str
 ) -> None:
-    units.start("fr_hub", SHARED_SECRET=hub)
+    data = {"DATA_DIR": str(tmp_path / "data")}  # where a unit without one finds another
+    units.start("fr_hub", SHARED_SECRET=hub, **data)
     until(lambda: "receiving scans" in units.log("fr_hub"), 30)
-    refused = units.start("fr_pacs", SCANS="1", KIND="grid", SHARED_SECRET=pacs)
+    refused = units.start("fr_pacs", SCANS="1", KIND="grid", SHARED_SECRET=pacs, **data)
     assert refused.wait(30) == 1
-    assert "set SHARED_SECRET to the same value at both ends" in units.log("fr_pacs")
+    assert "set SHARED_SECRET at Fr-HUB and the PACS_KEY made from it" in units.log("fr_pacs")
     assert "connection refused" in units.log("fr_hub")
     for unit in ("fr_hub", "fr_pacs"):
         assert SECRET not in units.log(unit)

@@ -22,6 +22,7 @@ from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import CertSettings, load_settings
+from common.settings.private_files import check_private
 
 AUTHORITY_DAYS = 3650
 RENEW_DAYS = 30
@@ -99,6 +100,10 @@ class Authority:
 
     def _read(self, name: str) -> tuple[Key, x509.Certificate]:
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
+        try:
+            check_private(key, "CERTS")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
         try:
             loaded = serialization.load_pem_private_key(key.read_bytes(), password=None)
             read = x509.load_pem_x509_certificate(certificate.read_bytes())

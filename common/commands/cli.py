@@ -15,10 +15,10 @@ from typing import NoReturn
 USAGE = 2
 """Of ``common.runtime.lifecycle.Exit``, whose import would delay each start."""
 
-SECRETS = frozenset({"MONGODB_URI", "SHARED_SECRET"})
+SECRETS = frozenset({"MONGODB_URI", "SHARED_SECRET", "PACS_KEY"})
 """Settings that never come from the command line, which all users of the machine can read."""
 
-_VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ COMMANDS: Mapping[str, Command] = {
         "list how the database differs from this release's schema; APPLY=1 migrates it",
         "common.commands.migrate",
     ),
+    "pacs-key": Command("print the key of a Fr-PACS: PACS_NAME=name", "common.commands.pacs_key"),
     "roles": Command("create a MongoDB user for each unit", "common.commands.roles"),
     "schema": Command("print the JSON schema of a report", "common.commands.schema"),
     "conformance": Command(
@@ -128,10 +129,10 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
             options.append(argument)
             continue
         setting, value = found.groups()
-        if setting in SECRETS:
+        if (secret := setting.upper()) in SECRETS:  # settings are read in any letter case
             raise _UsageError(
-                f"{setting}: the command line is visible to all users of this machine; set it in "
-                f"the environment or .env, or name its file in {setting}_FILE"
+                f"{secret}: the command line is visible to all users of this machine; set it in "
+                f"the environment or .env, or name its file in {secret}_FILE"
             )
         if setting not in (*command.positional, *_known_settings()):
             raise _UsageError(f"{setting}: no setting of this name; `fr {name} --help` lists them")

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from common.domain.scan_key import scan_key
 from common.errors import AlreadyRunning, SettingsError
 from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
+from common.launcher.unit_secrets import own_secrets
 from common.launcher.units import STOP_FAILED_S, STOP_S, Unit
 from common.runtime.console import Console, unit_console
 from common.runtime.entry_point import run_unit
@@ -40,6 +40,7 @@ class Launcher:
     def __init__(self, settings: LaunchSettings, console: Console, lifecycle: Lifecycle) -> None:
         self._settings = settings
         self._certificates = own_certificates(settings)
+        self._secrets = own_secrets(settings)
         self._console = console
         self._lifecycle = lifecycle
         self._totals: Totals | None = None
@@ -57,7 +58,11 @@ class Launcher:
         environment = self._environment(ledger, totals_write)
         shown = None if self._settings.log_format == "json" else self._console
         hub, brain, pacs = (
-            Unit(name, shown, {**environment, **self._certificates.get(name, {})})
+            Unit(
+                name,
+                shown,
+                {**environment, **self._certificates.get(name, {}), **self._secrets[name]},
+            )
             for name in ("fr-hub", "fr-brain", "fr-pacs")
         )
         with self._bar() as bar:
@@ -88,9 +93,6 @@ class Launcher:
         environment = {**os.environ, **given, **color, "PROGRESS_FD": str(totals_fd)}
         environment["HUB_PACS"] = _as_text(self._known_pacs())
         environment.pop("SUMMARY", None)
-        if settings.tls_cert is None and settings.shared_secret is None:
-            # A random secret keeps other programs of this machine from posing as a unit.
-            environment["SHARED_SECRET"] = secrets.token_hex(32)
         if ledger is not None:
             environment["LEDGER"] = str(ledger)
         return environment
@@ -176,7 +178,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
         SettingsError: the folder is not writable.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (data_dir / "all.lock").open("a+")
     except OSError as error:
         raise SettingsError(f"DATA_DIR={str(data_dir)!r}: {error.strerror}") from error

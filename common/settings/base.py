@@ -1,6 +1,5 @@
 """Settings that several units share; ``common.settings.loading`` exports all settings."""
 
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,48 +10,23 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from common.domain.pacs_key import HubSecret, PacsKeys
+from common.settings.hosts import is_loopback
+from common.settings.mongodb_uri import is_plain_network
+from common.settings.private_files import MOUNTED, read_private
+
 DOT_ENV = Path(".env")
-_SECRETS = Path("/run/secrets")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-Address = tuple[str, int]
 Shape = tuple[Annotated[int, Field(ge=1, le=4096)], ...]
 
 
-def split_address(text: str) -> Address:
-    """Split ``host:port`` or ``[IPv6]:port`` into host and port.
-
-    Raises:
-        ValueError: the text has another form.
-    """
-    host, _, port = text.strip().rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not an address: write host:port, such as 127.0.0.1:7302")
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether traffic to this address stays on this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _from_file(values: Any, name: str) -> Any:
+def from_file(values: Any, name: str) -> Any:
     """Read a secret from the file named by ``<name>_file``, unless the secret is set."""
     path = values.get(f"{name}_file") if isinstance(values, dict) else None
     if not path or values.get(name):
         return values
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "the file is not UTF-8 text"
-        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: {reason}") from None
-    if not text:
-        raise ValueError(f"{name.upper()}_FILE={str(path)!r}: the file is empty")
-    return {**values, name: text}
+    return {**values, name: read_private(Path(path), f"{name.upper()}_FILE")}
 
 
 class Settings(BaseSettings):
@@ -64,7 +38,7 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         env_file=DOT_ENV,
         env_ignore_empty=True,
-        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+        secrets_dir=MOUNTED if MOUNTED.is_dir() else None,
         cli_avoid_json=True,
         cli_hide_none_type=True,
         cli_kebab_case=True,
@@ -85,7 +59,25 @@ class Settings(BaseSettings):
     )
 
 
-class StoreSettings(Settings):
+IN_PLAIN = "yes-patient-data-may-be-read"
+
+
+class MachineSettings(Settings):
+    """This machine: where it keeps what, and whether plain traffic may leave it."""
+
+    data_dir: Path = Field(
+        default=Path(".data"),
+        description="folder for the embedded MongoDB's data and logs, and for the secret of units "
+        "that have neither TLS nor another secret",
+    )
+    insecure_plaintext_network: Literal["yes-patient-data-may-be-read"] | None = Field(
+        default=None,
+        description=f"set to {IN_PLAIN} to allow addresses outside this machine, and MongoDB on "
+        "another host, without TLS",
+    )
+
+
+class StoreSettings(MachineSettings):
     """Settings of every unit that uses the store."""
 
     mongodb_uri: SecretStr | None = Field(
@@ -102,9 +94,6 @@ class StoreSettings(Settings):
     mongodb_timeout_s: float = Field(
         default=10.0, ge=1, le=120, description="timeout of a database call, seconds"
     )
-    data_dir: Path = Field(
-        default=Path(".data"), description="folder for the embedded MongoDB's data and logs"
-    )
     fr_mongod: Path | None = Field(
         default=None,
         description="mongod binary for the embedded MongoDB; if unset, the one on the PATH, or "
@@ -114,13 +103,47 @@ class StoreSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _read_uri(cls, values: Any) -> Any:
-        return _from_file(values, "mongodb_uri")
+        return from_file(values, "mongodb_uri")
+
+    @model_validator(mode="after")
+    def _safe_uri(self) -> Self:
+        uri = self.mongodb_uri
+        if uri is None or self.insecure_plaintext_network:
+            return self
+        if is_plain_network(uri.get_secret_value()):
+            raise ValueError(
+                "MONGODB_URI names another host without TLS, so anyone on the network can read "
+                "and change the traffic: add tls=true to it, or accept the risk with "
+                f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}"
+            )
+        return self
 
 
-IN_PLAIN = "yes-patient-data-may-be-read"
+class SecretSettings(MachineSettings):
+    """The secret from which the key of each Fr-PACS is derived."""
+
+    shared_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="Fr-HUB's secret, at least 32 characters (openssl rand -hex 32), from which "
+        "it derives the key of each Fr-PACS; if unset, without TLS, the one in DATA_DIR. A "
+        "Fr-PACS should have its PACS_KEY instead: with this it can pose as any unit",
+    )
+    shared_secret_file: Path | None = Field(
+        default=None, description="file to read SHARED_SECRET from, if SHARED_SECRET is unset"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret(cls, values: Any) -> Any:
+        return from_file(values, "shared_secret")
+
+    def given_keys(self) -> PacsKeys | None:
+        """The keys that the settings give; None if there is only the secret in DATA_DIR."""
+        secret = self.shared_secret
+        return None if secret is None else HubSecret(secret.get_secret_value().encode())
 
 
-class WireSettings(Settings):
+class WireSettings(SecretSettings):
     """Security and limits of connections; the same at both ends."""
 
     tls_cert: Path | None = Field(
@@ -135,20 +158,6 @@ class WireSettings(Settings):
         default=None,
         description="certificate of the authority that issued the peers' certificates (PEM)",
     )
-    shared_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
-        default=None,
-        description="without TLS: a secret that Fr-HUB and its Fr-PACS share, at least 32 "
-        "characters (openssl rand -hex 32); each side proves that it knows it and "
-        "never sends it",
-    )
-    shared_secret_file: Path | None = Field(
-        default=None, description="file to read SHARED_SECRET from, if SHARED_SECRET is unset"
-    )
-    insecure_plaintext_network: Literal["yes-patient-data-may-be-read"] | None = Field(
-        default=None,
-        description=f"set to {IN_PLAIN} to allow addresses outside this machine without TLS",
-    )
-
     frame_limit_kib: int = Field(
         default=1024,
         ge=512,
@@ -186,27 +195,30 @@ class WireSettings(Settings):
         "one replaces the oldest",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_secret(cls, values: Any) -> Any:
-        return _from_file(values, "shared_secret")
-
     @model_validator(mode="after")
     def _safe(self) -> Self:
         given = (self.tls_cert, self.tls_key, self.tls_ca)
         if any(given) and not all(given):
             raise ValueError("TLS needs TLS_CERT, TLS_KEY and TLS_CA: set all three, or none")
-        if all(given) or self.insecure_plaintext_network:
+        if all(given):
             return self
         for name, host in self.hosts():
             if not is_loopback(host):
-                raise ValueError(
-                    f"{name}={host!r} is not a loopback address, and without TLS anyone on the "
-                    "network can read and change the traffic: set TLS_CERT, TLS_KEY and TLS_CA "
-                    "(make certs), or accept the risk with "
-                    f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}"
-                )
+                self._check_network(f"{name}={host!r} is not a loopback address")
         return self
+
+    def _check_network(self, why: str) -> None:
+        if not self.insecure_plaintext_network:
+            raise ValueError(
+                f"{why}, and without TLS anyone on the network can read the traffic: set "
+                "TLS_CERT, TLS_KEY and TLS_CA (make certs), or accept the risk with "
+                f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}"
+            )
+        if self.given_keys() is None:
+            raise ValueError(
+                f"{why}, and the secret in DATA_DIR is for this machine alone: set SHARED_SECRET "
+                "at Fr-HUB, and at each Fr-PACS the PACS_KEY that fr pacs-key prints"
+            )
 
     def hosts(self) -> Iterator[tuple[str, str]]:
         """The hosts that this unit listens on or connects to, each as (setting, host)."""

@@ -10,7 +10,7 @@ from pydantic_settings import (
 )
 
 from common.domain.types import HUB_NAME, Identifier, ScanName
-from common.settings.base import KeepSettings, Settings, StoreSettings
+from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
 
 
 class RetentionSettings(KeepSettings):
@@ -148,6 +148,14 @@ class MigrateSettings(StoreSettings):
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
+    )
+
+
+class PacsKeySettings(SecretSettings):
+    """Prints the key of a Fr-PACS, derived from Fr-HUB's secret."""
+
+    pacs_name: Identifier = Field(
+        default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
     )
 
 

@@ -9,20 +9,21 @@ from pydantic_settings import (
 )
 
 from common.domain.types import Identifier
-from common.settings.base import Address, KeepSettings, Port, WireSettings, split_address
+from common.settings.base import KeepSettings, Port, WireSettings
+from common.settings.hosts import Address, Host, split_address
 
 
 class HubSettings(KeepSettings, WireSettings):
     """Fr-HUB: receives scans, stores and acknowledges them, and sends the reports back."""
 
-    hub_host: str = Field(
+    hub_host: Host = Field(
         default="127.0.0.1",
         description="address of Fr-HUB: it listens here, and Fr-PACS connects here",
     )
     hub_port: Port = Field(
         default=7301, description="port of Fr-HUB: it listens here, and Fr-PACS connects here"
     )
-    hub_pacs: Annotated[dict[Identifier, Address], NoDecode] = Field(
+    hub_pacs: Annotated[dict[Identifier, tuple[Host, int]], NoDecode] = Field(
         default={"pacs-1": ("127.0.0.1", 7302)},
         description="known Fr-PACS units as name=host:port,…; only these may send scans, and "
         "reports go only to these addresses",

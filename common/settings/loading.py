@@ -6,6 +6,9 @@ that of its field in capitals.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -17,20 +20,20 @@ from pydantic_settings import (
 )
 
 from common.domain.foreign_text import PATH, quote
+from common.domain.pacs_key import PacsKeys
 from common.domain.validation_errors import remedy
 from common.errors import SettingsError
 from common.settings.base import (
     DOT_ENV,
     IN_PLAIN,
-    Address,
     KeepSettings,
+    MachineSettings,
     Port,
+    SecretSettings,
     Settings,
     Shape,
     StoreSettings,
     WireSettings,
-    is_loopback,
-    split_address,
 )
 from common.settings.brain import BrainSettings
 from common.settings.commands import (
@@ -38,6 +41,7 @@ from common.settings.commands import (
     CertSettings,
     ErrorsSettings,
     MigrateSettings,
+    PacsKeySettings,
     ReanalyzeSettings,
     ReportSettings,
     RequeueSettings,
@@ -45,6 +49,7 @@ from common.settings.commands import (
     RoleSettings,
     VerifySettings,
 )
+from common.settings.hosts import Address, is_loopback, split_address
 from common.settings.hub import HubSettings
 from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
@@ -61,7 +66,9 @@ __all__ = [
     "HubSettings",
     "KeepSettings",
     "LaunchSettings",
+    "MachineSettings",
     "MigrateSettings",
+    "PacsKeySettings",
     "PacsSettings",
     "Port",
     "ReanalyzeSettings",
@@ -69,6 +76,7 @@ __all__ = [
     "RequeueSettings",
     "RetentionSettings",
     "RoleSettings",
+    "SecretSettings",
     "Settings",
     "Shape",
     "StoreSettings",
@@ -82,6 +90,10 @@ __all__ = [
 
 class LaunchSettings(HubSettings, BrainSettings, PacsSettings):
     """Runs Fr-HUB, Fr-BRAIN and Fr-PACS on this machine."""
+
+    def given_keys(self) -> PacsKeys | None:
+        """Fr-HUB's: that of the Fr-PACS is derived from them."""
+        return SecretSettings.given_keys(self)
 
 
 S = TypeVar("S", bound=Settings)
@@ -100,6 +112,8 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
         SystemExit: ``--help`` was given (status 0), or the command line is invalid (status 2).
     """
 
+    given = sys.argv[1:] if arguments is None else arguments
+
     class Reader(kind):  # type: ignore[valid-type, misc]
         __doc__ = f"{kind.__doc__}\n\nEach option is also a variable: HUB_PORT for --hub-port."
         model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(cli_prog_name=program)
@@ -109,10 +123,11 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             cli: CliSettingsSource[Any] = CliSettingsSource(
-                settings_cls,
-                cli_parse_args=True if arguments is None else arguments,
-                add_argument_method=_add_argument,
+                settings_cls, add_argument_method=_add_argument
             )
+            parser: argparse.ArgumentParser = cli.root_parser
+            setattr(parser, "error", partial(_error, parser))  # noqa: B010 - for this one alone
+            cli(args=_without_secrets(parser, given))
             return (cli, *super().settings_customise_sources(settings_cls, **sources))
 
     check_own(DOT_ENV, ".env")
@@ -127,27 +142,37 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
     return kind.model_construct(read.model_fields_set, **values)
 
 
-SECRETS = frozenset({"--mongodb-uri", "--shared-secret"})
+SECRETS = frozenset({"--mongodb-uri", "--shared-secret", "--pacs-key"})
 
 
-class _RefuseSecret(argparse.Action):
-    """Refuses a secret as an option, without printing it."""
+def _without_secrets(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """Refuse secrets, however they are written, without printing them."""
+    for argument in arguments:
+        name = argument.partition("=")[0].lower().replace("_", "-")
+        option = "--" + name.lstrip("-")
+        if option in SECRETS:
+            name = option[2:].upper().replace("-", "_")
+            parser.error(
+                f"{option}: a secret cannot be an option, because every user of this machine can "
+                f"read the command line: set {name} in the environment or in .env, put it into "
+                f"/run/secrets/{name.lower()}, or set {name}_FILE to a file that contains it"
+            )
+    return list(arguments)
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        name = self.dest.upper().replace("-", "_")
-        parser.error(
-            f"{self.option_strings[0]}: a secret cannot be an option, because every user of this "
-            f"machine can read the command line: set {name} in the environment or in .env, put it "
-            f"into /run/secrets/{name.lower()}, or set {name}_FILE to a file that contains it"
-        )
+
+def _error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Print what is wrong with the command line, without the values in it: one may be a secret."""
+    what, colon, words = message.partition(": ")
+    if what == "unrecognized arguments":
+        names = [word.partition("=")[0] if word.startswith("-") else "…" for word in words.split()]
+        message = f"{what}{colon}{' '.join(names)}"
+    argparse.ArgumentParser.error(parser, message)
 
 
 def _add_argument(group: Any, *options: str, **keywords: Any) -> Any:
     if SECRETS.isdisjoint(options):
         return group.add_argument(*options, **keywords)
-    return group.add_argument(
-        *options, action=_RefuseSecret, nargs="?", dest=keywords["dest"], help=argparse.SUPPRESS
-    )
+    return group.add_argument(*options, dest=keywords["dest"], help=argparse.SUPPRESS)
 
 
 def _sentence(error: Any) -> str:
@@ -158,7 +183,7 @@ def _sentence(error: Any) -> str:
         return (
             f"{name} is {length} characters long; it needs {needed} or more (openssl rand -hex 32)"
         )
-    secret = any(word in name for word in ("URI", "PASSWORD", "SECRET"))
+    secret = any(word in name for word in ("URI", "PASSWORD", "SECRET", "KEY"))
     given = "" if secret or not error["loc"] else f"={quote(error['input'], PATH)}"
     message = "must be set" if error["type"] == "missing" else remedy(error)
     return f"{name}{given}: {message}"

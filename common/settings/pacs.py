@@ -1,34 +1,46 @@
 """The settings of Fr-PACS."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     NoDecode,
 )
 
+from common.domain.pacs_key import KEY_BYTES, PacsKey, PacsKeys
 from common.domain.types import Identifier
-from common.settings.base import Port, Shape, WireSettings
+from common.settings.base import Port, Shape, WireSettings, from_file
+from common.settings.hosts import Host
 
 ENDLESS_RATE = 2.0
+_KEY = re.compile(f"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
 class PacsSettings(WireSettings):
     """Fr-PACS: streams scans to Fr-HUB and receives their reports."""
 
     pacs_name: Identifier = Field(
-        default="pacs-1", description="name of this unit; it must be listed in Fr-HUB's HUB_PACS"
+        default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
     )
-    pacs_host: str = Field(default="127.0.0.1", description="address to listen on for reports")
+    pacs_host: Host = Field(default="127.0.0.1", description="address to listen on for reports")
     pacs_port: Port = Field(default=7302, description="port to listen on for reports")
-    hub_host: str = Field(
+    hub_host: Host = Field(
         default="127.0.0.1",
         description="address of Fr-HUB: it listens here, and Fr-PACS connects here",
     )
     hub_port: Port = Field(
         default=7301, description="port of Fr-HUB: it listens here, and Fr-PACS connects here"
+    )
+    pacs_key: SecretStr | None = Field(
+        default=None,
+        description="this Fr-PACS' key, which fr pacs-key prints where Fr-HUB's SHARED_SECRET is: "
+        "64 hexadecimal digits; each side proves that it knows the key and never sends it",
+    )
+    pacs_key_file: Path | None = Field(
+        default=None, description="file to read PACS_KEY from, if PACS_KEY is unset"
     )
     source: Path | None = Field(
         default=None,
@@ -117,6 +129,24 @@ class PacsSettings(WireSettings):
         ge=3,
         description="internal, set by the launcher: a file descriptor to write totals to",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key(cls, values: Any) -> Any:
+        return from_file(values, "pacs_key")
+
+    @field_validator("pacs_key")
+    @classmethod
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("it must be the 64 hexadecimal digits that fr pacs-key prints")
+        return value
+
+    def given_keys(self) -> PacsKeys | None:
+        """Its own key, or the secret that it can be derived from."""
+        if self.pacs_key is None:
+            return super().given_keys()
+        return PacsKey(bytes.fromhex(self.pacs_key.get_secret_value()))
 
     def hosts(self) -> Iterator[tuple[str, str]]:
         """The address for receiving reports, and that of Fr-HUB."""

@@ -12,7 +12,9 @@ from common.settings.loading import (
     ErrorsSettings,
     HubSettings,
     KeepSettings,
+    MachineSettings,
     MigrateSettings,
+    PacsKeySettings,
     PacsSettings,
     ReanalyzeSettings,
     ReportSettings,
@@ -38,11 +40,13 @@ _COMMANDS: dict[str, type[Settings]] = {
     "certs": CertSettings,
     "roles": RoleSettings,
     "migrate": MigrateSettings,
+    "pacs-key": PacsKeySettings,
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
 }
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("Every unit", Settings),
+    ("This machine", MachineSettings),
     ("Connections between units", WireSettings),
     ("Database", StoreSettings),
     ("Retention", KeepSettings),

@@ -112,7 +112,6 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
         "turn_at": received_at - HEAD_START[item.scan.priority],
         "fence": 0,
         "attempts": 0,
-        "schema": SCHEMA_VERSION,
     }
     if item.blob is not None:
         document["blob"] = item.blob
@@ -136,7 +135,6 @@ def report_document(report: BrainReport) -> Document:
         "next_try_at": _DUE_IMMEDIATELY,
         "tries": 0,
         "report": report.model_dump(exclude_none=False),
-        "schema": SCHEMA_VERSION,
     }
 
 

@@ -13,7 +13,7 @@ from common.wire.connection_errors import (
     connection_nack,
     handshake_too_slow,
 )
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.frame_checks import Mac
 from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
 from common.wire.messages import Event, Hello, Ping, Pong, Sendable, Welcome
@@ -45,7 +45,7 @@ class AsyncChannel:
         transport: asyncio.Transport,
         side: Side,
         idle_timeout_s: float,
-        policy: ConnectionPolicy = PLAIN,
+        policy: ConnectionPolicy,
     ) -> None:
         loop = asyncio.get_running_loop()
         writer = asyncio.StreamWriter(transport, receiver, receiver.ending, loop)

@@ -9,7 +9,7 @@ from common.errors import FrError, PeerAway
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_receiver import ReceiveProtocol
 from common.wire.connection_errors import describe, too_many_connections
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.protocol import Side, WireProtocol
 from common.wire.sockets import CLOSE_S, listen
 from common.wire.tls import tls_error
@@ -139,7 +139,7 @@ async def serve(
     frame_limit: int,
     idle_timeout_s: float,
     handle: Handle,
-    policy: ConnectionPolicy = PLAIN,
+    policy: ConnectionPolicy,
     refused: Callable[[FrError, str], None] = lambda *_: None,
 ) -> AsyncServer:
     """Accept connections, each handled by a separate task.
@@ -167,7 +167,7 @@ async def connect(
     frame_limit: int,
     idle_timeout_s: float,
     timeout_s: float,
-    policy: ConnectionPolicy = PLAIN,
+    policy: ConnectionPolicy,
 ) -> AsyncChannel:
     """Connect within ``timeout_s`` seconds, with TLS if the policy has it.
 

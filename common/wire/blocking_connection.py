@@ -14,7 +14,7 @@ from common.wire.connection_errors import (
     describe,
     handshake_too_slow,
 )
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.frame_checks import Mac
 from common.wire.frames import encode
 from common.wire.handshake import ClientHandshake, FrameKeys, ServerHandshake
@@ -49,7 +49,7 @@ class Channel:
         side: Side,
         frame_limit: int,
         idle_timeout_s: float,
-        policy: ConnectionPolicy = PLAIN,
+        policy: ConnectionPolicy,
     ) -> None:
         self._socket = connection
         self._side = side
@@ -80,7 +80,7 @@ class Channel:
         frame_limit: int,
         idle_timeout_s: float,
         timeout_s: float,
-        policy: ConnectionPolicy = PLAIN,
+        policy: ConnectionPolicy,
     ) -> "Channel":
         """Connect within ``timeout_s`` seconds, then start TLS if the policy has it."""
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from common.wire.blocking_connection import Channel
 from common.wire.connection_errors import too_many_connections
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.protocol import Side
 from common.wire.sockets import listen
 from common.wire.unauthenticated import UnauthenticatedConnections
@@ -23,8 +23,8 @@ class BlockingServer:
         frame_limit: longest message, bytes.
         idle_timeout_s: how long a peer may be silent, seconds.
         handle: serves one connection, which is closed when it returns.
-        connections: most connections whose handshake is complete; a further one is refused.
         policy: authentication and limits, also of the unauthenticated connections.
+        connections: most connections whose handshake is complete; a further one is refused.
 
     Raises:
         AlreadyRunning: the port is in use.
@@ -38,8 +38,8 @@ class BlockingServer:
         frame_limit: int,
         idle_timeout_s: float,
         handle: Callable[[Channel], None],
+        policy: ConnectionPolicy,
         connections: int = 64,
-        policy: ConnectionPolicy = PLAIN,
     ) -> None:
         self._socket = listen(address, backlog=128)
         self.port: int = self._socket.getsockname()[1]

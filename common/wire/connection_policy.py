@@ -12,7 +12,8 @@ from common.wire.tls import Tls
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPolicy:
-    """Authentication and limits of a unit's connections."""
+    """Authentication and limits of a unit's connections. Units have TLS, or keys, or both: see
+    ``common.wire.policy_from_settings``."""
 
     tls: Tls | None = None
     """This unit's certificate and the authority that it trusts; None: no TLS."""
@@ -60,7 +61,3 @@ class ConnectionPolicy:
             expected_peer=peer,
             certificate_names=certificate_names,
         )
-
-
-PLAIN = ConnectionPolicy()
-"""Neither TLS nor a secret: for peers on this machine."""

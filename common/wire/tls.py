@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import FrError, PeerAway, ProtocolError, Refusal, SettingsError
+from common.settings.private_files import check_private
 
 # For TLS 1.2, only suites with forward secrecy and authenticated encryption (RFC 9325); all of
 # TLS 1.3 have both.
@@ -88,7 +89,8 @@ class Lifetime:
         at = datetime.fromtimestamp(self.ends_at, UTC)
         raise _unauthenticated(
             f"the certificate of {whose} expired at {at:%Y-%m-%d %H:%M:%S} UTC, so this connection "
-            f"ends: {_REMEDY}"
+            f"ends: {_REMEDY}",
+            retry=False,
         )
 
 
@@ -166,8 +168,12 @@ def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SS
     for name, path in (("TLS_CERT", certificate), ("TLS_KEY", key), ("TLS_CA", authority)):
         try:
             path.open("rb").close()
+            if name == "TLS_KEY":
+                check_private(path, name)
         except OSError as error:
             raise SettingsError(f"{name}={str(path)!r}: {error.strerror}") from error
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
     try:
         # Without a password here, an encrypted key would make a service ask on its terminal.
         context.load_cert_chain(certificate, key, password=lambda: b"")

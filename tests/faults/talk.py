@@ -98,7 +98,7 @@ async def answered(port: int, say: Say, name: str = "", within_s: float = 3.0) -
         channel = await greeted(port, name)
     else:
         channel = await connect(
-            ("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S
+            ("127.0.0.1", port), Side.SCAN_SENDER, FRAME_LIMIT, IDLE_S, _CONNECT_S, POLICY
         )
     heard: list[Event] = []
     try:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -147,8 +148,11 @@ def test_2_where_there_is_no_such_command() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
-def test_2_where_a_secret_is_given_and_no_word_of_it_is_printed(name: str) -> None:
-    ran = fr("hub", f"{name}=hush-hush")
+@pytest.mark.parametrize("written", [str.upper, str.lower, str.title])
+def test_2_where_a_secret_is_given_and_no_word_of_it_is_printed(
+    name: str, written: Callable[[str], str]
+) -> None:
+    ran = fr("hub", f"{written(name)}=hush-hush")
     assert ran.returncode == Exit.USAGE
     assert ran.stderr.startswith(f"fr: {name}: ")
     assert f"{name}_FILE" in ran.stderr
@@ -200,3 +204,37 @@ def test_make_turns_each_failure_into_2_and_fr_does_not(tmp_path: Path) -> None:
     assert made.returncode == 2
     assert "fr pacs: " in made.stderr
     assert "Error 3" in made.stderr
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize("written", [str.upper, str.lower, str.title])
+def test_make_refuses_a_secret_on_its_command_line_and_prints_no_word_of_it(
+    name: str, written: Callable[[str], str]
+) -> None:
+    for target in ("fr_hub", "help"):
+        made = subprocess.run(
+            ["make", target, f"{written(name)}=hush-hush", "VENV=/nowhere"],  # noqa: S607
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert made.returncode == 2
+        assert f"{name}: the command line is visible to all users" in made.stderr
+        assert f"{name}_FILE" in made.stderr
+        assert "hush" not in made.stderr + made.stdout
+
+
+def test_make_takes_a_secret_from_the_environment_and_other_settings_as_ever() -> None:
+    made = subprocess.run(
+        ["make", "help", "SCANS=3", "MONGODB_URI_FILE=uri"],  # noqa: S607
+        cwd=ROOT,
+        env=environment(PACS_KEY="hush", MONGODB_URI="hush"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr

@@ -46,7 +46,7 @@ def test_a_setting_is_formatted_for_the_environment(value: object, text: str) ->
 GIVEN: dict[str, Any] = {
     "hub_pacs": {"a": ("127.0.0.2", 1), "b": ("::1", 2)},
     "shape": (181, 217, 181),
-    "mongodb_uri": SecretStr("mongodb://fr:secret@db.example:27017/?replicaSet=rs"),
+    "mongodb_uri": SecretStr("mongodb://fr:secret@db.example:27017/?replicaSet=rs&tls=true"),
     "source": Path("scans"),
     "rate": 0.1,
     "seed": 7,
@@ -82,17 +82,6 @@ def test_the_units_get_the_settings_of_the_launcher(
         read: Settings = load_settings(kind, "fr", [])
         for name in set(kind.model_fields) - {"hub_pacs", "progress_fd", "shared_secret"}:
             assert getattr(read, name) == getattr(settings, name), name
-
-
-def test_each_run_has_a_new_secret() -> None:
-    first, second = (environment_of(LaunchSettings())["SHARED_SECRET"] for _ in range(2))
-    assert len(first) == 64
-    assert first != second
-
-
-def test_a_configured_secret_is_passed_to_the_units() -> None:
-    settings = LaunchSettings(shared_secret=SecretStr("x" * 32))
-    assert environment_of(settings)["SHARED_SECRET"] == "x" * 32
 
 
 def test_fr_hub_knows_the_fr_pacs_started_with_it() -> None:

@@ -1,61 +1,17 @@
-"""Addresses, secrets from files, and the bounds of the settings that several units share."""
-
-from pathlib import Path
+"""Secrets from files, and the bounds of the settings that several units share."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.settings.base import (
     KeepSettings,
     Settings,
     StoreSettings,
     WireSettings,
-    is_loopback,
-    split_address,
 )
 from common.settings.loading import load_settings
-from tests.common.settings.reading import error_for
+from tests.common.settings.reading import error_for, secret_file
 
 SECRET = "0123456789abcdef" * 2
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:7302", ("127.0.0.1", 7302)),
-        (" pacs.example:1 ", ("pacs.example", 1)),
-        ("[::1]:65535", ("::1", 65535)),
-        ("::1:80", ("::1", 80)),
-    ],
-)
-def test_an_address_is_host_and_port(text: str, address: tuple[str, int]) -> None:
-    assert split_address(text) == address
-
-
-@given(st.text("a1.:[]- \n\x00٣é", max_size=20))
-def test_any_other_text_is_not_an_address(text: str) -> None:
-    try:
-        host, port = split_address(text)
-    except ValueError:
-        with pytest.raises(ValueError, match="write host:port"):
-            split_address(text)
-    else:
-        assert host
-        assert 0 < port < 65536
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LocalHost"])
-def test_loopback_addresses_are_recognized(host: str) -> None:
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["0.0.0.0", "::", "10.0.0.1", "hub.example", "localhost.evil"],  # noqa: S104
-)
-def test_other_hosts_are_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +20,7 @@ def test_other_hosts_are_not_loopback(host: str) -> None:
 def test_a_secret_file_that_is_not_text_is_refused_and_not_quoted(
     kind: type[Settings], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("secret").write_bytes(b"horse\xff")
+    secret_file("secret", b"horse\xff")
     monkeypatch.setenv(f"{name}_FILE", "secret")
     message = error_for(kind)
     assert f"{name}_FILE='secret': the file is not UTF-8 text" in message
@@ -72,7 +28,7 @@ def test_a_secret_file_that_is_not_text_is_refused_and_not_quoted(
 
 
 def test_a_secret_loses_the_white_space_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("secret").write_text(f" {SECRET}\r\n")
+    secret_file("secret", f" {SECRET}\r\n".encode())
     monkeypatch.setenv("SHARED_SECRET_FILE", "secret")
     secret = load_settings(WireSettings, "fr", []).shared_secret
     assert secret is not None

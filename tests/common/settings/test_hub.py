@@ -9,7 +9,7 @@ from tests.common.settings.reading import error_for
 
 def test_it_knows_the_pacs_that_are_listed_with_or_without_spaces() -> None:
     settings = load_settings(HubSettings, "fr", ["--hub-pacs", " a = localhost:1 ,, b=[::1]:2,"])
-    assert settings.hub_pacs == {"a": ("localhost", 1), "b": ("::1", 2)}
+    assert settings.hub_pacs == {"a": ("127.0.0.1", 1), "b": ("::1", 2)}
 
 
 def test_the_known_pacs_may_be_given_as_they_are() -> None:
@@ -42,7 +42,7 @@ def test_its_hosts_are_its_address_and_those_that_reports_go_to() -> None:
     assert list(load_settings(HubSettings, "fr", options).hosts()) == [
         ("HUB_HOST", "127.0.0.2"),
         ("HUB_PACS", "127.0.0.3"),
-        ("HUB_PACS", "localhost"),
+        ("HUB_PACS", "127.0.0.1"),
     ]
 
 

@@ -34,7 +34,7 @@ KINDS: tuple[type[Settings], ...] = (
     RequeueSettings,
 )
 PASSWORD = "correct-horse"  # noqa: S105 - of nothing
-URI = f"mongodb://fr:{PASSWORD}@db.example:27017/"
+URI = f"mongodb://fr:{PASSWORD}@db.example:27017/?tls=true"
 
 
 def variable(kind: type[Settings], name: str) -> str:
@@ -104,7 +104,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         (
             ["--hub-pacs", "a=localhost:1,b=::1:2"],
             "hub_pacs",
-            {"a": ("localhost", 1), "b": ("::1", 2)},
+            {"a": ("127.0.0.1", 1), "b": ("::1", 2)},
         ),
         (["--source", "scans"], "source", Path("scans")),
         (["--rate", "2.5"], "rate", 2.5),
@@ -257,3 +257,22 @@ def test_a_wrong_uri_of_mongodb_is_not_quoted() -> None:
 def test_both_ends_of_a_connection_have_the_same_limits() -> None:
     assert issubclass(HubSettings, WireSettings)
     assert issubclass(PacsSettings, WireSettings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--shred-secret=hush"], "--shred-secret"),
+        (["--shred-secret", "hush"], "--shred-secret …"),
+        (["hush"], "…"),
+        (["--scans=3", "--frmae-limit", "hush"], "--frmae-limit …"),
+    ],
+)
+def test_an_unknown_option_is_named_without_its_value_which_may_be_a_secret(
+    arguments: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(PacsSettings, "fr pacs", arguments)
+    message = capsys.readouterr().err
+    assert message.endswith(f"unrecognized arguments: {shown}\n")
+    assert "hush" not in message

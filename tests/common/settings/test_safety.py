@@ -1,9 +1,11 @@
 """Settings refuse secrets on the command line, and unencrypted traffic to a network."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from common.domain.pacs_key import PacsKey
 from common.settings.loading import (
     IN_PLAIN,
     BrainSettings,
@@ -14,10 +16,11 @@ from common.settings.loading import (
     VerifySettings,
     load_settings,
 )
-from tests.common.settings.reading import error_for
+from tests.common.settings.reading import error_for, secret_file
 
 SECRET = "0123456789abcdef" * 2
-URI = "mongodb://fr:horse@db.example:27017/"
+URI = "mongodb://fr:horse@db.example:27017/?tls=true"
+PLAIN_AND_SECRET = {"INSECURE_PLAINTEXT_NETWORK": IN_PLAIN, "SHARED_SECRET": SECRET}
 TLS = {"TLS_CERT": "c.pem", "TLS_KEY": "k.pem", "TLS_CA": "a.pem"}
 
 
@@ -33,14 +36,24 @@ TLS = {"TLS_CERT": "c.pem", "TLS_KEY": "k.pem", "TLS_CA": "a.pem"}
         (LaunchSettings, "--mongodb-uri", "MONGODB_URI"),
         (PacsSettings, "--shared-secret", "SHARED_SECRET"),
         (HubSettings, "--shared-secret", "SHARED_SECRET"),
+        (PacsSettings, "--pacs-key", "PACS_KEY"),
+        (LaunchSettings, "--pacs-key", "PACS_KEY"),
     ],
 )
 @pytest.mark.parametrize("form", ["{0} {1}", "{0}={1}", "{0}"])
+@pytest.mark.parametrize(
+    "spelled", [str, str.upper, lambda o: o[2:], lambda o: o.replace("-", "_")]
+)
 def test_a_secret_on_the_command_line_is_refused_and_not_printed(
-    kind: type[Settings], option: str, name: str, form: str, capsys: pytest.CaptureFixture[str]
+    kind: type[Settings],
+    option: str,
+    name: str,
+    spelled: Callable[[str], str],
+    form: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as raised:
-        load_settings(kind, "fr", form.format(option, "correct-horse").split())
+        load_settings(kind, "fr", form.format(spelled(option), "correct-horse").split())
     assert raised.value.code == 2
     message = capsys.readouterr().err
     assert f"set {name} in the environment" in message
@@ -51,8 +64,8 @@ def test_a_secret_on_the_command_line_is_refused_and_not_printed(
 def test_a_secret_comes_from_the_file_that_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "uri").write_text(f"{URI}\n")
-    (tmp_path / "secret").write_text(SECRET)
+    secret_file(tmp_path / "uri", f"{URI}\n".encode())
+    secret_file(tmp_path / "secret", SECRET.encode())
     monkeypatch.setenv("MONGODB_URI_FILE", "uri")
     monkeypatch.setenv("SHARED_SECRET_FILE", str(tmp_path / "secret"))
     settings = load_settings(HubSettings, "fr", [])
@@ -78,7 +91,7 @@ def test_an_unreadable_or_empty_secret_file_is_an_error(
     content: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if content is not None:
-        (tmp_path / "uri").write_text(content)
+        secret_file(tmp_path / "uri", content.encode())
     monkeypatch.setenv("MONGODB_URI_FILE", "uri")
     message = error_for(HubSettings)
     assert "MONGODB_URI_FILE='uri'" in message
@@ -118,7 +131,7 @@ def test_without_tls_only_loopback_is_allowed(
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), NETWORK)
-@pytest.mark.parametrize("allow", [TLS, {"INSECURE_PLAINTEXT_NETWORK": IN_PLAIN}], ids=str)
+@pytest.mark.parametrize("allow", [TLS, PLAIN_AND_SECRET], ids=["TLS", "consent"])
 def test_a_network_is_allowed_with_tls_or_explicit_consent(
     kind: type[Settings],
     name: str,
@@ -128,6 +141,40 @@ def test_a_network_is_allowed_with_tls_or_explicit_consent(
 ) -> None:
     for variable, text in {name: value, **allow}.items():
         monkeypatch.setenv(variable, text)
+    load_settings(kind, "fr", [])
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), NETWORK)
+def test_for_a_network_the_secret_of_this_machine_is_not_enough(
+    kind: type[Settings], name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INSECURE_PLAINTEXT_NETWORK", IN_PLAIN)
+    message = error_for(kind)
+    assert "the secret in DATA_DIR is for this machine alone: set SHARED_SECRET" in message
+    assert not Path(".data").exists()
+
+
+def test_for_a_network_a_fr_pacs_needs_only_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_HOST", "hub.example")
+    monkeypatch.setenv("INSECURE_PLAINTEXT_NETWORK", IN_PLAIN)
+    monkeypatch.setenv("PACS_KEY", "0a" * 32)
+    assert load_settings(PacsSettings, "fr", []).given_keys() == PacsKey(b"\n" * 32)
+
+
+@pytest.mark.parametrize("kind", [HubSettings, BrainSettings, VerifySettings, LaunchSettings])
+def test_a_mongodb_elsewhere_needs_tls_or_the_same_consent(
+    kind: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", URI.replace("?tls=true", ""))
+    message = error_for(kind)
+    assert "MONGODB_URI names another host without TLS" in message
+    assert f"INSECURE_PLAINTEXT_NETWORK={IN_PLAIN}" in message
+    assert "horse" not in message
+    monkeypatch.setenv("INSECURE_PLAINTEXT_NETWORK", IN_PLAIN)
+    load_settings(kind, "fr", [])
+    monkeypatch.delenv("INSECURE_PLAINTEXT_NETWORK")
+    monkeypatch.setenv("MONGODB_URI", URI)
     load_settings(kind, "fr", [])
 
 

@@ -18,6 +18,7 @@ IDLE_S = 20.0
 
 WITHIN_S = 10.0
 PLAIN = ConnectionPolicy()
+"""Neither TLS nor keys, as no unit has it: for tests of other things."""
 LIMIT = 512 * 1024
 LOOPBACK = "127.0.0.1"
 
@@ -59,7 +60,7 @@ def channels(
 ) -> Iterator[tuple[Channel, Channel]]:
     """Two channels, back to back over loopback."""
     with channel_to_bare(client_handshake, idle_s) as (channel, peer):
-        other = Channel(peer, server_handshake, LIMIT, idle_s)
+        other = Channel(peer, server_handshake, LIMIT, idle_s, PLAIN)
         with contextlib.closing(other):
             yield channel, other
 

@@ -27,6 +27,7 @@ from tests.common.wire.frames import frame_of
 from tests.common.wire.peers import (
     LIMIT,
     LOOPBACK,
+    PLAIN,
     WITHIN_S,
     Aside,
     channel_to_bare,
@@ -131,13 +132,13 @@ def test_an_invalid_message_is_an_event_and_the_connection_continues() -> None:
 def test_nobody_there_is_peer_away_with_the_address() -> None:
     port = free_port()
     with pytest.raises(PeerAway, match=f"{LOOPBACK}:{port}: Connection refused"):
-        Channel.connect((LOOPBACK, port), SENDER, LIMIT, 5, 5)
+        Channel.connect((LOOPBACK, port), SENDER, LIMIT, 5, 5, PLAIN)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
 def test_a_name_that_no_host_can_have_is_peer_away(host: str) -> None:
     with pytest.raises(PeerAway, match="not a valid host name"):
-        Channel.connect((host, 7301), SENDER, LIMIT, 5, 5)
+        Channel.connect((host, 7301), SENDER, LIMIT, 5, 5, PLAIN)
 
 
 @pytest.mark.parametrize("cut", [1, 3, 4, 20])

@@ -14,6 +14,7 @@ from tests.common.wire.peers import (
     IDLE_S,
     LIMIT,
     LOOPBACK,
+    PLAIN,
     WITHIN_S,
     Aside,
     connected_to,
@@ -28,13 +29,13 @@ RECEIVER = Side.REPORT_RECEIVER
 def listener(
     handle: Callable[[Channel], None], connections: int = 64, host: str = LOOPBACK, port: int = 0
 ) -> Iterator[BlockingServer]:
-    made = BlockingServer((host, port), RECEIVER, LIMIT, IDLE_S, handle, connections)
+    made = BlockingServer((host, port), RECEIVER, LIMIT, IDLE_S, handle, PLAIN, connections)
     with contextlib.closing(made):
         yield made
 
 
 def client(port: int) -> Channel:
-    return Channel.connect((LOOPBACK, port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S)
+    return Channel.connect((LOOPBACK, port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S, PLAIN)
 
 
 def serve(channel: Channel) -> None:
@@ -97,13 +98,13 @@ def test_a_port_in_use_is_already_running() -> None:
     with listening() as server:
         port = server.getsockname()[1]
         with pytest.raises(AlreadyRunning, match=f"{LOOPBACK}:{port} is in use"):
-            BlockingServer((LOOPBACK, port), RECEIVER, LIMIT, IDLE_S, serve)
+            BlockingServer((LOOPBACK, port), RECEIVER, LIMIT, IDLE_S, serve, PLAIN)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "a..b", "x" * 64 + ".test"])
 def test_an_address_of_no_interface_here_is_a_settings_error(host: str) -> None:
     with pytest.raises(SettingsError, match="cannot listen on"):
-        BlockingServer((host, 0), RECEIVER, LIMIT, IDLE_S, serve)
+        BlockingServer((host, 0), RECEIVER, LIMIT, IDLE_S, serve, PLAIN)
 
 
 def test_the_port_is_free_again_after_close() -> None:
@@ -122,7 +123,9 @@ def test_an_address_of_version_6_is_taken() -> None:
     except OSError:
         pytest.skip("no IPv6 here")
     with listener(serve, host="::1") as made:
-        channel = Channel.connect(("::1", made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S)
+        channel = Channel.connect(
+            ("::1", made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S, PLAIN
+        )
         with contextlib.closing(channel):
             assert channel.greet("fr-hub").name == "pacs-1"
 

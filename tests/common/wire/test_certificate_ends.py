@@ -147,6 +147,9 @@ def test_the_first_certificate_to_end_ends_a_connection(tmp_path: Path) -> None:
     peer = {"notAfter": "Jan  5 09:34:43 2018 GMT", "subjectAltName": (("DNS", PACS),)}
     first = tls.first_to_end(peer)
     assert first == Lifetime(frozenset({PACS}), 1515144883.0)
-    with pytest.raises(ProtocolError, match="of 'pacs-1' expired at 2018-01-05 09:34:43 UTC"):
+    with pytest.raises(
+        ProtocolError, match="of 'pacs-1' expired at 2018-01-05 09:34:43 UTC"
+    ) as ended:
         first.check()
+    assert not ended.value.retry  # until a person renews it
     assert tls.first_to_end({**peer, "notAfter": "Jan  5 09:34:43 2999 GMT"}) == tls.lifetime

@@ -1,5 +1,5 @@
 from common.domain.pacs_key import HubSecret, PacsKey
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Challenge, Hello
 from common.wire.protocol import Side
 
@@ -19,7 +19,7 @@ def test_each_handshake_has_a_fresh_nonce() -> None:
 
 
 def test_without_a_secret_a_hello_carries_no_nonce() -> None:
-    handshake = PLAIN.client_handshake(Side.SCAN_SENDER, "pacs-1", None, None)
+    handshake = ConnectionPolicy().client_handshake(Side.SCAN_SENDER, "pacs-1", None, None)
     assert handshake.start() == (Hello("pacs-1"),)
 
 

@@ -2,12 +2,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import CapturingLogger
 
-from common.domain.pacs_key import HubSecret
+from common.domain.pacs_key import HubSecret, PacsKey
 from common.errors import SettingsError
-from common.settings.loading import HubSettings
-from common.wire.connection_policy import PLAIN, ConnectionPolicy
+from common.settings.loading import HubSettings, PacsSettings, load_settings
+from common.settings.local_secret import local_secret
+from common.wire.connection_policy import ConnectionPolicy
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from tests.common.wire.tls_files import HUB, PACS
 
@@ -32,8 +34,42 @@ def warnings(made: HubSettings, policy: ConnectionPolicy) -> list[str]:
     return [call.args[0] for call in log.calls]
 
 
-def test_the_defaults_are_those_of_a_plain_policy() -> None:
-    assert policy_from_settings(settings(), HUB) == PLAIN
+def test_by_default_the_secret_in_data_dir_authenticates_the_peers(tmp_path: Path) -> None:
+    policy = policy_from_settings(settings(data_dir=tmp_path), HUB)
+    assert policy == ConnectionPolicy(keys=HubSecret(local_secret(tmp_path).encode()))
+
+
+def test_whatever_is_set_peers_are_authenticated(good: Path, tmp_path: Path) -> None:
+    files = {"tls_cert": good / f"{HUB}.pem", "tls_key": good / f"{HUB}.key"}
+    tls = {**files, "tls_ca": good / "ca.pem"}
+    for one in ({}, tls):
+        for other in ({}, {"shared_secret": SECRET}, {"insecure_plaintext_network": CONSENT}):
+            policy = policy_from_settings(settings(data_dir=tmp_path, **one, **other), HUB)
+            assert policy.tls is not None or policy.keys is not None
+            assert (policy.keys is None) is (one == tls and "shared_secret" not in other)
+
+
+def test_a_fr_pacs_authenticates_by_its_key_alone(tmp_path: Path) -> None:
+    key = HubSecret(SECRET.encode()).key_of(PACS)
+    made = PacsSettings(
+        _env_file=None,  # type: ignore[call-arg]
+        data_dir=tmp_path / "none",
+        pacs_key=SecretStr(key.hex()),
+        shared_secret=SecretStr(SECRET),
+    )
+    assert policy_from_settings(made, PACS).keys == PacsKey(key)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("key", ["", "0" * 63, "0" * 65, "g" * 64])
+def test_a_key_that_is_none_is_refused_and_not_quoted(
+    key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PACS_KEY", key or " ")
+    with pytest.raises(SettingsError, match="64 hexadecimal digits") as raised:
+        load_settings(PacsSettings, "fr", [])
+    assert str(raised.value).startswith("PACS_KEY: ")
 
 
 def test_each_limit_is_taken_in_its_unit() -> None:
@@ -65,11 +101,12 @@ def test_another_units_certificate_is_a_settings_error(good: Path) -> None:
 
 
 def test_each_danger_is_logged_with_its_remedy() -> None:
-    assert warnings(settings(shared_secret=SECRET), ConnectionPolicy(keys=HubSecret(b"x"))) == []
-    [unauthenticated] = warnings(settings(), PLAIN)
-    assert unauthenticated.startswith("peers are not authenticated")
-    risky = settings(hub_host="0.0.0.0", insecure_plaintext_network=CONSENT)  # noqa: S104
-    assert [text.split(":")[0] for text in warnings(risky, PLAIN)] == [
-        "INSECURE_PLAINTEXT_NETWORK",
-        "peers are not authenticated",
-    ]
+    keys = ConnectionPolicy(keys=HubSecret(b"x"))
+    assert warnings(settings(shared_secret=SECRET), keys) == []
+    risky = settings(
+        hub_host="0.0.0.0",  # noqa: S104
+        shared_secret=SECRET,
+        insecure_plaintext_network=CONSENT,
+    )
+    [danger] = warnings(risky, keys)
+    assert danger.startswith("INSECURE_PLAINTEXT_NETWORK: anybody on the network can read")

@@ -14,10 +14,9 @@ from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import serve
 from common.wire.blocking_connection import Channel
-from common.wire.connection_policy import PLAIN
 from common.wire.protocol import Side
 from tests.common.wire.async_peers import run
-from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, WITHIN_S, connected_to
+from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, connected_to
 from tests.common.wire.tls_files import HUB, PACS, context_of, expired, issued, policy
 from tests.common.wire.tls_peers import (
     answer_reports,
@@ -57,11 +56,13 @@ def test_an_expired_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.M
     folder = issued(tmp_path, HUB)
     expired(folder, PACS, monkeypatch)
     said, heard = pacs_to_hub(policy(folder, PACS), policy(folder, HUB))
-    assert re.search(REFUSED, said)
+    # It may know by itself, or be told.
+    own = f"{REFUSED}|the certificate of 'pacs-1' expired at .* make certs"
+    assert re.search(own, said)
     assert "certificate has expired" in heard
     said, heard = hub_to_pacs(policy(folder, HUB), policy(folder, PACS))
     assert "certificate has expired" in said
-    assert re.search(REFUSED, heard)
+    assert re.search(own, heard)
 
 
 def test_a_certificate_of_another_name_is_refused(good: Path) -> None:

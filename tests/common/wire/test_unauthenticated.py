@@ -20,6 +20,7 @@ from tests.common.wire.peers import (
     IDLE_S,
     LIMIT,
     LOOPBACK,
+    PLAIN,
     WITHIN_S,
     crowd,
     eventually,
@@ -51,7 +52,7 @@ def test_in_a_server_of_threads_a_new_connection_replaces_the_oldest_unauthentic
             assert (nack.code, nack.retry) == (Refusal.LIMIT, True)
             assert "3 connections are unauthenticated" in nack.reason
         channel = Channel.connect(
-            (LOOPBACK, made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S
+            (LOOPBACK, made.port), Side.REPORT_SENDER, LIMIT, IDLE_S, WITHIN_S, PLAIN
         )
         with contextlib.closing(channel):
             assert channel.greet("fr-hub").name == "pacs-1"
@@ -69,7 +70,7 @@ def test_in_the_loop_a_new_connection_replaces_the_oldest_unauthenticated_one() 
 
                 def known() -> None:
                     channel = Channel.connect(
-                        (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S
+                        (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, PLAIN
                     )
                     with contextlib.closing(channel):
                         channel.greet("pacs-1")
@@ -121,7 +122,9 @@ def test_a_thousand_idle_and_dribbling_connections_keep_nobody_out() -> None:
     def known(port: int) -> None:
         for n in range(100):
             began = time.monotonic()
-            channel = Channel.connect((LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S)
+            channel = Channel.connect(
+                (LOOPBACK, port), Side.SCAN_SENDER, LIMIT, IDLE_S, WITHIN_S, PLAIN
+            )
             with contextlib.closing(channel):
                 channel.greet(f"pacs-{n}")
             answered.append(time.monotonic() - began)

@@ -1,0 +1,25 @@
+"""Prints the key of a Fr-PACS: ``fr pacs-key``, ``make pacs-key``.
+
+Fr-HUB derives this key itself, from its secret and the name of the Fr-PACS. The Fr-PACS gets it as
+PACS_KEY, or in the file that PACS_KEY_FILE names.
+"""
+
+import sys
+
+from common.domain.pacs_key import HubSecret
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.settings.loading import PacsKeySettings, load_settings
+from common.settings.local_secret import local_secret
+
+
+def main() -> int:
+    """Print the key, 64 hexadecimal digits."""
+    settings = load_settings(PacsKeySettings, "fr pacs-key")
+    keys = settings.given_keys() or HubSecret(local_secret(settings.data_dir).encode())
+    sys.stdout.write(keys.key_of(settings.pacs_name).hex() + "\n")
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr pacs-key", main))

@@ -1,0 +1,72 @@
+"""The secret that the units of one user on one machine share when nobody gave them one.
+
+It is a file in DATA_DIR, made by the first unit that looks for it.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+from common.errors import SettingsError
+
+FILE = "hub.secret"
+
+_SECRET = re.compile(r"[0-9a-f]{64}\n")
+
+
+def local_secret(data_dir: Path) -> str:
+    """The secret in this folder; made if there is none, by one of all that start at once.
+
+    Raises:
+        SettingsError: the file cannot be made or read, or is not this user's alone.
+    """
+    path = data_dir.expanduser() / FILE
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_folder(path.parent)
+        if not path.exists():
+            _make(path)
+        return _read(path)
+    except OSError as error:
+        raise _refusal(path, f"{error.strerror}, and without TLS units need a secret") from error
+
+
+def _check_folder(folder: Path) -> None:
+    about = folder.stat()
+    if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:
+        raise _refusal(folder, f"others could exchange the secret in it: run chmod 700 {folder}")
+
+
+def _make(path: Path) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, fails if the file exists: the first one stays, for all.
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+        about = os.fstat(file.fileno())
+        mine = about.st_uid == os.geteuid() and not about.st_mode & 0o077
+        if not mine or not stat.S_ISREG(about.st_mode):
+            raise _refusal(path, f"it must be a file of this user alone: run chmod 600 {path}")
+        text = file.read(100)
+    if not _SECRET.fullmatch(text):
+        raise _refusal(path, "it holds no secret: remove it, and start all units again")
+    return text.strip()
+
+
+def _refusal(path: Path, reason: str) -> SettingsError:
+    return SettingsError(f"DATA_DIR: {str(path)!r}: {reason}; or set SHARED_SECRET or PACS_KEY")
