@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
+from common.runtime import output
+
 
 class Exit(IntEnum):
     """Exit codes of the units."""
@@ -35,6 +37,9 @@ class Exit(IntEnum):
 SAME_S = 0.5
 """Signals within this time count as one request, seconds: a signal to the process group (by
 ``timeout`` or a service manager) arrives twice, directly and through the ``make`` above."""
+
+FLUSH_S = 0.2
+"""How long an immediate stop waits for a reader of the log that takes nothing, seconds."""
 
 DO_NOT_RESTART = frozenset({Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE})
 
@@ -114,6 +119,7 @@ class Lifecycle(Stop):
         for callback in self._on_force:
             with contextlib.suppress(Exception):
                 callback()
+        output.flush(FLUSH_S)
         os._exit(Exit.FORCED)
 
     def _read_lifeline(self, fd: int) -> None:

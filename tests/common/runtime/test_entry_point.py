@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from common import errors
@@ -35,7 +39,8 @@ def test_the_code_of_main_is_the_exit_code(code: int) -> None:
 def test_an_fr_error_becomes_one_line_and_an_exit_code(
     kind: type[FrError], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert exit_code_of(kind("the disk is full")) == CODES.get(kind, Exit.FAILED)
+    code = next((code for base, code in CODES.items() if issubclass(kind, base)), Exit.FAILED)
+    assert exit_code_of(kind("the disk is full")) == code
     shown = capsys.readouterr()
     assert shown.err == "fr hub: the disk is full\n"
     assert shown.out == ""
@@ -59,3 +64,43 @@ def test_the_docstring_lists_each_error() -> None:
     for kind in KINDS:
         assert f" {kind.__name__}" in errors.__doc__
         assert kind.__doc__
+
+
+def test_an_error_that_quotes_foreign_text_is_one_escaped_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exit_code_of(FrError("refused: \x1b[2J\u202e\r\n" * 1000))
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert shown.rstrip("\n").isprintable()
+    assert len(shown.encode()) < 4096
+
+
+MEMORY = """
+import resource, subprocess, sys
+from pathlib import Path
+from common.runtime.entry_point import run_unit
+
+def main():
+    child = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))"
+    print(Path("/proc/self/coredump_filter").read_text().strip())
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-c", child], check=True)
+    child = "print(open('/proc/self/coredump_filter').read())"
+    subprocess.run([sys.executable, "-c", child], check=True)
+    return 0
+
+sys.exit(run_unit("fr hub", main))
+"""
+
+
+def test_a_unit_and_its_children_leave_no_core_dump() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", MEMORY],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ran.stdout.split("\n")[:3] == ["00000000", "(0, 0)", "00000000"]

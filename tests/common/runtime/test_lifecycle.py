@@ -235,3 +235,24 @@ def test_an_exit_is_described(code: int, words: str) -> None:
 def test_exit_codes_that_a_restart_cannot_fix() -> None:
     assert {Exit.USAGE, Exit.TAKEN, Exit.UNUSABLE} == DO_NOT_RESTART
     assert len({int(code) for code in Exit}) == len(Exit)
+
+
+FULL = """
+import fcntl, os, sys, time
+from common.runtime import output
+from common.runtime.lifecycle import Lifecycle
+lifecycle = Lifecycle()
+output.start(str)
+print("ready", flush=True)
+lifecycle.stop.wait()
+for _ in range(200):
+    output.write_line(sys.stdout, "x" * 4000 + chr(10))
+sys.stderr.write("stopping" + chr(10))
+time.sleep(60)
+"""
+
+
+def test_a_second_signal_ends_a_process_whose_log_nobody_reads() -> None:
+    """The pipe is full and stays so: the lines that wait must not keep the process."""
+    with process(FULL) as running:
+        assert signal_until_exit(running, signal.SIGTERM) == Exit.FORCED
