@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from common.audit.writer import ANCHOR_S, AuditWriter
+from common.audit.anchoring import ANCHOR_S
+from common.audit.writer import AuditWriter
 from common.domain.types import HUB_NAME
 from common.runtime.lifecycle import Stop
 from common.runtime.logger import AvailabilityLog, Log

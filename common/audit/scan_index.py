@@ -1,5 +1,5 @@
-"""An index of the events recorded for each scan, in a temporary file rather than in memory, so that
-the trail of millions of scans can be verified in little memory."""
+"""An index of the chains and of the events recorded for each scan, in a temporary file rather than
+in memory, so that the trail of millions of scans can be verified in little memory."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from enum import IntFlag
 from types import TracebackType
 from typing import Self
 
-from common.domain.audit_chain import Head, heads_in
+from common.domain.audit_chain import Chain, Head, heads_in
 from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_id_of
 from common.domain.types import Document
@@ -35,7 +35,8 @@ _EVENTS = {
 
 
 class ScanIndex:
-    """Scans with their recorded events, the places that anchors name, and suspect scans."""
+    """Scans with their recorded events, chains as far as they were read, the places that anchors
+    name, and suspect scans."""
 
     def __init__(self) -> None:
         # An empty name: SQLite creates a temporary file and deletes it with the connection.
@@ -46,6 +47,8 @@ class ScanIndex:
             "scans (id TEXT PRIMARY KEY, events INTEGER) WITHOUT ROWID",
             "anchors (writer TEXT, seq INTEGER, hash TEXT, source TEXT, "
             "PRIMARY KEY (writer, seq, hash)) WITHOUT ROWID",
+            "chains (writer TEXT PRIMARY KEY, entries INTEGER, seq INTEGER, hash TEXT, "
+            "closed INTEGER) WITHOUT ROWID",
             "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
             "renamed (id TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID",
         ):
@@ -96,9 +99,56 @@ class ScanIndex:
         while page := rows.fetchmany(_PAGE):
             yield [(Head(writer, seq, digest), source) for writer, seq, digest, source in page]
 
-    def anchored(self) -> dict[str, int]:
-        """The last place of each chain that an anchor names, by writer."""
-        return dict(self._data.execute("SELECT writer, MAX(seq) FROM anchors GROUP BY writer"))
+    def put_chain(self, chain: Chain) -> None:
+        """Keep a chain as far as it was read."""
+        values = (chain.writer, chain.entries, chain.seq, str(chain.hash), chain.closed)
+        self._data.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?, ?, ?)", values)
+
+    def chain(self, writer: str) -> Chain:
+        """A chain as far as it was read; a new one if nothing of it was."""
+        row = self._data.execute(
+            "SELECT entries, seq, hash, closed FROM chains WHERE writer = ?", (writer,)
+        ).fetchone()
+        if row is None:
+            return Chain(writer)
+        return Chain(writer, entries=row[0], seq=row[1], hash=row[2], closed=bool(row[3]))
+
+    def chain_pages(self, size: int) -> Iterator[tuple[str, str | None, dict[str, int]]]:
+        """The last ``seq`` read of each chain, in pages in order of the writers: the writers are
+        those after the first one returned, up to the second (None: the last page)."""
+        after = ""
+        while True:
+            wanted = "SELECT writer, seq FROM chains WHERE writer > ? ORDER BY writer LIMIT ?"
+            page = dict(self._data.execute(wanted, (after, size)).fetchall())
+            through = max(page) if len(page) == size else None
+            yield after, through, page
+            if through is None:
+                return
+            after = through
+
+    def heads(self) -> Iterator[Head]:
+        """The last entry read of each chain."""
+        rows = self._data.execute("SELECT writer, seq, hash FROM chains WHERE seq >= 0")
+        for writer, seq, digest in rows:
+            yield Head(writer, seq, digest)
+
+    def count_chains(self) -> tuple[int, int, int]:
+        """The numbers of chains, of their entries, and of chains without an end."""
+        return tuple(
+            self._data.execute(
+                "SELECT COUNT(*), COALESCE(SUM(entries), 0), COALESCE(SUM(closed = 0), 0) "
+                "FROM chains"
+            ).fetchone()
+        )
+
+    def count_not_anchored(self) -> int:
+        """The number of entries after the last one of their chain that an anchor names."""
+        ((count,),) = self._data.execute(
+            "SELECT COALESCE(SUM(MAX(0, chains.seq - COALESCE(named.seq, -1))), 0) FROM chains "
+            "LEFT JOIN (SELECT writer, MAX(seq) AS seq FROM anchors GROUP BY writer) AS named "
+            "ON named.writer = chains.writer"
+        )
+        return int(count)
 
     def scans(self) -> Iterator[tuple[str, RecordedEvents]]:
         """Each scan with its recorded events, in order of the ids."""

@@ -17,7 +17,11 @@ from common.store.db_manager import DBManager
 NAMED = 1000
 """The most findings of a kind that are named; all are counted."""
 
+CHAINS_PER_PAGE = 5000
+"""Chains whose ends are looked up at a time."""
+
 OnEntry = Callable[[Document], None]
+OnHeads = Callable[[Iterator[Head]], None]
 
 
 class Finding(Frozen):
@@ -82,15 +86,21 @@ class AuditVerifier:
         store: the store to verify.
         kept_heads: heads kept outside the store; their entries must still exist.
         on_entry: called with each intact entry.
+        on_heads: called at the end with the last entry of each chain, to be kept outside the store.
     """
 
     def __init__(
-        self, store: DBManager, kept_heads: Iterable[Head] = (), on_entry: OnEntry = lambda _: None
+        self,
+        store: DBManager,
+        kept_heads: Iterable[Head] = (),
+        on_entry: OnEntry = lambda _: None,
+        on_heads: OnHeads = lambda _: None,
     ) -> None:
         self._store = store
-        self._kept_heads = list(kept_heads)
+        self._kept_heads = kept_heads
         self._on_entry = on_entry
-        self._chains: dict[str, Chain] = {}
+        self._on_heads = on_heads
+        self._events = Counter[str]()
         self._problems = _Findings("")
         self._began: datetime | None = None  # when the first chain was opened
 
@@ -104,37 +114,54 @@ class AuditVerifier:
             index.add_anchors(self._kept_heads, "the heads that were kept")
             for page in self._store.queries.renamed():
                 index.add_renamed(page)
-            self._read(index)
+            self._read_all(index)
             for key, parts in _side_by_side(self._store, index):
                 if self._check(*parts):
                     index.add_suspect(key)
             documents = self._store.audit_log.size()
             self._read(index)
-            if strays := max(0, documents - sum(c.entries for c in self._chains.values())):
+            if strays := max(0, documents - index.count_chains()[1]):
                 self._problem(Problem("brain_audit", f"{strays} documents are not entries"))
             gaps, notes = self._recheck(index)
             self._check_anchors(index)
+            self._on_heads(index.heads())
             return self._verdict(index, gaps, notes)
 
-    @property
-    def heads(self) -> list[Head]:
-        """The last entry read of each chain, to be kept outside the store."""
-        return [chain.head for chain in self._chains.values() if chain.entries]
+    def _read_all(self, index: ScanIndex) -> None:
+        chain: Chain | None = None
+        for entry in self._store.audit_log.all_entries():
+            writer = entry["_id"]["writer"]
+            if chain is None or chain.writer != writer:
+                self._put(index, chain)
+                chain = Chain(writer)
+            self._check_entry(index, chain, entry)
+        self._put(index, chain)
 
     def _read(self, index: ScanIndex) -> None:
-        for head in self._store.audit_log.heads():
-            chain = self._chains.setdefault(head.writer, Chain(head.writer))
-            if head.seq <= chain.seq:
-                continue
-            for entry in self._store.audit_log.entries(head, chain.seq):
-                for problem in chain.check(entry):
-                    self._problem(problem)
-                if chain.intact:
-                    index.add(entry, chain.head.at)
-                    self._on_entry(entry)
-                    if chain.entries == 1:
-                        began = entry["at"]
-                        self._began = min(began, self._began or began)
+        """Read the entries added since the last time."""
+        for after, through, known in index.chain_pages(CHAINS_PER_PAGE):
+            for writer, seq in self._store.audit_log.ends(after, through).items():
+                if seq <= known.get(writer, -1):
+                    continue
+                chain = index.chain(writer)
+                for entry in self._store.audit_log.entries(writer, chain.seq, seq):
+                    self._check_entry(index, chain, entry)
+                self._put(index, chain)
+
+    def _put(self, index: ScanIndex, chain: Chain | None) -> None:
+        if chain is not None:
+            self._events.update(chain.events)
+            index.put_chain(chain)
+
+    def _check_entry(self, index: ScanIndex, chain: Chain, entry: Document) -> None:
+        for problem in chain.check(entry):
+            self._problem(problem)
+        if chain.intact:
+            index.add(entry, chain.head.at)
+            self._on_entry(entry)
+            if chain.entries == 1:
+                began = entry["at"]
+                self._began = min(began, self._began or began)
 
     def _problem(self, problem: Problem) -> None:
         self._problems.add("", f"{problem.at}: {problem.what}")
@@ -192,19 +219,13 @@ class AuditVerifier:
         return gaps, notes
 
     def _verdict(self, index: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
-        events = Counter[str]()
-        for chain in self._chains.values():
-            events.update(chain.events)
-        anchored = index.anchored()
-        chains = [chain for chain in self._chains.values() if chain.entries]
+        chains, entries, open_chains = index.count_chains()
         return AuditVerdict(
-            entries=sum(chain.entries for chain in chains),
-            chains=len(chains),
-            events=dict(sorted(events.items())),
-            open_chains=sum(not chain.closed for chain in chains),
-            not_anchored=sum(
-                max(0, chain.seq - anchored.get(chain.writer, -1)) for chain in chains
-            ),
+            entries=entries,
+            chains=chains,
+            events=dict(sorted(self._events.items())),
+            open_chains=open_chains,
+            not_anchored=index.count_not_anchored(),
             problems=self._problems.findings()[""],
             gaps=gaps.findings(),
             notes=notes.findings(),

@@ -1,25 +1,21 @@
 """Writes a chain of the audit trail: events are queued immediately and written in batches."""
 
-import math
-import os
-import platform
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
+from functools import partial
 
-from common.domain.audit_chain import FIRST, Head, make_entry
+from common.audit.anchoring import Anchorer
+from common.audit.chain_writer import ChainWriter
+from common.audit.isolation import PERMANENT, is_permanent, write_isolating
+from common.domain.audit_chain import Head
 from common.domain.audit_events import Kind, RepeatCounter, event
 from common.domain.types import Document
-from common.errors import AuditConflict, StoreError, StoreUnavailable
-from common.runtime.logger import AvailabilityLog, Log
-from common.runtime.retry import retrying
+from common.errors import StoreError, StoreUnavailable
+from common.runtime.logger import Log
+from common.runtime.retry import backoff_s
 from common.store.audit_log import AuditLog
-
-P = TypeVar("P")
-R = TypeVar("R")
 
 LINGER_S = 0.02
 """Seconds until events that nobody waits for are written, together with those noted meanwhile."""
@@ -27,8 +23,8 @@ LINGER_S = 0.02
 DURABLE_S = 10.0
 """How long a promise waits for its event to be durable, by default, seconds."""
 
-ANCHOR_S = 60.0
-"""How often a hub anchors the heads of the other chains, seconds."""
+MAX_PENDING = 100_000
+"""The most events that are kept while MongoDB refuses every entry. Nothing is promised then."""
 
 _EVENTS_PER_ENTRY = 1000
 _IDS_PER_ENTRY = 20_000
@@ -39,10 +35,15 @@ class AuditWriter:
     """Writes the events of one process start as a chain of entries.
 
     ``note`` never waits; callers that need durability call ``wait_durable`` or wait for the future
-    of ``flush``. Events are kept and retried, in order, until MongoDB has them; none is dropped.
-    The queue stays bounded because callers acknowledge, complete or mark nothing before its events
-    are durable, and because events that unauthenticated peers can cause are counted rather than
-    queued one by one (``refused``, ``connected``). Thread-safe.
+    of ``flush``. Events are kept and retried, in order, while MongoDB is unavailable. The queue
+    stays bounded because callers acknowledge, complete or mark nothing before its events are
+    durable, and because events that unauthenticated peers can cause are counted rather than queued
+    one by one (``refused``, ``connected``). Thread-safe.
+
+    An event that MongoDB refuses for good is written shortened (``isolation``), and the others go
+    on. If MongoDB refuses every entry, as without the right to insert, whoever waits is told at
+    once, so nothing is promised; the events are kept, and tried again with backoff until an
+    operator has helped.
 
     Args:
         audit_log: the collection to write to.
@@ -62,16 +63,7 @@ class AuditWriter:
         durable_s: float = DURABLE_S,
         **facts: str | int | None,
     ) -> None:
-        self._audit_log = audit_log
         self._log = log
-        self._availability = AvailabilityLog(log, "MongoDB (for the audit trail)")
-        self._who: dict[str, str | int] = {
-            "unit": unit,
-            "host": platform.node(),
-            "pid": os.getpid(),
-        }
-        self._facts = facts
-        self._anchor_s = anchor_s
         self._durable_s = durable_s
         self._changed = threading.Condition()
         self._pending: list[tuple[Document, tuple[object, ...] | None]] = []
@@ -84,14 +76,17 @@ class AuditWriter:
         self._repeats = RepeatCounter()
         self._closing = False
         self._given_up = threading.Event()
-        # The chain; of the thread alone.
-        self.writer = self._new_name()
-        self._seq = 0
-        self._prev = FIRST
-        self._last = 0  # the last entry that is more than an anchor
-        self._anchored = time.monotonic()
+        self._refused: StoreError | None = None  # why MongoDB refuses every entry
+        self._anchor: tuple[Sequence[Head], Future[None]] | None = None
+        self._chain = ChainWriter(audit_log, unit, facts, log, self._given_up)
+        self._anchorer = Anchorer(audit_log, self._chain, self._queue_anchor, log, anchor_s)
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
+
+    @property
+    def writer(self) -> str:
+        """The name of the chain."""
+        return self._chain.writer
 
     def note(
         self,
@@ -123,20 +118,21 @@ class AuditWriter:
     def flush(self) -> "Future[None]":
         """Start writing everything noted so far; the future is done when all of it is durable.
 
-        It raises StoreUnavailable if the writer was closed before that.
+        It raises StoreUnavailable if the writer was closed before that, and another StoreError if
+        MongoDB refuses every entry.
         """
         durable: Future[None] = Future()
         with self._changed:
             written = self._durable >= self._noted
-            closed = self._given_up.is_set()
-            if not written and not closed:
+            refused = self._refused
+            if not written and refused is None and not self._given_up.is_set():
                 self._waiting.append((self._noted, durable))
                 self._changed.notify()
                 return durable
         if written:
             durable.set_result(None)
         else:
-            _reject(durable)
+            _reject(durable, refused)
         return durable
 
     def wait_durable(self, timeout_s: float | None = None) -> None:
@@ -145,6 +141,7 @@ class AuditWriter:
         Raises:
             StoreUnavailable: it is not durable after ``timeout_s`` seconds (``durable_s`` of the
                 writer, if not given). The writer keeps trying.
+            StoreError: MongoDB refuses every entry.
         """
         try:
             self.flush().result(self._durable_s if timeout_s is None else timeout_s)
@@ -157,16 +154,13 @@ class AuditWriter:
         with self._changed:
             self._closing = True
             self._changed.notify()
+        self._anchorer.stop()
         self._thread.join(timeout_s)
         if not self._thread.is_alive():
             return self._durable == self._noted
         self._given_up.set()
         self._thread.join(0.5)  # the thread may be in a call that MongoDB does not answer
         return False
-
-    def _new_name(self) -> str:
-        who = self._who
-        return f"{who['unit']}-{who['host']}-{who['pid']}-{secrets.token_hex(6)}"
 
     # --- noting ------------------------------------------------------------------------------
 
@@ -176,6 +170,10 @@ class AuditWriter:
             self._changed.notify()
         self._pending.append((one, key))
         self._noted += 1
+        if self._refused is not None and len(self._pending) > MAX_PENDING:
+            _, dropped = self._pending.pop(0)
+            self._pending_keys.discard(dropped or ())
+            self._durable += 1  # nobody waits for it
 
     def _note_repeated(self, one: Document) -> None:
         with self._changed:
@@ -187,25 +185,21 @@ class AuditWriter:
 
     def _run(self) -> None:
         try:
-            self._open()
+            self._persist(self._chain.open)
             while (events := self._next()) is not None:
                 if events:
-                    self._write(events)
-                    self._last = self._seq - 1
+                    self._persist(partial(write_isolating, self._chain.write, events))
                     self._resolve_waiting(len(events))
-                if self._anchor_due() <= time.monotonic():
-                    self._anchored = time.monotonic()
-                    if heads := self._heads():
-                        last = {"last": self._last}
-                        self._write([event(Kind.ANCHOR, facts=last)], heads)
-            self._write([event(Kind.CLOSED)], self._heads())
-        except StoreError as error:  # given up: ``close`` no longer waits
+                self._write_anchor()
+            self._close_chain()
+        except PERMANENT as error:  # given up: ``close`` no longer waits
             self._log.error("the audit trail was closed before all was written", reason=str(error))
         finally:
             with self._changed:
                 self._given_up.set()
                 left, self._waiting = self._waiting, []
-            for _, durable in left:
+                anchor, self._anchor = self._anchor, None
+            for durable in (*(one[1] for one in left), *([anchor[1]] if anchor else ())):
                 _reject(durable)
 
     def _next(self) -> list[Document] | None:
@@ -220,14 +214,14 @@ class AuditWriter:
                 soon = self._closing or self._waiting or now - self._since >= LINGER_S
                 if self._pending and (soon or repeated):
                     return self._next_batch()
+                if self._anchor is not None:
+                    return []
                 if self._closing:
                     return None
-                until = min(self._repeats.next_due(), self._anchor_due())
+                until = self._repeats.next_due()
                 if self._pending:
                     until = min(until, self._since + LINGER_S)
-                if until <= now:
-                    return []
-                self._changed.wait(None if until == math.inf else until - now)
+                self._changed.wait(min(until - now, threading.TIMEOUT_MAX))
 
     def _next_batch(self) -> list[Document]:
         """The pending events that fit into one entry."""
@@ -251,47 +245,75 @@ class AuditWriter:
             if durable.set_running_or_notify_cancel():
                 durable.set_result(None)
 
-    def _open(self) -> None:
-        opened = event(Kind.OPENED, facts={**self._who, **self._facts})
-        self._write([opened], self._heads())
-
-    def _write(self, events: Sequence[Document], heads: Sequence[Head] = ()) -> None:
+    def _persist(self, write: Callable[[], None]) -> None:
+        """Write, however long MongoDB refuses every entry; whoever waits is told so."""
+        failures = 0
         while True:
-            entry = make_entry(self.writer, self._seq, self._prev, events, heads)
             try:
-                self._retry(self._audit_log.add, entry)
-            except AuditConflict as error:
-                # Another writer used this place, or somebody changed this writer's entries. The
-                # next events must not be lost, so they begin a new chain; ``make audit`` shows
-                # that this one ended here.
-                self._log.error("the audit trail was tampered with", reason=str(error))
-                self.writer, self._seq, self._prev = self._new_name(), 0, FIRST
-                self._last = 0
-                self._open()
-                continue
-            self._seq, self._prev = self._seq + 1, entry["hash"]
+                write()
+            except PERMANENT as error:
+                if not is_permanent(error):
+                    raise
+                if failures == 0:
+                    self._log.error("the audit trail cannot be written", reason=str(error))
+                self._refuse(_store_error(error))
+                failures += 1
+                if self._given_up.wait(backoff_s(failures)):
+                    raise
+            else:
+                with self._changed:
+                    self._refused = None
+                return
+
+    def _refuse(self, error: StoreError) -> None:
+        with self._changed:
+            self._refused = error
+            waiting, self._waiting = self._waiting, []
+        for _, durable in waiting:
+            _reject(durable, error)
+
+    def _close_chain(self) -> None:
+        named = self._anchorer.last()
+        self._chain.write([event(Kind.CLOSED)], named.heads)
+        self._anchorer.noted(named)
+
+    # --- anchors -----------------------------------------------------------------------------
+
+    def _queue_anchor(self, heads: Sequence[Head]) -> "Future[None]":
+        durable: Future[None] = Future()
+        with self._changed:
+            # The end of the chain waits for the last heads: it takes no other anchor any more.
+            if not self._closing and not self._given_up.is_set():
+                self._anchor = (heads, durable)
+                self._changed.notify()
+                return durable
+        _reject(durable)
+        return durable
+
+    def _write_anchor(self) -> None:
+        with self._changed:
+            anchor, self._anchor = self._anchor, None
+        if anchor is None:
             return
-
-    def _heads(self) -> list[Head]:
-        return self._retry(self._audit_log.not_anchored, self.writer)
-
-    def _anchor_due(self) -> float:
-        return math.inf if self._anchor_s is None else self._anchored + self._anchor_s
-
-    def _retry(self, call: Callable[[P], R], argument: P) -> R:
-        """Retry with backoff and full jitter until the writer is given up."""
-        retry = retrying(StoreError, self._given_up, self._log_failure, final=AuditConflict)
-        result = retry(call, argument)
-        self._availability.available()
-        return result
-
-    def _log_failure(self, error: BaseException | None) -> None:
-        if isinstance(error, StoreUnavailable):
-            self._availability.unavailable(error)
+        heads, durable = anchor
+        try:
+            self._chain.write([event(Kind.ANCHOR, facts={"last": self._chain.last})], heads)
+        except PERMANENT as error:
+            if not is_permanent(error):
+                _reject(durable)
+                raise
+            # An anchor promises nothing to anybody, and the next one names the heads again.
+            durable.set_exception(_store_error(error))
         else:
-            self._log.error("the audit trail cannot be written", reason=str(error))
+            durable.set_result(None)
 
 
-def _reject(durable: "Future[None]") -> None:
+def _reject(durable: "Future[None]", error: StoreError | None = None) -> None:
     if durable.set_running_or_notify_cancel():
-        durable.set_exception(StoreUnavailable("the audit trail was closed before all was written"))
+        durable.set_exception(
+            error or StoreUnavailable("the audit trail was closed before all was written")
+        )
+
+
+def _store_error(error: Exception) -> StoreError:
+    return error if isinstance(error, StoreError) else StoreError(type(error).__name__)

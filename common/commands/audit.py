@@ -7,6 +7,7 @@ or since a time (``SINCE``). Exit code 0 only if there are no gaps.
 import heapq
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -162,28 +163,31 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     console.print(f"{verdict.total} {word}", style="bold red" if verdict.total else "bold green")
 
 
-def read_heads(path: Path) -> list[Head]:
+def read_heads(path: Path) -> Iterator[Head]:
     """Read the heads from a file made with ``KEEP``.
 
     Raises:
         SettingsError: the file cannot be read, or was not made with ``KEEP``.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [Head.parse(*line.split()) for line in lines if line]
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.strip():
+                    yield Head.parse(*line.split())
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file made with KEEP"
         raise SettingsError(f"HEADS={str(path)!r}: {reason}") from error
 
 
-def write_heads(path: Path, heads: list[Head]) -> None:
+def write_heads(path: Path, heads: Iterable[Head]) -> None:
     """Write the heads to keep, one per line: place and hash.
 
     Raises:
         SettingsError: the file cannot be written.
     """
     try:
-        path.write_text("".join(f"{head.at} {head.hash}\n" for head in heads), encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(f"{head.at} {head.hash}\n" for head in heads)
     except OSError as error:
         raise SettingsError(f"KEEP={str(path)!r}: {error.strerror}") from error
 
@@ -191,14 +195,16 @@ def write_heads(path: Path, heads: list[Head]) -> None:
 def main() -> int:
     """Verify the trail of the store that the settings name."""
     settings = load_settings(AuditSettings, "fr audit")
-    kept = read_heads(settings.heads) if settings.heads is not None else []
+    kept = read_heads(settings.heads) if settings.heads is not None else ()
+
+    def keep(heads: Iterator[Head]) -> None:
+        if settings.keep is not None:
+            write_heads(settings.keep, heads)
+
     with open_store(settings) as store:
         renamed = settings.scan is not None and store.queries.is_renamed(settings.scan)
         history = History(settings.scan, settings.since, renamed=renamed)
-        audit = AuditVerifier(store, kept, history.add)
-        verdict = audit.run()
-    if settings.keep is not None:
-        write_heads(settings.keep, audit.heads)
+        verdict = AuditVerifier(store, kept, history.add, keep).run()
     if settings.json_output:
         result = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
         write_json(json.dumps(result, indent=2) + "\n")

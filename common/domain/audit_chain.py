@@ -160,9 +160,10 @@ class Chain:
             yield Problem(
                 at, f"{missing} {'entry was' if missing == 1 else 'entries were'} removed before it"
             )
+        intact = "hash" in entry and entry["hash"] == digest(entry)
         if missing_fields := _NEEDED - entry.keys():
             yield Problem(at, f"changed: it lacks {', '.join(sorted(missing_fields))}")
-        elif entry["hash"] != digest(entry) or entry.keys() - {*_FIELDS, "hash"}:
+        elif not intact or entry.keys() - {*_FIELDS, "hash"}:
             yield Problem(at, "changed: its content does not match its hash")
         elif not missing and entry["prev"] != self.hash:
             yield Problem(at, "it does not follow the entry before it")
@@ -176,4 +177,4 @@ class Chain:
         for kind in kinds:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
-        self.intact = entry["hash"] == digest(entry)
+        self.intact = intact

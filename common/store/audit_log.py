@@ -5,17 +5,20 @@ on this collection cannot change what it wrote.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
 from common.domain.audit_chain import Head, only_anchors, place
+from common.domain.audit_events import Kind
 from common.domain.types import Document
 from common.errors import AuditConflict
 from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.error_mapping import translated
+from common.store.open_chains import OpenChains
 
 PAGE = 200
 """Entries read at a time; those of a busy hub take about 50 kB each."""
@@ -24,11 +27,24 @@ HEADS_PER_ANCHOR = 1000
 """The most heads that one anchor names; the next one names the others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unanchored:
+    """The heads to name in the next anchor, and what to note once it is durable."""
+
+    heads: tuple[Head, ...] = ()
+    checked: tuple[tuple[str, int], ...] = ()
+    ended: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    more: bool = False
+    """Whether further chains are waiting."""
+
+
 class AuditLog:
     """The append-only collection of the audit trail."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, open_chains: OpenChains) -> None:
         self._db = connection
+        self._open_chains = open_chains
 
     @translated
     def add(self, entry: Document) -> None:
@@ -51,21 +67,22 @@ class AuditLog:
             self._db.database[Collection.NOTIFICATIONS].insert_one({"what": "audit"})
 
     @translated
-    def heads(self) -> list[Head]:
-        """The last entry of each chain."""
+    def ends(self, after: str, through: str | None = None) -> dict[str, int]:
+        """The ``seq`` of the last entry of each chain, by writer, of the writers after ``after`` up
+        to ``through``. Reads one index key of each chain."""
+        span: Document = {"$gt": after} if through is None else {"$gt": after, "$lte": through}
+        return self._ends(span)
+
+    def _ends(self, writers: Mapping[str, object]) -> dict[str, int]:
         lines = self._db.audit.aggregate(
             [
                 # The types too: foreign documents in the collection must not hide a chain.
-                {"$match": {"_id.writer": {"$gte": ""}, "_id.seq": {"$gte": 0}}},
+                {"$match": {"_id.writer": writers, "_id.seq": {"$gte": 0}}},
                 {"$sort": {"_id.writer": 1, "_id.seq": -1}},
                 {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
             ]
         )
-        places = [{"writer": line["_id"], "seq": math.ceil(line["seq"])} for line in lines]
-        heads: list[Head] = []
-        for start in range(0, len(places), 1000):
-            heads += self._at(places[start : start + 1000])
-        return sorted(heads, key=lambda head: head.writer)
+        return {line["_id"]: math.ceil(line["seq"]) for line in lines}
 
     def _at(self, places: Sequence[Document]) -> list[Head]:
         found = self._db.audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
@@ -83,44 +100,82 @@ class AuditLog:
         return {head.at: head.hash for head in self._at(places)}
 
     @translated
-    def not_anchored(self, writer: str) -> list[Head]:
-        """The last entry of every other writer's chain that no anchor names yet.
+    def not_anchored(self, writer: str) -> Unanchored:
+        """The last entry of every other writer's open chain that no anchor names yet.
 
-        Of a chain that ends in anchors, the entry before them. At most ``HEADS_PER_ANCHOR``.
+        Of a chain that ends in anchors, the entry before them. Looks at ``HEADS_PER_ANCHOR`` open
+        chains at most.
         """
-        heads = {head.at: head for head in self.heads() if head.writer != writer}
-        places = [{"writer": head.writer, "seq": head.seq} for head in heads.values()]
-        behind = []
-        for entry in self._db.audit.find(
-            {"_id": {"$in": places}}, {"events.kind": 1, "events.last": 1}
-        ):
-            if (last := only_anchors(entry)) is not None:
-                chain = entry["_id"]["writer"]
-                del heads[place(chain, entry["_id"]["seq"])]
-                behind.append({"writer": chain, "seq": last})
-        heads.update({head.at: head for head in self._at(behind)})
-        named = {
-            line["at"]
-            for entry in self._db.audit.find({"heads.at": {"$in": list(heads)}}, {"heads.at": 1})
-            for line in entry["heads"]
+        chains = self._open_chains.others(writer, HEADS_PER_ANCHOR)
+        ends = self._ends({"$in": [chain.writer for chain in chains]}) if chains else {}
+        places = [{"writer": chain, "seq": seq} for chain, seq in ends.items()]
+        fields = {"hash": 1, "events.kind": 1, "events.last": 1}
+        last = {
+            d["_id"]["writer"]: d for d in self._db.audit.find({"_id": {"$in": places}}, fields)
         }
-        left = [head for at, head in heads.items() if at not in named and head.is_valid]
-        return left[:HEADS_PER_ANCHOR]
-
-    def entries(self, head: Head, after: int) -> Iterator[Document]:
-        """The entries of a chain in order, from the one after ``seq`` ``after`` up to its head."""
-        while page := self._page(head, after):
-            yield from page
-            after = page[-1]["_id"]["seq"]
+        wanted = {
+            chain.writer: seq
+            for chain in chains
+            if (seq := _to_anchor(last.get(chain.writer))) > chain.anchored
+        }
+        heads = self._at([{"writer": name, "seq": seq} for name, seq in wanted.items()])
+        ended = {name for name, entry in last.items() if _is_closed(entry)}
+        return Unanchored(
+            heads=tuple(head for head in heads if head.is_valid),
+            checked=tuple((c.writer, wanted.get(c.writer, c.anchored)) for c in chains),
+            ended=tuple(sorted(ended)),
+            stale=tuple(c.writer for c in chains if c.stale and c.writer not in ended),
+            more=len(chains) >= HEADS_PER_ANCHOR,
+        )
 
     @translated
-    def _page(self, head: Head, after: int) -> list[Document]:
-        span = {"$gt": {"writer": head.writer, "seq": after}}
-        span["$lte"] = {"writer": head.writer, "seq": head.seq}
-        return list(self._db.audit.find({"_id": span}, sort=[("_id", 1)], limit=PAGE))
+    def anchored(self, named: Unanchored) -> None:
+        """Note that a durable entry names these heads."""
+        gone = {*named.ended, *named.stale}
+        self._open_chains.checked(one for one in named.checked if one[0] not in gone)
+        self._open_chains.forget(named.ended, named.stale)
+
+    def announce(self, writer: str) -> None:
+        """Note that this writer is at work, durably; see ``OpenChains.announce``."""
+        self._open_chains.announce(writer)
+
+    def entries(self, writer: str, after: int, through: int) -> Iterator[Document]:
+        """The entries of a chain in order, from the one after ``seq`` ``after``."""
+        return self._pages(
+            {"writer": writer, "seq": after}, {"$lte": {"writer": writer, "seq": through}}
+        )
+
+    def all_entries(self) -> Iterator[Document]:
+        """All entries, chain by chain, each in order."""
+        # A document whose ``writer`` is no string is no entry.
+        return self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+
+    def _pages(self, after: Document, through: Document) -> Iterator[Document]:
+        while page := self._page({"_id": {"$gt": after, **through}}):
+            yield from page
+            after = page[-1]["_id"]
+
+    @translated
+    def _page(self, wanted: Document) -> list[Document]:
+        return list(self._db.audit.find(wanted, sort=[("_id", 1)], limit=PAGE))
 
     @translated
     def received_at(self, keys: Sequence[str]) -> dict[str, datetime]:
         """When each of these scans was received; without those that are not stored."""
         found = self._db.scans.find({"_id": {"$in": list(keys)}}, {"received_at": 1})
         return {document["_id"]: document["received_at"] for document in found}
+
+
+def _to_anchor(entry: Document | None) -> int:
+    """The ``seq`` that an anchor of this chain must name, from the chain's last entry; -1: none."""
+    if entry is None:
+        return -1
+    last = only_anchors(entry)
+    return int(entry["_id"]["seq"]) if last is None else last
+
+
+def _is_closed(entry: Document) -> bool:
+    events = entry.get("events")
+    return isinstance(events, list) and any(
+        isinstance(one, dict) and one.get("kind") == Kind.CLOSED for one in events
+    )

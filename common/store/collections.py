@@ -20,6 +20,8 @@ class Collection(StrEnum):
     UPLOADS = "brain_uploads"
     # Append-only: who did what with which scan; each entry is a batch of events.
     AUDIT = "brain_audit"
+    # The chains of the trail that may have entries which no anchor names yet.
+    AUDIT_OPEN = "brain_audit_open"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
     # The schema version, and what a migration left to remember.

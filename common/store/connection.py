@@ -65,7 +65,11 @@ class Connection:
         self.uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self.audit: MongoCollection[Document] = base[Collection.AUDIT]
         self.meta: MongoCollection[Document] = base[Collection.META]
+        self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.audit_open_fast = self.audit_open.with_options(
+            write_concern=_FAST, read_concern=_LOCAL
+        )
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.notifications = Notifications(base)

@@ -18,6 +18,7 @@ from common.store.claims import Claims
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
+from common.store.open_chains import OpenChains
 from common.store.outbox import Outbox
 from common.store.pictures import Pictures
 from common.store.queries import Queries
@@ -60,7 +61,7 @@ class DBManager:
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
-        self.audit_log = AuditLog(connection)
+        self.audit_log = AuditLog(connection, OpenChains(connection))
         self._record_with(UNRECORDED)
 
     def recorded_by(self, recorder: Recorder) -> Self:

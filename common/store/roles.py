@@ -31,6 +31,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.UPLOADS: _ALL,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
+        Collection.AUDIT_OPEN: _ALL,
         Collection.HISTORY: ("remove",),
         Collection.PICTURES: _PURGE,
         Collection.META: _READ,
@@ -42,6 +43,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.CHUNKS: _READ,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
+        Collection.AUDIT_OPEN: _ALL,
         Collection.HISTORY: _WRITE,
         Collection.PICTURES: _WRITE,
         Collection.META: _READ,
@@ -59,6 +61,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.PICTURES: _PURGE,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
+        Collection.AUDIT_OPEN: _ALL,
     },
     # An administrator who migrates the database, and nobody else: an index can remove documents or
     # refuse them.
@@ -67,6 +70,8 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(_MIGRATED, (*_ALL, *_CREATE)),
         # Where notifications are not capped, they are created anew.
         Collection.NOTIFICATIONS: (*_APPEND, *_CREATE, "convertToCapped", "dropCollection"),
+        Collection.AUDIT: ("find", *_CREATE),
+        Collection.AUDIT_OPEN: (*_APPEND, *_CREATE),
         Collection.META: (*_UPSERT, *_CREATE),
     },
 }

@@ -147,9 +147,12 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
         (
             # The last entry of each chain, without reading the others.
             Index("heads", (("_id.writer", 1), ("_id.seq", -1))),
+            # Used by the migration of trails whose open chains were never listed.
             Index("anchored", (("heads.at", 1),), sparse=True),
         )
     ),
+    # In the order in which anchoring looks at them.
+    Collection.AUDIT_OPEN: CollectionSchema((Index("checked", (("checked_at", 1),)),)),
     Collection.NOTIFICATIONS: CollectionSchema(
         options={"capped": True, "size": _NOTIFICATIONS_BYTES}
     ),

@@ -82,7 +82,7 @@ class Scaling:
         """Number of processors that have started: each opens a chain in the audit trail."""
         store = DBManager(self._bench.uri, database, 60.0)
         try:
-            return sum(head.writer.startswith("processor-") for head in store.audit_log.heads())
+            return sum(writer.startswith("processor-") for writer in store.audit_log.ends(""))
         finally:
             store.close()
 

@@ -20,12 +20,13 @@ from common.store.collections import Collection
 from common.store.connection import new_client
 from common.store.error_mapping import translated
 from common.store.migrations.declared import COLLECTIONS, INDEXES
+from common.store.migrations.open_chains import OPEN_CHAINS
 from common.store.migrations.scan_keys import KEYS
 from common.store.migrations.step import MigrationStopped, Progress, Step, Work
 from common.store.schema import SCHEMA, SCHEMA_VERSION
 from common.store.schema_check import refuse_newer, version_of
 
-MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS,)}
+MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS, OPEN_CHAINS)}
 """The steps to each version from the one before."""
 
 _SELECTION_MS = 10_000

@@ -1,7 +1,7 @@
 """The index of recorded events, in a temporary file."""
 
 from common.audit.scan_index import RecordedEvents, ScanIndex
-from common.domain.audit_chain import FIRST, Head, make_entry
+from common.domain.audit_chain import FIRST, Chain, Head, make_entry
 from common.domain.audit_events import Kind, event
 
 
@@ -38,7 +38,19 @@ def test_anchors_are_kept_with_their_source_once() -> None:
         index.add_anchors([head, later], "a file")
         [page] = index.anchors()
         assert sorted(page, key=lambda found: found[0].seq) == [(head, "w/0"), (later, "a file")]
-        assert index.anchored() == {"other": 7}
+
+
+def test_chains_are_kept_as_far_as_they_were_read() -> None:
+    with ScanIndex() as index:
+        for n in range(5):
+            index.put_chain(Chain(f"w{n}", entries=3, seq=2, hash=str(n) * 64, closed=n > 0))
+        index.add_anchors([Head("w0", 1, "0" * 64), Head("w1", 2, "1" * 64)], "a file")
+        assert index.chain("w1") == Chain("w1", entries=3, seq=2, hash="1" * 64, closed=True)
+        assert index.chain("new") == Chain("new")
+        assert [head.at for head in index.heads()] == [f"w{n}/2" for n in range(5)]
+        assert (index.count_chains(), index.count_not_anchored()) == ((5, 15, 1), 1 + 3 * 3)
+        pages = [(after, through, list(page)) for after, through, page in index.chain_pages(2)]
+        assert pages == [("", "w1", ["w0", "w1"]), ("w1", "w3", ["w2", "w3"]), ("w3", None, ["w4"])]
 
 
 def test_suspects_are_listed_once_in_order_and_in_pages() -> None:

@@ -5,37 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from common.audit.verification import AuditVerdict, AuditVerifier
+from common.audit.verification import AuditVerifier
 from common.audit.writer import AuditWriter
-from common.domain.audit_chain import FIRST, Head, make_entry
+from common.domain.audit_chain import FIRST, make_entry
 from common.domain.audit_events import Kind, event
 from common.domain.types import Document
-from common.errors import AuditConflict, StoreUnavailable
+from common.errors import AuditConflict, StoreError, StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.audit_log import AuditLog
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.open_chains import OpenChains
+from tests.common.audit.trail import entries, events, kinds, note, sound
 from tests.factories import inside, opened, own_mongod, together
 from tests.running import until
-
-
-def entries(store: DBManager, writer: str | None = None) -> list[Document]:
-    found = inside(store, Collection.AUDIT).find(sort=[("_id", 1)])
-    return [entry for entry in found if writer in (None, entry["_id"]["writer"])]
-
-
-def events(store: DBManager, writer: str | None = None) -> list[Document]:
-    return [one for entry in entries(store, writer) for one in entry["events"]]
-
-
-def kinds(store: DBManager, writer: str | None = None) -> list[str]:
-    return [one["kind"] for one in events(store, writer)]
-
-
-def sound(store: DBManager) -> AuditVerdict:
-    verdict = AuditVerifier(store).run()
-    assert verdict.problems.count == 0, verdict.problems
-    return verdict
 
 
 def test_flushed_events_are_stored_in_order_between_the_chains_ends(store: DBManager) -> None:
@@ -114,57 +97,32 @@ def test_refused_peers_are_counted_and_recorded_at_the_end(store: DBManager) -> 
     assert (connected[0]["peer"], connected[0]["address"]) == ("pacs-1", "10.0.0.2")
 
 
-def test_a_first_entry_names_what_others_wrote_and_once_is_enough(store: DBManager) -> None:
-    with closing(AuditWriter(store.audit_log, "first", get_log())) as first:
-        first.note(Kind.SEND, ["one"])
-        first.wait_durable(10)
-        with closing(AuditWriter(store.audit_log, "second", get_log())) as second:
-            second.flush()
-            until(lambda: entries(store, second.writer))
-            [head] = entries(store, second.writer)[0]["heads"]
-            assert head["at"] == f"{first.writer}/1"
-            assert head["hash"] == entries(store, first.writer)[1]["hash"]
-    with closing(AuditWriter(store.audit_log, "third", get_log())) as third:
-        until(lambda: entries(store, third.writer))
-        named = {head["at"] for head in entries(store, third.writer)[0]["heads"]}
-    # Of the second chain its end, of the first too: nothing that is named already.
-    assert f"{first.writer}/1" not in named
-    assert f"{first.writer}/2" in named
-    sound(store)
+# --- MongoDB refuses -----------------------------------------------------------------------------
 
 
-def test_hubs_anchor_each_other_periodically_and_rest_when_nothing_happens(
-    store: DBManager, monkeypatch: pytest.MonkeyPatch
+def test_if_every_entry_is_refused_whoever_waits_is_told_and_nothing_is_lost(
+    store: DBManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rounds: list[str] = []
-    not_anchored = store.audit_log.not_anchored
-
-    def counted(writer: str) -> list[Head]:
-        rounds.append(writer)
-        return not_anchored(writer)
-
-    monkeypatch.setattr(store.audit_log, "not_anchored", counted)
-    with ExitStack() as stack:
-        hubs = [
-            stack.enter_context(
-                closing(AuditWriter(store.audit_log, "fr-hub", get_log(), anchor_s=0.05))
-            )
-            for _ in range(2)
-        ]
-        for n in range(3):
-            hubs[n % 2].note(Kind.SEND, [str(n)])
-            hubs[n % 2].wait_durable(10)
-            until(lambda: store.audit_log.not_anchored("nobody") == [])
-        named = {head["at"] for e in entries(store) for head in e.get("heads", ())}
-        for entry in entries(store):
-            writer, seq = entry["_id"]["writer"], entry["_id"]["seq"]
-            if entry["events"][0]["kind"] == "send":  # it, or what came after it
-                assert any(f"{writer}/{n}" in named for n in range(seq, seq + 10))
-        before = len(entries(store))
-        done = len(rounds)
-        until(lambda: len(rounds) >= done + 10)
-        assert len(entries(store)) == before
+    collection = inside(store, Collection.AUDIT)
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        note(audit, (Kind.SEND, ["before"]))
+        collection.database.command("collMod", collection.name, validator={"no": "such"})
+        audit.note(Kind.SEND, ["refused"])
+        with pytest.raises(StoreError, match="121") as found:
+            audit.wait_durable(30)
+        assert not isinstance(found.value, StoreUnavailable)
+        with pytest.raises(StoreError):
+            audit.wait_durable(30)
+        collection.database.command("collMod", collection.name, validator={})
+        until(lambda: "refused" in sent_ids(store))
+        note(audit, (Kind.SEND, ["after"]))
+    assert capsys.readouterr().out.count("the audit trail cannot be written") == 1
+    assert sent_ids(store) == ["before", "refused", "after"]
     sound(store)
+
+
+def sent_ids(store: DBManager) -> list[str]:
+    return [key for one in events(store) if one["kind"] == "send" for key in one["ids"]]
 
 
 # --- MongoDB goes away ---------------------------------------------------------------------------
@@ -239,7 +197,7 @@ class LostAnswers(AuditLog):
 
 
 def test_an_entry_whose_answer_was_lost_is_there_once(store: DBManager) -> None:
-    audit_log = LostAnswers(store.connection)
+    audit_log = LostAnswers(store.connection, OpenChains(store.connection))
     with closing(AuditWriter(audit_log, "fr-hub", get_log())) as audit:
         for n in range(3):
             audit.note(Kind.SEND, [str(n)])

@@ -2,11 +2,69 @@
 
 from typing import Any
 
+from common.audit.verification import AuditVerdict, AuditVerifier
 from common.audit.writer import AuditWriter
+from common.domain.audit_chain import FIRST
 from common.domain.audit_events import Kind
+from common.domain.types import Document
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from tests.factories import inside
 
 
 def note(audit: AuditWriter, *events: tuple[Kind, list[str]], **more: Any) -> None:
     for kind, ids in events:
         audit.note(kind, ids, **more)
-    audit.wait_durable(10)
+    audit.wait_durable(60)
+
+
+def entries(store: DBManager, writer: str | None = None) -> list[Document]:
+    found = inside(store, Collection.AUDIT).find(sort=[("_id", 1)])
+    return [entry for entry in found if writer in (None, entry["_id"]["writer"])]
+
+
+def events(store: DBManager, writer: str | None = None) -> list[Document]:
+    return [one for entry in entries(store, writer) for one in entry["events"]]
+
+
+def kinds(store: DBManager, writer: str | None = None) -> list[str]:
+    """The kinds of all events but anchors."""
+    found = [one["kind"] for one in events(store, writer)]
+    return [kind for kind in found if kind != Kind.ANCHOR]
+
+
+def sound(store: DBManager) -> AuditVerdict:
+    verdict = AuditVerifier(store).run()
+    assert verdict.problems.count == 0, verdict.problems
+    return verdict
+
+
+def plant_chains(store: DBManager, count: int) -> None:
+    """Replace the trail by closed chains of earlier process starts, none of them anchored."""
+    inside(store, Collection.AUDIT).database.aggregate(
+        [
+            {"$documents": [{"n": {"$range": [0, count]}}]},
+            {"$unwind": "$n"},
+            {
+                "$project": {
+                    "_id": {
+                        "writer": {"$concat": ["processor-planted-", {"$toString": "$n"}]},
+                        "seq": {"$literal": 0},
+                    },
+                    "prev": FIRST,
+                    "at": "$$NOW",
+                    "events": [
+                        {"kind": "opened", "at": "$$NOW"},
+                        {"kind": "closed", "at": "$$NOW"},
+                    ],
+                    "hash": "f" * 64,
+                }
+            },
+            {"$out": Collection.AUDIT},
+        ]
+    )
+
+
+def open_chains_of(store: DBManager) -> set[str]:
+    """The writers of the chains that are listed as open."""
+    return {found["_id"] for found in inside(store, Collection.AUDIT_OPEN).find()}

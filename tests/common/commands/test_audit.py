@@ -132,11 +132,11 @@ def test_people_see_counts_gaps_and_the_limits_of_the_check(
 
 def test_heads_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="HEADS="):
-        read_heads(tmp_path / "absent")
+        list(read_heads(tmp_path / "absent"))
     for text in ("one", "a/1 b", "a/1 b c"):
         (tmp_path / "file").write_text(text)
         with pytest.raises(SettingsError, match="made with KEEP"):
-            read_heads(tmp_path / "file")
+            list(read_heads(tmp_path / "file"))
     with pytest.raises(SettingsError, match="KEEP="):
         write_heads(tmp_path / "no" / "file", [Head("a", 1, "0" * 64)])
 

@@ -37,6 +37,7 @@ COLLECTIONS = {
     "uploads": Collection.UPLOADS,
     "audit": Collection.AUDIT,
     "meta": Collection.META,
+    "audit_open": Collection.AUDIT_OPEN,
 }
 """Attributes of ``Connection``."""
 
