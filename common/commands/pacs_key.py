@@ -7,6 +7,7 @@ PACS_KEY, or in the file that PACS_KEY_FILE names.
 import sys
 
 from common.domain.pacs_key import HubSecret
+from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import PacsKeySettings, load_settings
@@ -17,7 +18,7 @@ def main() -> int:
     """Print the key, 64 hexadecimal digits."""
     settings = load_settings(PacsKeySettings, "fr pacs-key")
     keys = settings.given_keys() or HubSecret(local_secret(settings.data_dir).encode())
-    sys.stdout.write(keys.key_of(settings.pacs_name).hex() + "\n")
+    write_text(keys.key_of(settings.pacs_name).hex())
     return Exit.OK
 
 
