@@ -18,7 +18,7 @@ def main() -> int:
     """Print the key, 64 hexadecimal digits."""
     settings = load_settings(PacsKeySettings, "fr pacs-key")
     keys = settings.given_keys() or HubSecret(local_secret(settings.data_dir).encode())
-    write_text(keys.key_of(settings.pacs_name).hex() + "\n")
+    write_text(keys.key_of(settings.pacs_name).hex())
     return Exit.OK
 
 
