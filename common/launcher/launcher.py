@@ -21,6 +21,7 @@ from common.launcher.summary import acknowledged_in, sum_up
 from common.launcher.unit_certificates import own_certificates
 from common.launcher.unit_secrets import own_secrets
 from common.launcher.units import STOP_FAILED_S, STOP_S, Unit
+from common.runtime import output
 from common.runtime.console import Console, unit_console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Lifecycle, describe_exit
@@ -200,6 +201,8 @@ def main() -> int:
     json_lines = settings.log_format == "json"
     if json_lines:
         configure(settings.log_level, "json", "launcher")
+    else:
+        output.start(lambda count: f"{count} lines dropped: they were not read\n")
     # Standard output must contain only JSON lines then.
     console = unit_console(stderr=json_lines)
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,7 @@
 """The launcher as a process, with its own embedded MongoDB."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -38,14 +39,15 @@ class LauncherRun:
         self.settings = {"DATA_DIR": str(self.data), "KIND": "grid", **ports()}
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, **given: str) -> subprocess.Popen[str]:
+    def start(self, out: int | None = None, **given: str) -> subprocess.Popen[str]:
+        """Start it; its output goes to ``out``, or to ``log``."""
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "common.launcher.launcher"],
                 cwd=ROOT,
                 env=environment(**{**self.settings, **given}),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if out is None else out,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
@@ -192,6 +194,26 @@ def test_text_of_a_peer_freezes_nothing_and_is_escaped(run: LauncherRun) -> None
     assert len(log) < 4096 * 40 * (seconds + 10)
     assert all(line.isprintable() for line in log.decode().splitlines())
     assert log.count(b"scan refused") <= 21 * (seconds + 1)
+
+
+@pytest.mark.parametrize("reader", ["stalled", "dead"])
+def test_scans_flow_and_the_run_stops_whatever_happens_to_the_reader_of_its_output(
+    run: LauncherRun, reader: str
+) -> None:
+    """As in ``make all | less``: the pipe is full at once, or nobody has it open."""
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    ledger = run.folder / "ledger.jsonl"
+    process = run.start(write, RATE="100", LOG_LEVEL="debug", LEDGER=str(ledger))
+    os.close(write)
+    if reader == "dead":
+        os.close(read)
+    until(lambda: ledger.exists() and ledger.read_text().count('"reported"') > 500, 120)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    if reader == "stalled":
+        os.close(read)
+    assert run.verify().gaps == 0
 
 
 def test_a_killed_unit_is_restarted(run: LauncherRun) -> None:
