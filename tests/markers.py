@@ -18,7 +18,7 @@ PROCESSES = (
     "subprocess",
     "multiprocessing",
     "pty",
-    "common.formats.dicom.gdcm_process",
+    "common.formats.reading.process",
     "fr_brain.analyzers.conformance",
     "fr_brain.process_slot",
     "fr_brain.supervisor",
@@ -26,7 +26,7 @@ PROCESSES = (
 )
 SLOW = (
     "tests.common.domain.test_voxel_compression",
-    "tests.common.formats.nifti.test_volumes",
+    "tests.common.formats.nifti.test_volume_reader",
     "tests.common.wire.test_async_endings",
     "tests.common.wire.test_blocking_connection",
     "tests.common.wire.test_flipped_bits",

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 from blake3 import blake3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from common.domain.affine import Affine as Affine
+from common.domain.affine import AffineRow as AffineRow
+
 Document = dict[str, Any]
 """A BSON document, as MongoDB stores it."""
 
@@ -57,9 +60,6 @@ Value = bool | int | float | str | tuple[float, ...]
 """Value of a parameter."""
 
 DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
-
-AffineRow = tuple[float, float, float, float]
-Affine = tuple[AffineRow, AffineRow, AffineRow]
 
 
 def hash_voxels(voxels: bytes | bytearray | memoryview) -> str:

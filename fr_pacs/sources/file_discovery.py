@@ -20,10 +20,6 @@ NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
 
 LEADS_OUT = "a link that leads out of SOURCE: set FOLLOW_LINKS=1 to send what it points to"
 
-_NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_SUFFIXES = (".dcm", ".ima", "")
-_PREAMBLE_BYTES = 128
-
 
 def walk_files(
     root: Path, names: FileNames | None = None, *, follow_links: bool = False
@@ -101,32 +97,6 @@ def check_regular(path: Path) -> None:
         raise SourceError(NOT_AN_IMAGE)
 
 
-def is_nifti(path: Path) -> bool:
-    """Whether a file is NIfTI by its name."""
-    return path.name.lower().endswith(_NIFTI_SUFFIXES)
-
-
 def is_sidecar(path: Path) -> bool:
     """Whether a file accompanies images and is none itself, by its name."""
     return path.suffix.lower() in SIDECAR_SUFFIXES or path.name.upper() in SIDECAR_NAMES
-
-
-def lacks_preamble(path: Path) -> bool:
-    """Whether a file that may be DICOM lacks the preamble of PS3.10 7.1, so that only reading it
-    as DICOM can tell.
-
-    Raises:
-        SourceError: it has no preamble, and its name is not one of a DICOM file.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_PREAMBLE_BYTES + 4)
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}") from error
-    if start[_PREAMBLE_BYTES:] == b"DICM":
-        return False
-    if not start:
-        raise SourceError("the file is empty")
-    if path.suffix.lower() not in _DICOM_SUFFIXES:
-        raise SourceError(NOT_AN_IMAGE)
-    return True

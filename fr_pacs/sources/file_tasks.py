@@ -14,7 +14,9 @@ from common.domain.scan import BrainScan
 from common.domain.types import DType, hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import SourceError
-from common.formats.image_volume import ImageVolume
+from common.formats.dicom.stack import Stack
+from common.formats.nifti.volumes import NiftiVolume
+from common.formats.reader import Prefetched, Reader
 from fr_pacs.sources.base import LoadedScan
 
 
@@ -38,15 +40,22 @@ class FailedTask:
 class FileTask:
     """A volume to read. Loading it again gives the same scan under the same id."""
 
-    image: ImageVolume
+    image: NiftiVolume | Stack
+    reader: Reader
     pacs: str
     max_bytes: int
     scan_id: str = field(default_factory=lambda: uuid4().hex)
+    _ahead: list[Prefetched] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         """The file, relative to the path that the user gave, and the volume or series in it."""
         return self.image.label
+
+    def prefetch(self) -> None:
+        """Have the voxels read ahead of ``load``. Idempotent."""
+        if not self._ahead and self.image.declared_bytes <= self.max_bytes:
+            self._ahead.append(self.reader.prefetch(self.image))
 
     def load(self) -> LoadedScan:
         """Read the voxels and hash them.
@@ -68,7 +77,8 @@ class FileTask:
             raise SourceError(f"cannot become a scan: {explain(error)}") from error
 
     def _load(self) -> LoadedScan:
-        array, affine = self.image.read()
+        ahead = self._ahead.pop() if self._ahead else None
+        array, affine = self.reader.read(self.image, ahead)
         if not array.size:
             raise SourceError("an empty volume: it has no voxels")
         if array.dtype.name not in get_args(DType):

@@ -1,7 +1,8 @@
 """Files and folders as a source of scans: NIfTI volumes and DICOM series.
 
 Headers are read when the source is made, so that the number of scans is known; voxels are read
-when a scan is loaded. A file that cannot become a scan is a task that fails with the reason.
+when a scan is loaded, both in reader processes. A file that cannot become a scan is a task that
+fails with the reason.
 """
 
 import secrets
@@ -10,25 +11,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.errors import SettingsError, SourceError
-from common.formats.dicom.headers import DicomDirectory, NotDicom, read_slices
+from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
-from common.formats.image_volume import ImageVolume
-from common.formats.nifti.volumes import nifti_volumes
+from common.formats.dicom.stack import Stack
+from common.formats.nifti.volumes import NiftiVolume
+from common.formats.reader import DEFAULT_MAX_BYTES, Reader, is_nifti
 from fr_pacs.sources.base import ScanTask
 from fr_pacs.sources.file_discovery import (
     NOT_AN_IMAGE,
     check_regular,
-    is_nifti,
     is_sidecar,
-    lacks_preamble,
     walk_files,
 )
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
 
-DEFAULT_MAX_BYTES = 2 << 30
-"""Of one volume in memory, 2 GiB: several times the largest clinical ones."""
+_AHEAD_SCANS = 16
+_AHEAD_BYTES = 32 << 20
+"""How far the reader reads ahead of the threads that send."""
 
 
 class FileSource:
@@ -53,6 +54,7 @@ class FileSource:
         names: makes the labels of the files.
         follow_links: follow links that lead out of the folder.
         max_bytes: a volume whose header declares more bytes of memory fails before it is read.
+        reader: reads the files; the default is one for this source alone.
 
     Raises:
         SourceError: the path does not exist, or holds no image.
@@ -68,6 +70,7 @@ class FileSource:
         max_bytes: int = DEFAULT_MAX_BYTES,
         names: FileNames | None = None,
         follow_links: bool = False,
+        reader: Reader | None = None,
     ) -> None:
         key = secrets.token_bytes(32) if pseudonym_key is None else pseudonym_key
         if len(key) != 32:
@@ -79,7 +82,10 @@ class FileSource:
         self._names = names or FileNames()
         self._follow_links = follow_links
         self._skipped = 0
+        self._labels: deque[str] = deque()
         self._single_file = not self._root.is_dir()
+        self._reader = Reader(max_bytes) if reader is None else reader
+        self._reader.start()
         self._tasks = deque(self._discover())
         self._total = len(self._tasks)
         if not self._total:
@@ -103,29 +109,82 @@ class FileSource:
         return self._skipped
 
     def __iter__(self) -> Iterator[ScanTask]:
-        """The tasks, once. A task that was taken is dropped, with the file that it keeps open."""
+        """The tasks, once. The next ones are read ahead."""
         while self._tasks:
-            yield self._tasks.popleft()
+            task = self._tasks.popleft()
+            self._read_ahead()
+            yield task
+
+    def _read_ahead(self) -> None:
+        size = 0
+        for task, _ in zip(self._tasks, range(_AHEAD_SCANS), strict=False):
+            if isinstance(task, FileTask):
+                size += task.image.declared_bytes
+                if size > _AHEAD_BYTES:
+                    return
+                task.prefetch()
 
     def _discover(self) -> Iterator[ScanTask]:
         series: dict[str, list[Slice]] = {}
         order: list[ScanTask | str] = []  # a series takes the place of its first file
-        for path in walk_files(self._root, self._names, follow_links=self._follow_links):
-            if isinstance(path, FailedTask):
-                order.append(path)
+        for found in self._headers():
+            if not isinstance(found, Slice):
+                order.append(found)
                 continue
-            for found in self._read_headers(path):
-                if not isinstance(found, Slice):
-                    order.append(found)
-                    continue
-                if found.series not in series:
-                    order.append(found.series)
-                series.setdefault(found.series, []).append(found)
+            if found.series not in series:
+                order.append(found.series)
+            series.setdefault(found.series, []).append(found)
         for entry in order:
             if isinstance(entry, str):
                 yield from self._stacked(series.pop(entry))
             else:
                 yield entry
+
+    def _headers(self) -> Iterator[ScanTask | Slice]:
+        """What each file holds, in the order of their names."""
+        others: deque[tuple[int, FailedTask]] = deque()  # and how many files come before each
+        found = enumerate(self._reader.discover(self._images(others), self._key))
+        for number, inside in found:
+            while others and others[0][0] <= number:
+                yield others.popleft()[1]
+            yield from self._usable(self._labels.popleft(), inside)
+        yield from (task for _, task in others)
+
+    def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
+        """The files to read; what fails without being read goes to ``others``."""
+        count = 0
+        for path in walk_files(self._root, self._names, follow_links=self._follow_links):
+            if isinstance(path, FailedTask):
+                others.append((count, path))
+                continue
+            label = self._label(path)
+            try:
+                check_regular(path)
+            except SourceError as error:
+                others.append((count, FailedTask(label, error)))
+                continue
+            if not self._single_file and not is_nifti(path) and is_sidecar(path):
+                self._skipped += 1
+                continue
+            self._labels.append(label)
+            count += 1
+            yield path, label
+
+    def _usable(
+        self, label: str, found: Sequence[NiftiVolume | Slice] | SourceError
+    ) -> Iterator[ScanTask | Slice]:
+        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails."""
+        match found:
+            case DicomDirectory():
+                if self._single_file:
+                    yield FailedTask(label, found)
+            case NotDicom():
+                yield FailedTask(label, SourceError(NOT_AN_IMAGE))
+            case SourceError():
+                yield FailedTask(label, found)
+            case _:
+                for one in found:
+                    yield self._task(one) if isinstance(one, NiftiVolume) else one
 
     def _stacked(self, slices: Sequence[Slice]) -> Iterator[ScanTask]:
         for label, stack in stack_series(slices, single_file=self._single_file):
@@ -134,26 +193,8 @@ class FileSource:
             else:
                 yield self._task(stack)
 
-    def _read_headers(self, path: Path) -> Sequence[ScanTask | Slice]:
-        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails."""
-        label = self._label(path)
-        try:
-            check_regular(path)
-            if is_nifti(path):
-                return [self._task(volume) for volume in nifti_volumes(path, label)]
-            if not self._single_file and is_sidecar(path):
-                self._skipped += 1
-                return []
-            return read_slices(path, label, self._key, force=lacks_preamble(path))
-        except DicomDirectory as error:
-            return [FailedTask(label, error)] if self._single_file else []
-        except NotDicom:
-            return [FailedTask(label, SourceError(NOT_AN_IMAGE))]
-        except SourceError as error:
-            return [FailedTask(label, error)]
-
-    def _task(self, image: ImageVolume) -> FileTask:
-        return FileTask(image, self._pacs, self._max_bytes)
+    def _task(self, image: NiftiVolume | Stack) -> FileTask:
+        return FileTask(image, self._reader, self._pacs, self._max_bytes)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

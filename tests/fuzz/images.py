@@ -7,10 +7,12 @@ from functools import cache
 from pathlib import Path
 
 from common.errors import FrError
+from common.formats.reader import Reader
 from common.wire.frames import encode
 from common.wire.messages import Scan
 from fr_pacs.sources.files import FileSource
 from tests.fuzz.headers import series
+from tests.fuzz.local_process import LocalProcess
 
 FILE_LIMIT = 4 << 20
 """Largest volume, bytes; a decompression bomb must be refused at this size."""
@@ -44,7 +46,13 @@ def stack(data: bytes) -> None:
 
 def _send_all(path: Path) -> None:
     with suppress(FrError):
-        source = FileSource(path, pacs="pacs-1", pseudonym_key=bytes(32), max_bytes=FILE_LIMIT)
+        source = FileSource(
+            path,
+            pacs="pacs-1",
+            pseudonym_key=bytes(32),
+            max_bytes=FILE_LIMIT,
+            reader=Reader(FILE_LIMIT, start=LocalProcess),
+        )
         for task, _ in zip(source, range(_TASKS_MAX), strict=False):
             with suppress(FrError):
                 loaded = task.load()

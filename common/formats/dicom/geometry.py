@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.types import Affine
+from common.domain.affine import Affine
 from common.errors import SourceError
 from common.formats.dicom.slices import Geometry, Slice, Vector
 

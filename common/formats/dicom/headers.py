@@ -5,26 +5,29 @@ them. A classic series (one file per slice) and an enhanced multi-frame file (fu
 PS3.3 C.7.6.16) give the same slices.
 """
 
+import io
 import logging
 import math
+import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
-from blake3 import blake3
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import Tag
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from common.errors import SourceError
 from common.formats.dicom.date_time import acquisition_time
-from common.formats.dicom.decompression_limits import check_inflated
-from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Vector
+from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
+from common.formats.dicom.header_scan import ScannedHeader, scan_header
+from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Stamp, Vector
 
 # The values that matter are validated here; warnings about the others help nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -74,43 +77,55 @@ _COLORS = frozenset(
 """Values that an error may quote."""
 
 
-class NotDicom(SourceError):
-    """The file has no DICOM header."""
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """What the header of one file says."""
+
+    slices: list[Slice]
+    """One for a classic file, one per frame for an enhanced one; without ``subject``."""
+    patient: str | None
+    """PatientID, of which the pseudonym is made; it goes nowhere else."""
 
 
-class DicomDirectory(SourceError):
-    """A DICOMDIR (PS3.10 section 8): an index of other files, not an image."""
-
-
-def read_slices(path: Path, label: str, pseudonym_key: bytes, *, force: bool) -> list[Slice]:
+def read_slices(
+    path: Path, label: str, *, force: bool, on_frames: Callable[[int], None] = lambda _: None
+) -> DicomFile:
     """Read the slices of a file from its header; pixel data is not read.
 
     Args:
         path: the file.
         label: names the file to its user.
-        pseudonym_key: 32 bytes, the key of the hash (BLAKE3) that replaces the patient's id.
         force: read the file as DICOM even if it lacks the preamble (PS3.10 7.1).
-
-    Returns:
-        One slice for a classic file, one per frame for an enhanced one.
+        on_frames: called with the number of frames before pydicom parses the header.
 
     Raises:
         DicomDirectory: it is a DICOMDIR.
         NotDicom: it was read by ``force`` and is not DICOM.
         SourceError: its header is damaged, or it holds no image that can be part of a scan.
     """
-    with as_source_error():
-        header = _header(path, force)
+    with as_source_error(), path.open("rb") as file:
+        stamp = stamp_of(file)
+        scanned = scan_header(file)
+        on_frames(scanned.frames)
+        header = parse_header(scanned, list(_HEADER_TAGS), force)
         if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             raise DicomDirectory("a DICOMDIR is an index of files: send the folder that it is in")
         common = _values(header)
         if force and not str(common.get("SOPClassUID")).startswith("1.2.840.10008."):
             raise NotDicom("no DICOM header")
         _check_image(common)
-        return [
-            _slice({**common, **functional}, path, label, frame, pseudonym_key)
+        slices = [
+            _slice({**common, **functional}, path, label, frame, stamp)
             for frame, functional in _frames(common)
         ]
+        patient = common.get("PatientID")
+        return DicomFile(slices, str(patient) if patient else None)
+
+
+def stamp_of(file: BinaryIO) -> Stamp:
+    """Size and time of the last change of an open file, which tell whether it changed."""
+    info = os.fstat(file.fileno())
+    return info.st_size, info.st_mtime_ns
 
 
 @contextmanager
@@ -129,12 +144,16 @@ def as_source_error() -> Iterator[None]:
         ) from error
 
 
-def _header(path: Path, force: bool) -> pydicom.FileDataset:
-    check_inflated(path)
+def parse_header(scanned: ScannedHeader, tags: list[Any], force: bool) -> pydicom.FileDataset:
+    """Parse the elements before the pixel data of a header that was measured.
+
+    Raises:
+        NotDicom: it was read by ``force`` and is not DICOM.
+        Exception: whatever pydicom raises for a damaged header.
+    """
     try:
-        return pydicom.dcmread(
-            path, stop_before_pixels=True, force=force, specific_tags=list(_HEADER_TAGS)
-        )
+        data = io.BytesIO(scanned.data)
+        return pydicom.dcmread(data, stop_before_pixels=True, force=force, specific_tags=tags)
     except Exception as error:
         if force and not isinstance(error, OSError):
             raise NotDicom("no DICOM header") from error
@@ -219,11 +238,10 @@ def _numbers(values: Mapping[str, Any], keyword: str, count: int) -> Vector | No
 
 
 def _slice(
-    values: Mapping[str, Any], path: Path, label: str, frame: int | None, key: bytes
+    values: Mapping[str, Any], path: Path, label: str, frame: int | None, stamp: Stamp
 ) -> Slice:
     instance = _number(values, "InstanceNumber")
     slope, intercept = _number(values, "RescaleSlope"), _number(values, "RescaleIntercept")
-    patient = values.get("PatientID")
     return Slice(
         path=path,
         label=label,
@@ -239,7 +257,8 @@ def _slice(
         geometry=_geometry(values),
         volume_keys=tuple(sys.intern(str(values.get(keyword))) for keyword in VOLUME_TAGS),
         acquired_at=acquisition_time(values),
-        subject=blake3(str(patient).encode(), key=key).hexdigest()[:16] if patient else None,
+        subject=None,
+        stamp=stamp,
     )
 
 

@@ -1,13 +1,20 @@
-"""DICOM pixel data (PS3.5 section 8 and annex A): decoding the frames of one file."""
+"""DICOM pixel data (PS3.5 section 8 and annex A): decoding the frames of one file.
 
-from collections.abc import Iterator
+A damaged stream can crash the process that decodes it; the reader process is there for that.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy.typing as npt
 import pydicom
+from pydicom._uid_dict import UID_dictionary
 from pydicom.encaps import generate_frames
-from pydicom.pixels.utils import get_expected_length, iter_pixels
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import as_pixel_options, get_expected_length
 from pydicom.tag import Tag
 from pydicom.uid import (
     JPEG2000,
@@ -17,27 +24,23 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
 )
 
 from common.errors import SourceError
-from common.formats.dicom.decompression_limits import check_frame
-from common.formats.dicom.gdcm_process import decode_in_child
-from common.formats.dicom.headers import LAYOUT, as_source_error
+from common.formats.dicom.frame_limits import check_frame
+from common.formats.dicom.header_scan import Pixels, scan_header
+from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header, stamp_of
+from common.formats.dicom.slices import Stamp
 
-_PIXELS = ("FloatPixelData", "DoubleFloatPixelData", "PixelData")
 _PIXEL_TAGS = [
     Tag(keyword)
     for keyword in (
         *LAYOUT,
         *("PlanarConfiguration", "BitsStored", "HighBit", "PixelRepresentation"),
         *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
-        *_PIXELS,
     )
 ]
 
@@ -56,79 +59,107 @@ _PLUGINS: dict[str, str] = {
     JPEG2000: "pylibjpeg",
     RLELossless: "pylibjpeg",
 }
-"""Decoders used instead of GDCM, pydicom's first choice, which a damaged stream can crash."""
+"""Decoders used instead of GDCM, pydicom's first choice, which a damaged stream can crash; only
+GDCM decodes extended and lossless JPEG."""
 
-_IN_CHILD = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}
-"""Only GDCM decodes these: it does so in a child process."""
+_BUFFER_MAX = 64 << 20
+"""Bytes of pixel data that are read at once; larger ones are read frame by frame."""
 
 
-def decode_frames(path: Path, label: str, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
+def decode_frames(
+    path: Path, label: str, frames: Sequence[int], stamp: Stamp
+) -> Iterator[npt.NDArray[Any]]:
     """Decode frames of a file.
 
     Args:
         path: the file.
         label: names the file to its user.
-        frames: indices from 0.
+        frames: indices from 0, ascending.
+        stamp: of the file when its header was read.
 
     Yields:
         The stored values (row, column) of each frame.
 
     Raises:
-        SourceError: pixel data is missing, truncated or cannot be decoded.
+        SourceError: pixel data is missing, truncated or cannot be decoded, or the file changed.
     """
-    with as_source_error():
-        data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
-        if not any(name in data for name in _PIXELS):
+    with as_source_error(), path.open("rb") as file:
+        if stamp_of(file) != stamp:
+            raise SourceError(f"{label} changed after its header was read: send it again")
+        scanned = scan_header(file)
+        data = parse_header(scanned, _PIXEL_TAGS, force=True)
+        if scanned.pixels is None:
             raise SourceError(
                 f"{label} is truncated before its pixel data, or has none; export it again"
             )
         syntax = _syntax(data)
+        stream = io.BytesIO(scanned.data) if scanned.inflated else file
+        yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
+        if stamp_of(file) != stamp:
+            raise SourceError(f"{label} changed while it was read: send it again")
+
+
+def _decoded(
+    data: pydicom.FileDataset,
+    syntax: UID,
+    stream: BinaryIO,
+    pixels: Pixels,
+    label: str,
+    frames: Sequence[int],
+) -> Iterator[npt.NDArray[Any]]:
     try:
-        _check_length(data, label, syntax)
-        _check_frames(data, syntax)
-        if syntax in _IN_CHILD:
-            yield from decode_in_child(path, frames)
-        else:
-            yield from _frames(data, syntax, frames)
+        _check_length(data, label, syntax, pixels.length)
+        stream.seek(pixels.offset)
+        source = stream.read(pixels.length) if pixels.length <= _BUFFER_MAX else stream
+        _check_frames(data, syntax, source)
+        stream.seek(pixels.offset)
+        yield from _frames(data, syntax, source, pixels, frames)
     except (SourceError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         # Each decoder raises its own exceptions, and a panic in Rust is not even an Exception.
-        # They can quote pixel attributes, but no patient data: only pixel tags were read.
-        reason = (str(error).splitlines() or [""])[0][:200]
+        # Their texts may quote what the file says, so they are not repeated.
+        name = syntax.name if syntax in UID_dictionary else "unknown transfer syntax"
         raise SourceError(
-            f"pixel data of {label} is truncated or cannot be decoded ({syntax.name}): {reason}"
+            f"pixel data of {label} is truncated or cannot be decoded ({name}, "
+            f"{type(error).__name__}): export it again, uncompressed"
         ) from error
 
 
-def decode_in_this_process(path: Path, frames: list[int]) -> Iterator[npt.NDArray[Any]]:
-    """Decode frames (row, column) in this process, which a damaged file can crash.
-
-    Raises:
-        Exception: whatever the decoder raises.
-    """
-    data = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
-    return _frames(data, _syntax(data), frames)
-
-
 def _frames(
-    data: pydicom.FileDataset, syntax: UID, frames: list[int]
+    data: pydicom.FileDataset,
+    syntax: UID,
+    source: "bytes | BinaryIO",
+    pixels: Pixels,
+    frames: Sequence[int],
 ) -> Iterator[npt.NDArray[Any]]:
-    plugin = _PLUGINS.get(syntax, "")
-    return iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
+    options = as_pixel_options(data, pixel_keyword=pixels.keyword, pixel_vr=pixels.vr or "OW")
+    # Without indices, frames come in one pass; with them, each is looked for from the first one.
+    every = list(frames) == list(range(options["number_of_frames"]))
+    decoded = get_decoder(syntax).iter_array(
+        source,
+        indices=None if every else frames,
+        validate=True,
+        raw=True,
+        decoding_plugin=_PLUGINS.get(syntax, ""),
+        **options,
+    )
+    count = 0
+    for array, _ in islice(decoded, len(frames)):
+        yield array
+        count += 1
+    if count < len(frames):
+        raise EOFError
 
 
 def _syntax(data: pydicom.FileDataset) -> UID:
     """The transfer syntax, as read where the file does not name it (PS3.10 7.1)."""
     named = data.file_meta.get("TransferSyntaxUID")
     implicit, little = data.original_encoding
-    syntax = UID(str(named)) if named else _NATIVE[bool(implicit), bool(little)]
-    data.file_meta.TransferSyntaxUID = syntax
-    return syntax
+    return UID(str(named)) if named else _NATIVE[bool(implicit), bool(little)]
 
 
-def _check_length(data: pydicom.Dataset, label: str, syntax: UID) -> None:
-    stored = next(len(data[name].value or b"") for name in _PIXELS if name in data)
+def _check_length(data: pydicom.Dataset, label: str, syntax: UID, stored: int) -> None:
     declared = stored if syntax.is_compressed else get_expected_length(data)
     if stored < declared:
         raise SourceError(
@@ -136,9 +167,9 @@ def _check_length(data: pydicom.Dataset, label: str, syntax: UID) -> None:
         )
 
 
-def _check_frames(data: pydicom.Dataset, syntax: UID) -> None:
+def _check_frames(data: pydicom.Dataset, syntax: UID, source: "bytes | BinaryIO") -> None:
     """Check frames before a decoder allocates what they declare; RLE frames declare no size."""
     if syntax.is_encapsulated and syntax != RLELossless:
         count = int(data.get("NumberOfFrames") or 1)
-        for frame in generate_frames(data.PixelData, number_of_frames=count):
+        for frame in generate_frames(source, number_of_frames=count):
             check_frame(frame, data.Rows, data.Columns)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 Vector = tuple[float, ...]
 
+Stamp = tuple[int, int]
+"""Size of a file, bytes, and when it was last written, ns since the epoch."""
+
 VOLUME_TAGS = (
     *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "StackID"),
     *("DiffusionBValue", "ImageType", "SegmentNumber", "AcquisitionNumber"),
@@ -78,6 +81,8 @@ class Slice:
     """UTC."""
     subject: str | None
     """Pseudonym of the patient."""
+    stamp: Stamp
+    """Of the file, when its header was read."""
 
     @property
     def name(self) -> str:

@@ -1,8 +1,13 @@
 """A NIfTI file as a stream of bytes, inflated if it is compressed with gzip (RFC 1952)."""
 
-import gzip
 import os
+import zlib
 from pathlib import Path
+
+_BLOCK = 1 << 17  # bytes of a compressed file that are read at once
+_PIECE = 1 << 20  # bytes that are inflated at once: beside the volume, no more are in memory
+_GZIP = b"\x1f\x8b"
+_WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 
 class ByteStream:
@@ -10,8 +15,7 @@ class ByteStream:
 
     Attributes:
         compressed: whether the file is compressed.
-        size: of the file on disk, bytes.
-        mtime_ns: when the file was last written, ns since the epoch.
+        stamp: size of the file on disk, bytes; when it was last written, ns since the epoch.
         position: offset of the next byte, in the uncompressed data.
 
     Raises:
@@ -20,15 +24,30 @@ class ByteStream:
 
     def __init__(self, path: Path) -> None:
         self._raw = path.open("rb")
-        self.compressed = self._raw.peek(2)[:2] == b"\x1f\x8b"
-        self._reader = gzip.GzipFile(fileobj=self._raw) if self.compressed else self._raw
-        stat = os.fstat(self._raw.fileno())
-        self.size, self.mtime_ns = stat.st_size, stat.st_mtime_ns
+        self.compressed = self._raw.peek(2)[:2] == _GZIP
+        self._inflater = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._packed = b""
+        self.stamp = self.current_stamp()
         self.position = 0
 
+    def current_stamp(self) -> tuple[int, int]:
+        """The stamp as it is now: another one if the file has changed."""
+        info = os.fstat(self._raw.fileno())
+        return info.st_size, info.st_mtime_ns
+
     def read(self, count: int) -> bytes:
-        """Up to ``count`` bytes; fewer only at the end."""
-        data = self._reader.read(count)
+        """Up to ``count`` bytes; fewer only at the end.
+
+        Raises:
+            EOFError: compressed data is truncated.
+            zlib.error: compressed data is damaged.
+        """
+        if not self.compressed:
+            data = self._raw.read(count)
+        else:
+            data = b""
+            while len(data) < count and (more := self._inflate(count - len(data))):
+                data += more
         self.position += len(data)
         return data
 
@@ -37,10 +56,16 @@ class ByteStream:
 
         Raises:
             EOFError: the data ends before that.
+            zlib.error: compressed data is damaged.
         """
         done = 0
         while done < len(buffer):
-            count = self._reader.readinto(buffer[done:])
+            if self.compressed:
+                piece = self._inflate(min(_PIECE, len(buffer) - done))
+                count = len(piece)
+                buffer[done : done + count] = piece
+            else:
+                count = self._raw.readinto(buffer[done:])
             if not count:
                 raise EOFError
             done += count
@@ -55,12 +80,36 @@ class ByteStream:
         if not self.compressed:
             self._raw.seek(position)
             self.position = position
-            return
-        scratch = memoryview(bytearray(min(1 << 20, max(position - self.position, 0))))
         while self.position < position:
-            self.fill(scratch[: position - self.position])
+            count = len(self._inflate(min(_PIECE, position - self.position)))
+            if not count:
+                raise EOFError
+            self.position += count
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        self._reader.close()
         self._raw.close()
+
+    def _inflate(self, most: int) -> bytes:
+        """The next bytes, up to ``most``; none at the end, which checks the checksum (CRC-32)."""
+        while True:
+            if self._inflater.eof and not self._next_member():
+                return b""
+            self._packed = self._packed or self._raw.read(_BLOCK)
+            if not self._packed:
+                raise EOFError
+            data = self._inflater.decompress(self._packed, most)
+            self._packed = self._inflater.unconsumed_tail
+            if data:
+                return data
+
+    def _next_member(self) -> bool:
+        """Go to the next member (RFC 1952 2.2), past zeros that pad the last one."""
+        rest = self._inflater.unused_data
+        while not (found := rest.lstrip(b"\0")):
+            rest = self._raw.read(_BLOCK)
+            if not rest:
+                return False
+        self._inflater = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._packed = found
+        return True

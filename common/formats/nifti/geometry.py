@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from common.domain.types import Affine
+from common.domain.affine import Affine
 from common.errors import SourceError
 
 _MM = {"meter": 1000.0, "micron": 0.001}  # xyzt_units; "unknown" is taken as mm

@@ -4,63 +4,31 @@ Formats: https://nifti.nimh.nih.gov/nifti-1 and https://nifti.nimh.nih.gov/nifti
 """
 
 import logging
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-from common.domain.types import Affine
 from common.errors import SourceError
 from common.formats.nifti.geometry import affine_of
+from common.formats.nifti.layout import Layout
 
 HEADER_BYTES = 540
 """The size of a NIfTI-2 header; a NIfTI-1 header is shorter (348 bytes)."""
 
 _AXIS_MAX = 65535  # voxels along an axis of a scan
 _VOLUMES_MAX = 65535  # in one file
+_INFLATED_FREE = 160 << 20
+"""Bytes that any compressed file may inflate to: empty masks shrink to a thousandth."""
+_RATIO_MAX = 250
+"""By how much larger files may inflate. Images shrink to a half or a sixth, probability maps to a
+hundredth; 2 GiB in 2 MB would take minutes to send, to nobody's use."""
 _DEFLATE_RATIO = 1032
 """Deflate cannot inflate by more, so a file that declares more is truncated or malicious."""
 
 # nibabel has its own log handler and prints each header field that it repairs to stderr.
 _silent = logging.Logger("common.formats.nifti.header", logging.CRITICAL + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What the header says about the voxels of a file."""
-
-    shape: tuple[int, int, int]
-    """Voxels of one volume along i, j and k (``dim[1]`` to ``dim[3]``)."""
-    volumes: int
-    """``dim[4]``, or 1."""
-    dtype: np.dtype[Any]
-    """Of the stored voxels (``datatype``), in the file's byte order."""
-    offset: int
-    """Bytes before the first voxel (``vox_offset``)."""
-    slope: float
-    """``scl_slope``; 1 where the header has none."""
-    inter: float
-    """``scl_inter``; 0 where the header has none."""
-    affine: Affine
-    """Voxel indices to mm, RAS+."""
-
-    @property
-    def scaled(self) -> bool:
-        """Whether the stored values have to be scaled."""
-        return (self.slope, self.inter) != (1.0, 0.0)
-
-    @property
-    def volume_bytes(self) -> int:
-        """Bytes of one volume in the file."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of one volume in memory: scaled values are float32."""
-        return math.prod(self.shape) * max(self.dtype.itemsize, 4 * self.scaled)
 
 
 def parse_header(block: bytes) -> Layout:
@@ -100,13 +68,18 @@ def check_size(layout: Layout, size: int, *, compressed: bool) -> None:
     """Check that a file of ``size`` bytes can hold what its header declares.
 
     Raises:
-        SourceError: it cannot.
+        SourceError: it cannot, or it would inflate too much.
     """
-    end = layout.offset + layout.volumes * layout.volume_bytes
+    end = layout.end
     if end > size * (_DEFLATE_RATIO if compressed else 1):
         raise SourceError(
             f"the file is truncated: its header declares {end} bytes, "
             f"a file of {size} cannot hold them; copy it again"
+        )
+    if compressed and end > max(_INFLATED_FREE, size * _RATIO_MAX):
+        raise SourceError(
+            f"a compressed file that inflates more than {_RATIO_MAX}-fold, to {end >> 20} MiB: "
+            "send it uncompressed, as .nii"
         )
 
 

@@ -1,6 +1,5 @@
 """Every failure to read a NIfTI file, as a ``SourceError`` that its user can act on."""
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +24,11 @@ def _reason(error: Exception) -> str:
             "the file is truncated: it ends before the voxels that its header declares; copy it "
             "again"
         )
-    if isinstance(error, zlib.error | gzip.BadGzipFile):
-        return f"the compressed data is damaged: {error}; copy the file again"
+    if isinstance(error, zlib.error):
+        return "the compressed data is damaged: copy the file again"
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror or type(error).__name__}"
     if isinstance(error, MemoryError):
         return "not enough memory for this volume"
-    # nibabel's HeaderDataError, and ValueErrors from NumPy.
-    return f"the NIfTI header is not valid: {error}"
+    # nibabel's HeaderDataError, and ValueErrors from NumPy. Their texts may quote the file.
+    return f"the NIfTI header is not valid ({type(error).__name__}): export the image again"

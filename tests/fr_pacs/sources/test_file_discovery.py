@@ -6,17 +6,15 @@ from typing import Any
 
 import pytest
 
-from common.errors import SourceError
+from common.formats.reader import is_nifti
 from fr_pacs.sources.file_discovery import (
     LEADS_OUT,
     NOT_AN_IMAGE,
-    is_nifti,
     is_sidecar,
-    lacks_preamble,
     walk_files,
 )
 from fr_pacs.sources.files import FileSource
-from tests.fr_pacs.sources.image_folders import Save, outcomes
+from tests.fr_pacs.sources.image_folders import DICOM, Save, outcomes
 
 
 def test_a_bids_folder_does_not_fail_for_its_sidecars(save: Save, tmp_path: Path) -> None:
@@ -151,14 +149,9 @@ def test_names_tell_images_from_sidecars(name: str, nifti: bool, sidecar: bool) 
 
 
 def test_only_a_file_that_may_be_dicom_by_name_is_read_without_a_preamble(tmp_path: Path) -> None:
-    path = tmp_path / "a.dcm"
-    path.write_bytes(bytes(128) + b"DICM")
-    assert not lacks_preamble(path)
-    path.write_bytes(bytes(132))
-    assert lacks_preamble(path)
-    assert lacks_preamble(path.rename(tmp_path / "IM0001"))
-    (tmp_path / "a.png").write_bytes(bytes(132))
-    with pytest.raises(SourceError, match=NOT_AN_IMAGE.split(":")[0]):
-        lacks_preamble(tmp_path / "a.png")
-    with pytest.raises(SourceError, match="cannot be read: No such file"):
-        lacks_preamble(tmp_path / "absent")
+    bare = (DICOM / "MR_small_implicit.dcm").read_bytes()[132:]
+    for name in ("a.dcm", "IM0001", "a.png"):
+        (tmp_path / name).write_bytes(bare)
+    told = outcomes(tmp_path)
+    assert told.pop("a.png") == NOT_AN_IMAGE
+    assert set(told.values()) == {"sent"}

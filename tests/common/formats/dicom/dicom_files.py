@@ -1,6 +1,7 @@
 """DICOM files to test with, and what becomes of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from common.domain.affine import Affine
 from common.errors import SourceError
 from common.formats.dicom.headers import read_slices
+from common.formats.dicom.pseudonyms import pseudonym
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
+from common.formats.dicom.stack_voxels import read_stack
 
 DATA = Path(pydicom.__file__).parent / "data" / "test_files"
 KEY = bytes(32)
@@ -63,14 +67,20 @@ def found(*paths: Path, single_file: bool = False) -> list[tuple[str, Stack | So
     return list(stack_series(slices, single_file=single_file))
 
 
-def slices_of(path: Path) -> list[Slice]:
-    return read_slices(path, path.name, KEY, force=False)
+def slices_of(path: Path, key: bytes = KEY, *, force: bool = False) -> list[Slice]:
+    read = read_slices(path, path.name, force=force)
+    subject = pseudonym(read.patient, key)
+    return [replace(plane, subject=subject) for plane in read.slices]
+
+
+def read_voxels(stack: Stack) -> tuple[npt.NDArray[Any], Affine | None]:
+    return read_stack(stack.slices), stack.affine
 
 
 def volume(*paths: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
     [(_, stack)] = found(*paths)
     assert isinstance(stack, Stack), stack
-    voxels, affine = stack.read()
+    voxels, affine = read_voxels(stack)
     return voxels, np.array(affine)
 
 
@@ -80,7 +90,7 @@ def reason(*paths: Path) -> str:
         [(_, stack)] = found(*paths)
         if isinstance(stack, SourceError):
             return str(stack)
-        stack.read()
+        read_voxels(stack)
     except SourceError as error:
         return str(error)
     return pytest.fail("nothing was wrong with it")

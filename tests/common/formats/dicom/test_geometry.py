@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.formats.dicom.stack import Stack
-from tests.common.formats.dicom.dicom_files import DATA, Write, enhanced, found, reason, volume
+from tests.common.formats.dicom.dicom_files import (
+    DATA,
+    Write,
+    enhanced,
+    found,
+    read_voxels,
+    reason,
+    volume,
+)
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -158,7 +166,7 @@ def test_without_geometry_only_a_file_that_the_user_named_is_sent(
     assert label == "001.dcm"
     assert isinstance(stack, Stack)
     assert stack.affine is None
-    assert stack.read()[0].shape == (4, 3, 1)
+    assert read_voxels(stack)[0].shape == (4, 3, 1)
 
 
 def test_a_gap_between_frames_names_the_frames(write: Write) -> None:

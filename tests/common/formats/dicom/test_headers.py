@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from common.errors import SourceError
-from common.formats.dicom.headers import DicomDirectory, NotDicom, read_slices
+from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.stack import Stack
-from tests.common.formats.dicom.dicom_files import DATA, KEY, Write, enhanced, slices_of, volume
+from tests.common.formats.dicom.dicom_files import (
+    DATA,
+    Write,
+    enhanced,
+    read_voxels,
+    slices_of,
+    volume,
+)
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -47,14 +54,14 @@ def test_images_that_cannot_be_scans_are_refused(
 def test_a_file_without_preamble_is_read_by_force_and_junk_is_not(tmp_path: Path) -> None:
     bare = tmp_path / "bare.dcm"
     bare.write_bytes((DATA / "MR_small_implicit.dcm").read_bytes()[132:])
-    [plane] = read_slices(bare, "bare", KEY, force=True)
+    [plane] = slices_of(bare, force=True)
     [(_, stack)] = stack_series([plane], single_file=True)
     assert isinstance(stack, Stack)
     expected = volume(DATA / "MR_small.dcm")[0]
-    np.testing.assert_array_equal(stack.read()[0], expected)
+    np.testing.assert_array_equal(read_voxels(stack)[0], expected)
     bare.write_bytes(random.Random(1).randbytes(5000))  # noqa: S311 - no secret
     with pytest.raises(NotDicom):
-        read_slices(bare, "bare", KEY, force=True)
+        slices_of(bare, force=True)
 
 
 def test_an_index_is_told_from_an_image() -> None:
@@ -65,7 +72,7 @@ def test_an_index_is_told_from_an_image() -> None:
 def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> None:
     path = write(1)
     [mine] = slices_of(path)
-    [other] = read_slices(path, path.name, b"k" * 32, force=False)
+    [other] = slices_of(path, b"k" * 32)
     assert mine.subject == slices_of(write(2))[0].subject
     assert mine.subject != other.subject
     assert mine.subject is not None
@@ -102,8 +109,15 @@ def test_whatever_is_wrong_with_a_file_is_a_source_error(
     path = tmp_path_factory.getbasetemp() / "fuzzed.dcm"
     path.write_bytes(data[:kept] if kept % 2 else data)
     with suppress(SourceError):
-        for _, stack in stack_series(
-            read_slices(path, "fuzzed", KEY, force=force), single_file=True
-        ):
+        for _, stack in stack_series(slices_of(path, force=force), single_file=True):
             if isinstance(stack, Stack) and stack.declared_bytes < 1 << 24:
-                assert stack.read()[0].flags.f_contiguous
+                assert read_voxels(stack)[0].flags.f_contiguous
+
+
+def test_a_reason_quotes_nothing_that_a_file_says(write: Write) -> None:
+    with pytest.raises(SourceError) as caught:
+        slices_of(write(1, PhotometricInterpretation="DOE^JOHN"))
+    assert str(caught.value) == "pixels are not MONOCHROME: send greyscale images"
+    with pytest.raises(SourceError) as caught:
+        slices_of(write(1, Rows=None, Modality="DOE^JOHN"))
+    assert "DOE" not in str(caught.value)

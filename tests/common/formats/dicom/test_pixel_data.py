@@ -12,7 +12,6 @@ from pydicom.uid import RLELossless
 
 from common.formats.dicom import pixel_data
 from tests.common.formats.dicom.dicom_files import DATA, Write, reason, volume
-from tests.fuzz.targets import CORPUS, FINDINGS
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -37,7 +36,7 @@ def test_pixels_that_cannot_be_decoded_say_what_they_are(write: Write) -> None:
     data.file_meta.TransferSyntaxUID = RLELossless
     data.save_as(path)
     told = reason(path)
-    assert "pixel data of 001.dcm is truncated or cannot be decoded (RLE Lossless)" in told
+    assert "pixel data of 001.dcm is truncated or cannot be decoded (RLE Lossless" in told
 
 
 def test_a_decoder_that_panics_fails_its_series_alone(
@@ -48,8 +47,8 @@ def test_a_decoder_that_panics_fails_its_series_alone(
     def panicking(*_: Any, **__: Any) -> Any:
         raise Panic("index out of bounds")
 
-    monkeypatch.setattr(pixel_data, "iter_pixels", panicking)
-    assert "cannot be decoded (Explicit VR Little Endian): index out" in reason(write(1))
+    monkeypatch.setattr(pixel_data, "get_decoder", panicking)
+    assert "cannot be decoded (Explicit VR Little Endian, Panic)" in reason(write(1))
 
 
 def test_a_damaged_jpeg_ls_stream_does_not_end_the_process(tmp_path: Path) -> None:
@@ -63,28 +62,6 @@ def test_a_damaged_jpeg_ls_stream_does_not_end_the_process(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert "cannot be decoded (JPEG-LS Lossless" in done.stdout
-
-
-def test_a_damaged_lossless_jpeg_ends_its_decoder_and_not_the_process(
-    tmp_path: Path,
-) -> None:
-    damaged = tmp_path / "damaged.dcm"
-    damaged.write_bytes((FINDINGS / "dicom" / "lossless-jpeg-ends-the-process").read_bytes())
-    good = CORPUS / "dicom" / "jpeg-lossless"
-    code = (
-        f"from {reason.__module__} import Path, found\n"
-        f"for path in ({str(damaged)!r}, {str(good)!r}):\n"
-        "    [(_, stack)] = found(Path(path), single_file=True)\n"
-        "    try: print(stack.read()[0].shape)\n"
-        "    except Exception as error: print(error)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "damaged.dcm is truncated or cannot be decoded (JPEG Lossless" in done.stdout
-    assert "the decoder crashed" in done.stdout
-    assert done.stdout.splitlines()[1] == "(4, 3, 1)", "the next file is decoded"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from common.errors import SourceError
 from common.formats.dicom.stack import Stack
 from fr_pacs.sources.files import FileSource
-from tests.common.formats.dicom.dicom_files import DATA, Write, enhanced, found, reason
+from tests.common.formats.dicom.dicom_files import DATA, Write, enhanced, found, read_voxels, reason
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -51,7 +51,9 @@ def test_a_series_of_several_volumes_is_split_by_the_tag_that_tells_them(
         f"000.dcm (series of 3 slices, {tag} {n} of 2)" for n in (1, 2)
     ]
     # The lower value first, though its files come last.
-    firsts = [int(stack.read()[0][0, 0, 0]) for _, stack in volumes if isinstance(stack, Stack)]
+    firsts = [
+        int(read_voxels(stack)[0][0, 0, 0]) for _, stack in volumes if isinstance(stack, Stack)
+    ]
     assert firsts == [300, 0]
 
 
@@ -87,14 +89,16 @@ def test_an_enhanced_file_is_a_series_of_its_frames(write: Write) -> None:
     [(label, stack)] = found(enhanced(write(1), [9.0, 3.0, 6.0, 0.0]))
     assert label == "001.dcm (series of 4 slices)"
     assert isinstance(stack, Stack)
-    voxels, affine = stack.read()
+    voxels, affine = read_voxels(stack)
     assert voxels[0, 0].tolist() == [3, 1, 2, 0]
     assert np.array(affine)[2].tolist() == [0, 0, 3, 0]
 
 
 def test_an_enhanced_file_of_several_times_is_split(write: Write) -> None:
     volumes = found(enhanced(write(1), [0.0, 3.0, 0.0, 3.0]))
-    values = [stack.read()[0][0, 0].tolist() for _, stack in volumes if isinstance(stack, Stack)]
+    values = [
+        read_voxels(stack)[0][0, 0].tolist() for _, stack in volumes if isinstance(stack, Stack)
+    ]
     assert values == [[0, 1], [2, 3]]
 
 
@@ -133,7 +137,7 @@ def test_a_series_that_was_copied_is_two_whole_scans(write: Write) -> None:
     for (_, stack), folder in zip(volumes, "AB", strict=True):
         assert isinstance(stack, Stack)
         assert {plane.path.parent.name for plane in stack.slices} == {folder}
-        assert stack.read()[0][0, 0].tolist() == [100, 200, 300]
+        assert read_voxels(stack)[0][0, 0].tolist() == [100, 200, 300]
 
 
 def test_copies_beside_the_originals_are_a_scan_of_their_own(write: Write) -> None:
@@ -172,9 +176,9 @@ def test_a_series_whose_copy_has_a_damaged_slice_is_sent_once(write: Write) -> N
     (_, first), (_, second) = found(*a, *b)
     assert isinstance(first, Stack)
     assert isinstance(second, Stack)
-    assert first.read()[0].shape == (4, 3, 2)
+    assert read_voxels(first)[0].shape == (4, 3, 2)
     with pytest.raises(SourceError, match=r"2\.dcm is truncated"):
-        second.read()
+        read_voxels(second)
 
 
 def test_each_volume_of_a_copied_series_is_there_twice(write: Write) -> None:

@@ -30,6 +30,7 @@ def a_slice(frame: int | None = None, instance: int | None = None) -> Slice:
         volume_keys=(),
         acquired_at=None,
         subject=None,
+        stamp=(0, 0),
     )
 
 

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from common.domain.affine import Affine
 from common.errors import SourceError
-from common.formats.nifti.volumes import nifti_volumes
+from common.formats.nifti.volume_reader import VolumeReader, read_layout
+from common.formats.nifti.volumes import NiftiVolume, volumes_of
 
 Save = Callable[..., Path]
 
@@ -44,11 +46,24 @@ def patched(path: Path, offset: int, form: str, *values: Any) -> Path:
     return path
 
 
+def volumes_in(path: Path, label: str = "label") -> list[NiftiVolume]:
+    """The volumes of a file, read in this process."""
+    return volumes_of(*read_layout(path), path, label)
+
+
+def read_volume(volume: NiftiVolume) -> tuple[npt.NDArray[Any], Affine]:
+    reader = VolumeReader()
+    try:
+        return reader.read(volume), volume.layout.affine
+    finally:
+        reader.close()
+
+
 def reason(path: Path) -> str:
     """Why the file, or one of its volumes, cannot be read."""
     try:
-        for volume in nifti_volumes(path, "label"):
-            volume.read()
+        for volume in volumes_in(path):
+            read_volume(volume)
     except SourceError as error:
         return str(error)
     return pytest.fail("nothing was wrong with it")

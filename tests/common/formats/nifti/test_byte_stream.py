@@ -1,6 +1,7 @@
 """A NIfTI file as bytes: the same whether it is compressed or not."""
 
 import gzip
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,8 @@ def stream(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ByteStrea
     path.write_bytes(CONTENT if request.param == "plain" else gzip.compress(CONTENT))
     opened = ByteStream(path)
     assert opened.compressed == (request.param == "compressed")
-    assert opened.size == path.stat().st_size
-    assert opened.mtime_ns == path.stat().st_mtime_ns
+    assert opened.stamp == (path.stat().st_size, path.stat().st_mtime_ns)
+    assert opened.current_stamp() == opened.stamp
     yield opened
     opened.close()
 
@@ -52,3 +53,25 @@ def test_a_compressed_file_cannot_be_moved_beyond_its_end(tmp_path: Path) -> Non
         stream.seek(len(CONTENT) + 1)
     stream.close()
     stream.close()
+
+
+def test_members_follow_one_another_and_padding_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    halves = (gzip.compress(CONTENT[:5000]), gzip.compress(CONTENT[5000:]))
+    path.write_bytes(halves[0] + bytes(300_000) + halves[1] + bytes(9))
+    stream = ByteStream(path)
+    assert stream.read(len(CONTENT) + 1) == CONTENT
+    stream.close()
+
+
+def test_a_compressed_volume_is_in_memory_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(bytes(64 << 20), 1))
+    buffer = bytearray(64 << 20)
+    stream = ByteStream(path)
+    tracemalloc.start()
+    stream.fill(memoryview(buffer))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    stream.close()
+    assert peak < 4 << 20

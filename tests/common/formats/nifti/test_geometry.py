@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from common.formats.nifti.volumes import nifti_volumes
-from tests.common.formats.nifti.nifti_files import Save, patched, reason
+from tests.common.formats.nifti.nifti_files import Save, patched, read_volume, reason, volumes_in
 
 
 def test_an_affine_in_metres_or_microns_is_made_millimetres(save: Save) -> None:
     for units, size in ((1, 1000.0), (2, 1.0), (3, 0.001)):
         path = save(np.zeros((2, 2, 2), np.uint8), xyzt_units=units)
-        _, affine = nifti_volumes(path, "label")[0].read()
+        _, affine = read_volume(volumes_in(path, "label")[0])
         assert affine[0][0] == pytest.approx(size)
 
 
@@ -28,7 +27,7 @@ def test_the_sform_precedes_the_qform_which_precedes_the_voxel_sizes(save: Save)
     patched(path, 280, "<12f", 2, 0, 0, 9, 0, 3, 0, 8, 0, 0, 4, 7)  # srow_*
 
     def affine() -> list[list[float]]:
-        return np.array(nifti_volumes(path, "label")[0].read()[1]).tolist()  # type: ignore[no-any-return]
+        return np.array(read_volume(volumes_in(path, "label")[0])[1]).tolist()  # type: ignore[no-any-return]
 
     assert affine() == [[2, 0, 0, 9], [0, 3, 0, 8], [0, 0, 4, 7]]
     patched(path, 254, "<h", 0)

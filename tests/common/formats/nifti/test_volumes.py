@@ -1,74 +1,12 @@
-"""NIfTI volumes: what nibabel reads is what is sent, and what cannot be sent says why."""
+"""The volumes of a file, as its header describes them."""
 
-import importlib.util
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
-
-import nibabel as nib
 import numpy as np
-import pytest
 
-from common.errors import SourceError
-from common.formats.nifti.volumes import nifti_volumes
-from tests.common.formats.nifti.nifti_files import Save
-
-COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")
-NIBABEL = Path(nib.__file__).parent / "tests" / "data"
-NILEARN = importlib.util.find_spec("nilearn")
-MNI152 = (
-    Path(NILEARN.origin).parent / "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-    if NILEARN and NILEARN.origin
-    else Path("absent")
-)
-REAL = [COLIN27, MNI152, NIBABEL / "anatomical.nii", NIBABEL / "example4d.nii.gz"]
-REAL += [NIBABEL / "example_nifti2.nii.gz", NIBABEL / "functional.nii"]
+from tests.common.formats.nifti.nifti_files import Save, volumes_in
 
 
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.name)
-def test_real_files_give_the_voxels_and_the_affine_that_nibabel_gives(path: Path) -> None:
-    if not path.exists():
-        pytest.skip(f"{path.name} is absent (Debian's mricron-data, or nilearn)")
-    theirs: Any = nib.load(path)
-    data = np.asarray(theirs.dataobj)
-    data = data.reshape(*data.shape[:3], -1)
-    volumes = nifti_volumes(path, path.name)
-    assert len(volumes) == data.shape[3]
-    for number, volume in enumerate(volumes):
-        voxels, affine = volume.read()
-        assert voxels.flags.f_contiguous
-        np.testing.assert_allclose(voxels, data[..., number], rtol=1e-6)
-        np.testing.assert_allclose(affine, theirs.affine[:3], atol=1e-6)
-        assert volume.subject is None
-        assert volume.acquired_at is None
-
-
-def test_volumes_of_a_series_are_numbered_from_one(save: Save) -> None:
-    data = np.arange(3, dtype=np.uint8) * np.ones((2, 2, 2, 1), np.uint8)
-    found = nifti_volumes(save(data, "a.nii.gz"), "run/a.nii.gz")
-    assert [volume.label for volume in found] == [f"run/a.nii.gz [volume {n}]" for n in (1, 2, 3)]
-    assert [int(volume.read()[0].max()) for volume in found] == [0, 1, 2]
-
-
-def test_a_packed_file_is_read_whatever_its_name_says(save: Save, tmp_path: Path) -> None:
-    path = save(np.full((2, 2, 2), 7, np.uint8), "a.nii.gz")
-    named = path.rename(tmp_path / "b.nii")
-    assert nifti_volumes(named, "label")[0].read()[0].max() == 7
-
-
-def test_a_file_that_changes_after_its_header_was_read_is_refused(save: Save) -> None:
-    [volume] = nifti_volumes(save(np.zeros((2, 2, 2), np.uint8)), "label")
-    save(np.zeros((3, 3, 3), np.uint8))
-    with pytest.raises(SourceError, match="changed after its header was read"):
-        volume.read()
-
-
-def test_threads_read_the_volumes_of_one_packed_file_in_any_order(save: Save) -> None:
-    data = np.random.default_rng(2).integers(0, 999, (8, 8, 8, 30), np.int16)
-    volumes = nifti_volumes(save(data, "a.nii.gz"), "label")
-    order = np.random.default_rng(3).permutation(30)
-    with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(lambda number: volumes[number].read()[0], order))
-    for number, voxels in zip(order, found, strict=True):
-        np.testing.assert_array_equal(voxels, data[..., number])
-    np.testing.assert_array_equal(volumes[3].read()[0], data[..., 3])  # and once more
+def test_a_later_volume_costs_the_slices_before_it(save: Save) -> None:
+    found = volumes_in(save(np.zeros((2, 3, 4, 5), np.int16)))
+    assert [volume.frames for volume in found] == [4, 8, 12, 16, 20]
+    assert found[0].declared_bytes == 2 * 3 * 4 * 2
+    assert (found[0].subject, found[0].acquired_at) == (None, None)

@@ -1,0 +1,300 @@
+"""Reads files of images in processes that can do nothing else, for whoever has files to read.
+
+What strangers made is parsed and decoded in a child: with limits of memory, processor time and
+wall time, without network, keys or secrets. A child that dies, hangs or is killed fails its one
+file; the next file gets a fresh one. ``README.md`` in this folder has the limits.
+"""
+
+import math
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy.typing as npt
+
+from common.domain.affine import Affine
+from common.errors import SourceError
+from common.formats.dicom.pseudonyms import pseudonym
+from common.formats.dicom.slices import Slice
+from common.formats.dicom.stack import Stack
+from common.formats.nifti.volumes import NiftiVolume, volumes_of
+from common.formats.reading.budgets import cpu_s, frames_in, frames_of, wall_s
+from common.formats.reading.messages import (
+    Message,
+    encode_path,
+    layout_message,
+    layout_of,
+    slice_message,
+    slice_of,
+)
+from common.formats.reading.process import NotAsked, Question, ReaderProcess
+
+_T = TypeVar("_T")
+
+DEFAULT_MAX_BYTES = 2 << 30
+"""Of one volume in memory, 2 GiB: several times the largest clinical ones."""
+
+_WAITED_S = 0.5
+"""Seconds that threads have waited for a child before another is started, which costs as much."""
+
+_HEADERS_AHEAD = 16
+"""Headers that are asked for before the first of them is waited for."""
+
+_NIFTI_SUFFIXES = (".nii", ".nii.gz")
+_DICOM_SUFFIXES = (".dcm", ".ima", "")
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is NIfTI by its name."""
+    return path.name.lower().endswith(_NIFTI_SUFFIXES)
+
+
+class Reader:
+    """A pool of reader processes. Any thread may ask.
+
+    The first child starts with the first request. Others start when threads have waited for as
+    long as a start takes while there was more to do: small files need one child.
+
+    Args:
+        max_bytes: the largest volume that is read; the memory of a child is this and 256 MiB.
+        processes: the most children; the default is one for each processor.
+        start: starts a child that reads volumes of up to so many bytes.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        processes: int | None = None,
+        start: Callable[[int], ReaderProcess] = ReaderProcess,
+    ) -> None:
+        self._pool = _Pool(lambda: start(max_bytes), processes or os.cpu_count() or 1)
+        self.close = weakref.finalize(self, self._pool.close)
+
+    def start(self) -> None:
+        """Start the first child without waiting: it will be ready sooner.
+
+        Raises:
+            ReaderFailed: it cannot be started.
+        """
+        self._pool.start()
+
+    def discover(
+        self, files: Iterable[tuple[Path, str]], key: bytes
+    ) -> Iterator[list[NiftiVolume] | list[Slice] | SourceError]:
+        """Read the headers of files.
+
+        Args:
+            files: their paths, and the labels that name them to their user.
+            key: 32 bytes, the key of the pseudonyms; it stays in this process.
+
+        Yields:
+            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, or why it cannot
+            become a scan: ``DicomDirectory``, ``NotDicom`` if it is neither, ``ReaderFailed`` if
+            the child died or took too long, else another ``SourceError``.
+        """
+        waiting: deque[tuple[Path, str, _Ticket | SourceError]] = deque()
+        for path, label in files:
+            waiting.append((path, label, self._ask_header(path)))
+            if len(waiting) > _HEADERS_AHEAD:
+                yield self._found(*waiting.popleft(), key)
+        while waiting:
+            yield self._found(*waiting.popleft(), key)
+
+    def prefetch(self, volume: NiftiVolume | Stack) -> "Prefetched":
+        """Ask for the voxels of a volume that ``read`` will soon be called for."""
+        return Prefetched(volume, self._pool.ask(_voxels_question(volume)))
+
+    def read(
+        self, volume: NiftiVolume | Stack, prefetched: "Prefetched | None" = None
+    ) -> tuple[npt.NDArray[Any], Affine | None]:
+        """Read the voxels of a volume.
+
+        Args:
+            volume: what to read.
+            prefetched: the answer of ``prefetch`` for this volume.
+
+        Returns:
+            Voxels (i, j, k) in Fortran order, little-endian, perhaps read-only; and the affine
+            that maps their indices to mm, RAS+, or None.
+
+        Raises:
+            SourceError: they cannot be read, or the file changed.
+            ReaderFailed: the child died or took too long.
+        """
+        ticket = prefetched.ticket if prefetched else self._pool.ask(_voxels_question(volume))
+        array = self._pool.result(ticket).voxels
+        if array is None or array.shape != _shape(volume):
+            raise SourceError("its voxels are not what its header declares: export it again")
+        return array, volume.layout.affine if isinstance(volume, NiftiVolume) else volume.affine
+
+    @property
+    def pids(self) -> list[int]:
+        """The children that are running."""
+        return self._pool.pids
+
+    @property
+    def confined(self) -> bool:
+        """Whether each child that has answered filters its system calls (see ``README.md``)."""
+        return self._pool.confined
+
+    def _ask_header(self, path: Path) -> "_Ticket | SourceError":
+        request = {
+            "op": "header",
+            "path": encode_path(path),
+            "nifti": is_nifti(path),
+            "bare": path.suffix.lower() in _DICOM_SUFFIXES,
+        }
+        try:
+            wall = wall_s(frames_in(path.stat().st_size))
+            return self._pool.ask(Question(request, cpu_s(0), wall))
+        except OSError as error:
+            return SourceError(f"cannot be read: {error.strerror}")
+        except SourceError as error:
+            return error
+
+    def _found(
+        self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes
+    ) -> list[NiftiVolume] | list[Slice] | SourceError:
+        try:
+            if isinstance(ticket, SourceError):
+                raise ticket
+            answer = self._pool.result(ticket).answer or {}
+            if "layout" in answer:
+                size, mtime_ns = map(int, answer["stamp"])
+                return volumes_of(layout_of(answer["layout"]), (size, mtime_ns), path, label)
+            subject = pseudonym(answer["patient"], key)
+            return [slice_of(plane, path, label, subject) for plane in answer["slices"]]
+        except SourceError as error:
+            return error
+        except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+            return SourceError("its header makes no sense: export the image again")
+
+
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """A question, and the child that it was put to."""
+
+    question: Question
+    process: ReaderProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetched:
+    """Voxels that a child may have read by now."""
+
+    volume: NiftiVolume | Stack
+    ticket: _Ticket
+
+
+class _Pool:
+    """Children, and which of them to ask."""
+
+    def __init__(self, start: Callable[[], ReaderProcess], most: int) -> None:
+        self._start, self._most = start, most
+        self._lock = threading.Lock()
+        self._all: list[ReaderProcess] = []
+        self._starting: ReaderProcess | None = None
+        self._unconfined = False
+        self._waited = 0.0
+
+    @property
+    def pids(self) -> list[int]:
+        with self._lock:
+            return [process.pid for process in self._all if process.alive]
+
+    @property
+    def confined(self) -> bool:
+        return not self._unconfined
+
+    def start(self) -> None:
+        with self._lock:
+            if not self._all:
+                self._all.append(self._start())
+
+    def ask(self, question: Question) -> _Ticket:
+        """Put a question to the child that has least to do, without waiting for the answer."""
+        with self._lock:
+            process = self._least_busy()
+        process.ask(question)
+        return _Ticket(question, process)
+
+    def result(self, ticket: _Ticket) -> Question:
+        """The answered question.
+
+        Raises:
+            SourceError: the file cannot be read.
+        """
+        while True:
+            ticket.process.wait_for(ticket.question)
+            question = ticket.question
+            if not isinstance(question.error, NotAsked):
+                break
+            again = Question(question.request, question.cpu_s, question.wall_s, question.max_bytes)
+            ticket = self.ask(again)
+        if ticket.process.confined is False:
+            self._unconfined = True
+        if question.error is not None:
+            raise question.error
+        return question
+
+    def close(self) -> None:
+        with self._lock:
+            if self._starting is not None:
+                self._all.append(self._starting)
+            for process in self._all:
+                process.close()
+            self._all.clear()
+            self._starting = None
+
+    def _least_busy(self) -> ReaderProcess:
+        self._all = [process for process in self._all if process.alive]
+        self._waited += sum(process.take_waited_s() for process in self._all)
+        if self._starting is not None and self._starting.ready:
+            self._all.append(self._starting)
+            self._starting = None
+        if not self._all:
+            self._all.append(self._start() if self._starting is None else self._starting)
+            self._starting = None
+        room = self._starting is None and len(self._all) < self._most
+        if room and self._waited >= _WAITED_S:
+            self._starting, self._waited = self._start(), 0.0
+        return min(self._all, key=lambda process: process.load)
+
+
+def _shape(volume: NiftiVolume | Stack) -> tuple[int, int, int]:
+    if isinstance(volume, NiftiVolume):
+        return volume.layout.shape
+    first = volume.slices[0]
+    return first.columns, first.rows, len(volume.slices)
+
+
+def _voxels_question(volume: NiftiVolume | Stack) -> Question:
+    frames = frames_of(volume.frames, volume.declared_bytes)
+    # Headers may declare fewer bytes a voxel than there are; no type of a scan has more than 8.
+    most = max(volume.declared_bytes, math.prod(_shape(volume)) * 8)
+    request = {"op": "voxels", "frames": frames, **_request(volume)}
+    return Question(request, cpu_s(frames), wall_s(frames), most)
+
+
+def _request(volume: NiftiVolume | Stack) -> Message:
+    if isinstance(volume, NiftiVolume):
+        return {
+            "path": encode_path(volume.path),
+            "label": volume.label,
+            "layout": layout_message(volume.layout),
+            "stamp": volume.stamp,
+            "number": volume.number,
+        }
+    files: dict[Path, int] = {}
+    for plane in volume.slices:
+        files.setdefault(plane.path, len(files))
+    labels = {plane.path: plane.label for plane in volume.slices}
+    return {
+        "files": [(encode_path(path), labels[path]) for path in files],
+        "slices": [(files[plane.path], slice_message(plane)) for plane in volume.slices],
+    }

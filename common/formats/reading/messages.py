@@ -1,0 +1,179 @@
+"""Requests to a reader process and its answers: JSON behind its length, and voxels as bytes.
+
+Nothing is pickled. Both sides check what they get: the parent takes nothing from the child that
+it could not have got from a file's header.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+import numpy as np
+
+from common.domain.affine import Affine
+from common.errors import SourceError
+from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
+from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice
+from common.formats.nifti.layout import Layout
+
+Message = dict[str, Any]
+
+MESSAGE_MAX = 128 << 20
+"""Bytes of a message: the headers of 65,535 frames."""
+INLINE_MAX = 1 << 20
+"""Voxels up to this size follow their answer; larger ones are in shared memory."""
+REASON_MAX = 500
+
+_LENGTH = Struct("<I")
+_DTYPE = re.compile(r"[<>|][iuf][1248]")
+_ERRORS = {kind.__name__: kind for kind in (SourceError, NotDicom, DicomDirectory)}
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes."""
+    body = json.dumps(message).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_message(read: Callable[[int], "bytes | bytearray"]) -> Message:
+    """Read a message.
+
+    Args:
+        read: reads exactly that many bytes.
+
+    Raises:
+        ValueError: it is longer than MESSAGE_MAX, or is no message.
+    """
+    (size,) = _LENGTH.unpack(read(_LENGTH.size))
+    if size > MESSAGE_MAX:
+        raise ValueError("the message is too long")
+    message = json.loads(read(size))
+    if not isinstance(message, dict):
+        raise ValueError("not a message")  # noqa: TRY004 - as for every other damaged message
+    return message
+
+
+def encode_path(path: Path) -> str:
+    """A path that JSON carries, and that does not depend on the working folder."""
+    return os.path.abspath(path)  # noqa: PTH100 - ``resolve`` would follow links
+
+
+def error_message(error: SourceError) -> Message:
+    """A failure as an answer."""
+    kind = next((kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS), SourceError)
+    return {"error": kind.__name__, "reason": str(error)[:REASON_MAX]}
+
+
+def error_of(message: Message) -> SourceError:
+    """The failure in an answer, without characters that could act on a terminal."""
+    reason = "".join(
+        char if char.isprintable() else "?" for char in str(message["reason"])[:REASON_MAX]
+    )
+    return _ERRORS.get(str(message["error"]), SourceError)(reason)
+
+
+def slice_message(plane: Slice) -> Message:
+    """A slice without what its receiver knows or must not know: label, path, subject."""
+    message = asdict(replace(plane, label="", path=Path(), subject=None))
+    for name in ("label", "path", "subject"):
+        del message[name]
+    message["acquired_at"] = plane.acquired_at.isoformat() if plane.acquired_at else None
+    return message
+
+
+def slice_of(message: Message, path: Path, label: str, subject: str | None) -> Slice:
+    """The slice in a message.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    geometry, at = message["geometry"], message["acquired_at"]
+    keys = tuple(map(str, message["volume_keys"]))
+    if len(keys) != len(VOLUME_TAGS):
+        raise ValueError("volume_keys")
+    return Slice(
+        path=path,
+        label=label,
+        frame=_number(message["frame"]),
+        series=str(message["series"]),
+        uid=str(message["uid"]),
+        instance=_number(message["instance"]),
+        rows=int(message["rows"]),
+        columns=int(message["columns"]),
+        bits=int(message["bits"]),
+        slope=float(message["slope"]),
+        intercept=float(message["intercept"]),
+        geometry=None if geometry is None else _geometry(geometry),
+        volume_keys=keys,
+        acquired_at=None if at is None else datetime.fromisoformat(at),
+        subject=subject,
+        stamp=_stamp(message["stamp"]),
+    )
+
+
+def layout_message(layout: Layout) -> Message:
+    """A NIfTI header."""
+    return {**asdict(layout), "dtype": layout.dtype.str}
+
+
+def layout_of(message: Message) -> Layout:
+    """The NIfTI header in a message.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    i, j, k = map(int, message["shape"])
+    return Layout(
+        shape=(i, j, k),
+        volumes=int(message["volumes"]),
+        dtype=dtype_of(message["dtype"]),
+        offset=int(message["offset"]),
+        slope=float(message["slope"]),
+        inter=float(message["inter"]),
+        affine=_affine(message["affine"]),
+    )
+
+
+def dtype_of(name: object) -> np.dtype[Any]:
+    """A type of numbers.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+        raise ValueError("dtype")
+    return np.dtype(name)
+
+
+def _affine(rows: Any) -> Affine:
+    x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
+    return x, y, z
+
+
+def _geometry(message: Message) -> Geometry:
+    position, row, column = (_vector(message[name], 3) for name in ("position", "row", "column"))
+    return Geometry(
+        position, row, column, _vector(message["spacing"], 2), float(message["thickness"])
+    )
+
+
+def _vector(numbers: Any, count: int) -> tuple[float, ...]:
+    vector = tuple(map(float, numbers))
+    if len(vector) != count:
+        raise ValueError("vector")
+    return vector
+
+
+def _stamp(numbers: Any) -> tuple[int, int]:
+    size, mtime_ns = map(int, numbers)
+    return size, mtime_ns
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
