@@ -1,7 +1,5 @@
 """A world to break: a MongoDB, proxies, several of each unit, at load; and what is known of it."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -12,7 +10,6 @@ from common.audit.verification import AuditVerifier
 from common.commands.verify import verify
 from common.domain.types import HUB_NAME
 from common.errors import StoreError
-from common.store.claims import NO_ANSWER
 from common.store.db_manager import DBManager
 from tests.factories import migrate
 from tests.faults.bounds import LIMITS, Usage, usage_of
@@ -30,9 +27,9 @@ from tests.faults.identities import identities
 from tests.faults.loads import FILES, Load
 from tests.faults.mongods import Mongod, ReplicaSet
 from tests.faults.proxy import Loop, Proxy
+from tests.faults.requeue import requeue_killed
 from tests.faults.schedule import Security
 from tests.faults.truth import Truths
-from tests.processes import ROOT, environment
 from tests.running import free_port
 
 DATABASE = "fr"
@@ -247,14 +244,7 @@ class World:
 
     def requeue_killed(self) -> None:
         """Requeue the scans whose attempts kills have used up."""
-        failed = {one.key for one in self.store.failed_scans.all() if one.cause == NO_ANSWER}
-        killed = sorted(failed - self.expected.errors)
-        if killed:
-            command = [str(Path(sys.executable).with_name("fr")), "requeue"]
-            where = {"MONGODB_URI": self.database.uri, "MONGODB_DATABASE": DATABASE}
-            given = environment(**where, ID=",".join(killed))
-            subprocess.run(command, cwd=ROOT, env=given, stdout=subprocess.DEVNULL, check=True)
-            self.requeued += len(killed)
+        self.requeued += requeue_killed(self.store, self.expected.errors)
 
     # --- the end -------------------------------------------------------------------------------
 
