@@ -18,10 +18,12 @@ from typing import Any
 
 from pymongo.collection import Collection as MongoCollection
 
+from common.domain.scan import Priority
 from common.domain.scan_key import SEPARATOR, pacs_of, scan_id_of, scan_key
 from common.domain.states import PURGED
 from common.domain.types import Document
 from common.store.collections import Collection
+from common.store.documents import HEAD_START
 from common.store.migrations.step import Step, Work
 from common.store.schema import OLD_TOMBSTONES, SCHEMA, SCHEMA_VERSION
 from common.store.schema_check import version_of
@@ -37,7 +39,19 @@ _PACS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNSEEN: Document = {"schema": {"$not": {"$gte": SCHEMA_VERSION}}}
 """Documents that this step has not seen: those that keep their ids have the version afterwards."""
 
-SCAN_FIELDS: Document = {}
+_IS_REANALYSIS: Document = {"$gt": [{"$ifNull": ["$revision", 1]}, 1]}
+_BACKGROUND_MS = int(-HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
+
+SCAN_FIELDS: Document = {
+    "reanalysis": _IS_REANALYSIS,
+    "turn_at": {
+        "$cond": [
+            {"$eq": [{"$type": "$received_at"}, "date"]},
+            {"$add": ["$received_at", {"$cond": [_IS_REANALYSIS, _BACKGROUND_MS, 0]}]},
+            "$$NOW",  # a damaged document
+        ]
+    },
+}
 """More fields of each scan, as aggregation expressions over the scan of before: set by the copy."""
 
 REPORT_FIELDS: Document = {}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,6 +63,9 @@ def test_every_scan_is_renamed_and_keeps_what_it_holds(old: DBManager) -> None:
         kept = {name: after[key][name] for name in was if name != "_id"}
         assert kept == {name: value for name, value in was.items() if name != "_id"}
         assert (after[key]["renamed"], after[key]["schema"]) == (True, SCHEMA_VERSION)
+        again = was.get("revision", 1) > 1
+        turn_at = was["received_at"] + timedelta(days=1 if again else 0)
+        assert (after[key]["reanalysis"], after[key]["turn_at"]) == (again, turn_at)
     assert after["purged-1"]["schema"] == SCHEMA_VERSION
 
 
