@@ -194,9 +194,8 @@ TERMINAL_EXCEPTIONS = {
     "common.launcher.units",
     # print only text of their own
     "common.commands.cli",
-    # answer the process that started them, through a pipe
+    # answers the process that started it, through a pipe
     "common.mongod.guardian",
-    "common.formats.dicom.gdcm_worker",
     # a tool for developers that may import nothing of the product; it escapes what it prints
     "fr_brain.analyzers.conformance.__main__",
     "fr_brain.analyzers.conformance.child",
