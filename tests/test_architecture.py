@@ -196,7 +196,6 @@ TERMINAL_EXCEPTIONS = {
     "common.commands.cli",
     # answer the process that started them, through a pipe
     "common.mongod.guardian",
-    "common.formats.dicom.gdcm_worker",
     # a tool for developers that may import nothing of the product; it escapes what it prints
     "fr_brain.analyzers.conformance.__main__",
     "fr_brain.analyzers.conformance.child",
