@@ -77,6 +77,8 @@ NO_SEND = "sent without a send event"
 NO_ERROR = "Error without an error event"
 UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
 OLDER = "older than the trail"
+NO_TRAIL = "scans, and no audit trail: it was removed, or never written"
+SCHEMA = "collection or index that is missing or unexpected"
 
 
 class AuditVerifier:
@@ -123,6 +125,11 @@ class AuditVerifier:
             if strays := max(0, documents - index.count_chains()[1]):
                 self._problem(Problem("brain_audit", f"{strays} documents are not entries"))
             gaps, notes = self._recheck(index)
+            schema = self._store.schema.differences()
+            for difference in (*schema.missing, *schema.unexpected):
+                gaps.add(SCHEMA, difference)
+            if not documents and (received := sum(self._store.queries.count_states().values())):
+                gaps.add(NO_TRAIL, f"{received} scans")
             self._check_anchors(index)
             self._on_heads(index.heads())
             return self._verdict(index, gaps, notes)
@@ -197,7 +204,7 @@ class AuditVerifier:
         return tuple(found)
 
     def _recheck(self, index: ScanIndex) -> tuple[_Findings, _Findings]:
-        gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR)
+        gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR, NO_TRAIL, SCHEMA)
         notes = _Findings(UNCONFIRMED, OLDER)
         for page in index.suspects():
             # Units may be running. An event is written before its effect shows in a scan, or, for

@@ -19,10 +19,10 @@ from common.domain.scan_key import pacs_of, scan_id_of
 from common.domain.types import Document
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
-from common.runtime.entry_point import run_unit
+from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.settings.loading import AuditSettings, load_settings
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 
 LINES = 10_000
 """The most events of a history that are printed: the latest ones."""
@@ -201,7 +201,7 @@ def main() -> int:
         if settings.keep is not None:
             write_heads(settings.keep, heads)
 
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         renamed = settings.scan is not None and store.queries.is_renamed(settings.scan)
         history = History(settings.scan, settings.since, renamed=renamed)
         verdict = AuditVerifier(store, kept, history.add, keep).run()
@@ -216,4 +216,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr audit", main))
+    sys.exit(run_command("fr audit", main))

@@ -9,13 +9,13 @@ from common.audit.recorded_command import recorded_command
 from common.domain.scan_key import pacs_of, scan_id_of
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json, write_text
-from common.runtime.entry_point import run_unit
+from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
 from common.settings.loading import ErrorsSettings, RequeueSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.failed_scans import FailedScan, Requeued
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 
 _PAGE = 1000
 _ROWS = 1000
@@ -60,7 +60,7 @@ def _table() -> Table:
 def errors() -> int:
     """List the failed scans."""
     settings = load_settings(ErrorsSettings, "fr failed", sys.argv[2:])
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         if settings.json_output:
             _print_json(store.failed_scans.all())
         else:
@@ -95,7 +95,7 @@ def requeue() -> int:
         )
     to_do = done = wrong = 0
     with (
-        open_store(settings) as store,
+        open_existing_store(settings) as store,
         recorded_command(store, "requeue", command_log(), settings.mongodb_timeout_s) as recorded,
     ):
         wanted = None if settings.everything else settings.ids
@@ -130,4 +130,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr requeue" if sys.argv[1:2] == ["requeue"] else "fr failed", main))
+    sys.exit(run_command("fr requeue" if sys.argv[1:2] == ["requeue"] else "fr failed", main))

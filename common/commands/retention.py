@@ -7,12 +7,12 @@ from common.audit.recorded_command import recorded_command
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.console import write_json, write_text
-from common.runtime.entry_point import run_unit
+from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
 from common.settings.loading import RetentionSettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 
 
 class RetentionResult(Frozen):
@@ -71,7 +71,7 @@ def summary(result: RetentionResult) -> str:
 def main() -> int:
     """List what is due, or delete it."""
     settings = load_settings(RetentionSettings, "fr retention")
-    with open_store(settings) as store, contextlib.ExitStack() as stack:
+    with open_existing_store(settings) as store, contextlib.ExitStack() as stack:
         if settings.apply:
             store = stack.enter_context(
                 recorded_command(store, "retention", command_log(), settings.mongodb_timeout_s)
@@ -85,4 +85,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr retention", main))
+    sys.exit(run_command("fr retention", main))

@@ -5,6 +5,7 @@ writes a file with the unit's own MONGODB_URI that only this user can read. A se
 privileges and keeps the passwords; a unit whose file was removed gets a new password.
 """
 
+import contextlib
 import re
 import secrets
 import sys
@@ -12,13 +13,15 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from common.commands.certificates import write_private
-from common.errors import SettingsError
+from common.errors import SettingsError, StoreRefused
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.settings.loading import RoleSettings, load_settings
 from common.store.connection import Connection
 from common.store.roles import PRIVILEGES, Roles
+from common.store.schema import SCHEMA_VERSION
+from common.store.schema_check import SchemaCheck
 
 _URI = re.compile(
     r"(?P<scheme>mongodb(\+srv)?://)((?P<user>[^@/]*)@)?(?P<hosts>[^/?]*)/?"
@@ -96,6 +99,44 @@ def make_roles(uri: str, database: str, folder: Path, timeout_s: float) -> dict[
     return files
 
 
+def remarks(migrate_uri: str, database: str, timeout_s: float) -> list[str]:
+    """What is left to do after the users were created: a warning if MongoDB runs without access
+    control, and to migrate.
+
+    Args:
+        migrate_uri: of the user ``fr-migrate``.
+    """
+    found = []
+    if not asks_for_login(anonymous_uri(migrate_uri), database, timeout_s):
+        found.append(
+            "warning: MongoDB runs without access control, so these users protect nothing: start "
+            "mongod with --auth or security.authorization"
+        )
+    with contextlib.closing(Connection(migrate_uri, database, timeout_s)) as connection:
+        version = SchemaCheck(connection).version()
+    if version < SCHEMA_VERSION:
+        found.append("next: make migrate APPLY=1, with the MONGODB_URI_FILE of fr-migrate")
+    return found
+
+
+def anonymous_uri(uri: str) -> str:
+    """A unit's URI without its login."""
+    found = _URI.fullmatch(uri)
+    assert found is not None  # noqa: S101 - made by ``uri_of``
+    options = [o for o in (found["options"] or "").split("&") if not o.startswith("authSource=")]
+    return f"{found['scheme']}{found['hosts']}/?{'&'.join(options)}"
+
+
+def asks_for_login(uri: str, database: str, timeout_s: float) -> bool:
+    """Whether MongoDB refuses to read for who has not logged in."""
+    with contextlib.closing(Connection(uri, database, timeout_s)) as connection:
+        try:
+            SchemaCheck(connection).version()
+        except StoreRefused:
+            return True
+    return False
+
+
 def main() -> int:
     """Create the users, and print where their URIs are."""
     settings = load_settings(RoleSettings, "fr roles")
@@ -112,6 +153,12 @@ def main() -> int:
     )
     for unit, path in files.items():
         write_text(f"fr-{unit:<9} MONGODB_URI_FILE={path}")
+    for remark in remarks(
+        files["migrate"].read_text(encoding="utf-8").strip(),
+        settings.mongodb_database,
+        settings.mongodb_timeout_s,
+    ):
+        write_text(remark)
     return Exit.OK
 
 

@@ -8,8 +8,9 @@ may have received a report more than once as new, which its ledger shows.
 
 import json
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
-from common.runtime.entry_point import run_unit
+from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.settings.loading import VerifySettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 
 _PAGE = 1000
+_PROGRESS_S = 5.0
 
 
 class StoreVerdict(Frozen):
@@ -41,6 +43,13 @@ class StoreVerdict(Frozen):
     reported_twice: tuple[str, ...]
     revised: int = 0
     revisions_wrong: tuple[str, ...] = ()
+    voxels_missing: tuple[str, ...] = ()
+    voxels_damaged: tuple[str, ...] = ()
+    hashed: int | None = None
+    """Scans whose voxels were read; None: not asked for."""
+    orphans: int = 0
+    """Uploads of which only chunks are left."""
+    schema_wrong: tuple[str, ...] = ()
 
     @property
     def gaps(self) -> int:
@@ -56,11 +65,24 @@ class StoreVerdict(Frozen):
             "acknowledged but not in the store": self.acknowledged_missing,
             "reported twice to Fr-PACS": self.reported_twice,
             "report or history does not match the scan's revision": self.revisions_wrong,
+            "stored voxels are missing": self.voxels_missing,
+            "stored voxels have another hash": self.voxels_damaged,
+            "collection or index that is missing or unexpected": self.schema_wrong,
         }
 
 
-def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
+def verify(
+    store: DBManager,
+    ledger: Path | None = None,
+    *,
+    deep: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
+) -> StoreVerdict:
     """Verify the whole store, and a Fr-PACS' ledger if one is given.
+
+    Args:
+        deep: read all voxels and compare their hashes.
+        progress: called with the number of scans whose voxels were read.
 
     Units may be running: what looks like a gap is checked again, as the store changes meanwhile.
 
@@ -84,7 +106,19 @@ def verify(store: DBManager, ledger: Path | None = None) -> StoreVerdict:
     events = _read_ledger(ledger, store) if ledger is not None else {}
     acknowledged = {key for key, seen in events.items() if seen["acknowledged"]}
     reports = store.queries.count_reports()
+    hashed, damaged = 0, []
+    for key, differs in store.voxels.damaged() if deep else ():
+        hashed += 1
+        progress(hashed)
+        if differs:
+            damaged.append(key)
+    schema = store.schema.differences()
     return StoreVerdict(
+        voxels_missing=tuple(store.voxels.missing()),
+        voxels_damaged=tuple(damaged),
+        hashed=hashed if deep else None,
+        orphans=sum(1 for _ in store.voxels.orphans()),
+        schema_wrong=(*schema.missing, *schema.unexpected),
         scans=store.queries.count_states(),
         reports=sum(reports.values()),
         sent=reports[True],
@@ -187,6 +221,10 @@ def show(verdict: StoreVerdict, console: Console) -> None:
         table.add_row("scans analysed again", f"{verdict.revised:,}")
     if verdict.acknowledged is not None:
         table.add_row("acknowledged (LEDGER)", f"{verdict.acknowledged:,}")
+    if verdict.hashed is not None:
+        table.add_row("scans whose voxels were hashed (DEEP)", f"{verdict.hashed:,}")
+    if verdict.orphans:
+        table.add_row("interrupted uploads, chunks left", f"{verdict.orphans:,}")
     table.add_section()
     for kind, ids in verdict.by_kind().items():
         table.add_row(kind, f"{len(ids):,}", style="red" if ids else "")
@@ -198,11 +236,24 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     console.print(f"{verdict.gaps} {word}", style="bold red" if verdict.gaps else "bold green")
 
 
+def _every(seconds: float) -> Callable[[int], None]:
+    """Shows the progress of DEEP=1 on standard error, at most once in ``seconds``."""
+    console, shown_at = Console(stderr=True), time.monotonic()
+
+    def progress(count: int) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= seconds:
+            shown_at = time.monotonic()
+            console.print(f"{count:,} scans hashed")
+
+    return progress
+
+
 def main() -> int:
     """Verify the store that the settings name."""
     settings = load_settings(VerifySettings, "fr verify")
-    with open_store(settings) as store:
-        verdict = verify(store, settings.ledger)
+    with open_existing_store(settings) as store:
+        verdict = verify(store, settings.ledger, deep=settings.deep, progress=_every(_PROGRESS_S))
     if settings.json_output:
         write_json(json.dumps({**verdict.model_dump(), "gaps": verdict.gaps}, indent=2) + "\n")
     else:
@@ -211,4 +262,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_unit("fr verify", main))
+    sys.exit(run_command("fr verify", main))

@@ -13,6 +13,7 @@ from common.errors import (
     FrError,
     MongodError,
     SettingsError,
+    StoreError,
     StoreRefused,
 )
 from common.runtime import output
@@ -30,13 +31,24 @@ _CODES: tuple[tuple[type[FrError], Exit], ...] = (
     (StoreRefused, Exit.UNUSABLE),
     (FrError, Exit.FAILED),
 )
+_COMMAND_CODES = ((StoreError, Exit.UNUSABLE), *_CODES)
 
 
 ERROR_LENGTH = 2000
 """Characters of the longest error line."""
 
 
-def run_unit(name: str, main: Callable[[], int]) -> int:
+def run_command(name: str, main: Callable[[], int]) -> int:
+    """As ``run_unit``, for a command that checks the store: a store that cannot be read is not the
+    same as one with gaps, so its exit code is another."""
+    return run_unit(name, main, _COMMAND_CODES)
+
+
+def run_unit(
+    name: str,
+    main: Callable[[], int],
+    codes: tuple[tuple[type[FrError], Exit], ...] = _CODES,
+) -> int:
     """Run a unit's ``main`` and return its exit code.
 
     An ``FrError`` is printed as one line, without a traceback; other exceptions propagate.
@@ -49,7 +61,7 @@ def run_unit(name: str, main: Callable[[], int]) -> int:
     except FrError as error:
         # Logging may not be configured yet.
         output.write_line(sys.stderr, f"{name}: {escape(str(error), ERROR_LENGTH)}\n")
-        return next(code for kind, code in _CODES if isinstance(error, kind))
+        return next(code for kind, code in codes if isinstance(error, kind))
     finally:
         output.flush()
 

@@ -34,6 +34,11 @@ class VerifySettings(StoreSettings):
         description="ledger file: Fr-PACS appends each scan event as a JSON line, and verify "
         "checks that every scan acknowledged in it is stored",
     )
+    deep: bool = Field(
+        default=False,
+        description="1: read all voxels and compare their hashes; otherwise, only count the chunks "
+        "of large scans",
+    )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
     )

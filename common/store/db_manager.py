@@ -32,6 +32,7 @@ from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.uploads import Uploads
+from common.store.voxel_check import VoxelCheck
 
 
 class DBManager:
@@ -57,6 +58,7 @@ class DBManager:
         self.is_embedded = is_embedded
         self.server = Server(connection)
         self.schema = SchemaCheck(connection)
+        self.voxels = VoxelCheck(connection)
         self.capacity = Capacity(connection)
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from tenacity import Retrying
 
-from common.errors import SchemaOlder, StoreUnavailable
+from common.errors import SchemaOlder, SettingsError, StoreUnavailable
 from common.mongod.guardian import shared_mongod
-from common.runtime.logger import AvailabilityLog, Log
+from common.runtime.logger import AvailabilityLog, Log, command_log
 from common.runtime.retry import retrying
 from common.settings.loading import StoreSettings
 from common.store.db_manager import DBManager
@@ -53,6 +53,33 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
             )
         ) as store,
     ):
+        yield store
+
+
+@contextlib.contextmanager
+def open_existing_store(settings: StoreSettings) -> Iterator[DBManager]:
+    """Open the store for a command that reads or changes it: it must exist. The embedded one is
+    migrated, as its user is its administrator.
+
+    Raises:
+        SettingsError: there is no store at this place.
+        SchemaNewer, SchemaOlder: it is of another release.
+    """
+    if settings.mongodb_uri is None and not (settings.data_dir / "mongodb").is_dir():
+        raise SettingsError(
+            f"DATA_DIR={str(settings.data_dir)!r}: there is no store; name the folder that the "
+            "units use, or set MONGODB_URI"
+        )
+    with open_store(settings) as store:
+        version = store.schema.version()
+        if version == 0:
+            raise SettingsError(
+                f"MONGODB_DATABASE={settings.mongodb_database!r}: this database is empty; name the "
+                "database that the units use"
+            )
+        if version < SCHEMA_VERSION and store.is_embedded:
+            migrate(store, threading.Event(), command_log())
+        store.schema.require_version()
         yield store
 
 

@@ -44,18 +44,23 @@ class SchemaCheck:
             SchemaNewer: a newer release migrated it.
             SchemaOlder: it is empty, of an earlier release, or lacks a collection or an index.
         """
+        self.require_version()
         found = self.differences()
-        refuse_newer(found.version)
-        if found.version < SCHEMA_VERSION:
-            what = f"has schema version {found.version}" if found.version else "is empty"
-            raise SchemaOlder(
-                f"the database {self._db.name!r} {what}, this release needs version "
-                f"{SCHEMA_VERSION}: stop all units of earlier releases, then run make migrate"
-            )
         if found.missing:
             raise SchemaOlder(
                 f"the database {self._db.name!r} lacks {', '.join(found.missing)}: "
                 "run make migrate"
+            )
+
+    def require_version(self) -> None:
+        """As ``require``, but missing collections and indexes are accepted."""
+        version = self.version()
+        refuse_newer(version)
+        if version < SCHEMA_VERSION:
+            what = f"has schema version {version}" if version else "is empty"
+            raise SchemaOlder(
+                f"the database {self._db.name!r} {what}, this release needs version "
+                f"{SCHEMA_VERSION}: stop all units of earlier releases, then run make migrate"
             )
 
     @translated

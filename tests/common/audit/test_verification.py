@@ -15,7 +15,9 @@ from common.audit.verification import (
     NO_ERROR,
     NO_REPORT,
     NO_SEND,
+    NO_TRAIL,
     OLDER,
+    SCHEMA,
     UNCONFIRMED,
     AuditVerdict,
     AuditVerifier,
@@ -327,3 +329,15 @@ def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -
     assert AuditVerifier(store).run().problems.count >= 3
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:  # and writers go on
         note(audit, (Kind.SEND, ["x"]))
+
+
+def test_a_store_with_scans_and_no_trail_is_a_gap(store: DBManager) -> None:
+    stored(store, 2)
+    assert AuditVerifier(store).run().gaps[NO_TRAIL].named == ("2 scans",)
+
+
+def test_an_index_that_would_empty_the_trail_is_a_gap(store: DBManager, audit: AuditWriter) -> None:
+    audit.wait_durable()
+    inside(store, Collection.AUDIT).create_index([("at", 1)], expireAfterSeconds=10**8)
+    [difference] = AuditVerifier(store).run().gaps[SCHEMA].named
+    assert "removes documents" in difference

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +287,45 @@ def test_without_a_uri_the_command_says_what_is_missing(
 )
 def test_a_units_uri_is_the_administrators_with_another_user(admin_uri: str, unit_uri: str) -> None:
     assert uri_of(admin_uri, "fr-x", "p/w", "fr") == unit_uri
+
+
+def test_a_fresh_database_is_to_be_migrated_next_and_then_not(admin: str, tmp_path: Path) -> None:
+    uri = make_roles(admin, "fr_fresh", tmp_path, 10)["migrate"].read_text().strip()
+    [remark] = roles.remarks(uri, "fr_fresh", 10)
+    assert "make migrate" in remark
+    migrate(uri, "fr_fresh")
+    assert roles.remarks(uri, "fr_fresh", 10) == []
+
+
+def test_mongodb_without_access_control_is_warned_of(mongodb_uri: str, database: str) -> None:
+    assert not roles.asks_for_login(mongodb_uri, database, 10)
+
+
+UNIT_USERS = sorted(set(PRIVILEGES) - {"migrate"})
+
+
+@pytest.mark.parametrize("unit", UNIT_USERS)
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_no_unit_can_create_drop_or_change_a_collection_or_an_index(
+    client: Callable[[str], Client], unit: str, collection: str
+) -> None:
+    database = client(unit)[DATABASE]
+    for command in (
+        {"createIndexes": collection, "indexes": [{"key": {"x": 1}, "name": "x", "unique": True}]},
+        {"createIndexes": collection, "indexes": [{"key": {"x": 1}, "name": "x"}]},
+        {"create": f"{collection}_new"},
+        {"create": f"{collection}_view", "viewOn": collection, "pipeline": []},
+        {"convertToCapped": collection, "size": 4096},
+        {"collMod": collection, "index": {"name": "x", "expireAfterSeconds": 1}},
+        {"collMod": collection, "validator": {"x": 1}},
+        {"dropIndexes": collection, "index": "*"},
+        {"drop": collection},
+    ):
+        assert not _passes(partial(database.command, command)), command
+    _passes(lambda: database.command({"listIndexes": collection}))
+
+
+def test_a_unit_compares_the_schema_as_its_own_user(store: Callable[[str], DBManager]) -> None:
+    for unit in UNIT_USERS:
+        assert store(unit).check_schema()
+        assert store(unit).schema.differences().unexpected == ()

@@ -24,6 +24,7 @@ from tests.factories import (
     make_claimable,
     make_report,
     make_reports,
+    make_upload,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -250,10 +251,8 @@ def test_with_gaps_the_command_fails_and_lists_them_in_json(
     assert (found["gaps"], found["acknowledged"]) == (5, 1)
 
 
-def test_the_command_reports_a_wrong_ledger_in_one_line(
-    mongodb_uri: str, database: str, tmp_path: Path
-) -> None:
-    ran = run_verify(mongodb_uri, database, tmp_path, LEDGER="absent")
+def test_the_command_reports_a_wrong_ledger_in_one_line(store: DBManager, tmp_path: Path) -> None:
+    ran = run_verify(store.connection.uri, store.connection.name, tmp_path, LEDGER="absent")
     assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
     assert ran.stderr.startswith("fr verify: LEDGER='absent'")
     assert ran.stderr.count("\n") == 1
@@ -268,5 +267,58 @@ def test_the_command_reports_a_wrong_uri_without_its_password(tmp_path: Path) ->
 
 def test_the_command_reports_an_unreachable_mongodb(tmp_path: Path) -> None:
     ran = run_verify("mongodb://127.0.0.1:1/", "fr", tmp_path, MONGODB_TIMEOUT_S="1")
-    assert (ran.returncode, ran.stdout) == (Exit.FAILED, "")
+    # Not that of a gap: the store could not be read.
+    assert (ran.returncode, ran.stdout) == (Exit.UNUSABLE, "")
     assert ran.stderr.startswith("fr verify: 127.0.0.1:1")
+
+
+@pytest.mark.parametrize("module", ["verify", "audit", "failed_scans", "retention"])
+def test_a_mistyped_store_is_an_error_and_is_not_created(
+    mongodb_uri: str, database: str, tmp_path: Path, module: str
+) -> None:
+    for place in ({"MONGODB_URI": mongodb_uri, "MONGODB_DATABASE": database}, {"DATA_DIR": "typo"}):
+        ran = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                f"common.commands.{module}",
+                *(["list"] if module == "failed_scans" else []),
+            ],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "RETENTION_DAYS": "1",
+                **place,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout) == (Exit.USAGE, "")
+        assert ("typo" if "DATA_DIR" in place else database) in ran.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_an_index_that_nobody_declared_and_a_missing_one_are_gaps(store: DBManager) -> None:
+    inside(store).create_index([("x", 1)], name="ttl", expireAfterSeconds=1)
+    inside(store).drop_index("blob")
+    wrong = verify(store).schema_wrong
+    assert len(wrong) == 2
+    assert any("brain_scans.ttl (it removes documents" in line for line in wrong)
+    assert "index brain_scans.blob" in wrong
+
+
+def test_missing_and_changed_voxels_are_gaps(store: DBManager) -> None:
+    new, _ = make_upload(store)
+    store.scans.add([new])
+    chunks = inside(store, Collection.CHUNKS)
+    assert verify(store).gaps == 0
+    chunks.update_one({"_id.n": 1}, {"$set": {"voxels": b"x"}})
+    seen: list[int] = []
+    assert verify(store).gaps == 0
+    deep = verify(store, deep=True, progress=seen.append)
+    assert (deep.voxels_damaged, deep.hashed, seen) == ((new.scan.key,), 1, [1])
+    chunks.delete_one({"_id.n": 1})
+    assert verify(store).voxels_missing == (new.scan.key,)
