@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention errors requeue certs roles migrate pacs-key \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention erase errors requeue certs roles migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
 
@@ -47,9 +47,9 @@ help: ## List the targets and variables
 #  SEED           random seed of synthetic scans and of the schedule of faults
 #  REPORTS        folder to write each report to, as JSON and text, with its picture
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
-#  LEDGER         file to append scan events to, as JSON lines; for verify: the file to check
+#  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check
 #  SUMMARY        file to write the totals to, as JSON
-#  ID             report, requeue, reanalyze: scan ids, separated by commas
+#  ID             report, requeue, reanalyze, erase: scan ids, separated by commas
 #  OUT            report: folder to write to
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
@@ -59,7 +59,8 @@ help: ## List the targets and variables
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  JSON           verify, audit, errors, retention: 1 prints JSON
 #  ALL            requeue: 1 requeues every failed scan
-#  APPLY          retention: 1 deletes the data; migrate: 1 migrates the database
+#  APPLY          retention, erase: 1 deletes the data; migrate: 1 migrates the database
+#  SUBJECT        erase: pseudonym whose scans to erase
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
 #  FUZZ_S         fuzz: time per target, seconds (60)
@@ -105,6 +106,9 @@ requeue: $(VENV)/ready ## Requeue failed scans for analysis: ID=scan,... or ALL=
 
 retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes it
 	@$(BIN)/fr retention
+
+erase: $(VENV)/ready ## Erase scans on request: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
+	@$(BIN)/fr erase
 
 certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
 	@$(BIN)/fr certs

@@ -46,6 +46,8 @@ class Refusal(StrEnum):
     CHUNKS = "chunks"
     # The scan id has other content.
     CONFLICT = "conflict"
+    # The scan was erased on request: it is not stored again under this id.
+    ERASED = "erased"
     # The peer is not authenticated: its certificate, its name or the shared secret is wrong.
     UNAUTHENTICATED = "unauthenticated"
     # The hub's settings do not list a Fr-PACS of this name, so it could not receive a report.

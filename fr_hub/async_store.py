@@ -77,7 +77,12 @@ class AsyncStore:
             outcomes = await self._add(new)
         finally:
             written()
-        await self._recorded()
+        try:
+            await self._recorded()
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # refused: no scan may be acknowledged, its sender retries
+            return [error] * len(new)
         return outcomes
 
     async def _add(self, new: Sequence[NewScan]) -> Sequence[ScanOutcome]:
@@ -167,9 +172,16 @@ class AsyncStore:
         """Set failed scans to ``'Done'`` that have a report; returns their ids."""
         return await self._call(self._store.reconciliation.reconcile_failed)
 
-    async def purge(self, days: float, *, include_report: bool) -> AsyncIterator[Due]:
+    async def sweep_erased(self) -> int:
+        """Complete interrupted erasures and delete late reports of erased scans; returns the number
+        of completed erasures."""
+        return await self._call(self._store.erasure.sweep)
+
+    async def purge(
+        self, days: float, *, include_report: bool, failed: bool = False
+    ) -> AsyncIterator[Due]:
         """Apply retention; yields each page that was purged."""
-        pages = self._store.retention.purge(days, include_report=include_report)
+        pages = self._store.retention.purge(days, include_report=include_report, failed=failed)
 
         def next_page() -> Due | None:
             return next(pages, None)

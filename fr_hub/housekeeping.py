@@ -13,8 +13,8 @@ async def keep_house(hub: HubContext) -> None:
     """Run the periodic tasks until cancelled; each runs once at the start."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_sweep_periodically(hub))
-        if hub.settings.retention_timer and hub.settings.retention_days is not None:
-            tasks.create_task(_retain_periodically(hub, hub.settings.retention_days))
+        if hub.settings.retention_timer:
+            tasks.create_task(_retain_periodically(hub))
 
 
 async def _sweep_periodically(hub: HubContext) -> None:
@@ -23,35 +23,45 @@ async def _sweep_periodically(hub: HubContext) -> None:
         await asyncio.sleep(SWEEP_EVERY_S)
 
 
-async def _retain_periodically(hub: HubContext, days: float) -> None:
+async def _retain_periodically(hub: HubContext) -> None:
+    settings = hub.settings
     while True:
-        await retain(hub, days)
+        for days, failed in (
+            (settings.retention_days, False),
+            (settings.retention_failed_days, True),
+        ):
+            if days is not None:
+                await retain(hub, days, failed=failed)
         await asyncio.sleep(RETAIN_EVERY_S)
 
 
 async def sweep(hub: HubContext) -> None:
     """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
-    report. Logs a failure; the next time repairs it."""
+    report; complete interrupted erasures. Logs a failure; the next time repairs it."""
     try:
         swept = await hub.store.sweep_uploads()
         reconciled = await hub.store.reconcile_failed()
+        erased = await hub.store.sweep_erased()
     except StoreError as error:
         hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=str(error))
         return
     if swept:
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
+    if erased:
+        hub.log.info("completed interrupted erasures", scans=erased)
     if reconciled:
         hub.log.info("failed scans have a report and are 'Done' now", scans=len(reconciled))
 
 
-async def retain(hub: HubContext, days: float) -> None:
-    """Apply retention: purge what was delivered more than ``days`` days ago. Logs a failure; the
-    next time continues."""
+async def retain(hub: HubContext, days: float, *, failed: bool = False) -> None:
+    """Apply retention: purge what was delivered, or has failed, more than ``days`` days ago. Logs a
+    failure; the next time continues."""
     what, purged = hub.settings.retention_what, 0
     try:
-        async for page in hub.store.purge(days, include_report=what == "all"):
+        async for page in hub.store.purge(days, include_report=what == "all", failed=failed):
             purged += len(page.keys)
     except StoreError as error:
         hub.log.warning(f"retention failed, next run in {RETAIN_EVERY_S:g} s", reason=str(error))
     if purged:
-        hub.log.info("retention applied", scans=purged, what=what, days=days)
+        which = "failed" if failed else "delivered"
+        hub.log.info("retention applied", scans=purged, which=which, what=what, days=days)

@@ -184,6 +184,9 @@ class Session:
                     "another scan with this id is stored: send changed content under a new scan id"
                 )
                 self._refuse(scan_id, Refusal.CONFLICT, reason)
+            case Added.ERASED:
+                reason = "this scan was erased on request: it is not stored again under this id"
+                self._refuse(scan_id, Refusal.ERASED, reason)
             case StoreError():
                 self._answer_busy(scan_id, outcome)
         return False
@@ -253,7 +256,7 @@ class Session:
                 await self._seal(upload)
             elif self._is_stored(new, outcome):
                 self._acknowledge([new.scan.scan_id])
-            if outcome is Added.KNOWN or outcome is Added.CONFLICT:
+            if outcome in (Added.KNOWN, Added.CONFLICT, Added.ERASED):
                 await upload.abandon()
         finally:
             self._shared.backpressure.released()
@@ -305,7 +308,7 @@ class Session:
         self._shared.limited_log.warning(
             "scan refused", **named, pacs=self._pacs, code=code, reason=reason
         )
-        if code is not Refusal.CONFLICT:  # the store recorded it with its batch
+        if code not in (Refusal.CONFLICT, Refusal.ERASED):  # the store recorded it with its batch
             ids = [scan_key(scan_id, self._pacs)] if valid_id else []
             self._shared.hub.audit.refused(self._pacs, code, reason, ids)
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))

@@ -17,6 +17,7 @@ class Recording:
 
     when_durable: Callable[[], None] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+    chain: str | None = None
 
     def note(self, kind: Kind, ids: Sequence[str] = (), **facts: Any) -> None:
         """Keep an event."""

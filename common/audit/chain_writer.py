@@ -53,6 +53,8 @@ class ChainWriter:
         self._seq = 0
         self._prev = FIRST
         self._announced = time.monotonic()
+        self.opened: str | None = None
+        """The writer of the chain whose first entry is durable."""
         self.last = 0
         """The last entry that is more than an anchor."""
 
@@ -68,6 +70,7 @@ class ChainWriter:
         """
         self._retry_announcing()
         self.write([event(Kind.OPENED, facts={**self._who, **self._facts})])
+        self.opened = self.writer
 
     def announce(self) -> None:
         """Announce the chain, so that others anchor it; from any thread.

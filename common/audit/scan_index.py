@@ -3,6 +3,7 @@ in memory, so that the trail of millions of scans can be verified in little memo
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from enum import IntFlag
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,10 @@ from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_id_of
 from common.domain.types import Document
 
+_ADD_EVENTS = (
+    "INSERT INTO scans VALUES (COALESCE((SELECT key FROM renamed WHERE id = ?1), ?1), ?2) "
+    "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events"
+)
 _CACHE_KIB = 64 * 1024
 _PAGE = 1000
 
@@ -24,6 +29,7 @@ class RecordedEvents(IntFlag):
     SENT = 4
     FAILED = 8
     OTHER = 16
+    UNANSWERED = 32
 
 
 _EVENTS = {
@@ -31,6 +37,7 @@ _EVENTS = {
     Kind.REPORT: RecordedEvents.REPORTED,
     Kind.SEND: RecordedEvents.SENT,
     Kind.ERROR: RecordedEvents.FAILED,
+    Kind.UNANSWERED: RecordedEvents.UNANSWERED,
 }
 
 
@@ -48,7 +55,8 @@ class ScanIndex:
             "anchors (writer TEXT, seq INTEGER, hash TEXT, source TEXT, "
             "PRIMARY KEY (writer, seq, hash)) WITHOUT ROWID",
             "chains (writer TEXT PRIMARY KEY, entries INTEGER, seq INTEGER, hash TEXT, "
-            "closed INTEGER) WITHOUT ROWID",
+            "closed INTEGER, at REAL) WITHOUT ROWID",
+            "acknowledged (id TEXT PRIMARY KEY, at REAL) WITHOUT ROWID",
             "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
             "renamed (id TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID",
         ):
@@ -75,9 +83,7 @@ class ScanIndex:
     def add(self, entry: Document, at: str) -> None:
         """Index the events and anchors of an intact entry."""
         self._data.executemany(
-            "INSERT INTO scans "
-            "VALUES (COALESCE((SELECT key FROM renamed WHERE id = ?1), ?1), ?2) "
-            "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events",
+            _ADD_EVENTS,
             [
                 (key, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
                 for one in entry["events"]
@@ -101,17 +107,19 @@ class ScanIndex:
 
     def put_chain(self, chain: Chain) -> None:
         """Keep a chain as far as it was read."""
-        values = (chain.writer, chain.entries, chain.seq, str(chain.hash), chain.closed)
-        self._data.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?, ?, ?)", values)
+        at = None if chain.at is None else chain.at.timestamp()
+        values = (chain.writer, chain.entries, chain.seq, str(chain.hash), chain.closed, at)
+        self._data.execute("INSERT OR REPLACE INTO chains VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def chain(self, writer: str) -> Chain:
         """A chain as far as it was read; a new one if nothing of it was."""
         row = self._data.execute(
-            "SELECT entries, seq, hash, closed FROM chains WHERE writer = ?", (writer,)
+            "SELECT entries, seq, hash, closed, at FROM chains WHERE writer = ?", (writer,)
         ).fetchone()
         if row is None:
             return Chain(writer)
-        return Chain(writer, entries=row[0], seq=row[1], hash=row[2], closed=bool(row[3]))
+        at = None if row[4] is None else datetime.fromtimestamp(row[4], UTC)
+        return Chain(writer, entries=row[0], seq=row[1], hash=row[2], closed=bool(row[3]), at=at)
 
     def chain_pages(self, size: int) -> Iterator[tuple[str, str | None, dict[str, int]]]:
         """The last ``seq`` read of each chain, in pages in order of the writers: the writers are
@@ -163,6 +171,24 @@ class ScanIndex:
             if row is not None:
                 found[key] = RecordedEvents(row[0])
         return found
+
+    def add_acknowledged(self, scans: Iterable[tuple[str, datetime]]) -> None:
+        """Add scans that a Fr-PACS' ledger names as acknowledged, each with the time."""
+        self._data.executemany(
+            "INSERT OR IGNORE INTO acknowledged VALUES (?, ?)",
+            ((key, at.timestamp()) for key, at in scans),
+        )
+
+    def acknowledged_unrecorded(self, since: datetime) -> Iterator[str]:
+        """Scans acknowledged since then that the trail does not say were received."""
+        # An earlier release wrote the id alone.
+        found = self._data.execute(
+            "SELECT id FROM acknowledged WHERE at >= ? AND NOT EXISTS "
+            "(SELECT 1 FROM scans WHERE events & ? AND (scans.id = acknowledged.id OR scans.id > "
+            "acknowledged.id || '@' AND scans.id < acknowledged.id || 'A')) ORDER BY id",
+            (since.timestamp(), int(RecordedEvents.RECEIVED)),
+        )
+        yield from (key for (key,) in found)
 
     def add_suspect(self, key: str) -> None:
         """Remember that something may be wrong with this scan: it is checked again."""

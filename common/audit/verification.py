@@ -3,7 +3,7 @@
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -12,10 +12,15 @@ from common.audit.scan_index import RecordedEvents, ScanIndex
 from common.domain.audit_chain import Chain, Head, Problem
 from common.domain.states import ReportGenerated
 from common.domain.types import Document, Frozen
+from common.store.audit_log import Receipt
 from common.store.db_manager import DBManager
 
 NAMED = 1000
 """The most findings of a kind that are named; all are counted."""
+
+GRACE = timedelta(minutes=5)
+"""A hub records a scan milliseconds after it stored it. A chain whose last entry is so much later
+went on without it; it is long enough for clocks that differ."""
 
 CHAINS_PER_PAGE = 5000
 """Chains whose ends are looked up at a time."""
@@ -75,6 +80,7 @@ MISSING = "received but not in the store"
 NO_REPORT = "Done without a report event"
 NO_SEND = "sent without a send event"
 NO_ERROR = "Error without an error event"
+NO_RECEIVE = "stored or acknowledged without a receive event"
 UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
 OLDER = "older than the trail"
 NO_TRAIL = "scans, and no audit trail: it was removed, or never written"
@@ -88,6 +94,7 @@ class AuditVerifier:
         store: the store to verify.
         kept_heads: heads kept outside the store; their entries must still exist.
         on_entry: called with each intact entry.
+        acknowledged: scans that a Fr-PACS' ledger names as acknowledged, each with the time.
         on_heads: called at the end with the last entry of each chain, to be kept outside the store.
     """
 
@@ -97,11 +104,13 @@ class AuditVerifier:
         kept_heads: Iterable[Head] = (),
         on_entry: OnEntry = lambda _: None,
         on_heads: OnHeads = lambda _: None,
+        acknowledged: Iterable[tuple[str, datetime]] = (),
     ) -> None:
         self._store = store
         self._kept_heads = kept_heads
         self._on_entry = on_entry
         self._on_heads = on_heads
+        self._acknowledged = acknowledged
         self._events = Counter[str]()
         self._problems = _Findings("")
         self._began: datetime | None = None  # when the first chain was opened
@@ -116,6 +125,7 @@ class AuditVerifier:
             index.add_anchors(self._kept_heads, "the heads that were kept")
             for page in self._store.queries.renamed():
                 index.add_renamed(page)
+            index.add_acknowledged(self._acknowledged)
             self._read_all(index)
             for key, parts in _side_by_side(self._store, index):
                 if self._check(*parts):
@@ -199,12 +209,11 @@ class AuditVerifier:
         if state == ReportGenerated.ERROR and RecordedEvents.FAILED not in recorded:
             found.append(NO_ERROR)
         if RecordedEvents.RECEIVED not in recorded:
-            # Fr-HUB records before it acknowledges, so it ended between storing and recording.
-            found.append(UNCONFIRMED)
+            found.append(NO_RECEIVE)
         return tuple(found)
 
     def _recheck(self, index: ScanIndex) -> tuple[_Findings, _Findings]:
-        gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR, NO_TRAIL, SCHEMA)
+        gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR, NO_RECEIVE, NO_TRAIL, SCHEMA)
         notes = _Findings(UNCONFIRMED, OLDER)
         for page in index.suspects():
             # Units may be running. An event is written before its effect shows in a scan, or, for
@@ -213,17 +222,45 @@ class AuditVerifier:
             before = self._store.queries.states_of(page)
             self._read(index)
             after, recorded = self._store.queries.states_of(page), index.recorded(page)
-            received = self._store.audit_log.received_at(page)
+            receipts = self._store.audit_log.receipts(page)
             for key in page:
                 then = self._check(*before[key], recorded.get(key))
                 now = self._check(*after[key], recorded.get(key))
                 kinds = [kind for kind in now if kind in then]
-                if kinds and _before(received.get(key), self._began):
+                receipt = receipts.get(key)
+                if kinds and receipt and self._is_older(receipt):
                     notes.add(OLDER, key)
                     continue
                 for kind in kinds:
-                    (notes if kind == UNCONFIRMED else gaps).add(kind, key)
+                    if kind != NO_RECEIVE or self._is_gap(index, receipt, recorded.get(key)):
+                        gaps.add(kind, key)
+                    else:
+                        notes.add(UNCONFIRMED, key)
+        if self._began is not None:
+            for key in index.acknowledged_unrecorded(self._began):
+                gaps.add(NO_RECEIVE, key)
         return gaps, notes
+
+    def _is_older(self, receipt: Receipt) -> bool:
+        """Whether the scan was received before there was a trail."""
+        return receipt.recorded_in is None and (self._began is None or receipt.at < self._began)
+
+    @staticmethod
+    def _is_gap(index: ScanIndex, receipt: Receipt | None, recorded: RecordedEvents | None) -> bool:
+        """Whether a scan without a receive event must have one.
+
+        Fr-HUB stores a scan, records it, and acknowledges it. If it was killed before it could
+        record it, its chain ends there: the scan was never acknowledged, and its sender sends it
+        again. If the chain was closed or went on, the hub did not record what it may have
+        acknowledged. If it is gone, the trail was removed.
+        """
+        if receipt is None or receipt.recorded_in is None or not receipt.sealed:
+            return False
+        if recorded is not None and RecordedEvents.UNANSWERED in recorded:
+            return False
+        chain = index.chain(receipt.recorded_in)
+        went_on = chain.at is not None and chain.at > receipt.at + GRACE
+        return chain.closed or chain.entries == 0 or went_on
 
     def _verdict(self, index: ScanIndex, gaps: _Findings, notes: _Findings) -> AuditVerdict:
         chains, entries, open_chains = index.count_chains()
@@ -237,10 +274,6 @@ class AuditVerifier:
             gaps=gaps.findings(),
             notes=notes.findings(),
         )
-
-
-def _before(received: datetime | None, began: datetime | None) -> bool:
-    return received is not None and (began is None or received < began)
 
 
 def _side_by_side(

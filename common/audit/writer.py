@@ -88,6 +88,11 @@ class AuditWriter:
         """The name of the chain."""
         return self._chain.writer
 
+    @property
+    def chain(self) -> str | None:
+        """The chain that events go to; None until its first entry is durable."""
+        return self._chain.opened
+
     def note(
         self,
         kind: Kind,

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from common.audit.ledger import acknowledged_in
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
 from common.domain.scan_key import pacs_of, scan_id_of
@@ -196,6 +197,7 @@ def main() -> int:
     """Verify the trail of the store that the settings name."""
     settings = load_settings(AuditSettings, "fr audit")
     kept = read_heads(settings.heads) if settings.heads is not None else ()
+    acknowledged = acknowledged_in(settings.ledger) if settings.ledger is not None else ()
 
     def keep(heads: Iterator[Head]) -> None:
         if settings.keep is not None:
@@ -204,7 +206,7 @@ def main() -> int:
     with open_existing_store(settings) as store:
         renamed = settings.scan is not None and store.queries.is_renamed(settings.scan)
         history = History(settings.scan, settings.since, renamed=renamed)
-        verdict = AuditVerifier(store, kept, history.add, keep).run()
+        verdict = AuditVerifier(store, kept, history.add, keep, acknowledged).run()
     if settings.json_output:
         result = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
         write_json(json.dumps(result, indent=2) + "\n")

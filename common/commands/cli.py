@@ -69,6 +69,10 @@ COMMANDS: Mapping[str, Command] = {
     "retention": Command(
         "list data older than RETENTION_DAYS; APPLY=1 deletes it", "common.commands.retention"
     ),
+    "erase": Command(
+        "erase scans on request: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them",
+        "common.commands.erase",
+    ),
     "certs": Command(
         "create a private authority, and certificates of the units for TLS",
         "common.commands.certificates",

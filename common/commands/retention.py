@@ -20,52 +20,65 @@ class RetentionResult(Frozen):
 
     applied: bool
     what: str
-    days: float
+    days: float | None
     scans: int
     voxels_bytes: int
+    failed_days: float | None = None
+    failed_scans: int = 0
 
 
 def apply_retention(store: DBManager, settings: RetentionSettings) -> RetentionResult:
     """Delete what is due, or count it if ``settings.apply`` is False.
 
     Raises:
-        SettingsError: RETENTION_DAYS is not set.
+        SettingsError: neither RETENTION_DAYS nor RETENTION_FAILED_DAYS is set.
         StoreError: MongoDB is unreachable or refuses. What was deleted stays deleted; the next run
             continues.
     """
-    if settings.retention_days is None:
+    if settings.retention_days is None and settings.retention_failed_days is None:
         raise SettingsError(
             "RETENTION_DAYS is not set, so nothing was deleted: set a number of days, such as 90"
         )
+    retention = store.retention
+    method = retention.purge if settings.apply else retention.due
     include_report = settings.retention_what == "all"
-    days = settings.retention_days
-    if settings.apply:
-        pages = store.retention.purge(days, include_report=include_report)
-    else:
-        pages = store.retention.due(days, include_report=include_report)
-    scans = size = 0
-    for due in pages:
-        scans += len(due.keys)
-        size += due.voxels_bytes
+    scans = size = failed_scans = 0
+    for days, failed in ((settings.retention_days, False), (settings.retention_failed_days, True)):
+        if days is None:
+            continue
+        for due in method(days, include_report=include_report, failed=failed):
+            scans += 0 if failed else len(due.keys)
+            failed_scans += len(due.keys) if failed else 0
+            size += due.voxels_bytes
     return RetentionResult(
         applied=settings.apply,
         what=settings.retention_what,
         days=settings.retention_days,
+        failed_days=settings.retention_failed_days,
         scans=scans,
+        failed_scans=failed_scans,
         voxels_bytes=size,
     )
 
 
 def summary(result: RetentionResult) -> str:
     """The result in one sentence."""
-    scans = "1 scan" if result.scans == 1 else f"{result.scans:,} scans"
+    found = []
+    if result.days is not None:
+        found.append(f"{_scans(result.scans)} delivered more than {result.days:g} days ago")
+    if result.failed_days is not None:
+        found.append(
+            f"{_scans(result.failed_scans)} failed more than {result.failed_days:g} days ago"
+        )
     what = "scan and report" if result.what == "all" else "voxels"
     deleted = "deleted" if result.applied else "to delete"
-    text = (
-        f"{scans} delivered more than {result.days:g} days ago: "
-        f"{what} {deleted}, {result.voxels_bytes / 1e6:,.1f} MB"
-    )
-    return text if result.applied or not result.scans else f"{text} (APPLY=1 deletes them)"
+    text = f"{' and '.join(found)}: {what} {deleted}, {result.voxels_bytes / 1e6:,.1f} MB"
+    count = result.scans + result.failed_scans
+    return text if result.applied or not count else f"{text} (APPLY=1 deletes them)"
+
+
+def _scans(count: int) -> str:
+    return "1 scan" if count == 1 else f"{count:,} scans"
 
 
 def main() -> int:

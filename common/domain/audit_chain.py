@@ -22,6 +22,7 @@ Entries contain no patient data: they name scans by the ids that their senders c
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import bson
@@ -132,6 +133,8 @@ class Chain:
     seq: int = -1
     hash: str = FIRST
     closed: bool = False
+    at: datetime | None = None
+    """Time of the last entry read."""
     # Whether the last entry read has its hash: its content is what its writer wrote.
     intact: bool = False
     events: dict[str, int] = field(default_factory=dict)
@@ -173,6 +176,7 @@ class Chain:
         if self.closed:
             yield Problem(at, "written after the chain was closed")
         self.seq, self.hash = seq, entry["hash"]
+        self.at = at_time if isinstance(at_time := entry["at"], datetime) else None
         self.closed = self.closed or Kind.CLOSED in kinds
         for kind in kinds:
             self.events[kind] = self.events.get(kind, 0) + 1

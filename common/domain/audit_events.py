@@ -30,6 +30,8 @@ class Kind(StrEnum):
     # A scan was received: 'stored', or 'known' (it existed with this content). Durable before the
     # acknowledgement.
     RECEIVE = "receive"
+    # MongoDB failed while the scan was being stored: it may be stored, and was not acknowledged.
+    UNANSWERED = "unanswered"
     # The id has other content, so the scan was refused.
     CONFLICT = "conflict"
     # A processor claimed the scan; it, or its supervisor, released the claim.
@@ -48,6 +50,8 @@ class Kind(StrEnum):
     SCHEDULE_REANALYSIS = "schedule_reanalysis"
     # Retention removed the voxels, or the scan and its report.
     RETENTION = "retention"
+    # An operator asked for the erasure of the scan; it is complete.
+    ERASE = "erase"
 
 
 def event(

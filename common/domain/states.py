@@ -45,3 +45,7 @@ others."""
 PURGED = "Purged"
 """``report_generated`` of the tombstone of a fully purged scan: the scan was ``'Done'``, its report
 was delivered, and retention removed both. Only retention makes this change."""
+
+ERASED = "Erased"
+"""``report_generated`` of the tombstone of a scan that was erased on request, in whatever state it
+was. Only an erasure makes this change, and nothing follows it."""

@@ -226,7 +226,7 @@ class WireSettings(SecretSettings):
 
 
 class KeepSettings(StoreSettings):
-    """What to delete of scans whose report was delivered, and when."""
+    """What to delete of scans whose report was delivered or that failed, and when."""
 
     retention_days: float | None = Field(
         default=None,
@@ -234,6 +234,13 @@ class KeepSettings(StoreSettings):
         le=100_000,
         description="days to keep a scan after its report was delivered; if unset, scans are kept "
         "forever",
+    )
+    retention_failed_days: float | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="days to keep a scan after it failed for good (state 'Error'); if unset, "
+        "failed scans are kept forever",
     )
     retention_what: Literal["voxels", "all"] = Field(
         default="voxels",

@@ -57,6 +57,11 @@ class AuditSettings(StoreSettings):
         default=None,
         description="file to write the heads of the audit trail to; store it elsewhere",
     )
+    ledger: Path | None = Field(
+        default=None,
+        description="ledger file of a Fr-PACS: check that the audit trail says of every scan "
+        "acknowledged in it that it was received",
+    )
     heads: Path | None = Field(
         default=None,
         description="file written with KEEP: check that the audit trail still contains these "
@@ -95,6 +100,17 @@ class RequeueSettings(_Chosen):
 
     everything: bool = Field(
         default=False, validation_alias="all", description="1: requeue every failed scan"
+    )
+
+
+class EraseSettings(_Chosen):
+    """Erases scans on request, with all that is stored about them."""
+
+    subject: str | None = Field(
+        default=None, description="pseudonym of a subject: erase all of the subject's scans"
+    )
+    apply: bool = Field(
+        default=False, description="1: erase the scans; otherwise, only list what would be erased"
     )
 
 

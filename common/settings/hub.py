@@ -74,12 +74,15 @@ class HubSettings(KeepSettings, WireSettings):
         default=8.0, ge=0, description="time to finish current work at shutdown, seconds"
     )
     retention_timer: bool = Field(
-        default=False, description="1: Fr-HUB applies retention every hour (needs RETENTION_DAYS)"
+        default=False,
+        description="1: Fr-HUB applies retention every hour (needs RETENTION_DAYS or "
+        "RETENTION_FAILED_DAYS)",
     )
 
     @model_validator(mode="after")
     def _keep(self) -> Self:
-        if self.retention_timer and self.retention_days is None:
+        days = (self.retention_days, self.retention_failed_days)
+        if self.retention_timer and all(one is None for one in days):
             raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS: set it, for example to 90")
         return self
 

@@ -39,6 +39,7 @@ from common.settings.brain import BrainSettings
 from common.settings.commands import (
     AuditSettings,
     CertSettings,
+    EraseSettings,
     ErrorsSettings,
     MigrateSettings,
     PacsKeySettings,
@@ -62,6 +63,7 @@ __all__ = [
     "AuditSettings",
     "BrainSettings",
     "CertSettings",
+    "EraseSettings",
     "ErrorsSettings",
     "HubSettings",
     "KeepSettings",

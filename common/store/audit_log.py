@@ -39,6 +39,18 @@ class Unanchored:
     """Whether further chains are waiting."""
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How a stored scan was received."""
+
+    at: datetime
+    recorded_in: str | None
+    """The chain of the hub that stored it; None if an earlier release stored it, or a hub whose
+    chain had not begun."""
+    sealed: bool
+    """False while its upload is not completed: until then nobody acknowledges it."""
+
+
 class AuditLog:
     """The append-only collection of the audit trail."""
 
@@ -160,10 +172,14 @@ class AuditLog:
         return list(self._db.audit.find(wanted, sort=[("_id", 1)], limit=PAGE))
 
     @translated
-    def received_at(self, keys: Sequence[str]) -> dict[str, datetime]:
-        """When each of these scans was received; without those that are not stored."""
-        found = self._db.scans.find({"_id": {"$in": list(keys)}}, {"received_at": 1})
-        return {document["_id"]: document["received_at"] for document in found}
+    def receipts(self, keys: Sequence[str]) -> dict[str, Receipt]:
+        """How each of these scans was received; without those of which nothing is known."""
+        fields = {"received_at": 1, "recorded_in": 1, "unsealed": 1}
+        wanted = {"_id": {"$in": list(keys)}, "received_at": {"$type": "date"}}
+        return {
+            d["_id"]: Receipt(d["received_at"], d.get("recorded_in"), "unsealed" not in d)
+            for d in self._db.scans.find(wanted, fields)
+        }
 
 
 def _to_anchor(entry: Document | None) -> int:

@@ -16,6 +16,7 @@ from common.store.audit_log import AuditLog
 from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.connection import Connection
+from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
 from common.store.open_chains import OpenChains
@@ -83,6 +84,7 @@ class DBManager:
         self.outbox = Outbox(connection, reconciliation, recorder)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
         self.retention = Retention(connection, recorder)
+        self.erasure = Erasure(connection, recorder)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""

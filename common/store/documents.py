@@ -11,7 +11,7 @@ from bson.codec_options import CodecOptions
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing, Priority
-from common.domain.states import PURGED, ReportGenerated
+from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
 from common.store.schema import SCHEMA_VERSION
@@ -37,6 +37,7 @@ class Added(Enum):
     STORED = auto()  # durable, by this write or an earlier try of it
     KNOWN = auto()  # existed before with the same content: durable, nothing was added
     CONFLICT = auto()  # the id has other content: not stored
+    ERASED = auto()  # the scan of this id was erased on request: not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ def compare(mine: Document, stored: Document | None) -> Added:
     """
     if stored is None:
         raise StoreError("a scan was stored but cannot be found")
+    if stored.get("report_generated") == ERASED:
+        return Added.ERASED
     if stored.get("report_generated") == PURGED:
         # A tombstone has only this hash of its scan, which was reported and then purged.
         same = stored.get("voxels_hash") == mine["scan"]["voxels_hash"]
@@ -157,6 +160,10 @@ def compare(mine: Document, stored: Document | None) -> Added:
     ):
         return Added.CONFLICT
     return Added.STORED if stored.get("blob") == mine.get("blob") else Added.KNOWN
+
+
+HAS_VOXELS: Document = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]}
+"""A filter for scans whose voxels were not removed."""
 
 
 def all_of(blob: ObjectId) -> Document:

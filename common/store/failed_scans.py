@@ -11,6 +11,7 @@ from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
 from common.store.connection import Connection
+from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
@@ -95,14 +96,16 @@ class FailedScans:
         requeued: set[str] = set()
         if rest:
             mine: Document = {"_id": {"$in": rest}}
-            self._db.scans.update_many({**mine, **_FAILED}, _requeue_update(token))
+            self._db.scans.update_many(
+                {**mine, **_FAILED, **HAS_VOXELS, "purging_since": None}, _requeue_update(token)
+            )
             changed = self._db.scans.find({**mine, "requeued_by": token}, {"_id": 1})
             requeued = {document["_id"] for document in changed}
             self._db.notifications.publish(Notification.SCAN)
         others = set(rest) - requeued
         if others:
             now = self._db.scans.find({"_id": {"$in": list(others)}}, {"report_generated": 1})
-            states.update({d["_id"]: str(d["report_generated"]) for d in now})
+            states.update({d["_id"]: _state(d["report_generated"]) for d in now})
         for outcome, changed_ids in (("To Do", requeued), ("has its report", done)):
             if changed_ids:
                 self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome)
@@ -114,6 +117,10 @@ class FailedScans:
             ),
             unknown=tuple(i for i in ids if i not in states),
         )
+
+
+def _state(state: str) -> str:
+    return "Error, voxels removed" if state == ReportGenerated.ERROR else state
 
 
 def _requeue_update(token: ObjectId) -> list[Document]:

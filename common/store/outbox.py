@@ -6,7 +6,7 @@ from bson import ObjectId
 
 from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_key
-from common.domain.states import PURGED
+from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
 from common.store.documents import OutgoingReport, of_revision
@@ -75,11 +75,11 @@ class Outbox:
 
         Such a report is a scan's second one, written by a processor that was suspended all along.
         """
-        states = {"$in": [*UNCLAIMED, PURGED]}
+        states = {"$in": [*UNCLAIMED, PURGED, ERASED]}
         wanted: Document = {"_id": {"$in": list(keys)}, "report_generated": states}
         fields = {"report_generated": 1, "revision": 1}
         found = list(self._db.scans_fast.find(wanted, fields))
-        gone = {d["_id"] for d in found if d["report_generated"] == PURGED}
+        gone = {d["_id"] for d in found if d["report_generated"] in (PURGED, ERASED)}
         self._reconciliation.finish_reported(
             {d["_id"]: d.get("revision", 1) for d in found if d["_id"] not in gone}
         )

@@ -14,6 +14,10 @@ from common.domain.audit_events import Kind
 class Recorder(Protocol):
     """Writes events to the audit trail."""
 
+    @property
+    def chain(self) -> str | None:
+        """The chain that events go to; None until its first entry is durable."""
+
     def note(
         self,
         kind: Kind,
@@ -40,6 +44,8 @@ class Recorder(Protocol):
 
 class _Unrecorded:
     """Records nothing: for readers, and for tests of the store itself."""
+
+    chain = None
 
     def note(self, *_: object, **__: object) -> None:
         pass

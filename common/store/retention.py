@@ -1,7 +1,15 @@
-"""Retention: removes the voxels, or everything, of scans whose reports were delivered long ago.
+"""Retention: removes the voxels, or everything, of scans whose reports were delivered long ago, and
+of scans that failed long ago where that is asked for.
 
-Each step can be interrupted by a kill and repeated. The report's ``sent_at`` and the server's clock
-decide, so a scan stays as long as Fr-PACS has not acknowledged its report.
+The steps, each repeatable, so that a kill between any two loses nothing:
+
+1. The scans are marked (``purging_since``), in one update that only their final state passes, with
+   the revision whose report was delivered. A marked scan is neither analysed again nor requeued.
+2. What is to be removed is recorded in the audit trail.
+3. The chunks are deleted, then the scan's own voxels or the scan, with the mark; its report last.
+
+The report's ``sent_at``, or the time of the failure, and the server's clock decide, so a scan stays
+as long as Fr-PACS has not acknowledged its report.
 
 A fully purged scan leaves a tombstone: its id, its voxel hash and the time, about 150 bytes and
 nothing about a patient. Without it, the same scan sent again would be stored as new, analysed, and
@@ -10,6 +18,7 @@ reported a second time; with it, the scan is known and is acknowledged without e
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from bson import ObjectId
 
@@ -17,12 +26,12 @@ from common.domain.audit_events import Kind
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.documents import all_of
+from common.store.documents import HAS_VOXELS, all_of, of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 _PAGE = 500
-_DAY_MS = 24 * 3600 * 1000
+_MARKED: Document = {"purging_since": {"$exists": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,73 +42,145 @@ class Due:
     voxels_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """A page of scans that are old enough; ``revisions`` has that of the delivered reports."""
+
+    state: ReportGenerated
+    revisions: dict[str, int]
+
+    def conditions(self) -> Iterator[Document]:
+        """A filter of the scans for each revision."""
+        for revision in set(self.revisions.values()):
+            keys = [key for key, found in self.revisions.items() if found == revision]
+            these = {"_id": {"$in": keys}, "report_generated": self.state}
+            # A failed scan's report, if it has one, is of an earlier revision.
+            yield these | (of_revision(revision) if self.state == ReportGenerated.DONE else {})
+
+
 class Retention:
-    """Removes voxels, or scans with their reports; only of scans that are ``'Done'`` and sent."""
+    """Removes voxels, or scans with their reports; of scans that are ``'Done'`` and sent, or, where
+    asked for, in ``'Error'``."""
 
     def __init__(self, connection: Connection, recorder: Recorder) -> None:
         self._db = connection
         self._recorder = recorder
 
-    def due(self, days: float, *, include_report: bool) -> Iterator[Due]:
-        """The scans that ``purge`` would remove, in pages in order of their ids.
+    def due(self, days: float, *, include_report: bool, failed: bool = False) -> Iterator[Due]:
+        """The scans that ``purge`` would remove, in pages, the oldest first.
 
         Args:
-            days: days since Fr-PACS acknowledged the report.
+            days: days since Fr-PACS acknowledged the report, or since the scan failed.
             include_report: remove scan and report, not only the voxels.
+            failed: the scans in ``'Error'`` instead of those that are ``'Done'``.
         """
-        for ids in self._sent_before(days):
-            yield self._due(ids, include_report=include_report)
+        for page in self._old(days, include_report=include_report, failed=failed):
+            if (due := self._due(page, include_report=include_report)).keys:
+                yield due
 
-    def purge(self, days: float, *, include_report: bool) -> Iterator[Due]:
+    def purge(self, days: float, *, include_report: bool, failed: bool = False) -> Iterator[Due]:
         """Remove what is due, a page at a time, and yield each page. Repeatable after a kill.
 
         Each page is recorded in the audit trail before anything of it is deleted. If two processes
         purge at once, each scan is removed once and reported by one of them or both.
         """
-        for ids in self._sent_before(days):
-            due = self._due(ids, include_report=include_report)
+        for page in self._old(days, include_report=include_report, failed=failed):
+            self._mark(page, include_report=include_report)
+            due = self._due(page, include_report=include_report, marked=True)
             if due.keys:
                 outcome = "all" if include_report else "voxels"
-                self._recorder.note(Kind.RETENTION, due.keys, outcome=outcome)
+                cause = "failed" if failed else None
+                self._recorder.note(Kind.RETENTION, due.keys, outcome=outcome, cause=cause)
                 self._recorder.wait_durable()
-            self._delete_voxels(due.keys, include_report=include_report)
+            self._delete_voxels(due.keys, page.state, include_report=include_report)
             if include_report:
-                self._delete_reports(ids)
+                self._delete_reports(list(page.revisions))
+            elif not failed:
+                self._note_gone(list(page.revisions))
             if due.keys:
                 yield due
 
-    def _sent_before(self, days: float) -> Iterator[list[str]]:
-        after = ""
-        while page := self._sent_page(days, after):
+    @translated
+    def _before(self, days: float) -> datetime:
+        # The server's clock: a host's may be wrong.
+        now: datetime = self._db.database.command("hello")["localTime"]
+        return now.replace(tzinfo=UTC) - timedelta(days=days)
+
+    def _old(self, days: float, *, include_report: bool, failed: bool) -> Iterator[_Candidates]:
+        before = self._before(days)
+        after: tuple[datetime, str] | None = None
+        while True:
+            if failed:
+                page, after = self._failed_page(before, after, include_report=include_report)
+            else:
+                page, after = self._sent_page(before, after, include_report=include_report)
+            if after is None:
+                return
             yield page
-            after = page[-1]
 
     @translated
-    def _sent_page(self, days: float, after: str) -> list[str]:
-        old = {"$lt": ["$sent_at", {"$subtract": ["$$NOW", int(days * _DAY_MS)]}]}
-        # Without this, a report that lacks ``sent_at`` would compare as older than any time.
-        known = {"sent_at": {"$type": "date"}, "$expr": old}
-        wanted = {"_id": {"$gt": after}, "status": True, **known}
-        found = self._db.reports.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
-        return [document["_id"] for document in found]
+    def _sent_page(
+        self, before: datetime, after: tuple[datetime, str] | None, *, include_report: bool
+    ) -> tuple[_Candidates, tuple[datetime, str] | None]:
+        wanted: Document = {
+            "status": True,
+            # Reports whose scans have no voxels any more are of no use to another look.
+            "voxels_gone": {"$in": [None, True]} if include_report else None,
+            **_between("sent_at", before, after),
+        }
+        order = [("sent_at", 1), ("_id", 1)]
+        fields = {"revision": 1, "sent_at": 1}
+        found = list(self._db.reports.find(wanted, fields, sort=order, limit=_PAGE))
+        page = _Candidates(ReportGenerated.DONE, {d["_id"]: d.get("revision", 1) for d in found})
+        return page, (found[-1]["sent_at"], found[-1]["_id"]) if found else None
 
     @translated
-    def _due(self, ids: Sequence[str], *, include_report: bool) -> Due:
-        wanted: Document = {"_id": {"$in": list(ids)}, "report_generated": ReportGenerated.DONE}
-        if not include_report:
-            wanted["$or"] = [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]
-        fields = {"scan.voxels_bytes": 1, "voxels_gone_at": 1}
-        found = sorted(self._db.scans.find(wanted, fields), key=lambda d: str(d["_id"]))
+    def _failed_page(
+        self, before: datetime, after: tuple[datetime, str] | None, *, include_report: bool
+    ) -> tuple[_Candidates, tuple[datetime, str] | None]:
+        wanted: Document = {
+            "report_generated": ReportGenerated.ERROR,
+            **_between("error.at", before, after),
+        }
+        order = [("error.at", 1), ("_id", 1)]
+        found = list(self._db.scans.find(wanted, {"error.at": 1}, sort=order, limit=_PAGE))
+        keys = [document["_id"] for document in found]
+        if include_report:
+            # The report of an earlier revision, which Fr-PACS does not have yet, is sent first.
+            unsent = self._db.reports.find({"_id": {"$in": keys}, "status": False}, {"_id": 1})
+            waiting = {document["_id"] for document in unsent}
+            keys = [key for key in keys if key not in waiting]
+        page = _Candidates(ReportGenerated.ERROR, dict.fromkeys(keys, 1))
+        return page, (found[-1]["error"]["at"], found[-1]["_id"]) if found else None
+
+    @translated
+    def _mark(self, page: _Candidates, *, include_report: bool) -> None:
+        for condition in page.conditions():
+            wanted = condition if include_report else {**condition, **HAS_VOXELS}
+            self._db.scans.update_many(
+                {**wanted, "purging_since": None}, [{"$set": {"purging_since": "$$NOW"}}]
+            )
+
+    @translated
+    def _due(self, page: _Candidates, *, include_report: bool, marked: bool = False) -> Due:
+        found: list[Document] = []
+        for condition in page.conditions():
+            wanted = condition if include_report else {**condition, **HAS_VOXELS}
+            fields = {"scan.voxels_bytes": 1, "voxels_gone_at": 1}
+            found += self._db.scans.find(wanted | (_MARKED if marked else {}), fields)
+        found.sort(key=lambda d: str(d["_id"]))
         size = sum(_size(d) for d in found if "voxels_gone_at" not in d)
         return Due(tuple(d["_id"] for d in found), size)
 
     @translated
-    def _delete_voxels(self, ids: Sequence[str], *, include_report: bool) -> None:
+    def _delete_voxels(
+        self, keys: Sequence[str], state: ReportGenerated, *, include_report: bool
+    ) -> None:
         """Delete chunks first, then update their scans: if interrupted between the two, the scan
-        still names its blob. Nothing reads the voxels of a scan that is ``'Done'``."""
-        if not ids:
+        still names its blob. Nothing reads the voxels of a marked scan."""
+        if not keys:
             return
-        these: Document = {"_id": {"$in": list(ids)}, "report_generated": ReportGenerated.DONE}
+        these: Document = {"_id": {"$in": list(keys)}, "report_generated": state, **_MARKED}
         for document in list(
             self._db.scans.find({**these, "blob": {"$exists": True}}, {"blob": 1})
         ):
@@ -111,20 +192,44 @@ class Retention:
         else:
             gone: list[Document] = [
                 {"$set": {"voxels_gone_at": {"$ifNull": ["$voxels_gone_at", "$$NOW"]}}},
-                {"$unset": ["voxels", "blob", "packing", "unsealed"]},
+                {"$unset": ["voxels", "blob", "packing", "unsealed", "purging_since"]},
             ]
             self._db.scans.update_many(these, gone)
 
     @translated
-    def _delete_reports(self, ids: Sequence[str]) -> None:
+    def _delete_reports(self, keys: Sequence[str]) -> None:
         """Delete the reports of purged scans: last, as an interrupted purge finds scans by them."""
         found = self._db.scans.find(
-            {"_id": {"$in": list(ids)}, "report_generated": PURGED}, {"_id": 1}
+            {"_id": {"$in": list(keys)}, "report_generated": PURGED}, {"_id": 1}
         )
         gone: Document = {"$in": [document["_id"] for document in found]}
         self._db.history.delete_many({"scan_id": gone})
         self._db.pictures.delete_many({"scan_id": gone})
         self._db.reports.delete_many({"_id": gone, "status": True})
+
+    @translated
+    def _note_gone(self, keys: Sequence[str]) -> None:
+        """Mark the reports of scans without voxels, so that the next run does not look at them. A
+        report that replaces one of these is not marked."""
+        wanted: Document = {
+            "_id": {"$in": list(keys)},
+            "report_generated": ReportGenerated.DONE,
+            "$nor": HAS_VOXELS["$or"],
+        }
+        gone = [found["_id"] for found in self._db.scans.find(wanted, {"_id": 1})]
+        if gone:
+            self._db.reports_fast.update_many(
+                {"_id": {"$in": gone}, "status": True}, {"$set": {"voxels_gone": True}}
+            )
+
+
+def _between(field: str, before: datetime, after: tuple[datetime, str] | None) -> Document:
+    """A filter of the documents before this time, and after the last one of the page before."""
+    if after is None:
+        return {field: {"$lt": before}}
+    at, key = after
+    later = [{field: {"$gt": at}}, {"_id": {"$gt": key}}]
+    return {field: {"$gte": at, "$lt": before}, "$or": later}
 
 
 _TOMBSTONE: Document = {

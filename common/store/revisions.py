@@ -27,15 +27,13 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.documents import HEAD_START, Claim, of_revision
+from common.store.documents import HAS_VOXELS, HEAD_START, Claim, of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 _PAGE = 1000
 
 _HEAD_START_MS = int(HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
-
-_HAS_VOXELS = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,8 @@ class Revisions:
             "_id": {"$in": list(keys)},
             "report_generated": ReportGenerated.DONE,
             **of_revision(revision),
-            **_HAS_VOXELS,
+            **HAS_VOXELS,
+            "purging_since": None,  # retention is removing them
         }
         self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again")
         self._recorder.wait_durable()
@@ -167,7 +166,8 @@ class Revisions:
     @translated
     def without_voxels(self, keys: Sequence[str]) -> set[str]:
         """The ids of those of these scans whose voxels were removed."""
-        gone: Document = {"_id": {"$in": list(keys)}, "$nor": _HAS_VOXELS["$or"]}
+        removed = [{"purging_since": {"$exists": True}}, {"$nor": HAS_VOXELS["$or"]}]
+        gone: Document = {"_id": {"$in": list(keys)}, "$or": removed}
         return {found["_id"] for found in self._db.scans.find(gone, {"_id": 1})}
 
     def revised(self) -> Iterator[Revised]:

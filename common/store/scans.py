@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
 from common.domain.types import Document
-from common.errors import UploadLost
+from common.errors import StoreError, UploadLost
 from common.store.collections import Notification
 from common.store.connection import Connection, duplicates
 from common.store.documents import Added, NewScan, compare, scan_document
@@ -42,20 +42,39 @@ class Scans:
             return []
         now = self._db.clock.now()
         scans = [scan_document(item, now) for item in new]
+        if (chain := self._recorder.chain) is not None:
+            # By this, a verification knows in which chain each event must be.
+            for document in scans:
+                document["recorded_in"] = chain
         documents = self._tombstones_for(scans)
         outcome = [
             Added.STORED if scan is document else Added.KNOWN
             for scan, document in zip(scans, documents, strict=True)
         ]
         try:
+            self._insert(scans, documents, outcome)
+        except (PyMongoError, StoreError):
+            # Some may be stored; they are not acknowledged until a repetition says so.
+            self._note_unanswered(new)
+            raise
+        self._db.notifications.publish(Notification.SCAN)
+        self._note(new, outcome)
+        return outcome
+
+    def _insert(
+        self, scans: Sequence[Document], documents: Sequence[Document], outcome: list[Added]
+    ) -> None:
+        try:
             self._db.scans.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             repeated = duplicates(error)
             while repeated:
                 repeated = self._compare_all(scans, documents, repeated, outcome)
-        self._db.notifications.publish(Notification.SCAN)
-        self._note(new, outcome)
-        return outcome
+
+    def _note_unanswered(self, new: Sequence[NewScan]) -> None:
+        for pacs in {item.scan.pacs for item in new}:
+            ids = [item.scan.key for item in new if item.scan.pacs == pacs]
+            self._recorder.note(Kind.UNANSWERED, ids, peer=pacs, outcome="unknown")
 
     def _note(self, new: Sequence[NewScan], outcomes: Sequence[Added]) -> None:
         groups: dict[tuple[str, Added], list[str]] = {}
@@ -65,6 +84,8 @@ class Scans:
         for (pacs, outcome), ids in groups.items():
             if outcome is Added.CONFLICT:
                 self._recorder.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
+            elif outcome is Added.ERASED:
+                self._recorder.note(Kind.REFUSE, ids, peer=pacs, outcome="erased")
             else:
                 self._recorder.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
 

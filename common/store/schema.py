@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from common.domain.scan import Priority
-from common.domain.states import ReportGenerated
+from common.domain.states import ERASED, ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Collection
 
@@ -119,6 +119,17 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("report_generated", 1), ("_id", 1)),
                 partial={"report_generated": str(ReportGenerated.ERROR)},
             ),
+            Index(
+                "failed_at",  # retention
+                (("error.at", 1), ("_id", 1)),
+                partial={"report_generated": str(ReportGenerated.ERROR)},
+            ),
+            Index(
+                "erased",
+                (("report_generated", 1), ("_id", 1)),
+                partial={"report_generated": ERASED},
+            ),
+            Index("erasing", (("erasing", 1),), sparse=True),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.
@@ -132,8 +143,11 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("pacs", 1), ("next_try_at", 1), ("created_at", 1)),
                 partial={"status": False},
             ),
-            # Used by retention.
-            Index("sent", (("sent_at", 1), ("_id", 1)), partial={"status": True}),
+            Index(
+                "sent",  # retention
+                (("voxels_gone", 1), ("sent_at", 1), ("_id", 1)),
+                partial={"status": True},
+            ),
         )
     ),
     Collection.HISTORY: CollectionSchema((Index("scan_id", (("scan_id", 1),)),)),

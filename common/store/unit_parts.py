@@ -11,6 +11,7 @@ from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
+from common.store.erasure import Erasure
 from common.store.notifications import Subscription
 from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
@@ -32,6 +33,7 @@ class HubStore:
     pictures: PictureReader
     reconciliation: Reconciliation
     retention: Retention
+    erasure: Erasure
     capacity: Capacity
     server: Server
     audit_log: AuditLog
@@ -61,6 +63,7 @@ def hub_parts(store: DBManager) -> HubStore:
         pictures=PictureReader(store.connection),
         reconciliation=store.reconciliation,
         retention=store.retention,
+        erasure=store.erasure,
         capacity=store.capacity,
         server=store.server,
         audit_log=store.audit_log,

@@ -110,9 +110,13 @@ class Uploads:
             blob = record["_id"]
             stored = self._db.scans.find_one({"blob": blob}, {"_id": 1})
             if stored is not None and "swept" not in record:
-                # Its hub was killed between storing and sealing. All chunks are stored.
+                # Its hub was killed between storing and sealing, or its sender had gone. All
+                # chunks are stored. From now on it is this hub's, and this hub's chain has it.
+                if (chain := self._recorder.chain) is not None:
+                    this = {"_id": stored["_id"], "blob": blob}
+                    self._db.scans.update_one(this, {"$set": {"recorded_in": chain}})
                 with contextlib.suppress(UploadLost):
-                    self.seal(stored["_id"], blob)
+                    self.end(stored["_id"], blob)
                 continue
             mine = self._db.uploads.update_one(
                 {"_id": blob, "sealed": None}, {"$set": {"swept": True}}

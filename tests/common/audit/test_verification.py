@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from bson import Int64
 
 from common.audit.verification import (
+    GRACE,
     MISSING,
     NAMED,
     NO_ERROR,
+    NO_RECEIVE,
     NO_REPORT,
     NO_SEND,
     NO_TRAIL,
@@ -26,15 +29,17 @@ from common.audit.writer import AuditWriter
 from common.commands.audit import read_heads, write_heads
 from common.domain.audit_chain import digest
 from common.domain.audit_events import Kind
+from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
-from common.domain.types import Document
+from common.domain.types import Document, utc_now
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from tests.common.audit.trail import note
-from tests.factories import LONG_AGO, edit, inside, make_report, make_scan
+from tests.factories import LONG_AGO, document_of, edit, inside, make_report, make_scan
 from tests.recorders import Recording
+from tests.running import until
 
 
 def stored(store: DBManager, n: int = 1) -> list[str]:
@@ -175,15 +180,72 @@ def test_an_error_has_its_event(store: DBManager, audit: AuditWriter) -> None:
     assert gaps(AuditVerifier(store).run()) == {NO_ERROR: [unknown]}
 
 
-def test_a_scan_that_was_never_acknowledged_is_named_and_no_gap(
+def received_unrecorded(store: DBManager, audit: AuditWriter) -> str:
+    """A scan that its hub stored, and did not record."""
+    until(lambda: audit.chain)
+    item = NewScan(*make_scan())
+    store.recorded_by(Recording(chain=audit.chain)).scans.add([item])
+    return item.scan.key
+
+
+def test_a_scan_whose_hub_was_killed_before_it_could_record_it_is_named_and_no_gap(
     store: DBManager, audit: AuditWriter
 ) -> None:
     analysed = done(store)
     waiting = stored(store)
+    lost = received_unrecorded(store, audit)
     note(audit, (Kind.CLAIM, analysed), (Kind.REPORT, analysed))
     verdict = AuditVerifier(store).run()
     assert gaps(verdict) == {}
-    assert notes(verdict) == {UNCONFIRMED: sorted([*analysed, *waiting])}
+    assert notes(verdict) == {UNCONFIRMED: sorted([*analysed, *waiting, lost])}
+
+
+def test_a_hub_that_went_on_without_recording_a_scan_is_a_gap(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    lost, later = received_unrecorded(store, audit), received_unrecorded(store, audit)
+    note(audit, (Kind.CONNECT, []))
+    early = document_of(store, lost)["received_at"] - GRACE - timedelta(minutes=1)
+    edit(store, lost, received_at=early)
+    verdict = AuditVerifier(store).run()
+    assert (gaps(verdict), notes(verdict)) == ({NO_RECEIVE: [lost]}, {UNCONFIRMED: [later]})
+    audit.close()  # a chain that ended orderly has everything
+    assert gaps(AuditVerifier(store).run()) == {NO_RECEIVE: sorted([lost, later])}
+
+
+def test_a_scan_whose_storing_mongodb_did_not_answer_is_no_gap(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    lost = received_unrecorded(store, audit)
+    note(audit, (Kind.UNANSWERED, [lost]))
+    audit.close()
+    verdict = AuditVerifier(store).run()
+    assert (gaps(verdict), notes(verdict)) == ({}, {UNCONFIRMED: [lost]})
+
+
+def test_a_scan_that_a_ledger_calls_acknowledged_must_be_recorded(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    recorded, lost = stored(store, 2)
+    note(audit, (Kind.RECEIVE, [recorded]))
+    now = utc_now()
+    ledger = [(recorded, now), (lost, now), ("before there was a trail", LONG_AGO)]
+    found = AuditVerifier(store, acknowledged=[*ledger, (scan_id_of(recorded), now)]).run()
+    assert gaps(found) == {NO_RECEIVE: [lost]}
+
+
+def test_a_trail_that_was_emptied_is_a_gap_even_if_another_one_begins(store: DBManager) -> None:
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        until(lambda: audit.chain)
+        item = NewScan(*make_scan())
+        store.recorded_by(audit).scans.add([item])
+        audit.wait_durable(10)
+    assert AuditVerifier(store).run().total == 0
+    inside(store, Collection.AUDIT).delete_many({})
+    assert gaps(AuditVerifier(store).run())[NO_TRAIL] == ["1 scans"]
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        until(lambda: audit.chain)
+        assert gaps(AuditVerifier(store).run()) == {NO_RECEIVE: [item.scan.key]}
 
 
 def test_what_is_older_than_the_trail_is_named_and_no_gap(

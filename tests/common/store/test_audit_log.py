@@ -137,6 +137,7 @@ def test_more_chains_than_one_anchor_names_come_one_after_the_other(
 
 def test_the_times_are_those_of_stored_scans(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
-    found = store.audit_log.received_at([scan.key, "unknown"])
+    found = store.audit_log.receipts([scan.key, "unknown"])
     assert list(found) == [scan.key]
-    assert found[scan.key].year == 2001
+    assert (found[scan.key].at.year, found[scan.key].recorded_in) == (2001, None)
+    assert found[scan.key].sealed

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common.commands.verify import verify
+from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import hash_voxels
@@ -24,9 +25,11 @@ from tests.factories import (
     make_report,
     make_reports,
     make_scan,
+    make_upload,
     state_of,
     together,
 )
+from tests.recorders import Recording
 from tests.running import acked, hub_settings, running_hub, send_scan, sender, until
 
 DONE = ReportGenerated.DONE
@@ -240,6 +243,149 @@ def test_a_purge_interrupted_between_any_two_steps_can_be_repeated(
     wanted = PURGED if include_report else DONE
     assert {state_of(store, i) for i in (small, large.scan.key)} == {wanted}
     assert inside(store, Collection.REPORTS).count_documents({}) == (0 if include_report else 2)
+
+
+# --- beside a reanalysis, and after a failure -----------------------------------------------------
+
+
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
+def test_a_scan_that_is_being_purged_is_not_analysed_again(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, include_report: bool
+) -> None:
+    large, _ = make_old_upload(store)
+    deleted = store.connection.chunks.delete_many
+    scheduled = []
+
+    def between(wanted: Any) -> Any:
+        result = deleted(wanted)
+        scheduled.append(store.revisions.schedule_reanalysis([large.scan.key], 1))
+        return result
+
+    monkeypatch.setattr(store.connection.chunks, "delete_many", between)
+    purge(store, include_report=include_report)
+    assert scheduled == [0]
+    assert state_of(store, large.scan.key) == (PURGED if include_report else DONE)
+    assert store.claims.claim("a", 10, 60) == []
+
+
+def test_an_interrupted_purge_leaves_nothing_to_analyse_and_is_completed(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, _ = make_old_upload(store)
+
+    def cut(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.connection.chunks, "delete_many", cut)
+        with pytest.raises(StoreUnavailable):
+            purge(store)
+    assert store.revisions.schedule_reanalysis([large.scan.key], 1) == 0
+    assert store.revisions.without_voxels([large.scan.key]) == {large.scan.key}
+    assert purge(store) == [large.scan.key]
+    assert "purging_since" not in document_of(store, large.scan.key)
+    assert purge(store) == []
+
+
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
+def test_retention_and_reanalysis_at_once_never_leave_a_scan_without_voxels_to_do(
+    store: DBManager, include_report: bool
+) -> None:
+    for _ in range(15):
+        small = make_old(store, 5)
+        large, _ = make_old_upload(store)
+        ids = [*small, large.scan.key]
+
+        def act(n: int, ids: list[str] = ids) -> None:
+            if n:
+                purge(store, include_report=include_report)
+            else:
+                for key in ids:
+                    store.revisions.schedule_reanalysis([key], 1)
+
+        together(2, act)
+        for claim in store.claims.claim("again", 100, 60):
+            assert len(store.claims.fetch_voxels(claim)) == claim.payload_bytes
+            store.claims.complete([(claim, make_report(claim.scan, revision=claim.revision))])
+        assert verify(store).gaps == 0
+
+
+def test_a_later_report_that_is_not_delivered_yet_keeps_its_scan(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [key] = make_old(store, 1)
+    mark = store.retention._mark
+
+    def analysed_again_before(page: Any, *, include_report: bool) -> None:
+        assert store.revisions.schedule_reanalysis([key], 1) == 1
+        [claim] = store.claims.claim("again", 1, 60)
+        store.claims.complete([(claim, make_report(claim.scan, revision=2))])
+        mark(page, include_report=include_report)
+
+    monkeypatch.setattr(store.retention, "_mark", analysed_again_before)
+    assert purge(store, include_report=True) == []
+    [report] = store.outbox.lease("pacs-1", 10, 60)
+    assert report.revision == 2
+
+
+def make_failed_scan(store: DBManager, *, long_ago: bool = True) -> str:
+    new, _ = make_upload(store)
+    store.scans.add([new])
+    store.uploads.end(new.scan.key, new.blob)  # type: ignore[arg-type]
+    [claim] = store.claims.claim("a", 1, 60)
+    store.claims.fail(claim, "damaged", 0)
+    if long_ago:
+        edit(store, new.scan.key, **{"error.at": LONG_AGO})
+    return new.scan.key
+
+
+def purge_failed(store: DBManager, days: float = 30, *, include_report: bool = False) -> list[str]:
+    pages = store.retention.purge(days, include_report=include_report, failed=True)
+    return [key for due in pages for key in due.keys]
+
+
+@pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
+def test_failed_scans_are_purged_only_if_asked_for(store: DBManager, include_report: bool) -> None:
+    key, late = make_failed_scan(store), make_failed_scan(store, long_ago=False)
+    recorder = Recording()
+    recorded = store.recorded_by(recorder)
+    assert purge(store, include_report=include_report) == []
+    [due] = store.retention.due(30, include_report=include_report, failed=True)
+    assert due.keys == (key,)
+    assert purge_failed(recorded, include_report=include_report) == [key]
+    assert recorder.ids(Kind.RETENTION) == [key]
+    assert state_of(store, late) == ReportGenerated.ERROR
+    assert state_of(store, key) == (PURGED if include_report else ReportGenerated.ERROR)
+    assert inside(store, Collection.CHUNKS).count_documents({}) == 3  # of the other one
+    assert purge_failed(store, include_report=include_report) == []
+    assert verify(store).gaps == 0
+
+
+def test_a_failed_scan_without_voxels_is_not_requeued(store: DBManager) -> None:
+    key = make_failed_scan(store)
+    purge_failed(store)
+    result = store.failed_scans.requeue([key])
+    assert (result.to_do, result.elsewhere) == ((), ((key, "Error, voxels removed"),))
+    assert store.claims.claim("a", 10, 60) == []
+
+
+def test_the_pages_of_retention_are_read_from_an_index(store: DBManager) -> None:
+    ids = make_old(store, 30)
+    purge(store)
+    fresh = make_old(store, 5)
+    asked = []
+    find = store.connection.reports.find
+
+    def watched(wanted: Any, *more: Any, **options: Any) -> Any:
+        cursor = find(wanted, *more, **options)
+        asked.append(cursor.clone().explain()["executionStats"])
+        return cursor
+
+    store.connection.reports.find = watched  # type: ignore[method-assign]
+    assert sorted(purge(store)) == sorted(fresh)
+    assert ids
+    assert all(stats["totalDocsExamined"] <= len(fresh) for stats in asked)
+    assert sum(stats["totalKeysExamined"] for stats in asked) < 20
 
 
 def test_concurrent_purges_remove_each_scan_once(store: DBManager) -> None:

@@ -1,0 +1,72 @@
+"""Erases scans on request: ``fr erase``. Lists what it would erase; ``APPLY=1`` erases it.
+
+Everything of the scans goes, in any state: voxels, report, history and pictures. What was delivered
+to a Fr-PACS stays there. It is safe beside running units, and completes erasures that were
+interrupted.
+"""
+
+import sys
+
+from common.audit.recorded_command import recorded_command
+from common.errors import SettingsError
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit
+from common.runtime.logger import command_log
+from common.settings.loading import EraseSettings, load_settings
+from common.store.db_manager import DBManager
+from common.store.opening import open_store
+
+_PAGE = 500
+
+
+def chosen(store: DBManager, settings: EraseSettings) -> tuple[list[str], list[str]]:
+    """The keys of the scans that the settings name, and the names of those that are not stored.
+
+    Raises:
+        SettingsError: several Fr-PACS sent a scan of a given id.
+    """
+    if settings.subject is not None:
+        return list(store.erasure.of_subject(settings.subject)), []
+    keys = store.queries.keys_of(settings.ids)
+    return list(keys.values()), [name for name in settings.ids if name not in keys]
+
+
+def main() -> int:
+    """Erase, or list, the scans that the settings name."""
+    settings = load_settings(EraseSettings, "fr erase")
+    if bool(settings.ids) == (settings.subject is not None):
+        raise SettingsError("give either ID=<scan>,… or SUBJECT=<pseudonym>")
+    with open_store(settings) as store:
+        keys, unknown = chosen(store, settings)
+        if settings.apply:
+            with recorded_command(
+                store, "erase", command_log(), settings.mongodb_timeout_s
+            ) as recorded:
+                if resumed := recorded.erasure.resume():
+                    _print(f"{resumed} interrupted erasures completed")
+                count = recorded.erasure.erase(keys)
+        else:
+            count = _list(store, keys)
+    for name in unknown:
+        _print(f"{name!r}: no such scan")
+    scans = "1 scan" if count == 1 else f"{count:,} scans"
+    done = "erased" if settings.apply else "to erase (APPLY=1 erases them)"
+    _print(f"{scans} {done}")
+    return Exit.FAILED if unknown else Exit.OK
+
+
+def _list(store: DBManager, keys: list[str]) -> int:
+    count = 0
+    for start in range(0, len(keys), _PAGE):
+        for scan in store.erasure.erasable(keys[start : start + _PAGE]):
+            _print(f"{scan.key}: {scan.state}")
+            count += 1
+    return count
+
+
+def _print(line: str) -> None:
+    print(line)  # noqa: T201 - the command's output
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr erase", main))
