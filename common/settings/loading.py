@@ -43,10 +43,12 @@ from common.settings.commands import (
     MigrateSettings,
     PacsKeySettings,
     ReanalyzeSettings,
+    RedeliverSettings,
     ReportSettings,
     RequeueSettings,
     RetentionSettings,
     RoleSettings,
+    UndeliveredSettings,
     VerifySettings,
 )
 from common.settings.hosts import Address, is_loopback, split_address
@@ -72,6 +74,7 @@ __all__ = [
     "PacsSettings",
     "Port",
     "ReanalyzeSettings",
+    "RedeliverSettings",
     "ReportSettings",
     "RequeueSettings",
     "RetentionSettings",
@@ -80,6 +83,7 @@ __all__ = [
     "Settings",
     "Shape",
     "StoreSettings",
+    "UndeliveredSettings",
     "VerifySettings",
     "WireSettings",
     "is_loopback",
