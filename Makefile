@@ -3,7 +3,8 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention erase errors requeue certs roles migrate pacs-key \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention erase errors requeue undelivered redeliver certs roles \
+	migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
 
@@ -49,7 +50,7 @@ help: ## List the targets and variables
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check
 #  SUMMARY        file to write the totals to, as JSON
-#  ID             report, requeue, reanalyze, erase: scan ids, separated by commas
+#  ID             report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report: folder to write to
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
@@ -58,7 +59,7 @@ help: ## List the targets and variables
 #  KEEP           audit: file to write the heads of the audit trail to; store it elsewhere
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  JSON           verify, audit, errors, retention: 1 prints JSON
-#  ALL            requeue: 1 requeues every failed scan
+#  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
 #  APPLY          retention, erase: 1 deletes the data; migrate: 1 migrates the database
 #  SUBJECT        erase: pseudonym whose scans to erase
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
@@ -103,6 +104,12 @@ errors: $(VENV)/ready ## List the failed scans with their causes
 
 requeue: $(VENV)/ready ## Requeue failed scans for analysis: ID=scan,... or ALL=1
 	@$(BIN)/fr requeue
+
+undelivered: $(VENV)/ready ## List the reports that could not be delivered, with their causes
+	@$(BIN)/fr undelivered
+
+redeliver: $(VENV)/ready ## Send undelivered reports again: ID=scan,... or ALL=1
+	@$(BIN)/fr redeliver
 
 retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes it
 	@$(BIN)/fr retention

@@ -8,16 +8,18 @@ recorded is durable in the audit trail.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from bson import ObjectId
 from tenacity import AsyncRetrying
 
 from common.audit.writer import AuditWriter
+from common.domain.scan import BrainScan
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import async_retrying
-from common.store.documents import Added, NewScan, OutgoingReport
+from common.store.documents import Added, Leased, NewScan
+from common.store.notices import FailureNotice
 from common.store.retention import Due
 from common.store.unit_parts import HubStore
 
@@ -27,7 +29,16 @@ R = TypeVar("R")
 ScanOutcome = Added | StoreError
 """What became of a scan: stored, known, in conflict, or why it could not be stored."""
 
-Leasing = asyncio.Future[list[OutgoingReport]]
+
+class Unstorable(StoreError):
+    """Storing a scan raised an error that nobody expects, so a retry would raise it again."""
+
+    def __init__(self, error: Exception) -> None:
+        # Its text may quote what it met.
+        super().__init__(f"Fr-HUB cannot store this scan ({type(error).__name__})")
+
+
+Leasing = asyncio.Future[Leased]
 
 Until = Callable[[], bool]
 
@@ -88,11 +99,18 @@ class AsyncStore:
     async def _add(self, new: Sequence[NewScan]) -> Sequence[ScanOutcome]:
         try:
             return await self._retry(never, self._store.scans.add, new)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - each scan has an outcome of its own
             if len(new) == 1:
-                return [error]
+                return [error if isinstance(error, StoreError) else Unstorable(error)]
             # One of them may be unacceptable to MongoDB; the others must not fail with it.
             return [(await self._add([one]))[0] for one in new]
+
+    async def known(self, scan: BrainScan) -> Added | None:
+        """What becomes of a scan that is stored already (``Scans.known``), recorded. Retries."""
+        outcome = await self._retry(never, self._store.scans.known, scan)
+        if outcome is not None:
+            await self._recorded()
+        return outcome
 
     async def begin_upload(self, blob: ObjectId, until: Until = never) -> None:
         """Record that the upload of a large scan begins. Retries until ``until()`` is true."""
@@ -107,6 +125,14 @@ class AsyncStore:
     ) -> None:
         """Store consecutive chunks of a blob. Retries until ``until()`` is true."""
         await self._retry(until, self._store.uploads.add_chunks, blob, first, pieces)
+
+    async def touch_upload(self, blob: ObjectId, until: Until = never) -> None:
+        """Record that an upload is still being written. Retries until ``until()`` is true.
+
+        Raises:
+            UploadLost: a sweep took it, so the scan must be sent again.
+        """
+        await self._retry(until, self._store.uploads.touch, blob)
 
     async def end_upload(self, key: str, blob: ObjectId, pacs: str) -> None:
         """Seal the upload of a stored scan, and record that the scan was received. Retries.
@@ -124,16 +150,21 @@ class AsyncStore:
     # --- reports ---------------------------------------------------------------------------------
 
     async def lease_reports(
-        self, pacs: str, limit: int, lease_s: float, calling: Callable[[Leasing], None]
-    ) -> list[OutgoingReport]:
-        """Lease reports that are due for this Fr-PACS. Retries.
+        self,
+        pacs: str,
+        limit: int,
+        lease_s: float,
+        calling: Callable[[Leasing], None],
+        *sizes_and_keys: Any,
+    ) -> Leased:
+        """Lease reports that are due for this Fr-PACS (``Outbox.lease``). Retries.
 
         A cancelled call still finishes in its thread. ``calling`` is handed each call before it is
         awaited, so that the caller can give back what a late one has leased.
         """
         async for attempt in self._retrying(never):
             with attempt:
-                call = self._call(self._store.outbox.lease, pacs, limit, lease_s)
+                call = self._call(self._store.outbox.lease, pacs, limit, lease_s, *sizes_and_keys)
                 calling(call)
                 found = await asyncio.shield(call)
         self._availability.available()
@@ -150,15 +181,40 @@ class AsyncStore:
         """Make reports due again in ``delay_s`` seconds. Does not retry: their lease ends."""
         await self._call(self._store.outbox.postpone, keys, delay_s)
 
-    async def picture(self, key: str, picture_hash: str) -> bytes | None:
-        """The picture of a report, or None if it was removed. Retries."""
-        return await self._retry(never, self._store.pictures.get, key, picture_hash)
+    async def release(self, keys: Sequence[str]) -> None:
+        """Make reports due at once, whose try does not count. Does not retry: their lease ends."""
+        await self._call(self._store.outbox.release, keys)
+
+    async def mark_undeliverable(self, key: str, cause: str, revision: int) -> bool:
+        """Give up a report; whether it was still waiting. Does not retry: it comes up again."""
+        return await self._call(self._store.undeliverable.mark, key, cause, revision)
+
+    async def lease_notices(self, pacs: str, limit: int, lease_s: float) -> list[FailureNotice]:
+        """Lease notices of failed scans (``Notices.lease``). Retries."""
+        return await self._retry(never, self._store.notices.lease, pacs, limit, lease_s)
+
+    async def mark_notices_sent(self, keys: Sequence[str], pacs: str, until: Until = never) -> None:
+        """Remove notices that were acknowledged. Retries until ``until()`` is true."""
+        await self._retry(until, self._store.notices.mark_sent, keys, pacs)
+
+    async def postpone_notices(self, keys: Sequence[str], delay_s: float) -> None:
+        """Make notices due again in ``delay_s`` seconds. Does not retry: their lease ends."""
+        await self._call(self._store.notices.postpone, keys, delay_s)
+
+    async def picture(self, key: str, picture_hash: str, largest: int) -> bytes | None:
+        """The picture of a report, or None if it was removed or is too large. Retries."""
+        return await self._retry(never, self._store.pictures.get, key, picture_hash, largest)
 
     # --- capacity and housekeeping: repeated anyway, so never retried ----------------------------
 
-    async def count_to_do(self, at_most: int) -> int:
-        """The number of scans that are ``'To Do'``; counting stops at ``at_most``."""
-        return await self._call(self._store.capacity.count_to_do, at_most)
+    async def count_to_do_by_pacs(self, at_most: int) -> dict[str, int]:
+        """The number of new scans that are ``'To Do'``, by Fr-PACS; counting stops at
+        ``at_most``."""
+        return await self._call(self._store.capacity.count_to_do_by_pacs, at_most)
+
+    async def orphans(self, known: Sequence[str]) -> dict[str, int]:
+        """Waiting reports of Fr-PACS that are not among these (``Outbox.orphans``)."""
+        return await self._call(self._store.outbox.orphans, known)
 
     async def disk_free(self) -> int | None:
         """Free bytes where MongoDB keeps its data, or None if it does not say."""

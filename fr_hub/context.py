@@ -6,6 +6,7 @@ from common.audit.writer import AuditWriter
 from common.runtime.logger import Log
 from common.settings.loading import HubSettings
 from fr_hub.async_store import AsyncStore
+from fr_hub.memory_budget import MemoryBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,10 @@ class HubContext:
     store: AsyncStore
     audit: AuditWriter
     log: Log
+    memory_budget: MemoryBudget
+    """For the scans and reports in transit."""
+
+
+def memory_budget(settings: HubSettings) -> MemoryBudget:
+    """The budget that the settings allow, with a share for each known Fr-PACS."""
+    return MemoryBudget(settings.hub_memory_mib * 2**20, settings.hub_pacs)

@@ -2,17 +2,20 @@
 
 import asyncio
 
-from common.errors import StoreError
+from common.errors import FrError
+from common.store.outbox import ORPHANS_COUNTED
 from fr_hub.context import HubContext
 
 SWEEP_EVERY_S = 600.0
 RETAIN_EVERY_S = 3600.0
+WARN_EVERY_S = 3600.0
 
 
 async def keep_house(hub: HubContext) -> None:
     """Run the periodic tasks until cancelled; each runs once at the start."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_sweep_periodically(hub))
+        tasks.create_task(_warn_of_orphans_periodically(hub))
         if hub.settings.retention_timer:
             tasks.create_task(_retain_periodically(hub))
 
@@ -35,6 +38,24 @@ async def _retain_periodically(hub: HubContext) -> None:
         await asyncio.sleep(RETAIN_EVERY_S)
 
 
+async def _warn_of_orphans_periodically(hub: HubContext) -> None:
+    while True:
+        await warn_of_orphans(hub)
+        await asyncio.sleep(WARN_EVERY_S)
+
+
+async def warn_of_orphans(hub: HubContext) -> None:
+    """Log how many reports wait for a Fr-PACS that HUB_PACS does not name: nobody sends them."""
+    try:
+        waiting = await hub.store.orphans(tuple(hub.settings.hub_pacs))
+    except Exception as error:  # noqa: BLE001 - the next time tells
+        hub.log.debug("waiting reports not counted", reason=_reason(error))
+        return
+    for pacs, count in waiting.items():
+        number = f"{count:,}" if count < ORPHANS_COUNTED else f"{count:,} or more"
+        hub.log.warning(f"{number} reports wait for {pacs}, which is not in HUB_PACS", pacs=pacs)
+
+
 async def sweep(hub: HubContext) -> None:
     """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
     report; complete interrupted erasures. Logs a failure; the next time repairs it."""
@@ -42,8 +63,8 @@ async def sweep(hub: HubContext) -> None:
         swept = await hub.store.sweep_uploads()
         reconciled = await hub.store.reconcile_failed()
         erased = await hub.store.sweep_erased()
-    except StoreError as error:
-        hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - one document must not end Fr-HUB
+        hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=_reason(error))
         return
     if swept:
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
@@ -60,8 +81,15 @@ async def retain(hub: HubContext, days: float, *, failed: bool = False) -> None:
     try:
         async for page in hub.store.purge(days, include_report=what == "all", failed=failed):
             purged += len(page.keys)
-    except StoreError as error:
-        hub.log.warning(f"retention failed, next run in {RETAIN_EVERY_S:g} s", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - as above
+        hub.log.warning(
+            f"retention failed, next run in {RETAIN_EVERY_S:g} s", reason=_reason(error)
+        )
     if purged:
         which = "failed" if failed else "delivered"
         hub.log.info("retention applied", scans=purged, which=which, what=what, days=days)
+
+
+def _reason(error: Exception) -> str:
+    """For the log. An unexpected error's text may quote what it met, so only its type is told."""
+    return str(error) if isinstance(error, FrError) else type(error).__name__

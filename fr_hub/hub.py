@@ -23,7 +23,7 @@ from fr_hub.async_store import AsyncStore
 from fr_hub.backpressure import Backpressure
 from fr_hub.client import ReportClient
 from fr_hub.committer import Committer
-from fr_hub.context import HubContext
+from fr_hub.context import HubContext, memory_budget
 from fr_hub.housekeeping import keep_house
 from fr_hub.server import ScanServer
 
@@ -52,7 +52,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
 
     stopping.on_stop(stop_soon)
     with _context(settings, store, log) as (hub, parts):
-        committer = Committer(hub.store, settings.hub_batch)
+        committer = Committer(hub.store, settings.hub_batch, log)
         backpressure = Backpressure(settings, hub.store, log)
         await backpressure.measure()  # before the first scan comes
         clients = {pacs: ReportClient(hub, pacs, policy) for pacs in settings.hub_pacs}
@@ -99,7 +99,7 @@ def _context(
     ):
         parts = hub_parts(store.recorded_by(audit))
         async_store = AsyncStore(parts, executor, audit, AvailabilityLog(log, "MongoDB"))
-        yield HubContext(settings, async_store, audit, log), parts
+        yield HubContext(settings, async_store, audit, log, memory_budget(settings)), parts
 
 
 async def _listen(

@@ -5,7 +5,6 @@ What happens on a connection is in ``fr_hub.session``.
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 
 from common.domain.foreign_text import quote
@@ -18,8 +17,8 @@ from common.wire.constants import CHUNK_BYTES
 from fr_hub.backpressure import Backpressure
 from fr_hub.committer import Committer
 from fr_hub.context import HubContext
-from fr_hub.memory_budget import MemoryBudget
 from fr_hub.session import Session, SessionContext
+from fr_hub.shares import Shares
 from fr_hub.upload import WRITE_BYTES
 
 
@@ -49,11 +48,10 @@ class ScanServer:
             hub,
             committer,
             backpressure,
-            MemoryBudget(hub.settings.hub_memory_mib * 2**20),
             _write_bytes(hub.settings),
             self._limited_log,
         )
-        self._connections: Counter[str] = Counter()  # by the name of the Fr-PACS
+        self._connections = Shares(hub.settings.hub_connections, hub.settings.hub_pacs)
         self._sessions: dict[asyncio.Task[None], Session | None] = {}  # None: not admitted yet
 
     async def handle(self, channel: AsyncChannel) -> None:
@@ -78,7 +76,7 @@ class ScanServer:
     async def _serve(self, channel: AsyncChannel, task: asyncio.Task[None]) -> None:
         pacs = (await channel.accept_hello(HUB_NAME)).name
         self._admit(pacs)
-        self._connections[pacs] += 1
+        self._connections.take(pacs)
         try:
             self._limited_log.info("Fr-PACS connected", pacs=pacs)
             self._on_connect(pacs)
@@ -86,7 +84,7 @@ class ScanServer:
             session = self._sessions[task] = Session(channel, pacs, self._shared)
             await session.run()
         finally:
-            self._connections[pacs] -= 1
+            self._connections.release(pacs)
 
     def _admit(self, pacs: str) -> None:
         """Refuse a Fr-PACS that is unknown, and a connection over a limit."""
@@ -96,22 +94,12 @@ class ScanServer:
                 f"Fr-HUB does not know a Fr-PACS named {quote(pacs)}: "
                 "add it to Fr-HUB's HUB_PACS, as name=host:port of its report server",
             )
-        for count, limit, whose, setting in (
-            (self._connections.total(), self._settings.hub_connections, "", "HUB_CONNECTIONS"),
-            (
-                self._connections[pacs],
-                self._settings.hub_connections_each,
-                f" of {pacs}",
-                "HUB_CONNECTIONS_EACH",
-            ),
-        ):
-            if count >= limit:
-                raise ProtocolError(
-                    Refusal.LIMIT,
-                    f"{count} connections{whose} are open, the limit: retry later, or raise "
-                    f"Fr-HUB's {setting}",
-                    retry=True,
-                )
+        mine, each = self._connections.used(pacs), self._settings.hub_connections_each
+        if mine >= each:
+            raise _too_many(f"{mine} connections of {pacs}", "HUB_CONNECTIONS_EACH")
+        if not self._connections.fits(pacs):
+            # Each known Fr-PACS has a share that the others leave free.
+            raise _too_many(f"{self._connections.total_used} connections", "HUB_CONNECTIONS")
 
     def refused(self, error: FrError, address: str) -> None:
         """Log and record a connection that failed before its first message, as in TLS."""
@@ -134,6 +122,14 @@ class ScanServer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._limited_log.flush()
+
+
+def _too_many(what: str, setting: str) -> ProtocolError:
+    return ProtocolError(
+        Refusal.LIMIT,
+        f"{what} are open, the limit: retry later, or raise Fr-HUB's {setting}",
+        retry=True,
+    )
 
 
 def _write_bytes(settings: HubSettings) -> int:

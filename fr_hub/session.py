@@ -6,21 +6,21 @@ A small scan arrives in one message and goes to the committer. A large one arriv
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from common.domain.scan import BrainScan
 from common.domain.scan_key import scan_key
-from common.errors import PeerAway, ProtocolError, Refusal, StoreError, UploadLost
+from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError, UploadLost
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Added, NewScan
 from common.wire.async_connection import AsyncChannel
 from common.wire.messages import Ack, Busy, Chunk, Event, InvalidMessage, Message, Nack, Pong, Scan
 from common.wire.scan_transfer import check_inline
-from fr_hub.async_store import ScanOutcome
+from fr_hub.async_store import ScanOutcome, Unstorable
 from fr_hub.backpressure import Backpressure
 from fr_hub.committer import Committer, Submission
 from fr_hub.context import HubContext
-from fr_hub.memory_budget import MemoryBudget
 from fr_hub.upload import Upload
 
 RETRY_AFTER_MS = 1000
@@ -37,7 +37,6 @@ class SessionContext:
     hub: HubContext
     committer: Committer
     backpressure: Backpressure
-    memory_budget: MemoryBudget
     write_bytes: int
     """The size of the batches in which an upload's chunks are written."""
     limited_log: RateLimitedLog
@@ -100,9 +99,11 @@ class Session:
     async def _receive(self, event: Event) -> None:
         match event:
             case Scan():
-                await self._receive_scan(event)
+                with self._refused_if_it_fails(event.scan.scan_id):
+                    await self._receive_scan(event)
             case Chunk():
-                await self._receive_chunk(event)
+                with self._refused_if_it_fails(event.scan_id):
+                    await self._receive_chunk(event)
             case InvalidMessage():
                 await self._refuse_unfinished_upload()
                 self._discarded_id = event.id
@@ -111,6 +112,16 @@ class Session:
                 raise ProtocolError(
                     Refusal.UNEXPECTED, "unexpected message: send scans and chunks only"
                 )
+
+    @contextlib.contextmanager
+    def _refused_if_it_fails(self, scan_id: str) -> Iterator[None]:
+        """An error that nobody expects refuses this scan, and the connection goes on."""
+        try:
+            yield
+        except FrError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one scan must not end what others depend on
+            self._refuse_unstorable(scan_id, Unstorable(error))
 
     async def _receive_scan(self, message: Scan) -> None:
         await self._refuse_unfinished_upload()
@@ -129,9 +140,12 @@ class Session:
                 "SCAN_LIMIT_MIB or send a smaller scan"
             )
             self._refuse(scan.scan_id, Refusal.TOO_LARGE, reason)
-        elif not self._shared.backpressure.admit():
+        elif message.voxels is None and await self._is_known(scan):
+            return
+        elif not self._shared.backpressure.admit(self._pacs, scan.priority):
             # Answered at the header: the chunks of a large scan are discarded, none is stored.
-            self._answers.put_nowait(Busy(scan.scan_id, self._shared.backpressure.retry_after_ms))
+            retry_after_ms = self._shared.backpressure.retry_after_ms(self._pacs)
+            self._answers.put_nowait(Busy(scan.scan_id, retry_after_ms))
         elif message.voxels is None:
             self._begin_upload(message)
         else:
@@ -144,15 +158,18 @@ class Session:
         try:
             check_inline(message)
         except ProtocolError as error:
-            shared.backpressure.withdrawn()
+            shared.backpressure.withdrawn(self._pacs)
             self._refuse(message.scan.scan_id, error.code, error.reason, retry=True)
             return
+        except Exception:
+            shared.backpressure.withdrawn(self._pacs)
+            raise
         size = message.scan.voxels_bytes
         # Usually nothing has to be waited for, and then nothing can be cancelled either.
-        if self._window.locked() or not shared.memory_budget.try_take(size):
-            with shared.backpressure.withdrawn_on_error():
+        if self._window.locked() or not shared.hub.memory_budget.try_take(size, self._pacs):
+            with shared.backpressure.withdrawn_on_error(self._pacs):
                 await self._window.acquire()
-                await shared.memory_budget.take(size)
+                await shared.hub.memory_budget.take(size, self._pacs)
         else:
             await self._window.acquire()
         new = NewScan(message.scan, voxels=bytes(message.voxels or b""))
@@ -165,13 +182,13 @@ class Session:
         """Answer the small scans of a batch together."""
         stored = []
         for new, outcome in outcomes:
-            self._shared.memory_budget.release(new.scan.voxels_bytes)
+            self._shared.hub.memory_budget.release(new.scan.voxels_bytes, self._pacs)
             self._window.release()
             if self._is_stored(new, outcome):
                 stored.append(new.scan.scan_id)
         if stored:
             self._acknowledge(stored)
-        self._shared.backpressure.released(len(outcomes))
+        self._shared.backpressure.released(self._pacs, len(outcomes))
 
     def _is_stored(self, new: NewScan, outcome: ScanOutcome) -> bool:
         """Whether the scan may be acknowledged; if not, answers that."""
@@ -187,11 +204,32 @@ class Session:
             case Added.ERASED:
                 reason = "this scan was erased on request: it is not stored again under this id"
                 self._refuse(scan_id, Refusal.ERASED, reason)
+            case Unstorable():
+                self._refuse_unstorable(scan_id, outcome)
             case StoreError():
                 self._answer_busy(scan_id, outcome)
         return False
 
+    def _refuse_unstorable(self, scan_id: str, error: Unstorable) -> None:
+        self._shared.hub.log.error(
+            "scan not stored", scan_id=scan_id, pacs=self._pacs, reason=str(error)
+        )
+        self._refuse(scan_id, Refusal.UNAVAILABLE, f"{error}: see its log")
+
     # --- large scans ---------------------------------------------------------------------------
+
+    async def _is_known(self, scan: BrainScan) -> bool:
+        """Answer a scan that is stored already: its chunks, which follow, are discarded."""
+        outcome: ScanOutcome | None
+        try:
+            outcome = await self._shared.hub.store.known(scan)
+        except StoreError as error:
+            outcome = error
+        if outcome is None:
+            return False
+        if self._is_stored(NewScan(scan), outcome):
+            self._acknowledge([scan.scan_id])
+        return True
 
     def _begin_upload(self, message: Scan) -> None:
         shared = self._shared
@@ -200,7 +238,7 @@ class Session:
             message.scan,
             message.packing,
             shared.hub.store,
-            shared.memory_budget,
+            shared.hub.memory_budget,
             shared.write_bytes,
         )
         self._upload.begin()
@@ -224,6 +262,9 @@ class Session:
         except StoreError as error:
             await self._drop_upload()
             self._answer_busy(scan_id, error)
+        except Exception:
+            await self._drop_upload()
+            raise
 
     def _check_upload_time(self) -> None:
         # Only time spent waiting for the peer counts.
@@ -259,7 +300,7 @@ class Session:
             if outcome in (Added.KNOWN, Added.CONFLICT, Added.ERASED):
                 await upload.abandon()
         finally:
-            self._shared.backpressure.released()
+            self._shared.backpressure.released(self._pacs)
 
     async def _seal(self, upload: Upload) -> None:
         scan_id = upload.scan.scan_id
@@ -281,11 +322,12 @@ class Session:
         upload, self._upload = self._upload, None
         if upload is None:
             return
-        self._shared.backpressure.released()
+        self._shared.backpressure.released(self._pacs)
         try:
             await upload.abandon()
-        except StoreError as error:  # a later sweep deletes it
-            self._shared.hub.log.debug("chunks not deleted yet", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a later sweep deletes it
+            reason = str(error) if isinstance(error, FrError) else type(error).__name__
+            self._shared.hub.log.debug("chunks not deleted yet", reason=reason)
 
     # --- answers -------------------------------------------------------------------------------
 

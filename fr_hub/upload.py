@@ -1,10 +1,12 @@
 """Receiving one large scan: its chunks are written as they come, a bounded part is in memory."""
 
 import asyncio
+import time
 
 from bson import ObjectId
 
 from common.domain.scan import BrainScan, Packing
+from common.store.uploads import TOUCH_EVERY_S
 from common.wire.messages import Chunk
 from common.wire.scan_transfer import ChunkVerifier
 from fr_hub.async_store import AsyncStore
@@ -46,6 +48,7 @@ class Upload:
         self._first = 0
         self._writing: asyncio.Task[None] | None = None
         self._abandoned = False
+        self._touched_at = time.monotonic()
 
     def begin(self) -> None:
         """Start recording the upload; it is durable before the first chunk is written. Chunks may
@@ -61,12 +64,12 @@ class Upload:
         """
         self._verifier.add(chunk)
         size = len(chunk.voxels)
-        if not self._memory_budget.try_take(size):
+        if not self._memory_budget.try_take(size, self.scan.pacs):
             # Release what this upload holds before waiting for memory, or uploads could wait for
             # each other forever.
             await self._flush()
             await self._wait_written()
-            await self._memory_budget.take(size)
+            await self._memory_budget.take(size, self.scan.pacs)
         self._pieces.append(chunk.voxels)
         self._pieces_bytes += size
         if self._pieces_bytes >= self._write_bytes or self._verifier.complete:
@@ -94,8 +97,11 @@ class Upload:
     async def _write(self, first: int, pieces: list[bytes | memoryview], size: int) -> None:
         try:
             await self._store.add_chunks(self.blob, first, pieces, self._is_abandoned)
+            if time.monotonic() - self._touched_at >= TOUCH_EVERY_S:
+                self._touched_at = time.monotonic()
+                await self._store.touch_upload(self.blob, self._is_abandoned)
         finally:
-            self._memory_budget.release(size)
+            self._memory_budget.release(size, self.scan.pacs)
 
     def _is_abandoned(self) -> bool:
         return self._abandoned
@@ -110,6 +116,6 @@ class Upload:
         if self._writing is not None:
             # Not cancelled: its thread would continue, and write after the blob was deleted.
             await asyncio.gather(self._writing, return_exceptions=True)
-        self._memory_budget.release(self._pieces_bytes)
+        self._memory_budget.release(self._pieces_bytes, self.scan.pacs)
         self._pieces, self._pieces_bytes = [], 0
         await self._store.abandon_upload(self.blob)

@@ -1,12 +1,13 @@
 """LEDGER: one JSON line per event of a scan at Fr-PACS, for ``make verify`` to check."""
 
+import contextlib
 import json
 import os
 import threading
 from collections import deque
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from common.domain.types import utc_now
 from common.errors import SettingsError
@@ -41,12 +42,12 @@ class Ledger:
     def __init__(self, path: Path | None, pacs: str = "") -> None:
         self._pacs = {"pacs": pacs} if pacs else {}
         self._lock = threading.Lock()
-        self._file: TextIO | None = None
+        self._file: FileIO | None = None
         self.reported: deque[str] = deque(maxlen=RECALLED)
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("a", encoding="utf-8")
+                self._file = path.open("ab", buffering=0)
                 self._recall(path)
             except (ValueError, KeyError, TypeError) as error:
                 raise SettingsError(
@@ -76,6 +77,9 @@ class Ledger:
             event: ``sent``, ``acknowledged``, ``refused``, ``failed`` or ``reported``.
             scan_ids: the scans; a scan that failed before it had an id is named by its label.
             fields: further fields of each line.
+
+        Raises:
+            OSError: the lines cannot be written, as on a full disk; then none of them is.
         """
         if self._file is None or not scan_ids:
             return
@@ -86,10 +90,22 @@ class Ledger:
             for scan_id in scan_ids
         ]
         with self._lock:
-            self._file.write("".join(lines))
-            self._file.flush()
+            _append(self._file, "".join(lines).encode())
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _append(file: FileIO, lines: bytes) -> None:
+    """Append all of these bytes, or none."""
+    before = os.fstat(file.fileno()).st_size
+    left = memoryview(lines)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), before)
+        raise

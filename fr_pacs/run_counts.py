@@ -101,18 +101,48 @@ class RunCounter:
             scan_id: its id if it was sent, or could have been.
         """
         what, why = self._reveal(label), self._reveal(reason)
-        shown = f"{label}: {reason}"
-        failure = Failure(what=what, reason=why, shown=None if shown == f"{what}: {why}" else shown)
         with self._changed:
-            self._failed += 1
             self._never_sent += scan_id is None
-            if len(self._failures) < FAILURES_KEPT:
-                self._failures.append(failure)
             if scan_id is not None:
                 self._awaited.pop(scan_id, None)
-            self._changed.notify_all()
-        self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=why)
+            self._add_failure(label, reason)
         self._log.warning("scan failed", what=label, reason=reason)
+        self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=why)
+
+    def _add_failure(self, label: str, reason: str) -> None:
+        """Count a failed scan. With the lock held."""
+        what, why = self._reveal(label), self._reveal(reason)
+        shown = f"{label}: {reason}"
+        failure = Failure(what=what, reason=why, shown=None if shown == f"{what}: {why}" else shown)
+        self._failed += 1
+        if len(self._failures) < FAILURES_KEPT:
+            self._failures.append(failure)
+        self._changed.notify_all()
+
+    def failed_for_good(self, scan_id: str, cause: str) -> bool:
+        """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no
+        longer; if somebody requeues the scan, one may still come.
+
+        Args:
+            scan_id: of the scan.
+            cause: why, for the user.
+
+        Returns:
+            Whether the report of this scan was awaited.
+
+        Raises:
+            OSError: the ledger cannot be written; nothing was counted.
+        """
+        with self._changed:
+            scan = self._awaited.get(scan_id)
+            if scan is None:  # told before, or an earlier run sent it
+                return False
+            self._ledger.write("failed", [scan_id], reason=cause)
+            del self._awaited[scan_id]
+            reason = f"the analysis failed: {cause}"
+            self._add_failure(scan.label, reason)
+        self._log.warning("scan failed", what=scan.label, reason=reason)
+        return True
 
     def interrupted(self, label: str, scan_id: str) -> None:
         """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has
@@ -136,11 +166,17 @@ class RunCounter:
 
         Returns:
             Whether this revision is new.
+
+        Raises:
+            OSError: the ledger cannot be written; nothing was counted.
         """
         now = time.monotonic()
         with self._changed:
             if self._reported.get(scan_id, 0) >= revision:
                 return False
+            # Before it is noted: if the disk is full, this raises, and the report comes again.
+            revisions = {"revision": str(revision)} if revision > 1 else {}
+            self._ledger.write("reported", [scan_id], **revisions)
             self._note(scan_id, revision)
             scan = self._awaited.pop(scan_id, None)
             if scan is not None:  # else an earlier run sent it
@@ -148,8 +184,6 @@ class RunCounter:
                 self._latencies.append(now - scan.sent_at)
                 self._last = now
                 self._changed.notify_all()
-        revisions = {"revision": str(revision)} if revision > 1 else {}
-        self._ledger.write("reported", [scan_id], **revisions)
         label, ms = (scan.label, round(1000 * (now - scan.sent_at))) if scan else (None, None)
         fields = {"label": label, **findings, "ms": ms, "scan_id": scan_id}
         known = {name: value for name, value in fields.items() if value is not None}

@@ -1,7 +1,9 @@
 """Fr-PACS' server: receives brain reports, writes, logs and acknowledges them."""
 
+import contextlib
 import tempfile
 import threading
+from collections.abc import Iterator
 
 from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
@@ -11,7 +13,7 @@ from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import BlockingServer
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.messages import Ack, Event, InvalidMessage, Message, Nack, Report
+from common.wire.messages import Ack, Event, Failed, InvalidMessage, Message, Nack, Report
 from common.wire.protocol import Side
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import RunCounter
@@ -89,10 +91,13 @@ class ReportServer:
         accepted: list[str] = []
         answers: list[Message] = []
         for event in events:
-            if isinstance(event, Report):
-                scan_id = event.report.scan_id
+            if isinstance(event, Report | Failed):
+                scan_id = event.scan_id if isinstance(event, Failed) else event.report.scan_id
                 try:
-                    self._accept(event.report, event.picture)
+                    if isinstance(event, Failed):
+                        self._accept_failed(event)
+                    else:
+                        self._accept(event.report, event.picture)
                 except ProtocolError as error:
                     answers.append(Nack(scan_id, error.code, error.reason, error.retry))
                 else:
@@ -120,14 +125,19 @@ class ReportServer:
                 reason = f"the report cannot be written: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
         lesions = report.findings.lesions
-        new = self._counter.delivered(
-            report.scan_id,
-            report.revision,
-            verdict=str(report.findings.quality.verdict),
-            lesions=None if lesions is None else lesions.count,
-        )
+        with _unavailable_if_not_written():
+            new = self._counter.delivered(
+                report.scan_id,
+                report.revision,
+                verdict=str(report.findings.quality.verdict),
+                lesions=None if lesions is None else lesions.count,
+            )
         if not new:
             self._ignore(report)
+
+    def _accept_failed(self, message: Failed) -> None:
+        with _unavailable_if_not_written():
+            self._counter.failed_for_good(message.scan_id, message.cause)
 
     def _ignore(self, report: BrainReport) -> None:
         self._limited_log.debug(
@@ -143,3 +153,13 @@ class ReportServer:
         # Without the lock: this joins threads that wait for it.
         self._listener.close()
         self._limited_log.flush()
+
+
+@contextlib.contextmanager
+def _unavailable_if_not_written() -> Iterator[None]:
+    """Fr-HUB keeps what the ledger cannot take, as on a full disk, and sends it again."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"the ledger cannot be written: {error.strerror}"
+        raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error

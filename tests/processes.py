@@ -49,17 +49,19 @@ def stop(process: subprocess.Popen[str], within_s: float = 30) -> int:
 
 
 @contextlib.contextmanager
-def hub_process(store: DBManager, **given: str) -> Iterator[tuple[HubSettings, int]]:
+def hub_process(
+    store: DBManager, settings: HubSettings | None = None, **given: str
+) -> Iterator[tuple[HubSettings, int]]:
     """Fr-HUB on the store of a test: its settings and its process id."""
-    settings = hub_settings()
-    ((name, (host, port)),) = settings.hub_pacs.items()
+    settings = settings or hub_settings()
+    known = (f"{name}={host}:{port}" for name, (host, port) in settings.hub_pacs.items())
     process = start(
         "fr_hub",
         None,
         MONGODB_URI=store.connection.uri,
         MONGODB_DATABASE=store.connection.name,
         HUB_PORT=str(settings.hub_port),
-        HUB_PACS=f"{name}={host}:{port}",
+        HUB_PACS=",".join(known),
         **given,
     )
     try:

@@ -58,6 +58,16 @@ COMMANDS: Mapping[str, Command] = {
         "common.commands.failed_scans",
         ("requeue",),
     ),
+    "undelivered": Command(
+        "list the reports that could not be delivered, with their causes",
+        "common.commands.undelivered",
+        ("list",),
+    ),
+    "redeliver": Command(
+        "send undelivered reports again: ID=scan,... or ALL=1",
+        "common.commands.undelivered",
+        ("redeliver",),
+    ),
     "reanalyze": Command(
         "analyse scans again that another analyzer has read: ANALYZER=name, ID=scan,...",
         "fr_brain.commands.reanalyze",

@@ -41,6 +41,11 @@ class Kind(StrEnum):
     REPORT = "report"
     # Its report arrived at Fr-PACS. Durable before the report is marked as sent.
     SEND = "send"
+    # A report was given up as undeliverable; an operator made such reports due again.
+    UNDELIVERABLE = "undeliverable"
+    REDELIVER = "redeliver"
+    # Fr-PACS was told that its scan failed for good.
+    NOTIFY = "notify"
     # An attempt ended without a report; the outcome is the state that follows.
     ERROR = "error"
     # An operator requeued the failed scan.

@@ -114,6 +114,24 @@ class EraseSettings(_Chosen):
     )
 
 
+class UndeliveredSettings(StoreSettings):
+    """Lists the reports that could not be delivered, each with its cause."""
+
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
+    )
+
+
+class RedeliverSettings(_Chosen):
+    """Sends reports again that could not be delivered."""
+
+    everything: bool = Field(
+        default=False,
+        validation_alias="all",
+        description="1: every failed scan (requeue), or every undelivered report (redeliver)",
+    )
+
+
 class ReportSettings(_Chosen):
     """Writes the reports of scans to files: JSON, text and a newly drawn picture."""
 

@@ -44,10 +44,12 @@ from common.settings.commands import (
     MigrateSettings,
     PacsKeySettings,
     ReanalyzeSettings,
+    RedeliverSettings,
     ReportSettings,
     RequeueSettings,
     RetentionSettings,
     RoleSettings,
+    UndeliveredSettings,
     VerifySettings,
 )
 from common.settings.hosts import Address, is_loopback, split_address
@@ -74,6 +76,7 @@ __all__ = [
     "PacsSettings",
     "Port",
     "ReanalyzeSettings",
+    "RedeliverSettings",
     "ReportSettings",
     "RequeueSettings",
     "RetentionSettings",
@@ -82,6 +85,7 @@ __all__ = [
     "Settings",
     "Shape",
     "StoreSettings",
+    "UndeliveredSettings",
     "VerifySettings",
     "WireSettings",
     "is_loopback",

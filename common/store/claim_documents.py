@@ -76,5 +76,9 @@ def failure(cause: Any) -> Document:
 
 
 def failed_update(state: str, error: Document) -> list[Document]:
-    """The update after an attempt without a report."""
-    return [{"$set": {"report_generated": state, "error": error}}, {"$unset": "lease_until"}]
+    """The update after an attempt without a report. If it was the last one, Fr-PACS gets a notice
+    (``common.store.notices``)."""
+    fields: Document = {"report_generated": state, "error": error}
+    if state == ReportGenerated.ERROR:
+        fields["notice"] = {"due_at": "$$NOW", "tries": 0}
+    return [{"$set": fields}, {"$unset": "lease_until"}]

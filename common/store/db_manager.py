@@ -19,6 +19,7 @@ from common.store.connection import Connection
 from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
+from common.store.notices import Notices
 from common.store.open_chains import OpenChains
 from common.store.outbox import Outbox
 from common.store.pictures import Pictures
@@ -32,6 +33,7 @@ from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
 from common.store.supervision import Supervision
+from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
 from common.store.voxel_check import VoxelCheck
 
@@ -81,7 +83,9 @@ class DBManager:
         self.revisions = Revisions(connection, recorder)
         self.claims = Claims(connection, reconciliation, self._reports, recorder)
         self.supervision = Supervision(connection, reconciliation, recorder)
-        self.outbox = Outbox(connection, reconciliation, recorder)
+        self.notices = Notices(connection, recorder)
+        self.undeliverable = UndeliverableReports(connection, recorder)
+        self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
         self.retention = Retention(connection, recorder)
         self.erasure = Erasure(connection, recorder)

@@ -8,6 +8,8 @@ from enum import Enum, auto
 import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pydantic import ValidationError
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing, Priority
@@ -91,8 +93,27 @@ class OutgoingReport:
     key: str
     revision: int
     picture_hash: str | None
-    content: Document
+    content: RawBSONDocument
+    """The stored BSON, which a frame embeds as it is."""
     tries: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return len(self.content.raw)
+
+
+class Leased(list[OutgoingReport]):
+    """Leased reports, and whether more were due.
+
+    Args:
+        reports: the reports.
+        more: False if these are all that were due.
+    """
+
+    def __init__(self, reports: Iterable[OutgoingReport] = (), *, more: bool = False) -> None:
+        super().__init__(reports)
+        self.more = more
 
 
 def without_id(document: Document) -> Document:
@@ -155,15 +176,33 @@ def compare(mine: Document, stored: Document | None) -> Added:
         return Added.KNOWN if same else Added.CONFLICT
     # BSON keeps times to the millisecond, in UTC.
     as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
-    if not BrainScan.model_validate(stored["scan"]).same_content(
-        BrainScan.model_validate(as_stored)
-    ):
+    if not _same_scan(as_stored, stored.get("scan")):
         return Added.CONFLICT
     return Added.STORED if stored.get("blob") == mine.get("blob") else Added.KNOWN
 
 
 HAS_VOXELS: Document = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]}
 """A filter for scans whose voxels were not removed."""
+
+
+def _same_scan(mine: Document, stored: object) -> bool:
+    """Whether a stored header has the content of mine.
+
+    The stored one may be by another release, or damaged. Then the fields themselves decide: it is
+    the same scan if it has all of mine, the hash of the voxels among them.
+    """
+    if not isinstance(stored, dict):
+        return False
+    if all(name in stored and stored[name] == mine[name] for name in mine.keys() - {"priority"}):
+        try:
+            known = BrainScan.model_validate(stored)
+        except ValidationError:
+            return True
+        return known.same_content(BrainScan.model_validate(mine))
+    try:
+        return BrainScan.model_validate(stored).same_content(BrainScan.model_validate(mine))
+    except ValidationError:
+        return False
 
 
 def all_of(blob: ObjectId) -> Document:

@@ -134,7 +134,7 @@ def _requeue_update(token: ObjectId) -> list[Document]:
                 "past_errors": {"$slice": [past, -HISTORY_KEPT]},
             }
         },
-        {"$unset": ["error", "lease_until"]},
+        {"$unset": ["error", "lease_until", "notice"]},
     ]
 
 

@@ -1,73 +1,156 @@
 """The outbox: reports to send, for Fr-HUB's client."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.scan_key import scan_key
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.documents import OutgoingReport, of_revision
+from common.store.documents import Leased, OutgoingReport, of_revision
 from common.store.error_mapping import translated
 from common.store.reconciliation import UNCLAIMED, Reconciliation
 from common.store.recording import Recorder
+from common.store.schema import NOT_NEWER
+from common.store.undeliverable import UndeliverableReports
 
-UNREADABLE_DELAY_S = 3600.0
-"""Seconds until a report is tried again whose stored document lacks the fields that an
-acknowledgement names; by then an operator may have repaired it. Fr-PACS rejects other damage."""
+LEASE_BYTES = 4 * 1024 * 1024
+LARGEST = 16 * 1024 * 1024
+"""MongoDB stores no larger document."""
+
+ORPHANS_COUNTED = 100_000
+_ORPHANS_NAMED = 100
+
+DAMAGED = "the stored report is damaged"
+
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+_LISTED = {
+    "revision": 1,
+    "size": {
+        "$cond": [{"$eq": [{"$type": "$report"}, "object"]}, {"$bsonSize": "$report"}, 0],
+    },
+}
+"""The projection that tells how large a report is before it is read."""
 
 
 class Outbox:
     """Reports whose ``status`` is False: leased, sent, acknowledged, marked as sent."""
 
     def __init__(
-        self, connection: Connection, reconciliation: Reconciliation, recorder: Recorder
+        self,
+        connection: Connection,
+        reconciliation: Reconciliation,
+        undeliverable: UndeliverableReports,
+        recorder: Recorder,
     ) -> None:
         self._db = connection
+        self._raw = connection.reports_fast.with_options(codec_options=_RAW)
         self._reconciliation = reconciliation
+        self._undeliverable = undeliverable
         self._recorder = recorder
 
     @translated
-    def lease(self, pacs: str, limit: int, lease_s: float) -> list[OutgoingReport]:
+    def lease(
+        self,
+        pacs: str,
+        limit: int,
+        lease_s: float,
+        max_bytes: int = LEASE_BYTES,
+        largest: int = LARGEST,
+        among: Collection[str] | None = None,
+    ) -> Leased:
         """Lease reports that are due for this Fr-PACS, oldest first, for ``lease_s`` seconds.
 
-        A report not marked as sent by then is due again. Several hubs lease different reports.
+        A report not marked as sent by then is due again. Several hubs lease different reports. One
+        that can never be sent is given up with its cause (``undeliverable``), so that it blocks no
+        other.
+
+        Args:
+            pacs: name of the Fr-PACS.
+            limit: the most reports to lease.
+            lease_s: seconds until a leased report is due again.
+            max_bytes: the most bytes of reports to read, but always one report.
+            largest: bytes of the largest report that can be sent.
+            among: the keys to choose from; None: all.
+
+        Returns:
+            The reports, and whether more were due.
         """
         due: Document = {
             "pacs": pacs,
             "status": False,
+            "undeliverable": None,
+            **NOT_NEWER,
             "$expr": {"$lte": ["$next_try_at", "$$NOW"]},
         }
+        if among is not None:
+            due["_id"] = {"$in": list(among)}
         # Majority-committed reports only: one that could be rolled back must not be sent.
         order = [("next_try_at", 1), ("created_at", 1)]
-        found = list(self._db.reports.find(due, sort=order, limit=limit))
-        if not found:
-            return []
+        listed = list(self._db.reports.find(due, _LISTED, sort=order, limit=limit))
+        chosen = self._choose(listed, max_bytes, largest)
+        if not chosen:
+            return Leased(more=len(listed) == limit)
         token = str(ObjectId())
-        ids = [document["_id"] for document in found]
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
             "leased_by": token,
             "tries": {"$add": ["$tries", 1]},
         }
-        these: Document = {"_id": {"$in": ids}, **due}
-        taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
-        if taken.modified_count < len(ids):
-            mine = self._db.reports_fast.find({"_id": {"$in": ids}, "leased_by": token}, {"_id": 1})
-            wanted = {document["_id"] for document in mine}
-            found = [document for document in found if document["_id"] in wanted]
-        gone = self._reconcile([document["_id"] for document in found])
-        found = [document for document in found if document["_id"] not in gone]
-        outgoing = []
-        for document in found:
-            try:
-                outgoing.append(_outgoing(document))
-            except (KeyError, TypeError, AttributeError, ValueError):
-                # One damaged document must not block the reports behind it.
-                self.postpone([document["_id"]], UNREADABLE_DELAY_S)
-        return outgoing
+        these: Document = {**due, "_id": {"$in": list(chosen)}}
+        self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
+        mine = {"_id": {"$in": list(chosen)}, "leased_by": token}
+        fields = {"report": 1, "revision": 1, "tries": 1}
+        found = {str(raw["_id"]): raw for raw in self._raw.find(mine, fields, hint=BY_ID)}
+        gone = self._reconcile(list(found))
+        reports = (
+            self._outgoing(found[key], revision)
+            for key, revision in chosen.items()
+            if key in found and key not in gone
+        )
+        more = len(listed) == limit or len(chosen) < len(listed)
+        return Leased((report for report in reports if report is not None), more=more)
+
+    def _choose(
+        self, listed: Sequence[Document], max_bytes: int, largest: int
+    ) -> dict[str, object]:
+        """The keys of the reports to lease, each with its revision; gives up those too large."""
+        chosen: dict[str, object] = {}
+        total = 0
+        for document in listed:
+            key, size = document["_id"], document["size"]
+            if size > largest:
+                self._undeliverable.mark(
+                    key,
+                    f"the report has {size} bytes, {largest} can be sent: raise FRAME_LIMIT_KIB of "
+                    "Fr-HUB and Fr-PACS",
+                )
+                continue
+            total += size
+            if chosen and total > max_bytes:
+                break
+            chosen[key] = document.get("revision", 1)
+        return chosen
+
+    def _outgoing(self, raw: Mapping[str, Any], revision: object) -> OutgoingReport | None:
+        key = str(raw["_id"])
+        if raw.get("revision", 1) != revision:
+            # Replaced since it was listed, perhaps not yet by a majority.
+            self.release([key])
+            return None
+        try:
+            return _outgoing(key, raw)
+        except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are sent
+            self._undeliverable.mark(key, DAMAGED)
+            return None
 
     def _reconcile(self, keys: Sequence[str]) -> set[str]:
         """Before reports are sent, make their scans agree with them: see ``reconciliation``.
@@ -103,20 +186,53 @@ class Outbox:
         )
 
     @translated
+    def orphans(self, known: Collection[str]) -> dict[str, int]:
+        """The Fr-PACS that are not among these and have reports to be sent, each with the number of
+        its reports; counting stops at ``ORPHANS_COUNTED``."""
+        waiting: Document = {"status": False, "undeliverable": None}
+        found: dict[str, int] = {}
+        after = ""
+        # From one name to the next in the index, whatever waits for the known ones.
+        while len(found) < _ORPHANS_NAMED:
+            beyond = {**waiting, "pacs": {"$gt": after}}
+            document = self._db.reports_fast.find_one(beyond, {"pacs": 1}, sort=[("pacs", 1)])
+            if document is None:
+                break
+            after = document["pacs"]
+            if after not in known:
+                found[after] = self._db.reports_fast.count_documents(
+                    {**waiting, "pacs": after}, limit=ORPHANS_COUNTED
+                )
+        return found
+
+    @translated
     def postpone(self, keys: Sequence[str], delay_s: float) -> None:
         """Make reports that were not acknowledged due again after ``delay_s`` seconds."""
         self._db.reports_fast.update_many(
             {"_id": {"$in": list(keys)}, "status": False},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
+            hint=BY_ID,
+        )
+
+    @translated
+    def release(self, keys: Sequence[str]) -> None:
+        """Make leased reports due at once, as if they had not been leased: their try does not
+        count."""
+        again = {"next_try_at": "$$NOW", "tries": {"$max": [0, {"$subtract": ["$tries", 1]}]}}
+        self._db.reports_fast.update_many(
+            {"_id": {"$in": list(keys)}, "status": False, "leased_by": {"$exists": True}},
+            [{"$set": again}, {"$unset": "leased_by"}],
+            hint=BY_ID,
         )
 
 
-def _outgoing(document: Document) -> OutgoingReport:
-    content = document["report"]
-    key, picture_hash = document["_id"], content.get("picture_hash")
+def _outgoing(key: str, raw: Mapping[str, Any]) -> OutgoingReport:
+    content = raw["report"]
+    bson.decode(content.raw, _AWARE)  # what this cannot decode, no Fr-PACS can
+    picture_hash = content.get("picture_hash")
     if key != scan_key(content["scan_id"], content["pacs"]) or not isinstance(
         picture_hash, str | None
     ):
         raise ValueError("not this scan's report")
     revision = int(content.get("revision", 1))
-    return OutgoingReport(key, revision, picture_hash, content, document["tries"] + 1)
+    return OutgoingReport(key, revision, picture_hash, content, int(raw["tries"]))

@@ -2,9 +2,15 @@
 
 from bson.binary import Binary
 
-from common.domain.types import utc_now
+from common.domain.types import Document, utc_now
 from common.store.connection import Connection
 from common.store.error_mapping import translated
+
+LARGEST = 16 * 1024 * 1024
+"""MongoDB stores no larger document."""
+
+_AROUND = 1024
+"""More than what surrounds the PNG in its document, bytes."""
 
 
 class PictureReader:
@@ -14,11 +20,14 @@ class PictureReader:
         self._db = connection
 
     @translated
-    def get(self, key: str, picture_hash: str) -> bytes | None:
-        """The PNG; None if it was removed."""
-        name = {"scan": key, "hash": picture_hash}
-        found = self._db.pictures.find_one({"_id": name}, {"png": 1})
-        return None if found is None else bytes(found["png"])
+    def get(self, key: str, picture_hash: str, largest: int = LARGEST) -> bytes | None:
+        """The PNG; None if it was removed, is larger than ``largest`` bytes, or is damaged."""
+        wanted: Document = {"_id": {"scan": key, "hash": picture_hash}}
+        # Compared by MongoDB: a larger one must not come into memory.
+        wanted["$expr"] = {"$lte": [{"$bsonSize": "$$ROOT"}, largest + _AROUND]}
+        found = self._db.pictures.find_one(wanted, {"png": 1})
+        png = None if found is None else found.get("png")
+        return bytes(png) if isinstance(png, bytes) and len(png) <= largest else None
 
 
 class PictureWriter:

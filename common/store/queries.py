@@ -37,6 +37,20 @@ class Queries:
             counts[line["_id"]] = line["n"]
         return counts
 
+    @translated
+    def count_undeliverable(self) -> int:
+        """Number of reports that were given up as undeliverable; they count as not sent, too."""
+        return self._db.reports.count_documents(
+            {"status": False, "undeliverable.at": {"$exists": True}}
+        )
+
+    @translated
+    def count_unsent(self) -> dict[str, int]:
+        """Number of reports to be sent, by the name of their Fr-PACS."""
+        waiting = {"$match": {"status": False, "undeliverable": None}}
+        by_pacs = {"$group": {"_id": "$pacs", "n": {"$sum": 1}}}
+        return {str(d["_id"]): d["n"] for d in self._db.reports.aggregate([waiting, by_pacs])}
+
     def scan_states(self) -> Iterator[tuple[str, str]]:
         """Id and state of every scan, in order of the ids."""
         yield from self._stream(self._db.scans, "report_generated")

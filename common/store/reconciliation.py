@@ -20,7 +20,7 @@ from common.store.recording import Recorder
 
 FINISH: list[Document] = [
     {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
-    {"$unset": ["lease_until", "error"]},
+    {"$unset": ["lease_until", "error", "notice"]},
 ]
 """The update of a scan whose report exists."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from common.domain.audit_events import Kind
+from common.domain.scan import BrainScan
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
 from common.domain.types import Document
@@ -75,6 +76,23 @@ class Scans:
         for pacs in {item.scan.pacs for item in new}:
             ids = [item.scan.key for item in new if item.scan.pacs == pacs]
             self._recorder.note(Kind.UNANSWERED, ids, peer=pacs, outcome="unknown")
+
+    @translated
+    def known(self, scan: BrainScan) -> Added | None:
+        """What would become of this scan if it is stored already, before its voxels are received:
+        ``KNOWN`` if it is durable and complete, ``CONFLICT`` if its id has other content. None: it
+        must be received. Notes the outcome as ``add`` does.
+        """
+        fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
+        # With majority read concern: what it finds is durable.
+        stored = self._db.scans.find_one({"_id": scan.key}, fields)
+        if stored is None or "unsealed" in stored:
+            return None
+        outcome = compare({"scan": scan.model_dump(exclude_none=True)}, stored)
+        if outcome is Added.STORED:  # as ``blob`` is equal: neither has one
+            outcome = Added.KNOWN
+        self._note([NewScan(scan)], [outcome])
+        return outcome
 
     def _note(self, new: Sequence[NewScan], outcomes: Sequence[Added]) -> None:
         groups: dict[tuple[str, Added], list[str]] = {}

@@ -130,6 +130,11 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 partial={"report_generated": ERASED},
             ),
             Index("erasing", (("erasing", 1),), sparse=True),
+            Index(
+                "notices",  # of failed scans, to be sent: see ``common.store.notices``
+                (("scan.pacs", 1), ("notice.due_at", 1)),
+                partial={"notice.due_at": {"$exists": True}},
+            ),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.
@@ -139,9 +144,14 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     Collection.REPORTS: CollectionSchema(
         (
             Index(
-                "to_send",
+                "to_deliver",
                 (("pacs", 1), ("next_try_at", 1), ("created_at", 1)),
-                partial={"status": False},
+                partial={"status": False, "undeliverable": None},
+            ),
+            Index(
+                "undeliverable",
+                (("status", 1), ("_id", 1)),
+                partial={"undeliverable.at": {"$exists": True}},
             ),
             Index(
                 "sent",  # retention
@@ -175,7 +185,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
 """All collections of the database."""
 
 FORMER_INDEXES: Mapping[Collection, frozenset[str]] = {
-    Collection.SCANS: frozenset({"waiting"})  # by the hubs' clocks
+    Collection.SCANS: frozenset({"waiting"}),  # by the hubs' clocks
+    Collection.REPORTS: frozenset({"to_send"}),  # with those that cannot be delivered
 }
 """Names of indexes that earlier releases created and this one does not use: ``fr migrate`` drops
 them."""

@@ -12,6 +12,7 @@ from common.store.claims import Claims
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
+from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
@@ -20,6 +21,7 @@ from common.store.retention import Retention
 from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.supervision import Supervision
+from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
 
 
@@ -30,6 +32,8 @@ class HubStore:
     scans: Scans
     uploads: Uploads
     outbox: Outbox
+    undeliverable: UndeliverableReports
+    notices: Notices
     pictures: PictureReader
     reconciliation: Reconciliation
     retention: Retention
@@ -60,6 +64,8 @@ def hub_parts(store: DBManager) -> HubStore:
         scans=store.scans,
         uploads=store.uploads,
         outbox=store.outbox,
+        undeliverable=store.undeliverable,
+        notices=store.notices,
         pictures=PictureReader(store.connection),
         reconciliation=store.reconciliation,
         retention=store.retention,

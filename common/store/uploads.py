@@ -7,6 +7,7 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
+from common.domain.types import Document
 from common.errors import UploadLost
 from common.store.connection import Connection, duplicates
 from common.store.documents import all_of
@@ -14,7 +15,10 @@ from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 SWEEP_GRACE_S = 3600.0
-"""Seconds before an upload can be swept: a younger one may still be in progress."""
+"""Seconds after its last write before an upload can be swept: it may still be in progress."""
+
+TOUCH_EVERY_S = SWEEP_GRACE_S / 30
+"""Seconds between two records that an upload is still being written (``Uploads.touch``)."""
 
 
 class Uploads:
@@ -35,6 +39,20 @@ class Uploads:
         # The server's clock, which the sweep uses: a host's may be hours behind.
         self._db.uploads.update_one({"_id": blob}, [{"$set": {"started_at": "$$NOW"}}], upsert=True)
         return blob
+
+    @translated
+    def touch(self, blob: ObjectId) -> None:
+        """Record that an upload is still being written, so that no sweep takes it.
+
+        Raises:
+            UploadLost: a sweep took it. The scan must be sent again.
+        """
+        # w:1 suffices: a touch that is rolled back is followed by others, long before the grace.
+        touched = self._db.uploads_fast.update_one(
+            {"_id": blob, "swept": None}, [{"$set": {"written_at": "$$NOW"}}]
+        )
+        if not touched.matched_count:
+            raise UploadLost("the upload took too long and was removed: send the scan again")
 
     @translated
     def add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[bytes | memoryview]) -> None:
@@ -100,10 +118,12 @@ class Uploads:
 
     @translated
     def sweep(self, grace_s: float = SWEEP_GRACE_S) -> int:
-        """Delete the blobs of uploads that began more than ``grace_s`` seconds ago and were
-        interrupted; returns their number."""
+        """Delete the blobs of uploads that were last written more than ``grace_s`` seconds ago and
+        were interrupted; returns their number."""
         swept = 0
-        old = {"$expr": {"$lt": ["$started_at", {"$subtract": ["$$NOW", int(grace_s * 1000)]}]}}
+        written_at = {"$ifNull": ["$written_at", "$started_at"]}
+        before = {"$subtract": ["$$NOW", int(grace_s * 1000)]}
+        old: Document = {"$expr": {"$lt": [written_at, before]}}
         self._db.uploads.delete_many({"sealed": True, **old})
         interrupted = {"sealed": None, **old}
         while (record := self._db.uploads.find_one(interrupted)) is not None:
@@ -119,7 +139,7 @@ class Uploads:
                     self.end(stored["_id"], blob)
                 continue
             mine = self._db.uploads.update_one(
-                {"_id": blob, "sealed": None}, {"$set": {"swept": True}}
+                {"_id": blob, "sealed": None, **old}, {"$set": {"swept": True}}
             )
             if mine.matched_count:
                 # Check again: a scan may have been stored since. Later ones see the mark.

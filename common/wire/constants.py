@@ -6,7 +6,10 @@ PROTOCOL_VERSION = 3
 NONCE_BYTES = 32
 """Random bytes that each side contributes to a handshake with a key."""
 
-FEATURES: tuple[str, ...] = ()
+FAILED_SCANS = "failed_scans"
+"""Feature: Fr-HUB tells Fr-PACS which of its scans failed for good (message ``failed``)."""
+
+FEATURES: tuple[str, ...] = (FAILED_SCANS,)
 """Names of what this release understands beyond version 3, sent in hello and welcome. A message or
 field that a feature adds is sent only to a peer that lists the feature too."""
 

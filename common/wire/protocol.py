@@ -19,6 +19,7 @@ from common.wire.messages import (
     Challenge,
     Chunk,
     Event,
+    Failed,
     Hello,
     InvalidMessage,
     InvalidMessageError,
@@ -89,7 +90,7 @@ _ALLOWED: dict[tuple[Side, State], frozenset[type[Message]]] = {
     (Side.REPORT_SENDER, State.OPEN): frozenset({Ack, Nack, Pong}),
     (Side.REPORT_RECEIVER, State.HANDSHAKE): frozenset({Hello}),
     (Side.REPORT_RECEIVER, State.AWAITING_PROOF): frozenset({Proof}),
-    (Side.REPORT_RECEIVER, State.OPEN): frozenset({Report, Ping}),
+    (Side.REPORT_RECEIVER, State.OPEN): frozenset({Report, Failed, Ping}),
 }
 
 

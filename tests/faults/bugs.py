@@ -1,6 +1,7 @@
 """Bugs planted into the real units, to see whether the checker finds them."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -124,18 +125,24 @@ def _other_voxels() -> None:
 
 def _other_report() -> None:
     """Fr-HUB sends a report with the findings of the report before."""
+    import bson
+    from bson.codec_options import CodecOptions
+    from bson.raw_bson import RawBSONDocument
+
     from common.store import outbox
 
     outgoing = outbox._outgoing
     before: list[Any] = []
 
-    def making(document: Any) -> Any:
-        made = outgoing(document)
-        findings = made.content["findings"]
+    def making(key: str, raw: Any) -> Any:
+        made = outgoing(key, raw)
+        aware: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+        content = bson.decode(made.content.raw, aware)
+        findings = content["findings"]
         if before:
-            made.content["findings"] = before.pop()
+            content["findings"] = before.pop()
         before.append(findings)
-        return made
+        return dataclasses.replace(made, content=RawBSONDocument(bson.encode(content)))
 
     put(outbox, "_outgoing", making)
 

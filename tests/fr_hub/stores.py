@@ -16,7 +16,7 @@ from common.store.documents import Added, NewScan
 from common.store.recording import Recorder
 from common.store.unit_parts import hub_parts
 from fr_hub.async_store import AsyncStore
-from fr_hub.context import HubContext
+from fr_hub.context import HubContext, memory_budget
 from tests.factories import migrate
 from tests.running import hub_settings
 
@@ -31,7 +31,8 @@ def hub_context(store: DBManager, settings: HubSettings | None = None) -> Iterat
     ):
         parts = hub_parts(store.recorded_by(audit))
         async_store = AsyncStore(parts, executor, audit, AvailabilityLog(log, "MongoDB"))
-        yield HubContext(settings or hub_settings(), async_store, audit, log)
+        used = settings or hub_settings()
+        yield HubContext(used, async_store, audit, log, memory_budget(used))
 
 
 class GatedStore(DBManager):

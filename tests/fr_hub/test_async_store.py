@@ -13,7 +13,7 @@ from common.errors import StoreError, StoreUnavailable, UploadLost
 from common.runtime.logger import AvailabilityLog, get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.documents import Added, NewScan, OutgoingReport
+from common.store.documents import Added, Leased, NewScan
 from common.store.unit_parts import hub_parts
 from fr_hub.async_store import AsyncStore
 from tests.factories import inside, make_reports, make_scan, make_upload
@@ -173,14 +173,14 @@ def test_a_call_of_a_lease_outlives_its_cancellation_and_is_handed_to_the_caller
     [report] = make_reports(store, 1)
     gate, lease = threading.Event(), recorded.outbox.lease
 
-    def slow(*args: Any) -> list[OutgoingReport]:
+    def slow(*args: Any) -> Leased:
         assert gate.wait(10)
         return lease(*args)
 
     monkeypatch.setattr(recorded.outbox, "lease", slow)
 
-    async def main() -> list[OutgoingReport]:
-        calls: asyncio.Queue[asyncio.Future[list[OutgoingReport]]] = asyncio.Queue()
+    async def main() -> Leased:
+        calls: asyncio.Queue[asyncio.Future[Leased]] = asyncio.Queue()
         leasing = asyncio.create_task(async_store.lease_reports("pacs-1", 10, 60, calls.put_nowait))
         call = await calls.get()
         leasing.cancel()

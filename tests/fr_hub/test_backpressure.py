@@ -6,24 +6,37 @@ import os
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.commands.verify import verify
+from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
 from common.errors import StoreUnavailable
+from common.settings.loading import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from common.wire.messages import Ack, Busy
+from common.wire.blocking_connection import Channel
+from common.wire.messages import Ack, Busy, Event
 from common.wire.scan_transfer import scan_messages
-from fr_hub.backpressure import Backpressure
-from tests.factories import inside, make_claimable, make_report, make_scan, opened, own_mongod
+from fr_hub.backpressure import MIN_RESERVE, Backpressure
+from tests.factories import (
+    inside,
+    make_claimable,
+    make_report,
+    make_reports,
+    make_scan,
+    opened,
+    own_mongod,
+)
 from tests.fr_hub.stores import hub_context
 from tests.processes import start
 from tests.running import (
     acked,
     answer,
+    free_port,
     hub_settings,
     running_hub,
     send_scan,
@@ -42,13 +55,13 @@ class Measurements:
 
     def __init__(self, store: DBManager, monkeypatch: pytest.MonkeyPatch) -> None:
         self._counted = threading.Semaphore(0)
-        count = store.capacity.count_to_do
+        count = store.capacity.count_to_do_by_pacs
 
-        def counting(at_most: int) -> int:
+        def counting(at_most: int) -> dict[str, int]:
             self._counted.release()
             return count(at_most)
 
-        monkeypatch.setattr(store.capacity, "count_to_do", counting)
+        monkeypatch.setattr(store.capacity, "count_to_do_by_pacs", counting)
         monkeypatch.setattr("fr_hub.backpressure.MEASURE_S", 0.05)
 
     def wait(self) -> None:
@@ -82,7 +95,7 @@ def test_what_is_to_do_is_counted_by_keys_alone_and_no_further_than_asked(
     assert store.capacity.count_to_do(100) == 5
     assert store.capacity.count_to_do(3) == 3
     command = {"count": Collection.SCANS, "query": {"report_generated": "To Do"}}
-    plan = store.connection.database.command("explain", {**command, "hint": "waiting"})
+    plan = store.connection.database.command("explain", {**command, "hint": "queue"})
     assert plan["executionStats"]["totalDocsExamined"] == 0
 
 
@@ -220,6 +233,55 @@ def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
     assert (verdict.acknowledged, verdict.sent, verdict.gaps) == (60, 60, 0)
 
 
+# --- shares --------------------------------------------------------------------------------------
+
+
+def two_pacs(**given: Any) -> HubSettings:
+    known = {name: ("127.0.0.1", free_port()) for name in ("pacs-1", "pacs-2")}
+    return hub_settings(hub_pacs=known, **given)
+
+
+def sent(channel: Channel, count: int, **overrides: Any) -> list[Event]:
+    """The answers to so many scans."""
+    return [send_scan(channel, *make_scan(**overrides)) for _ in range(count)]
+
+
+def test_one_fr_pacs_that_floods_the_hub_shuts_the_door_on_itself_alone(store: DBManager) -> None:
+    settings = two_pacs(hub_backlog=40)
+    with (
+        running_hub(store, settings),
+        sender(settings) as flooding,
+        sender(settings, "pacs-2") as other,
+    ):
+        flood = sent(flooding, 40)
+        assert [type(event) for event in flood] == [Ack] * 30 + [Busy] * 10
+        assert [type(event) for event in sent(other, 10, pacs="pacs-2")] == [Ack] * 10
+        assert isinstance(sent(other, 1, pacs="pacs-2")[0], Busy)  # it has its share
+    with running_hub(store, settings), sender(settings, "pacs-2") as other:
+        # As measured, too: with what waits the door stays as it was.
+        assert isinstance(sent(other, 1, pacs="pacs-2")[0], Busy)
+        assert store.queries.count_states()["To Do"] == 40
+
+
+def test_an_urgent_scan_is_taken_at_a_full_backlog_within_a_reserve(store: DBManager) -> None:
+    settings = hub_settings(hub_backlog=3)
+    with running_hub(store, settings), sender(settings) as channel:
+        assert [type(event) for event in sent(channel, 4)] == [Ack, Ack, Ack, Busy]
+        for priority in (Priority.STAT, Priority.URGENT):
+            assert isinstance(sent(channel, 1, priority=priority)[0], Ack)
+        assert isinstance(sent(channel, 1, priority=Priority.BACKGROUND)[0], Busy)
+        events = sent(channel, MIN_RESERVE, priority=Priority.STAT)
+        assert [type(event) for event in events] == [Ack] * (MIN_RESERVE - 2) + [Busy] * 2
+
+
+def test_reanalyses_shut_no_door_on_new_scans(store: DBManager) -> None:
+    make_reports(store, 5)
+    assert store.revisions.schedule_reanalysis([k for k, _ in store.queries.scan_states()], 1) == 5
+    settings = hub_settings(hub_backlog=2)
+    with running_hub(store, settings), sender(settings) as channel:
+        assert [type(event) for event in sent(channel, 3)] == [Ack, Ack, Busy]
+
+
 # --- a full disk ---------------------------------------------------------------------------------
 
 
@@ -282,13 +344,13 @@ def test_while_mongodb_is_away_what_was_taken_still_counts() -> None:
         hub = stack.enter_context(hub_context(store, hub_settings(hub_backlog=6)))
         backpressure = Backpressure(hub.settings, hub.store, hub.log)
         asyncio.run(backpressure.measure())
-        assert backpressure.admit()
+        assert backpressure.admit("pacs-1")
         mongod.kill()
         with pytest.raises(StoreUnavailable):
             store.capacity.count_to_do(1)
         for _ in range(4):
             asyncio.run(backpressure.measure())
-        assert [backpressure.admit() for _ in range(4)] == [True, True, False, False]
+        assert [backpressure.admit("pacs-1") for _ in range(4)] == [True, True, False, False]
 
 
 def test_who_is_turned_away_for_long_comes_again_later_but_not_too_late(
@@ -298,13 +360,12 @@ def test_who_is_turned_away_for_long_comes_again_later_but_not_too_late(
         backpressure = Backpressure(hub.settings, hub.store, hub.log)
         make_claimable(store, 1)
         asyncio.run(backpressure.measure())
-    assert not backpressure.admit()
-    began = backpressure._paused_at
-    assert began is not None
+    assert not backpressure.admit("pacs-1")
+    began = backpressure._full_at["pacs-1"]
     told = []
     for lasted in (0, 2, 20, 4000):
         monkeypatch.setattr("fr_hub.backpressure.time.monotonic", lambda at=began + lasted: at)
-        told.append(backpressure.retry_after_ms)
+        told.append(backpressure.retry_after_ms("pacs-1"))
     assert told == [1000, 1000, 5000, 15000]
 
 
@@ -314,16 +375,16 @@ def test_a_hub_that_closes_admits_nothing_and_waits_for_what_is_in_flight(
     async def main() -> None:
         with hub_context(store) as hub:
             backpressure = Backpressure(hub.settings, hub.store, hub.log)
-            assert backpressure.admit()
-            assert backpressure.admit()
+            assert backpressure.admit("pacs-1")
+            assert backpressure.admit("pacs-1")
             backpressure.close()
-            assert not backpressure.admit()
-            assert backpressure.retry_after_ms == 1000
+            assert not backpressure.admit("pacs-1")
+            assert backpressure.retry_after_ms("pacs-1") == 1000
             idle = asyncio.create_task(backpressure.wait_idle())
-            backpressure.released()
+            backpressure.released("pacs-1")
             await asyncio.sleep(0)
             assert not idle.done()
-            backpressure.withdrawn()
+            backpressure.withdrawn("pacs-1")
             async with asyncio.timeout(10):
                 await idle
 

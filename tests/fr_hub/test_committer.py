@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from common.domain.states import ReportGenerated
 from common.errors import StoreError
 from common.store.documents import Added, NewScan
-from fr_hub.async_store import ScanOutcome
+from fr_hub.async_store import ScanOutcome, Unstorable
 from fr_hub.committer import CONCURRENT_BATCHES, WITHDRAWN, Committer, Submission
 from tests.factories import make_scan, own_mongod
 from tests.fr_hub.stores import GatedStore, gated, gated_hub
@@ -45,7 +47,7 @@ class Outcomes:
 async def committing(store: GatedStore, batch: int = 1000) -> AsyncIterator[Committer]:
     """A committer at work."""
     with gated_hub(store) as hub:
-        committer = Committer(hub.store, batch)
+        committer = Committer(hub.store, batch, hub.log)
         running = asyncio.create_task(committer.run())
         try:
             yield committer
@@ -202,3 +204,51 @@ def test_while_mongodb_is_away_scans_are_kept_and_then_stored() -> None:
     ):
         mongod.kill()
         asyncio.run(main(store, Path(name)))
+
+
+def test_whatever_a_batch_or_one_senders_answers_raise_the_others_get_theirs(
+    gated_store: GatedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = gated_store.scans.add
+
+    async def main() -> None:
+        outcomes, (bad, *good) = Outcomes(), news(4)
+
+        def failing(new: Sequence[NewScan]) -> list[Added]:
+            if bad in new:
+                raise RuntimeError("nobody expects this")
+            return add(new)
+
+        def on_outcome(_: object) -> None:
+            raise ValueError("nor this")
+
+        monkeypatch.setattr(type(gated_store.scans), "add", lambda _, new: failing(new))
+        gated_store.scans.add = failing  # type: ignore[method-assign]
+        async with committing(gated_store) as committer:
+            committer.submit(Submission(good[0], lambda: True, on_outcome))
+            submit(committer, outcomes, [bad, *good[1:]])
+            unstorable, *stored = await outcomes.of(bad, *good[1:])
+            assert isinstance(unstorable, Unstorable)
+            assert stored == [Added.STORED] * 2
+
+    asyncio.run(main())
+
+
+def test_each_fr_pacs_gets_its_turn_in_each_batch(gated_store: GatedStore) -> None:
+    async def main() -> None:
+        outcomes = Outcomes()
+        async with committing(gated_store, batch=10) as committer:
+            gated_store.gate.clear()
+            for first in news(CONCURRENT_BATCHES):
+                submit(committer, outcomes, [first])
+                await at_work(gated_store)
+            flood = news(30)
+            others = [NewScan(*make_scan(pacs="pacs-2")) for _ in range(3)]
+            submit(committer, outcomes, [*flood, *others])
+            gated_store.gate.set()
+            await outcomes.of(*flood, *others)
+            first_batch = gated_store.batches[CONCURRENT_BATCHES]
+            assert {item.scan.scan_id for item in others} <= set(first_batch)
+            assert len(first_batch) == 10
+
+    asyncio.run(main())

@@ -10,7 +10,7 @@ from common.domain.states import PURGED, ReportGenerated
 from common.errors import StoreUnavailable
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from fr_hub.housekeeping import keep_house, retain, sweep
+from fr_hub.housekeeping import keep_house, retain, sweep, warn_of_orphans
 from tests.factories import (
     LONG_AGO,
     chunks_of,
@@ -120,3 +120,41 @@ def test_a_failure_is_logged_and_left_to_the_next_time(
     assert "sweep failed, next one in 600 s" in logged
     assert "retention failed, next run in 3600 s" in logged
     assert logged.count("no primary") == 2
+
+
+def test_reports_for_a_pacs_that_left_the_settings_are_told(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_reports(store, 1)
+    make_reports(store, 3, pacs="pacs-9")
+    make_reports(store, 2, pacs="another")
+
+    async def main() -> None:
+        with hub_context(store) as hub:
+            await warn_of_orphans(hub)
+
+    asyncio.run(main())
+    out = capfd.readouterr().out
+    assert "3 reports wait for pacs-9, which is not in HUB_PACS" in out
+    assert "2 reports wait for another" in out
+    assert "wait for pacs-1" not in out
+    assert store.queries.count_unsent() == {"pacs-1": 1, "pacs-9": 3, "another": 2}
+
+
+def test_what_one_document_raises_does_not_end_the_periodic_tasks(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(*_: object) -> int:
+        raise KeyError("JANE-DOE")
+
+    monkeypatch.setattr(type(store.uploads), "sweep", failing)
+
+    async def main() -> None:
+        with hub_context(store) as hub:
+            await sweep(hub)
+
+    asyncio.run(main())
+    out = capfd.readouterr().out
+    assert "sweep failed" in out
+    assert "KeyError" in out
+    assert "JANE" not in out

@@ -21,7 +21,7 @@ async def turn() -> None:
 
 def free(budget: MemoryBudget) -> int:
     """What is left of it."""
-    return budget._free
+    return budget.free
 
 
 def test_what_is_there_is_taken_at_once_and_what_is_given_back_can_be_taken_again() -> None:
@@ -64,7 +64,7 @@ def test_those_who_wait_are_served_in_their_order_so_that_a_large_one_does_not_s
     asyncio.run(main())
 
 
-def test_more_than_all_of_it_waits_until_all_is_free_and_is_given_back_as_such() -> None:
+def test_more_than_all_of_it_waits_until_all_isfree_and_is_given_back_as_such() -> None:
     async def main() -> None:
         budget = MemoryBudget(10)
         await budget.take(1)
@@ -124,7 +124,7 @@ def test_what_is_given_back_passes_over_who_was_cancelled_and_has_not_run_since(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_happens_all_of_it_is_free_in_the_end(seed: int) -> None:
+def test_whatever_happens_all_of_it_isfree_in_the_end(seed: int) -> None:
     async def main() -> None:
         budget = MemoryBudget(100)
         chance = random.Random(seed)  # noqa: S311 - no secret
@@ -151,5 +151,39 @@ def test_whatever_happens_all_of_it_is_free_in_the_end(seed: int) -> None:
         results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         assert {type(r) for r in results} <= {type(None), asyncio.CancelledError}
         assert free(budget) == 100
+
+    asyncio.run(main())
+
+
+def test_what_one_owner_takes_and_waits_for_leaves_the_share_of_another_free() -> None:
+    async def main() -> None:
+        budget = MemoryBudget(100, ["a", "b"])
+        for _ in range(75):  # its share, and what is common
+            assert budget.try_take(1, "a")
+        assert not budget.try_take(1, "a")
+        waiting = asyncio.create_task(budget.take(10, "a"))
+        await turn()
+        await asyncio.wait_for(budget.take(25, "b"), 1)
+        more = asyncio.create_task(budget.take(1, "b"))  # beyond its share: after the one before
+        await turn()
+        budget.release(5, "a")
+        await turn()
+        assert not waiting.done()
+        assert not more.done()
+        budget.release(5, "a")
+        budget.release(1, "a")
+        await turn()
+        assert waiting.done()
+        assert more.done()
+
+    asyncio.run(main())
+
+
+def test_what_is_held_is_released_at_the_end() -> None:
+    async def main() -> None:
+        budget = MemoryBudget(100, ["a", "b"])
+        async with budget.held(1000, "a"):
+            assert budget.free == 25
+        assert budget.free == 100
 
     asyncio.run(main())

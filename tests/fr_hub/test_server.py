@@ -94,6 +94,17 @@ def test_one_connection_too_many_is_refused_and_told_to_try_again(store: DBManag
         assert refused.value.retry
 
 
+def test_one_fr_pacs_cannot_take_the_connections_of_another(store: DBManager) -> None:
+    pacs = {name: ("127.0.0.1", free_port()) for name in ("pacs-1", "pacs-2")}
+    settings = hub_settings(hub_connections=4, hub_pacs=pacs)
+    with running_hub(store, settings), contextlib.ExitStack() as stack:
+        for _ in range(3):  # its share, and what is common
+            stack.enter_context(sender(settings))
+        with pytest.raises(ProtocolError, match="HUB_CONNECTIONS"):
+            stack.enter_context(sender(settings))
+        stack.enter_context(sender(settings, "pacs-2"))
+
+
 def test_one_connection_of_a_fr_pacs_too_many_is_refused_and_another_fr_pacs_finds_room(
     store: DBManager,
 ) -> None:

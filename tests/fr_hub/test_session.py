@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,11 @@ from common.domain.types import hash_voxels
 from common.mongod.embedded import find_mongod, start_mongod
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.store.scans import Scans
+from common.wire.messages import Ack, Nack
 from common.wire.scan_transfer import scan_messages
 from fr_hub import session
-from tests.factories import make_scan
+from tests.factories import edit, make_scan
 from tests.fr_hub.serving import LARGE, still_serves
 from tests.running import (
     RawPeer,
@@ -156,6 +159,50 @@ def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
         still_serves(settings, store)
         peer.socket.settimeout(10)
         assert peer.read()["code"] == "header"  # and answers when it is listened to
+
+
+@pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("header", [{"later": 1}, {"shape": "round"}, {"voxels_hash": None}])
+def test_a_stored_header_that_no_hub_can_read_is_answered_and_stops_nothing(
+    hub: HubSettings, store: DBManager, extra: dict[str, object], header: dict[str, object]
+) -> None:
+    scan, voxels = make_scan(**extra)
+    with sender(hub) as channel:
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+        edit(store, scan.key, **{f"scan.{name}": value for name, value in header.items()})
+        event = send_scan(channel, scan, voxels)
+        if "later" in header:
+            assert acked(event) == (scan.scan_id,)
+        else:
+            assert refusal(event).code == "conflict"
+        still_serves(hub, store)
+
+
+@pytest.mark.parametrize("part", ["add", "known"])
+def test_a_scan_that_raises_what_nobody_expects_is_refused_and_the_others_are_stored(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    strange, strange_voxels = make_scan(**LARGE)
+    good, voxels = make_scan()
+    whole = getattr(Scans, part)
+
+    def failing(self: Scans, new: Any) -> Any:
+        if strange in (new, *([item.scan for item in new] if isinstance(new, list) else [])):
+            raise KeyError("JANE-DOE")
+        return whole(self, new)
+
+    monkeypatch.setattr(Scans, part, failing)
+    settings = hub_settings()
+    with running_hub(store, settings), sender(settings) as channel:
+        channel.send(*scan_messages(strange, strange_voxels), *scan_messages(good, voxels))
+        events = [answer(channel), answer(channel)]
+        [nack] = [event for event in events if isinstance(event, Nack)]
+        assert (nack.id, nack.code, nack.retry) == (strange.scan_id, "unavailable", False)
+        assert "KeyError" in nack.reason
+        assert "JANE" not in nack.reason
+        [ack] = [event for event in events if isinstance(event, Ack)]
+        assert ack.ids == (good.scan_id,)
+        still_serves(settings, store)
 
 
 def test_no_answer_and_no_log_line_tells_who_was_scanned(

@@ -13,6 +13,7 @@ from common.domain.types import hash_voxels
 from common.domain.voxel_compression import pack
 from common.settings.loading import HubSettings
 from common.store.db_manager import DBManager
+from common.store.documents import NewScan
 from common.wire.constants import CHUNK_BYTES
 from common.wire.frames import encode
 from common.wire.messages import Chunk, Scan
@@ -82,6 +83,42 @@ def test_a_wrong_packing_is_refused_and_the_connection_goes_on(
         nack = refusal(answer(channel))
         assert (nack.id, nack.code) == (scan.scan_id, code)
         assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+
+
+def test_a_scan_that_is_stored_is_answered_at_its_header_and_its_voxels_are_not_written_again(
+    hub: HubSettings, store: DBManager
+) -> None:
+    scan, voxels = make_scan(**LARGE)
+    other = scan.model_copy(update={"voxels_hash": hash_voxels(bytes(len(voxels)))})
+    with sender(hub) as channel:
+        assert acked(send_scan(channel, scan, voxels)) == (scan.scan_id,)
+        stored = chunk_writes(store)
+        header, *chunks = scan_messages(scan, voxels)
+        channel.send(header)  # and no chunk yet
+        assert acked(answer(channel)) == (scan.scan_id,)
+        channel.send(*chunks, Scan(other))
+        assert refusal(answer(channel)).code == "conflict"
+        small, small_voxels = make_scan()  # the connection goes on
+        assert acked(send_scan(channel, small, small_voxels)) == (small.scan_id,)
+    assert chunk_writes(store) == stored
+
+
+def chunk_writes(store: DBManager) -> int:
+    """Chunks written since mongod started, as it counts them."""
+    statistics = store.connection.database.command("collStats", "brain_chunks")
+    return int(statistics["wiredTiger"]["cursor"]["insert calls"])
+
+
+def test_a_stored_scan_that_could_still_be_removed_is_received_again(
+    hub: HubSettings, store: DBManager
+) -> None:
+    """Its hub was killed before it could seal the upload."""
+    scan, voxels = make_scan(**LARGE)
+    blob = store.uploads.begin()
+    store.scans.add([NewScan(scan, blob=blob)])  # without its chunks, which nobody may trust
+    with sender(hub) as channel:
+        channel.send(next(scan_messages(scan, voxels)))
+        assert channel.receive(0.3) is None
 
 
 def test_the_same_scan_from_many_senders_at_once_is_stored_once(

@@ -48,7 +48,7 @@ def run(store: GatedStore, test: Callable[[Begin, MemoryBudget], Awaitable[None]
 
             async with asyncio.timeout(30):
                 await test(begin, budget)
-        assert budget._free == BUDGET
+        assert budget.free == BUDGET
 
     asyncio.run(main())
 
@@ -77,7 +77,7 @@ def test_chunks_are_written_some_at_a_time_while_others_come(gated_store: GatedS
         gated_store.gate.clear()
         for chunk in chunks[:5]:
             await upload.add(chunk)  # none of these waits for the store
-        assert budget._free == BUDGET - 5 * CHUNK_BYTES
+        assert budget.free == BUDGET - 5 * CHUNK_BYTES
         gated_store.gate.set()
         for chunk in chunks[5:]:
             await upload.add(chunk)
@@ -228,6 +228,6 @@ def test_uploads_that_share_too_little_memory_do_not_wait_for_each_other_for_eve
             assert hash_voxels(stored(gated_store, upload.blob)) == scan.voxels_hash
 
         await asyncio.gather(*(send() for _ in range(6)))
-        assert little._free == 2 * CHUNK_BYTES
+        assert little.free == 2 * CHUNK_BYTES
 
     run(gated_store, test)

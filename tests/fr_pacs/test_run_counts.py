@@ -1,6 +1,7 @@
 """The counts of a run: what became of each scan."""
 
 import contextlib
+import errno
 import json
 from pathlib import Path
 
@@ -210,3 +211,47 @@ def test_each_revision_of_a_report_is_news_once(tmp_path: Path) -> None:
         assert came in ([True, True, False, False], [False] * 4)
     assert path.read_text().count('"reported"') == 2
     assert path.read_text().count('"revision": "2"') == 1
+
+
+def test_a_scan_that_failed_for_good_is_awaited_no_longer_and_named_with_its_cause(
+    tmp_path: Path,
+) -> None:
+    counter = counter_of(2, tmp_path / "ledger.jsonl")
+    counter.sent({"a": "first.nii", "b": "second.nii"})
+    counter.acknowledged(["a", "b"], 10)
+    counter.exhausted()
+    assert counter.failed_for_good("a", "no brain in it")
+    assert not counter.failed_for_good("a", "no brain in it")
+    assert not counter.failed_for_good("unknown", "whatever")
+    assert not counter.wait(0)
+    counter.delivered("b")
+    assert counter.wait(0)
+    totals = counter.totals()
+    assert (totals.failed, totals.delivered) == (1, 1)
+    assert totals.failures[0].reason == "the analysis failed: no brain in it"
+    assert counter.delivered("a")  # somebody requeued it
+    counter._ledger.close()
+    text = (tmp_path / "ledger.jsonl").read_text()
+    events = [json.loads(line)["event"] for line in text.splitlines()]
+    assert events == ["sent"] * 2 + ["acknowledged"] * 2 + ["failed", "reported", "reported"]
+
+
+def test_what_the_ledger_cannot_take_is_not_counted_and_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = counter_of(2, tmp_path / "ledger.jsonl")
+    counter.sent({"a": "first", "b": "second"})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counter._ledger, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            counter.delivered("a")
+        with pytest.raises(OSError, match="No space"):
+            counter.failed_for_good("b", "cause")
+    assert counter.totals().delivered == counter.totals().failed == 0
+    assert counter.delivered("a")
+    assert counter.failed_for_good("b", "cause")
+    counter._ledger.close()

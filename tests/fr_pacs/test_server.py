@@ -21,7 +21,7 @@ from common.runtime.logger import RateLimitedLog, get_log
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.messages import Ack, Report
+from common.wire.messages import Ack, Failed, Report
 from common.wire.protocol import Side
 from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
@@ -77,6 +77,37 @@ def test_a_report_is_counted_and_acknowledged() -> None:
     with serving(settings, counter), hub_of(settings) as channel:
         assert acked(deliver(channel, report)) == (report.scan_id,)
         assert counter.totals().delivered == 1
+
+
+def test_a_scan_that_failed_for_good_is_counted_and_acknowledged() -> None:
+    settings, counter = pacs_settings(), new_counter()
+    counter.sent({"scan-1": "head.nii"})
+    with serving(settings, counter), hub_of(settings) as channel:
+        for _ in range(2):
+            channel.send(Failed("scan-1", "no brain in it"))
+            assert acked(answer(channel)) == ("scan-1",)
+    assert counter.totals().failed == 1
+    assert counter.totals().failures[0].reason == "the analysis failed: no brain in it"
+
+
+def test_a_report_that_the_ledger_cannot_take_is_not_acknowledged_and_comes_again(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger"
+    settings, report = pacs_settings(reports=tmp_path / "reports"), a_report()
+    ledger = Ledger(path)
+    counter = RunCounter(None, ledger, RateLimitedLog(get_log()))
+    before = ledger._file
+    with serving(settings, counter), hub_of(settings) as channel:
+        with open("/dev/full", "ab", buffering=0) as full:  # noqa: PTH123
+            ledger._file = full
+            nack = refusal(deliver(channel, report))
+            assert (nack.code, nack.retry) == (Refusal.UNAVAILABLE, True)
+        ledger._file = before
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+    ledger.close()
+    [line] = path.read_text().splitlines()
+    assert json.loads(line)["event"] == "reported"
 
 
 def test_reports_that_come_together_share_acknowledgements() -> None:

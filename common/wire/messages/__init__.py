@@ -8,7 +8,7 @@ and ``ProtocolError`` where the connection must end.
 from common.wire.messages.answers import Ack, Busy, Nack, Ping, Pong
 from common.wire.messages.handshake import Challenge, HandshakeMessage, Hello, Proof, Welcome
 from common.wire.messages.invalid import InvalidMessage, InvalidMessageError
-from common.wire.messages.reports import Forwarded, Report
+from common.wire.messages.reports import Failed, Forwarded, Report
 from common.wire.messages.scans import Chunk, Scan
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Challenge",
     "Chunk",
     "Event",
+    "Failed",
     "Forwarded",
     "HandshakeMessage",
     "Hello",
@@ -34,7 +35,7 @@ __all__ = [
     "Welcome",
 ]
 
-Message = HandshakeMessage | Scan | Chunk | Report | Ack | Nack | Busy | Ping | Pong
+Message = HandshakeMessage | Scan | Chunk | Report | Failed | Ack | Nack | Busy | Ping | Pong
 Event = Message | InvalidMessage
 Sendable = Message | Forwarded
 
@@ -42,7 +43,7 @@ TYPES: dict[str, type[Message]] = {
     kind.t: kind
     for kind in (
         *(Hello, Challenge, Proof, Welcome),
-        *(Scan, Chunk, Report, Ack, Nack, Busy, Ping, Pong),
+        *(Scan, Chunk, Report, Failed, Ack, Nack, Busy, Ping, Pong),
     )
 }
 """The class of each message type."""

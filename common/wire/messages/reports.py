@@ -1,4 +1,4 @@
-"""From Fr-HUB to Fr-PACS: reports."""
+"""From Fr-HUB to Fr-PACS: reports, and scans that failed for good."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from common.domain.report import PICTURE_BYTES_MAX, BrainReport
 from common.domain.types import hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import Refusal
-from common.wire.messages.fields import read_document, scan_id_in
+from common.wire.messages.fields import TEXT_MAX, read_document, read_text, scan_id_in
 from common.wire.messages.invalid import InvalidMessageError
 
 
@@ -59,3 +59,20 @@ class Forwarded:
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"report": self.content}
         return body if self.picture is None else {**body, "picture": self.picture}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A scan of this Fr-PACS failed for good, and why. It is acknowledged by the scan's id, as a
+    report is. If somebody requeues the scan, a report may still follow."""
+
+    t: ClassVar[str] = "failed"
+    scan_id: str
+    cause: str
+
+    def body(self) -> dict[str, Any]:
+        return {"scan_id": self.scan_id, "cause": self.cause[:TEXT_MAX]}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        return cls(read_text(body, "scan_id"), read_text(body, "cause"))

@@ -72,7 +72,12 @@ def test_a_failure_ends_the_lease_and_names_the_owner() -> None:
         "at": "$$NOW",
         "worker": {"$ifNull": ["$owner", None]},
     }
+    notice = {"due_at": "$$NOW", "tries": 0}
     assert failed_update("Error", error) == [
-        {"$set": {"report_generated": "Error", "error": error}},
+        {"$set": {"report_generated": "Error", "error": error, "notice": notice}},
         {"$unset": "lease_until"},
     ]
+    # It will be tried again, so nobody is told.
+    assert failed_update("To Do", error)[0] == {
+        "$set": {"report_generated": "To Do", "error": error}
+    }

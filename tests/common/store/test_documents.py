@@ -133,3 +133,26 @@ def test_claims_are_held_by_owner_and_fence_and_state() -> None:
         for owner, fence, i in expected
     ]
     assert list(held([])) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({"scan.later_field": 1}, Added.KNOWN),  # by a later release
+        ({"scan.priority": "whatever"}, Added.KNOWN),
+        ({"scan.shape": [10, 11]}, Added.CONFLICT),
+        ({"scan.voxels_hash": "0" * 64}, Added.CONFLICT),
+        ({"scan.voxels_hash": 17}, Added.CONFLICT),
+        ({"scan": "round"}, Added.CONFLICT),
+    ],
+)
+def test_a_stored_header_that_is_not_valid_here_still_has_an_outcome(
+    change: Document, outcome: Added
+) -> None:
+    new = scan_document(NewScan(*make_scan()), NOW)
+    old = stored({**new, "blob": ObjectId()})
+    for path, value in change.items():
+        *folders, name = path.split(".")
+        target = old[folders[0]] if folders else old
+        target[name] = value
+    assert compare(new, old) is outcome

@@ -8,6 +8,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.common.store.upload_helpers import end, left
 from tests.factories import (
+    LONG_AGO,
     chunks_of,
     document_of,
     inside,
@@ -27,6 +28,35 @@ def test_a_sweep_takes_old_uploads_that_were_cut_and_nothing_else(store: DBManag
     assert chunks_of(store, cut.blob) == 0
     assert chunks_of(store, unsealed.blob) == 3
     assert left(store) == (2, 3, 1)
+
+
+def began_long_ago(store: DBManager, blob: ObjectId | None) -> None:
+    inside(store, Collection.UPLOADS).update_one(
+        {"_id": blob}, {"$set": {"started_at": LONG_AGO, "written_at": LONG_AGO}}
+    )
+
+
+def test_an_upload_that_is_still_being_written_is_not_swept_however_long_ago_it_began(
+    store: DBManager,
+) -> None:
+    slow, _ = make_upload(store)
+    assert slow.blob is not None
+    began_long_ago(store, slow.blob)
+    store.uploads.touch(slow.blob)
+    assert store.uploads.sweep() == 0
+    store.scans.add([slow])
+    end(store, slow)
+    assert chunks_of(store, slow.blob) == 3
+    assert store.uploads.sweep(grace_s=-1) == 0
+
+
+def test_an_upload_that_a_sweep_took_learns_it_at_its_next_write(store: DBManager) -> None:
+    cut, _ = make_upload(store)
+    assert cut.blob is not None
+    began_long_ago(store, cut.blob)
+    assert store.uploads.sweep() == 1
+    with pytest.raises(UploadLost):
+        store.uploads.touch(cut.blob)
 
 
 def test_a_sweep_goes_by_the_servers_clock(

@@ -17,6 +17,7 @@ from common.wire.messages import (
     Challenge,
     Chunk,
     Event,
+    Failed,
     Hello,
     InvalidMessage,
     Message,
@@ -57,6 +58,7 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
     (Side.SCAN_SENDER, Busy("scan-1", 1000)),
     (Side.SCAN_SENDER, Pong()),
     (Side.REPORT_RECEIVER, Report(a_report())),
+    (Side.REPORT_RECEIVER, Failed("scan-1", "its voxels are damaged")),
 )
 
 

@@ -5,7 +5,7 @@ import pytest
 from common.domain.report import PICTURE_BYTES_MAX
 from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
-from common.wire.messages import InvalidMessageError, Report
+from common.wire.messages import Failed, InvalidMessageError, Report
 from common.wire.protocol import Side
 from tests.common.wire.frames import (
     frame_of,
@@ -50,3 +50,17 @@ def test_a_wrong_report_that_cannot_be_named_ends_the_connection() -> None:
     protocol.receive_data(frame_of({"t": "report", "report": {}}))
     with pytest.raises(ProtocolError, match="scan_id: is missing"):
         protocol.next_event()
+
+
+def test_a_failed_scan_comes_back_as_it_was_with_its_cause_cut() -> None:
+    message = Failed("scan-1", "its voxels are damaged")
+    assert Failed.parse(message.body()) == message
+    assert len(Failed.parse(Failed("scan-1", "x" * 5000).body()).cause) == 1000
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"scan_id": 1, "cause": "x"}, {"scan_id": "a", "cause": None}]
+)
+def test_a_failed_scan_without_its_fields_is_malformed(body: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError):
+        Failed.parse(body)

@@ -1,0 +1,115 @@
+"""Reports that cannot be delivered: given up with a cause, listed, made due again.
+
+Such a report keeps ``status: False`` and has ``undeliverable: {cause, at, tries}``, which takes it
+out of the index of reports to send. A later revision replaces it and is sent as usual.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from common.domain.audit_events import Kind
+from common.domain.types import Document
+from common.store.connection import BY_ID, Connection
+from common.store.documents import of_revision
+from common.store.error_mapping import translated
+from common.store.recording import Recorder
+
+CAUSE_LONGEST = 300
+
+_GIVEN_UP: Document = {"status": False, "undeliverable.at": {"$exists": True}}
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UndeliverableReport:
+    """A report that was given up."""
+
+    key: str
+    pacs: str | None
+    cause: str
+    tries: int
+    at: datetime | None
+
+
+class UndeliverableReports:
+    """Marks, lists and redelivers reports that cannot be delivered."""
+
+    def __init__(self, connection: Connection, recorder: Recorder) -> None:
+        self._db = connection
+        self._recorder = recorder
+
+    @translated
+    def mark(self, key: str, cause: str, revision: int | None = None) -> bool:
+        """Give up a report that was not sent, recorded in the audit trail; returns whether it was
+        waiting. Repeatable.
+
+        Args:
+            key: of its scan.
+            cause: why it cannot be delivered.
+            revision: give up this revision only; None: whichever is stored.
+        """
+        waiting: Document = {"_id": key, "status": False, "undeliverable": None}
+        if revision is not None:
+            waiting.update(of_revision(revision))
+        about = {
+            "cause": {"$literal": cause[:CAUSE_LONGEST]},
+            "at": "$$NOW",
+            "tries": {"$ifNull": ["$tries", 0]},
+        }
+        change: list[Document] = [{"$set": {"undeliverable": about}}, {"$unset": "leased_by"}]
+        marked = self._db.reports.update_one(waiting, change, hint=BY_ID).modified_count > 0
+        if marked:
+            self._recorder.note(Kind.UNDELIVERABLE, [key], outcome="given up", cause=cause)
+        return marked
+
+    def all(self) -> Iterator[UndeliverableReport]:
+        """All undeliverable reports, in order of their keys."""
+        after = ""
+        while page := self._page(after):
+            yield from map(_undeliverable, page)
+            after = page[-1]["_id"]
+
+    def pages(self) -> Iterator[list[str]]:
+        """The keys of all undeliverable reports, in order and in pages."""
+        after = ""
+        while page := self._page(after):
+            yield [document["_id"] for document in page]
+            after = page[-1]["_id"]
+
+    @translated
+    def _page(self, after: str) -> list[Document]:
+        # Each page has its own time limit. The content is not read: it may be what is wrong.
+        wanted = {**_GIVEN_UP, "_id": {"$gt": after}}
+        fields = {"pacs": 1, "undeliverable": 1}
+        order = [("_id", 1)]
+        return list(self._db.reports.find(wanted, fields, sort=order, limit=_PAGE))
+
+    @translated
+    def redeliver(self, keys: Sequence[str]) -> set[str]:
+        """Make undeliverable reports due at once, with no tries used; returns the keys of those
+        that were undeliverable. Repeatable."""
+        ids = list(dict.fromkeys(keys))
+        found = self._db.reports.find({**_GIVEN_UP, "_id": {"$in": ids}}, {"_id": 1}, hint=BY_ID)
+        known = sorted(document["_id"] for document in found)
+        if not known:
+            return set()
+        self._recorder.note(Kind.REDELIVER, known, outcome="to be sent")
+        self._recorder.wait_durable()
+        self._db.reports.update_many(
+            {**_GIVEN_UP, "_id": {"$in": known}},
+            [{"$set": {"next_try_at": "$$NOW", "tries": 0}}, {"$unset": "undeliverable"}],
+            hint=BY_ID,
+        )
+        return set(known)
+
+
+def _undeliverable(document: Document) -> UndeliverableReport:
+    about = document["undeliverable"]
+    return UndeliverableReport(
+        key=document["_id"],
+        pacs=document.get("pacs"),
+        cause=str(about.get("cause", "unknown")),
+        tries=int(about.get("tries", 0)),
+        at=about.get("at"),
+    )

@@ -1,0 +1,376 @@
+"""Delivering reports over one connection to a Fr-PACS: leased, sent, answered, marked.
+
+A report that ends the connection must not block the others. When a connection ends, the reports
+that were under way are suspects; on the next one they are sent singly, each after the answer to the
+one before. The one that ends the connection again is delayed, in the end given up as undeliverable;
+all others are delivered meanwhile.
+"""
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from common.domain.report import PICTURE_BYTES_MAX
+from common.domain.scan_key import scan_id_of, scan_key
+from common.errors import PeerAway, ProtocolError, StoreError
+from common.runtime.logger import RateLimitedLog
+from common.store.documents import Leased, OutgoingReport
+from common.wire.async_connection import AsyncChannel
+from common.wire.constants import FAILED_SCANS
+from common.wire.messages import Ack, Failed, Forwarded, InvalidMessage, Nack
+from fr_hub.async_store import Leasing
+from fr_hub.context import HubContext
+
+LEASE_S = 10.0
+"""A report that is not acknowledged within this time is due again. After a kill, the reports that
+were under way wait this long. Fr-PACS drops a report that it receives twice."""
+
+MEMORY_BYTES = 8 * 1024 * 1024
+"""Memory for the reports that are being sent to one Fr-PACS, of which the reports themselves get
+half: each is in memory as it is stored and as a frame."""
+
+ANSWER_S = 60.0
+"""How long a report that is sent singly may stay unanswered."""
+
+FIRST_DELAY_S = 1.0
+REFUSED_DELAY_S = 30.0
+LONGEST_DELAY_S = 3600.0
+
+MAX_REFUSALS = 5
+"""A report is undeliverable after this many tries if Fr-PACS refuses it for good, or says that it
+broke the protocol."""
+
+MAX_LOSSES = 10
+"""The same if the connection is lost each time that the report is sent alone. Fr-PACS may have been
+stopped at these moments, so this takes more tries."""
+
+_FRAME_OVERHEAD = 256
+"""More than what surrounds a report in its frame, bytes."""
+
+_TOGETHER_BYTES = 256 * 1024
+"""Reports are handed to the connection in pieces of about this size."""
+
+
+_NOTICE = 0
+"""In the place of a revision: not a report, but the notice that a scan failed for good."""
+
+
+class InFlight(NamedTuple):
+    """A report or a notice that was sent and is not answered."""
+
+    revision: int
+    tries: int
+
+
+def delay_s(tries: int, first_s: float = FIRST_DELAY_S) -> float:
+    """Seconds until the next try of a report: exponential backoff with full jitter."""
+    longest = min(LONGEST_DELAY_S, first_s * 2 ** min(max(tries, 1) - 1, 16))
+    return random.uniform(0, longest)  # noqa: S311 - jitter, not a secret
+
+
+class Delivery:
+    """Sends the reports of one Fr-PACS over one connection.
+
+    Args:
+        hub: the hub.
+        pacs: the name of the Fr-PACS.
+        channel: the connection.
+        window: the most reports under way at once.
+        suspects: the keys of reports to send singly first.
+        limited_log: logs refusals and deliveries.
+    """
+
+    def __init__(
+        self,
+        hub: HubContext,
+        pacs: str,
+        channel: AsyncChannel,
+        window: int,
+        suspects: Collection[str],
+        limited_log: RateLimitedLog,
+    ) -> None:
+        self._settings = hub.settings
+        self._store = hub.store
+        self._audit = hub.audit
+        self._memory_budget = hub.memory_budget
+        self._limited_log = limited_log
+        self._pacs = pacs
+        self._channel = channel
+        self._window = window
+        self._suspects = set(suspects)
+        self._frame_bytes = hub.settings.frame_limit_kib * 1024
+        self._memory_bytes = max(
+            2 * self._frame_bytes, min(MEMORY_BYTES, hub.memory_budget.share(pacs) // 2)
+        )
+        self.answered = 0
+        """Reports that were acknowledged or refused."""
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._unanswered: dict[str, InFlight] = {}  # by the key of the scan
+        self._acknowledged: list[str] = []  # and not marked yet
+        self._window_full = False  # when reports were last leased
+        self._to_mark = asyncio.Event()
+        self._leasing: Leasing | None = None
+        self._unsent: set[str] = set()  # leased
+        self._looked_at = -math.inf  # for notices, time.monotonic()
+
+    def wake(self) -> None:
+        """Look for reports now: there may be a new one."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Send nothing more; ``run`` ends when all sent reports are answered and marked."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until the connection ends, or until stopped.
+
+        Raises:
+            ExceptionGroup: of ``PeerAway``, ``ProtocolError`` or ``StoreError``.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            receiving = tasks.create_task(self._receive_answers())
+            marking = tasks.create_task(self._mark_acknowledged())
+            await self._send_singly()
+            await self._send_reports()
+            # Stopped: reports under way may still be acknowledged.
+            await self._all_answered()
+            receiving.cancel()
+            marking.cancel()
+
+    async def _all_answered(self) -> None:
+        while self._unanswered or self._acknowledged:
+            self._wake.clear()
+            await self._wake.wait()
+
+    # --- sending -------------------------------------------------------------------------------
+
+    async def _send_reports(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            self._window_full = self._free <= 0
+            if not self._window_full and await self._send_leased(self._free):
+                continue
+            if self._free > 0:
+                await self._send_notices(self._free)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.hub_poll_s):
+                    await self._wake.wait()
+
+    @property
+    def _free(self) -> int:
+        """How many more may be under way."""
+        return min(self._settings.hub_batch, self._window - len(self._unanswered))
+
+    async def _send_notices(self, limit: int) -> None:
+        """Tell Fr-PACS which of its scans failed for good."""
+        if FAILED_SCANS not in self._channel.features:
+            return
+        # Each report that is written wakes this; notices can wait for the poll interval.
+        now = time.monotonic()
+        if now - self._looked_at < self._settings.hub_poll_s / 2:
+            return
+        self._looked_at = now
+        leased = await self._store.lease_notices(self._pacs, limit, LEASE_S)
+        # As of reports: an acknowledgement names only the scan.
+        notices = [one for one in leased if one.key not in self._unanswered]
+        self._unanswered.update({one.key: InFlight(_NOTICE, one.tries) for one in notices})
+        if notices:
+            await self._channel.send(*(Failed(scan_id_of(one.key), one.cause) for one in notices))
+
+    async def _send_leased(self, limit: int) -> bool:
+        """Lease reports and send them; whether more are due."""
+        async with self._memory_budget.held(self._memory_bytes, self._pacs):
+            leased = await self._lease(limit)
+            # An acknowledgement names only the scan, so one revision of its report is under way at
+            # a time. Another one is due again when its lease ends.
+            await self._send([r for r in leased if r.key not in self._unanswered])
+        return leased.more
+
+    async def _send_singly(self) -> None:
+        self._window_full = True  # each answer is waited for
+        while self._suspects and not self._stopping:
+            async with self._memory_budget.held(self._memory_bytes, self._pacs):
+                leased = await self._lease(self._settings.hub_batch, self._suspects)
+                if not leased and not leased.more:
+                    break  # delivered, or due later
+                for report in leased:
+                    if self._stopping:
+                        break
+                    await self._send([report])
+                    await self._answer_of(report)
+                    self._suspects.discard(report.key)
+        self._suspects.clear()
+
+    async def _answer_of(self, report: OutgoingReport) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._all_answered()
+        except TimeoutError:
+            raise PeerAway(
+                f"no answer to the report of {report.content['scan_id']} in {ANSWER_S:g} s"
+            ) from None
+
+    async def _lease(self, limit: int, among: Collection[str] | None = None) -> Leased:
+        def calling(call: Leasing) -> None:
+            # Remembered, for ``close``: the call outlives a lost connection.
+            self._leasing = call
+
+        leased = await self._store.lease_reports(
+            self._pacs,
+            limit,
+            LEASE_S,
+            calling,
+            self._memory_bytes // 2,
+            self._frame_bytes - _FRAME_OVERHEAD,
+            None if among is None else list(among),
+        )
+        self._leasing = None
+        self._unsent = {report.key for report in leased}
+        return leased
+
+    async def _send(self, reports: Sequence[OutgoingReport]) -> None:
+        together: list[Forwarded] = []
+        size = 0
+        for report in reports:
+            # One picture at a time: a thousand would take 300 MB.
+            forwarded, sized = await self._forwarded(report)
+            if together and size + sized > _TOGETHER_BYTES:
+                await self._channel.send(*together)
+                together, size = [], 0
+            self._unsent.discard(report.key)
+            self._unanswered[report.key] = InFlight(report.revision, report.tries)
+            together.append(forwarded)
+            size += sized
+        if together:
+            await self._channel.send(*together)
+
+    async def _forwarded(self, report: OutgoingReport) -> tuple[Forwarded, int]:
+        """The message of a report, and its size in bytes."""
+        size = report.size
+        if report.picture_hash is None:
+            return Forwarded(report.content), size
+        # A report without its picture is better than none.
+        largest = min(PICTURE_BYTES_MAX, self._frame_bytes - _FRAME_OVERHEAD - size)
+        picture = await self._store.picture(report.key, report.picture_hash, largest)
+        return Forwarded(report.content, picture), size + len(picture or b"")
+
+    # --- answers -------------------------------------------------------------------------------
+
+    async def _receive_answers(self) -> None:
+        while True:
+            match await self._channel.receive():
+                case Ack(ids):
+                    # Only of reports sent to it: a Fr-PACS cannot acknowledge another's reports.
+                    keys = (scan_key(scan_id, self._pacs) for scan_id in ids)
+                    self._acknowledged.extend(key for key in keys if key in self._unanswered)
+                    self._to_mark.set()
+                case Nack(id=None, code=code, reason=reason):
+                    raise ProtocolError(code, reason)
+                case Nack(id=str() as scan_id) as nack:
+                    await self._refused(scan_key(scan_id, self._pacs), nack)
+                case InvalidMessage():  # reports alone can have invalid content, none comes here
+                    continue
+
+    async def _refused(self, key: str, nack: Nack) -> None:
+        self._limited_log.warning(
+            "report refused", scan_id=nack.id, pacs=self._pacs, code=nack.code, reason=nack.reason
+        )
+        report = self._unanswered.get(key)
+        if report is None:
+            return
+        self._audit.refused(self._pacs, f"report: {nack.code}", nack.reason, [key])
+        if report.revision == _NOTICE:
+            await self._store.postpone_notices([key], delay_s(report.tries, REFUSED_DELAY_S))
+        elif not nack.retry and report.tries >= MAX_REFUSALS:
+            await self._give_up(key, report, f"Fr-PACS refuses it: {nack.reason}")
+        else:
+            # A newer revision may exist by then, or a newer release of Fr-PACS.
+            await self._store.postpone([key], delay_s(report.tries, REFUSED_DELAY_S))
+        self._count_answered([key])
+
+    async def _give_up(self, key: str, report: InFlight, cause: str) -> None:
+        if await self._store.mark_undeliverable(key, cause, report.revision):
+            self._limited_log.warning(
+                "report given up: list such reports with `fr undelivered`",
+                key=key,
+                cause=cause,
+                tries=report.tries,
+            )
+
+    async def _mark_acknowledged(self) -> None:
+        """Mark acknowledged reports as sent: all that came since the last time, together."""
+        while True:
+            await self._to_mark.wait()
+            self._to_mark.clear()
+            ids = list(self._acknowledged)
+            if ids:
+                await self._mark({i: r for i in ids if (r := self._unanswered.get(i))})
+                self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
+                del self._acknowledged[: len(ids)]
+                self._count_answered(ids)
+
+    async def _mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
+        keys: dict[int, list[str]] = {}
+        for key, report in sent.items():
+            keys.setdefault(report.revision, []).append(key)
+        if notices := keys.pop(_NOTICE, None):
+            await self._store.mark_notices_sent(notices, self._pacs, until=lambda: not retry)
+        for revision, those in keys.items():
+            await self._store.mark_sent(those, revision, self._pacs, until=lambda: not retry)
+
+    def _count_answered(self, keys: list[str]) -> None:
+        self.answered += len(keys)
+        for key in keys:
+            self._unanswered.pop(key, None)
+        if self._window_full or self._stopping:  # otherwise ``_send_reports`` does not wait for it
+            self._wake.set()
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def close(self, error: Exception | None) -> set[str]:
+        """The connection has ended: mark what was acknowledged, make the rest due again.
+
+        Args:
+            error: why it ended; None: Fr-HUB ended it.
+
+        Returns:
+            The keys of the reports to send singly on the next connection.
+
+        Raises:
+            StoreError: MongoDB failed; then leases end by time.
+        """
+        if self._leasing is not None:
+            with contextlib.suppress(StoreError):  # if it leased anything, the leases end
+                self._unsent.update(late.key for late in await self._leasing)
+        sent, self._unanswered = self._unanswered, {}
+        acknowledged = {key: sent.pop(key) for key in self._acknowledged if key in sent}
+        await self._mark(acknowledged, retry=False)
+        if notices := [key for key, one in sent.items() if one.revision == _NOTICE]:
+            for key in notices:
+                del sent[key]
+            await self._store.postpone_notices(notices, delay_s(1))
+        leased = self._unsent - acknowledged.keys()
+        suspects = self._suspects - sent.keys()
+        if len(sent) == 1 and isinstance(error, PeerAway | ProtocolError):
+            [(key, report)] = sent.items()
+            await self._blame(key, report, error)
+        else:
+            leased |= sent.keys()
+            suspects |= sent.keys()
+        if leased:
+            await self._store.release(list(leased))
+        return suspects if error is not None else set()
+
+    async def _blame(self, key: str, report: InFlight, error: PeerAway | ProtocolError) -> None:
+        """The connection ended while this report alone was under way."""
+        most = MAX_REFUSALS if isinstance(error, ProtocolError) else MAX_LOSSES
+        if report.tries >= most:
+            await self._give_up(key, report, f"the connection ends whenever it is sent: {error}")
+        else:
+            await self._store.postpone([key], delay_s(report.tries))
