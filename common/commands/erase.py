@@ -9,6 +9,7 @@ import sys
 
 from common.audit.recorded_command import recorded_command
 from common.errors import SettingsError
+from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
@@ -65,7 +66,7 @@ def _list(store: DBManager, keys: list[str]) -> int:
 
 
 def _print(line: str) -> None:
-    print(line)  # noqa: T201 - the command's output
+    write_text(f"{line}\n")
 
 
 if __name__ == "__main__":

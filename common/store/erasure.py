@@ -164,4 +164,6 @@ _TOMBSTONE: Document = {
     "erased_at": "$$NOW",
     "erasing": {"$literal": True},
     "blob": "$blob",
+    "schema": "$schema",
+    "renamed": "$renamed",
 }

@@ -71,7 +71,15 @@ def test_the_command_lists_what_is_due_and_with_apply_deletes_it(
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", APPLY="1", JSON="1")
     assert (code, json.loads(out)) == (
         Exit.OK,
-        {"applied": True, "what": "voxels", "days": 90.0, "scans": 3, "voxels_bytes": 300},
+        {
+            "applied": True,
+            "what": "voxels",
+            "days": 90.0,
+            "scans": 3,
+            "voxels_bytes": 300,
+            "failed_days": None,
+            "failed_scans": 0,
+        },
     )
     assert due(store) == []
     code, out, _ = run(store, tmp_path, RETENTION_DAYS="90", RETENTION_WHAT="all", APPLY="1")

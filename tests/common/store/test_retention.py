@@ -87,7 +87,14 @@ def test_a_full_purge_leaves_a_tombstone_without_patient_data(store: DBManager) 
     assert inside(store, Collection.UPLOADS).count_documents({}) == 0
     for scan_id in (small, large.scan.key):
         stored = document_of(store, scan_id)
-        assert stored.keys() == {"_id", "report_generated", "voxels_hash", "fence", "purged_at"}
+        assert stored.keys() == {
+            "_id",
+            "report_generated",
+            "voxels_hash",
+            "fence",
+            "purged_at",
+            "schema",
+        }
         assert stored["report_generated"] == PURGED
     verdict = verify(store)
     assert (verdict.gaps, verdict.scans[PURGED], verdict.reports) == (0, 2, 0)
