@@ -26,7 +26,7 @@ from common.wire.messages import Nack
 from common.wire.policy_from_settings import policy_from_settings
 from common.wire.protocol import Side
 from tests.common.formats.dicom.dicom_files import writer
-from tests.factories import make_scan
+from tests.factories import make_scan, migrate
 from tests.fr_pacs.streams import pacs_settings
 from tests.identifying_attributes import ATTRIBUTES
 from tests.running import FRAME, answer, until
@@ -180,6 +180,7 @@ def refused_by_hand(hub_port: int) -> list[Nack]:
 
 @pytest.fixture
 def pipeline(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Pipeline]:
+    migrate(mongodb_uri, database)
     store = DBManager(mongodb_uri, database)
     made = Pipeline(store, tmp_path / "run", LOG_LEVEL="debug", SHARED_SECRET=SECRET)
     (tmp_path / "run").mkdir()
