@@ -20,10 +20,11 @@ from fr_brain.analyzers.base import Analysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.analyzers.running import analyse_scan
 from fr_brain.current_scan import CurrentScan
+from fr_brain.findings_check import checked_findings
 from fr_brain.limits import memory_limit_mib, resident_mib
 from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Prefetcher
-from fr_brain.voxels import Voxels, voxels_of
+from fr_brain.voxels import Voxels, checked_hash, voxels_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class AnalysisFailure:
     final: bool = False
     """No other attempt can succeed."""
     out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerMissing:
+    """The analyzer of this type cannot be run here, which says nothing about the scan."""
+
+    scan_type: str
+    cause: str
 
 
 class ScanAnalysis:
@@ -69,8 +78,12 @@ class ScanAnalysis:
         self._retry = retry
         self._log = log
         self._limited_log = limited_log
+        self._have_run: set[str] = set()  # analyzers, by name
+        self._excused: set[str] = set()  # scans, by key
 
-    def run(self, claim: Claim, when_loaded: Callable[[], None]) -> BrainReport | AnalysisFailure:
+    def run(
+        self, claim: Claim, when_loaded: Callable[[], None]
+    ) -> BrainReport | AnalysisFailure | AnalyzerMissing:
         """Analyse a scan; ``when_loaded`` is called before the analyzer is, once the voxels are
         there.
 
@@ -79,9 +92,12 @@ class ScanAnalysis:
         """
         scan_id = claim.scan.key
         stage = "its processor"
+        analyzer = self._registry.by_type.get(claim.scan.scan_type)
+        if analyzer is None:
+            return AnalyzerMissing(claim.scan.scan_type, "no analyzer reads this type")
         try:
-            analyzer = self._registry.pick(claim.scan.scan_type)
             voxels = self._load(claim)
+            voxels_hash = checked_hash(claim, voxels)
             when_loaded()
             made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
             stage = f"analyzer {made_by.name} {made_by.version}"
@@ -89,12 +105,14 @@ class ScanAnalysis:
             with self._current_scan.analysing(made_by):
                 analysis = analyse_scan(analyzer, claim.scan, voxels, with_overlay=self._pictures)
             took_ms = (time.perf_counter() - began) * 1000
+            self._have_run.add(analyzer.name)
             report = BrainReport.of(
                 claim.scan,
-                analysis.findings,
+                checked_findings(analysis.findings),
                 made_by,
                 run_time_ms=took_ms,
                 revision=claim.revision,
+                voxels_hash=voxels_hash,
             )
             with self._current_scan.analysing(made_by):  # the picture counts against its limits
                 return self._with_picture(report, analysis, claim, voxels)
@@ -104,6 +122,8 @@ class ScanAnalysis:
             return AnalysisFailure(f"stored voxels are damaged: {error}", final=True)
         except AnalysisError as error:
             return AnalysisFailure(str(error))
+        except ImportError as error:
+            return self._cannot_be_imported(claim, analyzer.name, error)
         except MemoryError:
             pass  # the memory is free only once the exception is gone
         except BaseException as error:  # noqa: BLE001 - no scan may stop the others
@@ -113,6 +133,17 @@ class ScanAnalysis:
             return AnalysisFailure(f"the analyzer failed: {type(error).__name__}")
         limit = f"memory limit of {self._limit_mib} MiB (BRAIN_MEMORY_MIB)"
         return AnalysisFailure(f"{stage}: stopped at its {limit}", out_of_memory=True)
+
+    def _cannot_be_imported(
+        self, claim: Claim, analyzer: str, error: ImportError
+    ) -> AnalysisFailure | AnalyzerMissing:
+        """Its package may have vanished since the start, or never have worked here: the fault of
+        this host. But not where it has worked before, or if the same scan comes again."""
+        cause = f"the analyzer failed: {type(error).__name__}"
+        if analyzer in self._have_run or claim.scan.key in self._excused:
+            return AnalysisFailure(cause)
+        self._excused.add(claim.scan.key)
+        return AnalyzerMissing(claim.scan.scan_type, cause)
 
     def memory_is_exhausted(self) -> bool:
         """Whether an analyzer still occupies memory after a MemoryError. It would then fail the

@@ -7,6 +7,7 @@ from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
 from common.store.documents import Claim, Claimed
 from common.store.unit_parts import BrainStore
+from fr_brain.scan_types import ScanTypes
 
 BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
@@ -39,8 +40,11 @@ class Claimer:
     claims were last looked for.
     """
 
-    def __init__(self, settings: BrainSettings, store: BrainStore, owner: str, log: Log) -> None:
+    def __init__(
+        self, settings: BrainSettings, store: BrainStore, owner: str, types: ScanTypes, log: Log
+    ) -> None:
         self._settings = settings
+        self._types = types
         self._store = store
         self._owner = owner
         self._log = log
@@ -52,21 +56,22 @@ class Claimer:
         self.more_waiting = False
         """Whether more scans were waiting when the last claim was made."""
 
-    def claim(self) -> list[Claim]:
-        """Claim a batch; empty if there is nothing to do."""
-        settings = self._settings
+    def claim(self, *, one: bool = False) -> list[Claim]:
+        """Claim a batch, or with ``one`` a single scan; empty if there is nothing to do."""
         if self._expiry_check_due():
             self._checked_expiry = time.monotonic()
             self._more_expired = True
-            if failed := self._store.claims.give_up(settings.brain_attempts):
-                self._log.error("scans failed: all attempts are used up", scans=len(failed))
         if self._more_expired:
             # A few at a time, as one of them may have killed its processor, but until there are no
             # more: a killed Fr-BRAIN leaves a whole batch.
-            claims = self._claim_expired()
-            self.more_waiting = self._more_expired = bool(claims)
-            if claims:
-                return claims
+            expired = self._claim_expired(one=one)
+            self.more_waiting = self._more_expired = expired.more
+            if expired:
+                return expired
+        if one:
+            claimed = self._claim_waiting(1)
+            self.more_waiting = claimed.more
+            return claimed
         wanted = max(self._scans_in(BATCH_S), self._share() if self.more_waiting else 1)
         claimed = self._claim_waiting(wanted)
         self.more_waiting = claimed.more
@@ -99,12 +104,15 @@ class Claimer:
         pause_s = self._settings.brain_lease_s / EXPIRY_CHECKS_PER_LEASE
         return time.monotonic() - self._checked_expiry >= pause_s
 
-    def _claim_expired(self) -> list[Claim]:
+    def _claim_expired(self, *, one: bool) -> Claimed:
         claims = self._store.claims.claim_expired(
             self._owner,
             self._settings.brain_lease_s,
-            max_retried=self._max_retried(self._scans_in(BATCH_S)),
+            types=self._types.claimable(),
+            max_retried=1 if one else self._max_retried(self._scans_in(BATCH_S)),
+            attempts_allowed=self._settings.brain_attempts,
         )
+        self._log_failed(claims)
         if claims:
             self._log.warning(
                 "claimed scans whose last claim expired without a report",
@@ -115,13 +123,24 @@ class Claimer:
         return claims
 
     def _claim_waiting(self, wanted: int, *, only_fresh: bool = False) -> Claimed:
-        return self._store.claims.claim(
+        claimed = self._store.claims.claim(
             self._owner,
             wanted,
             self._settings.brain_lease_s,
+            types=self._types.claimable(),
             only_fresh=only_fresh,
             max_retried=self._max_retried(wanted),
+            attempts_allowed=self._settings.brain_attempts,
         )
+        self._log_failed(claimed)
+        return claimed
+
+    def _log_failed(self, claimed: Claimed) -> None:
+        if claimed.failed:
+            self._log.error(
+                "scans failed: damaged, or all attempts used up (make errors lists them)",
+                scans=claimed.failed,
+            )
 
     def _scans_in(self, seconds: float) -> int:
         """How many scans take this long: at least one, at most ``BRAIN_BATCH``."""

@@ -20,6 +20,7 @@ class Completion:
 
     Args:
         attempts: claims of a scan before it moves to ``'Error'``.
+        pause_s: pause before the second attempt, seconds.
         retry: repeats a call to the store while MongoDB is unreachable.
     """
 
@@ -28,6 +29,7 @@ class Completion:
         claims: Claims,
         lease: Lease,
         attempts: int,
+        pause_s: float,
         retry: Retrying,
         log: Log,
         limited_log: RateLimitedLog,
@@ -35,6 +37,7 @@ class Completion:
         self._store = claims
         self._lease = lease
         self._attempts = attempts
+        self._pause_s = pause_s
         self._retry = retry
         self._log = log
         self._limited_log = limited_log
@@ -47,10 +50,10 @@ class Completion:
         """
         if not done:
             return
-        lost = self._retry(
-            lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())
-        )
-        self._lease.drop([claim for claim, _ in done])
+        with self._lease.ending([claim for claim, _ in done]):
+            lost = self._retry(
+                lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())
+            )
         for claim, report in done:
             scan_id = claim.scan.key
             if scan_id in lost:
@@ -75,9 +78,13 @@ class Completion:
         scan_id = claim.scan.key
         try:
             allowed = 0 if failure.final else self._attempts
-            state = self._retry(self._store.fail, claim, failure.cause, allowed)
+            with self._lease.ending([claim]):
+                state = self._retry(
+                    self._store.fail, claim, failure.cause, allowed, pause_s=self._pause_s
+                )
         except ClaimLost:
             self._log.warning("claim lost", scan_id=scan_id)
+            self._lease.drop([claim])
         else:
             self._limited_log.warning(
                 "no report",
@@ -86,4 +93,3 @@ class Completion:
                 attempt=claim.attempts,
                 now=str(state),
             )
-        self._lease.drop([claim])

@@ -8,12 +8,14 @@ and they can still be read after the processor has died.
 import contextlib
 import ctypes
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
 from typing import Any
 
 from common.domain.report import AnalyzerId
+
+TYPES_BYTES = 8192
 
 
 class SharedRecord(ctypes.Structure):
@@ -27,6 +29,7 @@ class SharedRecord(ctypes.Structure):
         ("key", ctypes.c_char * 130),
         ("analyzer", ctypes.c_char * 257),  # UTF-8
         ("version", ctypes.c_char * 129),
+        ("types", ctypes.c_char * TYPES_BYTES),
     )
 
 
@@ -73,6 +76,17 @@ class CurrentScan:
         finally:
             self._write(began=0.0)
 
+    def reads(self, types: Iterable[str]) -> None:
+        """The processor's analyzers read these types of scan. Said once, before its first scan."""
+        names = ",".join(sorted(types)).encode()
+        if len(names) < TYPES_BYTES:  # else the supervisor takes it that all types are read
+            self._record.types = names
+
+    def types(self) -> frozenset[str] | None:
+        """The types of scan that the processor's analyzers read; None if that is not known."""
+        names = self._record.types.decode(errors="replace")
+        return frozenset(names.split(",")) if names else None
+
     def _write(self, **fields: Any) -> None:
         record = self._record
         record.sequence += 1
@@ -89,9 +103,10 @@ class CurrentScan:
         """The current scan; None if there is none, or the record is being written just now."""
         record = self._record
         sequence = record.sequence
-        names = [record.key.decode(), record.analyzer.decode(), record.version.decode()]
-        found = ScanInProgress(
-            names[0], record.fence, " ".join(filter(None, names[1:])), record.began
+        # Read in the middle of a write, a name may end between the bytes of a character.
+        key, *analyzer = (
+            name.decode(errors="replace") for name in (record.key, record.analyzer, record.version)
         )
+        found = ScanInProgress(key, record.fence, " ".join(filter(None, analyzer)), record.began)
         unchanged = sequence % 2 == 0 and sequence == record.sequence
         return found if found.key and unchanged else None

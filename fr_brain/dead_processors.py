@@ -20,16 +20,17 @@ class DeadProcessor:
     current: ScanInProgress | None
     """What it worked on when it ended, and so probably died of."""
     cause: str
-    """Why it ended; empty if its current scan is not to blame."""
+    """Why it ended; empty if it was stopped in order, which uses no attempt."""
 
 
 class DeadProcessors:
     """Owns the dead processors whose scans are not released yet: without this they would wait
     until their leases expire."""
 
-    def __init__(self, store: BrainStore, attempts: int, log: Log) -> None:
+    def __init__(self, store: BrainStore, attempts: int, pause_s: float, log: Log) -> None:
         self._store = store
         self._attempts = attempts
+        self._pause_s = pause_s
         self._log = log
         self._pending: deque[DeadProcessor] = deque()
 
@@ -49,7 +50,7 @@ class DeadProcessors:
             try:
                 if dead.current is not None and dead.cause:
                     self._fail_current(dead, dead.current)
-                released = self._store.claims.release(dead.owner)
+                released = self._release(dead)
             except StoreError:
                 return
             self._pending.popleft()
@@ -58,10 +59,20 @@ class DeadProcessors:
                     "released the scans of a dead processor", processor=dead.number, scans=released
                 )
 
+    def _release(self, dead: DeadProcessor) -> int:
+        if not dead.cause:
+            return self._store.claims.release(dead.owner)
+        return self._store.claims.release_dead(dead.owner, self._attempts, pause_s=self._pause_s)
+
     def _fail_current(self, dead: DeadProcessor, current: ScanInProgress) -> None:
         stage = f"analyzer {current.analyzer}" if current.analyzer else "before the analysis"
         state = self._store.supervision.fail(
-            current.key, dead.owner, current.fence, f"{stage}: {dead.cause}", self._attempts
+            current.key,
+            dead.owner,
+            current.fence,
+            f"{stage}: {dead.cause}",
+            self._attempts,
+            pause_s=self._pause_s,
         )
         if state is not None:
             log = self._log.error if state is ReportGenerated.ERROR else self._log.warning

@@ -1,8 +1,9 @@
 """The claims that a processor holds, and the thread that renews their leases."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from common.errors import StoreError
 from common.runtime.logger import AvailabilityLog, Log
@@ -28,6 +29,7 @@ class Lease:
         self._availability = availability
         self._lock = threading.Lock()
         self._held: dict[str, Claim] = {}
+        self._ending: set[str] = set()
         self._claimed_at = 0.0  # when the oldest held claim was requested, time.monotonic()
         self._closed = threading.Event()
 
@@ -52,6 +54,36 @@ class Lease:
             for claim in claims:
                 self._held.pop(claim.scan.key, None)
 
+    @contextlib.contextmanager
+    def ending(self, claims: Sequence[Claim]) -> Iterator[None]:
+        """The block ends these claims, and drops them: what becomes of them is its to tell.
+
+        They are renewed until then, as it may have to wait for MongoDB.
+        """
+        keys = {claim.scan.key for claim in claims}
+        with self._lock:
+            self._ending |= keys
+        try:
+            yield
+            self.drop(claims)
+        finally:
+            with self._lock:
+                self._ending -= keys
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give up these claims, which were never started; any processor may claim them at once."""
+        if not claims:
+            return
+        self.drop(claims)
+        try:
+            self._store.release(claims[0].owner, never_started=claims)
+        except StoreError as error:
+            self._log.warning(
+                "could not release scans: their leases will expire",
+                scans=len(claims),
+                reason=str(error),
+            )
+
     def holds(self, claim: Claim) -> bool:
         """Whether this claim is held, as far as is known."""
         with self._lock:
@@ -67,16 +99,7 @@ class Lease:
         self._closed.set()
         with self._lock:
             claims, self._held = list(self._held.values()), {}
-        if not claims:
-            return
-        try:
-            self._store.release(claims[0].owner, never_started=claims)
-        except StoreError as error:
-            self._log.warning(
-                "could not release scans: their leases will expire",
-                scans=len(claims),
-                reason=str(error),
-            )
+        self.release(claims)
 
     def _renew_until_closed(self) -> None:
         while not self._closed.wait(self._lease_s / RENEWALS_PER_LEASE):
@@ -95,8 +118,9 @@ class Lease:
         except MemoryError:
             return  # an analyzer has all of it, and fails before the lease ends, or with it
         with self._lock:
-            # Claims that were completed meanwhile were not renewed, and are not lost.
-            lost &= self._held.keys()
+            # Claims that were completed meanwhile were not renewed, and are not lost. Those that
+            # are being completed may be: completing them tells.
+            lost &= self._held.keys() - self._ending
             for scan_id in lost:
                 del self._held[scan_id]
         for scan_id in lost:

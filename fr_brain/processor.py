@@ -13,14 +13,16 @@ from common.settings.loading import BrainSettings
 from common.store.documents import Claim
 from common.store.opening import retrying_store
 from common.store.unit_parts import BrainStore
-from fr_brain.analysis import AnalysisFailure, ScanAnalysis
+from fr_brain.analysis import AnalyzerMissing, ScanAnalysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S, Claimer
 from fr_brain.completion import Completion
 from fr_brain.current_scan import CurrentScan, SharedRecord
+from fr_brain.failure_guard import FailureGuard
 from fr_brain.lease import Lease
 from fr_brain.limits import MIB, memory_limit_mib
 from fr_brain.prefetch import MEMORY_SHARE, Prefetcher
+from fr_brain.scan_types import ScanTypes
 from fr_brain.voxels import voxels_of
 from fr_brain.work_signal import WorkSignal
 
@@ -61,7 +63,10 @@ class Processor:
         self._limited_log = RateLimitedLog(log)
         self._availability = AvailabilityLog(log, "MongoDB")
         retry = retrying_store(stop, self._availability)
-        self._claimer = Claimer(settings, store, owner, log)
+        self._types = ScanTypes(registry.by_type)
+        self._current_scan.reads(registry.by_type)
+        self._guard = FailureGuard(log)
+        self._claimer = Claimer(settings, store, owner, self._types, log)
         self._lease = Lease(store.claims, settings.brain_lease_s, log, self._availability)
         limit_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._prefetcher = Prefetcher(
@@ -79,7 +84,13 @@ class Processor:
             self._limited_log,
         )
         self._completion = Completion(
-            store.claims, self._lease, settings.brain_attempts, retry, log, self._limited_log
+            store.claims,
+            self._lease,
+            settings.brain_attempts,
+            settings.brain_retry_pause_s,
+            retry,
+            log,
+            self._limited_log,
         )
 
     def run(self) -> None:
@@ -99,6 +110,7 @@ class Processor:
                     if self._claimer.more_waiting:
                         self._work_signal.notify()  # another processor
                     self._process(claims)
+                    self._stop.wait(self._guard.pause_s())
                     if not self._claimer.more_waiting and not self._exhausted:
                         self._wait()
                 except StoreUnavailable as error:
@@ -122,7 +134,7 @@ class Processor:
 
     def _claim(self) -> list[Claim]:
         began = time.monotonic()
-        claims = self._claimer.claim()
+        claims = self._claimer.claim(one=self._guard.tripped)
         self._lease.replace(claims, began)
         return claims
 
@@ -156,20 +168,44 @@ class Processor:
                     done, completed = [], time.monotonic()
             prefetched = self._prefetcher.finish()
             claims.extend(() if claims else prefetched)
+            if self._guard.tripped:
+                self._give_back(claims)
         if count:
             self._claimer.measure(count, time.monotonic() - began)
         self._completion.complete(done)
 
-    def _analyse(self, claim: Claim, following: Sequence[Claim]) -> BrainReport | None:
+    def _analyse(self, claim: Claim, following: deque[Claim]) -> BrainReport | None:
         with self._current_scan.working_on(claim.scan.key, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
-            if not isinstance(result, AnalysisFailure):
+            if isinstance(result, BrainReport):
+                self._guard.succeeded()
                 return result
+            if isinstance(result, AnalyzerMissing):
+                self._drop_type(claim, result, following)
+                return None
             self._completion.fail(claim, result)
+        if not result.final:
+            self._guard.failed(claim.scan.voxels_hash, result.cause)
         if result.out_of_memory and self._analysis.memory_is_exhausted():
             self._log.warning("an analyzer has not freed its memory: this processor exits")
             self._exhausted = True
         return None
+
+    def _drop_type(self, claim: Claim, missing: AnalyzerMissing, following: deque[Claim]) -> None:
+        """Give back the scans of a type whose analyzer cannot be run here, and claim no more."""
+        pause_s = self._types.drop(missing.scan_type)
+        self._log.error(
+            "an analyzer cannot be run: this processor claims no scans of its type for now",
+            scan_type=missing.scan_type,
+            cause=missing.cause,
+            pause_s=pause_s,
+        )
+        given_back = [one for one in following if one.scan.scan_type == missing.scan_type]
+        self._lease.release([claim, *given_back])
+
+    def _give_back(self, claims: deque[Claim]) -> None:
+        self._lease.release(list(claims))
+        claims.clear()
 
     def _prefetch(self, current: Claim, following: Sequence[Claim]) -> None:
         """Fetch the next large scan while the current one is analysed."""

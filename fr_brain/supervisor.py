@@ -16,6 +16,7 @@ from common.store.notifications import NotificationListener
 from common.store.unit_parts import brain_parts
 from fr_brain.dead_processors import DeadProcessors
 from fr_brain.process_slot import ProcessSlot
+from fr_brain.queue_check import QueueCheck
 from fr_brain.watchdog import Watchdog
 from fr_brain.work_signal import WorkSignal
 
@@ -42,7 +43,9 @@ class Supervisor:
         context = multiprocessing.get_context("spawn")
         self._check_s = min(CHECK_S, settings.brain_time_limit_s / 4)
         self._watchdog = Watchdog(settings, self._store)
-        self._dead = DeadProcessors(self._store, settings.brain_attempts, log)
+        self._dead = DeadProcessors(
+            self._store, settings.brain_attempts, settings.brain_retry_pause_s, log
+        )
         self._work_signal = WorkSignal(context)
         uri = store.connection.uri
         self._slots = [
@@ -61,8 +64,20 @@ class Supervisor:
         listener = NotificationListener(
             waiter, self._work_signal.notify, self._settings.brain_poll_s
         )
-        with contextlib.closing(self._audit), contextlib.closing(listener):
+        check = QueueCheck(self._store, self._types_read, self._log)
+        with (
+            contextlib.closing(self._audit),
+            contextlib.closing(listener),
+            contextlib.closing(check),
+        ):
             return self._run()
+
+    def _types_read(self) -> frozenset[str] | None:
+        """The types of scan that a processor here reads; None while that is not known."""
+        known = [slot.current_scan.types() for slot in self._slots]
+        if any(types is None for types in known):
+            return None
+        return frozenset().union(*(types for types in known if types is not None))
 
     def _run(self) -> int:
         self._watchdog.log_limits(self._log)
@@ -128,5 +143,6 @@ class Supervisor:
                 )
                 process.kill()
                 process.join()
-                self._dead.add(slot.dead(""))  # its scan is not to blame
+            # Whatever it did not release itself: its scan is not to blame.
+            self._dead.add(slot.dead(""))
         self._dead.clear()

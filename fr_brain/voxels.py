@@ -13,17 +13,27 @@ Voxels = npt.NDArray[Any]
 
 
 def voxels_of(claim: Claim, payload: bytes | bytearray) -> Voxels:
-    """The voxels of a scan, decompressed if need be and checked against the acknowledged hash.
+    """The voxels of a scan, decompressed if need be. The caller checks them (``checked_hash``).
 
     Returns:
         Array of ``scan.shape`` and ``scan.dtype``, Fortran order, read-only.
 
     Raises:
-        VoxelsDamaged: the payload is not the voxels that were acknowledged.
+        VoxelsDamaged: the payload cannot be decompressed or has the wrong size.
     """
     data = payload
     if claim.packing is not None:
         data = unpack(payload, claim.packing, claim.scan.voxels_bytes)
-    if hash_voxels(data) != claim.scan.voxels_hash:
-        raise VoxelsDamaged("their hash differs from the one that was acknowledged")
     return claim.scan.array(data)
+
+
+def checked_hash(claim: Claim, voxels: Voxels) -> str:
+    """The hash of exactly these voxels: what an analyzer is given, and its report names.
+
+    Raises:
+        VoxelsDamaged: they are not the voxels that were acknowledged.
+    """
+    found = hash_voxels(voxels.reshape(-1, order="F").view("uint8").data)
+    if found != claim.scan.voxels_hash:
+        raise VoxelsDamaged("their hash differs from the one that was acknowledged")
+    return found

@@ -17,6 +17,7 @@ from fr_pacs.packing import packed
 from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.send_queue import PendingScan, SendQueue
+from fr_pacs.sources.base import with_priority
 
 BATCH_SCANS = 128
 """Small scans sent in one write."""
@@ -119,7 +120,7 @@ class ScanClient:
             if task is None:
                 return
             try:
-                loaded = task.load()
+                loaded = with_priority(task.load(), self._settings.priority)
             except SourceError as error:
                 self._counter.failed(task.label, str(error))
                 continue

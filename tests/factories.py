@@ -25,7 +25,7 @@ from common.domain.types import hash_voxels, utc_now
 from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.documents import Claim, NewScan
+from common.store.documents import HEAD_START, Claim, NewScan
 from common.store.migrations.runner import Migrator
 from common.wire.constants import CHUNK_BYTES
 
@@ -77,7 +77,8 @@ def make_claimable(store: DBManager, n: int, **overrides: Any) -> list[BrainScan
     store.scans.add(new)
     for age, item in enumerate(new):
         received = LONG_AGO.replace(microsecond=1000 * age)
-        edit(store, item.scan.key, received_at=received)
+        turn = received - HEAD_START[item.scan.priority]
+        edit(store, item.scan.key, received_at=received, turn_at=turn, not_before=received)
     return [item.scan for item in new]
 
 

@@ -23,6 +23,10 @@ PICTURE_BYTES_MAX = 300_000
 """Limit of a picture, so that a report with its lesions (about 300 bytes each) and the picture fits
 the smallest frame."""
 
+REPORT_BYTES_MAX = 512 * 1024 - PICTURE_BYTES_MAX - 8192
+"""Limit of a report as BSON: the smallest frame limit (512 KiB), less a picture and the rest of the
+message. A larger report could not be delivered to everyone, so it is not written."""
+
 NOTICE = (
     "Research software; not a medical device; not for diagnosis; "
     "review by a qualified radiologist required."
@@ -96,6 +100,7 @@ class BrainReport(Frozen):
         *,
         run_time_ms: float,
         revision: int = 1,
+        voxels_hash: str | None = None,
     ) -> Self:
         """The report of a scan, made now.
 
@@ -105,6 +110,7 @@ class BrainReport(Frozen):
             analyzer: the code that made them.
             run_time_ms: its run time, milliseconds.
             revision: 1, or one more than the report that it replaces.
+            voxels_hash: BLAKE3 of the voxels that were analysed; None: what the header declares.
         """
         return cls(
             scan_id=scan.scan_id,
@@ -113,7 +119,7 @@ class BrainReport(Frozen):
             subject=scan.subject,
             acquired_at=scan.acquired_at,
             scan_type=scan.scan_type,
-            voxels_hash=scan.voxels_hash,
+            voxels_hash=scan.voxels_hash if voxels_hash is None else voxels_hash,
             shape=scan.shape,
             voxel_size_mm=scan.voxel_size_mm,
             orientation=scan.orientation,

@@ -19,13 +19,21 @@ class BrainSettings(StoreSettings):
     brain_lease_s: float = Field(
         default=30.0,
         ge=1,
+        le=600,
         description="lease of a claim, seconds; a claim that is not renewed in time passes to "
         "another processor",
     )
     brain_attempts: int = Field(
         default=5,
         ge=1,
-        description="attempts to analyse a scan; when all fail, the scan moves to 'Error'",
+        description="attempts to analyse a scan; when all fail, the scan moves to 'Error'; an "
+        "attempt that an orderly stop interrupts does not count",
+    )
+    brain_retry_pause_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="pause before the second attempt to analyse a scan, seconds; the pauses before "
+        "later attempts are 5, 30, 120 and 600 times as long",
     )
     brain_batch: int = Field(
         default=500, ge=1, le=10_000, description="most scans to claim at once"

@@ -11,6 +11,7 @@ from pydantic_settings import (
 )
 
 from common.domain.pacs_key import KEY_BYTES, PacsKey, PacsKeys
+from common.domain.scan import Priority
 from common.domain.types import Identifier
 from common.settings.base import Port, Shape, WireSettings, from_file
 from common.settings.hosts import Host
@@ -52,6 +53,11 @@ class PacsSettings(WireSettings):
         "tell who a patient is (hash); the ledger and the summary always have the names",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
+    priority: Priority = Field(
+        default=Priority.ROUTINE,
+        description="how urgent the scans are: 'stat' (analysed next), 'urgent', 'routine' or "
+        "'background'",
+    )
     kind: Literal["phantom", "grid"] = Field(
         default="phantom", description="kind of synthetic scan: phantom (3-D head) or grid (10x10)"
     )

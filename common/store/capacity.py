@@ -43,6 +43,17 @@ class Capacity:
         }
 
     @translated
+    def count_to_do_by_type(self, at_most: int) -> dict[str, int]:
+        """Number of scans that are ``'To Do'`` for each scan type that has any, reanalyses too;
+        counting stops at ``at_most`` for each Fr-PACS."""
+        counts: dict[str, int] = {}
+        for again, pacs, kind in prefixes(self._db.scans_fast, 3):
+            if isinstance(pacs, str) and isinstance(kind, str):
+                lane = {"reanalysis": again, "scan.pacs": pacs, "scan.scan_type": kind}
+                counts[kind] = counts.get(kind, 0) + self._count(at_most, lane)
+        return counts
+
+    @translated
     def count_reanalyses(self, at_most: int) -> int:
         """Number of reanalyses that are ``'To Do'``; counting stops at ``at_most``."""
         return self._count(at_most, {"reanalysis": True})

@@ -4,10 +4,45 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import bson
+from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pydantic import ValidationError
+
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
+from common.errors import StoreError
 from common.store.documents import Claim
+
+DAMAGED = "the stored document is damaged"
+
+UNDECODABLE = "_undecodable"
+"""Field of a decoded document in which something cannot be decoded; no stored field has it."""
+
+RETRY_PAUSES = (1, 5, 30, 120, 600)
+"""The pauses after the first, second, … failed attempt, as multiples of the first one."""
+
+_STRICT: CodecOptions[Document] = CodecOptions(tz_aware=True)
+_LENIENT: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+
+class ScanDamaged(StoreError):
+    """A stored scan cannot be claimed as it is; the message is the cause, without its values."""
+
+
+def decoded(raw: RawBSONDocument) -> Document:
+    """A scan's document. One that BSON cannot decode is decoded as far as it can be, and marked."""
+    try:
+        return bson.decode(raw.raw, _STRICT)
+    except (BSONError, ValueError, OverflowError):
+        return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: True}
 
 
 def claim_update(owner: str, lease_s: float) -> list[Document]:
@@ -42,21 +77,52 @@ def claim_filters(
 
 
 def claim_from(document: Document, owner: str) -> Claim:
-    """The claim that ``owner`` has just made, from the document as it was before.
+    """The claim that ``owner`` makes, from the document as it was before.
 
     Raises:
-        ValidationError: the stored header is damaged.
+        ScanDamaged: the document cannot be decoded, or a field is missing or has a wrong value.
     """
+    if UNDECODABLE in document:
+        raise ScanDamaged(f"{DAMAGED}: it cannot be decoded")
+    try:
+        scan = BrainScan.model_validate(document["scan"])
+        packed = document.get("packing")
+        packing = Packing.model_validate(packed) if packed else None
+    except KeyError:
+        raise ScanDamaged(f"{DAMAGED}: it has no header") from None
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "as a whole"
+        raise ScanDamaged(f"{DAMAGED}: its header is not valid ({where[:64]})") from None
+    wrong = [name for name, kinds in _KINDS.items() if not _is(document.get(name), kinds)]
+    if scan.key != document["_id"]:
+        wrong.append("_id")
+    if wrong:
+        raise ScanDamaged(f"{DAMAGED}: not valid: {', '.join(wrong)}")
     return Claim(
-        scan=BrainScan.model_validate(document["scan"]),
+        scan=scan,
         owner=owner,
         fence=document["fence"] + 1,
         attempts=document["attempts"] + 1,
         voxels=document.get("voxels"),
         blob=document.get("blob"),
-        revision=document.get("revision", 1),
-        packing=Packing.model_validate(packed) if (packed := document.get("packing")) else None,
+        revision=document.get("revision") or 1,
+        packing=packing,
     )
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "fence": (int,),
+    "attempts": (int,),
+    "revision": (int, type(None)),
+    "voxels": (bytes, type(None)),
+    "blob": (ObjectId, type(None)),
+}
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool) or (isinstance(value, int) and value < 0):
+        return False
+    return isinstance(value, kinds)
 
 
 def claimable_together(found: list[Document], max_retried: int) -> list[Document]:
@@ -75,10 +141,48 @@ def failure(cause: Any) -> Document:
     return {"cause": cause, "at": "$$NOW", "worker": {"$ifNull": ["$owner", None]}}
 
 
-def failed_update(state: str, error: Document) -> list[Document]:
-    """The update after an attempt without a report. If it was the last one, Fr-PACS gets a notice
+def retry_update(error: Document | None, pause_s: float) -> list[Document]:
+    """The update that returns a scan to ``'To Do'`` for another attempt, after a pause with jitter.
+
+    Args:
+        error: why this attempt gave no report; None: keep what is stored.
+        pause_s: the pause after the first attempt, seconds; later ones are longer.
+    """
+    pauses_ms = [int(pause_s * 1000 * factor) for factor in RETRY_PAUSES]
+    last = {"$max": [0, {"$min": [{"$subtract": ["$attempts", 1]}, len(pauses_ms) - 1]}]}
+    jitter = {"$add": [0.5, {"$multiply": [0.5, {"$rand": {}}]}]}
+    pause = {"$multiply": [{"$arrayElemAt": [pauses_ms, last]}, jitter]}
+    change: Document = {
+        "report_generated": ReportGenerated.TO_DO,
+        "not_before": {"$add": ["$$NOW", pause]},
+    }
+    if error is not None:
+        change["error"] = error
+    return [{"$set": change}, {"$unset": "lease_until"}]
+
+
+def failed_for_good(error: Document) -> list[Document]:
+    """The update of a scan that gets no other attempt: ``'Error'``, or after a failed reanalysis
+    ``'Done'`` with the report that it had. Fr-PACS gets a notice of an ``'Error'``
     (``common.store.notices``)."""
-    fields: Document = {"report_generated": state, "error": error}
-    if state == ReportGenerated.ERROR:
-        fields["notice"] = {"due_at": "$$NOW", "tries": 0}
-    return [{"$set": fields}, {"$unset": "lease_until"}]
+    back = {"$gt": [{"$cond": [{"$isNumber": "$revision"}, "$revision", 1]}, 1]}
+
+    def either(reanalysis: Any, first: Any) -> Document:
+        return {"$cond": [back, reanalysis, first]}
+
+    def kept(name: str) -> Document:
+        return {"$ifNull": [f"${name}", "$$REMOVE"]}
+
+    return [
+        {
+            "$set": {
+                "report_generated": either(ReportGenerated.DONE, ReportGenerated.ERROR),
+                "error": either("$$REMOVE", error),
+                "notice": either(kept("notice"), {"due_at": "$$NOW", "tries": 0}),
+                "reanalysis_error": either(error, kept("reanalysis_error")),
+                "revision": either({"$subtract": ["$revision", 1]}, kept("revision")),
+                "done_at": either("$$NOW", kept("done_at")),
+            }
+        },
+        {"$unset": "lease_until"},
+    ]

@@ -1,45 +1,26 @@
-"""The life of a claim, for Fr-BRAIN: claim, renew, complete, fail, release, give up."""
+"""The life of a claim, for Fr-BRAIN: claim, renew, complete, fail, release."""
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-from bson import ObjectId
-from pydantic import ValidationError
 
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import ClaimLost, VoxelsDamaged
-from common.store.claim_documents import (
-    claim_filters,
-    claim_from,
-    claim_update,
-    claimable_together,
-    failed_update,
-    failure,
-)
+from common.store.claim_documents import failed_for_good, failure, retry_update
+from common.store.claiming import IN_PROGRESS, Claiming
 from common.store.collections import Notification
 from common.store.connection import BY_ID, Connection
-from common.store.documents import Claim, Claimed, all_of, expired, held, held_by
+from common.store.documents import Claim, all_of, held
+from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
 from common.store.reports import Reports
 
-_ATTEMPTS, _SPREAD = 5, 8
-"""How often a claim is retried at once when others took the same scans, and over how many batches
-the retries spread. Without the spread, processors that wake together would compete for the same
-scans again and again."""
 
-GIVE_UP_LIMIT = 1000
-
-DAMAGED = "the stored header is damaged"
-NO_ANSWER = "its processor ended or stopped answering in each attempt"
-
-
-class Claims:
+class Claims(Claiming):
     """Claims scans and ends claims; each change is filtered by state, owner and fence."""
 
     def __init__(
@@ -49,108 +30,9 @@ class Claims:
         reports: Reports,
         recorder: Recorder,
     ) -> None:
-        self._db = connection
+        super().__init__(connection, Endings(connection, reconciliation, recorder), recorder)
         self._reconciliation = reconciliation
         self._reports = reports
-        self._recorder = recorder
-
-    @translated
-    def claim(
-        self,
-        owner: str,
-        limit: int,
-        lease_s: float,
-        *,
-        only_fresh: bool = False,
-        max_retried: int = 1,
-    ) -> Claimed:
-        """Claim scans that are ``'To Do'``, oldest first, ``limit`` at most.
-
-        A scan that kills its processor must not keep failing the scans claimed with it. So scans
-        claimed once before are claimed apart from fresh ones, ``max_retried`` at a time, and scans
-        claimed more often one at a time.
-
-        Args:
-            owner: an id that no other process start ever has.
-            limit: the most scans to claim.
-            lease_s: seconds until the claim ends if it is not renewed.
-            only_fresh: claim only scans that were never claimed.
-            max_retried: the most scans to claim that were claimed once before.
-
-        Returns:
-            The claims, and whether more scans were waiting.
-        """
-        to_do = {"report_generated": ReportGenerated.TO_DO}
-        for attempt in range(_ATTEMPTS):
-            # Only majority-committed scans: one that could still be rolled back would leave a
-            # report without its scan.
-            skip = random.randrange(_SPREAD * limit) if attempt else 0  # noqa: S311
-            order = [("received_at", 1)]
-            waiting = list(self._db.scans.find(to_do, sort=order, skip=skip, limit=limit))
-            found = claimable_together(waiting, max_retried)
-            if only_fresh and found and found[0]["attempts"]:
-                return Claimed(more=True)
-            all_seen = len(waiting) < limit and not skip
-            if claims := self._claim_found(found, to_do, owner, lease_s):
-                return Claimed(claims, more=not all_seen or len(found) < len(waiting))
-            # Other processors took them all. Look elsewhere, unless these were all that waited;
-            # scans that arrive from now on end the next wait.
-            if all_seen:
-                break
-        return Claimed()
-
-    @translated
-    def claim_expired(self, owner: str, lease_s: float, *, max_retried: int = 1) -> list[Claim]:
-        """Claim the scan whose lease expired first, without a report; with it up to
-        ``max_retried`` of those that were claimed once."""
-        over = expired()
-        found = list(self._db.scans.find(over, sort=[("lease_until", 1)], limit=max_retried))
-        return self._claim_found(claimable_together(found, max_retried), over, owner, lease_s)
-
-    def _claim_found(
-        self, found: list[Document], condition: Mapping[str, Any], owner: str, lease_s: float
-    ) -> list[Claim]:
-        change = claim_update(owner, lease_s)
-        claimed = sum(
-            self._db.scans_fast.update_many(one, change, hint=BY_ID).modified_count
-            for one in claim_filters(found, condition)
-        )
-        if not claimed:
-            return []
-        if claimed < len(found):
-            found = self._claimed_by(owner, found)
-        claims = []
-        for document in found:
-            try:
-                claims.append(claim_from(document, owner))
-            except ValidationError:
-                # One damaged document must not stop every processor that meets it.
-                self._fail_damaged(document["_id"], owner, document["fence"] + 1)
-        for attempts in sorted({claim.attempts for claim in claims}):
-            ids = [claim.scan.key for claim in claims if claim.attempts == attempts]
-            self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
-        return claims
-
-    def _claimed_by(self, owner: str, found: Sequence[Document]) -> list[Document]:
-        """Those of these scans that ``owner`` has just claimed, where others took some."""
-        mine = self._db.scans_fast.find(
-            {
-                "_id": {"$in": [document["_id"] for document in found]},
-                "owner": owner,
-                "report_generated": ReportGenerated.IN_PROGRESS,
-            },
-            {"fence": 1},
-        )
-        fences = {document["_id"]: document["fence"] for document in mine}
-        return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
-
-    def _fail_damaged(self, key: str, owner: str, fence: int) -> None:
-        self._record_failed({key: DAMAGED})
-        self._db.scans.update_one(
-            held_by(owner, fence, [key]),
-            failed_update(ReportGenerated.ERROR, failure(DAMAGED)),
-        )
-        self._reconciliation.reconcile([key])
 
     @translated
     def fetch_voxels(self, claim: Claim) -> bytes | bytearray:
@@ -226,22 +108,34 @@ class Claims:
         self._recorder.flush()  # in parallel with writing the reports
 
     @translated
-    def fail(self, claim: Claim, cause: str, attempts_allowed: int) -> ReportGenerated:
+    def fail(
+        self, claim: Claim, cause: str, attempts_allowed: int, *, pause_s: float = 0.0
+    ) -> ReportGenerated:
         """End an attempt without a report: the scan is ``'To Do'`` again, or ``'Error'`` with the
         cause once it has used up its attempts (``attempts_allowed`` 0: immediately).
 
-        Returns the scan's state: ``'Done'`` if an earlier owner's report arrived late.
+        Args:
+            claim: the claim to end.
+            cause: why there is no report.
+            attempts_allowed: claims of a scan before it fails for good.
+            pause_s: pause before the second attempt, seconds; it is longer before later ones.
+
+        Returns the scan's state: ``'Done'`` if an earlier owner's report arrived late, or a failed
+        reanalysis leaves the scan with the report that it had.
 
         Raises:
             ClaimLost: the scan has another owner by now, who decides.
         """
         final = claim.attempts >= attempts_allowed
-        state = ReportGenerated.ERROR if final else ReportGenerated.TO_DO
+        state, change = ReportGenerated.TO_DO, retry_update(failure(cause), pause_s)
+        if final:
+            state = ReportGenerated.DONE if claim.revision > 1 else ReportGenerated.ERROR
+            change = failed_for_good(failure(cause))
         self._recorder.note(
             Kind.ERROR, [claim.scan.key], outcome=state, cause=cause, attempt=claim.attempts
         )
         self._recorder.wait_durable()
-        if self._finish([claim], failed_update(state, failure(cause)), state):
+        if self._finish([claim], change, state):
             self._recorder.note(Kind.ERROR, [claim.scan.key], outcome="claim lost")
             raise ClaimLost(f"the claim of {claim.scan.key} was lost")
         if final:
@@ -252,70 +146,64 @@ class Claims:
 
     @translated
     def release(self, owner: str, *, never_started: Sequence[Claim] | None = None) -> int:
-        """Return scans of ``owner`` to ``'To Do'``; returns their number.
+        """Return scans of ``owner`` to ``'To Do'`` without using an attempt; returns their number.
 
-        With ``never_started``: only those claims, and their attempt does not count. Without:
-        every scan that ``owner`` holds; call that only when ``owner`` is known to be dead.
+        With ``never_started``: only those claims. Without: every scan that ``owner`` holds; call
+        that only when ``owner`` was stopped in order and is known to have ended.
         """
-        change: Document = {"report_generated": ReportGenerated.TO_DO}
-        conditions: Iterable[Document] = [
-            {"owner": owner, "report_generated": ReportGenerated.IN_PROGRESS}
-        ]
-        if never_started is not None:
+        change: Document = {
+            "report_generated": ReportGenerated.TO_DO,
+            "attempts": {"$subtract": ["$attempts", 1]},
+        }
+        if never_started is None:
+            conditions: Iterable[Document] = [_all_held(owner)]
+            hint: Any = IN_PROGRESS
+        else:
             ids = [claim.scan.key for claim in never_started]
             self._recorder.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
-            change["attempts"] = {"$subtract": ["$attempts", 1]}
-            conditions = held(never_started)
+            conditions, hint = held(never_started), BY_ID
         released = sum(
             self._db.scans.update_many(
-                condition, [{"$set": change}, {"$unset": "lease_until"}]
+                condition, [{"$set": change}, {"$unset": "lease_until"}], hint=hint
             ).modified_count
             for condition in conditions
         )
+        if released and never_started is None:
+            self._note_release(owner, "its processor was stopped", released)
         if released:
             self._db.notifications.publish(Notification.SCAN)
-            if never_started is None:
-                self._recorder.note(
-                    Kind.RELEASE,
-                    outcome=ReportGenerated.TO_DO,
-                    cause="its processor ended",
-                    owner=owner,
-                    count=released,
-                )
         return released
 
     @translated
-    def give_up(self, attempts_allowed: int) -> list[str]:
-        """Move scans to ``'Error'`` that used up their attempts while their processors were killed
-        or stopped answering; returns their ids.
+    def release_dead(
+        self, owner: str, attempts_allowed: int | None = None, *, pause_s: float = 0.0
+    ) -> int:
+        """Return the scans of an owner that crashed to ``'To Do'``; their attempts count. Those
+        that have used them up fail for good. Returns the number of both.
 
-        Looks at ``GIVE_UP_LIMIT`` scans that are ``'To Do'`` and as many expired ones, at most.
+        Args:
+            owner: known to be dead.
+            attempts_allowed: claims of a scan before it fails for good; None: any number.
+            pause_s: as for ``fail``.
         """
-        token = ObjectId()
-        error = {**failure({"$ifNull": ["$error.cause", NO_ANSWER]}), "given_up": token}
-        change = failed_update(ReportGenerated.ERROR, error)
-        used_up = {"attempts": {"$gte": attempts_allowed}}
-        given_up: list[str] = []
-        for condition in ({"report_generated": ReportGenerated.TO_DO}, expired()):
-            # A find first: usually there is none, and a find is cheaper than a durable write.
-            found = self._db.scans_fast.find(
-                {**condition, **used_up}, {"error.cause": 1}, limit=GIVE_UP_LIMIT
-            )
-            causes = {d["_id"]: str(d.get("error", {}).get("cause", NO_ANSWER)) for d in found}
-            if not causes:
-                continue
-            self._record_failed(causes)
-            these: Document = {"_id": {"$in": list(causes)}}
-            self._db.scans.update_many({**these, **condition, **used_up}, change)
-            changed = self._db.scans.find({**these, "error.given_up": token}, {"_id": 1})
-            given_up += [document["_id"] for document in changed]
-        done = self._reconciliation.reconcile(given_up) if given_up else set()
-        return [key for key in given_up if key not in done]
+        mine = _all_held(owner)
+        failed: list[Document] = []
+        if attempts_allowed is not None:
+            used_up = {**mine, "attempts": {"$gte": attempts_allowed}}
+            failed = list(self._db.scans.find(used_up, {"error.cause": 1}, hint=IN_PROGRESS))
+            self._endings.fail_used_up(failed, used_up)
+        released = self._db.scans.update_many(
+            mine, retry_update(None, pause_s), hint=IN_PROGRESS
+        ).modified_count
+        if released:
+            self._note_release(owner, "its processor ended", released)
+            self._db.notifications.publish(Notification.SCAN)
+        return released + len(failed)
 
-    def _record_failed(self, causes: Mapping[str, str]) -> None:
-        for key, cause in causes.items():
-            self._recorder.note(Kind.ERROR, [key], outcome=ReportGenerated.ERROR, cause=cause)
-        self._recorder.wait_durable()
+    def _note_release(self, owner: str, cause: str, count: int) -> None:
+        self._recorder.note(
+            Kind.RELEASE, outcome=ReportGenerated.TO_DO, cause=cause, owner=owner, count=count
+        )
 
     def _finish(
         self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE
@@ -346,3 +234,7 @@ class Claims:
             for condition in held(claims)
             for document in self._db.scans_fast.find(condition, {"_id": 1})
         }
+
+
+def _all_held(owner: str) -> Document:
+    return {"owner": owner, "report_generated": ReportGenerated.IN_PROGRESS}

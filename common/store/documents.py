@@ -8,6 +8,7 @@ from enum import Enum, auto
 import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
@@ -22,6 +23,12 @@ _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 _DUE_IMMEDIATELY = datetime.fromtimestamp(0, tz=UTC)
 """In the past by any clock, whether the host's or the server's."""
+
+LEASE_MAX_S = 600.0
+"""The longest lease of a claim, seconds."""
+
+_SLACK_S = 60.0
+"""How far the server's clock may be set back before the longest lease seems too long."""
 
 HEAD_START: dict[Priority, timedelta] = {
     Priority.STAT: timedelta(days=1),
@@ -74,16 +81,20 @@ class Claim:
 
 
 class Claimed(list[Claim]):
-    """Claims, and whether more scans were waiting when they were made.
+    """Claims, and what was seen when they were made.
 
     Args:
         claims: the claims.
-        more: False if every waiting scan is claimed now, by this owner or another.
+        more: False if every scan that may be claimed now is, by this owner or another.
+        failed: scans that were failed instead: damaged, or without an attempt left.
     """
 
-    def __init__(self, claims: Iterable[Claim] = (), *, more: bool = False) -> None:
+    def __init__(
+        self, claims: Iterable[Claim] = (), *, more: bool = False, failed: int = 0
+    ) -> None:
         super().__init__(claims)
         self.more = more
+        self.failed = failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +143,7 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
         "reanalysis": False,
         "received_at": received_at,
         "turn_at": received_at - HEAD_START[item.scan.priority],
+        "not_before": received_at,  # later after a failed attempt
         "fence": 0,
         "attempts": 0,
     }
@@ -158,6 +170,18 @@ def report_document(report: BrainReport) -> Document:
         "tries": 0,
         "report": report.model_dump(exclude_none=False),
     }
+
+
+def stored_bytes(document: Document) -> int:
+    """Size of a document as BSON, bytes.
+
+    Raises:
+        StoreError: BSON cannot hold it.
+    """
+    try:
+        return len(bson.encode(document))
+    except (BSONError, TypeError, OverflowError, UnicodeError) as error:
+        raise StoreError(f"{type(error).__name__}: BSON cannot hold the document") from None
 
 
 def compare(mine: Document, stored: Document | None) -> Added:
@@ -220,6 +244,16 @@ def expired() -> Document:
     return {
         "report_generated": ReportGenerated.IN_PROGRESS,
         "$expr": {"$lt": ["$lease_until", "$$NOW"]},
+    }
+
+
+def too_long() -> Document:
+    """A filter for claims whose lease ends later than any may: the server's clock was ahead when
+    they were made, and without this they would last that much longer."""
+    longest = {"$add": ["$$NOW", int((LEASE_MAX_S + _SLACK_S) * 1000)]}
+    return {
+        "report_generated": ReportGenerated.IN_PROGRESS,
+        "$expr": {"$gt": ["$lease_until", longest]},
     }
 
 

@@ -20,7 +20,7 @@ from common.store.recording import Recorder
 
 FINISH: list[Document] = [
     {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
-    {"$unset": ["lease_until", "error", "notice"]},
+    {"$unset": ["lease_until", "error", "notice", "reanalysis_error"]},
 ]
 """The update of a scan whose report exists."""
 
@@ -44,7 +44,20 @@ class Reconciliation:
         wanted: Document = {"_id": {"$in": list(keys)}}
         # With local read concern: the decision must take the latest writes into account.
         idle = self._db.scans_fast.find({**wanted, **_UNCLAIMED}, {"revision": 1})
+        self._adopt_late(wanted)
         return self.finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
+
+    def _adopt_late(self, wanted: Document) -> None:
+        """Give scans whose reanalysis had failed for good the revision of a report that an earlier
+        owner wrote late. Both look after they have written, so the second one sees the first."""
+        went_back = {"report_generated": ReportGenerated.DONE, "reanalysis_error": {"$ne": None}}
+        for scan in self._db.scans_fast.find({**wanted, **went_back}, {"revision": 1}):
+            revision = scan.get("revision", 1)
+            late = {"_id": scan["_id"], "revision": revision + 1}
+            if self._db.reports_fast.find_one(late, {"_id": 1}) is not None:
+                these = {"_id": scan["_id"], **went_back, **of_revision(revision)}
+                change = {"$set": {"revision": revision + 1}, "$unset": {"reanalysis_error": 1}}
+                self._db.scans.update_one(these, change)
 
     def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
         """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a

@@ -9,6 +9,9 @@ The steps, each repeatable, so a kill between any two loses nothing:
 3. It replaces the report, in one update that only an earlier revision passes (``Reports``).
 4. It sets the scan ``'Done'`` under the fence.
 
+If the reanalysis fails for good, the scan is ``'Done'`` again with the revision and the report that
+it had, and ``reanalysis_error`` has the cause.
+
 At any moment the scan has one report in ``brain_reports``: that of its revision or, before step 3,
 of the previous one. All earlier reports are in the history.
 """
@@ -68,7 +71,7 @@ class Revised:
         if self.state != ReportGenerated.DONE:
             allowed.add(self.revision - 1)
         earlier = set(range(1, self.report))
-        return self.report in allowed and earlier <= self.history <= earlier | {self.revision - 1}
+        return self.report in allowed and earlier <= self.history <= earlier | {self.report}
 
 
 class Revisions:
@@ -147,7 +150,7 @@ class Revisions:
                     "put_back_at": "$$NOW",
                 }
             },
-            {"$unset": ["lease_until", "done_at", "error", "not_before"]},
+            {"$unset": ["lease_until", "done_at", "error", "reanalysis_error"]},
         ]
         done = {
             "_id": {"$in": list(keys)},

@@ -1,14 +1,22 @@
 """Acts for processors that no longer can, for Fr-BRAIN's supervisor."""
 
+import math
+
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
-from common.store.claim_documents import failure
+from common.store.claim_documents import DAMAGED, failed_for_good, failure, retry_update
 from common.store.collections import Notification
 from common.store.connection import Connection
 from common.store.documents import held_by
+from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
+from common.store.schema import QUEUE, RETRIED
+from common.store.waiting_indexes import lower, prefixes, upper
+
+_PAGE = 1000
+_WAITING = {"report_generated": ReportGenerated.TO_DO}
 
 
 class Supervision:
@@ -20,6 +28,7 @@ class Supervision:
         self._db = connection
         self._reconciliation = reconciliation
         self._recorder = recorder
+        self._endings = Endings(connection, reconciliation, recorder)
 
     @translated
     def renew(self, key: str, owner: str, fence: int, lease_s: float) -> bool:
@@ -31,32 +40,60 @@ class Supervision:
 
     @translated
     def fail(
-        self, key: str, owner: str, fence: int, cause: str, attempts_allowed: int
+        self,
+        key: str,
+        owner: str,
+        fence: int,
+        cause: str,
+        attempts_allowed: int,
+        *,
+        pause_s: float = 0.0,
     ) -> ReportGenerated | None:
         """End the claim of a processor that died while it worked on this scan.
 
         The scan is ``'To Do'`` again with the cause, or ``'Error'`` once it has used up its
-        attempts. Returns its state; None if the claim was lost or has ended already.
+        attempts; ``pause_s`` is as for ``Claims.fail``. Returns its state; None if the claim was
+        lost or has ended already.
         """
-        used_up = {"$gte": ["$attempts", attempts_allowed]}
-        state = {"$cond": [used_up, ReportGenerated.ERROR, ReportGenerated.TO_DO]}
+        claim = held_by(owner, fence, [key])
         self._recorder.note(Kind.ERROR, [key], outcome="no report", cause=cause, owner=owner)
         self._recorder.wait_durable()
+        used_up = {**claim, "attempts": {"$gte": attempts_allowed}}
         found = self._db.scans.find_one_and_update(
-            held_by(owner, fence, [key]),
-            [
-                {"$set": {"report_generated": state, "error": failure(cause)}},
-                {"$unset": "lease_until"},
-            ],
-            {"attempts": 1},
+            used_up, failed_for_good(failure(cause)), {"report_generated": 1}, return_document=True
         )
-        if found is None:
+        if found is not None:
+            reported = self._reconciliation.reconcile([key])
+            return ReportGenerated.DONE if reported else ReportGenerated(found["report_generated"])
+        left = self._db.scans.update_one(claim, retry_update(failure(cause), pause_s))
+        if not left.matched_count:
             return None
-        if found["attempts"] >= attempts_allowed:
-            return (
-                ReportGenerated.DONE
-                if self._reconciliation.reconcile([key])
-                else ReportGenerated.ERROR
-            )
         self._db.notifications.publish(Notification.SCAN)
         return ReportGenerated.TO_DO
+
+    @translated
+    def fail_damaged(self) -> int:
+        """Fail the waiting scans that no claim can find, as a field that the queue is ordered by
+        has a wrong type; returns their number. Of other scans it reads keys and no documents, but
+        for retried ones."""
+        # Retried scans would be passed over, and are not lost: they only have no pause.
+        undated = {"not_before": {"$not": {"$type": "date"}}, "attempts": {"$gt": 0}}
+        self._db.scans.update_many(
+            {**_WAITING, **undated}, [{"$set": {"not_before": "$$NOW"}}], hint=RETRIED
+        )
+        failed = 0
+        for lane in prefixes(self._db.scans_fast, 3):
+            reanalysis, pacs, kind = lane
+            ranges = [
+                (lower(*lane), lower(*lane, 0)),  # no number, or below 0
+                (upper(*lane, math.inf), upper(*lane)),
+            ]
+            if not (
+                isinstance(reanalysis, bool) and isinstance(pacs, str) and isinstance(kind, str)
+            ):
+                ranges = [(lower(*lane), upper(*lane))]
+            for low, high in ranges:
+                found = self._db.scans.find({}, {"_id": 1}, hint=QUEUE, limit=_PAGE)
+                keys = [document["_id"] for document in found.min(low).max(high)]
+                failed += self._endings.fail_all(keys, DAMAGED, _WAITING)
+        return failed

@@ -24,7 +24,7 @@ from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.analyzers.running import overlay_of
 from fr_brain.pictures.illustration import illustrate
-from fr_brain.voxels import Voxels, voxels_of
+from fr_brain.voxels import Voxels, checked_hash, voxels_of
 
 
 def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path) -> BrainReport:
@@ -64,6 +64,7 @@ def picture_of(store: DBManager, registry: Registry, claim: Claim, report: Brain
         raise VoxelsDamaged(f"the voxels of {scan.key} were deleted")
     try:
         voxels = voxels_of(claim, store.claims.fetch_voxels(claim))
+        checked_hash(claim, voxels)
     except VoxelsDamaged as error:
         raise VoxelsDamaged(f"the voxels of {scan.key} are damaged: {error}") from error
     return illustrate(report, scan, voxels, _overlay(registry, report, scan, voxels))

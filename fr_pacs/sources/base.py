@@ -1,10 +1,10 @@
 """The interface of a source: where scans come from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from common.domain.scan import BrainScan, Packing
+from common.domain.scan import BrainScan, Packing, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,13 @@ class LoadedScan:
     if compressed, the payload that ``packing`` describes."""
     packing: Packing | None = None
     """How the voxels are compressed; set by the sender."""
+
+
+def with_priority(loaded: LoadedScan, priority: Priority) -> LoadedScan:
+    """The scan, sent with this priority."""
+    if loaded.scan.priority == priority:
+        return loaded
+    return replace(loaded, scan=loaded.scan.model_copy(update={"priority": priority}))
 
 
 class ScanTask(Protocol):

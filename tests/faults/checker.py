@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from common.domain.states import PURGED
-from common.store.claims import NO_ANSWER
+from common.store.endings import NO_ANSWER
 from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored
 from tests.faults.truth import Truth

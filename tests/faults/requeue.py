@@ -5,8 +5,8 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 
-from common.store.claims import NO_ANSWER
 from common.store.db_manager import DBManager
+from common.store.endings import NO_ANSWER
 from tests.processes import ROOT, environment
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.store.claims import NO_ANSWER
+from common.store.endings import NO_ANSWER
 from tests.faults.checker import Content, Expected, Kind, Window, check, count
 from tests.faults.deliveries import Delivery
 from tests.faults.evidence import Completion, LedgerRecord, Stored, StoredReport, StoredScan

@@ -1,7 +1,7 @@
 """Only scans that kills have failed are requeued."""
 
-from common.store.claims import NO_ANSWER
 from common.store.db_manager import DBManager
+from common.store.endings import NO_ANSWER
 from tests.factories import make_failed, state_of
 from tests.faults.requeue import requeue_killed
 

@@ -37,6 +37,7 @@ QUICK_S = 0.01
 def brain_settings(**given: Any) -> BrainSettings:
     """Settings of a processor that polls often."""
     values: dict[str, Any] = {"brain_poll_s": 0.1, "brain_lease_s": 30.0, "brain_attempts": 3}
+    values["brain_retry_pause_s"] = 0.01
     return BrainSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
 
 

@@ -12,6 +12,7 @@ from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.grid import GridAnalyzer
 from fr_brain.claiming import BATCH_S, PREFETCH_BELOW_S, Claimer
+from fr_brain.scan_types import ScanTypes
 from tests.factories import document_of, edit, expire, make_claimable
 from tests.fr_brain.processors import (
     QUICK_S,
@@ -26,7 +27,8 @@ from tests.running import until
 
 def claimer(store: DBManager, seconds_per_scan: float = BATCH_S, **given: Any) -> Claimer:
     """A claimer that has measured so many seconds a scan."""
-    made = Claimer(brain_settings(**given), brain_parts(store), "the processor", get_log())
+    types = ScanTypes(["grid", "volume"])
+    made = Claimer(brain_settings(**given), brain_parts(store), "the processor", types, get_log())
     made.seconds_per_scan = seconds_per_scan
     return made
 
@@ -152,8 +154,9 @@ def test_expired_claims_come_before_scans_that_wait(store: DBManager) -> None:
 
 
 def test_only_one_scan_that_was_never_claimed_is_claimed_ahead(store: DBManager) -> None:
-    first, _ = make_claimable(store, 2)
-    edit(store, first.key, attempts=1)
+    first, second = make_claimable(store, 2)
+    for scan in (first, second):
+        edit(store, scan.key, attempts=1)
     assert claimer(store, 0.01).claim_next() == []
     edit(store, first.key, attempts=0)
     [claim] = claimer(store, 0.01).claim_next()

@@ -37,7 +37,7 @@ def completion(store: DBManager, lease: Lease) -> Completion:
     """It allows two attempts."""
     log = get_log()
     retry = retrying_store(threading.Event(), AvailabilityLog(log, "MongoDB"))
-    return Completion(store.claims, lease, 2, retry, log, RateLimitedLog(log))
+    return Completion(store.claims, lease, 2, 0.0, retry, log, RateLimitedLog(log))
 
 
 def test_reports_are_written_and_their_claims_end(

@@ -32,3 +32,23 @@ def test_a_record_that_is_being_written_is_ignored() -> None:
     with current_scan.working_on("a", 1):
         record.sequence += 1
         assert current_scan.read() is None
+
+
+def test_a_name_that_is_torn_between_the_bytes_of_a_character_harms_nobody() -> None:
+    record = SharedRecord()
+    current_scan = CurrentScan(record)
+    with current_scan.working_on("a", 1):
+        record.analyzer = "ä".encode()[:1]
+        found = current_scan.read()
+        assert found is not None
+        assert (found.key, found.analyzer) == ("a", "\ufffd")
+
+
+def test_the_supervisor_reads_which_types_are_read() -> None:
+    current_scan = CurrentScan(SharedRecord())
+    assert current_scan.types() is None
+    current_scan.reads(["volume", "grid"])
+    assert current_scan.types() == frozenset({"grid", "volume"})
+    many = CurrentScan(SharedRecord())
+    many.reads(f"type-{n:026}" for n in range(1000))
+    assert many.types() is None

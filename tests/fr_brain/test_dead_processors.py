@@ -12,7 +12,7 @@ from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts
 from fr_brain.current_scan import ScanInProgress
 from fr_brain.dead_processors import DeadProcessor, DeadProcessors
-from tests.factories import document_of, make_claimable, opened, own_mongod, state_of
+from tests.factories import document_of, edit, make_claimable, opened, own_mongod, state_of
 from tests.fr_brain.brain import BEGIN_S, HARMFUL_ANALYZER, brain
 from tests.processes import stop
 from tests.running import until
@@ -23,19 +23,21 @@ def died(store: DBManager, cause: str, attempts: int = 2) -> tuple[DeadProcessor
     make_claimable(store, 2)
     claims = store.claims.claim("dead", 2, 60)
     current = ScanInProgress(claims[0].scan.key, claims[0].fence, "planted 7", 1.0)
-    dead = DeadProcessors(brain_parts(store), attempts, get_log())
+    dead = DeadProcessors(brain_parts(store), attempts, 0.0, get_log())
     assert not dead
     dead.add(DeadProcessor(1, "dead", current, cause))
     return dead, [claim.scan.key for claim in claims]
 
 
 def test_the_current_scan_gets_the_cause_and_the_others_are_released(store: DBManager) -> None:
-    dead, (current, other) = died(store, "its processor ended: exit 7", attempts=1)
+    dead, (current, other) = died(store, "its processor ended: exit 7")
+    edit(store, current, attempts=2)
     dead.clear()
     assert not dead
     [(scan_id, cause, _)] = store.queries.errors()
     assert (scan_id, cause) == (current, "analyzer planted 7: its processor ended: exit 7")
     assert state_of(store, other) == ReportGenerated.TO_DO
+    assert document_of(store, other)["attempts"] == 1
 
 
 def test_without_a_cause_the_current_scan_is_only_released(store: DBManager) -> None:
@@ -43,17 +45,18 @@ def test_without_a_cause_the_current_scan_is_only_released(store: DBManager) -> 
     dead.clear()
     assert {state_of(store, scan_id) for scan_id in scans} == {ReportGenerated.TO_DO}
     assert "error" not in document_of(store, scans[0])
+    assert [document_of(store, scan_id)["attempts"] for scan_id in scans] == [0, 0]
 
 
 def test_dead_processors_stay_pending_while_the_store_is_unavailable(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unavailable(*_: object) -> int:
+    def unavailable(*_: object, **__: object) -> int:
         raise StoreUnavailable("for the test")
 
     dead, scans = died(store, "its processor ended: exit 7")
     with monkeypatch.context() as patched:
-        patched.setattr(store.claims, "release", unavailable)
+        patched.setattr(store.claims, "release_dead", unavailable)
         dead.clear()
     assert dead
     dead.clear()

@@ -2,14 +2,18 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
 
 from common.domain.states import ReportGenerated
 from common.runtime.logger import AvailabilityLog, get_log
 from common.store.db_manager import DBManager
+from common.store.documents import Claim
 from fr_brain.lease import Lease
-from tests.factories import document_of, expire, make_claimable, state_of
+from tests.factories import document_of, expire, make_claimable, make_report, state_of
 from tests.fr_brain.processors import QUICK_S, Gate, in_state, processing
 from tests.running import until
 
@@ -80,6 +84,40 @@ def test_what_is_held_at_the_end_is_released_and_the_attempt_does_not_count(
     document = document_of(store, held.scan.key)
     assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
     assert state_of(store, dropped.scan.key) == ReportGenerated.IN_PROGRESS
+
+
+def test_a_claim_that_is_completed_during_a_renewal_is_not_lost(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    availability = AvailabilityLog(get_log(), "MongoDB")
+    lease = Lease(store.claims, 60, get_log(), availability)
+    lease.replace([claim], time.monotonic())
+    renew = store.claims.renew
+    with capture_logs() as logs, lease.ending([claim]):
+
+        def completed_meanwhile(claims: Sequence[Claim], lease_s: float) -> set[str]:
+            store.claims.complete([(claim, make_report(claim.scan))])
+            lost = renew(claims, lease_s)
+            assert lost == {claim.scan.key}
+            return lost
+
+        monkeypatch.setattr(store.claims, "renew", completed_meanwhile)
+        lease._renew()
+    assert logs == []
+    assert not lease.holds(claim)
+
+
+def test_released_claims_lose_no_attempt_and_are_held_no_more(store: DBManager) -> None:
+    make_claimable(store, 2)
+    given_back, kept = store.claims.claim("me", 2, 60)
+    with leased(store, 60) as lease:
+        lease.replace([given_back, kept], time.monotonic())
+        lease.release([given_back])
+        assert (lease.holds(given_back), lease.holds(kept)) == (False, True)
+        assert document_of(store, given_back.scan.key)["attempts"] == 0
+        assert state_of(store, given_back.scan.key) == ReportGenerated.TO_DO
 
 
 # --- in a processor ------------------------------------------------------------------------------

@@ -160,11 +160,12 @@ def test_a_scan_that_was_claimed_before_is_not_claimed_beside_another(store: DBM
 
 
 def test_nothing_is_claimed_beside_a_scan_that_was_claimed_before(store: DBManager) -> None:
-    first, _ = large(store, 2)
+    [first] = large(store, 1)
     edit(store, first, attempts=1)
     gate = Gate()
     with processing(store, gate) as running:
         assert gate.begun() == first
+        large(store, 1)
         assert running.processor._prefetcher._running is None
 
 

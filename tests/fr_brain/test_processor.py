@@ -10,8 +10,8 @@ from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain import analysis
-from tests.factories import make_claimable, make_scan, state_of
-from tests.fr_brain.processors import NOTHING_FOUND, PlantedAnalyzer, in_state, processing
+from tests.factories import document_of, inside, make_claimable, make_scan, state_of
+from tests.fr_brain.processors import NOTHING_FOUND, QUICK_S, PlantedAnalyzer, in_state, processing
 from tests.running import SOON_S, until
 
 
@@ -70,3 +70,52 @@ def test_a_processor_whose_analyzer_does_not_free_its_memory_exits(
         assert not running.thread.is_alive()
         assert not running.stop.is_set()
     assert in_state(store, ReportGenerated.TO_DO) == 1
+
+
+def test_a_processor_that_fails_everything_pauses_and_leaves_most_scans_their_attempts(
+    store: DBManager,
+) -> None:
+    new = [NewScan(*make_scan(voxels=bytes([n] * 100))) for n in range(60)]
+    store.scans.add(new)
+
+    def fail(_: BrainScan) -> Findings:
+        raise OSError
+
+    broken = PlantedAnalyzer(fail)
+    with processing(
+        store, broken, owner="broken", seconds_per_scan=QUICK_S, brain_retry_pause_s=60.0
+    ) as running:
+        until(lambda: running.processor._guard.tripped)
+        with processing(store, PlantedAnalyzer(), owner="good"):
+            until(lambda: in_state(store, ReportGenerated.DONE) >= 40)
+    # Ten in a row, then one after each pause.
+    assert len(broken.calls) <= 20
+    assert in_state(store, ReportGenerated.ERROR) == 0
+
+
+def test_scans_of_a_type_without_an_analyzer_are_left_to_others(store: DBManager) -> None:
+    others = make_claimable(store, 3, scan_type="ecg")
+    make_claimable(store, 3)
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+    documents = [document_of(store, scan.key) for scan in others]
+    assert {(d["report_generated"], d["attempts"], d["fence"]) for d in documents} == {
+        ("To Do", 0, 0)
+    }
+
+
+def test_an_analyzer_that_vanished_costs_no_attempt_and_another_processor_takes_over(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 5)
+
+    def vanished(_: BrainScan) -> Findings:
+        raise ModuleNotFoundError
+
+    broken = PlantedAnalyzer(vanished)
+    with processing(store, broken, owner="broken", seconds_per_scan=QUICK_S):
+        until(lambda: len(broken.calls) == 1 and in_state(store, ReportGenerated.TO_DO) == 5)
+        with processing(store, PlantedAnalyzer(), owner="good"):
+            until(lambda: in_state(store, ReportGenerated.DONE) == 5)
+    assert len(broken.calls) == 1
+    assert {d["attempts"] for d in inside(store).find({}, {"attempts": 1})} == {1}

@@ -1,11 +1,13 @@
 """Stored payloads become arrays only if they are the acknowledged voxels."""
 
+import numpy as np
 import pytest
 
+from common.domain.types import hash_voxels
 from common.domain.voxel_compression import pack
 from common.errors import VoxelsDamaged
 from common.store.documents import Claim
-from fr_brain.voxels import voxels_of
+from fr_brain.voxels import checked_hash, voxels_of
 from tests.factories import make_scan
 
 
@@ -29,4 +31,13 @@ def test_other_voxels_than_the_acknowledged_ones_are_damaged() -> None:
     scan, payload = make_scan()
     claim = Claim(scan, "me", 1, 1, payload, None)
     with pytest.raises(VoxelsDamaged, match="hash differs"):
-        voxels_of(claim, payload[::-1])
+        checked_hash(claim, voxels_of(claim, payload[::-1]))
+    assert checked_hash(claim, voxels_of(claim, payload)) == scan.voxels_hash
+
+
+def test_the_hash_is_that_of_the_array_whatever_its_type() -> None:
+    floats = np.arange(60, dtype="<f4").reshape((3, 4, 5), order="F")
+    payload = floats.tobytes(order="F")
+    scan, _ = make_scan(voxels=payload, shape=(3, 4, 5), dtype="float32", scan_type="volume")
+    claim = Claim(scan, "me", 1, 1, payload, None)
+    assert checked_hash(claim, voxels_of(claim, payload)) == hash_voxels(payload)

@@ -51,6 +51,9 @@ SCAN_FIELDS: Document = {
             "$$NOW",  # a damaged document
         ]
     },
+    "not_before": {  # scans that failed before have no pause
+        "$cond": [{"$eq": [{"$type": "$received_at"}, "date"]}, "$received_at", "$$NOW"]
+    },
 }
 """More fields of each scan, as aggregation expressions over the scan of before: set by the copy."""
 

@@ -114,7 +114,7 @@ def test_a_report_whose_writer_was_killed_unrecorded_is_recorded_by_its_finder(
         note(audit, (Kind.ERROR, ids))
         if who == "the last attempt":
             edit(store, ids[0], report_generated="To Do", attempts=5)
-            assert recorded.claims.give_up(5) == []
+            assert recorded.claims.claim("a", 1, 60, attempts_allowed=5) == []
         else:
             assert recorded.reconciliation.reconcile_failed() == ids
     assert store.queries.count_states()["Done"] == 1

@@ -98,7 +98,8 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     done = [(claim, make_report(claim.scan)) for claim in claims]
     for _ in range(2):
         assert brain.claims.complete(done) == set()
-    brain.claims.give_up(5)
+    brain.claims.release_dead("me", 5)
+    assert brain.supervision.fail_damaged() == 0
     leased = hub.outbox.lease("pacs-1", 10, 10)
     assert len(leased) == 2
     hub.outbox.postpone([small.key], 0)

@@ -1,12 +1,12 @@
 """What a store should hold and answer, predicted without one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from common.domain.states import ReportGenerated
-from common.store.claims import NO_ANSWER
 from common.store.documents import Claim
+from common.store.endings import NO_ANSWER
 from common.store.failed_scans import Requeued
 
 TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
@@ -24,6 +24,11 @@ class ScanModel:
     attempts: int = 0
     revision: int = 1
     error: str | None = None
+    turn: int = 0
+    """When its turn comes, and when its pause ends if it was claimed before, as counts."""
+    due: int = 0
+    went_back: bool = False
+    """Whether its last reanalysis failed for good."""
     ended: int | None = None
     """When its lease ended, as a count; None while it has not."""
 
@@ -32,6 +37,15 @@ class ScanModel:
 
     def was_of(self, claim: Claim) -> bool:
         return (self.owner, self.fence) == (claim.owner, claim.fence)
+
+    def fails_for_good(self, cause: str) -> None:
+        """A reanalysis goes back to the report that the scan had."""
+        if self.revision > 1:
+            self.revision -= 1
+            self.went_back = True
+            self.becomes(DONE, None)
+        else:
+            self.becomes(ERROR, cause)
 
     def becomes(self, state: ReportGenerated, error: str | None) -> None:
         self.state, self.error, self.ended = state, error, None
@@ -71,19 +85,29 @@ class Model:
     # --- claims ---
 
     def next(self, limit: int, max_retried: int) -> list[str]:
-        """What is claimed next."""
-        waiting = [name for name, scan in self.scans.items() if scan.state is TO_DO][:limit]
-        return self._alike(waiting, limit, max_retried)
+        """What is claimed next: fresh scans, then those that were claimed before."""
+        to_do = {name: scan for name, scan in self.scans.items() if scan.state is TO_DO}
+        fresh = [name for name, scan in to_do.items() if not scan.attempts]
+        if fresh:
+            return sorted(fresh, key=lambda name: to_do[name].turn)[:limit]
+        return self._alike(sorted(to_do, key=lambda name: to_do[name].due), max_retried)
+
+    def claim(self, limit: int, max_retried: int, allowed: int) -> list[str]:
+        """What is claimed next where scans that have used up their attempts fail instead."""
+        while names := self.next(limit, max_retried):
+            if not self.give_up(names, allowed):
+                return names
+        return []
 
     def next_ended(self, max_retried: int) -> list[str]:
         """What is claimed next of those whose claim has ended."""
-        return self._alike(self.ended()[:max_retried], max_retried, max_retried)
+        return self._alike(self.ended(), max_retried)
 
-    def _alike(self, names: list[str], never: int, once: int) -> list[str]:
-        """The first one, and after it those that may come with it: so many that were claimed never
-        or once, none that was claimed more often."""
+    def _alike(self, names: list[str], once: int) -> list[str]:
+        """The first one, and after it those that may come with it: so many that were claimed
+        once, none that was claimed more often."""
         attempts = [self.scans[name].attempts for name in names]
-        most = {0: never, 1: once}.get(attempts[0], 1) if names else 0
+        most = once if names and attempts[0] == 1 else min(1, len(names))
         others = [i for i, number in enumerate(attempts) if number != attempts[0]]
         return names[: min([most, *others])]
 
@@ -100,19 +124,31 @@ class Model:
         predicted = scan.fence, scan.attempts, scan.revision
         assert (claim.fence, claim.attempts, claim.revision) == predicted
 
-    def give_up(self, allowed: int) -> tuple[dict[str, str], list[str]]:
-        """The cause of each scan whose attempts are used up, and which of them are ``'Error'``."""
-        ready = [name for name, scan in self.scans.items() if scan.state is TO_DO] + self.ended()
-        used_up = [name for name in ready if self.scans[name].attempts >= allowed]
-        causes = {name: self.scans[name].error or NO_ANSWER for name in used_up}
-        for name, cause in causes.items():
-            self.scans[name].becomes(ERROR, cause)
-        done = self.reconcile(used_up)
-        return causes, [name for name in used_up if name not in done]
+    def give_up(self, names: Iterable[str], allowed: int) -> list[str]:
+        """Fail those of these scans that have used up their attempts; returns them."""
+        used_up = [name for name in names if self.scans[name].attempts >= allowed]
+        for name in used_up:
+            scan = self.scans[name]
+            scan.fails_for_good(scan.error or NO_ANSWER)
+        self.reconcile(used_up)
+        return used_up
+
+    def held_by(self, owner: str) -> list[str]:
+        return [n for n, s in self.scans.items() if s.state is IN_PROGRESS and s.owner == owner]
 
     def release(self, owner: str) -> int:
-        held = [s for s in self.scans.values() if s.state is IN_PROGRESS and s.owner == owner]
-        for scan in held:
+        """Its processor was stopped: no attempt is used."""
+        held = self.held_by(owner)
+        for scan in map(self.scans.__getitem__, held):
+            scan.becomes(TO_DO, scan.error)
+            scan.attempts -= 1
+        return len(held)
+
+    def release_dead(self, owner: str, allowed: int) -> int:
+        """Its processor crashed."""
+        held = self.held_by(owner)
+        failed = self.give_up(held, allowed)
+        for scan in (self.scans[name] for name in held if name not in failed):
             scan.becomes(TO_DO, scan.error)
         return len(held)
 
@@ -135,6 +171,7 @@ class Model:
             scan = self.of(claim)
             if scan.held_by(claim):
                 scan.becomes(DONE, None)
+                scan.went_back = False
             elif not (scan.was_of(claim) and scan.state is DONE):
                 lost.add(claim.scan.key)
         self.reconcile(lost)
@@ -143,16 +180,20 @@ class Model:
     def fail(self, claim: Claim, cause: str, allowed: int) -> ReportGenerated | None:
         """An attempt ends without a report; where the scan is then, None: the claim was lost."""
         scan = self.of(claim)
-        state = ERROR if claim.attempts >= allowed else TO_DO
+        final = claim.attempts >= allowed
+        state = (DONE if claim.revision > 1 else ERROR) if final else TO_DO
         if scan.held_by(claim):
-            scan.becomes(state, cause)
+            if final:
+                scan.fails_for_good(cause)
+            else:
+                scan.becomes(TO_DO, cause)
         elif not (scan.was_of(claim) and scan.state is state):
             return None
-        if state is ERROR:
+        if final:
             self.reconcile([claim.scan.key])
         return scan.state
 
-    def reconcile(self, scan_ids: Iterable[str]) -> set[str]:
+    def reconcile(self, scan_ids: Collection[str]) -> set[str]:
         """Scans that nobody works on and that have their report are ``'Done'``."""
         done = {
             name
@@ -161,6 +202,12 @@ class Model:
         }
         for name in done:
             self.scans[name].becomes(DONE, None)
+            self.scans[name].went_back = False
+        for scan, report in ((self.scans[n], self.reports.get(n)) for n in scan_ids):
+            went_back = scan.went_back and scan.state is DONE
+            if went_back and report is not None and report.revision == scan.revision + 1:
+                # Written by an earlier owner, who was late.
+                scan.revision, scan.went_back = report.revision, False
         return done
 
     def has_report(self, name: str) -> bool:
@@ -171,7 +218,7 @@ class Model:
 
     def requeue(self, scan_ids: Sequence[str]) -> Requeued:
         known = [name for name in dict.fromkeys(scan_ids) if name in self.scans]
-        done = self.reconcile(name for name in known if self.scans[name].state is ERROR)
+        done = self.reconcile([name for name in known if self.scans[name].state is ERROR])
         to_do = [name for name in known if self.scans[name].state is ERROR]
         for name in to_do:
             self.scans[name].becomes(TO_DO, None)
@@ -184,14 +231,16 @@ class Model:
             unknown=tuple(name for name in dict.fromkeys(scan_ids) if name not in known),
         )
 
-    def schedule_reanalysis(self, scan_ids: Iterable[str], revision: int) -> int:
-        done = [scan for name, scan in self.scans.items() if name in set(scan_ids)]
-        done = [scan for scan in done if (scan.state, scan.revision) == (DONE, revision)]
-        for scan in done:
+    def schedule_reanalysis(self, scan_ids: Iterable[str], revision: int) -> list[str]:
+        meant = set(scan_ids)
+        done = {name: scan for name, scan in self.scans.items() if name in meant}
+        done = {n: s for n, s in done.items() if (s.state, s.revision) == (DONE, revision)}
+        for scan in done.values():
             scan.becomes(TO_DO, None)
             scan.attempts = 0
+            scan.went_back = False
             scan.revision += 1
-        return len(done)
+        return list(done)
 
     # --- what is stored ---
 

@@ -2,19 +2,26 @@
 
 from typing import Any
 
+import bson
 import pytest
-from pydantic import ValidationError
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from common.store.claim_documents import (
+    ScanDamaged,
     claim_filters,
     claim_from,
     claimable_together,
-    failed_update,
+    decoded,
+    failed_for_good,
     failure,
+    retry_update,
 )
 from common.store.documents import NewScan, scan_document
 from tests.factories import LONG_AGO as NOW
 from tests.factories import make_scan
+
+AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 
 
 def waiting(*attempts: int) -> list[dict[str, Any]]:
@@ -61,7 +68,7 @@ def test_a_claim_has_the_next_fence_and_attempt() -> None:
 def test_a_damaged_header_is_an_error() -> None:
     scan, voxels = make_scan()
     document = {**scan_document(NewScan(scan, voxels), NOW), "scan": {"shape": "unknown"}}
-    with pytest.raises(ValidationError):
+    with pytest.raises(ScanDamaged, match="header is not valid"):
         claim_from(document, "me")
 
 
@@ -72,12 +79,40 @@ def test_a_failure_ends_the_lease_and_names_the_owner() -> None:
         "at": "$$NOW",
         "worker": {"$ifNull": ["$owner", None]},
     }
-    notice = {"due_at": "$$NOW", "tries": 0}
-    assert failed_update("Error", error) == [
-        {"$set": {"report_generated": "Error", "error": error, "notice": notice}},
-        {"$unset": "lease_until"},
-    ]
-    # It will be tried again, so nobody is told.
-    assert failed_update("To Do", error)[0] == {
-        "$set": {"report_generated": "To Do", "error": error}
-    }
+    for update in (failed_for_good(error), retry_update(error, 1.0)):
+        assert str(error) in str(update[0]["$set"]["error"])
+        assert update[1] == {"$unset": "lease_until"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fence": "first"},
+        {"fence": -1},
+        {"fence": True},
+        {"attempts": None},
+        {"attempts": 1.5},
+        {"blob": "blob"},
+        {"voxels": 3},
+        {"revision": "one"},
+        {"packing": {"codec": "unknown"}},
+        {"scan": None},
+        {"_id": "another@pacs-1"},
+    ],
+)
+def test_a_field_of_a_wrong_type_is_damage_and_its_value_is_not_told(wrong: dict[str, Any]) -> None:
+    scan, voxels = make_scan()
+    document = {**scan_document(NewScan(scan, voxels), NOW), **wrong}
+    with pytest.raises(ScanDamaged, match=f"damaged.*{next(iter(wrong))}|header") as caught:
+        claim_from(document, "me")
+    assert "another" not in str(caught.value)
+
+
+def test_what_cannot_be_decoded_is_decoded_as_far_as_it_can_be_and_marked() -> None:
+    scan, voxels = make_scan(subject="s-1234")
+    good = bson.encode(scan_document(NewScan(scan, voxels), NOW))
+    assert decoded(RawBSONDocument(good)) == bson.decode(good, AWARE)
+    damaged = decoded(RawBSONDocument(good.replace(b"s-1234", b"s-\xff\xfe34")))
+    assert damaged["_id"] == scan.key
+    with pytest.raises(ScanDamaged, match="cannot be decoded"):
+        claim_from(damaged, "me")

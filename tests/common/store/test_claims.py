@@ -34,9 +34,7 @@ TO_DO, IN_PROGRESS, DONE, ERROR = ReportGenerated
 
 def test_the_oldest_scans_are_claimed_first_and_no_more_than_asked_for(store: DBManager) -> None:
     scans = [scan.key for scan in make_claimable(store, 5)]
-    edit(
-        store, scans[4], received_at=document_of(store, scans[0])["received_at"].replace(year=1999)
-    )
+    edit(store, scans[4], turn_at=document_of(store, scans[0])["turn_at"].replace(year=1999))
     claims = store.claims.claim("a", 3, 60)
     assert ids_of(claims) == [scans[4], scans[0], scans[1]]
     assert ids_of(store.claims.claim("b", 3, 60)) == scans[2:4]
@@ -53,12 +51,12 @@ def test_a_claim_says_who_holds_it_and_until_when(store: DBManager) -> None:
     assert (stored["lease_until"] - stored["claimed_at"]).total_seconds() == 60
 
 
-def test_a_scan_that_was_claimed_before_comes_alone(store: DBManager) -> None:
+def test_a_scan_that_was_claimed_before_comes_alone_after_fresh_ones(store: DBManager) -> None:
     scans = [scan.key for scan in make_claimable(store, 4)]
     for again in (scans[1], scans[2]):
         edit(store, again, attempts=1)
-    claimed = [ids_of(store.claims.claim("a", 10, 60)) for _ in range(4)]
-    assert claimed == [[scans[0]], [scans[1]], [scans[2]], [scans[3]]]
+    claimed = [ids_of(store.claims.claim("a", 10, 60)) for _ in range(3)]
+    assert claimed == [[scans[0], scans[3]], [scans[1]], [scans[2]]]
 
 
 def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
@@ -70,7 +68,7 @@ def test_scans_that_were_claimed_once_come_a_few_together_and_by_themselves(
     for again in scans[2:7]:
         edit(store, again, attempts=1)
     claimed = [ids_of(store.claims.claim("a", 10, 60, max_retried=3)) for _ in range(5)]
-    assert claimed == [[scans[0]], [scans[1]], scans[2:5], scans[5:7], [scans[7]]]
+    assert claimed == [[scans[7]], [scans[0]], [scans[1]], scans[2:5], scans[5:7]]
 
 
 def test_a_claim_says_whether_more_was_waiting(store: DBManager) -> None:

@@ -12,6 +12,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from tests.factories import (
+    LONG_AGO,
     document_of,
     edit,
     expire,
@@ -102,28 +103,65 @@ def test_the_scans_of_a_dead_owner_are_to_do_again_and_their_attempt_counts(
     dead = store.claims.claim("dead", 2, 60)
     alive = store.claims.claim("alive", 2, 60)
     store.claims.complete([(dead[0], make_report(dead[0].scan))])
-    assert store.claims.release("dead") == 1
+    assert store.claims.release_dead("dead") == 1
     assert state_of(store, dead[0].scan.key) == DONE
     stored = document_of(store, dead[1].scan.key)
     assert (stored["report_generated"], stored["attempts"]) == (TO_DO, 1)
     assert store.claims.renew(alive, 60) == set()
 
 
-def test_given_up_is_what_used_up_its_attempts_and_nobody_works_on(store: DBManager) -> None:
-    make_claimable(store, 5)
-    waiting, over, failed, working, fresh = ids_of(store.claims.claim("a", 5, 60))
-    for scan_id in (waiting, over, failed, working):
+def test_a_scan_whose_attempts_are_used_up_fails_where_it_is_found(store: DBManager) -> None:
+    # As after BRAIN_ATTEMPTS was lowered.
+    waiting, over, failed, good, expired = (scan.key for scan in make_claimable(store, 5))
+    for scan_id in (waiting, over, failed):
         edit(store, scan_id, attempts=5)
-    edit(store, waiting, report_generated=TO_DO)
     edit(store, failed, error={"cause": "seen before"})
-    expire(store, over, failed, fresh)
-    assert sorted(store.claims.give_up(5)) == sorted([waiting, over, failed])
-    assert store.claims.give_up(5) == []
-    assert (state_of(store, working), state_of(store, fresh)) == (IN_PROGRESS, IN_PROGRESS)
+    store.claims.claim("a", 1, 60)
+    for scan_id in (over, expired):
+        edit(store, scan_id, report_generated=IN_PROGRESS, owner="a", lease_until=LONG_AGO)
+    claims = [store.claims.claim("b", 10, 60, attempts_allowed=5) for _ in range(2)]
+    assert [claim.failed for claim in claims] == [2, 0]
+    claims = [store.claims.claim_expired("b", 60, attempts_allowed=5) for _ in range(2)]
+    assert [(ids_of(claim), claim.failed) for claim in claims] == [([], 1), ([expired], 0)]
+    assert state_of(store, good) == IN_PROGRESS
     causes = {scan_id: cause for scan_id, cause, _ in store.queries.errors()}
     assert causes.keys() == {waiting, over, failed}
     assert causes[failed] == "seen before"
     assert "stopped answering" in causes[over]
+
+
+def test_a_dead_owners_scans_fail_if_that_was_their_last_attempt(store: DBManager) -> None:
+    once, twice = (scan.key for scan in make_claimable(store, 2))
+    store.claims.claim("dead", 2, 60)
+    edit(store, twice, attempts=2)
+    assert store.claims.release_dead("dead", 2) == 2
+    assert (state_of(store, once), state_of(store, twice)) == (TO_DO, ERROR)
+
+
+def test_a_stopped_owners_scans_lose_no_attempt(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    for _ in range(7):
+        assert len(store.claims.claim("stopped", 1, 60, attempts_allowed=5)) == 1
+        assert store.claims.release("stopped") == 1
+    stored = document_of(store, scan.key)
+    assert (stored["report_generated"], stored["attempts"]) == (TO_DO, 0)
+
+
+def test_a_failed_scan_waits_longer_after_each_attempt(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    pauses = []
+    for attempt in range(6):
+        edit(store, scan.key, not_before=LONG_AGO)
+        [claim] = store.claims.claim("a", 1, 60)
+        if attempt % 2:
+            store.supervision.fail(scan.key, "a", claim.fence, "died", 99, pause_s=10)
+        else:
+            store.claims.fail(claim, "no brain in it", 99, pause_s=10)
+        stored = document_of(store, scan.key)
+        pauses.append((stored["not_before"] - stored["error"]["at"]).total_seconds())
+        assert store.claims.claim("b", 1, 60) == []
+    for pause, full in zip(pauses, (10, 50, 300, 1200, 6000, 6000), strict=True):
+        assert full / 2 <= pause <= full
 
 
 def test_giving_up_is_a_legal_transition() -> None:
@@ -138,10 +176,11 @@ def test_a_scan_that_kills_each_processor_fails_and_the_others_flow(
     poison, done = scans[0], set()
     for turn in range(20):
         owner = f"owner-{turn}"
-        store.claims.give_up(3)
-        for claim in store.claims.claim(owner, 10, 60):
+        for claim in store.claims.claim(owner, 10, 60, attempts_allowed=3):
             if claim.scan.key == poison:
-                store.claims.release(owner)  # by the supervisor, when the process was killed
+                store.claims.release_dead(
+                    owner, 3
+                )  # by the supervisor, when the process was killed
                 break
             store.claims.complete([(claim, make_report(claim.scan))])
             done.add(claim.scan.key)

@@ -55,21 +55,21 @@ def test_the_list_reads_only_failed_scans(store: DBManager) -> None:
 
 def test_a_scan_whose_processors_died_keeps_the_last_one(store: DBManager) -> None:
     make_claimable(store, 1)
-    [claim] = store.claims.claim("worker-9", 1, 60)
-    store.claims.release("worker-9")
-    assert store.claims.give_up(1) == [claim.scan.key]
-    assert store.claims.give_up(1) == []
+    store.claims.claim("worker-9", 1, 60)
+    assert store.claims.release_dead("worker-9", 1) == 1
+    assert store.claims.release_dead("worker-9", 1) == 0
     [found] = store.failed_scans.all()
     assert (found.worker, found.attempts) == ("worker-9", 1)
     assert "stopped answering" in found.cause
 
 
-def test_a_scan_with_a_damaged_header_keeps_who_met_it(store: DBManager) -> None:
+def test_a_scan_with_a_damaged_header_fails_before_anyone_works_on_it(store: DBManager) -> None:
     [scan] = make_claimable(store, 1)
     edit(store, scan.key, scan={"shape": "what?"})
     assert store.claims.claim("worker-2", 1, 60) == []
     [found] = store.failed_scans.all()
-    assert (found.key, found.worker, found.attempts) == (scan.key, "worker-2", 1)
+    assert (found.key, found.worker, found.attempts) == (scan.key, None, 0)
+    assert "damaged" in found.cause
 
 
 def test_an_error_of_an_older_release_is_listed_too(store: DBManager) -> None:
@@ -112,8 +112,7 @@ def test_given_up_after_a_requeue_it_has_its_new_cause(store: DBManager) -> None
     [scan_id] = make_failed(store, 1, "an old cause")
     store.failed_scans.requeue([scan_id])
     store.claims.claim("worker-2", 1, 60)
-    store.claims.release("worker-2")
-    store.claims.give_up(1)
+    store.claims.release_dead("worker-2", 1)
     [found] = store.failed_scans.all()
     assert "stopped answering" in found.cause
 

@@ -57,7 +57,8 @@ def error_by_fail(store: DBManager, claim: Claim) -> None:
 
 def error_by_giving_up(store: DBManager, claim: Claim) -> None:
     expire(store, claim.scan.key)
-    assert store.claims.give_up(1) == [claim.scan.key]
+    claimed = store.claims.claim_expired("another", 60, attempts_allowed=1)
+    assert (claimed, claimed.failed) == ([], 1)
 
 
 def error_by_damage(store: DBManager, claim: Claim) -> None:
@@ -100,7 +101,8 @@ def test_a_scan_with_a_late_report_is_not_given_up(store: DBManager) -> None:
     old, new = taken_over(store)
     write_late(store, old)
     expire(store, new.scan.key)
-    assert store.claims.give_up(1) == []
+    claimed = store.claims.claim_expired("another", 60, attempts_allowed=1)
+    assert (claimed, claimed.failed) == ([], 0)
     one_report_and_done(store, old.scan.key)
 
 

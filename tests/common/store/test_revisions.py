@@ -1,6 +1,7 @@
 """A scan that is 'Done' is analysed again: one current report at any moment, the earlier ones kept,
 whatever is killed in between and whoever comes too late."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 
 from common.commands.verify import StoreVerdict, verify
 from common.domain.report import BrainReport
+from common.errors import ClaimLost
 from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from common.store.reports import Reports
 from tests.factories import (
     document_of,
     edit,
@@ -247,11 +250,64 @@ def test_an_acknowledgement_of_the_old_report_does_not_mark_the_new_one(store: D
     assert current(store, old.key)["status"]
 
 
-def test_a_failed_reanalysis_leaves_the_earlier_report(store: DBManager) -> None:
+def fails(store: DBManager, claim: Claim) -> None:
+    assert store.claims.fail(claim, "cause", 0) == "Done"
+    with pytest.raises(ClaimLost):
+        store.claims.fail(dataclasses.replace(claim, fence=claim.fence - 1), "cause", 0)
+
+
+def its_processor_dies(store: DBManager, claim: Claim) -> None:
+    assert store.claims.release_dead(claim.owner, 1) == 1
+
+
+def its_processor_dies_of_it(store: DBManager, claim: Claim) -> None:
+    key, owner, fence = claim.scan.key, claim.owner, claim.fence
+    assert store.supervision.fail(key, owner, fence, "cause", 1) == "Done"
+
+
+def its_lease_expires(store: DBManager, claim: Claim) -> None:
+    expire(store, claim.scan.key)
+    assert store.claims.claim_expired("another", 60, attempts_allowed=1) == []
+
+
+@pytest.mark.parametrize(
+    "how", [fails, its_processor_dies, its_processor_dies_of_it, its_lease_expires]
+)
+def test_after_a_failed_reanalysis_the_scan_is_done_with_the_earlier_report(
+    store: DBManager, how: Callable[[DBManager, Claim], None]
+) -> None:
     (old,) = make_reports(store, 1)
     store.revisions.schedule_reanalysis([old.key], 1)
-    assert store.claims.fail(claim_one(store), "cause", 0) == "Error"
+    how(store, claim_one(store))
+    scan = document_of(store, old.key)
+    assert (scan["report_generated"], scan["revision"]) == ("Done", 1)
+    assert scan["reanalysis_error"]["cause"]
+    assert "error" not in scan
     assert BrainReport.model_validate(current(store, old.key)["report"]) == old
+    no_gap(store)
+    # And it may be tried again.
+    assert store.revisions.schedule_reanalysis([old.key], 1) == 1
+    store.claims.complete([again(claim_one(store))])
+    assert "reanalysis_error" not in document_of(store, old.key)
+    assert current(store, old.key)["revision"] == 2
+    no_gap(store)
+
+
+@pytest.mark.parametrize("late", ["before", "after"])
+def test_a_late_report_of_a_failed_reanalysis_is_the_scans(store: DBManager, late: str) -> None:
+    (old,) = make_reports(store, 1)
+    store.revisions.schedule_reanalysis([old.key], 1)
+    slow = claim_one(store)
+    expire(store, old.key)
+    [quick] = store.claims.claim_expired("quick", 60)
+    if late == "before":
+        Reports(store.connection).write([again(slow)[1]])
+    store.claims.fail(quick, "cause", 0)
+    if late == "after":
+        store.claims.complete([again(slow)], verify_first=False)
+    scan = document_of(store, old.key)
+    assert (scan["report_generated"], scan["revision"]) == ("Done", 2)
+    no_gap(store)
 
 
 @pytest.mark.parametrize("damage", ["report", "history", "scan"])

@@ -2,6 +2,7 @@
 holds and answers what a model of it predicts. ``HYPOTHESIS_PROFILE=long`` looks longer."""
 
 import functools
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from common.store.documents import Added, Claim, NewScan, OutgoingReport
 from common.store.reports import Reports
 from tests.common.store.store_machine import Compared
 from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO
-from tests.factories import edit, inside, make_report, make_scan, opened
+from tests.factories import LONG_AGO, document_of, edit, inside, make_report, make_scan, opened
 from tests.recorders import Recording
 from tests.stateful import bounded
 
@@ -66,7 +67,13 @@ class Owners(Compared):
         outcome = self.store.scans.add([NewScan(*SCANS[i]) for i in which])
         assert set(outcome) <= {Added.STORED, Added.KNOWN}
         for scan_id in self.model.add(IDS[i] for i in which):
-            edit(self.store, scan_id, received_at=self.tick())
+            self.model.scans[scan_id].turn = self.pauses(scan_id)
+            edit(
+                self.store,
+                scan_id,
+                received_at=LONG_AGO,
+                turn_at=LONG_AGO + timedelta(seconds=self.ticks),
+            )
         assert self.store.scans.add([NewScan(*OTHER)]) == [Added.CONFLICT]
         self.check()
 
@@ -108,14 +115,24 @@ class Owners(Compared):
             self.requeue(list(range(len(SCANS))))
             self.check()
 
-    @precondition(lambda self: self.model.any(TO_DO) or self.model.ended())
-    @rule(allowed=st.sampled_from([LIMIT, 1]))
-    def give_up(self, allowed: int) -> None:
-        recorder = Recording()
-        given_up = self.store.recorded_by(recorder).claims.give_up(allowed)
-        causes, errors = self.model.give_up(allowed)
-        assert recorder.causes() == causes
-        assert sorted(given_up) == sorted(errors)
+    @precondition(lambda self: self.model.any(TO_DO))
+    @rule(owner=OWNERS, limit=st.integers(1, 5), allowed=st.sampled_from([LIMIT, 1]))
+    def claim_what_may_be_tried(self, owner: str, limit: int, allowed: int) -> None:
+        expected = self.model.claim(limit, 2, allowed)
+        self.taken(
+            expected,
+            owner,
+            self.store.claims.claim(owner, limit, LEASE_S, max_retried=2, attempts_allowed=allowed),
+        )
+
+    @precondition(lambda self: self.model.ended())
+    @rule(owner=OWNERS)
+    def claim_expired_once(self, owner: str) -> None:
+        """Where one attempt is allowed, what expired fails."""
+        expected = self.model.next_ended(2)
+        self.model.give_up(expected, 1)
+        claims = self.store.claims.claim_expired(owner, LEASE_S, max_retried=2, attempts_allowed=1)
+        assert claims == []
 
     @precondition(lambda self: self.model.any(IN_PROGRESS))
     @rule(which=st.lists(ONE, min_size=3, unique=True), taken=st.booleans())
@@ -175,7 +192,7 @@ class Owners(Compared):
                 if self.model.of(claim).held_by(claim):
                     self.lease_ends(claim.scan.key)
                 if by == "over":
-                    self.give_up(1)
+                    self.claim_expired_once(owner)
                 else:
                     self.claim_expired(owner)
 
@@ -199,7 +216,10 @@ class Owners(Compared):
     def fails(self, claim: Claim, allowed: int) -> None:
         scan_id, cause = claim.scan.key, f"cause {claim.fence}"
         if state := self.model.fail(claim, cause, allowed):
+            before = document_of(self.store, scan_id)
             assert self.store.claims.fail(claim, cause, allowed) == state
+            if state is TO_DO and document_of(self.store, scan_id) != before:
+                self.pauses(scan_id)
         else:
             with pytest.raises(ClaimLost):
                 self.unchanged(scan_id, lambda: self.store.claims.fail(claim, cause, allowed))
@@ -211,6 +231,8 @@ class Owners(Compared):
         ended = claim.scan.key, claim.owner, claim.fence, "ended", allowed
         if self.model.of(claim).held_by(claim):
             assert self.store.supervision.fail(*ended) == self.model.fail(claim, "ended", allowed)
+            if self.model.of(claim).state is TO_DO:
+                self.pauses(claim.scan.key)
         else:
             assert (
                 self.unchanged(claim.scan.key, lambda: self.store.supervision.fail(*ended)) is None
@@ -233,7 +255,22 @@ class Owners(Compared):
     @precondition(lambda self: self.model.any(IN_PROGRESS))
     @rule(owner=OWNERS)
     def dies(self, owner: str) -> None:
+        held = self.model.held_by(owner)
+        released = self.store.claims.release_dead(owner, LIMIT)
+        assert released == self.model.release_dead(owner, LIMIT)
+        for scan_id in held:
+            self.pauses(scan_id)
+
+    @precondition(lambda self: self.model.any(IN_PROGRESS))
+    @rule(owner=OWNERS)
+    def is_stopped(self, owner: str) -> None:
         assert self.store.claims.release(owner) == self.model.release(owner)
+
+    def pauses(self, scan_id: str) -> int:
+        """The order of pauses that end within a millisecond is this one."""
+        edit(self.store, scan_id, not_before=self.tick())
+        self.model.scans[scan_id].due = self.ticks
+        return self.ticks
 
     # --- a person, and Fr-HUB's round ---
 

@@ -1,12 +1,14 @@
 """Whatever owners, senders and people do in whatever order, a scan has one report, of the right
 revision, and all earlier ones as history. ``HYPOTHESIS_PROFILE=long`` looks longer."""
 
+from datetime import timedelta
+
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.common.store.store_model import DONE, TO_DO
 from tests.common.store.test_store_model import IDS, SCANS, SOME, Owners
-from tests.factories import opened
+from tests.factories import LONG_AGO, edit, opened
 from tests.stateful import bounded
 
 
@@ -17,9 +19,13 @@ class Reanalysing(Owners):
     @rule(which=SOME, revision=st.integers(1, 2))
     def schedule(self, which: list[int], revision: int) -> None:
         ids = [IDS[i] for i in which]
-        assert self.store.revisions.schedule_reanalysis(
-            ids, revision
-        ) == self.model.schedule_reanalysis(ids, revision)
+        scheduled = self.store.revisions.schedule_reanalysis(ids, revision)
+        again = self.model.schedule_reanalysis(ids, revision)
+        assert scheduled == len(again)
+        for scan_id in again:  # in this order, though they were scheduled together
+            turn = self.pauses(scan_id)
+            self.model.scans[scan_id].turn = turn
+            edit(self.store, scan_id, turn_at=LONG_AGO + timedelta(seconds=turn))
         assert self.store.revisions.schedule_reanalysis(ids, revision) == 0, "scheduled twice"
 
     @precondition(lambda self: self.model.any(DONE))

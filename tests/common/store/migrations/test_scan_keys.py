@@ -66,6 +66,7 @@ def test_every_scan_is_renamed_and_keeps_what_it_holds(old: DBManager) -> None:
         again = was.get("revision", 1) > 1
         turn_at = was["received_at"] + timedelta(days=1 if again else 0)
         assert (after[key]["reanalysis"], after[key]["turn_at"]) == (again, turn_at)
+        assert after[key]["not_before"] >= was["received_at"]
     assert after["purged-1"]["schema"] == SCHEMA_VERSION
 
 

@@ -1,0 +1,209 @@
+"""Which scans are claimed next: fairly between Fr-PACS, the urgent ones first, retries behind.
+
+A lane is the scans of one Fr-PACS and type. While more scans wait than one claim takes, lanes are
+served in turn: a whole batch from one, filled up from the next ones if it is short. So however many
+scans one Fr-PACS has sent, each claimer takes at most one batch of them before a scan of another.
+``stat`` scans come first, whatever their lane. Within a lane scans come in the order of
+``turn_at``, which only says how early a scan may overtake: none starves.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from common.domain.scan import Priority
+from common.domain.states import ReportGenerated
+from common.domain.types import Document
+from common.store.claim_documents import claimable_together, decoded
+from common.store.connection import Connection
+from common.store.schema import QUEUE, RETRIED, SCHEMA_VERSION, STAT
+from common.store.waiting_indexes import prefixes
+
+LANES_S = 1.0
+"""Seconds for which the known lanes are served before they are looked up again."""
+
+_LOOKUP_SHARE = 20
+"""Or this many times as long as the look-up took, if that is longer."""
+
+RETRIED_EVERY = 8
+"""While fresh scans are waiting, one claim in so many takes scans that were claimed before."""
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+"""Each document is decoded apart from the others, as one may be damaged."""
+
+Lane = tuple[str, str]
+"""Fr-PACS and scan type."""
+
+_WAITING = {"report_generated": ReportGenerated.TO_DO, "schema": SCHEMA_VERSION}
+_EITHER = {"$in": [False, True]}
+_DUE = {"$expr": {"$lte": ["$not_before", "$$NOW"]}}
+_EARLY = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Waiting scans to claim together, and whether more are waiting."""
+
+    documents: list[Document]
+    more: bool
+
+
+class ClaimQueue:
+    """Finds waiting scans, for one claimer.
+
+    Owns whose turn it is, which is not shared: each claimer starts at a random lane.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._raw = connection.scans.with_options(codec_options=RAW)
+        self._lock = threading.Lock()
+        self._lanes: list[Lane] = []
+        self._look_up_at = 0.0  # time.monotonic()
+        self._served: Lane | None = None
+        self._crowded = False
+        self._since_retried = 0
+
+    def next(
+        self,
+        limit: int,
+        types: Collection[str] | None,
+        *,
+        only_fresh: bool = False,
+        max_retried: int = 1,
+        skip: int = 0,
+    ) -> Found:
+        """The scans to claim next.
+
+        Args:
+            limit: the most scans.
+            types: only scans of these types; None: of all.
+            only_fresh: only scans that were never claimed.
+            max_retried: the most scans that were claimed once before.
+            skip: scans of each lane to pass over.
+        """
+        stat: list[Document] = []
+        if self._crowded:
+            stat = self._stat(limit, types)
+            self._since_retried += not only_fresh
+            if not stat and self._since_retried >= RETRIED_EVERY:
+                retried = self._retried(types, max_retried)
+                if retried.documents:
+                    return Found(retried.documents, more=True)
+        fresh = self._fresh(limit, types, stat, skip)
+        if only_fresh or fresh.more:
+            return fresh
+        retried = self._retried(types, max_retried)
+        if fresh.documents:
+            return Found(fresh.documents, more=bool(retried.documents))
+        return retried
+
+    def _fresh(
+        self, limit: int, types: Collection[str] | None, stat: list[Document], skip: int
+    ) -> Found:
+        if not self._crowded:
+            found = self._any(limit + 1, types)
+            if len(found) <= limit:  # all of them: whose turn it is does not matter
+                return Found(sorted(found, key=_turn), more=False)
+            self._crowded = True
+            stat = self._stat(limit, types)
+        found = self._in_turn(limit + 1, types, stat, skip)
+        if len(found) <= limit and not skip:
+            self._crowded = False
+        # Passed over may be some; one more claim tells.
+        return Found(found[:limit], more=len(found) > limit or skip > 0)
+
+    def _any(self, limit: int, types: Collection[str] | None) -> list[Document]:
+        wanted = {**_WAITING, "reanalysis": _EITHER, "attempts": 0, **_of(types)}
+        return self._find(wanted, limit, hint=QUEUE)
+
+    def _stat(self, limit: int, types: Collection[str] | None) -> list[Document]:
+        urgent = {"reanalysis": False, "scan.priority": Priority.STAT, "attempts": 0}
+        return self._find(
+            {**_WAITING, **urgent, **_of(types)}, limit, sort=[("turn_at", 1)], hint=STAT
+        )
+
+    def _in_turn(
+        self, limit: int, types: Collection[str] | None, first: list[Document], skip: int
+    ) -> list[Document]:
+        """Up to ``limit`` scans: ``first``, then those of the lane whose turn it is, then those of
+        the next ones."""
+        found = {document["_id"]: document for document in first}
+        served = False
+        for lane in self._turns(types):
+            if len(found) >= limit:
+                break
+            documents = self._of_lane(lane, limit, skip)
+            if documents and not served:
+                self._served, served = lane, True
+            found.update((document["_id"], document) for document in documents)
+        return list(found.values())[:limit]
+
+    def _of_lane(self, lane: Lane, limit: int, skip: int) -> list[Document]:
+        pacs, scan_type = lane
+        # Two ranges of the index, which MongoDB merges in the order of the turns.
+        wanted = {"scan.pacs": pacs, "scan.scan_type": scan_type, "attempts": 0}
+        return self._find(
+            {**_WAITING, "reanalysis": _EITHER, **wanted},
+            limit,
+            sort=[("turn_at", 1)],
+            hint=QUEUE,
+            skip=skip,
+        )
+
+    def _retried(self, types: Collection[str] | None, max_retried: int) -> Found:
+        """Scans claimed before whose pause is over; those claimed more than once come alone."""
+        self._since_retried = 0
+        wanted = {**_WAITING, "attempts": {"$gt": 0}, **_DUE, **_of(types)}
+        found = self._find(wanted, max_retried + 1, sort=[("not_before", 1)], hint=RETRIED)
+        together = claimable_together(found, max_retried)
+        return Found(together, more=len(found) > len(together))
+
+    def _turns(self, types: Collection[str] | None) -> list[Lane]:
+        """The lanes of these types, beginning with the one after the last that was served."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._look_up_at:
+                keys = {(pacs, kind) for _, pacs, kind in prefixes(self._db.scans_fast, 3)}
+                self._lanes = sorted(
+                    (pacs, kind)
+                    for pacs, kind in keys
+                    if isinstance(pacs, str) and isinstance(kind, str)
+                )
+                took_s = time.monotonic() - now
+                self._look_up_at = now + max(LANES_S, took_s * _LOOKUP_SHARE)
+            lanes = [lane for lane in self._lanes if types is None or lane[1] in types]
+        if self._served is None:
+            start = random.randrange(len(lanes)) if lanes else 0  # noqa: S311
+        else:
+            start = sum(lane <= self._served for lane in lanes)
+        return lanes[start:] + lanes[:start]
+
+    def _find(self, wanted: Document, limit: int, **options: Any) -> list[Document]:
+        # Only majority-committed scans: one that could still be rolled back would leave a report
+        # without its scan.
+        return [decoded(raw) for raw in self._raw.find(wanted, limit=limit, **options)]
+
+
+def _of(types: Collection[str] | None) -> Document:
+    return {} if types is None else {"scan.scan_type": {"$in": sorted(types)}}
+
+
+def _turn(document: Document) -> datetime:
+    turn = document.get("turn_at")
+    return turn if isinstance(turn, datetime) else _EARLY
+
+
+def spread(limit: int) -> int:
+    """How many scans to pass over if other claimers took those that were found.
+
+    Without it, claimers that wake together would compete for the same scans again and again.
+    """
+    return random.randrange(8 * limit)  # noqa: S311

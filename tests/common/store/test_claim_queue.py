@@ -1,0 +1,162 @@
+"""Which scans come next: fairly between Fr-PACS, urgent ones first, retried ones behind."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo import InsertOne
+
+from common.store.claim_queue import RETRIED_EVERY, ClaimQueue
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan, scan_document
+from tests.factories import edit, ids_of, inside, make_claimable, make_scan
+from tests.profiling import examined
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+GRIDS = frozenset({"grid"})
+
+
+def senders_of(store: DBManager, limit: int, claims: int = 1) -> list[list[str]]:
+    """Which Fr-PACS the scans of some claims are of."""
+    return [
+        [claim.scan.pacs for claim in store.claims.claim("a", limit, 60)] for _ in range(claims)
+    ]
+
+
+def test_beside_a_flood_at_most_one_batch_comes_before_a_scan_of_another(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 60, pacs="flood")
+    make_claimable(store, 3, pacs="quiet-1")
+    make_claimable(store, 2, pacs="quiet-2")
+    batches = senders_of(store, 5, 3)
+    # Each lane has its turn within three claims; a short batch is filled up from the next lanes.
+    assert [len(batch) for batch in batches] == [5, 5, 5]
+    claimed = [sender for batch in batches for sender in batch]
+    assert (claimed.count("quiet-1"), claimed.count("quiet-2")) == (3, 2)
+    floods = [batch == ["flood"] * 5 for batch in batches]
+    assert floods[:2] != [True, True]
+
+
+def test_a_scan_that_arrives_in_a_flood_waits_for_one_batch_of_each_claimer(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 100, pacs="flood")
+    claimers = [DBManager(store.connection.uri, store.connection.name) for _ in range(3)]
+    try:
+        for claimer in claimers:
+            assert len(claimer.claims.claim("a", 5, 60)) == 5
+        make_claimable(store, 1, pacs="quiet")
+        for claimer in claimers:
+            claimer.claims._queue._look_up_at = 0.0  # a second passes
+        claimed = [claimer.claims.claim("a", 5, 60) for claimer in claimers for _ in range(2)]
+        assert "quiet" in {claim.scan.pacs for claims in claimed for claim in claims}
+    finally:
+        for claimer in claimers:
+            claimer.close()
+
+
+def test_a_stat_scan_is_claimed_next_whatever_waits(store: DBManager) -> None:
+    make_claimable(store, 50, pacs="flood")
+    assert senders_of(store, 5) == [["flood"] * 5]
+    # It is the newest of all, and of a Fr-PACS that is not known to wait.
+    stat, voxels = make_scan(pacs="new", priority="stat")
+    store.scans.add([NewScan(stat, voxels)])
+    assert ids_of(store.claims.claim("a", 5, 60))[0] == stat.key
+
+
+def test_while_few_scans_wait_a_stat_scan_comes_first_too(store: DBManager) -> None:
+    make_claimable(store, 3)
+    stat, voxels = make_scan(priority="stat")
+    store.scans.add([NewScan(stat, voxels)])
+    edit(store, stat.key, turn_at=NOW - timedelta(days=400_000))
+    assert ids_of(store.claims.claim("a", 9, 60))[0] == stat.key
+
+
+def test_in_a_lane_age_and_priority_decide_together(store: DBManager) -> None:
+    ages = {
+        "urgent": timedelta(0),
+        "routine": timedelta(minutes=59),
+        "background": timedelta(hours=24, minutes=58),
+    }
+    keys = {}
+    for priority, age in ages.items():
+        scan, voxels = make_scan(priority=priority)
+        inside(store).insert_one(scan_document(NewScan(scan, voxels), NOW - age))
+        keys[priority] = scan.key
+    old, voxels = make_scan()
+    inside(store).insert_one(scan_document(NewScan(old, voxels), NOW - timedelta(hours=2)))
+    order = [ids_of(store.claims.claim("a", 1, 60))[0] for _ in range(4)]
+    assert order == [old.key, keys["urgent"], keys["routine"], keys["background"]]
+
+
+def test_a_reanalysis_comes_after_scans_that_wait(store: DBManager) -> None:
+    scans = make_claimable(store, 4)
+    again = [scan.key for scan in scans[:2]]
+    for key in again:
+        edit(store, key, report_generated="Done")
+    store.revisions.schedule_reanalysis(again, 1)
+    order = [ids_of(store.claims.claim("a", 1, 60))[0] for _ in range(4)]
+    assert order[:2] == [scan.key for scan in scans[2:]]
+    assert sorted(order[2:]) == sorted(again)
+
+
+def test_scans_of_other_types_are_left(store: DBManager) -> None:
+    make_claimable(store, 3, scan_type="volume")
+    [grid] = make_claimable(store, 1)
+    claims = store.claims.claim("a", 9, 60, types=GRIDS)
+    assert (ids_of(claims), claims.more) == ([grid.key], False)
+    edit(store, grid.key, report_generated="To Do", attempts=1)
+    assert ids_of(store.claims.claim("a", 9, 60, types=frozenset({"volume"}), max_retried=9))
+    assert store.claims.claim("a", 9, 60, types=frozenset()) == []
+    assert ids_of(store.claims.claim("a", 9, 60, types=GRIDS)) == [grid.key]
+
+
+def test_retried_scans_have_their_turn_beside_an_endless_backlog(store: DBManager) -> None:
+    [retried] = make_claimable(store, 1)
+    edit(store, retried.key, attempts=1)
+    make_claimable(store, 3 * RETRIED_EVERY)
+    claimed = [ids_of(store.claims.claim("a", 1, 60)) for _ in range(RETRIED_EVERY + 1)]
+    assert claimed[0] != [retried.key]
+    assert [retried.key] in claimed
+
+
+def test_a_retried_scan_is_not_claimed_before_its_pause_ends(store: DBManager) -> None:
+    [retried] = make_claimable(store, 1)
+    edit(store, retried.key, attempts=1, not_before=datetime.now(UTC) + timedelta(hours=1))
+    claims = store.claims.claim("a", 9, 60)
+    assert (claims, claims.more) == ([], False)
+    edit(store, retried.key, not_before=NOW)
+    assert ids_of(store.claims.claim("a", 9, 60)) == [retried.key]
+
+
+@pytest.mark.parametrize("limit", [1, 20])
+def test_a_claim_reads_about_what_it_takes_however_many_scans_wait(
+    store: DBManager, limit: int
+) -> None:
+    scan, voxels = make_scan()
+    new = NewScan(scan, voxels)
+    documents = []
+    for n in range(6000):
+        document = scan_document(new, NOW + timedelta(milliseconds=n))
+        document["scan"] = {**document["scan"], "pacs": f"pacs-{n % 3}", "scan_id": f"s-{n}"}
+        document["_id"] = f"s-{n}@pacs-{n % 3}"
+        if n % 3 == 2:
+            pause = timedelta(days=1 if n % 2 else -1)
+            document |= {"attempts": 1, "not_before": datetime.now(UTC) + pause}
+        documents.append(InsertOne(document))
+    inside(store).bulk_write(documents, ordered=False)
+    store.claims.claim("a", limit, 60, types=GRIDS)
+    with examined(store) as read:
+        assert len(store.claims.claim("a", limit, 60, types=GRIDS)) == limit
+        assert store.claims.claim_expired("a", 60, types=GRIDS) == []
+    assert read.documents <= 3 * limit + 5
+    assert read.keys <= 4 * limit + 30
+
+
+def test_each_claimer_starts_at_a_random_lane(store: DBManager) -> None:
+    for pacs in range(6):
+        make_claimable(store, 2, pacs=f"pacs-{pacs}")
+    firsts = {
+        ClaimQueue(store.connection).next(2, None).documents[0]["scan"]["pacs"] for _ in range(40)
+    }
+    assert len(firsts) > 1
