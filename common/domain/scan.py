@@ -13,7 +13,16 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from common.domain.scan_key import scan_key
-from common.domain.types import Affine, DType, Frozen, Identifier, Instant, Pseudonym, ScanType
+from common.domain.types import (
+    STORED,
+    Affine,
+    DType,
+    Frozen,
+    Identifier,
+    Instant,
+    Pseudonym,
+    ScanType,
+)
 from common.errors import VoxelsDamaged
 
 _ITEM_BYTES: dict[str, int] = {
@@ -94,6 +103,16 @@ class BrainScan(Frozen):
         if self.affine is not None:
             _check_affine(np.array(self.affine))
         return self
+
+    @classmethod
+    def stored(cls, document: Any) -> Self:
+        """The header in a stored document, which an earlier release may have accepted by other
+        rules for ``subject``.
+
+        Raises:
+            ValidationError: it is damaged, or by a newer release.
+        """
+        return cls.model_validate(document, context=STORED)
 
     @property
     def key(self) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from blake3 import blake3
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from common.domain.affine import Affine as Affine
 from common.domain.affine import AffineRow as AffineRow
@@ -31,7 +31,13 @@ _DATE = re.compile(
 """A date, the year first or last."""
 
 
-def _check_pseudonym(text: str) -> str:
+STORED = {"stored": True}
+"""Validation context of a header from the store: what an earlier release accepted stays valid."""
+
+
+def _check_pseudonym(text: str, info: ValidationInfo) -> str:
+    if info.context == STORED:
+        return text
     if re.fullmatch(r"[0-9a-f]{16,64}", text):
         return text  # a hash, as Fr-PACS makes them
     letters = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) and re.search("[A-Za-z]", text)

@@ -85,7 +85,7 @@ def claim_from(document: Document, owner: str) -> Claim:
     if UNDECODABLE in document:
         raise ScanDamaged(f"{DAMAGED}: it cannot be decoded")
     try:
-        scan = BrainScan.model_validate(document["scan"])
+        scan = BrainScan.stored(document["scan"])
         packed = document.get("packing")
         packing = Packing.model_validate(packed) if packed else None
     except KeyError:

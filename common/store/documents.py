@@ -219,12 +219,12 @@ def _same_scan(mine: Document, stored: object) -> bool:
         return False
     if all(name in stored and stored[name] == mine[name] for name in mine.keys() - {"priority"}):
         try:
-            known = BrainScan.model_validate(stored)
+            known = BrainScan.stored(stored)
         except ValidationError:
             return True
         return known.same_content(BrainScan.model_validate(mine))
     try:
-        return BrainScan.model_validate(stored).same_content(BrainScan.model_validate(mine))
+        return BrainScan.stored(stored).same_content(BrainScan.model_validate(mine))
     except ValidationError:
         return False
 

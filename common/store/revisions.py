@@ -118,7 +118,7 @@ class Revisions:
             return None
         try:
             claim = Claim(
-                scan=BrainScan.model_validate(document["scan"]),
+                scan=BrainScan.stored(document["scan"]),
                 owner=document.get("owner", ""),
                 fence=document["fence"],
                 attempts=document["attempts"],

@@ -6,7 +6,10 @@ import bson
 import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pydantic import ValidationError
 
+from common.domain.scan import BrainScan
+from common.domain.types import utc_now
 from common.store.claim_documents import (
     ScanDamaged,
     claim_filters,
@@ -116,3 +119,12 @@ def test_what_cannot_be_decoded_is_decoded_as_far_as_it_can_be_and_marked() -> N
     assert damaged["_id"] == scan.key
     with pytest.raises(ScanDamaged, match="cannot be decoded"):
         claim_from(damaged, "me")
+
+
+def test_a_subject_that_an_earlier_release_accepted_is_no_damage() -> None:
+    scan, voxels = make_scan()
+    document = scan_document(NewScan(scan, voxels), utc_now())
+    document["scan"]["subject"] = "DOE 1"  # the wire refuses it now
+    assert claim_from(document, "owner").scan.subject == "DOE 1"
+    with pytest.raises(ValidationError, match="must be a pseudonym"):
+        BrainScan.model_validate(document["scan"])
