@@ -3,10 +3,15 @@
 In this order: the one that TEST_MONGODB_URI names; a container of TEST_MONGODB_IMAGE, where a
 Docker-compatible engine answers; the embedded one. TEST_MONGODB=uri|container|embedded asks for
 one of them: then it is an error not to get it.
+
+Its data are in memory where possible: each test makes a database, and a disk would sync each
+of its collections and indexes. Tests of what survives a kill or a full disk start a server that
+has its data on a disk.
 """
 
 import gc
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -26,6 +31,7 @@ _IMAGE = "mongo:7.0"
 _MONGOD = "mongod --bind_ip_all --quiet --setParameter diagnosticDataCollectionEnabled=false"
 _ENGINE_ANSWERS_S = 1
 _SERVER_ANSWERS_S = 60.0
+_DATA_BYTES = 4 << 30
 
 
 class NotHere(Exception):
@@ -83,7 +89,7 @@ def _named() -> Iterator[Server]:
 
 @contextmanager
 def _embedded() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="fr-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fr-", dir=_memory()) as folder:
         with warnings.catch_warnings():  # Python 3.12 warns of preexec_fn
             warnings.filterwarnings("ignore", "This process .*multi-threaded", DeprecationWarning)
             running = start_mongod(Path(folder), find_mongod(), stop_with_parent=True)
@@ -91,6 +97,14 @@ def _embedded() -> Iterator[Server]:
             yield Server(running.uri, "embedded MongoDB")
         finally:
             running.stop()
+
+
+def _memory() -> Path | None:
+    """A folder in memory with enough space; None if there is none."""
+    folder = Path("/dev/shm")  # noqa: S108 - the folder in it is private
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _DATA_BYTES:
+        return None
+    return folder
 
 
 @contextmanager
@@ -103,6 +117,7 @@ def _container() -> Iterator[Server]:
             raise NotHere("no container engine answers")
         image = os.environ.get("TEST_MONGODB_IMAGE", _IMAGE)
         container = DockerContainer(image).with_exposed_ports(27017).with_command(_MONGOD)
+        container.with_kwargs(tmpfs={"/data/db": ""})
         try:
             container.start()
         except (DockerException, OSError) as error:
