@@ -90,3 +90,16 @@ def test_a_processor_that_cannot_start_is_restarted_with_growing_pauses(
         assert "'planted' of planted (planted:Planted) cannot be loaded" in running.log()
         assert '"pause_s": 1.0' in running.log()
         assert '"pause_s": 2.0' in running.log()
+
+
+def test_stops_that_cut_off_an_analysis_use_no_attempt(store: DBManager, tmp_path: Path) -> None:
+    [scan] = make_claimable(store, 1, subject="slow")
+    for turn in range(2):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        with brain(store, folder, BRAIN_DRAIN_S="0.1", BRAIN_ATTEMPTS="1") as running:
+            running.wait_for_an_analysis()
+            assert stop(running.process) == 0
+        document = document_of(store, scan.key)
+        assert (document["report_generated"], document["attempts"]) == ("To Do", 0)
+        assert document["fence"] == turn + 1

@@ -81,7 +81,7 @@ def test_the_claim_of_an_analysis_within_its_limits_is_renewed_when_due(
     store: DBManager, slot: ProcessSlot, claim: Claim
 ) -> None:
     before = lease_of(store, claim)
-    Watchdog(brain_settings(brain_lease_s=3600), brain_parts(store)).check(slot)
+    Watchdog(brain_settings(brain_lease_s=600), brain_parts(store)).check(slot)
     assert lease_of(store, claim) == before  # due after a third of the lease
     watchdog = Watchdog(brain_settings(brain_lease_s=3), brain_parts(store))
 
