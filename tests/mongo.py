@@ -117,7 +117,7 @@ def _container() -> Iterator[Server]:
             raise NotHere("no container engine answers")
         image = os.environ.get("TEST_MONGODB_IMAGE", _IMAGE)
         container = DockerContainer(image).with_exposed_ports(27017).with_command(_MONGOD)
-        container.with_kwargs(tmpfs={"/data/db": ""})
+        container.with_tmpfs_mount("/data/db")
         try:
             container.start()
         except (DockerException, OSError) as error:
