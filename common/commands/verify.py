@@ -117,7 +117,7 @@ def verify(
         voxels_missing=tuple(store.voxels.missing()),
         voxels_damaged=tuple(damaged),
         hashed=hashed if deep else None,
-        orphans=sum(1 for _ in store.voxels.orphans()),
+        orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),
         scans=store.queries.count_states(),
         reports=sum(reports.values()),
