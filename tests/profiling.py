@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -16,6 +16,8 @@ class Examined:
     commands: int = 0
     keys: int = 0
     documents: int = 0
+    plans: set[str] = field(default_factory=set)
+    """How MongoDB chose to answer: ``COLLSCAN``, ``IXSCAN { … }``."""
 
 
 @contextlib.contextmanager
@@ -33,4 +35,5 @@ def examined(store: DBManager, *collections: Collection) -> Iterator[Examined]:
     for line in database["system.profile"].find({"ns": {"$in": names}}):
         totals.commands += 1
         totals.keys += line.get("keysExamined", 0)
+        totals.plans.add(line.get("planSummary", ""))
         totals.documents += line.get("docsExamined", 0)
