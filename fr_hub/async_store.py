@@ -224,6 +224,10 @@ class AsyncStore:
         """Delete the voxels of interrupted uploads; returns how many uploads those were."""
         return await self._call(self._store.uploads.sweep)
 
+    async def mark_orphan_chunks(self) -> int:
+        """Leave chunks that nobody refers to to the next sweep; returns how many blobs."""
+        return await self._call(self._store.orphan_chunks.mark)
+
     async def reconcile_failed(self) -> list[str]:
         """Set failed scans to ``'Done'`` that have a report; returns their ids."""
         return await self._call(self._store.reconciliation.reconcile_failed)

@@ -58,16 +58,20 @@ async def warn_of_orphans(hub: HubContext) -> None:
 
 async def sweep(hub: HubContext) -> None:
     """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
-    report; complete interrupted erasures. Logs a failure; the next time repairs it."""
+    report; complete interrupted erasures; mark chunks that nobody refers to, which the next sweep
+    deletes. Logs a failure; the next time repairs it."""
     try:
         swept = await hub.store.sweep_uploads()
         reconciled = await hub.store.reconcile_failed()
         erased = await hub.store.sweep_erased()
+        orphans = await hub.store.mark_orphan_chunks()
     except Exception as error:  # noqa: BLE001 - one document must not end Fr-HUB
         hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=_reason(error))
         return
     if swept:
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
+    if orphans:
+        hub.log.info("found voxels that nobody refers to", uploads=orphans)
     if erased:
         hub.log.info("completed interrupted erasures", scans=erased)
     if reconciled:

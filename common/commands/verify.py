@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
@@ -50,6 +52,10 @@ class StoreVerdict(Frozen):
     orphans: int = 0
     """Uploads of which only chunks are left."""
     schema_wrong: tuple[str, ...] = ()
+    undeliverable: int = 0
+    """Reports that were given up, until someone has them sent again; no gap, as they are kept."""
+    unsent: dict[str, int] = Field(default_factory=dict)
+    """Reports to be sent, by the name of their Fr-PACS."""
 
     @property
     def gaps(self) -> int:
@@ -117,9 +123,11 @@ def verify(
         voxels_missing=tuple(store.voxels.missing()),
         voxels_damaged=tuple(damaged),
         hashed=hashed if deep else None,
-        orphans=sum(1 for _ in store.voxels.orphans()),
+        orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),
         scans=store.queries.count_states(),
+        undeliverable=store.queries.count_undeliverable(),
+        unsent=store.queries.count_unsent(),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
@@ -217,6 +225,12 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     table.add_section()
     table.add_row("reports", f"{verdict.reports:,}")
     table.add_row("reports sent", f"{verdict.sent:,}")
+    for pacs, count in sorted(verdict.unsent.items()):
+        table.add_row(f"reports that wait for {pacs}", f"{count:,}")
+    if verdict.undeliverable:
+        table.add_row(
+            "reports undeliverable (fr undelivered)", f"{verdict.undeliverable:,}", style="yellow"
+        )
     if verdict.revised:
         table.add_row("scans analysed again", f"{verdict.revised:,}")
     if verdict.acknowledged is not None:

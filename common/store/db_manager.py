@@ -21,6 +21,7 @@ from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
+from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
 from common.store.pictures import Pictures
 from common.store.queries import Queries
@@ -62,6 +63,7 @@ class DBManager:
         self.server = Server(connection)
         self.schema = SchemaCheck(connection)
         self.voxels = VoxelCheck(connection)
+        self.orphan_chunks = OrphanChunks(connection)
         self.capacity = Capacity(connection)
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
-from common.store.connection import Connection
+from common.store.connection import BY_ID, Connection
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -87,7 +87,17 @@ class Reconciliation:
 
         Repairs what a kill between the two writes left behind. Fr-HUB calls it periodically.
         """
-        return [i for page in self._failed_ids() for i in sorted(self.reconcile(page))]
+        return [
+            key
+            for page in self._failed_ids()
+            if (reported := self._reported(page))
+            for key in sorted(self.reconcile(reported))
+        ]
+
+    def _reported(self, keys: Sequence[str]) -> list[str]:
+        """Those of these scans that have a report, of whichever revision: few that failed do."""
+        found = self._db.reports_fast.find({"_id": {"$in": list(keys)}}, {"_id": 1}, hint=BY_ID)
+        return [document["_id"] for document in found]
 
     def _failed_ids(self) -> Iterator[list[str]]:
         after = ""

@@ -22,12 +22,12 @@ COLLECTIONS: tuple[str, ...] = tuple(Collection)
 _MIGRATED = (Collection.SCANS, Collection.REPORTS, Collection.HISTORY, Collection.PICTURES)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
-    # Stores scans and sends reports. It writes no report, but marks those that were sent; it reads
-    # no voxels of large scans; it removes what retention covers.
+    # Stores scans and sends reports. It writes no report, but marks those that were sent; it
+    # removes what retention covers.
     "hub": {
         Collection.SCANS: _ALL,  # remove: a scan whose upload was swept
         Collection.REPORTS: _TAKE,
-        Collection.CHUNKS: (*_WRITE, "remove"),
+        Collection.CHUNKS: _ALL,  # find: the ids of those that nobody refers to
         Collection.UPLOADS: _ALL,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,

@@ -14,6 +14,7 @@ from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.notices import Notices
 from common.store.notifications import Subscription
+from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
 from common.store.reconciliation import Reconciliation
@@ -31,6 +32,7 @@ class HubStore:
 
     scans: Scans
     uploads: Uploads
+    orphan_chunks: OrphanChunks
     outbox: Outbox
     undeliverable: UndeliverableReports
     notices: Notices
@@ -63,6 +65,7 @@ def hub_parts(store: DBManager) -> HubStore:
     return HubStore(
         scans=store.scans,
         uploads=store.uploads,
+        orphan_chunks=store.orphan_chunks,
         outbox=store.outbox,
         undeliverable=store.undeliverable,
         notices=store.notices,

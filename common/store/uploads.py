@@ -21,6 +21,9 @@ TOUCH_EVERY_S = SWEEP_GRACE_S / 30
 """Seconds between two records that an upload is still being written (``Uploads.touch``)."""
 
 
+_PAGE = 500
+
+
 class Uploads:
     """The chunks of large scans, durable before the scan itself."""
 
@@ -126,29 +129,36 @@ class Uploads:
         old: Document = {"$expr": {"$lt": [written_at, before]}}
         self._db.uploads.delete_many({"sealed": True, **old})
         interrupted = {"sealed": None, **old}
-        while (record := self._db.uploads.find_one(interrupted)) is not None:
-            blob = record["_id"]
-            stored = self._db.scans.find_one({"blob": blob}, {"_id": 1})
-            if stored is not None and "swept" not in record:
-                # Its hub was killed between storing and sealing, or its sender had gone. All
-                # chunks are stored. From now on it is this hub's, and this hub's chain has it.
-                if (chain := self._recorder.chain) is not None:
-                    this = {"_id": stored["_id"], "blob": blob}
-                    self._db.scans.update_one(this, {"$set": {"recorded_in": chain}})
-                with contextlib.suppress(UploadLost):
-                    self.end(stored["_id"], blob)
-                continue
-            mine = self._db.uploads.update_one(
-                {"_id": blob, "sealed": None, **old}, {"$set": {"swept": True}}
-            )
-            if mine.matched_count:
-                # Check again: a scan may have been stored since. Later ones see the mark.
-                if self._db.scans.find_one({"blob": blob}, {"_id": 1}) is None:
-                    self._delete_blob(blob)
-                    swept += 1
-                # Last, so that the next sweep finds the record of an interrupted one.
-                self._db.uploads.delete_one({"_id": blob, "swept": True})
+        # In pages: a search reads all uploads of the last hour, as there is no index.
+        while page := list(self._db.uploads.find(interrupted, limit=_PAGE)):
+            swept += sum(self._sweep_one(record, old) for record in page)
         return swept
+
+    def _sweep_one(self, record: Document, old: Document) -> bool:
+        """Complete the upload of a stored scan, or delete the blob; whether it was deleted."""
+        blob = record["_id"]
+        stored = self._db.scans.find_one({"blob": blob}, {"_id": 1})
+        if stored is not None and "swept" not in record:
+            # Its hub was killed between storing and sealing, or its sender had gone. All chunks
+            # are stored. From now on it is this hub's, and this hub's chain has it.
+            if (chain := self._recorder.chain) is not None:
+                this = {"_id": stored["_id"], "blob": blob}
+                self._db.scans.update_one(this, {"$set": {"recorded_in": chain}})
+            with contextlib.suppress(UploadLost):
+                self.end(stored["_id"], blob)
+            return False
+        mine = self._db.uploads.update_one(
+            {"_id": blob, "sealed": None, **old}, {"$set": {"swept": True}}
+        )
+        if not mine.matched_count:
+            return False
+        # Check again: a scan may have been stored since. Later ones see the mark.
+        unreferenced = self._db.scans.find_one({"blob": blob}, {"_id": 1}) is None
+        if unreferenced:
+            self._delete_blob(blob)
+        # Last, so that the next sweep finds the record of an interrupted one.
+        self._db.uploads.delete_one({"_id": blob, "swept": True})
+        return unreferenced
 
     def _delete_blob(self, blob: ObjectId) -> None:
         self._db.chunks.delete_many({"_id": all_of(blob)})

@@ -3,20 +3,28 @@ the index of their ids, without reading them; on request, all voxels are read an
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from blake3 import blake3
 from bson import ObjectId
 
+from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.documents import all_of
 from common.store.error_mapping import translated
 
-_IDS = 20_000
 _PAGE = 1000
+_HEADERS = 5000
 _INLINE_PAGE = 100
 """Scans read at a time with their voxels, of 64 KiB at most."""
+
+_VOXELS = ("voxels", "blob")
+_NONE: Document = {name: {"$exists": False} for name in _VOXELS}
+_TO_ANALYSE: Document = {
+    "report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS]}
+}
+_KEPT: Document = {"purging_since": None}
+"""A filter for scans that retention is not removing: it deletes the chunks first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +38,25 @@ class StoredVoxels:
 
 
 class VoxelCheck:
-    """Reads; needs the right to find in scans, chunks and uploads."""
+    """Reads; needs the right to find in scans and chunks."""
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
 
     def missing(self) -> Iterator[str]:
-        """The keys of large scans whose chunks are missing, in part or all."""
+        """The keys of large scans whose chunks are missing, in part or all, and of scans to be
+        analysed that have no voxels at all."""
         for page in self._large_pages():
             counts = self._chunks_of(page)
             for voxels in page:
                 if not counts.get(voxels.blob) and self._is_lost(voxels):
                     yield voxels.key
-
-    def orphans(self) -> Iterator[ObjectId]:
-        """The blobs of chunks that no scan and no upload refers to."""
-        blobs: list[ObjectId] = []
-        for blob, _ in groupby(self._chunk_ids(), lambda name: name["blob"]):
-            blobs.append(blob)
-            if len(blobs) == _PAGE:
-                yield from self._unreferenced(blobs)
-                blobs = []
-        yield from self._unreferenced(blobs)
+        after = ""
+        while scans := self._header_page(after):
+            yield from self._without_any(
+                [document["_id"] for document in scans if document["none"]]
+            )
+            after = scans[-1]["_id"]
 
     def damaged(self) -> Iterator[tuple[str, bool]]:
         """Reads all voxels: each scan that has some, and whether their hash is another."""
@@ -74,7 +79,22 @@ class VoxelCheck:
     def _large_page(self, after: ObjectId | None) -> list[Document]:
         wanted = {"$type": "objectId"} if after is None else {"$gt": after, "$type": "objectId"}
         fields = {"blob": 1, "scan.voxels_bytes": 1, "scan.voxels_hash": 1, "packing": 1}
-        return list(self._db.scans.find({"blob": wanted}, fields, sort=[("blob", 1)], limit=_PAGE))
+        these = {"blob": wanted, **_KEPT}
+        return list(self._db.scans.find(these, fields, sort=[("blob", 1)], limit=_PAGE))
+
+    @translated
+    def _header_page(self, after: str) -> list[Document]:
+        fields = {"none": {"$and": [{"$eq": [{"$type": f"${n}"}, "missing"]} for n in _VOXELS]}}
+        found = self._db.scans.find({"_id": {"$gt": after}}, fields, sort=[("_id", 1)])
+        return list(found.limit(_HEADERS))
+
+    @translated
+    def _without_any(self, keys: list[str]) -> list[str]:
+        """Those of these scans that are still to be analysed, without voxels."""
+        if not keys:
+            return []
+        found = self._db.scans.find({"_id": {"$in": keys}, **_TO_ANALYSE, **_NONE}, {"_id": 1})
+        return sorted(document["_id"] for document in found)
 
     @translated
     def _chunks_of(self, page: list[StoredVoxels]) -> dict[ObjectId, bool]:
@@ -99,31 +119,8 @@ class VoxelCheck:
 
     @translated
     def _is_still(self, voxels: StoredVoxels) -> bool:
-        this = {"_id": voxels.key, "blob": voxels.blob}
+        this = {"_id": voxels.key, "blob": voxels.blob, **_KEPT}
         return self._db.scans.find_one(this, {"_id": 1}) is not None
-
-    def _chunk_ids(self) -> Iterator[Document]:
-        after: Document = {}
-        while page := self._chunk_page(after):
-            yield from page
-            after = {"_id": {"$gt": page[-1]}}
-
-    @translated
-    def _chunk_page(self, after: Document) -> list[Document]:
-        found = self._db.chunks.find(after, {"_id": 1}, sort=[("_id", 1)], limit=_IDS)
-        return [document["_id"] for document in found.hint([("_id", 1)])]
-
-    @translated
-    def _unreferenced(self, blobs: list[ObjectId]) -> list[ObjectId]:
-        # Uploads first: their scans are stored before their records end.
-        these = {"$in": blobs}
-        known = {d["_id"] for d in self._db.uploads.find({"_id": these}, {"_id": 1})}
-        known |= {d["blob"] for d in self._db.scans.find({"blob": these}, {"blob": 1})}
-        left = [blob for blob in blobs if blob not in known]
-        # Retention may have removed some meanwhile.
-        return [
-            blob for blob in left if self._db.chunks.find_one({"_id": all_of(blob)}, {"_id": 1})
-        ]
 
     @translated
     def _hash(self, blob: ObjectId) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 from common.domain.audit_events import Kind
 from common.domain.states import PURGED, ReportGenerated
@@ -47,6 +48,18 @@ def test_a_sweep_deletes_the_voxels_of_interrupted_uploads(
         asyncio.run(sweep(hub))
     assert (chunks_of(store, cut.blob), chunks_of(store, recent.blob)) == (0, 3)
     assert "deleted the voxels of interrupted uploads" in capfd.readouterr().out
+
+
+def test_a_sweep_deletes_the_orphans_that_the_one_before_has_found(
+    store: DBManager, capfd: pytest.CaptureFixture[str]
+) -> None:
+    orphan = ObjectId.from_datetime(LONG_AGO)
+    store.uploads.add_chunks(orphan, 0, [b"x"])
+    with hub_context(store) as hub:
+        for _ in range(2):
+            asyncio.run(sweep(hub))
+    assert chunks_of(store, orphan) == 0
+    assert capfd.readouterr().out.count("found voxels that nobody refers to") == 1
 
 
 def test_a_sweep_sets_failed_scans_to_done_that_have_a_report(

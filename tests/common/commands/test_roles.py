@@ -90,6 +90,7 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     hub.uploads.add_chunks(cut, 0, [b"x"])
     hub.uploads.abandon(cut)
     assert hub.uploads.sweep(0) == 0
+    assert hub.orphan_chunks.mark() == 0
     claims = [*brain.claims.claim("me", 1, 30), *brain.claims.claim("me", 1, 30)]
     assert {claim.scan.key for claim in claims} == {small.key, large.key}
     assert brain.claims.renew(claims, 30) == set()

@@ -224,6 +224,25 @@ def test_people_see_counts_and_each_gap_by_id(store: DBManager) -> None:
     assert "LEDGER" not in text
 
 
+def test_reports_that_wait_and_undeliverable_ones_are_shown_and_are_no_gaps(
+    store: DBManager,
+) -> None:
+    assert "reports that wait" not in shown(verify(store))
+    given_up, *_ = make_reports(store, 3)
+    make_reports(store, 2, pacs="pacs-9")
+    assert verify(store).unsent == {"pacs-1": 3, "pacs-9": 2}
+    assert store.undeliverable.mark(given_up.key, "too large", 1)
+    verdict = verify(store)
+    assert (verdict.gaps, verdict.undeliverable) == (0, 1)
+    assert verdict.unsent == {"pacs-1": 2, "pacs-9": 2}
+    output = StringIO()
+    show(verdict, Console(file=output, width=100, force_terminal=True, color_system="standard"))
+    text = output.getvalue()
+    [line] = [line for line in text.splitlines() if "undeliverable" in line]
+    assert "\x1b[33m" in line
+    assert "reports that wait for pacs-9" in text
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 

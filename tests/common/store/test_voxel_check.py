@@ -1,11 +1,12 @@
-"""The voxels of stored scans: counted, hashed, and what nobody refers to any more."""
+"""The voxels of stored scans: counted and hashed."""
 
+import pytest
 from bson import ObjectId
 
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import edit, inside, make_scan, make_upload
+from tests.factories import LONG_AGO, edit, inside, make_claimable, make_scan, make_upload
 
 
 def stored_large(store: DBManager) -> tuple[str, ObjectId]:
@@ -21,7 +22,6 @@ def test_complete_voxels_have_no_gap(store: DBManager) -> None:
     scan, voxels = make_scan()
     store.scans.add([NewScan(scan, voxels)])
     assert list(store.voxels.missing()) == []
-    assert list(store.voxels.orphans()) == []
     assert dict(store.voxels.damaged()) == {key: False, scan.key: False}
 
 
@@ -52,11 +52,24 @@ def test_changed_voxels_are_found_by_their_hash(store: DBManager) -> None:
     assert dict(store.voxels.damaged()) == {large: True, scan.key: True}
 
 
-def test_chunks_that_nobody_refers_to_are_found_and_those_under_way_are_not(
-    store: DBManager,
-) -> None:
-    orphan = ObjectId()
-    store.uploads.add_chunks(orphan, 0, [b"a", b"b"])
-    store.uploads.add_chunks(store.uploads.begin(), 0, [b"under way"])
+def test_voxels_that_retention_is_removing_are_not_missing(store: DBManager) -> None:
+    key, blob = stored_large(store)
+    inside(store, Collection.CHUNKS).delete_many({"_id.blob": blob})
+    assert list(store.voxels.missing()) == [key]
+    edit(store, key, report_generated="Done", purging_since=LONG_AGO)
+    assert list(store.voxels.missing()) == []
+    assert dict(store.voxels.damaged()) == {}
+
+
+@pytest.mark.parametrize("state", ["To Do", "In Progress"])
+def test_a_scan_to_be_analysed_without_any_voxels_is_found(store: DBManager, state: str) -> None:
+    make_claimable(store, 2)
     stored_large(store)
-    assert list(store.voxels.orphans()) == [orphan]
+    scan, voxels = make_scan()
+    store.scans.add([NewScan(scan, voxels)])
+    inside(store).update_one(
+        {"_id": scan.key}, {"$unset": {"voxels": True}, "$set": {"report_generated": state}}
+    )
+    assert list(store.voxels.missing()) == [scan.key]
+    edit(store, scan.key, report_generated="Done")  # retention keeps the others
+    assert list(store.voxels.missing()) == []

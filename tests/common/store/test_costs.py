@@ -1,0 +1,198 @@
+"""What the queries of the steady state read in a store with a long history and a long backlog."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from common.domain.types import utc_now
+from common.store.claim_documents import claim_from
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from common.store.documents import Claim, NewScan, report_document, scan_document
+from common.store.open_chains import OpenChains
+from tests.factories import inside, make_report, make_scan, opened
+from tests.mongo import drop
+from tests.profiling import examined
+
+Documents = list[dict[str, Any]]
+
+DONE, WAITING, FAILED, HELD, UNSENT = 20_000, 5000, 5000, 1000, 5000
+UPLOADS, INTERRUPTED, BLOBS, CHAINS = 2000, 20, 2000, 5000
+FEW = 40
+"""Documents or keys that a query may read to return a handful."""
+
+NOW = utc_now()
+OLD = NOW - timedelta(days=100)
+LATER = NOW + timedelta(days=1)
+OWNER, FENCE = "worker-1", 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A call of the steady state, and the most documents and keys that it may read.
+
+    A page that is read in order examines one document more than it returns.
+    """
+
+    call: Callable[[DBManager], object]
+    documents: int = FEW
+    keys: int = FEW
+
+
+@pytest.fixture(scope="module")
+def large(mongodb_uri: str) -> Iterator[DBManager]:
+    """A store with 60,000 documents, inserted as they are."""
+    name = f"test_costs_{ObjectId()}"
+    with opened(mongodb_uri, name) as store:
+        for collection, documents in prepared().items():
+            inside(store, collection).insert_many(documents, ordered=False)
+        yield store
+    drop(mongodb_uri, name)
+
+
+def prepared() -> dict[Collection, Documents]:
+    return {
+        Collection.SCANS: [*done(), *waiting(), *failed(), *held()],
+        Collection.REPORTS: [*sent(), *unsent()],
+        Collection.UPLOADS: [
+            *({"_id": ObjectId(), "started_at": NOW, "sealed": True} for _ in range(UPLOADS)),
+            *({"_id": ObjectId(), "started_at": OLD} for _ in range(INTERRUPTED)),
+        ],
+        Collection.CHUNKS: [
+            {"_id": {"blob": ObjectId.from_datetime(OLD + timedelta(seconds=n)), "n": m}}
+            for n in range(BLOBS)
+            for m in range(3)
+        ],
+        Collection.AUDIT_OPEN: [
+            {"_id": f"writer-{n}", "announced_at": NOW, "checked_at": OLD + timedelta(seconds=n)}
+            for n in range(CHAINS)
+        ],
+    }
+
+
+def scans(name: str, count: int, **fields: Any) -> Iterator[dict[str, Any]]:
+    """Documents of scans that differ in their ids."""
+    scan, voxels = make_scan(scan_id=name)
+    whole = scan_document(NewScan(scan, voxels), OLD)
+    for n in range(count):
+        yield {
+            **whole,
+            **fields,
+            "_id": f"{name}-{n}@pacs-1",
+            "scan": {**whole["scan"], "scan_id": f"{name}-{n}"},
+            "turn_at": OLD + timedelta(seconds=n),
+        }
+
+
+def done() -> Iterator[dict[str, Any]]:
+    return scans("done", DONE, report_generated="Done", owner="old", fence=1, attempts=1)
+
+
+def waiting() -> Iterator[dict[str, Any]]:
+    return scans("waiting", WAITING)
+
+
+def failed() -> Iterator[dict[str, Any]]:
+    found = scans("failed", FAILED, report_generated="Error", attempts=5, owner="old", fence=5)
+    for n, document in enumerate(found):
+        at = OLD + timedelta(seconds=n)
+        due = OLD if n < 3 else LATER
+        yield {
+            **document,
+            "error": {"cause": "damaged", "at": at, "worker": "old"},
+            "notice": {"due_at": due, "tries": 1},
+        }
+
+
+def held() -> Iterator[dict[str, Any]]:
+    fields = {"report_generated": "In Progress", "owner": OWNER, "fence": FENCE, "attempts": 1}
+    for n, document in enumerate(scans("held", HELD, **fields)):
+        yield {**document, "lease_until": OLD if n < 3 else LATER}
+
+
+def reports(name: str, count: int) -> Iterator[dict[str, Any]]:
+    scan, _ = make_scan(scan_id=name)
+    whole = report_document(make_report(scan))
+    for n in range(count):
+        about = {**whole["report"], "scan_id": f"{name}-{n}"}
+        yield {**whole, "_id": f"{name}-{n}@pacs-1", "report": about}
+
+
+def sent() -> Iterator[dict[str, Any]]:
+    """A quarter have no voxels any more, and a quarter were delivered just now."""
+    for n, document in enumerate(reports("done", DONE)):
+        at = NOW if n % 4 == 0 else OLD + timedelta(seconds=n)
+        gone = {"voxels_gone": True} if n % 4 == 1 else {}
+        yield {**document, "status": True, "tries": 1, "sent_at": at, **gone}
+
+
+def unsent() -> Iterator[dict[str, Any]]:
+    for n, document in enumerate(reports("unsent", UNSENT)):
+        yield {**document, "next_try_at": OLD if n < 3 else LATER}
+
+
+def claims(store: DBManager, count: int = 4) -> list[Claim]:
+    """Claims that hold."""
+    found = inside(store).find({"_id": {"$in": [f"held-{n}@pacs-1" for n in range(9, 9 + count)]}})
+    before = ({**document, "fence": FENCE - 1, "attempts": 0} for document in found)
+    return [claim_from(document, OWNER) for document in before]
+
+
+def completed(store: DBManager) -> object:
+    return store.claims.complete([(claim, make_report(claim.scan)) for claim in claims(store)])
+
+
+def pages(count: int, **options: Any) -> Callable[[DBManager], object]:
+    return lambda store: list(islice(store.retention.due(30, **options), count))
+
+
+PAGE = 500
+COSTS = {
+    "claim what expired": Cost(lambda store: store.claims.claim_expired("other", 60)),
+    "renew": Cost(lambda store: store.claims.renew(claims(store), 60)),
+    "complete": Cost(completed),
+    "count": Cost(lambda store: store.capacity.count_to_do(100), 0, 101),
+    "count by Fr-PACS": Cost(lambda store: store.capacity.count_to_do_by_pacs(100), 0, 110),
+    "count reanalyses": Cost(lambda store: store.capacity.count_reanalyses(100), 0, 1),
+    "lease reports": Cost(lambda store: store.outbox.lease("pacs-1", 10, 60)),
+    "lease no report": Cost(lambda store: store.outbox.lease("pacs-2", 10, 60), 0),
+    "lease notices": Cost(lambda store: store.notices.lease("pacs-1", 10, 60)),
+    "lease no notice": Cost(lambda store: store.notices.lease("pacs-2", 10, 60), 0),
+    "mark reports as sent": Cost(lambda store: store.outbox.mark_sent(["unsent-9@pacs-1"])),
+    "mark notices as sent": Cost(lambda store: store.notices.mark_sent(["failed-9@pacs-1"])),
+    "reports of unknown Fr-PACS": Cost(lambda store: store.outbox.orphans(["pacs-1"])),
+    "reconcile": Cost(lambda store: store.reconciliation.reconcile(["failed-7@pacs-1"])),
+    # The rest is of Fr-HUB's housekeeping, every ten minutes or less often.
+    "reconcile what failed": Cost(
+        lambda store: store.reconciliation.reconcile_failed(), FEW, 2 * FAILED + FEW
+    ),
+    "sweep uploads": Cost(lambda store: store.uploads.sweep(), 3 * UPLOADS + 300, 300),
+    "sweep chunks": Cost(lambda store: store.orphan_chunks.mark(limit=100), 100, 500),
+    "sweep erased": Cost(lambda store: store.erasure.sweep()),
+    "retention of voxels": Cost(pages(2, include_report=False), 4 * PAGE + FEW, 6 * PAGE + FEW),
+    "retention of all": Cost(pages(2, include_report=True), 4 * PAGE + FEW, 6 * PAGE + FEW),
+    "retention of what failed": Cost(
+        pages(2, include_report=True, failed=True), 4 * PAGE + FEW, 6 * PAGE + FEW
+    ),
+    "failed scans": Cost(
+        lambda store: list(islice(store.failed_scans.all(), 1000)), 1000, 1000 + FEW
+    ),
+    "anchoring": Cost(lambda store: OpenChains(store.connection).others("writer-1", 10)),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_cost_of_a_query_does_not_grow_with_the_store(large: DBManager, name: str) -> None:
+    cost = COSTS[name]
+    with examined(large, *Collection) as read:
+        cost.call(large)
+    assert read.commands
+    assert read.documents <= cost.documents
+    assert read.keys <= cost.keys
+    if name != "sweep uploads":  # which holds the uploads of an hour
+        assert not any("COLLSCAN" in plan for plan in read.plans)
