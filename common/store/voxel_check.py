@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 from bson import ObjectId
 
-from common.domain.states import ReportGenerated
+from common.domain.states import ERASED, ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.documents import all_of
@@ -23,8 +23,8 @@ _NONE: Document = {name: {"$exists": False} for name in _VOXELS}
 _TO_ANALYSE: Document = {
     "report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS]}
 }
-_KEPT: Document = {"purging_since": None}
-"""A filter for scans that retention is not removing: it deletes the chunks first."""
+_KEPT: Document = {"purging_since": None, "report_generated": {"$ne": ERASED}}
+"""A filter for scans that are not being removed: retention and erasure delete the chunks first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ def test_the_stored_names_stay() -> None:
         "brain_chunks",
         "brain_uploads",
         "brain_audit",
+        "brain_audit_open",
         "wake_ups",
         "brain_meta",
     }

@@ -18,13 +18,6 @@ def test_a_store_tells_the_servers_version(store: DBManager) -> None:
     assert store.check_schema().count(".") == 2
 
 
-def test_the_indexes_have_the_names_that_earlier_releases_gave_them(store: DBManager) -> None:
-    scans = inside(store).index_information()
-    assert {QUEUE, "in_progress", "set_aside", "revision", "blob"} <= scans.keys()
-    assert "to_send" in inside(store, Collection.REPORTS).index_information()
-    assert {"heads", "anchored"} <= inside(store, Collection.AUDIT).index_information().keys()
-
-
 def test_indexes_of_waiting_work_hold_nothing_else(store: DBManager) -> None:
     for name in (QUEUE, "in_progress", "set_aside"):
         assert "partialFilterExpression" in inside(store).index_information()[name]
