@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit retention erase errors requeue undelivered redeliver certs roles \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit audit-export audit-prune retention erase errors requeue undelivered redeliver certs roles \
 	migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
@@ -58,9 +58,12 @@ help: ## List the targets and variables
 #  SINCE          audit: print the events since this time, such as 2026-01-31T08:00
 #  KEEP           audit: file to write the heads of the audit trail to; store it elsewhere
 #  HEADS          audit: file written with KEEP, to check the audit trail against
+#  ARCHIVE        audit: files written by audit-export, to check the events in them too
+#  FILE           audit-export, audit-prune: the archive of the audit trail
+#  DAYS           audit-export: archive the chains that ended before so many days
 #  JSON           verify, audit, errors, retention: 1 prints JSON
 #  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
-#  APPLY          retention, erase: 1 deletes the data; migrate: 1 migrates the database
+#  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
 #  SUBJECT        erase: pseudonym whose scans to erase
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
@@ -98,6 +101,12 @@ verify: $(VENV)/ready ## Check the store for gaps and duplicates
 
 audit: $(VENV)/ready ## Verify the audit trail; SCAN=id prints the history of a scan
 	@$(BIN)/fr audit
+
+audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file DAYS=days
+	@$(BIN)/fr audit-export
+
+audit-prune: $(VENV)/ready ## List the entries that FILE=file archives; APPLY=1 removes them
+	@$(BIN)/fr audit-prune
 
 errors: $(VENV)/ready ## List the failed scans with their causes
 	@$(BIN)/fr failed

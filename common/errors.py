@@ -128,5 +128,10 @@ class AuditConflict(StoreError):
     """Another entry has the next place of this chain of the audit trail."""
 
 
+class ArchiveDamaged(FrError):
+    """An archive of the audit trail was changed, is not signed with the given key, or differs from
+    the trail."""
+
+
 class VoxelsDamaged(StoreError):
     """The stored voxels are incomplete or do not match their hash."""

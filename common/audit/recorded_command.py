@@ -11,7 +11,8 @@ from common.runtime.logger import Log
 from common.store.db_manager import DBManager
 
 
-def _user() -> str:
+def user() -> str:
+    """The name of the user who runs this command."""
     uid = os.getuid()
     try:
         return pwd.getpwuid(uid).pw_name
@@ -28,7 +29,7 @@ def recorded_command(
     Raises:
         StoreUnavailable: at the end, if not everything could be written.
     """
-    audit = AuditWriter(store.audit_log, name, log, durable_s=timeout_s, by=_user())
+    audit = AuditWriter(store.audit_log, name, log, durable_s=timeout_s, by=user())
     try:
         yield store.recorded_by(audit)
     finally:

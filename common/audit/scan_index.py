@@ -59,6 +59,8 @@ class ScanIndex:
             "acknowledged (id TEXT PRIMARY KEY, at REAL) WITHOUT ROWID",
             "suspects (id TEXT PRIMARY KEY) WITHOUT ROWID",
             "renamed (id TEXT PRIMARY KEY, key TEXT) WITHOUT ROWID",
+            "archived (writer TEXT, seq INTEGER, hash TEXT, PRIMARY KEY (writer, seq)) "
+            "WITHOUT ROWID",
         ):
             self._data.execute(f"CREATE TABLE {table}")
 
@@ -91,6 +93,19 @@ class ScanIndex:
             ],
         )
         self.add_anchors(heads_in(entry), at)
+
+    def add_archived(self, entry: Document) -> None:
+        """Index an intact entry of an archive."""
+        at = Head(entry["_id"]["writer"], entry["_id"]["seq"], entry["hash"])
+        values = (at.writer, at.seq, at.hash)
+        self._data.execute("INSERT OR REPLACE INTO archived VALUES (?, ?, ?)", values)
+        self.add(entry, at.at)
+
+    def archived_hash(self, head: Head) -> str | None:
+        """The hash that the archives have at this place; None: they do not have it."""
+        wanted = "SELECT hash FROM archived WHERE writer = ? AND seq = ?"
+        row = self._data.execute(wanted, (head.writer, head.seq)).fetchone()
+        return None if row is None else str(row[0])
 
     def add_anchors(self, heads: Iterable[Head], source: str) -> None:
         """Add places that must have these hashes, and the source that names them."""

@@ -8,9 +8,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from common.audit.archive import Archive
+from common.audit.checkpoints import Checkpoints
 from common.audit.scan_index import RecordedEvents, ScanIndex
 from common.domain.audit_chain import Chain, Head, Problem
-from common.domain.states import ReportGenerated
+from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, Frozen
 from common.store.audit_log import Receipt
 from common.store.db_manager import DBManager
@@ -52,6 +54,10 @@ class AuditVerdict(Frozen):
     problems: Finding
     gaps: dict[str, Finding]
     notes: dict[str, Finding]
+    # Checkpoints, the entries that they name, and the public keys that signed them.
+    checkpoints: int
+    archived: int
+    checkpoint_keys: tuple[str, ...]
 
     @property
     def total(self) -> int:
@@ -64,9 +70,9 @@ class _Findings:
         self.counts = Counter[str](dict.fromkeys(kinds, 0))
         self.named: dict[str, list[str]] = {kind: [] for kind in kinds}
 
-    def add(self, kind: str, name: str) -> None:
+    def add(self, kind: str, name: str | None) -> None:
         self.counts[kind] += 1
-        if len(self.named[kind]) < NAMED:
+        if name is not None and len(self.named[kind]) < NAMED:
             self.named[kind].append(name)
 
     def findings(self) -> dict[str, Finding]:
@@ -83,6 +89,7 @@ NO_ERROR = "Error without an error event"
 NO_RECEIVE = "stored or acknowledged without a receive event"
 UNCONFIRMED = "stored, never acknowledged: its sender sends it again"
 OLDER = "older than the trail"
+ARCHIVED = "its events are in an archive, and were not checked: name it in ARCHIVE"
 NO_TRAIL = "scans, and no audit trail: it was removed, or never written"
 SCHEMA = "collection or index that is missing or unexpected"
 
@@ -96,6 +103,7 @@ class AuditVerifier:
         on_entry: called with each intact entry.
         acknowledged: scans that a Fr-PACS' ledger names as acknowledged, each with the time.
         on_heads: called at the end with the last entry of each chain, to be kept outside the store.
+        archives: read in place of the entries that were archived and removed.
     """
 
     def __init__(
@@ -105,15 +113,17 @@ class AuditVerifier:
         on_entry: OnEntry = lambda _: None,
         on_heads: OnHeads = lambda _: None,
         acknowledged: Iterable[tuple[str, datetime]] = (),
+        archives: Iterable[Archive] = (),
     ) -> None:
         self._store = store
+        self._checkpoints = Checkpoints.read(store.audit_log, archives)
+        self._began: datetime | None = self._checkpoints.began  # when the first chain was opened
         self._kept_heads = kept_heads
         self._on_entry = on_entry
         self._on_heads = on_heads
         self._acknowledged = acknowledged
         self._events = Counter[str]()
         self._problems = _Findings("")
-        self._began: datetime | None = None  # when the first chain was opened
 
     def run(self) -> AuditVerdict:
         """Verify.
@@ -126,6 +136,7 @@ class AuditVerifier:
             for page in self._store.queries.renamed():
                 index.add_renamed(page)
             index.add_acknowledged(self._acknowledged)
+            self._read_archives(index)
             self._read_all(index)
             for key, parts in _side_by_side(self._store, index):
                 if self._check(*parts):
@@ -141,8 +152,17 @@ class AuditVerifier:
             if not documents and (received := sum(self._store.queries.count_states().values())):
                 gaps.add(NO_TRAIL, f"{received} scans")
             self._check_anchors(index)
+            self._check_archived(index)
             self._on_heads(index.heads())
             return self._verdict(index, gaps, notes)
+
+    def _read_archives(self, index: ScanIndex) -> None:
+        for problem in self._checkpoints.unknown():
+            self._problem(problem)
+        for archive in self._checkpoints.archived():
+            for entry in archive.entries():
+                index.add_archived(entry)
+                self._on_entry(entry)
 
     def _read_all(self, index: ScanIndex) -> None:
         chain: Chain | None = None
@@ -150,7 +170,7 @@ class AuditVerifier:
             writer = entry["_id"]["writer"]
             if chain is None or chain.writer != writer:
                 self._put(index, chain)
-                chain = Chain(writer)
+                chain = Chain(writer, pruned=self._checkpoints.last_of(writer))
             self._check_entry(index, chain, entry)
         self._put(index, chain)
 
@@ -161,6 +181,7 @@ class AuditVerifier:
                 if seq <= known.get(writer, -1):
                     continue
                 chain = index.chain(writer)
+                chain.pruned = self._checkpoints.last_of(writer)
                 for entry in self._store.audit_log.entries(writer, chain.seq, seq):
                     self._check_entry(index, chain, entry)
                 self._put(index, chain)
@@ -187,10 +208,20 @@ class AuditVerifier:
         for page in index.anchors():
             stored = self._store.audit_log.hashes([head for head, _ in page])
             for head, source in page:
-                if head.at not in stored:
+                if head.at not in stored and self._checkpoints.names(head):
+                    if index.archived_hash(head) not in (None, head.hash):
+                        self._problem(Problem(head.at, f"archived changed: {source} names it"))
+                elif head.at not in stored:
                     self._problem(Problem(head.at, f"removed: {source} names it"))
                 elif stored[head.at] != head.hash:
                     self._problem(Problem(head.at, f"changed since {source} named it"))
+
+    def _check_archived(self, index: ScanIndex) -> None:
+        """What is left of a chain that was archived must lead to its last entry."""
+        for head in self._checkpoints.heads():
+            chain = index.chain(head.writer)
+            if chain.entries and chain.head != head:
+                self._problem(Problem(chain.head.at, "added to a chain that was archived"))
 
     @staticmethod
     def _check(
@@ -214,7 +245,7 @@ class AuditVerifier:
 
     def _recheck(self, index: ScanIndex) -> tuple[_Findings, _Findings]:
         gaps = _Findings(MISSING, NO_REPORT, NO_SEND, NO_ERROR, NO_RECEIVE, NO_TRAIL, SCHEMA)
-        notes = _Findings(UNCONFIRMED, OLDER)
+        notes = _Findings(UNCONFIRMED, OLDER, ARCHIVED)
         for page in index.suspects():
             # Units may be running. An event is written before its effect shows in a scan, or, for
             # a received scan, after. So the trail is read between two reads of the scans, and only
@@ -231,19 +262,30 @@ class AuditVerifier:
                 if kinds and receipt and self._is_older(receipt):
                     notes.add(OLDER, key)
                     continue
+                if kinds and self._is_archived(receipt, after[key][0]):
+                    notes.add(ARCHIVED, None)
+                    continue
                 for kind in kinds:
                     if kind != NO_RECEIVE or self._is_gap(index, receipt, recorded.get(key)):
                         gaps.add(kind, key)
                     else:
                         notes.add(UNCONFIRMED, key)
-        if self._began is not None:
-            for key in index.acknowledged_unrecorded(self._began):
+        since = self._checkpoints.until or self._began
+        if since is not None:
+            for key in index.acknowledged_unrecorded(since):
                 gaps.add(NO_RECEIVE, key)
         return gaps, notes
 
     def _is_older(self, receipt: Receipt) -> bool:
         """Whether the scan was received before there was a trail."""
         return receipt.recorded_in is None and (self._began is None or receipt.at < self._began)
+
+    def _is_archived(self, receipt: Receipt | None, state: str | None) -> bool:
+        """Whether events of the scan may be in an archive that is not at hand. A tombstone does not
+        say when its scan was received."""
+        if (until := self._checkpoints.until) is None:
+            return False
+        return state in (PURGED, ERASED) if receipt is None else receipt.at <= until
 
     @staticmethod
     def _is_gap(index: ScanIndex, receipt: Receipt | None, recorded: RecordedEvents | None) -> bool:
@@ -273,6 +315,9 @@ class AuditVerifier:
             problems=self._problems.findings()[""],
             gaps=gaps.findings(),
             notes=notes.findings(),
+            checkpoints=len(self._checkpoints.found),
+            archived=self._checkpoints.entries,
+            checkpoint_keys=self._checkpoints.keys,
         )
 
 

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from common.audit.archive import Archive
 from common.audit.ledger import acknowledged_in
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.domain.audit_chain import Head
@@ -136,6 +137,9 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     table.add_row(
         "entries at chain ends that no other chain names yet", f"{verdict.not_anchored:,}"
     )
+    if verdict.checkpoints:
+        table.add_row("checkpoints", f"{verdict.checkpoints:,}")
+        table.add_row("entries archived and named by checkpoints", f"{verdict.archived:,}")
     table.add_section()
     for kind, number in verdict.events.items():
         table.add_row(f"{kind} events", f"{number:,}")
@@ -154,6 +158,8 @@ def show(verdict: AuditVerdict, console: Console) -> None:
                 console.print(f"{kind}: {name}", style=style, soft_wrap=True)
             if finding.count > len(finding.named) > 0:
                 console.print(f"{kind}: … and {finding.count - len(finding.named):,} more")
+    for key in verdict.checkpoint_keys:
+        console.print(f"checkpoints are signed with the key {key}", soft_wrap=True)
     console.print(
         "This check cannot tell whether entries at chain ends that no other chain names are "
         "missing, or whether the whole trail was cut back or rewritten. To detect that as well, "
@@ -203,10 +209,11 @@ def main() -> int:
         if settings.keep is not None:
             write_heads(settings.keep, heads)
 
+    archives = [Archive(path, "ARCHIVE") for path in settings.archives]
     with open_existing_store(settings) as store:
         renamed = settings.scan is not None and store.queries.is_renamed(settings.scan)
         history = History(settings.scan, settings.since, renamed=renamed)
-        verdict = AuditVerifier(store, kept, history.add, keep, acknowledged).run()
+        verdict = AuditVerifier(store, kept, history.add, keep, acknowledged, archives).run()
     if settings.json_output:
         result = {**verdict.model_dump(), "total": verdict.total, "history": history.lines()}
         write_json(json.dumps(result, indent=2) + "\n")

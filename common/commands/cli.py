@@ -48,6 +48,14 @@ COMMANDS: Mapping[str, Command] = {
     "audit": Command(
         "verify the audit trail; SCAN=id: print a scan's history", "common.commands.audit"
     ),
+    "audit-export": Command(
+        "write old chains of the audit trail to a signed file: FILE=file DAYS=days",
+        "common.commands.audit_export",
+    ),
+    "audit-prune": Command(
+        "list the entries of the trail that FILE=file archives; APPLY=1 removes them",
+        "common.commands.audit_prune",
+    ),
     "failed": Command(
         "list the scans that are in 'Error', with their causes",
         "common.commands.failed_scans",

@@ -138,6 +138,8 @@ class Chain:
     # Whether the last entry read has its hash: its content is what its writer wrote.
     intact: bool = False
     events: dict[str, int] = field(default_factory=dict)
+    pruned: Head | None = None
+    """The last entry, if a checkpoint names the chain: then its first entries may be missing."""
 
     @property
     def head(self) -> Head:
@@ -156,6 +158,8 @@ class Chain:
     def _check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         seq = entry["_id"]["seq"]
         at = place(self.writer, seq)
+        if self.pruned is not None and self.entries == 1 and 0 < seq <= self.pruned.seq:
+            self.seq, self.hash = seq - 1, entry["prev"]
         missing = seq - self.seq - 1
         if missing < 0:
             yield Problem(at, "it is out of order")

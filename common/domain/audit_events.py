@@ -57,6 +57,8 @@ class Kind(StrEnum):
     RETENTION = "retention"
     # An operator asked for the erasure of the scan; it is complete.
     ERASE = "erase"
+    # An administrator archived chains and may now remove their entries: see ``audit_checkpoint``.
+    CHECKPOINT = "checkpoint"
 
 
 def event(

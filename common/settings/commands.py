@@ -10,7 +10,13 @@ from pydantic_settings import (
 )
 
 from common.domain.types import HUB_NAME, Identifier, ScanName
+from common.errors import SettingsError
 from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
+
+_DAYS = (
+    "certs: validity of new certificates, days; audit-export: age of the chains and tombstones to "
+    "export, days (365)"
+)
 
 
 class RetentionSettings(KeepSettings):
@@ -62,6 +68,12 @@ class AuditSettings(StoreSettings):
         description="ledger file of a Fr-PACS: check that the audit trail says of every scan "
         "acknowledged in it that it was received",
     )
+    archives: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="archive",
+        description="files written by audit-export, separated by commas: check the events in them "
+        "too",
+    )
     heads: Path | None = Field(
         default=None,
         description="file written with KEEP: check that the audit trail still contains these "
@@ -69,6 +81,50 @@ class AuditSettings(StoreSettings):
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
+    )
+
+    @field_validator("archives", mode="before")
+    @classmethod
+    def _split_archives(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
+
+
+class _ArchiveSettings(StoreSettings):
+    file: Path | None = Field(default=None, description="file of the audit trail's archive")
+    audit_key_file: Path = Field(
+        default=Path(".secrets/audit.key"),
+        description="file with the key that signs the archives of the audit trail; audit-export "
+        "makes it if it is missing",
+    )
+
+    @property
+    def archive(self) -> Path:
+        """The archive.
+
+        Raises:
+            SettingsError: it is not set.
+        """
+        if self.file is None:
+            raise SettingsError("FILE: name the file of the audit trail's archive")
+        return self.file
+
+
+class AuditExportSettings(_ArchiveSettings):
+    """Writes old chains of the audit trail to a signed file; it changes nothing in the store."""
+
+    days: float = Field(default=365, ge=0, description=_DAYS)
+
+
+class AuditPruneSettings(_ArchiveSettings):
+    """Removes the entries of an archive from the audit trail, or says what it would remove;
+    MONGODB_URI must belong to an administrator of the database."""
+
+    apply: bool = Field(
+        default=False,
+        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
+        "change",
     )
 
 
@@ -159,7 +215,7 @@ class CertSettings(Settings):
     certs: Path = Field(
         default=Path(".certs"), description="folder for the authority and the certificates"
     )
-    days: int = Field(default=825, ge=1, le=3650, description="validity of new certificates, days")
+    days: int = Field(default=825, ge=1, le=3650, description=_DAYS)
 
     @field_validator("names", mode="before")
     @classmethod

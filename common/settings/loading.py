@@ -37,6 +37,8 @@ from common.settings.base import (
 )
 from common.settings.brain import BrainSettings
 from common.settings.commands import (
+    AuditExportSettings,
+    AuditPruneSettings,
     AuditSettings,
     CertSettings,
     EraseSettings,
@@ -62,6 +64,8 @@ __all__ = [
     "IN_PLAIN",
     "SECRETS",
     "Address",
+    "AuditExportSettings",
+    "AuditPruneSettings",
     "AuditSettings",
     "BrainSettings",
     "CertSettings",

@@ -6,6 +6,8 @@ from itertools import groupby
 from pathlib import Path
 
 from common.settings.loading import (
+    AuditExportSettings,
+    AuditPruneSettings,
     AuditSettings,
     BrainSettings,
     CertSettings,
@@ -37,6 +39,8 @@ _UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", Pacs
 _COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,
     "audit": AuditSettings,
+    "audit-export": AuditExportSettings,
+    "audit-prune": AuditPruneSettings,
     "errors": ErrorsSettings,
     "requeue": RequeueSettings,
     "undelivered": UndeliveredSettings,

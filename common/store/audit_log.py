@@ -1,4 +1,5 @@
-"""The collection of the audit trail: entries are added and read, never changed or removed.
+"""The collection of the audit trail: entries are added and read, never changed. An administrator
+may remove those that were archived (``common.store.audit_archive``).
 
 Adding an entry needs only the rights to insert and to find, so a unit whose account has no others
 on this collection cannot change what it wrote.
@@ -22,6 +23,9 @@ from common.store.open_chains import OpenChains
 
 PAGE = 200
 """Entries read at a time; those of a busy hub take about 50 kB each."""
+
+PRUNER = "audit-prune"
+"""The start of the writers' names of the chains with checkpoints; a hyphen follows."""
 
 HEADS_PER_ANCHOR = 1000
 """The most heads that one anchor names; the next one names the others."""
@@ -161,6 +165,10 @@ class AuditLog:
         """All entries, chain by chain, each in order."""
         # A document whose ``writer`` is no string is no entry.
         return self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+
+    def checkpoint_entries(self) -> Iterator[Document]:
+        """The entries of the chains that may hold checkpoints, chain by chain, each in order."""
+        return self._pages({"writer": f"{PRUNER}-"}, {"$lt": {"writer": f"{PRUNER}."}})
 
     def _pages(self, after: Document, through: Document) -> Iterator[Document]:
         while page := self._page({"_id": {"$gt": after, **through}}):

@@ -12,6 +12,7 @@ anything.
 import copy
 from typing import Self
 
+from common.store.audit_archive import AuditArchive
 from common.store.audit_log import AuditLog
 from common.store.capacity import Capacity
 from common.store.claims import Claims
@@ -69,6 +70,7 @@ class DBManager:
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
+        self.audit_archive = AuditArchive(connection, self.audit_log)
         self._record_with(UNRECORDED)
 
     def recorded_by(self, recorder: Recorder) -> Self:

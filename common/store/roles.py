@@ -63,20 +63,21 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
     },
-    # An administrator who migrates the database, and nobody else: an index can remove documents or
-    # refuse them.
+    # An administrator who migrates the database and prunes the audit trail, and nobody else: an
+    # index can remove documents or refuse them.
     "migrate": {
         **dict.fromkeys(COLLECTIONS, _CREATE),
         **dict.fromkeys(_MIGRATED, (*_ALL, *_CREATE)),
         # Where notifications are not capped, they are created anew.
         Collection.NOTIFICATIONS: (*_APPEND, *_CREATE, "convertToCapped", "dropCollection"),
-        Collection.AUDIT: ("find", *_CREATE),
-        Collection.AUDIT_OPEN: (*_APPEND, *_CREATE),
+        # remove: of entries that were archived, once their checkpoint is recorded.
+        Collection.AUDIT: (*_APPEND, "remove", *_CREATE),
+        Collection.AUDIT_OPEN: (*_UPSERT, *_CREATE),
         Collection.META: (*_UPSERT, *_CREATE),
     },
 }
 """Actions by unit and collection. No unit can change an entry of the audit trail, and none but
-``migrate`` can create or drop anything."""
+``migrate`` can remove one, or create or drop anything."""
 
 _COMPARE = "listIndexes"
 """Every user may do this to every collection, and list the collections: units compare the database

@@ -1,15 +1,23 @@
 """What tests of the audit trail share."""
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from common.audit.archive import Archive, export
 from common.audit.verification import AuditVerdict, AuditVerifier
 from common.audit.writer import AuditWriter
 from common.domain.audit_chain import FIRST
 from common.domain.audit_events import Kind
 from common.domain.types import Document
+from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from tests.factories import inside
+from common.store.documents import NewScan
+from tests.factories import inside, make_report, make_scan
+from tests.running import until
 
 
 def note(audit: AuditWriter, *events: tuple[Kind, list[str]], **more: Any) -> None:
@@ -68,3 +76,28 @@ def plant_chains(store: DBManager, count: int) -> None:
 def open_chains_of(store: DBManager) -> set[str]:
     """The writers of the chains that are listed as open."""
     return {found["_id"] for found in inside(store, Collection.AUDIT_OPEN).find()}
+
+
+def archivable(store: DBManager, n: int = 2) -> list[str]:
+    """Scans that are done and sent, with all their events in one chain that ended and is anchored;
+    returns their keys. The anchor's chain ended too, and nothing anchors it."""
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        audit.wait_durable(60)
+        until(lambda: audit.chain)
+        new = [NewScan(*make_scan()) for _ in range(n)]
+        store.scans.add(new)
+        keys = sorted(item.scan.key for item in new)
+        claims = store.claims.claim("test", n, 60)
+        store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
+        store.outbox.mark_sent(keys)
+        for kind in (Kind.RECEIVE, Kind.CLAIM, Kind.REPORT, Kind.SEND):
+            note(audit, (kind, keys))
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as anchoring:
+        until(lambda: anchoring.chain)
+    return keys
+
+
+def exported(store: DBManager, path: Path, key: Ed25519PrivateKey) -> Archive:
+    """An archive of all chains that ended and are anchored."""
+    assert export(store, path, 0, key) is not None
+    return Archive(path, "FILE")

@@ -2,24 +2,31 @@
 
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
+from common.audit.pruning import Pruning
+from common.audit.verification import AuditVerifier
+from common.audit.writer import AuditWriter
 from common.commands import roles
 from common.commands.roles import make_roles, password_in, uri_of
+from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.errors import SettingsError, StoreRefused
 from common.mongod.embedded import find_mongod, start_mongod
+from common.runtime.logger import get_log
 from common.settings.loading import RoleSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.roles import COLLECTIONS, PRIVILEGES
+from tests.common.audit.trail import exported, note
 from tests.factories import LONG_AGO, make_report, make_scan, make_upload, migrate
 
 DATABASE = "fr_roles"
@@ -167,6 +174,26 @@ def test_no_user_sees_another_database_or_makes_users(
         lambda: connected.admin.command("shutdown"),
     ):
         assert not _passes(operation)
+
+
+def test_only_the_administrator_prunes_the_audit_trail(admin: str, tmp_path: Path) -> None:
+    made = make_roles(admin, "fr_pruned", tmp_path, 10)
+    uris = {unit: path.read_text().strip() for unit, path in made.items()}
+    migrate(uris["migrate"], "fr_pruned")
+    with ExitStack() as stack:
+        stores = {u: stack.enter_context(closing(DBManager(uris[u], "fr_pruned"))) for u in uris}
+        for _ in range(2):  # the second anchors the first
+            with closing(AuditWriter(stores["hub"].audit_log, "fr-hub", get_log())) as audit:
+                note(audit, (Kind.CLAIM, ["one"]))
+        archive = exported(stores["reader"], tmp_path / "a", Ed25519PrivateKey.generate())
+        for unit in sorted(set(PRIVILEGES) - {"migrate"}):
+            with pytest.raises(StoreRefused, match="not authorized"):
+                stores[unit].audit_archive.remove(list(archive.entries()))
+        with pytest.raises(StoreRefused, match="not authorized"):
+            Pruning(stores["operator"], archive, get_log()).apply()
+        removed = Pruning(stores["migrate"], archive, get_log()).apply()
+        assert removed == archive.checkpoint.entries
+        assert AuditVerifier(stores["reader"]).run().total == 0
 
 
 # --- what is refused, and how it is said -------------------------------------------------------
