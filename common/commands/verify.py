@@ -29,6 +29,7 @@ from common.store.opening import open_existing_store
 
 _PAGE = 1000
 _PROGRESS_S = 5.0
+_COUNTED_MAX = 10_000_000
 
 
 class StoreVerdict(Frozen):
@@ -56,6 +57,8 @@ class StoreVerdict(Frozen):
     """Reports that were given up, until someone has them sent again; no gap, as they are kept."""
     unsent: dict[str, int] = Field(default_factory=dict)
     """Reports to be sent, by the name of their Fr-PACS."""
+    waiting: dict[str, int] = Field(default_factory=dict)
+    """Scans that are 'To Do', by type. If one only grows, no Fr-BRAIN has an analyzer for it."""
 
     @property
     def gaps(self) -> int:
@@ -128,6 +131,7 @@ def verify(
         scans=store.queries.count_states(),
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
+        waiting=store.capacity.count_to_do_by_type(_COUNTED_MAX),
         reports=sum(reports.values()),
         sent=reports[True],
         done_without_report=tuple(
@@ -222,6 +226,8 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     table.add_column(justify="right")
     for state, count in verdict.scans.items():
         table.add_row(f"scans '{state}'", f"{count:,}")
+    for scan_type, count in sorted(verdict.waiting.items()):
+        table.add_row(f"waiting scans of type {scan_type}", f"{count:,}")
     table.add_section()
     table.add_row("reports", f"{verdict.reports:,}")
     table.add_row("reports sent", f"{verdict.sent:,}")

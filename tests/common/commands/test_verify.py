@@ -243,6 +243,15 @@ def test_reports_that_wait_and_undeliverable_ones_are_shown_and_are_no_gaps(
     assert "reports that wait for pacs-9" in text
 
 
+def test_waiting_scans_are_counted_by_type(store: DBManager) -> None:
+    assert "waiting scans" not in shown(verify(store))
+    make_claimable(store, 3)
+    make_claimable(store, 2, scan_type="volume")
+    verdict = verify(store)
+    assert (verdict.waiting, verdict.gaps) == ({"grid": 3, "volume": 2}, 0)
+    assert "waiting scans of type volume" in shown(verdict)
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def large(mongodb_uri: str) -> Iterator[DBManager]:
-    """A store with 60,000 documents, inserted as they are."""
+    """A store with about 70,000 documents, inserted as they are."""
     name = f"test_costs_{ObjectId()}"
     with opened(mongodb_uri, name) as store:
         for collection, documents in prepared().items():
@@ -153,11 +153,18 @@ def pages(count: int, **options: Any) -> Callable[[DBManager], object]:
 
 PAGE = 500
 COSTS = {
+    "claim": Cost(lambda store: store.claims.claim("other", 4, 60)),
+    "claim by type": Cost(lambda store: store.claims.claim("other", 4, 60, types=["grid"])),
+    "claim of another type": Cost(
+        lambda store: store.claims.claim("other", 4, 60, types=["volume"]), 1
+    ),
     "claim what expired": Cost(lambda store: store.claims.claim_expired("other", 60)),
     "renew": Cost(lambda store: store.claims.renew(claims(store), 60)),
     "complete": Cost(completed),
     "count": Cost(lambda store: store.capacity.count_to_do(100), 0, 101),
     "count by Fr-PACS": Cost(lambda store: store.capacity.count_to_do_by_pacs(100), 0, 110),
+    "count by type": Cost(lambda store: store.capacity.count_to_do_by_type(100), 0, 110),
+    "fail what is damaged": Cost(lambda store: store.supervision.fail_damaged(), 0),
     "count reanalyses": Cost(lambda store: store.capacity.count_reanalyses(100), 0, 1),
     "lease reports": Cost(lambda store: store.outbox.lease("pacs-1", 10, 60)),
     "lease no report": Cost(lambda store: store.outbox.lease("pacs-2", 10, 60), 0),
