@@ -168,7 +168,10 @@ def test_3_where_the_port_is_in_use() -> None:
 
 @pytest.mark.parametrize("name", ["hub", "failed"])
 def test_4_where_mongodb_cannot_be_started(name: str, tmp_path: Path) -> None:
-    ran = fr(name, f"DATA_DIR={tmp_path / 'data'}", FR_MONGOD=str(tmp_path / "none"))
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    (data / "mongodb").mkdir()  # a command makes no store
+    ran = fr(name, f"DATA_DIR={data}", FR_MONGOD=str(tmp_path / "none"))
     assert ran.returncode == Exit.UNUSABLE, ran.stderr
     assert ran.stderr.startswith(f"fr {name}: FR_MONGOD: ")
 
