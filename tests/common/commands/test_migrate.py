@@ -46,7 +46,12 @@ def test_an_old_database_is_listed_first_and_migrated_when_asked(
         assert store.schema.version() == 1
         applied = json.loads(run(mongodb_uri, database, APPLY="1", JSON="1").stdout)
         assert applied["version"] == applied["wanted"] == SCHEMA_VERSION
-        assert [step["name"] for step in applied["steps"]] == ["collections", "indexes", "keys"]
+        assert [step["name"] for step in applied["steps"]] == [
+            "collections",
+            "indexes",
+            "keys",
+            "audit chains",
+        ]
         assert {d["_id"] for d in inside(store).find()} == SCANS | {"purged-1"}
     again = run(mongodb_uri, database)
     assert "which is current" in again.stdout

@@ -10,12 +10,14 @@ from common.errors import PeerAway, ProtocolError
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import connect, serve
 from common.wire.connection_policy import ConnectionPolicy
+from common.wire.constants import FEATURES
 from common.wire.messages import Hello, Welcome
 from common.wire.protocol import Side
 from tests.common.wire.peers import IDLE_S, LIMIT, LOOPBACK, PLAIN, WITHIN_S, listening
 
 SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER
-HELLO, WELCOME = Hello("pacs-1"), Welcome("fr-hub", 8)
+HELLO = Hello("pacs-1", features=FEATURES)
+WELCOME = Welcome("fr-hub", 8, features=FEATURES)
 
 Handle = Callable[[AsyncChannel], Awaitable[None]]
 

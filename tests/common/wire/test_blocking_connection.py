@@ -8,7 +8,7 @@ import pytest
 from common.errors import PeerAway, ProtocolError, Refusal
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.constants import PROTOCOL_VERSION
+from common.wire.constants import FEATURES, PROTOCOL_VERSION
 from common.wire.frames import encode
 from common.wire.messages import (
     Ack,
@@ -39,7 +39,8 @@ from tests.common.wire.peers import (
 from tests.strategies import a_report, a_scan
 
 SENDER, RECEIVER = Side.SCAN_SENDER, Side.SCAN_RECEIVER
-HELLO, WELCOME = Hello("pacs-1"), Welcome("fr-hub", 8)
+HELLO = Hello("pacs-1", features=FEATURES)
+WELCOME = Welcome("fr-hub", 8, features=FEATURES)
 
 
 def read_all(peer: socket.socket) -> bytes:
@@ -64,8 +65,8 @@ def test_two_channels_greet_and_talk() -> None:
 def test_reports_go_the_other_way() -> None:
     with channels(Side.REPORT_SENDER, Side.REPORT_RECEIVER) as (hub, pacs):
         greeting = Aside(lambda: hub.greet("fr-hub"))
-        assert pacs.welcome("pacs-1", 8) == Hello("fr-hub")
-        assert greeting.result() == Welcome("pacs-1", 8)
+        assert pacs.welcome("pacs-1", 8) == Hello("fr-hub", features=FEATURES)
+        assert greeting.result() == Welcome("pacs-1", 8, features=FEATURES)
         hub.send(Report(a_report()))
         assert pacs.receive(WITHIN_S) == Report(a_report())
 

@@ -1,5 +1,6 @@
 from common.domain.pacs_key import HubSecret, PacsKey
 from common.wire.connection_policy import ConnectionPolicy
+from common.wire.constants import FEATURES
 from common.wire.messages import Challenge, Hello
 from common.wire.protocol import Side
 
@@ -20,7 +21,7 @@ def test_each_handshake_has_a_fresh_nonce() -> None:
 
 def test_without_a_secret_a_hello_carries_no_nonce() -> None:
     handshake = ConnectionPolicy().client_handshake(Side.SCAN_SENDER, "pacs-1", None, None)
-    assert handshake.start() == (Hello("pacs-1"),)
+    assert handshake.start() == (Hello("pacs-1", features=FEATURES),)
 
 
 def test_its_representation_shows_no_secret() -> None:

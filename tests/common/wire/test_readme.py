@@ -43,7 +43,9 @@ class Ends:
         self.client = ClientHandshake(
             Side.SCAN_SENDER, "pacs-1", keys, bytes(range(32)), features=("example",)
         )
-        self.server = ServerHandshake(Side.SCAN_RECEIVER, "fr-hub", keys, bytes(range(32, 64)))
+        self.server = ServerHandshake(
+            Side.SCAN_RECEIVER, "fr-hub", keys, bytes(range(32, 64)), features=()
+        )
         self.frames: dict[str, bytes] = {}
         self.received: list[object] = []
         [hello] = self.client.start()

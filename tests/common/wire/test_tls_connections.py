@@ -11,6 +11,7 @@ from common.errors import PeerAway
 from common.wire.async_connection import AsyncChannel
 from common.wire.async_server import serve
 from common.wire.blocking_connection import Channel
+from common.wire.constants import FEATURES
 from common.wire.messages import Ack, Chunk, Hello, Ping, Report, Scan
 from common.wire.protocol import Side
 from tests.common.wire.async_peers import run
@@ -63,7 +64,7 @@ def test_scans_and_acknowledgements_travel_in_tls_1_3(good: Path) -> None:
 
     run(test())
     assert versions == ["TLSv1.3"]
-    assert heard[0] == Hello(PACS)
+    assert heard[0] == Hello(PACS, features=FEATURES)
     assert heard[2:] == [Chunk("scan-1", 0, LARGE), Chunk("scan-1", 1, LARGE)]
 
 

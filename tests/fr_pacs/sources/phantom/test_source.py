@@ -58,7 +58,7 @@ def test_the_recipe_says_the_scan_type_and_the_truth_stays_behind() -> None:
     (task,) = source
     scan = task.load().scan
     assert scan.scan_type == "t1"
-    known = {"pacs", "scan_type", "shape", "dtype", "affine", "scan_id", "acquired_at"}
+    known = {"pacs", "scan_type", "shape", "dtype", "affine", "scan_id", "acquired_at", "priority"}
     sent = scan.model_dump(exclude_none=True)
     assert set(sent) <= known | {"voxels_bytes", "voxels_hash"}
     truth = source.truth(0)
