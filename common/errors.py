@@ -10,6 +10,7 @@
     ├── PeerAway                 the peer does not answer, or the connection was lost
     ├── SourceError              a file or series cannot become a scan
     ├── AnalysisError            an analyzer could not finish
+    ├── ArchiveDamaged           an archive of the audit trail is not what was exported
     └── StoreError
         ├── StoreUnavailable     MongoDB is unreachable or has no majority: retry
         ├── StoreRefused         MongoDB refuses the login or the command: an operator must act

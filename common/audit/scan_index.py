@@ -14,7 +14,7 @@ from common.domain.scan_key import scan_id_of
 from common.domain.types import Document
 
 _ADD_EVENTS = (
-    "INSERT INTO scans VALUES (COALESCE((SELECT key FROM renamed WHERE id = ?1), ?1), ?2) "
+    "INSERT INTO scans VALUES (COALESCE((SELECT key FROM renamed WHERE id = :id), :id), :events) "
     "ON CONFLICT (id) DO UPDATE SET events = events | excluded.events"
 )
 _CACHE_KIB = 64 * 1024
@@ -87,7 +87,7 @@ class ScanIndex:
         self._data.executemany(
             _ADD_EVENTS,
             [
-                (key, int(_EVENTS.get(one["kind"], RecordedEvents.OTHER)))
+                {"id": key, "events": int(_EVENTS.get(one["kind"], RecordedEvents.OTHER))}
                 for one in entry["events"]
                 for key in one.get("ids", ())
             ],
