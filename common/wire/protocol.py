@@ -246,7 +246,7 @@ class WireProtocol:
         if not self.frames and all(byte in _PRINTABLE for byte in start):
             return ProtocolError(
                 Refusal.MALFORMED,
-                "this port speaks Fr's protocol, and these bytes are another one (perhaps HTTP): "
+                "this port speaks Fr's protocol, and the peer speaks another one (perhaps HTTP): "
                 "check the address and the port",
             )
         if not self.frames and first in _TLS_RECORDS and second == 3:
