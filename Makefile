@@ -60,8 +60,8 @@ help: ## List the targets and variables
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  ARCHIVE        audit: files written by audit-export, to check the events in them too
 #  FILE           audit-export, audit-prune: the archive of the audit trail
-#  DAYS           audit-export: archive the chains that ended before so many days
-#  JSON           verify, audit, errors, retention: 1 prints JSON
+#  DAYS           audit-export: age of the chains to archive (365); certs: validity (825); in days
+#  JSON           verify, audit, errors, undelivered, retention, migrate: 1 prints JSON
 #  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
 #  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
 #  SUBJECT        erase: pseudonym whose scans to erase
@@ -105,7 +105,7 @@ audit: $(VENV)/ready ## Verify the audit trail; SCAN=id prints the history of a 
 audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file DAYS=days
 	@$(BIN)/fr audit-export
 
-audit-prune: $(VENV)/ready ## List the entries that FILE=file archives; APPLY=1 removes them
+audit-prune: $(VENV)/ready ## List the entries that are in the archive FILE=file; APPLY=1 removes them
 	@$(BIN)/fr audit-prune
 
 errors: $(VENV)/ready ## List the failed scans with their causes
@@ -123,7 +123,7 @@ redeliver: $(VENV)/ready ## Send undelivered reports again: ID=scan,... or ALL=1
 retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes it
 	@$(BIN)/fr retention
 
-erase: $(VENV)/ready ## Erase scans on request: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
+erase: $(VENV)/ready ## List scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
 	@$(BIN)/fr erase
 
 certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
@@ -141,7 +141,7 @@ migrate: $(VENV)/ready ## List what a migration would change in the database; AP
 report: $(VENV)/ready ## Write the reports of ID=scan,... to OUT: JSON, text and picture
 	@$(BIN)/fr report
 
-reanalyze: $(VENV)/ready ## Reanalyse scans that another analyzer reported: ANALYZER=name, ID=...
+reanalyze: $(VENV)/ready ## Reanalyse scans that another analyzer or version read: ANALYZER=name, ID=...
 	@$(BIN)/fr reanalyze
 
 schema: $(VENV)/ready ## Print the JSON schema of a report

@@ -35,7 +35,7 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
     # A frame or a scan exceeds the receiver's limit.
     TOO_LARGE = "too_large"
-    # The receiver does not know this protocol version.
+    # The peer speaks another protocol version.
     VERSION = "version"
     # The message type does not exist, or is not allowed here.
     UNEXPECTED = "unexpected"

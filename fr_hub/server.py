@@ -127,7 +127,7 @@ class ScanServer:
 def _too_many(what: str, setting: str) -> ProtocolError:
     return ProtocolError(
         Refusal.LIMIT,
-        f"{what} are open, the limit: retry later, or raise Fr-HUB's {setting}",
+        f"{what} are open, which is the limit: retry later, or raise Fr-HUB's {setting}",
         retry=True,
     )
 

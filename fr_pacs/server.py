@@ -114,7 +114,7 @@ class ReportServer:
 
     def _accept(self, report: BrainReport, picture: bytes | None) -> None:
         if report.pacs != self._name:
-            reason = f"this is {self._name!r}, not {report.pacs!r} (PACS_NAME)"
+            reason = f"the report is for {report.pacs!r}, and this is {self._name!r} (PACS_NAME)"
             raise ProtocolError(Refusal.HEADER, reason)
         if self._folder is not None:
             try:

@@ -161,7 +161,7 @@ class Archive:
         try:
             heads = tuple(self._heads())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._damaged(f"line {self._number} is not one of an archive") from error
+            raise self._damaged(f"line {self._number} is not a line of an archive") from error
         found = self.checkpoint
         counts = (found.entries, found.tombstones, found.chains, found.heads, found.blake3)
         read = (*self._count.values(), len(heads), heads, self._hash.hexdigest())

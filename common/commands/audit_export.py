@@ -75,8 +75,8 @@ def main() -> int:
         found = export(store, settings.archive, settings.days, key)
     if found is None:
         write_text(
-            f"no chain was closed more than {settings.days:g} days ago and is anchored: no file "
-            "was written\n"
+            f"no chain ended more than {settings.days:g} days ago and is named by another one: "
+            "no file was written\n"
         )
         return Exit.OK
     write_text(

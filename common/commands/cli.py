@@ -53,7 +53,7 @@ COMMANDS: Mapping[str, Command] = {
         "common.commands.audit_export",
     ),
     "audit-prune": Command(
-        "list the entries of the trail that FILE=file archives; APPLY=1 removes them",
+        "list the entries of the trail that are in FILE=archive; APPLY=1 removes them",
         "common.commands.audit_prune",
     ),
     "failed": Command(
@@ -77,7 +77,7 @@ COMMANDS: Mapping[str, Command] = {
         ("redeliver",),
     ),
     "reanalyze": Command(
-        "analyse scans again that another analyzer has read: ANALYZER=name, ID=scan,...",
+        "analyse scans again that another analyzer or version read: ANALYZER=name, ID=...",
         "fr_brain.commands.reanalyze",
     ),
     "report": Command(
@@ -88,11 +88,11 @@ COMMANDS: Mapping[str, Command] = {
         "list data older than RETENTION_DAYS; APPLY=1 deletes it", "common.commands.retention"
     ),
     "erase": Command(
-        "erase scans on request: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them",
+        "list scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them",
         "common.commands.erase",
     ),
     "certs": Command(
-        "create a private authority, and certificates of the units for TLS",
+        "create a private authority and the units' TLS certificates",
         "common.commands.certificates",
     ),
     "migrate": Command(
@@ -127,9 +127,9 @@ def usage() -> str:
             "Settings come from the command line (fr all SCANS=20 or fr all --scans 20), from the",
             "environment, or from .env. `fr COMMAND --help` lists them.",
             "",
-            "exit codes: 0 success; 1 a scan failed or a check found something; 2 wrong setting or",
-            "command line; 3 a port or folder is in use; 4 MongoDB refuses or cannot be started;",
-            "130 stopped at once by a second signal",
+            "exit codes: 0 success; 1 a scan failed or a check found a gap; 2 wrong setting or",
+            "command line; 3 a port or folder is in use; 4 MongoDB refuses the login, cannot be",
+            "started, or cannot be read by a check; 130 stopped at once by a second signal",
         ]
     )
 

@@ -115,7 +115,7 @@ def remarks(migrate_uri: str, database: str, timeout_s: float) -> list[str]:
     with contextlib.closing(Connection(migrate_uri, database, timeout_s)) as connection:
         version = SchemaCheck(connection).version()
     if version < SCHEMA_VERSION:
-        found.append("next: make migrate APPLY=1, with the MONGODB_URI_FILE of fr-migrate")
+        found.append("next: run make migrate APPLY=1 with the MONGODB_URI_FILE of fr-migrate")
     return found
 
 

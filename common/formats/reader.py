@@ -172,7 +172,7 @@ class Reader:
         except SourceError as error:
             return error
         except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
-            return SourceError("its header makes no sense: export the image again")
+            return SourceError("its header is not valid: export the image again")
 
 
 @dataclass(eq=False, slots=True)

@@ -67,13 +67,13 @@ class MachineSettings(Settings):
 
     data_dir: Path = Field(
         default=Path(".data"),
-        description="folder for the embedded MongoDB's data and logs, and for the secret of units "
-        "that have neither TLS nor another secret",
+        description="folder for the embedded MongoDB's data and logs, and for the secret that "
+        "units share if they have no TLS and no SHARED_SECRET or PACS_KEY",
     )
     insecure_plaintext_network: Literal["yes-patient-data-may-be-read"] | None = Field(
         default=None,
         description=f"set to {IN_PLAIN} to allow addresses outside this machine, and MongoDB on "
-        "another host, without TLS",
+        "another host, without TLS; connections between units then need SHARED_SECRET or PACS_KEY",
     )
 
 
@@ -125,8 +125,9 @@ class SecretSettings(MachineSettings):
     shared_secret: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
         description="Fr-HUB's secret, at least 32 characters (openssl rand -hex 32), from which "
-        "it derives the key of each Fr-PACS; if unset, without TLS, the one in DATA_DIR. A "
-        "Fr-PACS should have its PACS_KEY instead: with this it can pose as any unit",
+        "it derives the key of each Fr-PACS; if unset, units without TLS use the secret in "
+        "DATA_DIR. Give a Fr-PACS its PACS_KEY instead: whoever has this secret can pose as any "
+        "unit",
     )
     shared_secret_file: Path | None = Field(
         default=None, description="file to read SHARED_SECRET from, if SHARED_SECRET is unset"
@@ -244,5 +245,5 @@ class KeepSettings(StoreSettings):
     )
     retention_what: Literal["voxels", "all"] = Field(
         default="voxels",
-        description="what retention deletes: only the voxels, or all of the scan and its report",
+        description="what retention deletes: only voxels (voxels), or scans and reports (all)",
     )

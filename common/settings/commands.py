@@ -14,18 +14,18 @@ from common.errors import SettingsError
 from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
 
 _DAYS = (
-    "certs: validity of new certificates, days; audit-export: age of the chains and tombstones to "
-    "export, days (365)"
+    "certs: validity of new certificates, days; audit-export: archive the chains that ended more "
+    "than this many days ago (default: 365)"
 )
 
 
 class RetentionSettings(KeepSettings):
-    """Retention: lists data older than RETENTION_DAYS, or deletes it."""
+    """Lists scans older than RETENTION_DAYS or RETENTION_FAILED_DAYS, or deletes their data."""
 
     apply: bool = Field(
         default=False,
-        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
-        "change",
+        description="1: delete the data, or migrate the database; otherwise, only list what "
+        "would change",
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"
@@ -37,8 +37,8 @@ class VerifySettings(StoreSettings):
 
     ledger: Path | None = Field(
         default=None,
-        description="ledger file: Fr-PACS appends each scan event as a JSON line, and verify "
-        "checks that every scan acknowledged in it is stored",
+        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
+        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
     )
     deep: bool = Field(
         default=False,
@@ -65,8 +65,8 @@ class AuditSettings(StoreSettings):
     )
     ledger: Path | None = Field(
         default=None,
-        description="ledger file of a Fr-PACS: check that the audit trail says of every scan "
-        "acknowledged in it that it was received",
+        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
+        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
     )
     archives: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
@@ -92,11 +92,15 @@ class AuditSettings(StoreSettings):
 
 
 class _ArchiveSettings(StoreSettings):
-    file: Path | None = Field(default=None, description="file of the audit trail's archive")
+    file: Path | None = Field(
+        default=None,
+        description="archive of the audit trail: written by audit-export, and read by "
+        "audit-prune",
+    )
     audit_key_file: Path = Field(
         default=Path(".secrets/audit.key"),
-        description="file with the key that signs the archives of the audit trail; audit-export "
-        "makes it if it is missing",
+        description="file with the key that signs archives of the audit trail; audit-export "
+        "creates it if it is missing",
     )
 
     @property
@@ -118,13 +122,13 @@ class AuditExportSettings(_ArchiveSettings):
 
 
 class AuditPruneSettings(_ArchiveSettings):
-    """Removes the entries of an archive from the audit trail, or says what it would remove;
-    MONGODB_URI must belong to an administrator of the database."""
+    """Removes the entries of an archive from the audit trail, or lists what it would remove;
+    MONGODB_URI, if set, must be that of fr-migrate or of another administrator."""
 
     apply: bool = Field(
         default=False,
-        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
-        "change",
+        description="1: delete the data, or migrate the database; otherwise, only list what "
+        "would change",
     )
 
 
@@ -140,7 +144,7 @@ class _Chosen(StoreSettings):
     ids: Annotated[tuple[ScanName, ...], NoDecode] = Field(
         default=(),
         validation_alias="id",
-        description="scan ids, separated by commas",
+        description="scan ids, separated by commas; if several Fr-PACS used an id, write id@pacs",
     )
 
     @field_validator("ids", mode="before")
@@ -195,7 +199,7 @@ class ReportSettings(_Chosen):
 
 
 class ReanalyzeSettings(_Chosen):
-    """Schedules scans for reanalysis if their report is not by the analyzer installed now."""
+    """Schedules scans for reanalysis if another analyzer or version wrote their report."""
 
     analyzer: str | None = Field(
         default=None,
@@ -234,12 +238,12 @@ class CertSettings(Settings):
 
 class MigrateSettings(StoreSettings):
     """Lists what a migration of the database to this release would change, or applies it;
-    MONGODB_URI must belong to an administrator of the database."""
+    MONGODB_URI, if set, must be that of fr-migrate or of another administrator."""
 
     apply: bool = Field(
         default=False,
-        description="1: apply it: delete the data, or migrate; otherwise, only list what would "
-        "change",
+        description="1: delete the data, or migrate the database; otherwise, only list what "
+        "would change",
     )
     json_output: bool = Field(
         default=False, validation_alias="json", description="1: print JSON instead of a table"

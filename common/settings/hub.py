@@ -40,8 +40,8 @@ class HubSettings(KeepSettings, WireSettings):
     hub_memory_mib: int = Field(
         default=512,
         ge=16,
-        description="memory for voxels being received, on all connections together, MiB; when "
-        "full, Fr-HUB pauses reading",
+        description="memory for voxels being received and reports being sent, on all connections "
+        "together, MiB; when full, Fr-HUB pauses reading",
     )
     hub_batch: int = Field(
         default=1000, ge=1, le=10_000, description="most scans or reports in one database call"
@@ -83,7 +83,10 @@ class HubSettings(KeepSettings, WireSettings):
     def _keep(self) -> Self:
         days = (self.retention_days, self.retention_failed_days)
         if self.retention_timer and all(one is None for one in days):
-            raise ValueError("RETENTION_TIMER=1 needs RETENTION_DAYS: set it, for example to 90")
+            raise ValueError(
+                "RETENTION_TIMER=1 needs RETENTION_DAYS or RETENTION_FAILED_DAYS: set one, for "
+                "example RETENTION_DAYS=90"
+            )
         return self
 
     def hosts(self) -> Iterator[tuple[str, str]]:

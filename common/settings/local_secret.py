@@ -38,7 +38,8 @@ def local_secret(data_dir: Path) -> str:
 def _check_folder(folder: Path) -> None:
     about = folder.stat()
     if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:
-        raise _refusal(folder, f"others could exchange the secret in it: run chmod 700 {folder}")
+        reason = f"other users could replace the secret in it: run chmod 700 {folder}"
+        raise _refusal(folder, reason)
 
 
 def _make(path: Path) -> None:

@@ -37,8 +37,8 @@ class PacsSettings(WireSettings):
     )
     pacs_key: SecretStr | None = Field(
         default=None,
-        description="this Fr-PACS' key, which fr pacs-key prints where Fr-HUB's SHARED_SECRET is: "
-        "64 hexadecimal digits; each side proves that it knows the key and never sends it",
+        description="key of this Fr-PACS, 64 hexadecimal digits; fr pacs-key prints it where "
+        "Fr-HUB's SHARED_SECRET is set. Each side proves that it knows the key, and never sends it",
     )
     pacs_key_file: Path | None = Field(
         default=None, description="file to read PACS_KEY from, if PACS_KEY is unset"
@@ -49,8 +49,8 @@ class PacsSettings(WireSettings):
     )
     labels: Literal["name", "hash"] = Field(
         default="name",
-        description="how the log names the files of SOURCE: by name, or by a hash, as names may "
-        "tell who a patient is (hash); the ledger and the summary always have the names",
+        description="how the log names the files of SOURCE: by name, or by a hash (hash), because "
+        "a file name may identify a patient; the ledger and the summary always have the names",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
     priority: Priority = Field(
@@ -126,8 +126,8 @@ class PacsSettings(WireSettings):
     )
     ledger: Path | None = Field(
         default=None,
-        description="ledger file: Fr-PACS appends each scan event as a JSON line, and verify "
-        "checks that every scan acknowledged in it is stored",
+        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
+        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
     )
     summary: Path | None = Field(default=None, description="file to write the totals to, as JSON")
     progress_fd: int | None = Field(

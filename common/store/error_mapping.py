@@ -105,7 +105,8 @@ def _by_code(code: int | None, text: str) -> StoreError:
         known = _COMMAND.match(text)
         what = f"{known[1]} {known[2]} {known[3]}" if known else text.split(" to execute")[0]
         return StoreRefused(
-            f"MongoDB refuses: {_short(what)}: this unit's user lacks a privilege (make roles)"
+            f"MongoDB refuses: {_short(what)}: the user in MONGODB_URI lacks a privilege: use the "
+            "user for this task, or update its privileges (make roles)"
         )
     if code in _REFUSED:
         return StoreRefused(f"MongoDB refuses: {_short(text)}")

@@ -106,7 +106,7 @@ class Queries:
             found = sorted(d["_id"] for d in self._db.scans.find(wanted, {"_id": 1}))
             if len(found) > 1:
                 raise SettingsError(
-                    f"{name!r} is a scan of several Fr-PACS: write {' or '.join(found)}"
+                    f"several Fr-PACS sent a scan with the id {name!r}: write {' or '.join(found)}"
                 )
             keys.update((name, key) for key in found)
         return keys

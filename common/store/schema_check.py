@@ -49,7 +49,7 @@ class SchemaCheck:
         if found.missing:
             raise SchemaOlder(
                 f"the database {self._db.name!r} lacks {', '.join(found.missing)}: "
-                "run make migrate"
+                "run make migrate APPLY=1"
             )
 
     def require_version(self) -> None:
@@ -60,7 +60,8 @@ class SchemaCheck:
             what = f"has schema version {version}" if version else "is empty"
             raise SchemaOlder(
                 f"the database {self._db.name!r} {what}, this release needs version "
-                f"{SCHEMA_VERSION}: stop all units of earlier releases, then run make migrate"
+                f"{SCHEMA_VERSION}: stop all units of earlier releases, then run make "
+                "migrate APPLY=1"
             )
 
     @translated

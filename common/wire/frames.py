@@ -59,7 +59,7 @@ def decode(frame: memoryview, check: FrameCheck = CHECKSUM) -> dict[str, Any]:
     ):
         raise ProtocolError(
             Refusal.MALFORMED,
-            "the frame is damaged, as its check does not match: connect and send again",
+            "the frame is damaged (its checksum or MAC does not match): connect and send again",
         )
     try:
         body: dict[str, Any] = bson.decode(frame, _OPTIONS)

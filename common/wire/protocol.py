@@ -229,7 +229,7 @@ class WireProtocol:
         if length < SMALLEST_FRAME:
             raise ProtocolError(
                 Refusal.MALFORMED,
-                "these bytes are no message of Fr's protocol: check the address and the port",
+                "these bytes are not a message of Fr's protocol: check the address and the port",
             )
         if self._is_too_large():
             raise self._too_large_error(length)
@@ -246,8 +246,8 @@ class WireProtocol:
         if not self.frames and all(byte in _PRINTABLE for byte in start):
             return ProtocolError(
                 Refusal.MALFORMED,
-                "this port speaks Fr's protocol, and these bytes are no message of it (perhaps "
-                "HTTP): check the address and the port",
+                "this port speaks Fr's protocol, and the peer speaks another one (perhaps HTTP): "
+                "check the address and the port",
             )
         if not self.frames and first in _TLS_RECORDS and second == 3:
             return ProtocolError(

@@ -145,7 +145,7 @@ def test_a_report_for_another_pacs_is_refused_and_the_connection_goes_on() -> No
     with serving(settings), hub_of(settings) as channel:
         nack = refusal(deliver(channel, stray))
         assert (nack.id, nack.code, nack.retry) == (stray.scan_id, "header", False)
-        assert nack.reason == "this is 'pacs-1', not 'pacs-2' (PACS_NAME)"
+        assert nack.reason == "the report is for 'pacs-2', and this is 'pacs-1' (PACS_NAME)"
         assert acked(deliver(channel, report)) == (report.scan_id,)
 
 

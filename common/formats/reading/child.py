@@ -86,7 +86,9 @@ def _answer(request: Message, output: _Output, answerer: Answerer) -> None:
     except SourceError as error:
         output.send(error_message(error))
     except MemoryError:
-        output.send(error_message(SourceError("not enough memory to read it: send it smaller")))
+        output.send(
+            error_message(SourceError("not enough memory to read it: send a smaller image"))
+        )
     except Exception as error:  # noqa: BLE001 - whatever a library raises for a damaged file
         reason = f"the file cannot be read ({type(error).__name__}): export it again"
         output.send(error_message(SourceError(reason)))

@@ -253,8 +253,8 @@ class ReaderProcess:
                 late = True
         if not started:
             return ReaderFailed(
-                "the process that reads files does not start: check the installation (make "
-                "doctor) and the free memory, and send it again"
+                "the process that reads files does not start: check the installation and the free "
+                "memory, and send it again"
             )
         if late:
             return ReaderFailed(

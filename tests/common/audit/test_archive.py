@@ -95,7 +95,7 @@ def _signed_again(lines: list[bytes]) -> list[bytes]:
         (lambda lines: _signed_again([*lines[:-2], lines[-1]]), "do not match its checkpoint"),
         (lambda lines: lines[:-1], "has no checkpoint"),
         (lambda _: [], "has no checkpoint"),
-        (lambda lines: [*lines[:-1], lines[-1][:-40]], "is not one of an archive"),
+        (lambda lines: [*lines[:-1], lines[-1][:-40]], "is not a line of an archive"),
         (lambda lines: [b"[1]\n", *lines], "line 1 is not"),
         (lambda lines: [*lines[:-1], lines[-1].replace(b'"first": "2', b'"first": "1')], "signat"),
     ],
