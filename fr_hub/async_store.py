@@ -99,7 +99,7 @@ class AsyncStore:
     async def _add(self, new: Sequence[NewScan]) -> Sequence[ScanOutcome]:
         try:
             return await self._retry(never, self._store.scans.add, new)
-        except Exception as error:  # noqa: BLE001 - each scan has an outcome of its own
+        except Exception as error:  # noqa: BLE001 - one scan must not fail the others
             if len(new) == 1:
                 return [error if isinstance(error, StoreError) else Unstorable(error)]
             # One of them may be unacceptable to MongoDB; the others must not fail with it.

@@ -1,4 +1,4 @@
-"""Anchors the other chains of the audit trail, in a thread of its own.
+"""Anchors the other chains of the audit trail, in a separate thread.
 
 Reading what to anchor takes time, and MongoDB may refuse it. Events are written meanwhile: the
 thread hands over only the finished anchor.

@@ -30,7 +30,7 @@ _RETRY_S = 0.05
 
 
 class OutputQueue:
-    """Writes lines to file descriptors from a thread of its own.
+    """Writes lines to file descriptors from a separate thread.
 
     Args:
         dropped_line: makes the line that reports a number of dropped lines.

@@ -29,7 +29,7 @@ database these take about 2 s; on a busy machine a few times as long."""
 
 
 def fill(uri: str, database: str, scans: int) -> frozenset[str]:
-    """Insert scans that are done and delivered, each with a chain of its own; their keys."""
+    """Insert scans that are done and delivered, each with its own chain; their keys."""
     keys = []
     with client_of(uri, 600) as client:
         base = client[database]

@@ -1,4 +1,4 @@
-"""A disk that can lose power: ``VolatileTree`` mounted with FUSE, in a process of its own.
+"""A disk that can lose power: ``VolatileTree`` mounted with FUSE, in a separate process.
 
 ``python -m tests.faults.power_disk BACKING FOLDER [lies]`` mounts it; a line ``cut`` on its
 standard input cuts the power, and the end of its input unmounts it.

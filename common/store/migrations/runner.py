@@ -43,7 +43,7 @@ class Planned:
 
 
 class Migrator:
-    """A connection of its own without a time limit: an index over millions of documents takes
+    """A separate connection without a time limit: an index over millions of documents takes
     minutes, and a limit would abort it and begin it anew at each try.
 
     Args:
