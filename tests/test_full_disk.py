@@ -64,7 +64,7 @@ def add_for_ever(store: DBManager, acknowledged: list[str]) -> None:
     for _ in range(2000):
         scan, voxels = make_scan(shape=(250, 250), voxels=os.urandom(250 * 250))
         store.scans.add([NewScan(scan, voxels)])
-        acknowledged.append(scan.scan_id)
+        acknowledged.append(scan.key)
 
 
 @pytest.mark.parametrize("small_disk", [2], indirect=True)

@@ -12,6 +12,7 @@ from common.domain.pacs_key import HubSecret
 from common.settings.local_secret import FILE, local_secret
 from tests.common.settings.reading import secret_file
 from tests.common.wire.tls_files import HUB, PACS, issued
+from tests.factories import migrate
 from tests.processes import ports, start, stop
 from tests.running import until
 
@@ -37,6 +38,7 @@ class Units:
 
 @pytest.fixture
 def units(mongodb_uri: str, database: str, tmp_path: Path) -> Iterator[Units]:
+    migrate(mongodb_uri, database)
     made = Units(
         tmp_path,
         MONGODB_URI=mongodb_uri,
