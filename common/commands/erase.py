@@ -15,7 +15,7 @@ from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
 from common.settings.loading import EraseSettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 
 _PAGE = 500
 
@@ -37,7 +37,7 @@ def main() -> int:
     settings = load_settings(EraseSettings, "fr erase")
     if bool(settings.ids) == (settings.subject is not None):
         raise SettingsError("give either ID=<scan>,… or SUBJECT=<pseudonym>")
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         keys, unknown = chosen(store, settings)
         if settings.apply:
             with recorded_command(

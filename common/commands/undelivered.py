@@ -14,7 +14,7 @@ from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
 from common.settings.loading import RedeliverSettings, UndeliveredSettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 from common.store.undeliverable import UndeliverableReport
 
 _PAGE = 1000
@@ -65,7 +65,7 @@ def _table() -> Table:
 def undelivered() -> int:
     """List the reports that could not be delivered."""
     settings = load_settings(UndeliveredSettings, "fr undelivered", sys.argv[2:])
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         if settings.json_output:
             _print_json(store.undeliverable.all())
             return Exit.OK
@@ -98,7 +98,7 @@ def redeliver() -> int:
         )
     sent = wrong = 0
     with (
-        open_store(settings) as store,
+        open_existing_store(settings) as store,
         recorded_command(store, "redeliver", command_log(), settings.mongodb_timeout_s) as recorded,
     ):
         for due, others in redeliver_pages(recorded, None if settings.everything else settings.ids):
