@@ -18,7 +18,7 @@ from common.runtime.lifecycle import Exit
 from common.runtime.logger import get_log
 from common.settings.loading import ReanalyzeSettings, load_settings
 from common.store.db_manager import DBManager
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 from common.store.revisions import Analysed
 from fr_brain.analyzers.registry import Registry, load_analyzers
 
@@ -123,7 +123,7 @@ def show(outcome: Outcome, console: Console) -> None:
 def main() -> int:
     """Schedule the scans that the settings select."""
     settings = load_settings(ReanalyzeSettings, "fr reanalyze")
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         store.check_schema()
         with recorded_command(
             store, "reanalyze", get_log(), settings.mongodb_timeout_s

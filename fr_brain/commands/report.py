@@ -19,7 +19,7 @@ from common.runtime.lifecycle import Exit
 from common.settings.loading import ReportSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
-from common.store.opening import open_store
+from common.store.opening import open_existing_store
 from fr_brain.analyzers.base import Overlay
 from fr_brain.analyzers.registry import Registry, load_analyzers
 from fr_brain.analyzers.running import overlay_of
@@ -88,7 +88,7 @@ def main() -> int:
     if not settings.ids:
         raise SettingsError("ID: which scan? Give its id, or several separated by commas: ID=1f0c…")
     failed = False
-    with open_store(settings) as store:
+    with open_existing_store(settings) as store:
         registry = load_analyzers()
         for scan_id in settings.ids:
             try:
