@@ -11,6 +11,9 @@ def test_new_chains_come_first_and_then_those_not_looked_at_for_longest(store: D
     for writer in ("a", "b", "me"):
         chains.announce(writer)
     chains.checked([("b", 3)])
+    inside(store, Collection.AUDIT_OPEN).update_one(
+        {"_id": "b"}, {"$set": {"checked_at": LONG_AGO}}
+    )
     chains.checked([("a", 2)])
     chains.announce("new")
     assert chains.others("me", 10) == [
