@@ -90,7 +90,7 @@ class ScanAnalysis:
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
         """
-        scan_id = claim.scan.key
+        scan_id = claim.key
         stage = "its processor"
         analyzer = self._registry.by_type.get(claim.scan.scan_type)
         if analyzer is None:
@@ -114,6 +114,8 @@ class ScanAnalysis:
                 revision=claim.revision,
                 voxels_hash=voxels_hash,
             )
+            if not self._pictures:
+                return report
             with self._current_scan.analysing(made_by):  # the picture counts against its limits
                 return self._with_picture(report, analysis, claim, voxels)
         except StoreUnavailable:
@@ -140,9 +142,9 @@ class ScanAnalysis:
         """Its package may have vanished since the start, or never have worked here: the fault of
         this host. But not where it has worked before, or if the same scan comes again."""
         cause = f"the analyzer failed: {type(error).__name__}"
-        if analyzer in self._have_run or claim.scan.key in self._excused:
+        if analyzer in self._have_run or claim.key in self._excused:
             return AnalysisFailure(cause)
-        self._excused.add(claim.scan.key)
+        self._excused.add(claim.key)
         return AnalyzerMissing(claim.scan.scan_type, cause)
 
     def memory_is_exhausted(self) -> bool:
@@ -162,9 +164,7 @@ class ScanAnalysis:
     def _with_picture(
         self, report: BrainReport, analysis: Analysis, claim: Claim, voxels: Voxels
     ) -> BrainReport:
-        """The report with the hash of its picture, which is stored, if pictures are wanted."""
-        if not self._pictures:
-            return report
+        """The report with the hash of its picture, which is stored."""
         scan = claim.scan
         try:
             overlay = None if analysis.overlay is None else analysis.overlay()

@@ -116,7 +116,7 @@ class Claimer:
         if claims:
             self._log.warning(
                 "claimed scans whose last claim expired without a report",
-                scan_id=claims[0].scan.key,
+                scan_id=claims[0].key,
                 scans=len(claims),
                 attempt=claims[0].attempts,
             )

@@ -55,7 +55,7 @@ class Completion:
                 lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())
             )
         for claim, report in done:
-            scan_id = claim.scan.key
+            scan_id = claim.key
             if scan_id in lost:
                 self._log.warning("claim lost: another processor reports it", scan_id=scan_id)
                 continue
@@ -75,7 +75,7 @@ class Completion:
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
         """
-        scan_id = claim.scan.key
+        scan_id = claim.key
         try:
             allowed = 0 if failure.final else self._attempts
             with self._lease.ending([claim]):

@@ -57,24 +57,37 @@ class CurrentScan:
     @contextlib.contextmanager
     def working_on(self, key: str, fence: int) -> Iterator[None]:
         """The processor works on this scan. If the process dies, the record keeps it."""
-        self._write(key=key.encode(), fence=fence, began=0.0, analyzer=b"", version=b"")
+        # Field by field, without a helper: this runs several times for each scan.
+        record = self._record
+        record.sequence += 1
+        record.key = key.encode()
+        record.fence = fence
+        record.began = 0.0
+        record.analyzer = record.version = b""
+        record.sequence += 1
         try:
             yield
         finally:
-            self._write(key=b"", began=0.0)
+            record.sequence += 1
+            record.key = b""
+            record.began = 0.0
+            record.sequence += 1
 
     @contextlib.contextmanager
     def analysing(self, analyzer: AnalyzerId) -> Iterator[None]:
         """The analyzer runs on the current scan, and its time limit with it."""
-        self._write(
-            analyzer=analyzer.name.encode(),
-            version=analyzer.version.encode(),
-            began=time.monotonic(),
-        )
+        record = self._record
+        record.sequence += 1
+        record.analyzer = analyzer.name.encode()
+        record.version = analyzer.version.encode()
+        record.began = time.monotonic()
+        record.sequence += 1
         try:
             yield
         finally:
-            self._write(began=0.0)
+            record.sequence += 1
+            record.began = 0.0
+            record.sequence += 1
 
     def reads(self, types: Iterable[str]) -> None:
         """The processor's analyzers read these types of scan. Said once, before its first scan."""
@@ -86,13 +99,6 @@ class CurrentScan:
         """The types of scan that the processor's analyzers read; None if that is not known."""
         names = self._record.types.decode(errors="replace")
         return frozenset(names.split(",")) if names else None
-
-    def _write(self, **fields: Any) -> None:
-        record = self._record
-        record.sequence += 1
-        for name, value in fields.items():
-            setattr(record, name, value)
-        record.sequence += 1
 
     @property
     def ever_set(self) -> bool:

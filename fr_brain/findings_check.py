@@ -15,6 +15,10 @@ from common.store.documents import stored_bytes
 HEADER_BYTES_MAX = 4096
 """What a report holds besides its findings takes less than this."""
 
+_BSON_PER_JSON = 8
+"""No value takes more than this many times the bytes as BSON than it takes as JSON: the worst is an
+array of digits, whose items have a type, an index and 4 bytes each."""
+
 
 def checked_findings(findings: Findings) -> Findings:
     """The findings, validated anew.
@@ -25,9 +29,11 @@ def checked_findings(findings: Findings) -> Findings:
     if not isinstance(findings, Findings):
         raise AnalysisError(f"the analyzer returned no findings but {type(findings).__name__}")
     try:
-        content = findings.model_dump(warnings="error")
-        size = stored_bytes(content)
-        valid = Findings.model_validate(content)
+        text = findings.model_dump_json(warnings="error")
+        valid = Findings.model_validate_json(text)
+        size = len(text) * _BSON_PER_JSON
+        if size > REPORT_BYTES_MAX - HEADER_BYTES_MAX:
+            size = stored_bytes(valid.model_dump())
     except ValidationError as error:
         where = ".".join(map(str, error.errors(include_input=False)[0]["loc"]))
         raise AnalysisError(f"the analyzer's findings are not valid ({where[:64]})") from None

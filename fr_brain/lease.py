@@ -39,20 +39,20 @@ class Lease:
 
     def replace(self, claims: Iterable[Claim], claimed_at: float) -> None:
         """Hold these claims and no others; they were requested at ``claimed_at``."""
-        held = {claim.scan.key: claim for claim in claims}
+        held = {claim.key: claim for claim in claims}
         with self._lock:
             self._held, self._claimed_at = held, claimed_at
 
     def add(self, claims: Sequence[Claim]) -> None:
         """Hold these claims too."""
         with self._lock:
-            self._held.update((claim.scan.key, claim) for claim in claims)
+            self._held.update((claim.key, claim) for claim in claims)
 
     def drop(self, claims: Iterable[Claim]) -> None:
         """These claims have ended."""
         with self._lock:
             for claim in claims:
-                self._held.pop(claim.scan.key, None)
+                self._held.pop(claim.key, None)
 
     @contextlib.contextmanager
     def ending(self, claims: Sequence[Claim]) -> Iterator[None]:
@@ -60,7 +60,7 @@ class Lease:
 
         They are renewed until then, as it may have to wait for MongoDB.
         """
-        keys = {claim.scan.key for claim in claims}
+        keys = {claim.key for claim in claims}
         with self._lock:
             self._ending |= keys
         try:
@@ -87,7 +87,7 @@ class Lease:
     def holds(self, claim: Claim) -> bool:
         """Whether this claim is held, as far as is known."""
         with self._lock:
-            return claim.scan.key in self._held
+            return claim.key in self._held
 
     def is_fresh(self) -> bool:
         """Whether the held claims are so recent that they have not needed a renewal yet."""

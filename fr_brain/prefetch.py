@@ -49,13 +49,13 @@ class Prefetcher:
         self._cancelled.set()
         claims, voxels = running.result()
         if voxels is not None:
-            self._ready = (claims[0].scan.key, voxels)
+            self._ready = (claims[0].key, voxels)
         return claims
 
     def take(self, claim: Claim) -> Voxels | None:
         """The prefetched voxels of this scan, once; None if they were not prefetched."""
         ready, self._ready = self._ready, None
-        return ready[1] if ready is not None and ready[0] == claim.scan.key else None
+        return ready[1] if ready is not None and ready[0] == claim.key else None
 
     def close(self) -> None:
         """Wait until the thread has ended. Idempotent."""

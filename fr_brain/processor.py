@@ -175,7 +175,7 @@ class Processor:
         self._completion.complete(done)
 
     def _analyse(self, claim: Claim, following: deque[Claim]) -> BrainReport | None:
-        with self._current_scan.working_on(claim.scan.key, claim.fence):
+        with self._current_scan.working_on(claim.key, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
             if isinstance(result, BrainReport):
                 self._guard.succeeded()

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from common.domain.types import Flag, Frozen, Name, Value
+from common.domain.types import Count, Flag, Frozen, Name, Value
 
 LESIONS_LISTED_MAX = 500
 """The most lesions that a report lists one by one."""
@@ -50,10 +50,10 @@ class Quality(Frozen):
 class Lesion(Frozen):
     """One connected lesion."""
 
-    id: int | None = Field(
+    id: Count | None = Field(
         default=None, ge=1, description="position in the list; 1 is the largest lesion"
     )
-    voxels: int = Field(ge=1, description="number of voxels (grid: cells)")
+    voxels: Count = Field(ge=1, description="number of voxels (grid: cells)")
     volume_ml: float | None = Field(description="volume, ml; null if the image has no affine")
     centroid_voxel: tuple[float, ...] = Field(
         description="centroid as the mean voxel index along each axis, from 0"
@@ -76,10 +76,10 @@ class Lesion(Frozen):
 class SizeCounts(Frozen):
     """Lesions by size; a lesion exactly on a boundary counts as larger."""
 
-    below_0_03_ml: int = Field(ge=0, description="lesions smaller than 0.03 ml")
-    from_0_03_to_0_1_ml: int = Field(ge=0, description="lesions from 0.03 to below 0.1 ml")
-    from_0_1_to_1_ml: int = Field(ge=0, description="lesions from 0.1 to below 1 ml")
-    above_1_ml: int = Field(ge=0, description="lesions of 1 ml or more")
+    below_0_03_ml: Count = Field(description="lesions smaller than 0.03 ml")
+    from_0_03_to_0_1_ml: Count = Field(description="lesions from 0.03 to below 0.1 ml")
+    from_0_1_to_1_ml: Count = Field(description="lesions from 0.1 to below 1 ml")
+    above_1_ml: Count = Field(description="lesions of 1 ml or more")
 
     @classmethod
     def of(cls, volumes_ml: Iterable[float]) -> Self:
@@ -98,8 +98,8 @@ class SizeCounts(Frozen):
 class Lesions(Frozen):
     """The lesions found: totals, and the largest ones listed."""
 
-    count: int = Field(ge=0, description="number of lesions found")
-    voxels: int = Field(ge=0, description="number of voxels (grid: cells) in all lesions")
+    count: Count = Field(description="number of lesions found")
+    voxels: Count = Field(description="number of voxels (grid: cells) in all lesions")
     volume_ml: float | None = Field(description="total volume, ml; null if the image has no affine")
     by_size: SizeCounts | None = Field(
         default=None,
@@ -177,7 +177,7 @@ class Findings(Frozen):
     thresholds: dict[Name, float] = Field(
         default={}, description="intensities and limits derived from this image, by name"
     )
-    seed: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
+    seed: Count | None = Field(
         default=None, description="seed of the random numbers; null if the analyzer uses none"
     )
     limitations: tuple[str, ...] = Field(

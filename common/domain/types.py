@@ -62,7 +62,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 Flag = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$")]
 
-Value = bool | int | float | str | tuple[float, ...]
+WHOLE_BELOW = 2**53
+"""The first positive integer that not every JSON reader represents exactly."""
+
+Count = Annotated[int, Field(ge=0, lt=WHOLE_BELOW)]
+
+Value = (
+    bool | Annotated[int, Field(gt=-WHOLE_BELOW, lt=WHOLE_BELOW)] | float | str | tuple[float, ...]
+)
 """Value of a parameter."""
 
 DType = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"]
@@ -94,7 +101,11 @@ class Frozen(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",  # so that what was not validated cannot pass as null
+        hide_input_in_errors=True,
     )
 
     def model_dump(self, **options: Any) -> Document:

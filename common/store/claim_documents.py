@@ -94,11 +94,9 @@ def claim_from(document: Document, owner: str) -> Claim:
         where = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "as a whole"
         raise ScanDamaged(f"{DAMAGED}: its header is not valid ({where[:64]})") from None
     wrong = [name for name, kinds in _KINDS.items() if not _is(document.get(name), kinds)]
-    if scan.key != document["_id"]:
-        wrong.append("_id")
     if wrong:
         raise ScanDamaged(f"{DAMAGED}: not valid: {', '.join(wrong)}")
-    return Claim(
+    claim = Claim(
         scan=scan,
         owner=owner,
         fence=document["fence"] + 1,
@@ -108,6 +106,9 @@ def claim_from(document: Document, owner: str) -> Claim:
         revision=document.get("revision") or 1,
         packing=packing,
     )
+    if claim.key != document["_id"]:
+        raise ScanDamaged(f"{DAMAGED}: not valid: _id")
+    return claim
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -10,13 +10,15 @@ scans one Fr-PACS has sent, each claimer takes at most one batch of them before 
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection as MongoCollection
 
 from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
@@ -35,8 +37,7 @@ _LOOKUP_SHARE = 20
 RETRIED_EVERY = 8
 """While fresh scans are waiting, one claim in so many takes scans that were claimed before."""
 
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-"""Each document is decoded apart from the others, as one may be damaged."""
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 Lane = tuple[str, str]
 """Fr-PACS and scan type."""
@@ -63,7 +64,6 @@ class ClaimQueue:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._raw = connection.scans.with_options(codec_options=RAW)
         self._lock = threading.Lock()
         self._lanes: list[Lane] = []
         self._look_up_at = 0.0  # time.monotonic()
@@ -189,7 +189,20 @@ class ClaimQueue:
     def _find(self, wanted: Document, limit: int, **options: Any) -> list[Document]:
         # Only majority-committed scans: one that could still be rolled back would leave a report
         # without its scan.
-        return [decoded(raw) for raw in self._raw.find(wanted, limit=limit, **options)]
+        return found_scans(self._db.scans, wanted, limit=limit, **options)
+
+
+def found_scans(
+    scans: MongoCollection[Document], wanted: Mapping[str, Any], **options: Any
+) -> list[Document]:
+    """What ``scans.find`` finds. A document that cannot be decoded is decoded as far as it can be,
+    and marked."""
+    try:
+        return list(scans.find(wanted, **options))
+    except (BSONError, ValueError, OverflowError):
+        # One damaged document would hide the others, so each is decoded alone.
+        raw = scans.with_options(codec_options=_RAW)
+        return [decoded(document) for document in raw.find(wanted, **options)]
 
 
 def _of(types: Collection[str] | None) -> Document:

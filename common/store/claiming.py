@@ -12,9 +12,8 @@ from common.store.claim_documents import (
     claim_from,
     claim_update,
     claimable_together,
-    decoded,
 )
-from common.store.claim_queue import RAW, ClaimQueue, spread
+from common.store.claim_queue import ClaimQueue, found_scans, spread
 from common.store.connection import BY_ID, Connection
 from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
@@ -36,7 +35,6 @@ class Claiming:
 
     def __init__(self, connection: Connection, endings: Endings, recorder: Recorder) -> None:
         self._db = connection
-        self._raw = connection.scans.with_options(codec_options=RAW)
         self._recorder = recorder
         self._endings = endings
         self._queue = ClaimQueue(connection)
@@ -112,13 +110,14 @@ class Claiming:
             ours["$or"] = [{"scan.scan_type": {"$in": sorted(types)}}, no_type]
         failed = 0
         for condition, order in ((expired(), 1), (too_long(), -1)):
-            found = self._raw.find(
+            found = found_scans(
+                self._db.scans,
                 {**condition, **ours},
                 sort=[("lease_until", order)],
                 hint=IN_PROGRESS,
                 limit=max_retried,
             )
-            together = claimable_together([decoded(raw) for raw in found], max_retried)
+            together = claimable_together(found, max_retried)
             claimed = self._claim_found(together, condition, owner, lease_s, attempts_allowed)
             failed += claimed.failed
             if claimed:
@@ -148,7 +147,7 @@ class Claiming:
                 used_up.append(document)
             else:
                 documents.append(document)
-                claims[claim.scan.key] = claim
+                claims[claim.key] = claim
         without = {**condition, "attempts": {"$gte": attempts_allowed}}
         failed += self._endings.fail_used_up(used_up, without)
         change = claim_update(owner, lease_s)
@@ -160,7 +159,7 @@ class Claiming:
             documents = self._claimed_by(owner, documents) if claimed else []
         mine = [claims[document["_id"]] for document in documents]
         for attempts in sorted({claim.attempts for claim in mine}):
-            ids = [claim.scan.key for claim in mine if claim.attempts == attempts]
+            ids = [claim.key for claim in mine if claim.attempts == attempts]
             self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
         return Claimed(mine, failed=failed)
 

@@ -67,7 +67,7 @@ class Claims(Claiming):
         )
         if renewed == len(claims):
             return set()
-        return {claim.scan.key for claim in claims} - self._still_held(claims)
+        return {claim.key for claim in claims} - self._still_held(claims)
 
     @translated
     def complete(
@@ -89,7 +89,7 @@ class Claims(Claiming):
         self._note_reports([report for _, report in done])
         # A claim that is lost by now writes nothing. If one is lost after this check, its report
         # is the scan's only one, and ``reconcile`` below sets the scan 'Done'.
-        held_now = self._still_held(claims) if verify_first else {c.scan.key for c in claims}
+        held_now = self._still_held(claims) if verify_first else {c.key for c in claims}
         self._reports.write([report for _, report in done if report.key in held_now])
         self._recorder.wait_durable()
         # The reports are durable, so they may be sent while their scans become 'Done', which
@@ -132,14 +132,14 @@ class Claims(Claiming):
             state = ReportGenerated.DONE if claim.revision > 1 else ReportGenerated.ERROR
             change = failed_for_good(failure(cause))
         self._recorder.note(
-            Kind.ERROR, [claim.scan.key], outcome=state, cause=cause, attempt=claim.attempts
+            Kind.ERROR, [claim.key], outcome=state, cause=cause, attempt=claim.attempts
         )
         self._recorder.wait_durable()
         if self._finish([claim], change, state):
-            self._recorder.note(Kind.ERROR, [claim.scan.key], outcome="claim lost")
-            raise ClaimLost(f"the claim of {claim.scan.key} was lost")
+            self._recorder.note(Kind.ERROR, [claim.key], outcome="claim lost")
+            raise ClaimLost(f"the claim of {claim.key} was lost")
         if final:
-            reported = self._reconciliation.reconcile([claim.scan.key])
+            reported = self._reconciliation.reconcile([claim.key])
             return ReportGenerated.DONE if reported else state
         self._db.notifications.publish(Notification.SCAN)
         return state
@@ -159,7 +159,7 @@ class Claims(Claiming):
             conditions: Iterable[Document] = [_all_held(owner)]
             hint: Any = IN_PROGRESS
         else:
-            ids = [claim.scan.key for claim in never_started]
+            ids = [claim.key for claim in never_started]
             self._recorder.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
             conditions, hint = held(never_started), BY_ID
         released = sum(
@@ -217,7 +217,7 @@ class Claims(Claiming):
             return set()
         # A scan in the wanted state under this fence was finished by an earlier try of this call,
         # whose answer was lost.
-        mine = {claim.scan.key: (claim.owner, claim.fence, state) for claim in claims}
+        mine = {claim.key: (claim.owner, claim.fence, state) for claim in claims}
         found = self._db.scans.find(
             {"_id": {"$in": list(mine)}}, {"owner": 1, "fence": 1, "report_generated": 1}
         )

@@ -1,7 +1,7 @@
 """The store's documents, and the filters that limit a transition by state, owner and fence."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
@@ -73,6 +73,11 @@ class Claim:
     packing: Packing | None = None
     revision: int = 1
     """Revision of the report to write."""
+    key: str = field(init=False, compare=False)
+    """The scan's key."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.scan.key)  # frozen from here on
 
     @property
     def payload_bytes(self) -> int:
@@ -271,6 +276,6 @@ def held(claims: Sequence[Claim]) -> Iterator[Document]:
     """``held_by`` for claims, one filter per owner and fence."""
     groups: dict[tuple[str, int], list[str]] = {}
     for claim in claims:
-        groups.setdefault((claim.owner, claim.fence), []).append(claim.scan.key)
+        groups.setdefault((claim.owner, claim.fence), []).append(claim.key)
     for (owner, fence), ids in groups.items():
         yield held_by(owner, fence, ids)

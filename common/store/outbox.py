@@ -32,8 +32,11 @@ DAMAGED = "the stored report is damaged"
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
+_Raw = Mapping[str, Any]
+
+_FIELDS = {"report": 1, "tries": 1}
+_ORDER = [("next_try_at", 1), ("created_at", 1)]
 _LISTED = {
-    "revision": 1,
     "size": {
         "$cond": [{"$eq": [{"$type": "$report"}, "object"]}, {"$bsonSize": "$report"}, 0],
     },
@@ -52,7 +55,8 @@ class Outbox:
         recorder: Recorder,
     ) -> None:
         self._db = connection
-        self._raw = connection.reports_fast.with_options(codec_options=_RAW)
+        self._raw = connection.reports.with_options(codec_options=_RAW)
+        self._sizes: dict[str, int] = {}  # twice the largest report of the last lease, by Fr-PACS
         self._reconciliation = reconciliation
         self._undeliverable = undeliverable
         self._recorder = recorder
@@ -93,40 +97,65 @@ class Outbox:
         }
         if among is not None:
             due["_id"] = {"$in": list(among)}
-        # Majority-committed reports only: one that could be rolled back must not be sent.
-        order = [("next_try_at", 1), ("created_at", 1)]
-        listed = list(self._db.reports.find(due, _LISTED, sort=order, limit=limit))
-        chosen = self._choose(listed, max_bytes, largest)
-        if not chosen:
-            return Leased(more=len(listed) == limit)
+        found, more = self._read(pacs, due, limit, max_bytes, largest)
+        if not found:
+            return Leased(more=more)
         token = str(ObjectId())
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
             "leased_by": token,
-            "tries": {"$add": ["$tries", 1]},
+            "tries": {"$add": [{"$cond": [{"$isNumber": "$tries"}, "$tries", 0]}, 1]},
         }
-        these: Document = {**due, "_id": {"$in": list(chosen)}}
-        self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
-        mine = {"_id": {"$in": list(chosen)}, "leased_by": token}
-        fields = {"report": 1, "revision": 1, "tries": 1}
-        found = {str(raw["_id"]): raw for raw in self._raw.find(mine, fields, hint=BY_ID)}
+        these: Document = {**due, "_id": {"$in": list(found)}}
+        taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
+        if taken.modified_count < len(found):
+            mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
+            leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
+            found = {document["_id"]: found[document["_id"]] for document in leased}
         gone = self._reconcile(list(found))
-        reports = (
-            self._outgoing(found[key], revision)
-            for key, revision in chosen.items()
-            if key in found and key not in gone
-        )
-        more = len(listed) == limit or len(chosen) < len(listed)
+        reports = (self._outgoing(key, raw) for key, raw in found.items() if key not in gone)
         return Leased((report for report in reports if report is not None), more=more)
 
-    def _choose(
-        self, listed: Sequence[Document], max_bytes: int, largest: int
-    ) -> dict[str, object]:
-        """The keys of the reports to lease, each with its revision; gives up those too large."""
-        chosen: dict[str, object] = {}
+    def _read(
+        self, pacs: str, due: Document, limit: int, max_bytes: int, largest: int
+    ) -> tuple[dict[str, _Raw], bool]:
+        """The reports to lease by key, in order, and whether more are due; gives up those too
+        large.
+
+        Reports are read at once where the last ones were small. Otherwise their sizes are looked up
+        first: MongoDB answers with up to 16 MiB, whatever is wanted of it.
+        """
+        wanted, more = due, False
+        if self._sizes.get(pacs, LARGEST) * limit > max_bytes:
+            listed = list(self._db.reports.find(due, _LISTED, sort=_ORDER, limit=limit))
+            sizes = [(document["_id"], document["size"]) for document in listed]
+            chosen, left = self._within(sizes, max_bytes, largest)
+            more = left or len(listed) == limit
+            if not chosen:
+                return {}, more
+            wanted = {**due, "_id": {"$in": chosen}}
+        read: dict[str, _Raw] = {}
         total = 0
-        for document in listed:
-            key, size = document["_id"], document["size"]
+        # Majority-committed reports only: one that could be rolled back must not be sent.
+        with self._raw.find(wanted, _FIELDS, sort=_ORDER, limit=limit) as cursor:
+            for raw in cursor:
+                read[str(raw["_id"])] = raw
+                total += _size(raw)
+                if total > max_bytes:
+                    break
+        sizes = [(key, _size(raw)) for key, raw in read.items()]
+        self._sizes[pacs] = 2 * max((size for _, size in sizes), default=0)
+        chosen, left = self._within(sizes, max_bytes, largest)
+        return {key: read[key] for key in chosen}, more or left or len(read) == limit
+
+    def _within(
+        self, sizes: Sequence[tuple[str, int]], max_bytes: int, largest: int
+    ) -> tuple[list[str], bool]:
+        """The keys of the first reports that fit, and whether any are left; gives up those that are
+        too large to be sent."""
+        chosen: list[str] = []
+        total = 0
+        for key, size in sizes:
             if size > largest:
                 self._undeliverable.mark(
                     key,
@@ -136,16 +165,11 @@ class Outbox:
                 continue
             total += size
             if chosen and total > max_bytes:
-                break
-            chosen[key] = document.get("revision", 1)
-        return chosen
+                return chosen, True
+            chosen.append(key)
+        return chosen, False
 
-    def _outgoing(self, raw: Mapping[str, Any], revision: object) -> OutgoingReport | None:
-        key = str(raw["_id"])
-        if raw.get("revision", 1) != revision:
-            # Replaced since it was listed, perhaps not yet by a majority.
-            self.release([key])
-            return None
+    def _outgoing(self, key: str, raw: _Raw) -> OutgoingReport | None:
         try:
             return _outgoing(key, raw)
         except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are sent
@@ -181,7 +205,7 @@ class Outbox:
         sent: Document = {"_id": {"$in": list(keys)}, "status": False, **of_revision(revision)}
         self._db.reports.update_many(
             sent,
-            [{"$set": {"status": True, "sent_at": "$$NOW"}}, {"$unset": "leased_by"}],
+            [{"$set": {"status": True, "sent_at": "$$NOW", "leased_by": "$$REMOVE"}}],
             hint=BY_ID,
         )
 
@@ -226,7 +250,13 @@ class Outbox:
         )
 
 
-def _outgoing(key: str, raw: Mapping[str, Any]) -> OutgoingReport:
+def _size(raw: _Raw) -> int:
+    """Bytes of the report; 0 if it is none, which is found out later."""
+    content = raw.get("report")
+    return len(content.raw) if isinstance(content, RawBSONDocument) else 0
+
+
+def _outgoing(key: str, raw: _Raw) -> OutgoingReport:
     content = raw["report"]
     bson.decode(content.raw, _AWARE)  # what this cannot decode, no Fr-PACS can
     picture_hash = content.get("picture_hash")
@@ -235,4 +265,4 @@ def _outgoing(key: str, raw: Mapping[str, Any]) -> OutgoingReport:
     ):
         raise ValueError("not this scan's report")
     revision = int(content.get("revision", 1))
-    return OutgoingReport(key, revision, picture_hash, content, int(raw["tries"]))
+    return OutgoingReport(key, revision, picture_hash, content, int(raw["tries"]) + 1)

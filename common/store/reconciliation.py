@@ -19,8 +19,16 @@ from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
 FINISH: list[Document] = [
-    {"$set": {"report_generated": ReportGenerated.DONE, "done_at": "$$NOW"}},
-    {"$unset": ["lease_until", "error", "notice", "reanalysis_error"]},
+    {
+        "$set": {
+            "report_generated": ReportGenerated.DONE,
+            "done_at": "$$NOW",
+            "lease_until": "$$REMOVE",
+            "error": "$$REMOVE",
+            "notice": "$$REMOVE",
+            "reanalysis_error": "$$REMOVE",
+        }
+    }
 ]
 """The update of a scan whose report exists."""
 

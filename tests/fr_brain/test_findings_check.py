@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.report import REPORT_BYTES_MAX
@@ -57,3 +58,22 @@ def test_findings_are_bounded_so_that_their_report_fits_the_smallest_frame() -> 
     assert stored_bytes(report_document(report)["report"]) <= REPORT_BYTES_MAX
     with pytest.raises(AnalysisError, match="bytes; a report has room for"):
         checked_findings(saying(REPORT_BYTES_MAX))
+
+
+def test_numbers_that_bson_or_json_cannot_hold_are_no_findings() -> None:
+    with pytest.raises(ValidationError):
+        Lesions(count=2**63, voxels=1, volume_ml=None)
+    largest = Lesions(count=2**53 - 1, voxels=1, volume_ml=None)
+    findings = NOTHING_FOUND.model_copy(update={"lesions": largest})
+    assert checked_findings(findings).lesions == largest
+    assert stored_bytes(checked_findings(findings).model_dump())
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, 9, 2**31, 2**53 - 1, 0.5, 1e300, True, "", "ü", (), (1.0,) * 10_000]
+)
+def test_bson_takes_at_most_eight_times_what_json_takes(value: Any) -> None:
+    findings = NOTHING_FOUND.model_copy(update={"parameters": {"a": value}})
+    text = findings.model_dump_json()
+    assert stored_bytes(findings.model_dump()) <= 8 * len(text)
+    assert checked_findings(findings) == findings
