@@ -4,45 +4,24 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import bson
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import StoreError
+from common.store.damage import UNDECODABLE
 from common.store.documents import Claim
 
 DAMAGED = "the stored document is damaged"
 
-UNDECODABLE = "_undecodable"
-"""Field of a decoded document in which something cannot be decoded; no stored field has it."""
-
 RETRY_PAUSES = (1, 5, 30, 120, 600)
 """The pauses after the first, second, … failed attempt, as multiples of the first one."""
-
-_STRICT: CodecOptions[Document] = CodecOptions(tz_aware=True)
-_LENIENT: CodecOptions[Document] = CodecOptions(
-    tz_aware=True,
-    unicode_decode_error_handler="replace",
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
 
 
 class ScanDamaged(StoreError):
     """A stored scan cannot be claimed as it is; the message is the cause, without its values."""
-
-
-def decoded(raw: RawBSONDocument) -> Document:
-    """A scan's document. One that BSON cannot decode is decoded as far as it can be, and marked."""
-    try:
-        return bson.decode(raw.raw, _STRICT)
-    except (BSONError, ValueError, OverflowError):
-        return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: True}
 
 
 def claim_update(owner: str, lease_s: float) -> list[Document]:

@@ -10,21 +10,17 @@ scans one Fr-PACS has sent, each claimer takes at most one batch of them before 
 import random
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bson.codec_options import CodecOptions
-from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
-from pymongo.collection import Collection as MongoCollection
-
 from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
-from common.store.claim_documents import claimable_together, decoded
+from common.store.claim_documents import claimable_together
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.schema import QUEUE, RETRIED, SCHEMA_VERSION, STAT
 from common.store.waiting_indexes import prefixes
 
@@ -36,8 +32,6 @@ _LOOKUP_SHARE = 20
 
 RETRIED_EVERY = 8
 """While fresh scans are waiting, one claim in so many takes scans that were claimed before."""
-
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 Lane = tuple[str, str]
 """Fr-PACS and scan type."""
@@ -189,20 +183,7 @@ class ClaimQueue:
     def _find(self, wanted: Document, limit: int, **options: Any) -> list[Document]:
         # Only majority-committed scans: one that could still be rolled back would leave a report
         # without its scan.
-        return found_scans(self._db.scans, wanted, limit=limit, **options)
-
-
-def found_scans(
-    scans: MongoCollection[Document], wanted: Mapping[str, Any], **options: Any
-) -> list[Document]:
-    """What ``scans.find`` finds. A document that cannot be decoded is decoded as far as it can be,
-    and marked."""
-    try:
-        return list(scans.find(wanted, **options))
-    except (BSONError, ValueError, OverflowError):
-        # One damaged document would hide the others, so each is decoded alone.
-        raw = scans.with_options(codec_options=_RAW)
-        return [decoded(document) for document in raw.find(wanted, **options)]
+        return find(self._db.scans, wanted, limit=limit, **options)
 
 
 def _of(types: Collection[str] | None) -> Document:

@@ -13,8 +13,9 @@ from common.store.claim_documents import (
     claim_update,
     claimable_together,
 )
-from common.store.claim_queue import ClaimQueue, found_scans, spread
+from common.store.claim_queue import ClaimQueue, spread
 from common.store.connection import BY_ID, Connection
+from common.store.damage import find
 from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
 from common.store.error_mapping import translated
@@ -110,7 +111,7 @@ class Claiming:
             ours["$or"] = [{"scan.scan_type": {"$in": sorted(types)}}, no_type]
         failed = 0
         for condition, order in ((expired(), 1), (too_long(), -1)):
-            found = found_scans(
+            found = find(
                 self._db.scans,
                 {**condition, **ours},
                 sort=[("lease_until", order)],

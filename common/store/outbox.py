@@ -13,6 +13,7 @@ from common.domain.scan_key import scan_key
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
+from common.store.damage import number
 from common.store.documents import Leased, OutgoingReport, of_revision
 from common.store.error_mapping import translated
 from common.store.reconciliation import UNCLAIMED, Reconciliation
@@ -104,7 +105,7 @@ class Outbox:
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
             "leased_by": token,
-            "tries": {"$add": [{"$cond": [{"$isNumber": "$tries"}, "$tries", 0]}, 1]},
+            "tries": {"$add": [number("tries"), 1]},
         }
         these: Document = {**due, "_id": {"$in": list(found)}}
         taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)

@@ -15,11 +15,11 @@ from common.store.claim_documents import (
     claim_filters,
     claim_from,
     claimable_together,
-    decoded,
     failed_for_good,
     failure,
     retry_update,
 )
+from common.store.damage import decoded
 from common.store.documents import NewScan, scan_document
 from tests.factories import LONG_AGO as NOW
 from tests.factories import make_scan

@@ -1,38 +1,46 @@
-"""One damaged document in the store stops nobody."""
+"""One damaged document hides no other, and fails no update."""
 
+from typing import Any
+
+import bson
 import pytest
+from bson.raw_bson import RawBSONDocument
 
+from common.store.collections import Collection
+from common.store.damage import UNDECODABLE, decoded, find, number
 from common.store.db_manager import DBManager
-from tests.factories import make_claimable, make_reports
+from tests.factories import inside
 
 
-def test_a_scan_whose_stored_header_is_damaged_fails_and_the_others_are_claimed(
-    store: DBManager,
+def not_utf8(document: dict[str, Any]) -> RawBSONDocument:
+    """The document with the bytes of ``bad`` replaced."""
+    return RawBSONDocument(bson.encode(document).replace(b"bad", b"b\xff\xfe"))
+
+
+def test_documents_beside_an_undecodable_one_are_found(store: DBManager) -> None:
+    meta = inside(store, Collection.META)
+    meta.insert_many([{"_id": "1", "text": "good"}, {"_id": "3", "text": "good"}])
+    meta.insert_one(not_utf8({"_id": "2", "text": "bad"}))
+    found = find(meta, {"_id": {"$in": ["1", "2", "3"]}}, {"text": 1}, sort=[("_id", 1)])
+    assert [d["_id"] for d in found] == ["1", "2", "3"]
+    assert [UNDECODABLE in d for d in found] == [False, True, False]
+    assert found[0]["text"] == found[2]["text"] == "good"
+
+
+def test_a_date_that_python_cannot_hold_is_damage() -> None:
+    good = {"_id": 1, "at": bson.datetime_ms.DatetimeMS(0)}
+    assert UNDECODABLE not in decoded(RawBSONDocument(bson.encode(good)))
+    bad = {"_id": 1, "at": bson.datetime_ms.DatetimeMS(2**62)}
+    assert UNDECODABLE in decoded(RawBSONDocument(bson.encode(bad)))
+
+
+@pytest.mark.parametrize(("stored", "then"), [({"n": 4}, 5), ({}, 1), ({"n": "many"}, 1)])
+def test_an_update_counts_on_from_what_is_a_number(
+    store: DBManager, stored: dict[str, Any], then: int
 ) -> None:
-    first, damaged, last = (scan.key for scan in make_claimable(store, 3))
-    store.connection.scans.update_one({"_id": damaged}, {"$set": {"scan.shape": "round"}})
-    assert [claim.scan.key for claim in store.claims.claim("owner", 10, 30)] == [first, last]
-    ((scan_id, cause, _),) = store.queries.errors()
-    assert scan_id == damaged
-    assert "damaged" in cause
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"report": "round"},
-        {"report.scan_id": "another"},
-        {"report.revision": "first"},
-        {"report.picture_hash": 1},
-    ],
-)
-def test_a_stored_report_that_no_acknowledgement_could_name_is_passed_over_and_the_others_are_sent(
-    store: DBManager, damage: dict[str, object]
-) -> None:
-    ids = {report.key for report in make_reports(store, 3)}
-    damaged = min(ids)
-    store.connection.reports.update_one({"_id": damaged}, {"$set": damage})
-    sent = {item.key for item in store.outbox.lease("pacs-1", 10, 30)}
-    assert sent == ids - {damaged}
-    assert store.outbox.lease("pacs-1", 10, 30) == []
-    assert store.queries.count_reports()[False] == 3
+    meta = inside(store, Collection.META)
+    meta.insert_one({"_id": "x", **stored})
+    meta.update_one({"_id": "x"}, [{"$set": {"n": {"$add": [number("n"), 1]}}}])
+    found = meta.find_one({"_id": "x"})
+    assert found is not None
+    assert found["n"] == then

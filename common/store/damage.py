@@ -1,0 +1,54 @@
+"""Reads and updates in which one damaged document does not hide or block the others.
+
+A document may be damaged on disk, or written by hand: with bytes that are not UTF-8, a date that
+Python cannot hold, a missing field or one of another type. A batch that contains it must still be
+read, and an update must not fail because of it; what becomes of the document itself is up to the
+caller.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection as MongoCollection
+
+from common.domain.types import Document
+
+UNDECODABLE = "_undecodable"
+"""Field of a decoded document in which something cannot be decoded; no stored field has it."""
+
+_STRICT: CodecOptions[Document] = CodecOptions(tz_aware=True)
+_LENIENT: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+def decoded(raw: RawBSONDocument) -> Document:
+    """The document. One that BSON cannot decode is decoded as far as it can be, and marked."""
+    try:
+        return bson.decode(raw.raw, _STRICT)
+    except (BSONError, ValueError, OverflowError):
+        return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: True}
+
+
+def find(
+    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
+) -> list[Document]:
+    """What ``collection.find`` finds; documents that cannot be decoded are as from ``decoded``."""
+    try:
+        return list(collection.find(wanted, *fields, **options))
+    except (BSONError, ValueError, OverflowError):
+        # One damaged document would hide the others, so each is decoded alone.
+        raw = collection.with_options(codec_options=_RAW)
+        return [decoded(document) for document in raw.find(wanted, *fields, **options)]
+
+
+def number(field: str, otherwise: int = 0) -> Document:
+    """The value of a field in an aggregation expression; ``otherwise`` if it is no number."""
+    return {"$cond": [{"$isNumber": f"${field}"}, f"${field}", otherwise]}
