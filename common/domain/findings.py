@@ -1,12 +1,12 @@
 """What an analyzer finds in a scan: quality, lesions, volumes. Field names end in their unit."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from common.domain.types import Count, Flag, Frozen, Name, Value
+from common.domain.types import Count, Flag, Frozen, Name, Text, Value
 
 LESIONS_LISTED_MAX = 500
 """The most lesions that a report lists one by one."""
@@ -20,13 +20,39 @@ class Verdict(StrEnum):
     FAIL = "fail"  # the image cannot be analysed; no measures are given
 
 
-class Quality(Frozen):
+class AlwaysValid(Frozen):
+    """Base of the findings. Analyzers are plug-ins, so no way of making findings goes around the
+    rules: a changed copy is validated, and so is an instance of a subclass that is used as one.
+    """
+
+    model_config = ConfigDict(revalidate_instances="subclass-instances")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but validates what is changed.
+
+        Raises:
+            ValidationError: the changed copy is not valid.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        return type(self).model_validate(dict(copied)) if update else copied
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        """As pydantic's, but validates.
+
+        Raises:
+            ValidationError: the values are not valid.
+        """
+        return cls.model_validate(values)
+
+
+class Quality(AlwaysValid):
     """Whether the image could be analysed."""
 
     verdict: Verdict = Field(
         description="pass, warn (see the reasons) or fail (no measures are given)"
     )
-    reasons: tuple[str, ...] = Field(
+    reasons: tuple[Text, ...] = Field(
         default=(), description="why the verdict is not 'pass', one sentence each"
     )
     flags: tuple[Flag, ...] = Field(
@@ -47,7 +73,7 @@ class Quality(Frozen):
     )
 
 
-class Lesion(Frozen):
+class Lesion(AlwaysValid):
     """One connected lesion."""
 
     id: Count | None = Field(
@@ -73,7 +99,7 @@ class Lesion(Frozen):
     )
 
 
-class SizeCounts(Frozen):
+class SizeCounts(AlwaysValid):
     """Lesions by size; a lesion exactly on a boundary counts as larger."""
 
     below_0_03_ml: Count = Field(description="lesions smaller than 0.03 ml")
@@ -95,7 +121,7 @@ class SizeCounts(Frozen):
         )
 
 
-class Lesions(Frozen):
+class Lesions(AlwaysValid):
     """The lesions found: totals, and the largest ones listed."""
 
     count: Count = Field(description="number of lesions found")
@@ -127,7 +153,7 @@ class Lesions(Frozen):
         return self
 
 
-class Volumes(Frozen):
+class Volumes(AlwaysValid):
     """Volumes in ml, and in % of the intracranial volume if that is known."""
 
     head_ml: float = Field(ge=0, description="head: everything that is not air, ml")
@@ -162,7 +188,7 @@ class Volumes(Frozen):
         return self
 
 
-class Findings(Frozen):
+class Findings(AlwaysValid):
     """The result of an analyzer, which gets a scan's header and its voxels."""
 
     quality: Quality = Field(description="whether the image could be analysed")
@@ -180,7 +206,7 @@ class Findings(Frozen):
     seed: Count | None = Field(
         default=None, description="seed of the random numbers; null if the analyzer uses none"
     )
-    limitations: tuple[str, ...] = Field(
+    limitations: tuple[Text, ...] = Field(
         default=(), description="what the analyzer was validated on, and what it cannot do"
     )
 

@@ -67,8 +67,11 @@ WHOLE_BELOW = 2**53
 
 Count = Annotated[int, Field(ge=0, lt=WHOLE_BELOW)]
 
+Text = Annotated[str, Field(min_length=0)]
+"""Any text that can be encoded: only with a constraint does pydantic refuse lone surrogates."""
+
 Value = (
-    bool | Annotated[int, Field(gt=-WHOLE_BELOW, lt=WHOLE_BELOW)] | float | str | tuple[float, ...]
+    bool | Annotated[int, Field(gt=-WHOLE_BELOW, lt=WHOLE_BELOW)] | float | Text | tuple[float, ...]
 )
 """Value of a parameter."""
 
@@ -104,7 +107,6 @@ class Frozen(BaseModel):
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
-        ser_json_inf_nan="constants",  # so that what was not validated cannot pass as null
         hide_input_in_errors=True,
     )
 

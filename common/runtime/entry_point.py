@@ -54,6 +54,7 @@ def run_unit(
     An ``FrError`` is printed as one line, without a traceback; other exceptions propagate.
     """
     gc.set_threshold(GC_THRESHOLD)
+    gc.freeze()  # what the imports made stays, so no collection needs to look at it
     forbid_core_dumps()
     report_python_errors()
     try:

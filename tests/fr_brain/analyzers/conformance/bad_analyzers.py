@@ -128,7 +128,10 @@ class ReturnsNothing(Good):
 
 class ReturnsUnchecked(Good):
     def analyse(self, scan: BrainScan, voxels: Array) -> Findings:
-        return Findings.model_construct(quality=Quality(verdict=Verdict.PASS), lesions=None)
+        findings = super().analyse(scan, voxels)
+        object.__setattr__(findings, "quality", Quality(verdict=Verdict.PASS))
+        object.__setattr__(findings, "lesions", None)
+        return findings
 
 
 class ReturnsTooMuch(Good):
