@@ -10,10 +10,11 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.wire.messages import Ack
 from fr_hub import delivery
 from fr_hub.delivery import LONGEST_DELAY_S, delay_s
 from tests.factories import document_of, inside, make_reports
-from tests.fr_hub.pushing import Reports, pushing
+from tests.fr_hub.pushing import Reports, due_at, is_sent, next_report, pushing
 from tests.fr_hub.strict_pacs import FRAME, StrictPacs
 from tests.running import until
 
@@ -113,6 +114,25 @@ def test_a_lost_connection_uses_up_no_try_of_the_reports_that_were_under_way(
     for report in reports:
         # One loss in four may have met a report that was sent alone.
         assert document_of(store, report.key, Collection.REPORTS)["tries"] <= 2
+
+
+def test_a_slow_answer_uses_up_one_try_however_many_leases_it_takes(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LEASE_S", 0.3)
+    [report] = make_reports(store, 1)
+    with (
+        pushing(store, pacs.settings(hub_poll_s=0.1)),
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        assert next_report(channel) == report.scan_id
+        leases = [due_at(store, report.scan_id)]
+        for _ in range(5):
+            until(lambda: due_at(store, report.scan_id) > leases[-1])
+            leases.append(due_at(store, report.scan_id))
+        channel.send(Ack((report.scan_id,)))
+        until(lambda: is_sent(store, report.scan_id))
+    assert document_of(store, report.key, Collection.REPORTS)["tries"] == 1
 
 
 def test_whatever_one_report_causes_the_others_are_delivered(
