@@ -114,7 +114,7 @@ class Delivery:
         self._stopping = False
         # By the key of the scan, in the order of their leases.
         self._unanswered: dict[str, InFlight] = {}
-        self._acknowledged: list[str] = []  # and not marked yet
+        self._acknowledged: dict[str, None] = {}  # keys, and not marked yet
         self._window_full = False  # when reports were last leased
         self._to_mark = asyncio.Event()
         self._leasing: Leasing | None = None
@@ -288,7 +288,7 @@ class Delivery:
                 case Ack(ids):
                     # Only of reports sent to it: a Fr-PACS cannot acknowledge another's reports.
                     keys = (scan_key(scan_id, self._pacs) for scan_id in ids)
-                    self._acknowledged.extend(key for key in keys if key in self._unanswered)
+                    self._acknowledged.update((k, None) for k in keys if k in self._unanswered)
                     self._to_mark.set()
                 case Nack(id=None, code=code, reason=reason):
                     raise ProtocolError(code, reason)
@@ -332,7 +332,8 @@ class Delivery:
             if ids:
                 await self._mark({i: r for i in ids if (r := self._unanswered.get(i))})
                 self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
-                del self._acknowledged[: len(ids)]
+                for key in ids:
+                    del self._acknowledged[key]
                 self._count_answered(ids)
 
     async def _mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
