@@ -163,8 +163,10 @@ class AuditLog:
 
     def all_entries(self) -> Iterator[Document]:
         """All entries, chain by chain, each in order."""
-        # A document whose ``writer`` is no string is no entry.
-        return self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+        # A document whose ``writer`` is no string is no entry. One with another first field may be
+        # among them, as MongoDB compares types before names.
+        found = self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+        return (entry for entry in found if "writer" in entry["_id"])
 
     def checkpoint_entries(self) -> Iterator[Document]:
         """The entries of the chains that may hold checkpoints, chain by chain, each in order."""

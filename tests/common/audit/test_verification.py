@@ -27,8 +27,8 @@ from common.audit.verification import (
 )
 from common.audit.writer import AuditWriter
 from common.commands.audit import read_heads, write_heads
-from common.domain.audit_chain import digest
-from common.domain.audit_events import Kind
+from common.domain.audit_chain import FIRST, digest, make_entry
+from common.domain.audit_events import Kind, event
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
 from common.domain.types import Document, utc_now
@@ -379,6 +379,12 @@ def test_a_number_of_another_type_is_not_taken_for_the_same_entry(store: DBManag
     assert tamper(store, retype) == ["one/1: changed: its content does not match its hash"]
 
 
+def odd_entry(writer: str, fields: Document, **more: Any) -> Document:
+    entry = make_entry(writer, 0, FIRST, [{**event(Kind.OPENED), **fields}])
+    entry.update(more)
+    return {**entry, "hash": digest(entry)}
+
+
 def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -> None:
     written(store)
     rubbish: list[Document] = [
@@ -386,9 +392,14 @@ def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -
         {"_id": {"writer": "x", "seq": "one"}},
         {"_id": {"writer": "y", "seq": 0}, "events": 3},
         {"_id": {"seq": 1}},
+        {"_id": {"zzz": "x"}},
+        # With the right hash: by a writer that writes what it likes.
+        odd_entry("a", {"ids": [{"a": 1}]}),
+        odd_entry("b", {"ids": 3}),
+        odd_entry("c", {"at": "now"}, at="now"),
     ]
     inside(store, Collection.AUDIT).insert_many(rubbish)
-    assert AuditVerifier(store).run().problems.count >= 3
+    assert AuditVerifier(store).run().problems.count >= 6
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:  # and writers go on
         note(audit, (Kind.SEND, ["x"]))
 
