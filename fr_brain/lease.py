@@ -118,9 +118,10 @@ class Lease:
         except MemoryError:
             return  # an analyzer has all of it, and fails before the lease ends, or with it
         with self._lock:
-            # Claims that were completed meanwhile were not renewed, and are not lost. Those that
-            # are being completed may be: completing them tells.
-            lost &= self._held.keys() - self._ending
+            # Claims that were completed meanwhile were not renewed, and are not lost; the same scan
+            # may have been claimed anew. Those that are being completed may be lost: completing
+            # them tells.
+            lost &= {c.scan.key for c in claims if self._held.get(c.scan.key) is c} - self._ending
             for scan_id in lost:
                 del self._held[scan_id]
         for scan_id in lost:

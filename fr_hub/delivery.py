@@ -64,6 +64,8 @@ class InFlight(NamedTuple):
 
     revision: int
     tries: int
+    leased_at: float
+    """``time.monotonic()``; of a renewed lease, when that was."""
 
 
 def delay_s(tries: int, first_s: float = FIRST_DELAY_S) -> float:
@@ -110,8 +112,9 @@ class Delivery:
         """Reports that were acknowledged or refused."""
         self._wake = asyncio.Event()
         self._stopping = False
-        self._unanswered: dict[str, InFlight] = {}  # by the key of the scan
-        self._acknowledged: list[str] = []  # and not marked yet
+        # By the key of the scan, in the order of their leases.
+        self._unanswered: dict[str, InFlight] = {}
+        self._acknowledged: dict[str, None] = {}  # keys, and not marked yet
         self._window_full = False  # when reports were last leased
         self._to_mark = asyncio.Event()
         self._leasing: Leasing | None = None
@@ -154,8 +157,10 @@ class Delivery:
         while not self._stopping:
             self._wake.clear()
             self._window_full = self._free <= 0
-            if not self._window_full and await self._send_leased(self._free):
-                continue
+            if not self._window_full:
+                await self._renew_leases()
+                if await self._send_leased(self._free):
+                    continue
             if self._free > 0:
                 await self._send_notices(self._free)
             with contextlib.suppress(TimeoutError):
@@ -179,9 +184,24 @@ class Delivery:
         leased = await self._store.lease_notices(self._pacs, limit, LEASE_S)
         # As of reports: an acknowledgement names only the scan.
         notices = [one for one in leased if one.key not in self._unanswered]
-        self._unanswered.update({one.key: InFlight(_NOTICE, one.tries) for one in notices})
+        self._unanswered.update({one.key: InFlight(_NOTICE, one.tries, now) for one in notices})
         if notices:
             await self._channel.send(*(Failed(scan_id_of(one.key), one.cause) for one in notices))
+
+    async def _renew_leases(self) -> None:
+        """Extend the leases of reports whose answers take long. Fr-PACS may only be slow, and a
+        lease that ended would begin anew, which counts as a try."""
+        now = time.monotonic()
+        old: list[str] = []
+        for key, report in self._unanswered.items():
+            if now - report.leased_at < LEASE_S / 2:
+                break
+            old.append(key)
+        for key in old:
+            self._unanswered[key] = self._unanswered.pop(key)._replace(leased_at=now)
+        if reports := [key for key in old if self._unanswered[key].revision != _NOTICE]:
+            with contextlib.suppress(StoreError):  # then they are leased once more
+                await self._store.postpone(reports, LEASE_S)
 
     async def _send_leased(self, limit: int) -> bool:
         """Lease reports and send them; whether more are due."""
@@ -236,7 +256,7 @@ class Delivery:
 
     async def _send(self, reports: Sequence[OutgoingReport]) -> None:
         together: list[Forwarded] = []
-        size = 0
+        size, now = 0, time.monotonic()
         for report in reports:
             # One picture at a time: a thousand would take 300 MB.
             forwarded, sized = await self._forwarded(report)
@@ -244,7 +264,7 @@ class Delivery:
                 await self._channel.send(*together)
                 together, size = [], 0
             self._unsent.discard(report.key)
-            self._unanswered[report.key] = InFlight(report.revision, report.tries)
+            self._unanswered[report.key] = InFlight(report.revision, report.tries, now)
             together.append(forwarded)
             size += sized
         if together:
@@ -268,7 +288,7 @@ class Delivery:
                 case Ack(ids):
                     # Only of reports sent to it: a Fr-PACS cannot acknowledge another's reports.
                     keys = (scan_key(scan_id, self._pacs) for scan_id in ids)
-                    self._acknowledged.extend(key for key in keys if key in self._unanswered)
+                    self._acknowledged.update((k, None) for k in keys if k in self._unanswered)
                     self._to_mark.set()
                 case Nack(id=None, code=code, reason=reason):
                     raise ProtocolError(code, reason)
@@ -312,7 +332,8 @@ class Delivery:
             if ids:
                 await self._mark({i: r for i in ids if (r := self._unanswered.get(i))})
                 self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
-                del self._acknowledged[: len(ids)]
+                for key in ids:
+                    del self._acknowledged[key]
                 self._count_answered(ids)
 
     async def _mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
@@ -355,7 +376,7 @@ class Delivery:
             for key in notices:
                 del sent[key]
             await self._store.postpone_notices(notices, delay_s(1))
-        leased = self._unsent - acknowledged.keys()
+        leased = self._unsent - acknowledged.keys() - sent.keys()
         suspects = self._suspects - sent.keys()
         if len(sent) == 1 and isinstance(error, PeerAway | ProtocolError):
             [(key, report)] = sent.items()

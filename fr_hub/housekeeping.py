@@ -1,10 +1,14 @@
 """What Fr-HUB does periodically, beside its connections: retention, sweeps, reconciliation."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from common.errors import FrError
 from common.store.outbox import ORPHANS_COUNTED
 from fr_hub.context import HubContext
+
+T = TypeVar("T")
 
 SWEEP_EVERY_S = 600.0
 RETAIN_EVERY_S = 3600.0
@@ -60,22 +64,23 @@ async def sweep(hub: HubContext) -> None:
     """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
     report; complete interrupted erasures; mark chunks that nobody refers to, which the next sweep
     deletes. Logs a failure; the next time repairs it."""
+    if swept := await _tried(hub, hub.store.sweep_uploads()):
+        hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
+    if reconciled := await _tried(hub, hub.store.reconcile_failed()):
+        hub.log.info("failed scans have a report and are 'Done' now", scans=len(reconciled))
+    if erased := await _tried(hub, hub.store.sweep_erased()):
+        hub.log.info("completed interrupted erasures", scans=erased)
+    if orphans := await _tried(hub, hub.store.mark_orphan_chunks()):
+        hub.log.info("found voxels that nobody refers to", uploads=orphans)
+
+
+async def _tried(hub: HubContext, part: Awaitable[T]) -> T | None:
+    """What this part of a sweep returns; None if it fails. The others do not depend on it."""
     try:
-        swept = await hub.store.sweep_uploads()
-        reconciled = await hub.store.reconcile_failed()
-        erased = await hub.store.sweep_erased()
-        orphans = await hub.store.mark_orphan_chunks()
+        return await part
     except Exception as error:  # noqa: BLE001 - one document must not end Fr-HUB
         hub.log.warning(f"sweep failed, next one in {SWEEP_EVERY_S:g} s", reason=_reason(error))
-        return
-    if swept:
-        hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
-    if orphans:
-        hub.log.info("found voxels that nobody refers to", uploads=orphans)
-    if erased:
-        hub.log.info("completed interrupted erasures", scans=erased)
-    if reconciled:
-        hub.log.info("failed scans have a report and are 'Done' now", scans=len(reconciled))
+        return None
 
 
 async def retain(hub: HubContext, days: float, *, failed: bool = False) -> None:

@@ -93,9 +93,9 @@ def _context(
         store.audit_log, HUB_NAME, log, ANCHOR_S, durable_s=settings.mongodb_timeout_s
     )
     with (
-        ThreadPoolExecutor(STORE_THREADS, "store") as executor,
-        # Closed after the last acknowledgement, and before the store.
+        # Closed after the last call of the store, which may still record something.
         contextlib.closing(audit),
+        ThreadPoolExecutor(STORE_THREADS, "store") as executor,
     ):
         parts = hub_parts(store.recorded_by(audit))
         async_store = AsyncStore(parts, executor, audit, AvailabilityLog(log, "MongoDB"))

@@ -120,14 +120,15 @@ class Anchorer:
         self._next_anchor = time.monotonic() + pause
 
     def _attempt(self, call: Callable[[], object]) -> bool:
-        """Make a call; False if MongoDB failed it, which is logged once until a call succeeds."""
+        """Make a call; False if it failed, which is logged once until a call succeeds."""
         try:
             call()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - one damaged document must not end all anchoring
             # The writer logs that MongoDB is unreachable.
             known = self._failing or self._stopping.is_set()
             if not known and not isinstance(error, StoreUnavailable):
-                self._log.warning("other audit chains cannot be anchored", reason=str(error))
+                reason = str(error) if isinstance(error, StoreError) else type(error).__name__
+                self._log.warning("other audit chains cannot be anchored", reason=reason)
                 self._failing = True
             return False
         self._failing = False

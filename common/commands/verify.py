@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from common.domain.scan_key import pacs_of, scan_key
-from common.domain.states import ReportGenerated
+from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
@@ -28,6 +28,7 @@ from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
 
 _PAGE = 1000
+_STATES = frozenset({*ReportGenerated, PURGED, ERASED})
 _PROGRESS_S = 5.0
 _COUNTED_MAX = 10_000_000
 
@@ -52,6 +53,8 @@ class StoreVerdict(Frozen):
     """Scans whose voxels were read; None: not asked for."""
     orphans: int = 0
     """Uploads of which only chunks are left."""
+    state_unknown: tuple[str, ...] = ()
+    """Scans that nobody will ever analyse or purge."""
     schema_wrong: tuple[str, ...] = ()
     undeliverable: int = 0
     """Reports that were given up, until someone has them sent again; no gap, as they are kept."""
@@ -76,6 +79,7 @@ class StoreVerdict(Frozen):
             "report or history does not match the scan's revision": self.revisions_wrong,
             "stored voxels are missing": self.voxels_missing,
             "stored voxels have another hash": self.voxels_damaged,
+            "in no known state": self.state_unknown,
             "collection or index that is missing or unexpected": self.schema_wrong,
         }
 
@@ -99,7 +103,7 @@ def verify(
         SettingsError: the ledger cannot be read.
         StoreError: the store cannot be read.
     """
-    no_report, no_scan, in_error = [], [], []
+    no_report, no_scan, in_error, unknown = [], [], [], []
     for key, state, report in _merge(store.queries.scan_states(), store.queries.report_states()):
         if state == ReportGenerated.DONE and report is None:
             no_report.append(key)
@@ -107,6 +111,8 @@ def verify(
             no_scan.append(key)
         elif state == ReportGenerated.ERROR and report is not None:
             in_error.append(key)
+        elif state not in _STATES:
+            unknown.append(key)
     revised, suspects = 0, []
     for one in store.revisions.revised():
         revised += 1
@@ -128,6 +134,7 @@ def verify(
         hashed=hashed if deep else None,
         orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),
+        state_unknown=tuple(unknown),
         scans=store.queries.count_states(),
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
@@ -210,7 +217,8 @@ def _by_key(events: dict[str, Counter[str]], store: DBManager) -> dict[str, Coun
     bare = [name for name in events if pacs_of(name) is None]
     for start in range(0, len(bare), _PAGE):
         for name, key in store.queries.keys_of(bare[start : start + _PAGE]).items():
-            events.setdefault(key, Counter()).update(events.pop(name))
+            if key != name:
+                events.setdefault(key, Counter()).update(events.pop(name))
     return events
 
 

@@ -185,4 +185,9 @@ class Chain:
         for kind in kinds:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
+        # Its writer may have made it so: whoever reads an intact entry relies on these types.
+        if self.at is None:
+            raise TypeError("the time is none")
+        if not all(isinstance(key, str) for one in entry["events"] for key in one.get("ids", ())):
+            raise TypeError("an id is no text")
         self.intact = intact

@@ -48,6 +48,7 @@ class Receipt:
     """How a stored scan was received."""
 
     at: datetime
+    """Its event is later than this, by the clock of the hub that recorded it."""
     recorded_in: str | None
     """The chain of the hub that stored it; None if an earlier release stored it, or a hub whose
     chain had not begun."""
@@ -163,8 +164,10 @@ class AuditLog:
 
     def all_entries(self) -> Iterator[Document]:
         """All entries, chain by chain, each in order."""
-        # A document whose ``writer`` is no string is no entry.
-        return self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+        # A document whose ``writer`` is no string is no entry. One with another first field may be
+        # among them, as MongoDB compares types before names.
+        found = self._pages({"writer": ""}, {"$lt": {"writer": {}}})
+        return (entry for entry in found if "writer" in entry["_id"])
 
     def checkpoint_entries(self) -> Iterator[Document]:
         """The entries of the chains that may hold checkpoints, chain by chain, each in order."""
@@ -182,12 +185,18 @@ class AuditLog:
     @translated
     def receipts(self, keys: Sequence[str]) -> dict[str, Receipt]:
         """How each of these scans was received; without those of which nothing is known."""
-        fields = {"received_at": 1, "recorded_in": 1, "unsealed": 1}
+        fields = {"received_at": 1, "recorded_in": 1, "recorded_after": 1, "unsealed": 1}
         wanted = {"_id": {"$in": list(keys)}, "received_at": {"$type": "date"}}
         return {
-            d["_id"]: Receipt(d["received_at"], d.get("recorded_in"), "unsealed" not in d)
+            d["_id"]: Receipt(_recorded_after(d), d.get("recorded_in"), "unsealed" not in d)
             for d in self._db.scans.find(wanted, fields)
         }
+
+
+def _recorded_after(scan: Document) -> datetime:
+    after = scan.get("recorded_after")
+    found: datetime = after if isinstance(after, datetime) else scan["received_at"]
+    return found
 
 
 def _to_anchor(entry: Document | None) -> int:

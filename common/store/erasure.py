@@ -69,7 +69,7 @@ class Erasure:
         """Those of these scans that are stored and not erased."""
         wanted = {"_id": {"$in": list(keys)}, "report_generated": {"$ne": ERASED}}
         found = self._db.scans.find(wanted, {"report_generated": 1}, sort=[("_id", 1)])
-        return [Erasable(d["_id"], str(d["report_generated"])) for d in found]
+        return [Erasable(d["_id"], str(d.get("report_generated"))) for d in found]
 
     def erase(self, keys: Sequence[str]) -> int:
         """Erase these scans, in any state; returns their number. Repeatable after a kill.

@@ -46,6 +46,7 @@ _TRANSIENT = frozenset(
         202,  # NetworkInterfaceExceededTimeLimit
         237,  # CursorKilled
         262,  # ExceededTimeLimit
+        365,  # TemporarilyUnavailable: the storage engine's cache is full
         9001,  # SocketException
         10058,  # LegacyNotPrimary
         10107,  # NotWritablePrimary

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from bson import ObjectId
 
@@ -15,6 +16,8 @@ from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
+
+T = TypeVar("T")
 
 HISTORY_KEPT = 10
 """The most causes of earlier failures that a scan keeps."""
@@ -139,12 +142,17 @@ def _requeue_update(token: ObjectId) -> list[Document]:
 
 
 def _failed_scan(document: Document) -> FailedScan:
-    error = document.get("error") or {}
+    # Scans that failed because they are damaged are among them: any field may be of any type.
+    error = _if(dict, document.get("error")) or {}
     return FailedScan(
         key=document["_id"],
         cause=str(error.get("cause", "unknown")),
-        attempts=int(document.get("attempts", 0)),
-        worker=error.get("worker") or document.get("owner"),
-        at=error.get("at"),
-        requeued=len(document.get("past_errors", ())),
+        attempts=_if(int, document.get("attempts")) or 0,
+        worker=_if(str, error.get("worker")) or _if(str, document.get("owner")),
+        at=_if(datetime, error.get("at")),
+        requeued=len(_if(list, document.get("past_errors")) or ()),
     )
+
+
+def _if(kind: type[T], value: object) -> T | None:
+    return value if isinstance(value, kind) else None

@@ -34,6 +34,11 @@ stays, although an anchor names its last entry: it may write another one."""
 
 _STALE = {"$lt": ["$announced_at", {"$subtract": ["$$NOW", int(STALE_S * 1000)]}]}
 
+# Whatever somebody wrote there must not keep the other chains from being anchored.
+_ANCHORED: Document = {
+    "$cond": [{"$in": [{"$type": "$anchored"}, ["int", "long"]]}, "$anchored", -1]
+}
+
 
 @dataclass(frozen=True, slots=True)
 class OpenChain:
@@ -67,7 +72,7 @@ class OpenChains:
                 {"$sort": {"checked_at": 1}},
                 {"$limit": limit + 1},
                 {"$match": {"_id": {"$ne": writer, "$type": "string"}}},
-                {"$project": {"anchored": {"$ifNull": ["$anchored", -1]}, "stale": _STALE}},
+                {"$project": {"anchored": _ANCHORED, "stale": _STALE}},
             ]
         )
         return [OpenChain(d["_id"], int(d["anchored"]), bool(d["stale"])) for d in lines]
@@ -84,7 +89,7 @@ class OpenChains:
                 [
                     {
                         "$set": {
-                            "anchored": {"$max": ["$anchored", {"$literal": seq}]},
+                            "anchored": {"$max": [_ANCHORED, {"$literal": seq}]},
                             "checked_at": "$$NOW",
                         }
                     }

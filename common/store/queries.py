@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.scan_key import pacs_of, scan_key
-from common.domain.states import ReportGenerated
+from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document
 from common.errors import SettingsError
 from common.store.connection import Connection
@@ -26,7 +26,7 @@ class Queries:
         counts = {str(state): 0 for state in ReportGenerated}
         group = {"$group": {"_id": "$report_generated", "n": {"$sum": 1}}}
         for line in self._db.scans.aggregate([group]):
-            counts[line["_id"]] = line["n"]
+            counts[str(line["_id"])] = line["n"]
         return counts
 
     @translated
@@ -52,8 +52,9 @@ class Queries:
         return {str(d["_id"]): d["n"] for d in self._db.reports.aggregate([waiting, by_pacs])}
 
     def scan_states(self) -> Iterator[tuple[str, str]]:
-        """Id and state of every scan, in order of the ids."""
-        yield from self._stream(self._db.scans, "report_generated")
+        """Id and state of every scan, in order of the ids; of a damaged one, whatever is there."""
+        for key, state in self._stream(self._db.scans, "report_generated"):
+            yield key, str(state)
 
     def report_states(self) -> Iterator[tuple[str, bool]]:
         """Id and ``status`` of every report, in order of the ids."""
@@ -65,7 +66,7 @@ class Queries:
         while True:
             # Each page has its own time limit, which one cursor over everything would exceed.
             page = _page(collection, start, field)
-            yield from ((document["_id"], document[field]) for document in page)
+            yield from ((document["_id"], document.get(field)) for document in page)
             if not page:
                 return
             start = {"_id": {"$gt": page[-1]["_id"]}}
@@ -104,6 +105,10 @@ class Queries:
                 prefix = scan_key(name, "")
                 wanted = {"_id": {"$gt": prefix, "$lt": prefix + "\x7f"}}
             found = sorted(d["_id"] for d in self._db.scans.find(wanted, {"_id": 1}))
+            if not found and pacs_of(name) is None:
+                # A damaged scan names no Fr-PACS, so the migration has left it its id.
+                alone: Document = {"_id": name, "report_generated": {"$ne": PURGED}}
+                found = [d["_id"] for d in self._db.scans.find(alone, {"_id": 1})]
             if len(found) > 1:
                 raise SettingsError(
                     f"several Fr-PACS sent a scan with the id {name!r}: write {' or '.join(found)}"
@@ -116,11 +121,11 @@ class Queries:
         """For each id, its scan's state and its report's ``status``; None if there is none."""
         wanted = {"_id": {"$in": list(keys)}}
         scans = {
-            document["_id"]: document["report_generated"]
+            document["_id"]: str(document.get("report_generated"))
             for document in self._db.scans.find(wanted, {"report_generated": 1})
         }
         reports = {
-            document["_id"]: document["status"]
+            document["_id"]: document.get("status")
             for document in self._db.reports.find(wanted, {"status": 1})
         }
         return {name: (scans.get(name), reports.get(name)) for name in keys}

@@ -88,14 +88,7 @@ class Revisions:
             wanted = {} if keys is None else {"$in": list(keys)}
             page = self._reports_page({"_id": {**wanted, **start}} if wanted or start else {})
             for found in page:
-                report = found["report"]
-                yield Analysed(
-                    key=found["_id"],
-                    revision=found.get("revision", 1),
-                    scan_type=report["scan_type"],
-                    analyzer=report["analyzer"]["name"],
-                    version=report["analyzer"]["version"],
-                )
+                yield _analysed(found)
             if not page:
                 return
             start = {"$gt": page[-1]["_id"]}
@@ -200,10 +193,27 @@ class Revisions:
         return [
             Revised(
                 key=found["_id"],
-                state=found["report_generated"],
+                state=str(found.get("report_generated")),
                 revision=found.get("revision", 1),
                 report=reports.get(found["_id"]),
                 history=frozenset(history.get(found["_id"], ())),
             )
             for found in self._db.scans.find(wanted, {"report_generated": 1, "revision": 1})
         ]
+
+
+def _analysed(stored: Document) -> Analysed:
+    # Of a damaged report, which is to be made again, some may be missing.
+    report = _document(stored.get("report"))
+    analyzer = _document(report.get("analyzer"))
+    return Analysed(
+        key=stored["_id"],
+        revision=stored.get("revision", 1),
+        scan_type=str(report.get("scan_type", "")),
+        analyzer=str(analyzer.get("name", "")),
+        version=str(analyzer.get("version", "")),
+    )
+
+
+def _document(value: object) -> Document:
+    return value if isinstance(value, dict) else {}

@@ -8,7 +8,7 @@ from common.domain.audit_events import Kind
 from common.domain.scan import BrainScan
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
-from common.domain.types import Document
+from common.domain.types import Document, utc_now
 from common.errors import StoreError, UploadLost
 from common.store.collections import Notification
 from common.store.connection import Connection, duplicates
@@ -44,9 +44,11 @@ class Scans:
         now = self._db.clock.now()
         scans = [scan_document(item, now) for item in new]
         if (chain := self._recorder.chain) is not None:
-            # By this, a verification knows in which chain each event must be.
+            # By these, a verification knows in which chain each event must be, and after when by
+            # the clock of the chain's writer.
+            recorded = {"recorded_in": chain, "recorded_after": utc_now()}
             for document in scans:
-                document["recorded_in"] = chain
+                document.update(recorded)
         documents = self._tombstones_for(scans)
         outcome = [
             Added.STORED if scan is document else Added.KNOWN

@@ -7,7 +7,7 @@ from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
 from common.domain.audit_events import Kind
-from common.domain.types import Document
+from common.domain.types import Document, utc_now
 from common.errors import UploadLost
 from common.store.connection import Connection, duplicates
 from common.store.documents import all_of
@@ -143,7 +143,8 @@ class Uploads:
             # are stored. From now on it is this hub's, and this hub's chain has it.
             if (chain := self._recorder.chain) is not None:
                 this = {"_id": stored["_id"], "blob": blob}
-                self._db.scans.update_one(this, {"$set": {"recorded_in": chain}})
+                recorded = {"recorded_in": chain, "recorded_after": utc_now()}
+                self._db.scans.update_one(this, {"$set": recorded})
             with contextlib.suppress(UploadLost):
                 self.end(stored["_id"], blob)
             return False

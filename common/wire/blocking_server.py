@@ -75,7 +75,10 @@ class BlockingServer:
             if oldest is not None:
                 limit = self._policy.max_unauthenticated
                 oldest.evict(too_many_connections(limit, "unauthenticated"))
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # out of threads: the peer tries again
+                self._forget(thread, channel)
 
     def _admit(self, channel: Channel) -> None:
         with self._lock:
@@ -87,10 +90,13 @@ class BlockingServer:
         try:
             self._handle(channel)
         finally:
-            channel.close()
-            with self._lock:
-                self._channels.pop(threading.current_thread(), None)
-                self._unauthenticated.discard(channel)
+            self._forget(threading.current_thread(), channel)
+
+    def _forget(self, thread: threading.Thread, channel: Channel) -> None:
+        channel.close()
+        with self._lock:
+            self._channels.pop(thread, None)
+            self._unauthenticated.discard(channel)
 
     def close(self) -> None:
         """Stop accepting, close the connections, wait for their threads. Idempotent."""

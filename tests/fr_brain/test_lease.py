@@ -109,6 +109,30 @@ def test_a_claim_that_is_completed_during_a_renewal_is_not_lost(
     assert not lease.holds(claim)
 
 
+def test_a_scan_that_is_claimed_anew_during_a_renewal_is_not_lost(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    lease = Lease(store.claims, 60, get_log(), AvailabilityLog(get_log(), "MongoDB"))
+    lease.replace([claim], time.monotonic())
+    renew, anew = store.claims.renew, list[Claim]()
+
+    def failed_and_claimed_meanwhile(claims: Sequence[Claim], lease_s: float) -> set[str]:
+        with lease.ending([claim]):
+            store.claims.fail(claim, "no luck", 5)
+        anew.extend(store.claims.claim("me", 1, 60))
+        lease.replace(anew, time.monotonic())
+        return renew(claims, lease_s)
+
+    monkeypatch.setattr(store.claims, "renew", failed_and_claimed_meanwhile)
+    with capture_logs() as logs:
+        lease._renew()
+    assert logs == []
+    assert [one.fence for one in anew] == [claim.fence + 1]
+    assert lease.holds(anew[0])
+
+
 def test_released_claims_lose_no_attempt_and_are_held_no_more(store: DBManager) -> None:
     make_claimable(store, 2)
     given_back, kept = store.claims.claim("me", 2, 60)

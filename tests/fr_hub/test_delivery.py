@@ -1,6 +1,7 @@
 """One report never blocks the others: found at the lease, or by sending singly."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +11,11 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from fr_hub import delivery
+from common.wire.messages import Ack
+from fr_hub import client, delivery
 from fr_hub.delivery import LONGEST_DELAY_S, delay_s
 from tests.factories import document_of, inside, make_reports
-from tests.fr_hub.pushing import Reports, pushing
+from tests.fr_hub.pushing import Reports, due_at, is_sent, next_report, pushing
 from tests.fr_hub.strict_pacs import FRAME, StrictPacs
 from tests.running import until
 
@@ -113,6 +115,57 @@ def test_a_lost_connection_uses_up_no_try_of_the_reports_that_were_under_way(
     for report in reports:
         # One loss in four may have met a report that was sent alone.
         assert document_of(store, report.key, Collection.REPORTS)["tries"] <= 2
+
+
+def test_a_slow_answer_uses_up_one_try_however_many_leases_it_takes(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LEASE_S", 0.3)
+    [report] = make_reports(store, 1)
+    with (
+        pushing(store, pacs.settings(hub_poll_s=0.1)),
+        contextlib.closing(pacs.accept()) as channel,
+    ):
+        assert next_report(channel) == report.scan_id
+        leases = [due_at(store, report.scan_id)]
+        for _ in range(5):
+            until(lambda: due_at(store, report.scan_id) > leases[-1])
+            leases.append(due_at(store, report.scan_id))
+        channel.send(Ack((report.scan_id,)))
+        until(lambda: is_sent(store, report.scan_id))
+    assert document_of(store, report.key, Collection.REPORTS)["tries"] == 1
+
+
+def test_an_acknowledgement_counts_once_however_often_it_comes(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a Fr-PACS could fill Fr-HUB's memory while MongoDB is slow."""
+    [report, last] = make_reports(store, 2)
+    outbox = type(store.outbox)
+    mark, made = outbox.mark_sent, list[delivery.Delivery]()
+    marking, gate = threading.Event(), threading.Event()
+
+    def slow(self: Any, *args: Any) -> None:
+        marking.set()
+        assert gate.wait(30)
+        mark(self, *args)
+
+    def remembered(*args: Any) -> delivery.Delivery:
+        made.append(delivery.Delivery(*args))
+        return made[-1]
+
+    monkeypatch.setattr(outbox, "mark_sent", slow)
+    monkeypatch.setattr(client, "Delivery", remembered)
+    with pushing(store, pacs.settings()), contextlib.closing(pacs.accept()) as channel:
+        assert {next_report(channel), next_report(channel)} == {report.scan_id, last.scan_id}
+        for _ in range(10):
+            channel.send(Ack((report.scan_id,) * 100))
+        assert marking.wait(30)
+        channel.send(Ack((last.scan_id,)))
+        gate.set()
+        until(lambda: is_sent(store, last.scan_id))
+        until(lambda: made[0].answered >= 2)
+    assert made[0].answered == 2
 
 
 def test_whatever_one_report_causes_the_others_are_delivered(

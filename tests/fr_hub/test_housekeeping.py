@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any
 
+import bson
 import pytest
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
-from common.domain.states import PURGED, ReportGenerated
+from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.errors import StoreUnavailable
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -171,3 +173,23 @@ def test_what_one_document_raises_does_not_end_the_periodic_tasks(
     assert "sweep failed" in out
     assert "KeyError" in out
     assert "JANE" not in out
+
+
+def test_one_part_of_a_sweep_that_fails_does_not_hold_up_the_others(store: DBManager) -> None:
+    """As an interrupted erasure must not wait until somebody removes a damaged record."""
+    raw = bson.encode({"_id": ObjectId(), "started_at": LONG_AGO, "damaged": "ab"})
+    damaged = raw.replace(b"ab\x00", b"\xff\xfe\x00")  # no UTF-8
+    inside(store, Collection.UPLOADS).insert_one(RawBSONDocument(damaged))
+    [erasing, failed] = make_reports(store, 2)
+    inside(store).update_one(
+        {"_id": erasing.key}, {"$set": {"report_generated": ERASED, "erasing": True}}
+    )
+    error = {"report_generated": ReportGenerated.ERROR, "error": {"cause": "killed"}}
+    inside(store).update_one({"_id": failed.key}, {"$set": error})
+    with hub_context(store) as hub:
+        asyncio.run(sweep(hub))
+    assert dict(store.queries.scan_states()) == {
+        erasing.key: ERASED,
+        failed.key: ReportGenerated.DONE,
+    }
+    assert dict(store.queries.report_states()) == {failed.key: False}

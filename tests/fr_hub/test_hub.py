@@ -4,17 +4,22 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tenacity import wait_fixed
 
+from common.audit.verification import AuditVerifier
 from common.errors import AlreadyRunning, SettingsError
 from common.settings.loading import IN_PLAIN
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.documents import NewScan
+from common.store.documents import Added, NewScan
+from common.store.scans import Scans
 from common.wire.blocking_connection import Channel
-from common.wire.messages import Ack, Report
+from common.wire.messages import Ack, Report, Scan
+from fr_hub import hub
 from tests.factories import (
     LONG_AGO,
     chunks_of,
@@ -163,3 +168,32 @@ def test_a_port_in_use_is_an_error(store: DBManager) -> None:
         settings = hub_settings(hub_port=taken.getsockname()[1])
         with pytest.raises(AlreadyRunning, match="is in use"), running_hub(store, settings):
             pass
+
+
+def test_what_is_still_stored_when_the_time_to_stop_is_over_is_recorded_before_the_trail_ends(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a stall of MongoDB. A trail that ended before would seem to lack the scan."""
+    add, at_work, gate = Scans.add, threading.Event(), threading.Event()
+
+    def slow(self: Scans, new: Sequence[NewScan]) -> list[Added]:
+        at_work.set()
+        assert gate.wait(30)
+        return add(self, new)
+
+    class Executor(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            gate.set()
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr(Scans, "add", slow)
+    monkeypatch.setattr(hub, "ThreadPoolExecutor", Executor)
+    settings = hub_settings(hub_drain_s=0.1)
+    scan, voxels = make_scan()
+    with running_hub(store, settings), sender(settings) as channel:
+        channel.send(Scan(scan, voxels))
+        assert at_work.wait(30)
+    verdict = AuditVerifier(store).run()
+    assert dict(store.queries.scan_states()) == {scan.key: "To Do"}
+    assert (verdict.total, verdict.events.get("receive")) == (0, 1)
+    assert verdict.open_chains == 0

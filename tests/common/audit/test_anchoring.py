@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from common.audit import anchoring
 from common.audit.writer import AuditWriter
 from common.domain.audit_events import Kind
+from common.domain.types import Document
 from common.errors import StoreRefused
 from common.runtime.logger import get_log
 from common.store.audit_log import Unanchored
@@ -148,3 +149,46 @@ def test_without_the_list_of_open_chains_events_are_recorded(
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log(), anchor_s=0.01)) as audit:
         note(audit, (Kind.SEND, ["one"]))
     assert kinds(store) == ["opened", "send", "closed"]
+
+
+def test_a_damaged_document_does_not_keep_other_chains_from_being_anchored(
+    store: DBManager,
+) -> None:
+    with closing(AuditWriter(store.audit_log, "other", get_log())) as other:
+        note(other, (Kind.SEND, ["one"]))
+        planted: list[Document] = [
+            {"_id": "text", "anchored": "one"},
+            {"_id": "number", "anchored": float("nan")},
+            {"_id": other.writer, "anchored": []},
+        ]
+        for document in planted:
+            inside(store, Collection.AUDIT_OPEN).replace_one(
+                {"_id": document["_id"]}, document, upsert=True
+            )
+        with closing(AuditWriter(store.audit_log, "fr-hub", get_log(), anchor_s=0.02)) as hub:
+            until(lambda: f"{other.writer}/1" in heads_named_by(store, hub.writer))
+    sound(store)
+
+
+def test_whatever_an_anchor_raises_the_next_one_is_made(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    not_anchored, raised = store.audit_log.not_anchored, list[str]()
+
+    def failing(writer: str) -> Unanchored:
+        if not raised:
+            raised.append(writer)
+            raise ValueError("JANE-DOE")
+        return not_anchored(writer)
+
+    monkeypatch.setattr(store.audit_log, "not_anchored", failing)
+    monkeypatch.setattr(anchoring, "RETRY_S", 0.01)
+    with closing(AuditWriter(store.audit_log, "other", get_log())) as other:
+        note(other, (Kind.SEND, ["one"]))
+        with closing(AuditWriter(store.audit_log, "fr-hub", get_log(), anchor_s=0.02)) as hub:
+            until(lambda: f"{other.writer}/1" in heads_named_by(store, hub.writer))
+    assert raised
+    out = capfd.readouterr().out
+    assert "other audit chains cannot be anchored" in out
+    assert "ValueError" in out
+    assert "JANE" not in out

@@ -27,17 +27,27 @@ from common.audit.verification import (
 )
 from common.audit.writer import AuditWriter
 from common.commands.audit import read_heads, write_heads
-from common.domain.audit_chain import digest
-from common.domain.audit_events import Kind
+from common.domain import audit_chain
+from common.domain.audit_chain import FIRST, digest, make_entry
+from common.domain.audit_events import Kind, event
 from common.domain.scan_key import scan_id_of
 from common.domain.states import PURGED
 from common.domain.types import Document, utc_now
 from common.runtime.logger import get_log
+from common.store import scans
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from tests.common.audit.trail import note
-from tests.factories import LONG_AGO, document_of, edit, inside, make_report, make_scan
+from tests.factories import (
+    LONG_AGO,
+    document_of,
+    edit,
+    inside,
+    make_report,
+    make_scan,
+    make_upload,
+)
 from tests.recorders import Recording
 from tests.running import until
 
@@ -205,12 +215,44 @@ def test_a_hub_that_went_on_without_recording_a_scan_is_a_gap(
 ) -> None:
     lost, later = received_unrecorded(store, audit), received_unrecorded(store, audit)
     note(audit, (Kind.CONNECT, []))
-    early = document_of(store, lost)["received_at"] - GRACE - timedelta(minutes=1)
-    edit(store, lost, received_at=early)
+    early = document_of(store, lost)["recorded_after"] - GRACE - timedelta(minutes=1)
+    edit(store, lost, recorded_after=early)
     verdict = AuditVerifier(store).run()
     assert (gaps(verdict), notes(verdict)) == ({NO_RECEIVE: [lost]}, {UNCONFIRMED: [later]})
     audit.close()  # a chain that ended orderly has everything
     assert gaps(AuditVerifier(store).run()) == {NO_RECEIVE: sorted([lost, later])}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), -timedelta(hours=2)])
+def test_the_clock_of_a_killed_hub_may_differ_from_that_of_mongodb(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    for module in (audit_chain, scans):
+        monkeypatch.setattr(module, "utc_now", lambda: utc_now() + ahead)
+    with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:
+        until(lambda: audit.chain)
+        lost, later = received_unrecorded(store, audit), received_unrecorded(store, audit)
+        note(audit, (Kind.CONNECT, []))
+        verdict = AuditVerifier(store).run()
+        assert (gaps(verdict), notes(verdict)) == ({}, {UNCONFIRMED: sorted([lost, later])})
+        early = document_of(store, lost)["recorded_after"] - GRACE - timedelta(minutes=1)
+        edit(store, lost, recorded_after=early)
+        verdict = AuditVerifier(store).run()
+        assert (gaps(verdict), notes(verdict)) == ({NO_RECEIVE: [lost]}, {UNCONFIRMED: [later]})
+
+
+def test_a_hub_that_is_killed_as_it_completes_an_old_upload_leaves_no_gap(
+    store: DBManager, audit: AuditWriter
+) -> None:
+    new, _ = make_upload(store)
+    store.scans.add([new])
+    edit(store, new.scan.key, received_at=LONG_AGO)
+    inside(store, Collection.UPLOADS).update_one({}, {"$set": {"started_at": LONG_AGO}})
+    store.recorded_by(Recording(chain=audit.chain)).uploads.sweep()
+    assert "unsealed" not in document_of(store, new.scan.key)
+    note(audit, (Kind.CONNECT, []))
+    verdict = AuditVerifier(store).run()
+    assert (gaps(verdict), notes(verdict)) == ({}, {UNCONFIRMED: [new.scan.key]})
 
 
 def test_a_scan_whose_storing_mongodb_did_not_answer_is_no_gap(
@@ -379,6 +421,12 @@ def test_a_number_of_another_type_is_not_taken_for_the_same_entry(store: DBManag
     assert tamper(store, retype) == ["one/1: changed: its content does not match its hash"]
 
 
+def odd_entry(writer: str, fields: Document, **more: Any) -> Document:
+    entry = make_entry(writer, 0, FIRST, [{**event(Kind.OPENED), **fields}])
+    entry.update(more)
+    return {**entry, "hash": digest(entry)}
+
+
 def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -> None:
     written(store)
     rubbish: list[Document] = [
@@ -386,9 +434,14 @@ def test_rubbish_in_the_collection_is_a_problem_and_no_error(store: DBManager) -
         {"_id": {"writer": "x", "seq": "one"}},
         {"_id": {"writer": "y", "seq": 0}, "events": 3},
         {"_id": {"seq": 1}},
+        {"_id": {"zzz": "x"}},
+        # With the right hash: by a writer that writes what it likes.
+        odd_entry("a", {"ids": [{"a": 1}]}),
+        odd_entry("b", {"ids": 3}),
+        odd_entry("c", {"at": "now"}, at="now"),
     ]
     inside(store, Collection.AUDIT).insert_many(rubbish)
-    assert AuditVerifier(store).run().problems.count >= 3
+    assert AuditVerifier(store).run().problems.count >= 6
     with closing(AuditWriter(store.audit_log, "fr-hub", get_log())) as audit:  # and writers go on
         note(audit, (Kind.SEND, ["x"]))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from common.audit.verification import AuditVerifier
 from common.commands.verify import StoreVerdict, show, verify
 from common.errors import SettingsError
 from common.runtime.console import Console
@@ -350,3 +351,28 @@ def test_missing_and_changed_voxels_are_gaps(store: DBManager) -> None:
     assert (deep.voxels_damaged, deep.hashed, seen) == ((new.scan.key,), 1, [1])
     chunks.delete_one({"_id.n": 1})
     assert verify(store).voxels_missing == (new.scan.key,)
+
+
+def test_what_a_ledger_says_of_a_damaged_scan_that_kept_its_id_counts_once(
+    store: DBManager, tmp_path: Path
+) -> None:
+    inside(store).insert_one({"_id": "damaged", "report_generated": "Error"})
+    ledger = write_ledger(tmp_path / "ledger", acknowledged=["damaged"], reported=["damaged"])
+    verdict = verify(store, ledger)
+    assert (verdict.acknowledged, verdict.gaps) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"$unset": {"report_generated": True}}, {"$set": {"report_generated": "odd"}}]
+)
+def test_a_scan_without_a_known_state_is_a_gap_and_can_be_erased(
+    store: DBManager, change: dict[str, object]
+) -> None:
+    damaged, other = (scan.key for scan in make_claimable(store, 2))
+    inside(store).update_one({"_id": damaged}, change)
+    verdict = verify(store)
+    assert (verdict.state_unknown, verdict.gaps) == ((damaged,), 1)
+    AuditVerifier(store).run()
+    assert store.erasure.erase([damaged]) == 1
+    assert verify(store).gaps == 0
+    assert [claim.scan.key for claim in store.claims.claim("owner", 10, 30)] == [other]

@@ -47,6 +47,7 @@ def bulk(*lines: dict[str, Any], waits: list[dict[str, Any]] | None = None) -> B
         WTimeoutError("waiting", 64, {"errmsg": "waiting", "code": 64}),
         OperationFailure("step down", 11602, {"errmsg": "step down", "code": 11602}),
         OperationFailure("no majority", 100, None),
+        OperationFailure("the cache is full", 365, None),
         bulk(DUPLICATE, waits=[NOT_DURABLE]),
         bulk(STEPPED_DOWN),
     ],

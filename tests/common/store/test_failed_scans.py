@@ -1,5 +1,7 @@
 """Failed scans: listed and requeued."""
 
+import pytest
+
 from common.commands.verify import verify
 from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
@@ -152,3 +154,29 @@ def test_an_earlier_owner_cannot_finish_a_requeued_scan(store: DBManager) -> Non
     assert store.claims.renew([old], 60) == {scan_id}
     assert document_of(store, scan_id) == before
     assert store.queries.count_reports() == {True: 0, False: 0}
+
+
+@pytest.mark.parametrize("attempts", ["many", None, -1])
+def test_a_scan_that_failed_as_it_is_damaged_is_listed_and_requeued(
+    store: DBManager, attempts: object
+) -> None:
+    _, damaged = (scan.key for scan in make_claimable(store, 2))
+    spoilt = {"attempts": attempts, "past_errors": "none", "owner": 7}
+    inside(store).update_one({"_id": damaged}, {"$set": spoilt})
+    assert store.supervision.fail_damaged() == 1
+    [found] = store.failed_scans.all()
+    assert (found.key, found.worker, found.requeued) == (damaged, None, 0)
+    assert "damaged" in found.cause
+    inside(store).update_one({"_id": damaged}, {"$unset": {"past_errors": True}})
+    assert store.failed_scans.requeue([damaged]).to_do == (damaged,)
+    assert len(store.claims.claim("owner", 10, 30)) == 2
+
+
+@pytest.mark.parametrize("damage", [{"error": "x"}, {"error": {"at": "now", "worker": 7}}])
+def test_a_failed_scan_whose_error_is_damaged_is_listed(
+    store: DBManager, damage: dict[str, object]
+) -> None:
+    [key] = make_failed(store, 1)
+    inside(store).update_one({"_id": key}, {"$set": damage})
+    [found] = store.failed_scans.all()
+    assert (found.key, found.cause, found.at) == (key, "unknown", None)

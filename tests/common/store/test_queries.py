@@ -86,3 +86,13 @@ def test_renamed_scans_are_listed_in_order(store: DBManager) -> None:
         edit(store, key, renamed=True)
     assert list(store.queries.renamed()) == [keys[:2]]
     assert [store.queries.is_renamed(key) for key in keys] == [True, True, False]
+
+
+def test_a_damaged_scan_that_kept_its_id_is_named_by_it(store: DBManager) -> None:
+    scans = inside(store)
+    scans.insert_one({"_id": "damaged", "report_generated": "Error"})
+    scans.insert_one({"_id": "gone", "report_generated": "Purged"})  # means no Fr-PACS' scan
+    assert store.queries.keys_of(["damaged", "gone", "none"]) == {"damaged": "damaged"}
+    scan, voxels = make_scan(scan_id="damaged")
+    store.scans.add([NewScan(scan, voxels)])
+    assert store.queries.keys_of(["damaged"]) == {"damaged": scan.key}

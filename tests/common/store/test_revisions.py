@@ -333,3 +333,15 @@ def test_what_made_each_report_is_listed(store: DBManager) -> None:
     assert (one.revision, one.scan_type, one.analyzer, one.version) == (1, "grid", "grid", "1")
     ids = [reports[1].key, "unknown"]
     assert [one.key for one in store.revisions.analysed(ids)] == ids[:1]
+
+
+@pytest.mark.parametrize("damage", ["report.analyzer", "report.scan_type", "report"])
+def test_a_damaged_report_does_not_keep_others_from_being_listed(
+    store: DBManager, damage: str
+) -> None:
+    reports = make_reports(store, 3)
+    spoilt = reports[1].key
+    inside(store, Collection.REPORTS).update_one({"_id": spoilt}, {"$set": {damage: 7}})
+    listed = {one.key: one for one in store.revisions.analysed()}
+    assert listed.keys() == {report.key for report in reports}
+    assert "" in (listed[spoilt].analyzer, listed[spoilt].scan_type.replace("7", ""))

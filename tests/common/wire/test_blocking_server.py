@@ -167,3 +167,24 @@ def test_a_handler_may_close_its_listener() -> None:
         with connected_to(it.port) as peer:
             assert Aside(lambda: closed_by_peer(peer)).result() is True
         assert closed.wait(WITHIN_S)
+
+
+def test_a_connection_for_which_there_is_no_thread_ends_and_the_next_ones_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, refused = threading.Thread.start, list[threading.Thread]()
+
+    def starting(thread: threading.Thread) -> None:
+        if thread.name != "accept" and len(refused) < 3:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")  # as Python does at the user's limit
+        start(thread)
+
+    with listener(serve, connections=1) as server:
+        monkeypatch.setattr(threading.Thread, "start", starting)
+        for _ in range(3):
+            with socket.create_connection((LOOPBACK, server.port), WITHIN_S) as peer:
+                assert closed_by_peer(peer)
+        with contextlib.closing(client(server.port)) as channel:
+            assert channel.greet("fr-hub").name == "pacs-1"
+    assert len(refused) == 3
