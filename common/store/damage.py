@@ -26,7 +26,7 @@ _LENIENT: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 
 
 def decoded(raw: RawBSONDocument) -> Document:
@@ -37,6 +37,11 @@ def decoded(raw: RawBSONDocument) -> Document:
         return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: True}
 
 
+def as_stored(collection: MongoCollection[Document]) -> MongoCollection[RawBSONDocument]:
+    """The collection, of documents that are decoded field by field, when one is asked for."""
+    return collection.with_options(codec_options=_RAW)
+
+
 def find(
     collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
 ) -> list[Document]:
@@ -45,10 +50,66 @@ def find(
         return list(collection.find(wanted, *fields, **options))
     except (BSONError, ValueError, OverflowError):
         # One damaged document would hide the others, so each is decoded alone.
-        raw = collection.with_options(codec_options=_RAW)
-        return [decoded(document) for document in raw.find(wanted, *fields, **options)]
+        found = as_stored(collection).find(wanted, *fields, **options)
+        return [decoded(document) for document in found]
 
 
-def number(field: str, otherwise: int = 0) -> Document:
+def page(
+    collection: MongoCollection[Document],
+    wanted: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    size: int,
+    after: RawBSONDocument | None = None,
+) -> tuple[list[Document], RawBSONDocument | None]:
+    """The next documents in the order of their ``_id``, if that is a string, each as from
+    ``decoded``; and what ``after`` is for the page that follows, None after the last one."""
+    order = [("_id", 1)]
+    beyond: Document = {"_id": {"$gt": ""} if after is None else after}
+    wanted = {"$and": [wanted, beyond]}
+    found = list(as_stored(collection).find(wanted, fields, sort=order, limit=size))
+    # As it is stored: with another ``_id`` in its place, pages could repeat without end.
+    following = _with_id(found[-1], b"$gt") if found else None
+    return [decoded(document) for document in found], following
+
+
+def readable_id(raw: RawBSONDocument) -> str | None:
+    """The ``_id`` of a document as found; None if it is no string, or cannot be decoded."""
+    if raw.raw[_TYPE] != _STRING:
+        return None
+    try:
+        return bytes(raw.raw[_TEXT : _end_of_id(raw) - 1]).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def this(raw: RawBSONDocument) -> Mapping[str, Any]:
+    """A filter for this document alone, whatever its ``_id`` is."""
+    if raw.raw[_TYPE] == _STRING:
+        return _with_id(raw, b"_id")
+    return {"_id": {"$eq": decoded(raw)["_id"]}}
+
+
+# Where things are in the BSON of a document that begins with an ``_id``, as all stored ones do.
+_TYPE, _LENGTH, _TEXT = 4, 9, 13
+_STRING = 2
+
+
+def _with_id(raw: RawBSONDocument, name: bytes) -> RawBSONDocument:
+    """A document with nothing but the string that is this one's ``_id``, under another name."""
+    value = bytes(raw.raw[_LENGTH : _end_of_id(raw)])
+    element = bytes([_STRING]) + name + b"\0" + value + b"\0"
+    return RawBSONDocument((_TYPE + len(element)).to_bytes(4, "little") + element)
+
+
+def _end_of_id(raw: RawBSONDocument) -> int:
+    return _TEXT + int.from_bytes(raw.raw[_LENGTH:_TEXT], "little")
+
+
+def number(field: str, otherwise: Any = 0) -> Document:
     """The value of a field in an aggregation expression; ``otherwise`` if it is no number."""
     return {"$cond": [{"$isNumber": f"${field}"}, f"${field}", otherwise]}
+
+
+def integer(field: str) -> Document:
+    """The value of a field in an aggregation expression; 0 if it is no integer."""
+    return {"$cond": [{"$in": [{"$type": f"${field}"}, ["int", "long"]]}, f"${field}", 0]}

@@ -7,20 +7,26 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 
 from common.store.collections import Collection
-from common.store.damage import UNDECODABLE, decoded, find, number
+from common.store.damage import (
+    UNDECODABLE,
+    as_stored,
+    decoded,
+    find,
+    integer,
+    number,
+    page,
+    readable_id,
+    this,
+)
 from common.store.db_manager import DBManager
+from tests.common.store.damaged import not_utf8
 from tests.factories import inside, make_claimable, make_reports
-
-
-def not_utf8(document: dict[str, Any]) -> RawBSONDocument:
-    """The document with the bytes of ``bad`` replaced."""
-    return RawBSONDocument(bson.encode(document).replace(b"bad", b"b\xff\xfe"))
 
 
 def test_documents_beside_an_undecodable_one_are_found(store: DBManager) -> None:
     meta = inside(store, Collection.META)
     meta.insert_many([{"_id": "1", "text": "good"}, {"_id": "3", "text": "good"}])
-    meta.insert_one(not_utf8({"_id": "2", "text": "bad"}))
+    meta.insert_one(not_utf8({"_id": "2", "text": "to-be-damaged"}))
     found = find(meta, {"_id": {"$in": ["1", "2", "3"]}}, {"text": 1}, sort=[("_id", 1)])
     assert [d["_id"] for d in found] == ["1", "2", "3"]
     assert [UNDECODABLE in d for d in found] == [False, True, False]
@@ -76,3 +82,50 @@ def test_a_stored_report_that_no_acknowledgement_could_name_is_passed_over_and_t
     assert sent == ids - {damaged}
     assert store.outbox.lease("pacs-1", 10, 30) == []
     assert store.queries.count_reports()[False] == 3
+
+
+@pytest.mark.parametrize(("stored", "then"), [(4, 4), (2**40, 2**40), (4.5, 0), ("4", 0)])
+def test_only_an_integer_is_one(store: DBManager, stored: Any, then: int) -> None:
+    meta = inside(store, Collection.META)
+    meta.insert_one({"_id": "x", "n": stored})
+    assert meta.find_one({"_id": "x"}, {"n": integer("n")}) == {"_id": "x", "n": then}
+
+
+NAMES = ["a", "to-be-damaged", "to-be-damaged, too", "ä", "z"]
+"""Ids; two of them are made undecodable, and sort last then."""
+
+
+@pytest.fixture
+def named(store: DBManager) -> DBManager:
+    meta = inside(store, Collection.META)
+    meta.delete_many({})
+    meta.insert_many([not_utf8({"_id": name, "text": "good"}) for name in NAMES])
+    meta.insert_many([{"_id": 5}, {"_id": {"a": 1}}])  # no strings
+    return store
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 6])
+def test_pages_hold_each_document_once_whatever_its_id(named: DBManager, size: int) -> None:
+    meta = inside(named, Collection.META)
+    documents: list[Any] = []
+    found, after = page(meta, {"text": "good"}, {"text": 1}, size)
+    while found:
+        assert len(found) <= size
+        documents += found
+        found, after = page(meta, {"text": "good"}, {"text": 1}, size, after)
+    assert after is None
+    assert [one["_id"] for one in documents[:3]] == ["a", "z", "ä"]
+    assert [UNDECODABLE in one for one in documents] == [False] * 3 + [True] * 2
+
+
+def test_an_id_is_readable_if_it_is_text(named: DBManager) -> None:
+    found = list(as_stored(inside(named, Collection.META)).find({}, sort=[("_id", 1)]))
+    assert [readable_id(one) for one in found] == [None, "a", "z", "ä", None, None, None]
+
+
+def test_each_document_can_be_named_whatever_its_id(named: DBManager) -> None:
+    meta = inside(named, Collection.META)
+    for one in list(as_stored(meta).find({})):
+        before = meta.count_documents({})
+        meta.delete_many(this(one))
+        assert meta.count_documents({}) == before - 1
