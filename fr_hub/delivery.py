@@ -19,6 +19,7 @@ from common.domain.scan_key import scan_id_of, scan_key
 from common.errors import PeerAway, ProtocolError, StoreError
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Leased, OutgoingReport
+from common.store.due_times import LONGEST_DELAY_S
 from common.wire.async_connection import AsyncChannel
 from common.wire.constants import FAILED_SCANS
 from common.wire.messages import Ack, Failed, Forwarded, InvalidMessage, Nack
@@ -38,7 +39,6 @@ ANSWER_S = 60.0
 
 FIRST_DELAY_S = 1.0
 REFUSED_DELAY_S = 30.0
-LONGEST_DELAY_S = 3600.0
 
 MAX_REFUSALS = 5
 """A report is undeliverable after this many tries if Fr-PACS refuses it for good, or says that it
@@ -277,7 +277,9 @@ class Delivery:
             return Forwarded(report.content), size
         # A report without its picture is better than none.
         largest = min(PICTURE_BYTES_MAX, self._frame_bytes - _FRAME_OVERHEAD - size)
-        picture = await self._store.picture(report.key, report.picture_hash, largest)
+        picture = None
+        with contextlib.suppress(StoreError):  # it is damaged
+            picture = await self._store.picture(report.key, report.picture_hash, largest)
         return Forwarded(report.content, picture), size + len(picture or b"")
 
     # --- answers -------------------------------------------------------------------------------

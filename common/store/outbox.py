@@ -1,22 +1,24 @@
 """The outbox: reports to send, for Fr-HUB's client."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Collection, Sequence
 
 import bson
 from bson import ObjectId
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
-from common.domain.scan_key import scan_key
+from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import number
+from common.store.damage import as_stored, find, integer, number, readable_id
 from common.store.documents import Leased, OutgoingReport, of_revision
+from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
-from common.store.reconciliation import UNCLAIMED, Reconciliation
+from common.store.reconciliation import UNCLAIMED, Reconciliation, revision_of
 from common.store.recording import Recorder
 from common.store.schema import NOT_NEWER
 from common.store.undeliverable import UndeliverableReports
@@ -30,19 +32,29 @@ _ORPHANS_NAMED = 100
 
 DAMAGED = "the stored report is damaged"
 
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
-_Raw = Mapping[str, Any]
+_LOOK_AHEAD_EVERY_S = 60.0
+"""How often reports whose time is too far ahead are looked for while others are due."""
 
-_FIELDS = {"report": 1, "tries": 1}
+_NONE = -1
+"""In the place of a size: there is no report."""
+
+_FIELDS = {
+    "report": 1,
+    "tries": integer("tries"),
+    # Of the document; it must be the report's.
+    "revision": number("revision", {"$cond": [{"$lte": ["$revision", None]}, 1, 0]}),
+}
 _ORDER = [("next_try_at", 1), ("created_at", 1)]
 _LISTED = {
     "size": {
-        "$cond": [{"$eq": [{"$type": "$report"}, "object"]}, {"$bsonSize": "$report"}, 0],
+        "$cond": [{"$eq": [{"$type": "$report"}, "object"]}, {"$bsonSize": "$report"}, _NONE],
     },
 }
 """The projection that tells how large a report is before it is read."""
+
+_WAITING: Document = {"status": False, "undeliverable": None}
 
 
 class Outbox:
@@ -56,8 +68,9 @@ class Outbox:
         recorder: Recorder,
     ) -> None:
         self._db = connection
-        self._raw = connection.reports.with_options(codec_options=_RAW)
+        self._raw = as_stored(connection.reports)
         self._sizes: dict[str, int] = {}  # twice the largest report of the last lease, by Fr-PACS
+        self._looked_ahead: dict[str, float] = {}  # time.monotonic(), by Fr-PACS
         self._reconciliation = reconciliation
         self._undeliverable = undeliverable
         self._recorder = recorder
@@ -89,74 +102,96 @@ class Outbox:
         Returns:
             The reports, and whether more were due.
         """
-        due: Document = {
-            "pacs": pacs,
-            "status": False,
-            "undeliverable": None,
-            **NOT_NEWER,
-            "$expr": {"$lte": ["$next_try_at", "$$NOW"]},
-        }
+        waiting: Document = {"pacs": pacs, **_WAITING, **NOT_NEWER}
         if among is not None:
-            due["_id"] = {"$in": list(among)}
-        found, more = self._read(pacs, due, limit, max_bytes, largest)
+            waiting["_id"] = {"$in": list(among)}
+        wanted = {**waiting, **due("next_try_at")}
+        found, more = self._read(pacs, wanted, limit, max_bytes, largest)
+        if self._is_to_look_ahead(pacs, nothing=not found and not more):
+            ahead = {**waiting, **too_far_ahead("next_try_at")}
+            others, _ = self._read(pacs, ahead, limit, max_bytes, largest)
+            if others:  # what is due now is leased next
+                found, more, wanted = others, True, ahead
         if not found:
             return Leased(more=more)
         token = str(ObjectId())
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
             "leased_by": token,
-            "tries": {"$add": [number("tries"), 1]},
+            "tries": {"$add": [integer("tries"), 1]},
         }
-        these: Document = {**due, "_id": {"$in": list(found)}}
+        these: Document = {**wanted, "_id": {"$in": list(found)}}
         taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
         if taken.modified_count < len(found):
             mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
             found = {document["_id"]: found[document["_id"]] for document in leased}
         gone = self._reconcile(list(found))
-        reports = (self._outgoing(key, raw) for key, raw in found.items() if key not in gone)
+        reports = (self._outgoing(key, pacs, raw) for key, raw in found.items() if key not in gone)
         return Leased((report for report in reports if report is not None), more=more)
+
+    def _is_to_look_ahead(self, pacs: str, *, nothing: bool) -> bool:
+        """Whether to look for reports whose time is too far ahead: if nothing else is due, and from
+        time to time."""
+        now = time.monotonic()
+        if nothing or now - self._looked_ahead.setdefault(pacs, now) > _LOOK_AHEAD_EVERY_S:
+            self._looked_ahead[pacs] = now
+            return True
+        return False
 
     def _read(
         self, pacs: str, due: Document, limit: int, max_bytes: int, largest: int
-    ) -> tuple[dict[str, _Raw], bool]:
-        """The reports to lease by key, in order, and whether more are due; gives up those too
-        large.
+    ) -> tuple[dict[str, RawBSONDocument], bool]:
+        """The reports to lease by key, in order, and whether more are due; gives up those that are
+        too large, and what is no report.
 
         Reports are read at once where the last ones were small. Otherwise their sizes are looked up
         first: MongoDB answers with up to 16 MiB, whatever is wanted of it.
         """
         wanted, more = due, False
         if self._sizes.get(pacs, LARGEST) * limit > max_bytes:
-            listed = list(self._db.reports.find(due, _LISTED, sort=_ORDER, limit=limit))
-            sizes = [(document["_id"], document["size"]) for document in listed]
+            listed = list(self._raw.find(due, _LISTED, sort=_ORDER, limit=limit))
+            sizes = [(key, raw["size"]) for raw in listed if (key := self._key(raw)) is not None]
             chosen, left = self._within(sizes, max_bytes, largest)
             more = left or len(listed) == limit
             if not chosen:
                 return {}, more
             wanted = {**due, "_id": {"$in": chosen}}
-        read: dict[str, _Raw] = {}
-        total = 0
+        read: dict[str, RawBSONDocument] = {}
+        count = total = 0
         # Majority-committed reports only: one that could be rolled back must not be sent.
         with self._raw.find(wanted, _FIELDS, sort=_ORDER, limit=limit) as cursor:
             for raw in cursor:
-                read[str(raw["_id"])] = raw
-                total += _size(raw)
+                count += 1
+                if (key := self._key(raw)) is not None:
+                    read[key] = raw
+                total += len(raw.raw)
                 if total > max_bytes:
                     break
         sizes = [(key, _size(raw)) for key, raw in read.items()]
         self._sizes[pacs] = 2 * max((size for _, size in sizes), default=0)
         chosen, left = self._within(sizes, max_bytes, largest)
-        return {key: read[key] for key in chosen}, more or left or len(read) == limit
+        more = more or left or count == limit or total > max_bytes
+        return {key: read[key] for key in chosen}, more
+
+    def _key(self, raw: RawBSONDocument) -> str | None:
+        """The key of a report's scan; gives up one that has none."""
+        key = readable_id(raw)
+        if key is None:
+            self._undeliverable.mark_this(raw, DAMAGED)
+        return key
 
     def _within(
         self, sizes: Sequence[tuple[str, int]], max_bytes: int, largest: int
     ) -> tuple[list[str], bool]:
-        """The keys of the first reports that fit, and whether any are left; gives up those that are
-        too large to be sent."""
+        """The keys of the first reports that fit, and whether any are left; gives up those that
+        cannot be sent."""
         chosen: list[str] = []
         total = 0
         for key, size in sizes:
+            if size == _NONE:
+                self._undeliverable.mark(key, DAMAGED)
+                continue
             if size > largest:
                 self._undeliverable.mark(
                     key,
@@ -170,9 +205,9 @@ class Outbox:
             chosen.append(key)
         return chosen, False
 
-    def _outgoing(self, key: str, raw: _Raw) -> OutgoingReport | None:
+    def _outgoing(self, key: str, pacs: str, raw: RawBSONDocument) -> OutgoingReport | None:
         try:
-            return _outgoing(key, raw)
+            return _outgoing(key, pacs, raw)
         except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are sent
             self._undeliverable.mark(key, DAMAGED)
             return None
@@ -186,10 +221,10 @@ class Outbox:
         states = {"$in": [*UNCLAIMED, PURGED, ERASED]}
         wanted: Document = {"_id": {"$in": list(keys)}, "report_generated": states}
         fields = {"report_generated": 1, "revision": 1}
-        found = list(self._db.scans_fast.find(wanted, fields))
+        found = find(self._db.scans_fast, wanted, fields)
         gone = {d["_id"] for d in found if d["report_generated"] in (PURGED, ERASED)}
         self._reconciliation.finish_reported(
-            {d["_id"]: d.get("revision", 1) for d in found if d["_id"] not in gone}
+            {d["_id"]: revision_of(d) for d in found if d["_id"] not in gone}
         )
         if gone:
             self._db.reports.delete_many({"_id": {"$in": list(gone)}, "status": False})
@@ -214,21 +249,32 @@ class Outbox:
     def orphans(self, known: Collection[str]) -> dict[str, int]:
         """The Fr-PACS that are not among these and have reports to be sent, each with the number of
         its reports; counting stops at ``ORPHANS_COUNTED``."""
-        waiting: Document = {"status": False, "undeliverable": None}
+        self._give_up_without_pacs()
         found: dict[str, int] = {}
         after = ""
         # From one name to the next in the index, whatever waits for the known ones.
         while len(found) < _ORPHANS_NAMED:
-            beyond = {**waiting, "pacs": {"$gt": after}}
-            document = self._db.reports_fast.find_one(beyond, {"pacs": 1}, sort=[("pacs", 1)])
-            if document is None:
+            beyond = {**_WAITING, "pacs": {"$gt": after}}
+            fields = {"pacs": 1}
+            first = next(iter(self._raw.find(beyond, fields, sort=[("pacs", 1)], limit=1)), None)
+            if first is None:
                 break
-            after = document["pacs"]
+            if not _names_its_pacs(first):
+                self._undeliverable.mark_this(first, DAMAGED)
+                continue
+            after = str(first["pacs"])
             if after not in known:
                 found[after] = self._db.reports_fast.count_documents(
-                    {**waiting, "pacs": after}, limit=ORPHANS_COUNTED
+                    {**_WAITING, "pacs": after}, limit=ORPHANS_COUNTED
                 )
         return found
+
+    def _give_up_without_pacs(self) -> None:
+        """Give up reports whose Fr-PACS is no text: nobody would ever lease them."""
+        for other in ({"$lt": ["$pacs", ""]}, {"$gte": ["$pacs", {}]}):
+            wanted = {**_WAITING, "$expr": other}
+            for raw in self._raw.find(wanted, {"_id": 1}, limit=_ORPHANS_NAMED):
+                self._undeliverable.mark_this(raw, DAMAGED)
 
     @translated
     def postpone(self, keys: Sequence[str], delay_s: float) -> None:
@@ -243,7 +289,10 @@ class Outbox:
     def release(self, keys: Sequence[str]) -> None:
         """Make leased reports due at once, as if they had not been leased: their try does not
         count."""
-        again = {"next_try_at": "$$NOW", "tries": {"$max": [0, {"$subtract": ["$tries", 1]}]}}
+        again = {
+            "next_try_at": "$$NOW",
+            "tries": {"$max": [0, {"$subtract": [integer("tries"), 1]}]},
+        }
         self._db.reports_fast.update_many(
             {"_id": {"$in": list(keys)}, "status": False, "leased_by": {"$exists": True}},
             [{"$set": again}, {"$unset": "leased_by"}],
@@ -251,19 +300,34 @@ class Outbox:
         )
 
 
-def _size(raw: _Raw) -> int:
-    """Bytes of the report; 0 if it is none, which is found out later."""
-    content = raw.get("report")
-    return len(content.raw) if isinstance(content, RawBSONDocument) else 0
+def _names_its_pacs(raw: RawBSONDocument) -> bool:
+    """Whether the Fr-PACS of a report can be read, and is that of its scan."""
+    key = readable_id(raw)
+    try:
+        return key is not None and pacs_of(key) in (None, raw["pacs"])
+    except BSONError:
+        return False
 
 
-def _outgoing(key: str, raw: _Raw) -> OutgoingReport:
+def _size(raw: RawBSONDocument) -> int:
+    try:
+        content = raw.get("report")
+    except BSONError:
+        return _NONE
+    return len(content.raw) if isinstance(content, RawBSONDocument) else _NONE
+
+
+def _outgoing(key: str, pacs: str, raw: RawBSONDocument) -> OutgoingReport:
     content = raw["report"]
     bson.decode(content.raw, _AWARE)  # what this cannot decode, no Fr-PACS can
     picture_hash = content.get("picture_hash")
-    if key != scan_key(content["scan_id"], content["pacs"]) or not isinstance(
-        picture_hash, str | None
+    revision = content.get("revision", 1)
+    if (
+        content["pacs"] != pacs
+        or key != scan_key(content["scan_id"], pacs)
+        or not isinstance(picture_hash, str | None)
+        or not isinstance(revision, int | float)
+        or not revision == raw["revision"] >= 1
     ):
         raise ValueError("not this scan's report")
-    revision = int(content.get("revision", 1))
-    return OutgoingReport(key, revision, picture_hash, content, int(raw["tries"]) + 1)
+    return OutgoingReport(key, int(revision), picture_hash, content, raw["tries"] + 1)

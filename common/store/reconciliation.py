@@ -14,6 +14,7 @@ from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
+from common.store.damage import find
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -39,6 +40,14 @@ _UNCLAIMED = {"report_generated": {"$in": [*UNCLAIMED]}}
 _PAGE = 1000
 
 
+def revision_of(document: Document) -> int:
+    """The revision of a scan or report; 0, which none has, if it is damaged."""
+    revision = document.get("revision")
+    if revision is None:
+        return 1
+    return revision if isinstance(revision, int) and revision > 0 else 0
+
+
 class Reconciliation:
     """Brings the states of scans and their reports into agreement."""
 
@@ -51,16 +60,16 @@ class Reconciliation:
         returns their ids. A scan in progress is left to its owner."""
         wanted: Document = {"_id": {"$in": list(keys)}}
         # With local read concern: the decision must take the latest writes into account.
-        idle = self._db.scans_fast.find({**wanted, **_UNCLAIMED}, {"revision": 1})
+        idle = find(self._db.scans_fast, {**wanted, **_UNCLAIMED}, {"revision": 1})
         self._adopt_late(wanted)
-        return self.finish_reported({d["_id"]: d.get("revision", 1) for d in idle})
+        return self.finish_reported({d["_id"]: revision_of(d) for d in idle})
 
     def _adopt_late(self, wanted: Document) -> None:
         """Give scans whose reanalysis had failed for good the revision of a report that an earlier
         owner wrote late. Both look after they have written, so the second one sees the first."""
         went_back = {"report_generated": ReportGenerated.DONE, "reanalysis_error": {"$ne": None}}
-        for scan in self._db.scans_fast.find({**wanted, **went_back}, {"revision": 1}):
-            revision = scan.get("revision", 1)
+        for scan in find(self._db.scans_fast, {**wanted, **went_back}, {"revision": 1}):
+            revision = revision_of(scan)
             late = {"_id": scan["_id"], "revision": revision + 1}
             if self._db.reports_fast.find_one(late, {"_id": 1}) is not None:
                 these = {"_id": scan["_id"], **went_back, **of_revision(revision)}
@@ -72,11 +81,11 @@ class Reconciliation:
         report of that revision counts."""
         if not idle:
             return set()
-        found = self._db.reports_fast.find({"_id": {"$in": list(idle)}}, {"revision": 1})
+        found = find(self._db.reports_fast, {"_id": {"$in": list(idle)}}, {"revision": 1})
         reported: dict[int, list[str]] = {}
         for document in found:
-            revision = document.get("revision", 1)
-            if revision == idle[document["_id"]]:
+            revision = revision_of(document)
+            if revision and revision == idle[document["_id"]]:
                 reported.setdefault(revision, []).append(document["_id"])
         if reported:
             # Their writer may have been killed before it recorded them.

@@ -4,13 +4,17 @@ Such a report keeps ``status: False`` and has ``undeliverable: {cause, at, tries
 out of the index of reports to send. A later revision replaces it and is sent as usual.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
+from common.store.damage import decoded, integer, page, this
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -49,13 +53,20 @@ class UndeliverableReports:
             cause: why it cannot be delivered.
             revision: give up this revision only; None: whichever is stored.
         """
-        waiting: Document = {"_id": key, "status": False, "undeliverable": None}
-        if revision is not None:
-            waiting.update(of_revision(revision))
+        which = {"_id": key} if revision is None else {"_id": key, **of_revision(revision)}
+        return self._mark(which, key, cause)
+
+    @translated
+    def mark_this(self, raw: RawBSONDocument, cause: str) -> bool:
+        """As ``mark``, for a report as found, whose ``_id`` may be damaged."""
+        return self._mark(this(raw), str(decoded(raw)["_id"]), cause)
+
+    def _mark(self, which: Mapping[str, Any], key: str, cause: str) -> bool:
+        waiting = {"$and": [which, {"status": False, "undeliverable": None}]}
         about = {
             "cause": {"$literal": cause[:CAUSE_LONGEST]},
             "at": "$$NOW",
-            "tries": {"$ifNull": ["$tries", 0]},
+            "tries": integer("tries"),
         }
         change: list[Document] = [{"$set": {"undeliverable": about}}, {"$unset": "leased_by"}]
         marked = self._db.reports.update_one(waiting, change, hint=BY_ID).modified_count > 0
@@ -65,25 +76,25 @@ class UndeliverableReports:
 
     def all(self) -> Iterator[UndeliverableReport]:
         """All undeliverable reports, in order of their keys."""
-        after = ""
-        while page := self._page(after):
-            yield from map(_undeliverable, page)
-            after = page[-1]["_id"]
+        for found in self._pages():
+            yield from map(_undeliverable, found)
 
     def pages(self) -> Iterator[list[str]]:
         """The keys of all undeliverable reports, in order and in pages."""
-        after = ""
-        while page := self._page(after):
-            yield [document["_id"] for document in page]
-            after = page[-1]["_id"]
+        for found in self._pages():
+            yield [document["_id"] for document in found]
+
+    def _pages(self) -> Iterator[list[Document]]:
+        found, after = self._page(None)
+        while found:
+            yield found
+            found, after = self._page(after)
 
     @translated
-    def _page(self, after: str) -> list[Document]:
+    def _page(self, after: RawBSONDocument | None) -> tuple[list[Document], RawBSONDocument | None]:
         # Each page has its own time limit. The content is not read: it may be what is wrong.
-        wanted = {**_GIVEN_UP, "_id": {"$gt": after}}
         fields = {"pacs": 1, "undeliverable": 1}
-        order = [("_id", 1)]
-        return list(self._db.reports.find(wanted, fields, sort=order, limit=_PAGE))
+        return page(self._db.reports, _GIVEN_UP, fields, _PAGE, after)
 
     @translated
     def redeliver(self, keys: Sequence[str]) -> set[str]:
@@ -105,11 +116,14 @@ class UndeliverableReports:
 
 
 def _undeliverable(document: Document) -> UndeliverableReport:
-    about = document["undeliverable"]
+    about, pacs = document["undeliverable"], document.get("pacs")
+    if not isinstance(about, dict):
+        about = {}
+    tries, at = about.get("tries"), about.get("at")
     return UndeliverableReport(
         key=document["_id"],
-        pacs=document.get("pacs"),
+        pacs=pacs if isinstance(pacs, str) else None,
         cause=str(about.get("cause", "unknown")),
-        tries=int(about.get("tries", 0)),
-        at=about.get("at"),
+        tries=tries if isinstance(tries, int) else 0,
+        at=at if isinstance(at, datetime) else None,
     )

@@ -134,8 +134,8 @@ def _other_report() -> None:
     outgoing = outbox._outgoing
     before: list[Any] = []
 
-    def making(key: str, raw: Any) -> Any:
-        made = outgoing(key, raw)
+    def making(key: str, pacs: str, raw: Any) -> Any:
+        made = outgoing(key, pacs, raw)
         aware: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
         content = bson.decode(made.content.raw, aware)
         findings = content["findings"]

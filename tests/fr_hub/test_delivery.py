@@ -11,9 +11,10 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.due_times import LONGEST_DELAY_S
 from common.wire.messages import Ack
 from fr_hub import client, delivery
-from fr_hub.delivery import LONGEST_DELAY_S, delay_s
+from fr_hub.delivery import delay_s
 from tests.factories import document_of, inside, make_reports
 from tests.fr_hub.pushing import Reports, due_at, is_sent, next_report, pushing
 from tests.fr_hub.strict_pacs import FRAME, StrictPacs

@@ -5,6 +5,7 @@ import pytest
 from common.store import undeliverable
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from tests.common.store.damaged import DAMAGE, MISSING, UNDECODABLE, spoil
 from tests.factories import document_of, make_claimable, make_report, make_reports
 
 
@@ -70,3 +71,46 @@ def test_a_cause_is_stored_as_it_is_and_cut(store: DBManager) -> None:
     store.undeliverable.mark(report.key, "$tries" + "x" * 1000)
     stored = document_of(store, report.key, Collection.REPORTS)["undeliverable"]
     assert stored["cause"] == "$tries" + "x" * 294
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["pacs", "tries", "report", "undeliverable.cause", "undeliverable.at", "undeliverable.tries"],
+)
+def test_damaged_ones_are_listed_and_redelivered_with_the_others(
+    store: DBManager, field: str
+) -> None:
+    # Without its time a report is not among them.
+    damages = [one for one in DAMAGE if (field, one) != ("undeliverable.at", MISSING)]
+    keys = [report.key for report in make_reports(store, 1 + len(damages))]
+    for key in keys:
+        store.undeliverable.mark(key, "too large")
+    for key, damage in zip(keys[1:], damages, strict=True):
+        spoil(store, Collection.REPORTS, key, field, damage)
+    listed = {one.key: one for one in store.undeliverable.all()}
+    assert listed.keys() == set(keys)
+    assert listed[keys[0]].cause == "too large"
+    assert store.undeliverable.redeliver(keys) == set(keys)
+    assert list(store.undeliverable.all()) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=str)
+def test_a_report_with_damaged_tries_can_be_given_up(store: DBManager, damage: object) -> None:
+    [report] = make_reports(store, 1)
+    spoil(store, Collection.REPORTS, report.key, "tries", damage)
+    assert store.undeliverable.mark(report.key, "too large")
+    [found] = store.undeliverable.all()
+    assert (found.key, found.tries) == (report.key, 0)
+
+
+def test_the_list_ends_though_a_key_cannot_be_decoded(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undeliverable, "_PAGE", 1)
+    good, bad = (report.key for report in make_reports(store, 2))
+    for key in (good, bad):
+        store.undeliverable.mark(key, "too large")
+    spoil(store, Collection.REPORTS, bad, "_id", UNDECODABLE)
+    listed = list(store.undeliverable.all())
+    assert len(listed) == 2
+    assert listed[0].key == good
