@@ -13,6 +13,8 @@ from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
+from common.store.damage import as_stored, find, integer, readable_id, this
+from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 
@@ -41,29 +43,40 @@ class Notices:
 
         A notice that is not acknowledged by then is due again.
         """
-        due: Document = {
+        waiting: Document = {
             "scan.pacs": pacs,
             "notice.due_at": {"$exists": True},
             "report_generated": ReportGenerated.ERROR,
-            "$expr": {"$lte": ["$notice.due_at", "$$NOW"]},
         }
+        for condition in (due("notice.due_at"), too_far_ahead("notice.due_at")):
+            if leased := self._lease({**waiting, **condition}, limit, lease_s):
+                return leased
+        return []
+
+    def _lease(self, wanted: Document, limit: int, lease_s: float) -> list[FailureNotice]:
         # Majority-committed only: a failure that could be rolled back must not be told.
         order = [("notice.due_at", 1)]
-        found = list(self._db.scans.find(due, {"_id": 1}, sort=order, limit=limit))
-        if not found:
+        ids: list[str] = []
+        for scan in list(
+            as_stored(self._db.scans).find(wanted, {"_id": 1}, sort=order, limit=limit)
+        ):
+            if (key := readable_id(scan)) is not None:
+                ids.append(key)
+            else:  # no Fr-PACS knows a scan of that name
+                self._db.scans_fast.update_one(this(scan), {"$unset": {"notice": True}}, hint=BY_ID)
+        if not ids:
             return []
         token = str(ObjectId())
         lease = {
             "notice.due_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
-            "notice.tries": {"$add": [{"$ifNull": ["$notice.tries", 0]}, 1]},
+            "notice.tries": {"$add": [integer("notice.tries"), 1]},
             "notice.leased_by": token,
         }
-        ids = [document["_id"] for document in found]
-        these: Document = {**due, "_id": {"$in": ids}}
+        these: Document = {**wanted, "_id": {"$in": ids}}
         self._db.scans_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
         mine = {"_id": {"$in": ids}, "notice.leased_by": token}
-        fields = {"notice": 1, "error.cause": 1}
-        return [_notice(d) for d in self._db.scans_fast.find(mine, fields, hint=BY_ID)]
+        fields = {"tries": integer("notice.tries"), "error.cause": 1}
+        return [_notice(one) for one in find(self._db.scans_fast, mine, fields, hint=BY_ID)]
 
     @translated
     def mark_sent(self, keys: Sequence[str], peer: str | None = None) -> None:
@@ -89,6 +102,7 @@ class Notices:
 
 
 def _notice(document: Document) -> FailureNotice:
-    cause = (document.get("error") or {}).get("cause", "unknown")
-    tries = document["notice"].get("tries", 1)
-    return FailureNotice(document["_id"], str(cause)[:CAUSE_LONGEST], int(tries))
+    error = document.get("error")
+    cause = error.get("cause") if isinstance(error, dict) else None
+    told = cause if isinstance(cause, str) else "unknown"
+    return FailureNotice(document["_id"], told[:CAUSE_LONGEST], document["tries"])
