@@ -17,6 +17,7 @@ from common.domain.scan import BrainScan, Packing, Priority
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
+from common.store.damage import UNDECODABLE
 from common.store.schema import SCHEMA_VERSION
 
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -192,11 +193,17 @@ def stored_bytes(document: Document) -> int:
 def compare(mine: Document, stored: Document | None) -> Added:
     """Compare a new scan with the stored one of the same id, by its header and the voxels' hash.
 
+    A stored document that is damaged is another one: what it was cannot be known any more.
+
     Raises:
         StoreError: nothing is stored under this id.
     """
     if stored is None:
         raise StoreError("a scan was stored but cannot be found")
+    if UNDECODABLE in stored:
+        # Mine all the same if it refers to this upload, whose chunks must not be deleted then.
+        mine_too = mine.get("blob") is not None and stored.get("blob") == mine["blob"]
+        return Added.STORED if mine_too else Added.CONFLICT
     if stored.get("report_generated") == ERASED:
         return Added.ERASED
     if stored.get("report_generated") == PURGED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bson import ObjectId
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from common.domain.audit_events import Kind
@@ -12,11 +13,15 @@ from common.domain.types import Document, utc_now
 from common.errors import StoreError, UploadLost
 from common.store.collections import Notification
 from common.store.connection import Connection, duplicates
+from common.store.damage import UNDECODABLE, find
 from common.store.documents import Added, NewScan, compare, scan_document
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 from common.store.schema import OLD_TOMBSTONES, SCHEMA
 from common.store.uploads import Uploads
+
+_COMPARED = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
+"""The fields by which a scan that comes again is compared with the stored one."""
 
 
 class Scans:
@@ -85,10 +90,9 @@ class Scans:
         ``KNOWN`` if it is durable and complete, ``CONFLICT`` if its id has other content. None: it
         must be received. Notes the outcome as ``add`` does.
         """
-        fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
         # With majority read concern: what it finds is durable.
-        stored = self._db.scans.find_one({"_id": scan.key}, fields)
-        if stored is None or "unsealed" in stored:
+        stored = next(iter(find(self._db.scans, {"_id": scan.key}, _COMPARED)), None)
+        if stored is None or ("unsealed" in stored and UNDECODABLE not in stored):
             return None
         outcome = compare({"scan": scan.model_dump(exclude_none=True)}, stored)
         if outcome is Added.STORED:  # as ``blob`` is equal: neither has one
@@ -124,7 +128,11 @@ class Scans:
             return list(scans)
         ids = [scan_id_of(scan["_id"]) for scan in scans]
         wanted: Document = {"_id": {"$in": ids}, "report_generated": PURGED}
-        found = {(d["_id"], d.get("voxels_hash")): d for d in self._db.scans.find(wanted)}
+        found = {
+            (d["_id"], str(d.get("voxels_hash"))): d
+            for d in find(self._db.scans, wanted)
+            if UNDECODABLE not in d
+        }
         tombstones = [
             found.get((name, scan["scan"]["voxels_hash"]))
             for name, scan in zip(ids, scans, strict=True)
@@ -146,10 +154,8 @@ class Scans:
         Returns the positions to repeat, as the stored scan was removed in the meantime.
         """
         self._db.upsert(self._db.scans, [documents[index] for index in repeated])
-        fields = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
-        found = self._db.scans.find(
-            {"_id": {"$in": [scans[index]["_id"] for index in repeated]}}, fields
-        )
+        wanted = {"_id": {"$in": [scans[index]["_id"] for index in repeated]}}
+        found = find(self._db.scans, wanted, _COMPARED)
         stored = {document["_id"]: document for document in found}
         again = []
         for index in repeated:
@@ -157,8 +163,12 @@ class Scans:
             outcome[index] = compare(scans[index], stored.get(key))
             if outcome[index] is Added.KNOWN and "unsealed" in stored[key]:
                 # Another sender's scan could still be removed: whoever acknowledges it seals it.
+                blob = stored[key].get("blob")
+                if not isinstance(blob, ObjectId):
+                    outcome[index] = Added.CONFLICT  # it has no voxels
+                    continue
                 try:
-                    self._uploads.seal(key, stored[key]["blob"])
+                    self._uploads.seal(key, blob)
                 except UploadLost:
                     again.append(index)
         return again
