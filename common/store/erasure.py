@@ -17,12 +17,15 @@ has the image could recognize whose scan it was.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.states import ERASED
 from common.domain.types import Document
 from common.store.connection import Connection
+from common.store.damage import as_stored, find, integer, page, readable_id
 from common.store.documents import all_of
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -51,24 +54,23 @@ class Erasure:
 
     def of_subject(self, subject: str) -> Iterator[str]:
         """The keys of all stored scans of a subject (pseudonym). Reads each scan's header."""
-        after = ""
-        while page := self._subjects_page(after):
-            yield from (key for key, found in page if found == subject)
-            after = page[-1][0]
+        found, after = self._subjects_page(None)
+        while found:
+            yield from (scan["_id"] for scan in found if _subject_of(scan) == subject)
+            found, after = self._subjects_page(after)
 
     @translated
-    def _subjects_page(self, after: str) -> list[tuple[str, Any]]:
+    def _subjects_page(
+        self, after: RawBSONDocument | None
+    ) -> tuple[list[Document], RawBSONDocument | None]:
         # In pages, each with its own time limit. There is no index: each scan would pay for it.
-        found = self._db.scans.find(
-            {"_id": {"$gt": after}}, {"scan.subject": 1}, sort=[("_id", 1)], limit=_SUBJECTS_PAGE
-        )
-        return [(d["_id"], d.get("scan", {}).get("subject")) for d in found]
+        return page(self._db.scans, {}, {"scan.subject": 1}, _SUBJECTS_PAGE, after)
 
     @translated
     def erasable(self, keys: Sequence[str]) -> list[Erasable]:
         """Those of these scans that are stored and not erased."""
         wanted = {"_id": {"$in": list(keys)}, "report_generated": {"$ne": ERASED}}
-        found = self._db.scans.find(wanted, {"report_generated": 1}, sort=[("_id", 1)])
+        found = find(self._db.scans, wanted, {"report_generated": 1}, sort=[("_id", 1)])
         return [Erasable(d["_id"], str(d.get("report_generated"))) for d in found]
 
     def erase(self, keys: Sequence[str]) -> int:
@@ -78,31 +80,31 @@ class Erasure:
         """
         count = 0
         for start in range(0, len(keys), _PAGE):
-            page = [scan.key for scan in self.erasable(keys[start : start + _PAGE])]
-            if page:
-                self._recorder.note(Kind.ERASE, page, outcome="asked for")
+            these = [scan.key for scan in self.erasable(keys[start : start + _PAGE])]
+            if these:
+                self._recorder.note(Kind.ERASE, these, outcome="asked for")
                 self._recorder.wait_durable()
-                self._bury(page)
-                self._complete(page)
-                count += len(page)
+                self._bury(these)
+                self._complete(these)
+                count += len(these)
         return count
 
     def resume(self) -> int:
         """Complete the erasures that were interrupted; returns their number."""
         count = 0
-        while page := self._unfinished():
-            self._complete(page)
-            count += len(page)
+        while these := self._unfinished():
+            self._complete(these)
+            count += len(these)
         return count
 
     def sweep(self) -> int:
         """Complete interrupted erasures, and delete what processors wrote about scans that were
         erased lately; returns the number of completed ones."""
         count = self.resume()
-        after = ""
-        while page := self._recent(after):
-            self._delete_reports(page)
-            after = page[-1]
+        last: Document | None = None
+        while recent := self._recent(last):
+            self._delete_reports([scan["_id"] for scan in recent])
+            last = recent[-1]
         return count
 
     @translated
@@ -120,9 +122,10 @@ class Erasure:
     @translated
     def _delete_voxels(self, keys: Sequence[str]) -> None:
         named = {**_erased(keys), "blob": {"$exists": True}}
-        for document in list(self._db.scans.find(named, {"blob": 1})):
-            self._db.chunks.delete_many({"_id": all_of(document["blob"])})
-            self._db.uploads.delete_one({"_id": document["blob"]})
+        for document in find(self._db.scans, named, {"blob": 1}):
+            if isinstance(blob := document["blob"], ObjectId):  # else it names no chunks
+                self._db.chunks.delete_many({"_id": all_of(blob)})
+                self._db.uploads.delete_one({"_id": blob})
 
     @translated
     def _delete_reports(self, keys: Sequence[str]) -> None:
@@ -137,20 +140,27 @@ class Erasure:
 
     @translated
     def _unfinished(self) -> list[str]:
-        wanted = {"report_generated": ERASED, "erasing": True}
-        return [d["_id"] for d in self._db.scans.find(wanted, {"_id": 1}, limit=_PAGE)]
+        wanted = {"report_generated": ERASED, "erasing": True, "_id": {"$type": "string"}}
+        found = as_stored(self._db.scans).find(wanted, {"_id": 1}, limit=_PAGE)
+        return [key for scan in found if (key := readable_id(scan)) is not None]
 
     @translated
-    def _recent(self, after: str) -> list[str]:
+    def _recent(self, last: Document | None) -> list[Document]:
+        """The next tombstones in the order of their times, the earliest first."""
         day_ms = 24 * 3600 * 1000
         since = {"$subtract": ["$$NOW", RECENT_DAYS * day_ms]}
-        wanted = {
-            "report_generated": ERASED,
-            "_id": {"$gt": after},
-            "$expr": {"$gt": ["$erased_at", since]},
-        }
-        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
-        return [document["_id"] for document in found]
+        wanted: Document = {"report_generated": ERASED, "$expr": {"$gt": ["$erased_at", since]}}
+        if last is not None:
+            at = last["erased_at"]
+            later = [{"erased_at": {"$gt": at}}, {"erased_at": at, "_id": {"$gt": last["_id"]}}]
+            wanted["$or"] = later
+        order = [("erased_at", 1), ("_id", 1)]
+        return find(self._db.scans, wanted, {"erased_at": 1}, sort=order, limit=_PAGE)
+
+
+def _subject_of(scan: Document) -> object:
+    header = scan.get("scan")
+    return header.get("subject") if isinstance(header, dict) else None
 
 
 def _erased(keys: Sequence[str]) -> Document:
@@ -160,7 +170,7 @@ def _erased(keys: Sequence[str]) -> Document:
 _TOMBSTONE: Document = {
     "_id": "$_id",
     "report_generated": {"$literal": ERASED},
-    "fence": {"$add": [{"$ifNull": ["$fence", 0]}, 1]},
+    "fence": {"$add": [integer("fence"), 1]},
     "erased_at": "$$NOW",
     "erasing": {"$literal": True},
     "blob": "$blob",

@@ -125,8 +125,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 partial={"report_generated": str(ReportGenerated.ERROR)},
             ),
             Index(
-                "erased",
-                (("report_generated", 1), ("_id", 1)),
+                "erased",  # lately, for the sweep of late reports
+                (("erased_at", 1), ("_id", 1)),
                 partial={"report_generated": ERASED},
             ),
             Index("erasing", (("erasing", 1),), sparse=True),

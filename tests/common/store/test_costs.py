@@ -23,12 +23,15 @@ Documents = list[dict[str, Any]]
 
 DONE, WAITING, FAILED, HELD, UNSENT = 20_000, 5000, 5000, 1000, 5000
 UPLOADS, INTERRUPTED, BLOBS, CHAINS = 2000, 20, 2000, 5000
+DELAYED, ERASED = 2000, 5000
 FEW = 40
 """Documents or keys that a query may read to return a handful."""
 
 NOW = utc_now()
 OLD = NOW - timedelta(days=100)
 LATER = NOW + timedelta(days=1)
+SOON = NOW + timedelta(minutes=30)
+"""When a report or a notice that is under way is due again; ``LATER`` is further ahead than any."""
 OWNER, FENCE = "worker-1", 3
 
 
@@ -42,6 +45,8 @@ class Cost:
     call: Callable[[DBManager], object]
     documents: int = FEW
     keys: int = FEW
+    finds: int | None = None
+    """How many it returns at least: those that were planted for it."""
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +62,8 @@ def large(mongodb_uri: str) -> Iterator[DBManager]:
 
 def prepared() -> dict[Collection, Documents]:
     return {
-        Collection.SCANS: [*done(), *waiting(), *failed(), *held()],
-        Collection.REPORTS: [*sent(), *unsent()],
+        Collection.SCANS: [*done(), *waiting(), *failed(), *untold(), *held(), *erased()],
+        Collection.REPORTS: [*sent(), *unsent(), *delayed()],
         Collection.UPLOADS: [
             *({"_id": ObjectId(), "started_at": NOW, "sealed": True} for _ in range(UPLOADS)),
             *({"_id": ObjectId(), "started_at": OLD} for _ in range(INTERRUPTED)),
@@ -101,11 +106,31 @@ def failed() -> Iterator[dict[str, Any]]:
     found = scans("failed", FAILED, report_generated="Error", attempts=5, owner="old", fence=5)
     for n, document in enumerate(found):
         at = OLD + timedelta(seconds=n)
-        due = OLD if n < 3 else LATER
+        due = OLD if n < 3 else SOON
         yield {
             **document,
             "error": {"cause": "damaged", "at": at, "worker": "old"},
             "notice": {"due_at": due, "tries": 1},
+        }
+
+
+def untold() -> Iterator[dict[str, Any]]:
+    """None is due, but the times of three are too far ahead."""
+    for n, document in enumerate(scans("untold", DELAYED, report_generated="Error")):
+        yield {
+            **document,
+            "scan": {**document["scan"], "pacs": "pacs-3"},
+            "notice": {"due_at": LATER if n < 3 else SOON, "tries": 1},
+        }
+
+
+def erased() -> Iterator[dict[str, Any]]:
+    for n in range(ERASED):
+        yield {
+            "_id": f"erased-{n}@pacs-1",
+            "report_generated": "Erased",
+            "fence": 1,
+            "erased_at": NOW if n < 3 else OLD,
         }
 
 
@@ -115,12 +140,12 @@ def held() -> Iterator[dict[str, Any]]:
         yield {**document, "lease_until": OLD if n < 3 else LATER}
 
 
-def reports(name: str, count: int) -> Iterator[dict[str, Any]]:
-    scan, _ = make_scan(scan_id=name)
+def reports(name: str, count: int, pacs: str = "pacs-1") -> Iterator[dict[str, Any]]:
+    scan, _ = make_scan(scan_id=name, pacs=pacs)
     whole = report_document(make_report(scan))
     for n in range(count):
         about = {**whole["report"], "scan_id": f"{name}-{n}"}
-        yield {**whole, "_id": f"{name}-{n}@pacs-1", "report": about}
+        yield {**whole, "_id": f"{name}-{n}@{pacs}", "report": about}
 
 
 def sent() -> Iterator[dict[str, Any]]:
@@ -133,7 +158,13 @@ def sent() -> Iterator[dict[str, Any]]:
 
 def unsent() -> Iterator[dict[str, Any]]:
     for n, document in enumerate(reports("unsent", UNSENT)):
-        yield {**document, "next_try_at": OLD if n < 3 else LATER}
+        yield {**document, "next_try_at": OLD if n < 3 else SOON}
+
+
+def delayed() -> Iterator[dict[str, Any]]:
+    """None is due, but the times of three are too far ahead."""
+    for n, document in enumerate(reports("delayed", DELAYED, pacs="pacs-3")):
+        yield {**document, "next_try_at": LATER if n < 3 else SOON}
 
 
 def claims(store: DBManager, count: int = 4) -> list[Claim]:
@@ -166,13 +197,19 @@ COSTS = {
     "count by type": Cost(lambda store: store.capacity.count_to_do_by_type(100), 0, 110),
     "fail what is damaged": Cost(lambda store: store.supervision.fail_damaged(), 0),
     "count reanalyses": Cost(lambda store: store.capacity.count_reanalyses(100), 0, 1),
-    "lease reports": Cost(lambda store: store.outbox.lease("pacs-1", 10, 60)),
+    "lease reports": Cost(lambda store: store.outbox.lease("pacs-1", 10, 60), finds=3),
+    "lease reports of which none is due": Cost(
+        lambda store: store.outbox.lease("pacs-3", 10, 60), finds=3
+    ),
     "lease no report": Cost(lambda store: store.outbox.lease("pacs-2", 10, 60), 0),
-    "lease notices": Cost(lambda store: store.notices.lease("pacs-1", 10, 60)),
+    "lease notices": Cost(lambda store: store.notices.lease("pacs-1", 10, 60), finds=3),
+    "lease notices of which none is due": Cost(
+        lambda store: store.notices.lease("pacs-3", 10, 60), finds=3
+    ),
     "lease no notice": Cost(lambda store: store.notices.lease("pacs-2", 10, 60), 0),
     "mark reports as sent": Cost(lambda store: store.outbox.mark_sent(["unsent-9@pacs-1"])),
     "mark notices as sent": Cost(lambda store: store.notices.mark_sent(["failed-9@pacs-1"])),
-    "reports of unknown Fr-PACS": Cost(lambda store: store.outbox.orphans(["pacs-1"])),
+    "reports of unknown Fr-PACS": Cost(lambda store: store.outbox.orphans(["pacs-1", "pacs-3"])),
     "reconcile": Cost(lambda store: store.reconciliation.reconcile(["failed-7@pacs-1"])),
     # The rest is of Fr-HUB's housekeeping, every ten minutes or less often.
     "reconcile what failed": Cost(
@@ -181,6 +218,10 @@ COSTS = {
     "sweep uploads": Cost(lambda store: store.uploads.sweep(), 3 * UPLOADS + 300, 300),
     "sweep chunks": Cost(lambda store: store.orphan_chunks.mark(limit=100), 100, 500),
     "sweep erased": Cost(lambda store: store.erasure.sweep()),
+    "erased lately": Cost(lambda store: store.erasure._recent(None), finds=3),
+    "erased later": Cost(
+        lambda store: store.erasure._recent({"_id": "erased-1@pacs-1", "erased_at": NOW}), finds=1
+    ),
     "retention of voxels": Cost(pages(2, include_report=False), 4 * PAGE + FEW, 6 * PAGE + FEW),
     "retention of all": Cost(pages(2, include_report=True), 4 * PAGE + FEW, 6 * PAGE + FEW),
     "retention of what failed": Cost(
@@ -197,7 +238,10 @@ COSTS = {
 def test_the_cost_of_a_query_does_not_grow_with_the_store(large: DBManager, name: str) -> None:
     cost = COSTS[name]
     with examined(large, *Collection) as read:
-        cost.call(large)
+        found = cost.call(large)
+    if cost.finds is not None:
+        assert isinstance(found, list)
+        assert len(found) >= cost.finds
     assert read.commands
     assert read.documents <= cost.documents
     assert read.keys <= cost.keys
