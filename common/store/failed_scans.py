@@ -1,17 +1,19 @@
 """Failed scans, those in ``'Error'``: listed, requeued, reconciled with late reports."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
 from common.store.connection import Connection
+from common.store.damage import find, page
 from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
@@ -60,24 +62,25 @@ class FailedScans:
 
     def all(self) -> Iterator[FailedScan]:
         """All scans in ``'Error'``, in order of their ids."""
-        after = ""
-        while page := self._page(after):
-            yield from map(_failed_scan, page)
-            after = page[-1]["_id"]
+        for found in self._pages():
+            yield from map(_failed_scan, found)
 
     def ids(self) -> Iterator[list[str]]:
         """The ids of all scans in ``'Error'``, in order and in pages."""
-        after = ""
-        while page := self._page(after):
-            yield [document["_id"] for document in page]
-            after = page[-1]["_id"]
+        for found in self._pages():
+            yield [document["_id"] for document in found]
+
+    def _pages(self) -> Iterator[list[Document]]:
+        found, after = self._page(None)
+        while found:
+            yield found
+            found, after = self._page(after)
 
     @translated
-    def _page(self, after: str) -> list[Document]:
+    def _page(self, after: RawBSONDocument | None) -> tuple[list[Document], RawBSONDocument | None]:
         # Each page has its own time limit.
         fields = {"error": 1, "attempts": 1, "owner": 1, "past_errors": 1}
-        wanted = {**_FAILED, "_id": {"$gt": after}}
-        return list(self._db.scans.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+        return page(self._db.scans, _FAILED, fields, _PAGE, after)
 
     @translated
     def requeue(self, keys: Sequence[str]) -> Requeued:
@@ -90,8 +93,7 @@ class FailedScans:
         ids = list(dict.fromkeys(keys))
         self._recorder.note(Kind.REQUEUE, ids, outcome="asked for")
         self._recorder.wait_durable()
-        found = self._db.scans.find({"_id": {"$in": ids}}, {"report_generated": 1})
-        states = {document["_id"]: str(document["report_generated"]) for document in found}
+        states = self._states(ids)
         failed = [i for i in ids if states.get(i) == ReportGenerated.ERROR]
         done = self._reconciliation.reconcile(failed)
         token = ObjectId()  # if two requeue the same scans, each learns which were its own
@@ -107,8 +109,8 @@ class FailedScans:
             self._db.notifications.publish(Notification.SCAN)
         others = set(rest) - requeued
         if others:
-            now = self._db.scans.find({"_id": {"$in": list(others)}}, {"report_generated": 1})
-            states.update({d["_id"]: _state(d["report_generated"]) for d in now})
+            now = self._states(others)
+            states.update({key: _without_voxels(state) for key, state in now.items()})
         for outcome, changed_ids in (("To Do", requeued), ("has its report", done)):
             if changed_ids:
                 self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome)
@@ -121,13 +123,18 @@ class FailedScans:
             unknown=tuple(i for i in ids if i not in states),
         )
 
+    def _states(self, keys: Collection[str]) -> dict[str, str]:
+        found = find(self._db.scans, {"_id": {"$in": list(keys)}}, {"report_generated": 1})
+        return {document["_id"]: str(document.get("report_generated")) for document in found}
 
-def _state(state: str) -> str:
+
+def _without_voxels(state: str) -> str:
     return "Error, voxels removed" if state == ReportGenerated.ERROR else state
 
 
 def _requeue_update(token: ObjectId) -> list[Document]:
-    past = {"$concatArrays": [{"$ifNull": ["$past_errors", []]}, ["$error"]]}
+    earlier = {"$cond": [{"$isArray": "$past_errors"}, "$past_errors", []]}
+    past = {"$concatArrays": [earlier, ["$error"]]}
     return [
         {
             "$set": {

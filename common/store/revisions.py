@@ -16,10 +16,10 @@ At any moment the scan has one report in ``brain_reports``: that of its revision
 of the previous one. All earlier reports are in the history.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from common.domain.audit_events import Kind
@@ -30,8 +30,10 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Notification
 from common.store.connection import Connection
+from common.store.damage import find, page
 from common.store.documents import HAS_VOXELS, HEAD_START, Claim, of_revision
 from common.store.error_mapping import translated
+from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
 
 _PAGE = 1000
@@ -70,8 +72,10 @@ class Revised:
         allowed = {self.revision}
         if self.state != ReportGenerated.DONE:
             allowed.add(self.revision - 1)
-        earlier = set(range(1, self.report))
-        return self.report in allowed and earlier <= self.history <= earlier | {self.report}
+        # Counted, as a damaged revision may be a huge number.
+        earlier = self.history - {self.report}
+        complete = len(earlier) == self.report - 1
+        return self.report in allowed and complete and all(0 < n < self.report for n in earlier)
 
 
 class Revisions:
@@ -83,20 +87,18 @@ class Revisions:
 
     def analysed(self, keys: Sequence[str] | None = None) -> Iterator[Analysed]:
         """Which analyzer made each report, of these scans or all, in order of the ids."""
-        start: Document = {}
-        while True:
-            wanted = {} if keys is None else {"$in": list(keys)}
-            page = self._reports_page({"_id": {**wanted, **start}} if wanted or start else {})
-            for found in page:
-                yield _analysed(found)
-            if not page:
-                return
-            start = {"$gt": page[-1]["_id"]}
+        wanted: Document = {} if keys is None else {"_id": {"$in": list(keys)}}
+        found, after = self._reports_page(wanted, None)
+        while found:
+            yield from map(_analysed, found)
+            found, after = self._reports_page(wanted, after)
 
     @translated
-    def _reports_page(self, wanted: Mapping[str, Any]) -> list[Document]:
+    def _reports_page(
+        self, wanted: Document, after: RawBSONDocument | None
+    ) -> tuple[list[Document], RawBSONDocument | None]:
         fields = {"revision": 1, "report.scan_type": 1, "report.analyzer": 1}
-        return list(self._db.reports.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+        return page(self._db.reports, wanted, fields, _PAGE, after)
 
     @translated
     def reported(self, key: str) -> tuple[Claim, BrainReport] | None:
@@ -121,7 +123,7 @@ class Revisions:
                 revision=stored.get("revision", 1),
             )
             return claim, BrainReport.model_validate(stored["report"])
-        except ValidationError:
+        except (ValidationError, KeyError):
             raise StoreError(f"the stored scan or report of {key} cannot be read") from None
 
     @translated
@@ -168,37 +170,41 @@ class Revisions:
 
     def revised(self) -> Iterator[Revised]:
         """Every scan that was ever scheduled for reanalysis, in order of the ids."""
-        start = ""
-        while page := self._revised_ids(start):
-            yield from self.revisions_of(page)
-            start = page[-1]
+        found, after = self._revised_page(None)
+        while found:
+            yield from self.revisions_of([scan["_id"] for scan in found])
+            found, after = self._revised_page(after)
 
     @translated
-    def _revised_ids(self, start: str) -> list[str]:
-        wanted = {"revision": {"$gt": 1}, "_id": {"$gt": start}}
-        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
-        return [scan["_id"] for scan in found]
+    def _revised_page(
+        self, after: RawBSONDocument | None
+    ) -> tuple[list[Document], RawBSONDocument | None]:
+        # A damaged one is not what its report has, so that it is found out.
+        revised = {"revision": {"$exists": True, "$ne": 1}}
+        return page(self._db.scans, revised, {"_id": 1}, _PAGE, after)
 
     @translated
     def revisions_of(self, keys: Sequence[str]) -> list[Revised]:
         """The revisions of these scans; without those that are not stored."""
         wanted = {"_id": {"$in": list(keys)}}
         reports = {
-            found["_id"]: found.get("revision", 1)
-            for found in self._db.reports.find(wanted, {"revision": 1})
+            found["_id"]: revision_of(found)
+            for found in find(self._db.reports, wanted, {"revision": 1})
         }
         history: dict[str, set[int]] = {}
-        for found in self._db.history.find({"scan_id": {"$in": list(keys)}}, {"_id": 1}):
-            history.setdefault(found["_id"]["scan"], set()).add(found["_id"]["revision"])
+        for found in find(self._db.history, {"scan_id": {"$in": list(keys)}}, {"_id": 1}):
+            name = found["_id"]
+            if isinstance(name, dict) and isinstance(name.get("revision"), int):
+                history.setdefault(str(name.get("scan")), set()).add(name["revision"])
         return [
             Revised(
                 key=found["_id"],
                 state=str(found.get("report_generated")),
-                revision=found.get("revision", 1),
+                revision=revision_of(found),
                 report=reports.get(found["_id"]),
                 history=frozenset(history.get(found["_id"], ())),
             )
-            for found in self._db.scans.find(wanted, {"report_generated": 1, "revision": 1})
+            for found in find(self._db.scans, wanted, {"report_generated": 1, "revision": 1})
         ]
 
 
@@ -208,7 +214,7 @@ def _analysed(stored: Document) -> Analysed:
     analyzer = _document(report.get("analyzer"))
     return Analysed(
         key=stored["_id"],
-        revision=stored.get("revision", 1),
+        revision=revision_of(stored),
         scan_type=str(report.get("scan_type", "")),
         analyzer=str(analyzer.get("name", "")),
         version=str(analyzer.get("version", "")),

@@ -4,7 +4,9 @@ import pytest
 
 from common.commands.verify import verify
 from common.domain.states import ReportGenerated
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from tests.common.store.damaged import DAMAGE, UNDECODABLE, spoil
 from tests.factories import (
     document_of,
     edit,
@@ -180,3 +182,62 @@ def test_a_failed_scan_whose_error_is_damaged_is_listed(
     inside(store).update_one({"_id": key}, {"$set": damage})
     [found] = store.failed_scans.all()
     assert (found.key, found.cause, found.at) == (key, "unknown", None)
+
+
+# --- damaged -------------------------------------------------------------------------------------
+
+FIELDS = (
+    "error",
+    "error.cause",
+    "error.at",
+    "error.worker",
+    "attempts",
+    "owner",
+    "past_errors",
+    "notice",
+    "revision",
+)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_damaged_scans_are_listed_and_requeued_with_the_others(
+    store: DBManager, field: str
+) -> None:
+    good, *bad = make_failed(store, 1 + len(DAMAGE))
+    for key, damage in zip(bad, DAMAGE, strict=True):
+        spoil(store, Collection.SCANS, key, field, damage)
+    listed = {found.key: found for found in store.failed_scans.all()}
+    assert listed.keys() == {good, *bad}
+    assert listed[good].cause == "no brain in it"
+    assert [sorted(page) for page in store.failed_scans.ids()] == [sorted([good, *bad])]
+    assert set(store.failed_scans.requeue([good, *bad]).to_do) == {good, *bad}
+    assert state_of(store, good) == TO_DO
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=str)
+def test_a_scan_in_no_state_is_left_and_told(store: DBManager, damage: object) -> None:
+    good, bad = make_failed(store, 2)
+    spoil(store, Collection.SCANS, bad, "report_generated", damage)
+    result = store.failed_scans.requeue([good, bad])
+    assert result.to_do == (good,)
+    assert [key for key, _ in result.elsewhere] == [bad]
+
+
+def test_the_list_ends_though_a_key_cannot_be_decoded(store: DBManager) -> None:
+    good, bad = make_failed(store, 2)
+    spoil(store, Collection.SCANS, bad, "_id", UNDECODABLE)
+    listed = [found.key for found in store.failed_scans.all()]
+    assert listed[0] == good
+    assert len(listed) == 2
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=str)
+def test_requeued_beside_a_damaged_report(store: DBManager, damage: object) -> None:
+    """A scan that has its report becomes 'Done'; by one with no revision it does not."""
+    reported, other = (report.key for report in make_reports(store, 2))
+    for key in (reported, other):
+        edit(store, key, report_generated=ERROR)
+    spoil(store, Collection.REPORTS, other, "revision", damage)
+    result = store.failed_scans.requeue([reported, other])
+    assert reported in result.done
+    assert {*result.done, *result.to_do} == {reported, other}
