@@ -24,9 +24,9 @@ def report_key(scan_id: str, revision: int) -> str:
 class Ledger:
     """Appends events to a file, each batch at once; without a path it keeps nothing.
 
-    An existing ledger is continued. The reports in it are remembered, so that a report that Fr-HUB
-    sends again because its acknowledgement was lost is not recorded twice. An incomplete last line,
-    left by a kill, is removed.
+    An existing ledger is continued. The reports and failures in it are remembered, so that one that
+    Fr-HUB sends again because its acknowledgement was lost is not recorded twice. An incomplete
+    last line, left by a kill, is removed.
 
     Args:
         path: the file.
@@ -34,6 +34,7 @@ class Ledger:
 
     Attributes:
         reported: keys (``report_key``) of the reports in the ledger, the latest RECALLED of them.
+        failed: scans that failed, each with the reason, the latest RECALLED of them.
 
     Raises:
         SettingsError: the file cannot be written, or is not a ledger.
@@ -44,6 +45,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._file: FileIO | None = None
         self.reported: deque[str] = deque(maxlen=RECALLED)
+        self.failed: deque[tuple[str, str]] = deque(maxlen=RECALLED)
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,9 @@ class Ledger:
                     entry = json.loads(line)
                     revision = int(entry.get("revision", 1))
                     self.reported.append(report_key(entry["scan_id"], revision))
+                elif b'"event": "failed"' in line:
+                    entry = json.loads(line)
+                    self.failed.append((entry["scan_id"], entry.get("reason", "")))
         if complete < path.stat().st_size:
             os.truncate(path, complete)
 

@@ -59,6 +59,10 @@ class RunCounter:
         for key in ledger.reported:
             scan_id, _, revision = key.partition("/")
             self._note(scan_id, int(revision or 1))
+        # The last cause for which each scan failed for good, as far as it is known.
+        self._told: OrderedDict[str, str] = OrderedDict()
+        for scan_id, cause in ledger.failed:
+            self._note_told(scan_id, cause)
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
@@ -121,7 +125,8 @@ class RunCounter:
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:
         """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no
-        longer; if somebody requeues the scan, one may still come.
+        longer; if somebody requeues the scan, one may still come. The failure of a scan that an
+        earlier run sent is recorded and logged, but not counted.
 
         Args:
             scan_id: of the scan.
@@ -135,14 +140,23 @@ class RunCounter:
         """
         with self._changed:
             scan = self._awaited.get(scan_id)
-            if scan is None:  # told before, or an earlier run sent it
+            told = self._told.get(scan_id) == cause or scan_id in self._reported
+            if scan is None and told:
                 return False
             self._ledger.write("failed", [scan_id], reason=cause)
-            del self._awaited[scan_id]
+            self._note_told(scan_id, cause)
             reason = f"the analysis failed: {cause}"
-            self._add_failure(scan.label, reason)
-        self._log.warning("scan failed", what=scan.label, reason=reason)
-        return True
+            if scan is not None:  # else an earlier run sent it
+                del self._awaited[scan_id]
+                self._add_failure(scan.label, reason)
+        self._log.warning("scan failed", what=scan.label if scan else scan_id, reason=reason)
+        return scan is not None
+
+    def _note_told(self, scan_id: str, cause: str) -> None:
+        self._told[scan_id] = cause
+        self._told.move_to_end(scan_id)
+        if len(self._told) > REPORTED_KEPT:
+            self._told.popitem(last=False)
 
     def interrupted(self, label: str, scan_id: str) -> None:
         """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has

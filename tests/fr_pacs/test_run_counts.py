@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -222,7 +223,6 @@ def test_a_scan_that_failed_for_good_is_awaited_no_longer_and_named_with_its_cau
     counter.exhausted()
     assert counter.failed_for_good("a", "no brain in it")
     assert not counter.failed_for_good("a", "no brain in it")
-    assert not counter.failed_for_good("unknown", "whatever")
     assert not counter.wait(0)
     counter.delivered("b")
     assert counter.wait(0)
@@ -255,3 +255,56 @@ def test_what_the_ledger_cannot_take_is_not_counted_and_comes_again(
     assert counter.delivered("a")
     assert counter.failed_for_good("b", "cause")
     counter._ledger.close()
+
+
+def lines_of(ledger: Path) -> list[tuple[str, str | None]]:
+    entries = map(json.loads, ledger.read_text().splitlines())
+    return [(f"{one['event']} {one['scan_id']}", one.get("reason")) for one in entries]
+
+
+@contextlib.contextmanager
+def run_of(ledger: Path) -> Iterator[RunCounter]:
+    with contextlib.closing(Ledger(ledger)) as opened:
+        yield RunCounter(None, opened, RateLimitedLog(get_log()))
+
+
+def test_a_failure_of_a_scan_of_an_earlier_run_is_recorded_and_logged_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with run_of(path) as earlier:
+        earlier.sent({"a": "scan a"})
+        earlier.acknowledged(["a"], 1)
+    told = []
+    for _ in range(2):  # the acknowledgement of the notice may be lost with its run
+        with capture_logs() as logs, run_of(path) as counter:
+            for _ in range(2):
+                assert not counter.failed_for_good("a", "no brain in it")
+            assert counter.totals().failed == 0
+        assert lines_of(path)[2:] == [("failed a", "no brain in it")]
+        told += [(one["log_level"], one["what"], one["reason"]) for one in logs]
+    assert told == [("warning", "a", "the analysis failed: no brain in it")]
+
+
+def test_a_second_failure_for_another_cause_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with run_of(path) as counter:
+        counter.sent({"a": "scan a"})
+        assert counter.failed_for_good("a", "no brain in it")
+        assert not counter.failed_for_good("a", "out of memory")  # after a requeue
+        assert counter.totals().failed == 1
+    assert lines_of(path)[1:] == [("failed a", "no brain in it"), ("failed a", "out of memory")]
+
+
+def test_a_failure_that_comes_after_the_report_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with run_of(path) as counter:
+        counter.delivered("a")
+        assert not counter.failed_for_good("a", "no brain in it")
+    assert lines_of(path) == [("reported a", None)]
+
+
+def test_remembered_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_counts, "REPORTED_KEPT", 3)
+    counter = counter_of(None)
+    for n in range(10):
+        counter.failed_for_good(f"scan-{n}", "cause")
+    assert list(counter._told) == ["scan-7", "scan-8", "scan-9"]
