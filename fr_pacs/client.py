@@ -210,6 +210,7 @@ class ScanClient:
                 pass  # Fr-HUB's answers to scans have no parts that can be malformed
 
     def _acknowledged(self, scans: list[PendingScan]) -> None:
+        self._connection.proved()
         size = sum(scan.loaded.scan.voxels_bytes for scan in scans)
         self._counter.acknowledged([scan.scan_id for scan in scans], size)
         if self._allowed < self._window and scans:

@@ -67,9 +67,13 @@ class HubConnection:
         )
         welcome = channel.greet(settings.pacs_name, HUB_NAME)
         self.channel = channel
-        self._failures = 0
         self._availability.available()
         return max(1, welcome.window)
+
+    def proved(self) -> None:
+        """Fr-HUB has acknowledged a scan on this connection. Only now does the next pause start
+        small: a connection that ends at once each time must not be opened in a busy loop."""
+        self._failures = 0
 
     def lost(self, error: Exception) -> None:
         """Close the connection, log that it is lost, and set the time of the next try."""

@@ -258,6 +258,30 @@ def test_a_connection_that_the_hub_ends_with_a_reason_is_made_again(
         assert (stream.fatal, stream.counts) == ([], (2, 2, 0))
 
 
+def test_pauses_grow_while_connections_end_before_an_acknowledgement(
+    settings: PacsSettings, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[int] = []
+
+    def pause(count: int) -> float:
+        failures.append(count)
+        return 0.0
+
+    monkeypatch.setattr("fr_pacs.hub_connection.backoff_s", pause)
+    first, second = small_scans(2)
+    with streaming(settings, Planted([first, second])) as stream:
+        for _ in range(3):
+            with contextlib.closing(hub.accept(window=1)) as channel:
+                assert next_scan(channel) == first[0].scan_id
+        with contextlib.closing(hub.accept(window=1)) as channel:
+            channel.send(Ack((next_scan(channel),)))
+            assert next_scan(channel) == second[0].scan_id
+        with contextlib.closing(hub.accept(window=1)) as channel:
+            channel.send(Ack((next_scan(channel),)))
+            assert stream.ended()
+    assert failures == [0, 1, 2, 0]
+
+
 # --- a hub that is unreachable --------------------------------------------------------------------
 
 

@@ -65,8 +65,12 @@ def test_an_unreachable_hub_is_tried_again_later(connection: HubConnection) -> N
     assert 0 <= connection.due_in() <= 0.1
 
 
-def test_pauses_grow_with_each_try_and_start_small_after_a_success(
-    settings: PacsSettings, connection: HubConnection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_pauses_grow_with_each_try_and_start_small_after_an_acknowledgement(
+    settings: PacsSettings,
+    connection: HubConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    acknowledged: bool,
 ) -> None:
     failures: list[int] = []
 
@@ -81,8 +85,10 @@ def test_pauses_grow_with_each_try_and_start_small_after_a_success(
         thread, _ = opened(connection)
         with contextlib.closing(hub.accept()):
             thread.join(10)
+    if acknowledged:
+        connection.proved()
     connection.lost(PeerAway("for this test"))
-    assert failures == [0, 1, 2, 0]
+    assert failures == [0, 1, 2, 0 if acknowledged else 3]
 
 
 def test_a_try_that_is_not_due_is_not_made(
