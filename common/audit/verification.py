@@ -16,6 +16,7 @@ from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, Frozen
 from common.store.audit_log import Receipt
 from common.store.db_manager import DBManager
+from common.store.stored_types import STATES, OnDamage
 
 NAMED = 1000
 """The most findings of a kind that are named; all are counted."""
@@ -92,6 +93,7 @@ OLDER = "older than the trail"
 ARCHIVED = "its events are in an archive, and were not checked: name it in ARCHIVE"
 NO_TRAIL = "scans, and no audit trail: it was removed, or never written"
 SCHEMA = "collection or index that is missing or unexpected"
+DAMAGED = "damaged scan or report (make verify says what to do)"
 
 
 class AuditVerifier:
@@ -124,6 +126,7 @@ class AuditVerifier:
         self._acknowledged = acknowledged
         self._events = Counter[str]()
         self._problems = _Findings("")
+        self._damaged = _Findings(DAMAGED)
 
     def run(self) -> AuditVerdict:
         """Verify.
@@ -138,13 +141,18 @@ class AuditVerifier:
             index.add_acknowledged(self._acknowledged)
             self._read_archives(index)
             self._read_all(index)
-            for key, parts in _side_by_side(self._store, index):
+            for key, parts in _side_by_side(self._store, index, self._add_damaged):
+                if parts[0] is not None and parts[0] not in STATES:
+                    self._add_damaged(key, "in no known state")
                 if self._check(*parts):
                     index.add_suspect(key)
             documents = self._store.audit_log.size()
             self._read(index)
-            if strays := max(0, documents - index.count_chains()[1]):
-                self._problem(Problem("brain_audit", f"{strays} documents are not entries"))
+            strays = self._store.audit_log.strays()
+            for name in strays:
+                self._problem(Problem(f"brain_audit {name}", "this is not an entry"))
+            if others := max(0, documents - index.count_chains()[1] - len(strays)):
+                self._problem(Problem("brain_audit", f"{others} documents are not entries"))
             gaps, notes = self._recheck(index)
             schema = self._store.schema.differences()
             for difference in (*schema.missing, *schema.unexpected):
@@ -203,6 +211,9 @@ class AuditVerifier:
 
     def _problem(self, problem: Problem) -> None:
         self._problems.add("", f"{problem.at}: {problem.what}")
+
+    def _add_damaged(self, name: str, problem: str) -> None:
+        self._damaged.add(DAMAGED, f"{name}: {problem}")
 
     def _check_anchors(self, index: ScanIndex) -> None:
         for page in index.anchors():
@@ -313,7 +324,7 @@ class AuditVerifier:
             open_chains=open_chains,
             not_anchored=index.count_not_anchored(),
             problems=self._problems.findings()[""],
-            gaps=gaps.findings(),
+            gaps={**gaps.findings(), **self._damaged.findings()},
             notes=notes.findings(),
             checkpoints=len(self._checkpoints.found),
             archived=self._checkpoints.entries,
@@ -322,13 +333,13 @@ class AuditVerifier:
 
 
 def _side_by_side(
-    store: DBManager, index: ScanIndex
+    store: DBManager, index: ScanIndex, damaged: OnDamage
 ) -> Iterator[tuple[str, tuple[str | None, bool | None, RecordedEvents | None]]]:
     """Each scan id with its state, its report's ``status`` and its recorded events, in order of the
     ids. Memory use does not depend on the size of the store."""
     streams = (
-        _tagged(0, store.queries.scan_states()),
-        _tagged(1, store.queries.report_states()),
+        _tagged(0, store.queries.scan_states(damaged)),
+        _tagged(1, store.queries.report_states(damaged)),
         _tagged(2, index.scans()),
     )
     for key, found in groupby(heapq.merge(*streams, key=itemgetter(0)), itemgetter(0)):

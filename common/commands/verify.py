@@ -2,22 +2,22 @@
 
 Counts scans by state and reports, and lists every gap: a ``'Done'`` scan without a report, a report
 without a scan or of a scan in ``'Error'``, an acknowledged scan of a Fr-PACS' ledger that is not in
-the store. A scan cannot have two reports or two states, as its id is the key of both. But Fr-PACS
-may have received a report more than once as new, which its ledger shows.
+the store, a damaged document. A scan cannot have two reports or two states, as its id is the key of
+both. But Fr-PACS may have received a report more than once as new, which its ledger shows.
 """
 
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from common.domain.scan_key import pacs_of, scan_key
-from common.domain.states import ERASED, PURGED, ReportGenerated
+from common.domain.states import ReportGenerated
 from common.domain.types import Frozen
 from common.errors import SettingsError
 from common.runtime.console import Console, Table, write_json
@@ -26,11 +26,23 @@ from common.runtime.lifecycle import Exit
 from common.settings.loading import VerifySettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.opening import open_existing_store
+from common.store.stored_types import STATES
 
 _PAGE = 1000
-_STATES = frozenset({*ReportGenerated, PURGED, ERASED})
 _PROGRESS_S = 5.0
 _COUNTED_MAX = 10_000_000
+
+
+_RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
+_ADVICE: Mapping[str, str] = {
+    "stored voxels are missing": _RESTORE,
+    "stored voxels have another hash": _RESTORE,
+    "in no known state": _RESTORE,
+    "damaged scan": f"{_RESTORE}; if a newer release wrote it, install that release",
+    "damaged report": "have it made again: make reanalyze ID=<scan>",
+    "id of another type": "nothing of Fr writes or reads such a document: remove it with mongosh",
+}
+"""What to do about a kind of gap, where its name does not say it."""
 
 
 class StoreVerdict(Frozen):
@@ -55,6 +67,11 @@ class StoreVerdict(Frozen):
     """Uploads of which only chunks are left."""
     state_unknown: tuple[str, ...] = ()
     """Scans that nobody will ever analyse or purge."""
+    damaged_scans: tuple[str, ...] = ()
+    """Each with what is wrong with it."""
+    damaged_reports: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    """Documents of other collections that no unit reads."""
     schema_wrong: tuple[str, ...] = ()
     undeliverable: int = 0
     """Reports that were given up, until someone has them sent again; no gap, as they are kept."""
@@ -80,8 +97,19 @@ class StoreVerdict(Frozen):
             "stored voxels are missing": self.voxels_missing,
             "stored voxels have another hash": self.voxels_damaged,
             "in no known state": self.state_unknown,
+            "damaged scan": self.damaged_scans,
+            "damaged report": self.damaged_reports,
+            "id of another type": self.foreign,
             "collection or index that is missing or unexpected": self.schema_wrong,
         }
+
+
+class _Damage:
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, name: str, problem: str) -> None:
+        self.found.append(f"{name}: {problem}")
 
 
 def verify(
@@ -104,14 +132,16 @@ def verify(
         StoreError: the store cannot be read.
     """
     no_report, no_scan, in_error, unknown = [], [], [], []
-    for key, state, report in _merge(store.queries.scan_states(), store.queries.report_states()):
+    damaged_scans, damaged_reports = _Damage(), _Damage()
+    scans = store.queries.scan_states(damaged_scans.add)
+    for key, state, report in _merge(scans, store.queries.report_states(damaged_reports.add)):
         if state == ReportGenerated.DONE and report is None:
             no_report.append(key)
         elif state is None:
             no_scan.append(key)
         elif state == ReportGenerated.ERROR and report is not None:
             in_error.append(key)
-        elif state not in _STATES:
+        elif state not in STATES:
             unknown.append(key)
     revised, suspects = 0, []
     for one in store.revisions.revised():
@@ -135,6 +165,9 @@ def verify(
         orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),
         state_unknown=tuple(unknown),
+        damaged_scans=tuple(damaged_scans.found),
+        damaged_reports=tuple(damaged_reports.found),
+        foreign=tuple(store.queries.foreign()),
         scans=store.queries.count_states(),
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
@@ -260,6 +293,8 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     for kind, ids in verdict.by_kind().items():
         for key in ids:
             console.print(f"{kind}: {key}", style="red")
+        if ids and kind in _ADVICE:
+            console.print(f"{kind}: {_ADVICE[kind]}", style="yellow")
     word = "gap" if verdict.gaps == 1 else "gaps"
     console.print(f"{verdict.gaps} {word}", style="bold red" if verdict.gaps else "bold green")
 

@@ -20,6 +20,7 @@ write everything rewrote them all. Heads kept outside the store reveal that too.
 Entries contain no patient data: they name scans by the ids that their senders chose.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -157,6 +158,8 @@ class Chain:
 
     def _check(self, entry: Mapping[str, Any]) -> Iterator[Problem]:
         seq = entry["_id"]["seq"]
+        if not math.isfinite(seq):
+            raise ValueError("it has no place")
         at = place(self.writer, seq)
         if self.pruned is not None and self.entries == 1 and 0 < seq <= self.pruned.seq:
             self.seq, self.hash = seq - 1, entry["prev"]
@@ -175,6 +178,8 @@ class Chain:
         elif not missing and entry["prev"] != self.hash:
             yield Problem(at, "it does not follow the entry before it")
         kinds = [one["kind"] for one in entry["events"]]
+        if not all(isinstance(kind, str) for kind in kinds):
+            raise TypeError("a kind is no text")
         if seq == 0 and kinds[:1] != [Kind.OPENED]:
             yield Problem(at, "the chain does not begin with an opening event")
         if self.closed:
@@ -186,8 +191,15 @@ class Chain:
             self.events[kind] = self.events.get(kind, 0) + 1
         heads_in(entry)
         # Its writer may have made it so: whoever reads an intact entry relies on these types.
-        if self.at is None:
-            raise TypeError("the time is none")
-        if not all(isinstance(key, str) for one in entry["events"] for key in one.get("ids", ())):
-            raise TypeError("an id is no text")
+        if self.at is None or not all(map(_is_sound, entry["events"])):
+            raise TypeError("a field of an event has another type")
         self.intact = intact
+
+
+def _is_sound(one: Mapping[str, Any]) -> bool:
+    ids = one.get("ids", [])
+    return (
+        isinstance(one["at"], datetime)
+        and isinstance(ids, list)
+        and all(isinstance(key, str) for key in ids)
+    )

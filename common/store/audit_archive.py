@@ -15,7 +15,10 @@ from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.audit_log import AuditLog
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.error_mapping import translated
+from common.store.paging import aggregate, pages
+from common.store.stored_types import is_readable
 
 _PAGE = 500
 
@@ -49,7 +52,7 @@ class AuditArchive:
             "at": {"$lt": before},
             "events.kind": {"$eq": Kind.CLOSED, "$ne": Kind.CHECKPOINT},
         }
-        found = self._db.audit.find(wanted, {"hash": 1}, sort=[("_id", 1)])
+        found = find(self._db.audit, wanted, {"hash": 1}, sort=[("_id", 1)])
         return [Head(d["_id"]["writer"], d["_id"]["seq"], str(d.get("hash"))) for d in found]
 
     @translated
@@ -59,13 +62,14 @@ class AuditArchive:
         for start in range(0, len(heads), _PAGE):
             page = {(head.at, head.hash): head for head in heads[start : start + _PAGE]}
             wanted = {"heads.at": {"$in": [at for at, _ in page]}}
-            for line in self._db.audit.aggregate(
+            for line in aggregate(
+                self._db.audit,
                 [
-                    {"$match": wanted},
+                    {"$match": {**wanted, "_id.writer": {"$type": "string"}}},
                     {"$unwind": "$heads"},
-                    {"$match": wanted},
+                    {"$match": {**wanted, "heads.hash": {"$type": "string"}}},
                     {"$project": {"heads": 1}},
-                ]
+                ],
             ):
                 head = page.get((line["heads"]["at"], line["heads"]["hash"]))
                 if head is not None and head.writer != line["_id"]["writer"]:
@@ -75,22 +79,17 @@ class AuditArchive:
     def tombstones(self, before: datetime) -> Iterator[Document]:
         """The tombstones of scans that were purged or erased before then: key, state and time.
         Without the hash of the voxels: by that, an image could be recognized."""
-        after = ""
-        while page := self._tombstones(before, after):
-            for one in page:
-                at = one.get("purged_at") or one["erased_at"]
-                yield {"_id": one["_id"], "report_generated": one["report_generated"], "at": at}
-            after = page[-1]["_id"]
-
-    @translated
-    def _tombstones(self, before: datetime, after: str) -> list[Document]:
         wanted = {
-            "_id": {"$gt": after},
+            "_id": {"$gte": ""},
             "report_generated": {"$in": [PURGED, ERASED]},
             "$or": [{"purged_at": {"$lt": before}}, {"erased_at": {"$lt": before}}],
         }
         fields = {"report_generated": 1, "purged_at": 1, "erased_at": 1}
-        return list(self._db.scans.find(wanted, fields, sort=[("_id", 1)], limit=_PAGE))
+        for page in pages(self._db.scans, wanted, fields, size=_PAGE):
+            for one in page:
+                at = one.get("purged_at") or one["erased_at"]
+                if is_readable(one["_id"]):
+                    yield {"_id": one["_id"], "report_generated": one["report_generated"], "at": at}
 
     @translated
     def remove(self, entries: Sequence[Document]) -> int:
@@ -102,6 +101,6 @@ class AuditArchive:
     def missing(self, entries: Sequence[Document]) -> list[str]:
         """The places of those of these entries that are not stored as they are here."""
         wanted = {"_id": {"$in": [one["_id"] for one in entries]}}
-        stored = {place(**one["_id"]): one for one in self._db.audit.find(wanted)}
+        stored = {place(**one["_id"]): one for one in find(self._db.audit, wanted)}
         places = [(place(**one["_id"]), one) for one in entries]
         return [at for at, one in places if stored.get(at) != one]

@@ -9,23 +9,32 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from bson import Decimal128
 from pymongo.errors import DuplicateKeyError
 
 from common.domain.audit_chain import Head, only_anchors, place
 from common.domain.audit_events import Kind
-from common.domain.types import Document
+from common.domain.types import WHOLE_BELOW, Document
 from common.errors import AuditConflict
 from common.store.collections import Collection
 from common.store.connection import Connection
+from common.store.damage import UNDECODABLE, find
 from common.store.error_mapping import translated
 from common.store.open_chains import OpenChains
+from common.store.paging import aggregate, foreign, pages
 
 PAGE = 200
 """Entries read at a time; those of a busy hub take about 50 kB each."""
 
 PRUNER = "audit-prune"
 """The start of the writers' names of the chains with checkpoints; a hyphen follows."""
+
+_BEFORE_ALL: Document = {"writer": ""}
+_AFTER_ALL: Document = {"writer\x01": ""}
+"""The ids of entries are between them: MongoDB compares ids that are documents by the type of their
+first value, then its name, then the value itself."""
 
 HEADS_PER_ANCHOR = 1000
 """The most heads that one anchor names; the next one names the others."""
@@ -73,8 +82,8 @@ class AuditLog:
         try:
             self._db.audit.insert_one(dict(entry))
         except DuplicateKeyError as error:
-            found = self._db.audit.find_one({"_id": entry["_id"]}, {"hash": 1})
-            if found is None or found.get("hash") != entry["hash"]:
+            found = find(self._db.audit, {"_id": entry["_id"]}, {"hash": 1})
+            if not found or found[0].get("hash") != entry["hash"]:
                 at = place(entry["_id"]["writer"], entry["_id"]["seq"])
                 raise AuditConflict(
                     f"another writer's entry is at {at} of the audit trail"
@@ -91,19 +100,20 @@ class AuditLog:
         return self._ends(span)
 
     def _ends(self, writers: Mapping[str, object]) -> dict[str, int]:
-        lines = self._db.audit.aggregate(
+        lines = aggregate(
+            self._db.audit,
             [
                 # The types too: foreign documents in the collection must not hide a chain.
-                {"$match": {"_id.writer": writers, "_id.seq": {"$gte": 0}}},
+                {"$match": {"_id.writer": writers, "_id.seq": {"$gte": 0, "$lt": WHOLE_BELOW}}},
                 {"$sort": {"_id.writer": 1, "_id.seq": -1}},
                 {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
-            ]
+            ],
         )
-        return {line["_id"]: math.ceil(line["seq"]) for line in lines}
+        return {line["_id"]: _whole(line["seq"]) for line in lines if UNDECODABLE not in line}
 
     def _at(self, places: Sequence[Document]) -> list[Head]:
-        found = self._db.audit.find({"_id": {"$in": list(places)}}, {"hash": 1})
-        return [Head(d["_id"]["writer"], int(d["_id"]["seq"]), str(d.get("hash"))) for d in found]
+        found = find(self._db.audit, {"_id": {"$in": list(places)}}, {"hash": 1})
+        return [Head(d["_id"]["writer"], _whole(d["_id"]["seq"]), _hash(d)) for d in found]
 
     @translated
     def size(self) -> int:
@@ -128,7 +138,7 @@ class AuditLog:
         places = [{"writer": chain, "seq": seq} for chain, seq in ends.items()]
         fields = {"hash": 1, "events.kind": 1, "events.last": 1}
         last = {
-            d["_id"]["writer"]: d for d in self._db.audit.find({"_id": {"$in": places}}, fields)
+            d["_id"]["writer"]: d for d in find(self._db.audit, {"_id": {"$in": places}}, fields)
         }
         wanted = {
             chain.writer: seq
@@ -158,29 +168,24 @@ class AuditLog:
 
     def entries(self, writer: str, after: int, through: int) -> Iterator[Document]:
         """The entries of a chain in order, from the one after ``seq`` ``after``."""
-        return self._pages(
-            {"writer": writer, "seq": after}, {"$lte": {"writer": writer, "seq": through}}
-        )
+        begin, end = ({"writer": writer, "seq": seq} for seq in (after, through))
+        return self._read({"$gt": begin, "$lte": end})
 
     def all_entries(self) -> Iterator[Document]:
-        """All entries, chain by chain, each in order."""
-        # A document whose ``writer`` is no string is no entry. One with another first field may be
-        # among them, as MongoDB compares types before names.
-        found = self._pages({"writer": ""}, {"$lt": {"writer": {}}})
-        return (entry for entry in found if "writer" in entry["_id"])
+        """All entries, chain by chain, each in order; of those that cannot be decoded, what can."""
+        return self._read({"$gt": _BEFORE_ALL, "$lt": _AFTER_ALL})
+
+    def strays(self) -> list[str]:
+        """The names of the documents whose ids are not those of entries."""
+        return foreign(self._db.audit, _BEFORE_ALL, _AFTER_ALL)
 
     def checkpoint_entries(self) -> Iterator[Document]:
         """The entries of the chains that may hold checkpoints, chain by chain, each in order."""
-        return self._pages({"writer": f"{PRUNER}-"}, {"$lt": {"writer": f"{PRUNER}."}})
+        return self._read({"$gt": {"writer": f"{PRUNER}-"}, "$lt": {"writer": f"{PRUNER}."}})
 
-    def _pages(self, after: Document, through: Document) -> Iterator[Document]:
-        while page := self._page({"_id": {"$gt": after, **through}}):
+    def _read(self, ids: Document) -> Iterator[Document]:
+        for page in pages(self._db.audit, {"_id": ids}, size=PAGE):
             yield from page
-            after = page[-1]["_id"]
-
-    @translated
-    def _page(self, wanted: Document) -> list[Document]:
-        return list(self._db.audit.find(wanted, sort=[("_id", 1)], limit=PAGE))
 
     @translated
     def receipts(self, keys: Sequence[str]) -> dict[str, Receipt]:
@@ -188,8 +193,9 @@ class AuditLog:
         fields = {"received_at": 1, "recorded_in": 1, "recorded_after": 1, "unsealed": 1}
         wanted = {"_id": {"$in": list(keys)}, "received_at": {"$type": "date"}}
         return {
-            d["_id"]: Receipt(_recorded_after(d), d.get("recorded_in"), "unsealed" not in d)
-            for d in self._db.scans.find(wanted, fields)
+            d["_id"]: Receipt(_recorded_after(d), _text(d.get("recorded_in")), "unsealed" not in d)
+            for d in find(self._db.scans, wanted, fields)
+            if isinstance(d["received_at"], datetime)
         }
 
 
@@ -204,7 +210,20 @@ def _to_anchor(entry: Document | None) -> int:
     if entry is None:
         return -1
     last = only_anchors(entry)
-    return int(entry["_id"]["seq"]) if last is None else last
+    return _whole(entry["_id"]["seq"]) if last is None else last
+
+
+def _hash(entry: Document) -> str:
+    """The hash of a stored entry; one that cannot be decoded is none that an anchor may name."""
+    return "" if UNDECODABLE in entry else str(entry.get("hash"))
+
+
+def _whole(number: Any) -> int:
+    return math.ceil(number.to_decimal() if isinstance(number, Decimal128) else number)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _is_closed(entry: Document) -> bool:

@@ -23,7 +23,9 @@ from pymongo import UpdateOne
 
 from common.domain.types import Document
 from common.store.connection import Connection
+from common.store.damage import UNDECODABLE
 from common.store.error_mapping import translated
+from common.store.paging import aggregate
 
 ANNOUNCE_S = 60.0
 """How often a writer announces its chain, seconds."""
@@ -67,15 +69,20 @@ class OpenChains:
     def others(self, writer: str, limit: int) -> list[OpenChain]:
         """Up to ``limit`` chains of other writers; those that were looked at longest ago come
         first, and new ones before them."""
-        lines = self._db.audit_open.aggregate(
+        lines = aggregate(
+            self._db.audit_open,
             [
                 {"$sort": {"checked_at": 1}},
                 {"$limit": limit + 1},
                 {"$match": {"_id": {"$ne": writer, "$type": "string"}}},
                 {"$project": {"anchored": _ANCHORED, "stale": _STALE}},
-            ]
+            ],
         )
-        return [OpenChain(d["_id"], int(d["anchored"]), bool(d["stale"])) for d in lines]
+        return [
+            OpenChain(d["_id"], int(d["anchored"]), bool(d["stale"]))
+            for d in lines
+            if UNDECODABLE not in d
+        ]
 
     @translated
     def checked(self, anchored: Iterable[tuple[str, int]]) -> None:

@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from common.domain.types import Document
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.documents import all_of
 from common.store.error_mapping import translated
 from common.store.uploads import SWEEP_GRACE_S
@@ -17,8 +18,8 @@ from common.store.uploads import SWEEP_GRACE_S
 _BLOBS = 500
 """Blobs that are looked up together."""
 
-_BEFORE_ALL: Document = {"blob": ObjectId("00" * 12), "n": 0}
-_AFTER_ALL: Document = {"blob": ObjectId("ff" * 12), "n": 0}
+_BEFORE_ALL: Document = {"blob": ObjectId("00" * 12)}
+_AFTER_ALL: Document = {"blob": ObjectId("ff" * 12)}
 """Ids of chunks whose blobs are of another type, which only damage makes, lie outside."""
 
 MARKED_AT_ONCE = 5000
@@ -67,13 +68,13 @@ class OrphanChunks:
         """The next blobs, by a search of the index for each: their other chunks are skipped."""
         blobs: list[ObjectId] = []
         while len(blobs) < limit:
-            start = _BEFORE_ALL if after is None else all_of(after)["$lte"]
-            wanted: Document = {"_id": {"$gt": start, "$lt": _AFTER_ALL}}
-            found = self._db.chunks.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=1)
-            first = next(iter(found.hint([("_id", 1)])), None)
-            if first is None:
+            start = _BEFORE_ALL if after is None else {"blob": _next(after)}
+            wanted: Document = {"_id": {"$gte": start, "$lt": _AFTER_ALL}}
+            by_id = [("_id", 1)]
+            found = find(self._db.chunks, wanted, {"_id": 1}, sort=by_id, limit=1, hint=by_id)
+            if not found:
                 break
-            after = first["_id"]["blob"]
+            after = found[0]["_id"]["blob"]
             blobs.append(after)
         return blobs
 
@@ -89,6 +90,11 @@ class OrphanChunks:
         return [
             blob for blob in left if self._db.chunks.find_one({"_id": all_of(blob)}, {"_id": 1})
         ]
+
+
+def _next(blob: ObjectId) -> ObjectId:
+    """The id after this one: whatever else the ids of a blob's chunks contain, it is before."""
+    return ObjectId((int(str(blob), 16) + 1).to_bytes(12, "big"))
 
 
 def _swept(blob: ObjectId) -> Document:

@@ -1,17 +1,43 @@
 """Read-only counts and lists, for people and ``make verify``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from bson import MaxKey, ObjectId
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document
 from common.errors import SettingsError
+from common.store.collections import Collection
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.error_mapping import translated
+from common.store.paging import aggregate, foreign, name_of, pages
+from common.store.stored_types import (
+    FOREIGN,
+    REPORT_FIELDS,
+    SCAN_FIELDS,
+    OnDamage,
+    is_readable,
+    problems_of_report,
+    problems_of_scan,
+)
+
+_PAGE = 20_000
+
+_LAST = "\U0010ffff"
+_LAST_CHUNK = {"blob": ObjectId("ff" * 12), "n": MaxKey()}
+_IDS: Mapping[Collection, tuple[object, object]] = {
+    Collection.HISTORY: ({"scan": ""}, {"scan": _LAST}),
+    Collection.PICTURES: ({"scan": ""}, {"scan": _LAST}),
+    Collection.CHUNKS: ({"blob": ObjectId("00" * 12)}, _LAST_CHUNK),
+    Collection.UPLOADS: (ObjectId("00" * 12), False),
+    Collection.AUDIT_OPEN: ("", {}),
+}
+"""The first id of a collection, and one after all of its ids. MongoDB compares ids that are
+documents field by field: first the type, then the name, then the value."""
 
 
 class Queries:
@@ -25,16 +51,17 @@ class Queries:
         """Number of scans in each state, including states with none."""
         counts = {str(state): 0 for state in ReportGenerated}
         group = {"$group": {"_id": "$report_generated", "n": {"$sum": 1}}}
-        for line in self._db.scans.aggregate([group]):
-            counts[str(line["_id"])] = line["n"]
+        for line in aggregate(self._db.scans, [group]):
+            state = str(line["_id"])
+            counts[state] = counts.get(state, 0) + line["n"]
         return counts
 
     @translated
     def count_reports(self) -> dict[bool, int]:
         """Number of reports by ``status``: sent (True) or not sent (False)."""
         counts = {True: 0, False: 0}
-        for line in self._db.reports.aggregate([{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
-            counts[line["_id"]] = line["n"]
+        for line in aggregate(self._db.reports, [{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
+            counts[line["_id"] is True] += line["n"]
         return counts
 
     @translated
@@ -49,46 +76,60 @@ class Queries:
         """Number of reports to be sent, by the name of their Fr-PACS."""
         waiting = {"$match": {"status": False, "undeliverable": None}}
         by_pacs = {"$group": {"_id": "$pacs", "n": {"$sum": 1}}}
-        return {str(d["_id"]): d["n"] for d in self._db.reports.aggregate([waiting, by_pacs])}
+        counts: dict[str, int] = {}
+        for line in aggregate(self._db.reports, [waiting, by_pacs]):
+            counts[str(line["_id"])] = counts.get(str(line["_id"]), 0) + line["n"]
+        return counts
 
-    def scan_states(self) -> Iterator[tuple[str, str]]:
-        """Id and state of every scan, in order of the ids; of a damaged one, whatever is there."""
-        for key, state in self._stream(self._db.scans, "report_generated"):
-            yield key, str(state)
+    def scan_states(self, damaged: OnDamage = lambda *_: None) -> Iterator[tuple[str, str]]:
+        """Id and state of every scan, in order of the ids; of a damaged one, whatever is there.
 
-    def report_states(self) -> Iterator[tuple[str, bool]]:
-        """Id and ``status`` of every report, in order of the ids."""
-        yield from self._stream(self._db.reports, "status")
+        Args:
+            damaged: called with the name of each damaged document, and what is wrong with it.
+        """
+        fields = dict.fromkeys(SCAN_FIELDS, 1)
+        for document in self._stream(self._db.scans, fields):
+            if problems := "; ".join(problems_of_scan(document)):
+                damaged(name_of(document), problems)
+            if is_readable(document["_id"]):
+                yield document["_id"], str(document.get("report_generated"))
+        for name in foreign(self._db.scans, "", {}):
+            damaged(name, FOREIGN)
+
+    def report_states(self, damaged: OnDamage = lambda *_: None) -> Iterator[tuple[str, bool]]:
+        """Id and ``status`` of every report, in order of the ids; damaged ones as above."""
+        fields = dict.fromkeys(REPORT_FIELDS, 1)
+        for document in self._stream(self._db.reports, fields):
+            if problems := "; ".join(problems_of_report(document)):
+                damaged(name_of(document), problems)
+            if is_readable(document["_id"]):
+                yield document["_id"], document.get("status") is True
+        for name in foreign(self._db.reports, "", {}):
+            damaged(name, FOREIGN)
 
     @staticmethod
-    def _stream(collection: MongoCollection[Document], field: str) -> Iterator[tuple[str, Any]]:
-        start: Document = {}
-        while True:
-            # Each page has its own time limit, which one cursor over everything would exceed.
-            page = _page(collection, start, field)
-            yield from ((document["_id"], document.get(field)) for document in page)
-            if not page:
-                return
-            start = {"_id": {"$gt": page[-1]["_id"]}}
+    def _stream(collection: MongoCollection[Document], fields: Document) -> Iterator[Document]:
+        for page in pages(collection, {"_id": {"$gte": ""}}, fields, size=_PAGE):
+            yield from page
+
+    def foreign(self) -> Iterator[str]:
+        """The collections besides scans and reports, each with the name of a document whose id is
+        of another kind than that collection's."""
+        for name, (first, end) in _IDS.items():
+            for found in foreign(self._db.database[name], first, end):
+                yield f"{name} {found}"
 
     def renamed(self) -> Iterator[list[str]]:
         """The keys of the scans that a migration renamed, in pages: entries of the audit trail
         from before it name them by their ids."""
-        after = ""
-        while page := self._renamed_page(after):
-            yield page
-            after = page[-1]
+        wanted = {"renamed": True, "_id": {"$gte": ""}}
+        for page in pages(self._db.scans, wanted, {"_id": 1}, size=_PAGE):
+            yield [document["_id"] for document in page]
 
     @translated
     def is_renamed(self, key: str) -> bool:
         """Whether entries of the audit trail may name this scan by its id."""
         return self._db.scans.find_one({"_id": key, "renamed": True}, {"_id": 1}) is not None
-
-    @translated
-    def _renamed_page(self, after: str) -> list[str]:
-        wanted = {"renamed": True, "_id": {"$gt": after}}
-        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=20_000)
-        return [document["_id"] for document in found]
 
     @translated
     def keys_of(self, names: Sequence[str]) -> dict[str, str]:
@@ -104,7 +145,7 @@ class Queries:
             if pacs_of(name) is None:
                 prefix = scan_key(name, "")
                 wanted = {"_id": {"$gt": prefix, "$lt": prefix + "\x7f"}}
-            found = sorted(d["_id"] for d in self._db.scans.find(wanted, {"_id": 1}))
+            found = sorted(d["_id"] for d in find(self._db.scans, wanted, {"_id": 1}))
             if not found and pacs_of(name) is None:
                 # A damaged scan names no Fr-PACS, so the migration has left it its id.
                 alone: Document = {"_id": name, "report_generated": {"$ne": PURGED}}
@@ -122,23 +163,22 @@ class Queries:
         wanted = {"_id": {"$in": list(keys)}}
         scans = {
             document["_id"]: str(document.get("report_generated"))
-            for document in self._db.scans.find(wanted, {"report_generated": 1})
+            for document in find(self._db.scans, wanted, {"report_generated": 1})
         }
         reports = {
-            document["_id"]: document.get("status")
-            for document in self._db.reports.find(wanted, {"status": 1})
+            document["_id"]: document.get("status") is True
+            for document in find(self._db.reports, wanted, {"status": 1})
         }
         return {name: (scans.get(name), reports.get(name)) for name in keys}
 
     @translated
-    def errors(self, limit: int = 100) -> list[tuple[str, str, datetime]]:
+    def errors(self, limit: int = 100) -> list[tuple[str, str, datetime | None]]:
         """Failed scans: id, cause, time."""
-        found = self._db.scans.find(
-            {"report_generated": ReportGenerated.ERROR}, {"error": 1}, limit=limit
-        )
-        return [(d["_id"], d["error"]["cause"], d["error"]["at"]) for d in found]
+        failed = {"report_generated": ReportGenerated.ERROR}
+        found = find(self._db.scans, failed, {"error": 1}, limit=limit)
+        return [(name_of(d), *_cause(d.get("error"))) for d in found]
 
 
-@translated
-def _page(collection: MongoCollection[Document], start: Document, field: str) -> list[Document]:
-    return list(collection.find(start, {field: 1}, sort=[("_id", 1)], limit=20_000))
+def _cause(error: object) -> tuple[str, datetime | None]:
+    about = error if isinstance(error, dict) else {}
+    return str(about.get("cause", "unknown")), about.get("at")

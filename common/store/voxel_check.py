@@ -10,16 +10,26 @@ from bson import ObjectId
 from common.domain.states import ERASED, ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.documents import all_of
 from common.store.error_mapping import translated
+from common.store.paging import name_of, pages, stream
 
 _PAGE = 1000
 _HEADERS = 5000
 _INLINE_PAGE = 100
 """Scans read at a time with their voxels, of 64 KiB at most."""
 
-_VOXELS = ("voxels", "blob")
-_NONE: Document = {name: {"$exists": False} for name in _VOXELS}
+_IS_WITHOUT: Document = {
+    "$and": [
+        {"$ne": [{"$type": f"${name}"}, kind]}
+        for name, kind in (("voxels", "binData"), ("blob", "objectId"))
+    ]
+}
+_INLINE: Document = {"voxels": 1, "scan.voxels_hash": 1, "packing": 1}
+_SIZE: Document = {
+    "$cond": [{"$eq": [{"$type": "$voxels"}, "binData"]}, {"$binarySize": "$voxels"}, 0]
+}
 _TO_ANALYSE: Document = {
     "report_generated": {"$in": [ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS]}
 }
@@ -51,59 +61,51 @@ class VoxelCheck:
             for voxels in page:
                 if not counts.get(voxels.blob) and self._is_lost(voxels):
                     yield voxels.key
-        after = ""
-        while scans := self._header_page(after):
-            yield from self._without_any(
-                [document["_id"] for document in scans if document["none"]]
-            )
-            after = scans[-1]["_id"]
+        fields = {"without": _IS_WITHOUT}
+        for scans in pages(self._db.scans, {"_id": {"$gte": ""}}, fields, size=_HEADERS):
+            yield from self._without_any([scan["_id"] for scan in scans if scan["without"]])
 
     def damaged(self) -> Iterator[tuple[str, bool]]:
         """Reads all voxels: each scan that has some, and whether their hash is another."""
         for page in self._large_pages():
             for voxels in page:
                 yield voxels.key, self._hash(voxels.blob) != voxels.hash and self._is_still(voxels)
-        after = ""
-        while inline := self._inline_page(after):
+        wanted = {"_id": {"$gte": ""}, "voxels": {"$exists": True}}
+        for inline in pages(self._db.scans, wanted, _INLINE, size=_INLINE_PAGE):
             for document in inline:
-                yield document["_id"], _hash_differs(document)
-            after = inline[-1]["_id"]
+                yield name_of(document), _hash_differs(document)
 
     def _large_pages(self) -> Iterator[list[StoredVoxels]]:
         after: ObjectId | None = None
         while page := self._large_page(after):
-            yield [_stored(document) for document in page]
-            after = page[-1]["blob"]
+            yield page
+            after = page[-1].blob
 
     @translated
-    def _large_page(self, after: ObjectId | None) -> list[Document]:
+    def _large_page(self, after: ObjectId | None) -> list[StoredVoxels]:
         wanted = {"$type": "objectId"} if after is None else {"$gt": after, "$type": "objectId"}
         fields = {"blob": 1, "scan.voxels_bytes": 1, "scan.voxels_hash": 1, "packing": 1}
         these = {"blob": wanted, **_KEPT}
-        return list(self._db.scans.find(these, fields, sort=[("blob", 1)], limit=_PAGE))
-
-    @translated
-    def _header_page(self, after: str) -> list[Document]:
-        fields = {"none": {"$and": [{"$eq": [{"$type": f"${n}"}, "missing"]} for n in _VOXELS]}}
-        found = self._db.scans.find({"_id": {"$gt": after}}, fields, sort=[("_id", 1)])
-        return list(found.limit(_HEADERS))
+        found = find(self._db.scans, these, fields, sort=[("blob", 1)], limit=_PAGE)
+        # An array with a blob in it is found by the type, too.
+        return [_stored(document) for document in found if isinstance(document["blob"], ObjectId)]
 
     @translated
     def _without_any(self, keys: list[str]) -> list[str]:
         """Those of these scans that are still to be analysed, without voxels."""
         if not keys:
             return []
-        found = self._db.scans.find({"_id": {"$in": keys}, **_TO_ANALYSE, **_NONE}, {"_id": 1})
+        these = {"_id": {"$in": keys}, **_TO_ANALYSE, "$expr": _IS_WITHOUT}
+        found = find(self._db.scans, these, {"_id": 1})
         return sorted(document["_id"] for document in found)
 
     @translated
     def _chunks_of(self, page: list[StoredVoxels]) -> dict[ObjectId, bool]:
         """Whether each blob has all its chunks: all but the last are as large as the first."""
         first = [{"blob": voxels.blob, "n": 0} for voxels in page]
-        fields = {"size": {"$binarySize": "$voxels"}}
         sizes = {
             d["_id"]["blob"]: int(d["size"])
-            for d in self._db.chunks.find({"_id": {"$in": first}}, fields)
+            for d in find(self._db.chunks, {"_id": {"$in": first}}, {"size": _SIZE})
         }
         return {
             voxels.blob: self._db.chunks.count_documents({"_id": all_of(voxels.blob)})
@@ -119,34 +121,38 @@ class VoxelCheck:
 
     @translated
     def _is_still(self, voxels: StoredVoxels) -> bool:
-        this = {"_id": voxels.key, "blob": voxels.blob, **_KEPT}
-        return self._db.scans.find_one(this, {"_id": 1}) is not None
+        # Not by the key, which may be damaged.
+        return bool(find(self._db.scans, {"blob": voxels.blob, **_KEPT}, {"_id": 1}, limit=1))
 
     @translated
     def _hash(self, blob: ObjectId) -> str:
         hashed = blake3()
-        for chunk in self._db.chunks.find({"_id": all_of(blob)}, sort=[("_id", 1)], batch_size=4):
-            hashed.update(chunk["voxels"])
+        chunks = stream(
+            self._db.chunks, {"_id": all_of(blob)}, {"voxels": 1}, sort=[("_id", 1)], batch_size=4
+        )
+        for chunk in chunks:
+            if not isinstance(voxels := chunk.get("voxels"), bytes):
+                return ""
+            hashed.update(voxels)
         return hashed.hexdigest()
-
-    @translated
-    def _inline_page(self, after: str) -> list[Document]:
-        wanted = {"_id": {"$gt": after}, "voxels": {"$exists": True}}
-        fields = {"voxels": 1, "scan.voxels_hash": 1, "packing": 1}
-        return list(self._db.scans.find(wanted, fields, sort=[("_id", 1)], limit=_INLINE_PAGE))
 
 
 def _stored(document: Document) -> StoredVoxels:
-    scan, packing = document.get("scan") or {}, document.get("packing") or {}
-    return StoredVoxels(
-        blob=document["blob"],
-        key=document["_id"],
-        bytes=int(packing.get("bytes") or scan.get("voxels_bytes") or 0),
-        hash=str(packing.get("hash") or scan.get("voxels_hash")),
+    size, digest = _wanted(document)
+    return StoredVoxels(document["blob"], name_of(document), size, digest)
+
+
+def _wanted(document: Document) -> tuple[int, str]:
+    """The size and the hash of the voxels as stored. Those of a damaged header match no voxels."""
+    scan, packing = (
+        found if isinstance(found := document.get(name), dict) else {}
+        for name in ("scan", "packing")
     )
+    size = packing.get("bytes") or scan.get("voxels_bytes")
+    digest = packing.get("hash") or scan.get("voxels_hash")
+    return size if isinstance(size, int) else 0, str(digest)
 
 
 def _hash_differs(document: Document) -> bool:
-    scan, packing = document.get("scan") or {}, document.get("packing") or {}
-    wanted = packing.get("hash") or scan.get("voxels_hash")
-    return blake3(document["voxels"] or b"").hexdigest() != wanted
+    voxels = document["voxels"]
+    return not isinstance(voxels, bytes) or blake3(voxels).hexdigest() != _wanted(document)[1]

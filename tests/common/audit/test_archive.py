@@ -4,20 +4,24 @@ import json
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.audit.archive import Archive, export
+from common.audit.pruning import Pruning
 from common.audit.writer import AuditWriter
 from common.domain.audit_checkpoint import Checkpoint, public_hex
 from common.domain.audit_events import Kind
+from common.domain.types import Document, utc_now
 from common.errors import ArchiveDamaged, SettingsError
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.common.audit.trail import archivable, entries, exported, note
+from tests.common.store.damaging import Damage, removing, setting, undecodable, with_id
 from tests.factories import LONG_AGO, inside
 
 KEY = Ed25519PrivateKey.generate()
@@ -117,3 +121,54 @@ def test_a_changed_archive_is_refused(
 def test_a_missing_archive_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="FILE="):
         Archive(tmp_path / "none", "FILE")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        undecodable("hash"),
+        undecodable("events"),
+        setting(at="x"),
+        setting(heads=[{"at": 3, "hash": []}]),
+        setting(hash=[]),
+        removing("hash"),
+        with_id(5),
+        with_id("undecodable"),
+    ],
+)
+def test_chains_beside_a_damaged_entry_are_archived_and_not_pruned_until_it_is_looked_at(
+    store: DBManager, tmp_path: Path, damage: Damage
+) -> None:
+    archivable(store)
+    whole = {head.writer for head in store.audit_archive.closed(utc_now() + timedelta(days=1))}
+    archivable(store)
+    other = {head.writer for head in store.audit_archive.closed(utc_now() + timedelta(days=1))}
+    damaged = max(other - whole, key=lambda writer: len(entries(store, writer)))
+    damage(store, Collection.AUDIT, {"writer": damaged, "seq": 1})
+    archive = exported(store, tmp_path / "archive", KEY)
+    writers = {head.writer for head in archive.checkpoint.heads}
+    assert whole <= writers
+    assert damaged not in writers
+    with pytest.raises(ArchiveDamaged, match="problems"):
+        Pruning(store, archive, get_log())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"_id": 5},
+        {"_id": "x@pacs-1", "erased_at": "x"},
+        {"_id": "x@pacs-1", "report_generated": "Purged", "erased_at": LONG_AGO, "purged_at": 3},
+    ],
+)
+def test_tombstones_beside_a_damaged_one_are_archived(
+    store: DBManager, tmp_path: Path, document: Document
+) -> None:
+    archivable(store)
+    tombstone = {"_id": "y@pacs-1", "report_generated": "Erased", "erased_at": LONG_AGO}
+    inside(store).insert_many([{"report_generated": "Erased", **document}, tombstone])
+    inside(store).insert_one({**tombstone, "_id": "z"})
+    with_id("undecodable")(store, Collection.SCANS, "z")
+    archive = exported(store, tmp_path / "archive", KEY)
+    assert b'"y@pacs-1"' in (tmp_path / "archive").read_bytes()
+    assert 1 <= archive.checkpoint.tombstones <= 2

@@ -101,7 +101,8 @@ def test_scans_that_the_archive_does_not_mention_are_gaps_with_it(
     inside(store).update_many({}, {"$set": {"recorded_in": archive.checkpoint.heads[0].writer}})
     [document, _] = inside(store).find()
     key = "other@pacs-1"
-    inside(store).insert_one({**document, "_id": key})
+    header = {**document["scan"], "scan_id": "other"}
+    inside(store).insert_one({**document, "_id": key, "scan": header})
     assert verdict(store).total == 0
     gaps = verdict(store, archive).gaps
     assert {name for gap in gaps.values() for name in gap.named} == {key}

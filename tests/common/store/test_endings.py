@@ -52,6 +52,7 @@ def test_a_scan_that_fails_in_its_last_attempt_is_in_error(store: DBManager, all
     assert store.claims.fail(claim, "damaged", allowed) == ERROR
     [(scan_id, cause, at)] = store.queries.errors()
     assert (scan_id, cause) == (claim.scan.key, "damaged")
+    assert at is not None
     assert at.tzinfo is not None
     assert store.claims.claim("b", 1, 60) == []
     assert store.claims.claim_expired("b", 60) == []

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from bson import ObjectId
+from bson import MaxKey, ObjectId
 
-from common.domain.types import utc_now
+from common.domain.types import Document, utc_now
 from common.errors import UploadLost
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -112,3 +112,13 @@ def test_chunks_with_foreign_ids_stop_nothing(store: DBManager) -> None:
     assert list(store.orphan_chunks.all()) == []
     assert store.uploads.sweep() == 1
     assert chunks_of(store, blob) == 0
+
+
+@pytest.mark.parametrize("more", [{"n": "x"}, {"n": 2**40}, {"n": 0, "z": 1}, {"z": MaxKey()}, {}])
+def test_a_chunk_with_a_damaged_id_hides_no_orphan(store: DBManager, more: Document) -> None:
+    chunks = inside(store, Collection.CHUNKS)
+    damaged, other = sorted([ObjectId(), ObjectId()])
+    chunks.insert_many([{"_id": {"blob": damaged, **more}}, {"_id": {"blob": other, "n": 0}}])
+    assert other in list(store.orphan_chunks.all())
+    store.orphan_chunks.mark(-60)
+    assert inside(store, Collection.UPLOADS).find_one({"_id": other}) is not None

@@ -54,7 +54,7 @@ def test_errors_have_their_cause_and_time_and_are_limited(store: DBManager) -> N
     found = store.queries.errors()
     assert {scan_id for scan_id, _, _ in found} == set(ids)
     assert {cause for _, cause, _ in found} == {"no brain in it"}
-    assert all(at.tzinfo is not None for _, _, at in found)
+    assert all(at is not None and at.tzinfo is not None for _, _, at in found)
     assert len(store.queries.errors(limit=2)) == 2
 
 

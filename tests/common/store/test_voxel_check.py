@@ -1,11 +1,14 @@
 """The voxels of stored scans: counted and hashed."""
 
+from typing import Any
+
 import pytest
 from bson import ObjectId
 
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
+from tests.common.store.test_damage import not_utf8
 from tests.factories import LONG_AGO, edit, inside, make_claimable, make_scan, make_upload
 
 
@@ -72,4 +75,71 @@ def test_a_scan_to_be_analysed_without_any_voxels_is_found(store: DBManager, sta
     )
     assert list(store.voxels.missing()) == [scan.key]
     edit(store, scan.key, report_generated="Done")  # retention keeps the others
+    assert list(store.voxels.missing()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"scan": "round"},
+        {"scan.voxels_bytes": "x"},
+        {"packing": "x"},
+        {"packing": {"bytes": [], "hash": 5}},
+    ],
+)
+def test_a_damaged_header_hides_no_other_scan(store: DBManager, damage: dict[str, Any]) -> None:
+    damaged, lost, sound = stored_large(store), stored_large(store), stored_large(store)
+    edit(store, damaged[0], **damage)
+    inside(store, Collection.CHUNKS).delete_many({"_id.blob": lost[1]})
+    missing = set(store.voxels.missing())
+    assert lost[0] in missing <= {lost[0], damaged[0]}
+    assert dict(store.voxels.damaged())[sound[0]] is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"$set": {"voxels": None}}, {"$set": {"voxels": 3}}, {"$unset": {"voxels": True}}],
+)
+def test_chunks_without_data_are_found(store: DBManager, change: dict[str, Any]) -> None:
+    first, later, sound = stored_large(store), stored_large(store), stored_large(store)
+    chunks = inside(store, Collection.CHUNKS)
+    chunks.update_one({"_id": {"blob": first[1], "n": 0}}, change)
+    chunks.update_one({"_id": {"blob": later[1], "n": 1}}, change)
+    assert list(store.voxels.missing()) == [first[0]]  # the others are only counted
+    assert dict(store.voxels.damaged()) == {first[0]: True, later[0]: True, sound[0]: False}
+
+
+def test_a_chunk_that_cannot_be_decoded_is_found(store: DBManager) -> None:
+    key, blob = stored_large(store)
+    sound, _ = stored_large(store)
+    chunks = inside(store, Collection.CHUNKS)
+    chunks.delete_one({"_id": {"blob": blob, "n": 1}})
+    chunks.insert_one(not_utf8({"_id": {"blob": blob, "n": 1}, "voxels": "bad"}))
+    assert list(store.voxels.missing()) == []
+    assert dict(store.voxels.damaged()) == {key: True, sound: False}
+
+
+@pytest.mark.parametrize("voxels", [3, "x", None])
+def test_voxels_of_another_type_are_found(store: DBManager, voxels: object) -> None:
+    damaged, sound = (scan.key for scan in make_claimable(store, 2))
+    edit(store, damaged, voxels=voxels)
+    assert list(store.voxels.missing()) == [damaged]
+    assert dict(store.voxels.damaged()) == {damaged: True, sound: False}
+
+
+def test_blobs_of_another_type_are_missing(store: DBManager) -> None:
+    one, _ = stored_large(store)
+    two, blob = stored_large(store)
+    edit(store, one, blob="x")
+    edit(store, two, blob=[blob])
+    assert sorted(store.voxels.missing()) == sorted([one, two])
+
+
+def test_headers_and_ids_that_cannot_be_decoded_hide_no_other(store: DBManager) -> None:
+    [sound] = (scan.key for scan in make_claimable(store, 1))
+    voxels = b"voxels"
+    wrong = {"voxels": voxels, "scan": {"voxels_hash": "bad"}}
+    inside(store).insert_many([not_utf8({"_id": "bad", **wrong}), not_utf8({"_id": "zbad"})])
+    inside(store).insert_many([{"_id": 5, "voxels": voxels}, {"_id": None}])
+    assert dict(store.voxels.damaged()) == {"b\ufffd\ufffd": True, sound: False}
     assert list(store.voxels.missing()) == []

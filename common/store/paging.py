@@ -1,0 +1,110 @@
+"""Pages of a whole collection, in which damaged documents hide nothing: neither those that cannot
+be decoded, nor those whose ids are of another type."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection as MongoCollection
+
+from common.domain.foreign_text import PATH, escape
+from common.domain.types import Document
+from common.store.damage import decoded
+from common.store.error_mapping import translated
+
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+_FAILED = (BSONError, ValueError, OverflowError)
+_BY_ID = [("_id", 1)]
+_TEXT = 2
+"""The type of a string in BSON."""
+
+
+def stream(
+    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
+) -> Iterator[Document]:
+    """As ``damage.find``, with one document in memory at a time."""
+    raw = collection.with_options(codec_options=_RAW)
+    return (decoded(document) for document in raw.find(wanted, *fields, **options))
+
+
+def aggregate(
+    collection: MongoCollection[Document], stages: Sequence[Mapping[str, Any]]
+) -> list[Document]:
+    """What ``collection.aggregate`` returns; documents that cannot be decoded are as from
+    ``damage.decoded``."""
+    try:
+        return list(collection.aggregate(stages))
+    except _FAILED:
+        raw = collection.with_options(codec_options=_RAW)
+        return [decoded(document) for document in raw.aggregate(stages)]
+
+
+def pages(
+    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, size: int
+) -> Iterator[list[Document]]:
+    """All that ``damage.find`` finds, in order of the ids and in pages: each has its own time
+    limit, which one cursor over everything would exceed.
+
+    Args:
+        wanted: must limit ``_id`` to one type: MongoDB compares an id with those of its own type
+            only. ``foreign`` finds the others.
+    """
+    page, after = _page(collection, wanted, fields, size)
+    while page:
+        yield page
+        page, after = _page(collection, {"$and": [wanted, {"_id": after}]}, fields, size)
+
+
+@translated
+def _page(
+    collection: MongoCollection[Document],
+    wanted: Mapping[str, Any],
+    fields: Sequence[Any],
+    size: int,
+) -> tuple[list[Document], Mapping[str, Any]]:
+    """A page, and the condition on the ids of those after it."""
+    try:
+        page = list(collection.find(wanted, *fields, sort=_BY_ID, limit=size))
+        return page, {"$gt": page[-1]["_id"]} if page else {}
+    except _FAILED:
+        raw = collection.with_options(codec_options=_RAW)
+        found = list(raw.find(wanted, *fields, sort=_BY_ID, limit=size))
+        return [decoded(one) for one in found], _greater(found[-1]) if found else {}
+
+
+def _greater(document: RawBSONDocument) -> RawBSONDocument:
+    """``{$gt: <the id>}`` with the id as it is stored, which may not be decodable."""
+    raw = bytes(document.raw)
+    if raw[4] != _TEXT:  # of the first element, which in a stored document is the id
+        return RawBSONDocument(bson.encode({"$gt": document["_id"]}))
+    end = 13 + int.from_bytes(raw[9:13], "little")
+    element = raw[4:5] + b"$gt" + raw[8:end]
+    return RawBSONDocument((len(element) + 5).to_bytes(4, "little") + element + b"\0")
+
+
+@translated
+def foreign(collection: MongoCollection[Document], first: object, end: object) -> list[str]:
+    """The names of the documents whose ids are not from ``first`` up to ``end``, of all types.
+
+    Reads only their keys in the index of the ids.
+    """
+    raw = collection.with_options(codec_options=_RAW)
+    outside = ({"max": {"_id": first}}, {"min": {"_id": end}})
+    return [
+        name_of(decoded(document))
+        for bound in outside
+        for document in raw.find({}, {"_id": 1}, hint=_BY_ID, **bound)
+    ]
+
+
+def name_of(document: Mapping[str, Any]) -> str:
+    """The id of a document for people, escaped, whatever it is."""
+    key = document["_id"]
+    return escape(key if isinstance(key, str) else repr(key), PATH)
