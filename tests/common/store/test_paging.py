@@ -4,7 +4,7 @@ from common.store.collections import Collection
 from common.store.damage import UNDECODABLE
 from common.store.db_manager import DBManager
 from common.store.paging import aggregate, foreign, name_of, pages, stream
-from tests.common.store.test_damage import not_utf8
+from tests.common.store.damaged import not_utf8
 from tests.factories import inside
 
 
@@ -13,25 +13,33 @@ def test_pages_go_on_past_ids_and_fields_that_cannot_be_decoded(store: DBManager
     meta.delete_many({})
     good = [{"_id": f"b{n}", "text": "good"} for n in range(4)]
     meta.insert_many([*good, {"_id": 5}, {"_id": None}, {"_id": {"a": 1}}])
-    meta.insert_one(not_utf8({"_id": "b1bad", "text": "good"}))  # its id cannot be decoded
-    meta.insert_one(not_utf8({"_id": "b2a", "text": "bad"}))
-    meta.insert_one(not_utf8({"_id": "zbad"}))
+    meta.insert_one(
+        not_utf8({"_id": "b1to-be-damaged", "text": "good"})
+    )  # its id cannot be decoded
+    meta.insert_one(not_utf8({"_id": "b2a", "text": "to-be-damaged"}))
+    meta.insert_one(not_utf8({"_id": "zto-be-damaged"}))
     for size in (1, 2, 3, 100):
         read = list(pages(meta, {"_id": {"$gte": ""}}, {"text": 1}, size=size))
         assert all(len(page) <= size for page in read)
         names = [(name_of(d), UNDECODABLE in d) for page in read for d in page]
         assert [name for name, damaged in names if not damaged] == ["b0", "b1", "b2", "b3"]
-        assert [name for name, damaged in names if damaged] == ["b1b��", "b2a", "zb��"]
+        assert [name for name, damaged in names if damaged] == [
+            "b1��obe-damaged",
+            "b2a",
+            "z��obe-damaged",
+        ]
     assert foreign(meta, "", {}) == ["None", "5", "{'a': 1}"]
 
 
 def test_a_stream_and_an_aggregation_contain_what_cannot_be_decoded(store: DBManager) -> None:
     meta = inside(store, Collection.META)
     meta.delete_many({})
-    meta.insert_many([{"_id": "1", "text": "good"}, not_utf8({"_id": "2", "text": "bad"})])
+    meta.insert_many(
+        [{"_id": "1", "text": "good"}, not_utf8({"_id": "2", "text": "to-be-damaged"})]
+    )
     assert [UNDECODABLE in d for d in stream(meta, {}, sort=[("_id", 1)])] == [False, True]
     found = aggregate(meta, [{"$group": {"_id": "$text"}}, {"$sort": {"_id": 1}}])
-    assert [UNDECODABLE in d for d in found] == [True, False]
+    assert [UNDECODABLE in d for d in found] == [False, True]
 
 
 def test_the_name_of_a_document_is_escaped_whatever_its_id_is() -> None:

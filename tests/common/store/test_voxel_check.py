@@ -8,7 +8,7 @@ from bson import ObjectId
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.common.store.test_damage import not_utf8
+from tests.common.store.damaged import not_utf8
 from tests.factories import LONG_AGO, edit, inside, make_claimable, make_scan, make_upload
 
 
@@ -114,7 +114,7 @@ def test_a_chunk_that_cannot_be_decoded_is_found(store: DBManager) -> None:
     sound, _ = stored_large(store)
     chunks = inside(store, Collection.CHUNKS)
     chunks.delete_one({"_id": {"blob": blob, "n": 1}})
-    chunks.insert_one(not_utf8({"_id": {"blob": blob, "n": 1}, "voxels": "bad"}))
+    chunks.insert_one(not_utf8({"_id": {"blob": blob, "n": 1}, "voxels": "to-be-damaged"}))
     assert list(store.voxels.missing()) == []
     assert dict(store.voxels.damaged()) == {key: True, sound: False}
 
@@ -138,8 +138,8 @@ def test_blobs_of_another_type_are_missing(store: DBManager) -> None:
 def test_headers_and_ids_that_cannot_be_decoded_hide_no_other(store: DBManager) -> None:
     [sound] = (scan.key for scan in make_claimable(store, 1))
     voxels = b"voxels"
-    wrong = {"voxels": voxels, "scan": {"voxels_hash": "bad"}}
-    inside(store).insert_many([not_utf8({"_id": "bad", **wrong}), not_utf8({"_id": "zbad"})])
+    wrong = {"voxels": voxels, "scan": {"voxels_hash": "to-be-damaged"}}
+    inside(store).insert_many([not_utf8({"_id": "to-be-damaged", **wrong}), not_utf8({"_id": "zto-be-damaged"})])
     inside(store).insert_many([{"_id": 5, "voxels": voxels}, {"_id": None}])
-    assert dict(store.voxels.damaged()) == {"b\ufffd\ufffd": True, sound: False}
+    assert dict(store.voxels.damaged()) == {"\ufffd\ufffdobe-damaged": True, sound: False}
     assert list(store.voxels.missing()) == []
