@@ -20,15 +20,12 @@ from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
-from common.store.schema import SCHEMA_VERSION
+from common.store.schema import IN_PROGRESS, NOT_NEWER, SCHEMA_VERSION
 
 _TRIES = 5
 """How often a claim is retried at once when others took the same scans."""
 
 _TO_DO: Document = {"report_generated": ReportGenerated.TO_DO, "schema": SCHEMA_VERSION}
-
-IN_PROGRESS = "in_progress"
-"""Name of the index of claimed scans."""
 
 
 class Claiming:
@@ -105,7 +102,7 @@ class Claiming:
 
         A lease that ends later than any may is over too: mongod's clock was ahead when it began.
         """
-        ours: Document = {"schema": SCHEMA_VERSION}
+        ours: Document = dict(NOT_NEWER)
         if types is not None:  # and what was damaged since it was claimed
             no_type = {"scan.scan_type": {"$not": {"$type": "string"}}}
             ours["$or"] = [{"scan.scan_type": {"$in": sorted(types)}}, no_type]
@@ -142,7 +139,7 @@ class Claiming:
                 claim = claim_from(document, owner)
             except ScanDamaged as damage:
                 # One damaged document must not stop every processor that meets it.
-                failed += self._endings.fail_all([document["_id"]], str(damage), condition)
+                failed += self._endings.fail_all([document], str(damage), condition)
                 continue
             if attempts_allowed is not None and document["attempts"] >= attempts_allowed:
                 used_up.append(document)
@@ -174,5 +171,5 @@ class Claiming:
             },
             {"fence": 1},
         )
-        fences = {document["_id"]: document["fence"] for document in mine}
+        fences = {document["_id"]: document.get("fence") for document in mine}
         return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]

@@ -10,7 +10,15 @@ from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain import analysis
-from tests.factories import document_of, inside, make_claimable, make_scan, state_of
+from tests.common.store.damaged import damage
+from tests.factories import (
+    document_of,
+    expire,
+    inside,
+    make_claimable,
+    make_scan,
+    state_of,
+)
 from tests.fr_brain.processors import NOTHING_FOUND, QUICK_S, PlantedAnalyzer, in_state, processing
 from tests.running import SOON_S, until
 
@@ -91,6 +99,19 @@ def test_a_processor_that_fails_everything_pauses_and_leaves_most_scans_their_at
     # Ten in a row, then one after each pause.
     assert len(broken.calls) <= 20
     assert in_state(store, ReportGenerated.ERROR) == 0
+
+
+@pytest.mark.parametrize("kind", ["missing", "no number", "not UTF-8"])
+def test_an_expired_claim_with_damaged_attempts_ends_no_processor(
+    store: DBManager, kind: str
+) -> None:
+    bad, *good = (scan.key for scan in make_claimable(store, 4))
+    store.claims.claim("dead", 4, 60)
+    expire(store, bad, *good)
+    damage(store, bad, "attempts", kind)
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
 
 
 def test_scans_of_a_type_without_an_analyzer_are_left_to_others(store: DBManager) -> None:

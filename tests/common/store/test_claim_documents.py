@@ -51,6 +51,13 @@ def test_scans_are_claimed_with_those_that_were_claimed_as_often(
     assert claimable_together(found, max_retried) == found[:count]
 
 
+@pytest.mark.parametrize("wrong", [None, "many", float("nan"), -1, 2**60, [1], {"a": 1}])
+def test_damaged_attempts_come_too_and_decide_nothing(wrong: Any) -> None:
+    found = [{"_id": "a", "attempts": wrong}, {"_id": "b"}, *waiting(1, 1, 1)]
+    assert claimable_together(found, 2) == found[:4]
+    assert claimable_together(found[:2], 2) == found[:2]
+
+
 def test_a_filter_for_each_fence_keeps_the_condition() -> None:
     found = [{"_id": "a", "fence": 0}, {"_id": "b", "fence": 3}, {"_id": "c", "fence": 0}]
     filters = {one["fence"]: one for one in claim_filters(found, {"report_generated": "To Do"})}

@@ -7,7 +7,17 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 
 from common.store.collections import Collection
-from common.store.damage import UNDECODABLE, decoded, find, number
+from common.store.damage import (
+    UNDECODABLE,
+    Undecodable,
+    decoded,
+    encoded,
+    exact,
+    filters,
+    find,
+    number,
+    whole,
+)
 from common.store.db_manager import DBManager
 from tests.factories import inside
 
@@ -44,3 +54,34 @@ def test_an_update_counts_on_from_what_is_a_number(
     found = meta.find_one({"_id": "x"})
     assert found is not None
     assert found["n"] == then
+
+
+def test_text_that_is_not_utf8_is_encoded_as_it_was() -> None:
+    nested = {"a": [{"b": "bad"}, 1, "é"], "name of bad": None}
+    stored = not_utf8({"_id": "bad", "n": 7, "nested": nested, "good": "é"})
+    document = exact(stored)
+    assert document["_id"] == Undecodable(b"b\xff\xfe")
+    assert (document["n"], document["good"]) == (7, "é")
+    assert encoded(document.items()).raw == stored.raw
+
+
+def test_documents_are_found_again_whatever_their_ids_are(store: DBManager) -> None:
+    meta = inside(store, Collection.META)
+    meta.delete_many({})
+    meta.insert_many([{"_id": "1"}, {"_id": 2}, {"_id": {"a": 3}}])
+    meta.insert_many([not_utf8({"_id": "bad"}), not_utf8({"_id": {"a": ["bad"]}})])
+    meta.insert_one(not_utf8({"_id": "good", "text": "bad"}))
+    one, *others = filters(find(meta, {}))
+    assert meta.count_documents(one) == 3
+    assert [meta.count_documents(other) for other in others] == [1, 1, 1]
+    assert filters([]) == []
+
+
+@pytest.mark.parametrize("value", [0, 7, 2**53 - 1])
+def test_a_whole_number_is_one(value: int) -> None:
+    assert whole(value) == value
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 1.0, 2**53, "7", [7]])
+def test_what_is_no_whole_number_is_none(value: object) -> None:
+    assert whole(value) is None
