@@ -1,6 +1,7 @@
 """The filters and updates of a claim, and what a claimed scan's document holds. No I/O."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -116,6 +117,25 @@ def claimable_together(found: list[Document], max_retried: int) -> list[Document
     attempts: int = counted[0]["attempts"] if counted else 0
     same = list(itertools.takewhile(lambda document: document["attempts"] == attempts, counted))
     return damaged + same[: {0: len(same), 1: max_retried}.get(attempts, 1)]
+
+
+def host_of(owner: str) -> str:
+    """The host of an owner: its id is the host's name and three more parts."""
+    return owner.rsplit("-", 3)[0]
+
+
+def may_try_last(owner: str, attempts_allowed: int, others_s: float) -> Document:
+    """A filter for retried scans, without those whose next attempt is their last one and that
+    failed on this owner's host: for ``others_s`` seconds they are left to other hosts."""
+    here = f"^{re.escape(host_of(owner))}(-[^-]*){{3}}$"
+    long_due = {"$lte": ["$not_before", {"$subtract": ["$$NOW", int(others_s * 1000)]}]}
+    return {
+        "$or": [
+            {"attempts": {"$ne": attempts_allowed - 1}},
+            {"owner": {"$not": {"$regex": here}}},
+            {"$expr": long_due},
+        ]
+    }
 
 
 def release_update() -> list[Document]:

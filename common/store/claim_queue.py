@@ -14,7 +14,7 @@ the most part, the next one goes to the others, beginning with the other Fr-PACS
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -76,6 +76,7 @@ class ClaimQueue:
         *,
         only_fresh: bool = False,
         max_retried: int = 1,
+        retried: Mapping[str, Any] | None = None,
         skip: int = 0,
     ) -> Found:
         """The scans to claim next.
@@ -85,21 +86,23 @@ class ClaimQueue:
             types: only scans of these types; None: of all.
             only_fresh: only scans that were never claimed.
             max_retried: the most scans that were claimed once before.
+            retried: only those scans that were claimed before that meet this condition.
             skip: scans of each Fr-PACS to pass over.
         """
+        condition = retried or {}
         stat: list[Document] = []
         if self._crowded:
             stat = self._stat(limit, types)
             self._since_retried += not only_fresh
             if not stat and self._since_retried >= RETRIED_EVERY:
-                again = self._retried(types, max_retried)
+                again = self._retried(types, max_retried, condition)
                 if again.documents:
                     self._stat_filled = self._resting is not None  # the others are still next
                     return Found(again.documents, more=True)
         fresh = self._fresh(limit, types, stat, skip)
         if only_fresh or fresh.more:
             return fresh
-        again = self._retried(types, max_retried)
+        again = self._retried(types, max_retried, condition)
         if fresh.documents:
             return Found(fresh.documents, more=bool(again.documents))
         return again
@@ -178,10 +181,12 @@ class ClaimQueue:
             skip=skip,
         )
 
-    def _retried(self, types: Collection[str] | None, max_retried: int) -> Found:
+    def _retried(
+        self, types: Collection[str] | None, max_retried: int, condition: Mapping[str, Any]
+    ) -> Found:
         """Scans claimed before whose pause is over; those claimed more than once come alone."""
         self._since_retried = 0
-        wanted = {**_WAITING, "attempts": {"$gt": 0}, **_DUE, **_of(types)}
+        wanted = {**_WAITING, "attempts": {"$gt": 0}, **_DUE, **_of(types), **condition}
         found = self._find(wanted, max_retried + 1, sort=[("not_before", 1)], hint=RETRIED)
         together = claimable_together(found, max_retried)
         return Found(together, more=len(found) > len(together))

@@ -12,6 +12,7 @@ from common.store.claim_documents import (
     claim_from,
     claim_update,
     claimable_together,
+    may_try_last,
 )
 from common.store.claim_queue import ClaimQueue, spread
 from common.store.connection import BY_ID, Connection
@@ -48,6 +49,7 @@ class Claiming:
         only_fresh: bool = False,
         max_retried: int = 1,
         attempts_allowed: int | None = None,
+        others_first_s: float = 0.0,
     ) -> Claimed:
         """Claim scans that are ``'To Do'``, ``limit`` at most; ``ClaimQueue`` says which.
 
@@ -64,10 +66,15 @@ class Claiming:
             only_fresh: claim only scans that were never claimed.
             max_retried: the most scans to claim that were claimed once before.
             attempts_allowed: claims of a scan before it fails for good; None: any number.
+            others_first_s: how long the last attempt of a scan that failed on this host is left to
+                other hosts, from the end of its pause on, seconds.
 
         Returns:
             The claims, and whether more scans were waiting.
         """
+        retried: Document = {}
+        if attempts_allowed is not None and others_first_s:
+            retried = may_try_last(owner, attempts_allowed, others_first_s)
         failed = 0
         for attempt in range(_TRIES):
             found = self._queue.next(
@@ -75,6 +82,7 @@ class Claiming:
                 types,
                 only_fresh=only_fresh,
                 max_retried=max_retried,
+                retried=retried,
                 skip=spread(limit) if attempt else 0,
             )
             claimed = self._claim_found(found.documents, _TO_DO, owner, lease_s, attempts_allowed)

@@ -1,6 +1,7 @@
 """A processor on a real MongoDB: the loop from claim to completion."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,21 @@ def test_a_processor_that_fails_everything_pauses_and_leaves_most_scans_their_at
     # Ten in a row, then one after each pause.
     assert len(broken.calls) <= 20
     assert in_state(store, ReportGenerated.ERROR) == 0
+
+
+def test_a_host_on_which_a_scan_fails_leaves_the_last_attempt_to_another(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+
+    def fail(_: BrainScan) -> Findings:
+        raise OSError
+
+    broken, good = PlantedAnalyzer(fail), PlantedAnalyzer()
+    options: dict[str, Any] = {"brain_attempts": 2, "brain_retry_pause_s": 1.0}
+    with processing(store, broken, owner="broken-1-1-a0", **options):
+        until(lambda: document_of(store, scan.key).get("error"))
+        with processing(store, good, owner="good-1-1-a0", **options):
+            until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert (broken.calls, good.calls) == ([scan.key], [scan.key])
 
 
 @pytest.mark.parametrize("kind", ["missing", "no number", "not UTF-8"])

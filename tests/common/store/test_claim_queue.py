@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pymongo import InsertOne
@@ -114,6 +115,57 @@ def test_a_few_stat_scans_keep_no_other_waiting_nor_wait(store: DBManager, count
         claimed = ids_of(store.claims.claim("a", 8, 60))
         assert set(claimed[:count]) == stat
         assert len(claimed) == 8
+
+
+HERE, THERE = "host-1-77-1-a0", "host-2-78-1-b0"
+
+
+def last_attempt(store: DBManager, owner: str, waited_s: float) -> str:
+    """A scan that failed twice on the host of this owner, and was due some seconds ago."""
+    [scan] = make_claimable(store, 1)
+    due = datetime.now(UTC) - timedelta(seconds=waited_s)
+    edit(store, scan.key, attempts=2, owner=owner, not_before=due)
+    return scan.key
+
+
+def claimed_by(store: DBManager, owner: str, **options: Any) -> list[str]:
+    claims = store.claims.claim(
+        owner, 9, 60, max_retried=9, attempts_allowed=3, **{"others_first_s": 30.0, **options}
+    )
+    return ids_of(claims)
+
+
+def test_the_last_attempt_is_left_to_another_host_for_a_while(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 1)
+    assert claimed_by(store, HERE) == []
+    assert claimed_by(store, "host-1-9-9-c0") == []  # the same host
+    assert claimed_by(store, THERE) == [key]
+
+
+def test_a_scan_that_no_other_host_claims_gets_its_last_attempt(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 31)
+    assert claimed_by(store, HERE) == [key]
+
+
+def test_a_scan_that_is_left_to_others_keeps_none_behind_it_waiting(store: DBManager) -> None:
+    last_attempt(store, HERE, 2)
+    there = last_attempt(store, THERE, 1)
+    [earlier] = make_claimable(store, 1)
+    edit(store, earlier.key, attempts=1, owner=HERE, not_before=datetime.now(UTC))
+    assert claimed_by(store, HERE) == [there]
+    assert claimed_by(store, HERE) == [earlier.key]
+    assert claimed_by(store, HERE) == []
+
+
+@pytest.mark.parametrize("owner", ["host-10-77-1-a0", "host-1", "", 3, None])
+def test_what_failed_anywhere_else_is_claimed(store: DBManager, owner: Any) -> None:
+    key = last_attempt(store, owner, 1)
+    assert claimed_by(store, HERE) == [key]
+
+
+def test_with_no_pause_nothing_is_left_to_others(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 1)
+    assert claimed_by(store, HERE, others_first_s=0.0) == [key]
 
 
 def test_while_few_scans_wait_a_stat_scan_comes_first_too(store: DBManager) -> None:
