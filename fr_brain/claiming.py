@@ -24,6 +24,10 @@ MAX_RETRIED = 32
 and takes the others along once more, but no more often. Claiming each alone costs two waits for the
 disk, and a killed Fr-BRAIN leaves hundreds."""
 
+OTHERS_FIRST_PAUSES = 30
+"""The last attempt of a scan that failed on this host is left to other hosts for as many times the
+pause before the second attempt: what is wrong may be the host. Then this host makes it."""
+
 EXPIRY_CHECKS_PER_LEASE = 10
 """How often to look for claims that expired without a report. Once some are found, the processor
 continues until there are none."""
@@ -131,6 +135,7 @@ class Claimer:
             only_fresh=only_fresh,
             max_retried=self._max_retried(wanted),
             attempts_allowed=self._settings.brain_attempts,
+            others_first_s=self._settings.brain_retry_pause_s * OTHERS_FIRST_PAUSES,
         )
         self._log_failed(claimed)
         return claimed

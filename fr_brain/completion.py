@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tenacity import Retrying
 
 from common.domain.report import BrainReport
-from common.errors import ClaimLost
+from common.errors import ClaimLost, StoreError, StoreRefused, StoreUnavailable
 from common.runtime.logger import Log, RateLimitedLog
 from common.store.claims import Claims
 from common.store.documents import Claim
@@ -43,13 +43,29 @@ class Completion:
         self._limited_log = limited_log
 
     def complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> None:
-        """Write these reports and set their scans ``'Done'``, in as few writes as possible.
+        """Write these reports and set their scans ``'Done'``, in as few writes as possible. A scan
+        whose report cannot be stored fails instead.
 
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
         """
         if not done:
             return
+        try:
+            self._complete(done)
+        except (StoreUnavailable, StoreRefused):
+            raise
+        except StoreError as error:
+            # One of them is to blame, and the others are fine.
+            if len(done) > 1:
+                for one in done:
+                    self.complete([one])
+                return
+            [(claim, _)] = done
+            self._log.error("a report cannot be stored", scan_id=claim.key, reason=str(error))
+            self.fail(claim, AnalysisFailure("its report cannot be stored"))
+
+    def _complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> None:
         with self._lease.ending([claim for claim, _ in done]):
             lost = self._retry(
                 lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from common.domain.states import ReportGenerated
-from common.errors import StoreError
+from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import Log
 from common.store.unit_parts import BrainStore
 from fr_brain.current_scan import ScanInProgress
@@ -44,15 +44,19 @@ class DeadProcessors:
 
     def clear(self) -> None:
         """Record the cause at each current scan, and release all other claims. While MongoDB is
-        unreachable they stay pending."""
-        while self._pending:
+        unreachable they stay pending; one that MongoDB refuses does not keep the others waiting."""
+        for _ in range(len(self._pending)):
             dead = self._pending[0]
             try:
                 if dead.current is not None and dead.cause:
                     self._fail_current(dead, dead.current)
                 released = self._release(dead)
-            except StoreError:
+            except StoreUnavailable:
                 return
+            except StoreError as error:
+                self._pending.rotate(-1)
+                self._log.debug("cannot release a dead processor's scans", reason=str(error))
+                continue
             self._pending.popleft()
             if released:
                 self._log.info(

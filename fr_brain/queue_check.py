@@ -19,6 +19,7 @@ class QueueCheck:
 
     Args:
         types: the types that are read here; None while that is not known.
+        pause_s: pause before the second attempt to analyse a scan, seconds.
     """
 
     def __init__(
@@ -26,8 +27,10 @@ class QueueCheck:
         store: BrainStore,
         types: Callable[[], frozenset[str] | None],
         log: Log,
+        pause_s: float,
         every_s: float = CHECK_S,
     ) -> None:
+        self._pause_s = pause_s
         self._store = store
         self._types = types
         self._log = log
@@ -53,7 +56,7 @@ class QueueCheck:
         Raises:
             StoreError: MongoDB is unreachable or refuses.
         """
-        if failed := self._store.supervision.fail_damaged():
+        if failed := self._store.supervision.fail_damaged(pause_s=self._pause_s):
             self._log.error(
                 "scans failed: their stored documents are damaged (make errors lists them)",
                 scans=failed,

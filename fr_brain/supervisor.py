@@ -64,7 +64,9 @@ class Supervisor:
         listener = NotificationListener(
             waiter, self._work_signal.notify, self._settings.brain_poll_s
         )
-        check = QueueCheck(self._store, self._types_read, self._log)
+        check = QueueCheck(
+            self._store, self._types_read, self._log, self._settings.brain_retry_pause_s
+        )
         with (
             contextlib.closing(self._audit),
             contextlib.closing(listener),

@@ -1,6 +1,7 @@
 """The filters and updates of a claim, and what a claimed scan's document holds. No I/O."""
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import StoreError
-from common.store.damage import UNDECODABLE
+from common.store.damage import UNDECODABLE, number, whole
 from common.store.documents import Claim
 
 DAMAGED = "the stored document is damaged"
+CANNOT_BE_DECODED = f"{DAMAGED}: it cannot be decoded"
 
 RETRY_PAUSES = (1, 5, 30, 120, 600)
 """The pauses after the first, second, … failed attempt, as multiples of the first one."""
@@ -62,7 +64,7 @@ def claim_from(document: Document, owner: str) -> Claim:
         ScanDamaged: the document cannot be decoded, or a field is missing or has a wrong value.
     """
     if UNDECODABLE in document:
-        raise ScanDamaged(f"{DAMAGED}: it cannot be decoded")
+        raise ScanDamaged(CANNOT_BE_DECODED)
     try:
         scan = BrainScan.stored(document["scan"])
         packed = document.get("packing")
@@ -100,20 +102,49 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def _is(value: Any, kinds: tuple[type, ...]) -> bool:
-    if isinstance(value, bool) or (isinstance(value, int) and value < 0):
-        return False
-    return isinstance(value, kinds)
+    return isinstance(value, kinds) and (not isinstance(value, int) or whole(value) is not None)
 
 
 def claimable_together(found: list[Document], max_retried: int) -> list[Document]:
     """The first of these scans and those that may be claimed with it.
 
     Those are the scans that follow directly with as many attempts: any number of scans never
-    claimed, ``max_retried`` scans claimed once, and one scan claimed more often.
+    claimed, ``max_retried`` scans claimed once, and one scan claimed more often. Scans whose number
+    of attempts is damaged come too: they are failed instead.
     """
-    attempts = found[0]["attempts"] if found else 0
-    same = list(itertools.takewhile(lambda document: document["attempts"] == attempts, found))
-    return same[: {0: len(found), 1: max_retried}.get(attempts, 1)]
+    counted = [document for document in found if whole(document.get("attempts")) is not None]
+    damaged = [document for document in found if whole(document.get("attempts")) is None]
+    attempts: int = counted[0]["attempts"] if counted else 0
+    same = list(itertools.takewhile(lambda document: document["attempts"] == attempts, counted))
+    return damaged + same[: {0: len(same), 1: max_retried}.get(attempts, 1)]
+
+
+def host_of(owner: str) -> str:
+    """The host of an owner: its id is the host's name and three more parts."""
+    return owner.rsplit("-", 3)[0]
+
+
+def may_try_last(owner: str, attempts_allowed: int, others_s: float) -> Document:
+    """A filter for retried scans, without those whose next attempt is their last one and that
+    failed on this owner's host: for ``others_s`` seconds they are left to other hosts."""
+    here = f"^{re.escape(host_of(owner))}(-[^-]*){{3}}$"
+    long_due = {"$lte": ["$not_before", {"$subtract": ["$$NOW", int(others_s * 1000)]}]}
+    return {
+        "$or": [
+            {"attempts": {"$ne": attempts_allowed - 1}},
+            {"owner": {"$not": {"$regex": here}}},
+            {"$expr": long_due},
+        ]
+    }
+
+
+def release_update() -> list[Document]:
+    """The update that returns a scan to ``'To Do'`` without using an attempt. If their number is
+    damaged, it stays: the scan will fail with that as its cause."""
+    fewer = {"$subtract": [number("attempts"), 1]}
+    attempts = {"$cond": [{"$isNumber": "$attempts"}, fewer, "$attempts"]}
+    change: Document = {"report_generated": ReportGenerated.TO_DO, "attempts": attempts}
+    return [{"$set": change}, {"$unset": "lease_until"}]
 
 
 def failure(cause: Any) -> Document:
@@ -129,7 +160,9 @@ def retry_update(error: Document | None, pause_s: float) -> list[Document]:
         pause_s: the pause after the first attempt, seconds; later ones are longer.
     """
     pauses_ms = [int(pause_s * 1000 * factor) for factor in RETRY_PAUSES]
-    last = {"$max": [0, {"$min": [{"$subtract": ["$attempts", 1]}, len(pauses_ms) - 1]}]}
+    # Of damaged numbers too, as this may be one of many scans.
+    attempts = {"$convert": {"input": "$attempts", "to": "int", "onError": 1, "onNull": 1}}
+    last = {"$max": [0, {"$min": [{"$subtract": [attempts, 1]}, len(pauses_ms) - 1]}]}
     jitter = {"$add": [0.5, {"$multiply": [0.5, {"$rand": {}}]}]}
     pause = {"$multiply": [{"$arrayElemAt": [pauses_ms, last]}, jitter]}
     change: Document = {

@@ -1,16 +1,20 @@
 """Which scans are claimed next: fairly between Fr-PACS, the urgent ones first, retries behind.
 
-A lane is the scans of one Fr-PACS and type. While more scans wait than one claim takes, lanes are
-served in turn: a whole batch from one, filled up from the next ones if it is short. So however many
-scans one Fr-PACS has sent, each claimer takes at most one batch of them before a scan of another.
-``stat`` scans come first, whatever their lane. Within a lane scans come in the order of
-``turn_at``, which only says how early a scan may overtake: none starves.
+While more scans wait than one claim takes, Fr-PACS are served in turn: a whole batch from one,
+filled up from the next ones if it is short. So however many scans one Fr-PACS has sent, of however
+many types, each claimer takes at most one batch of them before a scan of another. The scans of a
+Fr-PACS come in the order of ``turn_at``, which only says how early a scan may overtake: none
+starves.
+
+``stat`` scans come before all turns, and take turns by Fr-PACS themselves if more wait than one
+claim takes. They get at most about half of what a claimer takes: after a claim that they filled for
+the most part, the next one goes to the others, beginning with the other Fr-PACS.
 """
 
 import random
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +24,7 @@ from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.claim_documents import claimable_together
 from common.store.connection import Connection
-from common.store.damage import find
+from common.store.damage import UNDECODABLE, find
 from common.store.schema import QUEUE, RETRIED, SCHEMA_VERSION, STAT
 from common.store.waiting_indexes import prefixes
 
@@ -32,9 +36,6 @@ _LOOKUP_SHARE = 20
 
 RETRIED_EVERY = 8
 """While fresh scans are waiting, one claim in so many takes scans that were claimed before."""
-
-Lane = tuple[str, str]
-"""Fr-PACS and scan type."""
 
 _WAITING = {"report_generated": ReportGenerated.TO_DO, "schema": SCHEMA_VERSION}
 _EITHER = {"$in": [False, True]}
@@ -53,15 +54,18 @@ class Found:
 class ClaimQueue:
     """Finds waiting scans, for one claimer.
 
-    Owns whose turn it is, which is not shared: each claimer starts at a random lane.
+    Owns whose turn it is, which is not shared: each claimer starts at a random Fr-PACS.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
         self._lock = threading.Lock()
-        self._lanes: list[Lane] = []
+        self._waiting: dict[str, set[str]] = {}  # Fr-PACS that have scans waiting: of which types
         self._look_up_at = 0.0  # time.monotonic()
-        self._served: Lane | None = None
+        self._served: str | None = None
+        self._stat_served = ""
+        self._stat_filled = False  # the last claim, for the most part
+        self._resting: str | None = None  # the Fr-PACS whose ``stat`` scans did
         self._crowded = False
         self._since_retried = 0
 
@@ -72,6 +76,7 @@ class ClaimQueue:
         *,
         only_fresh: bool = False,
         max_retried: int = 1,
+        retried: Mapping[str, Any] | None = None,
         skip: int = 0,
     ) -> Found:
         """The scans to claim next.
@@ -81,23 +86,26 @@ class ClaimQueue:
             types: only scans of these types; None: of all.
             only_fresh: only scans that were never claimed.
             max_retried: the most scans that were claimed once before.
-            skip: scans of each lane to pass over.
+            retried: only those scans that were claimed before that meet this condition.
+            skip: scans of each Fr-PACS to pass over.
         """
+        condition = retried or {}
         stat: list[Document] = []
         if self._crowded:
             stat = self._stat(limit, types)
             self._since_retried += not only_fresh
             if not stat and self._since_retried >= RETRIED_EVERY:
-                retried = self._retried(types, max_retried)
-                if retried.documents:
-                    return Found(retried.documents, more=True)
+                again = self._retried(types, max_retried, condition)
+                if again.documents:
+                    self._stat_filled = self._resting is not None  # the others are still next
+                    return Found(again.documents, more=True)
         fresh = self._fresh(limit, types, stat, skip)
         if only_fresh or fresh.more:
             return fresh
-        retried = self._retried(types, max_retried)
+        again = self._retried(types, max_retried, condition)
         if fresh.documents:
-            return Found(fresh.documents, more=bool(retried.documents))
-        return retried
+            return Found(fresh.documents, more=bool(again.documents))
+        return again
 
     def _fresh(
         self, limit: int, types: Collection[str] | None, stat: list[Document], skip: int
@@ -119,31 +127,52 @@ class ClaimQueue:
         return self._find(wanted, limit, hint=QUEUE)
 
     def _stat(self, limit: int, types: Collection[str] | None) -> list[Document]:
+        """The ``stat`` scans to claim before all others, up to ``limit``."""
+        if self._stat_filled:
+            self._stat_filled = False
+            return []
         urgent = {"reanalysis": False, "scan.priority": Priority.STAT, "attempts": 0}
-        return self._find(
-            {**_WAITING, **urgent, **_of(types)}, limit, sort=[("turn_at", 1)], hint=STAT
-        )
+        wanted = {**_WAITING, **urgent, **_of(types)}
+        found = sorted(self._find(wanted, limit + 1, hint=STAT), key=_turn)
+        if len(found) > limit:  # more than one claim takes: by Fr-PACS
+            found = self._stat_in_turn(wanted, limit)
+        self._stat_filled = 2 * len(found) >= limit
+        self._resting = _pacs(found[0]) if self._stat_filled else None
+        return found
+
+    def _stat_in_turn(self, wanted: Document, limit: int) -> list[Document]:
+        found: list[Document] = []
+        for whose in ({"$gt": self._stat_served}, {"$lte": self._stat_served}):
+            if len(found) < limit:
+                found += self._find(
+                    {**wanted, "scan.pacs": whose},
+                    limit - len(found),
+                    sort=[("scan.pacs", 1), ("turn_at", 1)],
+                    hint=STAT,
+                )
+        self._stat_served = _pacs(found[0]) if found else ""
+        return found
 
     def _in_turn(
         self, limit: int, types: Collection[str] | None, first: list[Document], skip: int
     ) -> list[Document]:
-        """Up to ``limit`` scans: ``first``, then those of the lane whose turn it is, then those of
-        the next ones."""
-        found = {document["_id"]: document for document in first}
+        """Up to ``limit`` scans: ``first``, then those of the Fr-PACS whose turn it is, then those
+        of the next ones."""
+        found = list(first)
+        known = {str(document["_id"]) for document in first}
         served = False
-        for lane in self._turns(types):
+        for pacs, kinds in self._turns(types):
             if len(found) >= limit:
                 break
-            documents = self._of_lane(lane, limit, skip)
+            documents = self._of_pacs(pacs, kinds, limit, skip)
             if documents and not served:
-                self._served, served = lane, True
-            found.update((document["_id"], document) for document in documents)
-        return list(found.values())[:limit]
+                self._served, served = pacs, True
+            found += [document for document in documents if str(document["_id"]) not in known]
+        return found[:limit]
 
-    def _of_lane(self, lane: Lane, limit: int, skip: int) -> list[Document]:
-        pacs, scan_type = lane
-        # Two ranges of the index, which MongoDB merges in the order of the turns.
-        wanted = {"scan.pacs": pacs, "scan.scan_type": scan_type, "attempts": 0}
+    def _of_pacs(self, pacs: str, kinds: list[str], limit: int, skip: int) -> list[Document]:
+        # A few ranges of the index, which MongoDB merges in the order of the turns.
+        wanted = {"scan.pacs": pacs, "scan.scan_type": {"$in": kinds}, "attempts": 0}
         return self._find(
             {**_WAITING, "reanalysis": _EITHER, **wanted},
             limit,
@@ -152,33 +181,39 @@ class ClaimQueue:
             skip=skip,
         )
 
-    def _retried(self, types: Collection[str] | None, max_retried: int) -> Found:
+    def _retried(
+        self, types: Collection[str] | None, max_retried: int, condition: Mapping[str, Any]
+    ) -> Found:
         """Scans claimed before whose pause is over; those claimed more than once come alone."""
         self._since_retried = 0
-        wanted = {**_WAITING, "attempts": {"$gt": 0}, **_DUE, **_of(types)}
+        wanted = {**_WAITING, "attempts": {"$gt": 0}, **_DUE, **_of(types), **condition}
         found = self._find(wanted, max_retried + 1, sort=[("not_before", 1)], hint=RETRIED)
         together = claimable_together(found, max_retried)
         return Found(together, more=len(found) > len(together))
 
-    def _turns(self, types: Collection[str] | None) -> list[Lane]:
-        """The lanes of these types, beginning with the one after the last that was served."""
+    def _turns(self, types: Collection[str] | None) -> list[tuple[str, list[str]]]:
+        """The Fr-PACS that have scans of these types, each with its types, beginning with the one
+        after the last that was served. One whose ``stat`` scans have just come first is
+        last."""
         with self._lock:
             now = time.monotonic()
             if now >= self._look_up_at:
-                keys = {(pacs, kind) for _, pacs, kind in prefixes(self._db.scans_fast, 3)}
-                self._lanes = sorted(
-                    (pacs, kind)
-                    for pacs, kind in keys
-                    if isinstance(pacs, str) and isinstance(kind, str)
-                )
+                self._waiting = {}
+                for _, pacs, kind in prefixes(self._db.scans_fast, 3):
+                    if isinstance(pacs, str) and isinstance(kind, str):
+                        self._waiting.setdefault(pacs, set()).add(kind)
                 took_s = time.monotonic() - now
                 self._look_up_at = now + max(LANES_S, took_s * _LOOKUP_SHARE)
-            lanes = [lane for lane in self._lanes if types is None or lane[1] in types]
+            turns = [
+                (pacs, wanted)
+                for pacs, kinds in sorted(self._waiting.items())
+                if (wanted := sorted(kinds if types is None else kinds.intersection(types)))
+            ]
         if self._served is None:
-            start = random.randrange(len(lanes)) if lanes else 0  # noqa: S311
+            start = random.randrange(len(turns)) if turns else 0  # noqa: S311
         else:
-            start = sum(lane <= self._served for lane in lanes)
-        return lanes[start:] + lanes[:start]
+            start = sum(pacs <= self._served for pacs, _ in turns)
+        return sorted(turns[start:] + turns[:start], key=lambda turn: turn[0] == self._resting)
 
     def _find(self, wanted: Document, limit: int, **options: Any) -> list[Document]:
         # Only majority-committed scans: one that could still be rolled back would leave a report
@@ -188,6 +223,12 @@ class ClaimQueue:
 
 def _of(types: Collection[str] | None) -> Document:
     return {} if types is None else {"scan.scan_type": {"$in": sorted(types)}}
+
+
+def _pacs(document: Document) -> str:
+    scan = document.get("scan")
+    pacs = scan.get("pacs") if isinstance(scan, dict) else None
+    return pacs if isinstance(pacs, str) and UNDECODABLE not in document else ""
 
 
 def _turn(document: Document) -> datetime:

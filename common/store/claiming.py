@@ -12,6 +12,7 @@ from common.store.claim_documents import (
     claim_from,
     claim_update,
     claimable_together,
+    may_try_last,
 )
 from common.store.claim_queue import ClaimQueue, spread
 from common.store.connection import BY_ID, Connection
@@ -20,15 +21,12 @@ from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
-from common.store.schema import SCHEMA_VERSION
+from common.store.schema import IN_PROGRESS, NOT_NEWER, SCHEMA_VERSION
 
 _TRIES = 5
 """How often a claim is retried at once when others took the same scans."""
 
 _TO_DO: Document = {"report_generated": ReportGenerated.TO_DO, "schema": SCHEMA_VERSION}
-
-IN_PROGRESS = "in_progress"
-"""Name of the index of claimed scans."""
 
 
 class Claiming:
@@ -51,6 +49,7 @@ class Claiming:
         only_fresh: bool = False,
         max_retried: int = 1,
         attempts_allowed: int | None = None,
+        others_first_s: float = 0.0,
     ) -> Claimed:
         """Claim scans that are ``'To Do'``, ``limit`` at most; ``ClaimQueue`` says which.
 
@@ -67,10 +66,15 @@ class Claiming:
             only_fresh: claim only scans that were never claimed.
             max_retried: the most scans to claim that were claimed once before.
             attempts_allowed: claims of a scan before it fails for good; None: any number.
+            others_first_s: how long the last attempt of a scan that failed on this host is left to
+                other hosts, from the end of its pause on, seconds.
 
         Returns:
             The claims, and whether more scans were waiting.
         """
+        retried: Document = {}
+        if attempts_allowed is not None and others_first_s:
+            retried = may_try_last(owner, attempts_allowed, others_first_s)
         failed = 0
         for attempt in range(_TRIES):
             found = self._queue.next(
@@ -78,6 +82,7 @@ class Claiming:
                 types,
                 only_fresh=only_fresh,
                 max_retried=max_retried,
+                retried=retried,
                 skip=spread(limit) if attempt else 0,
             )
             claimed = self._claim_found(found.documents, _TO_DO, owner, lease_s, attempts_allowed)
@@ -105,7 +110,7 @@ class Claiming:
 
         A lease that ends later than any may is over too: mongod's clock was ahead when it began.
         """
-        ours: Document = {"schema": SCHEMA_VERSION}
+        ours: Document = dict(NOT_NEWER)
         if types is not None:  # and what was damaged since it was claimed
             no_type = {"scan.scan_type": {"$not": {"$type": "string"}}}
             ours["$or"] = [{"scan.scan_type": {"$in": sorted(types)}}, no_type]
@@ -142,7 +147,7 @@ class Claiming:
                 claim = claim_from(document, owner)
             except ScanDamaged as damage:
                 # One damaged document must not stop every processor that meets it.
-                failed += self._endings.fail_all([document["_id"]], str(damage), condition)
+                failed += self._endings.fail_all([document], str(damage), condition)
                 continue
             if attempts_allowed is not None and document["attempts"] >= attempts_allowed:
                 used_up.append(document)
@@ -174,5 +179,5 @@ class Claiming:
             },
             {"fence": 1},
         )
-        fences = {document["_id"]: document["fence"] for document in mine}
+        fences = {document["_id"]: document.get("fence") for document in mine}
         return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]

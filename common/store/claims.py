@@ -3,21 +3,30 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bson.errors import BSONError
+
 from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import ClaimLost, VoxelsDamaged
-from common.store.claim_documents import failed_for_good, failure, retry_update
-from common.store.claiming import IN_PROGRESS, Claiming
+from common.store.claim_documents import (
+    failed_for_good,
+    failure,
+    release_update,
+    retry_update,
+)
+from common.store.claiming import Claiming
 from common.store.collections import Notification
 from common.store.connection import BY_ID, Connection
+from common.store.damage import find
 from common.store.documents import Claim, all_of, held
 from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
 from common.store.reports import Reports
+from common.store.schema import IN_PROGRESS
 
 
 class Claims(Claiming):
@@ -47,12 +56,19 @@ class Claims(Claiming):
         voxels = bytearray(claim.payload_bytes)
         end = 0
         chunks = self._db.chunks.find({"_id": all_of(claim.blob)}, sort=[("_id", 1)])
-        for n, chunk in enumerate(chunks):
-            piece = chunk["voxels"]
-            if chunk["_id"]["n"] != n or end + len(piece) > len(voxels):
-                raise VoxelsDamaged(f"stored chunk {n} is missing or has the wrong size")
-            voxels[end : end + len(piece)] = piece
-            end += len(piece)
+        try:
+            for n, chunk in enumerate(chunks):
+                piece = chunk.get("voxels")
+                if (
+                    chunk["_id"].get("n") != n
+                    or not isinstance(piece, bytes)
+                    or end + len(piece) > len(voxels)
+                ):
+                    raise VoxelsDamaged(f"stored chunk {n} is missing or has the wrong size")
+                voxels[end : end + len(piece)] = piece
+                end += len(piece)
+        except (BSONError, ValueError, OverflowError):
+            raise VoxelsDamaged("a stored chunk cannot be decoded") from None
         if end != len(voxels):
             raise VoxelsDamaged(f"only {end} of {len(voxels)} voxel bytes are stored")
         return voxels
@@ -151,10 +167,6 @@ class Claims(Claiming):
         With ``never_started``: only those claims. Without: every scan that ``owner`` holds; call
         that only when ``owner`` was stopped in order and is known to have ended.
         """
-        change: Document = {
-            "report_generated": ReportGenerated.TO_DO,
-            "attempts": {"$subtract": ["$attempts", 1]},
-        }
         if never_started is None:
             conditions: Iterable[Document] = [_all_held(owner)]
             hint: Any = IN_PROGRESS
@@ -163,9 +175,7 @@ class Claims(Claiming):
             self._recorder.note(Kind.RELEASE, ids, outcome=ReportGenerated.TO_DO, cause="not begun")
             conditions, hint = held(never_started), BY_ID
         released = sum(
-            self._db.scans.update_many(
-                condition, [{"$set": change}, {"$unset": "lease_until"}], hint=hint
-            ).modified_count
+            self._db.scans.update_many(condition, release_update(), hint=hint).modified_count
             for condition in conditions
         )
         if released and never_started is None:
@@ -190,7 +200,7 @@ class Claims(Claiming):
         failed: list[Document] = []
         if attempts_allowed is not None:
             used_up = {**mine, "attempts": {"$gte": attempts_allowed}}
-            failed = list(self._db.scans.find(used_up, {"error.cause": 1}, hint=IN_PROGRESS))
+            failed = find(self._db.scans, used_up, {"error.cause": 1}, hint=IN_PROGRESS)
             self._endings.fail_used_up(failed, used_up)
         released = self._db.scans.update_many(
             mine, retry_update(None, pause_s), hint=IN_PROGRESS
@@ -218,13 +228,11 @@ class Claims(Claiming):
         # A scan in the wanted state under this fence was finished by an earlier try of this call,
         # whose answer was lost.
         mine = {claim.key: (claim.owner, claim.fence, state) for claim in claims}
-        found = self._db.scans.find(
-            {"_id": {"$in": list(mine)}}, {"owner": 1, "fence": 1, "report_generated": 1}
-        )
+        fields = ("owner", "fence", "report_generated")
         finished_before = {
             d["_id"]
-            for d in found
-            if (d.get("owner"), d["fence"], d["report_generated"]) == mine[d["_id"]]
+            for d in find(self._db.scans, {"_id": {"$in": list(mine)}}, fields)
+            if tuple(d.get(name) for name in fields) == mine[d["_id"]]
         }
         return set(mine) - finished_before
 

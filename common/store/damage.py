@@ -6,7 +6,7 @@ read, and an update must not fail because of it; what becomes of the document it
 caller.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
@@ -16,9 +16,14 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.types import Document
+from common.store.exact_bson import encoded, exact
 
 UNDECODABLE = "_undecodable"
-"""Field of a decoded document in which something cannot be decoded; no stored field has it."""
+"""Field of a decoded document in which something cannot be decoded; no stored field has it. It
+holds a filter that finds the document, whose id may be what cannot be decoded."""
+
+WHOLE_MAX = 2**53
+"""Whole numbers of stored documents are smaller; a later change to them cannot overflow."""
 
 _STRICT: CodecOptions[Document] = CodecOptions(tz_aware=True)
 _LENIENT: CodecOptions[Document] = CodecOptions(
@@ -34,7 +39,7 @@ def decoded(raw: RawBSONDocument) -> Document:
     try:
         return bson.decode(raw.raw, _STRICT)
     except (BSONError, ValueError, OverflowError):
-        return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: True}
+        return {**bson.decode(raw.raw, _LENIENT), UNDECODABLE: this(raw)}
 
 
 def as_stored(collection: MongoCollection[Document]) -> MongoCollection[RawBSONDocument]:
@@ -86,7 +91,7 @@ def this(raw: RawBSONDocument) -> Mapping[str, Any]:
     """A filter for this document alone, whatever its ``_id`` is."""
     if raw.raw[_TYPE] == _STRING:
         return _with_id(raw, b"_id")
-    return {"_id": {"$eq": decoded(raw)["_id"]}}
+    return encoded([("_id", exact(raw).get("_id"))])
 
 
 # Where things are in the BSON of a document that begins with an ``_id``, as all stored ones do.
@@ -103,6 +108,20 @@ def _with_id(raw: RawBSONDocument, name: bytes) -> RawBSONDocument:
 
 def _end_of_id(raw: RawBSONDocument) -> int:
     return _TEXT + int.from_bytes(raw.raw[_LENGTH:_TEXT], "little")
+
+
+def filters(documents: Sequence[Document]) -> list[Mapping[str, Any]]:
+    """Filters that together find these documents, one for all but the undecodable ones."""
+    clean = [document["_id"] for document in documents if UNDECODABLE not in document]
+    damaged = [document[UNDECODABLE] for document in documents if UNDECODABLE in document]
+    return [{"_id": {"$in": clean}}, *damaged] if clean else damaged
+
+
+def whole(value: object) -> int | None:
+    """The value, if it is a whole number as stored documents have them; else None."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < WHOLE_MAX:
+        return value
+    return None
 
 
 def number(field: str, otherwise: Any = 0) -> Document:

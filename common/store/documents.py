@@ -28,8 +28,8 @@ _DUE_IMMEDIATELY = datetime.fromtimestamp(0, tz=UTC)
 LEASE_MAX_S = 600.0
 """The longest lease of a claim, seconds."""
 
-_SLACK_S = 60.0
-"""How far the server's clock may be set back before the longest lease seems too long."""
+SLACK_S = 60.0
+"""How far the server's clock may be set back before the longest lease or pause seems too long."""
 
 HEAD_START: dict[Priority, timedelta] = {
     Priority.STAT: timedelta(days=1),
@@ -262,7 +262,7 @@ def expired() -> Document:
 def too_long() -> Document:
     """A filter for claims whose lease ends later than any may: the server's clock was ahead when
     they were made, and without this they would last that much longer."""
-    longest = {"$add": ["$$NOW", int((LEASE_MAX_S + _SLACK_S) * 1000)]}
+    longest = {"$add": ["$$NOW", int((LEASE_MAX_S + SLACK_S) * 1000)]}
     return {
         "report_generated": ReportGenerated.IN_PROGRESS,
         "$expr": {"$gt": ["$lease_until", longest]},

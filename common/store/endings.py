@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
-from common.store.claim_documents import failed_for_good, failure
+from common.store.claim_documents import CANNOT_BE_DECODED, failed_for_good, failure
 from common.store.connection import Connection
+from common.store.damage import UNDECODABLE, filters
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
 
 NO_ANSWER = "its processor ended or stopped answering in each attempt"
+
+NO_KEY = "(no key)"
+"""What the audit trail calls a scan whose key is no text."""
 
 
 class Endings:
@@ -27,31 +31,51 @@ class Endings:
         self._reconciliation = reconciliation
         self._recorder = recorder
 
-    def fail_all(self, keys: Sequence[str], cause: str, condition: Mapping[str, object]) -> int:
+    def fail_all(
+        self, documents: Sequence[Document], cause: str, condition: Mapping[str, object]
+    ) -> int:
         """Fail those of these scans that meet the condition; returns how many had no report."""
-        if not keys:
+        if not documents:
             return 0
-        self._record(dict.fromkeys(keys, cause))
-        return self._fail(list(keys), failure(cause), condition)
+        self._record([(document, cause) for document in documents])
+        return self._fail(documents, failure(cause), condition)
 
     def fail_used_up(self, documents: Sequence[Document], condition: Mapping[str, object]) -> int:
         """As ``fail_all``, for scans whose attempts are used up: each with its last cause."""
-        if not documents:
-            return 0
-        causes = {document["_id"]: last_cause(document) for document in documents}
+        damaged = [document for document in documents if UNDECODABLE in document]
+        failed = self.fail_all(damaged, CANNOT_BE_DECODED, condition)
+        causes = [(d, last_cause(d)) for d in documents if UNDECODABLE not in d]
+        if not causes:
+            return failed
         self._record(causes)
-        error = failure({"$ifNull": ["$error.cause", NO_ANSWER]})
-        return self._fail(list(causes), error, condition)
+        is_text = {"$eq": [{"$type": "$error.cause"}, "string"]}
+        error = failure({"$cond": [is_text, "$error.cause", NO_ANSWER]})
+        return failed + self._fail([document for document, _ in causes], error, condition)
 
-    def _fail(self, keys: list[str], error: Document, condition: Mapping[str, object]) -> int:
-        these = {"_id": {"$in": keys}, **condition}
-        failed = self._db.scans.update_many(these, failed_for_good(error)).modified_count
-        return failed - len(self._reconciliation.reconcile(keys))
+    def _fail(
+        self, documents: Sequence[Document], error: Document, condition: Mapping[str, object]
+    ) -> int:
+        failed = sum(
+            self._db.scans.update_many(
+                {"$and": [these, condition]}, failed_for_good(error)
+            ).modified_count
+            for these in filters(documents)
+        )
+        return failed - len(
+            self._reconciliation.reconcile(list(filter(None, map(_key, documents))))
+        )
 
-    def _record(self, causes: Mapping[str, str]) -> None:
-        for key, cause in causes.items():
-            self._recorder.note(Kind.ERROR, [key], outcome=ReportGenerated.ERROR, cause=cause)
+    def _record(self, causes: Sequence[tuple[Document, str]]) -> None:
+        for document, cause in causes:
+            keys = [_key(document) or NO_KEY]
+            self._recorder.note(Kind.ERROR, keys, outcome=ReportGenerated.ERROR, cause=cause)
         self._recorder.wait_durable()
+
+
+def _key(document: Document) -> str | None:
+    """The scan's key; None if the stored one is damaged."""
+    key = document["_id"]
+    return key if isinstance(key, str) else None
 
 
 def last_cause(document: Document) -> str:

@@ -14,7 +14,7 @@ from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import find
+from common.store.damage import find, whole
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -45,7 +45,7 @@ def revision_of(document: Document) -> int:
     revision = document.get("revision")
     if revision is None:
         return 1
-    return revision if isinstance(revision, int) and revision > 0 else 0
+    return whole(revision) or 0
 
 
 class Reconciliation:
@@ -62,17 +62,17 @@ class Reconciliation:
         # With local read concern: the decision must take the latest writes into account.
         idle = find(self._db.scans_fast, {**wanted, **_UNCLAIMED}, {"revision": 1})
         self._adopt_late(wanted)
-        return self.finish_reported({d["_id"]: revision_of(d) for d in idle})
+        return self.finish_reported(_revisions(idle))
 
     def _adopt_late(self, wanted: Document) -> None:
         """Give scans whose reanalysis had failed for good the revision of a report that an earlier
         owner wrote late. Both look after they have written, so the second one sees the first."""
         went_back = {"report_generated": ReportGenerated.DONE, "reanalysis_error": {"$ne": None}}
-        for scan in find(self._db.scans_fast, {**wanted, **went_back}, {"revision": 1}):
-            revision = revision_of(scan)
-            late = {"_id": scan["_id"], "revision": revision + 1}
+        back = find(self._db.scans_fast, {**wanted, **went_back}, {"revision": 1})
+        for key, revision in _revisions(back).items():
+            late = {"_id": key, "revision": revision + 1}
             if self._db.reports_fast.find_one(late, {"_id": 1}) is not None:
-                these = {"_id": scan["_id"], **went_back, **of_revision(revision)}
+                these = {"_id": key, **went_back, **of_revision(revision)}
                 change = {"$set": {"revision": revision + 1}, "$unset": {"reanalysis_error": 1}}
                 self._db.scans.update_one(these, change)
 
@@ -83,10 +83,9 @@ class Reconciliation:
             return set()
         found = find(self._db.reports_fast, {"_id": {"$in": list(idle)}}, {"revision": 1})
         reported: dict[int, list[str]] = {}
-        for document in found:
-            revision = revision_of(document)
-            if revision and revision == idle[document["_id"]]:
-                reported.setdefault(revision, []).append(document["_id"])
+        for key, revision in _revisions(found).items():
+            if revision == idle[key]:
+                reported.setdefault(revision, []).append(key)
         if reported:
             # Their writer may have been killed before it recorded them.
             found_ids = [key for ids in reported.values() for key in ids]
@@ -120,10 +119,18 @@ class Reconciliation:
         after = ""
         while page := self._failed_page(after):
             yield page
+            if page[-1] <= after:  # an id that is not UTF-8 is found once more
+                return
             after = page[-1]
 
     def _failed_page(self, after: str) -> list[str]:
         # In pages, each with its own time limit.
         wanted = {"report_generated": ReportGenerated.ERROR, "_id": {"$gt": after}}
-        found = self._db.scans.find(wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
+        found = find(self._db.scans, wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
         return [document["_id"] for document in found]
+
+
+def _revisions(found: Sequence[Document]) -> dict[str, int]:
+    """The revision of each of these scans or reports; without those where it is damaged."""
+    known = {document["_id"]: revision_of(document) for document in found}
+    return {key: revision for key, revision in known.items() if revision}

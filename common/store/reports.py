@@ -14,7 +14,8 @@ from pymongo.errors import BulkWriteError
 
 from common.domain.report import BrainReport
 from common.domain.types import Document
-from common.store.connection import Connection, duplicates
+from common.store.collections import Collection
+from common.store.connection import BY_ID, Connection, duplicates
 from common.store.documents import report_document
 from common.store.error_mapping import bulk_failure
 
@@ -39,29 +40,15 @@ class Reports:
     def _replace(self, documents: Sequence[Document]) -> None:
         if not documents:
             return
-        earlier = [
-            {
-                "_id": document["_id"],
-                "$or": [{"revision": {"$lt": document["revision"]}}, {"revision": None}],
-            }
-            for document in documents
-        ]
-        self._db.upsert(
-            self._db.history,
-            [
-                {
-                    **found,
-                    "_id": {"scan": found["_id"], "revision": found.get("revision", 1)},
-                    "scan_id": found["_id"],
-                }
-                for found in self._db.reports.find({"$or": earlier})
-            ],
-        )
+        for revision in sorted({document["revision"] for document in documents}):
+            self._copy_to_history(
+                [d["_id"] for d in documents if d["revision"] == revision], revision
+            )
         try:
             self._db.reports.bulk_write(
                 [
-                    ReplaceOne(one, document)
-                    for one, document in zip(earlier, documents, strict=True)
+                    ReplaceOne({"_id": document["_id"], **_before(document["revision"])}, document)
+                    for document in documents
                 ],
                 ordered=False,
             )
@@ -69,3 +56,25 @@ class Reports:
             raise bulk_failure(error) from error
         # Inserts where no report existed, and waits until another owner's report is durable.
         self._db.upsert(self._db.reports, documents)
+
+    def _copy_to_history(self, keys: Sequence[str], revision: int) -> None:
+        """Copy the reports of these scans that this revision replaces, durably. Repeatable.
+
+        Inside MongoDB: one that is damaged is copied as it is, and does not stop the others.
+        """
+        stored = {"$ifNull": ["$revision", 1]}
+        replaced = {"$cond": [{"$isNumber": stored}, stored, revision - 1]}
+        self._db.reports.aggregate(
+            [
+                {"$match": {"_id": {"$in": list(keys)}, **_before(revision)}},
+                {"$set": {"_id": {"scan": "$_id", "revision": replaced}, "scan_id": "$_id"}},
+                {"$merge": {"into": str(Collection.HISTORY), "whenMatched": "keepExisting"}},
+            ],
+            hint=dict(BY_ID),
+        )
+
+
+def _before(revision: int) -> Document:
+    """A filter for reports that this revision replaces: those of an earlier one, of a damaged one,
+    and without one, as the first reports of early releases are."""
+    return {"revision": {"$not": {"$gte": revision}}}

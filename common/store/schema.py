@@ -46,8 +46,11 @@ core)."""
 RETRIED = "retried"
 """Waiting scans that were claimed before, in the order in which their pauses end."""
 
-STAT = "stat"
-"""Waiting scans of priority ``stat``, of all lanes, without reanalyses."""
+STAT = "stat_turns"
+"""Waiting scans of priority ``stat``, without reanalyses, by Fr-PACS."""
+
+IN_PROGRESS = "in_progress"
+"""Claimed scans, in the order in which their leases end."""
 
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
 
@@ -106,11 +109,17 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
             ),
             Index(
                 STAT,
-                (("schema", 1), ("turn_at", 1)),
+                (
+                    ("schema", 1),
+                    ("attempts", 1),
+                    ("scan.scan_type", 1),
+                    ("scan.pacs", 1),
+                    ("turn_at", 1),
+                ),
                 partial={**_TO_DO, "reanalysis": False, "scan.priority": str(Priority.STAT)},
             ),
             Index(
-                "in_progress",
+                IN_PROGRESS,
                 (("lease_until", 1),),
                 partial={"report_generated": str(ReportGenerated.IN_PROGRESS)},
             ),
@@ -185,7 +194,7 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
 """All collections of the database."""
 
 FORMER_INDEXES: Mapping[Collection, frozenset[str]] = {
-    Collection.SCANS: frozenset({"waiting"}),  # by the hubs' clocks
+    Collection.SCANS: frozenset({"waiting", "stat"}),  # by the hubs' clocks; not by Fr-PACS
     Collection.REPORTS: frozenset({"to_send"}),  # with those that cannot be delivered
 }
 """Names of indexes that earlier releases created and this one does not use: ``fr migrate`` drops

@@ -4,16 +4,23 @@ import math
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
-from common.store.claim_documents import DAMAGED, failed_for_good, failure, retry_update
+from common.store.claim_documents import (
+    DAMAGED,
+    RETRY_PAUSES,
+    failed_for_good,
+    failure,
+    retry_update,
+)
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.documents import held_by
+from common.store.damage import filters
+from common.store.documents import LEASE_MAX_S, SLACK_S, held_by
 from common.store.endings import Endings
 from common.store.error_mapping import translated
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
-from common.store.schema import QUEUE, RETRIED
-from common.store.waiting_indexes import lower, prefixes, upper
+from common.store.schema import IN_PROGRESS, NOT_NEWER, RETRIED, SCHEMA_VERSION
+from common.store.waiting_indexes import between, lower, prefixes, upper, without_schema
 
 _PAGE = 1000
 _WAITING = {"report_generated": ReportGenerated.TO_DO}
@@ -72,15 +79,15 @@ class Supervision:
         return ReportGenerated.TO_DO
 
     @translated
-    def fail_damaged(self) -> int:
+    def fail_damaged(self, *, pause_s: float = 0.0) -> int:
         """Fail the waiting scans that no claim can find, as a field that the queue is ordered by
         has a wrong type; returns their number. Of other scans it reads keys and no documents, but
-        for retried ones."""
-        # Retried scans would be passed over, and are not lost: they only have no pause.
-        undated = {"not_before": {"$not": {"$type": "date"}}, "attempts": {"$gt": 0}}
-        self._db.scans.update_many(
-            {**_WAITING, **undated}, [{"$set": {"not_before": "$$NOW"}}], hint=RETRIED
-        )
+        for retried ones.
+
+        Args:
+            pause_s: as for ``fail``: no pause may be longer than the longest that follows from it.
+        """
+        self._repair(pause_s)
         failed = 0
         for lane in prefixes(self._db.scans_fast, 3):
             reanalysis, pacs, kind = lane
@@ -93,7 +100,35 @@ class Supervision:
             ):
                 ranges = [(lower(*lane), upper(*lane))]
             for low, high in ranges:
-                found = self._db.scans.find({}, {"_id": 1}, hint=QUEUE, limit=_PAGE)
-                keys = [document["_id"] for document in found.min(low).max(high)]
-                failed += self._endings.fail_all(keys, DAMAGED, _WAITING)
+                found = between(self._db.scans_fast, low, high, _PAGE)
+                failed += self._endings.fail_all(found, DAMAGED, _WAITING)
         return failed
+
+    def _repair(self, pause_s: float) -> None:
+        """Correct what says nothing about the scan itself, and keeps claims from finding it."""
+        # A pause that is no date, or that began while the server's clock was ahead.
+        longest_s = pause_s * max(RETRY_PAUSES) + SLACK_S
+        too_late = {"$gt": ["$not_before", {"$add": ["$$NOW", int(longest_s * 1000)]}]}
+        no_date = {"not_before": {"$not": {"$type": "date"}}}
+        undated = {"attempts": {"$gt": 0}, "$or": [no_date, {"$expr": too_late}]}
+        self._db.scans.update_many(
+            {**_WAITING, **undated}, [{"$set": {"not_before": "$$NOW"}}], hint=RETRIED
+        )
+        # Nobody claims them, as nobody reads their type. If it is damaged, the scan fails below.
+        long_over = {"$lt": ["$lease_until", {"$subtract": ["$$NOW", int(LEASE_MAX_S * 1000)]}]}
+        unclaimed = {"report_generated": ReportGenerated.IN_PROGRESS, "$expr": long_over}
+        returned = self._db.scans.update_many(
+            {**unclaimed, **NOT_NEWER}, retry_update(None, 0.0), hint=IN_PROGRESS
+        ).modified_count
+        if returned:
+            cause = "its claim expired, and nobody claimed it"
+            self._recorder.note(
+                Kind.RELEASE, outcome=ReportGenerated.TO_DO, cause=cause, count=returned
+            )
+        # Claiming checks all other fields.
+        for low, high in without_schema():
+            for these in filters(between(self._db.scans_fast, low, high, _PAGE)):
+                self._db.scans.update_many(
+                    {"$and": [these, {**_WAITING, **NOT_NEWER}]},
+                    {"$set": {"schema": SCHEMA_VERSION}},
+                )

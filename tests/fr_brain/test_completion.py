@@ -2,10 +2,13 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
+from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
+from common.errors import StoreError, StoreRefused
 from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
@@ -115,3 +118,41 @@ def test_a_processor_that_was_suspended_for_longer_than_its_lease_writes_no_repo
         gate.open()
         stale.stop.set()
     assert sum(store.queries.count_reports().values()) == 0
+
+
+def test_a_report_that_cannot_be_stored_fails_its_scan_alone(
+    store: DBManager,
+    claims: list[Claim],
+    lease: Lease,
+    completion: Completion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad, good = claims
+    write = store.claims._reports.write
+
+    def refuse_bad(reports: Sequence[BrainReport]) -> None:
+        if any(report.key == bad.key for report in reports):
+            raise StoreError("MongoDB cannot store a document")
+        write(reports)
+
+    monkeypatch.setattr(store.claims._reports, "write", refuse_bad)
+    completion.complete([(claim, make_report(claim.scan)) for claim in claims])
+    assert state_of(store, good.key) == ReportGenerated.DONE
+    assert document_of(store, bad.key)["error"]["cause"] == "its report cannot be stored"
+    assert document_of(store, bad.key)["attempts"] == 1
+    assert not any(map(lease.holds, claims))
+
+
+def test_while_mongodb_refuses_everything_no_scan_is_to_blame(
+    store: DBManager,
+    claims: list[Claim],
+    completion: Completion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: Sequence[BrainReport]) -> None:
+        raise StoreRefused("MongoDB refuses the login")
+
+    monkeypatch.setattr(store.claims._reports, "write", refuse)
+    with pytest.raises(StoreRefused):
+        completion.complete([(claim, make_report(claim.scan)) for claim in claims])
+    assert all("error" not in document_of(store, claim.key) for claim in claims)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.domain.states import ReportGenerated
-from common.errors import StoreUnavailable
+from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import get_log
 from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts
@@ -62,6 +62,37 @@ def test_dead_processors_stay_pending_while_the_store_is_unavailable(
     dead.clear()
     assert not dead
     assert {state_of(store, scan_id) for scan_id in scans} == {ReportGenerated.TO_DO}
+
+
+def test_a_processor_that_cannot_be_cleared_keeps_no_other_waiting(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> int:
+        raise StoreError("for the test")
+
+    dead, scans = died(store, "")
+    make_claimable(store, 1)
+    [other] = store.claims.claim("other", 1, 60)
+    dead.add(DeadProcessor(2, "other", None, "its processor ended: exit 7"))
+    with monkeypatch.context() as patched:
+        patched.setattr(store.claims, "release", refused)
+        dead.clear()
+    assert dead
+    assert state_of(store, other.key) == ReportGenerated.TO_DO
+    dead.clear()
+    assert not dead
+    assert {state_of(store, key) for key in scans} == {ReportGenerated.TO_DO}
+
+
+@pytest.mark.parametrize("cause", ["", "its processor ended: exit 7"])
+def test_a_damaged_number_of_attempts_keeps_no_other_scan(store: DBManager, cause: str) -> None:
+    dead, (current, other) = died(store, cause)
+    edit(store, current, attempts="many")
+    dead.clear()
+    assert not dead
+    assert state_of(store, other) == ReportGenerated.TO_DO
+    assert store.supervision.fail_damaged() == 1
+    assert state_of(store, current) == ReportGenerated.ERROR
 
 
 def test_a_cause_is_recorded_once_mongodb_is_reachable_again(

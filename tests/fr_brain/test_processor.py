@@ -1,6 +1,7 @@
 """A processor on a real MongoDB: the loop from claim to completion."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,15 @@ from common.domain.states import ReportGenerated
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain import analysis
-from tests.factories import document_of, inside, make_claimable, make_scan, state_of
+from tests.common.store.damage_kinds import damage
+from tests.factories import (
+    document_of,
+    expire,
+    inside,
+    make_claimable,
+    make_scan,
+    state_of,
+)
 from tests.fr_brain.processors import NOTHING_FOUND, QUICK_S, PlantedAnalyzer, in_state, processing
 from tests.running import SOON_S, until
 
@@ -91,6 +100,34 @@ def test_a_processor_that_fails_everything_pauses_and_leaves_most_scans_their_at
     # Ten in a row, then one after each pause.
     assert len(broken.calls) <= 20
     assert in_state(store, ReportGenerated.ERROR) == 0
+
+
+def test_a_host_on_which_a_scan_fails_leaves_the_last_attempt_to_another(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+
+    def fail(_: BrainScan) -> Findings:
+        raise OSError
+
+    broken, good = PlantedAnalyzer(fail), PlantedAnalyzer()
+    options: dict[str, Any] = {"brain_attempts": 2, "brain_retry_pause_s": 1.0}
+    with processing(store, broken, owner="broken-1-1-a0", **options):
+        until(lambda: document_of(store, scan.key).get("error"))
+        with processing(store, good, owner="good-1-1-a0", **options):
+            until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert (broken.calls, good.calls) == ([scan.key], [scan.key])
+
+
+@pytest.mark.parametrize("kind", ["missing", "no number", "not UTF-8"])
+def test_an_expired_claim_with_damaged_attempts_ends_no_processor(
+    store: DBManager, kind: str
+) -> None:
+    bad, *good = (scan.key for scan in make_claimable(store, 4))
+    store.claims.claim("dead", 4, 60)
+    expire(store, bad, *good)
+    damage(store, bad, "attempts", kind)
+    with processing(store, PlantedAnalyzer()):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
 
 
 def test_scans_of_a_type_without_an_analyzer_are_left_to_others(store: DBManager) -> None:

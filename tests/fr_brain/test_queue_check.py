@@ -14,7 +14,7 @@ def test_types_that_nobody_reads_are_logged_and_damaged_scans_fail(store: DBMana
     make_claimable(store, 3, scan_type="ecg")
     damaged, good = make_claimable(store, 2)
     edit(store, damaged.key, attempts="many")
-    check = QueueCheck(brain_parts(store), lambda: frozenset({"grid"}), get_log(), every_s=300)
+    check = QueueCheck(brain_parts(store), lambda: frozenset({"grid"}), get_log(), 1.0, every_s=300)
     try:
         with capture_logs() as logs:
             check.check()
@@ -28,7 +28,7 @@ def test_types_that_nobody_reads_are_logged_and_damaged_scans_fail(store: DBMana
 
 def test_nothing_is_logged_of_types_while_it_is_not_known_which_are_read(store: DBManager) -> None:
     make_claimable(store, 1, scan_type="ecg")
-    check = QueueCheck(brain_parts(store), lambda: None, get_log(), every_s=300)
+    check = QueueCheck(brain_parts(store), lambda: None, get_log(), 1.0, every_s=300)
     with capture_logs() as logs:
         check.check()
     check.close()
@@ -36,7 +36,7 @@ def test_nothing_is_logged_of_types_while_it_is_not_known_which_are_read(store: 
 
 
 def test_it_checks_again_and_again_until_closed(store: DBManager) -> None:
-    check = QueueCheck(brain_parts(store), lambda: None, get_log(), every_s=0.01)
+    check = QueueCheck(brain_parts(store), lambda: None, get_log(), 1.0, every_s=0.01)
     [scan] = make_claimable(store, 1)
     edit(store, scan.key, attempts="many")
     until(lambda: state_of(store, scan.key) == "Error")

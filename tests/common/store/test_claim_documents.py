@@ -17,6 +17,7 @@ from common.store.claim_documents import (
     claimable_together,
     failed_for_good,
     failure,
+    host_of,
     retry_update,
 )
 from common.store.damage import decoded
@@ -49,6 +50,21 @@ def test_scans_are_claimed_with_those_that_were_claimed_as_often(
 ) -> None:
     found = waiting(*attempts)
     assert claimable_together(found, max_retried) == found[:count]
+
+
+@pytest.mark.parametrize("wrong", [None, "many", float("nan"), -1, 2**60, [1], {"a": 1}])
+def test_damaged_attempts_come_too_and_decide_nothing(wrong: Any) -> None:
+    found = [{"_id": "a", "attempts": wrong}, {"_id": "b"}, *waiting(1, 1, 1)]
+    assert claimable_together(found, 2) == found[:4]
+    assert claimable_together(found[:2], 2) == found[:2]
+
+
+@pytest.mark.parametrize(
+    ("owner", "host"),
+    [("host-1-2-a0", "host"), ("fr-brain-0-1-2-a0", "fr-brain-0"), ("host", "host")],
+)
+def test_an_owner_names_its_host(owner: str, host: str) -> None:
+    assert host_of(owner) == host
 
 
 def test_a_filter_for_each_fence_keeps_the_condition() -> None:

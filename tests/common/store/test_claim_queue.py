@@ -1,6 +1,8 @@
 """Which scans come next: fairly between Fr-PACS, urgent ones first, retried ones behind."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pymongo import InsertOne
@@ -62,6 +64,108 @@ def test_a_stat_scan_is_claimed_next_whatever_waits(store: DBManager) -> None:
     stat, voxels = make_scan(pacs="new", priority="stat")
     store.scans.add([NewScan(stat, voxels)])
     assert ids_of(store.claims.claim("a", 5, 60))[0] == stat.key
+
+
+def test_the_types_of_a_fr_pacs_share_its_turn(store: DBManager) -> None:
+    types = ("ecg", "grid", "volume", "xray")
+    for kind in types:
+        make_claimable(store, 20, pacs="flood", scan_type=kind)
+    make_claimable(store, 1, pacs="quiet")
+    batches = []
+    for _ in range(8):  # whoever it begins with
+        with closing(DBManager(store.connection.uri, store.connection.name)) as claimer:
+            for _ in range(2):
+                batches.append(claimer.claims.claim("a", 5, 60, types=types))
+                if any(claim.scan.pacs == "quiet" for claim in batches[-1]):
+                    break
+            else:
+                raise AssertionError("two batches overtook it")
+            claimer.claims.release("a")
+
+
+def test_beside_a_flood_of_stat_scans_every_second_claim_goes_to_the_others(
+    store: DBManager,
+) -> None:
+    make_claimable(store, 120, pacs="flood", priority="stat")
+    make_claimable(store, 12, pacs="other")
+    [retried] = make_claimable(store, 1, pacs="third")
+    edit(store, retried.key, attempts=1)
+    batches = senders_of(store, 4, 2 * RETRIED_EVERY + 2)
+    of_others = [n for n, batch in enumerate(batches) if "other" in batch]
+    assert of_others[:3] == [0, 2, 4] or of_others[:3] == [1, 3, 5]
+    assert ["third"] in batches
+    assert all(batch == ["flood"] * 4 for batch in batches[1 - of_others[0] : 6 : 2])
+
+
+def test_stat_scans_take_turns_by_fr_pacs(store: DBManager) -> None:
+    make_claimable(store, 40, pacs="flood", priority="stat")
+    for pacs in ("many-1", "many-2", "many-3"):
+        make_claimable(store, 20, pacs=pacs)
+    [urgent] = make_claimable(store, 1, pacs="quiet", priority="stat")
+    claims = [store.claims.claim("a", 4, 60, types=GRIDS) for _ in range(3)]
+    assert urgent.key in [key for claimed in claims for key in ids_of(claimed)]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_stat_scans_keep_no_other_waiting_nor_wait(store: DBManager, count: int) -> None:
+    make_claimable(store, 60, pacs="flood")
+    store.claims.claim("a", 8, 60)
+    for _ in range(3):
+        stat = {scan.key for scan in make_claimable(store, count, pacs="new", priority="stat")}
+        claimed = ids_of(store.claims.claim("a", 8, 60))
+        assert set(claimed[:count]) == stat
+        assert len(claimed) == 8
+
+
+HERE, THERE = "host-1-77-1-a0", "host-2-78-1-b0"
+
+
+def last_attempt(store: DBManager, owner: str, waited_s: float) -> str:
+    """A scan that failed twice on the host of this owner, and was due some seconds ago."""
+    [scan] = make_claimable(store, 1)
+    due = datetime.now(UTC) - timedelta(seconds=waited_s)
+    edit(store, scan.key, attempts=2, owner=owner, not_before=due)
+    return scan.key
+
+
+def claimed_by(store: DBManager, owner: str, **options: Any) -> list[str]:
+    claims = store.claims.claim(
+        owner, 9, 60, max_retried=9, attempts_allowed=3, **{"others_first_s": 30.0, **options}
+    )
+    return ids_of(claims)
+
+
+def test_the_last_attempt_is_left_to_another_host_for_a_while(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 1)
+    assert claimed_by(store, HERE) == []
+    assert claimed_by(store, "host-1-9-9-c0") == []  # the same host
+    assert claimed_by(store, THERE) == [key]
+
+
+def test_a_scan_that_no_other_host_claims_gets_its_last_attempt(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 31)
+    assert claimed_by(store, HERE) == [key]
+
+
+def test_a_scan_that_is_left_to_others_keeps_none_behind_it_waiting(store: DBManager) -> None:
+    last_attempt(store, HERE, 2)
+    there = last_attempt(store, THERE, 1)
+    [earlier] = make_claimable(store, 1)
+    edit(store, earlier.key, attempts=1, owner=HERE, not_before=datetime.now(UTC))
+    assert claimed_by(store, HERE) == [there]
+    assert claimed_by(store, HERE) == [earlier.key]
+    assert claimed_by(store, HERE) == []
+
+
+@pytest.mark.parametrize("owner", ["host-10-77-1-a0", "host-1", "", 3, None])
+def test_what_failed_anywhere_else_is_claimed(store: DBManager, owner: Any) -> None:
+    key = last_attempt(store, owner, 1)
+    assert claimed_by(store, HERE) == [key]
+
+
+def test_with_no_pause_nothing_is_left_to_others(store: DBManager) -> None:
+    key = last_attempt(store, HERE, 1)
+    assert claimed_by(store, HERE, others_first_s=0.0) == [key]
 
 
 def test_while_few_scans_wait_a_stat_scan_comes_first_too(store: DBManager) -> None:
@@ -151,6 +255,29 @@ def test_a_claim_reads_about_what_it_takes_however_many_scans_wait(
         assert store.claims.claim_expired("a", 60, types=GRIDS) == []
     assert read.documents <= 3 * limit + 5
     assert read.keys <= 4 * limit + 30
+
+
+def test_a_claim_reads_about_what_it_takes_however_many_stat_scans_wait(store: DBManager) -> None:
+    scan, voxels = make_scan(priority="stat")
+    whole = scan_document(NewScan(scan, voxels), NOW)
+    documents = []
+    for n in range(3000):
+        kind, pacs = ("grid", "ecg", "xray")[n % 3], f"pacs-{n % 4}"
+        header = {**whole["scan"], "scan_type": kind, "pacs": pacs, "scan_id": f"s-{n}"}
+        turn = NOW + timedelta(milliseconds=n)
+        attempts = 1 if n % 5 == 0 else 0
+        key = f"s-{n}@{pacs}"
+        documents.append(
+            {**whole, "_id": key, "scan": header, "turn_at": turn, "attempts": attempts}
+        )
+    inside(store).insert_many(documents, ordered=False)
+    types = ("grid", "ecg")
+    store.claims.claim("a", 10, 60, types=types)
+    for _ in range(4):
+        with examined(store) as read:
+            assert len(store.claims.claim("a", 10, 60, types=types)) == 10
+        assert read.documents <= 50
+        assert read.keys <= 100
 
 
 def test_each_claimer_starts_at_a_random_lane(store: DBManager) -> None:

@@ -7,9 +7,21 @@ import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
+from common.domain.scan import BrainScan
 from common.store.db_manager import DBManager
 from common.store.documents import LEASE_MAX_S
-from tests.factories import LONG_AGO, document_of, edit, expire, ids_of, inside, make_claimable
+from tests.common.store.damage_kinds import KINDS, damage_each, states
+from tests.factories import (
+    LONG_AGO,
+    document_of,
+    edit,
+    expire,
+    ids_of,
+    inside,
+    make_claimable,
+    make_report,
+    state_of,
+)
 
 GRIDS = frozenset({"grid"})
 
@@ -118,3 +130,118 @@ def state_of_raw(store: DBManager, key: str) -> str:
     found = inside(store).find_one({"_id": key}, {"report_generated": 1})
     assert found is not None
     return str(found["report_generated"])
+
+
+HEADER = tuple(f"scan.{name}" for name in BrainScan.model_fields)
+FIELDS = (
+    *("_id", "schema", "reanalysis", "received_at", "turn_at", "not_before", "fence", "attempts"),
+    *("owner", "lease_until", "claimed_at", "voxels", "blob", "packing", "revision", "error"),
+    *("error.cause", "notice", "reanalysis_error", "scan", *HEADER),
+)
+HEALTHY = 3
+
+
+def make_damaged(store: DBManager, kind: str, *, before: Any = None) -> set[str]:
+    """A scan for each field in which that field is damaged, among healthy ones, whose keys are
+    returned. ``before`` is called with all keys before the damage."""
+    keys = [scan.key for scan in make_claimable(store, len(FIELDS) + HEALTHY)]
+    if before is not None:
+        before(keys)
+    damage_each(store, keys[1 : 1 + len(FIELDS)], FIELDS, kind)
+    return {keys[0], *keys[1 + len(FIELDS) :]}
+
+
+def work(store: DBManager, limit: int) -> None:
+    """Claim and complete what can be claimed."""
+    for _ in range(3 * len(FIELDS)):
+        options: Any = {"types": GRIDS, "max_retried": limit, "attempts_allowed": 3}
+        expired = store.claims.claim_expired("a", 60, **options)
+        claims = expired or store.claims.claim("a", limit, 60, **options)
+        if not (claims or claims.more or claims.failed or expired.failed):
+            return
+        done = [(claim, make_report(claim.scan, revision=claim.revision)) for claim in claims]
+        assert store.claims.complete(done) == set()
+    raise AssertionError("there is no end of it")
+
+
+def finished(store: DBManager, healthy: set[str], kind: str) -> None:
+    """Nothing is left, and what is healthy has its report."""
+    work(store, 4)
+    assert {state_of(store, key) for key in healthy} == {"Done"}
+    store.supervision.fail_damaged()
+    work(store, 4)
+    left = [state for state in states(store) if state not in ("Done", "Error")]
+    # The schema of a newer release, and a type that nobody reads here.
+    assert len(left) == (kind in ("a large number", "infinite", "a decimal", "text"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_waiting_scans_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
+    finished(store, make_damaged(store, kind), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_retried_scans_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
+    def before(_: list[str]) -> None:
+        inside(store).update_many({}, {"$set": {"attempts": 1, "owner": "old"}})
+
+    finished(store, make_damaged(store, kind, before=before), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expired_claims_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
+    def before(keys: list[str]) -> None:
+        assert len(store.claims.claim("dead", len(keys), 60)) == len(keys)
+        inside(store).update_many({}, {"$set": {"lease_until": LONG_AGO}})
+
+    finished(store, make_damaged(store, kind, before=before), kind)
+
+
+@pytest.mark.parametrize("how", ["stopped", "died", "used up"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_claims_beside_damage_of_any_kind_are_released(
+    store: DBManager, kind: str, how: str
+) -> None:
+    def before(keys: list[str]) -> None:
+        assert len(store.claims.claim("gone", len(keys), 60)) == len(keys)
+        if how == "used up":
+            inside(store).update_many({}, {"$set": {"attempts": 3}})
+
+    healthy = make_damaged(store, kind, before=before)
+    if how == "stopped":
+        store.claims.release("gone")
+    else:
+        store.claims.release_dead("gone", 3, pause_s=0.0)
+    expected = "Error" if how == "used up" else "To Do"
+    assert {state_of(store, key) for key in healthy} == {expected}
+
+
+def test_a_claim_that_expired_long_ago_waits_again_if_nobody_claims_it(store: DBManager) -> None:
+    [unread] = make_claimable(store, 1, scan_type="ecg")
+    store.claims.claim("dead", 1, 60)
+    store.supervision.fail_damaged()
+    assert state_of(store, unread.key) == "In Progress"
+    edit(store, unread.key, lease_until=datetime.now(UTC) - timedelta(seconds=LEASE_MAX_S - 20))
+    store.supervision.fail_damaged()
+    assert state_of(store, unread.key) == "In Progress"
+    edit(store, unread.key, lease_until=datetime.now(UTC) - timedelta(seconds=LEASE_MAX_S + 20))
+    store.supervision.fail_damaged()
+    assert store.capacity.count_to_do_by_type(9) == {"ecg": 1}
+    assert document_of(store, unread.key)["attempts"] == 1
+
+
+@pytest.mark.parametrize("schema", [None, "two", datetime(2026, 1, 1, tzinfo=UTC), 1])
+def test_a_scan_without_a_schema_is_claimed(store: DBManager, schema: Any) -> None:
+    [scan] = make_claimable(store, 1)
+    edit(store, scan.key, schema=schema)
+    assert store.supervision.fail_damaged() == 0
+    assert ids_of(store.claims.claim("a", 1, 60)) == [scan.key]
+
+
+def test_a_pause_that_began_while_the_servers_clock_was_ahead_is_over(store: DBManager) -> None:
+    ahead, paused = make_claimable(store, 2)
+    now = datetime.now(UTC)
+    edit(store, ahead.key, attempts=1, not_before=now + timedelta(hours=48))
+    edit(store, paused.key, attempts=1, not_before=now + timedelta(minutes=9))
+    store.supervision.fail_damaged(pause_s=1.0)
+    assert ids_of(store.claims.claim("a", 9, 60, max_retried=9)) == [ahead.key]

@@ -9,18 +9,21 @@ import pytest
 
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
-from common.errors import ClaimLost
+from common.errors import ClaimLost, VoxelsDamaged
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from tests.common.store.damage_kinds import KINDS, damage
 from tests.factories import (
     LONG_AGO,
     document_of,
     edit,
     expire,
     ids_of,
+    inside,
     make_claimable,
     make_report,
+    make_upload,
     state_of,
     taken_over,
     together,
@@ -327,3 +330,20 @@ def test_concurrent_claims_take_each_scan_once_and_each_gets_some(
     ids = ids_of(claim for batch in batches for claim in batch)
     assert len(ids) == len(set(ids))
     assert set(ids) <= {scan.key for scan in scans}
+
+
+@pytest.mark.parametrize("field", ["voxels", "_id.n"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_chunk_of_any_kind_is_damage_of_the_voxels(
+    store: DBManager, kind: str, field: str
+) -> None:
+    item, _ = make_upload(store)
+    assert item.blob is not None
+    store.scans.add([item])
+    store.uploads.end(item.scan.key, item.blob)
+    [claim] = store.claims.claim("a", 1, 60)
+    chunks = inside(store, Collection.CHUNKS)
+    [first] = chunks.find({"_id.n": 0})
+    damage(store, first["_id"], field, kind, Collection.CHUNKS)
+    with pytest.raises(VoxelsDamaged):
+        store.claims.fetch_voxels(claim)

@@ -11,12 +11,14 @@ from common.store.damage import (
     UNDECODABLE,
     as_stored,
     decoded,
+    filters,
     find,
     integer,
     number,
     page,
     readable_id,
     this,
+    whole,
 )
 from common.store.db_manager import DBManager
 from tests.common.store.damaged import not_utf8
@@ -129,3 +131,27 @@ def test_each_document_can_be_named_whatever_its_id(named: DBManager) -> None:
         before = meta.count_documents({})
         meta.delete_many(this(one))
         assert meta.count_documents({}) == before - 1
+
+
+def test_documents_are_found_again_whatever_their_ids_are(store: DBManager) -> None:
+    meta = inside(store, Collection.META)
+    meta.delete_many({})
+    meta.insert_many([{"_id": "1"}, {"_id": 2}, {"_id": {"a": 3}}])
+    meta.insert_many(
+        [not_utf8({"_id": "to-be-damaged"}), not_utf8({"_id": {"a": ["to-be-damaged"]}})]
+    )
+    meta.insert_one(not_utf8({"_id": "good", "text": "to-be-damaged"}))
+    one, *others = filters(find(meta, {}))
+    assert meta.count_documents(one) == 3
+    assert [meta.count_documents(other) for other in others] == [1, 1, 1]
+    assert filters([]) == []
+
+
+@pytest.mark.parametrize("value", [0, 7, 2**53 - 1])
+def test_a_whole_number_is_one(value: int) -> None:
+    assert whole(value) == value
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 1.0, 2**53, "7", [7]])
+def test_what_is_no_whole_number_is_none(value: object) -> None:
+    assert whole(value) is None

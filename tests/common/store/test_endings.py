@@ -11,6 +11,7 @@ from common.errors import ClaimLost
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from tests.common.store.damage_kinds import KINDS, damage, states
 from tests.factories import (
     LONG_AGO,
     document_of,
@@ -163,6 +164,32 @@ def test_a_failed_scan_waits_longer_after_each_attempt(store: DBManager) -> None
         assert store.claims.claim("b", 1, 60) == []
     for pause, full in zip(pauses, (10, 50, 300, 1200, 6000, 6000), strict=True):
         assert full / 2 <= pause <= full
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_last_cause_keeps_no_scan_from_failing(store: DBManager, kind: str) -> None:
+    damaged, other, good = (scan.key for scan in make_claimable(store, 3))
+    store.claims.claim("dead", 3, 60)
+    for key in (damaged, other, good):
+        edit(store, key, attempts=2, error={"cause": "seen before"})
+    damage(store, damaged, "error.cause", kind)
+    damage(store, other, "error", kind)
+    assert store.claims.release_dead("dead", 2) == 3
+    assert states(store) == [ERROR] * 3
+    for key in (damaged, other):
+        assert isinstance(document_of(store, key)["error"]["cause"], str)
+    assert document_of(store, good)["error"]["cause"] == "seen before"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dead_processors_damaged_scan_fails_or_is_to_do(store: DBManager, kind: str) -> None:
+    [scan] = make_claimable(store, 1)
+    [claim] = store.claims.claim("dead", 1, 60)
+    damage(store, scan.key, "attempts", kind)
+    assert store.supervision.fail(scan.key, "dead", claim.fence, "died", 2) in (TO_DO, ERROR)
+    store.supervision.fail_damaged()
+    store.claims.claim("a", 1, 60)
+    assert states(store) == [ERROR]
 
 
 def test_giving_up_is_a_legal_transition() -> None:

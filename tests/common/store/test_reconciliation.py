@@ -14,13 +14,16 @@ from common.domain.states import ReportGenerated
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, report_document
+from tests.common.store.damage_kinds import KINDS, damage, damage_each, states
 from tests.factories import (
     document_of,
     edit,
     expire,
     inside,
+    make_claimable,
     make_failed,
     make_report,
+    make_reports,
     state_of,
     taken_over,
     together,
@@ -39,7 +42,8 @@ def one_report_and_done(store: DBManager, scan_id: str) -> None:
     assert state_of(store, scan_id) == DONE
     assert "error" not in document_of(store, scan_id)
     assert inside(store, Collection.REPORTS).count_documents({"_id": scan_id}) == 1
-    assert verify(store).gaps == 0
+    verdict = verify(store)
+    assert verdict.gaps == len(verdict.damaged_scans)
 
 
 def test_an_owner_that_lost_its_claim_before_it_looks_writes_no_report(store: DBManager) -> None:
@@ -191,6 +195,42 @@ def test_the_hubs_periodic_reconciliation_repairs_the_rest(store: DBManager) -> 
     assert store.reconciliation.reconcile_failed() == []
     one_report_and_done(store, claim.scan.key)
     assert store.queries.count_states()[ERROR] == 3
+
+
+SCAN_FIELDS = ("_id", "revision", "reanalysis_error", "error", "notice", "scan", "fence", "schema")
+REPORT_FIELDS = ("revision", "report", "pacs", "status")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beside_damage_of_any_kind_failed_scans_with_a_report_are_done(
+    store: DBManager, kind: str
+) -> None:
+    count = len(SCAN_FIELDS) + len(REPORT_FIELDS) + 1
+    make_claimable(store, count)
+    claims = store.claims.claim("a", count, 60)
+    for claim in claims:
+        store.claims.fail(claim, "no brain in it", 0)
+        write_late(store, claim)
+    keys = [claim.key for claim in claims]
+    damage_each(store, keys[1:9], SCAN_FIELDS, kind)
+    damage_each(store, keys[9:], REPORT_FIELDS, kind, Collection.REPORTS)
+    assert keys[0] in store.reconciliation.reconcile_failed()
+    assert state_of(store, keys[0]) == DONE
+    # Only those whose revision or id is damaged are left as they are.
+    assert states(store).count(ERROR) <= 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failed_reanalysis_beside_damage_of_any_kind_adopts_its_late_report(
+    store: DBManager, kind: str
+) -> None:
+    damaged, good = (report.key for report in make_reports(store, 2))
+    for key in (damaged, good):
+        edit(store, key, reanalysis_error={"cause": "failed"})
+        inside(store, Collection.REPORTS).update_one({"_id": key}, {"$set": {"revision": 2}})
+    damage(store, damaged, "revision", kind)
+    store.reconciliation.reconcile([damaged, good])
+    assert document_of(store, good)["revision"] == 2
 
 
 def test_late_reports_and_failures_at_once_end_in_one_report_and_done(

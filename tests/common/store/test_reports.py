@@ -1,10 +1,20 @@
 """Reports: one for each scan, and later revisions that replace it."""
 
+import pytest
+
 from common.domain.report import BrainReport
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.reports import Reports
-from tests.factories import document_of, inside, make_report, make_scan, together
+from tests.common.store.damage_kinds import KINDS, damage_each, states
+from tests.factories import (
+    document_of,
+    inside,
+    make_report,
+    make_reports,
+    make_scan,
+    together,
+)
 
 KEY = "scan@pacs-1"
 
@@ -71,3 +81,26 @@ def test_owners_that_write_the_same_revision_at_once_leave_one_report(store: DBM
 def test_nothing_to_write_is_no_error(store: DBManager) -> None:
     Reports(store.connection).write([])
     assert store.queries.count_reports() == {True: 0, False: 0}
+
+
+FIELDS = (
+    *("schema", "pacs", "revision", "status", "created_at", "next_try_at", "tries", "report"),
+    *("report.note", "report.scan_id"),
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beside_damaged_reports_of_any_kind_all_are_replaced(store: DBManager, kind: str) -> None:
+    keys = [report.key for report in make_reports(store, len(FIELDS) + 1)]
+    assert store.revisions.schedule_reanalysis(keys, 1) == len(keys)
+    damage_each(store, keys[1:], FIELDS, kind, Collection.REPORTS)
+    claims = store.claims.claim("a", len(keys), 60)
+    done = [(claim, make_report(claim.scan, revision=claim.revision)) for claim in claims]
+    assert store.claims.complete(done) == set()
+    found = inside(store, Collection.REPORTS).find({}, {"revision": 1})
+    too_late = {"a large number", "infinite", "a decimal"}  # as another owner's is
+    wrong = {one["_id"] for one in found if one["revision"] != 2}
+    assert wrong == ({keys[1 + FIELDS.index("revision")]} if kind in too_late else set())
+    assert set(states(store)) == {"Done"}
+    kept = inside(store, Collection.HISTORY).find({}, {"scan_id": 1, "_id": 0})
+    assert sorted(one["scan_id"] for one in kept) == sorted(set(keys) - wrong)

@@ -1,7 +1,9 @@
 """Walks over the keys of the waiting scans."""
 
 from common.store.db_manager import DBManager
-from common.store.waiting_indexes import prefixes
+from common.store.exact_bson import Undecodable
+from common.store.waiting_indexes import between, lower, prefixes, upper
+from tests.common.store.damage_kinds import NOT_UTF8, damage
 from tests.factories import edit, inside, make_claimable
 from tests.profiling import examined
 
@@ -37,3 +39,18 @@ def test_keys_of_wrong_types_come_too_and_newer_documents_do_not(store: DBManage
         (False, "pacs-1", 7, 0),
         (False, "pacs-1", "grid", "many"),
     ]
+
+
+def test_text_that_is_not_utf8_comes_as_it_is_and_leads_to_its_scan(store: DBManager) -> None:
+    first, damaged, last = make_claimable(store, 3)
+    edit(store, last.key, **{"scan.pacs": "\U0010ffff"})
+    damage(store, damaged.key, "scan.pacs", "not UTF-8")
+    lanes = list(prefixes(inside(store), 3))
+    assert [lane[1] for lane in lanes] == ["pacs-1", "\U0010ffff", Undecodable(NOT_UTF8)]
+    found = [between(inside(store), lower(*lane), upper(*lane), 9) for lane in lanes]
+    assert found == [[{"_id": first.key}], [{"_id": last.key}], [{"_id": damaged.key}]]
+
+
+def test_of_many_scans_between_two_keys_only_the_first_come(store: DBManager) -> None:
+    make_claimable(store, 150)
+    assert len(between(inside(store), lower(), upper(), 120)) == 120
