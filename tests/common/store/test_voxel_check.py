@@ -139,7 +139,9 @@ def test_headers_and_ids_that_cannot_be_decoded_hide_no_other(store: DBManager) 
     [sound] = (scan.key for scan in make_claimable(store, 1))
     voxels = b"voxels"
     wrong = {"voxels": voxels, "scan": {"voxels_hash": "to-be-damaged"}}
-    inside(store).insert_many([not_utf8({"_id": "to-be-damaged", **wrong}), not_utf8({"_id": "zto-be-damaged"})])
+    inside(store).insert_many(
+        [not_utf8({"_id": "to-be-damaged", **wrong}), not_utf8({"_id": "zto-be-damaged"})]
+    )
     inside(store).insert_many([{"_id": 5, "voxels": voxels}, {"_id": None}])
     assert dict(store.voxels.damaged()) == {"\ufffd\ufffdobe-damaged": True, sound: False}
     assert list(store.voxels.missing()) == []
