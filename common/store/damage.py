@@ -59,24 +59,6 @@ def find(
         return [decoded(document) for document in found]
 
 
-def page(
-    collection: MongoCollection[Document],
-    wanted: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    size: int,
-    after: RawBSONDocument | None = None,
-) -> tuple[list[Document], RawBSONDocument | None]:
-    """The next documents in the order of their ``_id``, if that is a string, each as from
-    ``decoded``; and what ``after`` is for the page that follows, None after the last one."""
-    order = [("_id", 1)]
-    beyond: Document = {"_id": {"$gt": ""} if after is None else after}
-    wanted = {"$and": [wanted, beyond]}
-    found = list(as_stored(collection).find(wanted, fields, sort=order, limit=size))
-    # As it is stored: with another ``_id`` in its place, pages could repeat without end.
-    following = _with_id(found[-1], b"$gt") if found else None
-    return [decoded(document) for document in found], following
-
-
 def readable_id(raw: RawBSONDocument) -> str | None:
     """The ``_id`` of a document as found; None if it is no string, or cannot be decoded."""
     if raw.raw[_TYPE] != _STRING:
@@ -89,21 +71,15 @@ def readable_id(raw: RawBSONDocument) -> str | None:
 
 def this(raw: RawBSONDocument) -> Mapping[str, Any]:
     """A filter for this document alone, whatever its ``_id`` is."""
-    if raw.raw[_TYPE] == _STRING:
-        return _with_id(raw, b"_id")
-    return encoded([("_id", exact(raw).get("_id"))])
+    if raw.raw[_TYPE] != _STRING:
+        return encoded([("_id", exact(raw).get("_id"))])
+    element = bytes(raw.raw[_TYPE : _end_of_id(raw)]) + b"\0"
+    return RawBSONDocument((_TYPE + len(element)).to_bytes(4, "little") + element)
 
 
 # Where things are in the BSON of a document that begins with an ``_id``, as all stored ones do.
 _TYPE, _LENGTH, _TEXT = 4, 9, 13
 _STRING = 2
-
-
-def _with_id(raw: RawBSONDocument, name: bytes) -> RawBSONDocument:
-    """A document with nothing but the string that is this one's ``_id``, under another name."""
-    value = bytes(raw.raw[_LENGTH : _end_of_id(raw)])
-    element = bytes([_STRING]) + name + b"\0" + value + b"\0"
-    return RawBSONDocument((_TYPE + len(element)).to_bytes(4, "little") + element)
 
 
 def _end_of_id(raw: RawBSONDocument) -> int:

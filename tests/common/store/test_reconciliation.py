@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from common.commands.verify import verify
+from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, report_document
 from tests.common.store.damage_kinds import KINDS, damage, damage_each, states
+from tests.common.store.damaged import DAMAGE, UNDECODABLE, spoil
 from tests.factories import (
     document_of,
     edit,
@@ -39,11 +42,21 @@ def write_late(store: DBManager, claim: Claim) -> None:
 
 def one_report_and_done(store: DBManager, scan_id: str) -> None:
     """What must hold in the end, whatever happened in between."""
-    assert state_of(store, scan_id) == DONE
-    assert "error" not in document_of(store, scan_id)
+    stored = document_of(store, scan_id)
+    assert stored["report_generated"] == DONE
+    assert "error" not in stored
     assert inside(store, Collection.REPORTS).count_documents({"_id": scan_id}) == 1
-    verdict = verify(store)
-    assert verdict.gaps == len(verdict.damaged_scans)
+    found = verify(store)
+    # A damaged header stays one, and is the only gap.
+    assert found.gaps == len(found.damaged_scans) == _is_damaged(stored["scan"])
+
+
+def _is_damaged(header: Any) -> bool:
+    try:
+        BrainScan.stored(header)
+    except ValidationError:
+        return True
+    return False
 
 
 def test_an_owner_that_lost_its_claim_before_it_looks_writes_no_report(store: DBManager) -> None:
@@ -247,3 +260,17 @@ def test_late_reports_and_failures_at_once_end_in_one_report_and_done(
 
         together(2, work)
         one_report_and_done(store, old.scan.key)
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=str)
+@pytest.mark.parametrize("name", [Collection.SCANS, Collection.REPORTS])
+def test_failed_scans_are_reconciled_beside_damaged_ones(
+    store: DBManager, name: Collection, damage: object
+) -> None:
+    good, bad, odd = (report.key for report in make_reports(store, 3))
+    for key in (good, bad, odd):
+        edit(store, key, report_generated=ERROR)
+    spoil(store, name, bad, "revision", damage)
+    spoil(store, Collection.SCANS, odd, "_id", UNDECODABLE)
+    assert good in store.reconciliation.reconcile_failed()
+    assert state_of(store, good) == DONE
