@@ -1,7 +1,7 @@
 """The outbox: reports to send, for Fr-HUB's client."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import bson
 from bson import ObjectId
@@ -14,7 +14,7 @@ from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import as_stored, find, integer, number, readable_id
+from common.store.damage import as_stored, decoded, find, integer, number, readable_id, this
 from common.store.documents import Leased, OutgoingReport, of_revision
 from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
@@ -40,14 +40,12 @@ _LOOK_AHEAD_EVERY_S = 60.0
 _NONE = -1
 """In the place of a size: there is no report."""
 
-_FIELDS = {
-    "report": 1,
-    "tries": integer("tries"),
-    # Of the document; it must be the report's.
-    "revision": number("revision", {"$cond": [{"$lte": ["$revision", None]}, 1, 0]}),
-}
+# Of the document; it must be the report's. 0: it is damaged.
+_REVISION = number("revision", {"$cond": [{"$lte": ["$revision", None]}, 1, 0]})
+_FIELDS = {"report": 1, "tries": integer("tries"), "revision": _REVISION}
 _ORDER = [("next_try_at", 1), ("created_at", 1)]
 _LISTED = {
+    "revision": _REVISION,
     "size": {
         "$cond": [{"$eq": [{"$type": "$report"}, "object"]}, {"$bsonSize": "$report"}, _NONE],
     },
@@ -69,6 +67,7 @@ class Outbox:
     ) -> None:
         self._db = connection
         self._raw = as_stored(connection.reports)
+        self._token = str(ObjectId())  # of all leases of this process
         self._sizes: dict[str, int] = {}  # twice the largest report of the last lease, by Fr-PACS
         self._looked_ahead: dict[str, float] = {}  # time.monotonic(), by Fr-PACS
         self._reconciliation = reconciliation
@@ -114,16 +113,18 @@ class Outbox:
                 found, more, wanted = others, True, ahead
         if not found:
             return Leased(more=more)
-        token = str(ObjectId())
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
-            "leased_by": token,
+            "leased_by": self._token,
             "tries": {"$add": [integer("tries"), 1]},
         }
-        these: Document = {**wanted, "_id": {"$in": list(found)}}
-        taken = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
-        if taken.modified_count < len(found):
-            mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
+        taken = 0
+        for these in _as_found(found):
+            change = [{"$set": lease}]
+            update = self._db.reports_fast.update_many({**wanted, **these}, change, hint=BY_ID)
+            taken += update.modified_count
+        if taken < len(found):
+            mine: Document = {"_id": {"$in": list(found)}, "leased_by": self._token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
             found = {document["_id"]: found[document["_id"]] for document in leased}
         gone = self._reconcile(list(found))
@@ -151,7 +152,8 @@ class Outbox:
         wanted, more = due, False
         if self._sizes.get(pacs, LARGEST) * limit > max_bytes:
             listed = list(self._raw.find(due, _LISTED, sort=_ORDER, limit=limit))
-            sizes = [(key, raw["size"]) for raw in listed if (key := self._key(raw)) is not None]
+            keyed = [(key, raw) for raw in listed if (key := self._key(raw)) is not None]
+            sizes = [(key, raw, raw["size"]) for key, raw in keyed]
             chosen, left = self._within(sizes, max_bytes, largest)
             more = left or len(listed) == limit
             if not chosen:
@@ -168,8 +170,9 @@ class Outbox:
                 total += len(raw.raw)
                 if total > max_bytes:
                     break
-        sizes = [(key, _size(raw)) for key, raw in read.items()]
-        self._sizes[pacs] = 2 * max((size for _, size in sizes), default=0)
+        sizes = [(key, raw, _size(raw)) for key, raw in read.items()]
+        if sizes:
+            self._sizes[pacs] = 2 * max(size for _, _, size in sizes)
         chosen, left = self._within(sizes, max_bytes, largest)
         more = more or left or count == limit or total > max_bytes
         return {key: read[key] for key in chosen}, more
@@ -178,23 +181,24 @@ class Outbox:
         """The key of a report's scan; gives up one that has none."""
         key = readable_id(raw)
         if key is None:
-            self._undeliverable.mark_this(raw, DAMAGED)
+            self._undeliverable.mark_this(this(raw), str(decoded(raw)["_id"]), DAMAGED)
         return key
 
     def _within(
-        self, sizes: Sequence[tuple[str, int]], max_bytes: int, largest: int
+        self, sizes: Sequence[tuple[str, RawBSONDocument, int]], max_bytes: int, largest: int
     ) -> tuple[list[str], bool]:
         """The keys of the first reports that fit, and whether any are left; gives up those that
         cannot be sent."""
         chosen: list[str] = []
         total = 0
-        for key, size in sizes:
+        for key, raw, size in sizes:
             if size == _NONE:
-                self._undeliverable.mark(key, DAMAGED)
+                self._give_up(key, raw, DAMAGED)
                 continue
             if size > largest:
-                self._undeliverable.mark(
+                self._give_up(
                     key,
+                    raw,
                     f"the report has {size} bytes, {largest} can be sent: raise FRAME_LIMIT_KIB of "
                     "Fr-HUB and Fr-PACS",
                 )
@@ -209,8 +213,13 @@ class Outbox:
         try:
             return _outgoing(key, pacs, raw)
         except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are sent
-            self._undeliverable.mark(key, DAMAGED)
+            self._give_up(key, raw, DAMAGED)
             return None
+
+    def _give_up(self, key: str, raw: RawBSONDocument, cause: str) -> None:
+        """Give up a report as found, not the revision that has replaced it since."""
+        for these in _as_found({key: raw}):
+            self._undeliverable.mark_this(these, key, cause)
 
     def _reconcile(self, keys: Sequence[str]) -> set[str]:
         """Before reports are sent, make their scans agree with them: see ``reconciliation``.
@@ -260,7 +269,7 @@ class Outbox:
             if first is None:
                 break
             if not _names_its_pacs(first):
-                self._undeliverable.mark_this(first, DAMAGED)
+                self._undeliverable.mark_this(this(first), str(decoded(first)["_id"]), DAMAGED)
                 continue
             after = str(first["pacs"])
             if after not in known:
@@ -274,27 +283,28 @@ class Outbox:
         for other in ({"$lt": ["$pacs", ""]}, {"$gte": ["$pacs", {}]}):
             wanted = {**_WAITING, "$expr": other}
             for raw in self._raw.find(wanted, {"_id": 1}, limit=_ORPHANS_NAMED):
-                self._undeliverable.mark_this(raw, DAMAGED)
+                self._undeliverable.mark_this(this(raw), str(decoded(raw)["_id"]), DAMAGED)
 
     @translated
     def postpone(self, keys: Sequence[str], delay_s: float) -> None:
-        """Make reports that were not acknowledged due again after ``delay_s`` seconds."""
+        """Make reports that were not acknowledged due again after ``delay_s`` seconds, unless
+        another hub has leased them meanwhile."""
         self._db.reports_fast.update_many(
-            {"_id": {"$in": list(keys)}, "status": False},
+            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._token},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
             hint=BY_ID,
         )
 
     @translated
     def release(self, keys: Sequence[str]) -> None:
-        """Make leased reports due at once, as if they had not been leased: their try does not
-        count."""
+        """Make reports that this process leased due at once, as if they had not been leased: their
+        try does not count."""
         again = {
             "next_try_at": "$$NOW",
             "tries": {"$max": [0, {"$subtract": [integer("tries"), 1]}]},
         }
         self._db.reports_fast.update_many(
-            {"_id": {"$in": list(keys)}, "status": False, "leased_by": {"$exists": True}},
+            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._token},
             [{"$set": again}, {"$unset": "leased_by"}],
             hint=BY_ID,
         )
@@ -307,6 +317,16 @@ def _names_its_pacs(raw: RawBSONDocument) -> bool:
         return key is not None and pacs_of(key) in (None, raw["pacs"])
     except BSONError:
         return False
+
+
+def _as_found(found: Mapping[str, RawBSONDocument]) -> Iterator[Document]:
+    """Filters that together find these reports as long as nothing has replaced them."""
+    by_revision: dict[int, list[str]] = {}
+    for key, raw in found.items():
+        by_revision.setdefault(raw["revision"], []).append(key)
+    for revision, keys in by_revision.items():
+        same = of_revision(revision) if revision else {"revision": {"$not": {"$type": "number"}}}
+        yield {"_id": {"$in": keys}, **same}
 
 
 def _size(raw: RawBSONDocument) -> int:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bson.raw_bson import RawBSONDocument
-
 from common.domain.audit_events import Kind
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import decoded, integer, this
+from common.store.damage import integer
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
 from common.store.paging import pages
@@ -58,9 +56,9 @@ class UndeliverableReports:
         return self._mark(which, key, cause)
 
     @translated
-    def mark_this(self, raw: RawBSONDocument, cause: str) -> bool:
-        """As ``mark``, for a report as found, whose ``_id`` may be damaged."""
-        return self._mark(this(raw), str(decoded(raw)["_id"]), cause)
+    def mark_this(self, which: Mapping[str, Any], key: str, cause: str) -> bool:
+        """As ``mark``, for the report that a filter finds; its ``_id`` may be damaged."""
+        return self._mark(which, key, cause)
 
     def _mark(self, which: Mapping[str, Any], key: str, cause: str) -> bool:
         waiting = {"$and": [which, {"status": False, "undeliverable": None}]}

@@ -1,12 +1,16 @@
 """The outbox: reports are leased, sent and marked."""
 
 from collections import Counter
+from typing import Any
+
+import pytest
 
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
+from common.store.outbox import Outbox
 from tests.factories import (
     LONG_AGO,
     document_of,
@@ -16,6 +20,8 @@ from tests.factories import (
     make_reports,
     together,
 )
+from tests.common.store.recordings import Recording
+from tests.running import until
 
 
 def ids(leased: list[OutgoingReport]) -> list[str]:
@@ -191,3 +197,55 @@ def test_of_many_errors_as_many_are_listed_as_asked_for(store: DBManager) -> Non
         store.claims.fail(claim, f"cause of {claim.scan.key}", 0)
     assert len(store.queries.errors(limit=2)) == 2
     assert all(cause == f"cause of {scan_id}" for scan_id, cause, _ in store.queries.errors())
+
+
+def test_one_hub_changes_no_lease_of_another(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    one, other = (store.recorded_by(store.recorder).outbox for _ in range(2))
+    assert one.lease("pacs-1", 10, 0.001)  # it ends at once
+    until(lambda: other.lease("pacs-1", 10, 60))
+    before = document_of(store, report.key, Collection.REPORTS)
+    one.release([report.key])
+    one.postpone([report.key], 3600)
+    assert document_of(store, report.key, Collection.REPORTS) == before
+    other.release([report.key])
+    assert one.lease("pacs-1", 10, 60)
+
+
+def replaced_while_read(
+    store: DBManager, report: BrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next lease reads this report, and its scan is reported anew before it is leased."""
+    read = Outbox._read
+    left = [report]
+
+    def reading(self: Outbox, *args: Any) -> Any:
+        found = read(self, *args)
+        for old in left:
+            store.revisions.schedule_reanalysis([old.key], 1)
+            [claim] = store.claims.claim("me", 1, 60)
+            store.claims.complete([(claim, make_report(claim.scan, revision=2))])
+        left.clear()
+        return found
+
+    monkeypatch.setattr(Outbox, "_read", reading)
+
+
+def test_a_report_that_is_replaced_while_it_is_leased_is_not_sent(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [report] = make_reports(store, 1)
+    replaced_while_read(store, report, monkeypatch)
+    assert store.outbox.lease("pacs-1", 10, 60) == []
+    assert [leased.revision for leased in store.outbox.lease("pacs-1", 10, 60)] == [2]
+
+
+def test_a_damaged_report_that_is_replaced_meanwhile_does_not_take_the_new_one_along(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [report] = make_reports(store, 1)
+    inside(store, Collection.REPORTS).update_one({"_id": report.key}, {"$set": {"report": "x"}})
+    replaced_while_read(store, report, monkeypatch)
+    store.outbox.lease("pacs-1", 10, 60)
+    assert list(store.undeliverable.all()) == []
+    assert [leased.revision for leased in store.outbox.lease("pacs-1", 10, 60)] == [2]
