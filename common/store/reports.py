@@ -14,7 +14,6 @@ from pymongo.errors import BulkWriteError
 
 from common.domain.report import BrainReport
 from common.domain.types import Document
-from common.store.collections import Collection
 from common.store.connection import BY_ID, Connection, duplicates
 from common.store.documents import report_document
 from common.store.error_mapping import bulk_failure
@@ -68,7 +67,7 @@ class Reports:
             [
                 {"$match": {"_id": {"$in": list(keys)}, **_before(revision)}},
                 {"$set": {"_id": {"scan": "$_id", "revision": replaced}, "scan_id": "$_id"}},
-                {"$merge": {"into": str(Collection.HISTORY), "whenMatched": "keepExisting"}},
+                {"$merge": {"into": self._db.history.name, "whenMatched": "keepExisting"}},
             ],
             hint=dict(BY_ID),
         )

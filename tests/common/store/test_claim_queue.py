@@ -102,6 +102,7 @@ def test_stat_scans_take_turns_by_fr_pacs(store: DBManager) -> None:
     for pacs in ("many-1", "many-2", "many-3"):
         make_claimable(store, 20, pacs=pacs)
     [urgent] = make_claimable(store, 1, pacs="quiet", priority="stat")
+    edit(store, urgent.key, turn_at=NOW)  # the last one
     claims = [store.claims.claim("a", 4, 60, types=GRIDS) for _ in range(3)]
     assert urgent.key in [key for claimed in claims for key in ids_of(claimed)]
 

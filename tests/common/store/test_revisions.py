@@ -128,6 +128,8 @@ class Mortal:
         connection, claims = self.store.connection, self.store.claims
         connection.upsert = self._between(connection.upsert)  # type: ignore[method-assign]
         claims._finish = self._between(claims._finish)  # type: ignore[method-assign]
+        copy = claims._reports._copy_to_history
+        claims._reports._copy_to_history = self._between(copy)  # type: ignore[method-assign]
 
     def die_at(self, place: int) -> None:
         self.places = place

@@ -80,11 +80,25 @@ def collection_of(node: ast.expr) -> str | None:
     return None
 
 
+def merged_into(node: ast.AST) -> str | None:
+    """The collection that ``$merge`` in a pipeline writes to."""
+    match node:
+        case ast.Dict(
+            [ast.Constant("$merge")],
+            [ast.Dict([ast.Constant("into"), *_], [ast.Attribute(collection, "name"), *_])],
+        ):
+            return collection_of(collection)
+    return None
+
+
 def calls_in(part: type) -> Iterator[tuple[str, str]]:
     """Collection and action of each call in a class and the modules' functions that it inherits."""
     for kind in part.__mro__[:-1]:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
         for node in ast.walk(tree):
+            if (merged := merged_into(node)) is not None:
+                yield merged, "insert"
+                yield merged, "update"
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method = node.func.attr
