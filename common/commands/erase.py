@@ -20,16 +20,18 @@ from common.store.opening import open_existing_store
 _PAGE = 500
 
 
-def chosen(store: DBManager, settings: EraseSettings) -> tuple[list[str], list[str]]:
-    """The keys of the scans that the settings name, and the names of those that are not stored.
+def chosen(store: DBManager, settings: EraseSettings) -> tuple[list[str], list[str], list[str]]:
+    """The keys of the scans that the settings name, the names of those that are not stored, and the
+    keys of damaged ones: they may be of the subject, too.
 
     Raises:
         SettingsError: several Fr-PACS sent a scan of a given id.
     """
     if settings.subject is not None:
-        return list(store.erasure.of_subject(settings.subject)), []
+        damaged: list[str] = []
+        return list(store.erasure.of_subject(settings.subject, damaged.append)), [], damaged
     keys = store.queries.keys_of(settings.ids)
-    return list(keys.values()), [name for name in settings.ids if name not in keys]
+    return list(keys.values()), [name for name in settings.ids if name not in keys], []
 
 
 def main() -> int:
@@ -38,7 +40,7 @@ def main() -> int:
     if bool(settings.ids) == (settings.subject is not None):
         raise SettingsError("give either ID=<scan>,… or SUBJECT=<pseudonym>")
     with open_existing_store(settings) as store:
-        keys, unknown = chosen(store, settings)
+        keys, unknown, damaged = chosen(store, settings)
         if settings.apply:
             with recorded_command(
                 store, "erase", command_log(), settings.mongodb_timeout_s
@@ -50,10 +52,12 @@ def main() -> int:
             count = _list(store, keys)
     for name in unknown:
         _print(f"{name!r}: no such scan")
+    for key in damaged:
+        _print(f"{key}: its header is damaged, so it may be the subject's: erase it by its ID")
     scans = "1 scan" if count == 1 else f"{count:,} scans"
     done = "erased" if settings.apply else "to erase (APPLY=1 erases them)"
     _print(f"{scans} {done}")
-    return Exit.FAILED if unknown else Exit.OK
+    return Exit.FAILED if unknown or damaged else Exit.OK
 
 
 def _list(store: DBManager, keys: list[str]) -> int:

@@ -15,17 +15,17 @@ A tombstone refuses its scan when it is sent again. It holds no hash of the voxe
 has the image could recognize whose scan it was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
-from common.domain.states import ERASED
+from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.damage import as_stored, find, integer, page, readable_id
+from common.store.damage import UNDECODABLE, as_stored, find, integer, page, readable_id
 from common.store.documents import all_of
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
@@ -52,11 +52,22 @@ class Erasure:
         self._db = connection
         self._recorder = recorder
 
-    def of_subject(self, subject: str) -> Iterator[str]:
-        """The keys of all stored scans of a subject (pseudonym). Reads each scan's header."""
+    def of_subject(
+        self, subject: str, damaged: Callable[[str], object] = lambda _: None
+    ) -> Iterator[str]:
+        """The keys of all stored scans of a subject (pseudonym). Reads each scan's header.
+
+        Args:
+            subject: the pseudonym.
+            damaged: called with the key of each scan of which nobody can tell whose it is.
+        """
         found, after = self._subjects_page(None)
         while found:
-            yield from (scan["_id"] for scan in found if _subject_of(scan) == subject)
+            for scan in found:
+                if _is_nobodys(scan):
+                    damaged(str(scan["_id"]))
+                elif _subject_of(scan) == subject:
+                    yield scan["_id"]
             found, after = self._subjects_page(after)
 
     @translated
@@ -64,7 +75,8 @@ class Erasure:
         self, after: RawBSONDocument | None
     ) -> tuple[list[Document], RawBSONDocument | None]:
         # In pages, each with its own time limit. There is no index: each scan would pay for it.
-        return page(self._db.scans, {}, {"scan.subject": 1}, _SUBJECTS_PAGE, after)
+        fields = {"scan.subject": 1, "report_generated": 1}
+        return page(self._db.scans, {}, fields, _SUBJECTS_PAGE, after)
 
     @translated
     def erasable(self, keys: Sequence[str]) -> list[Erasable]:
@@ -156,6 +168,15 @@ class Erasure:
             wanted["$or"] = later
         order = [("erased_at", 1), ("_id", 1)]
         return find(self._db.scans, wanted, {"erased_at": 1}, sort=order, limit=_PAGE)
+
+
+def _is_nobodys(scan: Document) -> bool:
+    """Whether the header of a scan is damaged; a tombstone has none."""
+    if UNDECODABLE in scan:
+        return True
+    if scan.get("report_generated") in (ERASED, PURGED):
+        return False
+    return not isinstance(scan.get("scan"), dict) or not isinstance(_subject_of(scan), str | None)
 
 
 def _subject_of(scan: Document) -> object:

@@ -48,6 +48,17 @@ def test_it_lists_first_and_erases_if_asked_to(store: DBManager, tmp_path: Any) 
     assert "p-1" not in str(list(inside(store).find()))
 
 
+def test_a_scan_whose_subject_cannot_be_read_is_told(store: DBManager, tmp_path: Any) -> None:
+    _, damaged = (scan.key for scan in make_claimable(store, 2, subject="p-1"))
+    inside(store).update_one({"_id": damaged}, {"$set": {"scan": "round"}})
+    ran = run_erase(store, tmp_path, SUBJECT="p-1", APPLY="1")
+    assert (ran.returncode, f"{damaged}: its header is damaged" in ran.stdout) == (1, True)
+    assert "1 scan erased" in ran.stdout
+    ran = run_erase(store, tmp_path, ID=damaged, APPLY="1")
+    assert (ran.returncode, ran.stdout) == (0, "1 scan erased\n")
+    assert run_erase(store, tmp_path, SUBJECT="p-1").returncode == 0
+
+
 def test_it_needs_one_choice(store: DBManager, tmp_path: Any) -> None:
     for choice in ({}, {"ID": "one", "SUBJECT": "p-1"}):
         ran = run_erase(store, tmp_path, **choice)
