@@ -59,24 +59,6 @@ def find(
         return [decoded(document) for document in found]
 
 
-def page(
-    collection: MongoCollection[Document],
-    wanted: Mapping[str, Any],
-    fields: Mapping[str, Any],
-    size: int,
-    after: RawBSONDocument | None = None,
-) -> tuple[list[Document], RawBSONDocument | None]:
-    """The next documents in the order of their ``_id``, if that is a string, each as from
-    ``decoded``; and what ``after`` is for the page that follows, None after the last one."""
-    order = [("_id", 1)]
-    beyond: Document = {"_id": {"$gt": ""} if after is None else after}
-    wanted = {"$and": [wanted, beyond]}
-    found = list(as_stored(collection).find(wanted, fields, sort=order, limit=size))
-    # As it is stored: with another ``_id`` in its place, pages could repeat without end.
-    following = _with_id(found[-1], b"$gt") if found else None
-    return [decoded(document) for document in found], following
-
-
 def readable_id(raw: RawBSONDocument) -> str | None:
     """The ``_id`` of a document as found; None if it is no string, or cannot be decoded."""
     if raw.raw[_TYPE] != _STRING:

@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import Connection
-from common.store.damage import UNDECODABLE, as_stored, find, integer, page, readable_id
+from common.store.damage import UNDECODABLE, as_stored, find, integer, readable_id
 from common.store.documents import all_of
 from common.store.error_mapping import translated
+from common.store.paging import pages
 from common.store.recording import Recorder
 
 RECENT_DAYS = 7
@@ -61,22 +61,15 @@ class Erasure:
             subject: the pseudonym.
             damaged: called with the key of each scan of which nobody can tell whose it is.
         """
-        found, after = self._subjects_page(None)
-        while found:
-            for scan in found:
+        # There is no index: each scan would pay for it.
+        wanted = {"_id": {"$gt": ""}}
+        fields = {"scan.subject": 1, "report_generated": 1}
+        for page in pages(self._db.scans, wanted, fields, size=_SUBJECTS_PAGE):
+            for scan in page:
                 if _is_nobodys(scan):
                     damaged(str(scan["_id"]))
                 elif _subject_of(scan) == subject:
                     yield scan["_id"]
-            found, after = self._subjects_page(after)
-
-    @translated
-    def _subjects_page(
-        self, after: RawBSONDocument | None
-    ) -> tuple[list[Document], RawBSONDocument | None]:
-        # In pages, each with its own time limit. There is no index: each scan would pay for it.
-        fields = {"scan.subject": 1, "report_generated": 1}
-        return page(self._db.scans, {}, fields, _SUBJECTS_PAGE, after)
 
     @translated
     def erasable(self, keys: Sequence[str]) -> list[Erasable]:

@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import TypeVar
 
 from bson import ObjectId
-from bson.raw_bson import RawBSONDocument
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.damage import find, page
+from common.store.damage import find
 from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
+from common.store.paging import pages
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
 
@@ -71,16 +71,8 @@ class FailedScans:
             yield [document["_id"] for document in found]
 
     def _pages(self) -> Iterator[list[Document]]:
-        found, after = self._page(None)
-        while found:
-            yield found
-            found, after = self._page(after)
-
-    @translated
-    def _page(self, after: RawBSONDocument | None) -> tuple[list[Document], RawBSONDocument | None]:
-        # Each page has its own time limit.
         fields = {"error": 1, "attempts": 1, "owner": 1, "past_errors": 1}
-        return page(self._db.scans, _FAILED, fields, _PAGE, after)
+        return pages(self._db.scans, {**_FAILED, "_id": {"$gt": ""}}, fields, size=_PAGE)
 
     @translated
     def requeue(self, keys: Sequence[str]) -> Requeued:

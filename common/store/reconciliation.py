@@ -17,6 +17,7 @@ from common.store.connection import BY_ID, Connection
 from common.store.damage import find, whole
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
+from common.store.paging import pages
 from common.store.recording import Recorder
 
 FINISH: list[Document] = [
@@ -116,18 +117,9 @@ class Reconciliation:
         return [document["_id"] for document in found]
 
     def _failed_ids(self) -> Iterator[list[str]]:
-        after = ""
-        while page := self._failed_page(after):
-            yield page
-            if page[-1] <= after:  # an id that is not UTF-8 is found once more
-                return
-            after = page[-1]
-
-    def _failed_page(self, after: str) -> list[str]:
-        # In pages, each with its own time limit.
-        wanted = {"report_generated": ReportGenerated.ERROR, "_id": {"$gt": after}}
-        found = find(self._db.scans, wanted, {"_id": 1}, sort=[("_id", 1)], limit=_PAGE)
-        return [document["_id"] for document in found]
+        wanted = {"report_generated": ReportGenerated.ERROR, "_id": {"$gt": ""}}
+        for page in pages(self._db.scans, wanted, {"_id": 1}, size=_PAGE):
+            yield [document["_id"] for document in page]
 
 
 def _revisions(found: Sequence[Document]) -> dict[str, int]:

@@ -19,7 +19,6 @@ of the previous one. All earlier reports are in the history.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from common.domain.audit_events import Kind
@@ -30,9 +29,10 @@ from common.domain.types import Document
 from common.errors import StoreError
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.damage import find, page
+from common.store.damage import find
 from common.store.documents import HAS_VOXELS, HEAD_START, Claim, of_revision
 from common.store.error_mapping import translated
+from common.store.paging import pages
 from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
 
@@ -87,18 +87,10 @@ class Revisions:
 
     def analysed(self, keys: Sequence[str] | None = None) -> Iterator[Analysed]:
         """Which analyzer made each report, of these scans or all, in order of the ids."""
-        wanted: Document = {} if keys is None else {"_id": {"$in": list(keys)}}
-        found, after = self._reports_page(wanted, None)
-        while found:
-            yield from map(_analysed, found)
-            found, after = self._reports_page(wanted, after)
-
-    @translated
-    def _reports_page(
-        self, wanted: Document, after: RawBSONDocument | None
-    ) -> tuple[list[Document], RawBSONDocument | None]:
+        wanted: Document = {"_id": {"$gt": ""} if keys is None else {"$in": list(keys)}}
         fields = {"revision": 1, "report.scan_type": 1, "report.analyzer": 1}
-        return page(self._db.reports, wanted, fields, _PAGE, after)
+        for page in pages(self._db.reports, wanted, fields, size=_PAGE):
+            yield from map(_analysed, page)
 
     @translated
     def reported(self, key: str) -> tuple[Claim, BrainReport] | None:
@@ -170,18 +162,10 @@ class Revisions:
 
     def revised(self) -> Iterator[Revised]:
         """Every scan that was ever scheduled for reanalysis, in order of the ids."""
-        found, after = self._revised_page(None)
-        while found:
-            yield from self.revisions_of([scan["_id"] for scan in found])
-            found, after = self._revised_page(after)
-
-    @translated
-    def _revised_page(
-        self, after: RawBSONDocument | None
-    ) -> tuple[list[Document], RawBSONDocument | None]:
         # A damaged one is not what its report has, so that it is found out.
-        revised = {"revision": {"$exists": True, "$ne": 1}}
-        return page(self._db.scans, revised, {"_id": 1}, _PAGE, after)
+        wanted = {"revision": {"$exists": True, "$ne": 1}, "_id": {"$gt": ""}}
+        for page in pages(self._db.scans, wanted, {"_id": 1}, size=_PAGE):
+            yield from self.revisions_of([scan["_id"] for scan in page])
 
     @translated
     def revisions_of(self, keys: Sequence[str]) -> list[Revised]:

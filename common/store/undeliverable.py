@@ -14,9 +14,10 @@ from bson.raw_bson import RawBSONDocument
 from common.domain.audit_events import Kind
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import decoded, integer, page, this
+from common.store.damage import decoded, integer, this
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
+from common.store.paging import pages
 from common.store.recording import Recorder
 
 CAUSE_LONGEST = 300
@@ -76,25 +77,18 @@ class UndeliverableReports:
 
     def all(self) -> Iterator[UndeliverableReport]:
         """All undeliverable reports, in order of their keys."""
-        for found in self._pages():
-            yield from map(_undeliverable, found)
+        for page in self._pages():
+            yield from map(_undeliverable, page)
 
     def pages(self) -> Iterator[list[str]]:
         """The keys of all undeliverable reports, in order and in pages."""
-        for found in self._pages():
-            yield [document["_id"] for document in found]
+        for page in self._pages():
+            yield [document["_id"] for document in page]
 
     def _pages(self) -> Iterator[list[Document]]:
-        found, after = self._page(None)
-        while found:
-            yield found
-            found, after = self._page(after)
-
-    @translated
-    def _page(self, after: RawBSONDocument | None) -> tuple[list[Document], RawBSONDocument | None]:
-        # Each page has its own time limit. The content is not read: it may be what is wrong.
-        fields = {"pacs": 1, "undeliverable": 1}
-        return page(self._db.reports, _GIVEN_UP, fields, _PAGE, after)
+        # The content is not read: it may be what is wrong.
+        wanted = {**_GIVEN_UP, "_id": {"$gt": ""}}
+        return pages(self._db.reports, wanted, {"pacs": 1, "undeliverable": 1}, size=_PAGE)
 
     @translated
     def redeliver(self, keys: Sequence[str]) -> set[str]:

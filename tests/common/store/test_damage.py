@@ -15,7 +15,6 @@ from common.store.damage import (
     find,
     integer,
     number,
-    page,
     readable_id,
     this,
     whole,
@@ -104,20 +103,6 @@ def named(store: DBManager) -> DBManager:
     meta.insert_many([not_utf8({"_id": name, "text": "good"}) for name in NAMES])
     meta.insert_many([{"_id": 5}, {"_id": {"a": 1}}])  # no strings
     return store
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 6])
-def test_pages_hold_each_document_once_whatever_its_id(named: DBManager, size: int) -> None:
-    meta = inside(named, Collection.META)
-    documents: list[Any] = []
-    found, after = page(meta, {"text": "good"}, {"text": 1}, size)
-    while found:
-        assert len(found) <= size
-        documents += found
-        found, after = page(meta, {"text": "good"}, {"text": 1}, size, after)
-    assert after is None
-    assert [one["_id"] for one in documents[:3]] == ["a", "z", "ä"]
-    assert [UNDECODABLE in one for one in documents] == [False] * 3 + [True] * 2
 
 
 def test_an_id_is_readable_if_it_is_text(named: DBManager) -> None:
