@@ -20,7 +20,7 @@ from tests.factories import (
     make_reports,
     together,
 )
-from tests.common.store.recordings import Recording
+from tests.recorders import Recording
 from tests.running import until
 
 
@@ -201,7 +201,7 @@ def test_of_many_errors_as_many_are_listed_as_asked_for(store: DBManager) -> Non
 
 def test_one_hub_changes_no_lease_of_another(store: DBManager) -> None:
     [report] = make_reports(store, 1)
-    one, other = (store.recorded_by(store.recorder).outbox for _ in range(2))
+    one, other = (store.recorded_by(Recording()).outbox for _ in range(2))
     assert one.lease("pacs-1", 10, 0.001)  # it ends at once
     until(lambda: other.lease("pacs-1", 10, 60))
     before = document_of(store, report.key, Collection.REPORTS)
