@@ -70,8 +70,8 @@ def _named(path: Path, reason: str) -> str:
 def main() -> int:
     """Write the archive that the settings name."""
     settings = load_settings(AuditExportSettings, "fr audit-export")
-    key = make_key(settings.audit_key_file)
     with open_existing_store(settings) as store:
+        key = make_key(settings.audit_key_file)  # not for a store that does not exist
         found = export(store, settings.archive, settings.days, key)
     if found is None:
         write_text(

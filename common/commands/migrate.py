@@ -18,7 +18,7 @@ from common.runtime.lifecycle import Exit
 from common.settings.loading import MigrateSettings, load_settings
 from common.store.migrations.runner import Migrator
 from common.store.migrations.step import Progress
-from common.store.opening import store_uri
+from common.store.opening import require_folder, store_uri
 from common.store.schema import SCHEMA_VERSION
 
 _PROGRESS_S = 2.0
@@ -100,6 +100,7 @@ def show(result: MigrationResult, database: str, console: Console) -> None:
 def main() -> int:
     """Migrate the database that the settings name, or list what is to do."""
     settings = load_settings(MigrateSettings, "fr migrate")
+    require_folder(settings)  # the units make the embedded store, with the schema of their release
     with store_uri(settings) as uri:
         # Standard output is for the result.
         result = migrate(uri, settings, every(_PROGRESS_S, Console(stderr=True).print))

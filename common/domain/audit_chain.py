@@ -44,6 +44,11 @@ def place(writer: str, seq: int) -> str:
     return f"{writer}/{seq}"
 
 
+def whole_seq(seq: Any) -> int:
+    """A stored ``seq``, which damage may have made a fraction, as a whole number: rounded up."""
+    return math.ceil(seq.to_decimal() if isinstance(seq, bson.Decimal128) else seq)
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The place and hash of an entry, usually the last one of a chain."""

@@ -35,6 +35,25 @@ def local_secret(data_dir: Path) -> str:
         raise _refusal(path, f"{error.strerror}, and without TLS units need a secret") from error
 
 
+def existing_secret(data_dir: Path) -> str:
+    """The secret in this folder, which a unit has made.
+
+    Raises:
+        SettingsError: there is none, or as ``local_secret``.
+    """
+    path = data_dir.expanduser() / FILE
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise _refusal(path, f"{error.strerror}") from error
+    if not exists:
+        raise SettingsError(
+            f"DATA_DIR={str(data_dir)!r}: there is no secret; name the folder that the units use, "
+            "start Fr-HUB there once, or set SHARED_SECRET"
+        )
+    return local_secret(data_dir)
+
+
 def _check_folder(folder: Path) -> None:
     about = folder.stat()
     if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:

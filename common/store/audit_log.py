@@ -5,16 +5,13 @@ Adding an entry needs only the rights to insert and to find, so a unit whose acc
 on this collection cannot change what it wrote.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from bson import Decimal128
 from pymongo.errors import DuplicateKeyError
 
-from common.domain.audit_chain import Head, only_anchors, place
+from common.domain.audit_chain import Head, only_anchors, place, whole_seq
 from common.domain.audit_events import Kind
 from common.domain.types import WHOLE_BELOW, Document
 from common.errors import AuditConflict
@@ -109,11 +106,11 @@ class AuditLog:
                 {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
             ],
         )
-        return {line["_id"]: _whole(line["seq"]) for line in lines if UNDECODABLE not in line}
+        return {line["_id"]: whole_seq(line["seq"]) for line in lines if UNDECODABLE not in line}
 
     def _at(self, places: Sequence[Document]) -> list[Head]:
         found = find(self._db.audit, {"_id": {"$in": list(places)}}, {"hash": 1})
-        return [Head(d["_id"]["writer"], _whole(d["_id"]["seq"]), _hash(d)) for d in found]
+        return [Head(d["_id"]["writer"], whole_seq(d["_id"]["seq"]), _hash(d)) for d in found]
 
     @translated
     def size(self) -> int:
@@ -210,16 +207,12 @@ def _to_anchor(entry: Document | None) -> int:
     if entry is None:
         return -1
     last = only_anchors(entry)
-    return _whole(entry["_id"]["seq"]) if last is None else last
+    return whole_seq(entry["_id"]["seq"]) if last is None else last
 
 
 def _hash(entry: Document) -> str:
     """The hash of a stored entry; one that cannot be decoded is none that an anchor may name."""
     return "" if UNDECODABLE in entry else str(entry.get("hash"))
-
-
-def _whole(number: Any) -> int:
-    return math.ceil(number.to_decimal() if isinstance(number, Decimal128) else number)
 
 
 def _text(value: object) -> str | None:

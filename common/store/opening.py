@@ -56,6 +56,19 @@ def open_store(settings: StoreSettings) -> Iterator[DBManager]:
         yield store
 
 
+def require_folder(settings: StoreSettings) -> None:
+    """Check that there is a store to open, so that a command makes none in a mistyped folder.
+
+    Raises:
+        SettingsError: the settings name no server, and the folder of the embedded one is absent.
+    """
+    if settings.mongodb_uri is None and not (settings.data_dir / "mongodb").is_dir():
+        raise SettingsError(
+            f"DATA_DIR={str(settings.data_dir)!r}: there is no store; name the folder that the "
+            "units use, or set MONGODB_URI"
+        )
+
+
 @contextlib.contextmanager
 def open_existing_store(settings: StoreSettings) -> Iterator[DBManager]:
     """Open the store for a command that reads or changes it: it must exist. The embedded one is
@@ -65,11 +78,7 @@ def open_existing_store(settings: StoreSettings) -> Iterator[DBManager]:
         SettingsError: there is no store at this place.
         SchemaNewer, SchemaOlder: it is of another release.
     """
-    if settings.mongodb_uri is None and not (settings.data_dir / "mongodb").is_dir():
-        raise SettingsError(
-            f"DATA_DIR={str(settings.data_dir)!r}: there is no store; name the folder that the "
-            "units use, or set MONGODB_URI"
-        )
+    require_folder(settings)
     with open_store(settings) as store:
         version = store.schema.version()
         if version == 0:

@@ -26,12 +26,18 @@ _TEXT = 2
 """The type of a string in BSON."""
 
 
+def as_stored(
+    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
+) -> Iterator[RawBSONDocument]:
+    """What ``collection.find`` finds, not decoded, with one batch in memory at a time."""
+    return iter(collection.with_options(codec_options=_RAW).find(wanted, *fields, **options))
+
+
 def stream(
     collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
 ) -> Iterator[Document]:
-    """As ``damage.find``, with one document in memory at a time."""
-    raw = collection.with_options(codec_options=_RAW)
-    return (decoded(document) for document in raw.find(wanted, *fields, **options))
+    """As ``damage.find``, with one batch in memory at a time."""
+    return map(decoded, as_stored(collection, wanted, *fields, **options))
 
 
 def aggregate(
@@ -76,16 +82,17 @@ def _page(
     except _FAILED:
         raw = collection.with_options(codec_options=_RAW)
         found = list(raw.find(wanted, *fields, sort=_BY_ID, limit=size))
-        return [decoded(one) for one in found], _greater(found[-1]) if found else {}
+        return [decoded(one) for one in found], on_id(found[-1], "$gt") if found else {}
 
 
-def _greater(document: RawBSONDocument) -> RawBSONDocument:
-    """``{$gt: <the id>}`` with the id as it is stored, which may not be decodable."""
-    raw = bytes(document.raw)
+def on_id(document: RawBSONDocument, operator: str) -> RawBSONDocument:
+    """The condition ``{operator: <the id>}``, such as ``$gt``, with the id as it is stored, which
+    may not be decodable."""
+    raw, name = bytes(document.raw), operator.encode() + b"\0"
     if raw[4] != _TEXT:  # of the first element, which in a stored document is the id
-        return RawBSONDocument(bson.encode({"$gt": document["_id"]}))
+        return RawBSONDocument(bson.encode({operator: document["_id"]}))
     end = 13 + int.from_bytes(raw[9:13], "little")
-    element = raw[4:5] + b"$gt" + raw[8:end]
+    element = raw[4:5] + name + raw[9:end]
     return RawBSONDocument((len(element) + 5).to_bytes(4, "little") + element + b"\0")
 
 

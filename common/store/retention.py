@@ -26,9 +26,12 @@ from common.domain.audit_events import Kind
 from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.documents import HAS_VOXELS, all_of, of_revision
 from common.store.error_mapping import translated
+from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
+from common.store.stored_types import is_readable
 
 _PAGE = 500
 _MARKED: Document = {"purging_since": {"$exists": True}}
@@ -130,8 +133,8 @@ class Retention:
         }
         order = [("sent_at", 1), ("_id", 1)]
         fields = {"revision": 1, "sent_at": 1}
-        found = list(self._db.reports.find(wanted, fields, sort=order, limit=_PAGE))
-        page = _Candidates(ReportGenerated.DONE, {d["_id"]: d.get("revision", 1) for d in found})
+        found = find(self._db.reports, wanted, fields, sort=order, limit=_PAGE)
+        page = _Candidates(ReportGenerated.DONE, _revisions(found))
         return page, (found[-1]["sent_at"], found[-1]["_id"]) if found else None
 
     @translated
@@ -143,11 +146,11 @@ class Retention:
             **_between("error.at", before, after),
         }
         order = [("error.at", 1), ("_id", 1)]
-        found = list(self._db.scans.find(wanted, {"error.at": 1}, sort=order, limit=_PAGE))
+        found = find(self._db.scans, wanted, {"error.at": 1}, sort=order, limit=_PAGE)
         keys = [document["_id"] for document in found]
         if include_report:
             # The report of an earlier revision, which Fr-PACS does not have yet, is sent first.
-            unsent = self._db.reports.find({"_id": {"$in": keys}, "status": False}, {"_id": 1})
+            unsent = find(self._db.reports, {"_id": {"$in": keys}, "status": False}, {"_id": 1})
             waiting = {document["_id"] for document in unsent}
             keys = [key for key in keys if key not in waiting]
         page = _Candidates(ReportGenerated.ERROR, dict.fromkeys(keys, 1))
@@ -167,7 +170,7 @@ class Retention:
         for condition in page.conditions():
             wanted = condition if include_report else {**condition, **HAS_VOXELS}
             fields = {"scan.voxels_bytes": 1, "voxels_gone_at": 1}
-            found += self._db.scans.find(wanted | (_MARKED if marked else {}), fields)
+            found += find(self._db.scans, wanted | (_MARKED if marked else {}), fields)
         found.sort(key=lambda d: str(d["_id"]))
         size = sum(_size(d) for d in found if "voxels_gone_at" not in d)
         return Due(tuple(d["_id"] for d in found), size)
@@ -181,9 +184,7 @@ class Retention:
         if not keys:
             return
         these: Document = {"_id": {"$in": list(keys)}, "report_generated": state, **_MARKED}
-        for document in list(
-            self._db.scans.find({**these, "blob": {"$exists": True}}, {"blob": 1})
-        ):
+        for document in find(self._db.scans, {**these, "blob": {"$type": "objectId"}}, {"blob": 1}):
             blob: ObjectId = document["blob"]
             self._db.chunks.delete_many({"_id": all_of(blob)})
             self._db.uploads.delete_one({"_id": blob})
@@ -216,7 +217,7 @@ class Retention:
             "report_generated": ReportGenerated.DONE,
             "$nor": HAS_VOXELS["$or"],
         }
-        gone = [found["_id"] for found in self._db.scans.find(wanted, {"_id": 1})]
+        gone = [found["_id"] for found in find(self._db.scans, wanted, {"_id": 1})]
         if gone:
             self._db.reports_fast.update_many(
                 {"_id": {"$in": gone}, "status": True}, {"$set": {"voxels_gone": True}}
@@ -225,11 +226,14 @@ class Retention:
 
 def _between(field: str, before: datetime, after: tuple[datetime, str] | None) -> Document:
     """A filter of the documents before this time, and after the last one of the page before."""
+    text = {"_id": {"$gte": ""}}  # no unit reads documents with other ids
     if after is None:
-        return {field: {"$lt": before}}
+        return {field: {"$lt": before}, **text}
     at, key = after
+    if not is_readable(key):
+        return {field: {"$gt": at, "$lt": before}, **text}  # it must not come again
     later = [{field: {"$gt": at}}, {"_id": {"$gt": key}}]
-    return {field: {"$gte": at, "$lt": before}, "$or": later}
+    return {field: {"$gte": at, "$lt": before}, "$or": later, **text}
 
 
 _TOMBSTONE: Document = {
@@ -241,6 +245,12 @@ _TOMBSTONE: Document = {
     "schema": "$schema",
     "renamed": "$renamed",
 }
+
+
+def _revisions(reports: Sequence[Document]) -> dict[str, int]:
+    """The revisions of these reports. Nothing is removed of a scan whose report is damaged."""
+    found = {d["_id"]: revision_of(d) for d in reports}
+    return {key: revision for key, revision in found.items() if revision}
 
 
 def _size(document: Document) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 from pymongo.database import Database
 
 from common.domain.types import Document
-from common.errors import SchemaNewer, SchemaOlder
+from common.errors import SchemaNewer, SchemaOlder, StoreError
 from common.store.collections import Collection
 from common.store.connection import Connection
+from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.schema import DECLARED, SCHEMA, SCHEMA_VERSION, CollectionSchema, Index
 
@@ -92,9 +93,15 @@ class SchemaCheck:
 
 def version_of(database: Database[Document]) -> int:
     """The schema version of a database: 0 if it is empty, 1 if its release kept none."""
-    found = database[Collection.META].find_one({"_id": SCHEMA}, {"version": 1}) or {}
-    if "version" in found:
-        return int(found["version"])
+    [about] = find(database[Collection.META], {"_id": SCHEMA}, {"version": 1}) or [{}]
+    if "version" in about:
+        version = about["version"]
+        if not isinstance(version, int | float):
+            raise StoreError(
+                f"{Collection.META}: the schema version of the database {database.name!r} is "
+                "damaged: restore a backup"
+            )
+        return int(version)
     names = set(database.list_collection_names())
     return 1 if names & set(map(str, DECLARED)) - {Collection.META} else 0
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from pymongo.errors import BulkWriteError
 
-from common.domain.audit_chain import place
-from common.domain.types import Document
+from common.domain.audit_chain import place, whole_seq
+from common.domain.types import WHOLE_BELOW, Document
 from common.store.collections import Collection
 from common.store.connection import duplicates
+from common.store.damage import UNDECODABLE, find
 from common.store.migrations.step import Step, Work
+from common.store.paging import aggregate, stream
 
 CHAINS_PER_PAGE = 5000
 
@@ -18,7 +20,8 @@ def unlisted_chains(work: Work) -> Iterator[list[str]]:
     after = ""
     while page := _page(work, after):
         named = _named(work, [place(writer, seq) for writer, seq in page.items()])
-        listed = work.database[Collection.AUDIT_OPEN].find({"_id": {"$in": list(page)}}, {"_id": 1})
+        chains = work.database[Collection.AUDIT_OPEN]
+        listed = find(chains, {"_id": {"$in": list(page)}}, {"_id": 1})
         known = {found["_id"] for found in listed}
         yield [w for w, seq in page.items() if w not in known and place(w, seq) not in named]
         after = max(page)
@@ -34,19 +37,22 @@ def _page(work: Work, after: str) -> dict[str, int]:
         {"$limit": CHAINS_PER_PAGE},
         {"$project": {"_id.writer": 1}},
     ]
-    writers = [line["_id"]["writer"] for line in audit.aggregate(begun)]
+    read = [d["_id"]["writer"] for d in aggregate(audit, begun) if UNDECODABLE not in d]
+    writers = [writer for writer in read if isinstance(writer, str)]
     last: list[Document] = [
-        {"$match": {"_id.writer": {"$in": writers}, "_id.seq": {"$gte": 0}}},
+        {"$match": {"_id.writer": {"$in": writers}, "_id.seq": {"$gte": 0, "$lt": WHOLE_BELOW}}},
         {"$sort": {"_id.writer": 1, "_id.seq": -1}},
         {"$group": {"_id": "$_id.writer", "seq": {"$first": "$_id.seq"}}},
     ]
-    return {line["_id"]: int(line["seq"]) for line in audit.aggregate(last)} if writers else {}
+    found = aggregate(audit, last) if writers else []
+    return {line["_id"]: whole_seq(line["seq"]) for line in found if isinstance(line["_id"], str)}
 
 
 def _named(work: Work, places: Sequence[str]) -> set[str]:
     wanted = {"heads.at": {"$in": list(places)}}
-    found = work.database[Collection.AUDIT].find(wanted, {"heads.at": 1})
-    return {line["at"] for entry in found for line in entry["heads"]}
+    found = stream(work.database[Collection.AUDIT], wanted, {"heads.at": 1})
+    lines = (line for entry in found if isinstance(entry["heads"], list) for line in entry["heads"])
+    return {str(line.get("at")) for line in lines if isinstance(line, dict)}
 
 
 def _list(work: Work) -> None:

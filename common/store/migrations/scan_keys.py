@@ -14,8 +14,10 @@ stay readable for an operator; both get the schema's version and are otherwise l
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.scan import Priority
@@ -23,8 +25,10 @@ from common.domain.scan_key import SEPARATOR, pacs_of, scan_id_of, scan_key
 from common.domain.states import PURGED
 from common.domain.types import Document
 from common.store.collections import Collection
+from common.store.damage import UNDECODABLE, decoded, find
 from common.store.documents import HEAD_START
 from common.store.migrations.step import Step, Work
+from common.store.paging import as_stored, on_id
 from common.store.schema import OLD_TOMBSTONES, SCHEMA, SCHEMA_VERSION
 from common.store.schema_check import version_of
 
@@ -39,20 +43,32 @@ _PACS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNSEEN: Document = {"schema": {"$not": {"$gte": SCHEMA_VERSION}}}
 """Documents that this step has not seen: those that keep their ids have the version afterwards."""
 
+_SEEN: Document = {"$set": {"schema": SCHEMA_VERSION}}
+_EXACT_ID = "_exact_id"
+"""Field of a document as read here, whose id cannot be decoded; no stored field has it."""
+
 _IS_REANALYSIS: Document = {"$gt": [{"$ifNull": ["$revision", 1]}, 1]}
 _BACKGROUND_MS = int(-HEAD_START[Priority.BACKGROUND].total_seconds() * 1000)
+
+_IS_TIME: Document = {
+    # A damaged one may be so late that nothing can be added to it.
+    "$and": [
+        {"$gt": ["$received_at", datetime(1970, 1, 1, tzinfo=UTC)]},
+        {"$lt": ["$received_at", datetime(9000, 1, 1, tzinfo=UTC)]},
+    ]
+}
 
 SCAN_FIELDS: Document = {
     "reanalysis": _IS_REANALYSIS,
     "turn_at": {
         "$cond": [
-            {"$eq": [{"$type": "$received_at"}, "date"]},
+            _IS_TIME,
             {"$add": ["$received_at", {"$cond": [_IS_REANALYSIS, _BACKGROUND_MS, 0]}]},
             "$$NOW",  # a damaged document
         ]
     },
     "not_before": {  # scans that failed before have no pause
-        "$cond": [{"$eq": [{"$type": "$received_at"}, "date"]}, "$received_at", "$$NOW"]
+        "$cond": [_IS_TIME, "$received_at", "$$NOW"]
     },
 }
 """More fields of each scan, as aggregation expressions over the scan of before: set by the copy."""
@@ -109,19 +125,34 @@ def _pages(collection: MongoCollection[Document], field: str) -> Iterator[list[D
     page: list[Document] = []
     size = 0
     order = [(field, 1)]
-    with collection.find({field: _UNKEYED, **_UNSEEN}, fields, sort=order, hint=order) as found:
-        for document in found.batch_size(PAGE):
-            page.append(document)
-            size += document["size"]
-            if len(page) == PAGE or size >= PAGE_BYTES:
-                yield page
-                page, size = [], 0
+    wanted = {field: _UNKEYED, **_UNSEEN}
+    for raw in as_stored(collection, wanted, fields, sort=order, hint=order, batch_size=PAGE):
+        document = _decoded(raw)
+        page.append(document)
+        size += document["size"]
+        if len(page) == PAGE or size >= PAGE_BYTES:
+            yield page
+            page, size = [], 0
     if page:
         yield page
 
 
+def _decoded(raw: RawBSONDocument) -> Document:
+    """The document. One whose id cannot be decoded has a condition on it as it is stored."""
+    document = decoded(raw)
+    if UNDECODABLE in document:
+        name = raw["_id"]
+        whole = UNDECODABLE not in decoded(name) if isinstance(name, RawBSONDocument) else True
+        if not whole or (isinstance(name, str) and "\ufffd" in name):
+            document[_EXACT_ID] = on_id(raw, "$eq")
+    return document
+
+
 def _rename_page(work: Work, name: Collection, page: Sequence[Document]) -> None:
     collection = work.database[name]
+    for document in (one for one in page if _EXACT_ID in one):
+        collection.update_one({"_id": document[_EXACT_ID]}, _SEEN)
+    page = [document for document in page if _EXACT_ID not in document]
     if name is Collection.SCANS:
         owners = [_pacs_of_scan(document) for document in page]
     else:
@@ -134,11 +165,11 @@ def _rename_page(work: Work, name: Collection, page: Sequence[Document]) -> None
         assert pacs is not None  # noqa: S101 - for the type checker
         _copy(collection, ids, _changes(name, pacs))
         # Delete only what has its copy. A page that another run handled meanwhile has all of them.
-        copies = collection.find({"_id": {"$in": [_new_id(i, pacs) for i in ids]}}, {"_id": 1})
+        copies = find(collection, {"_id": {"$in": [_new_id(i, pacs) for i in ids]}}, {"_id": 1})
         copied = [_old_id(document["_id"]) for document in copies]
         collection.delete_many({"_id": {"$in": copied}})
     if kept:
-        collection.update_many({"_id": {"$in": kept}}, {"$set": {"schema": SCHEMA_VERSION}})
+        collection.update_many({"_id": {"$in": kept}}, _SEEN)
 
 
 def _copy(
@@ -206,16 +237,16 @@ def _valid(pacs: Any) -> str | None:
 def _owners(work: Work, page: Sequence[Document], field: str) -> list[str | None]:
     """The Fr-PACS of each document that belongs to a scan: that of the stored scan, so that both
     have the same key; where no scan is stored, the one that the document names."""
-    ids = sorted({document[field] for document in page})
+    ids = sorted({document[field] for document in page if _is_sound(document, field)})
     scans = work.database[Collection.SCANS]
     fields = {"scan.pacs": 1, "scan.scan_id": 1}
-    known = {d["_id"]: _pacs_of_scan(d) for d in scans.find({"_id": {"$in": ids}}, fields)}
+    known = {d["_id"]: _pacs_of_scan(d) for d in find(scans, {"_id": {"$in": ids}}, fields)}
     for name in set(ids) - known.keys():
         # Only if documents of the old form were written after the scans were renamed.
         prefix = scan_key(name, "")
         renamed = {"_id": {"$gt": prefix, "$lt": prefix + "\x7f"}, "renamed": True}
-        if (found := scans.find_one(renamed, {"_id": 1})) is not None:
-            known[name] = pacs_of(found["_id"])
+        for found in find(scans, renamed, {"_id": 1}, limit=1):
+            known[name] = _valid(pacs_of(found["_id"]))
     return [
         known.get(document[field], _own_pacs(document)) if _is_sound(document, field) else None
         for document in page
@@ -224,8 +255,10 @@ def _owners(work: Work, page: Sequence[Document], field: str) -> list[str | None
 
 def _is_sound(document: Document, field: str) -> bool:
     """Whether the ``_id`` of a picture or an earlier report names its scan."""
-    name = document["_id"]
-    return field == "_id" or (isinstance(name, Mapping) and name.get("scan") == document[field])
+    name, scan = document["_id"], document[field]
+    if not isinstance(scan, str):  # an array of texts matches a pattern, too
+        return False
+    return field == "_id" or (isinstance(name, dict) and name.get("scan") == scan)
 
 
 def _own_pacs(document: Document) -> str | None:

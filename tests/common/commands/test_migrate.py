@@ -70,6 +70,7 @@ def test_the_embedded_mongodb_can_be_migrated_by_hand_too(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MONGODB_URI", raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "data" / "mongodb").mkdir(mode=0o700, parents=True)
     monkeypatch.setenv("APPLY", "1")
     monkeypatch.setattr(sys, "argv", ["fr migrate"])
     assert command.main() == 0

@@ -44,7 +44,7 @@ def test_without_a_secret_it_is_that_of_data_dir(
     monkeypatch.delenv("SHARED_SECRET", raising=False)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(sys, "argv", ["fr pacs-key"])
-    assert main() == 0
     secret = local_secret(tmp_path / "data")
+    assert main() == 0
     expected = HubSecret(secret.encode()).key_of("pacs-1").hex()
     assert capsys.readouterr().out == f"{expected}\n"

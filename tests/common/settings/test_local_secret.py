@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.settings.local_secret import FILE, local_secret
+from common.settings.local_secret import FILE, existing_secret, local_secret
 from tests.factories import together
 from tests.processes import ROOT
 
@@ -105,3 +105,14 @@ def test_a_folder_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"^DATA_DIR: .*set SHARED_SECRET or PACS_KEY"):
         local_secret(tmp_path / "file" / "data")
+
+
+def test_a_secret_that_must_exist_is_not_made(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "typo"):
+        with pytest.raises(SettingsError, match="there is no secret"):
+            existing_secret(folder)
+    assert list(tmp_path.iterdir()) == []
+    assert local_secret(tmp_path / "data") == existing_secret(tmp_path / "data")
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="DATA_DIR"):
+        existing_secret(tmp_path / "file")

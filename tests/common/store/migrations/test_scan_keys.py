@@ -27,7 +27,7 @@ from common.store.migrations import scan_keys
 from common.store.migrations.runner import Migrator
 from common.store.schema import SCHEMA_VERSION
 from tests.common.store.migrations.old_release import FILE, SCANS, TO_DO, restore
-from tests.factories import inside, make_report, make_scan, migrate
+from tests.factories import LONG_AGO, inside, make_report, make_scan, migrate
 from tests.processes import ROOT, environment
 
 KEYED = (Collection.SCANS, Collection.REPORTS, Collection.HISTORY, Collection.PICTURES)
@@ -114,7 +114,7 @@ def test_what_waited_is_analysed_and_delivered(old: DBManager) -> None:
         assert done == TO_DO
         sent = set()
         for pacs in ("pacs-1", "pacs-2"):
-            inside(old, Collection.REPORTS).update_many({}, {"$set": {"next_try_at": 0}})
+            inside(old, Collection.REPORTS).update_many({}, {"$set": {"next_try_at": LONG_AGO}})
             for leased in store.outbox.lease(pacs, 100, 60):
                 store.outbox.mark_sent([leased.key], leased.revision, pacs)
                 sent.add(leased.key)
