@@ -1,7 +1,9 @@
 """The outbox: reports to send, for Fr-HUB's client."""
 
+import itertools
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import bson
 from bson import ObjectId
@@ -43,6 +45,7 @@ _NONE = -1
 # Of the document; it must be the report's. 0: it is damaged.
 _REVISION = number("revision", {"$cond": [{"$lte": ["$revision", None]}, 1, 0]})
 _FIELDS = {"report": 1, "tries": integer("tries"), "revision": _REVISION}
+_NO_REVISION: Document = {"$expr": {"$not": [{"$isNumber": "$revision"}]}}
 _ORDER = [("next_try_at", 1), ("created_at", 1)]
 _LISTED = {
     "revision": _REVISION,
@@ -67,7 +70,8 @@ class Outbox:
     ) -> None:
         self._db = connection
         self._raw = as_stored(connection.reports)
-        self._token = str(ObjectId())  # of all leases of this process
+        self._process = str(ObjectId())
+        self._leases = itertools.count()
         self._sizes: dict[str, int] = {}  # twice the largest report of the last lease, by Fr-PACS
         self._looked_ahead: dict[str, float] = {}  # time.monotonic(), by Fr-PACS
         self._reconciliation = reconciliation
@@ -113,18 +117,19 @@ class Outbox:
                 found, more, wanted = others, True, ahead
         if not found:
             return Leased(more=more)
+        token = f"{self._process}/{next(self._leases)}"
         lease = {
             "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
-            "leased_by": self._token,
+            "leased_by": token,
             "tries": {"$add": [integer("tries"), 1]},
         }
         taken = 0
         for these in _as_found(found):
-            change = [{"$set": lease}]
-            update = self._db.reports_fast.update_many({**wanted, **these}, change, hint=BY_ID)
+            these = {"$and": [wanted, these]}
+            update = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
             taken += update.modified_count
         if taken < len(found):
-            mine: Document = {"_id": {"$in": list(found)}, "leased_by": self._token}
+            mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
             found = {document["_id"]: found[document["_id"]] for document in leased}
         gone = self._reconcile(list(found))
@@ -290,10 +295,15 @@ class Outbox:
         """Make reports that were not acknowledged due again after ``delay_s`` seconds, unless
         another hub has leased them meanwhile."""
         self._db.reports_fast.update_many(
-            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._token},
+            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._by_this_process},
             [{"$set": {"next_try_at": {"$add": ["$$NOW", int(delay_s * 1000)]}}}],
             hint=BY_ID,
         )
+
+    @property
+    def _by_this_process(self) -> Document:
+        """A condition on ``leased_by``: ``0`` follows ``/`` in the order of strings."""
+        return {"$gte": f"{self._process}/", "$lt": f"{self._process}0"}
 
     @translated
     def release(self, keys: Sequence[str]) -> None:
@@ -304,7 +314,7 @@ class Outbox:
             "tries": {"$max": [0, {"$subtract": [integer("tries"), 1]}]},
         }
         self._db.reports_fast.update_many(
-            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._token},
+            {"_id": {"$in": list(keys)}, "status": False, "leased_by": self._by_this_process},
             [{"$set": again}, {"$unset": "leased_by"}],
             hint=BY_ID,
         )
@@ -321,12 +331,18 @@ def _names_its_pacs(raw: RawBSONDocument) -> bool:
 
 def _as_found(found: Mapping[str, RawBSONDocument]) -> Iterator[Document]:
     """Filters that together find these reports as long as nothing has replaced them."""
-    by_revision: dict[int, list[str]] = {}
+    by_revision: dict[Any, list[str]] = {}
     for key, raw in found.items():
-        by_revision.setdefault(raw["revision"], []).append(key)
+        by_revision.setdefault(_revision(raw), []).append(key)
     for revision, keys in by_revision.items():
-        same = of_revision(revision) if revision else {"revision": {"$not": {"$type": "number"}}}
-        yield {"_id": {"$in": keys}, **same}
+        yield {"_id": {"$in": keys}, **(of_revision(revision) if revision else _NO_REVISION)}
+
+
+def _revision(raw: RawBSONDocument) -> Any:
+    try:
+        return raw["revision"]
+    except BSONError:  # of another field
+        return decoded(raw)["revision"]
 
 
 def _size(raw: RawBSONDocument) -> int:
