@@ -24,7 +24,7 @@ MAX_RETRIED = 32
 and takes the others along once more, but no more often. Claiming each alone costs two waits for the
 disk, and a killed Fr-BRAIN leaves hundreds."""
 
-OTHERS_FIRST_PAUSES = 30
+OTHERS_FIRST_PAUSES = 10
 """The last attempt of a scan that failed on this host is left to other hosts for as many times the
 pause before the second attempt: what is wrong may be the host. Then this host makes it."""
 

@@ -25,6 +25,9 @@ class _SentScan(NamedTuple):
     sent_at: float  # time.monotonic()
 
 
+NO_REPORT = "no report yet (REPORT_PATIENCE_S): Fr-HUB keeps the scan and sends its report later"
+
+
 class RunCounter:
     """Counts scans from their first byte to their report, and records each step in the ledger.
 
@@ -233,7 +236,7 @@ class RunCounter:
         with self._lock:
             missing = list(self._awaited.items())
         for scan_id, scan in missing:
-            self.failed(scan.label, "no report arrived (REPORT_PATIENCE_S)", scan_id)
+            self.failed(scan.label, NO_REPORT, scan_id)
         return len(missing)
 
     def open(self) -> dict[str, int]:

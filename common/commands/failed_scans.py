@@ -1,14 +1,15 @@
 """Lists failed scans, those in ``'Error'`` (``fr failed``), and requeues them (``fr requeue``)."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit.recorded_command import recorded_command
+from common.commands.listing import print_items, print_json_array, time_of
 from common.domain.scan_key import pacs_of, scan_id_of
+from common.domain.types import Document
 from common.errors import SettingsError
-from common.runtime.console import Console, Table, write_json, write_text
+from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
@@ -18,8 +19,6 @@ from common.store.failed_scans import FailedScan, Requeued
 from common.store.opening import open_existing_store
 
 _PAGE = 1000
-_ROWS = 1000
-"""Rows per table: column widths are computed with all rows in memory."""
 
 
 def requeue_pages(store: DBManager, names: Sequence[str] | None = None) -> Iterator[Requeued]:
@@ -34,27 +33,14 @@ def requeue_pages(store: DBManager, names: Sequence[str] | None = None) -> Itera
 
 def show(scans: Iterator[FailedScan], console: Console) -> int:
     """Print the scans for people; returns their number."""
-    count = 0
-    table = _table()
-    for scan in scans:
-        when = scan.at.isoformat(" ", "seconds") if scan.at is not None else "unknown"
-        cause = scan.cause + (f" (requeued {scan.requeued}x before)" if scan.requeued else "")
-        table.add_row(scan.key, cause, str(scan.attempts), scan.worker or "none", when)
-        count += 1
-        if count % _ROWS == 0:
-            console.print(table)
-            table = _table()
-    if table.row_count:
-        console.print(table)
-    return count
+    return print_items(((scan.key, _about(scan)) for scan in scans), console)
 
 
-def _table() -> Table:
-    table = Table(title="Failed scans", title_justify="left")
-    for name in ("scan", "cause", "attempts", "last worker", "when (UTC)"):
-        # Never truncated: ids are copied into ``make requeue ID=``.
-        table.add_column(name, overflow="fold", justify="right" if name == "attempts" else "left")
-    return table
+def _about(scan: FailedScan) -> list[str]:
+    attempts = "1 attempt" if scan.attempts == 1 else f"{scan.attempts} attempts"
+    before = f", requeued {scan.requeued}x before" if scan.requeued else ""
+    by = f", the last by {scan.worker}" if scan.worker else ""
+    return [f"failed at {time_of(scan.at)} after {attempts}{by}{before}", scan.cause]
 
 
 def errors() -> int:
@@ -62,7 +48,7 @@ def errors() -> int:
     settings = load_settings(ErrorsSettings, "fr failed", sys.argv[2:])
     with open_existing_store(settings) as store:
         if settings.json_output:
-            _print_json(store.failed_scans.all())
+            print_json_array(map(_as_json, store.failed_scans.all()))
         else:
             console = Console()
             count = show(store.failed_scans.all(), console)
@@ -73,17 +59,11 @@ def errors() -> int:
     return Exit.OK
 
 
-def _print_json(scans: Iterator[FailedScan]) -> None:
-    """Print a JSON array, one object per line, with one scan in memory at a time."""
-    before = "[\n"
-    for scan in scans:
-        fields = dataclasses.asdict(scan)
-        key = fields.pop("key")
-        fields = {"scan_id": scan_id_of(key), "pacs": pacs_of(key), "key": key, **fields}
-        fields["at"] = scan.at.isoformat() if scan.at is not None else None
-        write_json(before + json.dumps(fields))
-        before = ",\n"
-    write_json("[]\n" if before == "[\n" else "\n]\n")
+def _as_json(scan: FailedScan) -> Document:
+    fields = dataclasses.asdict(scan)
+    key = fields.pop("key")
+    at = scan.at.isoformat() if scan.at is not None else None
+    return {"scan_id": scan_id_of(key), "pacs": pacs_of(key), "key": key, **fields, "at": at}
 
 
 def requeue() -> int:

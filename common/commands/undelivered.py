@@ -2,13 +2,14 @@
 (``fr redeliver``)."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from common.audit.recorded_command import recorded_command
+from common.commands.listing import print_items, print_json_array, time_of
+from common.domain.types import Document
 from common.errors import SettingsError
-from common.runtime.console import Console, Table, write_json, write_text
+from common.runtime.console import Console, write_text
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import command_log
@@ -18,8 +19,6 @@ from common.store.opening import open_existing_store
 from common.store.undeliverable import UndeliverableReport
 
 _PAGE = 1000
-_ROWS = 1000
-"""Rows per table: column widths are computed with all rows in memory."""
 
 
 def redeliver_pages(
@@ -40,26 +39,13 @@ def redeliver_pages(
 
 def show(reports: Iterator[UndeliverableReport], console: Console) -> int:
     """Print the reports for people; returns their number."""
-    count = 0
-    table = _table()
-    for report in reports:
-        when = report.at.isoformat(" ", "seconds") if report.at is not None else "unknown"
-        table.add_row(report.key, report.cause, str(report.tries), when)
-        count += 1
-        if count % _ROWS == 0:
-            console.print(table)
-            table = _table()
-    if table.row_count:
-        console.print(table)
-    return count
-
-
-def _table() -> Table:
-    table = Table(title="Undelivered reports", title_justify="left")
-    for name in ("scan", "cause", "tries", "when (UTC)"):
-        # Never truncated: ids are copied into ``make redeliver ID=``.
-        table.add_column(name, overflow="fold", justify="right" if name == "tries" else "left")
-    return table
+    return print_items(
+        (
+            (one.key, [f"given up at {time_of(one.at)} after {one.tries} tries", one.cause])
+            for one in reports
+        ),
+        console,
+    )
 
 
 def undelivered() -> int:
@@ -67,7 +53,7 @@ def undelivered() -> int:
     settings = load_settings(UndeliveredSettings, "fr undelivered", sys.argv[2:])
     with open_existing_store(settings) as store:
         if settings.json_output:
-            _print_json(store.undeliverable.all())
+            print_json_array(map(_as_json, store.undeliverable.all()))
             return Exit.OK
         console = Console()
         count = show(store.undeliverable.all(), console)
@@ -78,15 +64,8 @@ def undelivered() -> int:
     return Exit.OK
 
 
-def _print_json(reports: Iterator[UndeliverableReport]) -> None:
-    """Print a JSON array, one object per line, with one report in memory at a time."""
-    before = "[\n"
-    for report in reports:
-        fields = dataclasses.asdict(report)
-        fields["at"] = report.at.isoformat() if report.at is not None else None
-        write_json(before + json.dumps(fields))
-        before = ",\n"
-    write_json("[]\n" if before == "[\n" else "\n]\n")
+def _as_json(report: UndeliverableReport) -> Document:
+    return {**dataclasses.asdict(report), "at": report.at.isoformat() if report.at else None}
 
 
 def redeliver() -> int:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import rich.console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from common.runtime.output import LINE_BYTES, QueuedStream
 
 __all__ = ["Console", "Table", "colored_line", "unit_console", "write_json", "write_text"]
 
+_INDENT = 4
 _COLOR = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
 
 
@@ -31,6 +33,13 @@ class Console(rich.console.Console):
             justify=options.get("justify"),
             overflow=options.get("overflow"),
         )
+
+    def print_item(self, name: str, *about: str) -> None:
+        """Print an item of a list: its name on a line, which is never broken, so that it can be
+        copied, and what there is to say about it below."""
+        self.print(name, style="bold", soft_wrap=True)
+        for line in about:
+            self.print(Padding(line, (0, 0, 0, _INDENT)))
 
 
 def unit_console(*, stderr: bool = False) -> Console:

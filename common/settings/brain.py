@@ -33,7 +33,7 @@ class BrainSettings(StoreSettings):
         default=1.0,
         ge=0,
         description="pause before the second attempt to analyse a scan, seconds; the pauses before "
-        "later attempts are 5, 30, 120 and 600 times as long",
+        "later attempts are 5, 15, 45 and 120 times as long",
     )
     brain_batch: int = Field(
         default=500, ge=1, le=10_000, description="most scans to claim at once"

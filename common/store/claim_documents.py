@@ -18,7 +18,7 @@ from common.store.documents import Claim
 DAMAGED = "the stored document is damaged"
 CANNOT_BE_DECODED = f"{DAMAGED}: it cannot be decoded"
 
-RETRY_PAUSES = (1, 5, 30, 120, 600)
+RETRY_PAUSES = (1, 5, 15, 45, 120)
 """The pauses after the first, second, … failed attempt, as multiples of the first one."""
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from common.domain.states import ReportGenerated
 from common.runtime.logger import get_log
+from common.settings.loading import BrainSettings, PacsSettings
+from common.store.claim_documents import RETRY_PAUSES
 from common.store.db_manager import DBManager
 from common.store.unit_parts import brain_parts
 from fr_brain.analyzers.grid import GridAnalyzer
-from fr_brain.claiming import BATCH_S, PREFETCH_BELOW_S, Claimer
+from fr_brain.claiming import BATCH_S, OTHERS_FIRST_PAUSES, PREFETCH_BELOW_S, Claimer
 from fr_brain.scan_types import ScanTypes
 from tests.factories import document_of, edit, expire, make_claimable
 from tests.fr_brain.processors import (
@@ -179,3 +181,10 @@ def test_one_slow_scan_only_halves_the_way_to_its_time(store: DBManager) -> None
     made = claimer(store, 1.0)
     made.measure(2, 6.0)
     assert made.seconds_per_scan == pytest.approx(2.0)
+
+
+def test_a_sender_waits_longer_than_all_attempts_take_by_default() -> None:
+    brain = BrainSettings.model_fields
+    attempts, pause_s = brain["brain_attempts"].default, brain["brain_retry_pause_s"].default
+    pauses = sum(RETRY_PAUSES[: attempts - 1]) + OTHERS_FIRST_PAUSES
+    assert pauses * pause_s < 0.8 * PacsSettings.model_fields["report_patience_s"].default

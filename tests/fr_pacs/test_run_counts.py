@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs import run_counts
 from fr_pacs.ledger import Ledger
-from fr_pacs.run_counts import FAILURES_KEPT, RunCounter
+from fr_pacs.run_counts import FAILURES_KEPT, NO_REPORT, RunCounter
 from tests.factories import together
 
 
@@ -145,8 +145,8 @@ def test_reports_that_do_not_come_are_given_up_by_name() -> None:
     assert counter.fail_awaited() == 2
     assert counter.fail_awaited() == 0
     assert [(f.what, f.reason) for f in counter.totals().failures] == [
-        ("scan a", "no report arrived (REPORT_PATIENCE_S)"),
-        ("scan c", "no report arrived (REPORT_PATIENCE_S)"),
+        ("scan a", NO_REPORT),
+        ("scan c", NO_REPORT),
     ]
 
 

@@ -58,8 +58,8 @@ def test_people_see_each_scan_with_cause_attempts_and_worker(
     [scan_id] = failed(store, 1)
     ran = run("list", store, tmp_path)
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")
-    [line] = [line for line in ran.stdout.splitlines() if scan_id in line]
-    assert CAUSE in line
+    name, line, cause, *_ = (line.strip() for line in ran.stdout.splitlines())
+    assert (name, cause) == (scan_id, CAUSE)
     assert "a-processor" in line
     assert "1 failed scan" in ran.stdout
     assert "make requeue" in ran.stdout
@@ -83,11 +83,9 @@ def test_a_cause_that_looks_like_markup_or_acts_on_terminals_is_shown_as_text(
     assert "\x1b" in json.loads(listed.stdout)[0]["cause"]
 
 
-def test_on_a_narrow_terminal_an_id_is_not_truncated(store: DBManager, tmp_path: Path) -> None:
+def test_on_a_narrow_terminal_an_id_is_not_broken(store: DBManager, tmp_path: Path) -> None:
     [scan_id] = failed(store, 1)
-    text = run("list", store, tmp_path, COLUMNS="60").stdout
-    columns = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
-    assert "".join(columns) == scan_id
+    assert scan_id in run("list", store, tmp_path, COLUMNS="30").stdout.split()
 
 
 def test_without_failed_scans_the_list_says_so(store: DBManager, tmp_path: Path) -> None:

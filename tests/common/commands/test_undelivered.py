@@ -45,8 +45,8 @@ def test_people_see_each_report_with_its_cause(store: DBManager, tmp_path: Path)
     make_reports(store, 1)
     ran = run("list", store, tmp_path)
     assert (ran.returncode, ran.stderr) == (Exit.OK, "")
-    [line] = [line for line in ran.stdout.splitlines() if key in line]
-    assert CAUSE in line
+    name, _, cause, *_ = (line.strip() for line in ran.stdout.splitlines())
+    assert (name, cause) == (key, CAUSE)
     assert "1 undelivered report" in ran.stdout
     assert "make redeliver" in ran.stdout
 
