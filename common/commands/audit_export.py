@@ -81,7 +81,8 @@ def main() -> int:
         return Exit.OK
     write_text(
         f"{settings.archive}: {found.entries:,} entries of {found.chains:,} chains, from "
-        f"{found.first} to {found.last}, and {found.tombstones:,} tombstones\n"
+        f"{found.first} to {found.last}, and {found.tombstones:,} "
+        f"{'tombstone' if found.tombstones == 1 else 'tombstones'}\n"
         f"signed with the key {found.public_key}\n"
     )
     return Exit.OK

@@ -41,6 +41,7 @@ def main() -> int:
         raise SettingsError("give either ID=<scan>,… or SUBJECT=<pseudonym>")
     with open_existing_store(settings) as store:
         keys, unknown, damaged = chosen(store, settings)
+        resumed = 0
         if settings.apply:
             with recorded_command(
                 store, "erase", command_log(), settings.mongodb_timeout_s
@@ -54,10 +55,13 @@ def main() -> int:
         _print(f"{name!r}: no such scan")
     for key in damaged:
         _print(f"{key}: its header is damaged, so it may be the subject's: erase it by its ID")
+    nobody = settings.subject is not None and not keys and not resumed
+    if nobody:
+        _print("no scan of this subject is stored: check the pseudonym")
     scans = "1 scan" if count == 1 else f"{count:,} scans"
     done = "erased" if settings.apply else "to erase (APPLY=1 erases them)"
     _print(f"{scans} {done}")
-    return Exit.FAILED if unknown or damaged else Exit.OK
+    return Exit.FAILED if unknown or damaged or nobody else Exit.OK
 
 
 def _list(store: DBManager, keys: list[str]) -> int:

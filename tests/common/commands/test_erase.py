@@ -56,10 +56,17 @@ def test_a_scan_whose_subject_cannot_be_read_is_told(store: DBManager, tmp_path:
     assert "1 scan erased" in ran.stdout
     ran = run_erase(store, tmp_path, ID=damaged, APPLY="1")
     assert (ran.returncode, ran.stdout) == (0, "1 scan erased\n")
-    assert run_erase(store, tmp_path, SUBJECT="p-1").returncode == 0
+    assert run_erase(store, tmp_path, SUBJECT="p-1").returncode == 1
 
 
 def test_it_needs_one_choice(store: DBManager, tmp_path: Any) -> None:
     for choice in ({}, {"ID": "one", "SUBJECT": "p-1"}):
         ran = run_erase(store, tmp_path, **choice)
         assert (ran.returncode, "SUBJECT=" in ran.stderr) == (2, True)
+
+
+def test_a_subject_without_scans_is_an_error(store: DBManager, tmp_path: Any) -> None:
+    make_claimable(store, 1, subject="p-1")
+    ran = run_erase(store, tmp_path, SUBJECT="p-2", APPLY="1")
+    assert ran.returncode == 1
+    assert "no scan of this subject" in ran.stdout
