@@ -355,12 +355,12 @@ def _size(raw: RawBSONDocument) -> int:
 
 def _outgoing(key: str, pacs: str, raw: RawBSONDocument) -> OutgoingReport:
     content = raw["report"]
-    bson.decode(content.raw, _AWARE)  # what this cannot decode, no Fr-PACS can
-    picture_hash = content.get("picture_hash")
-    revision = content.get("revision", 1)
+    report = bson.decode(content.raw, _AWARE)  # what this cannot decode, no Fr-PACS can
+    picture_hash = report.get("picture_hash")
+    revision = report.get("revision", 1)
     if (
-        content["pacs"] != pacs
-        or key != scan_key(content["scan_id"], pacs)
+        report["pacs"] != pacs
+        or key != scan_key(report["scan_id"], pacs)
         or not isinstance(picture_hash, str | None)
         or not isinstance(revision, int | float)
         or not revision == raw["revision"] >= 1
