@@ -5,9 +5,9 @@ Each known Fr-PACS has a guaranteed share of the backlog (``fr_hub.shares``), so
 hub shuts the door on itself alone. Reanalyses do not count. A small reserve beyond the backlog is
 for scans that are urgent.
 
-The backlog and the disk are measured once a second. Between two measurements this hub adds what it
-has accepted since, so one hub alone never exceeds the backlog. Several hubs together may exceed it
-by what each accepts in a second.
+The backlog and the disk are measured once a second, less often where that takes long. Between two
+measurements this hub adds what it has accepted since, so one hub alone never exceeds the backlog.
+Several hubs together may exceed it by what each accepts in a second.
 """
 
 import asyncio
@@ -26,6 +26,10 @@ from fr_hub.shares import Shares
 MEASURE_S = 1.0
 _MAX_SHARE = 1 / 30
 """The share of time that measuring may take: counting a full backlog takes longer."""
+
+LONGEST_PAUSE_S = 10.0
+"""Between two measurements, however long one takes: meanwhile a door that need not be shut stays
+shut, and nobody looks at the disk."""
 
 _MIN_RETRY_S = 1.0
 _MAX_RETRY_S = 15.0
@@ -125,9 +129,14 @@ class Backpressure:
 
     async def run(self) -> None:
         """Measure periodically until cancelled."""
+        before_s = 0.0
         while True:
             took_s = await self.measure()
-            await asyncio.sleep(max(MEASURE_S, took_s / _MAX_SHARE))
+            # The lesser of two: one measurement during which MongoDB stalled says nothing about
+            # what the next one costs.
+            pause_s = min(took_s, before_s) / _MAX_SHARE
+            before_s = took_s
+            await asyncio.sleep(min(max(MEASURE_S, pause_s), LONGEST_PAUSE_S))
 
     async def measure(self) -> float:
         """Measure once; returns the seconds it took."""

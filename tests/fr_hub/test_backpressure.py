@@ -5,6 +5,7 @@ import contextlib
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,28 @@ def test_one_hub_never_takes_more_than_the_backlog_however_fast_they_come(
     turned_away = {event.id for event in answers if isinstance(event, Busy)}
     assert waiting(store) == len(taken) == 50
     assert taken | turned_away == {scan.scan_id for scan, _ in scans}
+
+
+def test_one_slow_measurement_shuts_no_door_for_long(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = store.capacity.count_to_do_by_pacs
+    # The second one stalls, as while MongoDB is stopped. Thirty times as long passed unmeasured.
+    stalls = [3.0, 0.0]
+
+    def counting(at_most: int) -> dict[str, int]:
+        time.sleep(stalls.pop() if stalls else 0)
+        return count(at_most)
+
+    monkeypatch.setattr(store.capacity, "count_to_do_by_pacs", counting)
+    settings = hub_settings(hub_backlog=5)
+    with running_hub(store, settings), sender(settings) as channel:
+        until(lambda: not stalls)
+        sent = 0
+        while isinstance(send_scan(channel, *make_scan()), Ack):
+            sent += 1
+        assert sent == work_off(store, 10)
+        until(lambda: isinstance(send_scan(channel, *make_scan()), Ack), within_s=20)
 
 
 def test_of_a_large_scan_that_is_turned_away_nothing_is_stored(store: DBManager) -> None:
