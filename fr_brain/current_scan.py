@@ -30,6 +30,7 @@ class SharedRecord(ctypes.Structure):
         ("analyzer", ctypes.c_char * 257),  # UTF-8
         ("version", ctypes.c_char * 129),
         ("types", ctypes.c_char * TYPES_BYTES),
+        ("ended_with", ctypes.c_int64),  # an exit code and 1; 0: none
     )
 
 
@@ -99,6 +100,15 @@ class CurrentScan:
         """The types of scan that the processor's analyzers read; None if that is not known."""
         names = self._record.types.decode(errors="replace")
         return frozenset(names.split(",")) if names else None
+
+    def ends_with(self, code: int) -> None:
+        """The processor ends with this exit code, which it has chosen."""
+        self._record.ended_with = code + 1
+
+    def chose(self, code: int) -> bool:
+        """Whether the processor has chosen this exit code. An analyzer can end the process with any
+        code, which then means nothing."""
+        return bool(self._record.ended_with == code + 1)
 
     @property
     def ever_set(self) -> bool:

@@ -1,5 +1,6 @@
 """A processor of Fr-BRAIN, one a process: claims scans, analyses them, completes them."""
 
+import os
 import threading
 import time
 from collections import deque
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 
 from common.domain.report import BrainReport
 from common.errors import StoreUnavailable
+from common.runtime.lifecycle import Exit
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.retry import backoff_s
 from common.settings.loading import BrainSettings
@@ -59,6 +61,7 @@ class Processor:
         self._work_signal = work_signal
         self._log = log
         self._current_scan = current_scan or CurrentScan(SharedRecord())
+        self._pid = os.getpid()
         self._exhausted = False
         self._limited_log = RateLimitedLog(log)
         self._availability = AvailabilityLog(log, "MongoDB")
@@ -177,6 +180,8 @@ class Processor:
     def _analyse(self, claim: Claim, following: deque[Claim]) -> BrainReport | None:
         with self._current_scan.working_on(claim.key, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
+            if os.getpid() != self._pid:  # an analyzer has forked, and this is the copy
+                os._exit(Exit.FAILED)
             if isinstance(result, BrainReport):
                 self._guard.succeeded()
                 return result

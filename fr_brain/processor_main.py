@@ -64,7 +64,9 @@ def processor_main(
             store.close()
         return Exit.OK
 
-    raise SystemExit(run_unit(f"fr brain processor {number}", main))
+    code = run_unit(f"fr brain processor {number}", main)
+    current_scan.ends_with(code)
+    raise SystemExit(code)
 
 
 def _stop_with_parent(stopping: Stop, drain_s: float) -> None:

@@ -89,7 +89,7 @@ class Supervisor:
             for slot in self._slots:
                 if slot.has_exited():
                     code = self._reap(slot)
-                    if code in DO_NOT_RESTART:
+                    if code in DO_NOT_RESTART and slot.current_scan.chose(code):
                         self._stop()
                         return code
                 elif slot.process is not None:

@@ -52,3 +52,12 @@ def test_the_supervisor_reads_which_types_are_read() -> None:
     many = CurrentScan(SharedRecord())
     many.reads(f"type-{n:026}" for n in range(1000))
     assert many.types() is None
+
+
+def test_only_the_exit_code_that_a_processor_has_chosen_is_its_own() -> None:
+    current_scan = CurrentScan(SharedRecord())
+    assert not any(map(current_scan.chose, range(256)))
+    current_scan.ends_with(0)
+    assert current_scan.chose(0)
+    current_scan.ends_with(4)
+    assert list(filter(current_scan.chose, range(-16, 256))) == [4]

@@ -5,12 +5,16 @@ import signal
 from pathlib import Path
 
 from common.domain.states import ReportGenerated
+from common.runtime.lifecycle import Exit
 from common.store.db_manager import DBManager
 from tests.factories import document_of, make_claimable, state_of
-from tests.fr_brain.brain import BEGIN_S, brain, children_of, gone
+from tests.fr_brain.brain import ANALYZER, BEGIN_S, brain, children_of, gone
 from tests.fr_brain.processors import in_state
 from tests.processes import stop
 from tests.running import until
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+"""What the planted analyzer does to a deadly scan."""
 
 
 def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
@@ -49,6 +53,36 @@ def test_a_scan_that_kills_each_processor_moves_to_error_and_the_others_get_thei
     [(scan_id, cause, _)] = store.queries.errors()
     assert scan_id == deadly.key
     assert cause == "analyzer planted 1: its processor ended: killed by SIGKILL"
+
+
+def test_no_exit_code_of_an_analyzer_ends_fr_brain(store: DBManager, tmp_path: Path) -> None:
+    # Chosen by a processor, this code says that a new one could not run either.
+    code = ANALYZER.replace(KILL, f"os._exit({Exit.UNUSABLE:d})")
+    [deadly] = make_claimable(store, 1, subject="deadly")
+    [scan] = make_claimable(store, 1)
+    with brain(store, tmp_path, code, BRAIN_ATTEMPTS="2") as running:
+        until(lambda: in_state(store, ReportGenerated.ERROR) == 1, BEGIN_S)
+        until(lambda: state_of(store, scan.key) == ReportGenerated.DONE, BEGIN_S)
+        assert stop(running.process) == 0
+    [(key, cause, _)] = store.queries.errors()
+    assert key == deadly.key
+    assert cause == f"analyzer planted 1: its processor ended: exit {Exit.UNUSABLE:d}"
+
+
+def test_the_copy_that_a_forking_analyzer_makes_of_its_processor_ends(
+    store: DBManager, tmp_path: Path
+) -> None:
+    code = ANALYZER.replace(KILL, "(FOLDER / str(os.fork())).touch()")
+    [scan] = make_claimable(store, 1, subject="deadly")
+    with brain(store, tmp_path, code) as running:
+        until(lambda: state_of(store, scan.key) == ReportGenerated.DONE, BEGIN_S)
+        until((tmp_path / "0").exists)
+        [copy] = [int(one.name) for one in tmp_path.iterdir() if one.name.strip("0").isdigit()]
+        until(lambda: gone(copy))
+        make_claimable(store, 5)
+        until(lambda: in_state(store, ReportGenerated.DONE) == 6)
+        assert stop(running.process) == 0
+    assert sum(store.queries.count_reports().values()) == 6
 
 
 def test_sigterm_lets_the_current_scan_finish_and_leaves_no_process(
