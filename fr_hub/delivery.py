@@ -375,9 +375,12 @@ class Delivery:
         acknowledged = {key: sent.pop(key) for key in self._acknowledged if key in sent}
         await self._mark(acknowledged, retry=False)
         if notices := [key for key, one in sent.items() if one.revision == _NOTICE]:
+            by_tries: dict[int, list[str]] = {}
             for key in notices:
-                del sent[key]
-            await self._store.postpone_notices(notices, delay_s(1))
+                by_tries.setdefault(sent.pop(key).tries, []).append(key)
+            # One of them may have ended the connection: each time it comes later.
+            for tries, those in by_tries.items():
+                await self._store.postpone_notices(those, delay_s(tries))
         leased = self._unsent - acknowledged.keys() - sent.keys()
         suspects = self._suspects - sent.keys()
         if len(sent) == 1 and isinstance(error, PeerAway | ProtocolError):

@@ -2,11 +2,15 @@
 
 import contextlib
 
+import pytest
+
 from common.domain.scan_key import scan_id_of
+from common.domain.types import utc_now
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.wire.constants import FAILED_SCANS
 from common.wire.messages import Ack, Failed, Nack
-from tests.factories import document_of, make_failed, make_report, make_reports
+from tests.factories import document_of, inside, make_failed, make_report, make_reports
 from tests.fr_hub.pushing import Reports, next_report, pushing
 from tests.running import answer, until
 
@@ -59,3 +63,22 @@ def test_an_acknowledged_notice_never_counts_as_a_delivered_report(
         assert store.queries.count_reports() == {True: 0, False: 1}
         channel.send(Ack((claim.scan.scan_id,)))
         until(lambda: store.queries.count_reports()[True] == 1)
+
+
+def test_a_notice_that_was_under_way_when_connections_ended_comes_later_each_time(
+    store: DBManager, pacs: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be what ended them: if it always came within a second, reports could not go on."""
+    monkeypatch.setattr("fr_hub.delivery.delay_s", lambda tries: 100.0 * tries)
+    keys = make_failed(store, 2)
+    inside(store, Collection.SCANS).update_one({"_id": keys[1]}, {"$set": {"notice.tries": 8}})
+    with pushing(store, pacs.settings()):
+        with contextlib.closing(pacs.accept()) as channel:
+            assert {type(answer(channel)) for _ in keys} == {Failed}
+        began = utc_now().timestamp()
+
+        def delays() -> list[int]:
+            due = [document_of(store, key)["notice"]["due_at"] for key in keys]
+            return [round((at.timestamp() - began) / 100) for at in due]
+
+        until(lambda: delays() == [1, 9])
