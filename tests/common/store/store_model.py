@@ -59,6 +59,7 @@ class ReportModel:
     revision: int
     sent: bool = False
     leased: bool = False
+    was_leased: bool = False
     tries: int = 0
 
 

@@ -37,7 +37,7 @@ def subscribed(store: DBManager, what: Notification, poll_s: float) -> Iterator[
         yield subscription
 
 
-def wakes(subscription: Subscription, publish: object, within: float = 0.5) -> bool:
+def wakes(subscription: Subscription, publish: object, within: float = LONG_S / 3) -> bool:
     """Whether ``publish`` ends a wait that has begun, in time."""
     assert callable(publish)
     with ThreadPoolExecutor(1) as thread:

@@ -299,7 +299,7 @@ class Owners(Compared):
         assert len(ids) == len(leased) == min(limit, len(due))
         for out in leased:
             report = self.model.reports[out.key]
-            report.leased = True
+            report.leased = report.was_leased = True
             report.tries += 1
             assert (out.content["run_time_ms"], out.tries) == (report.fence, report.tries)
         self.model.reconcile(ids)
@@ -322,7 +322,7 @@ class Owners(Compared):
     def postpone(self, which: int, delay_s: int) -> None:
         scan_id = IDS[which]
         report = self.model.reports.get(scan_id)
-        if report is None or report.sent:
+        if report is None or report.sent or not report.was_leased:
             self.unchanged(scan_id, lambda: self.store.outbox.postpone([scan_id], delay_s))
         else:
             self.store.outbox.postpone([scan_id], delay_s)

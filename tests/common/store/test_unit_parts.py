@@ -59,6 +59,9 @@ ACTIONS: dict[str, set[str]] = {
 }
 """Methods of a collection, and what MongoDB asks for."""
 
+READS = {"aggregate", "as_stored", "between", "find", "foreign", "page", "pages", "stream"}
+"""Functions of the store that read the collection which is their first argument."""
+
 NO_COLLECTION = {"uri", "name", "client", "database"}
 """Other attributes of ``Connection``: commands, that have rights of their own."""
 
@@ -99,6 +102,10 @@ def calls_in(part: type) -> Iterator[tuple[str, str]]:
             if (merged := merged_into(node)) is not None:
                 yield merged, "insert"
                 yield merged, "update"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                if node.func.id in READS and (read := collection_of(node.args[0])) is not None:
+                    yield read, "find"
+                continue
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method = node.func.attr
