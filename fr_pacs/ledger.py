@@ -21,6 +21,10 @@ def report_key(scan_id: str, revision: int) -> str:
     return scan_id if revision == 1 else f"{scan_id}/{revision}"
 
 
+class LedgerError(OSError):
+    """The ledger cannot be written."""
+
+
 class Ledger:
     """Appends events to a file, each batch at once; without a path it keeps nothing.
 
@@ -84,7 +88,7 @@ class Ledger:
             fields: further fields of each line.
 
         Raises:
-            OSError: the lines cannot be written, as on a full disk; then none of them is.
+            LedgerError: the lines cannot be written, as on a full disk; then none of them is.
         """
         if self._file is None or not scan_ids:
             return
@@ -110,7 +114,7 @@ def _append(file: FileIO, lines: bytes) -> None:
     try:
         while left:
             left = left[file.write(left) :]
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             os.ftruncate(file.fileno(), before)
-        raise
+        raise LedgerError(error.errno, error.strerror) from error

@@ -14,7 +14,7 @@ from common.runtime.run_totals import Totals, progress_bar
 from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
-from fr_pacs.ledger import Ledger
+from fr_pacs.ledger import Ledger, LedgerError
 from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
@@ -112,6 +112,11 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     if fatal:
         if isinstance(fatal[0], FrError):
             raise fatal[0]
+        if isinstance(fatal[0], LedgerError):
+            raise FrError(
+                f"LEDGER cannot be written ({fatal[0].strerror}): free space and start again; Fr-HUB "
+                "keeps what it has acknowledged"
+            )
         raise RuntimeError("a client thread failed") from fatal[0]
     if stopping.stop.is_set():
         # It was asked to stop, so an incomplete run is no failure.

@@ -1,6 +1,7 @@
 """The ledger: a JSON line for each event of a scan."""
 
 import json
+import resource
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from common.domain.types import utc_now
 from common.errors import SettingsError
 from common.runtime.logger import RateLimitedLog, get_log
-from fr_pacs.ledger import Ledger
+from fr_pacs.ledger import Ledger, LedgerError
 from fr_pacs.run_counts import RunCounter
 from tests.factories import together
 
@@ -99,3 +100,20 @@ def test_a_last_line_that_a_kill_cut_is_taken_away(tmp_path: Path) -> None:
     path.write_text(whole + '{"event": "acknow')
     Ledger(path).close()
     assert path.read_text() == whole
+
+
+def test_lines_for_which_there_is_no_room_are_an_error_of_their_kind(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.write("sent", ["1"])
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, hard))
+    try:
+        with pytest.raises(LedgerError, match="File too large"):
+            ledger.write("sent", ["2"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    ledger.write("sent", ["3"])
+    assert path.read_bytes().startswith(before)
