@@ -114,8 +114,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
             raise fatal[0]
         if isinstance(fatal[0], LedgerError):
             raise FrError(
-                f"LEDGER cannot be written ({fatal[0].strerror}): free space and start again; Fr-HUB "
-                "keeps what it has acknowledged"
+                f"LEDGER cannot be written ({fatal[0].strerror}): free space and start again; "
+                "Fr-HUB keeps what it has acknowledged"
             )
         raise RuntimeError("a client thread failed") from fatal[0]
     if stopping.stop.is_set():

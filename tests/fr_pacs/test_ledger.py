@@ -116,4 +116,5 @@ def test_lines_for_which_there_is_no_room_are_an_error_of_their_kind(tmp_path: P
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     ledger.write("sent", ["3"])
+    ledger.close()
     assert path.read_bytes().startswith(before)
