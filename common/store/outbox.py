@@ -1,6 +1,7 @@
 """The outbox: reports to send, for Fr-HUB's client."""
 
 import itertools
+import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -38,6 +39,9 @@ _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 _LOOK_AHEAD_EVERY_S = 60.0
 """How often reports whose time is too far ahead are looked for while others are due."""
+
+_LOOK_AHEAD_IDLE_S = 5.0
+"""How often they are looked for while none is due. Each wake-up finds none at most Fr-PACS."""
 
 _NONE = -1
 """In the place of a size: there is no report."""
@@ -137,13 +141,16 @@ class Outbox:
         return Leased((report for report in reports if report is not None), more=more)
 
     def _is_to_look_ahead(self, pacs: str, *, nothing: bool) -> bool:
-        """Whether to look for reports whose time is too far ahead: if nothing else is due, and from
-        time to time."""
+        """Whether to look for reports whose time is too far ahead: from time to time, and more
+        often if nothing else is due."""
         now = time.monotonic()
-        if nothing or now - self._looked_ahead.setdefault(pacs, now) > _LOOK_AHEAD_EVERY_S:
+        if nothing:
+            look = now - self._looked_ahead.get(pacs, -math.inf) > _LOOK_AHEAD_IDLE_S
+        else:
+            look = now - self._looked_ahead.setdefault(pacs, now) > _LOOK_AHEAD_EVERY_S
+        if look:
             self._looked_ahead[pacs] = now
-            return True
-        return False
+        return look
 
     def _read(
         self, pacs: str, due: Document, limit: int, max_bytes: int, largest: int

@@ -161,10 +161,14 @@ def ahead(store: DBManager, *reports: str) -> None:
     inside(store, REPORTS).update_many({"_id": {"$in": reports}}, change)
 
 
-def test_a_lease_made_while_the_clock_was_ahead_is_over(store: DBManager) -> None:
+def test_a_lease_made_while_the_clock_was_ahead_is_over(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = keys(store, 3)
     leased(store)
     ahead(store, *found)
+    assert leased(store) == {}  # looked for a moment ago
+    monkeypatch.setattr(outbox, "_LOOK_AHEAD_IDLE_S", 0)
     assert leased(store) == dict.fromkeys(found, 2)
 
 
