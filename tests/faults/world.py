@@ -139,8 +139,6 @@ class World:
                     **common,
                     "BRAIN_PROCESSES": "1",
                     "BRAIN_LEASE_S": f"{LEASE_S:g}",
-                    # The last of five attempts comes after 8 s instead of 76 s.
-                    "BRAIN_RETRY_PAUSE_S": "0.1",
                     # What a claim that is lost holds up comes back one by one.
                     "BRAIN_BATCH": "50",
                     **settings,
