@@ -12,7 +12,7 @@ from common.runtime.console import Console, write_json
 
 
 def print_items(items: Iterable[tuple[str, Sequence[str]]], console: Console) -> int:
-    """Print each item as its id on a line of its own, which is never broken, and what there is to
+    """Print each item: its id on a separate line, which is never broken, and what there is to
     say about it below; returns their number."""
     count = 0
     for name, about in items:

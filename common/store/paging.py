@@ -59,7 +59,7 @@ def pages(
     limit, which one cursor over everything would exceed.
 
     Args:
-        wanted: must limit ``_id`` to one type: MongoDB compares an id with those of its own type
+        wanted: must limit ``_id`` to one type: MongoDB compares an id with ids of the same type
             only. ``foreign`` finds the others.
     """
     page, after = _page(collection, wanted, fields, size)
