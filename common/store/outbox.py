@@ -41,7 +41,7 @@ _LOOK_AHEAD_EVERY_S = 60.0
 """How often reports whose time is too far ahead are looked for while others are due."""
 
 _LOOK_AHEAD_IDLE_S = 5.0
-"""How often they are looked for while none is due. Each wake-up finds none at most Fr-PACS."""
+"""How often they are looked for while none is due: most wake-ups are for another Fr-PACS."""
 
 _NONE = -1
 """In the place of a size: there is no report."""
