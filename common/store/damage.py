@@ -69,11 +69,18 @@ def readable_id(raw: RawBSONDocument) -> str | None:
         return None
 
 
-def this(raw: RawBSONDocument) -> Mapping[str, Any]:
+def this(raw: RawBSONDocument) -> RawBSONDocument:
     """A filter for this document alone, whatever its ``_id`` is."""
+    return on_id(raw, "_id")
+
+
+def on_id(raw: RawBSONDocument, name: str) -> RawBSONDocument:
+    """The document ``{name: <the id>}``, with the id as it is stored, which may not be decodable.
+    With an operator such as ``$gt`` as its name, it is a condition on ids."""
     if raw.raw[_TYPE] != _STRING:
-        return encoded([("_id", exact(raw).get("_id"))])
-    element = bytes(raw.raw[_TYPE : _end_of_id(raw)]) + b"\0"
+        return encoded([(name, exact(raw).get("_id"))])
+    value = bytes(raw.raw[_LENGTH : _end_of_id(raw)])
+    element = bytes([_STRING]) + name.encode() + b"\0" + value + b"\0"
     return RawBSONDocument((_TYPE + len(element)).to_bytes(4, "little") + element)
 
 

@@ -4,40 +4,23 @@ be decoded, nor those whose ids are of another type."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
-from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection as MongoCollection
 
 from common.domain.foreign_text import PATH, escape
 from common.domain.types import Document
-from common.store.damage import decoded
+from common.store.damage import as_stored, decoded, on_id
 from common.store.error_mapping import translated
 
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(
-    document_class=RawBSONDocument,
-    unicode_decode_error_handler="replace",
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
 _FAILED = (BSONError, ValueError, OverflowError)
 _BY_ID = [("_id", 1)]
-_TEXT = 2
-"""The type of a string in BSON."""
-
-
-def as_stored(
-    collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
-) -> Iterator[RawBSONDocument]:
-    """What ``collection.find`` finds, not decoded, with one batch in memory at a time."""
-    return iter(collection.with_options(codec_options=_RAW).find(wanted, *fields, **options))
 
 
 def stream(
     collection: MongoCollection[Document], wanted: Mapping[str, Any], *fields: Any, **options: Any
 ) -> Iterator[Document]:
     """As ``damage.find``, with one batch in memory at a time."""
-    return map(decoded, as_stored(collection, wanted, *fields, **options))
+    return map(decoded, as_stored(collection).find(wanted, *fields, **options))
 
 
 def aggregate(
@@ -48,7 +31,7 @@ def aggregate(
     try:
         return list(collection.aggregate(stages))
     except _FAILED:
-        raw = collection.with_options(codec_options=_RAW)
+        raw = as_stored(collection)
         return [decoded(document) for document in raw.aggregate(stages)]
 
 
@@ -80,20 +63,9 @@ def _page(
         page = list(collection.find(wanted, *fields, sort=_BY_ID, limit=size))
         return page, {"$gt": page[-1]["_id"]} if page else {}
     except _FAILED:
-        raw = collection.with_options(codec_options=_RAW)
+        raw = as_stored(collection)
         found = list(raw.find(wanted, *fields, sort=_BY_ID, limit=size))
         return [decoded(one) for one in found], on_id(found[-1], "$gt") if found else {}
-
-
-def on_id(document: RawBSONDocument, operator: str) -> RawBSONDocument:
-    """The condition ``{operator: <the id>}``, such as ``$gt``, with the id as it is stored, which
-    may not be decodable."""
-    raw, name = bytes(document.raw), operator.encode() + b"\0"
-    if raw[4] != _TEXT:  # of the first element, which in a stored document is the id
-        return RawBSONDocument(bson.encode({operator: document["_id"]}))
-    end = 13 + int.from_bytes(raw[9:13], "little")
-    element = raw[4:5] + name + raw[9:end]
-    return RawBSONDocument((len(element) + 5).to_bytes(4, "little") + element + b"\0")
 
 
 @translated
@@ -102,7 +74,7 @@ def foreign(collection: MongoCollection[Document], first: object, end: object) -
 
     Reads only their keys in the index of the ids.
     """
-    raw = collection.with_options(codec_options=_RAW)
+    raw = as_stored(collection)
     outside = ({"max": {"_id": first}}, {"min": {"_id": end}})
     return [
         name_of(decoded(document))

@@ -25,10 +25,9 @@ from common.domain.scan_key import SEPARATOR, pacs_of, scan_id_of, scan_key
 from common.domain.states import PURGED
 from common.domain.types import Document
 from common.store.collections import Collection
-from common.store.damage import UNDECODABLE, decoded, find
+from common.store.damage import UNDECODABLE, as_stored, decoded, find, on_id, this
 from common.store.documents import HEAD_START
 from common.store.migrations.step import Step, Work
-from common.store.paging import as_stored, on_id
 from common.store.schema import OLD_TOMBSTONES, SCHEMA, SCHEMA_VERSION
 from common.store.schema_check import version_of
 
@@ -126,7 +125,7 @@ def _pages(collection: MongoCollection[Document], field: str) -> Iterator[list[D
     size = 0
     order = [(field, 1)]
     wanted = {field: _UNKEYED, **_UNSEEN}
-    for raw in as_stored(collection, wanted, fields, sort=order, hint=order, batch_size=PAGE):
+    for raw in as_stored(collection).find(wanted, fields, sort=order, hint=order, batch_size=PAGE):
         document = _decoded(raw)
         page.append(document)
         size += document["size"]
@@ -140,11 +139,8 @@ def _pages(collection: MongoCollection[Document], field: str) -> Iterator[list[D
 def _decoded(raw: RawBSONDocument) -> Document:
     """The document. One whose id cannot be decoded has a condition on it as it is stored."""
     document = decoded(raw)
-    if UNDECODABLE in document:
-        name = raw["_id"]
-        whole = UNDECODABLE not in decoded(name) if isinstance(name, RawBSONDocument) else True
-        if not whole or (isinstance(name, str) and "\ufffd" in name):
-            document[_EXACT_ID] = on_id(raw, "$eq")
+    if UNDECODABLE in document and UNDECODABLE in decoded(this(raw)):
+        document[_EXACT_ID] = on_id(raw, "$eq")
     return document
 
 
