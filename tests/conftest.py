@@ -2,17 +2,18 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from common.store.db_manager import DBManager
-from tests.factories import opened
+from tests.databases import Databases
 from tests.markers import markers_of
 from tests.mongo import NotHere, Server, drop, mongodb
 
 _held = ExitStack()
 _server = pytest.StashKey[Server]()
+_databases = pytest.StashKey[Databases]()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -48,15 +49,25 @@ def mongodb_uri(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture
-def database(mongodb_uri: str) -> Iterator[str]:
-    """A fresh database's name; the database is dropped afterwards."""
+def database(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, mongodb_uri: str
+) -> Iterator[str]:
+    """A database's name. With the fixture ``store`` it is migrated and as new, else it does not
+    exist yet and is dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:16]}"
-    yield name
-    drop(mongodb_uri, name)
+    if "store" not in request.fixturenames:
+        yield name
+        drop(mongodb_uri, name)
+        return
+    if _databases not in pytestconfig.stash:
+        pytestconfig.stash[_databases] = Databases(mongodb_uri)
+        _held.callback(pytestconfig.stash[_databases].close)
+    with pytestconfig.stash[_databases].lent(name) as lent:
+        yield lent
 
 
 @pytest.fixture
 def store(mongodb_uri: str, database: str) -> Iterator[DBManager]:
-    """A store on a fresh database, prepared; closed afterwards."""
-    with opened(mongodb_uri, database) as store:
+    """A store on a migrated database that is as new; closed afterwards."""
+    with closing(DBManager(mongodb_uri, database, 10.0)) as store:
         yield store

@@ -242,6 +242,6 @@ def test_a_pause_that_began_while_the_servers_clock_was_ahead_is_over(store: DBM
     ahead, paused = make_claimable(store, 2)
     now = datetime.now(UTC)
     edit(store, ahead.key, attempts=1, not_before=now + timedelta(hours=48))
-    edit(store, paused.key, attempts=1, not_before=now + timedelta(minutes=9))
+    edit(store, paused.key, attempts=1, not_before=now + timedelta(minutes=2))
     store.supervision.fail_damaged(pause_s=1.0)
     assert ids_of(store.claims.claim("a", 9, 60, max_retried=9)) == [ahead.key]
