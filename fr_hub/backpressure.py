@@ -144,7 +144,8 @@ class Backpressure:
         before, in_flight = self._added, self._in_flight.copy()
         self._added = in_flight.copy()
         try:
-            to_do = await self._store.count_to_do_by_pacs(self._backlog + 1)
+            # Further than the backlog: what the reserve took counts, too.
+            to_do = await self._store.count_to_do_by_pacs(self._backlog + self._reserve + 1)
             if self._min_free:
                 self._free = await self._store.disk_free()
         except StoreError:

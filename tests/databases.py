@@ -71,7 +71,7 @@ def _structure(database: Database[dict[str, Any]]) -> _Structure:
         found["name"]: (
             {key: value for key, value in found.items() if key != "info"},
             found["info"].get("uuid"),
-            list(database[found["name"]].list_indexes()),
+            found["type"] == "collection" and list(database[found["name"]].list_indexes()),
         )
         for found in database.list_collections()
     }

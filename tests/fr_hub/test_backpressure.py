@@ -264,11 +264,19 @@ def two_pacs(**given: Any) -> HubSettings:
     return hub_settings(hub_pacs=known, **given)
 
 
+@pytest.fixture
+def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub measures when it starts and not again: while it does, it counts what comes twice."""
+    monkeypatch.setattr("fr_hub.backpressure.MEASURE_S", 3600.0)
+    monkeypatch.setattr("fr_hub.backpressure.LONGEST_PAUSE_S", 3600.0)
+
+
 def sent(channel: Channel, count: int, **overrides: Any) -> list[Event]:
     """The answers to so many scans."""
     return [send_scan(channel, *make_scan(**overrides)) for _ in range(count)]
 
 
+@pytest.mark.usefixtures("measured_once")
 def test_one_fr_pacs_that_floods_the_hub_shuts_the_door_on_itself_alone(store: DBManager) -> None:
     settings = two_pacs(hub_backlog=40)
     with (
@@ -286,6 +294,7 @@ def test_one_fr_pacs_that_floods_the_hub_shuts_the_door_on_itself_alone(store: D
         assert store.queries.count_states()["To Do"] == 40
 
 
+@pytest.mark.usefixtures("measured_once")
 def test_an_urgent_scan_is_taken_at_a_full_backlog_within_a_reserve(store: DBManager) -> None:
     settings = hub_settings(hub_backlog=3)
     with running_hub(store, settings), sender(settings) as channel:
@@ -295,6 +304,9 @@ def test_an_urgent_scan_is_taken_at_a_full_backlog_within_a_reserve(store: DBMan
         assert isinstance(sent(channel, 1, priority=Priority.BACKGROUND)[0], Busy)
         events = sent(channel, MIN_RESERVE, priority=Priority.STAT)
         assert [type(event) for event in events] == [Ack] * (MIN_RESERVE - 2) + [Busy] * 2
+    with running_hub(store, settings), sender(settings) as channel:
+        # As measured, too.
+        assert isinstance(sent(channel, 1, priority=Priority.STAT)[0], Busy)
 
 
 def test_reanalyses_shut_no_door_on_new_scans(store: DBManager) -> None:
