@@ -67,6 +67,10 @@ class SettingsError(FrError):
     """A setting is wrong."""
 
 
+class SettingsWarning(UserWarning):
+    """A setting is probably wrong. The text is for the user and quotes no value."""
+
+
 class AlreadyRunning(FrError):
     """Another process holds a port or lock that this one needs."""
 

@@ -184,7 +184,7 @@ def main() -> NoReturn:
     except _UsageError as error:
         sys.stderr.write(f"fr: {error}\n")
         sys.exit(USAGE)
-    environment = {**os.environ, **variables}
+    environment = {**os.environ, **variables, "FR_GIVEN": " ".join(variables)}
     os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from common.domain.foreign_text import SENTENCE, escape
-from common.errors import FrError
+from common.errors import FrError, SettingsWarning
 from common.runtime.output import write_line
 
 _NO_TEXT = "(text withheld: it may quote data)"
@@ -83,12 +83,15 @@ def _uncaught_in_thread(failed: threading.ExceptHookArgs) -> None:
 
 
 def _warned(
-    message: Warning | str,  # noqa: ARG001 - not shown
+    message: Warning | str,
     category: type[Warning],
     filename: str,
     lineno: int,
     *_: object,
 ) -> None:
+    if issubclass(category, SettingsWarning):
+        write_line(sys.stderr, f"warning: {escape(str(message), SENTENCE)}\n")
+        return
     place = f"{Path(filename).name}:{lineno}"
     if structlog.is_configured():
         log: Any = structlog.get_logger()

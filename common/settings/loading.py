@@ -7,11 +7,12 @@ that of its field in capitals.
 
 import argparse
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -22,7 +23,7 @@ from pydantic_settings import (
 from common.domain.foreign_text import PATH, quote
 from common.domain.pacs_key import PacsKeys
 from common.domain.validation_errors import remedy
-from common.errors import SettingsError
+from common.errors import SettingsError, SettingsWarning
 from common.settings.base import (
     DOT_ENV,
     IN_PLAIN,
@@ -56,6 +57,7 @@ from common.settings.commands import (
 )
 from common.settings.hosts import Address, is_loopback, split_address
 from common.settings.hub import HubSettings
+from common.settings.misspelt import warnings_of
 from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
 
@@ -147,9 +149,29 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
         raise SettingsError("; ".join(_sentence(line) for line in error.errors())) from None
     if (mongod := getattr(read, "fr_mongod", None)) is not None:
         check_own(mongod, "FR_MONGOD")
+    if read.lifeline_fd is None:  # else the launcher has warned
+        everywhere = set().union(*map(_names_of, _kinds(Settings)))
+        for warning in warnings_of(program, _names_of(kind), everywhere, DOT_ENV):
+            warnings.warn(warning, SettingsWarning, stacklevel=2)
     # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}
     return kind.model_construct(read.model_fields_set, **values)
+
+
+def _kinds(kind: type[Settings]) -> Iterator[type[Settings]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
+
+
+def _names_of(kind: type[Settings]) -> set[str]:
+    """The names in capitals of the settings of a kind, with those that it still accepts."""
+    names: set[str] = set()
+    for name, field in kind.model_fields.items():
+        alias = field.validation_alias
+        accepted = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
+        names.update(str(one).upper() for one in accepted)
+    return names
 
 
 SECRETS = frozenset({"--mongodb-uri", "--shared-secret", "--pacs-key"})

@@ -173,6 +173,16 @@ class PacsSettings(WireSettings):
         return tuple(int(part) for part in parts)
 
     @model_validator(mode="after")
+    def _exclude(self) -> Self:
+        synthetic = {"kind", "shape", "contrast", "background"} & self.model_fields_set
+        if self.source is not None and synthetic:
+            names = " and ".join(sorted(name.upper() for name in synthetic))
+            raise ValueError(
+                f"SOURCE sends files, and {names} describes synthetic scans: set only one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fit(self) -> Self:
         dimensions = 2 if self.kind == "grid" else 3
         if self.shape is not None and len(self.shape) not in (1, dimensions):

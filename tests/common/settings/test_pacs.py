@@ -90,3 +90,14 @@ def test_a_value_beyond_its_bound_is_refused(option: str, value: int, right: str
     message = error_for(PacsSettings, f"--{option}={value}")
     assert message.startswith(f"{option.replace('-', '_').upper()}='{value}': ")
     assert right in message
+
+
+@pytest.mark.parametrize(
+    "synthetic", [("kind", "grid"), ("shape", "12"), ("contrast", "t1"), ("background", "empty")]
+)
+def test_files_and_what_describes_synthetic_scans_exclude_each_other(
+    synthetic: tuple[str, str],
+) -> None:
+    name, value = synthetic
+    message = error_for(PacsSettings, "--source", "scans", f"--{name}", value)
+    assert f"SOURCE sends files, and {name.upper()} describes synthetic scans" in message
