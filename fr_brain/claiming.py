@@ -13,6 +13,14 @@ BATCH_S = 0.25
 """A processor claims about as many scans as it analyses in this time: enough to share the durable
 writes, few enough that other processors find work too and a crash delays little."""
 
+ROUND_TRIPS_SHARE = 4
+"""While a backlog waits, a batch takes this many times as long as its claim and its completion, if
+these are slow: MongoDB may be far away or busy."""
+
+BATCH_MAX_S = 1.0
+"""But no longer than this: a crash would delay too much, and so would a batch before an urgent
+scan."""
+
 PROCESSORS_PER_CORE = 4
 """With more processors than this (of an analyzer that mostly waits), claims and the writes that
 follow cost them more time than the cores have. So while a backlog waits, each claims its share of
@@ -40,8 +48,8 @@ free for it sooner, and fetching it is a small part of its time."""
 class Claimer:
     """Claims scans: expired claims first, then a batch of those that wait.
 
-    Owns the measured time a scan takes, on which the size of a batch depends, and when expired
-    claims were last looked for.
+    Owns the measured times of a scan and of a batch's claim and completion, on which the size of a
+    batch depends, and when expired claims were last looked for.
     """
 
     def __init__(
@@ -57,6 +65,8 @@ class Claimer:
         self._checked_expiry = 0.0  # time.monotonic()
         self._more_expired = False
         self.seconds_per_scan = BATCH_S  # until the first scan is measured: claim one
+        self.seconds_of_store = 0.0
+        """What the claim and the completion of a batch take."""
         self.more_waiting = False
         """Whether more scans were waiting when the last claim was made."""
 
@@ -76,7 +86,10 @@ class Claimer:
             claimed = self._claim_waiting(1)
             self.more_waiting = claimed.more
             return claimed
-        wanted = max(self._scans_in(BATCH_S), self._share() if self.more_waiting else 1)
+        wanted = self._scans_in(BATCH_S)
+        if self.more_waiting:
+            slow_s = min(ROUND_TRIPS_SHARE * self.seconds_of_store, BATCH_MAX_S)
+            wanted = max(wanted, self._scans_in(slow_s), self._share())
         claimed = self._claim_waiting(wanted)
         self.more_waiting = claimed.more
         return claimed
@@ -97,6 +110,10 @@ class Claimer:
             and not self._more_expired
             and not self._expiry_check_due()
         )
+
+    def measure_store(self, elapsed_s: float) -> None:
+        """Record how long the claim and the completion of a batch took."""
+        self.seconds_of_store += (elapsed_s - self.seconds_of_store) / 2
 
     def measure(self, scans: int, elapsed_s: float) -> None:
         """Record how long these scans took."""

@@ -63,6 +63,7 @@ class Processor:
         self._current_scan = current_scan or CurrentScan(SharedRecord())
         self._pid = os.getpid()
         self._exhausted = False
+        self._claim_s = 0.0
         self._limited_log = RateLimitedLog(log)
         self._availability = AvailabilityLog(log, "MongoDB")
         retry = retrying_store(stop, self._availability)
@@ -138,6 +139,7 @@ class Processor:
     def _claim(self) -> list[Claim]:
         began = time.monotonic()
         claims = self._claimer.claim(one=self._guard.tripped)
+        self._claim_s = time.monotonic() - began
         self._lease.replace(claims, began)
         return claims
 
@@ -173,9 +175,12 @@ class Processor:
             claims.extend(() if claims else prefetched)
             if self._guard.tripped:
                 self._give_back(claims)
+        ended = time.monotonic()
         if count:
-            self._claimer.measure(count, time.monotonic() - began)
+            self._claimer.measure(count, ended - began)
         self._completion.complete(done)
+        if count:
+            self._claimer.measure_store(self._claim_s + time.monotonic() - ended)
 
     def _analyse(self, claim: Claim, following: deque[Claim]) -> BrainReport | None:
         with self._current_scan.working_on(claim.key, claim.fence):

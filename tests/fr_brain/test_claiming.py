@@ -141,6 +141,20 @@ def test_more_waits_until_the_last_scans_are_claimed(store: DBManager) -> None:
     assert made.claim() == []
 
 
+@pytest.mark.parametrize(
+    ("store_s", "claimed"), [(0.01, 2), (0.11, 4), (0.22, 8), (60.0, 10)], ids=str
+)
+def test_while_a_backlog_waits_a_slow_store_is_asked_for_more_at_once(
+    store: DBManager, store_s: float, claimed: int
+) -> None:
+    make_claimable(store, 13)
+    made = claimer(store, 0.1)
+    for _ in range(20):
+        made.measure_store(store_s)
+    assert len(made.claim()) == 2  # whether more scans wait is not known yet
+    assert len(made.claim()) == claimed
+
+
 def test_no_batch_is_larger_than_the_setting(store: DBManager) -> None:
     make_claimable(store, 5)
     assert len(claimer(store, 1e-6, brain_batch=4).claim()) == 4
