@@ -72,11 +72,11 @@ def test_the_same_seed_gives_the_same_voxels_and_another_others(kind: str) -> No
     assert voxels_of(1) == voxels_of(1) != voxels_of(2)
 
 
-def test_files_are_the_source_where_a_path_is_given_whatever_the_kind(tmp_path: Path) -> None:
+def test_files_are_the_source_where_a_path_is_given(tmp_path: Path) -> None:
     voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     image = nib.Nifti1Image(voxels, np.eye(4))  # type: ignore[no-untyped-call]
     nib.save(image, tmp_path / "image.nii.gz")
-    settings = pacs_settings(source=tmp_path, kind="grid")
+    settings = pacs_settings(source=tmp_path)
     source = make_source(settings)
     assert source.total == 1
     assert source.waits

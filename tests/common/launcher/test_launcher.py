@@ -259,7 +259,7 @@ def test_a_missing_certificate_is_an_error_before_anything_starts(
 
 
 def test_a_missing_source_is_an_error(run: LauncherRun) -> None:
-    assert run.start(SOURCE=str(run.folder / "nowhere")).wait(60) != 0
+    assert run.start(SOURCE=str(run.folder / "nowhere"), KIND="").wait(60) != 0
     assert "No such file or directory" in run.log
 
 

@@ -47,7 +47,7 @@ GIVEN: dict[str, Any] = {
     "hub_pacs": {"a": ("127.0.0.2", 1), "b": ("::1", 2)},
     "shape": (181, 217, 181),
     "mongodb_uri": SecretStr("mongodb://fr:secret@db.example:27017/?replicaSet=rs&tls=true"),
-    "source": Path("scans"),
+    "reports": Path("reports"),
     "rate": 0.1,
     "seed": 7,
     "log_format": "json",
