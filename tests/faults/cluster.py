@@ -18,6 +18,7 @@ STOPPED_IN_TIME_S = 40.0
 
 _CHECK_S = 0.02
 _SAMPLE_S = 0.5
+_LINE = 400
 _SIGKILLED = -signal.SIGKILL
 
 
@@ -35,8 +36,8 @@ class Slot:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     kills: int = 0
-    ends: list[int] = field(default_factory=list)
-    """Exit codes of units that ended though nobody killed them."""
+    ends: list[str] = field(default_factory=list)
+    """How units ended though nobody killed them: the exit code, and the last line of the log."""
     log_at_start: int = 0
     peak_mib: float = 0.0
     """The most memory that a process of the unit itself has had."""
@@ -47,6 +48,13 @@ class Slot:
     def log(self) -> Path:
         """The log of this process and of those before it."""
         return self.folder / f"{self.name}.log"
+
+    @property
+    def last_line(self) -> str:
+        """The end of the log."""
+        with contextlib.suppress(OSError, IndexError):
+            return self.log.read_text(errors="replace").splitlines()[-1][-_LINE:]
+        return "nothing logged"
 
     @property
     def records(self) -> Path:
@@ -156,7 +164,7 @@ class Cluster:
                         if slot.once:
                             slot.wanted = False
                             continue
-                        slot.ends.append(slot.process.returncode)
+                        slot.ends.append(f"exit code {slot.process.returncode}, {slot.last_line}")
                     self._spawn(slot)
 
     def _sample(self) -> None:

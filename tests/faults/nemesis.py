@@ -262,7 +262,7 @@ class Nemesis:
             detail = f"make audit finds {kind}"
             episode.violations.append(Violation(Kind.UNEXPECTED, episode.place, detail))
         for slot in world.cluster.slots.values():
-            for code in slot.ends:
-                detail = f"ended with exit code {code}, and nobody had killed it"
+            for end in slot.ends:
+                detail = f"ended, and nobody had killed it: {end}"
                 episode.violations.append(Violation(Kind.UNEXPECTED, slot.name, detail))
         episode.kills = world.kills()
