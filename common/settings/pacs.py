@@ -177,9 +177,7 @@ class PacsSettings(WireSettings):
         synthetic = {"kind", "shape", "contrast", "background"} & self.model_fields_set
         if self.source is not None and synthetic:
             names = " and ".join(sorted(name.upper() for name in synthetic))
-            raise ValueError(
-                f"SOURCE sends files, and {names} describes synthetic scans: set only one of them"
-            )
+            raise ValueError(f"SOURCE sends files, not synthetic scans: unset it, or {names}")
         return self
 
     @model_validator(mode="after")

@@ -100,4 +100,4 @@ def test_files_and_what_describes_synthetic_scans_exclude_each_other(
 ) -> None:
     name, value = synthetic
     message = error_for(PacsSettings, "--source", "scans", f"--{name}", value)
-    assert f"SOURCE sends files, and {name.upper()} describes synthetic scans" in message
+    assert f"SOURCE sends files, not synthetic scans: unset it, or {name.upper()}" in message
