@@ -67,13 +67,15 @@ def environment_of(settings: LaunchSettings, ledger: Path | None = None) -> dict
         console.file.close()
 
 
+@pytest.mark.parametrize("sent", [{}, {"shape": None, "source": Path("scans")}], ids=str)
 def test_the_units_get_the_settings_of_the_launcher(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sent: dict[str, Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in LaunchSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    settings = LaunchSettings(**GIVEN)
+    given = {name: value for name, value in {**GIVEN, **sent}.items() if value is not None}
+    settings = LaunchSettings(**given)
     environment = environment_of(settings)
     for name in LaunchSettings.model_fields:
         if name.upper() in environment:
