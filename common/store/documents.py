@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing, Priority
+from common.domain.scan import CONTENT, BrainScan, Packing, Priority
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
@@ -144,7 +144,7 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
     document: Document = {
         "_id": item.scan.key,
         "schema": SCHEMA_VERSION,
-        "scan": item.scan.model_dump(exclude_none=True),
+        "scan": item.scan.document(),
         "report_generated": ReportGenerated.TO_DO,
         "reanalysis": False,
         "received_at": received_at,
@@ -225,20 +225,15 @@ def _same_scan(mine: Document, stored: object) -> bool:
     """Whether a stored header has the content of mine.
 
     The stored one may be by another release, or damaged. Then the fields themselves decide: it is
-    the same scan if it has all of mine, the hash of the voxels among them.
+    the same scan if it has mine, the hash of the voxels among them.
     """
     if not isinstance(stored, dict):
         return False
-    if all(name in stored and stored[name] == mine[name] for name in mine.keys() - {"priority"}):
-        try:
-            known = BrainScan.stored(stored)
-        except ValidationError:
-            return True
-        return known.same_content(BrainScan.model_validate(mine))
     try:
-        return BrainScan.stored(stored).same_content(BrainScan.model_validate(mine))
+        known = BrainScan.stored(stored)
     except ValidationError:
-        return False
+        return all(stored.get(name) == mine.get(name) for name in (*CONTENT, "affine"))
+    return known.same_content(BrainScan.model_validate(mine))
 
 
 def all_of(blob: ObjectId) -> Document:

@@ -94,7 +94,7 @@ class Scans:
         stored = next(iter(find(self._db.scans, {"_id": scan.key}, _COMPARED)), None)
         if stored is None or ("unsealed" in stored and UNDECODABLE not in stored):
             return None
-        outcome = compare({"scan": scan.model_dump(exclude_none=True)}, stored)
+        outcome = compare({"scan": scan.document()}, stored)
         if outcome is Added.STORED:  # as ``blob`` is equal: neither has one
             outcome = Added.KNOWN
         self._note([NewScan(scan)], [outcome])

@@ -1,8 +1,6 @@
 """Tasks that read one volume from files, and tasks for files that cannot be read."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast, get_args
 from uuid import uuid4
 
@@ -92,7 +90,7 @@ class FileTask:
             pacs=self.pacs,
             subject=self.image.subject,
             scan_type="volume",
-            acquired_at=self.image.acquired_at or _modified_at(self.image.path),
+            acquired_at=self.image.acquired_at,
             shape=array.shape,
             dtype=cast(DType, array.dtype.name),
             voxels_bytes=len(voxels),
@@ -100,14 +98,6 @@ class FileTask:
             affine=affine,
         )
         return LoadedScan(scan, voxels)
-
-
-def _modified_at(path: Path) -> datetime:
-    """When the file was last written, UTC, to the millisecond that BSON keeps."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime_ns // 1_000_000 / 1000, UTC)
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}") from error
 
 
 def _any_finite(array: npt.NDArray[Any]) -> bool:

@@ -31,7 +31,7 @@ class Scan:
     """How a large scan's chunks are compressed; None: they are not."""
 
     def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"scan": self.scan.model_dump(exclude_none=True)}
+        body: dict[str, Any] = {"scan": self.scan.document()}
         if self.voxels is not None:
             body["voxels"] = bytes(self.voxels)
         if self.packing is not None:

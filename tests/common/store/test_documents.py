@@ -140,6 +140,8 @@ def test_claims_are_held_by_owner_and_fence_and_state() -> None:
     [
         ({"scan.later_field": 1}, Added.KNOWN),  # by a later release
         ({"scan.priority": "whatever"}, Added.KNOWN),
+        ({"scan.subject": "another"}, Added.KNOWN),  # an attribute
+        ({"scan.acquired_at": NOW}, Added.KNOWN),
         ({"scan.shape": [10, 11]}, Added.CONFLICT),
         ({"scan.voxels_hash": "0" * 64}, Added.CONFLICT),
         ({"scan.voxels_hash": 17}, Added.CONFLICT),
