@@ -53,6 +53,16 @@ class PacsSettings(WireSettings):
         "a file name may identify a patient; the ledger and the summary always have the names",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
+    pseudonym_key_file: Path | None = Field(
+        default=None,
+        description="file with the key of the pseudonyms of patients, studies and series, made if "
+        "it is missing; if unset, pseudonym.key in the folder PACS_NAME of DATA_DIR",
+    )
+    scan_id_key_file: Path | None = Field(
+        default=None,
+        description="file with the key of the ids of scans from files, made if it is missing; never "
+        "replace it; if unset, scan-id.key beside the key of the pseudonyms",
+    )
     priority: Priority = Field(
         default=Priority.ROUTINE,
         description="how urgent the scans are: 'stat' (analysed next), 'urgent', 'routine' or "
