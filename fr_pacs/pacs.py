@@ -56,9 +56,9 @@ def make_source(
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
-        return GridSource(pacs=name, scans=scans, seed=seed, shape=settings.grid_shape)
+        return GridSource(name, scans, seed, settings.grid_shape, settings.run_name)
     recipe = Recipe(contrast=settings.contrast, background=settings.background)
-    return PhantomSource(name, scans, seed, settings.phantom_shape, recipe)
+    return PhantomSource(name, scans, seed, settings.phantom_shape, recipe, settings.run_name)
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:

@@ -184,6 +184,12 @@ class BrainScan(Frozen):
         )
 
     @property
+    def declared_contrast(self) -> str | None:
+        """The contrast as its sender knows it; of scans of earlier releases, whose type it was."""
+        was = self.scan_type if self.scan_type in ("t1", "flair") else None
+        return was if self.contrast is None else self.contrast
+
+    @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:
         """Voxel size along each axis, mm; None without an affine."""
         if self.affine is None:

@@ -60,8 +60,8 @@ class PacsSettings(WireSettings):
     )
     scan_id_key_file: Path | None = Field(
         default=None,
-        description="file with the key of the ids of scans from files, made if it is missing; never "
-        "replace it; if unset, scan-id.key beside the key of the pseudonyms",
+        description="file with the key of the ids of scans from files, made if it is missing; "
+        "never replace it; if unset, scan-id.key beside the key of the pseudonyms",
     )
     priority: Priority = Field(
         default=Priority.ROUTINE,
@@ -107,6 +107,11 @@ class PacsSettings(WireSettings):
         default=1,
         ge=0,
         description="random seed of synthetic scans; the same seed gives the same voxels",
+    )
+    run_name: Identifier | None = Field(
+        default=None,
+        description="name of a run of synthetic scans: runs of the same name and SEED send the "
+        "same scans under the same ids; if unset, each run sends new scans",
     )
     buffer_mib: int = Field(
         default=256,

@@ -230,3 +230,18 @@ def test_another_image_is_another_scan() -> None:
 def test_noise_of_an_export_makes_no_other_scan() -> None:
     noise = ((1.0000001, 0.0, 0.0, 0.00001), *UNIT_AFFINE[1:])
     assert scan_in(UNIT_AFFINE).same_content(scan_in(noise))
+
+
+@pytest.mark.parametrize(
+    ("fields", "contrast"),
+    [
+        ({"scan_type": "volume"}, None),
+        ({"scan_type": "volume", "contrast": "t1"}, "t1"),
+        ({"scan_type": "flair"}, "flair"),  # as earlier releases sent heads
+        ({"scan_type": "flair", "contrast": "t1"}, "t1"),
+    ],
+)
+def test_the_contrast_of_earlier_releases_was_the_type(
+    fields: dict[str, Any], contrast: str | None
+) -> None:
+    assert a_scan(**fields).declared_contrast == contrast
