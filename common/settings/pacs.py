@@ -189,7 +189,8 @@ class PacsSettings(WireSettings):
 
     @model_validator(mode="after")
     def _exclude(self) -> Self:
-        synthetic = {"kind", "shape", "contrast", "background"} & self.model_fields_set
+        kinds = {"kind", "shape", "contrast", "background", "run_name"}
+        synthetic = kinds & self.model_fields_set
         if self.source is not None and synthetic:
             names = " and ".join(sorted(name.upper() for name in synthetic))
             raise ValueError(f"SOURCE sends files, not synthetic scans: unset it, or {names}")

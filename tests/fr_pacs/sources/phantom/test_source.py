@@ -59,8 +59,8 @@ def test_the_recipe_says_the_scan_type_and_the_truth_stays_behind() -> None:
     scan = task.load().scan
     assert (scan.scan_type, scan.contrast) == ("volume", "t1")
     known = {"pacs", "scan_type", "shape", "dtype", "affine", "scan_id", "acquired_at", "priority"}
-    sent = scan.model_dump(exclude_none=True)
-    assert set(sent) <= known | {"voxels_bytes", "voxels_hash"}
+    sent = scan.document()
+    assert set(sent) <= known | {"voxels_bytes", "voxels_hash", "modality", "contrast"}
     truth = source.truth(0)
     assert truth.volumes_ml == make_phantom(4, 0, (64, 64, 64)).truth.volumes_ml
     assert truth.mask.shape == (64, 64, 64)
