@@ -49,6 +49,8 @@ class Refusal(StrEnum):
     CONFLICT = "conflict"
     # The scan was erased on request: it is not stored again under this id.
     ERASED = "erased"
+    # The scan was analysed, its report delivered, and retention has removed both since.
+    PURGED = "purged"
     # The peer is not authenticated: its certificate, its name or the shared secret is wrong.
     UNAUTHENTICATED = "unauthenticated"
     # The hub's settings do not list a Fr-PACS of this name, so it could not receive a report.

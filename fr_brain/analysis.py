@@ -21,6 +21,7 @@ from fr_brain.analyzers.registry import Registry
 from fr_brain.analyzers.running import analyse_scan
 from fr_brain.current_scan import CurrentScan
 from fr_brain.findings_check import checked_findings
+from fr_brain.input_quality import with_input_problems
 from fr_brain.limits import memory_limit_mib, resident_mib
 from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Prefetcher
@@ -108,7 +109,7 @@ class ScanAnalysis:
             self._have_run.add(analyzer.name)
             report = BrainReport.of(
                 claim.scan,
-                checked_findings(analysis.findings),
+                with_input_problems(checked_findings(analysis.findings), claim.scan.problems),
                 made_by,
                 run_time_ms=took_ms,
                 revision=claim.revision,

@@ -177,6 +177,12 @@ class AsyncStore:
         true."""
         await self._retry(until, self._store.outbox.mark_sent, keys, revision, pacs)
 
+    async def request_reports(self, keys: Sequence[str], pacs: str) -> None:
+        """Make reports due again that this Fr-PACS asks for (``ReportRequests.request``), recorded.
+        Retries."""
+        await self._retry(never, self._store.report_requests.request, keys, pacs)
+        await self._recorded()
+
     async def postpone(self, keys: Sequence[str], delay_s: float) -> None:
         """Make reports due again in ``delay_s`` seconds. Does not retry: their lease ends."""
         await self._call(self._store.outbox.postpone, keys, delay_s)

@@ -15,7 +15,18 @@ from common.errors import FrError, PeerAway, ProtocolError, Refusal, StoreError,
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Added, NewScan
 from common.wire.async_connection import AsyncChannel
-from common.wire.messages import Ack, Busy, Chunk, Event, InvalidMessage, Message, Nack, Pong, Scan
+from common.wire.messages import (
+    Ack,
+    Busy,
+    Chunk,
+    Event,
+    InvalidMessage,
+    Message,
+    Nack,
+    Pong,
+    ReportRequest,
+    Scan,
+)
 from common.wire.scan_transfer import check_inline
 from fr_hub.async_store import ScanOutcome, Unstorable
 from fr_hub.backpressure import Backpressure
@@ -104,13 +115,18 @@ class Session:
             case Chunk():
                 with self._refused_if_it_fails(event.scan_id):
                     await self._receive_chunk(event)
+            case ReportRequest(ids):
+                await self._shared.hub.store.request_reports(
+                    [scan_key(scan_id, self._pacs) for scan_id in ids], self._pacs
+                )
+                self._answers.put_nowait(Ack(ids))
             case InvalidMessage():
                 await self._refuse_unfinished_upload()
                 self._discarded_id = event.id
                 self._refuse(event.id, event.code, event.reason, valid_id=False)
             case _:
                 raise ProtocolError(
-                    Refusal.UNEXPECTED, "unexpected message: send scans and chunks only"
+                    Refusal.UNEXPECTED, "unexpected message: send scans, chunks and requests only"
                 )
 
     @contextlib.contextmanager
@@ -180,14 +196,16 @@ class Session:
 
     def _answer_outcomes(self, outcomes: Sequence[tuple[NewScan, ScanOutcome]]) -> None:
         """Answer the small scans of a batch together."""
-        stored = []
+        stored, known = [], []
         for new, outcome in outcomes:
             self._shared.hub.memory_budget.release(new.scan.voxels_bytes, self._pacs)
             self._window.release()
             if self._is_stored(new, outcome):
                 stored.append(new.scan.scan_id)
+                if outcome is Added.KNOWN:
+                    known.append(new.scan.scan_id)
         if stored:
-            self._acknowledge(stored)
+            self._acknowledge(stored, known)
         self._shared.backpressure.released(self._pacs, len(outcomes))
 
     def _is_stored(self, new: NewScan, outcome: ScanOutcome) -> bool:
@@ -204,6 +222,12 @@ class Session:
             case Added.ERASED:
                 reason = "this scan was erased on request: it is not stored again under this id"
                 self._refuse(scan_id, Refusal.ERASED, reason)
+            case Added.PURGED:
+                reason = (
+                    "this scan was analysed and its report delivered, and retention has removed "
+                    "both since: it is not analysed again"
+                )
+                self._refuse(scan_id, Refusal.PURGED, reason)
             case Unstorable():
                 self._refuse_unstorable(scan_id, outcome)
             case StoreError():
@@ -228,7 +252,7 @@ class Session:
         if outcome is None:
             return False
         if self._is_stored(NewScan(scan), outcome):
-            self._acknowledge([scan.scan_id])
+            self._acknowledge([scan.scan_id], [scan.scan_id])
         return True
 
     def _begin_upload(self, message: Scan) -> None:
@@ -296,8 +320,8 @@ class Session:
             if outcome is Added.STORED:
                 await self._seal(upload)
             elif self._is_stored(new, outcome):
-                self._acknowledge([new.scan.scan_id])
-            if outcome in (Added.KNOWN, Added.CONFLICT, Added.ERASED):
+                self._acknowledge([new.scan.scan_id], [new.scan.scan_id])
+            if outcome in (Added.KNOWN, Added.CONFLICT, Added.ERASED, Added.PURGED):
                 await upload.abandon()
         finally:
             self._shared.backpressure.released(self._pacs)
@@ -331,9 +355,10 @@ class Session:
 
     # --- answers -------------------------------------------------------------------------------
 
-    def _acknowledge(self, scan_ids: list[str]) -> None:
+    def _acknowledge(self, scan_ids: Sequence[str], known: Sequence[str] = ()) -> None:
+        """Acknowledge scans; ``known`` are those of them that were stored before."""
         self._shared.limited_log.debug_each("scan stored", scan_ids, pacs=self._pacs)
-        self._answers.put_nowait(Ack(tuple(scan_ids)))
+        self._answers.put_nowait(Ack(tuple(scan_ids), tuple(known)))
 
     def _refuse(
         self,
@@ -350,7 +375,8 @@ class Session:
         self._shared.limited_log.warning(
             "scan refused", **named, pacs=self._pacs, code=code, reason=reason
         )
-        if code not in (Refusal.CONFLICT, Refusal.ERASED):  # the store recorded it with its batch
+        # The others the store has recorded with their batch.
+        if code not in (Refusal.CONFLICT, Refusal.ERASED, Refusal.PURGED):
             ids = [scan_key(scan_id, self._pacs)] if valid_id else []
             self._shared.hub.audit.refused(self._pacs, code, reason, ids)
         self._answers.put_nowait(Nack(scan_id, code, reason, retry))

@@ -5,16 +5,25 @@ import threading
 import time
 from collections.abc import Callable
 
-from common.errors import PeerAway, ProtocolError, SourceError
+from common.errors import PeerAway, ProtocolError, Refusal, SourceError
 from common.runtime.logger import AvailabilityLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.messages import Ack, Busy, Event, InvalidMessage, Nack, Scan
+from common.wire.messages import (
+    Ack,
+    Busy,
+    Event,
+    InvalidMessage,
+    Nack,
+    ReportRequest,
+    Scan,
+)
 from common.wire.scan_transfer import scan_messages
 from fr_pacs.hub_connection import HubConnection
 from fr_pacs.packing import packed
 from fr_pacs.rate_limit import RateLimitedSource
+from fr_pacs.report_requests import ReportRequests
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.send_queue import PendingScan, SendQueue
 from fr_pacs.sources.base import with_priority
@@ -56,6 +65,7 @@ class ScanClient:
         self._stop = stop
         self._on_fatal = on_fatal
         self._queue = SendQueue()
+        self._requests = ReportRequests(counter.awaited)
         self._connection = HubConnection(settings, availability, policy)
         self._share = settings.buffer_mib * 2**20 // settings.threads
         self._window = 1  # until Fr-HUB's welcome gives it
@@ -69,7 +79,7 @@ class ScanClient:
     def run(self) -> None:
         """Run the thread to its end; an error that no retry can fix goes to ``on_fatal``."""
         try:
-            while not self._stop.is_set() and not (self._source.exhausted and not self._queue):
+            while not self._stop.is_set() and not self._is_done:
                 self._turn()
             self._drain()
         except Exception as error:  # noqa: BLE001 - a thread's error must reach the main thread
@@ -79,12 +89,17 @@ class ScanClient:
             for scan in self._queue.pending():
                 self._counter.interrupted(scan.label, scan.scan_id)
 
+    @property
+    def _is_done(self) -> bool:
+        return self._source.exhausted and not self._queue and not self._requests
+
     def _turn(self) -> None:
         if window := self._connection.open():
             self._window = self._allowed = window
         self._refill()
         try:
             self._send_waiting()
+            self._request_reports()
             self._listen(self._pause())
         except (PeerAway, ProtocolError) as error:
             if self._stop.is_set():  # both units are being stopped: no cause for a warning
@@ -92,6 +107,7 @@ class ScanClient:
             else:
                 self._connection.lost(error)
             self._queue.requeue_in_flight()
+            self._requests.lost()
 
     def _drain(self) -> None:
         """After a stop, wait for the acknowledgements of scans in flight, PACS_DRAIN_S at most."""
@@ -123,6 +139,9 @@ class ScanClient:
                 loaded = with_priority(task.load(), self._settings.priority)
             except SourceError as error:
                 self._counter.failed(task.label, str(error))
+                continue
+            # Only files can hold the same image twice.
+            if self._source.waits and self._counter.is_copy(loaded.scan.scan_id, task.label):
                 continue
             scan = self._queue.add(
                 task.label, packed(loaded) if self._settings.compression else loaded
@@ -159,6 +178,11 @@ class ScanClient:
             else:
                 self._send_large(self._connection.channel, batch[0])
 
+    def _request_reports(self) -> None:
+        """Ask for the reports of known scans, which may have been sent to an earlier run."""
+        if self._connection.channel is not None and (wanted := self._requests.next()):
+            self._connection.channel.send(ReportRequest(wanted))
+
     def _may_send(self) -> bool:
         return len(self._queue.in_flight) < self._allowed and time.monotonic() >= self._resume
 
@@ -176,7 +200,7 @@ class ScanClient:
         now = time.monotonic()
         if self._connection.channel is None:
             return min(_TICK_S, self._connection.due_in())
-        if self._queue.waiting and self._may_send():
+        if self._requests.due or (self._queue.waiting and self._may_send()):
             return 0
         if self._resume > now:
             return min(_IDLE_S, self._resume - now)
@@ -198,14 +222,16 @@ class ScanClient:
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Ack(ids):
+            case Ack(ids, known):
+                self._requests.answered(ids)
                 self._acknowledged(self._queue.remove(ids))
+                self._requests.add(known)
             case Busy(scan_id, retry_after_ms):
                 self._slow_down(scan_id, retry_after_ms / 1000)
             case Nack(id=None, code=code, reason=reason):
                 raise ProtocolError(code, reason)
-            case Nack(id=str() as scan_id, reason=reason, retry=retry):
-                self._refused(scan_id, reason, retry)
+            case Nack(id=str() as scan_id) as nack:
+                self._refused(scan_id, nack)
             case InvalidMessage():
                 pass  # Fr-HUB's answers to scans have no parts that can be malformed
 
@@ -217,16 +243,20 @@ class ScanClient:
             self._allowed = min(self._window, self._allowed * 2 ** min(len(scans), 16))
             self._availability.available()
 
-    def _refused(self, scan_id: str, reason: str, retry: bool) -> None:
+    def _refused(self, scan_id: str, nack: Nack) -> None:
         scan = self._queue.in_flight.get(scan_id)
         if scan is None:
             return
         scan.refusals += 1
-        if retry and scan.refusals < MAX_REFUSALS:
+        if nack.retry and scan.refusals < MAX_REFUSALS:
             self._queue.postpone(scan_id, _TICK_S)
             return
-        self._queue.remove([scan_id])
-        self._counter.failed(scan.label, f"refused: {reason}", scan_id)
+        removed = self._queue.remove([scan_id])
+        if nack.code is Refusal.PURGED and not self._counter.awaited([scan_id]):
+            # Its report arrived before the answer to the scan: only the acknowledgement was lost.
+            self._acknowledged(removed)
+        else:
+            self._counter.failed(scan.label, f"refused: {nack.reason}", scan_id)
 
     def _slow_down(self, scan_id: str, after_s: float) -> None:
         """Fr-HUB is busy. One postponed scan delays no other; once the window has shrunk to one,

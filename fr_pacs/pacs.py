@@ -11,6 +11,7 @@ from common.runtime.console import unit_console
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
 from common.runtime.run_totals import Totals, progress_bar
+from common.settings.identity_keys import identity_keys
 from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
@@ -30,27 +31,34 @@ _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
 
 
-def make_source(settings: PacsSettings, names: FileNames | None = None) -> Source:
+def make_source(
+    settings: PacsSettings, names: FileNames | None = None, log: Log | None = None
+) -> Source:
     """Make the source that the settings name; ``names`` makes the labels of files.
 
     Raises:
         SourceError: SOURCE does not exist, or holds no image.
+        SettingsError: the keys of ids and pseudonyms cannot be read or made.
     """
     if settings.source is not None:
         # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
         from fr_pacs.sources.files import FileSource
 
+        keys = identity_keys(settings)
+        if log is not None and keys.made:
+            log.info("made keys: keep these files", files=", ".join(map(str, keys.made)))
         return FileSource(
             settings.source,
             pacs=settings.pacs_name,
+            keys=keys,
             names=names,
             follow_links=settings.follow_links,
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
-        return GridSource(pacs=name, scans=scans, seed=seed, shape=settings.grid_shape)
+        return GridSource(name, scans, seed, settings.grid_shape, settings.run_name)
     recipe = Recipe(contrast=settings.contrast, background=settings.background)
-    return PhantomSource(name, scans, seed, settings.phantom_shape, recipe)
+    return PhantomSource(name, scans, seed, settings.phantom_shape, recipe, settings.run_name)
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
@@ -68,7 +76,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
     names = FileNames(hashed=settings.labels == "hash")
-    source = RateLimitedSource(make_source(settings, names), settings.scans, settings.pace)
+    source = RateLimitedSource(make_source(settings, names, log), settings.scans, settings.pace)
     if settings.source is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)

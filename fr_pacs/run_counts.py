@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,10 +53,11 @@ class RunCounter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._sent = self._acknowledged = self._delivered = self._failed = 0
-        self._interrupted = self._never_sent = 0
+        self._interrupted = self._never_sent = self._copies = 0
         self._bytes = 0
         self._failures: list[Failure] = []
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
+        self._labels: OrderedDict[str, list[str]] = OrderedDict()  # of files, by scan
         # The latest revision of the report of each scan, as far as it is known.
         self._reported: OrderedDict[str, int] = OrderedDict()
         for key in ledger.reported:
@@ -70,6 +71,37 @@ class RunCounter:
         self._first: float | None = None
         self._last = 0.0
         self._exhausted = False
+
+    def is_copy(self, scan_id: str, label: str) -> bool:
+        """Note under which label a scan was loaded; whether this run had it before, under another
+        label. Then it is not sent again: one report is about both.
+
+        Args:
+            scan_id: of the scan, derived from the image.
+            label: of the file and the volume in it.
+        """
+        with self._changed:
+            labels = self._labels.setdefault(scan_id, [])
+            labels.append(label)
+            if len(labels) == 1:
+                if len(self._labels) > AWAITED_KEPT:
+                    self._labels.popitem(last=False)
+                return False
+            self._copies += 1
+            self._changed.notify_all()
+        self._ledger.write("copy", [scan_id], label=self._reveal(label))
+        self._log.info("the same image again", what=label, first=labels[0], scan_id=scan_id)
+        return True
+
+    def labels_of(self, scan_id: str) -> tuple[str, ...]:
+        """All labels under which this run loaded a scan."""
+        with self._lock:
+            return tuple(self._labels.get(scan_id, ()))
+
+    def awaited(self, scan_ids: Iterable[str]) -> list[str]:
+        """Those of these scans whose reports have not arrived in this run."""
+        with self._lock:
+            return [scan_id for scan_id in scan_ids if scan_id in self._awaited]
 
     def sent(self, labels: Mapping[str, str]) -> None:
         """The first bytes of these scans go out, for the first time.
@@ -172,7 +204,8 @@ class RunCounter:
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
-        """A report arrived; log it, unless this revision or a later one had arrived before.
+        """A report arrived; log it, unless this revision or a later one had arrived before and no
+        scan of this run awaits it.
 
         Revisions may have gaps: one that was replaced before its delivery is never sent.
 
@@ -182,19 +215,21 @@ class RunCounter:
             findings: further fields of the log line; those that are None are left out.
 
         Returns:
-            Whether this revision is new.
+            Whether this revision is new, or was awaited.
 
         Raises:
             OSError: the ledger cannot be written; nothing was counted.
         """
         now = time.monotonic()
         with self._changed:
-            if self._reported.get(scan_id, 0) >= revision:
+            had_it = self._reported.get(scan_id, 0) >= revision
+            if had_it and scan_id not in self._awaited:
                 return False
-            # Before it is noted: if the disk is full, this raises, and the report comes again.
-            revisions = {"revision": str(revision)} if revision > 1 else {}
-            self._ledger.write("reported", [scan_id], **revisions)
-            self._note(scan_id, revision)
+            if not had_it:
+                # Before it is noted: if the disk is full, this raises, and the report comes again.
+                revisions = {"revision": str(revision)} if revision > 1 else {}
+                self._ledger.write("reported", [scan_id], **revisions)
+                self._note(scan_id, revision)
             scan = self._awaited.pop(scan_id, None)
             if scan is not None:  # else an earlier run sent it
                 self._delivered += 1
@@ -242,7 +277,8 @@ class RunCounter:
     def open(self) -> dict[str, int]:
         """What a stopped run leaves: scans not sent, not acknowledged, and without their report."""
         with self._lock:
-            unsent = max(0, self._total - self._sent - self._never_sent) if self._total else 0
+            begun = self._sent + self._never_sent + self._copies
+            unsent = max(0, self._total - begun) if self._total else 0
             return {
                 "not_sent": unsent,
                 "not_acknowledged": self._interrupted,
@@ -262,6 +298,7 @@ class RunCounter:
                 acknowledged=self._acknowledged,
                 delivered=self._delivered,
                 failed=self._failed,
+                copies=self._copies,
                 failures=tuple(self._failures),
                 seconds=max(0.0, self._last - self._first) if self._first else 0.0,
                 megabytes=self._bytes / 1e6,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
 from common.domain.report import AnalyzerId, BrainReport
-from common.domain.scan import BrainScan
+from common.domain.scan import BrainScan, Signal
 from common.domain.types import Affine, DType, hash_voxels
 
 # How long an example takes says how busy the machine is, and nothing of the code.
@@ -74,6 +74,8 @@ pseudonyms = st.text("aZ09._-", min_size=1, max_size=64).filter(
     lambda text: text[0].isalnum() and ("a" in text or "Z" in text)
 )
 
+SIGNAL = Signal(sampling_rate_hz=500, leads=("I", "II", "aVR"), units="mV")
+
 dtypes: st.SearchStrategy[DType] = st.sampled_from(get_args(DType))
 times = st.datetimes(timezones=st.just(UTC)).map(
     lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000)
@@ -122,8 +124,17 @@ def scans(draw: st.DrawFn, most: int = 12) -> tuple[BrainScan, bytes]:
             scan_id=draw(identifiers),
             pacs=draw(identifiers),
             subject=draw(st.none() | pseudonyms),
+            study=draw(st.none() | pseudonyms),
+            series=draw(st.none() | pseudonyms),
+            session=draw(st.none() | pseudonyms),
             scan_type=draw(scan_types),
-            acquired_at=draw(times),
+            modality=draw(st.sampled_from((None, "MR"))),
+            contrast=draw(st.sampled_from((None, "t1"))),
+            role=draw(st.sampled_from((None, "diffusion b0"))),
+            acquired_at=draw(st.none() | times),
+            acquired_zone=draw(st.sampled_from(("utc", "unknown"))),
+            problems=draw(st.sampled_from(((), ("slices_missing",)))),
+            signal=draw(st.none() | st.just(SIGNAL)),
             shape=shape,
             dtype=dtype,
             voxels_bytes=size,

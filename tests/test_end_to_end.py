@@ -38,6 +38,7 @@ class Pipeline:
             "BRAIN_LEASE_S": "2",
             "BRAIN_PROCESSES": "2",
             "REPORT_PATIENCE_S": "40",
+            "PSEUDONYM_KEY_FILE": str(folder / "keys" / "pseudonym.key"),
             **ports(),
             **given,
         }
@@ -143,6 +144,33 @@ def test_real_images_go_all_the_way_and_an_unreadable_one_is_named(
     totals = pipeline.totals()
     assert (totals["acknowledged"], totals["delivered"]) == (3, 3)
     assert {failure["what"].split()[0] for failure in totals["failures"]} == {"cut.nii.gz"}
+
+
+def test_a_second_run_analyses_nothing_anew_and_has_every_report(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for n in range(3):
+        image = nib.Nifti1Image(np.full((4, 4, 4), n, np.int16), np.eye(4))  # type: ignore[no-untyped-call]
+        nib.save(image, source / f"image-{n}.nii")
+    (source / "copy.nii").write_bytes((source / "image-1.nii").read_bytes())
+    for again in range(3):
+        # The last one without a ledger, as a Fr-PACS that has lost what it kept.
+        reports = tmp_path / f"reports-{again}"
+        ledger = str(pipeline.ledger) if again < 2 else ""
+        assert run(pipeline, SOURCE=str(source), REPORTS=str(reports), LEDGER=ledger) == 0
+        totals = pipeline.totals()
+        assert (totals["delivered"], totals["copies"], totals["failed"]) == (3, 1, 0)
+        written = [json.loads(path.read_text()) for path in reports.glob("*.json")]
+        assert {report["scan_id"] for report in written} == set(pipeline.events("acknowledged"))
+        assert {report["revision"] for report in written} == {1}
+        pipeline.stop_all()
+        (source / f"image-{again}.nii").rename(source / f"renamed-{again}.nii")
+    assert len(set(pipeline.events("acknowledged"))) == 3
+    assert sorted(pipeline.events("reported")) == sorted(set(pipeline.events("acknowledged")))
+    verdict = verify(pipeline.store, pipeline.ledger)
+    assert (verdict.gaps, verdict.scans["Done"], verdict.reports) == (0, 3, 3)
 
 
 def test_a_scan_keeps_its_voxels_size_and_orientation_all_the_way(

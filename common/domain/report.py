@@ -1,7 +1,7 @@
 """``BrainReport``: the report of a scan."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from blake3 import blake3
 from pydantic import Field, model_validator
@@ -11,7 +11,7 @@ from common.domain.scan import BrainScan
 from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
-REPORT_SCHEMA_VERSION = 2
+REPORT_SCHEMA_VERSION = 3
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
 ``BrainReport`` reads all versions."""
 
@@ -26,6 +26,8 @@ the smallest frame."""
 REPORT_BYTES_MAX = 512 * 1024 - PICTURE_BYTES_MAX - 8192
 """Limit of a report as BSON: the smallest frame limit (512 KiB), less a picture and the rest of the
 message. A larger report could not be delivered to everyone, so it is not written."""
+
+Label = Annotated[str, Field(max_length=64)]
 
 NOTICE = (
     "Research software; not a medical device; not for diagnosis; "
@@ -50,7 +52,8 @@ class AnalyzerId(Frozen):
 class BrainReport(Frozen):
     """The report of a scan. If a scan is analysed again, the new report is its next revision.
 
-    Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture.
+    Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture;
+    those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these.
     """
 
     schema_version: int = Field(
@@ -67,13 +70,30 @@ class BrainReport(Frozen):
     )
     scan_id: Identifier = Field(description="id of the scan; each scan has one report")
     pacs: Identifier = Field(description="name of the Fr-PACS that receives the report")
-    subject: Annotated[str, Field(max_length=64)] | None = Field(
+    subject: Label | None = Field(
         default=None, description="pseudonym of the person scanned; never a name"
     )
+    study: Label | None = Field(default=None, description="pseudonym of the study (DICOM)")
+    series: Label | None = Field(default=None, description="pseudonym of the series (DICOM)")
+    session: Label | None = Field(default=None, description="label of the session (BIDS)")
     scan_type: ScanType = Field(
         description="type of the scan, which selects the analyzer: 'grid', 'volume', …"
     )
-    acquired_at: datetime | None = Field(default=None, description="time of the acquisition, UTC")
+    modality: Label | None = Field(default=None, description="DICOM's term of the modality")
+    contrast: Label | None = Field(
+        default=None, description="contrast of the image as its sender knows it, such as 't1'"
+    )
+    body_part: Label | None = Field(default=None, description="DICOM's term of the body part")
+    role: Label | None = Field(
+        default=None, description="what the image is in its series, such as 'anatomical'"
+    )
+    acquired_at: datetime | None = Field(
+        default=None, description="time of the acquisition; null if it is unknown"
+    )
+    acquired_zone: Literal["utc", "unknown"] = Field(
+        default="utc",
+        description="'utc', or 'unknown' if acquired_at is local time whose zone is unknown",
+    )
     voxels_hash: str = Field(description="BLAKE3 of the voxels that were analysed")
     shape: tuple[int, ...] = Field(description="voxels along each axis")
     voxel_size_mm: tuple[float, float, float] | None = Field(
@@ -117,8 +137,16 @@ class BrainReport(Frozen):
             revision=revision,
             pacs=scan.pacs,
             subject=scan.subject,
-            acquired_at=scan.acquired_at,
+            study=scan.study,
+            series=scan.series,
+            session=scan.session,
             scan_type=scan.scan_type,
+            modality=scan.modality,
+            contrast=scan.contrast,
+            body_part=scan.body_part,
+            role=scan.role,
+            acquired_at=scan.acquired_at,
+            acquired_zone=scan.acquired_zone,
             voxels_hash=scan.voxels_hash if voxels_hash is None else voxels_hash,
             shape=scan.shape,
             voxel_size_mm=scan.voxel_size_mm,

@@ -2,9 +2,10 @@
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from common.domain.findings import Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
 
 LESIONS_SHOWN = 5
@@ -57,17 +58,30 @@ def _lines(report: BrainReport) -> Iterator[str]:
 
 
 def _scan(report: BrainReport) -> str:
-    parts = [report.scan_type, "x".join(map(str, report.shape))]
+    what = (report.modality, report.contrast, report.role)
+    parts = [report.scan_type, *(_word(text) for text in what if text is not None)]
+    parts.append("x".join(map(str, report.shape)))
     if report.voxel_size_mm is not None:
         sizes = " x ".join(f"{mm:.3g}" for mm in report.voxel_size_mm)
         parts.append(f"voxels {sizes} mm")
     if report.orientation is not None:
-        parts.append(report.orientation)
+        parts.append(_axes(report.orientation, report.findings.quality.flags))
     if report.subject is not None:
         parts.append(f"subject {_word(report.subject)}")
+    if report.session is not None:
+        parts.append(f"session {_word(report.session)}")
     if report.acquired_at is not None:
-        parts.append(f"acquired {report.acquired_at:%Y-%m-%d %H:%M} UTC")
+        zone = "UTC" if report.acquired_zone == "utc" else "(time zone unknown)"
+        parts.append(f"acquired {report.acquired_at:%Y-%m-%d %H:%M} {zone}")
     return ", ".join(parts)
+
+
+def _axes(orientation: str, flags: Sequence[str]) -> str:
+    """The directions of the axes; both possible ones if the file does not say which is right."""
+    if ORIENTATION_GUESSED.isdisjoint(flags):
+        return orientation
+    mirrored = orientation.translate(str.maketrans("LR", "RL"))
+    return f"{orientation} or {mirrored} (a guess: left and right may be exchanged)"
 
 
 def _quality(quality: Quality) -> Iterator[str]:

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from common.domain.scan_identity import rounded
 from common.domain.scan_key import scan_key
 from common.domain.types import (
     STORED,
     Affine,
+    Document,
     DType,
+    Flag,
     Frozen,
     Identifier,
     Instant,
@@ -58,8 +61,27 @@ class Priority(StrEnum):
     BACKGROUND = "background"  # when nothing else waits, as reanalyses are
 
 
+class Signal(Frozen):
+    """What the samples of a signal are, such as an electrocardiogram."""
+
+    sampling_rate_hz: Annotated[float, Field(gt=0, le=1e9)] = Field(
+        description="samples per second of each lead, Hz"
+    )
+    leads: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+-]{1,16}$")], ...],
+        Field(min_length=1, max_length=1024),
+    ] = Field(description="names of the leads, in the order of the signal's last axis")
+    units: Annotated[str, Field(pattern=r"^[A-Za-z0-9/^%]{1,16}$")] = Field(
+        description="unit of the samples, such as 'mV'"
+    )
+
+
 class BrainScan(Frozen):
-    """The header of a scan, as sent and as stored."""
+    """The header of a scan, as sent and as stored.
+
+    Identifiers of the person, the study and the series are pseudonyms. They are attributes: two
+    headers that differ only in attributes are of the same scan (``same_content``).
+    """
 
     scan_id: Identifier = Field(description="id chosen by the sender, unique among its scans")
     pacs: Identifier = Field(
@@ -68,10 +90,38 @@ class BrainScan(Frozen):
     subject: Pseudonym | None = Field(
         default=None, description="pseudonym of the person scanned; never a name, never logged"
     )
+    study: Pseudonym | None = Field(default=None, description="pseudonym of the study (DICOM)")
+    series: Pseudonym | None = Field(default=None, description="pseudonym of the series (DICOM)")
+    session: Pseudonym | None = Field(
+        default=None, description="label of the session (BIDS), such as 'ses-01'"
+    )
     scan_type: ScanType = Field(
         description="selects the analyzer: 'grid', 'volume', or another analyzer's type"
     )
-    acquired_at: Instant = Field(description="time of the acquisition, UTC")
+    modality: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")] | None = Field(
+        default=None, description="DICOM's term of the modality, such as 'MR'"
+    )
+    contrast: Flag | None = Field(
+        default=None, description="contrast of the image, such as 't1' or 'flair', if it is known"
+    )
+    body_part: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")] | None = Field(
+        default=None, description="DICOM's term of the body part, such as 'HEAD'"
+    )
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9 _.,-]{0,63}$")] | None = Field(
+        default=None, description="what the image is in its series, such as 'anatomical'"
+    )
+    acquired_at: Instant | None = Field(
+        default=None, description="time of the acquisition; null if the file does not say"
+    )
+    acquired_zone: Literal["utc", "unknown"] = Field(
+        default="utc",
+        description="'utc', or 'unknown' if acquired_at is local time whose zone is unknown",
+    )
+    problems: Annotated[tuple[Flag, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="what was wrong with the input (codes of common.domain.input_problems)",
+    )
+    signal: Signal | None = Field(default=None, description="null if the scan is no signal")
     shape: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
     ] = Field(description="voxels along each of the two or three axes")
@@ -119,9 +169,25 @@ class BrainScan(Frozen):
         """The scan's key in the store: its id and its Fr-PACS."""
         return scan_key(self.scan_id, self.pacs)
 
+    def document(self) -> Document:
+        """The header as it is sent and stored: without fields that only have their default, except
+        the priority, by which the store orders scans."""
+        known = self.model_dump(exclude_none=True)
+        for name in [name for name, default in _OMITTED if known.get(name) == default]:
+            del known[name]
+        return known
+
     def same_content(self, other: Self) -> bool:
-        """Whether both are headers of the same scan: all fields but the priority are equal."""
-        return self == other.model_copy(update={"priority": self.priority})
+        """Whether both are headers of the same scan: what its id is made of is equal."""
+        return rounded(self.affine) == rounded(other.affine) and all(
+            getattr(self, name) == getattr(other, name) for name in CONTENT
+        )
+
+    @property
+    def declared_contrast(self) -> str | None:
+        """The contrast as its sender knows it; of scans of earlier releases, whose type it was."""
+        was = self.scan_type if self.scan_type in ("t1", "flair") else None
+        return was if self.contrast is None else self.contrast
 
     @property
     def voxel_size_mm(self) -> tuple[float, float, float] | None:
@@ -168,6 +234,13 @@ class BrainScan(Frozen):
         array = flat.reshape(self.shape, order="F")
         array.flags.writeable = False
         return array
+
+
+CONTENT = ("scan_id", "pacs", "shape", "dtype", "voxels_bytes", "voxels_hash")
+"""The fields that make a scan what it is. All others are attributes; ``same_content`` also compares
+the affine."""
+
+_OMITTED: tuple[tuple[str, object], ...] = (("acquired_zone", "utc"), ("problems", ()))
 
 
 class Packing(Frozen):

@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from common.domain.affine import Affine
 from common.errors import SourceError
-from common.formats.dicom.pseudonyms import pseudonym
+from common.formats.dicom.pseudonyms import patient_token, pseudonym
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume, volumes_of
 from common.formats.reading.budgets import cpu_s, frames_in, frames_of, wall_s
 from common.formats.reading.messages import (
     Message,
+    attributes_in,
     encode_path,
     layout_message,
     layout_of,
@@ -84,13 +85,14 @@ class Reader:
         self._pool.start()
 
     def discover(
-        self, files: Iterable[tuple[Path, str]], key: bytes
+        self, files: Iterable[tuple[Path, str]], key: bytes, id_key: bytes | None = None
     ) -> Iterator[list[NiftiVolume] | list[Slice] | SourceError]:
         """Read the headers of files.
 
         Args:
             files: their paths, and the labels that name them to their user.
             key: 32 bytes, the key of the pseudonyms; it stays in this process.
+            id_key: 32 bytes, the key of the ids of scans, likewise; None: ``key``.
 
         Yields:
             For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, or why it cannot
@@ -101,9 +103,9 @@ class Reader:
         for path, label in files:
             waiting.append((path, label, self._ask_header(path)))
             if len(waiting) > _HEADERS_AHEAD:
-                yield self._found(*waiting.popleft(), key)
+                yield self._found(*waiting.popleft(), key, id_key or key)
         while waiting:
-            yield self._found(*waiting.popleft(), key)
+            yield self._found(*waiting.popleft(), key, id_key or key)
 
     def prefetch(self, volume: NiftiVolume | Stack) -> "Prefetched":
         """Ask for the voxels of a volume that ``read`` will soon be called for."""
@@ -158,7 +160,7 @@ class Reader:
             return error
 
     def _found(
-        self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes
+        self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes, id_key: bytes
     ) -> list[NiftiVolume] | list[Slice] | SourceError:
         try:
             if isinstance(ticket, SourceError):
@@ -167,8 +169,12 @@ class Reader:
             if "layout" in answer:
                 size, mtime_ns = map(int, answer["stamp"])
                 return volumes_of(layout_of(answer["layout"]), (size, mtime_ns), path, label)
-            subject = pseudonym(answer["patient"], key)
-            return [slice_of(plane, path, label, subject) for plane in answer["slices"]]
+            about = (
+                pseudonym(answer["patient"], key),
+                patient_token(answer["patient"], id_key),
+                attributes_in(answer["attributes"]),
+            )
+            return [slice_of(plane, path, label, *about) for plane in answer["slices"]]
         except SourceError as error:
             return error
         except (ValueError, TypeError, KeyError, OverflowError, AttributeError):

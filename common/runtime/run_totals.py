@@ -44,6 +44,7 @@ class Totals(Frozen):
     )
     delivered: int
     failed: int
+    copies: int = Field(default=0, description="files with an image that another file holds, too")
     failures: tuple[Failure, ...] = Field(default=(), description="the first failures")
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
@@ -62,7 +63,7 @@ class Totals(Frozen):
     @property
     def complete(self) -> bool:
         """Whether every scan was delivered with its report, which exit code 0 means."""
-        wanted = self.sent if self.total is None else self.total
+        wanted = self.sent if self.total is None else self.total - self.copies
         counts = {self.sent, self.acknowledged, self.delivered, wanted}
         counts |= {n for n in (self.stored, self.reported) if n is not None}
         return counts == {wanted} and not self.failed
@@ -93,6 +94,8 @@ class Totals(Frozen):
             count = getattr(self, name)
             bad = count and name == "failed"
             table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+        if self.copies:
+            table.add_row("copies of the same image", f"{self.copies:,}")
         table.add_section()
         table.add_row("scans/s", f"{self.scans_per_s:,.1f}")
         table.add_row("MB/s", f"{self.megabytes_per_s:,.1f}")
@@ -126,7 +129,7 @@ class ProgressBar:
         note = f"acknowledged {totals.acknowledged:,}"
         if totals.failed:
             note += f", failed {totals.failed:,}"
-        done = min(totals.delivered + totals.failed, totals.total or 0)
+        done = min(totals.delivered + totals.failed + totals.copies, totals.total or 0)
         self._progress.update(self._task, total=totals.total, completed=done, note=note)
 
 

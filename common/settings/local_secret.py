@@ -3,15 +3,14 @@
 It is a file in DATA_DIR, made by the first unit that looks for it.
 """
 
-import contextlib
 import os
 import re
 import secrets
 import stat
-import tempfile
 from pathlib import Path
 
 from common.errors import SettingsError
+from common.settings.private_files import make_private
 
 FILE = "hub.secret"
 
@@ -29,7 +28,7 @@ def local_secret(data_dir: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_folder(path.parent)
         if not path.exists():
-            _make(path)
+            make_private(path, secrets.token_hex(32) + "\n")
         return _read(path)
     except OSError as error:
         raise _refusal(path, f"{error.strerror}, and without TLS units need a secret") from error
@@ -59,20 +58,6 @@ def _check_folder(folder: Path) -> None:
     if about.st_uid not in (os.geteuid(), 0) or about.st_mode & 0o022:
         reason = f"other users could replace the secret in it: run chmod 700 {folder}"
         raise _refusal(folder, reason)
-
-
-def _make(path: Path) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, fails if the file exists: the first one stays, for all.
-        with contextlib.suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:

@@ -53,6 +53,16 @@ class PacsSettings(WireSettings):
         "a file name may identify a patient; the ledger and the summary always have the names",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
+    pseudonym_key_file: Path | None = Field(
+        default=None,
+        description="file with the key of the pseudonyms of patients, studies and series, made if "
+        "it is missing; if unset, pseudonym.key in the folder PACS_NAME of DATA_DIR",
+    )
+    scan_id_key_file: Path | None = Field(
+        default=None,
+        description="file with the key of the ids of scans from files, made if it is missing; "
+        "never replace it; if unset, scan-id.key beside the key of the pseudonyms",
+    )
     priority: Priority = Field(
         default=Priority.ROUTINE,
         description="how urgent the scans are: 'stat' (analysed next), 'urgent', 'routine' or "
@@ -97,6 +107,11 @@ class PacsSettings(WireSettings):
         default=1,
         ge=0,
         description="random seed of synthetic scans; the same seed gives the same voxels",
+    )
+    run_name: Identifier | None = Field(
+        default=None,
+        description="name of a run of synthetic scans: runs of the same name and SEED send the "
+        "same scans under the same ids; if unset, each run sends new scans",
     )
     buffer_mib: int = Field(
         default=256,
@@ -174,7 +189,8 @@ class PacsSettings(WireSettings):
 
     @model_validator(mode="after")
     def _exclude(self) -> Self:
-        synthetic = {"kind", "shape", "contrast", "background"} & self.model_fields_set
+        kinds = {"kind", "shape", "contrast", "background", "run_name"}
+        synthetic = kinds & self.model_fields_set
         if self.source is not None and synthetic:
             names = " and ".join(sorted(name.upper() for name in synthetic))
             raise ValueError(f"SOURCE sends files, not synthetic scans: unset it, or {names}")

@@ -1,6 +1,8 @@
 """Files that hold a key or a secret: refused if others may read or change them, as ssh does."""
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 MOUNTED = Path("/run/secrets")
@@ -47,3 +49,33 @@ def read_private(path: Path, setting: str) -> str:
     if not text:
         raise ValueError(f"{setting}={str(path)!r}: the file is empty")
     return text
+
+
+def make_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read, whole or not at all. An existing file stays: of
+    several processes that start at once, the first one makes it for all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, fails if the file exists.
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """The name of a new file is data of its folder: a power loss must not take it away."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -28,6 +28,7 @@ from common.store.pictures import Pictures
 from common.store.queries import Queries
 from common.store.reconciliation import Reconciliation
 from common.store.recording import UNRECORDED, Recorder
+from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
@@ -88,6 +89,7 @@ class DBManager:
         self.claims = Claims(connection, reconciliation, self._reports, recorder)
         self.supervision = Supervision(connection, reconciliation, recorder)
         self.notices = Notices(connection, recorder)
+        self.report_requests = ReportRequests(connection, recorder)
         self.undeliverable = UndeliverableReports(connection, recorder)
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)

@@ -13,7 +13,7 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
 from common.domain.report import BrainReport
-from common.domain.scan import BrainScan, Packing, Priority
+from common.domain.scan import CONTENT, BrainScan, Packing, Priority
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError
@@ -44,10 +44,11 @@ scan overtakes, and none waits forever: an hour makes up for 'urgent', a day for
 class Added(Enum):
     """The outcome of ``Scans.add`` for one scan."""
 
-    STORED = auto()  # durable, by this write or an earlier try of it
-    KNOWN = auto()  # existed before with the same content: durable, nothing was added
+    STORED = auto()  # durable, by this write
+    KNOWN = auto()  # existed before, perhaps by an earlier try: durable, nothing was added
     CONFLICT = auto()  # the id has other content: not stored
     ERASED = auto()  # the scan of this id was erased on request: not stored
+    PURGED = auto()  # it was reported, and retention removed it and its report: not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
     document: Document = {
         "_id": item.scan.key,
         "schema": SCHEMA_VERSION,
-        "scan": item.scan.model_dump(exclude_none=True),
+        "scan": item.scan.document(),
         "report_generated": ReportGenerated.TO_DO,
         "reanalysis": False,
         "received_at": received_at,
@@ -209,12 +210,13 @@ def compare(mine: Document, stored: Document | None) -> Added:
     if stored.get("report_generated") == PURGED:
         # A tombstone has only this hash of its scan, which was reported and then purged.
         same = stored.get("voxels_hash") == mine["scan"]["voxels_hash"]
-        return Added.KNOWN if same else Added.CONFLICT
+        return Added.PURGED if same else Added.CONFLICT
     # BSON keeps times to the millisecond, in UTC.
     as_stored = bson.decode(bson.encode(mine["scan"]), _AWARE)
     if not _same_scan(as_stored, stored.get("scan")):
         return Added.CONFLICT
-    return Added.STORED if stored.get("blob") == mine.get("blob") else Added.KNOWN
+    blob = mine.get("blob")
+    return Added.STORED if blob is not None and stored.get("blob") == blob else Added.KNOWN
 
 
 HAS_VOXELS: Document = {"$or": [{"voxels": {"$exists": True}}, {"blob": {"$exists": True}}]}
@@ -225,20 +227,35 @@ def _same_scan(mine: Document, stored: object) -> bool:
     """Whether a stored header has the content of mine.
 
     The stored one may be by another release, or damaged. Then the fields themselves decide: it is
-    the same scan if it has all of mine, the hash of the voxels among them.
+    the same scan if it has mine, the hash of the voxels among them.
     """
     if not isinstance(stored, dict):
         return False
-    if all(name in stored and stored[name] == mine[name] for name in mine.keys() - {"priority"}):
-        try:
-            known = BrainScan.stored(stored)
-        except ValidationError:
-            return True
-        return known.same_content(BrainScan.model_validate(mine))
     try:
-        return BrainScan.stored(stored).same_content(BrainScan.model_validate(mine))
+        known = BrainScan.stored(stored)
     except ValidationError:
-        return False
+        return all(stored.get(name) == mine.get(name) for name in (*CONTENT, "affine"))
+    return known.same_content(BrainScan.model_validate(mine))
+
+
+IDENTIFIERS = ("subject", "study", "series", "session")
+"""Attributes that say whose image a scan is, and of what."""
+
+
+def other_identifiers(mine: Document, stored: Document) -> Document | None:
+    """The identifiers with which a known scan came again, if any of them is new to it.
+
+    Args:
+        mine: the document of the scan that came.
+        stored: the stored one, with ``scan`` and ``also``.
+    """
+    first, noted = stored.get("scan"), stored.get("also")
+    if not isinstance(first, dict):
+        return None
+    came = {name: mine["scan"][name] for name in IDENTIFIERS if name in mine["scan"]}
+    if all(first.get(name) == value for name, value in came.items()):
+        return None
+    return None if isinstance(noted, list) and came in noted else came
 
 
 def all_of(blob: ObjectId) -> Document:

@@ -55,20 +55,20 @@ class Erasure:
     def of_subject(
         self, subject: str, damaged: Callable[[str], object] = lambda _: None
     ) -> Iterator[str]:
-        """The keys of all stored scans of a subject (pseudonym). Reads each scan's header.
+        """The keys of all stored scans of a subject (pseudonym), also of those that came again
+        under it. Reads each scan's header, as a damaged one has no place in an index.
 
         Args:
             subject: the pseudonym.
             damaged: called with the key of each scan of which nobody can tell whose it is.
         """
-        # There is no index: each scan would pay for it.
         wanted = {"_id": {"$gt": ""}}
-        fields = {"scan.subject": 1, "report_generated": 1}
+        fields = {"scan.subject": 1, "also.subject": 1, "report_generated": 1}
         for page in pages(self._db.scans, wanted, fields, size=_SUBJECTS_PAGE):
             for scan in page:
                 if _is_nobodys(scan):
                     damaged(str(scan["_id"]))
-                elif _subject_of(scan) == subject:
+                elif subject in _subjects_of(scan):
                     yield scan["_id"]
 
     @translated
@@ -175,6 +175,12 @@ def _is_nobodys(scan: Document) -> bool:
 def _subject_of(scan: Document) -> object:
     header = scan.get("scan")
     return header.get("subject") if isinstance(header, dict) else None
+
+
+def _subjects_of(scan: Document) -> list[object]:
+    noted = scan.get("also")
+    others = noted if isinstance(noted, list) else []
+    return [_subject_of(scan), *(one.get("subject") for one in others if isinstance(one, dict))]
 
 
 def _erased(keys: Sequence[str]) -> Document:

@@ -262,7 +262,16 @@ class Outbox:
         sent: Document = {"_id": {"$in": list(keys)}, "status": False, **of_revision(revision)}
         self._db.reports.update_many(
             sent,
-            [{"$set": {"status": True, "sent_at": "$$NOW", "leased_by": "$$REMOVE"}}],
+            # The first delivery counts for retention, also of a report that was asked for again.
+            [
+                {
+                    "$set": {
+                        "status": True,
+                        "sent_at": {"$ifNull": ["$sent_at", "$$NOW"]},
+                        "leased_by": "$$REMOVE",
+                    }
+                }
+            ],
             hint=BY_ID,
         )
 

@@ -13,7 +13,7 @@ as long as Fr-PACS has not acknowledged its report.
 
 A fully purged scan leaves a tombstone: its id, its voxel hash and the time, about 150 bytes and
 nothing about a patient. Without it, the same scan sent again would be stored as new, analysed, and
-reported a second time; with it, the scan is known and is acknowledged without effect.
+reported a second time; with it, the scan is refused as purged.
 """
 
 from collections.abc import Iterator, Sequence

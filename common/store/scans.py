@@ -14,14 +14,17 @@ from common.errors import StoreError, UploadLost
 from common.store.collections import Notification
 from common.store.connection import Connection, duplicates
 from common.store.damage import UNDECODABLE, find
-from common.store.documents import Added, NewScan, compare, scan_document
+from common.store.documents import Added, NewScan, compare, other_identifiers, scan_document
 from common.store.error_mapping import translated
 from common.store.recording import Recorder
 from common.store.schema import OLD_TOMBSTONES, SCHEMA
 from common.store.uploads import Uploads
 
-_COMPARED = ("scan", "blob", "unsealed", "report_generated", "voxels_hash")
+_COMPARED = ("scan", "blob", "unsealed", "report_generated", "voxels_hash", "also")
 """The fields by which a scan that comes again is compared with the stored one."""
+
+ALSO_MAX = 16
+"""The most other identifiers that are noted of a scan."""
 
 
 class Scans:
@@ -56,7 +59,7 @@ class Scans:
                 document.update(recorded)
         documents = self._tombstones_for(scans)
         outcome = [
-            Added.STORED if scan is document else Added.KNOWN
+            Added.STORED if scan is document else Added.PURGED
             for scan, document in zip(scans, documents, strict=True)
         ]
         try:
@@ -94,9 +97,10 @@ class Scans:
         stored = next(iter(find(self._db.scans, {"_id": scan.key}, _COMPARED)), None)
         if stored is None or ("unsealed" in stored and UNDECODABLE not in stored):
             return None
-        outcome = compare({"scan": scan.model_dump(exclude_none=True)}, stored)
-        if outcome is Added.STORED:  # as ``blob`` is equal: neither has one
-            outcome = Added.KNOWN
+        mine = {"scan": scan.document()}
+        outcome = compare(mine, stored)
+        if outcome is Added.KNOWN:
+            self._note_identifiers(scan.key, mine, stored)
         self._note([NewScan(scan)], [outcome])
         return outcome
 
@@ -108,10 +112,18 @@ class Scans:
         for (pacs, outcome), ids in groups.items():
             if outcome is Added.CONFLICT:
                 self._recorder.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
-            elif outcome is Added.ERASED:
-                self._recorder.note(Kind.REFUSE, ids, peer=pacs, outcome="erased")
+            elif outcome in (Added.ERASED, Added.PURGED):
+                self._recorder.note(Kind.REFUSE, ids, peer=pacs, outcome=outcome.name.lower())
             else:
                 self._recorder.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
+
+    def _note_identifiers(self, key: str, mine: Document, stored: Document) -> None:
+        """Note with which other identifiers a known scan came again; the first ones stand."""
+        if (came := other_identifiers(mine, stored)) is not None:
+            self._db.scans.update_one(
+                {"_id": key, "scan": {"$exists": True}, f"also.{ALSO_MAX - 1}": {"$exists": False}},
+                {"$addToSet": {"also": came}},
+            )
 
     def _tombstones_for(self, scans: Sequence[Document]) -> list[Document]:
         """The documents to store for these scans.
@@ -161,6 +173,8 @@ class Scans:
         for index in repeated:
             key = scans[index]["_id"]
             outcome[index] = compare(scans[index], stored.get(key))
+            if outcome[index] is Added.KNOWN:
+                self._note_identifiers(key, scans[index], stored[key])
             if outcome[index] is Added.KNOWN and "unsealed" in stored[key]:
                 # Another sender's scan could still be removed: whoever acknowledges it seals it.
                 blob = stored[key].get("blob")

@@ -15,7 +15,7 @@ from common.domain.states import ERASED, ReportGenerated
 from common.domain.types import Document
 from common.store.collections import Collection
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the database (``brain_meta``) and of each stored scan and report (``schema``). Databases of
 earlier releases have no version and count as 1."""
 
@@ -144,6 +144,10 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("scan.pacs", 1), ("notice.due_at", 1)),
                 partial={"notice.due_at": {"$exists": True}},
             ),
+            # Whose image it is. Sparse, so a scan pays only for the identifiers that it has.
+            Index("subject", (("scan.subject", 1),), sparse=True),
+            Index("study", (("scan.study", 1),), sparse=True),
+            Index("series", (("scan.series", 1),), sparse=True),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.

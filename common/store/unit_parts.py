@@ -18,6 +18,7 @@ from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
 from common.store.reconciliation import Reconciliation
+from common.store.report_requests import ReportRequests
 from common.store.retention import Retention
 from common.store.scans import Scans
 from common.store.server_status import Server
@@ -36,6 +37,7 @@ class HubStore:
     outbox: Outbox
     undeliverable: UndeliverableReports
     notices: Notices
+    report_requests: ReportRequests
     pictures: PictureReader
     reconciliation: Reconciliation
     retention: Retention
@@ -69,6 +71,7 @@ def hub_parts(store: DBManager) -> HubStore:
         outbox=store.outbox,
         undeliverable=store.undeliverable,
         notices=store.notices,
+        report_requests=store.report_requests,
         pictures=PictureReader(store.connection),
         reconciliation=store.reconciliation,
         retention=store.retention,

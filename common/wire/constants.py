@@ -16,6 +16,9 @@ field that a feature adds is sent only to a peer that lists the feature too."""
 FEATURES_MAX = 32
 """Most features that a peer may list."""
 
+REQUEST_MAX = 1000
+"""Most reports that one message asks for."""
+
 INLINE_VOXELS_MAX = 64 * 1024
 """Most bytes of voxels inside a scan message; more travel as chunks.
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
+from uuid import uuid4
+
+from blake3 import blake3
 
 from common.domain.scan import BrainScan, Packing, Priority
 
@@ -24,6 +27,18 @@ def with_priority(loaded: LoadedScan, priority: Priority) -> LoadedScan:
     if loaded.scan.priority == priority:
         return loaded
     return replace(loaded, scan=loaded.scan.model_copy(update={"priority": priority}))
+
+
+def synthetic_scan_id(run: str | None, *what: object) -> str:
+    """The id of a synthetic scan: random, or in a run with a name derived from what it is.
+
+    Args:
+        run: name of the run; None: it has none.
+        what: sender, kind, seed, index, shape and whatever else the voxels depend on.
+    """
+    if run is None:
+        return uuid4().hex
+    return blake3(repr((run, *what)).encode()).hexdigest()[:32]
 
 
 class ScanTask(Protocol):

@@ -1,23 +1,21 @@
 """Tasks that read one volume from files, and tasks for files that cannot be read."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, cast, get_args
-from uuid import uuid4
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from common.domain.scan import BrainScan
 from common.domain.types import DType, hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import SourceError
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Prefetched, Reader
+from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.image_headers import header_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +36,13 @@ class FailedTask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileTask:
-    """A volume to read. Loading it again gives the same scan under the same id."""
+    """A volume to read. The same image gives the same scan under the same id, always."""
 
     image: NiftiVolume | Stack
     reader: Reader
     pacs: str
     max_bytes: int
-    scan_id: str = field(default_factory=lambda: uuid4().hex)
+    keys: IdentityKeys
     _ahead: list[Prefetched] = field(default_factory=list)
 
     @property
@@ -87,27 +85,17 @@ class FileTask:
             raise SourceError("an empty volume: no voxel has a finite value")
         # A view, not a copy: formats return voxels in Fortran order.
         voxels = array.ravel(order="F").view(np.uint8).data.toreadonly()
-        scan = BrainScan(
-            scan_id=self.scan_id,
-            pacs=self.pacs,
-            subject=self.image.subject,
-            scan_type="volume",
-            acquired_at=self.image.acquired_at or _modified_at(self.image.path),
+        scan = header_of(
+            self.image,
+            self.pacs,
+            self.keys,
             shape=array.shape,
-            dtype=cast(DType, array.dtype.name),
+            dtype=array.dtype.name,
             voxels_bytes=len(voxels),
             voxels_hash=hash_voxels(voxels),
             affine=affine,
         )
         return LoadedScan(scan, voxels)
-
-
-def _modified_at(path: Path) -> datetime:
-    """When the file was last written, UTC, to the millisecond that BSON keeps."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime_ns // 1_000_000 / 1000, UTC)
-    except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}") from error
 
 
 def _any_finite(array: npt.NDArray[Any]) -> bool:

@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from common.errors import SettingsError, SourceError
+from common.errors import SourceError
 from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import DEFAULT_MAX_BYTES, Reader, is_nifti
+from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import ScanTask
 from fr_pacs.sources.file_discovery import (
     NOT_AN_IMAGE,
@@ -48,9 +49,9 @@ class FileSource:
     Args:
         path: a file, or a folder of files.
         pacs: name of this Fr-PACS.
-        pseudonym_key: 32 bytes that key the hash of a patient's id, so that nobody without the key
-            can try ids and find a patient's. The same key gives a patient the same pseudonym; the
-            default is a random key for this source alone.
+        keys: those of ids and pseudonyms. The same keys give the same image the same id, and a
+            patient the same pseudonym; nobody without the key can try ids and find a patient's. The
+            default is random keys for this source alone.
         names: makes the labels of the files.
         follow_links: follow links that lead out of the folder.
         max_bytes: a volume whose header declares more bytes of memory fails before it is read.
@@ -58,7 +59,6 @@ class FileSource:
 
     Raises:
         SourceError: the path does not exist, or holds no image.
-        SettingsError: the key is not 32 bytes long.
     """
 
     def __init__(
@@ -66,18 +66,15 @@ class FileSource:
         path: Path | str,
         *,
         pacs: str,
-        pseudonym_key: bytes | None = None,
+        keys: IdentityKeys | None = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
         names: FileNames | None = None,
         follow_links: bool = False,
         reader: Reader | None = None,
     ) -> None:
-        key = secrets.token_bytes(32) if pseudonym_key is None else pseudonym_key
-        if len(key) != 32:
-            raise SettingsError(f"pseudonym_key is {len(key)} bytes long; it needs 32")
         self._root = Path(path)
         self._pacs = pacs
-        self._key = key
+        self._keys = keys or IdentityKeys(secrets.token_bytes(32), secrets.token_bytes(32))
         self._max_bytes = max_bytes
         self._names = names or FileNames()
         self._follow_links = follow_links
@@ -143,7 +140,10 @@ class FileSource:
     def _headers(self) -> Iterator[ScanTask | Slice]:
         """What each file holds, in the order of their names."""
         others: deque[tuple[int, FailedTask]] = deque()  # and how many files come before each
-        found = enumerate(self._reader.discover(self._images(others), self._key))
+        discovered = self._reader.discover(
+            self._images(others), self._keys.pseudonyms, self._keys.scan_ids
+        )
+        found = enumerate(discovered)
         for number, inside in found:
             while others and others[0][0] <= number:
                 yield others.popleft()[1]
@@ -194,7 +194,7 @@ class FileSource:
                 yield self._task(stack)
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
-        return FileTask(image, self._reader, self._pacs, self._max_bytes)
+        return FileTask(image, self._reader, self._pacs, self._max_bytes, self._keys)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -10,14 +10,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
 
 import numpy as np
 
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from common.errors import SettingsError
-from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.base import LoadedScan, synthetic_scan_id
 
 LESION_CHANCE = 0.2
 """Probability that a cell is a lesion (1); the others are healthy (0)."""
@@ -33,12 +32,24 @@ class GridSource:
     The same ``seed``, ``shape`` and index give the same cells in any process (PCG64 seeded with
     ``SeedSequence(seed, spawn_key=(block,))``). Its tasks may be loaded by any number of threads.
 
+    Args:
+        pacs: name of this Fr-PACS.
+        scans: how many; None: endless.
+        seed: of the cells.
+        shape: cells along both axes.
+        run: gives the same grids the same ids in each run of this name; None: ids are random.
+
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no scan can have.
     """
 
     def __init__(
-        self, pacs: str, scans: int | None, seed: int, shape: tuple[int, int] = (10, 10)
+        self,
+        pacs: str,
+        scans: int | None,
+        seed: int,
+        shape: tuple[int, int] = (10, 10),
+        run: str | None = None,
     ) -> None:
         if scans is not None and scans < 0:
             raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
@@ -50,6 +61,7 @@ class GridSource:
         self._scans = scans
         self._seed = seed
         self._shape = shape
+        self._run = run
         self._cells = math.prod(shape)
         # A block of large grids must not take gigabytes. Its length depends on the shape only, so
         # that an index means the same scan everywhere.
@@ -71,7 +83,8 @@ class GridSource:
         """One task per scan, each with its own id."""
         index = 0
         while self._scans is None or index < self._scans:
-            yield GridTask(self, index)
+            what = ("grid", self._seed, index, self._shape)
+            yield GridTask(self, index, synthetic_scan_id(self._run, self._pacs, *what))
             index += 1
 
     def cells(self, index: int) -> bytes:
@@ -121,7 +134,7 @@ class GridTask:
 
     source: GridSource
     index: int
-    scan_id: str = field(default_factory=lambda: uuid4().hex)
+    scan_id: str
     acquired_at: datetime = field(default_factory=utc_now)
 
     @property

@@ -27,7 +27,8 @@ class Load:
         """
         rate = {"RATE": f"{self.rate:g}", "THREADS": "2"}
         if not self.endless:
-            return {**rate, "SOURCE": str(folder / self.shape)}
+            key = str(folder / "keys" / "pseudonym.key")
+            return {**rate, "SOURCE": str(folder / self.shape), "PSEUDONYM_KEY_FILE": key}
         return {**rate, "KIND": self.kind, "SHAPE": self.shape, "SEED": str(seed)}
 
     def times(self, factor: float) -> "Load":

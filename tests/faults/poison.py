@@ -123,6 +123,7 @@ def decompression_bomb(scene: Scene) -> None:
             SOURCE=str(source),
             LEDGER=str(ledger),
             REPORT_PATIENCE_S="1",
+            PSEUDONYM_KEY_FILE=str(scene.world.folder / "keys" / "pseudonym.key"),
         )
         peak = 0.0
 

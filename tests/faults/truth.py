@@ -73,7 +73,8 @@ def phantom_truth(seed: int, index: int, shape: tuple[int, int, int], contrast: 
     scan = BrainScan(
         scan_id="truth",
         pacs="truth",
-        scan_type=contrast,
+        scan_type="volume",
+        contrast=contrast,
         acquired_at=utc_now(),
         shape=shape,
         dtype="int16",

@@ -12,12 +12,13 @@ import pytest
 from common.domain.types import hash_voxels
 from common.mongod.embedded import find_mongod, start_mongod
 from common.settings.loading import HubSettings
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.scans import Scans
-from common.wire.messages import Ack, Nack
+from common.wire.messages import Ack, Nack, ReportRequest
 from common.wire.scan_transfer import scan_messages
 from fr_hub import session
-from tests.factories import edit, make_scan
+from tests.factories import document_of, edit, make_reports, make_scan
 from tests.fr_hub.serving import LARGE, still_serves
 from tests.running import (
     RawPeer,
@@ -242,3 +243,44 @@ def test_while_mongodb_is_away_nothing_is_acknowledged_and_then_all_of_it() -> N
         finally:
             store.close()
             mongod.stop()
+
+
+@pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
+def test_a_scan_that_was_stored_before_is_acknowledged_as_known(
+    hub: HubSettings, store: DBManager, extra: dict[str, object]
+) -> None:
+    scan, voxels = make_scan(**extra)
+    with sender(hub) as channel:
+        assert send_scan(channel, scan, voxels) == Ack((scan.scan_id,))
+    again = scan.model_copy(update={"subject": "p-2", "acquired_at": None})
+    with sender(hub) as channel:
+        expected = Ack((scan.scan_id,), known=(scan.scan_id,))
+        assert send_scan(channel, again, voxels) == expected
+    assert sum(store.queries.count_states().values()) == 1
+
+
+@pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
+def test_a_purged_scan_that_is_sent_again_is_told_so(
+    hub: HubSettings, store: DBManager, extra: dict[str, object]
+) -> None:
+    scan, voxels = make_scan(**extra)
+    with sender(hub) as channel:
+        acked(send_scan(channel, scan, voxels))
+        edit(store, scan.key, report_generated="Purged", voxels_hash=scan.voxels_hash)
+        nack = refusal(send_scan(channel, scan, voxels))
+        assert (nack.id, nack.code, nack.retry) == (scan.scan_id, "purged", False)
+        other, others = make_scan()
+        assert acked(send_scan(channel, other, others)) == (other.scan_id,)  # it goes on
+
+
+def test_a_request_makes_reports_due_again_and_is_acknowledged(
+    hub: HubSettings, store: DBManager
+) -> None:
+    mine, other = (make_reports(store, 1, pacs=pacs)[0] for pacs in ("pacs-1", "pacs-2"))
+    store.outbox.mark_sent([mine.key, other.key])
+    with sender(hub) as channel:
+        ids = (mine.scan_id, other.scan_id, "unknown")
+        channel.send(ReportRequest(ids))
+        assert answer(channel) == Ack(ids)
+    assert document_of(store, mine.key, Collection.REPORTS)["status"] is False
+    assert document_of(store, other.key, Collection.REPORTS)["status"] is True

@@ -1,10 +1,14 @@
 """A client of Fr-PACS that streams in a thread, and the Fr-HUB at its other end played by hand."""
 
+import atexit
 import contextlib
 import itertools
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,14 @@ from tests.factories import make_scan
 from tests.running import FRAME, POLICY, SECRET, SOON_S, answer, free_port
 
 
+@cache
+def _data_dir() -> Path:
+    """Where the keys of these Fr-PACS are, until the tests end."""
+    folder = tempfile.mkdtemp(prefix="fr-pacs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def pacs_settings(**given: Any) -> PacsSettings:
     """Settings of a Fr-PACS of one thread."""
     values: dict[str, Any] = {
@@ -34,6 +46,7 @@ def pacs_settings(**given: Any) -> PacsSettings:
         "pacs_port": free_port(),
         "threads": 1,
         "pacs_drain_s": 0.0,
+        "data_dir": _data_dir(),
         "shared_secret": SecretStr(SECRET),
     }
     return PacsSettings(_env_file=None, **{**values, **given})  # type: ignore[call-arg]
@@ -147,20 +160,20 @@ class Stream:
         log = get_log()
         self._ledger = Ledger(ledger)
         self._limited_log = RateLimitedLog(log)
-        self._counter = RunCounter(source.total, self._ledger, self._limited_log)
+        self.counter = RunCounter(source.total, self._ledger, self._limited_log)
         self.stop = threading.Event()
         self.fatal: list[Exception] = []
         limited = RateLimitedSource(source, settings.scans, settings.rate)
         availability = AvailabilityLog(log, "Fr-HUB")
         client = ScanClient(
-            settings, limited, self._counter, availability, self.stop, self.fatal.append, POLICY
+            settings, limited, self.counter, availability, self.stop, self.fatal.append, POLICY
         )
         self.thread = threading.Thread(target=client.run)
 
     @property
     def totals(self) -> Totals:
         """The counts so far."""
-        return self._counter.totals()
+        return self.counter.totals()
 
     @property
     def counts(self) -> tuple[int, int, int]:

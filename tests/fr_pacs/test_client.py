@@ -13,7 +13,7 @@ from common.domain.voxel_compression import unpack
 from common.errors import ProtocolError, Refusal
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
-from common.wire.messages import Ack, Chunk, Nack, Scan
+from common.wire.messages import Ack, Chunk, Nack, ReportRequest, Scan
 from fr_pacs.send_queue import OVERHEAD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (
@@ -341,3 +341,60 @@ def test_while_the_hub_is_there_and_slow_synthetic_scans_wait_too() -> None:
                 channel.send(Ack((scan_id,)))
             assert stream.ended()
         assert stream.counts == (5, 5, 0)
+
+
+# --- scans that are known ------------------------------------------------------------------------
+
+
+def test_the_reports_of_known_scans_are_asked_for(settings: PacsSettings, hub: Hub) -> None:
+    scans = small_scans(3)
+    first, second, third = ids_of(scans)
+    with streaming(settings, Planted(scans)) as stream, contextlib.closing(hub.accept()) as channel:
+        assert next_scans(channel, 3) == [first, second, third]
+        stream.counter.delivered(second)  # it has come already
+        channel.send(Ack((first, second, third), known=(first, second)))
+        assert answer(channel) == ReportRequest((first,))
+        assert stream.thread.is_alive()
+        channel.send(Ack((first,)))
+        assert stream.ended()
+        assert stream.counts == (3, 3, 0)
+
+
+def test_a_request_that_is_not_answered_is_sent_again(settings: PacsSettings, hub: Hub) -> None:
+    scans = small_scans(1)
+    [scan_id] = ids_of(scans)
+    with streaming(settings, Planted(scans)) as stream:
+        with contextlib.closing(hub.accept()) as channel:
+            next_scan(channel)
+            channel.send(Ack((scan_id,), known=(scan_id,)))
+            assert answer(channel) == ReportRequest((scan_id,))
+        with contextlib.closing(hub.accept()) as channel:
+            assert answer(channel) == ReportRequest((scan_id,))
+            channel.send(Ack((scan_id,)))
+            assert stream.ended()
+        assert stream.counts == (1, 1, 0)
+
+
+def test_an_image_that_two_files_hold_is_sent_once(settings: PacsSettings, hub: Hub) -> None:
+    one, other = small_scans(2)
+    source = Planted([one, one, other, one], waits=True)
+    with streaming(settings, source) as stream, contextlib.closing(hub.accept()) as channel:
+        assert next_scans(channel, 2) == ids_of([one, other])
+        channel.send(Ack(tuple(ids_of([one, other]))))
+        assert stream.ended()
+        assert (stream.counts, stream.totals.copies) == ((2, 2, 0), 2)
+        labels = ("planted 0", "planted 1", "planted 3")
+        assert stream.counter.labels_of(one[0].scan_id) == labels
+
+
+def test_a_purged_scan_whose_report_came_is_acknowledged_and_another_one_fails(
+    settings: PacsSettings, hub: Hub
+) -> None:
+    scans = small_scans(2)
+    with streaming(settings, Planted(scans)) as stream, contextlib.closing(hub.accept()) as channel:
+        ids = next_scans(channel, 2)
+        stream.counter.delivered(ids[0])
+        channel.send(*(Nack(one, Refusal.PURGED, "it is gone", retry=False) for one in ids))
+        assert stream.ended()
+        assert stream.counts == (2, 1, 1)
+        assert [failure.reason for failure in stream.totals.failures] == ["refused: it is gone"]

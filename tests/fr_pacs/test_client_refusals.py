@@ -203,7 +203,7 @@ def test_stopping_waits_for_acknowledgements_and_what_does_not_come_is_counted()
             with pytest.raises(PeerAway):  # and nothing new was sent meanwhile
                 answer(channel)
         assert stream.counts == (3, 2, 0)
-        assert stream._counter.open()["not_acknowledged"] == 1
+        assert stream.counter.open()["not_acknowledged"] == 1
 
 
 def test_stopping_does_not_wait_longer_than_for_the_last_acknowledgement() -> None:
@@ -238,4 +238,4 @@ def test_a_hub_that_goes_while_the_client_stops_does_not_keep_it() -> None:
             stream.stop.set()
         assert stream.ended()
         assert stream.counts == (2, 0, 0)
-        assert stream._counter.open()["not_acknowledged"] == 2
+        assert stream.counter.open()["not_acknowledged"] == 2

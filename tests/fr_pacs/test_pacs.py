@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -45,12 +46,13 @@ def test_heads_are_the_source_unless_something_else_is_said() -> None:
     assert source.total is None
     assert not source.waits
     scan = first_of(pacs_settings(shape="40", scans=3)).scan
-    assert (scan.scan_type, scan.shape, scan.pacs) == ("flair", (40, 40, 40), "pacs-1")
+    assert (scan.scan_type, scan.shape, scan.pacs) == ("volume", (40, 40, 40), "pacs-1")
+    assert (scan.modality, scan.contrast) == ("MR", "flair")
 
 
 def test_the_settings_say_what_a_head_looks_like() -> None:
     loaded = first_of(pacs_settings(shape="40", contrast="t1", background="empty"))
-    assert loaded.scan.scan_type == "t1"
+    assert (loaded.scan.scan_type, loaded.scan.contrast) == ("volume", "t1")
     assert not loaded.scan.array(loaded.voxels)[0].any()
 
 
@@ -70,6 +72,17 @@ def test_the_same_seed_gives_the_same_voxels_and_another_others(kind: str) -> No
         return first_of(pacs_settings(kind=kind, shape="24", seed=seed)).scan.voxels_hash
 
     assert voxels_of(1) == voxels_of(1) != voxels_of(2)
+
+
+@pytest.mark.parametrize("kind", ["grid", "phantom"])
+def test_synthetic_scans_are_new_in_each_run_unless_it_has_a_name(kind: str) -> None:
+    def first_id(**given: Any) -> str:
+        return first_of(pacs_settings(kind=kind, shape="24", **given)).scan.scan_id
+
+    assert first_id() != first_id()
+    assert first_id(run_name="a") == first_id(run_name="a")
+    others = ({"run_name": "b"}, {"run_name": "a", "seed": 2}, {"run_name": "a", "pacs_name": "x"})
+    assert len({first_id(run_name="a"), *(first_id(**other) for other in others)}) == 4
 
 
 def test_files_are_the_source_where_a_path_is_given(tmp_path: Path) -> None:

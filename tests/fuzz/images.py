@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common.errors import FrError
 from common.formats.reader import Reader
+from common.settings.identity_keys import IdentityKeys
 from common.wire.frames import encode
 from common.wire.messages import Scan
 from fr_pacs.sources.files import FileSource
@@ -49,7 +50,7 @@ def _send_all(path: Path) -> None:
         source = FileSource(
             path,
             pacs="pacs-1",
-            pseudonym_key=bytes(32),
+            keys=IdentityKeys(bytes(32), bytes(32)),
             max_bytes=FILE_LIMIT,
             reader=Reader(FILE_LIMIT, start=LocalProcess),
         )

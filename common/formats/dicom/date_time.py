@@ -1,6 +1,6 @@
 """DICOM dates and times (PS3.5 section 6.2: DA, TM, DT) as UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,17 +10,30 @@ def acquisition_time(values: Mapping[str, Any]) -> datetime | None:
 
     The first that is present and valid of AcquisitionDateTime, then AcquisitionDate, SeriesDate
     and ContentDate with their times (PS3.3 C.7.6.1, C.7.3.1). A time without an offset from UTC,
-    in itself or in TimezoneOffsetFromUTC (PS3.3 C.12.1), is taken as UTC.
+    in itself or in TimezoneOffsetFromUTC (PS3.3 C.12.1), is taken as UTC: see ``is_zone_known``.
 
     Args:
         values: the header's values by keyword.
     """
+    return next((at for _, at in _times(values)), None)
+
+
+def is_zone_known(values: Mapping[str, Any]) -> bool:
+    """Whether the offset of ``acquisition_time`` from UTC is known. Without, it is local time."""
+    offset = bool(str(values.get("TimezoneOffsetFromUTC") or "").strip())
+    return next((offset or "+" in text or "-" in text for text, _ in _times(values)), False)
+
+
+def _times(values: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
+    """The valid times, each with its text, the best one first."""
     texts = [str(values.get("AcquisitionDateTime") or "")]
     for name in ("Acquisition", "Series", "Content"):
         date, time = values.get(f"{name}Date"), values.get(f"{name}Time")
         texts.append(f"{date}{time}" if date and time else "")
     offset = str(values.get("TimezoneOffsetFromUTC") or "")
-    return next((at for text in texts if text and (at := parse_datetime(text, offset))), None)
+    for text in texts:
+        if text and (at := parse_datetime(text, offset)):
+            yield text, at
 
 
 def parse_datetime(text: str, offset: str) -> datetime | None:

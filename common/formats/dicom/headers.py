@@ -24,6 +24,7 @@ from pydicom.tag import Tag
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from common.errors import SourceError
+from common.formats.dicom.attributes import TAGS, Attributes, attributes_of
 from common.formats.dicom.date_time import acquisition_time
 from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
@@ -61,6 +62,7 @@ _HEADER_TAGS = {
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
         *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
         *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
+        *TAGS,
         *VOLUME_TAGS,
     )
 }
@@ -85,6 +87,7 @@ class DicomFile:
     """One for a classic file, one per frame for an enhanced one; without ``subject``."""
     patient: str | None
     """PatientID, of which the pseudonym is made; it goes nowhere else."""
+    attributes: Attributes
 
 
 def read_slices(
@@ -114,12 +117,14 @@ def read_slices(
         if force and not str(common.get("SOPClassUID")).startswith("1.2.840.10008."):
             raise NotDicom("no DICOM header")
         _check_image(common)
+        frames = _frames(common)
         slices = [
             _slice({**common, **functional}, path, label, frame, stamp)
-            for frame, functional in _frames(common)
+            for frame, functional in frames
         ]
         patient = common.get("PatientID")
-        return DicomFile(slices, str(patient) if patient else None)
+        attributes = attributes_of({**common, **frames[0][1]})
+        return DicomFile(slices, str(patient) if patient else None, attributes)
 
 
 def stamp_of(file: BinaryIO) -> Stamp:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from common.formats.dicom.attributes import NOTHING_SAID, Attributes
+
 Vector = tuple[float, ...]
 
 Stamp = tuple[int, int]
@@ -83,6 +85,10 @@ class Slice:
     """Pseudonym of the patient."""
     stamp: Stamp
     """Of the file, when its header was read."""
+    patient: str | None = None
+    """Stands for the patient whom the file names, by a key that never changes."""
+    attributes: Attributes = NOTHING_SAID
+    """Of the file."""
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from common.domain.affine import Affine
+from common.formats.dicom.attributes import Attributes
 from common.formats.dicom.slices import Slice
 
 
@@ -18,6 +19,11 @@ class Stack:
     slices: tuple[Slice, ...]
     affine: Affine | None
     """Voxel indices (column, row, slice) to mm, RAS+; None if the image has no geometry."""
+    role: str = "unclassified"
+    """What the volume is for, such as ``'anatomical'``; after commas what tells it from others of
+    its series, such as ``'diffusion, b0'`` or ``'anatomical, echo 2'`` (``roles``)."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with it although it can be read: codes of ``common.domain.input_problems``."""
 
     @property
     def path(self) -> Path:
@@ -33,6 +39,16 @@ class Stack:
     def subject(self) -> str | None:
         """Pseudonym of the patient; None if the headers have no patient's id."""
         return self.slices[0].subject
+
+    @property
+    def patient(self) -> str | None:
+        """Stands for the patient whom the files name, by a key that never changes."""
+        return self.slices[0].patient
+
+    @property
+    def attributes(self) -> Attributes:
+        """What the first file says besides voxels and geometry."""
+        return self.slices[0].attributes
 
     @property
     def declared_bytes(self) -> int:

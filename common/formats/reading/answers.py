@@ -5,6 +5,7 @@ only DICOM, starts in half the time.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,11 @@ class Answerer:
         found = read_slices(
             path, "", force=bare, on_frames=lambda frames: self._limit(cpu_s(frames))
         )
-        return {"slices": [*map(slice_message, found.slices)], "patient": found.patient}
+        return {
+            "slices": [*map(slice_message, found.slices)],
+            "patient": found.patient,
+            "attributes": asdict(found.attributes),
+        }
 
     def _nifti_voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         from common.formats.nifti.volume_reader import VolumeReader

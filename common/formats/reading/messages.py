@@ -18,6 +18,13 @@ import numpy as np
 
 from common.domain.affine import Affine
 from common.errors import SourceError
+from common.formats.dicom.attributes import (
+    BODY_PARTS,
+    CONTRASTS,
+    MODALITIES,
+    NOTHING_SAID,
+    Attributes,
+)
 from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice
 from common.formats.nifti.layout import Layout
@@ -79,15 +86,24 @@ def error_of(message: Message) -> SourceError:
 
 
 def slice_message(plane: Slice) -> Message:
-    """A slice without what its receiver knows or must not know: label, path, subject."""
-    message = asdict(replace(plane, label="", path=Path(), subject=None))
-    for name in ("label", "path", "subject"):
+    """A slice without what its receiver knows or must not know."""
+    message = asdict(
+        replace(plane, label="", path=Path(), subject=None, patient=None, attributes=NOTHING_SAID)
+    )
+    for name in ("label", "path", "subject", "patient", "attributes"):
         del message[name]
     message["acquired_at"] = plane.acquired_at.isoformat() if plane.acquired_at else None
     return message
 
 
-def slice_of(message: Message, path: Path, label: str, subject: str | None) -> Slice:
+def slice_of(
+    message: Message,
+    path: Path,
+    label: str,
+    subject: str | None,
+    patient: str | None = None,
+    attributes: Attributes = NOTHING_SAID,
+) -> Slice:
     """The slice in a message.
 
     Raises:
@@ -114,7 +130,26 @@ def slice_of(message: Message, path: Path, label: str, subject: str | None) -> S
         acquired_at=None if at is None else datetime.fromisoformat(at),
         subject=subject,
         stamp=_stamp(message["stamp"]),
+        patient=patient,
+        attributes=attributes,
     )
+
+
+def attributes_in(message: Message) -> Attributes:
+    """The attributes of a file in an answer: terms that the parent knows, whoever answers.
+
+    Raises:
+        ValueError, TypeError, KeyError: they are none.
+    """
+    study, contrast = message["study"], message["contrast"]
+    if not isinstance(study, str | None) or not isinstance(message["is_zone_known"], bool):
+        raise TypeError("attributes")
+    if contrast not in (None, *CONTRASTS.values()):
+        raise ValueError("contrast")
+    for name, terms in (("modality", MODALITIES), ("body_part", BODY_PARTS)):
+        if message[name] is not None and message[name] not in terms:
+            raise ValueError(name)
+    return Attributes(**message)
 
 
 def layout_message(layout: Layout) -> Message:

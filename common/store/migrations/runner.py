@@ -23,10 +23,11 @@ from common.store.migrations.declared import COLLECTIONS, INDEXES
 from common.store.migrations.open_chains import OPEN_CHAINS
 from common.store.migrations.scan_keys import KEYS
 from common.store.migrations.step import MigrationStopped, Progress, Step, Work
+from common.store.migrations.waiting_schema import WAITING_SCHEMA
 from common.store.schema import SCHEMA, SCHEMA_VERSION
 from common.store.schema_check import refuse_newer, version_of
 
-MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS, OPEN_CHAINS)}
+MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS, OPEN_CHAINS), 3: (WAITING_SCHEMA,)}
 """The steps to each version from the one before."""
 
 _SELECTION_MS = 10_000
@@ -138,9 +139,8 @@ class Migrator:
     def _steps(version: int) -> list[Step]:
         steps = [COLLECTIONS, INDEXES]
         if version:  # an empty database has nothing to change
-            # That of the database's own version too: a unit of the release before, left running,
-            # may have written documents of the old form since.
+            # Those of versions that the database has reached, too: a unit of an earlier release,
+            # left running, may have written documents of an old form since.
             for number in sorted(MIGRATIONS):
-                if number >= version:
-                    steps += MIGRATIONS[number]
+                steps += MIGRATIONS[number]
         return steps

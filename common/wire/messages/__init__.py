@@ -9,7 +9,7 @@ from common.wire.messages.answers import Ack, Busy, Nack, Ping, Pong
 from common.wire.messages.handshake import Challenge, HandshakeMessage, Hello, Proof, Welcome
 from common.wire.messages.invalid import InvalidMessage, InvalidMessageError
 from common.wire.messages.reports import Failed, Forwarded, Report
-from common.wire.messages.scans import Chunk, Scan
+from common.wire.messages.scans import Chunk, ReportRequest, Scan
 
 __all__ = [
     "TYPES",
@@ -30,12 +30,25 @@ __all__ = [
     "Pong",
     "Proof",
     "Report",
+    "ReportRequest",
     "Scan",
     "Sendable",
     "Welcome",
 ]
 
-Message = HandshakeMessage | Scan | Chunk | Report | Failed | Ack | Nack | Busy | Ping | Pong
+Message = (
+    HandshakeMessage
+    | Scan
+    | Chunk
+    | ReportRequest
+    | Report
+    | Failed
+    | Ack
+    | Nack
+    | Busy
+    | Ping
+    | Pong
+)
 Event = Message | InvalidMessage
 Sendable = Message | Forwarded
 
@@ -43,7 +56,7 @@ TYPES: dict[str, type[Message]] = {
     kind.t: kind
     for kind in (
         *(Hello, Challenge, Proof, Welcome),
-        *(Scan, Chunk, Report, Failed, Ack, Nack, Busy, Ping, Pong),
+        *(Scan, Chunk, ReportRequest, Report, Failed, Ack, Nack, Busy, Ping, Pong),
     )
 }
 """The class of each message type."""

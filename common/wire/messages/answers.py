@@ -4,25 +4,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from common.errors import Refusal
-from common.wire.messages.fields import TEXT_MAX, malformed, read_integer, read_text
+from common.wire.messages.fields import TEXT_MAX, malformed, read_ids, read_integer, read_text
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """These scans are durable at Fr-HUB, or these reports have reached Fr-PACS."""
+    """These scans are durable at Fr-HUB, or their reports have reached Fr-PACS, or these reports
+    will be sent again."""
 
     t: ClassVar[str] = "ack"
     ids: tuple[str, ...]
+    known: tuple[str, ...] = ()
+    """Those of the scans that were stored before: their reports may have been sent already."""
 
     def body(self) -> dict[str, Any]:
-        return {"ids": list(self.ids)}
+        body = {"ids": list(self.ids)}
+        return {**body, "known": list(self.known)} if self.known else body
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
-        ids = body.get("ids")
-        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-            raise malformed("the field 'ids' must be a list of strings")
-        return cls(tuple(ids))
+        return cls(read_ids(body, "ids"), read_ids(body, "known") if "known" in body else ())
 
 
 @dataclass(frozen=True, slots=True)

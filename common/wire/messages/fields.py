@@ -33,6 +33,14 @@ def read_integer(body: dict[str, Any], name: str) -> int:
     return value
 
 
+def read_ids(body: dict[str, Any], name: str) -> tuple[str, ...]:
+    """An array of ids."""
+    ids = body.get(name)
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise malformed(f"the field {name!r} must be a list of strings")
+    return tuple(ids)
+
+
 def read_random(body: dict[str, Any], name: str) -> bytes:
     """A nonce or a proof: both are binary of ``NONCE_BYTES`` bytes."""
     value = body.get(name)

@@ -1,4 +1,4 @@
-"""From Fr-PACS to Fr-HUB: scans and their chunks."""
+"""From Fr-PACS to Fr-HUB: scans and their chunks, and requests for reports."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -8,10 +8,12 @@ from pydantic import ValidationError
 from common.domain.scan import BrainScan, Packing
 from common.domain.validation_errors import explain
 from common.errors import Refusal
-from common.wire.constants import INLINE_VOXELS_MAX
+from common.wire.constants import INLINE_VOXELS_MAX, REQUEST_MAX
 from common.wire.messages.fields import (
+    TEXT_MAX,
     malformed,
     read_document,
+    read_ids,
     read_integer,
     read_text,
     scan_id_in,
@@ -31,7 +33,7 @@ class Scan:
     """How a large scan's chunks are compressed; None: they are not."""
 
     def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"scan": self.scan.model_dump(exclude_none=True)}
+        body: dict[str, Any] = {"scan": self.scan.document()}
         if self.voxels is not None:
             body["voxels"] = bytes(self.voxels)
         if self.packing is not None:
@@ -103,3 +105,22 @@ class Chunk:
         if not isinstance(voxels, bytes):
             raise malformed("the field 'voxels' must be binary")
         return cls(read_text(body, "id"), read_integer(body, "n"), voxels)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """Asks for the reports of these scans, which are known to Fr-HUB and whose reports this Fr-PACS
+    lacks. It is acknowledged by the scans' ids; the reports then come as all others do."""
+
+    t: ClassVar[str] = "request"
+    ids: tuple[str, ...]
+
+    def body(self) -> dict[str, Any]:
+        return {"ids": list(self.ids)}
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        ids = read_ids(body, "ids")
+        if len(ids) > REQUEST_MAX or any(len(one) > TEXT_MAX for one in ids):
+            raise malformed(f"the field 'ids' must have at most {REQUEST_MAX} ids")
+        return cls(ids)

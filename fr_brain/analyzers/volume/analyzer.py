@@ -63,8 +63,8 @@ class VolumeAnalyzer:
     and voxel size.
 
     FLAIR (bright lesions) is told from T1 (dark lesions) by whether grey matter is brighter than
-    white. If the scan type says otherwise, the report warns about it. An image that cannot be
-    analysed gets quality 'fail' with the reason, and no measures.
+    white. If the contrast in the header says otherwise, the report warns about it. An image that
+    cannot be analysed gets quality 'fail' with the reason, and no measures.
 
     The same scan always gives the same result; another order of its axes changes only rounding.
     Memory: at most 6 bytes a voxel besides the scan. ``METHOD.md`` explains the method.

@@ -40,9 +40,10 @@ def quality_warnings(
             "and only those inside white matter can be found."
         )
     appears = "t1" if segmentation.t1_like else "flair"
-    if scan.scan_type in ("t1", "flair") and scan.scan_type != appears:
+    sent_as = scan.declared_contrast
+    if sent_as in ("t1", "flair") and sent_as != appears:
         reasons["contrast"] = (
-            f"The scan was sent as {scan.scan_type} but looks like {appears}; it was read as "
+            f"The scan was sent as {sent_as} but looks like {appears}; it was read as "
             f"{appears}."
         )
     if max(image.spacing_mm) > _SPACING_WARN_MM:

@@ -133,7 +133,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     """Find brain, tissues and lesions.
 
     Args:
-        scan: the header; its affine (mm, RAS+) places the volume. Scan type 't1' matters only if
+        scan: the header; its affine (mm, RAS+) places the volume. Contrast 't1' matters only if
             the image does not show which of grey and white matter is brighter.
         voxels: array of ``scan.shape``, three axes, any real dtype.
 
@@ -151,7 +151,7 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     field = fit_field(coarse, masks, shape)
     t1_like = field.grey is not None and field.grey < _T1_BELOW
     if field.grey is None:
-        t1_like = scan.scan_type == "t1"
+        t1_like = scan.declared_contrast == "t1"
     elif not t1_like and field.inu_percent is not None:
         field = refine_field(field, image, coarse, masks)
     blocks = coarse.mean * field.on_blocks(coarse, shape)

@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
 
 import numpy as np
 
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from common.errors import SettingsError
-from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.base import LoadedScan, synthetic_scan_id
 from fr_pacs.sources.phantom.model import (
     Phantom,
     Recipe,
@@ -34,12 +33,20 @@ __all__ = [
 
 
 class PhantomSource:
-    """Scans of type ``'flair'`` or ``'t1'``, as the recipe says: phantoms 0, 1, 2 … of ``seed``
+    """Scans of type ``'volume'``, as heads from files are: phantoms 0, 1, 2 … of ``seed``
     (``make_phantom``), int16.
 
     The field of view is 181 x 217 x 181 mm, so ``shape`` sets the voxel spacing. The same seed,
     index, shape and recipe give the same voxels on any machine. The truth is not sent; ``truth``
     returns it.
+
+    Args:
+        pacs: name of this Fr-PACS.
+        scans: how many; None: endless.
+        seed: of the voxels.
+        shape: voxels along each axis.
+        recipe: what the heads look like.
+        run: gives the same phantoms the same ids in each run of this name; None: ids are random.
 
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no phantom can have.
@@ -52,6 +59,7 @@ class PhantomSource:
         seed: int,
         shape: tuple[int, int, int] = (96, 96, 96),
         recipe: Recipe | None = None,
+        run: str | None = None,
     ) -> None:
         if scans is not None and scans < 0:
             raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
@@ -61,6 +69,7 @@ class PhantomSource:
         self._seed = seed
         self._shape = shape
         self._recipe = recipe or Recipe()
+        self._run = run
 
     @property
     def total(self) -> int | None:
@@ -76,7 +85,9 @@ class PhantomSource:
         """One task per scan, each with its own id."""
         index = 0
         while self._scans is None or index < self._scans:
-            yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe)
+            what = ("phantom", self._seed, index, self._shape, self._recipe)
+            scan_id = synthetic_scan_id(self._run, self._pacs, *what)
+            yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe, scan_id)
             index += 1
 
     def truth(self, index: int) -> Truth:
@@ -93,7 +104,7 @@ class PhantomTask:
     index: int
     shape: tuple[int, int, int]
     recipe: Recipe
-    scan_id: str = field(default_factory=lambda: uuid4().hex)
+    scan_id: str
     acquired_at: datetime = field(default_factory=utc_now)
 
     @property
@@ -114,7 +125,9 @@ class PhantomTask:
         scan = BrainScan(
             scan_id=self.scan_id,
             pacs=self.pacs,
-            scan_type=self.recipe.contrast,
+            scan_type="volume",
+            modality="MR",
+            contrast=self.recipe.contrast,
             acquired_at=self.acquired_at,
             shape=self.shape,
             dtype="int16",

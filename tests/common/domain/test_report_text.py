@@ -9,7 +9,7 @@ from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, 
 from common.domain.report import NOTICE, BrainReport
 from common.domain.report_text import LESIONS_SHOWN, report_text
 from tests.factories import make_report, make_scan
-from tests.strategies import a_report, reports
+from tests.strategies import NOON, a_report, reports
 
 
 def lesion(ml: float, **fields: Any) -> Lesion:
@@ -104,3 +104,26 @@ def test_a_later_revision_is_named() -> None:
 )
 def test_millilitres_have_three_digits(ml: float, words: str) -> None:
     assert f"1, {words} in total" in report_text(found(lesion(ml)))
+
+
+def test_the_line_of_the_scan_has_what_is_known_of_it() -> None:
+    text = report_text(
+        a_report(
+            modality="MR",
+            contrast="t1",
+            session="ses-01",
+            acquired_at=NOON,
+            acquired_zone="unknown",
+        )
+    )
+    assert "Scan:      volume, MR, t1, 4x5x6, voxels 1 x 1 x 1 mm, RAS, session ses-01, " in text
+    assert "acquired 2024-05-17 12:00 (time zone unknown)\n" in text
+    assert "acquired 2024-05-17 12:00 UTC\n" in report_text(a_report(acquired_at=NOON))
+    assert "acquired" not in report_text(a_report())
+
+
+def test_both_possible_orientations_are_named_if_the_file_does_not_say() -> None:
+    quality = Quality(verdict=Verdict.WARN, flags=("geometry_unknown",), reasons=("It is not.",))
+    none = Lesions(count=0, voxels=0, volume_ml=0)
+    text = report_text(a_report(findings=Findings(quality=quality, lesions=none)))
+    assert "RAS or LAS (a guess: left and right may be exchanged)" in text

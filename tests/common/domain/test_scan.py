@@ -39,7 +39,7 @@ def test_any_scan_survives_a_round_trip_through_bson_and_json(
     pair: tuple[BrainScan, bytes],
 ) -> None:
     scan, _ = pair
-    stored = bson.decode(bson.encode(scan.model_dump(exclude_none=True)), AWARE)
+    stored = bson.decode(bson.encode(scan.document()), AWARE)
     assert BrainScan.model_validate(stored) == scan
     assert BrainScan.model_validate_json(scan.model_dump_json()) == scan
 
@@ -140,6 +140,16 @@ def test_nan_and_infinity_are_refused(value: float) -> None:
         {"scan_type": ""},
         {"pacs": "a b"},
         {"subject": "x" * 65},
+        {"study": "1.2.840.113619.2"},  # an identifier of a hospital, no pseudonym
+        {"series": "20240229"},
+        {"session": "ses-20240229"},
+        {"modality": "Doe^Jane"},
+        {"body_part": "Jane Doe"},
+        {"contrast": "Jane Doe"},
+        {"role": "Jane"},
+        {"problems": ("Jane Doe",)},
+        {"acquired_zone": "Europe/Berlin"},
+        {"signal": {"sampling_rate_hz": 0, "leads": ["I"], "units": "mV"}},
         {"acquired_at": "yesterday"},
         {"affine": ((1, 0, 0), (0, 1, 0), (0, 0, 1))},
     ],
@@ -181,3 +191,57 @@ def test_the_array_is_read_only_and_no_copy(kind: Any) -> None:
 def test_an_array_of_another_byte_count_is_refused(voxels: bytes) -> None:
     with pytest.raises(VoxelsDamaged, match=f"{len(voxels)} bytes of voxels, 8 declared"):
         a_scan().array(voxels)
+
+
+def test_what_has_only_its_default_does_not_travel() -> None:
+    document = a_scan().document()
+    assert set(document) == {
+        *("scan_id", "pacs", "scan_type", "acquired_at", "shape", "dtype"),
+        *("voxels_bytes", "voxels_hash", "priority"),
+    }
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"subject": "sub-01"},
+        {"study": "0123456789abcdef", "series": "0123456789abcdef"},
+        {"session": "ses-02"},
+        {"acquired_at": None},
+        {"scan_type": "volume", "contrast": "t1", "modality": "MR", "role": "anatomical"},
+        {"problems": ("slices_missing",)},
+        {"priority": "stat"},
+    ],
+    ids=str,
+)
+def test_headers_that_differ_in_attributes_are_of_the_same_scan(
+    attributes: dict[str, Any],
+) -> None:
+    assert a_scan().same_content(a_scan(**attributes))
+
+
+def test_another_image_is_another_scan() -> None:
+    scan = scan_in(UNIT_AFFINE)
+    moved = ((1.0, 0.0, 0.0, 2.0), *UNIT_AFFINE[1:])
+    other = (scan_in(moved), a_scan(shape=(2, 2, 2)), a_scan(b"other..."), a_scan(pacs="pacs-2"))
+    assert not any(scan.same_content(one) for one in other)
+
+
+def test_noise_of_an_export_makes_no_other_scan() -> None:
+    noise = ((1.0000001, 0.0, 0.0, 0.00001), *UNIT_AFFINE[1:])
+    assert scan_in(UNIT_AFFINE).same_content(scan_in(noise))
+
+
+@pytest.mark.parametrize(
+    ("fields", "contrast"),
+    [
+        ({"scan_type": "volume"}, None),
+        ({"scan_type": "volume", "contrast": "t1"}, "t1"),
+        ({"scan_type": "flair"}, "flair"),  # as earlier releases sent heads
+        ({"scan_type": "flair", "contrast": "t1"}, "t1"),
+    ],
+)
+def test_the_contrast_of_earlier_releases_was_the_type(
+    fields: dict[str, Any], contrast: str | None
+) -> None:
+    assert a_scan(**fields).declared_contrast == contrast

@@ -63,6 +63,7 @@ def test_a_time_that_bson_cannot_hold_is_refused(at: str) -> None:
 
 def test_a_time_with_an_offset_becomes_utc() -> None:
     at = a_scan(acquired_at="2024-05-17T14:00:00+02:00").acquired_at
+    assert at is not None
     assert at.isoformat() == "2024-05-17T12:00:00+00:00"
 
 

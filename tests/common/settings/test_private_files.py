@@ -8,7 +8,7 @@ import pytest
 from common.errors import SettingsError
 from common.settings import private_files
 from common.settings.loading import HubSettings, PacsSettings, Settings
-from common.settings.private_files import check_private, read_private
+from common.settings.private_files import check_private, make_private, read_private
 from common.wire.tls import Tls
 from tests.common.settings.reading import error_for, secret_file
 from tests.common.wire.tls_files import HUB, issued
@@ -92,3 +92,12 @@ def test_a_loose_key_of_the_authority_is_refused(tmp_path: Path) -> None:
     (issued(tmp_path, HUB) / "ca.key").chmod(0o644)
     with pytest.raises(SettingsError, match=r"CERTS=.*ca\.key.*chmod 600"):
         issued(tmp_path, "pacs-9")
+
+
+def test_a_file_is_made_for_this_user_alone_and_the_first_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    make_private(path, "hush")
+    make_private(path, "another")
+    assert read_private(path, "NAME") == "hush"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]

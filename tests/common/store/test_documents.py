@@ -9,6 +9,7 @@ from bson.codec_options import CodecOptions
 
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
+from common.domain.states import PURGED
 from common.domain.types import Document
 from common.errors import StoreError
 from common.store.documents import (
@@ -19,6 +20,7 @@ from common.store.documents import (
     compare,
     expired,
     held,
+    other_identifiers,
     report_document,
     scan_document,
     without_id,
@@ -85,7 +87,7 @@ def test_what_an_upsert_sets_has_no_id() -> None:
 )
 def test_a_scan_is_the_same_as_its_stored_self(acquired_at: datetime) -> None:
     mine = scan_document(NewScan(*make_scan(acquired_at=acquired_at, affine=AFFINE)), NOW)
-    assert compare(mine, stored(mine)) is Added.STORED
+    assert compare(mine, stored(mine)) is Added.KNOWN
 
 
 def test_the_same_scan_in_another_blob_was_known() -> None:
@@ -96,6 +98,31 @@ def test_the_same_scan_in_another_blob_was_known() -> None:
     assert compare(one, stored(other)) is Added.KNOWN
     assert compare(one, stored(inline)) is Added.KNOWN
     assert compare(inline, stored(one)) is Added.KNOWN
+
+
+def test_a_purged_scan_is_told_by_its_voxels() -> None:
+    mine = scan_document(NewScan(*make_scan()), NOW)
+    tombstone = {"report_generated": PURGED, "voxels_hash": mine["scan"]["voxels_hash"]}
+    assert compare(mine, tombstone) is Added.PURGED
+    assert compare(mine, {**tombstone, "voxels_hash": "0" * 64}) is Added.CONFLICT
+
+
+def test_other_identifiers_of_a_known_scan_are_told_once() -> None:
+    scan, voxels = make_scan(subject="p-1", study="s-1")
+    first = stored(scan_document(NewScan(scan, voxels), NOW))
+
+    def again(**attributes: str) -> Document:
+        return scan_document(
+            NewScan(scan.model_copy(update={"subject": None, "study": None, **attributes}), voxels),
+            NOW,
+        )
+
+    assert other_identifiers(again(), first) is None
+    assert other_identifiers(again(subject="p-1"), first) is None
+    came = other_identifiers(again(subject="p-1", study="s-2"), first)
+    assert came == {"subject": "p-1", "study": "s-2"}
+    assert other_identifiers(again(subject="p-1", study="s-2"), {**first, "also": [came]}) is None
+    assert other_identifiers(again(session="ses-1"), first) == {"session": "ses-1"}
 
 
 def test_another_header_is_a_conflict_whatever_the_blob() -> None:
@@ -140,6 +167,8 @@ def test_claims_are_held_by_owner_and_fence_and_state() -> None:
     [
         ({"scan.later_field": 1}, Added.KNOWN),  # by a later release
         ({"scan.priority": "whatever"}, Added.KNOWN),
+        ({"scan.subject": "another"}, Added.KNOWN),  # an attribute
+        ({"scan.acquired_at": NOW}, Added.KNOWN),
         ({"scan.shape": [10, 11]}, Added.CONFLICT),
         ({"scan.voxels_hash": "0" * 64}, Added.CONFLICT),
         ({"scan.voxels_hash": 17}, Added.CONFLICT),

@@ -137,6 +137,16 @@ def test_all_scans_of_a_subject_are_found(store: DBManager) -> None:
     assert list(store.erasure.of_subject("p-3")) == []
 
 
+def test_a_scan_that_came_again_under_another_pseudonym_is_found_by_both(
+    store: DBManager,
+) -> None:
+    scan, voxels = make_scan(subject="p-1")
+    store.scans.add([NewScan(scan, voxels)])
+    store.scans.add([NewScan(scan.model_copy(update={"subject": "p-2"}), voxels)])
+    for subject in ("p-1", "p-2"):
+        assert list(store.erasure.of_subject(subject)) == [scan.key]
+
+
 def test_a_claim_under_way_is_lost_and_its_report_is_deleted(store: DBManager) -> None:
     key = in_progress(store)
     stored = document_of(store, key)

@@ -14,6 +14,7 @@ from common.errors import StoreUnavailable
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan, report_document
+from common.wire.messages import Ack
 from tests.common.store.delivered import deliver, make_old, make_old_upload
 from tests.factories import (
     LONG_AGO,
@@ -30,7 +31,7 @@ from tests.factories import (
     together,
 )
 from tests.recorders import Recording
-from tests.running import acked, hub_settings, running_hub, send_scan, sender, until
+from tests.running import hub_settings, refusal, running_hub, send_scan, sender, until
 
 DONE = ReportGenerated.DONE
 
@@ -172,7 +173,7 @@ def test_other_scans_stay(
 
 
 @pytest.mark.parametrize("include_report", [False, True], ids=["voxels", "all"])
-def test_a_removed_scan_sent_again_is_known_and_not_analysed_again(
+def test_a_removed_scan_sent_again_is_known_or_purged_and_not_analysed_again(
     store: DBManager, include_report: bool
 ) -> None:
     small, voxels = make_scan()
@@ -185,8 +186,12 @@ def test_a_removed_scan_sent_again_is_known_and_not_analysed_again(
     before = everything(store)
     settings = hub_settings()
     with running_hub(store, settings), sender(settings) as channel:
-        assert acked(send_scan(channel, small, voxels)) == (small.scan_id,)
-        assert acked(send_scan(channel, large.scan, large_voxels)) == (large.scan.scan_id,)
+        for scan, its_voxels in ((small, voxels), (large.scan, large_voxels)):
+            answered = send_scan(channel, scan, its_voxels)
+            if include_report:
+                assert (refusal(answered).id, refusal(answered).code) == (scan.scan_id, "purged")
+            else:
+                assert answered == Ack((scan.scan_id,), known=(scan.scan_id,))
         until(lambda: inside(store, Collection.CHUNKS).count_documents({}) == 0)
         until(lambda: inside(store, Collection.UPLOADS).count_documents({"sealed": None}) == 0)
     assert everything(store)[:3] == before[:3]

@@ -13,6 +13,7 @@ from common.domain.types import hash_voxels
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Added, NewScan
+from common.store.scans import ALSO_MAX
 from tests.factories import (
     Commands,
     document_of,
@@ -90,17 +91,13 @@ def test_other_bytes_under_the_same_id_are_a_conflict(store: DBManager) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"subject": "another"},
-        {"subject": None},
-        {"scan_type": "volume"},
-        {"acquired_at": datetime(2020, 1, 1, tzinfo=UTC)},
         {"shape": (100, 1)},
         {"dtype": "int8"},
         {"affine": ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0))},
     ],
     ids=str,
 )
-def test_another_header_under_the_same_id_is_a_conflict(
+def test_another_image_under_the_same_id_is_a_conflict(
     store: DBManager, change: dict[str, Any]
 ) -> None:
     scan, voxels = make_scan(subject="s-1")
@@ -109,6 +106,28 @@ def test_another_header_under_the_same_id_is_a_conflict(
     other = scan.model_copy(update=change)
     assert store.scans.add([NewScan(other, voxels)]) == [Added.CONFLICT]
     assert document_of(store, scan.key) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "another"},
+        {"subject": None},
+        {"scan_type": "volume"},
+        {"acquired_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"acquired_at": None},
+    ],
+    ids=str,
+)
+def test_the_same_image_with_other_attributes_is_known_and_the_first_ones_stand(
+    store: DBManager, change: dict[str, Any]
+) -> None:
+    scan, voxels = make_scan(subject="s-1")
+    store.scans.add([NewScan(scan, voxels)])
+    before = document_of(store, scan.key)
+    assert store.scans.add([NewScan(scan.model_copy(update=change), voxels)]) == [Added.KNOWN]
+    after = document_of(store, scan.key)
+    assert {**after, "also": None} == {**before, "also": None}
 
 
 def test_a_scan_twice_in_a_batch_is_stored_once(store: DBManager) -> None:
@@ -254,3 +273,29 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
     assert [(c["name"], c["update"]) for c in weak_ones] == [("update", Collection.UPLOADS)]
     assert seen[seen.index(weak_ones[0]) + 1]["update"] == Collection.SCANS
     assert not any("$readPreference" in c for c in seen)
+
+
+def test_other_identifiers_are_noted_and_the_first_ones_stand(store: DBManager) -> None:
+    scan, voxels = make_scan(subject="p-1", study="s-1")
+    other = scan.model_copy(update={"subject": "p-2", "study": "s-2"})
+    large, _ = make_upload(store)
+    store.scans.add([NewScan(scan, voxels), large])
+    store.uploads.end(large.scan.key, large.blob, "pacs-1")  # type: ignore[arg-type]
+    for _ in range(2):
+        assert store.scans.add([NewScan(other, voxels)]) == [Added.KNOWN]
+        again = large.scan.model_copy(update={"subject": "p-3"})
+        assert store.scans.known(again) is Added.KNOWN
+    document = document_of(store, scan.key)
+    assert document["scan"]["subject"] == "p-1"
+    assert document["also"] == [{"subject": "p-2", "study": "s-2"}]
+    assert document_of(store, large.scan.key)["also"] == [{"subject": "p-3"}]
+    claim, *_ = store.claims.claim("a", 10, 60)
+    assert claim.scan.subject != "p-2"
+
+
+def test_the_identifiers_that_are_noted_are_bounded(store: DBManager) -> None:
+    scan, voxels = make_scan()
+    store.scans.add([NewScan(scan, voxels)])
+    for n in range(ALSO_MAX + 3):
+        store.scans.add([NewScan(scan.model_copy(update={"subject": f"p-{n}"}), voxels)])
+    assert len(document_of(store, scan.key)["also"]) == ALSO_MAX

@@ -29,7 +29,9 @@ def test_an_empty_database_must_be_migrated(mongodb_uri: str, database: str) -> 
 def test_a_database_without_a_version_is_of_an_earlier_release(store: DBManager) -> None:
     inside(store, Collection.META).drop()
     assert store.schema.version() == 1
-    with pytest.raises(SchemaOlder, match=r"version 1, .* needs version 2: stop all units"):
+    with pytest.raises(
+        SchemaOlder, match=rf"version 1, .* needs version {SCHEMA_VERSION}: stop all units"
+    ):
         store.schema.require()
 
 

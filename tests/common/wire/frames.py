@@ -26,6 +26,7 @@ from common.wire.messages import (
     Pong,
     Proof,
     Report,
+    ReportRequest,
     Scan,
     Welcome,
 )
@@ -52,8 +53,10 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
     (Side.SCAN_RECEIVER, Scan(a_scan(), b"voxels..")),
     (Side.SCAN_RECEIVER, Scan(a_scan(LARGE, subject="p-17"))),
     (Side.SCAN_RECEIVER, Chunk("scan-1", 0, LARGE)),
+    (Side.SCAN_RECEIVER, ReportRequest(("scan-1", "scan-2"))),
     (Side.SCAN_RECEIVER, Ping()),
     (Side.SCAN_SENDER, Ack(("scan-1", "scan-2"))),
+    (Side.SCAN_SENDER, Ack(("scan-1", "scan-2"), known=("scan-2",))),
     (Side.SCAN_SENDER, Nack("scan-1", Refusal.HASH, "the voxels differ", retry=True)),
     (Side.SCAN_SENDER, Busy("scan-1", 1000)),
     (Side.SCAN_SENDER, Pong()),

@@ -9,7 +9,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from common.errors import SettingsError, SourceError
+from common.errors import SourceError
+from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.file_discovery import (
     NOT_AN_IMAGE,
 )
@@ -61,11 +62,6 @@ def test_nothing_to_send_is_said_at_once(tmp_path: Path) -> None:
         FileSource(tmp_path, pacs="site-a")
 
 
-def test_a_wrong_pseudonym_key_is_refused(save: Save) -> None:
-    with pytest.raises(SettingsError, match="is 3 bytes long; it needs 32"):
-        FileSource(save(), pacs="site-a", pseudonym_key=b"abc")
-
-
 def test_a_real_series_is_one_scan_in_the_place_of_its_first_file(
     save: Save, tmp_path: Path
 ) -> None:
@@ -74,13 +70,15 @@ def test_a_real_series_is_one_scan_in_the_place_of_its_first_file(
     for path in CT.iterdir():
         (tmp_path / "ct").mkdir(exist_ok=True)
         (tmp_path / "ct" / path.name).write_bytes(path.read_bytes())
-    source = FileSource(tmp_path, pacs="site-a", pseudonym_key=bytes(32))
+    source = FileSource(tmp_path, pacs="site-a")
     tasks = list(source)
     label = "ct/2062 (series of 5 slices)"
     assert [task.label for task in tasks] == ["a.nii", "z.nii", label]
     scan = tasks[-1].load().scan
     assert (scan.shape, scan.dtype, scan.orientation) == ((16, 16, 5), "int16", "LPS")
+    assert scan.acquired_at is not None
     assert scan.acquired_at.year == 2001
+    assert scan.acquired_zone == "unknown"
     assert scan.subject is not None
     assert tasks[-1].load().scan == scan
 
@@ -120,7 +118,8 @@ def test_no_patient_is_in_a_label_a_reason_or_a_log(caplog: pytest.LogCaptureFix
 
 def test_a_key_makes_pseudonyms_that_stay_and_without_one_they_differ() -> None:
     def subject(key: bytes | None) -> str | None:
-        [task] = FileSource(DICOM / "CT_small.dcm", pacs="site-a", pseudonym_key=key)
+        keys = None if key is None else IdentityKeys(scan_ids=bytes(32), pseudonyms=key)
+        [task] = FileSource(DICOM / "CT_small.dcm", pacs="site-a", keys=keys)
         return task.load().scan.subject
 
     assert subject(bytes(32)) == subject(bytes(32))

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from common.errors import SourceError
+from common.formats.dicom.attributes import Attributes
 from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.slices import Geometry, Slice
 from common.formats.nifti.layout import Layout
@@ -32,6 +33,8 @@ PLANE = Slice(
     acquired_at=datetime(2024, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC),
     subject="0123456789abcdef",
     stamp=(999, 1_700_000_000_123_456_789),
+    patient="fedcba9876543210",
+    attributes=Attributes("1.2.3", "MR", "t1", "HEAD", is_zone_known=True),
 )
 LAYOUT = Layout(
     (2, 3, 4), 5, np.dtype(">i2"), 352, 0.1, -3.0, ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0.1))
@@ -47,7 +50,31 @@ def test_a_slice_arrives_without_its_name_and_subject(plane: Slice) -> None:
     message = sent(messages.slice_message(plane))
     assert "a.dcm" not in json.dumps(message)
     assert "0123456789abcdef" not in json.dumps(message)
-    assert messages.slice_of(message, plane.path, plane.label, plane.subject) == plane
+    assert "fedcba9876543210" not in json.dumps(message)
+    known = (plane.path, plane.label, plane.subject, plane.patient, plane.attributes)
+    assert messages.slice_of(message, *known) == plane
+
+
+def test_the_attributes_of_a_file_arrive() -> None:
+    for attributes in (PLANE.attributes, Attributes()):
+        assert messages.attributes_in(sent(asdict(attributes))) == attributes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"study": 1},
+        {"is_zone_known": "yes"},
+        {"modality": "Doe^Jane"},
+        {"contrast": "Jane"},
+        {"body_part": "Jane"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_attributes_that_no_file_has_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        messages.attributes_in({**asdict(Attributes()), **change})
 
 
 def test_a_nifti_header_arrives() -> None:

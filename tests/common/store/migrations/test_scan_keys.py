@@ -131,7 +131,7 @@ def test_a_purged_scan_that_is_sent_again_is_known_by_its_id_and_voxels(old: DBM
         for pacs in ("pacs-1", "pacs-2"):
             again, _ = make_scan(scan_id="purged-1", pacs=pacs, voxels=voxels)
             for _ in range(2):
-                assert store.scans.add([NewScan(again, voxels)]) == [Added.KNOWN]
+                assert store.scans.add([NewScan(again, voxels)]) == [Added.PURGED]
         other, other_voxels = make_scan(scan_id="purged-1", pacs="pacs-3")
         assert store.scans.add([NewScan(other, other_voxels)]) == [Added.STORED]
         known, _ = make_scan(scan_id="purged-1", pacs="pacs-1")

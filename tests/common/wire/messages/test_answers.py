@@ -15,6 +15,7 @@ ID = "the field 'id' of a nack must be a string or null"
 CODE = "the field 'code' of a nack must be a code of this protocol"
 RETRY = "the field 'retry' of a nack must be a boolean"
 IDS = "the field 'ids' must be a list of strings"
+KNOWN = "the field 'known' must be a list of strings"
 WAIT = "the field 'retry_after_ms' must be an integer"
 
 
@@ -25,6 +26,8 @@ WAIT = "the field 'retry_after_ms' must be an integer"
         ({"t": "ack", "ids": "scan-1"}, IDS),
         ({"t": "ack", "ids": ["scan-1", 1]}, IDS),
         ({"t": "ack", "ids": None}, IDS),
+        ({"t": "ack", "ids": [], "known": None}, KNOWN),
+        ({"t": "ack", "ids": [], "known": [1]}, KNOWN),
         ({**NACK, "id": 1}, ID),
         ({**NACK, "code": "nothing"}, CODE),
         ({**NACK, "code": None}, "the field 'code' must be a string"),
@@ -66,6 +69,9 @@ def test_a_long_reason_is_cut_to_what_the_receiver_takes() -> None:
 def test_an_ack_keeps_its_order_and_may_be_empty() -> None:
     for ids in ((), ("b", "a", "b")):
         assert Ack.parse(Ack(ids).body()) == Ack(ids)
+        assert Ack(ids).body() == {"ids": list(ids)}
+    some_known = Ack(("a", "b"), known=("b",))
+    assert Ack.parse(some_known.body()) == some_known
 
 
 def test_a_wait_may_be_longer_than_32_bits() -> None:

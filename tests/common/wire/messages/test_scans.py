@@ -6,7 +6,7 @@ import pytest
 
 from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
-from common.wire.constants import INLINE_VOXELS_MAX
+from common.wire.constants import INLINE_VOXELS_MAX, REQUEST_MAX
 from common.wire.messages import InvalidMessage
 from common.wire.protocol import Side
 from tests.common.wire.frames import (
@@ -15,6 +15,7 @@ from tests.common.wire.frames import (
     frame_of,
     invalid_message_of,
     opened_protocol,
+    refused,
 )
 from tests.strategies import a_scan
 
@@ -124,3 +125,14 @@ def test_small_voxels_travel_inside_up_to_the_limit_and_not_beyond() -> None:
 
 def test_a_header_says_the_hash_of_its_voxels() -> None:
     assert HEADER["voxels_hash"] == hash_voxels(VOXELS)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [None, "scan-1", [1], ["x"] * (REQUEST_MAX + 1), ["x" * 1001]],
+    ids=lambda ids: str(ids)[:20],
+)
+def test_a_request_names_a_bounded_number_of_scans(ids: Any) -> None:
+    error = refused(opened_protocol(Side.SCAN_RECEIVER), frame_of({"t": "request", "ids": ids}))
+    assert error.code is Refusal.MALFORMED
+    assert "'ids'" in str(error)

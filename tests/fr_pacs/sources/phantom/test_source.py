@@ -30,7 +30,7 @@ def test_no_number_of_scans_means_endless() -> None:
 def test_a_scan_is_what_its_header_says() -> None:
     loaded = next(iter(PhantomSource("north", 1, seed=4, shape=(40, 30, 20)))).load()
     scan = loaded.scan
-    assert scan.scan_type == "flair"
+    assert (scan.scan_type, scan.contrast) == ("volume", "flair")
     assert scan.orientation == "RAS"
     assert scan.voxel_size_mm == pytest.approx((181 / 40, 217 / 30, 181 / 20))
     assert scan.voxels_hash == hash_voxels(loaded.voxels)
@@ -57,10 +57,10 @@ def test_the_recipe_says_the_scan_type_and_the_truth_stays_behind() -> None:
     source = PhantomSource("north", 1, seed=4, shape=(64, 64, 64), recipe=Recipe(contrast="t1"))
     (task,) = source
     scan = task.load().scan
-    assert scan.scan_type == "t1"
+    assert (scan.scan_type, scan.contrast) == ("volume", "t1")
     known = {"pacs", "scan_type", "shape", "dtype", "affine", "scan_id", "acquired_at", "priority"}
-    sent = scan.model_dump(exclude_none=True)
-    assert set(sent) <= known | {"voxels_bytes", "voxels_hash"}
+    sent = scan.document()
+    assert set(sent) <= known | {"voxels_bytes", "voxels_hash", "modality", "contrast"}
     truth = source.truth(0)
     assert truth.volumes_ml == make_phantom(4, 0, (64, 64, 64)).truth.volumes_ml
     assert truth.mask.shape == (64, 64, 64)

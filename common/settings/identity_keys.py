@@ -1,0 +1,78 @@
+"""The keys by which a Fr-PACS makes ids and pseudonyms, each in a file of this user alone.
+
+They are made at the first start. The key of the ids must stay as it is for ever: with another one,
+the same image is another scan. The key of the pseudonyms may be replaced; from then on a patient
+has another pseudonym.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import SettingsError
+from common.settings.pacs import PacsSettings
+from common.settings.private_files import make_private, read_private
+
+PSEUDONYM_KEY = "pseudonym.key"
+SCAN_ID_KEY = "scan-id.key"
+
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityKeys:
+    """32 bytes each."""
+
+    scan_ids: bytes
+    pseudonyms: bytes
+    made: tuple[Path, ...] = ()
+    """The files that did not exist."""
+
+
+def identity_keys(settings: PacsSettings) -> IdentityKeys:
+    """The keys of this Fr-PACS; made if there are none.
+
+    Raises:
+        SettingsError: a file cannot be made or read, holds no key, or others may read it.
+    """
+    folder = settings.data_dir.expanduser() / settings.pacs_name
+    pseudonyms = settings.pseudonym_key_file or folder / PSEUDONYM_KEY
+    scan_ids = settings.scan_id_key_file or pseudonyms.with_name(SCAN_ID_KEY)
+    if scan_ids == pseudonyms:
+        raise SettingsError(
+            f"SCAN_ID_KEY_FILE={str(scan_ids)!r}: this is PSEUDONYM_KEY_FILE, whose key may be "
+            "replaced: name another file"
+        )
+    made = tuple(path for path in (pseudonyms, scan_ids) if _made(path))
+    return IdentityKeys(
+        scan_ids=_key_in(scan_ids, "SCAN_ID_KEY_FILE"),
+        pseudonyms=_key_in(pseudonyms, "PSEUDONYM_KEY_FILE"),
+        made=made,
+    )
+
+
+def _made(path: Path) -> bool:
+    try:
+        if path.exists():
+            return False
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path, secrets.token_hex(32) + "\n")
+    except OSError as error:
+        raise SettingsError(
+            f"{str(path)!r}: {error.strerror}: Fr-PACS keeps the key of ids and that of pseudonyms "
+            "in files; name files that it can write (SCAN_ID_KEY_FILE, PSEUDONYM_KEY_FILE)"
+        ) from error
+    return True
+
+
+def _key_in(path: Path, setting: str) -> bytes:
+    try:
+        text = read_private(path, setting)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    if not _KEY.fullmatch(text):
+        raise SettingsError(
+            f"{setting}={str(path)!r}: a key has 64 hexadecimal digits: restore this file"
+        )
+    return bytes.fromhex(text)

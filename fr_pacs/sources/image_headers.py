@@ -1,0 +1,91 @@
+"""The header of a scan from a file: its id, which is derived from the image, and its attributes."""
+
+from typing import Any
+
+from common.domain.affine import Affine
+from common.domain.scan import BrainScan
+from common.domain.scan_identity import derived_scan_id
+from common.formats.dicom.pseudonyms import pseudonym, uid_pseudonym
+from common.formats.dicom.stack import Stack
+from common.formats.nifti.volumes import NiftiVolume
+from common.settings.identity_keys import IdentityKeys
+from fr_pacs.sources.bids import entities_of
+
+
+def header_of(
+    image: NiftiVolume | Stack,
+    pacs: str,
+    keys: IdentityKeys,
+    *,
+    shape: tuple[int, ...],
+    dtype: str,
+    voxels_bytes: int,
+    voxels_hash: str,
+    affine: Affine | None,
+) -> BrainScan:
+    """The header of an image whose voxels were read.
+
+    Args:
+        image: what the file says of it.
+        pacs: name of this Fr-PACS.
+        keys: of ids and pseudonyms.
+        shape: voxels along each axis.
+        dtype: of a voxel.
+        voxels_bytes: size of the voxels, bytes.
+        voxels_hash: their BLAKE3.
+        affine: voxel indices to mm, RAS+; None if the file has none.
+
+    Raises:
+        ValidationError: a scan cannot be like this.
+    """
+    patient = image.patient if isinstance(image, Stack) else None
+    scan_id = derived_scan_id(
+        keys.scan_ids,
+        pacs=pacs,
+        patient=patient,
+        voxels_hash=voxels_hash,
+        shape=shape,
+        dtype=dtype,
+        affine=affine,
+    )
+    fields: dict[str, Any] = {
+        "scan_id": scan_id,
+        "pacs": pacs,
+        "scan_type": "volume",
+        "shape": shape,
+        "dtype": dtype,
+        "voxels_bytes": voxels_bytes,
+        "voxels_hash": voxels_hash,
+        "affine": affine,
+    }
+    about = _dicom if isinstance(image, Stack) else _nifti
+    return BrainScan(**fields, **about(image, keys.pseudonyms))  # type: ignore[arg-type]
+
+
+def _dicom(image: Stack, key: bytes) -> dict[str, Any]:
+    attributes, first = image.attributes, image.slices[0]
+    return {
+        "subject": image.subject,
+        "study": uid_pseudonym(attributes.study, "study", key),
+        "series": uid_pseudonym(first.series, "series", key),
+        "modality": attributes.modality,
+        "contrast": attributes.contrast,
+        "body_part": attributes.body_part,
+        "role": None if image.role == "unclassified" else image.role,
+        "problems": image.problems,
+        "acquired_at": image.acquired_at,
+        "acquired_zone": "utc" if attributes.is_zone_known or not image.acquired_at else "unknown",
+    }
+
+
+def _nifti(image: NiftiVolume, key: bytes) -> dict[str, Any]:
+    entities = entities_of(image.path.absolute())
+    session = entities.session
+    if not entities.is_session_a_label:
+        session = pseudonym(session, key)
+    return {
+        "subject": pseudonym(entities.subject, key),
+        "session": session,
+        "modality": None if entities.contrast is None else "MR",
+        "contrast": entities.contrast,
+    }
