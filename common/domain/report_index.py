@@ -107,9 +107,11 @@ def _which(row: Mapping[str, str]) -> str:
 
 
 def label_of(row: Mapping[str, str]) -> str:
-    """How a row names the image to people; empty if it names no file."""
-    file, volume = row.get("file", ""), row.get("volume", "")
-    return f"{file} ({volume})" if file and volume else file
+    """How a row names the image to people, as the log does; empty if it names no file."""
+    file, volume = row.get("file", "").removeprefix("./"), row.get("volume", "")
+    if not file or not volume:
+        return file
+    return f"{file} [{volume}]" if volume.startswith("volume ") else f"{file} ({volume})"
 
 
 def files_name(scan_id: str, row: Mapping[str, str] | None) -> str:

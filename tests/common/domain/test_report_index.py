@@ -109,7 +109,8 @@ def test_without_a_file_and_in_earlier_releases_the_id_is_the_name() -> None:
 
 
 def test_a_label_names_the_file_and_the_volume() -> None:
-    assert label_of(about_file("a.nii", "volume 2", "/data")) == "a.nii (volume 2)"
+    assert label_of(about_file("=a.nii", "volume 2", "/data")) == "=a.nii [volume 2]"
+    assert label_of(about_file("a", "series of 3 slices", "/data")) == "a (series of 3 slices)"
     assert label_of(about_file("a.nii", "", "/data")) == "a.nii"
     assert label_of(about_file("", "", "")) == ""
 
