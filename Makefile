@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit audit-export audit-prune retention erase errors requeue undelivered redeliver certs roles \
+.PHONY: help all fr_hub fr_brain fr_pacs verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
 	evaluate format lint template picture settings licences lock clean
@@ -46,25 +46,31 @@ help: ## List the targets and variables
 #  RATE           scans per second; unset: as fast as possible, or 2 without SCANS and SOURCE
 #  THREADS        connections from Fr-PACS to Fr-HUB
 #  SEED           random seed of synthetic scans and of the schedule of faults
-#  REPORTS        folder to write each report to, as JSON and text, with its picture
+#  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
+#                 list: where to find the labels of scans
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
-#  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check
+#  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
+#                 list: where to find the labels of scans
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report: folder to write to
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
 #  SCAN           audit: id of the scan whose history to print
-#  SINCE          audit: print the events since this time, such as 2026-01-31T08:00
+#  SINCE          audit: print the events since this time, such as 2026-01-31T08:00; list: only scans since
+#  STATE          list: only scans in these states, such as Error,To Do
+#  PACS           list: only scans of this Fr-PACS
+#  LIMIT          list: at most this many scans (100)
+#  CSV            list: 1 prints CSV
 #  KEEP           audit: file to write the heads of the audit trail to; store it elsewhere
 #  HEADS          audit: file written with KEEP, to check the audit trail against
 #  ARCHIVE        audit: files written by audit-export, to check the events in them too
 #  FILE           audit-export, audit-prune: the archive of the audit trail
 #  DAYS           audit-export: age of the chains to archive (365); certs: validity (825); in days
-#  JSON           verify, audit, errors, undelivered, retention, migrate: 1 prints JSON
+#  JSON           verify, audit, list, errors, undelivered, retention, migrate: 1 prints JSON
 #  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
 #  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
-#  SUBJECT        erase: pseudonym whose scans to erase
+#  SUBJECT        list, erase: pseudonym whose scans to list, or to erase
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
 #  FUZZ_S         fuzz: time per target, seconds (60)
@@ -107,6 +113,9 @@ audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file 
 
 audit-prune: $(VENV)/ready ## List the entries that are in the archive FILE=file; APPLY=1 removes them
 	@$(BIN)/fr audit-prune
+
+list: $(VENV)/ready ## List the scans, the newest first: STATE, PACS, SUBJECT, SINCE, LIMIT
+	@$(BIN)/fr list
 
 errors: $(VENV)/ready ## List the failed scans with their causes
 	@$(BIN)/fr failed

@@ -141,7 +141,9 @@ class ScanClient:
                 self._counter.failed(task.label, str(error))
                 continue
             # Only files can hold the same image twice.
-            if self._source.waits and self._counter.is_copy(loaded.scan.scan_id, task.label):
+            if self._source.waits and self._counter.is_copy(
+                loaded.scan.scan_id, task.label, loaded.origin
+            ):
                 continue
             scan = self._queue.add(
                 task.label, packed(loaded) if self._settings.compression else loaded

@@ -4,16 +4,19 @@ import contextlib
 import json
 import os
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
 from io import FileIO
 from pathlib import Path
+from types import MappingProxyType
 
 from common.domain.types import utc_now
 from common.errors import SettingsError
 
 RECALLED = 100_000
 """Reports of earlier runs that are remembered: many more than can be under way at a time."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def report_key(scan_id: str, revision: int) -> str:
@@ -39,6 +42,7 @@ class Ledger:
     Attributes:
         reported: keys (``report_key``) of the reports in the ledger, the latest RECALLED of them.
         failed: scans that failed, each with the reason, the latest RECALLED of them.
+        labels: of the scans in the ledger, the latest RECALLED of them.
 
     Raises:
         SettingsError: the file cannot be written, or is not a ledger.
@@ -50,6 +54,7 @@ class Ledger:
         self._file: FileIO | None = None
         self.reported: deque[str] = deque(maxlen=RECALLED)
         self.failed: deque[tuple[str, str]] = deque(maxlen=RECALLED)
+        self.labels: OrderedDict[str, str] = OrderedDict()
         if path is not None:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,15 +81,27 @@ class Ledger:
                 elif b'"event": "failed"' in line:
                     entry = json.loads(line)
                     self.failed.append((entry["scan_id"], entry.get("reason", "")))
+                elif b'"event": "sent"' in line and b'"label": ' in line:
+                    entry = json.loads(line)
+                    self.labels[entry["scan_id"]] = str(entry["label"])
+                    if len(self.labels) > RECALLED:
+                        self.labels.popitem(last=False)
         if complete < path.stat().st_size:
             os.truncate(path, complete)
 
-    def write(self, event: str, scan_ids: Sequence[str], **fields: str) -> None:
+    def write(
+        self,
+        event: str,
+        scan_ids: Sequence[str],
+        labels: Mapping[str, str] = _NONE,
+        **fields: str,
+    ) -> None:
         """Append one line per scan.
 
         Args:
-            event: ``sent``, ``acknowledged``, ``refused``, ``failed`` or ``reported``.
+            event: ``sent``, ``acknowledged``, ``refused``, ``failed``, ``reported`` or ``copy``.
             scan_ids: the scans; a scan that failed before it had an id is named by its label.
+            labels: the label of each scan by its id, as far as it is known.
             fields: further fields of each line.
 
         Raises:
@@ -93,11 +110,12 @@ class Ledger:
         if self._file is None or not scan_ids:
             return
         at = utc_now().isoformat(timespec="milliseconds")
-        lines = [
-            json.dumps({"event": event, "scan_id": scan_id, "at": at, **self._pacs, **fields})
-            + "\n"
-            for scan_id in scan_ids
-        ]
+        lines = []
+        for scan_id in scan_ids:
+            entry = {"event": event, "scan_id": scan_id, "at": at, **self._pacs, **fields}
+            if scan_id in labels:
+                entry["label"] = labels[scan_id]
+            lines.append(json.dumps(entry) + "\n")
         with self._lock:
             _append(self._file, "".join(lines).encode())
 

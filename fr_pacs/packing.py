@@ -1,5 +1,7 @@
 """Compression of large scans before they are sent."""
 
+from dataclasses import replace
+
 from common.domain.voxel_compression import pack
 from common.wire.constants import INLINE_VOXELS_MAX
 from fr_pacs.sources.base import LoadedScan
@@ -15,4 +17,4 @@ def packed(loaded: LoadedScan) -> LoadedScan:
     if scan.voxels_bytes <= INLINE_VOXELS_MAX:
         return loaded
     result = pack(loaded.voxels, scan.voxel_bytes)
-    return loaded if result is None else LoadedScan(scan, *result)
+    return loaded if result is None else replace(loaded, voxels=result[0], packing=result[1])

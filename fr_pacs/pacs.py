@@ -27,6 +27,9 @@ from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 PATIENCE_S = 10.0
 """Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
 
+FAILURES_A_SECOND = 1000
+"""Most failures that are logged in a second: they are of our own files, and each must be named."""
+
 _TICK_S = 0.2
 _ENDLESS_TICK_S = 1.0
 
@@ -81,7 +84,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
-    counter = RunCounter(source.total, ledger, limited_log, names.reveal)
+    failures_log = RateLimitedLog(log, FAILURES_A_SECOND)
+    counter = RunCounter(source.total, ledger, limited_log, names.reveal, names.label, failures_log)
     server = ReportServer(settings, counter, log, policy)
     fatal: list[Exception] = []
 
@@ -108,13 +112,14 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
             log.error("reports missing", scans=missing)
         limited_log.flush()
+        failures_log.flush()
         if stopping.stop.is_set() and not fatal and any(counter.open().values()):
             log.info("stopped before the end", **counter.open())
         ledger.close()
         totals = counter.totals()
         show(totals)
     if settings.progress_fd is None:
-        totals.show(unit_console())
+        totals.show(unit_console(), settings.reports)
         if settings.summary is not None:
             totals.write(settings.summary)
     if fatal:

@@ -1,4 +1,4 @@
-"""REPORTS: each report as ``<scan_id>.json``, ``<scan_id>.txt`` and, with a picture, ``.png``."""
+"""The files of one report: ``.json``, ``.txt`` and, with a picture, ``.png``."""
 
 import json
 import os
@@ -9,7 +9,9 @@ from common.domain.report_text import report_text
 from common.runtime.files import write_whole
 
 
-def write_report(folder: Path, report: BrainReport, picture: bytes | None = None) -> bool:
+def write_report(
+    folder: Path, report: BrainReport, picture: bytes | None = None, name: str | None = None
+) -> bool:
     """Write the files of a report; each appears complete or not at all.
 
     Files of the same or a later revision stay unchanged. The JSON is written last, so where it
@@ -19,6 +21,7 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
         folder: an existing folder.
         report: the report.
         picture: its picture, PNG.
+        name: of the files, without suffix; None: the id of the scan.
 
     Returns:
         Whether the folder has no later revision of the report.
@@ -26,18 +29,19 @@ def write_report(folder: Path, report: BrainReport, picture: bytes | None = None
     Raises:
         OSError: a file cannot be written.
     """
-    target = folder / f"{report.scan_id}.json"
+    name = report.scan_id if name is None else name
+    target = folder / f"{name}.json"
     existing = _revision_of(target)
     if existing is not None and existing >= report.revision:
         return existing == report.revision
     replace = existing is not None
     text = report_text(report).encode()
-    write_whole(folder / f"{report.scan_id}.txt", text, replace=replace)
+    write_whole(folder / f"{name}.txt", text, replace=replace)
     if picture is not None:
-        write_whole(folder / f"{report.scan_id}.png", picture, replace=replace)
+        write_whole(folder / f"{name}.png", picture, replace=replace)
     elif replace:
         # The picture of an earlier revision would contradict the report beside it.
-        (folder / f"{report.scan_id}.png").unlink(missing_ok=True)
+        (folder / f"{name}.png").unlink(missing_ok=True)
     content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
     write_whole(target, content.encode(), replace=replace)
     # The names are data of the folder: without this a power loss can lose them.

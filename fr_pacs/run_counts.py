@@ -9,15 +9,18 @@ from typing import NamedTuple
 import numpy as np
 
 from common.runtime.logger import RateLimitedLog
-from common.runtime.run_totals import Failure, Latency, Totals
+from common.runtime.run_totals import Copy, Failure, Latency, Totals
 from fr_pacs.ledger import Ledger
+from fr_pacs.run_labels import RunLabels
+from fr_pacs.sources.base import Origin
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
 """Scans remembered until their report arrives: an endless run without Fr-BRAIN must not fill the
 memory."""
 REPORTED_KEPT = 100_000
-FAILURES_KEPT = 20
+FAILURES_KEPT = 200
+COPIES_KEPT = 200
 
 
 class _SentScan(NamedTuple):
@@ -26,6 +29,7 @@ class _SentScan(NamedTuple):
 
 
 NO_REPORT = "no report yet (REPORT_PATIENCE_S): Fr-HUB keeps the scan and sends its report later"
+WHERE_IT_IS = "make list"
 
 
 class RunCounter:
@@ -37,6 +41,8 @@ class RunCounter:
         log: reports are logged at info, failures as warnings, acknowledgements at debug.
         reveal: puts the names of files into a text that holds their hashes (LABELS=hash), for the
             ledger and the summary.
+        conceal: makes the label for the log out of a label in the ledger.
+        failures: logs the failures; the default is ``log``.
     """
 
     def __init__(
@@ -45,8 +51,12 @@ class RunCounter:
         ledger: Ledger,
         log: RateLimitedLog,
         reveal: Callable[[str], str] = str,
+        conceal: Callable[[str], str] = str,
+        failures: RateLimitedLog | None = None,
     ) -> None:
         self._reveal = reveal
+        self._failures_log = failures or log
+        self._on_copy: Callable[[str, Sequence[Origin]], None] = lambda *_: None
         self._total = total
         self._ledger = ledger
         self._log = log
@@ -56,8 +66,9 @@ class RunCounter:
         self._interrupted = self._never_sent = self._copies = 0
         self._bytes = 0
         self._failures: list[Failure] = []
+        self._copied: list[Copy] = []
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
-        self._labels: OrderedDict[str, list[str]] = OrderedDict()  # of files, by scan
+        self._labels = RunLabels(ledger.labels, conceal)
         # The latest revision of the report of each scan, as far as it is known.
         self._reported: OrderedDict[str, int] = OrderedDict()
         for key in ledger.reported:
@@ -72,31 +83,53 @@ class RunCounter:
         self._last = 0.0
         self._exhausted = False
 
-    def is_copy(self, scan_id: str, label: str) -> bool:
+    def on_copy(self, note: Callable[[str, Sequence[Origin]], None]) -> None:
+        """Have this called with the id of each scan that is a copy, and where the copy is."""
+        self._on_copy = note
+
+    def is_copy(self, scan_id: str, label: str, origin: Origin | None = None) -> bool:
         """Note under which label a scan was loaded; whether this run had it before, under another
         label. Then it is not sent again: one report is about both.
 
         Args:
             scan_id: of the scan, derived from the image.
             label: of the file and the volume in it.
+            origin: the same, for the index of the reports.
         """
+        what = self._reveal(label)
         with self._changed:
-            labels = self._labels.setdefault(scan_id, [])
-            labels.append(label)
-            if len(labels) == 1:
-                if len(self._labels) > AWAITED_KEPT:
-                    self._labels.popitem(last=False)
+            first = self._labels.add(scan_id, label, origin)
+            if first is None:
                 return False
             self._copies += 1
+            if len(self._copied) < COPIES_KEPT:
+                self._copied.append(Copy(what=what, first=self._reveal(first), scan_id=scan_id))
             self._changed.notify_all()
-        self._ledger.write("copy", [scan_id], label=self._reveal(label))
-        self._log.info("the same image again", what=label, first=labels[0], scan_id=scan_id)
+        self._ledger.write("copy", [scan_id], label=what)
+        self._log.info("the same image again", what=label, first=first, scan_id=scan_id)
+        if origin is not None:
+            self._on_copy(scan_id, [origin])
         return True
 
     def labels_of(self, scan_id: str) -> tuple[str, ...]:
         """All labels under which this run loaded a scan."""
         with self._lock:
-            return tuple(self._labels.get(scan_id, ()))
+            return self._labels.all_of(scan_id)
+
+    def origins_of(self, scan_id: str) -> list[Origin]:
+        """All volumes of files from which this run loaded a scan."""
+        with self._lock:
+            return self._labels.origins_of(scan_id)
+
+    def _label_of(self, scan_id: str) -> str | None:
+        """The label of a scan for the log, as far as it is known. With the lock held."""
+        scan = self._awaited.get(scan_id)
+        return self._labels.first_of(scan_id) if scan is None else scan.label
+
+    def _names_of(self, scan_ids: Iterable[str]) -> dict[str, str]:
+        """The labels of scans for the ledger. With the lock held."""
+        known = ((scan_id, self._label_of(scan_id)) for scan_id in scan_ids)
+        return {scan_id: self._reveal(label) for scan_id, label in known if label is not None}
 
     def awaited(self, scan_ids: Iterable[str]) -> list[str]:
         """Those of these scans whose reports have not arrived in this run."""
@@ -119,7 +152,8 @@ class RunCounter:
                 self._awaited[scan_id] = _SentScan(label, now)
             while len(self._awaited) > AWAITED_KEPT:
                 self._awaited.popitem(last=False)
-        self._ledger.write("sent", list(labels))
+        named = {scan_id: self._reveal(label) for scan_id, label in labels.items()}
+        self._ledger.write("sent", list(labels), named)
 
     def acknowledged(self, scan_ids: Sequence[str], voxels_bytes: int) -> None:
         """Fr-HUB has stored these scans durably; ``voxels_bytes`` is the sum of their voxels."""
@@ -127,32 +161,54 @@ class RunCounter:
             self._acknowledged += len(scan_ids)
             self._bytes += voxels_bytes
             self._last = time.monotonic()
+            named = self._names_of(scan_ids)
             self._changed.notify_all()
-        self._ledger.write("acknowledged", scan_ids)
+        self._ledger.write("acknowledged", scan_ids, named)
         self._log.debug_each("scan acknowledged", scan_ids)
 
-    def failed(self, label: str, reason: str, scan_id: str | None = None) -> None:
+    def failed(
+        self,
+        label: str,
+        reason: str,
+        scan_id: str | None = None,
+        command: str | None = None,
+    ) -> None:
         """A scan gets no report: unreadable, refused, not acknowledged, or no room for it.
 
         Args:
             label: names the scan to the user.
             reason: why, for the user.
             scan_id: its id if it was sent, or could have been.
+            command: what helps, if a command does.
         """
         what, why = self._reveal(label), self._reveal(reason)
         with self._changed:
             self._never_sent += scan_id is None
             if scan_id is not None:
                 self._awaited.pop(scan_id, None)
-            self._add_failure(label, reason)
-        self._log.warning("scan failed", what=label, reason=reason)
-        self._ledger.write("refused" if scan_id else "failed", [scan_id or what], reason=why)
+            self._add_failure(label, reason, scan_id, command)
+        self._tell(label, reason, scan_id, command)
+        event = "refused" if scan_id else "failed"
+        self._ledger.write(event, [scan_id or what], {scan_id or what: what}, reason=why)
 
-    def _add_failure(self, label: str, reason: str) -> None:
+    def _tell(self, label: str, reason: str, scan_id: str | None, command: str | None) -> None:
+        fields = {"what": label, "reason": reason, "scan_id": scan_id, "command": command}
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._failures_log.warning("scan failed", **known)
+
+    def _add_failure(
+        self, label: str, reason: str, scan_id: str | None, command: str | None
+    ) -> None:
         """Count a failed scan. With the lock held."""
         what, why = self._reveal(label), self._reveal(reason)
         shown = f"{label}: {reason}"
-        failure = Failure(what=what, reason=why, shown=None if shown == f"{what}: {why}" else shown)
+        failure = Failure(
+            what=what,
+            reason=why,
+            shown=None if shown == f"{what}: {why}" else shown,
+            scan_id=scan_id,
+            command=command,
+        )
         self._failed += 1
         if len(self._failures) < FAILURES_KEPT:
             self._failures.append(failure)
@@ -178,13 +234,15 @@ class RunCounter:
             told = self._told.get(scan_id) == cause or scan_id in self._reported
             if scan is None and told:
                 return False
-            self._ledger.write("failed", [scan_id], reason=cause)
+            label = self._label_of(scan_id)
+            self._ledger.write("failed", [scan_id], self._names_of([scan_id]), reason=cause)
             self._note_told(scan_id, cause)
             reason = f"the analysis failed: {cause}"
+            command = f"make requeue ID={scan_id}"
             if scan is not None:  # else an earlier run sent it
                 del self._awaited[scan_id]
-                self._add_failure(scan.label, reason)
-        self._log.warning("scan failed", what=scan.label if scan else scan_id, reason=reason)
+                self._add_failure(scan.label, reason, scan_id, command)
+        self._tell(label or scan_id, reason, scan_id, command)
         return scan is not None
 
     def _note_told(self, scan_id: str, cause: str) -> None:
@@ -200,7 +258,7 @@ class RunCounter:
             self._interrupted += self._awaited.pop(scan_id, None) is not None
             self._changed.notify_all()
         reason = "not acknowledged before Fr-PACS stopped"
-        self._ledger.write("refused", [scan_id], reason=reason)
+        self._ledger.write("refused", [scan_id], {scan_id: self._reveal(label)}, reason=reason)
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
@@ -225,10 +283,12 @@ class RunCounter:
             had_it = self._reported.get(scan_id, 0) >= revision
             if had_it and scan_id not in self._awaited:
                 return False
+            label = self._label_of(scan_id)
             if not had_it:
                 # Before it is noted: if the disk is full, this raises, and the report comes again.
                 revisions = {"revision": str(revision)} if revision > 1 else {}
-                self._ledger.write("reported", [scan_id], **revisions)
+                named = self._names_of([scan_id])
+                self._ledger.write("reported", [scan_id], named, **revisions)
                 self._note(scan_id, revision)
             scan = self._awaited.pop(scan_id, None)
             if scan is not None:  # else an earlier run sent it
@@ -236,7 +296,7 @@ class RunCounter:
                 self._latencies.append(now - scan.sent_at)
                 self._last = now
                 self._changed.notify_all()
-        label, ms = (scan.label, round(1000 * (now - scan.sent_at))) if scan else (None, None)
+        ms = round(1000 * (now - scan.sent_at)) if scan else None
         fields = {"label": label, **findings, "ms": ms, "scan_id": scan_id}
         known = {name: value for name, value in fields.items() if value is not None}
         self._log.info("report received", **known)
@@ -271,7 +331,7 @@ class RunCounter:
         with self._lock:
             missing = list(self._awaited.items())
         for scan_id, scan in missing:
-            self.failed(scan.label, NO_REPORT, scan_id)
+            self.failed(scan.label, NO_REPORT, scan_id, WHERE_IT_IS)
         return len(missing)
 
     def open(self) -> dict[str, int]:
@@ -299,6 +359,7 @@ class RunCounter:
                 delivered=self._delivered,
                 failed=self._failed,
                 copies=self._copies,
+                copied=tuple(self._copied),
                 failures=tuple(self._failures),
                 seconds=max(0.0, self._last - self._first) if self._first else 0.0,
                 megabytes=self._bytes / 1e6,

@@ -1,13 +1,12 @@
 """Fr-PACS' server: receives brain reports, writes, logs and acknowledges them."""
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator
 
 from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
-from common.errors import PeerAway, ProtocolError, Refusal, SettingsError
+from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import Log, RateLimitedLog
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
@@ -15,7 +14,7 @@ from common.wire.blocking_server import BlockingServer
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Event, Failed, InvalidMessage, Message, Nack, Report
 from common.wire.protocol import Side
-from fr_pacs.report_files import write_report
+from fr_pacs.report_folder import ReportFolder
 from fr_pacs.run_counts import RunCounter
 
 WINDOW = 1000
@@ -31,7 +30,8 @@ class ReportServer:
 
     Raises:
         AlreadyRunning: the port is in use.
-        SettingsError: this machine does not have the address, or REPORTS cannot be written.
+        SettingsError: this machine does not have the address, or REPORTS cannot be written or has
+            an ``index.csv`` of something else.
     """
 
     def __init__(
@@ -44,17 +44,12 @@ class ReportServer:
         self._name = settings.pacs_name
         self._counter = counter
         self._limited_log = RateLimitedLog(log)
-        self._folder = settings.reports
         self._answering = threading.Lock()
         self._closing = False
-        if self._folder is not None:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                # Checked now: Fr-HUB would send a report that cannot be written again and again.
-                with tempfile.TemporaryFile(dir=self._folder):
-                    pass
-            except OSError as error:
-                raise SettingsError(f"REPORTS={str(self._folder)!r}: {error.strerror}") from error
+        self._folder: ReportFolder | None = None
+        if settings.reports is not None:
+            self._folder = ReportFolder(settings.reports, log)
+            counter.on_copy(self._folder.note)
         self._listener = BlockingServer(
             (settings.pacs_host, settings.pacs_port),
             Side.REPORT_RECEIVER,
@@ -118,7 +113,7 @@ class ReportServer:
             raise ProtocolError(Refusal.HEADER, reason)
         if self._folder is not None:
             try:
-                if not write_report(self._folder, report, picture):
+                if not self._folder.write(report, picture, self._counter.origins_of):
                     self._ignore(report)
                     return
             except OSError as error:
@@ -152,6 +147,8 @@ class ReportServer:
             self._closing = True
         # Without the lock: this joins threads that wait for it.
         self._listener.close()
+        if self._folder is not None:
+            self._folder.close()
         self._limited_log.flush()
 
 

@@ -32,7 +32,9 @@ def examined(store: DBManager, *collections: Collection) -> Iterator[Examined]:
         yield totals
     finally:
         database.command("profile", 0)
-    for line in database["system.profile"].find({"ns": {"$in": names}}):
+    # Without the commands, which may hold what Python cannot.
+    fields = {"keysExamined": 1, "planSummary": 1, "docsExamined": 1}
+    for line in database["system.profile"].find({"ns": {"$in": names}}, fields):
         totals.commands += 1
         totals.keys += line.get("keysExamined", 0)
         totals.plans.add(line.get("planSummary", ""))

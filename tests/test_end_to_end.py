@@ -1,6 +1,7 @@
 """The three units as processes on a real MongoDB: each scan gets one report, whatever is killed."""
 
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -164,6 +165,11 @@ def test_a_second_run_analyses_nothing_anew_and_has_every_report(
         assert (totals["delivered"], totals["copies"], totals["failed"]) == (3, 1, 0)
         written = [json.loads(path.read_text()) for path in reports.glob("*.json")]
         assert {report["scan_id"] for report in written} == set(pipeline.events("acknowledged"))
+        with (reports / "index.csv").open(newline="") as file:
+            rows = {row["file"]: row for row in csv.DictReader(file)}
+        assert rows.keys() == {path.name for path in source.iterdir()}
+        assert all((reports / f"{row['report']}.json").exists() for row in rows.values())
+        assert len({row["scan_id"] for row in rows.values()}) == 3
         assert {report["revision"] for report in written} == {1}
         pipeline.stop_all()
         (source / f"image-{again}.nii").rename(source / f"renamed-{again}.nii")

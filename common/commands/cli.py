@@ -56,6 +56,10 @@ COMMANDS: Mapping[str, Command] = {
         "list the entries of the trail that are in FILE=archive; APPLY=1 removes them",
         "common.commands.audit_prune",
     ),
+    "list": Command(
+        "list the scans, the newest first: STATE, PACS, SUBJECT, SINCE, LIMIT",
+        "common.commands.scan_list",
+    ),
     "failed": Command(
         "list the scans that are in 'Error', with their causes",
         "common.commands.failed_scans",

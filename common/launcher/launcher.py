@@ -115,7 +115,7 @@ class Launcher:
     async def _follow(self, fd: int, bar: ProgressBar | None) -> None:
         """Read the totals that Fr-PACS reports until it exits."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=2**20)
+        reader = asyncio.StreamReader(limit=2**23)  # failures with their reasons
         pipe: IO[bytes] = os.fdopen(fd, "rb", buffering=0)
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), pipe
@@ -225,7 +225,7 @@ def main() -> int:
             acknowledged = acknowledged_in(ledger, start)
             keys = [scan_key(scan_id, settings.pacs_name) for scan_id in acknowledged]
             totals = sum_up(totals, store, keys)
-        totals.show(console)
+        totals.show(console, settings.reports)
         if settings.summary is not None:
             totals.write(settings.summary)
         _print_cause(launcher, console)

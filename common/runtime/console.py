@@ -4,8 +4,10 @@ Every string that it prints, in a table or alone, is escaped and never read as m
 from elsewhere cannot act on the terminal. Styles are arguments of the program's own.
 """
 
+import csv
 import re
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import rich.console
@@ -16,7 +18,15 @@ from rich.text import Text
 from common.domain.foreign_text import SENTENCE, escape
 from common.runtime.output import LINE_BYTES, QueuedStream
 
-__all__ = ["Console", "Table", "colored_line", "unit_console", "write_json", "write_text"]
+__all__ = [
+    "Console",
+    "Table",
+    "colored_line",
+    "unit_console",
+    "write_csv",
+    "write_json",
+    "write_text",
+]
 
 _INDENT = 4
 _COLOR = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
@@ -62,6 +72,27 @@ def colored_line(line: str, longest: int = LINE_BYTES) -> Text:
 def write_json(text: str) -> None:
     """Write a command's result for programs: JSON, which escapes its strings itself."""
     sys.stdout.write(text)
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a command's result for spreadsheets: CSV, one line each, in which text is escaped.
+
+    Args:
+        columns: their names.
+        rows: what each row has in these columns, and perhaps in others, which are left out.
+    """
+    table = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return "" if value is None else value
+    # A spreadsheet would take it for a formula.
+    formula = value.startswith(("=", "+", "-", "@"))
+    return escape(f"'{value}" if formula else value, SENTENCE)
 
 
 def write_text(text: str) -> None:

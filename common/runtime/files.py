@@ -3,16 +3,15 @@
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 def write_whole(
     target: Path, content: bytes, *, replace: bool = True, durable: bool = True
 ) -> None:
-    """Write a file that appears complete or not at all.
-
-    A new file has the permissions that the umask leaves; one that replaces another has those of the
-    other, which somebody may have narrowed.
+    """Write a file that appears complete or not at all (``appearing_whole``).
 
     Args:
         target: the file, in an existing folder.
@@ -20,6 +19,22 @@ def write_whole(
         replace: whether an existing file is replaced; if not, it stays as it is.
         durable: whether the content is on disk (fsync) when this returns. Its name is data of the
             folder, which the caller syncs.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with appearing_whole(target, replace=replace, durable=durable) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def appearing_whole(
+    target: Path, *, replace: bool = True, durable: bool = True
+) -> Iterator[IO[bytes]]:
+    """Open a file to be written that appears when the block ends, and not if it raises.
+
+    A new file has the permissions that the umask leaves; one that replaces another has those of the
+    other, which somebody may have narrowed. The arguments are those of ``write_whole``.
 
     Raises:
         OSError: it cannot be written.
@@ -32,7 +47,7 @@ def write_whole(
             if replace:
                 with contextlib.suppress(FileNotFoundError):
                     os.fchmod(descriptor, target.stat().st_mode & 0o777)
-            file.write(content)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(descriptor)

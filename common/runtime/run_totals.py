@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from common.domain.report_index import NAME as INDEX
 from common.domain.types import Frozen
 from common.runtime.console import Console, Table
 
@@ -30,6 +31,22 @@ class Failure(Frozen):
     shown: Annotated[str | None, Field(description="what to print instead, with LABELS=hash")] = (
         None
     )
+    scan_id: str | None = Field(default=None, description="null: it never became a scan")
+    command: str | None = Field(default=None, description="the command that helps, if one does")
+
+    @property
+    def line(self) -> str:
+        """The failure for people."""
+        shown = self.shown or f"{self.what}: {self.reason}"
+        return f"{shown} ({self.command})" if self.command else shown
+
+
+class Copy(Frozen):
+    """A file with an image that another file holds, too."""
+
+    what: Annotated[str, Field(description="file and volume")]
+    first: Annotated[str, Field(description="the other one, whose scan was sent")]
+    scan_id: str
 
 
 class Totals(Frozen):
@@ -45,7 +62,8 @@ class Totals(Frozen):
     delivered: int
     failed: int
     copies: int = Field(default=0, description="files with an image that another file holds, too")
-    failures: tuple[Failure, ...] = Field(default=(), description="the first failures")
+    copied: tuple[Copy, ...] = Field(default=(), description="the first 200 copies")
+    failures: tuple[Failure, ...] = Field(default=(), description="the first 200 failures")
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
     latency_ms: Latency | None = None
@@ -70,9 +88,13 @@ class Totals(Frozen):
 
     def as_json(self) -> str:
         """The totals, with rates, as JSON."""
+        failures = [
+            failure.model_dump(exclude={"shown"}, exclude_none=True) for failure in self.failures
+        ]
         return json.dumps(
             {
-                **self.model_dump(exclude={"failures": {"__all__": {"shown"}}}),
+                **self.model_dump(),
+                "failures": failures,
                 "scans_per_s": round(self.scans_per_s, 2),
                 "megabytes_per_s": round(self.megabytes_per_s, 2),
                 "complete": self.complete,
@@ -107,14 +129,25 @@ class Totals(Frozen):
             )
         return table
 
-    def show(self, console: Console) -> None:
-        """Print the table and the first failures."""
+    def show(self, console: Console, reports: Path | None = None) -> None:
+        """Print the table, the first failures, and where the reports are.
+
+        Args:
+            console: where to print it.
+            reports: the folder that they were written to (REPORTS), if any.
+        """
         console.print(self.table())
         for failure in self.failures:
-            shown = failure.shown or f"{failure.what}: {failure.reason}"
-            console.print(f"failed: {shown}", style="red")
+            console.print(f"failed: {failure.line}", style="red")
         if self.failed > len(self.failures) > 0:
-            console.print(f"… and {self.failed - len(self.failures)} more")
+            more = self.failed - len(self.failures)
+            console.print(f"… and {more:,} more: the log and the LEDGER name all of them")
+        if self.delivered and reports is not None:
+            where = f"reports: {reports.absolute()} ({INDEX} says which one is about which file)"
+            console.print(where, soft_wrap=True)
+        elif self.delivered:
+            how = "with REPORTS=folder a run writes them, make report ID=scan,… writes single ones"
+            console.print(f"the reports are stored: {how}, and make list names the scans")
 
 
 class ProgressBar:

@@ -1,14 +1,15 @@
 """The settings of the commands."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     NoDecode,
 )
 
+from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import HUB_NAME, Identifier, ScanName
 from common.errors import SettingsError
 from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
@@ -17,6 +18,17 @@ _DAYS = (
     "certs: validity of new certificates, days; audit-export: archive the chains that ended more "
     "than this many days ago (default: 365)"
 )
+
+_LEDGER = (
+    "ledger file: Fr-PACS appends each scan event as a JSON line; verify checks that every scan "
+    "acknowledged in it is stored, and audit that its receipt is recorded; list reads the labels "
+    "of scans from it"
+)
+_SINCE = (
+    "audit: print the events since this time; list: only scans that arrived since; such as "
+    "2026-01-31T08:00 (UTC)"
+)
+_STATES = (*map(str, ReportGenerated), PURGED, ERASED)
 
 
 class RetentionSettings(KeepSettings):
@@ -37,8 +49,7 @@ class VerifySettings(StoreSettings):
 
     ledger: Path | None = Field(
         default=None,
-        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
-        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
+        description=_LEDGER,
     )
     deep: bool = Field(
         default=False,
@@ -56,17 +67,14 @@ class AuditSettings(StoreSettings):
     scan: ScanName | None = Field(
         default=None, description="scan id: print who did what with this scan, and when"
     )
-    since: datetime | None = Field(
-        default=None, description="print the events since this time, such as 2026-01-31T08:00 (UTC)"
-    )
+    since: datetime | None = Field(default=None, description=_SINCE)
     keep: Path | None = Field(
         default=None,
         description="file to write the heads of the audit trail to; store it elsewhere",
     )
     ledger: Path | None = Field(
         default=None,
-        description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
-        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
+        description=_LEDGER,
     )
     archives: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
@@ -140,6 +148,66 @@ class ErrorsSettings(StoreSettings):
     )
 
 
+class ListSettings(StoreSettings):
+    """Lists the stored scans, the newest first: state, age, cause, priority, Fr-PACS, analyzer,
+    verdict, and the label where this Fr-PACS knows it."""
+
+    states: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="state",
+        description="only scans in these states, separated by commas: To Do, In Progress, Done, "
+        "Error, Purged, Erased",
+    )
+    pacs: Identifier | None = Field(default=None, description="only scans of this Fr-PACS")
+    subject: str | None = Field(
+        default=None,
+        description="pseudonym of a subject: erase all of the subject's scans, or list only them",
+    )
+    since: datetime | None = Field(default=None, description=_SINCE)
+    limit: int = Field(default=100, ge=1, description="list at most this many scans")
+    reports: Path | None = Field(
+        default=None,
+        description="folder to write each report to, as JSON and text, with its picture if it has "
+        "one, and index.csv, which says which report is about which file; list reads the labels of "
+        "scans from it",
+    )
+    ledger: Path | None = Field(default=None, description=_LEDGER)
+    json_output: bool = Field(
+        default=False, validation_alias="json", description="1: print JSON instead of a table"
+    )
+    csv_output: bool = Field(
+        default=False, validation_alias="csv", description="1: print CSV instead of a table"
+    )
+
+    @field_validator("states", mode="before")
+    @classmethod
+    def _split_states(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        known = {_plain(state): state for state in _STATES}
+        given = [part.strip() for part in value.split(",") if part.strip()]
+        if unknown := [part for part in given if _plain(part) not in known]:
+            raise ValueError(f"{unknown[0]!r} is no state: give one of {', '.join(_STATES)}")
+        return tuple(known[_plain(part)] for part in given)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.json_output and self.csv_output:
+            raise ValueError("JSON and CSV exclude each other: set one of them")
+        return self
+
+    @property
+    def since_utc(self) -> datetime | None:
+        """SINCE, which is UTC if it names no zone."""
+        if self.since is None or self.since.tzinfo is not None:
+            return self.since
+        return self.since.replace(tzinfo=UTC)
+
+
+def _plain(state: str) -> str:
+    return "".join(c for c in state.lower() if c.isalpha())
+
+
 class _Chosen(StoreSettings):
     ids: Annotated[tuple[ScanName, ...], NoDecode] = Field(
         default=(),
@@ -167,7 +235,8 @@ class EraseSettings(_Chosen):
     """Erases scans on request, with all that is stored about them."""
 
     subject: str | None = Field(
-        default=None, description="pseudonym of a subject: erase all of the subject's scans"
+        default=None,
+        description="pseudonym of a subject: erase all of the subject's scans, or list only them",
     )
     apply: bool = Field(
         default=False, description="1: erase the scans; otherwise, only list what would be erased"

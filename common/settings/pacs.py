@@ -137,12 +137,14 @@ class PacsSettings(WireSettings):
     reports: Path | None = Field(
         default=None,
         description="folder to write each report to, as JSON and text, with its picture if it has "
-        "one",
+        "one, and index.csv, which says which report is about which file; list reads the labels of "
+        "scans from it",
     )
     ledger: Path | None = Field(
         default=None,
         description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
-        "that every scan acknowledged in it is stored, and audit that its receipt is recorded",
+        "that every scan acknowledged in it is stored, and audit that its receipt is recorded; "
+        "list reads the labels of scans from it",
     )
     summary: Path | None = Field(default=None, description="file to write the totals to, as JSON")
     progress_fd: int | None = Field(

@@ -32,6 +32,7 @@ from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
+from common.store.scan_list import ScanList
 from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
@@ -70,6 +71,7 @@ class DBManager:
         self._reports = Reports(connection)
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
+        self.scan_list = ScanList(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
         self.audit_archive = AuditArchive(connection, self.audit_log)
         self._record_with(UNRECORDED)

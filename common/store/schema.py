@@ -52,6 +52,14 @@ STAT = "stat_turns"
 IN_PROGRESS = "in_progress"
 """Claimed scans, in the order in which their leases end."""
 
+LISTED = "listed"
+"""All scans, by state and Fr-PACS: see ``common.store.scan_list``."""
+
+SUBJECT = "subject"
+"""Scans with a subject, the newest first."""
+
+_NEWEST_FIRST = (("received_at", -1), ("_id", -1))
+
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
 
 _NOTIFICATIONS_BYTES = 64 * 1024
@@ -144,10 +152,15 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("scan.pacs", 1), ("notice.due_at", 1)),
                 partial={"notice.due_at": {"$exists": True}},
             ),
-            # Whose image it is. Sparse, so a scan pays only for the identifiers that it has.
-            Index("subject", (("scan.subject", 1),), sparse=True),
+            # Whose image it is. A scan pays only for the identifiers that it has.
+            Index(
+                SUBJECT,
+                (("scan.subject", 1), *_NEWEST_FIRST),
+                partial={"scan.subject": {"$exists": True}},
+            ),
             Index("study", (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),
+            Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *_NEWEST_FIRST)),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.

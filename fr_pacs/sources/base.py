@@ -11,6 +11,19 @@ from common.domain.scan import BrainScan, Packing, Priority
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an image came from, for its people. It never leaves this Fr-PACS."""
+
+    file: str
+    """The path of the file, of a series that of its first one, relative to ``folder``; printable
+    and not cut."""
+    volume: str = ""
+    """Which of the volumes in it, such as ``volume 2``; empty if there is one."""
+    folder: str = ""
+    """The absolute path of SOURCE, or of its folder if it is a file."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedScan:
     """A scan in memory."""
 
@@ -20,6 +33,8 @@ class LoadedScan:
     if compressed, the payload that ``packing`` describes."""
     packing: Packing | None = None
     """How the voxels are compressed; set by the sender."""
+    origin: Origin | None = None
+    """The file that it was read from; None: it is synthetic."""
 
 
 def with_priority(loaded: LoadedScan, priority: Priority) -> LoadedScan:

@@ -8,12 +8,20 @@ from blake3 import blake3
 
 from common.domain.foreign_text import PATH, escape
 
+_LONGEST = 16 * 4096
+"""More than any path has, escaped."""
+
 _TOKEN = re.compile(r"file-[0-9a-f]{12}")
 
 
 def printable(name: str) -> str:
     """A name that is safe to show: escaped, and of a long path only its end."""
     return escape(name if len(name) <= PATH else f"…{name[1 - PATH :]}", PATH)
+
+
+def uncut(name: str) -> str:
+    """A whole name or path, escaped."""
+    return escape(name, _LONGEST)
 
 
 class FileNames:
@@ -29,16 +37,23 @@ class FileNames:
     def __init__(self, *, hashed: bool = False) -> None:
         self._key = secrets.token_bytes(32) if hashed else None
         self._names: dict[str, str] = {}
+        self._whole: dict[str, str] = {}  # by label, where that is not the whole name
 
     def label(self, name: str) -> str:
         """The label of a file or folder, for logs."""
-        if self._key is None:
-            return printable(name)
-        token = (
-            f"file-{blake3(name.encode(errors='surrogatepass'), key=self._key).hexdigest()[:12]}"
-        )
-        self._names[token] = printable(name)
-        return token
+        label = shown = printable(name)
+        if self._key is not None:
+            encoded = name.encode(errors="surrogatepass")
+            label = f"file-{blake3(encoded, key=self._key).hexdigest()[:12]}"
+            self._names[label] = shown
+        whole = uncut(name)
+        if whole != label:
+            self._whole[label] = whole
+        return label
+
+    def whole(self, label: str) -> str:
+        """The whole name of the file or folder of this label, escaped."""
+        return self._whole.get(label, label)
 
     def source(self, path: Path) -> str:
         """What to call SOURCE itself in an error."""

@@ -14,7 +14,7 @@ from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Prefetched, Reader
 from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.base import LoadedScan, Origin
 from fr_pacs.sources.image_headers import header_of
 
 
@@ -43,6 +43,8 @@ class FileTask:
     pacs: str
     max_bytes: int
     keys: IdentityKeys
+    origin: Origin | None = None
+    """Where it is, for the people of this Fr-PACS."""
     _ahead: list[Prefetched] = field(default_factory=list)
 
     @property
@@ -95,7 +97,7 @@ class FileTask:
             voxels_hash=hash_voxels(voxels),
             affine=affine,
         )
-        return LoadedScan(scan, voxels)
+        return LoadedScan(scan, voxels, origin=self.origin)
 
 
 def _any_finite(array: npt.NDArray[Any]) -> bool:

@@ -25,8 +25,9 @@ from fr_pacs.sources.file_discovery import (
     is_sidecar,
     walk_files,
 )
-from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.file_names import FileNames, uncut
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
+from fr_pacs.sources.origins import origin_of
 
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
@@ -81,6 +82,8 @@ class FileSource:
         self._skipped = 0
         self._labels: deque[str] = deque()
         self._single_file = not self._root.is_dir()
+        folder = self._root.parent if self._single_file else self._root
+        self._folder = uncut(str(folder.absolute()))
         self._reader = Reader(max_bytes) if reader is None else reader
         self._reader.start()
         self._tasks = deque(self._discover())
@@ -194,7 +197,8 @@ class FileSource:
                 yield self._task(stack)
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
-        return FileTask(image, self._reader, self._pacs, self._max_bytes, self._keys)
+        origin = origin_of(image, self._names, self._folder)
+        return FileTask(image, self._reader, self._pacs, self._max_bytes, self._keys, origin)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -13,6 +13,8 @@ from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs import run_counts
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import FAILURES_KEPT, NO_REPORT, RunCounter
+from fr_pacs.sources.base import Origin
+from fr_pacs.sources.file_names import FileNames
 from tests.factories import together
 
 
@@ -282,7 +284,7 @@ def test_a_failure_of_a_scan_of_an_earlier_run_is_recorded_and_logged_once(tmp_p
             assert counter.totals().failed == 0
         assert lines_of(path)[2:] == [("failed a", "no brain in it")]
         told += [(one["log_level"], one["what"], one["reason"]) for one in logs]
-    assert told == [("warning", "a", "the analysis failed: no brain in it")]
+    assert told == [("warning", "scan a", "the analysis failed: no brain in it")]
 
 
 def test_a_second_failure_for_another_cause_is_recorded(tmp_path: Path) -> None:
@@ -351,3 +353,94 @@ def test_files_with_the_same_image_are_one_scan_with_several_labels(tmp_path: Pa
     counter._ledger.close()
     [copy] = [json.loads(line) for line in ledger.read_text().splitlines() if '"copy"' in line]
     assert (copy["scan_id"], copy["label"]) == ("a", "three.nii")
+
+
+def test_the_ledger_names_the_label_of_each_event(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    counter = counter_of(4, ledger)
+    counter.is_copy("a", "a.nii")
+    counter.sent({"a": "a.nii", "b": "b.nii", "c": "c.nii"})
+    counter.acknowledged(["a", "b"], 2)
+    counter.delivered("a")
+    counter.delivered("a", 2)  # a revision that came later
+    counter.failed_for_good("b", "no brain in it")
+    counter.failed("c.nii", "refused", "c")
+    counter.failed("d.nii", "not an image")
+    counter._ledger.close()
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [(entry["event"], entry["label"]) for entry in entries] == [
+        *(("sent", f"{name}.nii") for name in "abc"),
+        *(("acknowledged", f"{name}.nii") for name in "ab"),
+        ("reported", "a.nii"),
+        ("reported", "a.nii"),
+        ("failed", "b.nii"),
+        ("refused", "c.nii"),
+        ("failed", "d.nii"),
+    ]
+
+
+def test_what_comes_late_is_logged_with_the_label_of_the_earlier_run(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    first = counter_of(2, ledger)
+    first.sent({"a": "mueller/a.nii", "b": "mueller/b.nii"})
+    first._ledger.close()
+    with capture_logs() as logs:
+        second = counter_of(None, ledger)
+        second.delivered("a")
+        second.failed_for_good("b", "no brain in it")
+    assert [log.get("label", log.get("what")) for log in logs] == ["mueller/a.nii", "mueller/b.nii"]
+    names = FileNames(hashed=True)
+    with capture_logs() as logs:
+        log = RateLimitedLog(get_log())
+        third = RunCounter(None, Ledger(ledger), log, names.reveal, names.label)
+        third.delivered("a", 2)
+    assert "mueller" not in str(logs)
+    assert names.reveal(logs[0]["label"]) == "mueller/a.nii"
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [entry["label"] for entry in entries if entry["event"] == "reported"] == [
+        "mueller/a.nii"
+    ] * 2
+    second._ledger.close()
+    third._ledger.close()
+
+
+def test_a_failure_is_told_at_once_with_what_helps() -> None:
+    counter = counter_of(2)
+    counter.sent({"a": "a.nii"})
+    with capture_logs() as logs:
+        counter.failed_for_good("a", "no brain in it")
+        counter.failed("b.nii", "cut off: copy the file again")
+    first, second = logs
+    assert (first["what"], first["scan_id"]) == ("a.nii", "a")
+    assert first["reason"] == "the analysis failed: no brain in it"
+    assert first["command"] == "make requeue ID=a"
+    assert (second["what"], second["reason"]) == ("b.nii", "cut off: copy the file again")
+    assert [one.command for one in counter.totals().failures] == ["make requeue ID=a", None]
+
+
+def test_a_folder_of_bad_files_is_named_file_by_file() -> None:
+    log = RateLimitedLog(get_log())
+    failures = RateLimitedLog(get_log(), 1000)
+    counter = RunCounter(300, Ledger(None), log, failures=failures)
+    with capture_logs() as logs:
+        for n in range(300):
+            counter.failed(f"{n}.nii", "it is empty")
+    assert {log["what"] for log in logs} == {f"{n}.nii" for n in range(300)}
+
+
+def test_copies_are_named_with_the_file_that_was_sent() -> None:
+    names = FileNames(hashed=True)
+    log = RateLimitedLog(get_log())
+    counter = RunCounter(2, Ledger(None), log, names.reveal, names.label)
+    noted: list[tuple[str, list[Origin]]] = []
+    counter.on_copy(lambda scan_id, origins: noted.append((scan_id, list(origins))))
+    one, two = Origin("one.nii", "", "/data"), Origin("two.nii", "", "/data")
+    counter.is_copy("a", names.label("one.nii"), one)
+    with capture_logs() as logs:
+        counter.is_copy("a", names.label("two.nii"), two)
+    assert "nii" not in str(logs)
+    assert noted == [("a", [two])]
+    assert counter.origins_of("a") == [one, two]
+    assert counter.origins_of("b") == []
+    [copy] = counter.totals().copied
+    assert (copy.what, copy.first, copy.scan_id) == ("two.nii", "one.nii", "a")

@@ -1,6 +1,7 @@
 """Fr-PACS' report server on real sockets: what it takes, keeps, acknowledges and refuses."""
 
 import contextlib
+import csv
 import json
 import shutil
 import threading
@@ -27,6 +28,7 @@ from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
+from fr_pacs.sources.base import Origin
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
 from tests.running import FRAME, KEYS, POLICY, RawPeer, acked, answer, refusal
@@ -278,9 +280,22 @@ def test_each_report_becomes_a_file_before_it_is_acknowledged(tmp_path: Path) ->
             assert BrainReport.model_validate_json(written) == report
     names = {path.name for path in folder.iterdir()}
     kinds = (".json", ".txt")
-    assert names == {
-        r.scan_id + kind for r in reports for kind in kinds
-    }  # and nothing half written
+    written_whole = {r.scan_id + kind for r in reports for kind in kinds}
+    assert names == {*written_whole, "index.csv"}  # and nothing half written
+
+
+def test_the_index_names_the_files_of_a_report_also_those_found_later(tmp_path: Path) -> None:
+    settings, counter, report = pacs_settings(reports=tmp_path), new_counter(), a_report()
+    with serving(settings, counter), hub_of(settings) as channel:
+        for name in ("one.nii", "two.nii"):
+            counter.is_copy(report.scan_id, name, Origin(name, "", "/data"))
+        counter.sent({report.scan_id: "one.nii"})
+        assert acked(deliver(channel, report)) == (report.scan_id,)
+        counter.is_copy(report.scan_id, "three.nii", Origin("three.nii", "", "/data"))
+    with (tmp_path / "index.csv").open(newline="") as file:
+        rows = [(row["file"], row["scan_id"], row["verdict"]) for row in csv.DictReader(file)]
+    assert rows == [(f"{name}.nii", report.scan_id, "pass") for name in ("one", "two", "three")]
+    assert (tmp_path / f"one__{report.scan_id}.json").exists()
 
 
 def test_a_report_is_kept_once_and_the_first_one_stays(tmp_path: Path) -> None:

@@ -24,7 +24,13 @@ def given_up(store: DBManager, n: int) -> list[str]:
     return keys
 
 
-def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
+def run(
+    command: str,
+    store: DBManager,
+    folder: Path,
+    module: str = "common.commands.undelivered",
+    **more: str,
+) -> Any:
     """The command in another folder, where no ``.env`` is."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -34,7 +40,7 @@ def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
         "COLUMNS": "200",
         **more,
     }
-    words = [sys.executable, "-m", "common.commands.undelivered", *filter(None, [command])]
+    words = [sys.executable, "-m", module, *filter(None, [command])]
     return subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )

@@ -158,3 +158,33 @@ def test_the_bar_of_an_unlimited_run_has_no_total() -> None:
     assert isinstance(console.file, io.StringIO)
     assert "acknowledged 400" in console.file.getvalue()
     assert "failed" not in console.file.getvalue()
+
+
+def test_a_failure_names_the_command_that_helps_and_the_scan() -> None:
+    failure = Failure(
+        what="head.nii",
+        reason="the analysis failed: no brain",
+        scan_id="a",
+        command="make requeue ID=a",
+    )
+    made = totals(delivered=9, failed=1, failures=(failure,))
+    assert "failed: head.nii: the analysis failed: no brain (make requeue ID=a)" in shown(made)
+    [written] = json.loads(made.as_json())["failures"]
+    assert (written["what"], written["scan_id"]) == ("head.nii", "a")
+
+
+def test_the_end_of_a_run_says_where_the_reports_are(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=60)
+    totals().show(console, tmp_path / "reports")
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    assert f"reports: {tmp_path / 'reports'} (index.csv says" in printed
+    assert "make report" not in printed
+
+
+def test_the_end_of_a_run_says_how_to_get_reports_that_were_not_asked_for() -> None:
+    text = " ".join(shown(totals()).split())
+    assert "with REPORTS=folder a run writes them" in text
+    assert "make report ID=" in text
+    assert "make list" in text
+    assert "REPORTS" not in shown(totals(delivered=0))

@@ -15,6 +15,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, NewScan, report_document, scan_document
 from common.store.open_chains import OpenChains
+from common.store.scan_list import Wanted
 from tests.factories import inside, make_report, make_scan, opened
 from tests.mongo import drop
 from tests.profiling import examined
@@ -33,6 +34,8 @@ LATER = NOW + timedelta(days=1)
 SOON = NOW + timedelta(minutes=30)
 """When a report or a notice that is under way is due again; ``LATER`` is further ahead than any."""
 OWNER, FENCE = "worker-1", 3
+SUBJECT = "sub-01"
+"""Of three scans."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ def scans(name: str, count: int, **fields: Any) -> Iterator[dict[str, Any]]:
 
 
 def done() -> Iterator[dict[str, Any]]:
-    return scans("done", DONE, report_generated="Done", owner="old", fence=1, attempts=1)
+    found = scans("done", DONE, report_generated="Done", owner="old", fence=1, attempts=1)
+    for n, document in enumerate(found):
+        header = document["scan"]
+        yield {**document, "scan": {**header, "subject": SUBJECT} if n % 7000 == 9 else header}
 
 
 def waiting() -> Iterator[dict[str, Any]]:
@@ -182,6 +188,10 @@ def pages(count: int, **options: Any) -> Callable[[DBManager], object]:
     return lambda store: list(islice(store.retention.due(30, **options), count))
 
 
+def listed(**wanted: Any) -> Callable[[DBManager], object]:
+    return lambda store: list(store.scan_list.scans(Wanted(**wanted)))
+
+
 PAGE = 500
 COSTS = {
     "claim": Cost(lambda store: store.claims.claim("other", 4, 60)),
@@ -231,6 +241,13 @@ COSTS = {
     "failed scans": Cost(
         lambda store: list(islice(store.failed_scans.all(), 1000)), 1000, 1000 + FEW
     ),
+    "list the newest": Cost(listed(limit=20), 400, 500, finds=20),
+    "list what is older": Cost(listed(states=("Done",), limit=2000), 4100, 4100, finds=2000),
+    "list by state": Cost(listed(states=("Error",), limit=20), 120, 80, finds=20),
+    "list by Fr-PACS": Cost(listed(pacs="pacs-3", limit=20), 120, 100, finds=20),
+    "list since": Cost(listed(since=NOW - timedelta(minutes=1), limit=20), 200, 200),
+    "list by subject": Cost(listed(subject=SUBJECT, limit=20), finds=3),
+    "list nobody's": Cost(listed(subject="sub-99", limit=20), 0, 5),
     "anchoring": Cost(lambda store: OpenChains(store.connection).others("writer-1", 10)),
 }
 

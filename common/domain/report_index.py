@@ -1,0 +1,152 @@
+"""``index.csv`` of a folder of reports: which report is about which file, and its main results.
+
+One row is about one volume of one file. Two files of one image have two rows about one report, and
+a later revision of the report changes both. Fr-PACS writes it, ``fr list`` reads labels from it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from common.domain.report import BrainReport
+from common.domain.scan_key import scan_key
+
+NAME = "index.csv"
+
+ABOUT_FILE = ("file", "volume", "folder")
+"""The columns that say where the image came from; empty for a synthetic scan, and for a scan of an
+earlier run whose file is not known."""
+
+ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
+    {
+        "scan_id": "id of the scan",
+        "pacs": "name of the Fr-PACS that sent it",
+        "subject": "pseudonym of the person, if the file names one",
+        "session": "label of the session, if the file's path has one (BIDS)",
+        "verdict": "pass, warn, or fail (no measures are given)",
+        "lesions": "number of lesions; empty if the analyzer did not look for them",
+        "lesions_ml": "their volume, ml",
+        "intracranial_ml": "volume inside the skull, ml",
+        "brain_ml": "ml",
+        "grey_matter_ml": "ml",
+        "white_matter_ml": "ml",
+        "csf_ml": "cerebrospinal fluid, ml",
+        "head_ml": "ml",
+        "analyzer": "name and version of the analyzer",
+        "analysed_at": "time of the analysis, UTC",
+        "revision": "of the report: 1, and one more each time the scan is analysed again",
+        "problems": "the flags of the report's quality, separated by semicolons",
+    }
+)
+"""The columns that the report gives, with their meaning."""
+
+REPORT = "report"
+"""The column of the report files' name, without its suffix."""
+
+COLUMNS = (*ABOUT_FILE[:2], *ABOUT_REPORT, REPORT, ABOUT_FILE[2])
+
+Row = dict[str, str]
+
+_VOLUMES = ("intracranial", "brain", "grey_matter", "white_matter", "csf", "head")
+_FORMULA = ("=", "+", "-", "@", "\t")
+"""A spreadsheet takes text that begins with one of these for a formula."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+|_+")
+_SUFFIX = re.compile(r"\.(nii|dcm|ima|img|hdr|mgh|mgz|nrrd|gz|bz2|zst)$", re.IGNORECASE)
+_SLICES = re.compile(r"^series of \d+ slices(, )?")
+_NAME_LONGEST = 100
+_BETWEEN = "__"
+
+
+def about_report(report: BrainReport) -> Row:
+    """The columns that a report gives."""
+    findings = report.findings
+    lesions, volumes = findings.lesions, findings.volumes
+    row = dict.fromkeys(ABOUT_REPORT, "")
+    row |= {
+        "scan_id": report.scan_id,
+        "pacs": report.pacs,
+        "subject": _text(report.subject),
+        "session": _text(report.session),
+        "verdict": str(findings.quality.verdict),
+        "analyzer": _text(f"{report.analyzer.name} {report.analyzer.version}"),
+        "analysed_at": f"{report.analysed_at:%Y-%m-%dT%H:%M:%SZ}",
+        "revision": str(report.revision),
+        "problems": "; ".join(findings.quality.flags),
+    }
+    if lesions is not None:
+        row |= {"lesions": str(lesions.count), "lesions_ml": _number(lesions.volume_ml)}
+    if volumes is not None:
+        row |= {f"{name}_ml": _number(getattr(volumes, f"{name}_ml")) for name in _VOLUMES}
+    return row
+
+
+def about_file(file: str, volume: str, folder: str) -> Row:
+    """The columns that say where an image came from.
+
+    Args:
+        file: its path, relative to ``folder``; printable.
+        volume: which of the volumes in it; empty if it has one.
+        folder: SOURCE, or the folder of it.
+    """
+    # "./" changes nothing about a path, and no spreadsheet takes it for a formula.
+    safe = f"./{file}" if file.startswith(_FORMULA) else file
+    return {"file": safe, "volume": _text(volume), "folder": folder}
+
+
+def row_key(row: Mapping[str, str]) -> tuple[str, str]:
+    """What identifies a row: the file and the volume; the scan alone if the file is not known."""
+    if not row.get("file"):
+        return "", scan_key(row.get("scan_id", ""), row.get("pacs", ""))
+    return f"{row.get('folder', '')}/{row['file'].removeprefix('./')}", _which(row)
+
+
+def _which(row: Mapping[str, str]) -> str:
+    """The volume without the number of its slices: with one more it is the same, in a new state."""
+    return _SLICES.sub("", row.get("volume", ""))
+
+
+def label_of(row: Mapping[str, str]) -> str:
+    """How a row names the image to people, as the log does; empty if it names no file."""
+    file, volume = row.get("file", "").removeprefix("./"), row.get("volume", "")
+    if not file or not volume:
+        return file
+    return f"{file} [{volume}]" if volume.startswith("volume ") else f"{file} ({volume})"
+
+
+def files_name(scan_id: str, row: Mapping[str, str] | None) -> str:
+    """The name of a report's files, without suffix: after its input, and with the id, so that no
+    two scans share one.
+
+    Args:
+        scan_id: of the scan.
+        row: about its file; None if it has none.
+    """
+    if row is None or not row.get("file"):
+        return scan_id
+    stem = row["file"].removeprefix("./")
+    while (shorter := _SUFFIX.sub("", stem)) != stem:
+        stem = shorter
+    words = (_UNSAFE.sub("_", part).strip("_.-") for part in (stem, _which(row)))
+    name = "_".join(filter(None, words))
+    return f"{name[-_NAME_LONGEST:].lstrip('_.-') or 'scan'}{_BETWEEN}{scan_id}"
+
+
+def scan_id_in(name: str) -> str:
+    """The id in the name of a report's files; also in those of earlier releases, which are the id
+    alone."""
+    before, between, scan_id = name.partition(_BETWEEN)
+    return scan_id if between else before
+
+
+def is_index(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns is an index of reports."""
+    return {"file", "volume", "scan_id"} <= set(columns)
+
+
+def _text(text: str | None) -> str:
+    return f"'{text}" if text and text.startswith(_FORMULA) else text or ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}" if value < 1000 else f"{value:.0f}"

@@ -1,0 +1,106 @@
+"""REPORTS: the folder of the reports, whose files are named after their input, and its index."""
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from common.domain.report import BrainReport
+from common.domain.report_index import about_file, files_name, scan_id_in
+from common.errors import SettingsError
+from common.runtime.logger import Log
+from fr_pacs.report_files import write_report
+from fr_pacs.report_index import ReportIndex
+from fr_pacs.sources.base import Origin
+
+
+class ReportFolder:
+    """Writes reports and notes them in the index. Thread-safe.
+
+    A report whose files are there keeps their name, also that of an earlier release, ``<scan_id>``.
+
+    Args:
+        folder: created if it is missing.
+        log: where an index that cannot be written is told.
+
+    Raises:
+        SettingsError: the folder cannot be written, or has another ``index.csv``.
+    """
+
+    def __init__(self, folder: Path, log: Log) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Checked now: Fr-HUB would send a report that cannot be written again and again.
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            with os.scandir(folder) as found:
+                names = [one.name.removesuffix(".json") for one in found if _is_json(one.name)]
+        except OSError as error:
+            raise SettingsError(f"REPORTS={str(folder)!r}: {error.strerror}") from error
+        # Only names that are not the id alone.
+        self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
+        self._index = ReportIndex(folder, log)
+
+    def write(
+        self,
+        report: BrainReport,
+        picture: bytes | None = None,
+        origins_of: Callable[[str], Sequence[Origin]] = lambda _: (),
+    ) -> bool:
+        """Write the files of a report; they are on disk when this returns, the index soon after.
+
+        Args:
+            report: the report.
+            picture: its picture, PNG; None: it has none.
+            origins_of: the volumes of files with the scan of an id, as far as they are known.
+
+        Returns:
+            Whether the folder has no later revision of the report.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        with self._lock:
+            name = self._name_of(report.scan_id, origins_of(report.scan_id))
+        written = write_report(self._folder, report, picture, name)
+        # Asked again: whoever finds a copy from now on finds the report, too (``note``).
+        origins = origins_of(report.scan_id)
+        if written:
+            self._index.add(report, origins, name)
+        else:
+            self.note(report.scan_id, origins)
+        return written
+
+    def note(self, scan_id: str, origins: Sequence[Origin]) -> None:
+        """Note that these volumes of files hold a scan, too, if its report is there."""
+        with self._lock:
+            name = self._name_of(scan_id, ())
+        try:
+            text = (self._folder / f"{name}.json").read_bytes()
+            self._index.add(BrainReport.model_validate_json(text), origins, name)
+        except (OSError, ValidationError):
+            return  # not there yet, or damaged: its next report names them
+
+    def close(self) -> None:
+        """Write what is left of the index. Idempotent."""
+        self._index.close()
+
+    def _name_of(self, scan_id: str, origins: Sequence[Origin]) -> str:
+        if (known := self._names.get(scan_id)) is not None:
+            return known
+        if not origins or (self._folder / f"{scan_id}.json").exists():
+            return scan_id
+        first = origins[0]
+        name = files_name(scan_id, about_file(first.file, first.volume, first.folder))
+        if name != scan_id:
+            self._names[scan_id] = name
+        return name
+
+
+def _is_json(name: str) -> bool:
+    return name.endswith(".json") and not name.startswith(".")

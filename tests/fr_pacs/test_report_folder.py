@@ -1,0 +1,104 @@
+"""REPORTS: files named after their input, and rows that say which report is about which file."""
+
+import json
+from pathlib import Path
+
+from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
+
+
+def test_the_files_are_named_after_the_input_and_the_row_names_both(tmp_path: Path) -> None:
+    write(tmp_path, report(), origin("sub-01/head.nii.gz"), picture=b"a picture")
+    name = f"sub-01_head__{ONE}"
+    assert names(tmp_path) == {f"{name}.json", f"{name}.txt", f"{name}.png", "index.csv"}
+    [row] = rows(tmp_path)
+    assert (row["file"], row["volume"], row["folder"]) == ("sub-01/head.nii.gz", "", "/data")
+    assert (row["scan_id"], row["report"], row["verdict"]) == (ONE, name, "pass")
+    assert json.loads((tmp_path / f"{name}.json").read_text())["scan_id"] == ONE
+
+
+def test_two_files_of_one_image_are_two_rows_about_one_report(tmp_path: Path) -> None:
+    write(tmp_path, report(), origin("a.nii"), origin("b.nii"))
+    assert about(tmp_path, "file", "scan_id", "report") == [
+        ("a.nii", ONE, f"a__{ONE}"),
+        ("b.nii", ONE, f"a__{ONE}"),
+    ]
+
+
+def test_a_copy_found_after_the_report_gets_its_row(tmp_path: Path) -> None:
+    with opened(tmp_path) as reports:
+        reports.note(ONE, [origin("too early.nii")])
+        reports.write(report(), None, lambda _: [origin("a.nii")])
+        reports.note(ONE, [origin("b.nii")])
+    assert about(tmp_path, "file", "scan_id") == [("a.nii", ONE), ("b.nii", ONE)]
+
+
+def test_each_volume_of_a_file_has_a_row(tmp_path: Path) -> None:
+    with opened(tmp_path) as reports:
+        reports.write(report(ONE), None, lambda _: [origin("a.nii", "volume 1")])
+        reports.write(report(TWO), None, lambda _: [origin("a.nii", "volume 2")])
+    assert about(tmp_path, "file", "volume", "scan_id") == [
+        ("a.nii", "volume 1", ONE),
+        ("a.nii", "volume 2", TWO),
+    ]
+
+
+def test_rows_of_earlier_runs_stay_and_those_of_the_same_file_are_replaced(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("a.nii"), origin("b.nii"))
+    write(tmp_path, report(TWO), origin("b.nii"), origin("c.nii"))  # b.nii is another image now
+    assert about(tmp_path, "file", "scan_id") == [("a.nii", ONE), ("b.nii", TWO), ("c.nii", TWO)]
+
+
+def test_files_of_one_name_in_two_folders_do_not_share_a_row(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("a.nii", folder="/one"))
+    write(tmp_path, report(TWO), origin("a.nii", folder="/two"))
+    assert about(tmp_path, "folder", "scan_id") == [("/one", ONE), ("/two", TWO)]
+
+
+def test_a_later_revision_replaces_all_rows_of_its_scan_and_keeps_their_files(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, report(), origin("a.nii"), origin("b.nii"), picture=b"first")
+    assert write(tmp_path, report(revision=2))  # in a run that does not know the files
+    assert about(tmp_path, "file", "revision", "report") == [
+        ("a.nii", "2", f"a__{ONE}"),
+        ("b.nii", "2", f"a__{ONE}"),
+    ]
+    assert names(tmp_path) == {f"a__{ONE}.json", f"a__{ONE}.txt", "index.csv"}
+    assert not write(tmp_path, report(revision=1), origin("c.nii"))
+    assert about(tmp_path, "file", "revision")[2:] == [("c.nii", "2")]
+
+
+def test_a_report_of_an_unknown_file_has_a_row_until_its_file_is_known(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE))
+    write(tmp_path, report(TWO))
+    assert about(tmp_path, "file", "scan_id", "report") == [("", ONE, ONE), ("", TWO, TWO)]
+    write(tmp_path, report(ONE), origin("a.nii"))
+    assert about(tmp_path, "file", "scan_id", "report") == [("", TWO, TWO), ("a.nii", ONE, ONE)]
+
+
+def test_reports_that_an_earlier_release_named_after_their_ids_keep_these_names(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / f"{ONE}.json").write_text(report().model_dump_json())
+    write(tmp_path, report(revision=2), origin("a.nii"))
+    assert names(tmp_path) == {f"{ONE}.json", f"{ONE}.txt", "index.csv"}
+    assert json.loads((tmp_path / f"{ONE}.json").read_text())["revision"] == 2
+    assert about(tmp_path, "file", "report") == [("a.nii", ONE)]
+
+
+def test_a_renamed_file_has_a_row_of_its_own_about_the_same_report(tmp_path: Path) -> None:
+    write(tmp_path, report(), origin("before.nii"))
+    write(tmp_path, report(), origin("after.nii"))
+    assert about(tmp_path, "file", "report") == [
+        ("before.nii", f"before__{ONE}"),
+        ("after.nii", f"before__{ONE}"),
+    ]
+    assert len(names(tmp_path)) == 3
+
+
+def test_a_long_or_strange_name_is_whole_in_the_index_and_safe_as_a_file(tmp_path: Path) -> None:
+    file = "/".join(["längst" * 20] * 8) + '/"a", b;=c.nii'
+    write(tmp_path, report(), origin(file))
+    [row] = rows(tmp_path)
+    assert row["file"] == file
+    assert (tmp_path / f"{row['report']}.json").is_file()

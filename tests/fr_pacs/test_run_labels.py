@@ -1,0 +1,34 @@
+"""Labels of scans: of this run first, then of earlier ones; in bounded memory."""
+
+import pytest
+
+from fr_pacs import run_labels
+from fr_pacs.run_labels import RunLabels
+from fr_pacs.sources.base import Origin
+
+ONE, TWO = Origin("one.nii"), Origin("two.nii")
+
+
+def test_a_scan_has_the_labels_of_all_its_files() -> None:
+    labels = RunLabels({})
+    assert labels.add("a", "one.nii", ONE) is None
+    assert labels.add("a", "two.nii", TWO) == "one.nii"
+    assert labels.add("b", "synthetic 1") is None
+    assert labels.all_of("a") == ("one.nii", "two.nii")
+    assert labels.origins_of("a") == [ONE, TWO]
+    assert (labels.all_of("c"), labels.origins_of("b"), labels.first_of("c")) == ((), [], None)
+
+
+def test_an_earlier_run_is_asked_last_and_its_label_is_concealed() -> None:
+    labels = RunLabels({"a": "earlier.nii", "b": "b.nii"}, lambda label: f"hash of {label}")
+    labels.add("a", "one.nii")
+    assert labels.first_of("a") == "one.nii"
+    assert labels.first_of("b") == "hash of b.nii"
+
+
+def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_labels, "KEPT", 2)
+    labels = RunLabels({})
+    for name in "abc":
+        labels.add(name, name)
+    assert [labels.first_of(name) for name in "abc"] == [None, "b", "c"]
