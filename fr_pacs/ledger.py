@@ -83,7 +83,7 @@ class Ledger:
         """Append one line per scan.
 
         Args:
-            event: ``sent``, ``acknowledged``, ``refused``, ``failed`` or ``reported``.
+            event: ``sent``, ``acknowledged``, ``refused``, ``failed``, ``reported`` or ``skipped``.
             scan_ids: the scans; a scan that failed before it had an id is named by its label.
             fields: further fields of each line.
 

@@ -22,6 +22,7 @@ from fr_pacs.sources.base import Source
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
+from fr_pacs.sources.skipped_files import Skips
 
 PATIENCE_S = 10.0
 """Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
@@ -68,12 +69,15 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
     names = FileNames(hashed=settings.labels == "hash")
-    source = RateLimitedSource(make_source(settings, names), settings.scans, settings.pace)
+    unlimited = make_source(settings, names)
+    source = RateLimitedSource(unlimited, settings.scans, settings.pace)
     if settings.source is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
     counter = RunCounter(source.total, ledger, limited_log, names.reveal)
+    if isinstance(unlimited, Skips):
+        counter.skipped(unlimited.skipped)
     server = ReportServer(settings, counter, log, policy)
     fatal: list[Exception] = []
 

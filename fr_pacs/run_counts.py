@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.domain.skipped_kinds import counted
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Failure, Latency, Totals
 from fr_pacs.ledger import Ledger
+from fr_pacs.sources.skipped_files import SkippedFiles
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
@@ -56,6 +58,7 @@ class RunCounter:
         self._interrupted = self._never_sent = 0
         self._bytes = 0
         self._failures: list[Failure] = []
+        self._skipped: dict[str, int] = {}
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
         # The latest revision of the report of each scan, as far as it is known.
         self._reported: OrderedDict[str, int] = OrderedDict()
@@ -70,6 +73,22 @@ class RunCounter:
         self._first: float | None = None
         self._last = 0.0
         self._exhausted = False
+
+    def skipped(self, files: SkippedFiles) -> None:
+        """These files are no scans. Each is in the ledger; the log names a kind once a folder.
+
+        Args:
+            files: all that the source skipped.
+        """
+        with self._lock:
+            self._skipped = files.counts
+        for (folder, kind), count in files.by_folder.items():
+            self._log.info("skipped, not scans", folder=folder, files=counted(kind, count))
+        by_kind: dict[str, list[str]] = {}
+        for file in files:
+            by_kind.setdefault(file.kind, []).append(self._reveal(file.label))
+        for kind, labels in by_kind.items():
+            self._ledger.write("skipped", labels, reason=kind)
 
     def sent(self, labels: Mapping[str, str]) -> None:
         """The first bytes of these scans go out, for the first time.
@@ -263,6 +282,7 @@ class RunCounter:
                 delivered=self._delivered,
                 failed=self._failed,
                 failures=tuple(self._failures),
+                skipped=self._skipped,
                 seconds=max(0.0, self._last - self._first) if self._first else 0.0,
                 megabytes=self._bytes / 1e6,
                 latency_ms=latency,

@@ -45,14 +45,6 @@ _WAITED_S = 0.5
 _HEADERS_AHEAD = 16
 """Headers that are asked for before the first of them is waited for."""
 
-_NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_SUFFIXES = (".dcm", ".ima", "")
-
-
-def is_nifti(path: Path) -> bool:
-    """Whether a file is NIfTI by its name."""
-    return path.name.lower().endswith(_NIFTI_SUFFIXES)
-
 
 class Reader:
     """A pool of reader processes. Any thread may ask.
@@ -84,22 +76,23 @@ class Reader:
         self._pool.start()
 
     def discover(
-        self, files: Iterable[tuple[Path, str]], key: bytes
+        self, files: Iterable[tuple[Path, str]], key: bytes, *, alone: bool = False
     ) -> Iterator[list[NiftiVolume] | list[Slice] | SourceError]:
         """Read the headers of files.
 
         Args:
             files: their paths, and the labels that name them to their user.
             key: 32 bytes, the key of the pseudonyms; it stays in this process.
+            alone: the user named the file itself, so that also a greyscale picture is wanted.
 
         Yields:
             For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, or why it cannot
-            become a scan: ``DicomDirectory``, ``NotDicom`` if it is neither, ``ReaderFailed`` if
-            the child died or took too long, else another ``SourceError``.
+            become a scan: ``NotAScan`` if it is none, ``UnreadKind``, ``ReaderFailed`` if the
+            child died or took too long, else another ``SourceError``.
         """
         waiting: deque[tuple[Path, str, _Ticket | SourceError]] = deque()
         for path, label in files:
-            waiting.append((path, label, self._ask_header(path)))
+            waiting.append((path, label, self._ask_header(path, alone)))
             if len(waiting) > _HEADERS_AHEAD:
                 yield self._found(*waiting.popleft(), key)
         while waiting:
@@ -142,13 +135,8 @@ class Reader:
         """Whether each child that has answered filters its system calls (see ``README.md``)."""
         return self._pool.confined
 
-    def _ask_header(self, path: Path) -> "_Ticket | SourceError":
-        request = {
-            "op": "header",
-            "path": encode_path(path),
-            "nifti": is_nifti(path),
-            "bare": path.suffix.lower() in _DICOM_SUFFIXES,
-        }
+    def _ask_header(self, path: Path, alone: bool) -> "_Ticket | SourceError":
+        request = {"op": "header", "path": encode_path(path), "alone": alone}
         try:
             wall = wall_s(frames_in(path.stat().st_size))
             return self._pool.ask(Question(request, cpu_s(0), wall))

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from common.domain.skipped_kinds import plural
 from common.domain.types import Frozen
 from common.runtime.console import Console, Table
 
@@ -45,6 +46,9 @@ class Totals(Frozen):
     delivered: int
     failed: int
     failures: tuple[Failure, ...] = Field(default=(), description="the first failures")
+    skipped: dict[str, int] = Field(
+        default={}, description="files that are no scans, by kind; they do not count as failed"
+    )
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
     latency_ms: Latency | None = None
@@ -93,6 +97,10 @@ class Totals(Frozen):
             count = getattr(self, name)
             bad = count and name == "failed"
             table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+        if self.skipped:
+            table.add_row("skipped", f"{sum(self.skipped.values()):,}")
+            for kind, count in self.skipped.items():
+                table.add_row(f"  {plural(kind)}", f"{count:,}", style="dim")
         table.add_section()
         table.add_row("scans/s", f"{self.scans_per_s:,.1f}")
         table.add_row("MB/s", f"{self.megabytes_per_s:,.1f}")

@@ -11,21 +11,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.errors import SettingsError, SourceError
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
-from common.formats.reader import DEFAULT_MAX_BYTES, Reader, is_nifti
+from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.reader import DEFAULT_MAX_BYTES, Reader
 from fr_pacs.sources.base import ScanTask
-from fr_pacs.sources.file_discovery import (
-    NOT_AN_IMAGE,
-    check_regular,
-    is_sidecar,
-    walk_files,
-)
+from fr_pacs.sources.file_discovery import KnownByName, check_regular, walk_files
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
+from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
@@ -35,12 +31,12 @@ _AHEAD_BYTES = 32 << 20
 class FileSource:
     """Scans of type ``'volume'`` from a file or a folder.
 
-    A folder is walked in order of names, without hidden files; no folder is visited twice, and a
-    link that leads out of it is a task that fails, unless ``follow_links``. NIfTI is recognised by
-    its name; DICOM by its preamble, or by reading it where the name ends in ``.dcm`` or ``.ima`` or
-    has no suffix. In a folder, DICOMDIR files and the sidecars of images are skipped (``skipped``
-    counts the sidecars). Every other file is a task that fails. DICOM files are grouped by series
-    over the whole folder; each copy of a series is a separate scan.
+    A folder is walked in order of names; no folder is visited twice, and a link that leads out of
+    it is a task that fails, unless ``follow_links``. What a file is, its content says
+    (``common.formats.recognition``). In a folder, what is no scan is skipped (``skipped`` has it).
+    What cannot be read, and may be a scan, is a task that fails; files of a kind that Fr does not
+    read are one task for each folder and kind. DICOM files are grouped by series over the
+    whole folder; each copy of a series is a separate scan.
 
     Constant volumes, and volumes with some values that are not finite, are sent: judging them is
     the analyzer's task. A volume without voxels, or without any finite value, fails.
@@ -81,16 +77,19 @@ class FileSource:
         self._max_bytes = max_bytes
         self._names = names or FileNames()
         self._follow_links = follow_links
-        self._skipped = 0
-        self._labels: deque[str] = deque()
+        self._skipped = SkippedFiles()
+        self._asked: deque[tuple[Path, str]] = deque()
+        self._unread: dict[tuple[Path, str], list[str]] = {}
         self._single_file = not self._root.is_dir()
         self._reader = Reader(max_bytes) if reader is None else reader
         self._reader.start()
         self._tasks = deque(self._discover())
         self._total = len(self._tasks)
         if not self._total:
+            found = in_words(self._skipped.counts)
             raise SourceError(
-                f"no image in {self._names.source(self._root)}: send NIfTI (.nii, .nii.gz) or DICOM"
+                f"no scan in {self._names.source(self._root)}{found and f', only {found}'}: "
+                "send NIfTI (.nii, .nii.gz) or DICOM"
             )
 
     @property
@@ -104,8 +103,8 @@ class FileSource:
         return True
 
     @property
-    def skipped(self) -> int:
-        """How many sidecars were skipped."""
+    def skipped(self) -> SkippedFiles:
+        """What is no scan, and was skipped."""
         return self._skipped
 
     def __iter__(self) -> Iterator[ScanTask]:
@@ -126,7 +125,8 @@ class FileSource:
 
     def _discover(self) -> Iterator[ScanTask]:
         series: dict[str, list[Slice]] = {}
-        order: list[ScanTask | str] = []  # a series takes the place of its first file
+        # A series takes the place of its first file, and so do files of a kind that is not read.
+        order: list[ScanTask | str | tuple[Path, str]] = []
         for found in self._headers():
             if not isinstance(found, Slice):
                 order.append(found)
@@ -137,17 +137,21 @@ class FileSource:
         for entry in order:
             if isinstance(entry, str):
                 yield from self._stacked(series.pop(entry))
+            elif isinstance(entry, tuple):
+                first, *others = self._unread.pop(entry)
+                label = f"{first} and {len(others)} more" if others else first
+                yield FailedTask(label, SourceError(entry[1]))
             else:
                 yield entry
 
-    def _headers(self) -> Iterator[ScanTask | Slice]:
+    def _headers(self) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
         """What each file holds, in the order of their names."""
         others: deque[tuple[int, FailedTask]] = deque()  # and how many files come before each
-        found = enumerate(self._reader.discover(self._images(others), self._key))
-        for number, inside in found:
+        found = self._reader.discover(self._images(others), self._key, alone=self._single_file)
+        for number, inside in enumerate(found):
             while others and others[0][0] <= number:
                 yield others.popleft()[1]
-            yield from self._usable(self._labels.popleft(), inside)
+            yield from self._usable(*self._asked.popleft(), inside)
         yield from (task for _, task in others)
 
     def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
@@ -157,29 +161,32 @@ class FileSource:
             if isinstance(path, FailedTask):
                 others.append((count, path))
                 continue
+            if isinstance(path, KnownByName):
+                self._skip(path.path, path.kind)
+                continue
             label = self._label(path)
             try:
                 check_regular(path)
             except SourceError as error:
                 others.append((count, FailedTask(label, error)))
                 continue
-            if not self._single_file and not is_nifti(path) and is_sidecar(path):
-                self._skipped += 1
-                continue
-            self._labels.append(label)
+            self._asked.append((path, label))
             count += 1
             yield path, label
 
     def _usable(
-        self, label: str, found: Sequence[NiftiVolume | Slice] | SourceError
-    ) -> Iterator[ScanTask | Slice]:
-        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails."""
+        self, path: Path, label: str, found: Sequence[NiftiVolume | Slice] | SourceError
+    ) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
+        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails; for the first
+        file of an unread kind in a folder, its key in ``_unread``."""
         match found:
-            case DicomDirectory():
-                if self._single_file:
-                    yield FailedTask(label, found)
-            case NotDicom():
-                yield FailedTask(label, SourceError(NOT_AN_IMAGE))
+            case NotAScan() if not self._single_file:
+                self._skip(path, found.kind)
+            case UnreadKind():
+                key = (path.parent, str(found))
+                if key not in self._unread:
+                    yield key
+                self._unread.setdefault(key, []).append(label)
             case SourceError():
                 yield FailedTask(label, found)
             case _:
@@ -195,6 +202,10 @@ class FileSource:
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
         return FileTask(image, self._reader, self._pacs, self._max_bytes)
+
+    def _skip(self, path: Path, kind: str) -> None:
+        folder = path.parent.relative_to(self._root).as_posix()
+        self._skipped.add(self._label(path), self._names.label(folder), kind)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

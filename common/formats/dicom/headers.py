@@ -21,13 +21,14 @@ import numpy as np
 import pydicom
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import Tag
-from pydicom.uid import MediaStorageDirectoryStorage
 
 from common.errors import SourceError
 from common.formats.dicom.date_time import acquisition_time
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
+from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
 from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Stamp, Vector
+from common.formats.dicom.sop_classes import PICTURES, kind_of
+from common.formats.not_a_scan import NotAScan, UnreadKind
 
 # The values that matter are validated here; warnings about the others help nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -70,6 +71,8 @@ _WITHOUT_IMAGE = frozenset(
     {"SR", "KO", "PR", "DOC", "REG", "SEG", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "ECG", "AU"}
     | {"MR", "CT", "PT", "NM", "US", "OT", "SC"}
 )
+_PRIVATE_ROOTS = ("1.3.12.2.1107.5.9.", "1.3.46.670589.", "1.2.840.113619.4.")
+"""SOP classes of Siemens, Philips and GE."""
 _COLORS = frozenset(
     {"RGB", "ARGB", "CMYK", "HSV", "PALETTE COLOR"}
     | {f"YBR_{kind}" for kind in ("FULL", "FULL_422", "PARTIAL_422", "PARTIAL_420", "ICT", "RCT")}
@@ -88,7 +91,12 @@ class DicomFile:
 
 
 def read_slices(
-    path: Path, label: str, *, force: bool, on_frames: Callable[[int], None] = lambda _: None
+    path: Path,
+    label: str,
+    *,
+    force: bool,
+    pictures: bool = False,
+    on_frames: Callable[[int], None] = lambda _: None,
 ) -> DicomFile:
     """Read the slices of a file from its header; pixel data is not read.
 
@@ -96,23 +104,25 @@ def read_slices(
         path: the file.
         label: names the file to its user.
         force: read the file as DICOM even if it lacks the preamble (PS3.10 7.1).
+        pictures: read greyscale secondary captures, photographs and the like, too.
         on_frames: called with the number of frames before pydicom parses the header.
 
     Raises:
-        DicomDirectory: it is a DICOMDIR.
         NotDicom: it was read by ``force`` and is not DICOM.
-        SourceError: its header is damaged, or it holds no image that can be part of a scan.
+        NotAScan: it is an object of another kind.
+        SourceError: its header is damaged, or its image cannot be part of a scan.
     """
     with as_source_error(), path.open("rb") as file:
         stamp = stamp_of(file)
         scanned = scan_header(file)
         on_frames(scanned.frames)
         header = parse_header(scanned, list(_HEADER_TAGS), force)
-        if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-            raise DicomDirectory("a DICOMDIR is an index of files: send the folder that it is in")
         common = _values(header)
-        if force and not str(common.get("SOPClassUID")).startswith("1.2.840.10008."):
+        named = str(header.file_meta.get("MediaStorageSOPClassUID") or "")
+        sop_class = str(common.get("SOPClassUID") or named)
+        if force and not sop_class.startswith(("1.2.840.10008.", *_PRIVATE_ROOTS)):
             raise NotDicom("no DICOM header")
+        _check_kind(common, sop_class, pictures=pictures)
         _check_image(common)
         slices = [
             _slice({**common, **functional}, path, label, frame, stamp)
@@ -170,20 +180,31 @@ def _values(data: pydicom.Dataset) -> dict[str, Any]:
     return values
 
 
+def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) -> None:
+    modality = str(values.get("Modality") or "")
+    has_rows = bool(values.get("Rows") and values.get("Columns"))
+    kind = kind_of(sop_class, modality, has_rows=has_rows)
+    colours = _number(values, "SamplesPerPixel") or 1
+    if kind is None and has_rows and colours > 1:
+        kind = "colour_image"
+    if kind and not (pictures and kind in PICTURES and colours == 1 and has_rows):
+        raise NotAScan(kind)
+
+
 def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
         modality = _defined(values, "Modality", _WITHOUT_IMAGE)
-        raise SourceError(f"contains no image ({modality or 'of an unknown modality'})")
+        raise UnreadKind(f"contains no image ({modality or 'of an unknown modality'})")
     meaning = str(values.get("PhotometricInterpretation") or "")
     color = _defined(values, "PhotometricInterpretation", _COLORS)
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):
-        raise SourceError(
+        raise UnreadKind(
             f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
     if "MOSAIC" in str(values.get("ImageType")):
-        raise SourceError("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
+        raise UnreadKind("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
     if values.get("ModalityLUTSequence"):
-        raise SourceError("a Modality LUT, which Fr does not apply: export rescaled values")
+        raise UnreadKind("a Modality LUT, which Fr does not apply: export rescaled values")
 
 
 def _defined(values: Mapping[str, Any], keyword: str, terms: frozenset[str]) -> str | None:

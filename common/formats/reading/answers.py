@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from common.errors import SourceError
 from common.formats.buffers import Allocate
-from common.formats.dicom.file_kinds import NotDicom, lacks_preamble
+from common.formats.dicom.file_kinds import NotDicom
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
@@ -21,6 +22,7 @@ from common.formats.reading.messages import (
     slice_message,
     slice_of,
 )
+from common.formats.recognition import HEAD_BYTES, Format, recognise, unreadable
 
 if TYPE_CHECKING:
     from common.formats.nifti.volume_reader import VolumeReader
@@ -41,10 +43,17 @@ class Answerer:
         """Read the header of a file.
 
         Raises:
+            NotAScan: it is none.
             SourceError: it cannot become a scan.
         """
         self._limit(cpu_s(0))
-        return (self._nifti_header if request["nifti"] else self._dicom_header)(request)
+        path = Path(request["path"])
+        found = recognise(_head(path), path.name)
+        if found is Format.NIFTI:
+            return self._nifti_header(path)
+        return self._dicom_header(
+            path, bare=found is Format.BARE_DICOM, alone=bool(request["alone"])
+        )
 
     def voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         """Read the voxels of a volume.
@@ -56,24 +65,25 @@ class Answerer:
         read = self._nifti_voxels if "layout" in request else self._dicom_voxels
         return read(request, allocate)
 
-    def _nifti_header(self, request: Message) -> Message:
+    def _nifti_header(self, path: Path) -> Message:
         from common.formats.nifti.volume_reader import read_layout
 
-        layout, stamp = read_layout(
-            Path(request["path"]), lambda size: self._limit(cpu_s(frames_of(0, size)))
-        )
+        layout, stamp = read_layout(path, lambda size: self._limit(cpu_s(frames_of(0, size))))
         return {"layout": layout_message(layout), "stamp": stamp}
 
-    def _dicom_header(self, request: Message) -> Message:
-        path = Path(request["path"])
-        bare = lacks_preamble(path)
-        if bare and not request["bare"]:
-            raise NotDicom("no DICOM header")
+    def _dicom_header(self, path: Path, *, bare: bool, alone: bool) -> Message:
         from common.formats.dicom.headers import read_slices
 
-        found = read_slices(
-            path, "", force=bare, on_frames=lambda frames: self._limit(cpu_s(frames))
-        )
+        try:
+            found = read_slices(
+                path,
+                "",
+                force=bare,
+                pictures=alone,
+                on_frames=lambda frames: self._limit(cpu_s(frames)),
+            )
+        except NotDicom as error:
+            raise unreadable(path.name) from error
         return {"slices": [*map(slice_message, found.slices)], "patient": found.patient}
 
     def _nifti_voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
@@ -95,3 +105,11 @@ class Answerer:
             for number, plane in request["slices"]
         ]
         return read_stack(slices, allocate)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}") from error

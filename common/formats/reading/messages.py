@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from common.domain.affine import Affine
+from common.domain.skipped_kinds import SKIPPED_KINDS
 from common.errors import SourceError
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice
 from common.formats.nifti.layout import Layout
+from common.formats.not_a_scan import NotAScan, UnreadKind
 
 Message = dict[str, Any]
 
@@ -32,7 +33,7 @@ REASON_MAX = 500
 
 _LENGTH = Struct("<I")
 _DTYPE = re.compile(r"[<>|][iuf][1248]")
-_ERRORS = {kind.__name__: kind for kind in (SourceError, NotDicom, DicomDirectory)}
+_NOT_A_SCAN, _UNREAD = NotAScan.__name__, UnreadKind.__name__
 
 
 def encode(message: Message) -> bytes:
@@ -66,16 +67,21 @@ def encode_path(path: Path) -> str:
 
 def error_message(error: SourceError) -> Message:
     """A failure as an answer."""
-    kind = next((kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS), SourceError)
-    return {"error": kind.__name__, "reason": str(error)[:REASON_MAX]}
+    if isinstance(error, NotAScan):
+        return {"error": _NOT_A_SCAN, "kind": error.kind}
+    kind = _UNREAD if isinstance(error, UnreadKind) else SourceError.__name__
+    return {"error": kind, "reason": str(error)[:REASON_MAX]}
 
 
 def error_of(message: Message) -> SourceError:
     """The failure in an answer, without characters that could act on a terminal."""
+    if message["error"] == _NOT_A_SCAN:
+        kind = str(message["kind"])
+        return NotAScan(kind if kind in SKIPPED_KINDS else "other")
     reason = "".join(
         char if char.isprintable() else "?" for char in str(message["reason"])[:REASON_MAX]
     )
-    return _ERRORS.get(str(message["error"]), SourceError)(reason)
+    return UnreadKind(reason) if message["error"] == _UNREAD else SourceError(reason)
 
 
 def slice_message(plane: Slice) -> Message:

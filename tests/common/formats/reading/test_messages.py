@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from common.errors import SourceError
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
 from common.formats.dicom.slices import Geometry, Slice
 from common.formats.nifti.layout import Layout
+from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reading import messages
 
 PLANE = Slice(
@@ -75,7 +75,7 @@ def test_a_long_message_is_refused_before_it_is_read() -> None:
         messages.read_message(io.BytesIO(b"\2\0\0\0[]").read)
 
 
-@pytest.mark.parametrize("kind", [SourceError, NotDicom, DicomDirectory])
+@pytest.mark.parametrize("kind", [SourceError, UnreadKind])
 def test_an_error_keeps_its_kind_and_loses_what_acts_on_a_terminal(
     kind: type[SourceError],
 ) -> None:
@@ -83,6 +83,15 @@ def test_an_error_keeps_its_kind_and_loses_what_acts_on_a_terminal(
     assert type(error) is kind
     assert str(error).startswith("a?[2Jbbb")
     assert len(str(error)) == messages.REASON_MAX
+
+
+def test_a_kind_that_is_no_scan_keeps_its_code_if_it_is_one() -> None:
+    error = messages.error_of(sent(messages.error_message(NotAScan("waveform"))))
+    assert isinstance(error, NotAScan)
+    assert error.kind == "waveform"
+    forged = messages.error_of({"error": "NotAScan", "kind": "a\x1b[2J"})
+    assert isinstance(forged, NotAScan)
+    assert forged.kind == "other"
 
 
 def test_a_path_does_not_depend_on_the_folder() -> None:
