@@ -22,6 +22,22 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     "protocol": ("protocol", "protocols"),
     "dicomdir": ("DICOMDIR", "DICOMDIR files"),
     "other_object": ("DICOM object without an image", "DICOM objects without an image"),
+    # parts of a DICOM series
+    "copy": ("copy of a slice", "copies of slices"),
+    "repeat": ("slice that was acquired again", "slices that were acquired again"),
+    "stray": ("slice that strayed into a series", "slices that strayed into a series"),
+    # volumes by their role, which VOLUMES omits
+    "localizer": ("localizer", "localizers"),
+    "diffusion": ("diffusion volume", "diffusion volumes"),
+    "perfusion": ("perfusion volume", "perfusion volumes"),
+    "functional": ("functional volume", "functional volumes"),
+    "dynamic": ("volume of a time series", "volumes of time series"),
+    "phase": ("phase image", "phase images"),
+    "complex": ("real or imaginary image", "real and imaginary images"),
+    "fieldmap": ("field map", "field maps"),
+    "derived": ("derived image", "derived images"),
+    "anatomical": ("anatomical volume", "anatomical volumes"),
+    "unclassified": ("volume of no stated kind", "volumes of no stated kind"),
     # other files
     "sidecar": ("sidecar", "sidecars"),
     "surface": ("surface or tract file", "surface and tract files"),

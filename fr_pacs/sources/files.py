@@ -7,11 +7,13 @@ fails with the reason.
 
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SettingsError, SourceError
-from common.formats.dicom.series import stack_series
+from common.formats.dicom.left_out import LeftOut
+from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
@@ -36,7 +38,8 @@ class FileSource:
     (``common.formats.recognition``). In a folder, what is no scan is skipped (``skipped`` has it).
     What cannot be read, and may be a scan, is a task that fails; files of a kind that Fr does not
     read are one task for each folder and kind. DICOM files are grouped by series over the
-    whole folder; each copy of a series is a separate scan.
+    whole folder; each volume of a series is a separate scan. Copies, slices that strayed into a
+    series, and volumes that ``volumes`` omits are skipped, too.
 
     Constant volumes, and volumes with some values that are not finite, are sent: judging them is
     the analyzer's task. A volume without voxels, or without any finite value, fails.
@@ -50,6 +53,8 @@ class FileSource:
         names: makes the labels of the files.
         follow_links: follow links that lead out of the folder.
         max_bytes: a volume whose header declares more bytes of memory fails before it is read.
+        volumes: roles of the DICOM volumes that are sent (``common.domain.volume_roles``); others
+            are skipped.
         reader: reads the files; the default is one for this source alone.
 
     Raises:
@@ -66,6 +71,7 @@ class FileSource:
         max_bytes: int = DEFAULT_MAX_BYTES,
         names: FileNames | None = None,
         follow_links: bool = False,
+        volumes: Collection[str] = VOLUME_ROLES,
         reader: Reader | None = None,
     ) -> None:
         key = secrets.token_bytes(32) if pseudonym_key is None else pseudonym_key
@@ -77,6 +83,7 @@ class FileSource:
         self._max_bytes = max_bytes
         self._names = names or FileNames()
         self._follow_links = follow_links
+        self._volumes = frozenset(volumes)
         self._skipped = SkippedFiles()
         self._asked: deque[tuple[Path, str]] = deque()
         self._unread: dict[tuple[Path, str], list[str]] = {}
@@ -124,25 +131,23 @@ class FileSource:
                 task.prefetch()
 
     def _discover(self) -> Iterator[ScanTask]:
-        series: dict[str, list[Slice]] = {}
+        found = list(self._headers())
+        groups = group_series([one for one in found if isinstance(one, Slice)])
         # A series takes the place of its first file, and so do files of a kind that is not read.
-        order: list[ScanTask | str | tuple[Path, str]] = []
-        for found in self._headers():
-            if not isinstance(found, Slice):
-                order.append(found)
-                continue
-            if found.series not in series:
-                order.append(found.series)
-            series.setdefault(found.series, []).append(found)
-        for entry in order:
-            if isinstance(entry, str):
-                yield from self._stacked(series.pop(entry))
-            elif isinstance(entry, tuple):
-                first, *others = self._unread.pop(entry)
+        group_of = {(one.path, one.frame): n for n, group in enumerate(groups) for one in group}
+        done: set[int] = set()
+        for one in found:
+            if isinstance(one, Slice):
+                number = group_of[one.path, one.frame]
+                if number not in done:
+                    done.add(number)
+                    yield from self._stacked(groups[number])
+            elif isinstance(one, tuple):
+                first, *others = self._unread.pop(one)
                 label = f"{first} and {len(others)} more" if others else first
-                yield FailedTask(label, SourceError(entry[1]))
+                yield FailedTask(label, SourceError(one[1]))
             else:
-                yield entry
+                yield one
 
     def _headers(self) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
         """What each file holds, in the order of their names."""
@@ -194,18 +199,24 @@ class FileSource:
                     yield self._task(one) if isinstance(one, NiftiVolume) else one
 
     def _stacked(self, slices: Sequence[Slice]) -> Iterator[ScanTask]:
-        for label, stack in stack_series(slices, single_file=self._single_file):
-            if isinstance(stack, SourceError):
+        outcomes = stack_series(slices, single_file=self._single_file, digests=self._reader.digests)
+        for label, stack in outcomes:
+            if isinstance(stack, LeftOut):
+                self._skip(stack.path, stack.kind, label)
+            elif isinstance(stack, SourceError):
                 yield FailedTask(label, stack)
+            elif (kind := stack.role.partition(",")[0]) not in self._volumes:
+                self._skip(stack.path, kind, label)
             else:
                 yield self._task(stack)
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
         return FileTask(image, self._reader, self._pacs, self._max_bytes)
 
-    def _skip(self, path: Path, kind: str) -> None:
-        folder = path.parent.relative_to(self._root).as_posix()
-        self._skipped.add(self._label(path), self._names.label(folder), kind)
+    def _skip(self, path: Path, kind: str, label: str | None = None) -> None:
+        """Note a file, or the volume ``label`` of which it is the first file."""
+        folder = "." if self._single_file else path.parent.relative_to(self._root).as_posix()
+        self._skipped.add(label or self._label(path), self._names.label(folder), kind)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -7,27 +7,37 @@ PS3.3 C.7.6.16) give the same slices.
 
 import io
 import logging
-import math
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from common.errors import SourceError
+from common.formats.dicom.damage import damage_of
 from common.formats.dicom.date_time import acquisition_time
 from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
-from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Stamp, Vector
+from common.formats.dicom.roles import role_of
+from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS, Geometry, Slice, Stamp
 from common.formats.dicom.sop_classes import PICTURES, kind_of
+from common.formats.dicom.traits import (
+    SETTINGS,
+    claims,
+    dimension_pointers,
+    owner,
+    protocol,
+    volume_keys,
+)
+from common.formats.dicom.values import PRIVATE_TAGS, number, numbers, values_of
 from common.formats.not_a_scan import NotAScan, UnreadKind
 
 # The values that matter are validated here; warnings about the others help nobody.
@@ -37,14 +47,6 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 # It logs the same, and quotes values, which can be a patient's.
 logging.getLogger("pydicom").propagate = False
-
-_ALIASES = {
-    "EffectiveEchoTime": "EchoTime",
-    "TemporalPositionIndex": "TemporalPositionIdentifier",
-    "FrameType": "ImageType",
-    "ReferencedSegmentNumber": "SegmentNumber",
-}
-"""Keywords of functional groups whose classic counterparts are at the top of the data set."""
 
 LAYOUT = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
@@ -59,11 +61,17 @@ _HEADER_TAGS = {
         *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
         *("SliceThickness", "SpacingBetweenSlices"),
         *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+        *("PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "StationName"),
+        *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
+        *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
+        *SETTINGS,
+        *("DimensionIndexSequence", *TIME_TAGS),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
         *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
         *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
-        *VOLUME_TAGS,
+        *CONTRAST_TAGS,
     )
+    if tag_for_keyword(keyword) is not None
 }
 
 
@@ -116,7 +124,7 @@ def read_slices(
         stamp = stamp_of(file)
         scanned = scan_header(file)
         on_frames(scanned.frames)
-        header = parse_header(scanned, list(_HEADER_TAGS), force)
+        header = parse_header(scanned, [*_HEADER_TAGS, *PRIVATE_TAGS], force)
         common = _values(header)
         named = str(header.file_meta.get("MediaStorageSOPClassUID") or "")
         sop_class = str(common.get("SOPClassUID") or named)
@@ -124,12 +132,21 @@ def read_slices(
             raise NotDicom("no DICOM header")
         _check_kind(common, sop_class, pictures=pictures)
         _check_image(common)
+        common["DimensionIndexPointers"] = dimension_pointers(common)
+        stream = io.BytesIO(scanned.data) if scanned.inflated else file
+        damage = damage_of(stream, scanned.pixels, _syntax(header), common)
+        of_file = _OfFile(path, label, stamp, owner(common), protocol(common), damage)
         slices = [
-            _slice({**common, **functional}, path, label, frame, stamp)
+            _slice({**common, **functional}, frame, of_file)
             for frame, functional in _frames(common)
         ]
         patient = common.get("PatientID")
         return DicomFile(slices, str(patient) if patient else None)
+
+
+def _syntax(header: pydicom.FileDataset) -> UID | None:
+    named = header.file_meta.get("TransferSyntaxUID")
+    return UID(str(named)) if named else None
 
 
 def stamp_of(file: BinaryIO) -> Stamp:
@@ -171,20 +188,14 @@ def parse_header(scanned: ScannedHeader, tags: list[Any], force: bool) -> pydico
 
 
 def _values(data: pydicom.Dataset) -> dict[str, Any]:
-    """Public attributes by keyword, without those that cannot be parsed."""
-    values: dict[str, Any] = {}
-    for tag in data.keys():  # noqa: SIM118 - iterating the dataset itself parses all at once
-        if keyword := _HEADER_TAGS.get(tag) or keyword_for_tag(tag):
-            with suppress(Exception):
-                values[_ALIASES.get(keyword, keyword)] = data[tag].value
-    return values
+    return values_of(data, _HEADER_TAGS)
 
 
 def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) -> None:
     modality = str(values.get("Modality") or "")
     has_rows = bool(values.get("Rows") and values.get("Columns"))
     kind = kind_of(sop_class, modality, has_rows=has_rows)
-    colours = _number(values, "SamplesPerPixel") or 1
+    colours = number(values, "SamplesPerPixel") or 1
     if kind is None and has_rows and colours > 1:
         kind = "colour_image"
     if kind and not (pictures and kind in PICTURES and colours == 1 and has_rows):
@@ -221,7 +232,7 @@ def _frames(common: Mapping[str, Any]) -> list[tuple[int | None, dict[str, Any]]
         SourceError: the file has several frames and not one functional group for each.
     """
     frames = common.get("PerFrameFunctionalGroupsSequence") or ()
-    count = int(_number(common, "NumberOfFrames") or 1)
+    count = int(number(common, "NumberOfFrames") or 1)
     if not frames and count == 1:
         return [(None, {})]
     if len(frames) != count:
@@ -244,49 +255,63 @@ def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
     return found
 
 
-def _number(values: Mapping[str, Any], keyword: str) -> float | None:
-    numbers = _numbers(values, keyword, 1)
-    return numbers[0] if numbers else None
+@dataclass(frozen=True, slots=True)
+class _OfFile:
+    """What all slices of a file share."""
+
+    path: Path
+    label: str
+    stamp: Stamp
+    owner: str
+    protocol: str
+    damage: str
 
 
-def _numbers(values: Mapping[str, Any], keyword: str, count: int) -> Vector | None:
-    value: Any = values.get(keyword)
-    try:
-        numbers = tuple(map(float, [value] if count == 1 else value or ()))
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _slice(
-    values: Mapping[str, Any], path: Path, label: str, frame: int | None, stamp: Stamp
-) -> Slice:
-    instance = _number(values, "InstanceNumber")
-    slope, intercept = _number(values, "RescaleSlope"), _number(values, "RescaleIntercept")
+def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Slice:
+    instance = number(values, "InstanceNumber")
+    slope = _rescaling(values, "RescaleSlope", 1.0)
     return Slice(
-        path=path,
-        label=label,
+        path=of_file.path,
+        label=of_file.label,
         frame=frame,
-        series=str(values.get("SeriesInstanceUID") or path),
-        uid=str(values.get("SOPInstanceUID") or path),
+        series=str(values.get("SeriesInstanceUID") or ""),
+        owner=of_file.owner,
+        protocol=of_file.protocol,
+        uid=str(values.get("SOPInstanceUID") or of_file.path),
         instance=None if instance is None else int(instance),
         rows=int(values["Rows"]),
         columns=int(values["Columns"]),
-        bits=int(_number(values, "BitsAllocated") or 16),
-        slope=1.0 if slope is None else slope,
-        intercept=0.0 if intercept is None else intercept,
+        bits=int(number(values, "BitsAllocated") or 16),
+        slope=slope or 1.0,
+        intercept=_rescaling(values, "RescaleIntercept", 0.0),
         geometry=_geometry(values),
-        volume_keys=tuple(sys.intern(str(values.get(keyword))) for keyword in VOLUME_TAGS),
+        claims=claims(values),
+        volume_keys=volume_keys(values),
+        role=role_of(values),
+        damage=of_file.damage,
+        problems=() if slope else ("slope_zero",),
         acquired_at=acquisition_time(values),
         subject=None,
-        stamp=stamp,
+        stamp=of_file.stamp,
     )
 
 
+def _rescaling(values: Mapping[str, Any], keyword: str, absent: float) -> float:
+    """RescaleSlope or RescaleIntercept.
+
+    Raises:
+        SourceError: it is not a number, and without it no value is known.
+    """
+    found = number(values, keyword)
+    if found is None and values.get(keyword) not in (None, "", [], ()):
+        raise SourceError(f"{keyword} is not a number: export the image again")
+    return absent if found is None else found
+
+
 def _geometry(values: Mapping[str, Any]) -> Geometry | None:
-    position = _numbers(values, "ImagePositionPatient", 3)
-    cosines = _numbers(values, "ImageOrientationPatient", 6)
-    spacing = _numbers(values, "PixelSpacing", 2)
+    position = numbers(values, "ImagePositionPatient", 3)
+    cosines = numbers(values, "ImageOrientationPatient", 6)
+    spacing = numbers(values, "PixelSpacing", 2)
     if position is None or cosines is None or spacing is None:
         return None
     row, column = np.array(cosines[:3]), np.array(cosines[3:])
@@ -294,6 +319,6 @@ def _geometry(values: Mapping[str, Any]) -> Geometry | None:
     unit = all(abs(float(np.linalg.norm(side)) - 1) < 0.01 for side in (row, column))
     if not (straight and unit and min(spacing) > 0):
         return None
-    sizes = (_number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
+    sizes = (number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     thickness = next((abs(size) for size in sizes if size), 1.0)
     return Geometry(position, cosines[:3], cosines[3:], spacing, thickness)

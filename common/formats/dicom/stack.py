@@ -18,6 +18,11 @@ class Stack:
     slices: tuple[Slice, ...]
     affine: Affine | None
     """Voxel indices (column, row, slice) to mm, RAS+; None if the image has no geometry."""
+    role: str = "unclassified"
+    """What the volume is for, such as ``'anatomical'``; after commas what tells it from others of
+    its series, such as ``'diffusion, b0'`` or ``'anatomical, echo 2'`` (``roles``)."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with it although it can be read: codes of ``common.domain.input_problems``."""
 
     @property
     def path(self) -> Path:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from common.errors import SourceError
 from common.formats.buffers import Allocate
 from common.formats.dicom.file_kinds import NotDicom
+from common.formats.dicom.slices import Slice
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
@@ -65,6 +66,13 @@ class Answerer:
         read = self._nifti_voxels if "layout" in request else self._dicom_voxels
         return read(request, allocate)
 
+    def digests(self, request: Message) -> Message:
+        """A digest of the pixels of each slice; None where they cannot be read."""
+        self._limit(cpu_s(int(request["frames"])))
+        from common.formats.dicom.stack_voxels import slice_digests
+
+        return {"digests": slice_digests(_slices(request))}
+
     def _nifti_header(self, path: Path) -> Message:
         from common.formats.nifti.volume_reader import read_layout
 
@@ -99,12 +107,7 @@ class Answerer:
     def _dicom_voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         from common.formats.dicom.stack_voxels import read_stack
 
-        files = [(Path(path), label) for path, label in request["files"]]
-        slices = [
-            slice_of(plane, files[number][0], files[number][1], None)
-            for number, plane in request["slices"]
-        ]
-        return read_stack(slices, allocate)
+        return read_stack(_slices(request), allocate)
 
 
 def _head(path: Path) -> bytes:
@@ -113,3 +116,11 @@ def _head(path: Path) -> bytes:
             return file.read(HEAD_BYTES)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from error
+
+
+def _slices(request: Message) -> list[Slice]:
+    files = [(Path(path), label) for path, label in request["files"]]
+    return [
+        slice_of(plane, files[number][0], files[number][1], None)
+        for number, plane in request["slices"]
+    ]

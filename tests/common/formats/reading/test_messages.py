@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from common.errors import SourceError
-from common.formats.dicom.slices import Geometry, Slice
+from common.formats.dicom.slices import VOLUME_TAGS, Claims, Geometry, Slice
 from common.formats.nifti.layout import Layout
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reading import messages
@@ -20,6 +20,8 @@ PLANE = Slice(
     label="folder/a.dcm",
     frame=3,
     series="1.2",
+    owner="0a",
+    protocol="0b",
     uid="1.2.3",
     instance=None,
     rows=3,
@@ -28,7 +30,11 @@ PLANE = Slice(
     slope=0.1,
     intercept=-1024.0,
     geometry=Geometry((1.5, 2.0, 3.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (2.0, 1.5), 4.0),
-    volume_keys=("1", "", "é", "x", "", "", "", ""),
+    claims=Claims(12, None, 3.0, None, -4.5),
+    volume_keys=("1", "é", *[""] * (len(VOLUME_TAGS) - 2)),
+    role="diffusion, b1000",
+    damage="truncated",
+    problems=("slope_zero",),
     acquired_at=datetime(2024, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC),
     subject="0123456789abcdef",
     stamp=(999, 1_700_000_000_123_456_789),
@@ -61,6 +67,7 @@ def test_only_numbers_are_types(name: object) -> None:
 
 
 @pytest.mark.parametrize("change", [{"rows": "x"}, {"volume_keys": []}, {"stamp": [1]},
+                                    {"claims": [1]}, {"role": "DOE^JOHN"}, {"problems": ["J D"]},
                                     {"geometry": {"position": [1]}}])  # fmt: skip
 def test_a_slice_that_is_none_is_refused(change: messages.Message) -> None:
     message = {**messages.slice_message(PLANE), **change}
