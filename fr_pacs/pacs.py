@@ -46,6 +46,7 @@ def make_source(settings: PacsSettings, names: FileNames | None = None) -> Sourc
             pacs=settings.pacs_name,
             names=names,
             follow_links=settings.follow_links,
+            volumes=settings.wanted_volumes,
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
