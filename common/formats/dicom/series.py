@@ -23,6 +23,7 @@ from common.formats.dicom.stack import Stack
 from common.formats.dicom.volume_roles import volume_role
 
 Outcome = tuple[str, Stack | SourceError]
+_Key = tuple[str, object]
 
 _STRAY_SLICES = 3
 _STRAY_SHARE = 5
@@ -41,11 +42,12 @@ def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
     Args:
         slices: of all files, in their order.
     """
-    groups: dict[tuple[object, ...], list[Slice]] = {}
+    groups: dict[_Key, list[Slice]] = {}
     for plane in slices:
-        key = (plane.series, plane.owner) if plane.series else ("", _likeness(plane))
+        known = bool(plane.series)
+        key: _Key = (plane.series, plane.owner if known else _likeness(plane))
         groups.setdefault(key, []).append(plane)
-    lone: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    lone: dict[tuple[object, ...], list[_Key]] = {}
     for key, members in groups.items():
         if not key[0] or (len(members) == 1 and members[0].frame is None):
             lone.setdefault(_likeness(members[0]), []).append(key)

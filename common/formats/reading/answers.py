@@ -53,7 +53,7 @@ class Answerer:
         if found is Format.NIFTI:
             return self._nifti_header(path)
         return self._dicom_header(
-            path, bare=found is Format.BARE_DICOM, alone=bool(request["alone"])
+            path, bare=found is Format.BARE_DICOM, alone=bool(request.get("alone"))
         )
 
     def voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:

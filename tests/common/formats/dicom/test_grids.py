@@ -1,11 +1,13 @@
 """Slices of one plane, size and spacing belong together, whatever the last digit says."""
 
+from typing import Any
+
 from common.formats.dicom.grids import by_grid
 from tests.common.formats.dicom.dicom_files import Write, slices_of
 
 
 def test_planes_sizes_and_spacings_are_told_apart_and_rounding_is_not(write: Write) -> None:
-    changes = [
+    changes: list[dict[str, Any]] = [
         {},
         {"Rows": 2, "Columns": 6},
         {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]},

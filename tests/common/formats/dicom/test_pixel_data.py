@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jpeg_ls
+import jpeg_ls  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
-import openjpeg
 import pydicom
 import pytest
+from openjpeg.utils import encode as encode_j2k
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from common.formats.dicom import pixel_data
@@ -89,7 +89,7 @@ def test_a_real_truncated_file_says_how_much_is_missing() -> None:
 
 
 def j2k(plane: npt.NDArray[Any]) -> bytes:
-    return bytes(openjpeg.encode(plane))
+    return bytes(encode_j2k(plane))
 
 
 def jls(plane: npt.NDArray[Any]) -> bytes:

@@ -1,6 +1,7 @@
 """Volumes of one grid are told apart by contrast, time or number, and never guessed."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from common.formats.dicom.splitting import by_contrast, by_time
 from tests.common.formats.dicom.dicom_files import Write, slices_of
 
 
-def planes(write: Write, *changes: dict[str, object]) -> list[Slice]:
+def planes(write: Write, *changes: dict[str, Any]) -> list[Slice]:
     return [
         plane
         for n, one in enumerate(changes)
