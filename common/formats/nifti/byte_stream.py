@@ -104,12 +104,18 @@ class ByteStream:
                 return data
 
     def _next_member(self) -> bool:
-        """Go to the next member (RFC 1952 2.2), past zeros that pad the last one."""
+        """Go to the next member (RFC 1952 2.2), past zeros that pad the last one.
+
+        Other bytes behind it are not read, as gzip(1) does it: some archives append their own.
+        """
         rest = self._inflater.unused_data
-        while not (found := rest.lstrip(b"\0")):
+        while len(found := rest.lstrip(b"\0")) < len(_GZIP):
             rest = self._raw.read(_BLOCK)
             if not rest:
                 return False
+            rest = found + rest
+        if not found.startswith(_GZIP):
+            return False
         self._inflater = zlib.decompressobj(_WITH_GZIP_HEADER)
         self._packed = found
         return True

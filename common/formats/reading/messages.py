@@ -162,7 +162,8 @@ def layout_of(message: Message) -> Layout:
         offset=int(message["offset"]),
         slope=float(message["slope"]),
         inter=float(message["inter"]),
-        affine=_affine(message["affine"]),
+        affine=None if message["affine"] is None else _affine(message["affine"]),
+        problems=tuple(_one_of(code, _CODE) for code in message["problems"]),
     )
 
 

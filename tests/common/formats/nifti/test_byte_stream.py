@@ -55,6 +55,27 @@ def test_a_compressed_file_cannot_be_moved_beyond_its_end(tmp_path: Path) -> Non
     stream.close()
 
 
+@pytest.mark.parametrize(
+    "tail", [b"x", b"appended by an archive" * 9000, b"\0" * 9 + b"y", b"\x1f"]
+)
+def test_bytes_behind_the_compressed_data_are_not_read(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(CONTENT) + tail)
+    stream = ByteStream(path)
+    assert stream.read(len(CONTENT) + 9) == CONTENT
+    stream.close()
+
+
+def test_a_member_may_begin_where_a_block_ends(tmp_path: Path) -> None:
+    first, second = gzip.compress(CONTENT[:5000]), gzip.compress(CONTENT[5000:])
+    path = tmp_path / "a.nii.gz"
+    # The first byte of the second member is the last one of the block that is read.
+    path.write_bytes(first + bytes((1 << 17) - 1 - len(first)) + second)
+    stream = ByteStream(path)
+    assert stream.read(len(CONTENT)) == CONTENT
+    stream.close()
+
+
 def test_members_follow_one_another_and_padding_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "a.nii.gz"
     halves = (gzip.compress(CONTENT[:5000]), gzip.compress(CONTENT[5000:]))
