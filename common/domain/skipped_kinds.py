@@ -40,6 +40,7 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     "unclassified": ("volume of no stated kind", "volumes of no stated kind"),
     # other files
     "sidecar": ("sidecar", "sidecars"),
+    "pair": ("second half of a .hdr/.img pair", "second halves of .hdr/.img pairs"),
     "surface": ("surface or tract file", "surface and tract files"),
     "picture": ("picture", "pictures"),
     "video": ("film or sound", "films and sounds"),

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from common.domain.affine import Affine
 from common.errors import SourceError
+from common.formats.archives import on_disk
 from common.formats.dicom.pseudonyms import pseudonym
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
@@ -29,6 +30,7 @@ from common.formats.reading.messages import (
     encode_path,
     layout_message,
     layout_of,
+    members_of,
     slice_message,
     slice_of,
 )
@@ -47,6 +49,14 @@ _DIGESTS_ASKED = 64
 
 _HEADERS_AHEAD = 16
 """Headers that are asked for before the first of them is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveFound:
+    """An archive of files."""
+
+    members: list[tuple[str, int]]
+    """Name and size in bytes of each, in the order of their numbers."""
 
 
 class Reader:
@@ -80,7 +90,7 @@ class Reader:
 
     def discover(
         self, files: Iterable[tuple[Path, str]], key: bytes, *, alone: bool = False
-    ) -> Iterator[list[NiftiVolume] | list[Slice] | SourceError]:
+    ) -> "Iterator[list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError]":
         """Read the headers of files.
 
         Args:
@@ -89,7 +99,8 @@ class Reader:
             alone: the user named the file itself, so that also a greyscale picture is wanted.
 
         Yields:
-            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, or why it cannot
+            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, the members of an
+            archive, each of which can be asked for in turn (``member_path``), or why it cannot
             become a scan: ``NotAScan`` if it is none, ``UnreadKind``, ``ReaderFailed`` if the
             child died or took too long, else another ``SourceError``.
         """
@@ -160,7 +171,7 @@ class Reader:
     def _ask_header(self, path: Path, alone: bool) -> "_Ticket | SourceError":
         request = {"op": "header", "path": encode_path(path), "alone": alone}
         try:
-            wall = wall_s(frames_in(path.stat().st_size))
+            wall = wall_s(frames_in(on_disk(path).stat().st_size))
             return self._pool.ask(Question(request, cpu_s(0), wall))
         except OSError as error:
             return SourceError(f"cannot be read: {error.strerror}")
@@ -169,11 +180,13 @@ class Reader:
 
     def _found(
         self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes
-    ) -> list[NiftiVolume] | list[Slice] | SourceError:
+    ) -> "list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError":
         try:
             if isinstance(ticket, SourceError):
                 raise ticket
             answer = self._pool.result(ticket).answer or {}
+            if "members" in answer:
+                return ArchiveFound(members_of(answer))
             if "layout" in answer:
                 size, mtime_ns = map(int, answer["stamp"])
                 return volumes_of(layout_of(answer["layout"]), (size, mtime_ns), path, label)

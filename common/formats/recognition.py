@@ -7,11 +7,12 @@ nothing explains, as a slice that lost its beginning.
 """
 
 import re
-import zlib
 from enum import Enum
 from pathlib import PurePath
 
 from common.errors import SourceError
+from common.formats.archives import is_tar, is_zip
+from common.formats.compression import is_zstd
 from common.formats.known_names import kind_by_name
 from common.formats.not_a_scan import NotAScan, UnreadKind
 
@@ -20,11 +21,11 @@ HEAD_BYTES = 1024
 
 NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
 
-_NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".dcm", ".ima", ".dicom", ".dic")
+_NIFTI_SUFFIXES = (".nii", ".nii.gz", ".nii.bz2", ".nii.xz")
+_IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".dcm", ".ima", ".dicom", ".dic", ".dcm.gz")
+_MGH_SUFFIXES, _MGH_VERSION = (".mgh", ".mgz", ".mgh.gz"), b"\0\0\0\1"
+_ANALYZE_SIZES = (b"\x5c\1\0\0", b"\0\0\1\x5c")  # sizeof_hdr is 348, in either byte order
 _PREAMBLE_BYTES = 128
-_GZIP = b"\x1f\x8b"
-_WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 _NIFTI_1, _NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
 
 _POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex/", b".git/annex/")
@@ -83,17 +84,23 @@ class Format(Enum):
     """How a file is to be read."""
 
     NIFTI = "nifti"
+    """Or Analyze 7.5 or MGH, which are read alike."""
+    PAIR_VOXELS = "voxels"
+    """The .img of a .hdr/.img pair, perhaps: its .hdr tells."""
     DICOM = "dicom"
+    ARCHIVE = "archive"
+    """A zip or tar file of others."""
     BARE_DICOM = "bare"
     """DICOM without the preamble of PS3.10 7.1, perhaps: only reading it can tell."""
 
 
-def recognise(head: bytes, name: str) -> Format:
+def recognise(head: bytes, name: str, inside: bytes | None = None) -> Format:
     """What a file is.
 
     Args:
         head: its first HEAD_BYTES bytes, or all if there are fewer.
         name: of the file.
+        inside: if the file is compressed, the first bytes of what it inflates to.
 
     Raises:
         NotAScan: it is none, and was not meant as one.
@@ -109,15 +116,17 @@ def recognise(head: bytes, name: str) -> Format:
     if is_nifti(head) or name.lower().endswith(_NIFTI_SUFFIXES):
         _check_pointer(head)
         return Format.NIFTI
-    if head.startswith(_GZIP):
-        return _packed(head, name)
+    if _is_mgh(head if inside is None else inside, name) or _is_analyze(head, name):
+        return Format.NIFTI
+    if inside is not None:
+        return _compressed(inside, PurePath(name).stem)
+    if is_zip(head) or is_tar(head):
+        return Format.ARCHIVE
     _check_foreign(head, name)
     if looks_like_data_set(head):
         return Format.BARE_DICOM
     _check_known(head, name)
-    if may_be_image(name):
-        return Format.BARE_DICOM
-    raise NotAScan("other")
+    return _unknown(name)
 
 
 def unreadable(name: str) -> SourceError:
@@ -155,19 +164,38 @@ def may_be_image(name: str) -> bool:
     return kind_by_name(name) is None and (not suffix or suffix in ("mr", "ct") or suffix.isdigit())
 
 
-def _packed(head: bytes, name: str) -> Format:
-    """What a file is that was compressed with gzip."""
-    try:
-        inside = zlib.decompressobj(_WITH_GZIP_HEADER).decompress(head, HEAD_BYTES)
-    except zlib.error:
-        inside = b""
-    inner = name[: -len(".gz")] if name.lower().endswith(".gz") else name
+def _compressed(inside: bytes, name: str) -> Format:
+    """What a compressed file is, by the first bytes in it and its name without the last suffix."""
     if is_nifti(inside):
         return Format.NIFTI
-    _check_foreign(inside, inner)
-    if inside and not is_dicom(inside):
-        _check_known(inside, inner)
-    raise UnreadKind("compressed with gzip: unpack it (gunzip)")
+    if is_dicom(inside):
+        return Format.DICOM
+    if is_tar(inside):
+        return Format.ARCHIVE
+    _check_foreign(inside, name)
+    if looks_like_data_set(inside):
+        return Format.BARE_DICOM
+    _check_known(inside, name)
+    return _unknown(name)
+
+
+def _is_mgh(start: bytes, name: str) -> bool:
+    named = name.lower().endswith(_MGH_SUFFIXES)
+    if named and not start.startswith(_MGH_VERSION):
+        raise SourceError("not an image of FreeSurfer, although its name says so: copy it again")
+    return named
+
+
+def _is_analyze(head: bytes, name: str) -> bool:
+    return name.lower().endswith(".hdr") and head[:4] in _ANALYZE_SIZES
+
+
+def _unknown(name: str) -> Format:
+    if name.lower().endswith((".img", ".img.gz")):
+        return Format.PAIR_VOXELS
+    if may_be_image(name):
+        return Format.BARE_DICOM
+    raise NotAScan("other")
 
 
 def _check_pointer(head: bytes) -> None:
@@ -179,6 +207,8 @@ def _check_pointer(head: bytes) -> None:
 
 
 def _check_foreign(head: bytes, name: str) -> None:
+    if is_zstd(head):
+        raise UnreadKind("compressed with Zstandard, which Fr does not read: unpack it (unzstd)")
     low = name.lower()
     found = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
     found = found or next((w for s, w in _FOREIGN_SUFFIXES.items() if low.endswith(s)), None)

@@ -14,6 +14,7 @@ from common.domain.scan import BrainScan
 from common.domain.types import DType, hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import SourceError
+from common.formats.archives import on_disk
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Prefetched, Reader
@@ -105,7 +106,7 @@ class FileTask:
 def _modified_at(path: Path) -> datetime:
     """When the file was last written, UTC, to the millisecond that BSON keeps."""
     try:
-        return datetime.fromtimestamp(path.stat().st_mtime_ns // 1_000_000 / 1000, UTC)
+        return datetime.fromtimestamp(on_disk(path).stat().st_mtime_ns // 1_000_000 / 1000, UTC)
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror}") from error
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SettingsError, SourceError
+from common.formats.archives import member_path
 from common.formats.dicom.left_out import LeftOut
 from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
+from common.formats.known_names import kind_by_name
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
-from common.formats.reader import DEFAULT_MAX_BYTES, Reader
+from common.formats.reader import DEFAULT_MAX_BYTES, ArchiveFound, Reader
 from fr_pacs.sources.base import ScanTask
 from fr_pacs.sources.file_discovery import KnownByName, check_regular, walk_files
 from fr_pacs.sources.file_names import FileNames
@@ -85,6 +87,7 @@ class FileSource:
         self._follow_links = follow_links
         self._volumes = frozenset(volumes)
         self._skipped = SkippedFiles()
+        self._members: list[tuple[Path, str]] = []
         self._asked: deque[tuple[Path, str]] = deque()
         self._unread: dict[tuple[Path, str], list[str]] = {}
         self._single_file = not self._root.is_dir()
@@ -158,6 +161,10 @@ class FileSource:
                 yield others.popleft()[1]
             yield from self._usable(*self._asked.popleft(), inside)
         yield from (task for _, task in others)
+        members = list(self._members)
+        self._asked.extend(members)
+        for inside in self._reader.discover(members, self._key):
+            yield from self._usable(*self._asked.popleft(), inside)
 
     def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
         """The files to read; what fails without being read goes to ``others``."""
@@ -167,7 +174,7 @@ class FileSource:
                 others.append((count, path))
                 continue
             if isinstance(path, KnownByName):
-                self._skip(path.path, path.kind)
+                self._skip(path.path, path.kind, self._label(path.path))
                 continue
             label = self._label(path)
             try:
@@ -180,13 +187,18 @@ class FileSource:
             yield path, label
 
     def _usable(
-        self, path: Path, label: str, found: Sequence[NiftiVolume | Slice] | SourceError
+        self,
+        path: Path,
+        label: str,
+        found: Sequence[NiftiVolume | Slice] | ArchiveFound | SourceError,
     ) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
         """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails; for the first
         file of an unread kind in a folder, its key in ``_unread``."""
         match found:
-            case NotAScan() if not self._single_file:
-                self._skip(path, found.kind)
+            case ArchiveFound():
+                self._unpack(path, label, found)
+            case NotAScan() if not (self._single_file and path == self._root):
+                self._skip(path, found.kind, label)
             case UnreadKind():
                 key = (path.parent, str(found))
                 if key not in self._unread:
@@ -199,7 +211,8 @@ class FileSource:
                     yield self._task(one) if isinstance(one, NiftiVolume) else one
 
     def _stacked(self, slices: Sequence[Slice]) -> Iterator[ScanTask]:
-        outcomes = stack_series(slices, single_file=self._single_file, digests=self._reader.digests)
+        alone = self._single_file and slices[0].path == self._root
+        outcomes = stack_series(slices, single_file=alone, digests=self._reader.digests)
         for label, stack in outcomes:
             if isinstance(stack, LeftOut):
                 self._skip(stack.path, stack.kind, label)
@@ -213,10 +226,20 @@ class FileSource:
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
         return FileTask(image, self._reader, self._pacs, self._max_bytes)
 
-    def _skip(self, path: Path, kind: str, label: str | None = None) -> None:
+    def _unpack(self, path: Path, label: str, archive: ArchiveFound) -> None:
+        """Note the members of an archive, to be read as those of a folder."""
+        for number, (name, _) in enumerate(archive.members):
+            member = member_path(path, number)
+            named = self._names.label(f"{self._names.reveal(label)}/{name}")
+            if kind := kind_by_name(name.rpartition("/")[2]):
+                self._skip(member, kind, named)
+            else:
+                self._members.append((member, named))
+
+    def _skip(self, path: Path, kind: str, label: str) -> None:
         """Note a file, or the volume ``label`` of which it is the first file."""
-        folder = "." if self._single_file else path.parent.relative_to(self._root).as_posix()
-        self._skipped.add(label or self._label(path), self._names.label(folder), kind)
+        folder = "." if path == self._root else path.parent.relative_to(self._root).as_posix()
+        self._skipped.add(label, self._names.label(folder), kind)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -7,13 +7,13 @@ PS3.3 C.7.6.16) give the same slices.
 
 import io
 import logging
-import os
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -39,6 +39,7 @@ from common.formats.dicom.traits import (
 )
 from common.formats.dicom.values import PRIVATE_TAGS, number, numbers, values_of
 from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.opening import open_file
 
 # The values that matter are validated here; warnings about the others help nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -120,9 +121,10 @@ def read_slices(
         NotAScan: it is an object of another kind.
         SourceError: its header is damaged, or its image cannot be part of a scan.
     """
-    with as_source_error(), path.open("rb") as file:
-        stamp = stamp_of(file)
-        scanned = scan_header(file)
+    with as_source_error(), open_file(path) as opened:
+        opened.inflate()
+        stamp = opened.stamp
+        scanned = scan_header(opened.file)
         on_frames(scanned.frames)
         header = parse_header(scanned, [*_HEADER_TAGS, *PRIVATE_TAGS], force)
         common = _values(header)
@@ -133,7 +135,7 @@ def read_slices(
         _check_kind(common, sop_class, pictures=pictures)
         _check_image(common)
         common["DimensionIndexPointers"] = dimension_pointers(common)
-        stream = io.BytesIO(scanned.data) if scanned.inflated else file
+        stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
         damage = damage_of(stream, scanned.pixels, _syntax(header), common)
         of_file = _OfFile(path, label, stamp, owner(common), protocol(common), damage)
         slices = [
@@ -149,12 +151,6 @@ def _syntax(header: pydicom.FileDataset) -> UID | None:
     return UID(str(named)) if named else None
 
 
-def stamp_of(file: BinaryIO) -> Stamp:
-    """Size and time of the last change of an open file, which tell whether it changed."""
-    info = os.fstat(file.fileno())
-    return info.st_size, info.st_mtime_ns
-
-
 @contextmanager
 def as_source_error() -> Iterator[None]:
     """Turn whatever reading a header raises into a ``SourceError`` that quotes no value of it."""
@@ -164,6 +160,8 @@ def as_source_error() -> Iterator[None]:
         raise
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+    except (EOFError, zlib.error) as error:
+        raise SourceError("the compressed data is truncated or damaged: copy it again") from error
     except Exception as error:
         # Whatever a damaged header makes pydicom raise; its text may quote patient data.
         raise SourceError(

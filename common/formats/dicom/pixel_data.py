@@ -33,8 +33,9 @@ from pydicom.uid import (
 from common.errors import SourceError
 from common.formats.dicom.frame_limits import check_frame
 from common.formats.dicom.header_scan import Pixels, scan_header
-from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header, stamp_of
+from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header
 from common.formats.dicom.slices import Stamp
+from common.formats.opening import open_file
 
 _PIXEL_TAGS = [
     Tag(keyword)
@@ -85,19 +86,20 @@ def decode_frames(
     Raises:
         SourceError: pixel data is missing, truncated or cannot be decoded, or the file changed.
     """
-    with as_source_error(), path.open("rb") as file:
-        if stamp_of(file) != stamp:
+    with as_source_error(), open_file(path) as opened:
+        if opened.stamp != stamp:
             raise SourceError(f"{label} changed after its header was read: send it again")
-        scanned = scan_header(file)
+        opened.inflate()
+        scanned = scan_header(opened.file)
         data = parse_header(scanned, _PIXEL_TAGS, force=True)
         if scanned.pixels is None:
             raise SourceError(
                 f"{label} is truncated before its pixel data, or has none; export it again"
             )
         syntax = _syntax(data)
-        stream = io.BytesIO(scanned.data) if scanned.inflated else file
+        stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
         yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
-        if stamp_of(file) != stamp:
+        if opened.stamp != stamp:
             raise SourceError(f"{label} changed while it was read: send it again")
 
 

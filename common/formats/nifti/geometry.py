@@ -99,6 +99,16 @@ def _qform(header: Any, sizes: _Matrix) -> _Matrix:
     return np.column_stack([rotation * sizes * [1.0, 1.0, qfac], place])
 
 
+def check_usable(form: npt.NDArray[np.float64]) -> None:
+    """Check that an affine, 3x4, places voxels in space.
+
+    Raises:
+        SourceError: it is not finite, or singular.
+    """
+    if not _is_usable(form):
+        raise SourceError(_why(form))
+
+
 def _is_usable(form: _Matrix) -> bool:
     return bool(np.isfinite(form).all()) and not _is_singular(form)
 
@@ -110,8 +120,8 @@ def _is_singular(form: _Matrix) -> bool:
 
 def _why(form: _Matrix) -> str:
     if not np.isfinite(form).all():
-        return "the affine in the header is not finite: correct its sform or qform, or export again"
+        return "the affine in the header is not finite: correct it (sform, qform), or export again"
     return (
-        "the affine in the header is singular, it places all voxels in one plane: correct its "
-        "sform or qform, or export again"
+        "the affine in the header is singular, it places all voxels in one plane: correct it "
+        "(sform, qform), or export again"
     )

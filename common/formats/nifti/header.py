@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2 headers, parsed by nibabel and checked here.
+"""Headers of NIfTI-1, NIfTI-2 and Analyze 7.5, parsed by nibabel and checked here.
 
 Formats: https://nifti.nimh.nih.gov/nifti-1 and https://nifti.nimh.nih.gov/nifti-2.
 """
@@ -8,16 +8,21 @@ import math
 from typing import Any
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
+from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
+from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 from nibabel.spatialimages import HeaderDataError
+from nibabel.spm2analyze import Spm2AnalyzeHeader
 
 from common.errors import SourceError
 from common.formats.nifti.geometry import affine_of
 from common.formats.nifti.layout import Layout
+from common.formats.nifti.mgh import may_be_mgh, parse_mgh
 
 HEADER_BYTES = 540
 """The size of a NIfTI-2 header; a NIfTI-1 header is shorter (348 bytes)."""
+
+_SINGLE: tuple[Any, ...] = (Nifti1Header, Nifti2Header)
+_PAIRS: tuple[Any, ...] = (Nifti1PairHeader, Nifti2PairHeader)
 
 _AXIS_MAX = 65535  # voxels along an axis of a scan
 _VOLUMES_MAX = 65535  # in one file
@@ -47,25 +52,30 @@ _REFUSED_TYPES = {
 _silent = logging.Logger("common.formats.nifti.header", logging.CRITICAL + 1)
 
 
-def parse_header(block: bytes) -> Layout:
+def parse_header(block: bytes, *, pair: bool = False) -> Layout:
     """Parse the first bytes of a file.
 
     Args:
         block: HEADER_BYTES bytes, fewer if the file is shorter.
+        pair: whether it is the header of a .hdr/.img pair (NIfTI or Analyze 7.5).
 
     Raises:
-        SourceError: this is not the header of a single NIfTI file (``n+1``, ``n+2``), or its
-            voxels cannot become scans.
+        SourceError: this is not such a header, or its voxels cannot become scans.
         Exception: whatever nibabel raises for a header that is not valid.
     """
-    kinds: tuple[Any, ...] = (Nifti1Header, Nifti2Header)
+    kinds = _PAIRS if pair else _SINGLE
     kind = next((kind for kind in kinds if kind.may_contain_header(block)), None)
+    analyze: Any = Spm2AnalyzeHeader
+    if kind is None and pair and analyze.may_contain_header(block):
+        return _parse_analyze(block)
+    if kind is None and may_be_mgh(block):
+        return parse_mgh(block)
     if kind is None:
         raise SourceError("not a NIfTI file: it does not begin with a NIfTI-1 or NIfTI-2 header")
     # Not through ``from_fileobj``, which reads header extensions of any declared length.
     header = kind(block[: kind.sizeof_hdr], check=False)
-    if header["magic"].item() != kind.single_magic:
-        raise SourceError("one half of a .hdr/.img pair: convert the pair to one .nii file")
+    if header["magic"].item() != (kind.pair_magic if pair else kind.single_magic):
+        raise SourceError("its name and its header disagree whether it is half of a pair")
     # Before nibabel repairs the header: it would make up sizes, codes and dimensions.
     affine, problems = affine_of(header)
     dtype = _dtype(header)
@@ -76,7 +86,7 @@ def parse_header(block: bytes) -> Layout:
         shape=shape,
         volumes=volumes,
         dtype=dtype,
-        offset=int(header.get_data_offset()) or int(kind.single_vox_offset),
+        offset=int(header.get_data_offset()) or (0 if pair else int(kind.single_vox_offset)),
         slope=slope,
         inter=inter,
         affine=affine,
@@ -84,14 +94,47 @@ def parse_header(block: bytes) -> Layout:
     )
 
 
-def check_size(layout: Layout, size: int, *, compressed: bool) -> None:
+def _parse_analyze(block: bytes) -> Layout:
+    """Analyze 7.5 has no orientation; nibabel takes SPM's origin and scale where there are any."""
+    header: Any = Spm2AnalyzeHeader(  # type: ignore[no-untyped-call]
+        block[: Spm2AnalyzeHeader.sizeof_hdr], check=False
+    )
+    dtype, known = _dtype(header), _has_sizes(header)
+    header.check_fix(logger=_silent, error_level=40)
+    (shape, volumes), (slope, inter) = _shape(header), header.get_slope_inter()
+    matrix = np.array(header.get_best_affine(), np.float64)[:3] + 0.0
+    x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in matrix)
+    return Layout(
+        shape=shape,
+        volumes=volumes,
+        dtype=dtype,
+        offset=int(header.get_data_offset()),
+        slope=float(slope or 1.0),
+        inter=float(inter or 0.0),
+        affine=(x, y, z) if known and np.isfinite(matrix).all() else None,
+        problems=("geometry_unknown",),
+    )
+
+
+def _has_sizes(header: Any) -> bool:
+    sizes = header["pixdim"][1 : 1 + min(3, max(0, int(header["dim"][0])))]
+    return bool(np.isfinite(sizes).all() and np.all(sizes != 0))
+
+
+def check_size(layout: Layout, size: int, *, compressed: bool, endless: bool = False) -> None:
     """Check that a file of ``size`` bytes can hold what its header declares.
+
+    Args:
+        layout: what the header declares.
+        size: of the file, bytes.
+        compressed: whether it is compressed.
+        endless: whether it may inflate more than gzip can, as bzip2 and xz.
 
     Raises:
         SourceError: it cannot, or it would inflate too much.
     """
     end = layout.end
-    if end > size * (_DEFLATE_RATIO if compressed else 1):
+    if not (compressed and endless) and end > size * (_DEFLATE_RATIO if compressed else 1):
         raise SourceError(
             f"the file is truncated: its header declares {end} bytes, "
             f"a file of {size} cannot hold them; copy it again"
@@ -138,7 +181,9 @@ def _is_time(header: Any, dims: tuple[int, ...]) -> bool:
     Some converters write time there. A file that names neither an intent nor a unit of time may be
     either, so numbers of parts that vectors and tensors have are not taken for it.
     """
-    if dims[3] != 1 or int(header["intent_code"]) not in (0, _INTENT_TIME_SERIES):
+    if "intent_code" not in header or dims[3] != 1:
+        return False
+    if int(header["intent_code"]) not in (0, _INTENT_TIME_SERIES):
         return False
     named = header["intent_code"] or int(header["xyzt_units"]) & _TIME_UNITS
     return bool(named) or dims[4] not in _VECTOR_PARTS

@@ -20,6 +20,7 @@ import numpy as np
 from common.domain.affine import Affine
 from common.domain.skipped_kinds import SKIPPED_KINDS
 from common.errors import SourceError
+from common.formats.archives import MEMBERS_MAX
 from common.formats.dicom.slices import VOLUME_TAGS, Claims, Geometry, Slice
 from common.formats.nifti.layout import Layout
 from common.formats.not_a_scan import NotAScan, UnreadKind
@@ -141,6 +142,18 @@ def slice_of(message: Message, path: Path, label: str, subject: str | None) -> S
         subject=subject,
         stamp=_stamp(message["stamp"]),
     )
+
+
+def members_of(message: Message) -> list[tuple[str, int]]:
+    """The names of the members of an archive, and their sizes in bytes.
+
+    Raises:
+        ValueError, TypeError, KeyError: they are none.
+    """
+    members = [(str(name), int(size)) for name, size in message["members"]]
+    if len(members) > MEMBERS_MAX or any(size < 0 for _, size in members):
+        raise ValueError("members")
+    return members
 
 
 def layout_message(layout: Layout) -> Message:

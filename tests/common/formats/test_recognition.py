@@ -1,6 +1,5 @@
 """What a file is, by its first bytes and its name."""
 
-import gzip
 import random
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from common.formats.recognition import (
 from tests.common.formats.dicom.dicom_files import DATA
 from tests.common.formats.nifti.nifti_files import saver
 
+TAR = bytes(257) + b"ustar" + bytes(250)
 NOISE = b"\0\1" + random.Random(1).randbytes(998)  # noqa: S311 - no secret
 
 
@@ -51,9 +51,9 @@ def test_a_data_set_without_meta_information_is_recognised() -> None:
 
 
 def test_nifti_is_recognised_by_its_content_or_its_name(tmp_path: Path) -> None:
-    for name in ("a.nii", "a.nii.gz"):
-        start = saver(tmp_path)(np.zeros((2, 2, 2), np.uint8), name).read_bytes()[:HEAD_BYTES]
-        assert recognise(start, "a.gz") is Format.NIFTI
+    start = saver(tmp_path)(np.zeros((2, 2, 2), np.uint8)).read_bytes()[:HEAD_BYTES]
+    assert recognise(start, "a.img") is Format.NIFTI
+    assert recognise(NOISE, "a.gz", start) is Format.NIFTI
     assert recognise(NOISE, "a.nii") is Format.NIFTI
     assert recognise(NOISE, "A.NII.GZ") is Format.NIFTI
 
@@ -68,7 +68,6 @@ def test_nifti_is_recognised_by_its_content_or_its_name(tmp_path: Path) -> None:
         (b"MZ\x90\0" + NOISE, "a", "program"),
         (NOISE, "a.pak", "other"),
         (b"", "a.flag", "empty"),
-        (gzip.compress(b"a\tb\n"), "physio.gz", "text"),
     ],
 )
 def test_what_is_no_scan_is_told_by_its_kind(content: bytes, name: str, kind: str) -> None:
@@ -109,7 +108,7 @@ def test_a_pointer_to_an_image_says_how_to_fetch_it(name: str, pointer: bytes) -
         (b"ObjectType = Image\n", "a.mha", "a MetaImage"),
         (NOISE, "a.mif", "an MRtrix image"),
         (b"Rar!\x1a\7\0", "study.rar", "a RAR archive, which Fr does not read: unpack it"),
-        (gzip.compress(head("MR_small.dcm")), "a.dcm.gz", "unpack it"),
+        (b"\x28\xb5\x2f\xfd" + NOISE, "a.dcm.zst", "compressed with Zstandard"),
     ],
 )
 def test_images_that_are_not_read_are_named_by_their_format(
@@ -118,6 +117,34 @@ def test_images_that_are_not_read_are_named_by_their_format(
     with pytest.raises(UnreadKind) as caught:
         recognise(content, name)
     assert told in str(caught.value)
+
+
+def test_what_is_in_a_compressed_file_decides() -> None:
+    assert recognise(NOISE, "a.gz", head("MR_small.dcm")) is Format.DICOM
+    assert recognise(NOISE, "a.gz", head("ExplVR_LitEndNoMeta.dcm")) is Format.BARE_DICOM
+    assert recognise(NOISE, "a.tgz", TAR) is Format.ARCHIVE
+    assert recognise(NOISE, "IM0001.gz", NOISE) is Format.BARE_DICOM
+    with pytest.raises(NotAScan) as caught:
+        recognise(NOISE, "a.gz", b"a\tb\n")
+    assert caught.value.kind == "text"
+    with pytest.raises(UnreadKind, match="an NRRD image"):
+        recognise(NOISE, "a.nrrd.gz", NOISE)
+
+
+def test_the_other_images_of_nibabel_are_recognised() -> None:
+    assert recognise(b"\0\0\0\1" + NOISE, "a.mgh") is Format.NIFTI
+    assert recognise(NOISE, "a.mgz", b"\0\0\0\1" + NOISE) is Format.NIFTI
+    assert recognise(b"\x5c\1\0\0" + NOISE, "a.hdr") is Format.NIFTI
+    assert recognise(NOISE, "a.img") is Format.PAIR_VOXELS
+    assert recognise(NOISE, "a.img.gz", NOISE) is Format.PAIR_VOXELS
+    with pytest.raises(SourceError, match="not an image of FreeSurfer") as caught:
+        recognise(NOISE, "a.mgz")
+    assert not isinstance(caught.value, NotAScan)
+
+
+def test_archives_are_recognised_by_their_content() -> None:
+    assert recognise(TAR, "study") is Format.ARCHIVE
+    assert recognise(b"PK\3\4" + NOISE, "study.bin") is Format.ARCHIVE
 
 
 @pytest.mark.parametrize(("name", "may"), [("a.mr", True), ("a.77", True), ("a.bin", False),

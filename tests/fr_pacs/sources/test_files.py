@@ -14,6 +14,7 @@ import pytest
 from common.errors import SettingsError, SourceError
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.files import FileSource
+from tests.common.formats.archive_files import pack
 from tests.fr_pacs.sources.image_folders import CT, DICOM, EXAMPLE_4D, Save, outcomes
 
 
@@ -96,6 +97,43 @@ def test_images_of_an_unread_format_fail_once_for_each_folder(save: Save, tmp_pa
     told = outcomes(tmp_path)
     assert list(told) == ["a.nii", "x/1.nrrd and 1 more", "x/3.mif", "y/4.nrrd"]
     assert told["y/4.nrrd"] == "an NRRD image, which Fr does not read: convert it to NIfTI"
+
+
+@pytest.mark.parametrize("name", ["study.zip", "study.tar", "study.tgz"])
+def test_an_archive_is_read_as_a_folder(save: Save, tmp_path: Path, name: str) -> None:
+    """Also as SOURCE itself; slices of one series may be in and out of it."""
+    files = {f"dicom/{path.name}": path.read_bytes() for path in sorted(CT.iterdir())}
+    files["a.nii.gz"] = save("out/a.nii.gz").read_bytes()
+    files["report.pdf"] = files["dicom/viewer"] = b"%PDF-1.4"
+    path = pack(tmp_path / name, files)
+    told = {
+        f"{name}/a.nii.gz": "sent",
+        f"{name}/dicom/2062 (series of 5 slices)": "sent",
+    }
+    assert outcomes(path) == told
+    source = FileSource(path, pacs="site-a")
+    assert source.skipped.counts == {"document": 2}
+    assert {file.label for file in source.skipped} == {f"{name}/report.pdf", f"{name}/dicom/viewer"}
+    assert outcomes(tmp_path) == {**told, "out/a.nii.gz": "sent"}
+
+
+def test_a_gzipped_series_is_one_with_its_plain_slices(tmp_path: Path) -> None:
+    plain = next(iter(FileSource(CT, pacs="site-a"))).load()
+    for number, path in enumerate(sorted(CT.iterdir())):
+        if number % 2:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        else:
+            (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    [task] = FileSource(tmp_path, pacs="site-a")
+    assert task.load().scan.voxels_hash == plain.scan.voxels_hash
+
+
+def test_a_damaged_archive_fails_and_the_rest_is_sent(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    (tmp_path / "b.zip").write_bytes(b"PK\3\4" + bytes(99))
+    told = outcomes(tmp_path)
+    assert told["a.nii"] == "sent"
+    assert told["b.zip"].startswith("the archive is damaged")
 
 
 def test_names_of_what_is_skipped_are_hashed_as_those_of_scans(save: Save, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A NIfTI file as bytes: the same whether it is compressed or not."""
 
+import bz2
 import gzip
+import lzma
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,17 @@ def test_a_member_may_begin_where_a_block_ends(tmp_path: Path) -> None:
     path.write_bytes(first + bytes((1 << 17) - 1 - len(first)) + second)
     stream = ByteStream(path)
     assert stream.read(len(CONTENT)) == CONTENT
+    stream.close()
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_other_compressions_are_recognised(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.nii"
+    path.write_bytes(pack(CONTENT[:5000]) + pack(CONTENT[5000:]) + b"tail")
+    stream = ByteStream(path)
+    assert stream.compressed
+    assert not stream.is_gzip
+    assert stream.read(len(CONTENT) + 9) == CONTENT
     stream.close()
 
 

@@ -91,9 +91,9 @@ def test_an_axis_of_no_voxels_is_refused(save: Save) -> None:
     assert reason(path) == "an empty volume: axes of 0x2x2 voxels"
 
 
-def test_half_of_a_pair_says_what_to_do(save: Save) -> None:
+def test_the_header_of_a_pair_in_a_single_file_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 344, "<4s", b"ni1\0")
-    assert ".hdr/.img pair" in reason(path)
+    assert "disagree whether it is half of a pair" in reason(path)
 
 
 def test_a_file_that_declares_what_its_size_cannot_hold_is_refused_unread(save: Save) -> None:

@@ -1,15 +1,20 @@
 """What the reader process does for a request, in this process."""
 
+import gzip
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from common.errors import SourceError
+from common.formats.archives import member_path
 from common.formats.buffers import in_memory
-from common.formats.not_a_scan import NotAScan
+from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.reading import messages
 from common.formats.reading.answers import Answerer
 from common.formats.reading.messages import layout_message, layout_of
+from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import DATA
 from tests.common.formats.nifti.nifti_files import saver
 
@@ -35,6 +40,48 @@ def test_dicom_without_preamble_is_read_whatever_its_name(tmp_path: Path, name: 
     path = tmp_path / name
     path.write_bytes((DATA / "MR_small_implicit.dcm").read_bytes()[132:])
     assert Answerer(lambda _: None).header({"path": str(path), "alone": False})["slices"]
+
+
+def test_an_archive_tells_its_members_and_each_is_read_as_a_file(tmp_path: Path) -> None:
+    answerer = Answerer(lambda _: None)
+    dicom = (DATA / "MR_small.dcm").read_bytes()
+    files = {"x/1": dicom, "2.gz": gzip.compress(dicom), "in.zip": b"PK\3\4" + bytes(99)}
+    path = pack(tmp_path / "study.tgz", files)
+
+    def header(path: Path) -> messages.Message:
+        return answerer.header({"path": str(path), "alone": False})
+
+    assert [name for name, _ in header(path)["members"]] == list(files)
+    first, second = (header(member_path(path, number))["slices"][0] for number in (0, 1))
+    assert first["uid"] == second["uid"]
+    with pytest.raises(UnreadKind, match="an archive in an archive"):
+        header(member_path(path, 2))
+    request = {"files": [(str(member_path(path, 1)), "2.gz")], "slices": [(0, second)], "frames": 1}
+    assert answerer.voxels(request, in_memory).shape == (64, 64, 1)
+    with pytest.raises(NotAScan):
+        header(pack(tmp_path / "empty.zip", {}))
+
+
+def test_a_pair_is_read_by_its_header_and_its_voxels_are_skipped(tmp_path: Path) -> None:
+    answerer = Answerer(lambda _: None)
+    image = nib.Nifti1Pair(np.ones((2, 3, 4), np.uint8), np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "a.img")
+    assert answerer.header({"path": str(tmp_path / "a.hdr")})["layout"]["shape"] == (2, 3, 4)
+    with pytest.raises(NotAScan) as caught:
+        answerer.header({"path": str(tmp_path / "a.img")})
+    assert caught.value.kind == "pair"
+    with pytest.raises(SourceError, match=r"send its \.hdr"):
+        answerer.header({"path": str(tmp_path / "a.img"), "alone": True})
+    path = pack(tmp_path / "a.zip", {"a.hdr": (tmp_path / "a.hdr").read_bytes()})
+    with pytest.raises(UnreadKind, match="pair in an archive"):
+        answerer.header({"path": str(member_path(path, 0))})
+
+
+def test_a_damaged_compressed_slice_is_a_source_error(tmp_path: Path) -> None:
+    data = gzip.compress((DATA / "MR_small.dcm").read_bytes())
+    (tmp_path / "a.dcm.gz").write_bytes(data[:-3000])
+    with pytest.raises(SourceError, match="truncated or damaged"):
+        Answerer(lambda _: None).header({"path": str(tmp_path / "a.dcm.gz"), "alone": False})
 
 
 def test_what_looks_like_dicom_and_is_none_fails_only_if_its_name_says_so(tmp_path: Path) -> None:

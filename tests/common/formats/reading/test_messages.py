@@ -101,5 +101,13 @@ def test_a_kind_that_is_no_scan_keeps_its_code_if_it_is_one() -> None:
     assert forged.kind == "other"
 
 
+def test_members_of_an_archive_survive_and_others_are_refused() -> None:
+    members = [("a/b", 3), ("c", 0)]
+    assert messages.members_of(sent({"members": members})) == members
+    for wrong in ([("a", -1)], [("a",)], [("a", "x")], [("a", 1)] * 65_536):
+        with pytest.raises((ValueError, TypeError)):
+            messages.members_of({"members": wrong})
+
+
 def test_a_path_does_not_depend_on_the_folder() -> None:
     assert messages.encode_path(Path("a")) == str(Path.cwd() / "a")
