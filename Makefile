@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key \
-	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench \
+	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
 	evaluate format lint template picture settings licences lock clean
 
 VENV := .venv
@@ -182,6 +182,9 @@ coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches the
 
 bench: $(VENV)/ready-bench ## Benchmark this project, its peers and the machine's limits
 	@$(BIN)/python -m tests.benchmarks
+
+readers: $(VENV)/ready-dev ## Compare what is read with dcm2niix and nibabel, voxel for voxel
+	@$(BIN)/python -m tests.readers
 
 evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
 	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \

@@ -99,7 +99,8 @@ class Ledger:
         """Append one line per scan.
 
         Args:
-            event: ``sent``, ``acknowledged``, ``refused``, ``failed``, ``reported`` or ``copy``.
+            event: ``sent``, ``acknowledged``, ``refused``, ``failed``, ``reported``, ``copy`` or
+                ``skipped``.
             scan_ids: the scans; a scan that failed before it had an id is named by its label.
             labels: the label of each scan by its id, as far as it is known.
             fields: further fields of each line.

@@ -23,6 +23,7 @@ from fr_pacs.sources.base import Source
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
+from fr_pacs.sources.skipped_files import Skips
 
 PATIENCE_S = 10.0
 """Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
@@ -56,6 +57,7 @@ def make_source(
             keys=keys,
             names=names,
             follow_links=settings.follow_links,
+            volumes=settings.wanted_volumes,
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
@@ -79,13 +81,16 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
     names = FileNames(hashed=settings.labels == "hash")
-    source = RateLimitedSource(make_source(settings, names, log), settings.scans, settings.pace)
+    unlimited = make_source(settings, names, log)
+    source = RateLimitedSource(unlimited, settings.scans, settings.pace)
     if settings.source is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
     failures_log = RateLimitedLog(log, FAILURES_A_SECOND)
     counter = RunCounter(source.total, ledger, limited_log, names.reveal, names.label, failures_log)
+    if isinstance(unlimited, Skips):
+        counter.skipped(unlimited.skipped)
     server = ReportServer(settings, counter, log, policy)
     fatal: list[Exception] = []
 

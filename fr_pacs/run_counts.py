@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.domain.skipped_kinds import counted
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Failure, Latency, Totals
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_labels import RunLabels
 from fr_pacs.sources.base import Origin
+from fr_pacs.sources.skipped_files import SkippedFiles
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
@@ -67,6 +69,7 @@ class RunCounter:
         self._bytes = 0
         self._failures: list[Failure] = []
         self._copied: list[Copy] = []
+        self._skipped: dict[str, int] = {}
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
         self._labels = RunLabels(ledger.labels, conceal)
         # The latest revision of the report of each scan, as far as it is known.
@@ -135,6 +138,22 @@ class RunCounter:
         """Those of these scans whose reports have not arrived in this run."""
         with self._lock:
             return [scan_id for scan_id in scan_ids if scan_id in self._awaited]
+
+    def skipped(self, files: SkippedFiles) -> None:
+        """These files are no scans. Each is in the ledger; the log names a kind once a folder.
+
+        Args:
+            files: all that the source skipped.
+        """
+        with self._lock:
+            self._skipped = files.counts
+        for (folder, kind), count in files.by_folder.items():
+            self._log.info("skipped, not scans", folder=folder, files=counted(kind, count))
+        by_kind: dict[str, list[str]] = {}
+        for file in files:
+            by_kind.setdefault(file.kind, []).append(self._reveal(file.label))
+        for kind, labels in by_kind.items():
+            self._ledger.write("skipped", labels, reason=kind)
 
     def sent(self, labels: Mapping[str, str]) -> None:
         """The first bytes of these scans go out, for the first time.
@@ -361,6 +380,7 @@ class RunCounter:
                 copies=self._copies,
                 copied=tuple(self._copied),
                 failures=tuple(self._failures),
+                skipped=self._skipped,
                 seconds=max(0.0, self._last - self._first) if self._first else 0.0,
                 megabytes=self._bytes / 1e6,
                 latency_ms=latency,

@@ -16,6 +16,24 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "slices_missing": (
             "Slices are missing: the image holds fewer than the file says that there should be."
         ),
+        "positions_contradict": (
+            "The positions of the slices contradict their other locations in the file: their order "
+            "or distances may be wrong."
+        ),
+        "slices_repeated": (
+            "Slices were acquired again: the image holds the first one of each place."
+        ),
+        "copies_differ": (
+            "There are copies of this image with the same identifiers and other voxels: one of "
+            "them is wrong."
+        ),
+        "series_joined": (
+            "The slices have no common series identifier: they were joined because their patient, "
+            "study, description and grid are the same."
+        ),
+        "slope_zero": (
+            "The file says that its values are to be multiplied by 0: they were left as stored."
+        ),
     }
 )
 """A sentence for people for each code."""

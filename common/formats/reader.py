@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from common.domain.affine import Affine
 from common.errors import SourceError
+from common.formats.archives import on_disk
 from common.formats.dicom.pseudonyms import patient_token, pseudonym
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
@@ -30,6 +31,7 @@ from common.formats.reading.messages import (
     encode_path,
     layout_message,
     layout_of,
+    members_of,
     slice_message,
     slice_of,
 )
@@ -43,16 +45,19 @@ DEFAULT_MAX_BYTES = 2 << 30
 _WAITED_S = 0.5
 """Seconds that threads have waited for a child before another is started, which costs as much."""
 
+_DIGESTS_ASKED = 64
+"""Slices that are compared with one request, so that one that breaks the reader costs few."""
+
 _HEADERS_AHEAD = 16
 """Headers that are asked for before the first of them is waited for."""
 
-_NIFTI_SUFFIXES = (".nii", ".nii.gz")
-_DICOM_SUFFIXES = (".dcm", ".ima", "")
 
+@dataclass(frozen=True, slots=True)
+class ArchiveFound:
+    """An archive of files."""
 
-def is_nifti(path: Path) -> bool:
-    """Whether a file is NIfTI by its name."""
-    return path.name.lower().endswith(_NIFTI_SUFFIXES)
+    members: list[tuple[str, int]]
+    """Name and size in bytes of each, in the order of their numbers."""
 
 
 class Reader:
@@ -85,23 +90,30 @@ class Reader:
         self._pool.start()
 
     def discover(
-        self, files: Iterable[tuple[Path, str]], key: bytes, id_key: bytes | None = None
-    ) -> Iterator[list[NiftiVolume] | list[Slice] | SourceError]:
+        self,
+        files: Iterable[tuple[Path, str]],
+        key: bytes,
+        id_key: bytes | None = None,
+        *,
+        alone: bool = False,
+    ) -> "Iterator[list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError]":
         """Read the headers of files.
 
         Args:
             files: their paths, and the labels that name them to their user.
             key: 32 bytes, the key of the pseudonyms; it stays in this process.
             id_key: 32 bytes, the key of the ids of scans, likewise; None: ``key``.
+            alone: the user named the file itself, so that also a greyscale picture is wanted.
 
         Yields:
-            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, or why it cannot
-            become a scan: ``DicomDirectory``, ``NotDicom`` if it is neither, ``ReaderFailed`` if
-            the child died or took too long, else another ``SourceError``.
+            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, the members of an
+            archive, each of which can be asked for in turn (``member_path``), or why it cannot
+            become a scan: ``NotAScan`` if it is none, ``UnreadKind``, ``ReaderFailed`` if the
+            child died or took too long, else another ``SourceError``.
         """
         waiting: deque[tuple[Path, str, _Ticket | SourceError]] = deque()
         for path, label in files:
-            waiting.append((path, label, self._ask_header(path)))
+            waiting.append((path, label, self._ask_header(path, alone)))
             if len(waiting) > _HEADERS_AHEAD:
                 yield self._found(*waiting.popleft(), key, id_key or key)
         while waiting:
@@ -134,6 +146,25 @@ class Reader:
             raise SourceError("its voxels are not what its header declares: export it again")
         return array, volume.layout.affine if isinstance(volume, NiftiVolume) else volume.affine
 
+    def digests(self, slices: Sequence[Slice]) -> list[str | None]:
+        """A digest of the pixels of each slice: equal ones have equal pixels. None where they
+        cannot be read."""
+        asked = []
+        for start in range(0, len(slices), _DIGESTS_ASKED):
+            some = slices[start : start + _DIGESTS_ASKED]
+            frames = frames_of(len(some), sum(one.rows * one.columns * 8 for one in some))
+            request = {"op": "digests", "frames": frames, **_files_and_slices(some)}
+            asked.append((some, self._pool.ask(Question(request, cpu_s(frames), wall_s(frames)))))
+        found: list[str | None] = []
+        for some, ticket in asked:
+            try:
+                answer = self._pool.result(ticket).answer or {}
+                digests = [None if one is None else str(one) for one in answer["digests"]]
+                found += digests if len(digests) == len(some) else [None] * len(some)
+            except (SourceError, KeyError, TypeError):
+                found += [None] * len(some)
+        return found
+
     @property
     def pids(self) -> list[int]:
         """The children that are running."""
@@ -144,15 +175,10 @@ class Reader:
         """Whether each child that has answered filters its system calls (see ``README.md``)."""
         return self._pool.confined
 
-    def _ask_header(self, path: Path) -> "_Ticket | SourceError":
-        request = {
-            "op": "header",
-            "path": encode_path(path),
-            "nifti": is_nifti(path),
-            "bare": path.suffix.lower() in _DICOM_SUFFIXES,
-        }
+    def _ask_header(self, path: Path, alone: bool) -> "_Ticket | SourceError":
+        request = {"op": "header", "path": encode_path(path), "alone": alone}
         try:
-            wall = wall_s(frames_in(path.stat().st_size))
+            wall = wall_s(frames_in(on_disk(path).stat().st_size))
             return self._pool.ask(Question(request, cpu_s(0), wall))
         except OSError as error:
             return SourceError(f"cannot be read: {error.strerror}")
@@ -161,11 +187,13 @@ class Reader:
 
     def _found(
         self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes, id_key: bytes
-    ) -> list[NiftiVolume] | list[Slice] | SourceError:
+    ) -> "list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError":
         try:
             if isinstance(ticket, SourceError):
                 raise ticket
             answer = self._pool.result(ticket).answer or {}
+            if "members" in answer:
+                return ArchiveFound(members_of(answer))
             if "layout" in answer:
                 size, mtime_ns = map(int, answer["stamp"])
                 return volumes_of(layout_of(answer["layout"]), (size, mtime_ns), path, label)
@@ -296,11 +324,15 @@ def _request(volume: NiftiVolume | Stack) -> Message:
             "stamp": volume.stamp,
             "number": volume.number,
         }
+    return _files_and_slices(volume.slices)
+
+
+def _files_and_slices(slices: Sequence[Slice]) -> Message:
     files: dict[Path, int] = {}
-    for plane in volume.slices:
+    for plane in slices:
         files.setdefault(plane.path, len(files))
-    labels = {plane.path: plane.label for plane in volume.slices}
+    labels = {plane.path: plane.label for plane in slices}
     return {
         "files": [(encode_path(path), labels[path]) for path in files],
-        "slices": [(files[plane.path], slice_message(plane)) for plane in volume.slices],
+        "slices": [(files[plane.path], slice_message(plane)) for plane in slices],
     }

@@ -10,6 +10,7 @@ from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from common.domain.report_index import NAME as INDEX
+from common.domain.skipped_kinds import plural
 from common.domain.types import Frozen
 from common.runtime.console import Console, Table
 
@@ -64,6 +65,9 @@ class Totals(Frozen):
     copies: int = Field(default=0, description="files with an image that another file holds, too")
     copied: tuple[Copy, ...] = Field(default=(), description="the first 200 copies")
     failures: tuple[Failure, ...] = Field(default=(), description="the first 200 failures")
+    skipped: dict[str, int] = Field(
+        default={}, description="files that are no scans, by kind; they do not count as failed"
+    )
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
     latency_ms: Latency | None = None
@@ -118,6 +122,10 @@ class Totals(Frozen):
             table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
         if self.copies:
             table.add_row("copies of the same image", f"{self.copies:,}")
+        if self.skipped:
+            table.add_row("skipped", f"{sum(self.skipped.values()):,}")
+            for kind, count in self.skipped.items():
+                table.add_row(f"  {plural(kind)}", f"{count:,}", style="dim")
         table.add_section()
         table.add_row("scans/s", f"{self.scans_per_s:,.1f}")
         table.add_row("MB/s", f"{self.megabytes_per_s:,.1f}")

@@ -13,11 +13,16 @@ from pydantic_settings import (
 from common.domain.pacs_key import KEY_BYTES, PacsKey, PacsKeys
 from common.domain.scan import Priority
 from common.domain.types import Identifier
+from common.domain.volume_roles import VOLUME_ROLES
 from common.settings.base import Port, Shape, WireSettings, from_file
 from common.settings.hosts import Host
 
 ENDLESS_RATE = 2.0
 _KEY = re.compile(f"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
+
+
+def _words(text: str) -> list[str]:
+    return [word for part in text.split(",") if (word := part.strip().lower())]
 
 
 class PacsSettings(WireSettings):
@@ -51,6 +56,11 @@ class PacsSettings(WireSettings):
         default="name",
         description="how the log names the files of SOURCE: by name, or by a hash (hash), because "
         "a file name may identify a patient; the ledger and the summary always have the names",
+    )
+    volumes: str = Field(
+        default="anatomical,unclassified",
+        description="which volumes of DICOM series are sent, by what their files say they are for, "
+        f"separated by commas: {', '.join(VOLUME_ROLES)}; or all. The others are skipped and named",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
     pseudonym_key_file: Path | None = Field(
@@ -164,6 +174,22 @@ class PacsSettings(WireSettings):
         if value is not None and not _KEY.fullmatch(value.get_secret_value()):
             raise ValueError("it must be the 64 hexadecimal digits that fr pacs-key prints")
         return value
+
+    @field_validator("volumes")
+    @classmethod
+    def _check_volumes(cls, value: str) -> str:
+        unknown = [role for role in _words(value) if role not in (*VOLUME_ROLES, "all")]
+        if unknown or not _words(value):
+            raise ValueError(
+                f"{value!r} names no volumes: write all, or some of {', '.join(VOLUME_ROLES)}"
+            )
+        return value
+
+    @property
+    def wanted_volumes(self) -> frozenset[str]:
+        """The roles of the DICOM volumes that are sent."""
+        wanted = frozenset(_words(self.volumes))
+        return frozenset(VOLUME_ROLES) if "all" in wanted else wanted
 
     def given_keys(self) -> PacsKeys | None:
         """Its own key, or the secret that it can be derived from."""

@@ -3,30 +3,34 @@
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import SourceError
+from common.formats.known_names import kind_by_name
+from common.formats.recognition import NOT_AN_IMAGE
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
-
-SIDECAR_SUFFIXES = {
-    *(".json", ".tsv", ".csv", ".bval", ".bvec", ".mat", ".xml", ".yml", ".yaml", ".log"),
-    *(".txt", ".md", ".rst", ".htm", ".html", ".pdf"),
-}
-SIDECAR_NAMES = {"README", "LICENSE", "LICENCE", "COPYING", "CHANGES", "CHANGELOG", "AUTHORS"}
-"""Files that accompany images in a BIDS folder or an export: skipped, not failures."""
-
-NOT_AN_IMAGE = "not an image that Fr reads: send NIfTI (.nii, .nii.gz) or DICOM"
 
 LEADS_OUT = "a link that leads out of SOURCE: set FOLLOW_LINKS=1 to send what it points to"
 
 
+@dataclass(frozen=True, slots=True)
+class KnownByName:
+    """A file or folder that is no scan, as its name says."""
+
+    path: Path
+    kind: str
+    """Of ``common.domain.skipped_kinds``."""
+
+
 def walk_files(
     root: Path, names: FileNames | None = None, *, follow_links: bool = False
-) -> Iterator[Path | FailedTask]:
+) -> Iterator[Path | KnownByName | FailedTask]:
     """Find the files under ``root``, in order of their names; a file is its own only result.
 
-    Hidden files and folders are left out. No folder is visited twice. A folder that cannot be
+    What is no scan by its name, such as a sidecar or a hidden file, is ``KnownByName``; hidden
+    folders are, too, and are not visited. No folder is visited twice. A folder that cannot be
     listed gives a ``FailedTask``, and so does a link that leads out of ``root``.
 
     Args:
@@ -71,14 +75,22 @@ def walk_files(
             folders.clear()
             continue
         visited.add((info.st_dev, info.st_ino))
-        shown = sorted(name for name in folders if not name.startswith("."))
+        hidden = {name: kind for name in folders if (kind := _hidden_folder(name))}
+        yield from (KnownByName(Path(folder, name), hidden[name]) for name in sorted(hidden))
+        shown = sorted(name for name in folders if name not in hidden)
         folders[:] = [name for name in shown if not leads_out(Path(folder, name))]
         for name in (*(name for name in shown if name not in folders), *sorted(files)):
             path = Path(folder, name)
-            if name.startswith("."):
-                continue
-            yield fail(path, LEADS_OUT) if leads_out(path) else path
+            if kind := kind_by_name(name):
+                yield KnownByName(path, kind)
+            else:
+                yield fail(path, LEADS_OUT) if leads_out(path) else path
     yield from failed
+
+
+def _hidden_folder(name: str) -> str | None:
+    kind = kind_by_name(name)
+    return kind if kind in ("hidden", "system") else None
 
 
 def check_regular(path: Path) -> None:
@@ -95,8 +107,3 @@ def check_regular(path: Path) -> None:
         raise SourceError(f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(mode):
         raise SourceError(NOT_AN_IMAGE)
-
-
-def is_sidecar(path: Path) -> bool:
-    """Whether a file accompanies images and is none itself, by its name."""
-    return path.suffix.lower() in SIDECAR_SUFFIXES or path.name.upper() in SIDECAR_NAMES

@@ -7,27 +7,27 @@ fails with the reason.
 
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SourceError
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
-from common.formats.dicom.series import stack_series
+from common.formats.archives import member_path
+from common.formats.dicom.left_out import LeftOut
+from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
+from common.formats.known_names import kind_by_name
 from common.formats.nifti.volumes import NiftiVolume
-from common.formats.reader import DEFAULT_MAX_BYTES, Reader, is_nifti
+from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.reader import DEFAULT_MAX_BYTES, ArchiveFound, Reader
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import ScanTask
-from fr_pacs.sources.file_discovery import (
-    NOT_AN_IMAGE,
-    check_regular,
-    is_sidecar,
-    walk_files,
-)
+from fr_pacs.sources.file_discovery import KnownByName, check_regular, walk_files
 from fr_pacs.sources.file_names import FileNames, uncut
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
 from fr_pacs.sources.origins import origin_of
+from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
@@ -37,12 +37,13 @@ _AHEAD_BYTES = 32 << 20
 class FileSource:
     """Scans of type ``'volume'`` from a file or a folder.
 
-    A folder is walked in order of names, without hidden files; no folder is visited twice, and a
-    link that leads out of it is a task that fails, unless ``follow_links``. NIfTI is recognised by
-    its name; DICOM by its preamble, or by reading it where the name ends in ``.dcm`` or ``.ima`` or
-    has no suffix. In a folder, DICOMDIR files and the sidecars of images are skipped (``skipped``
-    counts the sidecars). Every other file is a task that fails. DICOM files are grouped by series
-    over the whole folder; each copy of a series is a separate scan.
+    A folder is walked in order of names; no folder is visited twice, and a link that leads out of
+    it is a task that fails, unless ``follow_links``. What a file is, its content says
+    (``common.formats.recognition``). In a folder, what is no scan is skipped (``skipped`` has it).
+    What cannot be read, and may be a scan, is a task that fails; files of a kind that Fr does not
+    read are one task for each folder and kind. DICOM files are grouped by series over the
+    whole folder; each volume of a series is a separate scan. Copies, slices that strayed into a
+    series, and volumes that ``volumes`` omits are skipped, too.
 
     Constant volumes, and volumes with some values that are not finite, are sent: judging them is
     the analyzer's task. A volume without voxels, or without any finite value, fails.
@@ -56,6 +57,8 @@ class FileSource:
         names: makes the labels of the files.
         follow_links: follow links that lead out of the folder.
         max_bytes: a volume whose header declares more bytes of memory fails before it is read.
+        volumes: roles of the DICOM volumes that are sent (``common.domain.volume_roles``); others
+            are skipped.
         reader: reads the files; the default is one for this source alone.
 
     Raises:
@@ -71,6 +74,7 @@ class FileSource:
         max_bytes: int = DEFAULT_MAX_BYTES,
         names: FileNames | None = None,
         follow_links: bool = False,
+        volumes: Collection[str] = VOLUME_ROLES,
         reader: Reader | None = None,
     ) -> None:
         self._root = Path(path)
@@ -79,8 +83,11 @@ class FileSource:
         self._max_bytes = max_bytes
         self._names = names or FileNames()
         self._follow_links = follow_links
-        self._skipped = 0
-        self._labels: deque[str] = deque()
+        self._volumes = frozenset(volumes)
+        self._skipped = SkippedFiles()
+        self._members: list[tuple[Path, str]] = []
+        self._asked: deque[tuple[Path, str]] = deque()
+        self._unread: dict[tuple[Path, str], list[str]] = {}
         self._single_file = not self._root.is_dir()
         folder = self._root.parent if self._single_file else self._root
         self._folder = uncut(str(folder.absolute()))
@@ -89,8 +96,10 @@ class FileSource:
         self._tasks = deque(self._discover())
         self._total = len(self._tasks)
         if not self._total:
+            found = in_words(self._skipped.counts)
             raise SourceError(
-                f"no image in {self._names.source(self._root)}: send NIfTI (.nii, .nii.gz) or DICOM"
+                f"no scan in {self._names.source(self._root)}{found and f', only {found}'}: "
+                "send NIfTI (.nii, .nii.gz) or DICOM"
             )
 
     @property
@@ -104,8 +113,8 @@ class FileSource:
         return True
 
     @property
-    def skipped(self) -> int:
-        """How many sidecars were skipped."""
+    def skipped(self) -> SkippedFiles:
+        """What is no scan, and was skipped."""
         return self._skipped
 
     def __iter__(self) -> Iterator[ScanTask]:
@@ -125,33 +134,43 @@ class FileSource:
                 task.prefetch()
 
     def _discover(self) -> Iterator[ScanTask]:
-        series: dict[str, list[Slice]] = {}
-        order: list[ScanTask | str] = []  # a series takes the place of its first file
-        for found in self._headers():
-            if not isinstance(found, Slice):
-                order.append(found)
-                continue
-            if found.series not in series:
-                order.append(found.series)
-            series.setdefault(found.series, []).append(found)
-        for entry in order:
-            if isinstance(entry, str):
-                yield from self._stacked(series.pop(entry))
+        found = list(self._headers())
+        groups = group_series([one for one in found if isinstance(one, Slice)])
+        # A series takes the place of its first file, and so do files of a kind that is not read.
+        group_of = {(one.path, one.frame): n for n, group in enumerate(groups) for one in group}
+        done: set[int] = set()
+        for one in found:
+            if isinstance(one, Slice):
+                number = group_of[one.path, one.frame]
+                if number not in done:
+                    done.add(number)
+                    yield from self._stacked(groups[number])
+            elif isinstance(one, tuple):
+                first, *others = self._unread.pop(one)
+                label = f"{first} and {len(others)} more" if others else first
+                yield FailedTask(label, SourceError(one[1]))
             else:
-                yield entry
+                yield one
 
-    def _headers(self) -> Iterator[ScanTask | Slice]:
+    def _headers(self) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
         """What each file holds, in the order of their names."""
         others: deque[tuple[int, FailedTask]] = deque()  # and how many files come before each
-        discovered = self._reader.discover(
-            self._images(others), self._keys.pseudonyms, self._keys.scan_ids
-        )
-        found = enumerate(discovered)
-        for number, inside in found:
+        found = self._read_headers(self._images(others))
+        for number, inside in enumerate(found):
             while others and others[0][0] <= number:
                 yield others.popleft()[1]
-            yield from self._usable(self._labels.popleft(), inside)
+            yield from self._usable(*self._asked.popleft(), inside)
         yield from (task for _, task in others)
+        members = list(self._members)
+        self._asked.extend(members)
+        for inside in self._read_headers(members):
+            yield from self._usable(*self._asked.popleft(), inside)
+
+    def _read_headers(
+        self, files: Iterable[tuple[Path, str]]
+    ) -> Iterator[Sequence[NiftiVolume | Slice] | ArchiveFound | SourceError]:
+        keys = self._keys
+        return self._reader.discover(files, keys.pseudonyms, keys.scan_ids, alone=self._single_file)
 
     def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
         """The files to read; what fails without being read goes to ``others``."""
@@ -160,29 +179,37 @@ class FileSource:
             if isinstance(path, FailedTask):
                 others.append((count, path))
                 continue
+            if isinstance(path, KnownByName):
+                self._skip(path.path, path.kind, self._label(path.path))
+                continue
             label = self._label(path)
             try:
                 check_regular(path)
             except SourceError as error:
                 others.append((count, FailedTask(label, error)))
                 continue
-            if not self._single_file and not is_nifti(path) and is_sidecar(path):
-                self._skipped += 1
-                continue
-            self._labels.append(label)
+            self._asked.append((path, label))
             count += 1
             yield path, label
 
     def _usable(
-        self, label: str, found: Sequence[NiftiVolume | Slice] | SourceError
-    ) -> Iterator[ScanTask | Slice]:
-        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails."""
+        self,
+        path: Path,
+        label: str,
+        found: Sequence[NiftiVolume | Slice] | ArchiveFound | SourceError,
+    ) -> Iterator[ScanTask | Slice | tuple[Path, str]]:
+        """The volumes (NIfTI) or slices (DICOM) in one file, or a task that fails; for the first
+        file of an unread kind in a folder, its key in ``_unread``."""
         match found:
-            case DicomDirectory():
-                if self._single_file:
-                    yield FailedTask(label, found)
-            case NotDicom():
-                yield FailedTask(label, SourceError(NOT_AN_IMAGE))
+            case ArchiveFound():
+                self._unpack(path, label, found)
+            case NotAScan() if not (self._single_file and path == self._root):
+                self._skip(path, found.kind, label)
+            case UnreadKind():
+                key = (path.parent, str(found))
+                if key not in self._unread:
+                    yield key
+                self._unread.setdefault(key, []).append(label)
             case SourceError():
                 yield FailedTask(label, found)
             case _:
@@ -190,15 +217,36 @@ class FileSource:
                     yield self._task(one) if isinstance(one, NiftiVolume) else one
 
     def _stacked(self, slices: Sequence[Slice]) -> Iterator[ScanTask]:
-        for label, stack in stack_series(slices, single_file=self._single_file):
-            if isinstance(stack, SourceError):
+        alone = self._single_file and slices[0].path == self._root
+        outcomes = stack_series(slices, single_file=alone, digests=self._reader.digests)
+        for label, stack in outcomes:
+            if isinstance(stack, LeftOut):
+                self._skip(stack.path, stack.kind, label)
+            elif isinstance(stack, SourceError):
                 yield FailedTask(label, stack)
+            elif (kind := stack.role.partition(",")[0]) not in self._volumes:
+                self._skip(stack.path, kind, label)
             else:
                 yield self._task(stack)
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
         origin = origin_of(image, self._names, self._folder)
         return FileTask(image, self._reader, self._pacs, self._max_bytes, self._keys, origin)
+
+    def _unpack(self, path: Path, label: str, archive: ArchiveFound) -> None:
+        """Note the members of an archive, to be read as those of a folder."""
+        for number, (name, _) in enumerate(archive.members):
+            member = member_path(path, number)
+            named = self._names.label(f"{self._names.reveal(label)}/{name}")
+            if kind := kind_by_name(name.rpartition("/")[2]):
+                self._skip(member, kind, named)
+            else:
+                self._members.append((member, named))
+
+    def _skip(self, path: Path, kind: str, label: str) -> None:
+        """Note a file, or the volume ``label`` of which it is the first file."""
+        folder = "." if path == self._root else path.parent.relative_to(self._root).as_posix()
+        self._skipped.add(label, self._names.label(folder), kind)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -88,4 +88,5 @@ def _nifti(image: NiftiVolume, key: bytes) -> dict[str, Any]:
         "session": session,
         "modality": None if entities.contrast is None else "MR",
         "contrast": entities.contrast,
+        "problems": image.problems,
     }

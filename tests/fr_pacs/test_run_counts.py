@@ -15,6 +15,7 @@ from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import FAILURES_KEPT, NO_REPORT, RunCounter
 from fr_pacs.sources.base import Origin
 from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.skipped_files import SkippedFiles
 from tests.factories import together
 
 
@@ -38,6 +39,31 @@ def test_a_scan_that_goes_all_the_way_is_counted_at_each_step() -> None:
     assert totals.seconds > 0
     assert totals.latency_ms is not None
     assert 0 <= totals.latency_ms.p50 <= totals.latency_ms.p99 < 10_000
+
+
+def test_skipped_files_are_in_the_ledger_by_name_and_in_the_log_by_folder(tmp_path: Path) -> None:
+    skipped = SkippedFiles()
+    for name in ("x/a.json", "x/b.json"):
+        skipped.add(name, "x", "sidecar")
+    skipped.add("x/r.dcm", "x", "structured_report")
+    with capture_logs() as logs, contextlib.closing(Ledger(tmp_path / "ledger.jsonl")) as ledger:
+        counter = RunCounter(0, ledger, RateLimitedLog(get_log()))
+        counter.skipped(skipped)
+    assert [(line["folder"], line["files"]) for line in logs] == [
+        ("x", "2 sidecars"),
+        ("x", "1 structured report"),
+    ]
+    assert counter.totals().skipped == {"structured_report": 1, "sidecar": 2}
+    assert counter.totals().complete
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["scan_id"], line["reason"]) for line in lines] == [
+        ("skipped", "x/a.json", "sidecar"),
+        ("skipped", "x/b.json", "sidecar"),
+        ("skipped", "x/r.dcm", "structured_report"),
+    ]
+    again = Ledger(tmp_path / "ledger.jsonl")
+    again.close()
+    assert not again.failed
 
 
 def test_a_report_is_one_line_with_label_verdict_lesions_and_time() -> None:

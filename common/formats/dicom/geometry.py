@@ -3,7 +3,7 @@
 Source: the Image Plane module, DICOM PS3.3 C.7.6.2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -11,59 +11,16 @@ import numpy.typing as npt
 
 from common.domain.affine import Affine
 from common.errors import SourceError
-from common.formats.dicom.slices import Geometry, Slice, Vector
+from common.formats.dicom.slices import Geometry, Slice
 
 _COINCIDENT_MM = 0.01  # slices closer than this have one position
-_TOLERANCE = 1e-3  # by which direction cosines and pixel spacings (mm) of one series may differ
-
-
-def check_consistent(slices: Sequence[Slice]) -> None:
-    """Check that the slices of one series differ in nothing but their position.
-
-    Raises:
-        SourceError: they differ in shape, pixel type, orientation or spacing, or a slice has no
-            geometry.
-    """
-    lost = [plane for plane in slices if plane.geometry is None]
-    if lost:
-        raise SourceError(
-            "no geometry: ImagePositionPatient, ImageOrientationPatient or PixelSpacing "
-            f"is missing or not valid in {_some([plane.label for plane in lost])}"
-        )
-    _same(slices, "shapes (columns, rows)", lambda plane: (plane.columns, plane.rows))
-    _same(slices, "pixel types (bits)", lambda plane: (plane.bits,))
-    _same(slices, "orientations (direction cosines)", lambda plane: _placed(plane).cosines)
-    _same(slices, "pixel spacings (mm)", lambda plane: _placed(plane).spacing)
+_STRAYS = 0.2  # the largest share of slices that can have strayed into a volume
 
 
 def _placed(plane: Slice) -> Geometry:
     if plane.geometry is None:
         raise SourceError(f"no geometry in {plane.label}")
     return plane.geometry
-
-
-def _same(slices: Sequence[Slice], what: str, trait: Callable[[Slice], Vector]) -> None:
-    groups: dict[Vector, list[Slice]] = {}
-    for plane in slices:
-        value = trait(plane)
-        # With a tolerance instead of rounding, which can separate values that are nearly equal.
-        near = (seen for seen in groups if np.allclose(seen, value, rtol=0, atol=_TOLERANCE))
-        groups.setdefault(value if value in groups else next(near, value), []).append(plane)
-    if len(groups) > 1:
-        groups_text = "; ".join(
-            f"({', '.join(f'{number:g}' for number in value)}) in "
-            + _some([plane.label for plane in members])
-            for value, members in list(groups.items())[:3]
-        )
-        raise SourceError(
-            f"mixed {what} in one series: {groups_text}; send each kind as its own series"
-        )
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first names: enough to find the others."""
-    first = ", ".join(dict.fromkeys(names[:3]))
-    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first
 
 
 def _distance(plane: Slice) -> float:
@@ -97,6 +54,7 @@ def sort_by_position(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Affine
         step = np.array(first.normal) * first.thickness
     else:
         _check_spacing(planes, positions)
+        _check_direction(first, positions)
         # From the positions, not along the normal: a tilted CT gantry shears the stack.
         step = (positions[-1] - positions[0]) / (len(planes) - 1)
     matrix = np.column_stack(
@@ -111,6 +69,57 @@ def sort_by_position(slices: Sequence[Slice]) -> tuple[tuple[Slice, ...], Affine
     matrix += 0.0  # turns -0.0 into 0.0
     x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in matrix)
     return planes, (x, y, z)
+
+
+def split_strays(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
+    """Separate single slices that do not lie on the grid of the others.
+
+    Returns:
+        The slices of the volume, and the strays: at most one in five, of five or more. Slices at a
+        whole number of steps from the others are never strays: then slices between are missing.
+    """
+    planes = sorted(slices, key=_distance)
+    if len(planes) < 5:
+        return planes, []
+    positions = np.array([_placed(plane).position for plane in planes])
+    along = np.array([_distance(plane) for plane in planes])
+    step = float(np.median(np.diff(along)))
+    if step < _COINCIDENT_MM:
+        return planes, []
+    tolerance = _tolerance(step)
+    # Each slice as the origin in turn; the one on whose line and grid most of the others lie.
+    best = np.zeros(len(planes), bool)
+    for k in range(min(len(planes) - 1, 2 * int(_STRAYS * len(planes)) + 2)):
+        if abs(along[k + 1] - along[k] - step) > tolerance:
+            continue
+        count = np.rint((along - along[k]) / step)
+        line = positions[k] + np.outer(count, positions[k + 1] - positions[k])
+        # Rounded positions add up over many steps.
+        near = np.minimum(tolerance * (2 + np.abs(count) * 0.1), 0.25 * step)
+        on = np.linalg.norm(positions - line, axis=1) <= near
+        best = on if on.sum() > best.sum() else best
+    lost = len(planes) - int(best.sum())
+    if not 0 < lost <= max(1, int(_STRAYS * len(planes))):
+        return planes, []
+    return (
+        [plane for plane, on in zip(planes, best, strict=True) if on],
+        [plane for plane, on in zip(planes, best, strict=True) if not on],
+    )
+
+
+def _tolerance(step: float) -> float:
+    """Some scanners round positions to 0.1 mm; an error of a quarter of a voxel is never taken."""
+    return min(max(0.05 * step, 0.1), 0.25 * step)
+
+
+def _check_direction(first: Geometry, positions: npt.NDArray[np.float64]) -> None:
+    """A gantry is tilted by 30 degrees at most; slices never follow each other within a plane."""
+    step = positions[-1] - positions[0]
+    if abs(float(step @ np.array(first.normal))) < 0.5 * float(np.linalg.norm(step)):
+        raise SourceError(
+            "positions contradict the orientation: the slices are displaced within their plane "
+            "more than along its normal; export the whole series again"
+        )
 
 
 def _check_spacing(planes: Sequence[Slice], positions: npt.NDArray[np.float64]) -> None:
@@ -129,8 +138,7 @@ def _check_spacing(planes: Sequence[Slice], positions: npt.NDArray[np.float64]) 
             f"slice missing {where}{more}; the others are {usual:.2f} mm apart; "
             "export the whole series again"
         )
-    # Some scanners round positions to 0.1 mm; never accept an error of a quarter of a voxel.
-    tolerance = min(max(0.05 * usual, 0.1), 0.25 * usual)
+    tolerance = _tolerance(usual)
     line = np.linspace(positions[0], positions[-1], len(planes))
     off = np.linalg.norm(positions - line, axis=1)
     if (uneven := float(np.ptp(steps))) > 2 * tolerance or off.max() > 2 * tolerance:

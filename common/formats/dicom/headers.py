@@ -7,28 +7,40 @@ PS3.3 C.7.6.16) give the same slices.
 
 import io
 import logging
-import math
-import os
-import sys
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import UID
 
 from common.errors import SourceError
 from common.formats.dicom.attributes import TAGS, Attributes, attributes_of
+from common.formats.dicom.damage import damage_of
 from common.formats.dicom.date_time import acquisition_time
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
+from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
-from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice, Stamp, Vector
+from common.formats.dicom.roles import role_of
+from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS, Geometry, Slice, Stamp
+from common.formats.dicom.sop_classes import PICTURES, kind_of
+from common.formats.dicom.traits import (
+    SETTINGS,
+    claims,
+    dimension_pointers,
+    owner,
+    protocol,
+    volume_keys,
+)
+from common.formats.dicom.values import PRIVATE_TAGS, number, numbers, values_of
+from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.opening import open_file
 
 # The values that matter are validated here; warnings about the others help nobody.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
@@ -37,14 +49,6 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 # It logs the same, and quotes values, which can be a patient's.
 logging.getLogger("pydicom").propagate = False
-
-_ALIASES = {
-    "EffectiveEchoTime": "EchoTime",
-    "TemporalPositionIndex": "TemporalPositionIdentifier",
-    "FrameType": "ImageType",
-    "ReferencedSegmentNumber": "SegmentNumber",
-}
-"""Keywords of functional groups whose classic counterparts are at the top of the data set."""
 
 LAYOUT = (
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
@@ -59,12 +63,18 @@ _HEADER_TAGS = {
         *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
         *("SliceThickness", "SpacingBetweenSlices"),
         *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+        *("PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "StationName"),
+        *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
+        *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
+        *SETTINGS,
+        *("DimensionIndexSequence", *TIME_TAGS),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
         *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
         *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
+        *CONTRAST_TAGS,
         *TAGS,
-        *VOLUME_TAGS,
     )
+    if tag_for_keyword(keyword) is not None
 }
 
 
@@ -72,6 +82,8 @@ _WITHOUT_IMAGE = frozenset(
     {"SR", "KO", "PR", "DOC", "REG", "SEG", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "ECG", "AU"}
     | {"MR", "CT", "PT", "NM", "US", "OT", "SC"}
 )
+_PRIVATE_ROOTS = ("1.3.12.2.1107.5.9.", "1.3.46.670589.", "1.2.840.113619.4.")
+"""SOP classes of Siemens, Philips and GE."""
 _COLORS = frozenset(
     {"RGB", "ARGB", "CMYK", "HSV", "PALETTE COLOR"}
     | {f"YBR_{kind}" for kind in ("FULL", "FULL_422", "PARTIAL_422", "PARTIAL_420", "ICT", "RCT")}
@@ -91,7 +103,12 @@ class DicomFile:
 
 
 def read_slices(
-    path: Path, label: str, *, force: bool, on_frames: Callable[[int], None] = lambda _: None
+    path: Path,
+    label: str,
+    *,
+    force: bool,
+    pictures: bool = False,
+    on_frames: Callable[[int], None] = lambda _: None,
 ) -> DicomFile:
     """Read the slices of a file from its header; pixel data is not read.
 
@@ -99,38 +116,41 @@ def read_slices(
         path: the file.
         label: names the file to its user.
         force: read the file as DICOM even if it lacks the preamble (PS3.10 7.1).
+        pictures: read greyscale secondary captures, photographs and the like, too.
         on_frames: called with the number of frames before pydicom parses the header.
 
     Raises:
-        DicomDirectory: it is a DICOMDIR.
         NotDicom: it was read by ``force`` and is not DICOM.
-        SourceError: its header is damaged, or it holds no image that can be part of a scan.
+        NotAScan: it is an object of another kind.
+        SourceError: its header is damaged, or its image cannot be part of a scan.
     """
-    with as_source_error(), path.open("rb") as file:
-        stamp = stamp_of(file)
-        scanned = scan_header(file)
+    with as_source_error(), open_file(path) as opened:
+        opened.inflate()
+        stamp = opened.stamp
+        scanned = scan_header(opened.file)
         on_frames(scanned.frames)
-        header = parse_header(scanned, list(_HEADER_TAGS), force)
-        if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-            raise DicomDirectory("a DICOMDIR is an index of files: send the folder that it is in")
+        header = parse_header(scanned, [*_HEADER_TAGS, *PRIVATE_TAGS], force)
         common = _values(header)
-        if force and not str(common.get("SOPClassUID")).startswith("1.2.840.10008."):
+        named = str(header.file_meta.get("MediaStorageSOPClassUID") or "")
+        sop_class = str(common.get("SOPClassUID") or named)
+        if force and not sop_class.startswith(("1.2.840.10008.", *_PRIVATE_ROOTS)):
             raise NotDicom("no DICOM header")
+        _check_kind(common, sop_class, pictures=pictures)
         _check_image(common)
         frames = _frames(common)
-        slices = [
-            _slice({**common, **functional}, path, label, frame, stamp)
-            for frame, functional in frames
-        ]
+        common["DimensionIndexPointers"] = dimension_pointers(common)
+        stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
+        damage = damage_of(stream, scanned.pixels, _syntax(header), common)
+        of_file = _OfFile(path, label, stamp, owner(common), protocol(common), damage)
+        slices = [_slice({**common, **functional}, frame, of_file) for frame, functional in frames]
         patient = common.get("PatientID")
         attributes = attributes_of({**common, **frames[0][1]})
         return DicomFile(slices, str(patient) if patient else None, attributes)
 
 
-def stamp_of(file: BinaryIO) -> Stamp:
-    """Size and time of the last change of an open file, which tell whether it changed."""
-    info = os.fstat(file.fileno())
-    return info.st_size, info.st_mtime_ns
+def _syntax(header: pydicom.FileDataset) -> UID | None:
+    named = header.file_meta.get("TransferSyntaxUID")
+    return UID(str(named)) if named else None
 
 
 @contextmanager
@@ -142,6 +162,8 @@ def as_source_error() -> Iterator[None]:
         raise
     except OSError as error:
         raise SourceError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+    except (EOFError, zlib.error) as error:
+        raise SourceError("the compressed data is truncated or damaged: copy it again") from error
     except Exception as error:
         # Whatever a damaged header makes pydicom raise; its text may quote patient data.
         raise SourceError(
@@ -166,29 +188,34 @@ def parse_header(scanned: ScannedHeader, tags: list[Any], force: bool) -> pydico
 
 
 def _values(data: pydicom.Dataset) -> dict[str, Any]:
-    """Public attributes by keyword, without those that cannot be parsed."""
-    values: dict[str, Any] = {}
-    for tag in data.keys():  # noqa: SIM118 - iterating the dataset itself parses all at once
-        if keyword := _HEADER_TAGS.get(tag) or keyword_for_tag(tag):
-            with suppress(Exception):
-                values[_ALIASES.get(keyword, keyword)] = data[tag].value
-    return values
+    return values_of(data, _HEADER_TAGS)
+
+
+def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) -> None:
+    modality = str(values.get("Modality") or "")
+    has_rows = bool(values.get("Rows") and values.get("Columns"))
+    kind = kind_of(sop_class, modality, has_rows=has_rows)
+    colours = number(values, "SamplesPerPixel") or 1
+    if kind is None and has_rows and colours > 1:
+        kind = "colour_image"
+    if kind and not (pictures and kind in PICTURES and colours == 1 and has_rows):
+        raise NotAScan(kind)
 
 
 def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
         modality = _defined(values, "Modality", _WITHOUT_IMAGE)
-        raise SourceError(f"contains no image ({modality or 'of an unknown modality'})")
+        raise UnreadKind(f"contains no image ({modality or 'of an unknown modality'})")
     meaning = str(values.get("PhotometricInterpretation") or "")
     color = _defined(values, "PhotometricInterpretation", _COLORS)
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):
-        raise SourceError(
+        raise UnreadKind(
             f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
     if "MOSAIC" in str(values.get("ImageType")):
-        raise SourceError("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
+        raise UnreadKind("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
     if values.get("ModalityLUTSequence"):
-        raise SourceError("a Modality LUT, which Fr does not apply: export rescaled values")
+        raise UnreadKind("a Modality LUT, which Fr does not apply: export rescaled values")
 
 
 def _defined(values: Mapping[str, Any], keyword: str, terms: frozenset[str]) -> str | None:
@@ -205,7 +232,7 @@ def _frames(common: Mapping[str, Any]) -> list[tuple[int | None, dict[str, Any]]
         SourceError: the file has several frames and not one functional group for each.
     """
     frames = common.get("PerFrameFunctionalGroupsSequence") or ()
-    count = int(_number(common, "NumberOfFrames") or 1)
+    count = int(number(common, "NumberOfFrames") or 1)
     if not frames and count == 1:
         return [(None, {})]
     if len(frames) != count:
@@ -228,49 +255,63 @@ def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
     return found
 
 
-def _number(values: Mapping[str, Any], keyword: str) -> float | None:
-    numbers = _numbers(values, keyword, 1)
-    return numbers[0] if numbers else None
+@dataclass(frozen=True, slots=True)
+class _OfFile:
+    """What all slices of a file share."""
+
+    path: Path
+    label: str
+    stamp: Stamp
+    owner: str
+    protocol: str
+    damage: str
 
 
-def _numbers(values: Mapping[str, Any], keyword: str, count: int) -> Vector | None:
-    value: Any = values.get(keyword)
-    try:
-        numbers = tuple(map(float, [value] if count == 1 else value or ()))
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _slice(
-    values: Mapping[str, Any], path: Path, label: str, frame: int | None, stamp: Stamp
-) -> Slice:
-    instance = _number(values, "InstanceNumber")
-    slope, intercept = _number(values, "RescaleSlope"), _number(values, "RescaleIntercept")
+def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Slice:
+    instance = number(values, "InstanceNumber")
+    slope = _rescaling(values, "RescaleSlope", 1.0)
     return Slice(
-        path=path,
-        label=label,
+        path=of_file.path,
+        label=of_file.label,
         frame=frame,
-        series=str(values.get("SeriesInstanceUID") or path),
-        uid=str(values.get("SOPInstanceUID") or path),
+        series=str(values.get("SeriesInstanceUID") or ""),
+        owner=of_file.owner,
+        protocol=of_file.protocol,
+        uid=str(values.get("SOPInstanceUID") or of_file.path),
         instance=None if instance is None else int(instance),
         rows=int(values["Rows"]),
         columns=int(values["Columns"]),
-        bits=int(_number(values, "BitsAllocated") or 16),
-        slope=1.0 if slope is None else slope,
-        intercept=0.0 if intercept is None else intercept,
+        bits=int(number(values, "BitsAllocated") or 16),
+        slope=slope or 1.0,
+        intercept=_rescaling(values, "RescaleIntercept", 0.0),
         geometry=_geometry(values),
-        volume_keys=tuple(sys.intern(str(values.get(keyword))) for keyword in VOLUME_TAGS),
+        claims=claims(values),
+        volume_keys=volume_keys(values),
+        role=role_of(values),
+        damage=of_file.damage,
+        problems=() if slope else ("slope_zero",),
         acquired_at=acquisition_time(values),
         subject=None,
-        stamp=stamp,
+        stamp=of_file.stamp,
     )
 
 
+def _rescaling(values: Mapping[str, Any], keyword: str, absent: float) -> float:
+    """RescaleSlope or RescaleIntercept.
+
+    Raises:
+        SourceError: it is not a number, and without it no value is known.
+    """
+    found = number(values, keyword)
+    if found is None and values.get(keyword) not in (None, "", [], ()):
+        raise SourceError(f"{keyword} is not a number: export the image again")
+    return absent if found is None else found
+
+
 def _geometry(values: Mapping[str, Any]) -> Geometry | None:
-    position = _numbers(values, "ImagePositionPatient", 3)
-    cosines = _numbers(values, "ImageOrientationPatient", 6)
-    spacing = _numbers(values, "PixelSpacing", 2)
+    position = numbers(values, "ImagePositionPatient", 3)
+    cosines = numbers(values, "ImageOrientationPatient", 6)
+    spacing = numbers(values, "PixelSpacing", 2)
     if position is None or cosines is None or spacing is None:
         return None
     row, column = np.array(cosines[:3]), np.array(cosines[3:])
@@ -278,6 +319,6 @@ def _geometry(values: Mapping[str, Any]) -> Geometry | None:
     unit = all(abs(float(np.linalg.norm(side)) - 1) < 0.01 for side in (row, column))
     if not (straight and unit and min(spacing) > 0):
         return None
-    sizes = (_number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
+    sizes = (number(values, name) for name in ("SpacingBetweenSlices", "SliceThickness"))
     thickness = next((abs(size) for size in sizes if size), 1.0)
     return Geometry(position, cosines[:3], cosines[3:], spacing, thickness)

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom._uid_dict import UID_dictionary
@@ -32,8 +33,9 @@ from pydicom.uid import (
 from common.errors import SourceError
 from common.formats.dicom.frame_limits import check_frame
 from common.formats.dicom.header_scan import Pixels, scan_header
-from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header, stamp_of
+from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header
 from common.formats.dicom.slices import Stamp
+from common.formats.opening import open_file
 
 _PIXEL_TAGS = [
     Tag(keyword)
@@ -78,24 +80,26 @@ def decode_frames(
         stamp: of the file when its header was read.
 
     Yields:
-        The stored values (row, column) of each frame.
+        The stored values (row, column) of each frame: ``BitsStored`` bits, signed if
+        ``PixelRepresentation`` says so (PS3.5 8.1.1).
 
     Raises:
         SourceError: pixel data is missing, truncated or cannot be decoded, or the file changed.
     """
-    with as_source_error(), path.open("rb") as file:
-        if stamp_of(file) != stamp:
+    with as_source_error(), open_file(path) as opened:
+        if opened.stamp != stamp:
             raise SourceError(f"{label} changed after its header was read: send it again")
-        scanned = scan_header(file)
+        opened.inflate()
+        scanned = scan_header(opened.file)
         data = parse_header(scanned, _PIXEL_TAGS, force=True)
         if scanned.pixels is None:
             raise SourceError(
                 f"{label} is truncated before its pixel data, or has none; export it again"
             )
         syntax = _syntax(data)
-        stream = io.BytesIO(scanned.data) if scanned.inflated else file
+        stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
         yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
-        if stamp_of(file) != stamp:
+        if opened.stamp != stamp:
             raise SourceError(f"{label} changed while it was read: send it again")
 
 
@@ -142,14 +146,53 @@ def _frames(
         validate=True,
         raw=True,
         decoding_plugin=_PLUGINS.get(syntax, ""),
+        correct_unused_bits=False,  # it takes any HighBit for the usual one
         **options,
     )
+    native = not syntax.is_encapsulated or syntax == RLELossless
     count = 0
     for array, _ in islice(decoded, len(frames)):
-        yield array
+        yield _stored_values(array, data, native=native)
         count += 1
     if count < len(frames):
         raise EOFError
+
+
+def _stored_values(
+    array: npt.NDArray[Any], data: pydicom.Dataset, *, native: bool
+) -> npt.NDArray[Any]:
+    """The values in the bits that the header says are stored, with the sign that it says.
+
+    Scanners keep overlays and noise in the other bits, and archives compress signed values of
+    12 bits as unsigned ones of 16: a decoder then cannot know the sign.
+
+    Args:
+        array: what the decoder gave.
+        data: the header.
+        native: whether cells of ``BitsAllocated`` bits are as the header describes them; a
+            codec's samples have no other bits below.
+    """
+    cell = 8 * array.itemsize
+    stored = int(data.get("BitsStored") or cell)
+    if array.dtype.kind not in "iu" or not 0 < stored <= cell:
+        return array
+    high = data.get("HighBit")
+    below = int(high) + 1 - stored if native and high is not None else 0
+    if not 0 <= below <= cell - stored:
+        below = 0
+    signed = data.get("PixelRepresentation") == 1
+    if stored == cell and signed == (array.dtype.kind == "i"):
+        return array
+    bits: npt.NDArray[Any] = array.view(
+        np.dtype(f"u{array.itemsize}").newbyteorder(array.dtype.byteorder)
+    )
+    if not signed:
+        return (bits >> below) & ((1 << stored) - 1) if below else bits & ((1 << stored) - 1)
+    # To the left end of the cell, and back with copies of the sign.
+    left = bits << (cell - stored - below)
+    return left.view(np.dtype(f"i{array.itemsize}").newbyteorder(left.dtype.byteorder)) >> (
+        cell - stored
+    )
 
 
 def _syntax(data: pydicom.FileDataset) -> UID:

@@ -1,94 +1,258 @@
-"""Volumes out of the slices of one DICOM series: its copies, and the volumes mixed in each."""
+"""Volumes out of the slices of DICOM series: what belongs together, and what is left out.
 
-import math
-from collections import Counter
+Slices of one volume have one series UID, patient, study and frame of reference (``group_series``);
+one grid (``grids``) and contrast, and each its own place (``splitting``). Copies and strays are
+left out by name, so that they never cost the series.
+"""
+
 from collections.abc import Iterator, Sequence
-from itertools import combinations
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
 
 from common.errors import SourceError
-from common.formats.dicom.geometry import check_consistent, coincident_pairs, sort_by_position
-from common.formats.dicom.slices import VOLUME_TAGS, Geometry, Slice
+from common.formats.dicom.completeness import missing_of, problems_of
+from common.formats.dicom.copies import Digests, sift
+from common.formats.dicom.geometry import sort_by_position, split_strays
+from common.formats.dicom.grids import by_grid
+from common.formats.dicom.left_out import LeftOut
+from common.formats.dicom.slices import Slice
+from common.formats.dicom.splitting import Part, by_contrast, by_time
 from common.formats.dicom.stack import Stack
+from common.formats.dicom.volume_roles import volume_role
 
-_Instance = tuple[str, int | None, int | None, Geometry | None, tuple[str, ...]]
+Outcome = tuple[str, Stack | SourceError]
+_Key = tuple[str, object]
+
+_STRAY_SLICES = 3
+_STRAY_SHARE = 5
+"""Up to 3 slices of another plane or size are strays beside five times as many of one volume."""
+_SAME_PLACE_MM = 0.1
+_JOINED = 3
+"""So many series of one slice each are one series whose UIDs differ from slice to slice."""
+
+
+def group_series(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """The slices of each series, in the order of their first ones.
+
+    Some devices give each slice a series UID, or none. Such slices are one series if patient,
+    study, frame of reference, series number and description, grid and contrast are equal.
+
+    Args:
+        slices: of all files, in their order.
+    """
+    groups: dict[_Key, list[Slice]] = {}
+    for plane in slices:
+        known = bool(plane.series)
+        key: _Key = (plane.series, plane.owner if known else _likeness(plane))
+        groups.setdefault(key, []).append(plane)
+    lone: dict[tuple[object, ...], list[_Key]] = {}
+    for key, members in groups.items():
+        if not key[0] or (len(members) == 1 and members[0].frame is None):
+            lone.setdefault(_likeness(members[0]), []).append(key)
+    for keys in lone.values():
+        planes = [plane for key in keys for plane in groups[key]]
+        without = not all(key[0] for key in keys)
+        if len(planes) > 1 and (without or _one_after_another(planes)):
+            groups[keys[0]] = [replace(p, problems=(*p.problems, "series_joined")) for p in planes]
+            for key in keys[1:]:
+                del groups[key]
+    return list(groups.values())
+
+
+def _likeness(plane: Slice) -> tuple[object, ...]:
+    place = plane.geometry
+    return (
+        *(plane.owner, plane.protocol, plane.rows, plane.columns, plane.bits),
+        None if place is None else (*place.cosines, *place.spacing),
+        plane.role,
+    )
+
+
+def _one_after_another(slices: Sequence[Slice]) -> bool:
+    """Whether single slices have numbers and places of their own: not several single images."""
+    numbers = {plane.instance for plane in slices}
+    places = {plane.geometry.position for plane in slices if plane.geometry}
+    return len(slices) >= _JOINED and len(numbers) == len(places) == len(slices)
 
 
 def stack_series(
-    slices: Sequence[Slice], *, single_file: bool
-) -> Iterator[tuple[str, Stack | SourceError]]:
+    slices: Sequence[Slice], *, single_file: bool, digests: Digests | None = None
+) -> Iterator[Outcome]:
     """Stack the slices of one series into volumes.
 
-    A series that was found several times (copied into two folders, or in several transfer
-    syntaxes) gives as many scans; copies after the first are labelled ``copy 2`` and so on. A
-    series that mixes volumes (echoes, time points, …) is split by VOLUME_TAGS.
-
     Args:
-        slices: of one series, in the order in which their files were found.
+        slices: of one series (``group_series``), in the order in which their files were found.
         single_file: the user named this one file. Only then may an image without geometry become
             a scan (without an affine): in a folder it is most likely a screenshot.
+        digests: compares the pixels of copies.
 
     Yields:
-        The label of each volume, and the volume or why it cannot become a scan.
+        The label of each volume, and the volume or why it cannot become a scan; and the label of
+        each file that is left out (``LeftOut``).
     """
     first = slices[0]
     if first.geometry is None and len(slices) == 1 and single_file:
-        yield first.label, Stack(first.label, (first,), None)
+        problems = ("geometry_unknown", *first.problems)
+        yield first.label, Stack(first.label, (first,), None, first.role, problems)
         return
-    volumes: list[tuple[str, set[_Instance]]] = []
-    most = 0
-    for number, copy in enumerate(_copies(slices), 1):
-        mark = f"copy {number}" if number > 1 else ""
-        most = most or len(copy)  # the first copy has every slice that was found
+    placed = [plane for plane in slices if plane.geometry is not None]
+    lost = [plane for plane in slices if plane.geometry is None]
+    if len(lost) * _STRAY_SHARE > len(placed):
+        yield _label(first, len(slices)), SourceError(
+            "no geometry: ImagePositionPatient, ImageOrientationPatient or PixelSpacing "
+            f"is missing or not valid in {_some([plane.label for plane in lost])}"
+        )
+        return
+    yield from _left_out("stray", lost)
+    if placed:
+        yield from _Series(placed, digests).outcomes()
+
+
+@dataclass(slots=True)
+class _Volume:
+    """Slices that should be one volume."""
+
+    planes: list[Slice]
+    details: tuple[str, ...]
+    damaged: list[Slice]
+    problems: tuple[str, ...] = ()
+
+
+class _Series:
+    def __init__(self, slices: Sequence[Slice], digests: Digests | None) -> None:
+        self._first = slices[0]
+        self._slices = slices
+        self._digests = digests
+        self._volumes: list[list[_Volume]] = []  # of each grid
+        self._outcomes: list[Outcome] = []
+        self._copies = 0
+
+    def outcomes(self) -> Iterator[Outcome]:
+        grids = by_grid(self._slices)
+        largest = max(map(len, grids))
+        for members in grids:
+            if len(members) <= _STRAY_SLICES and len(members) * _STRAY_SHARE <= largest:
+                self._outcomes += _left_out("stray", members)
+                continue
+            self._volumes.append([])
+            for part in by_contrast(members):
+                self._split(part)
+        volumes = [*chain.from_iterable(self._volumes)]
+        found = [plane for volume in volumes for plane in volume.planes]
+        kept = {id(plane) for plane in found}
+        self._first = next((one for one in self._slices if id(one) in kept), self._first)
+        others = len(self._slices) - self._copies - len(found)
+        missing = missing_of([volume.planes for volume in volumes], others)
+        diffusion = any(plane.role.startswith("diffusion") for plane in found)
+        for grid in self._volumes:
+            fullest = max(grid, key=lambda volume: len(volume.planes), default=None)
+            for volume in grid:
+                if fullest is not None and _is_stray(volume, fullest):
+                    yield from _left_out("stray", volume.planes)
+                else:
+                    places = _places_of(volume, fullest)
+                    yield from self._stacked(volume, places, missing=missing, diffusion=diffusion)
+        yield from self._outcomes
+
+    def _split(self, part: Part) -> None:
+        """Find the volumes of one contrast."""
+        sifted = sift(part.slices, self._digests)
+        self._outcomes += _left_out("copy", sifted.copies)
+        self._copies += len(sifted.copies) + sum(map(len, sifted.others))
+        differ = ("copies_differ",) if sifted.others else ()
+        whole = len(sifted.kept)
+        self._volumes_of(Part(part.details, sifted.kept), sifted.damaged, differ)
+        for number, other in enumerate(sifted.others, 2):
+            details = (*part.details, f"copy {number}")
+            if len(other) == whole:
+                self._volumes_of(Part(details, other), [], differ)
+            else:
+                self._outcomes.append(
+                    (
+                        _label(self._first, len(other), *details),
+                        SourceError(
+                            f"a copy of {len(other)} of {whole} slices, whose pixels differ from "
+                            "those that are sent: remove the copy that is wrong"
+                        ),
+                    )
+                )
+
+    def _volumes_of(self, part: Part, damaged: Sequence[Slice], problems: tuple[str, ...]) -> None:
+        if damaged and len(damaged) * _STRAY_SHARE > len(part.slices):
+            bad = damaged[0]
+            label = _label(self._first, len(part.slices) + len(damaged), *part.details)
+            self._outcomes.append((label, SourceError(f"{bad.label} is {bad.damage}")))
+            return
+        for bad in damaged:
+            self._outcomes.append((bad.label, SourceError(f"it is {bad.damage}")))
         try:
-            check_consistent(copy)
-            # Split by the first copy: another copy may be incomplete and not show its volumes.
-            if not volumes:
-                _check_complete(copy, most)
-                volumes = [(name, set(map(_instance, each))) for name, each in _volumes(copy)]
+            volumes = by_time(part.slices)
         except SourceError as error:
-            yield _label(copy[0], len(copy), mark), error
-            continue
-        yield from _stacked(copy, volumes, mark)
+            label = _label(self._first, len(part.slices), *part.details)
+            self._outcomes.append((label, error))
+            return
+        again = len(volumes) > 1 and len(volumes[0].slices) > 4 * sum(
+            len(volume.slices) for volume in volumes[1:]
+        )
+        if again:
+            for volume in volumes[1:]:
+                self._outcomes += _left_out("repeat", volume.slices)
+            volumes, problems = [Part((), volumes[0].slices)], (*problems, "slices_repeated")
+        for volume in volumes:
+            details = (*part.details, *volume.details)
+            lost = [*damaged] if len(volumes) == 1 else []
+            planes, strays = split_strays(volume.slices)
+            self._outcomes += _left_out("stray", strays)
+            self._volumes[-1].append(_Volume(planes, details, lost, problems))
+
+    def _stacked(
+        self, volume: _Volume, places: int, *, missing: bool, diffusion: bool
+    ) -> Iterator[Outcome]:
+        label = _label(self._first, len(volume.planes), *volume.details)
+        try:
+            ordered, affine = sort_by_position(volume.planes)
+        except SourceError as error:
+            yield label, error
+            return
+        if len(ordered) + len(volume.damaged) < places:
+            text = f"incomplete: {len(ordered)} of {places} slices; export the whole series again"
+            yield label, SourceError(text)
+            return
+        problems = [*volume.problems, *chain.from_iterable(plane.problems for plane in ordered)]
+        if missing or volume.damaged:
+            problems.append("slices_missing")
+        problems += problems_of(ordered)
+        role = volume_role(ordered, volume.details, diffusion=diffusion)
+        yield label, Stack(label, ordered, affine, role, tuple(dict.fromkeys(problems)))
 
 
-def _stacked(
-    copy: Sequence[Slice], volumes: Sequence[tuple[str, set[_Instance]]], mark: str
-) -> Iterator[tuple[str, Stack | SourceError]]:
-    places = max(len(instances) for _, instances in volumes)
-    for suffix, instances in volumes:
-        if members := [plane for plane in copy if _instance(plane) in instances]:
-            label = _label(copy[0], len(members), suffix, mark)
-            try:
-                planes, affine = sort_by_position(members)
-                _check_complete(members, places)
-                yield label, Stack(label, planes, affine)
-            except SourceError as error:
-                yield label, error
+def _is_stray(volume: _Volume, fullest: _Volume) -> bool:
+    """Whether these are single slices of another contrast; the beginning of a time point is not."""
+    count = len(volume.planes)
+    return (
+        count <= _STRAY_SLICES
+        and count * _STRAY_SHARE <= len(fullest.planes)
+        and not any(detail.startswith("Temporal") for detail in volume.details)
+    )
 
 
-def _instance(plane: Slice) -> _Instance:
-    """What copies of a slice share; not the UID alone, which some exporters give to many slices."""
-    return plane.uid, plane.frame, plane.instance, plane.geometry, plane.volume_keys
+def _places_of(volume: _Volume, fullest: _Volume | None) -> int:
+    """How many slices a volume should have: as many as the fullest of its grid, if its slices
+    have places of that one."""
+    if fullest is None or len(volume.planes) >= len(fullest.planes):
+        return len(volume.planes)
+    others = np.array([plane.geometry.distance for plane in fullest.planes if plane.geometry])
+    mine = np.array([plane.geometry.distance for plane in volume.planes if plane.geometry])
+    shared = np.abs(mine[:, None] - others[None, :]).min(axis=1) < _SAME_PLACE_MM
+    return len(fullest.planes) if bool(shared.all()) else len(volume.planes)
 
 
-def _copies(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """The copies of a series: the k-th list has the k-th copy of each file.
-
-    Whole files are compared, so frames of different files are never mixed.
-    """
-    files: dict[Path, list[Slice]] = {}
-    for plane in slices:
-        files.setdefault(plane.path, []).append(plane)
-    copies: list[list[Slice]] = []
-    seen: Counter[tuple[_Instance, ...]] = Counter()
-    for planes in files.values():
-        file = tuple(map(_instance, planes))
-        if seen[file] == len(copies):
-            copies.append([])
-        copies[seen[file]] += planes
-        seen[file] += 1
-    return copies
+def _left_out(kind: str, slices: Sequence[Slice]) -> list[Outcome]:
+    """Each file once."""
+    paths = {plane.label: plane.path for plane in slices}
+    return [(label, LeftOut(kind, path)) for label, path in paths.items()]
 
 
 def _label(first: Slice, count: int, *details: str) -> str:
@@ -98,65 +262,7 @@ def _label(first: Slice, count: int, *details: str) -> str:
     return f"{first.label} ({', '.join(parts)})" if parts else first.label
 
 
-def _check_complete(slices: Sequence[Slice], places: int) -> None:
-    if len(slices) < places:
-        raise SourceError(
-            f"incomplete: {len(slices)} of {places} slices; export the whole series again"
-        )
-
-
-def _volumes(slices: Sequence[Slice]) -> list[tuple[str, list[Slice]]]:
-    """The volumes, each with what distinguishes it from the others ('' if it is the only one).
-
-    Raises:
-        SourceError: several slices have one position and no tag distinguishes volumes.
-    """
-    doubled = coincident_pairs(slices)
-    if not doubled:
-        return [("", list(slices))]
-    for count in (1, 2):
-        for chosen in combinations(range(len(VOLUME_TAGS)), count):
-            if volumes := _split(slices, chosen):
-                return volumes
-    one, two = doubled[0]
-    more = f" and {len(doubled) - 1} more pairs" if len(doubled) > 1 else ""
-    raise SourceError(
-        f"two slices at one position: {_full(one)} and {_full(two)}{more}; "
-        "remove copies, or export each volume as a series"
-    )
-
-
-def _full(plane: Slice) -> str:
-    return plane.label if plane.name == plane.label else f"{plane.label} ({plane.name})"
-
-
-def _split(
-    slices: Sequence[Slice], chosen: tuple[int, ...]
-) -> list[tuple[str, list[Slice]]] | None:
-    """Split by the tags ``chosen``; None unless that gives volumes, most of them complete."""
-    groups: dict[tuple[str, ...], list[Slice]] = {}
-    for plane in slices:
-        groups.setdefault(tuple(plane.volume_keys[tag] for tag in chosen), []).append(plane)
-    if len(groups) < 2 or any(coincident_pairs(members) for members in groups.values()):
-        return None
-    places = len(slices) - len(coincident_pairs(slices))
-    if sum(len(members) == places for members in groups.values()) * 2 <= len(groups):
-        return None
-    values = [sorted({key[n] for key in groups}, key=_natural) for n in range(len(chosen))]
-    return [
-        (
-            ", ".join(
-                f"{VOLUME_TAGS[tag]} {values[n].index(key[n]) + 1} of {len(values[n])}"
-                for n, tag in enumerate(chosen)
-            ),
-            groups[key],
-        )
-        for key in sorted(groups, key=lambda key: [_natural(value) for value in key])
-    ]
-
-
-def _natural(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return math.inf, value
+def _some(names: Sequence[str]) -> str:
+    """The first names: enough to find the others."""
+    first = ", ".join(dict.fromkeys(names[:3]))
+    return f"{first} and {len(names) - 3} more" if len(names) > 3 else first

@@ -16,11 +16,22 @@ Vector = tuple[float, ...]
 Stamp = tuple[int, int]
 """Size of a file, bytes, and when it was last written, ns since the epoch."""
 
-VOLUME_TAGS = (
-    *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "StackID"),
-    *("DiffusionBValue", "ImageType", "SegmentNumber", "AcquisitionNumber"),
+CONTRAST_TAGS = (
+    *("StackID", "SegmentNumber", "EchoNumbers", "EchoTime", "InversionTime"),
+    *("DiffusionBValue", "DiffusionGradientOrientation", "ImageType", "ContrastSettings"),
+    "TemporalPositionIdentifier",
 )
-"""Tags that can distinguish the volumes of one series, the most specific first."""
+"""Slices that differ in one of these are never in one volume. ``ContrastSettings`` are those of the
+scanner on which the contrast depends: sequence, flip angle, contrast agent, kVp, kernel, …"""
+TIME_TAGS = (
+    *("AcquisitionNumber", "TriggerTime", "NominalPercentageOfCardiacPhase"),
+    *("NominalCardiacTriggerDelayTime", "RepetitionTime", "AcquisitionTime", "ContentTime"),
+    *(f"DimensionIndexValues{n}" for n in range(1, 6)),
+)
+"""These may differ from slice to slice of one volume. They tell volumes apart if slices have one
+position."""
+VOLUME_TAGS = CONTRAST_TAGS + TIME_TAGS
+"""What can distinguish the volumes of one series, the most specific first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,25 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """What a header says of the volume or series that its slice is part of; None if nothing."""
+
+    images: int | None
+    """Images of the acquisition or series (ImagesInAcquisition, NumberOfSeriesRelatedInstances)."""
+    slices: int | None
+    """Slices of the volume (NumberOfSlices, and private elements of GE and Philips)."""
+    spacing: float | None
+    """SpacingBetweenSlices, mm."""
+    thickness: float | None
+    """SliceThickness, mm."""
+    location: float | None
+    """SliceLocation, mm."""
+
+
+NO_CLAIMS = Claims(None, None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
     """One slice: a classic image, or one frame of an enhanced multi-frame image."""
 
@@ -65,7 +95,11 @@ class Slice:
     frame: int | None
     """From 0 in an enhanced file; None in a classic one."""
     series: str
-    """SeriesInstanceUID."""
+    """SeriesInstanceUID; empty if there is none."""
+    owner: str
+    """A digest of patient, study and frame of reference."""
+    protocol: str
+    """A digest of number and description of the series: equal where a series UID is missing."""
     uid: str
     """SOPInstanceUID: the same in each copy of a file, and in each frame of one."""
     instance: int | None
@@ -77,8 +111,15 @@ class Slice:
     slope: float
     intercept: float
     geometry: Geometry | None
+    claims: Claims
     volume_keys: tuple[str, ...]
-    """Values of VOLUME_TAGS."""
+    """Values of VOLUME_TAGS; empty where there is none."""
+    role: str
+    """What the image is, as its own header says (``roles``)."""
+    damage: str
+    """Why its pixels cannot be read, as far as the header shows it; else empty."""
+    problems: tuple[str, ...]
+    """Codes of ``common.domain.input_problems``."""
     acquired_at: datetime | None
     """UTC."""
     subject: str | None

@@ -1,6 +1,8 @@
 """The voxels of a volume out of DICOM slices: decoded, stacked and rescaled in one buffer."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,26 @@ def read_stack(slices: Sequence[Slice], allocate: Allocate = in_memory) -> npt.N
     """
     stored, buffer = _stored(slices, allocate)
     return stored if is_identity(slices) else _rescaled(slices, stored, buffer)
+
+
+def slice_digests(slices: Sequence[Slice]) -> list[str | None]:
+    """A digest of the stored values of each slice; None where they cannot be read."""
+    by_file: dict[Path, list[int]] = {}
+    for k, plane in enumerate(slices):
+        by_file.setdefault(plane.path, []).append(k)
+    digests: list[str | None] = [None] * len(slices)
+    for path, indices in by_file.items():
+        indices.sort(key=lambda k: slices[k].frame or 0)
+        first = slices[indices[0]]
+        wanted = [slices[k].frame or 0 for k in indices]
+        with suppress(SourceError):
+            for k, pixels in zip(
+                indices, decode_frames(path, first.label, wanted, first.stamp), strict=True
+            ):
+                # As numbers of one size: archives may store the same values in other types.
+                values = np.ascontiguousarray(pixels, "<i8" if pixels.dtype.kind in "iu" else "<f8")
+                digests[k] = blake2b(values.data, digest_size=16).hexdigest()
+    return digests
 
 
 def _stored(

@@ -1,39 +1,46 @@
-"""A NIfTI file as a stream of bytes, inflated if it is compressed with gzip (RFC 1952)."""
+"""A NIfTI file as a stream of bytes, inflated if it is compressed (gzip, bzip2, xz)."""
 
-import os
-import zlib
 from pathlib import Path
+
+from common.formats.compression import MAGIC_BYTES, inflater_for, is_gzip
+from common.formats.opening import open_file
 
 _BLOCK = 1 << 17  # bytes of a compressed file that are read at once
 _PIECE = 1 << 20  # bytes that are inflated at once: beside the volume, no more are in memory
-_GZIP = b"\x1f\x8b"
-_WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 
 
 class ByteStream:
-    """An open file, read forwards. Gzip is recognised by its first bytes, not by the file's name.
+    """An open file, or member of an archive, read forwards. Compression is recognised by the first
+    bytes, not by the name.
 
     Attributes:
         compressed: whether the file is compressed.
-        stamp: size of the file on disk, bytes; when it was last written, ns since the epoch.
+        is_gzip: whether with gzip.
+        size: of the file or member, bytes.
+        stamp: size of the file on disk, bytes; when it was last written, ns since the epoch. For a
+            member, those of its archive.
         position: offset of the next byte, in the uncompressed data.
 
     Raises:
         OSError: the file cannot be opened.
+        SourceError: its archive is damaged.
     """
 
     def __init__(self, path: Path) -> None:
-        self._raw = path.open("rb")
-        self.compressed = self._raw.peek(2)[:2] == _GZIP
-        self._inflater = zlib.decompressobj(_WITH_GZIP_HEADER)
+        self._opened = open_file(path)
+        self._raw = self._opened.file
+        start = self._raw.read(MAGIC_BYTES)
+        self._inflater = inflater_for(start)
+        self._raw.seek(0)
         self._packed = b""
+        self.compressed, self.is_gzip = self._inflater is not None, is_gzip(start)
+        self.size = self._opened.size
         self.stamp = self.current_stamp()
         self.position = 0
 
     def current_stamp(self) -> tuple[int, int]:
         """The stamp as it is now: another one if the file has changed."""
-        info = os.fstat(self._raw.fileno())
-        return info.st_size, info.st_mtime_ns
+        return self._opened.stamp
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes; fewer only at the end.
@@ -65,7 +72,7 @@ class ByteStream:
                 count = len(piece)
                 buffer[done : done + count] = piece
             else:
-                count = self._raw.readinto(buffer[done:])
+                count = self._raw.readinto(buffer[done:])  # type: ignore[attr-defined]
             if not count:
                 raise EOFError
             done += count
@@ -88,28 +95,28 @@ class ByteStream:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        self._raw.close()
+        self._opened.close()
 
     def _inflate(self, most: int) -> bytes:
-        """The next bytes, up to ``most``; none at the end, which checks the checksum (CRC-32)."""
-        while True:
-            if self._inflater.eof and not self._next_member():
-                return b""
-            self._packed = self._packed or self._raw.read(_BLOCK)
-            if not self._packed:
-                raise EOFError
-            data = self._inflater.decompress(self._packed, most)
-            self._packed = self._inflater.unconsumed_tail
-            if data:
+        """The next bytes, up to ``most``; none at the end, which checks the checksum."""
+        while self._inflater is not None:
+            if self._inflater.eof:
+                self._next_member(self._inflater.unused_data)
+                continue
+            if not self._packed and self._inflater.needs_input:
+                self._packed = self._raw.read(_BLOCK)
+                if not self._packed:
+                    raise EOFError
+            packed, self._packed = self._packed, b""
+            if data := self._inflater.inflate(packed, most):
                 return data
+        return b""
 
-    def _next_member(self) -> bool:
-        """Go to the next member (RFC 1952 2.2), past zeros that pad the last one."""
-        rest = self._inflater.unused_data
-        while not (found := rest.lstrip(b"\0")):
-            rest = self._raw.read(_BLOCK)
-            if not rest:
-                return False
-        self._inflater = zlib.decompressobj(_WITH_GZIP_HEADER)
-        self._packed = found
-        return True
+    def _next_member(self, rest: bytes) -> None:
+        """Go to the next member, past zeros that pad the last one.
+
+        Other bytes behind it are not read, as gzip(1) does it: some archives append their own.
+        """
+        while len(found := rest.lstrip(b"\0")) < MAGIC_BYTES and (more := self._raw.read(_BLOCK)):
+            rest = found + more
+        self._inflater, self._packed = inflater_for(found), found

@@ -25,8 +25,10 @@ class Layout:
     """``scl_slope``; 1 where the header has none."""
     inter: float
     """``scl_inter``; 0 where the header has none."""
-    affine: Affine
-    """Voxel indices to mm, RAS+."""
+    affine: Affine | None
+    """Voxel indices to mm, RAS+; None if not even the sizes of the voxels are known."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the header (codes such as ``geometry_unknown``)."""
 
     @property
     def end(self) -> int:

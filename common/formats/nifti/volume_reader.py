@@ -1,4 +1,4 @@
-"""Headers and volumes of NIfTI-1 and NIfTI-2 single files (``.nii``, ``.nii.gz``).
+"""Headers and volumes of NIfTI-1 and NIfTI-2 files (``.nii``, ``.nii.gz``, …).
 
 nibabel parses the header. The voxels are read here instead of through its array proxies: straight
 into the buffer that is sent, never more bytes than the header declares, never memory-mapped, and
@@ -16,6 +16,7 @@ from common.formats.buffers import Allocate, in_memory
 from common.formats.nifti.byte_stream import ByteStream
 from common.formats.nifti.header import HEADER_BYTES, check_size, parse_header
 from common.formats.nifti.layout import Layout
+from common.formats.nifti.pairs import is_header, voxels_of
 from common.formats.nifti.reading_errors import as_source_error
 from common.formats.nifti.scaling import read_values
 from common.formats.nifti.volumes import NiftiVolume
@@ -31,7 +32,7 @@ def read_layout(
     declare 65,535 volumes, each of which would be a scan.
 
     Args:
-        path: the file, compressed with gzip or not.
+        path: the file, compressed or not, or a member of an archive; of a pair, the header.
         on_size: called with the bytes to inflate before they are.
 
     Returns:
@@ -41,18 +42,28 @@ def read_layout(
         SourceError: not a NIfTI file, truncated, or of a kind that cannot become scans.
     """
     with as_source_error():
-        stream = ByteStream(path)
+        layout = _read_pair_header(path) if is_header(path.name) else None
+        stream = ByteStream(voxels_of(path))
         try:
-            if not stream.stamp[0]:
+            if not stream.size:
                 raise SourceError("the file is empty")
-            layout = parse_header(stream.read(HEADER_BYTES))
-            check_size(layout, stream.stamp[0], compressed=stream.compressed)
+            layout = layout or parse_header(stream.read(HEADER_BYTES))
+            endless = not stream.is_gzip
+            check_size(layout, stream.size, compressed=stream.compressed, endless=endless)
             if layout.volumes > 1 and stream.compressed:
                 on_size(layout.end)
                 stream.seek(layout.end)
         finally:
             stream.close()
     return layout, stream.stamp
+
+
+def _read_pair_header(path: Path) -> Layout:
+    stream = ByteStream(path)
+    try:
+        return parse_header(stream.read(HEADER_BYTES), pair=True)
+    finally:
+        stream.close()
 
 
 class VolumeReader:
@@ -104,7 +115,7 @@ class VolumeReader:
             if path == volume.path and stream.stamp == volume.stamp and stream.position <= start:
                 return stream
             stream.close()
-        stream = ByteStream(volume.path)
+        stream = ByteStream(voxels_of(volume.path))
         if stream.stamp != volume.stamp:
             stream.close()
             raise SourceError("the file changed after its header was read: send it again")

@@ -29,6 +29,11 @@ class NiftiVolume:
         """None: NIfTI has no field for the patient."""
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with it (codes such as ``geometry_unknown``)."""
+        return self.layout.problems
+
+    @property
     def declared_bytes(self) -> int:
         """Bytes of memory that the volume takes, as its header declares it."""
         return self.layout.memory_bytes

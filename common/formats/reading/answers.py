@@ -4,16 +4,25 @@ The libraries of a format are imported with its first file: a process that reads
 only DICOM, starts in half the time.
 """
 
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy.typing as npt
 
+from common.errors import SourceError
+from common.formats.archives import as_source_error
 from common.formats.buffers import Allocate
-from common.formats.dicom.file_kinds import NotDicom, lacks_preamble
+from common.formats.compression import MAGIC_BYTES, inflated, inflater_for, unpacked_max
+from common.formats.dicom.file_kinds import NotDicom
+from common.formats.dicom.slices import Slice
+from common.formats.nifti.pairs import header_of, is_header
 from common.formats.nifti.volumes import NiftiVolume
+from common.formats.not_a_scan import NotAScan, UnreadKind
+from common.formats.opening import open_archive, open_file
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
     Message,
@@ -22,6 +31,7 @@ from common.formats.reading.messages import (
     slice_message,
     slice_of,
 )
+from common.formats.recognition import HEAD_BYTES, Format, recognise, unreadable
 
 if TYPE_CHECKING:
     from common.formats.nifti.volume_reader import VolumeReader
@@ -42,10 +52,28 @@ class Answerer:
         """Read the header of a file.
 
         Raises:
+            NotAScan: it is none.
             SourceError: it cannot become a scan.
         """
         self._limit(cpu_s(0))
-        return (self._nifti_header if request["nifti"] else self._dicom_header)(request)
+        path = Path(request["path"])
+        with as_source_error(), open_file(path) as opened:
+            name, in_archive = opened.name, opened.in_archive
+            found = recognise(opened.file.read(HEAD_BYTES), name, _inside(opened.file))
+        if found is Format.ARCHIVE:
+            return self._members(path, in_archive=in_archive)
+        if found is Format.PAIR_VOXELS:
+            header = header_of(path)
+            if not request.get("alone"):
+                raise NotAScan("pair")
+            raise SourceError(f"half of a .hdr/.img pair: send its {header.suffix}")
+        if found is Format.NIFTI:
+            if in_archive and is_header(name):
+                raise UnreadKind("a .hdr/.img pair in an archive: unpack it")
+            return self._nifti_header(path)
+        return self._dicom_header(
+            path, name, bare=found is Format.BARE_DICOM, alone=bool(request.get("alone"))
+        )
 
     def voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         """Read the voxels of a volume.
@@ -57,24 +85,41 @@ class Answerer:
         read = self._nifti_voxels if "layout" in request else self._dicom_voxels
         return read(request, allocate)
 
-    def _nifti_header(self, request: Message) -> Message:
+    def digests(self, request: Message) -> Message:
+        """A digest of the pixels of each slice; None where they cannot be read."""
+        self._limit(cpu_s(int(request["frames"])))
+        from common.formats.dicom.stack_voxels import slice_digests
+
+        return {"digests": slice_digests(_slices(request))}
+
+    def _members(self, path: Path, *, in_archive: bool) -> Message:
+        if in_archive:
+            raise UnreadKind("an archive in an archive: unpack it")
+        self._limit(cpu_s(frames_of(0, unpacked_max(path.stat().st_size))))
+        members = open_archive(path).members
+        if not members:
+            raise NotAScan("archive")
+        return {"members": [(member.name, member.size) for member in members]}
+
+    def _nifti_header(self, path: Path) -> Message:
         from common.formats.nifti.volume_reader import read_layout
 
-        layout, stamp = read_layout(
-            Path(request["path"]), lambda size: self._limit(cpu_s(frames_of(0, size)))
-        )
+        layout, stamp = read_layout(path, lambda size: self._limit(cpu_s(frames_of(0, size))))
         return {"layout": layout_message(layout), "stamp": stamp}
 
-    def _dicom_header(self, request: Message) -> Message:
-        path = Path(request["path"])
-        bare = lacks_preamble(path)
-        if bare and not request["bare"]:
-            raise NotDicom("no DICOM header")
+    def _dicom_header(self, path: Path, name: str, *, bare: bool, alone: bool) -> Message:
         from common.formats.dicom.headers import read_slices
 
-        found = read_slices(
-            path, "", force=bare, on_frames=lambda frames: self._limit(cpu_s(frames))
-        )
+        try:
+            found = read_slices(
+                path,
+                "",
+                force=bare,
+                pictures=alone,
+                on_frames=lambda frames: self._limit(cpu_s(frames)),
+            )
+        except NotDicom as error:
+            raise unreadable(name) from error
         return {
             "slices": [*map(slice_message, found.slices)],
             "patient": found.patient,
@@ -94,9 +139,28 @@ class Answerer:
     def _dicom_voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         from common.formats.dicom.stack_voxels import read_stack
 
-        files = [(Path(path), label) for path, label in request["files"]]
-        slices = [
-            slice_of(plane, files[number][0], files[number][1], None)
-            for number, plane in request["slices"]
-        ]
-        return read_stack(slices, allocate)
+        return read_stack(_slices(request), allocate)
+
+
+def _slices(request: Message) -> list[Slice]:
+    files = [(Path(path), label) for path, label in request["files"]]
+    return [
+        slice_of(plane, files[number][0], files[number][1], None)
+        for number, plane in request["slices"]
+    ]
+
+
+def _inside(file: BinaryIO) -> bytes | None:
+    """The first bytes of what a compressed file inflates to; None if it is not compressed."""
+    file.seek(0)
+    if inflater_for(file.read(MAGIC_BYTES)) is None:
+        return None
+    file.seek(0)
+    head = b""
+    # What is damaged is for whoever reads on.
+    with suppress(EOFError, zlib.error):
+        for piece in inflated(file, HEAD_BYTES):
+            head += piece
+            if len(head) >= HEAD_BYTES:
+                break
+    return head[:HEAD_BYTES]

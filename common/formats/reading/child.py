@@ -77,8 +77,9 @@ def serve(requests: BinaryIO, answers: BinaryIO, answerer: Answerer) -> None:
 
 def _answer(request: Message, output: _Output, answerer: Answerer) -> None:
     try:
-        if request["op"] == "header":
-            output.send(answerer.header(request))
+        if request["op"] != "voxels":
+            answer = answerer.header if request["op"] == "header" else answerer.digests
+            output.send(answer(request))
             return
         array = answerer.voxels(request, output.allocate)
         dtype, shape = array.dtype, array.shape

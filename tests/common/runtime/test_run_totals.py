@@ -114,7 +114,7 @@ def test_the_summary_has_all_counts_and_rates(tmp_path: Path) -> None:
 
 
 def test_totals_survive_the_pipe_to_the_launcher() -> None:
-    made = totals(latency_ms=Latency(p50=1, p95=2, p99=3), total=None)
+    made = totals(latency_ms=Latency(p50=1, p95=2, p99=3), total=None, skipped={"text": 2})
     assert Totals.model_validate_json(made.model_dump_json()) == made
     with pytest.raises(ValidationError):
         Totals.model_validate_json(made.as_json())  # computed values are not fields
@@ -131,6 +131,17 @@ def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
     assert row(text, "scans/s") == "2.5"
     assert row(text, "MB/s") == "1.5"
     assert "1,500 / 2 / 4" in text
+
+
+def test_the_table_has_what_was_skipped_by_kind_and_it_is_no_failure() -> None:
+    made = totals(skipped={"structured_report": 2, "sidecar": 1200})
+    text = shown(made)
+    assert row(text, "skipped") == "1,202"
+    assert row(text, "  structured reports") == "2"
+    assert row(text, "  sidecars") == "1,200"
+    assert made.complete
+    assert json.loads(made.as_json())["skipped"] == {"structured_report": 2, "sidecar": 1200}
+    assert "skipped" not in shown(totals())
 
 
 def test_the_first_failures_are_listed_and_the_others_counted() -> None:

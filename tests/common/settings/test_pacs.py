@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.domain.volume_roles import VOLUME_ROLES
 from common.settings.loading import load_settings
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
 from tests.common.settings.reading import error_for
@@ -101,3 +102,20 @@ def test_files_and_what_describes_synthetic_scans_exclude_each_other(
     name, value = synthetic
     message = error_for(PacsSettings, "--source", "scans", f"--{name}", value)
     assert f"SOURCE sends files, not synthetic scans: unset it, or {name.upper()}" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([], {"anatomical", "unclassified"}),
+        (["--volumes", "Diffusion, localizer"], {"diffusion", "localizer"}),
+        (["--volumes", "all"], set(VOLUME_ROLES)),
+    ],
+)
+def test_volumes_are_named_by_their_roles(given: list[str], wanted: set[str]) -> None:
+    assert load_settings(PacsSettings, "fr", given).wanted_volumes == wanted
+
+
+@pytest.mark.parametrize("value", ["difusion", ","])
+def test_volumes_of_no_role_are_refused(value: str) -> None:
+    assert "names no volumes: write all, or some of" in error_for(PacsSettings, "--volumes", value)

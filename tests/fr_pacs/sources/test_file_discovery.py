@@ -6,15 +6,10 @@ from typing import Any
 
 import pytest
 
-from common.formats.reader import is_nifti
-from fr_pacs.sources.file_discovery import (
-    LEADS_OUT,
-    NOT_AN_IMAGE,
-    is_sidecar,
-    walk_files,
-)
+from common.formats.recognition import NOT_AN_IMAGE
+from fr_pacs.sources.file_discovery import LEADS_OUT, KnownByName, walk_files
 from fr_pacs.sources.files import FileSource
-from tests.fr_pacs.sources.image_folders import DICOM, Save, outcomes
+from tests.fr_pacs.sources.image_folders import Save, outcomes
 
 
 def test_a_bids_folder_does_not_fail_for_its_sidecars(save: Save, tmp_path: Path) -> None:
@@ -25,12 +20,13 @@ def test_a_bids_folder_does_not_fail_for_its_sidecars(save: Save, tmp_path: Path
         (tmp_path / f"sub-01/anat/sub-01_T1w.{suffix}").write_text("text")
     source = FileSource(tmp_path, pacs="site-a")
     assert [task.label for task in source] == ["sub-01/anat/sub-01_T1w.nii.gz"]
-    assert source.skipped == 6
+    assert source.skipped.counts == {"sidecar": 5, "text": 1, "hidden": 1}
 
 
 def test_a_sidecar_that_is_sent_by_name_fails(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("text")
-    assert outcomes(tmp_path / "README.txt") == {"README.txt": NOT_AN_IMAGE}
+    told = {"README.txt": "not a scan, but a text file"}
+    assert outcomes(tmp_path / "README.txt") == told
 
 
 def test_links_that_lead_out_of_the_folder_are_followed_only_if_asked(
@@ -133,25 +129,14 @@ def test_files_are_found_in_order_of_their_names(tmp_path: Path) -> None:
     assert list(walk_files(tmp_path / "a.nii")) == [tmp_path / "a.nii"]
 
 
-@pytest.mark.parametrize(
-    ("name", "nifti", "sidecar"),
-    [
-        ("a.nii", True, False),
-        ("A.NII.GZ", True, False),
-        ("a.json", False, True),
-        ("Readme", False, True),
-        ("IM0001", False, False),
-        ("a.gz", False, False),
-    ],
-)
-def test_names_tell_images_from_sidecars(name: str, nifti: bool, sidecar: bool) -> None:
-    assert (is_nifti(Path(name)), is_sidecar(Path(name))) == (nifti, sidecar)
-
-
-def test_only_a_file_that_may_be_dicom_by_name_is_read_without_a_preamble(tmp_path: Path) -> None:
-    bare = (DICOM / "MR_small_implicit.dcm").read_bytes()[132:]
-    for name in ("a.dcm", "IM0001", "a.png"):
-        (tmp_path / name).write_bytes(bare)
-    told = outcomes(tmp_path)
-    assert told.pop("a.png") == NOT_AN_IMAGE
-    assert set(told.values()) == {"sent"}
+def test_hidden_folders_are_named_and_not_visited(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    save(".git/annex/b.nii")
+    save("__MACOSX/._a.nii")
+    (tmp_path / "._a.nii").write_bytes(b"x")
+    found = [one for one in walk_files(tmp_path) if isinstance(one, KnownByName)]
+    assert {one.path.name: one.kind for one in found} == {
+        ".git": "hidden",
+        "__MACOSX": "system",
+        "._a.nii": "system",
+    }

@@ -1,7 +1,9 @@
 """Files and folders as a source: what is sent, what is skipped, what fails and why."""
 
+import gzip
 import itertools
 import logging
+import random
 import threading
 from pathlib import Path
 
@@ -11,10 +13,9 @@ import pytest
 
 from common.errors import SourceError
 from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.file_discovery import (
-    NOT_AN_IMAGE,
-)
+from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.files import FileSource
+from tests.common.formats.archive_files import pack
 from tests.fr_pacs.sources.image_folders import CT, DICOM, EXAMPLE_4D, Save, outcomes
 
 
@@ -44,9 +45,8 @@ def test_what_fails_is_named_and_the_rest_goes_on(save: Save, tmp_path: Path) ->
     (tmp_path / "empty.dcm").touch()
     save("z/z.nii")
     told = outcomes(tmp_path)
-    assert list(told) == ["Makefile", "a.nii.gz", "b.png", "c.nii", "e.nii", "empty.dcm", "z/z.nii"]
+    assert list(told) == ["a.nii.gz", "c.nii", "e.nii", "empty.dcm", "z/z.nii"]
     assert told["a.nii.gz"] == told["z/z.nii"] == "sent"
-    assert told["Makefile"] == told["b.png"] == NOT_AN_IMAGE
     assert "not a NIfTI file" in told["c.nii"]
     assert "5-D data" in told["e.nii"]
     assert told["empty.dcm"] == "the file is empty"
@@ -55,11 +55,95 @@ def test_what_fails_is_named_and_the_rest_goes_on(save: Save, tmp_path: Path) ->
 def test_nothing_to_send_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"absent cannot be read: No such file"):
         FileSource(tmp_path / "absent", pacs="site-a")
-    with pytest.raises(SourceError, match="no image in"):
+    with pytest.raises(SourceError, match="no scan in"):
         FileSource(tmp_path, pacs="site-a")
     (tmp_path / "README").write_text("text")
-    with pytest.raises(SourceError, match="no image in"):
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(SourceError, match=r"no scan in .*, only 1 picture, 1 text file: send"):
         FileSource(tmp_path, pacs="site-a")
+
+
+def test_what_is_no_scan_is_skipped_and_named_with_its_folder(save: Save, tmp_path: Path) -> None:
+    """A BIDS folder and a patient's CD: nothing fails."""
+    save("sub-01/func/sub-01_bold.nii.gz")
+    text, binary = b"text\n", b"MZ\x90\0" + bytes(range(256))
+    for name, content in {
+        "sub-01/func/sub-01_physio.tsv.gz": gzip.compress(text),
+        "sub-01/func/sub-01_events": text,
+        "sub-01/dwi.bvec": text,
+        "code/run.py": text,
+        "sub-01/picture.png": b"\x89PNG" + bytes(99),
+        ".DS_Store": b"x",
+        "cd/Thumbs.db": b"x",
+        "cd/AUTORUN.INF": text,
+        "cd/viewer/start.exe": binary,
+        "cd/viewer/start.bin": binary,
+        "cd/viewer/data.pak": random.Random(1).randbytes(999),  # noqa: S311 - no secret
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    source = FileSource(tmp_path, pacs="site-a")
+    assert [task.label for task in source] == ["sub-01/func/sub-01_bold.nii.gz"]
+    assert source.skipped.counts == {
+        "sidecar": 2, "picture": 1, "program": 4, "text": 1, "system": 2, "other": 1
+    }  # fmt: skip
+    assert source.skipped.by_folder["cd/viewer", "program"] == 2
+
+
+def test_images_of_an_unread_format_fail_once_for_each_folder(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    for name in ("x/1.nrrd", "x/2.nrrd", "x/3.mif", "y/4.nrrd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"NRRD0004\n" if "nrrd" in name else b"mrtrix image\n")
+    told = outcomes(tmp_path)
+    assert list(told) == ["a.nii", "x/1.nrrd and 1 more", "x/3.mif", "y/4.nrrd"]
+    assert told["y/4.nrrd"] == "an NRRD image, which Fr does not read: convert it to NIfTI"
+
+
+@pytest.mark.parametrize("name", ["study.zip", "study.tar", "study.tgz"])
+def test_an_archive_is_read_as_a_folder(save: Save, tmp_path: Path, name: str) -> None:
+    """Also as SOURCE itself; slices of one series may be in and out of it."""
+    files = {f"dicom/{path.name}": path.read_bytes() for path in sorted(CT.iterdir())}
+    files["a.nii.gz"] = save("out/a.nii.gz").read_bytes()
+    files["report.pdf"] = files["dicom/viewer"] = b"%PDF-1.4"
+    path = pack(tmp_path / name, files)
+    told = {
+        f"{name}/a.nii.gz": "sent",
+        f"{name}/dicom/2062 (series of 5 slices)": "sent",
+    }
+    assert outcomes(path) == told
+    source = FileSource(path, pacs="site-a")
+    assert source.skipped.counts == {"document": 2}
+    assert {file.label for file in source.skipped} == {f"{name}/report.pdf", f"{name}/dicom/viewer"}
+    assert outcomes(tmp_path) == {**told, "out/a.nii.gz": "sent"}
+
+
+def test_a_gzipped_series_is_one_with_its_plain_slices(tmp_path: Path) -> None:
+    plain = next(iter(FileSource(CT, pacs="site-a"))).load()
+    for number, path in enumerate(sorted(CT.iterdir())):
+        if number % 2:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        else:
+            (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    [task] = FileSource(tmp_path, pacs="site-a")
+    assert task.load().scan.voxels_hash == plain.scan.voxels_hash
+
+
+def test_a_damaged_archive_fails_and_the_rest_is_sent(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    (tmp_path / "b.zip").write_bytes(b"PK\3\4" + bytes(99))
+    told = outcomes(tmp_path)
+    assert told["a.nii"] == "sent"
+    assert told["b.zip"].startswith("the archive is damaged")
+
+
+def test_names_of_what_is_skipped_are_hashed_as_those_of_scans(save: Save, tmp_path: Path) -> None:
+    save("mueller/a.nii")
+    (tmp_path / "mueller/mueller.json").write_text("{}")
+    names = FileNames(hashed=True)
+    [file] = FileSource(tmp_path, pacs="site-a", names=names).skipped
+    assert "mueller" not in file.label + file.folder
+    assert names.reveal(file.label) == "mueller/mueller.json"
 
 
 def test_a_real_series_is_one_scan_in_the_place_of_its_first_file(
@@ -88,20 +172,25 @@ def test_dicomdir_files_are_passed_over_in_a_folder_and_fail_by_name(tmp_path: P
     told = outcomes(DICOM / "dicomdirtests" / "98892003")
     assert told
     (tmp_path / "DICOMDIR").write_bytes(index.read_bytes())
-    with pytest.raises(SourceError, match="no image in"):
+    with pytest.raises(SourceError, match=r"no scan in .*, only 1 DICOMDIR"):
         FileSource(tmp_path, pacs="site-a")
-    assert "is an index" in outcomes(tmp_path / "DICOMDIR")["DICOMDIR"]
+    assert outcomes(tmp_path / "DICOMDIR") == {"DICOMDIR": "not a scan, but a DICOMDIR"}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_all_the_test_files_of_pydicom_are_sent_or_say_why_not() -> None:
     told = outcomes(DICOM)
-    assert len(told) > 80
+    assert len(told) > 15
     assert told["CT_small.dcm"] == "sent"
     assert told["dicomdirtests/98892001/CT5N/2062 (series of 5 slices)"] == "sent"
-    assert told["zipMR.gz"] == NOT_AN_IMAGE
-    assert told["waveform_ecg.dcm"] == "contains no image (ECG)"
     assert not any("DICOMDIR" in label for label in told)
+    skipped = FileSource(DICOM, pacs="site-a").skipped
+    assert skipped.counts["secondary_capture"] > 30
+    assert skipped.counts["waveform"] == 1
+    assert {file.kind for file in skipped if "DICOMDIR" in file.label} == {"dicomdir"}
+    [headers] = [label for label in told if "TINY_ALPHA" in label]
+    assert headers.endswith("IM000000 and 49 more")
+    assert told[headers] == "contains no image (CT)"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -150,3 +239,11 @@ def test_threads_load_the_scans_of_one_source(save: Save, tmp_path: Path) -> Non
         thread.join()
     expected = itertools.product(range(12), range(1, 5))
     assert sorted(sent) == [f"{n:02}.nii.gz [volume {k}]" for n, k in expected]
+
+
+def test_volumes_of_other_roles_are_skipped_and_named() -> None:
+    localizer = DICOM / "dicomdirtests" / "98892001" / "CT2N"
+    source = FileSource(localizer.parent, pacs="site-a", volumes=["anatomical", "unclassified"])
+    assert "CT5N/2062 (series of 5 slices)" in [task.label for task in source]
+    skipped = [file for file in source.skipped if file.kind == "localizer"]
+    assert [file.folder for file in skipped] == ["CT2N", "CT2N"]

@@ -15,11 +15,12 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from common.domain.affine import Affine
 from common.errors import SourceError
 from common.formats.dicom.headers import read_slices
+from common.formats.dicom.left_out import LeftOut
 from common.formats.dicom.pseudonyms import pseudonym
-from common.formats.dicom.series import stack_series
+from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
-from common.formats.dicom.stack_voxels import read_stack
+from common.formats.dicom.stack_voxels import read_stack, slice_digests
 
 DATA = Path(pydicom.__file__).parent / "data" / "test_files"
 KEY = bytes(32)
@@ -63,8 +64,27 @@ def writer(folder: Path) -> Write:
 
 
 def found(*paths: Path, single_file: bool = False) -> list[tuple[str, Stack | SourceError]]:
+    """What becomes of the series of these files; without what is left out."""
+    return [
+        (label, outcome)
+        for label, outcome in outcomes(*paths, single_file=single_file)
+        if not isinstance(outcome, LeftOut)
+    ]
+
+
+def outcomes(*paths: Path, single_file: bool = False) -> list[tuple[str, Stack | SourceError]]:
+    """What becomes of the series of these files, with what is left out."""
     slices = [plane for path in paths for plane in slices_of(path)]
-    return list(stack_series(slices, single_file=single_file))
+    return [
+        outcome
+        for group in group_series(slices)
+        for outcome in stack_series(group, single_file=single_file, digests=slice_digests)
+    ]
+
+
+def left_out(*paths: Path) -> dict[str, str]:
+    """The kind of each file or volume that is left out."""
+    return {label: one.kind for label, one in outcomes(*paths) if isinstance(one, LeftOut)}
 
 
 def slices_of(path: Path, key: bytes = KEY, *, force: bool = False) -> list[Slice]:
@@ -111,7 +131,8 @@ def enhanced(path: Path, places: list[float], **tops: Any) -> Path:
         frame = Dataset()
         frame.PlanePositionSequence, frame.FrameContentSequence = [Dataset()], [Dataset()]
         frame.PlanePositionSequence[0].ImagePositionPatient = [0, 0, z]
-        frame.FrameContentSequence[0].TemporalPositionIndex = 1 + n * 2 // len(places)
+        if len(set(places)) < len(places):
+            frame.FrameContentSequence[0].TemporalPositionIndex = 1 + n * 2 // len(places)
         frames.append(frame)
     data.PerFrameFunctionalGroupsSequence = frames
     data.Rows = data.Columns = 2

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from common.errors import SourceError
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
+from common.formats.dicom.file_kinds import NotDicom
+from common.formats.dicom.headers import read_slices
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.stack import Stack
+from common.formats.not_a_scan import NotAScan, UnreadKind
 from tests.common.formats.dicom.dicom_files import (
     DATA,
     Write,
@@ -64,9 +66,37 @@ def test_a_file_without_preamble_is_read_by_force_and_junk_is_not(tmp_path: Path
         slices_of(bare, force=True)
 
 
-def test_an_index_is_told_from_an_image() -> None:
-    with pytest.raises(DicomDirectory):
-        slices_of(DATA / "dicomdirtests" / "DICOMDIR")
+def kind(path: Path) -> str:
+    with pytest.raises(NotAScan) as caught:
+        slices_of(path)
+    return caught.value.kind
+
+
+def test_objects_are_told_from_images_by_their_sop_class(write: Write) -> None:
+    assert kind(DATA / "dicomdirtests" / "DICOMDIR") == "dicomdir"
+    # They look like slices in all else, as what some workstations write does.
+    assert kind(write(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")) == "secondary_capture"
+    assert kind(write(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.481.2")) == "radiotherapy"
+    assert kind(write(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.66", Rows=None)) == "raw_data"
+
+
+def test_a_colour_map_in_the_guise_of_mr_is_no_scan(write: Write) -> None:
+    rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
+    assert kind(write(1, **rgb)) == "colour_image"
+
+
+def test_pictures_are_read_where_they_are_wanted_unless_they_have_colours(write: Write) -> None:
+    capture = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}
+    path = write(1, **capture)
+    assert len(read_slices(path, "", force=False, pictures=True).slices) == 1
+    rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
+    with pytest.raises(NotAScan):
+        read_slices(write(1, **capture, **rgb), "", force=False, pictures=True)
+
+
+def test_an_image_without_pixels_is_refused_not_skipped(write: Write) -> None:
+    with pytest.raises(UnreadKind, match=r"contains no image \(MR\)"):
+        slices_of(write(1, Rows=None))
 
 
 def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> None:

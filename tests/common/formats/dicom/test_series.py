@@ -2,14 +2,25 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
-from common.errors import SourceError
+from common.formats.dicom.left_out import LeftOut
 from common.formats.dicom.stack import Stack
 from fr_pacs.sources.files import FileSource
-from tests.common.formats.dicom.dicom_files import DATA, Write, enhanced, found, read_voxels, reason
+from tests.common.formats.dicom.dicom_files import (
+    DATA,
+    Write,
+    enhanced,
+    found,
+    left_out,
+    outcomes,
+    read_voxels,
+    reason,
+)
 
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
@@ -34,8 +45,20 @@ def told(*paths: Path) -> dict[str, int | str]:
 
 
 def test_two_slices_at_one_place_are_named(write: Write) -> None:
-    told = reason(write(1), write(2), write(2, "copy.dcm"))
-    assert "two slices at one position: 002.dcm (instance 2) and copy.dcm (instance 2);" in told
+    paths = [write(k, f"{k}{name}.dcm", InstanceNumber=None) for k in (1, 2, 3) for name in "ab"]
+    paths += [write(1, "1c.dcm", InstanceNumber=7)]
+    for n, path in enumerate(paths):
+        data = pydicom.dcmread(path)
+        data.AcquisitionTime = f"10{n:02}00"
+        data.save_as(path)
+    told = reason(*paths)
+    assert "two slices at one position: 1a.dcm and 1b.dcm and 3 more pairs" in told
+
+
+def test_slices_sent_again_under_new_uids_are_copies(write: Write) -> None:
+    paths = [write(k) for k in (1, 2)]
+    assert told(*paths, write(2, "copy.dcm")) == {"001.dcm (series of 2 slices)": 2}
+    assert left_out(*paths, write(2, "copy.dcm")) == {"copy.dcm": "copy"}
 
 
 @pytest.mark.parametrize("tag", ["EchoTime", "EchoNumbers", "TemporalPositionIdentifier"])
@@ -77,12 +100,19 @@ def test_an_unfinished_volume_fails_and_the_others_go_on(write: Write) -> None:
     assert str(last) == "incomplete: 2 of 3 slices; export the whole series again"
 
 
-def test_numbers_that_differ_for_each_slice_do_not_split_a_series(write: Write) -> None:
+def test_the_nth_slice_of_a_place_is_of_the_nth_volume(write: Write) -> None:
     paths = [
         write(n, ImagePositionPatient=[0, 0, k // 2], AcquisitionNumber=n)
         for n, k in enumerate(range(6))
     ]
-    assert "two slices at one position" in reason(*paths)
+    volumes = found(*paths)
+    assert [label for label, _ in volumes] == [
+        f"000.dcm (series of 3 slices, occurrence {n} of 2)" for n in (1, 2)
+    ]
+    firsts = [
+        read_voxels(stack)[0][0, 0].tolist() for _, stack in volumes if isinstance(stack, Stack)
+    ]
+    assert firsts == [[0, 200, 400], [100, 300, 500]]
 
 
 def test_an_enhanced_file_is_a_series_of_its_frames(write: Write) -> None:
@@ -102,121 +132,163 @@ def test_an_enhanced_file_of_several_times_is_split(write: Write) -> None:
     assert values == [[0, 1], [2, 3]]
 
 
-def test_an_instance_in_several_transfer_syntaxes_is_as_many_scans(tmp_path: Path) -> None:
-    for path in DATA.glob("MR_*.dcm"):
-        if path.name.startswith(("MR_small", "MR_truncated")):
-            (tmp_path / path.name).write_bytes(path.read_bytes())
+def test_an_instance_in_several_transfer_syntaxes_is_one_scan(tmp_path: Path) -> None:
+    names = [path.name for path in DATA.glob("MR_*.dcm") if path.name.startswith("MR_small")]
+    for name in (*names, "MR_truncated.dcm"):
+        (tmp_path / name).write_bytes((DATA / name).read_bytes())
     source = FileSource(tmp_path, pacs="site-a")
-    assert source.total == 9
-    *good, cut = source
-    assert [task.label for task in good] == [
-        "MR_small.dcm",
-        "MR_small_RLE.dcm (copy 2)",
-        "MR_small_bigendian.dcm (copy 3)",
-        "MR_small_expb.dcm (copy 4)",
-        "MR_small_implicit.dcm (copy 5)",
-        "MR_small_jp2klossless.dcm (copy 6)",
-        "MR_small_jpeg_ls_lossless.dcm (copy 7)",
-        "MR_small_padded.dcm (copy 8)",
-    ]
-    scans = [task.load().scan for task in good]
-    assert len({scan.scan_id for scan in scans}) == 8
-    assert len({scan.voxels_hash for scan in scans}) == 1
-    assert cut.label == "MR_truncated.dcm (copy 9)"
-    with pytest.raises(SourceError, match=r"MR_truncated\.dcm is truncated"):
-        cut.load()
+    [task] = source
+    assert task.label == "MR_small.dcm"
+    assert len(names) == 8
+    left = {file.label: file.kind for file in source.skipped}
+    assert left == dict.fromkeys({*names, "MR_truncated.dcm"} - {"MR_small.dcm"}, "copy")
 
 
-def test_a_series_that_was_copied_is_two_whole_scans(write: Write) -> None:
+def test_a_series_that_was_copied_is_one_scan(write: Write) -> None:
     a = [write(k, f"A/{k}.dcm") for k in (1, 2, 3)]
-    volumes = found(*a, *copied(a, "B"))
-    assert [label for label, _ in volumes] == [
-        "1.dcm (series of 3 slices)",
-        "1.dcm (series of 3 slices, copy 2)",
-    ]
-    for (_, stack), folder in zip(volumes, "AB", strict=True):
-        assert isinstance(stack, Stack)
-        assert {plane.path.parent.name for plane in stack.slices} == {folder}
-        assert read_voxels(stack)[0][0, 0].tolist() == [100, 200, 300]
+    b = copied(a, "B")
+    [(label, stack)] = found(*a, *b)
+    assert label == "1.dcm (series of 3 slices)"
+    assert isinstance(stack, Stack)
+    assert {plane.path.parent.name for plane in stack.slices} == {"A"}
+    assert [one.kind for _, one in outcomes(*a, *b) if isinstance(one, LeftOut)] == ["copy"] * 3
 
 
-def test_copies_beside_the_originals_are_a_scan_of_their_own(write: Write) -> None:
+def test_copies_beside_the_originals_are_left_out(write: Write) -> None:
     originals = [write(k) for k in (1, 2, 3)]
     copies = [path.with_suffix(".copy.dcm") for path in originals]
     for path, copy in zip(originals, copies, strict=True):
         copy.write_bytes(path.read_bytes())
-    assert told(*sorted(originals + copies)) == {
-        "001.copy.dcm (series of 3 slices)": 3,
-        "001.dcm (series of 3 slices, copy 2)": 3,
-    }
+    everything = sorted(originals + copies)
+    assert told(*everything) == {"001.dcm (series of 3 slices)": 3}
+    assert left_out(*everything) == {f"00{k}.copy.dcm": "copy" for k in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("kept", [(1, 2, 4, 5), (1, 2, 3), (4,)])
+@pytest.mark.parametrize("part_first", [False, True])
+def test_of_a_whole_and_a_partial_copy_the_whole_one_is_sent(
+    write: Write, kept: tuple[int, ...], part_first: bool
+) -> None:
+    a = [write(k, f"A/{k}.dcm") for k in (1, 2, 3, 4, 5)]
+    b = copied([a[k - 1] for k in kept], "B")
+    [(_, stack)] = found(*(b + a if part_first else a + b))
+    assert isinstance(stack, Stack)
+    assert {plane.path.parent.name for plane in stack.slices} == {"A"}
+    assert stack.problems == ()
+
+
+def test_a_damaged_copy_of_a_slice_never_costs_the_series(write: Write) -> None:
+    a = [write(k, f"A/{k}.dcm") for k in (1, 2)]
+    b = copied(a, "B")
+    a[0].write_bytes(a[0].read_bytes()[:-4])
+    [(_, stack)] = found(*a, *b)
+    assert isinstance(stack, Stack)
+    assert {plane.path.parent.name for plane in stack.slices} == {"B"}
+    assert read_voxels(stack)[0][0, 0].tolist() == [100, 200]
+
+
+def test_copies_with_other_pixels_are_scans_of_their_own(write: Write) -> None:
+    a = [write(k, f"A/{k}.dcm") for k in (1, 2)]
+    b = copied(a, "B")
+    for path in b:
+        path.write_bytes(path.read_bytes()[:-1] + b"\x07")
+    volumes = found(*a, *b)
+    assert [label for label, _ in volumes] == [
+        "1.dcm (series of 2 slices)",
+        "1.dcm (series of 2 slices, copy 2)",
+    ]
+    assert all(
+        isinstance(stack, Stack) and stack.problems == ("copies_differ",) for _, stack in volumes
+    )
+    (_, first), (_, second) = found(*a, b[1])
+    assert isinstance(first, Stack)
+    assert str(second).startswith("a copy of 1 of 2 slices, whose pixels differ")
+
+
+def test_one_damaged_slice_at_the_end_never_costs_the_series(write: Write) -> None:
+    paths = [write(k) for k in range(1, 8)]
+    paths[-1].write_bytes(paths[-1].read_bytes()[:-4])
+    (label, error), (_, stack) = sorted(found(*paths), key=lambda one: isinstance(one[1], Stack))
+    assert label == "007.dcm"
+    assert "truncated: 20 of 24 bytes" in str(error)
+    assert isinstance(stack, Stack)
+    assert (len(stack.slices), stack.problems) == (6, ("slices_missing",))
 
 
 @pytest.mark.parametrize(
-    ("kept", "why"),
+    "changes",
     [
-        ((1, 2, 4, 5), "slice missing between instance 2 and instance 4"),
-        ((1, 2, 3), "incomplete: 3 of 5 slices"),
-        ((4,), "incomplete: 1 of 5 slices"),
+        {"PatientID": "patient-2"},
+        {"PatientName": "Other^Person"},
+        {"StudyInstanceUID": "1.2.3"},
+        {"FrameOfReferenceUID": "1.2.3"},
+        {"EchoTime": 90},
+        {"ContrastBolusAgent": "gadolinium"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]},
     ],
 )
-def test_a_copy_of_a_part_fails_and_the_first_one_is_sent(
-    write: Write, kept: tuple[int, ...], why: str
-) -> None:
-    a = [write(k, f"A/{k}.dcm") for k in (1, 2, 3, 4, 5)]
-    (_, whole), (label, part) = told(*a, *copied([a[k - 1] for k in kept], "B")).items()
-    assert whole == 5
-    assert "copy 2)" in label
-    assert str(part).startswith(why)
+def test_what_differs_is_never_one_volume(write: Write, changes: dict[str, Any]) -> None:
+    """Two images half a slice apart under one series UID."""
+    base = {"PatientName": "Doe^John", "EchoTime": 30, "StudyInstanceUID": "1.2"}
+    one = [write(k, f"a{k}.dcm", **base) for k in range(1, 5)]
+    other = {**base, **changes}
+    two = [
+        write(k, f"b{k}.dcm", ImagePositionPatient=[10, 20, 5 * k + 2.5], **other)
+        for k in range(1, 5)
+    ]
+    assert list(told(*one, *two).values()) == [4, 4]
 
 
-def test_a_series_whose_copy_has_a_damaged_slice_is_sent_once(write: Write) -> None:
-    a = [write(k, f"A/{k}.dcm") for k in (1, 2)]
-    b = copied(a, "B")
-    b[1].write_bytes(b[1].read_bytes()[:-4])
-    (_, first), (_, second) = found(*a, *b)
-    assert isinstance(first, Stack)
-    assert isinstance(second, Stack)
-    assert read_voxels(first)[0].shape == (4, 3, 2)
-    with pytest.raises(SourceError, match=r"2\.dcm is truncated"):
-        read_voxels(second)
+def test_a_scout_inside_a_series_is_left_out(write: Write) -> None:
+    paths = [write(k) for k in range(1, 8)]
+    scout = write(8, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    small = write(9, Rows=2, Columns=6)
+    far = write(10, ImagePositionPatient=[10, 20, 411.3])
+    assert told(*paths, scout, small, far) == {"001.dcm (series of 7 slices)": 7}
+    assert set(left_out(*paths, scout, small, far).values()) == {"stray"}
+    assert set(left_out(*paths, scout, small, far)) == {"008.dcm", "009.dcm", "010.dcm"}
 
 
-def test_each_volume_of_a_copied_series_is_there_twice(write: Write) -> None:
+def test_slices_without_a_common_series_uid_are_joined_and_that_is_said(write: Write) -> None:
+    for uids in ([None] * 3, ["1.2.1", "1.2.2", "1.2.3"]):
+        paths = [write(k, SeriesInstanceUID=uid) for k, uid in enumerate(uids, 1)]
+        [(_, stack)] = found(*paths)
+        assert isinstance(stack, Stack)
+        assert (len(stack.slices), stack.problems) == (3, ("series_joined",))
+    paths = [write(k, SeriesInstanceUID=f"1.2.{k}", SeriesNumber=k) for k in (1, 2, 3)]
+    assert len(found(*paths)) == 3
+
+
+def test_positions_that_were_lost_are_refused(write: Write) -> None:
+    lost = [
+        write(k, ImagePositionPatient=[0, 0, 0], AcquisitionTime=f"10100{k}") for k in (1, 2, 3)
+    ]
+    assert "two slices at one position" in reason(*lost)
+    within = [write(k, ImagePositionPatient=[5 * k, 0, 0.5 * k]) for k in (1, 2, 3)]
+    assert "positions contradict the orientation" in reason(*within)
+
+
+def test_end_slices_that_the_file_counts_are_missed(write: Write) -> None:
+    paths = [write(k, ImagesInAcquisition=6) for k in range(1, 6)]
+    [(_, stack)] = found(*paths)
+    assert isinstance(stack, Stack)
+    assert stack.problems == ("slices_missing",)
+    [(_, whole)] = found(*paths, write(6, ImagesInAcquisition=6))
+    assert isinstance(whole, Stack)
+    assert whole.problems == ()
+
+
+def test_each_volume_of_a_copied_series_is_sent_once(write: Write) -> None:
     a = [
         write(n, f"A/{n}.dcm", ImagePositionPatient=[0, 0, k], EchoTime=echo)
         for n, (echo, k) in enumerate(itertools.product((4, 30), (1, 2, 3)))
     ]
-    assert told(*a, *copied(a, "B")) == {
+    whole = {
         "0.dcm (series of 3 slices, EchoTime 1 of 2)": 3,
         "0.dcm (series of 3 slices, EchoTime 2 of 2)": 3,
-        "0.dcm (series of 3 slices, EchoTime 1 of 2, copy 2)": 3,
-        "0.dcm (series of 3 slices, EchoTime 2 of 2, copy 2)": 3,
     }
-
-
-def test_a_copy_of_parts_of_two_volumes_is_not_taken_for_one(write: Write) -> None:
-    a = [
-        write(n, f"A/{n}.dcm", ImagePositionPatient=[0, 0, k], EchoTime=echo)
-        for n, (echo, k) in enumerate(itertools.product((4, 30), (1, 2, 3)))
-    ]
-    # One slice at each place, two of one echo and one of the other.
-    *whole, one, two = told(*a, *copied([a[0], a[1], a[5]], "B")).items()
-    assert [count for _, count in whole] == [3, 3]
-    assert one == (
-        "0.dcm (series of 2 slices, EchoTime 1 of 2, copy 2)",
-        "incomplete: 2 of 3 slices; export the whole series again",
-    )
-    assert two == (
-        "0.dcm (EchoTime 2 of 2, copy 2)",
-        "incomplete: 1 of 3 slices; export the whole series again",
-    )
-
-
-def test_a_copy_of_a_part_of_what_cannot_be_told_apart_is_not_sent(write: Write) -> None:
-    a = [write(n, f"A/{n}.dcm", ImagePositionPatient=[0, 0, n // 2]) for n in range(6)]
-    (_, first), (_, second) = told(*a, *copied(a[::2], "B")).items()
-    assert "two slices at one position" in str(first)
-    assert second == "incomplete: 3 of 6 slices; export the whole series again"
+    assert told(*a, *copied(a, "B")) == whole
+    assert told(*a, *copied([a[0], a[1], a[5]], "C")) == whole
 
 
 def test_slices_to_which_an_exporter_gave_one_uid_are_one_series(write: Write) -> None:
@@ -227,13 +299,13 @@ def test_slices_to_which_an_exporter_gave_one_uid_are_one_series(write: Write) -
 def test_frames_of_files_that_differ_are_never_mixed(write: Write) -> None:
     long = enhanced(write(1, SOPInstanceUID="1.2.3"), [0.0, 3.0, 6.0, 9.0])
     short = enhanced(write(2, SOPInstanceUID="1.2.3", InstanceNumber=1), [0.0, 3.0])
-    assert "two slices at one position" in reason(long, short)
+    # Their first frames are equal: the short file has nothing of its own.
+    assert told(long, short) == {"001.dcm (series of 4 slices)": 4}
+    assert left_out(long, short) == {"002.dcm": "copy"}
 
 
-def test_an_enhanced_file_that_was_copied_is_two_scans(write: Write) -> None:
+def test_an_enhanced_file_that_was_copied_is_one_scan(write: Write) -> None:
     path = enhanced(write(1), [0.0, 3.0, 6.0])
     [copy] = copied([path], "B")
-    assert told(path, copy) == {
-        "001.dcm (series of 3 slices)": 3,
-        "001.dcm (series of 3 slices, copy 2)": 3,
-    }
+    assert told(path, copy) == {"001.dcm (series of 3 slices)": 3}
+    assert left_out(path, copy) == {"001.dcm": "copy"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.formats.dicom.slices import Geometry, Slice
+from common.formats.dicom.slices import NO_CLAIMS, Geometry, Slice
 
 
 def geometry(position: tuple[float, ...] = (10, 20, 30)) -> Geometry:
@@ -19,6 +19,8 @@ def a_slice(frame: int | None = None, instance: int | None = None) -> Slice:
         label="folder/a.dcm",
         frame=frame,
         series="1.2",
+        owner="",
+        protocol="",
         uid="1.2.3",
         instance=instance,
         rows=3,
@@ -27,7 +29,11 @@ def a_slice(frame: int | None = None, instance: int | None = None) -> Slice:
         slope=1,
         intercept=0,
         geometry=geometry(),
+        claims=NO_CLAIMS,
         volume_keys=(),
+        role="anatomical",
+        damage="",
+        problems=(),
         acquired_at=None,
         subject=None,
         stamp=(0, 0),

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from common.domain.affine import Affine
 from common.errors import SourceError
 from common.formats.nifti.volume_reader import VolumeReader, read_layout
 from common.formats.nifti.volumes import NiftiVolume, volumes_of
@@ -51,7 +50,7 @@ def volumes_in(path: Path, label: str = "label") -> list[NiftiVolume]:
     return volumes_of(*read_layout(path), path, label)
 
 
-def read_volume(volume: NiftiVolume) -> tuple[npt.NDArray[Any], Affine]:
+def read_volume(volume: NiftiVolume) -> tuple[npt.NDArray[Any], Any]:
     reader = VolumeReader()
     try:
         return reader.read(volume), volume.layout.affine

@@ -1,8 +1,10 @@
 """A NIfTI file as bytes: the same whether it is compressed or not."""
 
+import bz2
 import gzip
+import lzma
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,38 @@ def test_a_compressed_file_cannot_be_moved_beyond_its_end(tmp_path: Path) -> Non
     with pytest.raises(EOFError):
         stream.seek(len(CONTENT) + 1)
     stream.close()
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    "tail", [b"x", b"appended by an archive" * 9000, b"\0" * 9 + b"y", b"\x1f"]
+)
+def test_bytes_behind_the_compressed_data_are_not_read(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(CONTENT) + tail)
+    stream = ByteStream(path)
+    assert stream.read(len(CONTENT) + 9) == CONTENT
+    stream.close()
+
+
+def test_a_member_may_begin_where_a_block_ends(tmp_path: Path) -> None:
+    first, second = gzip.compress(CONTENT[:5000]), gzip.compress(CONTENT[5000:])
+    path = tmp_path / "a.nii.gz"
+    # The first byte of the second member is the last one of the block that is read.
+    path.write_bytes(first + bytes((1 << 17) - 1 - len(first)) + second)
+    stream = ByteStream(path)
+    assert stream.read(len(CONTENT)) == CONTENT
+    stream.close()
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_other_compressions_are_recognised(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "a.nii"
+    path.write_bytes(pack(CONTENT[:5000]) + pack(CONTENT[5000:]) + b"tail")
+    stream = ByteStream(path)
+    assert stream.compressed
+    assert not stream.is_gzip
+    assert stream.read(len(CONTENT) + 9) == CONTENT
     stream.close()
 
 

@@ -19,6 +19,21 @@ def test_colours_and_complex_numbers_are_refused_with_a_reason(save: Save) -> No
 
 
 @pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, "voxels of an unknown type (datatype 0): export again"),
+        (1, "voxels of 1 bit each: convert them to uint8"),
+        (1234, "voxels of an unknown type (datatype 1234): export again"),
+        (1536, "voxels of type float128: convert them to float32 or float64"),
+        (1792, "voxels are complex numbers: send their magnitudes"),
+        (2304, "voxels are RGB colours: send an image of intensities"),
+    ],
+)
+def test_a_data_type_that_is_not_read_is_named(save: Save, code: int, told: str) -> None:
+    assert reason(patched(save(np.zeros((2, 2, 2), np.uint8)), 70, "<h", code)) == told
+
+
+@pytest.mark.parametrize(
     ("shape", "expected", "volumes"),
     [
         ((4, 3), (4, 3, 1), 1),
@@ -36,6 +51,36 @@ def test_planes_get_a_third_axis_and_trailing_axes_of_one_go(
     assert all(read_volume(volume)[0].shape == expected for volume in found)
 
 
+def test_a_fourth_axis_of_no_length_is_one_volume(save: Save) -> None:
+    path = patched(save(np.arange(8, dtype=np.uint8).reshape(2, 2, 2)), 40, "<5h", 4, 2, 2, 2, 0)
+    [volume] = volumes_in(path)
+    assert read_volume(volume)[0].ravel(order="F").tolist() == [0, 4, 2, 6, 1, 5, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("parts", "header", "volumes"),
+    [
+        (5, {}, 5),
+        (3, {"xyzt_units": 2 | 8}, 3),  # mm and s
+        (3, {"intent_code": 2001}, 3),  # time series
+        (3, {}, None),
+        (6, {}, None),
+        (5, {"intent_code": 1007}, None),  # vectors
+    ],
+)
+def test_time_in_the_fifth_axis_is_told_from_vectors(
+    save: Save, parts: int, header: dict[str, int], volumes: int | None
+) -> None:
+    data = np.arange(8 * parts, dtype=np.uint8).reshape((2, 2, 2, 1, parts))
+    path = save(data, **header)
+    if volumes is None:
+        assert f"5-D data (2x2x2x1x{parts})" in reason(path)
+    else:
+        found = volumes_in(path)
+        assert len(found) == volumes
+        np.testing.assert_array_equal(read_volume(found[2])[0], data[..., 0, 2])
+
+
 def test_vectors_and_rows_are_refused_with_their_axes(save: Save) -> None:
     assert "5-D data (2x2x2x1x3" in reason(save(np.zeros((2, 2, 2, 1, 3), np.float32)))
     assert "one row of 7 values" in reason(save(np.zeros(7, np.float32)))
@@ -46,16 +91,9 @@ def test_an_axis_of_no_voxels_is_refused(save: Save) -> None:
     assert reason(path) == "an empty volume: axes of 0x2x2 voxels"
 
 
-def test_half_of_a_pair_says_what_to_do(save: Save) -> None:
+def test_the_header_of_a_pair_in_a_single_file_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 344, "<4s", b"ni1\0")
-    assert ".hdr/.img pair" in reason(path)
-
-
-def test_an_unknown_data_type_is_refused(save: Save) -> None:
-    path = patched(save(np.zeros((2, 2, 2), np.uint8)), 70, "<h", 1234)
-    assert reason(path) == (
-        "the NIfTI header is not valid (HeaderDataError): export the image again"
-    )
+    assert "disagree whether it is half of a pair" in reason(path)
 
 
 def test_a_file_that_declares_what_its_size_cannot_hold_is_refused_unread(save: Save) -> None:

@@ -41,6 +41,38 @@ def test_a_slope_of_zero_means_unscaled(save: Save) -> None:
     assert voxels.max() == 1
 
 
+@pytest.mark.parametrize("inter", [0.0, 5.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("slope", [0.0, float("nan")])
+def test_a_slope_that_is_no_number_means_unscaled(save: Save, slope: float, inter: float) -> None:
+    path = patched(save(np.ones((2, 2, 2), np.int16)), 112, "<ff", slope, inter)
+    voxels, _ = read_volume(volumes_in(path, "label")[0])
+    assert voxels.dtype == np.int16
+    assert voxels.max() == 1
+
+
+@pytest.mark.parametrize(
+    ("slope", "inter", "name"),
+    [
+        (float("inf"), 0.0, "scl_slope"),
+        (1.0, float("nan"), "scl_inter"),
+        (2.0, float("-inf"), "scl_inter"),
+    ],
+)
+def test_a_scaling_that_is_not_finite_is_refused_by_name(
+    save: Save, slope: float, inter: float, name: str
+) -> None:
+    path = patched(save(np.ones((2, 2, 2), np.int16)), 112, "<ff", slope, inter)
+    assert reason(path).startswith(f"{name} is not a finite number")
+
+
+@pytest.mark.parametrize(("slope", "inter"), [(-2.0, 1000.0), (1e-6, 0.0), (1e-30, 0.0)])
+def test_negative_and_tiny_slopes_are_applied(save: Save, slope: float, inter: float) -> None:
+    path = save(np.arange(24, dtype=np.int16).reshape(2, 3, 4))
+    voxels, _ = read_volume(volumes_in(patched(path, 112, "<ff", slope, inter))[0])
+    expected = np.arange(24) * float(np.float32(slope)) + inter
+    np.testing.assert_allclose(voxels.ravel(), expected, rtol=1e-6)
+
+
 def test_scaling_beyond_float32_is_refused(save: Save) -> None:
     path = patched(save(np.full((2, 2, 2), 1e10)), 112, "<ff", 1e38, 0.0)
     assert "too large for float32" in reason(path)

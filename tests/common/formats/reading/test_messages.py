@@ -11,9 +11,9 @@ import pytest
 
 from common.errors import SourceError
 from common.formats.dicom.attributes import Attributes
-from common.formats.dicom.file_kinds import DicomDirectory, NotDicom
-from common.formats.dicom.slices import Geometry, Slice
+from common.formats.dicom.slices import VOLUME_TAGS, Claims, Geometry, Slice
 from common.formats.nifti.layout import Layout
+from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reading import messages
 
 PLANE = Slice(
@@ -21,6 +21,8 @@ PLANE = Slice(
     label="folder/a.dcm",
     frame=3,
     series="1.2",
+    owner="0a",
+    protocol="0b",
     uid="1.2.3",
     instance=None,
     rows=3,
@@ -29,7 +31,11 @@ PLANE = Slice(
     slope=0.1,
     intercept=-1024.0,
     geometry=Geometry((1.5, 2.0, 3.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (2.0, 1.5), 4.0),
-    volume_keys=("1", "", "é", "x", "", "", "", ""),
+    claims=Claims(12, None, 3.0, None, -4.5),
+    volume_keys=("1", "é", *[""] * (len(VOLUME_TAGS) - 2)),
+    role="diffusion, b1000",
+    damage="truncated",
+    problems=("slope_zero",),
     acquired_at=datetime(2024, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC),
     subject="0123456789abcdef",
     stamp=(999, 1_700_000_000_123_456_789),
@@ -88,6 +94,7 @@ def test_only_numbers_are_types(name: object) -> None:
 
 
 @pytest.mark.parametrize("change", [{"rows": "x"}, {"volume_keys": []}, {"stamp": [1]},
+                                    {"claims": [1]}, {"role": "DOE^JOHN"}, {"problems": ["J D"]},
                                     {"geometry": {"position": [1]}}])  # fmt: skip
 def test_a_slice_that_is_none_is_refused(change: messages.Message) -> None:
     message = {**messages.slice_message(PLANE), **change}
@@ -102,7 +109,7 @@ def test_a_long_message_is_refused_before_it_is_read() -> None:
         messages.read_message(io.BytesIO(b"\2\0\0\0[]").read)
 
 
-@pytest.mark.parametrize("kind", [SourceError, NotDicom, DicomDirectory])
+@pytest.mark.parametrize("kind", [SourceError, UnreadKind])
 def test_an_error_keeps_its_kind_and_loses_what_acts_on_a_terminal(
     kind: type[SourceError],
 ) -> None:
@@ -110,6 +117,23 @@ def test_an_error_keeps_its_kind_and_loses_what_acts_on_a_terminal(
     assert type(error) is kind
     assert str(error).startswith("a?[2Jbbb")
     assert len(str(error)) == messages.REASON_MAX
+
+
+def test_a_kind_that_is_no_scan_keeps_its_code_if_it_is_one() -> None:
+    error = messages.error_of(sent(messages.error_message(NotAScan("waveform"))))
+    assert isinstance(error, NotAScan)
+    assert error.kind == "waveform"
+    forged = messages.error_of({"error": "NotAScan", "kind": "a\x1b[2J"})
+    assert isinstance(forged, NotAScan)
+    assert forged.kind == "other"
+
+
+def test_members_of_an_archive_survive_and_others_are_refused() -> None:
+    members = [("a/b", 3), ("c", 0)]
+    assert messages.members_of(sent({"members": members})) == members
+    for wrong in ([("a", -1)], [("a",)], [("a", "x")], [("a", 1)] * 65_536):
+        with pytest.raises((ValueError, TypeError)):
+            messages.members_of({"members": wrong})
 
 
 def test_a_path_does_not_depend_on_the_folder() -> None:

@@ -1,0 +1,154 @@
+"""Archives of files, read without writing: zip, and tar, compressed (gzip, bzip2, xz) or not.
+
+``zipfile`` and ``tarfile`` of Python parse them, in a reader process with its limits. Nothing is
+extracted to disk, so names in archives lead nowhere: members are read by their number. Each is
+unpacked into anonymous memory of a bounded size when it is read.
+"""
+
+import os
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from common.errors import SourceError
+from common.formats.compression import inflated, pieces, unpacked, unpacked_max
+
+MEMBERS_MAX = 65_535
+"""Files in an archive."""
+
+UNPACKED_MAX = 1 << 30
+"""Bytes that a compressed tar file may unpack to: all of it is in memory, for its members may be
+read in any order."""
+
+_TAR = slice(257, 262), b"ustar"
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive."""
+
+    number: int
+    name: str
+    size: int
+    """Bytes when it is unpacked, as the archive declares it."""
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether a file begins as a zip archive."""
+    return head.startswith(_ZIP)
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether data begin as a tar archive (POSIX.1-1988 and later)."""
+    return head[_TAR[0]] == _TAR[1]
+
+
+def on_disk(path: Path) -> Path:
+    """The file on disk that a path names: the archive of a member."""
+    return path.parent if path.parent.is_file() else path
+
+
+def member_path(archive: Path, number: int) -> Path:
+    """The path that names a member of an archive here; its own name may be anything."""
+    return archive / str(number)
+
+
+class Archive:
+    """An open archive.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        disk: the file; closed with this.
+        close: closes it. Idempotent.
+        members: the files in it.
+
+    Raises:
+        SourceError: it is damaged, encrypted, or unpacks to too much.
+        OSError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with ExitStack() as stack:
+            self.disk: BinaryIO = stack.enter_context(path.open("rb"))
+            with as_source_error():
+                self._open(self.disk.read(512), stack)
+            self.close = stack.pop_all().close
+
+    def _open(self, head: bytes, stack: ExitStack) -> None:
+        self.disk.seek(0)
+        self._zip: zipfile.ZipFile | None = None
+        if is_zip(head):
+            self._zip = stack.enter_context(zipfile.ZipFile(self.disk))
+            self._infos = [info for info in self._zip.infolist() if not info.is_dir()]
+            sizes = [(info.filename, info.file_size) for info in self._infos]
+        else:
+            plain = self.disk if is_tar(head) else stack.enter_context(self._inflated())
+            self._tar = stack.enter_context(tarfile.TarFile(fileobj=plain))
+            self._found = [one for one in self._limited(self._tar) if one.isreg()]
+            # A sparse file may be longer than its archive: no image is.
+            self._longest = os.fstat(plain.fileno()).st_size
+            sizes = [(one.name, one.size) for one in self._found]
+        if len(sizes) > MEMBERS_MAX:
+            raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
+        self.members = [Member(number, *each) for number, each in enumerate(sizes)]
+
+    def _limited(self, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+        for number, info in enumerate(tar):
+            if number > MEMBERS_MAX:
+                raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
+            yield info
+
+    def _inflated(self) -> BinaryIO:
+        size = os.fstat(self.disk.fileno()).st_size
+        return unpacked(inflated(self.disk), min(UNPACKED_MAX, unpacked_max(size)))
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """Inode, size and time of the last change of the open file."""
+        info = os.fstat(self.disk.fileno())
+        return info.st_ino, info.st_size, info.st_mtime_ns
+
+    def open(self, number: int) -> BinaryIO:
+        """A member, in memory.
+
+        Raises:
+            SourceError: it is damaged or encrypted, or unpacks to too much.
+        """
+        with as_source_error():
+            if self._zip is not None:
+                info = self._infos[number]
+                if info.flag_bits & 1:
+                    raise SourceError("in an encrypted archive: unpack it")
+                with self._zip.open(info) as stream:
+                    return unpacked(pieces(stream), unpacked_max(info.compress_size))
+            found = self._tar.extractfile(self._found[number])
+            if found is None:  # no regular file
+                raise KeyError
+            return unpacked(pieces(found), self._longest)
+
+
+@contextmanager
+def as_source_error() -> Iterator[None]:
+    """Turn whatever a damaged archive raises into a ``SourceError`` that quotes no name in it."""
+    try:
+        yield
+    except (SourceError, MemoryError):
+        raise
+    except NotImplementedError as error:
+        raise SourceError("packed by a method that Fr does not read: unpack the archive") from error
+    except RuntimeError as error:
+        raise SourceError("in an encrypted archive: unpack it") from error
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror or type(error).__name__}") from error
+    except Exception as error:
+        # Whatever a damaged archive makes the parsers raise.
+        raise SourceError(
+            f"the archive is damaged ({type(error).__name__}): copy or pack it again"
+        ) from error

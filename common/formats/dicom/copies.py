@@ -1,0 +1,87 @@
+"""Copies in a series: files that were copied, sent again, or whose transfer broke off."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from common.formats.dicom.slices import Slice
+
+Digests = Callable[[Sequence[Slice]], Sequence[str | None]]
+"""Gives a digest of the pixels of each slice, None where they cannot be read."""
+
+_Signature = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Sifted:
+    """Slices without their copies."""
+
+    kept: list[Slice]
+    copies: list[Slice] = field(default_factory=list)
+    """Equal to one that is kept, or damaged where that one is whole."""
+    damaged: list[Slice] = field(default_factory=list)
+    """There is no whole copy of these."""
+    others: list[list[Slice]] = field(default_factory=list)
+    """Same place, number and time as one that is kept, but other pixels; each list has one slice
+    of a place at most."""
+
+
+def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
+    """Find the copies among slices of one contrast.
+
+    Slices of one place, instance number and time are copies if their pixels are equal, whatever
+    their UIDs say. Of copies, a whole one is kept, first from the folder that has most of them.
+
+    Args:
+        slices: with a geometry.
+        digests: compares pixels; without it, equal SOPInstanceUIDs mean equal pixels.
+    """
+    groups: dict[_Signature, list[Slice]] = {}
+    for plane in slices:
+        groups.setdefault(_signature(plane), []).append(plane)
+    sifted = Sifted([])
+    doubled = [group for group in groups.values() if len(group) > 1]
+    content = _contents(doubled, digests)
+    folders = Counter(plane.path.parent for plane in slices if not plane.damage)
+    for group in groups.values():
+        if len(group) > 1:
+            group.sort(key=lambda one: (-folders[one.path.parent], len(one.path.name)))
+        whole = [one for one in group if not one.damage and content.get(id(one), "") is not None]
+        if not whole:
+            sifted.damaged.append(group[0])
+            sifted.copies += group[1:]
+            continue
+        first, *rest = whole
+        sifted.kept.append(first)
+        sifted.copies += [one for one in group if one not in whole]
+        seen = {content.get(id(first))}
+        layer = 0
+        for one in rest:
+            if content[id(one)] in seen:
+                sifted.copies.append(one)
+                continue
+            seen.add(content[id(one)])
+            if layer == len(sifted.others):
+                sifted.others.append([])
+            sifted.others[layer].append(one)
+            layer += 1
+    return sifted
+
+
+def _signature(plane: Slice) -> _Signature:
+    place = plane.geometry
+    at = () if place is None else tuple(round(mm, 3) for mm in place.position)
+    return at, plane.instance, plane.frame, plane.acquired_at, plane.volume_keys
+
+
+def _contents(groups: Sequence[list[Slice]], digests: Digests | None) -> dict[int, object]:
+    """What the pixels of slices are, by identity of the slice; None if they cannot be read."""
+    planes = [plane for plane in chain.from_iterable(groups) if not plane.damage]
+    if digests is None:
+        return {id(plane): plane.uid for plane in planes}
+    found = digests(planes) if planes else ()
+    return {
+        id(plane): None if digest is None else (digest, plane.slope, plane.intercept)
+        for plane, digest in zip(planes, found, strict=True)
+    }

@@ -1,0 +1,38 @@
+"""Slices of one grid: the same rows, columns, cells, plane and pixel spacing."""
+
+from collections.abc import Sequence
+
+from common.formats.dicom.slices import Slice
+
+_TOLERANCE = 1e-3  # by which direction cosines and pixel spacings (mm) of one series may differ
+
+_Grid = tuple[tuple[int, int, int], tuple[float, ...]]
+
+
+def by_grid(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """The slices of each grid, in the order of their first ones; all of them have a geometry."""
+    groups: dict[_Grid, list[Slice]] = {}
+    for plane in slices:
+        groups.setdefault(_grid(plane), []).append(plane)
+    merged: dict[_Grid, list[Slice]] = {}
+    for grid, members in groups.items():
+        # With a tolerance instead of rounding, which can separate values that are nearly equal.
+        near = next((seen for seen in merged if _near(seen, grid)), grid)
+        merged.setdefault(near, []).extend(members)
+    if len(merged) < len(groups):
+        order = {id(plane): n for n, plane in enumerate(slices)}
+        for members in merged.values():
+            members.sort(key=lambda plane: order[id(plane)])
+    return list(merged.values())
+
+
+def _grid(plane: Slice) -> _Grid:
+    place = plane.geometry
+    numbers = () if place is None else (*place.row, *place.column, *place.spacing)
+    return (plane.rows, plane.columns, plane.bits), numbers
+
+
+def _near(one: _Grid, two: _Grid) -> bool:
+    return one[0] == two[0] and all(
+        abs(a - b) <= _TOLERANCE for a, b in zip(one[1], two[1], strict=True)
+    )

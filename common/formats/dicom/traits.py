@@ -1,0 +1,114 @@
+"""What tells the slices of one series apart, each trait as a short word that can be compared."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from sys import intern
+from typing import Any
+
+from common.formats.dicom.diffusion import b_value, direction
+from common.formats.dicom.roles import image_type
+from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS, Claims
+from common.formats.dicom.values import number, numbers
+
+SETTINGS = (
+    *("Modality", "ScanningSequence", "SequenceVariant", "SequenceName", "ProtocolName"),
+    *("SeriesDescription", "FlipAngle", "ContrastBolusAgent", "KVP", "ConvolutionKernel"),
+    *("ASLContext", "VelocityEncodingDirection"),
+)
+"""Elements on which the contrast depends; in the slices of one volume they are the same."""
+
+_ROUNDED = {"EchoTime": 4, "InversionTime": 4, "RepetitionTime": 4}
+"""Significant digits of what scanners write with noise in the others."""
+
+_POSITION_POINTERS = {0x00209057, 0x00200032, 0x00201041, 0x00209453, 0x00209056}
+"""Dimensions of an enhanced file that are places, not volumes: InStackPositionNumber,
+ImagePositionPatient, SliceLocation, PlanePositionSequence's own, and StackID."""
+
+
+def digest(*parts: object) -> str:
+    """A short word for values that are only compared; it shows nothing of them."""
+    return blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+def volume_keys(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Values of VOLUME_TAGS; empty where the header has none.
+
+    Args:
+        values: the header's values by keyword, those of the frame before those of the file.
+    """
+    return tuple(intern(_key(values, tag)) for tag in CONTRAST_TAGS + TIME_TAGS)
+
+
+def _key(values: Mapping[str, Any], tag: str) -> str:
+    match tag:
+        case "DiffusionBValue":
+            b = b_value(values)
+            return "" if b is None else f"{b:.0f}"
+        case "DiffusionGradientOrientation":
+            vector = direction(values)
+            return "" if vector is None else " ".join(f"{part:.3f}" for part in vector)
+        case "ImageType":
+            return "\\".join(image_type(values))
+        case "ContrastSettings":
+            return digest(*(values.get(name) for name in SETTINGS))
+    if tag.startswith("DimensionIndexValues"):
+        return _dimension(values, int(tag.removeprefix("DimensionIndexValues")) - 1)
+    value = values.get(tag)
+    if value is None:
+        return ""
+    if digits := _ROUNDED.get(tag):
+        found = number(values, tag)
+        return "" if found is None else f"{found:.{digits}g}"
+    return str(value)
+
+
+def _dimension(values: Mapping[str, Any], index: int) -> str:
+    indices = values.get("DimensionIndexValues")
+    if not isinstance(indices, list) or index >= len(indices):
+        return ""
+    pointers = values.get("DimensionIndexPointers") or ()
+    if index < len(pointers) and pointers[index] in _POSITION_POINTERS:
+        return ""
+    return str(indices[index])
+
+
+def dimension_pointers(values: Mapping[str, Any]) -> list[int]:
+    """Which element each dimension of an enhanced file indexes (PS3.3 C.7.6.17)."""
+    found = [
+        item.get("DimensionIndexPointer") for item in values.get("DimensionIndexSequence") or ()
+    ]
+    return [int(pointer) if pointer is not None else 0 for pointer in found]
+
+
+def owner(values: Mapping[str, Any]) -> str:
+    """A digest of the patient, the study and the frame of reference: slices that differ in one of
+    them are never in one volume."""
+    name = str(values.get("PatientName") or "").rstrip("^ ").casefold()
+    patient = str(values.get("PatientID") or "").strip()
+    study, place = values.get("StudyInstanceUID"), values.get("FrameOfReferenceUID")
+    return digest(patient, name, study, place)
+
+
+def protocol(values: Mapping[str, Any]) -> str:
+    """A digest of what says which series a slice is of, where the UID of the series does not."""
+    names = ("Modality", "SeriesNumber", "SeriesDescription", "ProtocolName", "StationName")
+    return digest(*(values.get(name) for name in names))
+
+
+def claims(values: Mapping[str, Any]) -> Claims:
+    """What the header says of the volume or series as a whole."""
+    images = _count(values, "ImagesInAcquisition", "NumberOfSeriesRelatedInstances")
+    slices = _count(values, "NumberOfSlices", "GeLocations", "PhilipsSlices")
+    spacing, thickness = (_size(values, n) for n in ("SpacingBetweenSlices", "SliceThickness"))
+    location = numbers(values, "SliceLocation", 1)
+    return Claims(images, slices, spacing, thickness, location[0] if location else None)
+
+
+def _count(values: Mapping[str, Any], *keywords: str) -> int | None:
+    found = (number(values, keyword) for keyword in keywords)
+    return next((int(count) for count in found if count and 0 < count < 1 << 31), None)
+
+
+def _size(values: Mapping[str, Any], keyword: str) -> float | None:
+    found = number(values, keyword)
+    return abs(found) if found else None

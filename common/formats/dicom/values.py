@@ -1,0 +1,159 @@
+"""Values of header elements by keyword, as numbers and words.
+
+pydicom takes most of the time of reading a header to convert values, and drops a number with a
+decimal comma. The plain value representations are converted here instead.
+"""
+
+import math
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pydicom
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
+
+Vector = tuple[float, ...]
+
+ALIASES = {
+    "EffectiveEchoTime": "EchoTime",
+    "InversionTimes": "InversionTime",
+    "TemporalPositionIndex": "TemporalPositionIdentifier",
+    "FrameAcquisitionNumber": "AcquisitionNumber",
+    "FrameType": "ImageType",
+    "ReferencedSegmentNumber": "SegmentNumber",
+}
+"""Keywords of functional groups whose classic counterparts are at the top of the data set."""
+
+_BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
+    (0x0019, "SIEMENS MR HEADER"): {
+        0x0C: ("SiemensBValue", "IS"),
+        0x0E: ("SiemensDirection", "FD"),
+    },
+    (0x0019, "GEMS_ACQU_01"): {
+        0xBB: ("GeDirectionX", "DS"),
+        0xBC: ("GeDirectionY", "DS"),
+        0xBD: ("GeDirectionZ", "DS"),
+    },
+    (0x0021, "GEMS_RELA_01"): {0x4F: ("GeLocations", "SS")},
+    (0x0043, "GEMS_PARM_01"): {0x2F: ("GeComponent", "SS"), 0x39: ("GeBValue", "IS")},
+    (0x0065, "Image Private Header"): {
+        0x09: ("UihBValue", "FD"),
+        0x37: ("UihDirection", "FD"),
+    },
+    (0x2001, "Philips Imaging DD 001"): {
+        0x03: ("PhilipsBValue", "FL"),
+        0x18: ("PhilipsSlices", "SL"),
+    },
+    (0x2005, "Philips MR Imaging DD 001"): {
+        0x11: ("PhilipsComponent", "CS"),
+        0xB0: ("PhilipsDirectionX", "FL"),
+        0xB1: ("PhilipsDirectionY", "FL"),
+        0xB2: ("PhilipsDirectionZ", "FL"),
+    },
+}
+"""Private elements by group and creator: of the last byte of their tag, our keyword and VR. They
+come from the conformance statements of the vendors and from dcm2niix (``nii_dicom.cpp``)."""
+
+_FIRST_BLOCK = 0x10
+_PRIVATE = {
+    Tag(group, _FIRST_BLOCK << 8 | last): (Tag(group, _FIRST_BLOCK), creator, keyword, vr)
+    for (group, creator), elements in _BLOCKS.items()
+    for last, (keyword, vr) in elements.items()
+}
+PRIVATE_TAGS = sorted({*_PRIVATE, *(creator for creator, *_ in _PRIVATE.values())})
+"""What must be read of a header for the private values, with the elements that name the creators.
+Scanners take the first block of a group; only those who edit files move it."""
+
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
+_WORDS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+_TEXTS = frozenset({"LO", "LT", "PN", "SH", "ST"})
+"""Only compared, never shown, so that their character set does not matter."""
+_DECODED = frozenset({"PatientID"})
+
+
+def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[str, Any]:
+    """Attributes by keyword, without those that cannot be parsed.
+
+    Args:
+        data: a data set, or an item of a sequence.
+        keywords: of the tags that are wanted most.
+
+    Returns:
+        Words (``str``), numbers (``int``, ``float``), or lists of them; None for an empty value.
+        Numbers that DICOM writes as text (DS, IS) are words: see ``numbers``.
+    """
+    values: dict[str, Any] = {}
+    for tag, element in data.items():
+        name = keywords.get(tag) or keyword_for_tag(tag)
+        vr = None
+        if not name:
+            if tag not in _PRIVATE:
+                continue
+            creator, owner, name, vr = _PRIVATE[tag]
+            if _text(data, creator) != owner:
+                continue
+        with suppress(Exception):
+            values[ALIASES.get(name, name)] = _value(data, tag, element, name, vr)
+    return values
+
+
+def _value(
+    data: pydicom.Dataset, tag: BaseTag, element: Any, name: str, known_vr: str | None
+) -> Any:
+    if not isinstance(element, RawDataElement) or name in _DECODED:
+        return data[tag].value
+    vr = element.VR
+    if vr is None or vr == "UN":
+        vr = known_vr or dictionary_VR(tag)
+    raw = element.value
+    if vr in _WORDS or vr in _TEXTS:
+        return _plain([word.strip(" \0") for word in (raw or b"").decode("latin-1").split("\\")])
+    if (code := _NUMBERS.get(vr)) and raw is not None:
+        count = len(raw) // struct.calcsize(code)
+        order = "<" if element.is_little_endian else ">"
+        return _plain(list(struct.unpack(f"{order}{count}{code}", raw)))
+    return data[tag].value
+
+
+def _plain(found: list[Any]) -> Any:
+    if len(found) > 1:
+        return found
+    return None if not found or found[0] == "" else found[0]
+
+
+def _text(data: pydicom.Dataset, tag: BaseTag) -> str | None:
+    value = data[tag].value if tag in data else None
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    return str(value).strip(" \0") if value is not None else None
+
+
+def number(values: Mapping[str, Any], keyword: str) -> float | None:
+    """A number; None if it is absent or none. Of several, the first."""
+    value = values.get(keyword)
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else None
+    found = _numbers([value], 1)
+    return found[0] if found else None
+
+
+def numbers(values: Mapping[str, Any], keyword: str, count: int) -> Vector | None:
+    """So many finite numbers; None if there are others."""
+    value = values.get(keyword)
+    return _numbers([value] if count == 1 else value, count)
+
+
+def _numbers(value: Any, count: int) -> Vector | None:
+    try:
+        found = tuple(map(_float, value or ()))
+    except (TypeError, ValueError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def _float(value: Any) -> float:
+    # Some devices write a decimal comma, which the standard does not allow.
+    return float(value.replace(",", ".") if isinstance(value, str) else value)

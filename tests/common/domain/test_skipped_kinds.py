@@ -1,0 +1,18 @@
+from common.domain.skipped_kinds import SKIPPED_KINDS, counted, named, place, plural
+
+
+def test_counts_read_well() -> None:
+    assert counted("structured_report", 1) == "1 structured report"
+    assert counted("sidecar", 1200) == "1,200 sidecars"
+    assert plural("text") == "text files"
+
+
+def test_one_file_has_its_article() -> None:
+    assert named("ultrasound") == "an ultrasound image"
+    assert named("empty") == "an empty file"
+    assert named("waveform") == "a waveform"
+
+
+def test_a_kind_of_another_release_is_shown_by_its_code() -> None:
+    assert counted("new_kind", 2) == "2 new kind"
+    assert place("new_kind") > max(map(place, SKIPPED_KINDS))

@@ -1,0 +1,57 @@
+"""Volumes that lack slices, or whose positions cannot be right, are told."""
+
+from dataclasses import replace
+
+import pytest
+
+from common.formats.dicom.completeness import missing_of, problems_of
+from common.formats.dicom.slices import NO_CLAIMS, Slice
+from tests.common.formats.dicom.dicom_files import Write, slices_of
+
+
+@pytest.fixture
+def planes(write: Write) -> list[Slice]:
+    """Five slices, 5 mm apart, 4 mm thick."""
+    return [plane for k in range(1, 6) for plane in slices_of(write(k))]
+
+
+def claimed(planes: list[Slice], **claims: object) -> list[Slice]:
+    return [replace(plane, claims=replace(NO_CLAIMS, **claims)) for plane in planes]  # type: ignore[arg-type]
+
+
+def test_fewer_images_than_the_file_counts_are_missed(planes: list[Slice]) -> None:
+    for count, missing in ((None, False), (4, False), (5, False), (6, True)):
+        counted = claimed(planes, images=count)
+        assert missing_of([counted], 0) is missing
+
+
+def test_a_whole_volume_that_was_never_sent_is_no_gap(planes: list[Slice]) -> None:
+    for count, missing in ((15, False), (14, True), (5, False)):  # 5 is the count of one volume
+        counted = claimed(planes, images=count)
+        assert missing_of([counted, counted], 0) is missing
+    assert not missing_of([counted], 1)
+
+
+def test_fewer_slices_than_a_volume_has_are_missed(planes: list[Slice]) -> None:
+    assert [*problems_of(claimed(planes, slices=6))] == ["slices_missing"]
+    assert [*problems_of(claimed(planes, slices=5))] == []
+
+
+def test_every_second_slice_is_missed(planes: list[Slice]) -> None:
+    assert [*problems_of(claimed(planes, spacing=2.5, thickness=2.5))] == ["slices_missing"]
+    assert [*problems_of(claimed(planes, spacing=5.0, thickness=4.0))] == []
+    # A gap of 1 mm between slices of 4 mm, which some devices write.
+    assert [*problems_of(claimed(planes, spacing=1.0, thickness=4.0))] == []
+    odd = [replace(plane, instance=2 * (plane.instance or 0)) for plane in planes]
+    assert [*problems_of(claimed(odd, thickness=2.5))] == ["slices_missing"]
+    assert [*problems_of(claimed(odd, thickness=5.0))] == []
+
+
+def test_locations_that_contradict_the_positions_are_told(planes: list[Slice]) -> None:
+    def located(*locations: float) -> list[str]:
+        pairs = zip(planes, locations, strict=True)
+        return [*problems_of([claimed([one], location=mm)[0] for one, mm in pairs])]
+
+    assert located(0, 5, 10, 15, 20) == located(20, 15, 10, 5, 0) == located(3, 3, 3, 3, 3) == []
+    assert located(0, 10, 5, 15, 20) == ["positions_contradict"]
+    assert located(0, 1, 2, 3, 4) == ["positions_contradict"]

@@ -1,0 +1,58 @@
+"""Volumes of one grid are told apart by contrast, time or number, and never guessed."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from common.errors import SourceError
+from common.formats.dicom.slices import Slice
+from common.formats.dicom.splitting import by_contrast, by_time
+from tests.common.formats.dicom.dicom_files import Write, slices_of
+
+
+def planes(write: Write, *changes: dict[str, Any]) -> list[Slice]:
+    return [
+        plane
+        for n, one in enumerate(changes)
+        for plane in slices_of(write(n, **{"InstanceNumber": n, **one}))
+    ]
+
+
+def at(place: float) -> list[float]:
+    return [0, 0, place]
+
+
+def test_a_value_that_each_slice_has_for_itself_tells_no_contrasts_apart(write: Write) -> None:
+    found = planes(
+        write, *({"ImagePositionPatient": at(k), "InversionTime": 100 + k} for k in range(6))
+    )
+    assert len(by_contrast(found)) == 1
+    found = planes(
+        write, *({"ImagePositionPatient": at(k), "InversionTime": 100 + k % 2} for k in range(6))
+    )
+    assert [part.details for part in by_contrast(found)] == [
+        ("InversionTime 1 of 2",),
+        ("InversionTime 2 of 2",),
+    ]
+
+
+def test_a_lost_slice_never_shifts_those_of_other_volumes(write: Write) -> None:
+    """By the n-th occurrence, slices of the second volume would fill the first one."""
+    numbered = list(itertools.product((0, 1, 2), range(4)))
+    del numbered[1]
+    found = planes(write, *({"ImagePositionPatient": at(k)} for _, k in numbered))
+    volumes = by_time(found)
+    assert [[plane.instance for plane in part.slices] for part in volumes] == [
+        [0, 1, 2],
+        [3, 4, 5, 6],
+        [7, 8, 9, 10],
+    ]
+
+
+def test_slices_numbered_place_by_place_are_not_guessed_when_one_is_lost(write: Write) -> None:
+    numbered = list(itertools.product(range(4), (0, 1, 2)))
+    whole = planes(write, *({"ImagePositionPatient": at(k)} for k, _ in numbered))
+    assert [len(part.slices) for part in by_time(whole)] == [4, 4, 4]
+    with pytest.raises(SourceError, match="two slices at one position"):
+        by_time(whole[:4] + whole[5:])

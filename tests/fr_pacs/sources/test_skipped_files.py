@@ -1,0 +1,21 @@
+from fr_pacs.sources.skipped_files import SkippedFiles, Skips, in_words
+
+
+def test_files_are_counted_by_kind_and_by_folder() -> None:
+    skipped = SkippedFiles()
+    for label, folder, kind in [
+        ("a.json", ".", "sidecar"),
+        ("x/r.dcm", "x", "structured_report"),
+        ("x/b.json", "x", "sidecar"),
+        ("x/c.json", "x", "sidecar"),
+    ]:
+        skipped.add(label, folder, kind)
+    assert len(skipped) == 4
+    assert [file.label for file in skipped] == ["a.json", "x/r.dcm", "x/b.json", "x/c.json"]
+    assert list(skipped.counts.items()) == [("structured_report", 1), ("sidecar", 3)]
+    assert skipped.by_folder["x", "sidecar"] == 2
+    assert in_words(skipped.counts) == "1 structured report, 3 sidecars"
+
+
+def test_only_a_source_that_skips_is_asked() -> None:
+    assert not isinstance(object(), Skips)
