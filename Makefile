@@ -83,6 +83,7 @@ help: ## List the targets and variables
 #  KILLS          faults: kills per unit (17)
 #  LOAD           faults: load factor (1: 12 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
+#  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
 #  LONG           faults: 1 also injects the faults that take minutes
 #  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
 #  FAULTS_REPORT  faults: file to write the results to, as JSON

@@ -16,6 +16,10 @@ _CONNECT_S = 3.0
 _DAMAGED = frozenset({Refusal.MALFORMED, Refusal.TOO_LARGE, Refusal.UNEXPECTED})
 """Codes with which Fr-HUB refuses a hello whose bits changed on the way: the next may arrive."""
 
+FINAL_AFTER = 3
+"""Refusals after which this unit gives up. Without TLS a bit that changes on the way turns a name
+into an unknown one, and a nonce or a proof into that of another key."""
+
 
 class HubConnection:
     """One connection to Fr-HUB, and when to try the next one.
@@ -32,6 +36,7 @@ class HubConnection:
         self._availability = availability
         self._policy = policy
         self._failures = 0
+        self._refusals = 0  # since a connection was opened, those that no retry can fix
         self._next_try = 0.0
 
     def open(self) -> int | None:
@@ -41,7 +46,7 @@ class HubConnection:
             The number of scans that Fr-HUB allows in flight if a connection was opened, else None.
 
         Raises:
-            ProtocolError: Fr-HUB refuses this unit, and a retry cannot help.
+            ProtocolError: Fr-HUB refuses this unit again and again, and says that no retry helps.
         """
         if self.channel is not None or time.monotonic() < self._next_try:
             return None
@@ -50,7 +55,8 @@ class HubConnection:
         except PeerAway as error:
             self.lost(error)
         except ProtocolError as error:
-            if not error.retry and error.code not in _DAMAGED:
+            self._refusals += not error.retry and error.code not in _DAMAGED
+            if self._refusals >= FINAL_AFTER:
                 raise
             self.lost(error)
         return None
@@ -67,6 +73,7 @@ class HubConnection:
         )
         welcome = channel.greet(settings.pacs_name, HUB_NAME)
         self.channel = channel
+        self._refusals = 0
         self._availability.available()
         return max(1, welcome.window)
 

@@ -62,6 +62,8 @@ def command_of(options: Options) -> str:
         words.append(f"LOAD={options.load:g}")
     if "worlds" in options.model_fields_set:
         words.append(f"WORLDS={options.worlds}")
+    if options.sample < 1:
+        words.append(f"SAMPLE={options.sample:g}")
     if options.long:
         words.append("LONG=1")
     if options.only:

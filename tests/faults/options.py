@@ -36,6 +36,12 @@ class Options(BaseModel):
     )
     worlds: int = Field(default=2, ge=1, description="at a time, each with its own MongoDB")
     only: tuple[str, ...] = Field(default=(), description="faults, with commas; none: all")
+    sample: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of each world's faults that run; the seed draws them",
+    )
     long: bool = Field(default=False, description="1: also the faults that take minutes")
     faults_report: Path | None = Field(default=None, description="file that gets all as JSON")
     faults_folder: Path | None = Field(

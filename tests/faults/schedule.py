@@ -1,5 +1,6 @@
 """Which faults, where, in which order: drawn from the seed and the options alone."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ CATALOGUE = Catalogue()
 def schedule(
     options: Options, round_number: int = 0, catalogue: Catalogue = CATALOGUE
 ) -> dict[Place, list[Step]]:
-    """The steps of one round: for each place that is needed its faults, shuffled."""
+    """The steps of one round: for each place that is needed its faults, or a sample, shuffled."""
     wanted = catalogue.named(options.only, long=options.long)
     draw = random.Random(f"{options.seed}/{round_number}")
     plan: dict[Place, list[Step]] = {}
@@ -121,6 +122,7 @@ def schedule(
         faults = [fault for fault in wanted if fault.place is place]
         if faults:
             draw.shuffle(faults)
+            faults = faults[: math.ceil(options.sample * len(faults))]
             plan[place] = [
                 Step(fault, f"{options.seed}/{round_number}/{fault.name}") for fault in faults
             ]

@@ -25,6 +25,16 @@ def test_a_fault_that_takes_minutes_is_run_where_it_is_asked_for() -> None:
     assert names(5, ONLY="old-database") == ["old-database"]
 
 
+def test_a_sample_of_the_faults_is_of_every_world_and_another_one_for_each_seed() -> None:
+    plan = schedule(options_from({"SEED": "5", "SAMPLE": "0.5"}))
+    whole = schedule(options_from({"SEED": "5"}))
+    for place, steps in whole.items():
+        assert len(plan[place]) == (len(steps) + 1) // 2
+    halves = {tuple(names(seed, SAMPLE="0.5")) for seed in range(20)}
+    assert len(halves) == 20
+    assert sorted(set().union(*halves)) == sorted(names(5))
+
+
 def test_each_round_has_another_order() -> None:
     assert names(5, 0) != names(5, 1)
 

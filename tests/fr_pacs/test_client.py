@@ -14,6 +14,7 @@ from common.errors import ProtocolError, Refusal
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Chunk, Nack, ReportRequest, Scan
+from fr_pacs.hub_connection import FINAL_AFTER
 from fr_pacs.send_queue import OVERHEAD_BYTES
 from tests.factories import make_scan
 from tests.fr_pacs.streams import (
@@ -224,9 +225,10 @@ def test_a_refusal_that_no_retry_can_mend_is_told_and_ends_the_client(
     settings: PacsSettings, hub: Hub
 ) -> None:
     with streaming(settings, Planted(small_scans(3))) as stream:
-        with contextlib.closing(hub.accept_in_silence()) as channel:
-            channel.send(Nack(None, Refusal.UNKNOWN_PACS, "add it to HUB_PACS", retry=False))
-            assert stream.ended()
+        for _ in range(FINAL_AFTER):
+            with contextlib.closing(hub.accept_in_silence()) as channel:
+                channel.send(Nack(None, Refusal.UNKNOWN_PACS, "add it to HUB_PACS", retry=False))
+        assert stream.ended()
         (error,) = stream.fatal
         assert isinstance(error, ProtocolError)
         assert error.reason == "add it to HUB_PACS"

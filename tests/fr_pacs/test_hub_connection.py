@@ -11,7 +11,7 @@ from common.errors import PeerAway, ProtocolError, Refusal
 from common.runtime.logger import AvailabilityLog, get_log
 from common.settings.loading import PacsSettings
 from common.wire.messages import Nack
-from fr_pacs.hub_connection import HubConnection
+from fr_pacs.hub_connection import FINAL_AFTER, HubConnection
 from tests.fr_pacs.streams import Hub, pacs_settings
 from tests.running import POLICY, until
 
@@ -101,27 +101,49 @@ def test_a_try_that_is_not_due_is_not_made(
     assert 59 < connection.due_in() <= 60
 
 
+def refused(hub: Hub, connection: HubConnection, code: Refusal, *, retry: bool) -> Any:
+    """What opening a connection gives that the hub refuses."""
+    until(lambda: connection.due_in() == 0)
+    thread, outcome = opened(connection)
+    with contextlib.closing(hub.accept_in_silence()) as channel:
+        channel.send(Nack(None, code, "for this test", retry=retry))
+        thread.join(10)
+    [result] = outcome
+    return result
+
+
+def welcomed(hub: Hub, connection: HubConnection) -> Any:
+    """What opening a connection gives that the hub accepts; closes it again."""
+    until(lambda: connection.due_in() == 0)
+    thread, outcome = opened(connection)
+    with contextlib.closing(hub.accept(window=3)):
+        thread.join(10)
+    connection.close()
+    return outcome
+
+
 @pytest.mark.parametrize(
     ("code", "retry", "final"),
     [
         (Refusal.UNKNOWN_PACS, False, True),
+        (Refusal.UNAUTHENTICATED, False, True),
         (Refusal.LIMIT, True, False),
         (Refusal.MALFORMED, False, False),
     ],
 )
-def test_only_a_refusal_that_no_retry_can_fix_is_raised(
+def test_a_refusal_that_no_retry_can_fix_is_raised_when_it_repeats(
     settings: PacsSettings, connection: HubConnection, code: Refusal, retry: bool, final: bool
 ) -> None:
     with Hub(settings) as hub:
-        thread, outcome = opened(connection)
-        with contextlib.closing(hub.accept_in_silence()) as channel:
-            channel.send(Nack(None, code, "for this test", retry=retry))
-            thread.join(10)
-        [result] = outcome
-        assert isinstance(result, ProtocolError) == final
-        if not final:
-            until(lambda: connection.due_in() == 0)
-            thread, outcome = opened(connection)
-            with contextlib.closing(hub.accept(window=3)):
-                thread.join(10)
-                assert outcome == [3]
+        tries = [refused(hub, connection, code, retry=retry) for _ in range(FINAL_AFTER)]
+        assert tries[:-1] == [None] * (FINAL_AFTER - 1)
+        assert isinstance(tries[-1], ProtocolError) == final
+
+
+def test_refusals_between_which_the_hub_welcomes_this_unit_are_damage_on_the_way(
+    settings: PacsSettings, connection: HubConnection
+) -> None:
+    with Hub(settings) as hub:
+        for _ in range(FINAL_AFTER):
+            assert refused(hub, connection, Refusal.UNAUTHENTICATED, retry=False) is None
+            assert welcomed(hub, connection) == [3]

@@ -20,6 +20,7 @@ from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Nack, Report, Scan
 from common.wire.protocol import Side
+from fr_pacs.hub_connection import FINAL_AFTER
 from fr_pacs.pacs import make_source, run_pacs
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_report
@@ -215,9 +216,10 @@ def test_a_refusal_by_the_hub_is_raised() -> None:
     settings = pacs_settings(kind="grid", scans=2)
     with Hub(settings) as hub:
         run = Run(settings)
-        with contextlib.closing(hub.accept_in_silence()) as scans:
-            scans.send(Nack(None, Refusal.UNKNOWN_PACS, "add it to HUB_PACS", retry=False))
-            error = run.ended()
+        for _ in range(FINAL_AFTER):
+            with contextlib.closing(hub.accept_in_silence()) as scans:
+                scans.send(Nack(None, Refusal.UNKNOWN_PACS, "add it to HUB_PACS", retry=False))
+        error = run.ended()
     assert isinstance(error, ProtocolError)
     assert error.reason == "add it to HUB_PACS"
 
