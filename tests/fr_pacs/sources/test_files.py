@@ -162,7 +162,7 @@ def test_a_real_series_is_one_scan_in_the_place_of_its_first_file(
     assert (scan.shape, scan.dtype, scan.orientation) == ((16, 16, 5), "int16", "LPS")
     assert scan.acquired_at is not None
     assert scan.acquired_at.year == 2001
-    assert scan.acquired_zone == "unknown"
+    assert scan.acquired_zone == "utc"
     assert scan.subject is not None
     assert tasks[-1].load().scan == scan
 
