@@ -1,12 +1,9 @@
 """Lists scans, the newest first, whatever their number and whatever is damaged among them.
 
-The index ``listed`` has the scans of each Fr-PACS in the order of their arrival. Each such group is
-read in pages, and the pages are merged. A page is a range of the index that begins with the key at
-which the one before ended, so it costs as much as it reads, wherever it is. A range knows no types:
-it contains scans whose fields are missing or of another type, too.
-
-The state is not part of the index, which each change of it would have to write: it is looked up in
-the documents.
+The index ``listed`` has the scans of each state and Fr-PACS in the order of their arrival. Each
+such group is read in pages, and the pages are merged. A page is a range of the index that begins
+with the key at which the one before ended, so it costs as much as it returns, wherever it is. A
+range knows no types: it contains scans whose fields are missing or of another type, too.
 """
 
 import heapq
@@ -50,8 +47,6 @@ _TOLERANT: CodecOptions[RawBSONDocument] = CodecOptions(
     unicode_decode_error_handler="replace",
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
-_NO_TOMBSTONE: Document = {"report_generated": {"$nin": [PURGED, ERASED]}}
-"""Of those that do not say when they arrived: tombstones need not."""
 _KEY = "_key"
 _FIELDS = (
     *SCAN_FIELDS,
@@ -147,28 +142,29 @@ class ScanList:
         if wanted.subject is not None:
             mine: Document = {"scan.subject": wanted.subject}
             return [_Range(SUBJECT, (("scan.subject", wanted.subject),), wanted.since, mine)]
-        states: Document = {}
-        if wanted.states:
-            states = {"report_generated": {"$in": list(wanted.states)}}
         ranges = []
-        for pacs in self._groups():
+        for state, pacs in self._groups():
+            if wanted.states and state not in wanted.states:
+                continue
             if wanted.pacs is not None and isinstance(pacs, str) and pacs != wanted.pacs:
                 continue
-            prefix = (("scan.pacs", pacs),)
-            ranges.append(_Range(LISTED, prefix, wanted.since, states))
-            if wanted.since is not None:
-                timeless = {"$and": [states, _NO_TOMBSTONE]}
-                ranges.append(_Range(LISTED, prefix, None, timeless, start=_BEFORE_ALL_TIMES))
+            prefix = (("report_generated", state), ("scan.pacs", pacs))
+            ranges.append(_Range(LISTED, prefix, wanted.since))
+            if wanted.since is not None and state not in (PURGED, ERASED):
+                # Nobody can tell when these arrived, which they should say.
+                ranges.append(_Range(LISTED, prefix, None, start=_BEFORE_ALL_TIMES))
         return ranges
 
-    def _groups(self) -> Iterator[Any]:
-        """Each Fr-PACS, of any type, by a query each."""
-        low, high = MinKey(), MaxKey()
-        bound = _bound([("scan.pacs", low), ("received_at", high), ("_id", high)])
+    def _groups(self) -> Iterator[tuple[Any, Any]]:
+        """Each state with each Fr-PACS, of any types, by a query each."""
+        low, end = MinKey(), [("report_generated", MinKey()), ("scan.pacs", MinKey())]
+        bound = _bound([*end, ("received_at", MaxKey()), ("_id", MaxKey())])
         while found := self._page(LISTED, {}, {"_id": 1}, bound, None, 1):
-            pacs = exact(found[0])[_KEY]["scan.pacs"]
-            yield pacs
-            bound = _bound([("scan.pacs", pacs), ("received_at", low), ("_id", low)])
+            key = exact(found[0])[_KEY]
+            state, pacs = key["report_generated"], key["scan.pacs"]
+            yield state, pacs
+            prefix = [("report_generated", state), ("scan.pacs", pacs)]
+            bound = _bound([*prefix, ("received_at", low), ("_id", low)])
 
     def _stream(self, wanted: "_Range", size: int) -> Iterator[tuple[_Place, Document]]:
         start, last = wanted.first, None

@@ -53,7 +53,7 @@ IN_PROGRESS = "in_progress"
 """Claimed scans, in the order in which their leases end."""
 
 LISTED = "listed"
-"""All scans, by Fr-PACS: see ``common.store.scan_list``."""
+"""All scans, by state and Fr-PACS: see ``common.store.scan_list``."""
 
 SUBJECT = "subject"
 """Scans with a subject, the newest first."""
@@ -160,7 +160,7 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
             ),
             Index("study", (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),
-            Index(LISTED, (("scan.pacs", 1), *_NEWEST_FIRST)),
+            Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *_NEWEST_FIRST)),
             Index("revision", (("revision", 1),), sparse=True),
             Index("blob", (("blob", 1),), sparse=True),  # used by Uploads.sweep
             # Scans that version 2 renamed: the audit trail names them by their ids.
