@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from common.commands.verify import verify
+from common.domain.report_index import NAME as INDEX
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from tests.factories import inside
@@ -46,7 +47,7 @@ def test_reports_and_pictures_go_all_the_way_and_again_after_a_reanalysis(
     until(pipeline.drained)
     ids = sorted(pipeline.events("reported"))
     names = sorted(f"{one}.{end}" for one in ids for end in ("json", "png", "txt"))
-    assert sorted(path.name for path in kept.iterdir()) == names
+    assert sorted(path.name for path in kept.iterdir()) == sorted([*names, INDEX])
     first = {one: (kept / f"{one}.json").read_text() for one in ids}
     assert all(1000 < (kept / f"{one}.png").stat().st_size <= 300_000 for one in ids)
 

@@ -14,6 +14,7 @@ from common.domain.audit_events import Kind, event
 from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.schema import SCHEMA_VERSION
 from tests.common.audit.trail import note
 from tests.common.store.damaging import Damage, removing, setting, undecodable, with_id
 from tests.common.store.test_audit_log import chain
@@ -135,7 +136,7 @@ def entries_of(store: DBManager, writer: str) -> list[Any]:
         (Collection.SCANS, setting(report_generated=3), "in no known state"),
         (Collection.SCANS, undecodable("report_generated"), "in no known state"),
         (Collection.SCANS, removing("schema"), "'schema' is missing"),
-        (Collection.SCANS, setting(schema=3), "'schema' is 3"),
+        (Collection.SCANS, setting(schema=SCHEMA_VERSION + 1), f"'schema' is {SCHEMA_VERSION + 1}"),
         (Collection.SCANS, undecodable("scan.subject"), "cannot be decoded"),
         (Collection.SCANS, setting(scan=3), "its header is damaged"),
         (Collection.SCANS, with_id(5), "5: its id is of another type"),

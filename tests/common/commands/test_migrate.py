@@ -40,7 +40,7 @@ def test_an_old_database_is_listed_first_and_migrated_when_asked(
         listed = run(mongodb_uri, database)
         assert listed.returncode == 0, listed.stderr
         assert "keys: key scans" in listed.stdout
-        assert "schema version 1, to become 2" in listed.stdout
+        assert f"schema version 1, to become {SCHEMA_VERSION}" in listed.stdout
         assert "APPLY=1" in listed.stdout
         assert {d["_id"] for d in inside(store).find()} == before
         assert store.schema.version() == 1

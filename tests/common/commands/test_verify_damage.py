@@ -9,6 +9,7 @@ from common.commands.verify import show, verify
 from common.runtime.console import Console
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.schema import SCHEMA_VERSION
 from tests.common.commands.test_verify import plant_gaps
 from tests.common.store.damaging import Damage, removing, setting, undecodable, with_id
 from tests.factories import inside, make_claimable, make_failed, make_reports, make_upload
@@ -41,7 +42,10 @@ def shown(store: DBManager) -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (setting(schema=3), "'schema' is 3, so only a newer release takes it"),
+        (
+            setting(schema=SCHEMA_VERSION + 1),
+            f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",
+        ),
         (removing("schema"), "'schema' is missing or of another type, so no unit takes it"),
         (setting(report_generated="Lost"), "in no known state: {key}"),
         (setting(report_generated=3), "in no known state: {key}"),

@@ -10,6 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from common.domain.scan import BrainScan
 from common.store.db_manager import DBManager
 from common.store.documents import LEASE_MAX_S
+from common.store.schema import SCHEMA_VERSION
 from tests.common.store.damage_kinds import KINDS, damage_each, states
 from tests.factories import (
     LONG_AGO,
@@ -91,7 +92,7 @@ def test_a_scan_of_a_newer_release_is_left_to_it(store: DBManager, claimed: bool
     if claimed:
         store.claims.claim("dead", 2, 60)
         expire(store, newer, good)
-    edit(store, newer, schema=3, scan={"all": "new"})
+    edit(store, newer, schema=SCHEMA_VERSION + 1, scan={"all": "new"})
     before = document_of(store, newer)
     assert ids_of(store.claims.claim("a", 10, 60) or store.claims.claim_expired("a", 60)) == [good]
     assert store.claims.claim_expired("a", 60, max_retried=9) == []

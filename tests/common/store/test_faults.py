@@ -96,7 +96,7 @@ def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
     with pytest.raises(StoreUnavailable):
         store.scans.add([new])
     assert document_of(store, new.scan.key) is not None  # it is there, and proves nothing
-    assert store.scans.add([new]) == [Added.STORED]
+    assert store.scans.add([new]) == [Added.KNOWN]
 
 
 def test_a_duplicate_that_is_not_durable_yet_is_not_acknowledged(

@@ -10,6 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from common.store.collections import Collection
 from common.store.damage import decoded
 from common.store.db_manager import DBManager
+from common.store.schema import SCHEMA_VERSION
 from common.store.stored_types import is_readable, problems_of_report, problems_of_scan
 from tests.factories import document_of, make_claimable, make_failed, make_reports
 
@@ -39,7 +40,10 @@ def test_sound_documents_have_no_problem_in_any_state(store: DBManager) -> None:
     [
         ({"schema": ...}, "'schema' is missing or of another type, so no unit takes it"),
         ({"schema": "2"}, "'schema' is missing or of another type, so no unit takes it"),
-        ({"schema": 3}, "'schema' is 3, so only a newer release takes it"),
+        (
+            {"schema": SCHEMA_VERSION + 1},
+            f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",
+        ),
         ({"turn_at": ...}, "'turn_at' is missing"),
         ({"attempts": True}, "'attempts' is of another type"),
         ({"fence": "x"}, "'fence' is of another type"),
@@ -65,7 +69,10 @@ def test_the_problem_of_a_damaged_scan_is_named(
         ({"status": 1}, "'status' is of another type"),
         ({"status": ...}, "'status' is missing"),
         ({"tries": "many"}, "'tries' is of another type"),
-        ({"schema": 3}, "'schema' is 3, so only a newer release takes it"),
+        (
+            {"schema": SCHEMA_VERSION + 1},
+            f"'schema' is {SCHEMA_VERSION + 1}, so only a newer release takes it",
+        ),
         ({"report": "round"}, "it has no content"),
         ({"_id": "b\ufffd"}, "its id cannot be decoded, so no unit ever reads it"),
     ],

@@ -2,6 +2,7 @@
 
 from common.store.db_manager import DBManager
 from common.store.exact_bson import Undecodable
+from common.store.schema import SCHEMA_VERSION
 from common.store.waiting_indexes import between, lower, prefixes, upper
 from tests.common.store.damage_kinds import NOT_UTF8, damage
 from tests.factories import edit, inside, make_claimable
@@ -33,7 +34,7 @@ def test_keys_of_wrong_types_come_too_and_newer_documents_do_not(store: DBManage
     edit(store, one.key, scan="damaged")
     edit(store, two.key, **{"scan.scan_type": 7})
     edit(store, three.key, attempts="many")
-    edit(store, newer.key, schema=3)
+    edit(store, newer.key, schema=SCHEMA_VERSION + 1)
     assert list(prefixes(inside(store), 4)) == [
         (False, None, None, 0),
         (False, "pacs-1", 7, 0),

@@ -37,7 +37,7 @@ BEFORE = {
 AFTER = {
     Side.SCAN_SENDER: {"ack", "nack", "busy", "pong"},
     Side.REPORT_SENDER: {"ack", "nack", "pong"},
-    Side.SCAN_RECEIVER: {"scan", "chunk", "ping"},
+    Side.SCAN_RECEIVER: {"scan", "chunk", "request", "ping"},
     Side.REPORT_RECEIVER: {"report", "failed", "ping"},
 }
 FIELDS = sorted({name for _, message in EXAMPLES for name in message.body()})
