@@ -12,9 +12,11 @@ import pydicom
 import pytest
 
 from common.errors import SourceError
+from common.formats.dicom.stack import Stack
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import HasOrigins
 from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.files import FileSource
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import writer
@@ -186,7 +188,13 @@ def test_all_the_test_files_of_pydicom_are_sent_or_say_why_not() -> None:
     assert told["CT_small.dcm"] == "sent"
     assert told["dicomdirtests/98892001/CT5N/2062 (series of 5 slices)"] == "sent"
     assert not any("DICOMDIR" in label for label in told)
-    skipped = FileSource(DICOM, pacs="site-a").skipped
+    source = FileSource(DICOM, pacs="site-a")
+    named = {origin.file for account in source.accounts() for origin in account.origins}
+    images = [task.image for task in source if isinstance(task, FileTask)]
+    sent = {one.label for image in images if isinstance(image, Stack) for one in image.slices}
+    files = {path.relative_to(DICOM).as_posix() for path in DICOM.rglob("*") if path.is_file()}
+    assert named <= files == named | sent
+    skipped = source.skipped
     assert skipped.counts["secondary_capture"] > 30
     assert skipped.counts["waveform"] == 1
     assert {file.kind for file in skipped if "DICOMDIR" in file.label} == {"dicomdir"}
