@@ -30,7 +30,7 @@ from fr_pacs.sources.file_tasks import FailedTask, FileTask
 from fr_pacs.sources.origins import origin_of, origin_of_file, origins_of_slices
 from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
-_UNWANTED = "VOLUMES does not name this kind"
+_UNWANTED = "VOLUMES does not name this kind (VOLUMES=all sends every volume)"
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
 """How far the reader reads ahead of the threads that send."""

@@ -16,7 +16,7 @@ from common.errors import SourceError
 from common.formats.dicom.completeness import missing_of, problems_of
 from common.formats.dicom.copies import Digests, sift
 from common.formats.dicom.geometry import sort_by_position, split_strays
-from common.formats.dicom.grids import by_grid
+from common.formats.dicom.grids import by_grid, names_of
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.splitting import Part, by_contrast, by_time
@@ -137,13 +137,16 @@ class _Series:
     def outcomes(self) -> Iterator[Outcome]:
         grids = by_grid(self._slices)
         largest = max(map(len, grids))
+        whole = []
         for members in grids:
             if len(members) <= _STRAY_SLICES and len(members) * _STRAY_SHARE <= largest:
                 self._outcomes += _left_out("stray", members)
-                continue
+            else:
+                whole.append(members)
+        for members, name in zip(whole, names_of(whole), strict=True):
             self._volumes.append([])
             for part in by_contrast(members):
-                self._split(part)
+                self._split(Part((*filter(None, [name]), *part.details), part.slices))
         volumes = [*chain.from_iterable(self._volumes)]
         found = [plane for volume in volumes for plane in volume.planes]
         kept = {id(plane) for plane in found}

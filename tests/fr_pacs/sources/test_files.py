@@ -308,7 +308,7 @@ def test_volumes_that_are_not_wanted_are_named_with_their_files(tmp_path: Path) 
         writer(tmp_path)(number, f"t1/{number}.dcm", SeriesInstanceUID="2.25.1")
     names = FileNames(hashed=True)
     source = FileSource(tmp_path, pacs="site-a", volumes=["unclassified"], names=names)
-    reason = "localizer: VOLUMES does not name this kind"
+    reason = "localizer: VOLUMES does not name this kind (VOLUMES=all sends every volume)"
     assert account_of(source) == {
         "1.dcm (series of 3 slices)": ("skipped", reason),
         "2.dcm": ("skipped", reason),
