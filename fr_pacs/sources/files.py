@@ -30,6 +30,7 @@ from fr_pacs.sources.file_tasks import FailedTask, FileTask
 from fr_pacs.sources.origins import origin_of, origin_of_file, origins_of_slices
 from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
+_SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
 _UNWANTED = "VOLUMES does not name this kind (VOLUMES=all sends every volume)"
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
@@ -99,9 +100,10 @@ class FileSource:
         self._total = len(self._tasks)
         if not self._total:
             found = in_words(self._skipped.counts)
+            unwanted = any(kind in VOLUME_ROLES for kind in self._skipped.counts)
             raise SourceError(
                 f"no scan in {self._names.source(self._root)}{found and f', only {found}'}: "
-                "send NIfTI (.nii, .nii.gz) or DICOM"
+                + ("VOLUMES=all sends every volume" if unwanted else _SEND)
             )
 
     @property

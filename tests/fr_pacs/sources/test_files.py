@@ -324,3 +324,10 @@ def test_a_file_that_cannot_be_read_is_named_when_it_fails(save: Save) -> None:
         task.load()
     assert isinstance(task, HasOrigins)
     assert [origin.label for origin in task.origins] == ["a.nii"]
+
+
+def test_a_folder_of_unwanted_volumes_says_how_to_send_them(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        writer(tmp_path)(number, f"{number}.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(SourceError, match=r"no scan in .*, only 1 localizer: VOLUMES=all sends"):
+        FileSource(tmp_path, pacs="site-a", volumes=["anatomical"])
