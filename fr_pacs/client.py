@@ -26,7 +26,7 @@ from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.report_requests import ReportRequests
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.send_queue import PendingScan, SendQueue
-from fr_pacs.sources.base import with_priority
+from fr_pacs.sources.base import HasOrigins, with_priority
 
 BATCH_SCANS = 128
 """Small scans sent in one write."""
@@ -138,7 +138,8 @@ class ScanClient:
             try:
                 loaded = with_priority(task.load(), self._settings.priority)
             except SourceError as error:
-                self._counter.failed(task.label, str(error))
+                origins = task.origins if isinstance(task, HasOrigins) else ()
+                self._counter.failed(task.label, str(error), origins=origins)
                 continue
             # Only files can hold the same image twice.
             if self._source.waits and self._counter.is_copy(

@@ -94,7 +94,7 @@ class Ledger:
         event: str,
         scan_ids: Sequence[str],
         labels: Mapping[str, str] = _NONE,
-        **fields: str,
+        **fields: str | list[str],
     ) -> None:
         """Append one line per scan.
 
@@ -113,7 +113,8 @@ class Ledger:
         at = utc_now().isoformat(timespec="milliseconds")
         lines = []
         for scan_id in scan_ids:
-            entry = {"event": event, "scan_id": scan_id, "at": at, **self._pacs, **fields}
+            entry: dict[str, object] = {"event": event, "scan_id": scan_id, "at": at}
+            entry |= {**self._pacs, **fields}
             if scan_id in labels:
                 entry["label"] = labels[scan_id]
             lines.append(json.dumps(entry) + "\n")

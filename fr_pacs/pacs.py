@@ -92,6 +92,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     if isinstance(unlimited, Skips):
         counter.skipped(unlimited.skipped)
     server = ReportServer(settings, counter, log, policy)
+    server.begin(unlimited)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from common.domain.file_outcomes import FileOutcome
 from common.domain.report import BrainReport
 from common.domain.report_index import about_file, files_name, scan_id_in
 from common.errors import SettingsError
 from common.runtime.logger import Log
 from fr_pacs.report_files import write_report
 from fr_pacs.report_index import ReportIndex
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, AccountsForFiles, Origin, accounts_of
 
 
 class ReportFolder:
@@ -25,12 +26,13 @@ class ReportFolder:
     Args:
         folder: created if it is missing.
         log: where an index that cannot be written is told.
+        pacs: name of this Fr-PACS.
 
     Raises:
         SettingsError: the folder cannot be written, or has another ``index.csv``.
     """
 
-    def __init__(self, folder: Path, log: Log) -> None:
+    def __init__(self, folder: Path, log: Log, pacs: str = "") -> None:
         self._folder = folder
         self._lock = threading.Lock()
         try:
@@ -44,7 +46,7 @@ class ReportFolder:
             raise SettingsError(f"REPORTS={str(folder)!r}: {error.strerror}") from error
         # Only names that are not the id alone.
         self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
-        self._index = ReportIndex(folder, log)
+        self._index = ReportIndex(folder, log, pacs)
 
     def write(
         self,
@@ -65,26 +67,38 @@ class ReportFolder:
         Raises:
             OSError: a file cannot be written.
         """
+        scan_id = report.scan_id
         with self._lock:
-            name = self._name_of(report.scan_id, origins_of(report.scan_id))
+            name = self._name_of(scan_id, origins_of(scan_id))
         written = write_report(self._folder, report, picture, name)
-        # Asked again: whoever finds a copy from now on finds the report, too (``note``).
-        origins = origins_of(report.scan_id)
+        # Asked again: whoever finds a copy from now on finds the report, too (``account``).
+        accounts = accounts_of(origins_of(scan_id), FileOutcome.REPORTED, "", scan_id)
         if written:
-            self._index.add(report, origins, name)
+            self._index.add(report, accounts, name)
         else:
-            self.note(report.scan_id, origins)
+            self._add_existing(scan_id, accounts)
         return written
 
-    def note(self, scan_id: str, origins: Sequence[Origin]) -> None:
-        """Note that these volumes of files hold a scan, too, if its report is there."""
+    def begin(self, source: AccountsForFiles) -> None:
+        """Note in the index what is known of each file before the first scan is sent."""
+        self._index.begin(source.path, source.accounts())
+
+    def account(self, account: Account) -> None:
+        """Note in the index what became of files. A copy has the report of its scan."""
+        is_copy = account.outcome is FileOutcome.COPY
+        if not (is_copy and self._add_existing(account.scan_id, [account])):
+            self._index.account(account)
+
+    def _add_existing(self, scan_id: str, accounts: Sequence[Account]) -> bool:
+        """Note these files for the report that is there; whether it is."""
         with self._lock:
             name = self._name_of(scan_id, ())
         try:
             text = (self._folder / f"{name}.json").read_bytes()
-            self._index.add(BrainReport.model_validate_json(text), origins, name)
+            self._index.add(BrainReport.model_validate_json(text), accounts, name)
         except (OSError, ValidationError):
-            return  # not there yet, or damaged: its next report names them
+            return False  # not there yet, or damaged: its next report names them
+        return True
 
     def close(self) -> None:
         """Write what is left of the index. Idempotent."""

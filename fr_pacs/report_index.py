@@ -13,9 +13,19 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from common.domain.file_outcomes import (
+    FileOutcome,
+    Scan,
+    completed,
+    has_report,
+    scan_in,
+    succeeding,
+    with_news_of_its_scan,
+    with_report_of,
+)
 from common.domain.report import BrainReport
 from common.domain.report_index import (
     COLUMNS,
@@ -23,14 +33,16 @@ from common.domain.report_index import (
     REPORT,
     Row,
     about_file,
+    about_outcome,
     about_report,
     is_index,
+    path_of,
     row_key,
 )
 from common.errors import SettingsError
 from common.runtime.files import appearing_whole
 from common.runtime.logger import Log
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, Origin
 
 _PAUSE_S = 0.2
 _SHARE = 10
@@ -48,16 +60,19 @@ class ReportIndex:
     Args:
         folder: REPORTS, which exists.
         log: where a table that cannot be written is told.
+        pacs: name of this Fr-PACS.
 
     Raises:
         SettingsError: the table cannot be read, or is not an index of reports.
     """
 
-    def __init__(self, folder: Path, log: Log) -> None:
+    def __init__(self, folder: Path, log: Log, pacs: str = "") -> None:
         self._target = folder / NAME
         self._log = log
+        self._pacs = pacs
         self._changed = threading.Condition()
         self._pending: OrderedDict[tuple[str, str], Row] = OrderedDict()
+        self._scope = ""
         self._closing = self._failed = False
         try:
             with self._locked(), self._table():
@@ -68,21 +83,53 @@ class ReportIndex:
         self._thread = threading.Thread(target=self._run, name="report-index", daemon=True)
         self._thread.start()
 
-    def add(self, report: BrainReport, origins: Sequence[Origin], name: str) -> None:
-        """Note a report; its row is written soon.
+    def begin(self, scope: str, accounts: Iterable[Account]) -> None:
+        """Note what is known of all files before the first one is sent. The rows of earlier runs
+        that have neither a scan nor a place among these are removed.
+
+        Args:
+            scope: the absolute path of SOURCE.
+            accounts: of each file in it.
+        """
+        rows = [row for account in accounts for row in self._rows_of(account)]
+        rows.sort(key=path_of)
+        with self._changed:
+            self._scope = scope
+            for row in rows:
+                # What is to be sent comes before what else is said of its file.
+                self._pending.setdefault(row_key(row), row)
+            self._changed.notify_all()
+
+    def account(self, account: Account) -> None:
+        """Note what became of files; their rows are written soon."""
+        self._note(self._rows_of(account))
+
+    def add(self, report: BrainReport, accounts: Sequence[Account], name: str) -> None:
+        """Note a report; its rows are written soon.
 
         Args:
             report: of any revision; one that is not later than a row's changes only which file the
                 row names.
-            origins: the volumes of files that it is about, as far as they are known.
+            accounts: of the volumes of files that it is about, as far as they are known.
             name: of its files, without suffix.
         """
         about = {**about_report(report), REPORT: name}
-        files = [about_file(one.file, one.volume, one.folder) for one in origins]
+        unknown = Account(FileOutcome.REPORTED, "", ())
+        self._note({**row, **about} for one in accounts or [unknown] for row in self._rows_of(one))
+
+    def _note(self, rows: Iterable[Row]) -> None:
         with self._changed:
-            for row in ({**file, **about} for file in files or [about_file("", "", "")]):
-                self._pending[row_key(row)] = row
+            for row in rows:
+                key = row_key(row)
+                before = self._pending.get(key)
+                self._pending[key] = row if before is None else succeeding(before, row)
             self._changed.notify_all()
+
+    def _rows_of(self, account: Account) -> Iterator[Row]:
+        outcome = about_outcome(account.outcome, account.reason)
+        for one in account.origins or (Origin(""),):
+            file = about_file(one.file, one.volume, one.folder, one.files)
+            yield {**file, **outcome, "scan_id": account.scan_id, "pacs": self._pacs}
 
     def close(self) -> None:
         """Write what is left. Idempotent."""
@@ -95,20 +142,23 @@ class ReportIndex:
         pause = 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._pending)
+                self._changed.wait_for(lambda: self._closing or self._pending or self._scope)
                 if pause:
                     self._changed.wait_for(lambda: self._closing, pause)
                 rows, self._pending = self._pending, OrderedDict()
+                scope, self._scope = self._scope, ""
                 closing = self._closing
             begun = time.monotonic()
             try:
-                if rows:
-                    self._merge(rows)
+                if rows or scope:
+                    self._merge(rows, scope)
                 self._failed = False
             except OSError as error:
                 self._tell(error)
                 with self._changed:  # what was noted meanwhile is newer
-                    self._pending = OrderedDict({**rows, **self._pending})
+                    later, self._pending = self._pending, rows
+                    self._scope = scope
+                self._note(later.values())
             if closing:
                 return
             pause = max(_PAUSE_S, _SHARE * (time.monotonic() - begun))
@@ -119,33 +169,47 @@ class ReportIndex:
             reason = error.strerror or str(error)
             self._log.warning("the index of the reports cannot be written", reason=reason)
 
-    def _merge(self, rows: OrderedDict[tuple[str, str], Row]) -> None:
-        """Replace the rows of the table that these take the place of, and append the others."""
-        latest = {(row["scan_id"], row["pacs"]): row for row in rows.values()}
-        left, named = dict(rows), set()
+    def _merge(self, rows: OrderedDict[tuple[str, str], Row], scope: str) -> None:
+        """Replace the rows of the table that these take the place of, and append the others; with a
+        ``scope``, remove those in it that are about files that are gone."""
+        news = _news(rows.values())
+        left, named = dict(rows), dict[Scan, Row]()
         with self._locked(), self._table() as (columns, table), appearing_whole(self._target) as to:
             text = io.TextIOWrapper(to, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
             writer.writeheader()
             for row in table:
-                key, scan = row_key(row), (row.get("scan_id", ""), row.get("pacs", ""))
-                new = left.pop(key, None)
-                if new is None and (about := latest.get(scan)):
-                    if not row.get("file"):
+                scan, new = scan_in(row), left.pop(row_key(row), None)
+                if new is not None:
+                    row = succeeding(row, new)
+                elif scan in news:
+                    if not row.get("file") and news[scan].get("file"):
                         continue  # the file is known now
-                    new = {**row, **_without_file(about)}
-                if new is not None and scan == (new["scan_id"], new["pacs"]):
-                    new = _later(row, new)
-                writer.writerow(row if new is None else {**row, **new})
-                named.add(scan if new is None else (new["scan_id"], new["pacs"]))
-            # A report whose file nobody knows needs no row if another one names its file.
-            writer.writerows(
-                row
-                for row in left.values()
-                if row["file"] or (row["scan_id"], row["pacs"]) not in named
-            )
+                    row = with_news_of_its_scan(row, news[scan])
+                elif scan is None and self._is_gone(row, scope):
+                    continue
+                writer.writerow(row)
+                if (scan := scan_in(row)) in news and (scan not in named or has_report(row)):
+                    named[scan] = row
+            files = {scan_in(row) for row in left.values() if row["file"]}
+            for row in left.values():
+                scan = scan_in(row)
+                if row["file"]:
+                    known = None if scan is None else named.get(scan, news[scan])
+                    writer.writerow(row if known is None else with_report_of(row, known))
+                # What happened to a scan whose file nobody knows needs no row if another one names
+                # its file; and without a report there is nothing to tell.
+                elif has_report(row) and scan not in files and scan not in named:
+                    writer.writerow(row)
             text.flush()
             text.detach()
+
+    def _is_gone(self, row: Row, scope: str) -> bool:
+        """Whether a row of an earlier run, which has no scan, is about a file that this run did not
+        find."""
+        path = path_of(row)
+        mine = row.get("pacs") == self._pacs and not has_report(row)
+        return mine and bool(scope) and (path == scope or path.startswith(f"{scope}/"))
 
     @contextlib.contextmanager
     def _table(self) -> Iterator[tuple[Sequence[str], Iterator[Row]]]:
@@ -166,7 +230,7 @@ class ReportIndex:
                 if found and not is_index(found):
                     raise NotAnIndex("it is not an index of reports: move it elsewhere")
                 more = [name for name in found if name not in COLUMNS and name]
-                yield (*COLUMNS, *more), (_whole(row) for row in table)
+                yield (*COLUMNS, *more), (completed(_whole(row)) for row in table)
             except csv.Error as error:
                 raise NotAnIndex("it is not an index of reports: move it elsewhere") from error
 
@@ -188,15 +252,11 @@ def _whole(row: Row) -> Row:
     return row
 
 
-def _without_file(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name not in ("file", "volume", "folder")}
-
-
-def _later(old: Row, new: Row) -> Row:
-    """The new row, unless the old one is about a later revision of the same report."""
-    try:
-        if int(old.get("revision", "")) > int(new["revision"]):
-            return {**new, **_without_file(old)}
-    except ValueError:
-        pass
-    return new
+def _news(rows: Iterable[Row]) -> dict[Scan, Row]:
+    """What is new about each scan: its report, else what a row says."""
+    news: dict[Scan, Row] = {}
+    for row in rows:
+        scan = scan_in(row)
+        if scan is not None and (scan not in news or has_report(row)):
+            news[scan] = row
+    return news

@@ -8,20 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.domain.file_outcomes import FileOutcome
 from common.domain.skipped_kinds import counted
 from common.runtime.logger import RateLimitedLog
-from common.runtime.run_totals import Copy, Failure, Latency, Totals
+from common.runtime.run_totals import Copy, Latency, Totals
+from fr_pacs.known_results import KnownResults
 from fr_pacs.ledger import Ledger
+from fr_pacs.run_failures import RunFailures
 from fr_pacs.run_labels import RunLabels
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, Origin, account_of_copy, files_field
 from fr_pacs.sources.skipped_files import SkippedFiles
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000
 """Scans remembered until their report arrives: an endless run without Fr-BRAIN must not fill the
 memory."""
-REPORTED_KEPT = 100_000
-FAILURES_KEPT = 200
 COPIES_KEPT = 200
 
 
@@ -31,6 +32,7 @@ class _SentScan(NamedTuple):
 
 
 NO_REPORT = "no report yet (REPORT_PATIENCE_S): Fr-HUB keeps the scan and sends its report later"
+NOT_YET = "no report yet"
 WHERE_IT_IS = "make list"
 
 
@@ -57,38 +59,29 @@ class RunCounter:
         failures: RateLimitedLog | None = None,
     ) -> None:
         self._reveal = reveal
-        self._failures_log = failures or log
-        self._on_copy: Callable[[str, Sequence[Origin]], None] = lambda *_: None
+        self._account: Callable[[Account], None] = lambda _: None
         self._total = total
         self._ledger = ledger
         self._log = log
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._sent = self._acknowledged = self._delivered = self._failed = 0
+        self._sent = self._acknowledged = self._delivered = 0
         self._interrupted = self._never_sent = self._copies = 0
         self._bytes = 0
-        self._failures: list[Failure] = []
+        self._failures = RunFailures(failures or log, reveal)
         self._copied: list[Copy] = []
         self._skipped: dict[str, int] = {}
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
         self._labels = RunLabels(ledger.labels, conceal)
-        # The latest revision of the report of each scan, as far as it is known.
-        self._reported: OrderedDict[str, int] = OrderedDict()
-        for key in ledger.reported:
-            scan_id, _, revision = key.partition("/")
-            self._note(scan_id, int(revision or 1))
-        # The last cause for which each scan failed for good, as far as it is known.
-        self._told: OrderedDict[str, str] = OrderedDict()
-        for scan_id, cause in ledger.failed:
-            self._note_told(scan_id, cause)
+        self._known = KnownResults(ledger)
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
         self._exhausted = False
 
-    def on_copy(self, note: Callable[[str, Sequence[Origin]], None]) -> None:
-        """Have this called with the id of each scan that is a copy, and where the copy is."""
-        self._on_copy = note
+    def account_to(self, note: Callable[[Account], None]) -> None:
+        """Have this called with what becomes of each file, but for its report."""
+        self._account = note
 
     def is_copy(self, scan_id: str, label: str, origin: Origin | None = None) -> bool:
         """Note under which label a scan was loaded; whether this run had it before, under another
@@ -110,8 +103,8 @@ class RunCounter:
             self._changed.notify_all()
         self._ledger.write("copy", [scan_id], label=what)
         self._log.info("the same image again", what=label, first=first, scan_id=scan_id)
-        if origin is not None:
-            self._on_copy(scan_id, [origin])
+        if origin is not None and (origins := self.origins_of(scan_id)):
+            self._account(account_of_copy(origin, origins[0], scan_id))
         return True
 
     def labels_of(self, scan_id: str) -> tuple[str, ...]:
@@ -151,7 +144,13 @@ class RunCounter:
             self._log.info("skipped, not scans", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
         for file in files:
-            by_kind.setdefault(file.kind, []).append(self._reveal(file.label))
+            label = self._reveal(file.label)
+            more = files_field(label, file.origins)
+            if file.detail or more:
+                detail = {"detail": self._reveal(file.detail)} if file.detail else {}
+                self._ledger.write("skipped", [label], {}, reason=file.kind, **detail, **more)
+            else:
+                by_kind.setdefault(file.kind, []).append(label)
         for kind, labels in by_kind.items():
             self._ledger.write("skipped", labels, reason=kind)
 
@@ -183,7 +182,14 @@ class RunCounter:
             named = self._names_of(scan_ids)
             self._changed.notify_all()
         self._ledger.write("acknowledged", scan_ids, named)
+        for scan_id in scan_ids:
+            self._account_for(scan_id, FileOutcome.WAITING, NOT_YET)
         self._log.debug_each("scan acknowledged", scan_ids)
+
+    def _account_for(self, scan_id: str, outcome: FileOutcome, reason: str) -> None:
+        """Account for the file of a scan; its copies follow it."""
+        if origins := self.origins_of(scan_id)[:1]:
+            self._account(Account(outcome, self._reveal(reason), tuple(origins), scan_id))
 
     def failed(
         self,
@@ -191,6 +197,9 @@ class RunCounter:
         reason: str,
         scan_id: str | None = None,
         command: str | None = None,
+        *,
+        origins: Sequence[Origin] = (),
+        outcome: FileOutcome = FileOutcome.REFUSED,
     ) -> None:
         """A scan gets no report: unreadable, refused, not acknowledged, or no room for it.
 
@@ -199,39 +208,24 @@ class RunCounter:
             reason: why, for the user.
             scan_id: its id if it was sent, or could have been.
             command: what helps, if a command does.
+            origins: where it is, if it has no id.
+            outcome: for the index of the reports.
         """
         what, why = self._reveal(label), self._reveal(reason)
         with self._changed:
             self._never_sent += scan_id is None
             if scan_id is not None:
                 self._awaited.pop(scan_id, None)
-            self._add_failure(label, reason, scan_id, command)
-        self._tell(label, reason, scan_id, command)
+            self._failures.add(label, reason, scan_id, command)
+            self._changed.notify_all()
+        self._failures.tell(label, reason, scan_id, command)
         event = "refused" if scan_id else "failed"
-        self._ledger.write(event, [scan_id or what], {scan_id or what: what}, reason=why)
-
-    def _tell(self, label: str, reason: str, scan_id: str | None, command: str | None) -> None:
-        fields = {"what": label, "reason": reason, "scan_id": scan_id, "command": command}
-        known = {name: value for name, value in fields.items() if value is not None}
-        self._failures_log.warning("scan failed", **known)
-
-    def _add_failure(
-        self, label: str, reason: str, scan_id: str | None, command: str | None
-    ) -> None:
-        """Count a failed scan. With the lock held."""
-        what, why = self._reveal(label), self._reveal(reason)
-        shown = f"{label}: {reason}"
-        failure = Failure(
-            what=what,
-            reason=why,
-            shown=None if shown == f"{what}: {why}" else shown,
-            scan_id=scan_id,
-            command=command,
-        )
-        self._failed += 1
-        if len(self._failures) < FAILURES_KEPT:
-            self._failures.append(failure)
-        self._changed.notify_all()
+        more = files_field(what, origins)
+        self._ledger.write(event, [scan_id or what], {scan_id or what: what}, reason=why, **more)
+        if scan_id is not None:
+            self._account_for(scan_id, outcome, reason)
+        elif origins:
+            self._account(Account(outcome, why, tuple(origins)))
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:
         """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no
@@ -250,25 +244,25 @@ class RunCounter:
         """
         with self._changed:
             scan = self._awaited.get(scan_id)
-            told = self._told.get(scan_id) == cause or scan_id in self._reported
+            told = self._known.has_failure(scan_id, cause) or self._known.has_report(scan_id)
             if scan is None and told:
                 return False
             label = self._label_of(scan_id)
+            origins = tuple(self._labels.origins_of(scan_id)[:1])
             self._ledger.write("failed", [scan_id], self._names_of([scan_id]), reason=cause)
-            self._note_told(scan_id, cause)
+            self._known.note_failure(scan_id, cause)
             reason = f"the analysis failed: {cause}"
             command = f"make requeue ID={scan_id}"
             if scan is not None:  # else an earlier run sent it
                 del self._awaited[scan_id]
-                self._add_failure(scan.label, reason, scan_id, command)
-        self._tell(label or scan_id, reason, scan_id, command)
+                self._failures.add(scan.label, reason, scan_id, command)
+                self._changed.notify_all()
+        self._failures.tell(label or scan_id, reason, scan_id, command)
+        failed = Account(
+            FileOutcome.FAILED, f"{self._reveal(reason)} ({command})", origins, scan_id
+        )
+        self._account(failed)
         return scan is not None
-
-    def _note_told(self, scan_id: str, cause: str) -> None:
-        self._told[scan_id] = cause
-        self._told.move_to_end(scan_id)
-        if len(self._told) > REPORTED_KEPT:
-            self._told.popitem(last=False)
 
     def interrupted(self, label: str, scan_id: str) -> None:
         """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has
@@ -277,6 +271,7 @@ class RunCounter:
             self._interrupted += self._awaited.pop(scan_id, None) is not None
             self._changed.notify_all()
         reason = "not acknowledged before Fr-PACS stopped"
+        self._account_for(scan_id, FileOutcome.WAITING, reason)
         self._ledger.write("refused", [scan_id], {scan_id: self._reveal(label)}, reason=reason)
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
@@ -299,7 +294,7 @@ class RunCounter:
         """
         now = time.monotonic()
         with self._changed:
-            had_it = self._reported.get(scan_id, 0) >= revision
+            had_it = self._known.has_report(scan_id, revision)
             if had_it and scan_id not in self._awaited:
                 return False
             label = self._label_of(scan_id)
@@ -308,7 +303,7 @@ class RunCounter:
                 revisions = {"revision": str(revision)} if revision > 1 else {}
                 named = self._names_of([scan_id])
                 self._ledger.write("reported", [scan_id], named, **revisions)
-                self._note(scan_id, revision)
+                self._known.note_report(scan_id, revision)
             scan = self._awaited.pop(scan_id, None)
             if scan is not None:  # else an earlier run sent it
                 self._delivered += 1
@@ -320,12 +315,6 @@ class RunCounter:
         known = {name: value for name, value in fields.items() if value is not None}
         self._log.info("report received", **known)
         return True
-
-    def _note(self, scan_id: str, revision: int) -> None:
-        self._reported[scan_id] = max(revision, self._reported.get(scan_id, 0))
-        self._reported.move_to_end(scan_id)
-        if len(self._reported) > REPORTED_KEPT:
-            self._reported.popitem(last=False)
 
     def exhausted(self) -> None:
         """No more scans will be sent."""
@@ -350,7 +339,7 @@ class RunCounter:
         with self._lock:
             missing = list(self._awaited.items())
         for scan_id, scan in missing:
-            self.failed(scan.label, NO_REPORT, scan_id, WHERE_IT_IS)
+            self.failed(scan.label, NO_REPORT, scan_id, WHERE_IT_IS, outcome=FileOutcome.WAITING)
         return len(missing)
 
     def open(self) -> dict[str, int]:
@@ -376,10 +365,10 @@ class RunCounter:
                 sent=self._sent,
                 acknowledged=self._acknowledged,
                 delivered=self._delivered,
-                failed=self._failed,
+                failed=self._failures.count,
                 copies=self._copies,
                 copied=tuple(self._copied),
-                failures=tuple(self._failures),
+                failures=self._failures.first,
                 skipped=self._skipped,
                 seconds=max(0.0, self._last - self._first) if self._first else 0.0,
                 megabytes=self._bytes / 1e6,

@@ -16,6 +16,7 @@ from common.wire.messages import Ack, Event, Failed, InvalidMessage, Message, Na
 from common.wire.protocol import Side
 from fr_pacs.report_folder import ReportFolder
 from fr_pacs.run_counts import RunCounter
+from fr_pacs.sources.base import AccountsForFiles
 
 WINDOW = 1000
 """Reports in flight on one connection."""
@@ -48,8 +49,8 @@ class ReportServer:
         self._closing = False
         self._folder: ReportFolder | None = None
         if settings.reports is not None:
-            self._folder = ReportFolder(settings.reports, log)
-            counter.on_copy(self._folder.note)
+            self._folder = ReportFolder(settings.reports, log, settings.pacs_name)
+            counter.account_to(self._folder.account)
         self._listener = BlockingServer(
             (settings.pacs_host, settings.pacs_port),
             Side.REPORT_RECEIVER,
@@ -59,6 +60,11 @@ class ReportServer:
             policy=policy,
         )
         log.info("listening for reports", host=settings.pacs_host, port=self._listener.port)
+
+    def begin(self, source: object) -> None:
+        """Before the first scan is sent: REPORTS' index accounts for each file of the source."""
+        if self._folder is not None and isinstance(source, AccountsForFiles):
+            self._folder.begin(source)
 
     def _handle(self, channel: Channel) -> None:
         try:

@@ -156,6 +156,7 @@ def test_a_second_run_analyses_nothing_anew_and_has_every_report(
         image = nib.Nifti1Image(np.full((4, 4, 4), n, np.int16), np.eye(4))  # type: ignore[no-untyped-call]
         nib.save(image, source / f"image-{n}.nii")
     (source / "copy.nii").write_bytes((source / "image-1.nii").read_bytes())
+    (source / "image-0.json").write_text("{}")
     for again in range(3):
         # The last one without a ledger, as a Fr-PACS that has lost what it kept.
         reports = tmp_path / f"reports-{again}"
@@ -168,6 +169,8 @@ def test_a_second_run_analyses_nothing_anew_and_has_every_report(
         with (reports / "index.csv").open(newline="") as file:
             rows = {row["file"]: row for row in csv.DictReader(file)}
         assert rows.keys() == {path.name for path in source.iterdir()}
+        assert rows.pop("image-0.json")["outcome"] == "skipped"
+        assert sorted(row["outcome"] for row in rows.values()) == ["copy", *["reported"] * 3]
         assert all((reports / f"{row['report']}.json").exists() for row in rows.values())
         assert len({row["scan_id"] for row in rows.values()}) == 3
         assert {report["revision"] for report in written} == {1}

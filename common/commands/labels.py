@@ -67,7 +67,7 @@ def _of_index(path: Path) -> Iterator[tuple[str, str]]:
         if not is_index(table.fieldnames or ()):
             raise ValueError("another table")
         for row in table:
-            if label := label_of(row):
+            if row["scan_id"] and (label := label_of(row)):
                 yield scan_key(row["scan_id"], row.get("pacs", "")), label
 
 

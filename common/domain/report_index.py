@@ -1,7 +1,9 @@
-"""``index.csv`` of a folder of reports: which report is about which file, and its main results.
+"""``index.csv`` of a folder of reports: what became of each file, which report is about it, and the
+report's main results.
 
-One row is about one volume of one file. Two files of one image have two rows about one report, and
-a later revision of the report changes both. Fr-PACS writes it, ``fr list`` reads labels from it.
+One row is about one volume of one file, or about a file without one. Two files of one image have
+two rows about one report, and a later revision of the report changes both. Fr-PACS writes it,
+``fr list`` reads labels from it.
 """
 
 import re
@@ -13,9 +15,12 @@ from common.domain.scan_key import scan_key
 
 NAME = "index.csv"
 
-ABOUT_FILE = ("file", "volume", "folder")
+ABOUT_FILE = ("file", "volume", "folder", "files")
 """The columns that say where the image came from; empty for a synthetic scan, and for a scan of an
-earlier run whose file is not known."""
+earlier run whose file is not known. ``files`` counts the files of the volume."""
+
+OUTCOME, REASON = "outcome", "reason"
+"""What became of it (``common.domain.file_outcomes``), and why."""
 
 ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +28,7 @@ ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
         "pacs": "name of the Fr-PACS that sent it",
         "subject": "pseudonym of the person, if the file names one",
         "session": "label of the session, if the file's path has one (BIDS)",
+        "role": "what the volume is for, such as diffusion, b1000, if the file says",
         "verdict": "pass, warn, or fail (no measures are given)",
         "lesions": "number of lesions; empty if the analyzer did not look for them",
         "lesions_ml": "their volume, ml",
@@ -43,7 +49,7 @@ ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
 REPORT = "report"
 """The column of the report files' name, without its suffix."""
 
-COLUMNS = (*ABOUT_FILE[:2], *ABOUT_REPORT, REPORT, ABOUT_FILE[2])
+COLUMNS = (*ABOUT_FILE[:2], OUTCOME, REASON, *ABOUT_REPORT, REPORT, *ABOUT_FILE[2:])
 
 Row = dict[str, str]
 
@@ -68,6 +74,7 @@ def about_report(report: BrainReport) -> Row:
         "pacs": report.pacs,
         "subject": _text(report.subject),
         "session": _text(report.session),
+        "role": _text(report.role),
         "verdict": str(findings.quality.verdict),
         "analyzer": _text(f"{report.analyzer.name} {report.analyzer.version}"),
         "analysed_at": f"{report.analysed_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -81,24 +88,37 @@ def about_report(report: BrainReport) -> Row:
     return row
 
 
-def about_file(file: str, volume: str, folder: str) -> Row:
+def about_file(file: str, volume: str, folder: str, files: int = 1) -> Row:
     """The columns that say where an image came from.
 
     Args:
         file: its path, relative to ``folder``; printable.
         volume: which of the volumes in it; empty if it has one.
         folder: SOURCE, or the folder of it.
+        files: how many files hold the volume.
     """
     # "./" changes nothing about a path, and no spreadsheet takes it for a formula.
     safe = f"./{file}" if file.startswith(_FORMULA) else file
-    return {"file": safe, "volume": _text(volume), "folder": folder}
+    count = str(files) if file else ""
+    return {"file": safe, "volume": _text(volume), "folder": folder, "files": count}
+
+
+def about_outcome(outcome: str, reason: str) -> Row:
+    """The columns that say what became of a file."""
+    return {OUTCOME: outcome, REASON: _text(reason)}
+
+
+def path_of(row: Mapping[str, str]) -> str:
+    """The absolute path of a row's file; empty if it has none."""
+    file = row.get("file", "").removeprefix("./")
+    return f"{row.get('folder', '')}/{file}" if file else ""
 
 
 def row_key(row: Mapping[str, str]) -> tuple[str, str]:
     """What identifies a row: the file and the volume; the scan alone if the file is not known."""
     if not row.get("file"):
         return "", scan_key(row.get("scan_id", ""), row.get("pacs", ""))
-    return f"{row.get('folder', '')}/{row['file'].removeprefix('./')}", _which(row)
+    return path_of(row), _which(row)
 
 
 def _which(row: Mapping[str, str]) -> str:

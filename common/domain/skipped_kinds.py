@@ -67,6 +67,11 @@ def counted(kind: str, count: int) -> str:
     return f"{count:,} {_words(kind)[count != 1]}"
 
 
+def singular(kind: str) -> str:
+    """One file of a kind, such as ``structured report``."""
+    return _words(kind)[0]
+
+
 def plural(kind: str) -> str:
     """Several files of a kind, such as ``structured reports``."""
     return _words(kind)[1]
@@ -74,7 +79,7 @@ def plural(kind: str) -> str:
 
 def named(kind: str) -> str:
     """One file of a kind, with its article, such as ``a structured report``."""
-    one, _ = _words(kind)
+    one = singular(kind)
     article = "an" if one[:1] in "aeio" or one.startswith("ultra") else "a"
     return f"{article} {one}"
 

@@ -109,7 +109,7 @@ def recognise(head: bytes, name: str, inside: bytes | None = None) -> Format:
     """
     if not head:
         if may_be_image(name):
-            raise SourceError("the file is empty")
+            raise SourceError("the file is empty: copy it again")
         raise NotAScan("empty")
     if is_dicom(head):
         return Format.DICOM

@@ -151,8 +151,10 @@ class Totals(Frozen):
             more = self.failed - len(self.failures)
             console.print(f"… and {more:,} more: the log and the LEDGER name all of them")
         if self.delivered and reports is not None:
-            where = f"reports: {reports.absolute()} ({INDEX} says which one is about which file)"
+            where = f"reports: {reports.absolute()} ({INDEX} says what became of each file)"
             console.print(where, soft_wrap=True)
+        elif reports is not None and (index := reports.absolute() / INDEX).exists():
+            console.print(f"no reports: {index} says what became of each file", soft_wrap=True)
         elif self.delivered:
             how = "with REPORTS=folder a run writes them, make report ID=scan,… writes single ones"
             console.print(f"the reports are stored: {how}, and make list names the scans")

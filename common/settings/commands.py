@@ -168,8 +168,8 @@ class ListSettings(StoreSettings):
     reports: Path | None = Field(
         default=None,
         description="folder to write each report to, as JSON and text, with its picture if it has "
-        "one, and index.csv, which says which report is about which file; list reads the labels of "
-        "scans from it",
+        "one, and index.csv, which says what became of each file, and which report is about it; "
+        "list reads the labels of scans from it",
     )
     ledger: Path | None = Field(default=None, description=_LEDGER)
     json_output: bool = Field(

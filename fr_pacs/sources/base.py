@@ -1,12 +1,14 @@
 """The interface of a source: where scans come from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 from blake3 import blake3
 
+from common.domain.file_outcomes import FileOutcome
+from common.domain.report_index import about_file, label_of
 from common.domain.scan import BrainScan, Packing, Priority
 
 
@@ -21,6 +23,26 @@ class Origin:
     """Which of the volumes in it, such as ``volume 2``; empty if there is one."""
     folder: str = ""
     """The absolute path of SOURCE, or of its folder if it is a file."""
+    files: int = 1
+    """How many files hold the image: of a series, one for each slice."""
+
+    @property
+    def label(self) -> str:
+        """Names the image to people at this Fr-PACS."""
+        return label_of(about_file(self.file, self.volume, self.folder))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of files, or what is known before they are sent."""
+
+    outcome: FileOutcome
+    reason: str
+    """Why, for the people of this Fr-PACS; empty where the outcome says it all."""
+    origins: tuple[Origin, ...]
+    """The image, if there is one; then the files of which it is made, unless it is sent."""
+    scan_id: str = ""
+    """Of the scan; empty if there is none, or none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,50 @@ class ScanTask(Protocol):
         Raises:
             SourceError: it cannot become a scan; the text tells the user why, and what to do.
         """
+
+
+def files_field(label: str, origins: Sequence[Origin]) -> dict[str, list[str]]:
+    """The field of the ledger that names the files of a label, unless the label is the name."""
+    files = [*dict.fromkeys(origin.file for origin in origins)]
+    return {"files": files} if files and files != [label] else {}
+
+
+def account_of_copy(origin: Origin, first: Origin, scan_id: str = "") -> Account:
+    """The account of a volume whose image is that of another one, which is sent."""
+    return Account(FileOutcome.COPY, f"the same image as {first.label}", (origin,), scan_id)
+
+
+def accounts_of(
+    origins: Sequence[Origin], outcome: FileOutcome, reason: str, scan_id: str
+) -> list[Account]:
+    """What became of a scan, for all volumes of files that hold it: the first one was sent."""
+    if not origins:
+        return []
+    first, *copies = origins
+    copied = [account_of_copy(copy, first, scan_id) for copy in copies]
+    return [Account(outcome, reason, (first,), scan_id), *copied]
+
+
+@runtime_checkable
+class HasOrigins(Protocol):
+    """A task that reads files."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The image, or what was to be one; then the files that have to be named, too, if it cannot
+        be sent."""
+
+
+@runtime_checkable
+class AccountsForFiles(Protocol):
+    """A source that knows all its files."""
+
+    @property
+    def path(self) -> str:
+        """The absolute path of SOURCE."""
+
+    def accounts(self) -> Iterator[Account]:
+        """What is known of each file before the first scan is sent."""
 
 
 class Source(Protocol):

@@ -15,7 +15,9 @@ from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Prefetched, Reader
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import LoadedScan, Origin
+from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.image_headers import header_of
+from fr_pacs.sources.origins import origins_of_slices
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +26,8 @@ class FailedTask:
 
     label: str
     error: SourceError
+    origins: tuple[Origin, ...] = ()
+    """Where it is: the volume that cannot be made, and each file; see ``HasOrigins``."""
 
     def load(self) -> LoadedScan:
         """Fail.
@@ -45,12 +49,24 @@ class FileTask:
     keys: IdentityKeys
     origin: Origin | None = None
     """Where it is, for the people of this Fr-PACS."""
+    names: FileNames = field(default_factory=FileNames)
+    """Made the labels of its files."""
     _ahead: list[Prefetched] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         """The file, relative to the path that the user gave, and the volume or series in it."""
         return self.image.label
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where it is, and each further file of it."""
+        if self.origin is None or isinstance(self.image, NiftiVolume):
+            return () if self.origin is None else (self.origin,)
+        image = self.image
+        return origins_of_slices(
+            image.slices, image.file, image.label, self.names, self.origin.folder
+        )
 
     def prefetch(self) -> None:
         """Have the voxels read ahead of ``load``. Idempotent."""
@@ -66,7 +82,7 @@ class FileTask:
         if self.image.declared_bytes > self.max_bytes:
             raise SourceError(
                 f"too large: its header declares {_readable(self.image.declared_bytes)}, "
-                f"the limit is {_readable(self.max_bytes)}"
+                f"the limit is {_readable(self.max_bytes)}; send a smaller image"
             )
         try:
             return self._load()
@@ -80,11 +96,11 @@ class FileTask:
         ahead = self._ahead.pop() if self._ahead else None
         array, affine = self.reader.read(self.image, ahead)
         if not array.size:
-            raise SourceError("an empty volume: it has no voxels")
+            raise SourceError("an empty volume: it has no voxels; export it again")
         if array.dtype.name not in get_args(DType):
             raise SourceError(f"voxels of type {array.dtype.name}: convert them to float32")
         if not _any_finite(array):
-            raise SourceError("an empty volume: no voxel has a finite value")
+            raise SourceError("an empty volume: no voxel has a finite value; export it again")
         # A view, not a copy: formats return voxels in Fortran order.
         voxels = array.ravel(order="F").view(np.uint8).data.toreadonly()
         scan = header_of(

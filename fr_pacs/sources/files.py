@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from common.domain.file_outcomes import FileOutcome
 from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SourceError
 from common.formats.archives import member_path
-from common.formats.dicom.left_out import LeftOut
+from common.formats.dicom.left_out import LeftOut, SlicesRefused
 from common.formats.dicom.series import group_series, stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
@@ -22,13 +23,15 @@ from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reader import DEFAULT_MAX_BYTES, ArchiveFound, Reader
 from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.base import ScanTask
+from fr_pacs.sources.base import Account, Origin, ScanTask
 from fr_pacs.sources.file_discovery import KnownByName, check_regular, walk_files
 from fr_pacs.sources.file_names import FileNames, uncut
 from fr_pacs.sources.file_tasks import FailedTask, FileTask
-from fr_pacs.sources.origins import origin_of
+from fr_pacs.sources.origins import origin_of, origin_of_file, origins_of_slices
 from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
+_SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
+_UNWANTED = "VOLUMES does not name this kind (VOLUMES=all sends every volume)"
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
 """How far the reader reads ahead of the threads that send."""
@@ -97,9 +100,10 @@ class FileSource:
         self._total = len(self._tasks)
         if not self._total:
             found = in_words(self._skipped.counts)
+            unwanted = any(kind in VOLUME_ROLES for kind in self._skipped.counts)
             raise SourceError(
                 f"no scan in {self._names.source(self._root)}{found and f', only {found}'}: "
-                "send NIfTI (.nii, .nii.gz) or DICOM"
+                + ("VOLUMES=all sends every volume" if unwanted else _SEND)
             )
 
     @property
@@ -116,6 +120,22 @@ class FileSource:
     def skipped(self) -> SkippedFiles:
         """What is no scan, and was skipped."""
         return self._skipped
+
+    @property
+    def path(self) -> str:
+        """The absolute path of SOURCE."""
+        return uncut(str(self._root.absolute()))
+
+    def accounts(self) -> Iterator[Account]:
+        """What is known of each file before the first scan is sent."""
+        for task in self._tasks:
+            if isinstance(task, FailedTask):
+                reason = self._names.reveal(str(task.error))
+                yield Account(FileOutcome.REFUSED, reason, task.origins)
+            elif isinstance(task, FileTask) and task.origin is not None:
+                yield Account(FileOutcome.WAITING, "not sent yet", (task.origin,))
+        for file in self._skipped:
+            yield file.account(self._names.reveal)
 
     def __iter__(self) -> Iterator[ScanTask]:
         """The tasks, once. The next ones are read ahead."""
@@ -148,7 +168,8 @@ class FileSource:
             elif isinstance(one, tuple):
                 first, *others = self._unread.pop(one)
                 label = f"{first} and {len(others)} more" if others else first
-                yield FailedTask(label, SourceError(one[1]))
+                origins = (self._origin(first), *map(self._origin, others))
+                yield FailedTask(label, SourceError(one[1]), origins)
             else:
                 yield one
 
@@ -177,7 +198,7 @@ class FileSource:
         count = 0
         for path in walk_files(self._root, self._names, follow_links=self._follow_links):
             if isinstance(path, FailedTask):
-                others.append((count, path))
+                others.append((count, self._failed(path.label, path.error)))
                 continue
             if isinstance(path, KnownByName):
                 self._skip(path.path, path.kind, self._label(path.path))
@@ -186,7 +207,7 @@ class FileSource:
             try:
                 check_regular(path)
             except SourceError as error:
-                others.append((count, FailedTask(label, error)))
+                others.append((count, self._failed(label, error)))
                 continue
             self._asked.append((path, label))
             count += 1
@@ -211,7 +232,7 @@ class FileSource:
                     yield key
                 self._unread.setdefault(key, []).append(label)
             case SourceError():
-                yield FailedTask(label, found)
+                yield self._failed(label, found)
             case _:
                 for one in found:
                     yield self._task(one) if isinstance(one, NiftiVolume) else one
@@ -221,17 +242,36 @@ class FileSource:
         outcomes = stack_series(slices, single_file=alone, digests=self._reader.digests)
         for label, stack in outcomes:
             if isinstance(stack, LeftOut):
-                self._skip(stack.path, stack.kind, label)
+                # Not what to do about the damage: nothing is lost.
+                damage = stack.damage.partition(";")[0]
+                detail = f"{stack.original}, but {damage}" if damage else stack.original
+                self._skip(stack.path, stack.kind, label, detail=detail)
+            elif isinstance(stack, SlicesRefused):
+                origins = self._origins_of(stack.slices, stack.file, label)
+                yield FailedTask(label, stack, origins)
             elif isinstance(stack, SourceError):
-                yield FailedTask(label, stack)
+                yield self._failed(label, stack)
             elif (kind := stack.role.partition(",")[0]) not in self._volumes:
-                self._skip(stack.path, kind, label)
+                origins = self._origins_of(stack.slices, stack.file, label)
+                self._skip(stack.path, kind, label, origins, _UNWANTED)
             else:
                 yield self._task(stack)
 
     def _task(self, image: NiftiVolume | Stack) -> FileTask:
         origin = origin_of(image, self._names, self._folder)
-        return FileTask(image, self._reader, self._pacs, self._max_bytes, self._keys, origin)
+        return FileTask(
+            image, self._reader, self._pacs, self._max_bytes, self._keys, origin, self._names
+        )
+
+    def _failed(self, label: str, error: SourceError) -> FailedTask:
+        """A file that cannot be sent."""
+        return FailedTask(label, error, (self._origin(label),))
+
+    def _origin(self, label: str) -> Origin:
+        return origin_of_file(label, self._names, self._folder)
+
+    def _origins_of(self, slices: Sequence[Slice], file: str, label: str) -> tuple[Origin, ...]:
+        return origins_of_slices(slices, file, label, self._names, self._folder)
 
     def _unpack(self, path: Path, label: str, archive: ArchiveFound) -> None:
         """Note the members of an archive, to be read as those of a folder."""
@@ -243,10 +283,18 @@ class FileSource:
             else:
                 self._members.append((member, named))
 
-    def _skip(self, path: Path, kind: str, label: str) -> None:
+    def _skip(
+        self,
+        path: Path,
+        kind: str,
+        label: str,
+        origins: tuple[Origin, ...] = (),
+        detail: str = "",
+    ) -> None:
         """Note a file, or the volume ``label`` of which it is the first file."""
         folder = "." if path == self._root else path.parent.relative_to(self._root).as_posix()
-        self._skipped.add(label, self._names.label(folder), kind)
+        origins = origins or (self._origin(label),)
+        self._skipped.add(label, self._names.label(folder), kind, origins, detail)
 
     def _label(self, path: Path) -> str:
         name = path.name if self._single_file else path.relative_to(self._root).as_posix()

@@ -1,5 +1,8 @@
 """Which file, and which volume in it, an image comes from."""
 
+from collections.abc import Sequence
+
+from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
 from fr_pacs.sources.base import Origin
@@ -15,8 +18,34 @@ def origin_of(image: NiftiVolume | Stack, names: FileNames, folder: str) -> Orig
         folder: the absolute path that the names are relative to.
     """
     if isinstance(image, Stack):
-        file = image.slices[0].label
-    else:
-        file = image.label.removesuffix(f" [volume {image.number + 1}]")
-    volume = image.label[len(file) :] if image.label.startswith(file) else image.label
-    return Origin(names.whole(file), volume.strip(" []()"), folder)
+        count = len({plane.path for plane in image.slices})
+        return _origin(image.file, image.label, names, folder, count)
+    file = image.label.removesuffix(f" [volume {image.number + 1}]")
+    return _origin(file, image.label, names, folder)
+
+
+def origins_of_slices(
+    slices: Sequence[Slice], file: str, label: str, names: FileNames, folder: str
+) -> tuple[Origin, ...]:
+    """Where slices come from that are not sent: their volume, and each further file.
+
+    Args:
+        slices: of the volume.
+        file: the label of the file that it is named after.
+        label: of the volume.
+        names: made the labels.
+        folder: the absolute path that the names are relative to.
+    """
+    files = dict.fromkeys(plane.label for plane in slices)
+    volume = _origin(file, label, names, folder, len(files))
+    return volume, *(origin_of_file(one, names, folder) for one in files if one != file)
+
+
+def origin_of_file(label: str, names: FileNames, folder: str) -> Origin:
+    """Where the file of a label is."""
+    return _origin(label, label, names, folder)
+
+
+def _origin(file: str, label: str, names: FileNames, folder: str, files: int = 1) -> Origin:
+    volume = label[len(file) :].strip(" []()") if label.startswith(file) else label
+    return Origin(names.whole(file), volume, folder, files)

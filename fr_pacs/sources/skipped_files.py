@@ -1,11 +1,13 @@
 """What was skipped because it is no scan: counted by kind, named once per folder and kind."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from common.domain.skipped_kinds import counted, place
+from common.domain.file_outcomes import FileOutcome
+from common.domain.skipped_kinds import counted, place, singular
+from fr_pacs.sources.base import Account, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,22 @@ class SkippedFile:
     """The label of the folder that it is in."""
     kind: str
     """Of ``common.domain.skipped_kinds``."""
+    origins: tuple[Origin, ...] = ()
+    """Where it is; of a volume that is not wanted, then each further file."""
+    detail: str = ""
+    """What else there is to say, such as the label of the file that it is a copy of."""
+
+    def account(self, reveal: Callable[[str], str] = str) -> Account:
+        """What became of it.
+
+        Args:
+            reveal: puts the names of files into a text that holds their hashes.
+        """
+        what, detail = singular(self.kind), reveal(self.detail)
+        if self.kind == "copy" and detail:
+            return Account(FileOutcome.COPY, f"the same slice as {detail}", self.origins)
+        reason = f"{what}: {detail}" if detail else what
+        return Account(FileOutcome.SKIPPED, reason, self.origins)
 
 
 @dataclass(slots=True)
@@ -26,9 +44,16 @@ class SkippedFiles:
 
     _files: list[SkippedFile] = field(default_factory=list)
 
-    def add(self, label: str, folder: str, kind: str) -> None:
-        """Note a file."""
-        self._files.append(SkippedFile(label, folder, kind))
+    def add(
+        self,
+        label: str,
+        folder: str,
+        kind: str,
+        origins: tuple[Origin, ...] = (),
+        detail: str = "",
+    ) -> None:
+        """Note a file (``SkippedFile``)."""
+        self._files.append(SkippedFile(label, folder, kind, origins, detail))
 
     def __iter__(self) -> Iterator[SkippedFile]:
         return iter(self._files)

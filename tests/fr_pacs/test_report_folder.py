@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from fr_pacs.sources.base import account_of_copy
 from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
 
 
@@ -18,18 +19,23 @@ def test_the_files_are_named_after_the_input_and_the_row_names_both(tmp_path: Pa
 
 def test_two_files_of_one_image_are_two_rows_about_one_report(tmp_path: Path) -> None:
     write(tmp_path, report(), origin("a.nii"), origin("b.nii"))
-    assert about(tmp_path, "file", "scan_id", "report") == [
-        ("a.nii", ONE, f"a__{ONE}"),
-        ("b.nii", ONE, f"a__{ONE}"),
+    assert about(tmp_path, "file", "scan_id", "report", "outcome") == [
+        ("a.nii", ONE, f"a__{ONE}", "reported"),
+        ("b.nii", ONE, f"a__{ONE}", "copy"),
     ]
 
 
 def test_a_copy_found_after_the_report_gets_its_row(tmp_path: Path) -> None:
+    first = origin("a.nii")
     with opened(tmp_path) as reports:
-        reports.note(ONE, [origin("too early.nii")])
-        reports.write(report(), None, lambda _: [origin("a.nii")])
-        reports.note(ONE, [origin("b.nii")])
-    assert about(tmp_path, "file", "scan_id") == [("a.nii", ONE), ("b.nii", ONE)]
+        reports.account(account_of_copy(origin("early.nii"), first, ONE))
+        reports.write(report(), None, lambda _: [first, origin("early.nii")])
+        reports.account(account_of_copy(origin("late.nii"), first, ONE))
+    assert about(tmp_path, "file", "scan_id", "report", "outcome", "reason") == [
+        ("early.nii", ONE, f"a__{ONE}", "copy", "the same image as a.nii"),
+        ("a.nii", ONE, f"a__{ONE}", "reported", ""),
+        ("late.nii", ONE, f"a__{ONE}", "copy", "the same image as a.nii"),
+    ]
 
 
 def test_each_volume_of_a_file_has_a_row(tmp_path: Path) -> None:

@@ -1,17 +1,35 @@
 """``index.csv`` is always whole, and nothing in it is lost."""
 
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from common.domain.file_outcomes import FileOutcome
+from common.domain.report_index import COLUMNS
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.report_folder import ReportFolder
 from fr_pacs.sources.base import Origin
 from tests.factories import together
-from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
+from tests.fr_pacs.report_folders import (
+    ONE,
+    TWO,
+    Folder,
+    about,
+    account,
+    begin,
+    names,
+    opened,
+    origin,
+    report,
+    rows,
+    waiting,
+    write,
+)
+from tests.running import until
 
 
 def _these(origins: list[Origin], _scan_id: str) -> list[Origin]:
@@ -78,3 +96,135 @@ def test_readers_see_a_whole_table_at_any_time(tmp_path: Path) -> None:
                 assert text.endswith("\n")
                 assert len({line.count(",") for line in text.splitlines()}) == 1
     assert len(rows(tmp_path)) == 300
+
+
+# --- files without a report ----------------------------------------------------------------------
+
+SKIPPED, REFUSED = FileOutcome.SKIPPED, FileOutcome.REFUSED
+
+
+def outcomes(folder: Path) -> dict[str, tuple[str, str]]:
+    return {row["file"]: (row["outcome"], row["reason"]) for row in rows(folder)}
+
+
+def test_each_file_is_in_the_table_in_order_before_the_first_report(tmp_path: Path) -> None:
+    begin(
+        tmp_path,
+        waiting("b.nii"),
+        account(REFUSED, "it is cut", "d.nii"),
+        account(SKIPPED, "sidecar", "a.json"),
+        account(REFUSED, "incomplete", "c/1.dcm", "c/2.dcm"),
+        account(SKIPPED, "stray", "b.nii"),  # a part of a file whose other part is sent
+    )
+    assert about(tmp_path, "file", "outcome", "reason", "pacs", "scan_id") == [
+        ("a.json", "skipped", "sidecar", "pacs-1", ""),
+        ("b.nii", "waiting", "not sent yet", "pacs-1", ""),
+        ("c/1.dcm", "refused", "incomplete", "pacs-1", ""),
+        ("c/2.dcm", "refused", "incomplete", "pacs-1", ""),
+        ("d.nii", "refused", "it is cut", "pacs-1", ""),
+    ]
+
+
+def test_a_file_that_failed_before_and_is_reported_now_has_one_row(tmp_path: Path) -> None:
+    begin(tmp_path, account(REFUSED, "it is cut", "a.nii"))
+    with opened(tmp_path) as reports:
+        reports.begin(Folder([waiting("a.nii")]))
+        reports.account(waiting("a.nii", ONE))
+        reports.account(account(FileOutcome.FAILED, "no brain", "a.nii", scan_id=ONE))
+    assert about(tmp_path, "file", "outcome", "scan_id") == [("a.nii", "failed", ONE)]
+    write(tmp_path, report(ONE))  # in a run that does not know the file: somebody requeued it
+    assert about(tmp_path, "file", "outcome", "reason", "report") == [
+        ("a.nii", "reported", "", ONE)
+    ]
+
+
+def test_a_failure_of_a_scan_of_an_earlier_run_is_in_the_row_of_its_file(tmp_path: Path) -> None:
+    begin(tmp_path, waiting("a.nii", ONE))
+    with opened(tmp_path) as reports:
+        reports.account(account(FileOutcome.FAILED, "no brain", scan_id=ONE))
+        reports.account(account(FileOutcome.FAILED, "no brain", scan_id=TWO))  # no known file
+    assert about(tmp_path, "file", "outcome", "reason") == [("a.nii", "failed", "no brain")]
+
+
+def test_what_is_no_news_takes_no_report_from_a_row(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("a.nii"))
+    write(tmp_path, report(TWO), origin("b.nii"))
+    begin(tmp_path, waiting("a.nii"), account(SKIPPED, "diffusion volume", "b.nii"))
+    begin(tmp_path, waiting("a.nii", ONE), account(REFUSED, "purged", "b.nii", scan_id=TWO))
+    assert about(tmp_path, "file", "outcome", "reason", "report") == [
+        ("a.nii", "reported", "", f"a__{ONE}"),
+        ("b.nii", "reported", "", f"b__{TWO}"),
+    ]
+
+
+def test_a_file_that_holds_no_image_any_more_loses_its_report(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("a.nii"), origin("b.nii"))
+    begin(tmp_path, account(REFUSED, "it is cut", "a.nii"), waiting("b.nii", TWO))
+    assert about(tmp_path, "file", "outcome", "scan_id", "verdict", "report") == [
+        ("a.nii", "refused", "", "", ""),
+        ("b.nii", "waiting", TWO, "", ""),
+    ]
+
+
+def test_rows_of_files_that_are_gone_are_removed_unless_they_have_a_scan(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("sent.nii"))
+    begin(
+        tmp_path,
+        account(REFUSED, "incomplete", "2.dcm"),
+        account(SKIPPED, "sidecar", "a.json"),
+        waiting("b.nii", TWO),
+    )
+    begin(tmp_path, account(SKIPPED, "sidecar", "x.json"), path="/data/sub")
+    assert list(outcomes(tmp_path)) == ["sent.nii", "2.dcm", "a.json", "b.nii", "x.json"]
+    begin(tmp_path, waiting("1.dcm"))  # the first slice was found again
+    assert list(outcomes(tmp_path)) == ["sent.nii", "b.nii", "1.dcm"]
+
+
+def test_a_renamed_file_has_its_report_at_once(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("before.nii"))
+    begin(tmp_path, waiting("after.nii", ONE))
+    assert about(tmp_path, "file", "outcome", "reason", "report") == [
+        (f"{name}.nii", "reported", "", f"before__{ONE}") for name in ("before", "after")
+    ]
+
+
+def test_a_report_whose_file_comes_with_it_has_one_row(tmp_path: Path) -> None:
+    with opened(tmp_path) as reports:
+        reports.account(waiting("a.nii", ONE))
+        reports.write(report(ONE))
+    assert about(tmp_path, "file", "outcome", "report") == [("a.nii", "reported", ONE)]
+
+
+def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
+    write(tmp_path, report(ONE), origin("a.nii"))
+    old = [name for name in COLUMNS if name not in ("outcome", "reason", "files")]
+    [row] = rows(tmp_path)
+    text = "\n".join(",".join(line) for line in (old, [row[name] for name in old]))
+    (tmp_path / "index.csv").write_text(text + "\n")
+    begin(tmp_path, waiting("a.nii"), account(SKIPPED, "sidecar", "a.json"))
+    assert outcomes(tmp_path) == {"a.nii": ("reported", ""), "a.json": ("skipped", "sidecar")}
+    assert rows(tmp_path)[0] == {**row, "files": ""}
+    write(tmp_path, report(ONE), origin("a.nii"))
+    assert rows(tmp_path)[0] == row
+
+
+def test_ten_thousand_skipped_files_cost_little(tmp_path: Path) -> None:
+    files = [account(SKIPPED, "sidecar", f"{n:05}.json") for n in range(10_000)]
+    began = time.process_time()
+    begin(tmp_path, *files, waiting("a.nii"))
+    write(tmp_path, report(ONE), origin("a.nii"))
+    assert time.process_time() - began < 4  # measured: 0.2
+    assert len(rows(tmp_path)) == 10_001
+
+
+def test_what_was_noted_while_the_table_could_not_be_written_is_newer(tmp_path: Path) -> None:
+    with capture_logs(), opened(tmp_path) as reports:
+        (tmp_path / "index.csv").mkdir()
+        reports.begin(Folder([waiting("a.nii"), account(SKIPPED, "sidecar", "b.json")]))
+        until(lambda: reports._index._failed)
+        reports.account(account(REFUSED, "it is cut", "a.nii"))
+        (tmp_path / "index.csv").rmdir()
+    assert outcomes(tmp_path) == {
+        "a.nii": ("refused", "it is cut"),
+        "b.json": ("skipped", "sidecar"),
+    }

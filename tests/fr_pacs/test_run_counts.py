@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from common.domain.file_outcomes import FileOutcome
 from common.runtime.logger import RateLimitedLog, get_log
 from fr_pacs import run_counts
 from fr_pacs.ledger import Ledger
-from fr_pacs.run_counts import FAILURES_KEPT, NO_REPORT, RunCounter
-from fr_pacs.sources.base import Origin
+from fr_pacs.run_counts import NO_REPORT, RunCounter
+from fr_pacs.run_failures import KEPT
+from fr_pacs.sources.base import Account, Origin
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.skipped_files import SkippedFiles
 from tests.factories import together
@@ -45,17 +47,23 @@ def test_skipped_files_are_in_the_ledger_by_name_and_in_the_log_by_folder(tmp_pa
     skipped = SkippedFiles()
     for name in ("x/a.json", "x/b.json"):
         skipped.add(name, "x", "sidecar")
-    skipped.add("x/r.dcm", "x", "structured_report")
+    skipped.add("x/r.dcm", "x", "structured_report", (Origin("x/r.dcm"),))
+    slices = tuple(Origin(f"d/{n}.dcm") for n in (1, 2))
+    skipped.add("d/1.dcm (series of 2 slices)", "d", "diffusion", slices, "not wanted")
     with capture_logs() as logs, contextlib.closing(Ledger(tmp_path / "ledger.jsonl")) as ledger:
         counter = RunCounter(0, ledger, RateLimitedLog(get_log()))
         counter.skipped(skipped)
     assert [(line["folder"], line["files"]) for line in logs] == [
         ("x", "2 sidecars"),
         ("x", "1 structured report"),
+        ("d", "1 diffusion volume"),
     ]
-    assert counter.totals().skipped == {"structured_report": 1, "sidecar": 2}
+    assert counter.totals().skipped == {"structured_report": 1, "diffusion": 1, "sidecar": 2}
     assert counter.totals().complete
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    volume = lines.pop(0)
+    assert (volume["scan_id"], volume["reason"]) == ("d/1.dcm (series of 2 slices)", "diffusion")
+    assert (volume["files"], volume["detail"]) == (["d/1.dcm", "d/2.dcm"], "not wanted")
     assert [(line["event"], line["scan_id"], line["reason"]) for line in lines] == [
         ("skipped", "x/a.json", "sidecar"),
         ("skipped", "x/b.json", "sidecar"),
@@ -127,11 +135,11 @@ def test_a_report_of_an_earlier_run_is_new_and_not_counted() -> None:
 
 def test_failures_are_counted_and_the_first_of_them_kept_with_their_reasons() -> None:
     counter = counter_of(100)
-    for n in range(FAILURES_KEPT + 5):
+    for n in range(KEPT + 5):
         counter.failed(f"file {n}", "it is cut")
     totals = counter.totals()
-    assert totals.failed == FAILURES_KEPT + 5
-    assert [f.what for f in totals.failures] == [f"file {n}" for n in range(FAILURES_KEPT)]
+    assert totals.failed == KEPT + 5
+    assert [f.what for f in totals.failures] == [f"file {n}" for n in range(KEPT)]
     assert {f.reason for f in totals.failures} == {"it is cut"}
     assert not totals.complete
 
@@ -197,13 +205,10 @@ def test_threads_lose_no_count() -> None:
 
 def test_memory_is_bounded_however_long_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_counts, "AWAITED_KEPT", 10)
-    monkeypatch.setattr(run_counts, "REPORTED_KEPT", 10)
     counter = counter_of(None)
     for n in range(25):
         counter.sent({f"lonely {n}": f"scan lonely {n}"})
-    for n in range(25):
-        counter.delivered(f"early {n}")
-    assert len(counter._awaited) == len(counter._reported) == 10
+    assert len(counter._awaited) == 10
     assert counter.totals().sent == 25
     assert counter.fail_awaited() == 10  # the latest ones
 
@@ -331,14 +336,6 @@ def test_a_failure_that_comes_after_the_report_is_none(tmp_path: Path) -> None:
     assert lines_of(path) == [("reported a", None)]
 
 
-def test_remembered_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_counts, "REPORTED_KEPT", 3)
-    counter = counter_of(None)
-    for n in range(10):
-        counter.failed_for_good(f"scan-{n}", "cause")
-    assert list(counter._told) == ["scan-7", "scan-8", "scan-9"]
-
-
 def test_a_report_that_an_earlier_run_had_counts_for_the_run_that_awaits_it(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     first = counter_of(1, ledger)
@@ -458,15 +455,44 @@ def test_copies_are_named_with_the_file_that_was_sent() -> None:
     names = FileNames(hashed=True)
     log = RateLimitedLog(get_log())
     counter = RunCounter(2, Ledger(None), log, names.reveal, names.label)
-    noted: list[tuple[str, list[Origin]]] = []
-    counter.on_copy(lambda scan_id, origins: noted.append((scan_id, list(origins))))
+    noted: list[Account] = []
+    counter.account_to(noted.append)
     one, two = Origin("one.nii", "", "/data"), Origin("two.nii", "", "/data")
     counter.is_copy("a", names.label("one.nii"), one)
     with capture_logs() as logs:
         counter.is_copy("a", names.label("two.nii"), two)
     assert "nii" not in str(logs)
-    assert noted == [("a", [two])]
+    assert noted == [Account(FileOutcome.COPY, "the same image as one.nii", (two,), "a")]
     assert counter.origins_of("a") == [one, two]
     assert counter.origins_of("b") == []
     [copy] = counter.totals().copied
     assert (copy.what, copy.first, copy.scan_id) == ("two.nii", "one.nii", "a")
+
+
+def test_what_becomes_of_each_file_is_accounted_for() -> None:
+    names = FileNames(hashed=True)
+    log = RateLimitedLog(get_log())
+    counter = RunCounter(6, Ledger(None), log, names.reveal, names.label)
+    noted: list[Account] = []
+    counter.account_to(noted.append)
+    files = {name: Origin(f"{name}.nii", "", "/data") for name in "abcde"}
+    for name in "abcd":
+        counter.is_copy(name, names.label(f"{name}.nii"), files[name])
+    counter.sent({name: names.label(f"{name}.nii") for name in "abcd"})
+    counter.acknowledged(["a"], 1)
+    counter.failed_for_good("a", "no brain in it")
+    counter.failed(names.label("b.nii"), "refused: it was purged", "b")
+    counter.interrupted(names.label("c.nii"), "c")
+    counter.fail_awaited()
+    reason = f"half of {names.label('f.img')}"
+    counter.failed(names.label("e.nii"), reason, origins=[files["e"]])
+    counter.failed("synthetic 1", "the buffer is full")
+    failed = "the analysis failed: no brain in it (make requeue ID=a)"
+    assert noted == [
+        Account(FileOutcome.WAITING, "no report yet", (files["a"],), "a"),
+        Account(FileOutcome.FAILED, failed, (files["a"],), "a"),
+        Account(FileOutcome.REFUSED, "refused: it was purged", (files["b"],), "b"),
+        Account(FileOutcome.WAITING, "not acknowledged before Fr-PACS stopped", (files["c"],), "c"),
+        Account(FileOutcome.WAITING, NO_REPORT, (files["d"],), "d"),
+        Account(FileOutcome.REFUSED, "half of f.img", (files["e"],)),
+    ]

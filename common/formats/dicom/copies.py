@@ -22,9 +22,16 @@ class Sifted:
     """Equal to one that is kept, or damaged where that one is whole."""
     damaged: list[Slice] = field(default_factory=list)
     """There is no whole copy of these."""
+    originals: dict[int, Slice] = field(default_factory=dict)
+    """What each of ``copies`` is a copy of, by the identity of the copy."""
     others: list[list[Slice]] = field(default_factory=list)
     """Same place, number and time as one that is kept, but other pixels; each list has one slice
     of a place at most."""
+
+    def add_copies(self, copies: Sequence[Slice], original: Slice) -> None:
+        """Note copies of a slice."""
+        self.copies += copies
+        self.originals |= {id(one): original for one in copies}
 
 
 def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
@@ -50,18 +57,18 @@ def sift(slices: Sequence[Slice], digests: Digests | None) -> Sifted:
         whole = [one for one in group if not one.damage and content.get(id(one), "") is not None]
         if not whole:
             sifted.damaged.append(group[0])
-            sifted.copies += group[1:]
+            sifted.add_copies(group[1:], group[0])
             continue
         first, *rest = whole
         sifted.kept.append(first)
-        sifted.copies += [one for one in group if one not in whole]
-        seen = {content.get(id(first))}
+        sifted.add_copies([one for one in group if one not in whole], first)
+        seen = {content.get(id(first)): first}
         layer = 0
         for one in rest:
-            if content[id(one)] in seen:
-                sifted.copies.append(one)
+            if (same := seen.get(content[id(one)])) is not None:
+                sifted.add_copies([one], same)
                 continue
-            seen.add(content[id(one)])
+            seen[content[id(one)]] = one
             if layer == len(sifted.others):
                 sifted.others.append([])
             sifted.others[layer].append(one)

@@ -26,12 +26,13 @@ def check_frame(frame: bytes, rows: int, columns: int) -> None:
     """
     sizes = _jpeg(frame) if frame[:2] == b"\xff\xd8" else _jpeg2000(frame)
     if not sizes:
-        raise SourceError("damaged: a compressed frame has no header")
+        raise SourceError("damaged: a compressed frame has no header; copy it again")
     for height, width, components in sizes:
         if height > rows or width > columns or components > _COMPONENTS_MAX:
             raise SourceError(
                 f"damaged: a compressed frame has {height} rows and {width} columns "
-                f"({components} components), the header declares {rows} and {columns}"
+                f"({components} components), the header declares {rows} and {columns}; "
+                "copy it again"
             )
 
 

@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from common.formats.dicom.slices import Slice
 
 _TOLERANCE = 1e-3  # by which direction cosines and pixel spacings (mm) of one series may differ
+
+_PLANES = ("sagittal", "coronal", "axial")
+"""The plane whose normal is nearest to the patient's x, y or z."""
 
 _Grid = tuple[tuple[int, int, int], tuple[float, ...]]
 
@@ -36,3 +41,21 @@ def _near(one: _Grid, two: _Grid) -> bool:
     return one[0] == two[0] and all(
         abs(a - b) <= _TOLERANCE for a, b in zip(one[1], two[1], strict=True)
     )
+
+
+def names_of(grids: Sequence[Sequence[Slice]]) -> list[str]:
+    """What tells the grids of a series apart, in words for people: the plane if that is enough,
+    else a number; empty if there is one grid."""
+    if len(grids) < 2:
+        return ["" for _ in grids]
+    planes = [_plane(grid[0]) for grid in grids]
+    if len(set(planes)) == len(planes):
+        return planes
+    return [f"grid {number} of {len(grids)}" for number in range(1, len(grids) + 1)]
+
+
+def _plane(plane: Slice) -> str:
+    place = plane.geometry
+    if place is None:
+        return ""
+    return _PLANES[int(np.argmax(np.abs(np.cross(place.row, place.column))))]

@@ -95,7 +95,7 @@ def scan_header(file: BinaryIO) -> ScannedHeader:
     """
     size = file.seek(0, 2)
     if not size:
-        raise SourceError("the file is empty")
+        raise SourceError("the file is empty: copy it again")
     with mmap.mmap(file.fileno(), min(size, _HEADER_MAX), access=mmap.ACCESS_READ) as data:
         return _scan(data, size)
 

@@ -205,7 +205,10 @@ def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) ->
 def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
         modality = _defined(values, "Modality", _WITHOUT_IMAGE)
-        raise UnreadKind(f"contains no image ({modality or 'of an unknown modality'})")
+        raise UnreadKind(
+            f"contains no image{f' ({modality})' if modality else ''}: its header was cut off, or "
+            "its pixels were removed; copy it again"
+        )
     meaning = str(values.get("PhotometricInterpretation") or "")
     color = _defined(values, "PhotometricInterpretation", _COLORS)
     if not meaning.startswith("MONOCHROME") or values.get("SamplesPerPixel") not in (None, 1):

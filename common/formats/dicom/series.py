@@ -5,9 +5,10 @@ one grid (``grids``) and contrast, and each its own place (``splitting``). Copie
 left out by name, so that they never cost the series.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from common.errors import SourceError
 from common.formats.dicom.completeness import missing_of, problems_of
 from common.formats.dicom.copies import Digests, sift
 from common.formats.dicom.geometry import sort_by_position, split_strays
-from common.formats.dicom.grids import by_grid
-from common.formats.dicom.left_out import LeftOut
+from common.formats.dicom.grids import by_grid, names_of
+from common.formats.dicom.left_out import LeftOut, SlicesRefused
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.splitting import Part, by_contrast, by_time
 from common.formats.dicom.stack import Stack
@@ -29,6 +30,7 @@ _STRAY_SLICES = 3
 _STRAY_SHARE = 5
 """Up to 3 slices of another plane or size are strays beside five times as many of one volume."""
 _SAME_PLACE_MM = 0.1
+_NONE: Mapping[int, Slice] = MappingProxyType({})
 _JOINED = 3
 """So many series of one slice each are one series whose UIDs differ from slice to slice."""
 
@@ -95,14 +97,17 @@ def stack_series(
     first = slices[0]
     if first.geometry is None and len(slices) == 1 and single_file:
         problems = ("geometry_unknown", *first.problems)
-        yield first.label, Stack(first.label, (first,), None, first.role, problems)
+        yield first.label, Stack(first.label, (first,), None, first.role, problems, first.label)
         return
     placed = [plane for plane in slices if plane.geometry is not None]
     lost = [plane for plane in slices if plane.geometry is None]
     if len(lost) * _STRAY_SHARE > len(placed):
-        yield _label(first, len(slices)), SourceError(
+        yield _label(first, len(slices)), SlicesRefused(
             "no geometry: ImagePositionPatient, ImageOrientationPatient or PixelSpacing "
-            f"is missing or not valid in {_some([plane.label for plane in lost])}"
+            f"is missing or not valid in {_some([plane.label for plane in lost])}; export the "
+            "series again, or convert it to NIfTI",
+            first.label,
+            slices,
         )
         return
     yield from _left_out("stray", lost)
@@ -132,13 +137,16 @@ class _Series:
     def outcomes(self) -> Iterator[Outcome]:
         grids = by_grid(self._slices)
         largest = max(map(len, grids))
+        whole = []
         for members in grids:
             if len(members) <= _STRAY_SLICES and len(members) * _STRAY_SHARE <= largest:
                 self._outcomes += _left_out("stray", members)
-                continue
+            else:
+                whole.append(members)
+        for members, name in zip(whole, names_of(whole), strict=True):
             self._volumes.append([])
             for part in by_contrast(members):
-                self._split(part)
+                self._split(Part((*filter(None, [name]), *part.details), part.slices))
         volumes = [*chain.from_iterable(self._volumes)]
         found = [plane for volume in volumes for plane in volume.planes]
         kept = {id(plane) for plane in found}
@@ -159,7 +167,7 @@ class _Series:
     def _split(self, part: Part) -> None:
         """Find the volumes of one contrast."""
         sifted = sift(part.slices, self._digests)
-        self._outcomes += _left_out("copy", sifted.copies)
+        self._outcomes += _left_out("copy", sifted.copies, sifted.originals)
         self._copies += len(sifted.copies) + sum(map(len, sifted.others))
         differ = ("copies_differ",) if sifted.others else ()
         whole = len(sifted.kept)
@@ -169,29 +177,23 @@ class _Series:
             if len(other) == whole:
                 self._volumes_of(Part(details, other), [], differ)
             else:
-                self._outcomes.append(
-                    (
-                        _label(self._first, len(other), *details),
-                        SourceError(
-                            f"a copy of {len(other)} of {whole} slices, whose pixels differ from "
-                            "those that are sent: remove the copy that is wrong"
-                        ),
-                    )
+                text = (
+                    f"a copy of {len(other)} of {whole} slices, whose pixels differ from those "
+                    "that are sent: remove the copy that is wrong"
                 )
+                self._refuse(text, other, details)
 
     def _volumes_of(self, part: Part, damaged: Sequence[Slice], problems: tuple[str, ...]) -> None:
         if damaged and len(damaged) * _STRAY_SHARE > len(part.slices):
-            bad = damaged[0]
-            label = _label(self._first, len(part.slices) + len(damaged), *part.details)
-            self._outcomes.append((label, SourceError(f"{bad.label} is {bad.damage}")))
+            text = f"{damaged[0].label} is {damaged[0].damage}"
+            self._refuse(text, [*part.slices, *damaged], part.details)
             return
         for bad in damaged:
             self._outcomes.append((bad.label, SourceError(f"it is {bad.damage}")))
         try:
             volumes = by_time(part.slices)
         except SourceError as error:
-            label = _label(self._first, len(part.slices), *part.details)
-            self._outcomes.append((label, error))
+            self._refuse(str(error), part.slices, part.details)
             return
         again = len(volumes) > 1 and len(volumes[0].slices) > 4 * sum(
             len(volume.slices) for volume in volumes[1:]
@@ -207,6 +209,10 @@ class _Series:
             self._outcomes += _left_out("stray", strays)
             self._volumes[-1].append(_Volume(planes, details, lost, problems))
 
+    def _refuse(self, reason: str, slices: Sequence[Slice], details: tuple[str, ...]) -> None:
+        label = _label(self._first, len(slices), *details)
+        self._outcomes.append((label, SlicesRefused(reason, self._first.label, slices)))
+
     def _stacked(
         self, volume: _Volume, places: int, *, missing: bool, diffusion: bool
     ) -> Iterator[Outcome]:
@@ -214,18 +220,19 @@ class _Series:
         try:
             ordered, affine = sort_by_position(volume.planes)
         except SourceError as error:
-            yield label, error
+            yield label, SlicesRefused(str(error), self._first.label, volume.planes)
             return
         if len(ordered) + len(volume.damaged) < places:
             text = f"incomplete: {len(ordered)} of {places} slices; export the whole series again"
-            yield label, SourceError(text)
+            yield label, SlicesRefused(text, self._first.label, volume.planes)
             return
         problems = [*volume.problems, *chain.from_iterable(plane.problems for plane in ordered)]
         if missing or volume.damaged:
             problems.append("slices_missing")
         problems += problems_of(ordered)
         role = volume_role(ordered, volume.details, diffusion=diffusion)
-        yield label, Stack(label, ordered, affine, role, tuple(dict.fromkeys(problems)))
+        told = tuple(dict.fromkeys(problems))
+        yield label, Stack(label, ordered, affine, role, told, self._first.label)
 
 
 def _is_stray(volume: _Volume, fullest: _Volume) -> bool:
@@ -249,10 +256,17 @@ def _places_of(volume: _Volume, fullest: _Volume | None) -> int:
     return len(fullest.planes) if bool(shared.all()) else len(volume.planes)
 
 
-def _left_out(kind: str, slices: Sequence[Slice]) -> list[Outcome]:
+def _left_out(
+    kind: str, slices: Sequence[Slice], originals: Mapping[int, Slice] = _NONE
+) -> list[Outcome]:
     """Each file once."""
-    paths = {plane.label: plane.path for plane in slices}
-    return [(label, LeftOut(kind, path)) for label, path in paths.items()]
+    files = {plane.label: plane for plane in slices}
+
+    def left_out(plane: Slice) -> LeftOut:
+        original = originals.get(id(plane))
+        return LeftOut(kind, plane.path, original.label if original else "", plane.damage)
+
+    return [(label, left_out(plane)) for label, plane in files.items()]
 
 
 def _label(first: Slice, count: int, *details: str) -> str:

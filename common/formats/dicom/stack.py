@@ -24,6 +24,8 @@ class Stack:
     its series, such as ``'diffusion, b0'`` or ``'anatomical, echo 2'`` (``roles``)."""
     problems: tuple[str, ...] = ()
     """What is wrong with it although it can be read: codes of ``common.domain.input_problems``."""
+    file: str = ""
+    """The label of the file that it is named after, the first one found of its series."""
 
     @property
     def path(self) -> Path:

@@ -78,7 +78,7 @@ def _stored(
             if pixels.shape != (first.rows, first.columns):
                 raise SourceError(
                     f"{label} is damaged: its pixels are {pixels.shape}, its header declares "
-                    f"{(first.rows, first.columns)} (rows, columns)"
+                    f"{(first.rows, first.columns)} (rows, columns); copy it again"
                 )
             if not volume.size:  # the type is known once a slice is decoded
                 itemsize = max(pixels.itemsize, 4 * (not is_identity(slices)))
@@ -86,7 +86,8 @@ def _stored(
                 volume = _array(buffer, shape, pixels.dtype.newbyteorder("<"))
             if pixels.dtype.newbyteorder("<") != volume.dtype:
                 raise SourceError(
-                    f"mixed pixel types in one series: {label} differs from {first.label}"
+                    f"mixed pixel types in one series: {label} differs from {first.label}; "
+                    "export it again"
                 )
             volume[:, :, k] = pixels.T
     return volume, buffer

@@ -71,11 +71,16 @@ def parse_header(block: bytes, *, pair: bool = False) -> Layout:
     if kind is None and may_be_mgh(block):
         return parse_mgh(block)
     if kind is None:
-        raise SourceError("not a NIfTI file: it does not begin with a NIfTI-1 or NIfTI-2 header")
+        raise SourceError(
+            "not a NIfTI file: it does not begin with a NIfTI-1 or NIfTI-2 header; copy or convert "
+            "it again"
+        )
     # Not through ``from_fileobj``, which reads header extensions of any declared length.
     header = kind(block[: kind.sizeof_hdr], check=False)
     if header["magic"].item() != (kind.pair_magic if pair else kind.single_magic):
-        raise SourceError("its name and its header disagree whether it is half of a pair")
+        raise SourceError(
+            "its name and its header disagree whether it is half of a .hdr/.img pair: rename it"
+        )
     # Before nibabel repairs the header: it would make up sizes, codes and dimensions.
     affine, problems = affine_of(header)
     dtype = _dtype(header)
@@ -151,15 +156,17 @@ def _shape(header: Any) -> tuple[tuple[int, int, int], int]:
     dims = tuple(int(length) for length in header.get_data_shape())
     axes = "x".join(map(str, dims))
     if not dims or min(dims) < 0:
-        raise SourceError(f"the NIfTI header is not valid: axes of {axes or 'no'} voxels")
+        raise SourceError(
+            f"the NIfTI header is not valid: axes of {axes or 'no'} voxels; export it again"
+        )
     # An axis of no length beyond the third means one of 1 (nifti1_io.c): many write dim[4] = 0.
     dims = (*dims[:3], *(length or 1 for length in dims[3:]))
     if 0 in dims:
-        raise SourceError(f"an empty volume: axes of {axes} voxels")
+        raise SourceError(f"an empty volume: axes of {axes} voxels; export it again")
     while len(dims) > 3 and dims[-1] == 1:
         dims = dims[:-1]
     if len(dims) == 1:
-        raise SourceError(f"not an image: one row of {axes} values")
+        raise SourceError(f"not an image, but one row of {axes} values: send 3-D or 4-D images")
     if len(dims) == 5 and _is_time(header, dims):
         dims = (*dims[:3], dims[4])
     if len(dims) > 4:
@@ -167,11 +174,13 @@ def _shape(header: Any) -> tuple[tuple[int, int, int], int]:
             f"{len(dims)}-D data ({axes}), such as vectors or matrices: send 3-D or 4-D images"
         )
     if max(dims[:3]) > _AXIS_MAX:
-        raise SourceError(f"axes of {axes} voxels: the limit is {_AXIS_MAX} along each")
+        raise SourceError(
+            f"axes of {axes} voxels: the limit is {_AXIS_MAX} along each; send a smaller image"
+        )
     i, j, k, volumes = (*dims, 1, 1)[:4]
     # Each volume becomes a scan, and a few compressed kilobytes can declare millions of them.
     if volumes > _VOLUMES_MAX:
-        raise SourceError(f"{volumes} volumes in one file: the limit is {_VOLUMES_MAX}")
+        raise SourceError(f"{volumes} volumes in one file: the limit is {_VOLUMES_MAX}; split it")
     return (i, j, k), volumes
 
 

@@ -41,9 +41,11 @@ def parse_mgh(block: bytes) -> Layout:
     i, j, k, volumes = (int(length) for length in header["dims"])
     axes = f"{i}x{j}x{k}x{volumes}"
     if min(i, j, k, volumes) < 1:
-        raise SourceError(f"an empty volume: axes of {axes} voxels")
+        raise SourceError(f"an empty volume: axes of {axes} voxels; export it again")
     if max(i, j, k, volumes) > _AXIS_MAX:
-        raise SourceError(f"axes of {axes} voxels: the limit is {_AXIS_MAX} along each")
+        raise SourceError(
+            f"axes of {axes} voxels: the limit is {_AXIS_MAX} along each; send a smaller image"
+        )
     code = int(header["type"])
     if code not in _TYPES:
         raise SourceError(f"voxels of an unknown type ({code}): convert the image to NIfTI")

@@ -46,7 +46,7 @@ def read_layout(
         stream = ByteStream(voxels_of(path))
         try:
             if not stream.size:
-                raise SourceError("the file is empty")
+                raise SourceError("the file is empty: copy it again")
             layout = layout or parse_header(stream.read(HEADER_BYTES))
             endless = not stream.is_gzip
             check_size(layout, stream.size, compressed=stream.compressed, endless=endless)

@@ -29,9 +29,10 @@ def test_two_files_of_one_image_are_two_labels_of_one_scan(tmp_path: Path) -> No
         {"file": "b.nii", "volume": "volume 2", "scan_id": "a", "pacs": "one"},
         {"file": "c.nii", "scan_id": "a", "pacs": "two"},
         {"scan_id": "d", "pacs": "one"},
+        {"file": "e.json", "outcome": "skipped", "pacs": "one"},
     )
     with closing(Labels(folder, None)) as labels:
-        assert labels.of(["a@one", "a@two", "d@one", "unknown@one"]) == {
+        assert labels.of(["a@one", "a@two", "d@one", "@one", "unknown@one"]) == {
             "a@one": ["a.nii", "b.nii [volume 2]"],
             "a@two": ["c.nii"],
         }

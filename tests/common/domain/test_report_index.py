@@ -9,10 +9,12 @@ from common.domain.report_index import (
     ABOUT_REPORT,
     COLUMNS,
     about_file,
+    about_outcome,
     about_report,
     files_name,
     is_index,
     label_of,
+    path_of,
     row_key,
     scan_id_in,
 )
@@ -28,9 +30,12 @@ def test_a_row_has_the_main_results_of_a_report() -> None:
         lesions=Lesions(count=3, voxels=30, volume_ml=0.0123456),
         volumes=Volumes(head_ml=3210.5, brain_ml=1234.56, intracranial_ml=1500.0),
     )
-    row = about_report(make_report(scan, findings=findings, revision=2, subject="sub-01"))
+    row = about_report(
+        make_report(scan, findings=findings, revision=2, subject="sub-01", role="flair")
+    )
     assert set(row) == set(ABOUT_REPORT)
     assert (row["scan_id"], row["pacs"], row["subject"]) == (SCAN_ID, scan.pacs, "sub-01")
+    assert row["role"] == "flair"
     assert (row["verdict"], row["problems"], row["revision"]) == ("warn", "noisy; t1", "2")
     assert (row["lesions"], row["lesions_ml"]) == ("3", "0.01235")
     assert (row["intracranial_ml"], row["brain_ml"], row["csf_ml"]) == ("1500", "1235", "")
@@ -113,6 +118,14 @@ def test_a_label_names_the_file_and_the_volume() -> None:
     assert label_of(about_file("a", "series of 3 slices", "/data")) == "a (series of 3 slices)"
     assert label_of(about_file("a.nii", "", "/data")) == "a.nii"
     assert label_of(about_file("", "", "")) == ""
+
+
+def test_what_became_of_a_file_is_in_its_row() -> None:
+    row = {**about_file("a/b.nii", "", "/data", 12), **about_outcome("refused", "=cmd()")}
+    assert (row["files"], row["outcome"], row["reason"]) == ("12", "refused", "'=cmd()")
+    assert path_of(row) == "/data/a/b.nii"
+    assert about_file("", "", "")["files"] == path_of(about_file("", "", "")) == ""
+    assert set(row) < set(COLUMNS)
 
 
 def test_an_index_is_known_by_its_columns() -> None:

@@ -1,10 +1,11 @@
-from common.domain.skipped_kinds import SKIPPED_KINDS, counted, named, place, plural
+from common.domain.skipped_kinds import SKIPPED_KINDS, counted, named, place, plural, singular
 
 
 def test_counts_read_well() -> None:
     assert counted("structured_report", 1) == "1 structured report"
     assert counted("sidecar", 1200) == "1,200 sidecars"
     assert plural("text") == "text files"
+    assert singular("text") == "text file"
 
 
 def test_one_file_has_its_article() -> None:

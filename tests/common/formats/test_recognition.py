@@ -79,7 +79,7 @@ def test_what_is_no_scan_is_told_by_its_kind(content: bytes, name: str, kind: st
 @pytest.mark.parametrize("name", ["IM0001", "a.dcm", "I.001", "1.2.840.5"])
 def test_what_may_have_been_a_scan_is_never_skipped(name: str) -> None:
     assert recognise(NOISE, name) is Format.BARE_DICOM
-    with pytest.raises(SourceError, match="the file is empty"):
+    with pytest.raises(SourceError, match="the file is empty: copy it again"):
         recognise(b"", name)
     assert not isinstance(unreadable(name), NotAScan)
     assert isinstance(unreadable("a.pak"), NotAScan)

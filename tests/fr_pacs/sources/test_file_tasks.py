@@ -45,7 +45,9 @@ def test_a_failed_task_keeps_its_cause(tmp_path: Path) -> None:
 def test_a_volume_over_the_limit_is_refused_before_it_is_read(save: Save) -> None:
     path = save("a.nii.gz", np.zeros((512, 512, 8), np.uint8))
     [told] = outcomes(path, max_bytes=1 << 20).values()
-    assert told == "too large: its header declares 2.0 MiB, the limit is 1.0 MiB"
+    assert (
+        told == "too large: its header declares 2.0 MiB, the limit is 1.0 MiB; send a smaller image"
+    )
     assert list(outcomes(path, max_bytes=2 << 20).values()) == ["sent"]
 
 
@@ -57,7 +59,7 @@ def test_a_dicom_series_over_the_limit_is_refused_before_it_is_read() -> None:
 def test_a_volume_without_a_finite_value_is_refused_and_others_are_sent(save: Save) -> None:
     data = np.full((2, 2, 2), np.nan, np.float32)
     assert list(outcomes(save("a.nii", data)).values()) == [
-        "an empty volume: no voxel has a finite value"
+        "an empty volume: no voxel has a finite value; export it again"
     ]
     data[1, 1, 1] = 3
     assert list(outcomes(save("a.nii", data)).values()) == ["sent"]

@@ -12,10 +12,14 @@ import pydicom
 import pytest
 
 from common.errors import SourceError
+from common.formats.dicom.stack import Stack
 from common.settings.identity_keys import IdentityKeys
+from fr_pacs.sources.base import HasOrigins
 from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.files import FileSource
 from tests.common.formats.archive_files import pack
+from tests.common.formats.dicom.dicom_files import writer
 from tests.fr_pacs.sources.image_folders import CT, DICOM, EXAMPLE_4D, Save, outcomes
 
 
@@ -49,7 +53,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(save: Save, tmp_path: Path) ->
     assert told["a.nii.gz"] == told["z/z.nii"] == "sent"
     assert "not a NIfTI file" in told["c.nii"]
     assert "5-D data" in told["e.nii"]
-    assert told["empty.dcm"] == "the file is empty"
+    assert told["empty.dcm"] == "the file is empty: copy it again"
 
 
 def test_nothing_to_send_is_said_at_once(tmp_path: Path) -> None:
@@ -184,13 +188,19 @@ def test_all_the_test_files_of_pydicom_are_sent_or_say_why_not() -> None:
     assert told["CT_small.dcm"] == "sent"
     assert told["dicomdirtests/98892001/CT5N/2062 (series of 5 slices)"] == "sent"
     assert not any("DICOMDIR" in label for label in told)
-    skipped = FileSource(DICOM, pacs="site-a").skipped
+    source = FileSource(DICOM, pacs="site-a")
+    named = {origin.file for account in source.accounts() for origin in account.origins}
+    images = [task.image for task in source if isinstance(task, FileTask)]
+    sent = {one.label for image in images if isinstance(image, Stack) for one in image.slices}
+    files = {path.relative_to(DICOM).as_posix() for path in DICOM.rglob("*") if path.is_file()}
+    assert named <= files == named | sent
+    skipped = source.skipped
     assert skipped.counts["secondary_capture"] > 30
     assert skipped.counts["waveform"] == 1
     assert {file.kind for file in skipped if "DICOMDIR" in file.label} == {"dicomdir"}
     [headers] = [label for label in told if "TINY_ALPHA" in label]
     assert headers.endswith("IM000000 and 49 more")
-    assert told[headers] == "contains no image (CT)"
+    assert told[headers].startswith("contains no image (CT): ")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -247,3 +257,77 @@ def test_volumes_of_other_roles_are_skipped_and_named() -> None:
     assert "CT5N/2062 (series of 5 slices)" in [task.label for task in source]
     skipped = [file for file in source.skipped if file.kind == "localizer"]
     assert [file.folder for file in skipped] == ["CT2N", "CT2N"]
+
+
+def account_of(source: FileSource) -> dict[str, tuple[str, str]]:
+    """What is known of each file before anything is sent: outcome and reason."""
+    return {
+        origin.label: (str(account.outcome), account.reason)
+        for account in source.accounts()
+        for origin in account.origins
+    }
+
+
+def test_each_file_of_a_folder_is_accounted_for_by_name(save: Save, tmp_path: Path) -> None:
+    save("a.nii")
+    for name in ("x/1.nrrd", "x/2.nrrd", "x/.hidden", "cut.nii", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"NRRD0004\n" if "nrrd" in name else b"x\n")
+    write = writer(tmp_path)
+    for number in range(1, 6):
+        write(number, f"s/{number}.dcm")
+    (tmp_path / "s/1 (1).dcm").write_bytes((tmp_path / "s/1.dcm").read_bytes())
+    cut = (tmp_path / "s/2.dcm").read_bytes()[:-5]
+    (tmp_path / "s/2 (1).dcm").write_bytes(cut)
+    for number in (1, 2, 5):
+        write(number, f"gap/{number}.dcm", SeriesInstanceUID="2.25.1")
+    told = account_of(FileSource(tmp_path, pacs="site-a"))
+    waiting, nrrd = ("waiting", "not sent yet"), "an NRRD image, which Fr does not read"
+    assert told.pop("s/2 (1).dcm") == (
+        "copy",
+        "the same slice as s/2.dcm, but truncated: 19 of 24 bytes of pixels",
+    )
+    assert {label: (outcome, reason[:30]) for label, (outcome, reason) in told.items()} == {
+        "a.nii": waiting,
+        "s/1.dcm (series of 5 slices)": waiting,
+        "s/1 (1).dcm": ("copy", "the same slice as s/1.dcm"),
+        "cut.nii": ("refused", told["cut.nii"][1][:30]),
+        "gap/1.dcm (series of 3 slices)": ("refused", told["gap/2.dcm"][1][:30]),
+        "gap/2.dcm": ("refused", told["gap/2.dcm"][1][:30]),
+        "gap/5.dcm": ("refused", told["gap/2.dcm"][1][:30]),
+        "notes.txt": ("skipped", "sidecar"),
+        "x/.hidden": ("skipped", "hidden file or folder"),
+        "x/1.nrrd": ("refused", nrrd[:30]),
+        "x/2.nrrd": ("refused", nrrd[:30]),
+    }
+
+
+def test_volumes_that_are_not_wanted_are_named_with_their_files(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        writer(tmp_path)(number, f"{number}.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        writer(tmp_path)(number, f"t1/{number}.dcm", SeriesInstanceUID="2.25.1")
+    names = FileNames(hashed=True)
+    source = FileSource(tmp_path, pacs="site-a", volumes=["unclassified"], names=names)
+    reason = "localizer: VOLUMES does not name this kind (VOLUMES=all sends every volume)"
+    assert account_of(source) == {
+        "1.dcm (series of 3 slices)": ("skipped", reason),
+        "2.dcm": ("skipped", reason),
+        "3.dcm": ("skipped", reason),
+        "t1/1.dcm (series of 3 slices)": ("waiting", "not sent yet"),
+    }
+    assert source.path == str(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named_when_it_fails(save: Save) -> None:
+    [task] = FileSource(save("a.nii", np.full((2, 2, 2), np.nan, np.float32)), pacs="site-a")
+    with pytest.raises(SourceError, match="no voxel has a finite value"):
+        task.load()
+    assert isinstance(task, HasOrigins)
+    assert [origin.label for origin in task.origins] == ["a.nii"]
+
+
+def test_a_folder_of_unwanted_volumes_says_how_to_send_them(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        writer(tmp_path)(number, f"{number}.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(SourceError, match=r"no scan in .*, only 1 localizer: VOLUMES=all sends"):
+        FileSource(tmp_path, pacs="site-a", volumes=["anatomical"])

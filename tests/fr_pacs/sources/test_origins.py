@@ -7,6 +7,7 @@ import numpy as np
 
 from fr_pacs.sources.base import Origin
 from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.files import FileSource
 from tests.common.formats.dicom.dicom_files import writer
 
@@ -46,5 +47,24 @@ def test_a_single_file_is_in_its_own_folder(tmp_path: Path) -> None:
 def test_a_series_is_named_by_its_first_file(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         writer(tmp_path)(number, f"series/{number}.dcm")
-    expected = Origin("series/1.dcm", "series of 3 slices", str(tmp_path))
+    expected = Origin("series/1.dcm", "series of 3 slices", str(tmp_path), files=3)
     assert origins_in(tmp_path) == [expected]
+
+
+def test_a_series_that_begins_at_its_end_is_named_by_its_first_file_too(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        writer(tmp_path)(number, f"{number}.dcm", ImagePositionPatient=[0, 0, -5.0 * number])
+    expected = Origin("1.dcm", "series of 3 slices", str(tmp_path), files=3)
+    assert origins_in(tmp_path) == [expected]
+
+
+def test_all_files_of_a_series_that_is_not_sent_are_named(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        writer(tmp_path)(number, f"{number}.dcm")
+    [task] = FileSource(tmp_path, pacs="pacs-1")
+    assert isinstance(task, FileTask)
+    folder = str(tmp_path)
+    assert task.origins == (
+        Origin("1.dcm", "series of 3 slices", folder, files=3),
+        *(Origin(f"{number}.dcm", "", folder) for number in (2, 3)),
+    )

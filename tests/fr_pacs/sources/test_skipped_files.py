@@ -1,4 +1,7 @@
-from fr_pacs.sources.skipped_files import SkippedFiles, Skips, in_words
+import pytest
+
+from fr_pacs.sources.base import Account, Origin
+from fr_pacs.sources.skipped_files import SkippedFile, SkippedFiles, Skips, in_words
 
 
 def test_files_are_counted_by_kind_and_by_folder() -> None:
@@ -19,3 +22,21 @@ def test_files_are_counted_by_kind_and_by_folder() -> None:
 
 def test_only_a_source_that_skips_is_asked() -> None:
     assert not isinstance(object(), Skips)
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "outcome", "reason"),
+    [
+        ("structured_report", "", "skipped", "structured report"),
+        ("diffusion", "not wanted", "skipped", "diffusion volume: not wanted"),
+        ("stray", "", "skipped", "slice that strayed into a series"),
+        ("copy", "a.dcm", "copy", "the same slice as A.DCM"),
+    ],
+)
+def test_its_account_says_what_it_is(kind: str, detail: str, outcome: str, reason: str) -> None:
+    origins = (Origin("x.dcm"),)
+    file = SkippedFile("x.dcm", ".", kind, origins, detail)
+    account = file.account(lambda text: text.replace("a.dcm", "A.DCM"))
+    assert (account.outcome, account.reason) == (outcome, reason)
+    assert isinstance(account, Account)
+    assert account.origins == origins

@@ -25,6 +25,7 @@ def test_equal_pixels_are_copies_and_others_are_not(write: Write) -> None:
     sifted = sift(found, slice_digests)
     assert names(sifted.kept) == ["A/1.dcm", "A/2.dcm"]
     assert names(sifted.copies) == ["B/1.dcm"]
+    assert names([sifted.originals[id(one)] for one in sifted.copies]) == ["A/1.dcm"]
     assert [names(other) for other in sifted.others] == [["B/2.dcm"]]
 
 
@@ -32,8 +33,10 @@ def test_pixels_that_cannot_be_read_are_no_copy_to_keep(write: Write) -> None:
     found = planes(write(1, "A/1.dcm"), write(1, "B/1.dcm"))
     sifted = sift(found, lambda slices: [None, *["x" for _ in slices[1:]]])
     assert (names(sifted.kept), names(sifted.copies)) == (["B/1.dcm"], ["A/1.dcm"])
+    assert names([sifted.originals[id(sifted.copies[0])]]) == ["B/1.dcm"]
     sifted = sift(found, lambda slices: [None for _ in slices])
     assert (sifted.kept, names(sifted.damaged)) == ([], ["A/1.dcm"])
+    assert names([sifted.originals[id(sifted.copies[0])]]) == ["A/1.dcm"]
 
 
 def test_nothing_is_compared_where_nothing_is_twice(write: Write) -> None:

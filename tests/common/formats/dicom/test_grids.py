@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from common.formats.dicom.grids import by_grid
+from common.formats.dicom.grids import by_grid, names_of
 from tests.common.formats.dicom.dicom_files import Write, slices_of
 
 
@@ -22,3 +22,13 @@ def test_planes_sizes_and_spacings_are_told_apart_and_rounding_is_not(write: Wri
         [2],
         [3],
     ]
+
+
+def test_grids_are_told_apart_by_their_plane_or_by_a_number(write: Write) -> None:
+    axial, coronal = [1, 0, 0, 0, 1, 0], [1, 0.01, 0, 0, 0.02, -1]
+    sagittal = [0, 1, 0, 0, 0, -1]
+    grids = [slices_of(write(1, ImageOrientationPatient=one)) for one in (axial, coronal, sagittal)]
+    assert names_of(grids) == ["axial", "coronal", "sagittal"]
+    assert names_of(grids[:1]) == [""]
+    other = slices_of(write(1, PixelSpacing=[2.0, 1.6]))
+    assert names_of([grids[0], other]) == ["grid 1 of 2", "grid 2 of 2"]

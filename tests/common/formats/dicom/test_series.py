@@ -309,3 +309,20 @@ def test_an_enhanced_file_that_was_copied_is_one_scan(write: Write) -> None:
     [copy] = copied([path], "B")
     assert told(path, copy) == {"001.dcm (series of 3 slices)": 3}
     assert left_out(path, copy) == {"001.dcm": "copy"}
+
+
+def test_the_planes_of_a_localizer_are_volumes_with_names_of_their_own(write: Write) -> None:
+    """Labels tell the volumes of a series apart: the table of a run has a row for each."""
+    planes = ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1], [0, 1, 0, 0, 0, -1])
+    paths = [
+        write(
+            10 * n + k,
+            ImageOrientationPatient=plane,
+            ImagePositionPatient=[5.0 * k if axis == 2 - n else 0 for axis in range(3)],
+        )
+        for n, plane in enumerate(planes)
+        for k in range(4)
+    ]
+    assert [label for label, _ in found(*paths)] == [
+        f"000.dcm (series of 4 slices, {name})" for name in ("axial", "coronal", "sagittal")
+    ]

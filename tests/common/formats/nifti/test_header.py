@@ -88,12 +88,12 @@ def test_vectors_and_rows_are_refused_with_their_axes(save: Save) -> None:
 
 def test_an_axis_of_no_voxels_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 42, "<h", 0)
-    assert reason(path) == "an empty volume: axes of 0x2x2 voxels"
+    assert reason(path) == "an empty volume: axes of 0x2x2 voxels; export it again"
 
 
 def test_the_header_of_a_pair_in_a_single_file_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 344, "<4s", b"ni1\0")
-    assert "disagree whether it is half of a pair" in reason(path)
+    assert "disagree whether it is half of a .hdr/.img pair" in reason(path)
 
 
 def test_a_file_that_declares_what_its_size_cannot_hold_is_refused_unread(save: Save) -> None:

@@ -42,7 +42,7 @@ def test_a_header_without_geometry_gets_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "form", "value", "told"),
     [
-        (4, ">i", 0, "an empty volume: axes of 0x3x4x1 voxels"),
+        (4, ">i", 0, "an empty volume: axes of 0x3x4x1 voxels; export it again"),
         (4, ">i", -5, "an empty volume"),
         (8, ">i", 70_000, "the limit is 65535"),
         (8, ">i", 60_000, "truncated"),

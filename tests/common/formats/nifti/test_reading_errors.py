@@ -18,7 +18,7 @@ from tests.common.formats.nifti.nifti_files import Save, image, read_volume, rea
 def test_what_is_not_nifti_says_so(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    assert reason(path) == "the file is empty"
+    assert reason(path) == "the file is empty: copy it again"
     path.write_bytes(b"hello" * 200)
     assert "not a NIfTI file" in reason(path)
 
