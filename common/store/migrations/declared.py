@@ -28,7 +28,14 @@ _TRIES = 20
 
 def missing_collections(work: Work) -> list[Collection]:
     """Declared collections that do not exist, or are not capped as declared."""
-    stored = {info["name"]: info for info in work.database.list_collections()}
+    return _missing(_stored(work))
+
+
+def _stored(work: Work) -> dict[str, Mapping[str, Any]]:
+    return {info["name"]: info for info in work.database.list_collections()}
+
+
+def _missing(stored: Mapping[str, Mapping[str, Any]]) -> list[Collection]:
     return [
         name
         for name, declared in DECLARED.items()
@@ -42,8 +49,10 @@ def _is_capped(info: Mapping[str, Any]) -> bool:
 
 def create_collections(work: Work) -> None:
     """Create what is missing."""
-    names = missing_collections(work)
-    stored = set(work.database.list_collection_names()) if names else set()
+    # One list for both: another migration may create what this one finds missing, and units that
+    # are ready would make it anew, uncapped, while it is dropped here.
+    stored = _stored(work)
+    names = _missing(stored)
     for done, name in enumerate(names, 1):
         if name in stored:
             # Only notifications are capped; a lost one costs a poll interval.

@@ -30,6 +30,20 @@ def test_notifications_are_capped_again(store: DBManager, work: Work) -> None:
     assert inside(store, Collection.NOTIFICATIONS).find_one() is not None
 
 
+def test_what_another_migration_has_just_created_is_not_dropped(
+    store: DBManager, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifications = inside(store, Collection.NOTIFICATIONS)
+    notifications.drop()
+    listed = list(work.database.list_collections())
+    COLLECTIONS.run(work)
+    notifications.insert_one({"what": "scan"})
+    monkeypatch.setattr(work.database, "list_collections", lambda: listed)
+    COLLECTIONS.run(work)
+    assert notifications.find_one({"what": "scan"}) is not None
+    assert notifications.options()["capped"] is True
+
+
 def test_indexes_of_earlier_releases_are_dropped(
     store: DBManager, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
