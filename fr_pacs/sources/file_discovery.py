@@ -15,6 +15,9 @@ from fr_pacs.sources.file_tasks import FailedTask
 LEADS_OUT = "a link that leads out of SOURCE: set FOLLOW_LINKS=1 to send what it points to"
 
 
+UNLISTABLE = "the folder cannot be listed"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownByName:
     """A file or folder that is no scan, as its name says."""
@@ -25,7 +28,11 @@ class KnownByName:
 
 
 def walk_files(
-    root: Path, names: FileNames | None = None, *, follow_links: bool = False
+    root: Path,
+    names: FileNames | None = None,
+    *,
+    follow_links: bool = False,
+    start: Path | None = None,
 ) -> Iterator[Path | KnownByName | FailedTask]:
     """Find the files under ``root``, in order of their names; a file is its own only result.
 
@@ -37,6 +44,8 @@ def walk_files(
         root: a folder or a file. A link here is followed: the user has named it.
         names: makes the labels of failed tasks.
         follow_links: follow links that lead out of ``root``, too.
+        start: a file or folder in ``root``: find only what a walk through all of ``root`` would
+            find there; the default is ``root``.
 
     Raises:
         SourceError: ``root`` does not exist or cannot be read.
@@ -46,46 +55,86 @@ def walk_files(
         if not stat.S_ISDIR(root.stat().st_mode):
             yield root
             return
+        walk = _Walk(root, names, follow_links)
+        yield from walk.all_in(root) if start is None else walk.at(start)
     except OSError as error:
         raise SourceError(f"{names.source(root)} cannot be read: {error.strerror}") from error
-    failed: list[FailedTask] = []
-    inside = root.resolve()
 
-    def fail(path: str | Path, reason: str) -> FailedTask:
-        return FailedTask(names.label(os.path.relpath(path, root)), SourceError(reason))
 
-    def note(error: OSError) -> None:
-        failed.append(
-            fail(error.filename or root, f"the folder cannot be listed: {error.strerror}")
-        )
+class _Walk:
+    """The rules of a walk through one folder."""
 
-    def leads_out(path: Path) -> bool:
-        return (
-            not follow_links
-            and path.is_symlink()
-            and not Path(os.path.realpath(path)).is_relative_to(inside)
-        )
+    def __init__(self, root: Path, names: FileNames, follow_links: bool) -> None:
+        self._root = root
+        self._names = names
+        self._follow_links = follow_links
+        self._inside = root.resolve()
+        self._visited: set[tuple[int, int]] = set()
 
-    visited: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
+    def at(self, start: Path) -> Iterator[Path | KnownByName | FailedTask]:
+        """What is in this file or folder, unless a folder on the way to it is not visited."""
+        for folder in (above for above in start.parents if above.is_relative_to(self._root)):
+            if folder != self._root and (_hidden_folder(folder.name) or self._leads_out(folder)):
+                return
+            self._visit(folder)
+        if not start.is_dir():
+            if os.path.lexists(start):
+                yield self._judge(start)
+        elif kind := _hidden_folder(start.name):
+            yield KnownByName(start, kind)
+        elif self._leads_out(start):
+            yield self._fail(start, LEADS_OUT)
+        else:
+            yield from self.all_in(start)
+
+    def all_in(self, top: Path) -> Iterator[Path | KnownByName | FailedTask]:
+        """What is in this folder."""
+        failed: list[FailedTask] = []
+
+        def note(error: OSError) -> None:
+            reason = f"{UNLISTABLE}: {error.strerror}"
+            failed.append(self._fail(error.filename or self._root, reason))
+
+        for folder, folders, files in os.walk(top, onerror=note, followlinks=True):
+            yield from failed
+            failed.clear()
+            if not self._visit(Path(folder)):  # reached again through a link
+                folders.clear()
+                continue
+            hidden = {name: kind for name in folders if (kind := _hidden_folder(name))}
+            yield from (KnownByName(Path(folder, name), hidden[name]) for name in sorted(hidden))
+            shown = sorted(name for name in folders if name not in hidden)
+            folders[:] = [name for name in shown if not self._leads_out(Path(folder, name))]
+            for name in (*(name for name in shown if name not in folders), *sorted(files)):
+                yield self._judge(Path(folder, name))
         yield from failed
-        failed.clear()
-        info = Path(folder).stat()
-        if (info.st_dev, info.st_ino) in visited:  # reached again through a link
-            folders.clear()
-            continue
-        visited.add((info.st_dev, info.st_ino))
-        hidden = {name: kind for name in folders if (kind := _hidden_folder(name))}
-        yield from (KnownByName(Path(folder, name), hidden[name]) for name in sorted(hidden))
-        shown = sorted(name for name in folders if name not in hidden)
-        folders[:] = [name for name in shown if not leads_out(Path(folder, name))]
-        for name in (*(name for name in shown if name not in folders), *sorted(files)):
-            path = Path(folder, name)
-            if kind := kind_by_name(name):
-                yield KnownByName(path, kind)
-            else:
-                yield fail(path, LEADS_OUT) if leads_out(path) else path
-    yield from failed
+
+    def _judge(self, path: Path) -> Path | KnownByName | FailedTask:
+        if kind := kind_by_name(path.name):
+            return KnownByName(path, kind)
+        return self._fail(path, LEADS_OUT) if self._leads_out(path) else path
+
+    def _visit(self, folder: Path) -> bool:
+        """Note a folder; whether it is visited for the first time."""
+        try:
+            info = folder.stat()
+        except OSError:  # removed meanwhile
+            return False
+        place = info.st_dev, info.st_ino
+        new = place not in self._visited
+        self._visited.add(place)
+        return new
+
+    def _leads_out(self, path: Path) -> bool:
+        return (
+            not self._follow_links
+            and path.is_symlink()
+            and not Path(os.path.realpath(path)).is_relative_to(self._inside)
+        )
+
+    def _fail(self, path: str | Path, reason: str) -> FailedTask:
+        label = self._names.label(os.path.relpath(path, self._root))
+        return FailedTask(label, SourceError(reason))
 
 
 def _hidden_folder(name: str) -> str | None:

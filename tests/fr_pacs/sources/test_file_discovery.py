@@ -140,3 +140,32 @@ def test_hidden_folders_are_named_and_not_visited(save: Save, tmp_path: Path) ->
         "__MACOSX": "system",
         "._a.nii": "system",
     }
+
+
+def test_a_walk_may_begin_anywhere_and_finds_there_what_the_whole_walk_finds(
+    save: Save, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    save("root/a/b.nii")
+    save("root/a/.hidden/c.nii")
+    save("outside/d.nii")
+    (root / "a" / "notes.txt").write_text("text")
+    (root / "a" / "out").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
+
+    def told(*start: str, **options: Any) -> list[str]:
+        found = walk_files(root, start=root.joinpath(*start), **options)
+        return [
+            str(one.relative_to(root)) if isinstance(one, Path)
+            else one.kind if isinstance(one, KnownByName) else one.label
+            for one in found
+        ]  # fmt: skip
+
+    assert told() == told("a") == ["hidden", "a/out", "a/b.nii", "sidecar"]
+    assert told("a", "b.nii") == ["a/b.nii"]
+    assert told("a", "notes.txt") == ["sidecar"]
+    assert told("a", ".hidden") == ["hidden"]
+    assert told("a", "out") == ["a/out"]
+    assert told("a", "loop") == told("a", "absent") == []
+    assert told("a", ".hidden", "c.nii") == told("a", "out", "d.nii") == []
+    assert told("a", "out", "d.nii", follow_links=True) == ["a/out/d.nii"]
