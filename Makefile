@@ -40,6 +40,7 @@ help: ## List the targets and variables
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
 #  SCANS          number of scans to send; unset: until Ctrl-C
 #  SOURCE         file or folder with NIfTI or DICOM images to send instead of synthetic scans
+#  WATCH          1 keeps running, and sends what arrives in the folder SOURCE, until Ctrl-C
 #  KIND           kind of synthetic scan: phantom (3-D head) or grid (10x10)
 #  SHAPE          size of a synthetic scan, such as 128 or 181x217x181
 #  CONTRAST       MR contrast of synthetic heads: flair or t1

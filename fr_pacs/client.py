@@ -26,7 +26,7 @@ from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.report_requests import ReportRequests
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.send_queue import PendingScan, SendQueue
-from fr_pacs.sources.base import HasOrigins, with_priority
+from fr_pacs.sources.base import HasOrigins, Withdrawn, with_priority
 
 BATCH_SCANS = 128
 """Small scans sent in one write."""
@@ -140,6 +140,8 @@ class ScanClient:
             except SourceError as error:
                 origins = task.origins if isinstance(task, HasOrigins) else ()
                 self._counter.failed(task.label, str(error), origins=origins)
+                continue
+            except Withdrawn:
                 continue
             # Only files can hold the same image twice.
             if self._source.waits and self._counter.is_copy(
@@ -259,7 +261,9 @@ class ScanClient:
             # Its report arrived before the answer to the scan: only the acknowledgement was lost.
             self._acknowledged(removed)
         else:
-            self._counter.failed(scan.label, f"refused: {nack.reason}", scan_id)
+            for_good = nack.code in (Refusal.PURGED, Refusal.ERASED)
+            reason = f"refused: {nack.reason}"
+            self._counter.failed(scan.label, reason, scan_id, for_good=for_good)
 
     def _slow_down(self, scan_id: str, after_s: float) -> None:
         """Fr-HUB is busy. One postponed scan delays no other; once the window has shrunk to one,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from common.errors import FrError
 from common.runtime.console import unit_console
 from common.runtime.lifecycle import Exit, Stop
-from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
+from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog, get_log
 from common.runtime.run_totals import Totals, progress_bar
-from common.settings.identity_keys import identity_keys
+from common.settings.identity_keys import IdentityKeys, identity_keys
 from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
@@ -19,11 +19,11 @@ from fr_pacs.ledger import Ledger, LedgerError
 from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.server import ReportServer
-from fr_pacs.sources.base import Source
+from fr_pacs.sources.base import Remembers, Source
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
-from fr_pacs.sources.skipped_files import Skips
+from fr_pacs.sources.skipped_files import Skips, Watches
 
 PATIENCE_S = 10.0
 """Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
@@ -49,8 +49,11 @@ def make_source(
         from fr_pacs.sources.files import FileSource
 
         keys = identity_keys(settings)
-        if log is not None and keys.made:
+        log = log or get_log()
+        if keys.made:
             log.info("made keys: keep these files", files=", ".join(map(str, keys.made)))
+        if settings.watch:
+            return _watched_folder(settings, keys, names or FileNames(), log)
         return FileSource(
             settings.source,
             pacs=settings.pacs_name,
@@ -64,6 +67,26 @@ def make_source(
         return GridSource(name, scans, seed, settings.grid_shape, settings.run_name)
     recipe = Recipe(contrast=settings.contrast, background=settings.background)
     return PhantomSource(name, scans, seed, settings.phantom_shape, recipe, settings.run_name)
+
+
+def _watched_folder(
+    settings: PacsSettings, keys: IdentityKeys, names: FileNames, log: Log
+) -> Source:
+    from fr_pacs.sources.image_files import ReadOptions
+    from fr_pacs.sources.watching.sent_index import NAME
+    from fr_pacs.sources.watching.source import WatchedFolder
+
+    assert settings.source is not None  # noqa: S101 - the settings have checked it
+    return WatchedFolder(
+        settings.source,
+        ReadOptions(settings.pacs_name, keys, volumes=settings.wanted_volumes),
+        names,
+        settings.data_dir.expanduser() / settings.pacs_name / NAME,
+        log,
+        follow_links=settings.follow_links,
+        quiet_s=settings.watch_quiet_s,
+        poll_s=settings.watch_poll_s,
+    )
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
@@ -83,7 +106,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     names = FileNames(hashed=settings.labels == "hash")
     unlimited = make_source(settings, names, log)
     source = RateLimitedSource(unlimited, settings.scans, settings.pace)
-    if settings.source is not None:
+    if settings.source is not None and source.total is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
@@ -91,8 +114,13 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     counter = RunCounter(source.total, ledger, limited_log, names.reveal, names.label, failures_log)
     if isinstance(unlimited, Skips):
         counter.skipped(unlimited.skipped)
+    if isinstance(unlimited, Remembers):
+        counter.remember(unlimited)
     server = ReportServer(settings, counter, log, policy)
     server.begin(unlimited)
+    if isinstance(unlimited, Watches):
+        stopping.on_stop(unlimited.stop)
+        unlimited.start(counter.skipped)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:
@@ -115,6 +143,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         for thread in threads:
             thread.join()
         server.close()
+        if isinstance(unlimited, Watches):
+            unlimited.close()
         if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
             log.error("reports missing", scans=missing)
         limited_log.flush()

@@ -9,6 +9,9 @@ from fr_pacs.sources.base import ScanTask, Source
 CATCH_UP_S = 10.0
 """A stream that was delayed makes up for this many seconds of missed scans, and no more."""
 
+LOOK_AGAIN_S = 0.5
+"""How soon a source that had no scan is asked for one again."""
+
 
 class RateLimitedSource:
     """A source shared by threads.
@@ -48,9 +51,13 @@ class RateLimitedSource:
             now = time.monotonic()
             if self.exhausted or now < self._due:
                 return None
-            task = next(self._tasks, None)
-            if task is None:
+            try:
+                task = next(self._tasks)
+            except StopIteration:
                 self.exhausted = True
+                return None
+            if task is None:
+                self._due = now + LOOK_AGAIN_S
                 return None
             # Counted from the time it was due, so that a late thread does not slow the stream. A
             # stream that was blocked for long resumes at its rate and skips most of the backlog.

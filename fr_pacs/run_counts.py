@@ -2,21 +2,21 @@
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from common.domain.file_outcomes import FileOutcome
-from common.domain.skipped_kinds import counted
+from common.domain.skipped_kinds import counted, place
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Latency, Totals
 from fr_pacs.known_results import KnownResults
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_failures import RunFailures
 from fr_pacs.run_labels import RunLabels
-from fr_pacs.sources.base import Account, Origin, account_of_copy, files_field
+from fr_pacs.sources.base import Account, Origin, Remembers, account_of_copy, files_field
 from fr_pacs.sources.skipped_files import SkippedFiles
 
 LATENCIES_KEPT = 100_000
@@ -59,6 +59,7 @@ class RunCounter:
         failures: RateLimitedLog | None = None,
     ) -> None:
         self._reveal = reveal
+        self._remembers: Remembers | None = None
         self._account: Callable[[Account], None] = lambda _: None
         self._total = total
         self._ledger = ledger
@@ -83,6 +84,11 @@ class RunCounter:
         """Have this called with what becomes of each file, but for its report."""
         self._account = note
 
+    def remember(self, source: Remembers) -> None:
+        """Tell this source what becomes of its scans, and ask it for labels of earlier runs."""
+        self._remembers = source
+        self._labels.ask(source.labels_of)
+
     def is_copy(self, scan_id: str, label: str, origin: Origin | None = None) -> bool:
         """Note under which label a scan was loaded; whether this run had it before, under another
         label. Then it is not sent again: one report is about both.
@@ -94,6 +100,8 @@ class RunCounter:
         """
         what = self._reveal(label)
         with self._changed:
+            if self._total is None and self._labels.has(scan_id, label):
+                return True  # a watched file was written again, and holds the same image
             first = self._labels.add(scan_id, label, origin)
             if first is None:
                 return False
@@ -136,10 +144,11 @@ class RunCounter:
         """These files are no scans. Each is in the ledger; the log names a kind once a folder.
 
         Args:
-            files: all that the source skipped.
+            files: what the source skipped since the last call.
         """
         with self._lock:
-            self._skipped = files.counts
+            total = Counter(self._skipped) + Counter(files.counts)
+            self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
             self._log.info("skipped, not scans", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
@@ -153,6 +162,8 @@ class RunCounter:
                 by_kind.setdefault(file.kind, []).append(label)
         for kind, labels in by_kind.items():
             self._ledger.write("skipped", labels, reason=kind)
+        for file in files:
+            self._account(file.account(self._reveal))
 
     def sent(self, labels: Mapping[str, str]) -> None:
         """The first bytes of these scans go out, for the first time.
@@ -182,6 +193,8 @@ class RunCounter:
             named = self._names_of(scan_ids)
             self._changed.notify_all()
         self._ledger.write("acknowledged", scan_ids, named)
+        if self._remembers is not None:
+            self._remembers.stored(scan_ids)
         for scan_id in scan_ids:
             self._account_for(scan_id, FileOutcome.WAITING, NOT_YET)
         self._log.debug_each("scan acknowledged", scan_ids)
@@ -200,6 +213,7 @@ class RunCounter:
         *,
         origins: Sequence[Origin] = (),
         outcome: FileOutcome = FileOutcome.REFUSED,
+        for_good: bool = False,
     ) -> None:
         """A scan gets no report: unreadable, refused, not acknowledged, or no room for it.
 
@@ -210,6 +224,7 @@ class RunCounter:
             command: what helps, if a command does.
             origins: where it is, if it has no id.
             outcome: for the index of the reports.
+            for_good: whether Fr-HUB will never take it.
         """
         what, why = self._reveal(label), self._reveal(reason)
         with self._changed:
@@ -226,6 +241,10 @@ class RunCounter:
             self._account_for(scan_id, outcome, reason)
         elif origins:
             self._account(Account(outcome, why, tuple(origins)))
+        if self._remembers is not None and scan_id is not None:
+            self._remembers.refused(scan_id, for_good=for_good)
+            with self._lock:
+                self._labels.forget(scan_id)  # whoever brings it again tries again
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:
         """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no

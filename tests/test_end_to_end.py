@@ -182,6 +182,41 @@ def test_a_second_run_analyses_nothing_anew_and_has_every_report(
     assert (verdict.gaps, verdict.scans["Done"], verdict.reports) == (0, 3, 3)
 
 
+def test_a_watched_folder_is_sent_as_it_fills_and_a_kill_repeats_nothing(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    source, reports = tmp_path / "incoming", tmp_path / "reports"
+    source.mkdir()
+    pipeline.settings.update(
+        SOURCE=str(source), WATCH="1", WATCH_QUIET_S="0.2", REPORTS=str(reports)
+    )
+    pipeline.settings.update(DATA_DIR=str(tmp_path / "data"))
+
+    def arrives(name: str, value: int) -> None:
+        image = nib.Nifti1Image(np.full((8, 8, 8), value, np.int16), np.eye(4))  # type: ignore[no-untyped-call]
+        nib.save(image, source / name)
+
+    def rows() -> dict[str, str]:
+        if not (reports / "index.csv").exists():
+            return {}
+        with (reports / "index.csv").open(newline="") as file:
+            return {row["file"]: row["outcome"] for row in csv.DictReader(file)}
+
+    pipeline.start("fr_hub")
+    pipeline.start("fr_pacs")
+    until(lambda: "watching" in pipeline.log("fr_pacs"), 30)
+    arrives("one.nii", 1)
+    until(lambda: rows() == {"one.nii": "waiting"}, 30)
+    pipeline.kill("fr_pacs")
+    arrives("two.nii", 2)
+    pipeline.start("fr_brain")
+    pipeline.start("fr_pacs")
+    until(lambda: rows() == {"one.nii": "reported", "two.nii": "reported"}, 60)
+    assert len(pipeline.events("sent")) == 2
+    assert stop(pipeline.processes["fr_pacs"]) == 0, pipeline.log("fr_pacs")
+    assert "files_sent=1" in pipeline.log("fr_pacs")
+
+
 def test_a_scan_keeps_its_voxels_size_and_orientation_all_the_way(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:

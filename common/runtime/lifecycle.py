@@ -34,6 +34,9 @@ class Exit(IntEnum):
     FORCED = 130
 
 
+IGNORED_SIGNAL = int(signal.SIGURG)
+"""A signal that does nothing, for those who must name one to the kernel and need none."""
+
 SAME_S = 0.5
 """Signals within this time count as one request, seconds: a signal to the process group (by
 ``timeout`` or a service manager) arrives twice, directly and through the ``make`` above."""

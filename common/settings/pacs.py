@@ -52,6 +52,23 @@ class PacsSettings(WireSettings):
         default=None,
         description="file or folder with NIfTI or DICOM images to send; if unset, synthetic scans",
     )
+    watch: bool = Field(
+        default=False,
+        description="1: keep running, and send the files and series that arrive in the folder "
+        "SOURCE later, when they are complete",
+    )
+    watch_quiet_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="with WATCH: a file or series that has not changed for this long is complete, "
+        "seconds; if unset, 5, and 60 on network file systems",
+    )
+    watch_poll_s: float | None = Field(
+        default=None,
+        ge=0.1,
+        description="with WATCH: look for changes this often, seconds; if unset, the kernel tells "
+        "them, and network file systems are looked at every 5 seconds",
+    )
     labels: Literal["name", "hash"] = Field(
         default="name",
         description="how the log names the files of SOURCE: by name, or by a hash (hash), because "
@@ -225,6 +242,16 @@ class PacsSettings(WireSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_watch(self) -> Self:
+        if self.watch and self.source is None:
+            raise ValueError("WATCH watches a folder: set SOURCE to it, or unset WATCH")
+        if self.watch and self.scans is not None:
+            raise ValueError(
+                "WATCH runs until it is stopped, SCANS ends the run: unset one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fit(self) -> Self:
         dimensions = 2 if self.kind == "grid" else 3
         if self.shape is not None and len(self.shape) not in (1, dimensions):
@@ -236,12 +263,13 @@ class PacsSettings(WireSettings):
     @property
     def finite(self) -> bool:
         """Whether the number of scans is limited, so that the run ends on its own."""
-        return self.scans is not None or self.source is not None
+        return self.scans is not None or (self.source is not None and not self.watch)
 
     @property
     def pace(self) -> float | None:
         """Scans per second; None if there is no limit."""
-        return self.rate if self.rate or self.finite else ENDLESS_RATE
+        synthetic = self.source is None
+        return self.rate or (ENDLESS_RATE if synthetic and not self.finite else None)
 
     @property
     def grid_shape(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from blake3 import blake3
 from common.domain.file_outcomes import FileOutcome
 from common.domain.report_index import about_file, label_of
 from common.domain.scan import BrainScan, Packing, Priority
+from common.errors import FrError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Account:
     """The image, if there is one; then the files of which it is made, unless it is sent."""
     scan_id: str = ""
     """Of the scan; empty if there is none, or none yet."""
+
+
+class Withdrawn(FrError):
+    """The files of a task have changed: it has not failed, but another task will have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +155,19 @@ class Source(Protocol):
         """Whether tasks wait while Fr-HUB is unreachable and the buffer is full (files), or count
         as failed after a while (synthetic scans, which keep coming as from a scanner)."""
 
-    def __iter__(self) -> Iterator[ScanTask]:
-        """The tasks, once."""
+    def __iter__(self) -> Iterator[ScanTask | None]:
+        """The tasks, once; None if there is none now, but may be later."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A source that remembers across runs what became of its scans. Thread-safe."""
+
+    def stored(self, scan_ids: Sequence[str]) -> None:
+        """Fr-HUB has stored these scans."""
+
+    def refused(self, scan_id: str, *, for_good: bool) -> None:
+        """Fr-HUB does not take this scan, and if ``for_good``, never will."""
+
+    def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
+        """The labels and origins of a stored scan."""

@@ -82,6 +82,20 @@ class Skips(Protocol):
         """What it has skipped so far."""
 
 
+@runtime_checkable
+class Watches(Protocol):
+    """A source that finds its scans while it runs, until it is stopped."""
+
+    def start(self, skipped: Callable[[SkippedFiles], None]) -> None:
+        """Begin; ``skipped`` is called with what is no scan, in another thread."""
+
+    def stop(self) -> None:
+        """Find no more. Idempotent."""
+
+    def close(self) -> None:
+        """End, when nobody takes scans any more."""
+
+
 def in_words(counts: Mapping[str, int]) -> str:
     """Counts by kind as people read them, such as ``3 structured reports, 1 sidecar``."""
     return ", ".join(counted(kind, count) for kind, count in counts.items())

@@ -26,7 +26,7 @@ from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger
 from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
-from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.base import LoadedScan, Withdrawn
 from tests.factories import make_scan
 from tests.running import FRAME, POLICY, SECRET, SOON_S, answer, free_port
 
@@ -90,7 +90,8 @@ def next_scans(channel: Channel, count: int) -> list[str]:
 
 
 class Planted:
-    """A source of the given scans, of which some cannot be read; it counts what was loaded."""
+    """A source of the given scans, of which some cannot be read or are withdrawn; it counts what
+    was loaded."""
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class Planted:
         *,
         waits: bool = False,
         unreadable: tuple[int, ...] = (),
+        withdrawn: tuple[int, ...] = (),
         endless: bool = False,
     ) -> None:
         self.total = None if endless else len(scans)
@@ -105,6 +107,7 @@ class Planted:
         self.loaded = 0
         self._scans = scans
         self._unreadable = unreadable
+        self._withdrawn = withdrawn
         self._endless = endless
 
     def __iter__(self) -> Iterator["PlantedTask"]:
@@ -121,6 +124,8 @@ class Planted:
         """Hand it out, or say why not."""
         if task.number in self._unreadable:
             raise SourceError("the file is cut")
+        if task.number in self._withdrawn:
+            raise Withdrawn("the file has changed")
         self.loaded += 1
         return task.scan
 

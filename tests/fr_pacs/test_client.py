@@ -177,6 +177,21 @@ def test_a_scan_that_cannot_be_read_is_told_and_the_others_go_on(
         assert (failure.what, failure.reason) == ("planted 1", "the file is cut")
 
 
+def test_a_scan_whose_file_changed_is_neither_sent_nor_failed(
+    settings: PacsSettings, hub: Hub
+) -> None:
+    scans = small_scans(3)
+    with (
+        streaming(settings, Planted(scans, withdrawn=(1,))) as stream,
+        contextlib.closing(hub.accept()) as channel,
+    ):
+        came = next_scans(channel, 2)
+        channel.send(Ack(tuple(came)))
+        assert stream.ended()
+        assert came == [scans[0][0].scan_id, scans[2][0].scan_id]
+        assert stream.counts == (2, 2, 0)
+
+
 # --- the connection ------------------------------------------------------------------------------
 
 

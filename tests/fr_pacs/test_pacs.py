@@ -30,7 +30,9 @@ from tests.running import FRAME, POLICY, acked, answer, until
 
 def first_of(settings: PacsSettings) -> LoadedScan:
     """The first scan of the source that the settings name."""
-    return next(iter(make_source(settings))).load()
+    task = next(iter(make_source(settings)))
+    assert task is not None
+    return task.load()
 
 
 # --- the source ----------------------------------------------------------------------------------

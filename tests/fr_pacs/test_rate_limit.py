@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fr_pacs.rate_limit import RateLimitedSource
+from fr_pacs.rate_limit import LOOK_AGAIN_S, RateLimitedSource
 from fr_pacs.sources.grid import GridSource
 from tests.factories import together
-from tests.fr_pacs.streams import Planted, small_scans
+from tests.fr_pacs.streams import Planted, PlantedTask, small_scans
 
 
 def grids(scans: int | None) -> GridSource:
@@ -139,3 +139,31 @@ def test_threads_share_the_rate() -> None:
 def test_it_says_whether_its_source_waits() -> None:
     assert not RateLimitedSource(grids(1), None, None).waits
     assert RateLimitedSource(Planted(small_scans(1), waits=True), None, None).waits
+
+
+class _Sometimes:
+    """A source that has a scan only now and then."""
+
+    total = None
+    waits = True
+
+    def __init__(self) -> None:
+        self.tasks: list[PlantedTask] = []
+
+    def __iter__(self) -> Iterator[PlantedTask | None]:
+        while True:
+            yield self.tasks.pop() if self.tasks else None
+
+
+def test_a_source_that_has_nothing_now_is_asked_again_soon(clock: Callable[[float], None]) -> None:
+    sometimes = _Sometimes()
+    source = RateLimitedSource(sometimes, None, None)
+    assert source.take() is None
+    assert not source.exhausted
+    assert source.due_in() == LOOK_AGAIN_S
+    sometimes.tasks += Planted(small_scans(2))
+    assert source.take() is None  # not yet
+    clock(LOOK_AGAIN_S)
+    assert source.take()
+    assert source.take()
+    assert source.take() is None

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -496,3 +496,55 @@ def test_what_becomes_of_each_file_is_accounted_for() -> None:
         Account(FileOutcome.WAITING, NO_REPORT, (files["d"],), "d"),
         Account(FileOutcome.REFUSED, "half of f.img", (files["e"],)),
     ]
+
+
+class _Memory:
+    """Remembers what became of scans, and knows one of an earlier run."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def stored(self, scan_ids: Sequence[str]) -> None:
+        self.told.append(("stored", *scan_ids))
+
+    def refused(self, scan_id: str, *, for_good: bool) -> None:
+        self.told.append(("refused for good" if for_good else "refused", scan_id))
+
+    def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
+        return [("old.nii", Origin("old.nii"))] if scan_id == "old" else []
+
+
+def test_a_source_that_remembers_is_told_and_asked() -> None:
+    counter, memory = counter_of(None), _Memory()
+    counter.remember(memory)
+    counter.sent({name: name for name in "abc"})
+    counter.acknowledged(["a", "b"], 0)
+    counter.failed("c", "refused: erased", "c", for_good=True)
+    counter.failed("d", "refused: full", "d")
+    counter.failed("e.nii", "it is cut")
+    assert memory.told == [("stored", "a", "b"), ("refused for good", "c"), ("refused", "d")]
+    assert counter.origins_of("old") == [Origin("old.nii")]
+    with capture_logs() as logs:
+        counter.delivered("old")
+    assert [line["label"] for line in logs] == ["old.nii"]
+
+
+def test_a_watched_file_that_is_written_again_is_no_copy_unless_its_scan_failed() -> None:
+    counter = counter_of(None)
+    counter.remember(_Memory())
+    assert not counter.is_copy("a", "a.nii", Origin("a.nii"))
+    assert counter.is_copy("a", "a.nii", Origin("a.nii"))
+    assert counter.totals().copies == 0
+    assert counter.is_copy("a", "b.nii", Origin("b.nii"))
+    assert counter.totals().copies == 1
+    counter.failed("a.nii", "refused: full", "a")
+    assert not counter.is_copy("a", "a.nii", Origin("a.nii"))
+
+
+def test_what_is_skipped_later_is_added() -> None:
+    counter = counter_of(None)
+    for kind in ("sidecar", "sidecar", "picture"):
+        files = SkippedFiles()
+        files.add(kind, ".", kind)
+        counter.skipped(files)
+    assert counter.totals().skipped == {"sidecar": 2, "picture": 1}

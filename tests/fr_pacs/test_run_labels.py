@@ -26,6 +26,27 @@ def test_an_earlier_run_is_asked_last_and_its_label_is_concealed() -> None:
     assert labels.first_of("b") == "hash of b.nii"
 
 
+def test_a_source_that_remembers_is_asked_too() -> None:
+    labels = RunLabels({"b": "of the ledger"}, lambda label: f"hash of {label}")
+    labels.ask(lambda scan_id: [("one.nii", ONE)] if scan_id in "ab" else [])
+    assert labels.first_of("a") == "hash of one.nii"
+    assert labels.first_of("b") == "hash of of the ledger"
+    assert labels.origins_of("a") == [ONE]
+    labels.add("a", "two.nii", TWO)
+    labels.add("a", "one.nii", ONE)
+    assert labels.origins_of("a") == [TWO, ONE]
+    assert labels.origins_of("c") == []
+
+
+def test_a_scan_can_be_forgotten() -> None:
+    labels = RunLabels({})
+    labels.add("a", "one.nii")
+    assert (labels.has("a", "one.nii"), labels.has("a", "two.nii")) == (True, False)
+    labels.forget("a")
+    labels.forget("b")
+    assert labels.add("a", "two.nii") is None
+
+
 def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_labels, "KEPT", 2)
     labels = RunLabels({})

@@ -11,6 +11,29 @@ _MULTIPLE = 0.05
 """By which the ratio of a measured and a declared spacing may differ from a whole number."""
 
 
+def expected_images(planes: Sequence[Slice]) -> int | None:
+    """How many images a series has, as its headers say (ImagesInAcquisition, PS3.3 C.7.6.1, and
+    NumberOfSeriesRelatedInstances, C.3.4.3.1); None if they say nothing."""
+    return max((plane.claims.images for plane in planes if plane.claims.images), default=None)
+
+
+def has_all_images(planes: Sequence[Slice]) -> bool | None:
+    """Whether a series has the images that its headers count; None if they do not say.
+
+    Damaged images do not count: while a series is being copied, they may be copied in part. The
+    count of an enhanced file may be that of its frames.
+    """
+    expected = expected_images(planes)
+    if expected is None:
+        return None
+    whole = [plane for plane in planes if not plane.damage]
+    files = len({plane.uid for plane in whole})
+    frames = len({(plane.uid, plane.frame) for plane in whole})
+    if expected in (files, frames):
+        return True
+    return False if frames < expected else None
+
+
 def missing_of(volumes: Sequence[Sequence[Slice]], others: int) -> bool:
     """Whether a series has fewer images than its headers count.
 
@@ -19,7 +42,7 @@ def missing_of(volumes: Sequence[Sequence[Slice]], others: int) -> bool:
         others: how many images it has beside them, without copies.
     """
     found = [plane for volume in volumes for plane in volume]
-    expected = max((plane.claims.images or 0 for plane in found), default=0)
+    expected = expected_images(found) or 0
     missing = expected - len(found) - others
     if missing <= 0 or any(len(volume) == expected for volume in volumes):
         return False

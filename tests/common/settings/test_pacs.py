@@ -56,6 +56,7 @@ def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
         (["--rate", "7"], False, 7),
         (["--scans", "3"], True, None),
         (["--source", "scans"], True, None),
+        (["--source", "scans", "--watch", "1"], False, None),
         (["--scans", "3", "--rate", "0.5"], True, 0.5),
     ],
     ids=str,
@@ -91,6 +92,19 @@ def test_a_value_beyond_its_bound_is_refused(option: str, value: int, right: str
     message = error_for(PacsSettings, f"--{option}={value}")
     assert message.startswith(f"{option.replace('-', '_').upper()}='{value}': ")
     assert right in message
+
+
+@pytest.mark.parametrize(
+    ("options", "right"),
+    [
+        (["--watch", "1"], "WATCH watches a folder: set SOURCE to it, or unset WATCH"),
+        (["--watch", "1", "--source", "in", "--scans", "3"], "WATCH runs until it is stopped"),
+        (["--watch-quiet-s", "0"], "must be more than 0"),
+        (["--watch-poll-s", "0.01"], "must be 0.1 or more"),
+    ],
+)
+def test_what_watch_excludes_is_refused(options: list[str], right: str) -> None:
+    assert right in error_for(PacsSettings, *options)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def test_a_scan_carries_its_voxels_in_fortran_order_under_one_id(save: Save) -> 
     source: Source = FileSource(path, pacs="site-a")
     assert (source.total, source.waits) == (1, True)
     [task] = source
+    assert task is not None
     loaded = task.load()
     scan = loaded.scan
     assert isinstance(loaded.voxels, memoryview)

@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from common.formats.dicom.completeness import missing_of, problems_of
+from common.formats.dicom.completeness import (
+    expected_images,
+    has_all_images,
+    missing_of,
+    problems_of,
+)
 from common.formats.dicom.slices import NO_CLAIMS, Slice
 from tests.common.formats.dicom.dicom_files import Write, slices_of
 
@@ -55,3 +60,17 @@ def test_locations_that_contradict_the_positions_are_told(planes: list[Slice]) -
     assert located(0, 5, 10, 15, 20) == located(20, 15, 10, 5, 0) == located(3, 3, 3, 3, 3) == []
     assert located(0, 10, 5, 15, 20) == ["positions_contradict"]
     assert located(0, 1, 2, 3, 4) == ["positions_contradict"]
+
+
+def test_a_series_has_all_images_if_whole_ones_are_as_many_as_the_headers_count(
+    planes: list[Slice],
+) -> None:
+    for count, whole in ((None, None), (4, None), (5, True), (6, False)):
+        counted = claimed(planes, images=count)
+        assert (has_all_images(counted), expected_images(counted)) == (whole, count)
+    five = claimed(planes, images=5)
+    assert has_all_images([*five[:4], replace(five[4], damage="truncated")]) is False
+    assert has_all_images([*five[:4], five[3]]) is False  # a copy
+    # Frames of one file, of which either may be counted.
+    frames = [replace(plane, uid="1.2", frame=k) for k, plane in enumerate(planes)]
+    assert has_all_images(claimed(frames, images=5)) is has_all_images(claimed(frames, images=1))

@@ -18,7 +18,7 @@ def test_a_phantom_is_a_source_that_does_not_wait() -> None:
     source: Source = PhantomSource("north", 2, seed=1)
     assert source.total == 2
     assert not source.waits
-    assert [task.label for task in source] == ["phantom 0 of seed 1", "phantom 1 of seed 1"]
+    assert [task.label for task in source if task] == ["phantom 0 of seed 1", "phantom 1 of seed 1"]
 
 
 def test_no_number_of_scans_means_endless() -> None:

@@ -1,0 +1,251 @@
+"""What became of the files of watched folders: a private index that outlives the process.
+
+It holds names of files, so it stays in the folder of this Fr-PACS, with mode 0600. Losing it costs
+that the files are read again; their scans have the same ids.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from common.errors import SettingsError
+from common.runtime.logger import Log
+from fr_pacs.sources.base import Origin
+
+NAME = "watched-files.sqlite"
+
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE about (what TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (
+    root BLOB, path BLOB, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    outcome TEXT NOT NULL, series TEXT NOT NULL, scan_ids TEXT NOT NULL,
+    PRIMARY KEY (root, path)
+) WITHOUT ROWID;
+CREATE INDEX of_series ON files (root, series) WHERE series != '';
+CREATE TABLE scans (
+    scan_id TEXT, label TEXT, file TEXT NOT NULL, volume TEXT NOT NULL, folder TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    PRIMARY KEY (scan_id, label)
+) WITHOUT ROWID;
+"""
+_SELECT = "SELECT path, size, mtime_ns, outcome, series, scan_ids FROM files WHERE root = ? AND"
+
+
+class Outcome(StrEnum):
+    """What became of a file, the worst last: that of its volumes which is worst counts."""
+
+    # Fr-HUB has stored its scans.
+    SENT = "sent"
+    # It is no scan, or holds a volume that VOLUMES omits.
+    SKIPPED = "skipped"
+    # Fr-HUB never takes a scan of it again: it was erased or purged.
+    REFUSED = "refused"
+    # It is tried again when it changes, and by the next run.
+    FAILED = "failed"
+
+
+_WORST = list(Outcome)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of these outcomes; of none, that it was skipped."""
+    return max(outcomes, key=_WORST.index, default=Outcome.SKIPPED)
+
+
+class IndexedFile(NamedTuple):
+    """A file, and what became of it."""
+
+    path: Path
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """When it was last written, ns since the epoch; size and time are 0 if its name said all."""
+    outcome: Outcome
+    series: str = ""
+    """A digest that the slices of one DICOM series share; empty if it is not DICOM."""
+    scan_ids: tuple[str, ...] = ()
+
+
+class SentIndex:
+    """The index of one watched folder. Thread-safe.
+
+    Args:
+        path: the file; made if it is missing, and made anew if it is damaged.
+        root: the watched folder.
+        made_by: what the outcomes of files that were not sent depend on, such as the release and
+            VOLUMES: if it differs, those files are forgotten.
+        key_digest: tells the key of the ids of scans from others: if it differs, all is forgotten.
+        log: where it is told, once, that the index cannot be written any more, as on a full disk.
+            Nothing else fails then: the next run reads more files again.
+
+    Raises:
+        SettingsError: the file cannot be made or written, or another process has it open.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        made_by: str = "",
+        key_digest: str = "",
+        log: Log | None = None,
+    ) -> None:
+        self._root = os.fsencode(root.absolute())
+        self._lock = threading.Lock()
+        self._log = log
+        self.was_damaged = False
+        """Whether the file was damaged, so that this index began empty."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                self._database = _opened(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                self.was_damaged = True
+                for part in ("", "-wal", "-journal"):
+                    path.with_name(path.name + part).unlink(missing_ok=True)
+                self._database = _opened(path)
+        except (OSError, sqlite3.OperationalError) as error:
+            busy = "locked" in str(error)
+            why = "another Fr-PACS of this PACS_NAME is using it" if busy else str(error)
+            raise SettingsError(
+                f"{str(path)!r}, where WATCH keeps its index: {why} (DATA_DIR)"
+            ) from error
+        with self._transaction() as database:
+            about = dict(database.execute("SELECT what, value FROM about"))
+            if about.get("key") != key_digest:
+                database.execute("DELETE FROM files")
+            database.execute(
+                "DELETE FROM files WHERE root = ? AND outcome = ?", (self._root, Outcome.FAILED)
+            )
+            place = f"made by {self._root.hex()}"
+            if about.get(place) != made_by:
+                database.execute(
+                    "DELETE FROM files WHERE root = ? AND outcome = ?",
+                    (self._root, Outcome.SKIPPED),
+                )
+            new = [("key", key_digest), (place, made_by)]
+            database.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", new)
+
+    def put(self, files: Sequence[IndexedFile]) -> None:
+        """Note what became of files."""
+        rows = [
+            (self._root, self._name(one.path), *one[1:4], one.series, " ".join(one.scan_ids))
+            for one in files
+        ]
+        with self._transaction() as database:
+            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def get(self, path: Path) -> IndexedFile | None:
+        """What became of a file; None if nothing is known."""
+        found = self._files(f"{_SELECT} path = ?", self._name(path))
+        return found[0] if found else None
+
+    def counts(self) -> dict[Outcome, int]:
+        """How many files there are of each outcome."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT outcome, count(*) FROM files WHERE root = ? GROUP BY outcome", (self._root,)
+            ).fetchall()
+        return {Outcome(outcome): count for outcome, count in found}
+
+    def all_paths(self) -> set[Path]:
+        """The paths of all files."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT path FROM files WHERE root = ?", (self._root,)
+            ).fetchall()
+        return {self._path(name) for (name,) in found}
+
+    def of_series(self, series: str) -> list[IndexedFile]:
+        """The files of a DICOM series."""
+        return self._files(f"{_SELECT} series = ? AND series != ''", series)
+
+    def forget(self, paths: Iterable[Path]) -> None:
+        """Forget these files."""
+        names = [(self._root, self._name(path)) for path in paths]
+        with self._transaction() as database:
+            database.executemany("DELETE FROM files WHERE root = ? AND path = ?", names)
+
+    def add_scans(self, scans: Iterable[tuple[str, str, Origin]]) -> None:
+        """Note scans that Fr-HUB has stored: the id, label and origin of each."""
+        rows = [(i, label, one.file, one.volume, one.folder, one.files) for i, label, one in scans]
+        with self._transaction() as database:
+            database.executemany("INSERT OR REPLACE INTO scans VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
+        """The labels and origins of a stored scan; none if it is not known to be stored."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT label, file, volume, folder, files FROM scans WHERE scan_id = ?", (scan_id,)
+            ).fetchall()
+        return [(label, Origin(*origin)) for label, *origin in found]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _files(self, query: str, value: object) -> list[IndexedFile]:
+        with self._lock:
+            found = self._database.execute(query, (self._root, value)).fetchall()
+        return [
+            IndexedFile(self._path(name), size, mtime, Outcome(outcome), series, tuple(ids.split()))
+            for name, size, mtime, outcome, series, ids in found
+        ]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock, self._database:
+                yield self._database
+        except sqlite3.OperationalError as error:
+            if self._log is not None:
+                self._log.warning("the index of sent files cannot be written", reason=str(error))
+                self._log = None
+
+    def _name(self, path: Path) -> bytes:
+        return os.fsencode(os.path.relpath(path.absolute(), os.fsdecode(self._root)))
+
+    def _path(self, name: bytes) -> Path:
+        return Path(os.fsdecode(self._root), os.fsdecode(name))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # Made here, because SQLite would apply the umask; its journal gets the mode of the file.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+    database = sqlite3.connect(path, timeout=0.5, check_same_thread=False)
+    try:
+        # Held by one process, so that no memory is shared: works on network file systems, too.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        # A power loss may cost the last transactions, whose files are read again.
+        database.execute("PRAGMA synchronous = NORMAL")
+        _prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make the tables, if there are none.
+
+    Raises:
+        sqlite3.DatabaseError: they are those of another release, or damaged.
+    """
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version not in (0, _FORMAT):
+        raise sqlite3.DatabaseError("the index of another release")
+    if version == 0:
+        database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
+    else:
+        database.execute("SELECT count(*) FROM about").fetchone()

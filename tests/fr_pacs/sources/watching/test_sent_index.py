@@ -1,0 +1,128 @@
+"""The index of watched files: private, durable, and no loss if it is lost."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from common.errors import SettingsError
+from common.runtime.logger import get_log
+from fr_pacs.sources.base import Origin
+from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex, worst
+
+STRANGE = os.fsdecode(b"M\xfcller.nii")
+
+
+def files(root: Path) -> list[IndexedFile]:
+    """One of each outcome."""
+    return [
+        IndexedFile(root / f"{outcome}.nii", 10, 20, outcome, "series", ("a", "b"))
+        for outcome in Outcome
+    ]
+
+
+def test_it_outlives_its_process_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "index"
+    index = SentIndex(path, tmp_path)
+    strange = IndexedFile(tmp_path / STRANGE, 10, 20, Outcome.SENT, "series", ("a", "b"))
+    index.put([strange])
+    index.add_scans([("a", "label", Origin("file", "volume 1", "folder", 3))])
+    assert {stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    index.close()
+    path.chmod(0o644)
+    index = SentIndex(path, tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert index.get(tmp_path / STRANGE) == strange
+    assert index.of_series("series") == [strange]
+    assert index.labels_of("a") == [("label", Origin("file", "volume 1", "folder", 3))]
+    assert index.labels_of("b") == []
+    index.forget([tmp_path / STRANGE])
+    assert index.get(tmp_path / STRANGE) is None
+    index.close()
+
+
+def test_folders_are_apart(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    one = SentIndex(path, tmp_path / "one")
+    one.put(files(tmp_path / "one"))
+    one.close()
+    two = SentIndex(path, tmp_path / "two")
+    assert two.counts() == {}
+    assert two.all_paths() == set()
+    assert two.of_series("series") == two.of_series("") == []
+    two.close()
+
+
+@pytest.mark.parametrize(
+    ("made_by", "key", "left"),
+    [
+        ("1", "k", {Outcome.SENT, Outcome.SKIPPED, Outcome.REFUSED}),
+        ("2", "k", {Outcome.SENT, Outcome.REFUSED}),
+        ("1", "l", set()),
+    ],
+)
+def test_what_another_run_may_judge_otherwise_is_forgotten(
+    tmp_path: Path, made_by: str, key: str, left: set[Outcome]
+) -> None:
+    index = SentIndex(tmp_path / "index", tmp_path, "1", "k")
+    index.put(files(tmp_path))
+    index.close()
+    index = SentIndex(tmp_path / "index", tmp_path, made_by, key)
+    assert index.counts() == dict.fromkeys(left, 1)
+    assert len(index.all_paths()) == len(left)
+    index.close()
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut", "another release"])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "index"
+    index = SentIndex(path, tmp_path)
+    index.put([IndexedFile(tmp_path / f"{n}.nii", n, n, Outcome.SENT) for n in range(999)])
+    index.close()
+    if damage == "another release":
+        other = sqlite3.connect(path)
+        other.execute("PRAGMA user_version = 99")
+        other.close()
+    else:
+        path.write_bytes(b"x" * 9999 if damage == "no database" else path.read_bytes()[:5000])
+    index = SentIndex(path, tmp_path)
+    assert index.was_damaged
+    assert index.counts() == {}
+    index.put(files(tmp_path))
+    assert len(index.all_paths()) == len(Outcome)
+    index.close()
+
+
+def test_two_processes_cannot_have_it(tmp_path: Path) -> None:
+    index = SentIndex(tmp_path / "index", tmp_path)
+    with pytest.raises(SettingsError, match="another Fr-PACS of this PACS_NAME"):
+        SentIndex(tmp_path / "index", tmp_path)
+    index.close()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="where WATCH keeps its index"):
+        SentIndex(tmp_path / "file" / "index", tmp_path)
+
+
+def test_a_full_disk_is_told_once_and_fails_nothing(tmp_path: Path) -> None:
+    index = SentIndex(tmp_path / "index", tmp_path, log=get_log())
+    index._database.execute("PRAGMA max_page_count = 1")
+    many = [IndexedFile(tmp_path / f"{n}.nii", n, n, Outcome.SENT) for n in range(999)]
+    with capture_logs() as lines:
+        index.put(many)
+        index.put(many)
+    assert [line["event"] for line in lines] == ["the index of sent files cannot be written"]
+    assert index.counts() == {}
+    index.close()
+
+
+def test_the_worst_outcome_counts() -> None:
+    assert worst([Outcome.SENT, Outcome.FAILED, Outcome.SKIPPED]) is Outcome.FAILED
+    assert worst([Outcome.SENT, Outcome.SENT]) is Outcome.SENT
+    assert worst([]) is Outcome.SKIPPED
