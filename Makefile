@@ -39,7 +39,8 @@ help: ## List the targets and variables
 	@echo
 	@echo "All settings: .env.example, or $(BIN)/python -m fr_hub --help (fr_brain, fr_pacs)"
 #  SCANS          number of scans to send; unset: until Ctrl-C
-#  SOURCE         file or folder with NIfTI or DICOM images to send instead of synthetic scans
+#  SOURCE         file, folder or archive to send (NIfTI, DICOM, ...) instead of synthetic scans
+#  VOLUMES        roles of the DICOM volumes to send, such as anatomical,diffusion; all: every volume
 #  WATCH          1 keeps running, and sends what arrives in the folder SOURCE, until Ctrl-C
 #  KIND           kind of synthetic scan: phantom (3-D head) or grid (10x10)
 #  SHAPE          size of a synthetic scan, such as 128 or 181x217x181
@@ -48,10 +49,10 @@ help: ## List the targets and variables
 #  THREADS        connections from Fr-PACS to Fr-HUB
 #  SEED           random seed of synthetic scans and of the schedule of faults
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
-#                 list: where to find the labels of scans
+#                 list: where to find the files' names
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
-#                 list: where to find the labels of scans
+#                 list: where to find the files' names
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report: folder to write to

@@ -224,8 +224,9 @@ class Session:
                 self._refuse(scan_id, Refusal.ERASED, reason)
             case Added.PURGED:
                 reason = (
-                    "this scan was analysed and its report delivered, and retention has removed "
-                    "both since: it is not analysed again"
+                    "this scan was analysed, its report was delivered, and retention has removed "
+                    "both since: look for the report where that run wrote it (REPORTS); the same "
+                    "image is not analysed again"
                 )
                 self._refuse(scan_id, Refusal.PURGED, reason)
             case Unstorable():

@@ -10,6 +10,7 @@ import numpy as np
 
 from common.domain.file_outcomes import FileOutcome
 from common.domain.skipped_kinds import counted, place
+from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Latency, Totals
 from fr_pacs.known_results import KnownResults
@@ -31,7 +32,10 @@ class _SentScan(NamedTuple):
     sent_at: float  # time.monotonic()
 
 
-NO_REPORT = "no report yet (REPORT_PATIENCE_S): Fr-HUB keeps the scan and sends its report later"
+NO_REPORT = (
+    "no report within REPORT_PATIENCE_S: the scan is safe at Fr-HUB; run the same SOURCE again to "
+    "get its report"
+)
 NOT_YET = "no report yet"
 WHERE_IT_IS = "make list"
 
@@ -150,7 +154,8 @@ class RunCounter:
             total = Counter(self._skipped) + Counter(files.counts)
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
-            self._log.info("skipped, not scans", folder=folder, files=counted(kind, count))
+            what = "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"
+            self._log.info(f"skipped {what}", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
         for file in files:
             label = self._reveal(file.label)

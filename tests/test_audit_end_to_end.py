@@ -46,7 +46,9 @@ def test_each_scan_has_its_history_and_an_orderly_end_closes_each_chain(pipeline
     until(pipeline.drained)
     pipeline.stop_all()
     verdict = audited(pipeline.store)
-    assert (verdict.open_chains, verdict.chains) == (0, 4)  # a hub, a supervisor, two processors
+    assert verdict.open_chains == 0
+    # A hub, a supervisor, and the processors that had work: one of two may have claimed all.
+    assert verdict.chains in (3, 4)
     for scan_id in pipeline.events("acknowledged")[:3]:
         assert sorted(history(pipeline.store, scan_id)) == [
             ("claim", ""),

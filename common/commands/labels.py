@@ -12,6 +12,9 @@ from common.errors import SettingsError
 from common.runtime.logger import command_log
 
 _BATCH = 500
+_NOT_AN_INDEX = (
+    f"Fr-PACS did not write its {NAME}; name the folder that was given to Fr-PACS as REPORTS"
+)
 
 
 class Labels:
@@ -29,21 +32,23 @@ class Labels:
         self._known = sqlite3.connect("")  # a file without a name, which ends with the connection
         self._known.execute("CREATE TABLE labels (scan TEXT, label TEXT, UNIQUE (scan, label))")
         if ledger is not None:
-            self._take(_of_ledger(ledger), "LEDGER", ledger)
+            self._take(_of_ledger(ledger), "LEDGER", ledger, "not a ledger of Fr-PACS")
         if reports is not None:
-            self._take(_of_index(reports / NAME), "REPORTS", reports)
+            self._take(_of_index(reports / NAME), "REPORTS", reports, _NOT_AN_INDEX)
 
-    def _take(self, found: Iterable[tuple[str, str]], name: str, path: Path) -> None:
+    def _take(
+        self, found: Iterable[tuple[str, str]], name: str, path: Path, otherwise: str
+    ) -> None:
         try:
             with self._known:
                 self._known.executemany("INSERT OR IGNORE INTO labels VALUES (?, ?)", found)
         except FileNotFoundError:
             # Of settings for a first run that is still to come.
-            command_log().warning("no labels of scans: there is no such file yet", path=str(path))
+            command_log().warning("no scan labels: this file does not exist yet", path=str(path))
         except OSError as error:
             raise SettingsError(f"{name}={str(path)!r}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-            raise SettingsError(f"{name}={str(path)!r}: not one of Fr-PACS") from error
+            raise SettingsError(f"{name}={str(path)!r}: {otherwise}") from error
 
     def of(self, keys: Sequence[str]) -> dict[str, list[str]]:
         """The labels of scans by their keys; two files of one image have two."""

@@ -84,7 +84,8 @@ def show(scans: Iterable[Labelled], console: Console, limit: int | None = None) 
     count = print_items(((scan.key, about(scan, names, now)) for scan, names in scans), console)
     console.print(f"{count:,} {'scan' if count == 1 else 'scans'}")
     if count == limit:
-        console.print("the newest ones: LIMIT=number lists more, and STATE, PACS, SUBJECT or SINCE")
+        narrow = "or narrow the list with STATE, PACS, SUBJECT or SINCE"
+        console.print(f"these are the newest {limit:,}: set LIMIT to see more, {narrow}")
     return count
 
 

@@ -11,21 +11,22 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
         "geometry_unknown": (
             "The file does not say how its axes lie in space: positions are a guess, and left and "
-            "right may be exchanged."
+            "right may be swapped."
         ),
         "slices_missing": (
-            "Slices are missing: the image holds fewer than the file says that there should be."
+            "Slices are missing: the image has fewer slices than its headers declare."
         ),
         "positions_contradict": (
-            "The positions of the slices contradict their other locations in the file: their order "
-            "or distances may be wrong."
+            "Slice positions (ImagePositionPatient) disagree with SliceLocation: the order of the "
+            "slices or their spacing may be wrong."
         ),
         "slices_repeated": (
-            "Slices were acquired again: the image holds the first one of each place."
+            "Some slices were acquired more than once: the image uses the first acquisition of "
+            "each."
         ),
         "copies_differ": (
-            "There are copies of this image with the same identifiers and other voxels: one of "
-            "them is wrong."
+            "Another copy of this image has the same identifiers but different voxels: one of the "
+            "two is wrong."
         ),
         "series_joined": (
             "The slices have no common series identifier: they were joined because their patient, "

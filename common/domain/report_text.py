@@ -81,7 +81,7 @@ def _axes(orientation: str, flags: Sequence[str]) -> str:
     if ORIENTATION_GUESSED.isdisjoint(flags):
         return orientation
     mirrored = orientation.translate(str.maketrans("LR", "RL"))
-    return f"{orientation} or {mirrored} (a guess: left and right may be exchanged)"
+    return f"{orientation} or {mirrored} (a guess: left and right may be swapped)"
 
 
 def _quality(quality: Quality) -> Iterator[str]:

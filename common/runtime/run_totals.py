@@ -149,15 +149,20 @@ class Totals(Frozen):
             console.print(f"failed: {failure.line}", style="red")
         if self.failed > len(self.failures) > 0:
             more = self.failed - len(self.failures)
-            console.print(f"… and {more:,} more: the log and the LEDGER name all of them")
+            console.print(f"… and {more:,} more: see the log, or run with LEDGER=file")
         if self.delivered and reports is not None:
             where = f"reports: {reports.absolute()} ({INDEX} says what became of each file)"
             console.print(where, soft_wrap=True)
         elif reports is not None and (index := reports.absolute() / INDEX).exists():
-            console.print(f"no reports: {index} says what became of each file", soft_wrap=True)
+            console.print(
+                f"no reports were delivered; {index} says why, file by file", soft_wrap=True
+            )
         elif self.delivered:
-            how = "with REPORTS=folder a run writes them, make report ID=scan,… writes single ones"
-            console.print(f"the reports are stored: {how}, and make list names the scans")
+            console.print(
+                "the reports are stored in the database; to get them as files, run again with "
+                "REPORTS=folder, or write single ones with make report ID=scan,… (make list shows "
+                "the ids)"
+            )
 
 
 class ProgressBar:

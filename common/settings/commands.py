@@ -21,8 +21,8 @@ _DAYS = (
 
 _LEDGER = (
     "ledger file: Fr-PACS appends each scan event as a JSON line; verify checks that every scan "
-    "acknowledged in it is stored, and audit that its receipt is recorded; list reads the labels "
-    "of scans from it"
+    "acknowledged in it is stored, and audit that its receipt is recorded; list takes file names "
+    "from it"
 )
 _SINCE = (
     "audit: print the events since this time; list: only scans that arrived since; such as "
@@ -167,9 +167,9 @@ class ListSettings(StoreSettings):
     limit: int = Field(default=100, ge=1, description="list at most this many scans")
     reports: Path | None = Field(
         default=None,
-        description="folder to write each report to, as JSON and text, with its picture if it has "
-        "one, and index.csv, which says what became of each file, and which report is about it; "
-        "list reads the labels of scans from it",
+        description="folder for the reports: JSON, text and, if drawn, a picture of each, and "
+        "index.csv, which lists each input file with its outcome and its report; list takes file "
+        "names from it",
     )
     ledger: Path | None = Field(default=None, description=_LEDGER)
     json_output: bool = Field(
@@ -187,13 +187,13 @@ class ListSettings(StoreSettings):
         known = {_plain(state): state for state in _STATES}
         given = [part.strip() for part in value.split(",") if part.strip()]
         if unknown := [part for part in given if _plain(part) not in known]:
-            raise ValueError(f"{unknown[0]!r} is no state: give one of {', '.join(_STATES)}")
+            raise ValueError(f"{unknown[0]!r} is not a state: use {', '.join(_STATES)}")
         return tuple(known[_plain(part)] for part in given)
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.json_output and self.csv_output:
-            raise ValueError("JSON and CSV exclude each other: set one of them")
+            raise ValueError("set JSON or CSV, not both")
         return self
 
     @property

@@ -73,6 +73,7 @@ def _key_in(path: Path, setting: str) -> bytes:
         raise SettingsError(str(error)) from None
     if not _KEY.fullmatch(text):
         raise SettingsError(
-            f"{setting}={str(path)!r}: a key has 64 hexadecimal digits: restore this file"
+            f"{setting}={str(path)!r}: not a key of 64 hexadecimal digits: restore the file from "
+            "your backup"
         )
     return bytes.fromhex(text)

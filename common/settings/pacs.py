@@ -50,7 +50,8 @@ class PacsSettings(WireSettings):
     )
     source: Path | None = Field(
         default=None,
-        description="file or folder with NIfTI or DICOM images to send; if unset, synthetic scans",
+        description="file, folder, or zip or tar archive to send: NIfTI, Analyze, MGH or DICOM; if "
+        "unset, synthetic scans",
     )
     watch: bool = Field(
         default=False,
@@ -71,24 +72,26 @@ class PacsSettings(WireSettings):
     )
     labels: Literal["name", "hash"] = Field(
         default="name",
-        description="how the log names the files of SOURCE: by name, or by a hash (hash), because "
-        "a file name may identify a patient; the ledger and the summary always have the names",
+        description="how the log names the files of SOURCE: by name (name), or by a hash (hash), "
+        "because a file name may identify a patient. LEDGER, SUMMARY, index.csv and the names of "
+        "the report files always contain the real names",
     )
     volumes: str = Field(
         default="anatomical,unclassified",
-        description="which volumes of DICOM series are sent, by what their files say they are for, "
-        f"separated by commas: {', '.join(VOLUME_ROLES)}; or all. The others are skipped and named",
+        description="roles of the DICOM volumes to send, as their headers give them, separated by "
+        f"commas: {', '.join(VOLUME_ROLES)}; or all. Other volumes are skipped and counted. NIfTI "
+        "volumes are always sent",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
     pseudonym_key_file: Path | None = Field(
         default=None,
-        description="file with the key of the pseudonyms of patients, studies and series, made if "
-        "it is missing; if unset, pseudonym.key in the folder PACS_NAME of DATA_DIR",
+        description="file with the key of the pseudonyms of patients, studies and series, created "
+        "if missing; if unset, pseudonym.key in the folder PACS_NAME of DATA_DIR",
     )
     scan_id_key_file: Path | None = Field(
         default=None,
-        description="file with the key of the ids of scans from files, made if it is missing; "
-        "never replace it; if unset, scan-id.key beside the key of the pseudonyms",
+        description="file with the key of the ids of scans from files, created if missing; "
+        "never replace it; if unset, scan-id.key in the folder of PSEUDONYM_KEY_FILE",
     )
     priority: Priority = Field(
         default=Priority.ROUTINE,
@@ -156,22 +159,23 @@ class PacsSettings(WireSettings):
         default=120.0,
         gt=0,
         description="with SCANS or SOURCE: time to wait for the next report, seconds; after that "
-        "the missing reports count as failed",
+        "Fr-PACS ends, and the scans without a report count as failed. Fr-HUB keeps them: run the "
+        "same SOURCE again to get their reports",
     )
     pacs_drain_s: float = Field(
         default=5.0, ge=0, description="time to wait for acknowledgements at shutdown, seconds"
     )
     reports: Path | None = Field(
         default=None,
-        description="folder to write each report to, as JSON and text, with its picture if it has "
-        "one, and index.csv, which says what became of each file, and which report is about it; "
-        "list reads the labels of scans from it",
+        description="folder for the reports: JSON, text and, if drawn, a picture of each, and "
+        "index.csv, which lists each input file with its outcome and its report; list takes file "
+        "names from it",
     )
     ledger: Path | None = Field(
         default=None,
         description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
         "that every scan acknowledged in it is stored, and audit that its receipt is recorded; "
-        "list reads the labels of scans from it",
+        "list takes file names from it",
     )
     summary: Path | None = Field(default=None, description="file to write the totals to, as JSON")
     progress_fd: int | None = Field(

@@ -91,7 +91,8 @@ class FileSource:
             found = in_words(self.skipped.counts)
             unwanted = any(kind in VOLUME_ROLES for kind in self.skipped.counts)
             raise SourceError(
-                f"no scan in {self._names.source(self._root)}{found and f', only {found}'}: "
+                f"nothing to send in {self._names.source(self._root)}"
+                f"{found and f', only {found}'}: "
                 + ("VOLUMES=all sends every volume" if unwanted else _SEND)
             )
 

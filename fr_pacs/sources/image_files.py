@@ -23,7 +23,7 @@ from fr_pacs.sources.file_tasks import FailedTask, FileTask
 from fr_pacs.sources.origins import origin_of, origin_of_file, origins_of_slices
 from fr_pacs.sources.skipped_files import SkippedFiles
 
-_UNWANTED = "VOLUMES does not name this kind (VOLUMES=all sends every volume)"
+_UNWANTED = "excluded by VOLUMES; add {} to it, or set VOLUMES=all"
 _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
 """How far the reader reads ahead of the threads that send."""
@@ -130,7 +130,7 @@ class ImageFiles:
                 found.append((None, self.failed(label, stack)))
             elif (kind := stack.role.partition(",")[0]) not in self._options.volumes:
                 origins = self._origins_of(stack.slices, stack.file, label)
-                self.skip(stack.path, kind, label, origins, _UNWANTED)
+                self.skip(stack.path, kind, label, origins, _UNWANTED.format(kind))
                 found.append((_paths_of(stack.slices), None))
             else:
                 found.append((_paths_of(stack.slices), self._task(stack)))

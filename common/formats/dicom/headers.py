@@ -206,8 +206,8 @@ def _check_image(values: Mapping[str, Any]) -> None:
     if not (values.get("Rows") and values.get("Columns")):
         modality = _defined(values, "Modality", _WITHOUT_IMAGE)
         raise UnreadKind(
-            f"contains no image{f' ({modality})' if modality else ''}: its header was cut off, or "
-            "its pixels were removed; copy it again"
+            f"contains no image{f' ({modality})' if modality else ''}: the file was cut off, "
+            "or its pixels were removed; copy it again, or export it again with pixels"
         )
     meaning = str(values.get("PhotometricInterpretation") or "")
     color = _defined(values, "PhotometricInterpretation", _COLORS)

@@ -178,8 +178,8 @@ class _Series:
                 self._volumes_of(Part(details, other), [], differ)
             else:
                 text = (
-                    f"a copy of {len(other)} of {whole} slices, whose pixels differ from those "
-                    "that are sent: remove the copy that is wrong"
+                    f"{len(other)} of the {whole} slices exist in another version, with different "
+                    "pixels, which is not sent; keep only the correct version of each slice"
                 )
                 self._refuse(text, other, details)
 

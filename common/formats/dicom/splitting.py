@@ -64,10 +64,10 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
                 for n, members in enumerate(volumes, 1)
             ]
     one, two = doubled[0]
-    more = f" and {len(doubled) - 1} more pairs" if len(doubled) > 1 else ""
+    more = f" (so do {len(doubled) - 1} more pairs)" if len(doubled) > 1 else ""
     raise SourceError(
-        f"two slices at one position: {_full(one)} and {_full(two)}{more}; "
-        "remove copies, or export each volume as a series"
+        f"slices {_full(one)} and {_full(two)} have the same position{more}, and nothing tells "
+        "their volumes apart; export each volume as its own series"
     )
 
 

@@ -79,7 +79,11 @@ def parse_header(block: bytes, *, pair: bool = False) -> Layout:
     header = kind(block[: kind.sizeof_hdr], check=False)
     if header["magic"].item() != (kind.pair_magic if pair else kind.single_magic):
         raise SourceError(
-            "its name and its header disagree whether it is half of a .hdr/.img pair: rename it"
+            "its header says that it is a single file, but its name says that it is half of a "
+            ".hdr/.img pair: rename it to .nii"
+            if pair
+            else "its header says that it is half of a .hdr/.img pair, but its name says that it "
+            "is a single file: rename it to .hdr, beside its .img"
         )
     # Before nibabel repairs the header: it would make up sizes, codes and dimensions.
     affine, problems = affine_of(header)

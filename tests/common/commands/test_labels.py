@@ -59,10 +59,10 @@ def test_both_sources_are_asked_and_a_label_is_told_once(tmp_path: Path) -> None
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "index.csv"
     path.write_text(text)
-    with pytest.raises(SettingsError, match=r"REPORTS=.*not one of Fr-PACS"):
+    with pytest.raises(SettingsError, match=r"REPORTS=.*Fr-PACS did not write its index.csv"):
         Labels(tmp_path, None)
     if "label" in text:
-        with pytest.raises(SettingsError, match=r"LEDGER=.*not one of Fr-PACS"):
+        with pytest.raises(SettingsError, match=r"LEDGER=.*not a ledger of Fr-PACS"):
             Labels(None, path)
 
 

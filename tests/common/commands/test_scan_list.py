@@ -60,7 +60,7 @@ def test_programs_get_json_and_spreadsheets_csv(store: DBManager, tmp_path: Path
     assert len(text.splitlines()) == 2
     both = run(store, tmp_path, CSV="1", JSON="1")
     assert both.returncode == Exit.USAGE
-    assert "JSON and CSV exclude each other" in both.stderr
+    assert "set JSON or CSV, not both" in both.stderr
 
 
 def test_filters_and_a_limit(store: DBManager, tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_filters_and_a_limit(store: DBManager, tmp_path: Path) -> None:
     assert [one["pacs"] for one in as_json(store, tmp_path, PACS="mr-2")] == ["mr-2"]
     assert [one["subject"] for one in as_json(store, tmp_path, SUBJECT="sub-01")] == ["sub-01"]
     assert len(as_json(store, tmp_path, LIMIT="3")) == 3
-    assert "the newest ones: LIMIT" in run(store, tmp_path, LIMIT="3").stdout
+    assert "these are the newest 3: set LIMIT" in run(store, tmp_path, LIMIT="3").stdout
     tomorrow = f"{utc_now() + timedelta(days=1):%Y-%m-%dT%H:%M}"
     assert as_json(store, tmp_path, SINCE=tomorrow) == []
     assert len(as_json(store, tmp_path, SINCE="2000-01-01")) == 4
     wrong = run(store, tmp_path, STATE="faild")
     assert wrong.returncode == Exit.USAGE
-    assert "'faild' is no state: give one of To Do, In Progress, Done, Error" in wrong.stderr
+    assert "'faild' is not a state: use To Do, In Progress, Done, Error" in wrong.stderr
 
 
 def test_a_scan_has_the_labels_of_its_files_where_they_are_known(
@@ -117,13 +117,16 @@ def test_files_that_are_not_there_yet_have_no_labels_and_others_are_refused(
     ran = run(store, tmp_path, REPORTS="to-come", JSON="1")
     assert ran.returncode == Exit.OK
     assert len(json.loads(ran.stdout)) == 1
-    assert "no labels of scans" in ran.stderr
+    assert "no scan labels" in ran.stderr
     (tmp_path / "index.csv").write_text("name,age\n")
-    for setting, path in (("REPORTS", "."), ("LEDGER", "index.csv.gz")):
+    for setting, path, why in (
+        ("REPORTS", ".", "Fr-PACS did not write its index.csv"),
+        ("LEDGER", "index.csv.gz", "not a ledger of Fr-PACS"),
+    ):
         (tmp_path / "index.csv.gz").write_text('{"label": 1}\n')
         refused = run(store, tmp_path, **{setting: path})
         assert refused.returncode == Exit.USAGE
-        assert f"{setting}='{path}': not one of Fr-PACS" in refused.stderr
+        assert f"{setting}='{path}': {why}" in refused.stderr
 
 
 def test_damaged_scans_are_named(store: DBManager, tmp_path: Path) -> None:

@@ -126,4 +126,4 @@ def test_both_possible_orientations_are_named_if_the_file_does_not_say() -> None
     quality = Quality(verdict=Verdict.WARN, flags=("geometry_unknown",), reasons=("It is not.",))
     none = Lesions(count=0, voxels=0, volume_ml=0)
     text = report_text(a_report(findings=Findings(quality=quality, lesions=none)))
-    assert "RAS or LAS (a guess: left and right may be exchanged)" in text
+    assert "RAS or LAS (a guess: left and right may be swapped)" in text

@@ -198,14 +198,14 @@ def test_the_end_of_a_run_without_reports_says_where_each_file_is_named(tmp_path
         console = Console(file=io.StringIO(), width=60)
         totals(delivered=0, failed=1).show(console, tmp_path)
         assert isinstance(console.file, io.StringIO)
-        told = f"no reports: {tmp_path / 'index.csv'} says what became of each file"
+        told = f"no reports were delivered; {tmp_path / 'index.csv'} says why, file by file"
         assert (told in console.file.getvalue()) is there
         (tmp_path / "index.csv").touch()
 
 
 def test_the_end_of_a_run_says_how_to_get_reports_that_were_not_asked_for() -> None:
     text = " ".join(shown(totals()).split())
-    assert "with REPORTS=folder a run writes them" in text
+    assert "run again with REPORTS=folder" in text
     assert "make report ID=" in text
     assert "make list" in text
     assert "REPORTS" not in shown(totals(delivered=0))

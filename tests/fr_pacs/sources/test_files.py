@@ -59,11 +59,13 @@ def test_what_fails_is_named_and_the_rest_goes_on(save: Save, tmp_path: Path) ->
 def test_nothing_to_send_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"absent cannot be read: No such file"):
         FileSource(tmp_path / "absent", pacs="site-a")
-    with pytest.raises(SourceError, match="no scan in"):
+    with pytest.raises(SourceError, match="nothing to send in"):
         FileSource(tmp_path, pacs="site-a")
     (tmp_path / "README").write_text("text")
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(SourceError, match=r"no scan in .*, only 1 picture, 1 text file: send"):
+    with pytest.raises(
+        SourceError, match=r"nothing to send in .*, only 1 picture, 1 text file: send"
+    ):
         FileSource(tmp_path, pacs="site-a")
 
 
@@ -176,7 +178,7 @@ def test_dicomdir_files_are_passed_over_in_a_folder_and_fail_by_name(tmp_path: P
     told = outcomes(DICOM / "dicomdirtests" / "98892003")
     assert told
     (tmp_path / "DICOMDIR").write_bytes(index.read_bytes())
-    with pytest.raises(SourceError, match=r"no scan in .*, only 1 DICOMDIR"):
+    with pytest.raises(SourceError, match=r"nothing to send in .*, only 1 DICOMDIR"):
         FileSource(tmp_path, pacs="site-a")
     assert outcomes(tmp_path / "DICOMDIR") == {"DICOMDIR": "not a scan, but a DICOMDIR"}
 
@@ -308,7 +310,7 @@ def test_volumes_that_are_not_wanted_are_named_with_their_files(tmp_path: Path) 
         writer(tmp_path)(number, f"t1/{number}.dcm", SeriesInstanceUID="2.25.1")
     names = FileNames(hashed=True)
     source = FileSource(tmp_path, pacs="site-a", volumes=["unclassified"], names=names)
-    reason = "localizer: VOLUMES does not name this kind (VOLUMES=all sends every volume)"
+    reason = "localizer: excluded by VOLUMES; add localizer to it, or set VOLUMES=all"
     assert account_of(source) == {
         "1.dcm (series of 3 slices)": ("skipped", reason),
         "2.dcm": ("skipped", reason),
@@ -329,5 +331,5 @@ def test_a_file_that_cannot_be_read_is_named_when_it_fails(save: Save) -> None:
 def test_a_folder_of_unwanted_volumes_says_how_to_send_them(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         writer(tmp_path)(number, f"{number}.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    with pytest.raises(SourceError, match=r"no scan in .*, only 1 localizer: VOLUMES=all sends"):
+    with pytest.raises(SourceError, match=r"nothing to send in .*, only 1 localizer: VOLUMES="):
         FileSource(tmp_path, pacs="site-a", volumes=["anatomical"])

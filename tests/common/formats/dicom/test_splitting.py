@@ -54,5 +54,5 @@ def test_slices_numbered_place_by_place_are_not_guessed_when_one_is_lost(write: 
     numbered = list(itertools.product(range(4), (0, 1, 2)))
     whole = planes(write, *({"ImagePositionPatient": at(k)} for k, _ in numbered))
     assert [len(part.slices) for part in by_time(whole)] == [4, 4, 4]
-    with pytest.raises(SourceError, match="two slices at one position"):
+    with pytest.raises(SourceError, match="have the same position"):
         by_time(whole[:4] + whole[5:])

@@ -93,7 +93,7 @@ def test_an_axis_of_no_voxels_is_refused(save: Save) -> None:
 
 def test_the_header_of_a_pair_in_a_single_file_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 344, "<4s", b"ni1\0")
-    assert "disagree whether it is half of a .hdr/.img pair" in reason(path)
+    assert "half of a .hdr/.img pair, but its name says that it is a single file" in reason(path)
 
 
 def test_a_file_that_declares_what_its_size_cannot_hold_is_refused_unread(save: Save) -> None:
