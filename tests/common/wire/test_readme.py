@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.input_problems import PROBLEMS
 from common.domain.pacs_key import HubSecret
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels
@@ -115,5 +116,5 @@ def test_the_keys_and_proofs_of_the_example_are_those_of_the_code() -> None:
 
 
 def test_every_message_and_every_code_is_explained() -> None:
-    for name in (*TYPES, *Refusal):
+    for name in (*TYPES, *Refusal, *PROBLEMS):
         assert f"| `{name}` |" in README
