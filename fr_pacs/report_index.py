@@ -96,7 +96,7 @@ class ReportIndex:
         with self._changed:
             self._scope = scope
             for row in rows:
-                # What is to be sent comes before what else is said of its file.
+                # The first row of a key stays: that of the scan, if the file is sent.
                 self._pending.setdefault(row_key(row), row)
             self._changed.notify_all()
 
