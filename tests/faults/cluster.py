@@ -34,7 +34,8 @@ class Slot:
     once: bool = False
     """Whether it ends when it has done its work; it is started again only after a kill."""
     process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
+    started: list[float] = field(default_factory=list)
+    """When its processes were started, by ``time.monotonic()``."""
     kills: int = 0
     ends: list[str] = field(default_factory=list)
     """How units ended though nobody killed them: the exit code, and the last line of the log."""
@@ -152,7 +153,7 @@ class Cluster:
                 pass_fds=(self._lifeline,),
                 start_new_session=True,
             )
-        slot.starts += 1
+        slot.started.append(time.monotonic())
 
     def _keep(self) -> None:
         while not self._closing.wait(_CHECK_S):

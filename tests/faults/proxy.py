@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from tests.faults.rates import most_within
+
 T = TypeVar("T")
 
 UP, DOWN = "up", "down"
@@ -231,13 +233,7 @@ class Proxy:
 
     def most_accepted(self, within_s: float) -> int:
         """The most connections that were made within any time of this length."""
-        first = most = 0
-        times = list(self.accepted)
-        for last, at in enumerate(times):
-            while at - times[first] > within_s:
-                first += 1
-            most = max(most, last - first + 1)
-        return most
+        return most_within(list(self.accepted), within_s)
 
     @property
     def open(self) -> int:

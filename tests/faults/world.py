@@ -96,7 +96,7 @@ class World:
         self.deliveries = DeliveryReader(path.with_suffix(".delivered") for path in records)
         self.store = DBManager(database.uri, DATABASE, 20)
         self.requeued = 0
-        self.usage = Usage({}, {}, 0)
+        self.usage = Usage({}, {}, {}, 0)
         """What the units have used, once the world is accounted for."""
         self._checked: set[str] = set()
 
