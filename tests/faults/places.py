@@ -57,4 +57,5 @@ def build(
         )
         stack.callback(world.close)
         world.bear("foreign", old)
+        world.bear("delivered_before", old)
         yield world

@@ -69,6 +69,13 @@ def test_a_report_marked_as_sent_that_did_not_arrive_is_lost() -> None:
     assert found == [Kind.REPORT_LOST]
 
 
+def test_reports_that_were_delivered_before_the_run_are_in_no_ledger() -> None:
+    old = frozenset("s")
+    expected = Expected(foreign=old, delivered_before=old)
+    assert kinds(ledger_of(), stored(s=SCAN), expected=expected) == []
+    assert kinds(ledger_of(), stored(s=SCAN), expected=Expected(foreign=old)) == [Kind.REPORT_LOST]
+
+
 def test_a_report_that_is_still_to_be_sent_is_stuck_only_after_draining() -> None:
     content = Stored({"s": SCAN}, {"s": replace(REPORT, sent=False)})
     assert kinds(ledger_of("s", reported=()), content, drained=False) == []

@@ -239,7 +239,8 @@ class World:
         self.expected = Expected(**{**vars(self.expected), **changes})
 
     def bear(self, kind: str, scan_ids: Iterable[str]) -> None:
-        """A fault is meant to leave these scans as ``errors``, ``damaged`` or ``foreign``."""
+        """A fault is meant to leave these scans as ``errors``, ``damaged``, ``foreign`` or
+        ``delivered_before``."""
         self.expect(**{kind: getattr(self.expected, kind) | frozenset(scan_ids)})
 
     def requeue_killed(self) -> None:
