@@ -38,7 +38,7 @@ def table(rows: list[Row]) -> Table:
 
 def run(folder: Path) -> Iterator[Row]:
     """Compare all inputs; generated ones are written below ``folder``."""
-    for one in chain(generated(folder), of_pydicom(), of_nibabel()):
+    for one in chain(generated(folder), of_pydicom(), of_nibabel(folder / "nibabel")):
         yield compare(one)
 
 

@@ -1,5 +1,6 @@
 """Inputs to compare readers with: generated ones, whose truth is known, and others' test files."""
 
+import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from tests.readers.encodings import ENCODINGS
 from tests.readers.volumes import Volume
 
 _MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -308,7 +310,7 @@ _GENERATED: dict[str, Callable[[Path], list[Volume]]] = {
 
 def generated(folder: Path) -> Iterator[Input]:
     """Series with a known truth, written below a folder."""
-    for name, make in _GENERATED.items():
+    for name, make in {**_GENERATED, **ENCODINGS}.items():
         path = folder / name.replace(" ", "-")
         yield Input(name, path, make(path))
 
@@ -323,12 +325,21 @@ def of_pydicom() -> Iterator[Input]:
             yield Input(f"pydicom {path.relative_to(folder / 'dicomdirtests')}", path, None)
 
 
-def of_nibabel() -> Iterator[Input]:
-    """The test files of nibabel: DICOM for dcm2niix, images of other formats for nibabel."""
+def of_nibabel(unpacked: Path) -> Iterator[Input]:
+    """The test files of nibabel: DICOM for dcm2niix, images of other formats for nibabel.
+
+    Args:
+        unpacked: a folder for compressed files without their compression, which only Fr reads.
+    """
     folder = Path(nib.__file__).parent
+    unpacked.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.glob("nicom/tests/data/*")):
         if path.name.endswith((".dcm", ".dcm.gz")):
             yield Input(f"nibabel {path.name}", path, None)
+        if path.name.endswith(".dcm.gz"):
+            plain = unpacked / path.stem
+            plain.write_bytes(gzip.decompress(path.read_bytes()))
+            yield Input(f"nibabel {plain.name}", plain, None)
     for path in sorted(folder.glob("tests/data/*")):
         if path.name.endswith((".nii", ".nii.gz", ".hdr", ".mgz", ".mgh")):
             yield Input(f"nibabel {path.name}", path, None, dicom=False)

@@ -8,12 +8,15 @@ REASONS: dict[str, str] = {
     "a segmentation": "labels are no intensities",
     "projection X-ray image": "projections are no volumes",
     "PALETTE COLOR": "colours of a palette are no intensities",
-    "a Siemens mosaic": "mosaics are not cut into slices",
     "slice missing": "dcm2niix makes up what was in missing slices; Fr refuses the series",
 }
 """By a part of what Fr says of an input. The README of ``common/formats`` has them too."""
 
 OURS: dict[str, str] = {
+    **dict.fromkeys(
+        ("nibabel 0.dcm", "nibabel 1.dcm"),
+        "a mosaic whose tiles were cut off; dcm2niix makes 36 x 36 voxels out of 128 x 128",
+    ),
     "pydicom J2K_pixelrep_mismatch.dcm": (
         "the header says signed, as CT is; dcm2niix reads -2000 as 6192"
     ),

@@ -34,13 +34,13 @@ def test_a_series_is_compared_volume_by_volume(tmp_path: Path) -> None:
     assert len(table([row]).rows) == 1
 
 
-@pytest.mark.parametrize("name", ["classic", "enhanced", "two echoes"])
+@pytest.mark.parametrize("name", ["classic", "enhanced", "two echoes", "oblique mosaic"])
 def test_generated_inputs_have_their_truth(tmp_path: Path, name: str) -> None:
     [one] = [one for one in generated(tmp_path) if one.name == name]
     assert one.truth
     assert same(read_with_fr(one.path)[0], one.truth)
 
 
-def test_the_test_files_of_others_are_found() -> None:
+def test_the_test_files_of_others_are_found(tmp_path: Path) -> None:
     assert len(list(of_pydicom())) > 80
-    assert any(not one.dicom for one in of_nibabel())
+    assert any(not one.dicom for one in of_nibabel(tmp_path))

@@ -9,7 +9,7 @@ import io
 import logging
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +17,20 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.datadict import tag_for_keyword
-from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from common.errors import SourceError
-from common.formats.dicom.attributes import TAGS, Attributes, attributes_of
+from common.formats.dicom.attributes import Attributes, attributes_of
 from common.formats.dicom.damage import damage_of
 from common.formats.dicom.date_time import acquisition_time
 from common.formats.dicom.file_kinds import NotDicom
+from common.formats.dicom.frames import frames_of
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
+from common.formats.dicom.header_tags import HEADER_TAGS
 from common.formats.dicom.roles import role_of
-from common.formats.dicom.slices import CONTRAST_TAGS, TIME_TAGS, Geometry, Slice, Stamp
+from common.formats.dicom.slices import Geometry, Slice, Stamp
 from common.formats.dicom.sop_classes import PICTURES, kind_of
 from common.formats.dicom.traits import (
-    SETTINGS,
     claims,
     dimension_pointers,
     owner,
@@ -49,34 +48,6 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom\.")
 # It logs the same, and quotes values, which can be a patient's.
 logging.getLogger("pydicom").propagate = False
-
-LAYOUT = (
-    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
-    *("BitsAllocated",),
-)
-_HEADER_TAGS = {
-    Tag(keyword): keyword
-    for keyword in (
-        *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "InstanceNumber"),
-        *("Modality", "PatientID"),
-        *LAYOUT,
-        *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-        *("SliceThickness", "SpacingBetweenSlices"),
-        *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-        *("PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "StationName"),
-        *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
-        *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
-        *SETTINGS,
-        *("DimensionIndexSequence", *TIME_TAGS),
-        *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-        *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
-        *("SeriesDate", "SeriesTime", "ContentDate", "ContentTime", "TimezoneOffsetFromUTC"),
-        *CONTRAST_TAGS,
-        *TAGS,
-    )
-    if tag_for_keyword(keyword) is not None
-}
-
 
 _WITHOUT_IMAGE = frozenset(
     {"SR", "KO", "PR", "DOC", "REG", "SEG", "PLAN", "RTSTRUCT", "RTPLAN", "RTDOSE", "ECG", "AU"}
@@ -129,15 +100,15 @@ def read_slices(
         stamp = opened.stamp
         scanned = scan_header(opened.file)
         on_frames(scanned.frames)
-        header = parse_header(scanned, [*_HEADER_TAGS, *PRIVATE_TAGS], force)
-        common = _values(header)
+        header = parse_header(scanned, [*HEADER_TAGS, *PRIVATE_TAGS], force)
+        common = values_of(header, HEADER_TAGS)
         named = str(header.file_meta.get("MediaStorageSOPClassUID") or "")
         sop_class = str(common.get("SOPClassUID") or named)
         if force and not sop_class.startswith(("1.2.840.10008.", *_PRIVATE_ROOTS)):
             raise NotDicom("no DICOM header")
         _check_kind(common, sop_class, pictures=pictures)
         _check_image(common)
-        frames = _frames(common)
+        frames = frames_of(common)
         common["DimensionIndexPointers"] = dimension_pointers(common)
         stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
         damage = damage_of(stream, scanned.pixels, _syntax(header), common)
@@ -187,10 +158,6 @@ def parse_header(scanned: ScannedHeader, tags: list[Any], force: bool) -> pydico
         raise
 
 
-def _values(data: pydicom.Dataset) -> dict[str, Any]:
-    return values_of(data, _HEADER_TAGS)
-
-
 def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) -> None:
     modality = str(values.get("Modality") or "")
     has_rows = bool(values.get("Rows") and values.get("Columns"))
@@ -215,8 +182,6 @@ def _check_image(values: Mapping[str, Any]) -> None:
         raise UnreadKind(
             f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
-    if "MOSAIC" in str(values.get("ImageType")):
-        raise UnreadKind("a Siemens mosaic, a volume as tiles of one image: convert it to NIfTI")
     if values.get("ModalityLUTSequence"):
         raise UnreadKind("a Modality LUT, which Fr does not apply: export rescaled values")
 
@@ -225,37 +190,6 @@ def _defined(values: Mapping[str, Any], keyword: str, terms: frozenset[str]) -> 
     """A value if it is one of these terms; any other could be somebody's name."""
     value = str(values.get(keyword))
     return value if value in terms else None
-
-
-def _frames(common: Mapping[str, Any]) -> list[tuple[int | None, dict[str, Any]]]:
-    """Each frame's index and the attributes in its functional groups; one without both for a
-    classic file.
-
-    Raises:
-        SourceError: the file has several frames and not one functional group for each.
-    """
-    frames = common.get("PerFrameFunctionalGroupsSequence") or ()
-    count = int(number(common, "NumberOfFrames") or 1)
-    if not frames and count == 1:
-        return [(None, {})]
-    if len(frames) != count:
-        raise SourceError(
-            f"{count} frames in one file, but functional groups for {len(frames)}: "
-            "convert it to an enhanced or a classic series"
-        )
-    shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
-    return [(index, {**shared, **_functional([frame])}) for index, frame in enumerate(frames)]
-
-
-def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
-    """The attributes in functional groups (PS3.3 C.7.6.16.1), each one sequence below the group."""
-    found: dict[str, Any] = {}
-    for group in groups:
-        # Private sequences have no keyword and stay out: they reuse keywords with other content.
-        for macro in _values(group).values():
-            if isinstance(macro, pydicom.Sequence) and macro:
-                found.update(_values(macro[0]))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +222,7 @@ def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Sl
         slope=slope or 1.0,
         intercept=_rescaling(values, "RescaleIntercept", 0.0),
         geometry=_geometry(values),
+        tiles=int(values.get("MosaicTiles") or 1),
         claims=claims(values),
         volume_keys=volume_keys(values),
         role=role_of(values),

@@ -33,7 +33,8 @@ from pydicom.uid import (
 from common.errors import SourceError
 from common.formats.dicom.frame_limits import check_frame
 from common.formats.dicom.header_scan import Pixels, scan_header
-from common.formats.dicom.headers import LAYOUT, as_source_error, parse_header
+from common.formats.dicom.header_tags import LAYOUT
+from common.formats.dicom.headers import as_source_error, parse_header
 from common.formats.dicom.slices import Stamp
 from common.formats.opening import open_file
 
@@ -69,15 +70,16 @@ _BUFFER_MAX = 64 << 20
 
 
 def decode_frames(
-    path: Path, label: str, frames: Sequence[int], stamp: Stamp
+    path: Path, label: str, frames: Sequence[int], stamp: Stamp, tiles: int = 1
 ) -> Iterator[npt.NDArray[Any]]:
-    """Decode frames of a file.
+    """Decode frames of a file, or tiles of its one frame.
 
     Args:
         path: the file.
         label: names the file to its user.
         frames: indices from 0, ascending.
         stamp: of the file when its header was read.
+        tiles: how many tiles are side by side in a mosaic.
 
     Yields:
         The stored values (row, column) of each frame: ``BitsStored`` bits, signed if
@@ -98,9 +100,19 @@ def decode_frames(
             )
         syntax = _syntax(data)
         stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
-        yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
+        if tiles == 1:
+            yield from _decoded(data, syntax, stream, scanned.pixels, label, frames)
+        else:
+            for mosaic in _decoded(data, syntax, stream, scanned.pixels, label, [0]):
+                yield from (_tile(mosaic, number, tiles) for number in frames)
         if opened.stamp != stamp:
             raise SourceError(f"{label} changed while it was read: send it again")
+
+
+def _tile(mosaic: npt.NDArray[Any], number: int, across: int) -> npt.NDArray[Any]:
+    height, width = (size // across for size in mosaic.shape)
+    top, left = number // across * height, number % across * width
+    return mosaic[top : top + height, left : left + width]
 
 
 def _decoded(

@@ -33,6 +33,9 @@ position."""
 VOLUME_TAGS = CONTRAST_TAGS + TIME_TAGS
 """What can distinguish the volumes of one series, the most specific first."""
 
+TILES_ACROSS_MAX = 32
+"""Tiles side by side in a mosaic, which has as many rows of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -88,12 +91,12 @@ NO_CLAIMS = Claims(None, None, None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice: a classic image, or one frame of an enhanced multi-frame image."""
+    """One slice: a classic image, one frame of a multi-frame image, or one tile of a mosaic."""
 
     path: Path
     label: str
     frame: int | None
-    """From 0 in an enhanced file; None in a classic one."""
+    """From 0 in a file of several frames, and of the tiles of a mosaic; else None."""
     series: str
     """SeriesInstanceUID; empty if there is none."""
     owner: str
@@ -126,6 +129,8 @@ class Slice:
     """Pseudonym of the patient."""
     stamp: Stamp
     """Of the file, when its header was read."""
+    tiles: int = 1
+    """How many tiles are side by side in the mosaic that the slice is a tile of; 1: in none."""
     patient: str | None = None
     """Stands for the patient whom the file names, by a key that never changes."""
     attributes: Attributes = NOTHING_SAID
@@ -135,5 +140,5 @@ class Slice:
     def name(self) -> str:
         """Its name within its series: by frame or instance number if it has one, else by file."""
         if self.frame is not None:
-            return f"frame {self.frame + 1}"
+            return f"{'frame' if self.tiles == 1 else 'tile'} {self.frame + 1}"
         return self.label if self.instance is None else f"instance {self.instance}"

@@ -50,7 +50,9 @@ def slice_digests(slices: Sequence[Slice]) -> list[str | None]:
         wanted = [slices[k].frame or 0 for k in indices]
         with suppress(SourceError):
             for k, pixels in zip(
-                indices, decode_frames(path, first.label, wanted, first.stamp), strict=True
+                indices,
+                decode_frames(path, first.label, wanted, first.stamp, first.tiles),
+                strict=True,
             ):
                 # As numbers of one size: archives may store the same values in other types.
                 values = np.ascontiguousarray(pixels, "<i8" if pixels.dtype.kind in "iu" else "<f8")
@@ -73,7 +75,8 @@ def _stored(
         indices.sort(key=lambda k: slices[k].frame or 0)
         plane = slices[indices[0]]
         label = plane.label
-        frames = decode_frames(path, label, [slices[k].frame or 0 for k in indices], plane.stamp)
+        wanted = [slices[k].frame or 0 for k in indices]
+        frames = decode_frames(path, label, wanted, plane.stamp, plane.tiles)
         for k, pixels in zip(indices, frames, strict=True):
             if pixels.shape != (first.rows, first.columns):
                 raise SourceError(

@@ -29,6 +29,7 @@ ALIASES = {
 
 _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
     (0x0019, "SIEMENS MR HEADER"): {
+        0x0A: ("SiemensMosaicImages", "US"),
         0x0C: ("SiemensBValue", "IS"),
         0x0E: ("SiemensDirection", "FD"),
     },
@@ -38,10 +39,12 @@ _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
         0xBD: ("GeDirectionZ", "DS"),
     },
     (0x0021, "GEMS_RELA_01"): {0x4F: ("GeLocations", "SS")},
+    (0x0029, "SIEMENS CSA HEADER"): {0x10: ("SiemensCsa", "OB")},
     (0x0043, "GEMS_PARM_01"): {0x2F: ("GeComponent", "SS"), 0x39: ("GeBValue", "IS")},
     (0x0065, "Image Private Header"): {
         0x09: ("UihBValue", "FD"),
         0x37: ("UihDirection", "FD"),
+        0x50: ("UihGridImages", "DS"),
     },
     (0x2001, "Philips Imaging DD 001"): {
         0x03: ("PhilipsBValue", "FL"),
@@ -58,14 +61,17 @@ _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
 come from the conformance statements of the vendors and from dcm2niix (``nii_dicom.cpp``)."""
 
 _FIRST_BLOCK = 0x10
+_BLOCKS_OF_GROUP = {0x29: 4}
+"""How many blocks of a group may be a creator's; else the first one is. Only those who edit files
+move it, but in this group scanners write several creators in either order."""
 _PRIVATE = {
-    Tag(group, _FIRST_BLOCK << 8 | last): (Tag(group, _FIRST_BLOCK), creator, keyword, vr)
+    Tag(group, block << 8 | last): (Tag(group, block), creator, keyword, vr)
     for (group, creator), elements in _BLOCKS.items()
+    for block in range(_FIRST_BLOCK, _FIRST_BLOCK + _BLOCKS_OF_GROUP.get(group, 1))
     for last, (keyword, vr) in elements.items()
 }
 PRIVATE_TAGS = sorted({*_PRIVATE, *(creator for creator, *_ in _PRIVATE.values())})
-"""What must be read of a header for the private values, with the elements that name the creators.
-Scanners take the first block of a group; only those who edit files move it."""
+"""What must be read of a header for the private values, and the elements that name creators."""
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 _WORDS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})

@@ -28,7 +28,7 @@ from common.formats.dicom.attributes import (
     NOTHING_SAID,
     Attributes,
 )
-from common.formats.dicom.slices import VOLUME_TAGS, Claims, Geometry, Slice
+from common.formats.dicom.slices import TILES_ACROSS_MAX, VOLUME_TAGS, Claims, Geometry, Slice
 from common.formats.nifti.layout import Layout
 from common.formats.not_a_scan import NotAScan, UnreadKind
 
@@ -159,6 +159,7 @@ def slice_of(
         acquired_at=None if at is None else datetime.fromisoformat(at),
         subject=subject,
         stamp=_stamp(message["stamp"]),
+        tiles=_tiles(message["tiles"]),
         patient=patient,
         attributes=attributes,
     )
@@ -257,6 +258,12 @@ def _vector(numbers: Any, count: int) -> tuple[float, ...]:
     if len(vector) != count:
         raise ValueError("vector")
     return vector
+
+
+def _tiles(value: Any) -> int:
+    if not 1 <= (count := int(value)) <= TILES_ACROSS_MAX:
+        raise ValueError("tiles")
+    return count
 
 
 def _stamp(numbers: Any) -> tuple[int, int]:

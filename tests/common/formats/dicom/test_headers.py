@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +20,6 @@ from common.formats.not_a_scan import NotAScan, UnreadKind
 from tests.common.formats.dicom.dicom_files import (
     DATA,
     Write,
-    enhanced,
     read_voxels,
     slices_of,
     volume,
@@ -30,8 +28,6 @@ from tests.common.formats.dicom.dicom_files import (
 # pydicom warns of padding and wrong VRs in its odd test files; in use a filter of the module
 # silences that, which pytest's own filters overrule here.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-
-MOSAIC = Path(nib.__file__).parent / "nicom/tests/data/0.dcm"
 
 
 @pytest.mark.parametrize(
@@ -108,17 +104,6 @@ def test_the_pseudonym_hangs_on_the_key_and_the_patient_alone(write: Write) -> N
     assert mine.subject is not None
     assert len(mine.subject) == 16
     assert slices_of(write(3, PatientID=None))[0].subject is None
-
-
-def test_an_enhanced_file_that_miscounts_its_frames_is_refused(write: Write) -> None:
-    with pytest.raises(SourceError, match="5 frames in one file, but functional groups for 2"):
-        slices_of(enhanced(write(1), [0.0, 3.0], NumberOfFrames=5))
-
-
-@pytest.mark.skipif(not MOSAIC.exists(), reason="nibabel was installed without its test data")
-def test_a_real_siemens_mosaic_is_refused() -> None:
-    with pytest.raises(SourceError, match="Siemens mosaic"):
-        slices_of(MOSAIC)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,51 @@
+"""The frames of a file: what the header says of each of them.
+
+Enhanced files: the Multi-frame Functional Groups module, PS3.3 C.7.6.16.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydicom
+
+from common.errors import SourceError
+from common.formats.dicom.header_tags import HEADER_TAGS
+from common.formats.dicom.mosaics import tiles_of
+from common.formats.dicom.values import number, values_of
+
+Frame = tuple[int | None, dict[str, Any]]
+"""Its index in the file, None if there is one image, and its own values."""
+
+
+def frames_of(common: Mapping[str, Any]) -> list[Frame]:
+    """The frames of a file, or the tiles of a mosaic.
+
+    Args:
+        common: the values of the file by keyword.
+
+    Raises:
+        SourceError: the file has several frames and not one functional group for each, or is a
+            mosaic that cannot be read.
+    """
+    frames = common.get("PerFrameFunctionalGroupsSequence") or ()
+    count = int(number(common, "NumberOfFrames") or 1)
+    if not frames and count == 1:
+        return [*tiles_of(common)] or [(None, {})]
+    if len(frames) != count:
+        raise SourceError(
+            f"{count} frames in one file, but functional groups for {len(frames)}: "
+            "convert it to an enhanced or a classic series"
+        )
+    shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
+    return [(index, {**shared, **_functional([frame])}) for index, frame in enumerate(frames)]
+
+
+def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
+    """The attributes in functional groups (PS3.3 C.7.6.16.1), each one sequence below the group."""
+    found: dict[str, Any] = {}
+    for group in groups:
+        # Private sequences have no keyword and stay out: they reuse keywords with other content.
+        for macro in values_of(group, HEADER_TAGS).values():
+            if isinstance(macro, pydicom.Sequence) and macro:
+                found.update(values_of(macro[0], HEADER_TAGS))
+    return found
