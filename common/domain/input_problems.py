@@ -32,6 +32,10 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "The slices have no common series identifier: they were joined because their patient, "
             "study, description and grid are the same."
         ),
+        "frames_assumed": (
+            "The file says where its first frame lies but not the others: they are taken to follow "
+            "along its normal, and the image may be upside down."
+        ),
         "slope_zero": (
             "The file says that its values are to be multiplied by 0: they were left as stored."
         ),

@@ -18,6 +18,7 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     "colour_image": ("colour image", "colour images"),
     "ultrasound": ("ultrasound image", "ultrasound images"),
     "x_ray": ("projection X-ray image", "projection X-ray images"),
+    "projection": ("projection of nuclear medicine", "projections of nuclear medicine"),
     "ophthalmic": ("ophthalmic object", "ophthalmic objects"),
     "protocol": ("protocol", "protocols"),
     "dicomdir": ("DICOMDIR", "DICOMDIR files"),

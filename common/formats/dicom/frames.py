@@ -11,32 +11,47 @@ import pydicom
 from common.errors import SourceError
 from common.formats.dicom.header_tags import HEADER_TAGS
 from common.formats.dicom.mosaics import tiles_of
+from common.formats.dicom.multiframe import classic_frames, place_of_detector
 from common.formats.dicom.values import number, values_of
 
 Frame = tuple[int | None, dict[str, Any]]
 """Its index in the file, None if there is one image, and its own values."""
 
+_UNBACKED = 1000
+"""Frames that a file may declare however small it is: a header must not cost much more than its
+bytes explain."""
 
-def frames_of(common: Mapping[str, Any]) -> list[Frame]:
+
+def frames_of(common: Mapping[str, Any], backed: int) -> list[Frame]:
     """The frames of a file, or the tiles of a mosaic.
 
     Args:
         common: the values of the file by keyword.
+        backed: how many frames the file has bytes for, at most.
 
     Raises:
-        SourceError: the file has several frames and not one functional group for each, or is a
-            mosaic that cannot be read.
+        SourceError: the file has several frames and does not say where each lies, or is a mosaic
+            that cannot be read.
     """
     frames = common.get("PerFrameFunctionalGroupsSequence") or ()
     count = int(number(common, "NumberOfFrames") or 1)
-    if not frames and count == 1:
-        return [*tiles_of(common)] or [(None, {})]
+    shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
+    if not frames:
+        common = {**common, **shared}
+        shared |= place_of_detector(common)
+        if count == 1:
+            return [*tiles_of(common)] or [(None, shared)]
+        if count > max(backed, _UNBACKED):
+            raise SourceError(
+                f"it declares {count} frames and is too small for them: copy it again"
+            )
+        found = classic_frames({**common, **shared}, count)
+        return [(index, {**shared, **frame}) for index, frame in enumerate(found)]
     if len(frames) != count:
         raise SourceError(
             f"{count} frames in one file, but functional groups for {len(frames)}: "
             "convert it to an enhanced or a classic series"
         )
-    shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
     return [(index, {**shared, **_functional([frame])}) for index, frame in enumerate(frames)]
 
 

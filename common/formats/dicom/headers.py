@@ -27,6 +27,7 @@ from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.frames import frames_of
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
 from common.formats.dicom.header_tags import HEADER_TAGS
+from common.formats.dicom.multiframe import check_nuclear, holds_volume
 from common.formats.dicom.roles import role_of
 from common.formats.dicom.slices import Geometry, Slice, Stamp
 from common.formats.dicom.sop_classes import PICTURES, kind_of
@@ -107,8 +108,9 @@ def read_slices(
         if force and not sop_class.startswith(("1.2.840.10008.", *_PRIVATE_ROOTS)):
             raise NotDicom("no DICOM header")
         _check_kind(common, sop_class, pictures=pictures)
+        check_nuclear(common, sop_class)
         _check_image(common)
-        frames = frames_of(common)
+        frames = frames_of(common, scanned.frames)
         common["DimensionIndexPointers"] = dimension_pointers(common)
         stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
         damage = damage_of(stream, scanned.pixels, _syntax(header), common)
@@ -165,6 +167,8 @@ def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) ->
     colours = number(values, "SamplesPerPixel") or 1
     if kind is None and has_rows and colours > 1:
         kind = "colour_image"
+    if kind == "secondary_capture" and colours == 1 and has_rows and holds_volume(values):
+        return
     if kind and not (pictures and kind in PICTURES and colours == 1 and has_rows):
         raise NotAScan(kind)
 
@@ -227,11 +231,16 @@ def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Sl
         volume_keys=volume_keys(values),
         role=role_of(values),
         damage=of_file.damage,
-        problems=() if slope else ("slope_zero",),
+        problems=_problems(values, slope),
         acquired_at=acquisition_time(values),
         subject=None,
         stamp=of_file.stamp,
     )
+
+
+def _problems(values: Mapping[str, Any], slope: float) -> tuple[str, ...]:
+    assumed = ("frames_assumed",) if values.get("FramesAssumed") else ()
+    return assumed if slope else (*assumed, "slope_zero")
 
 
 def _rescaling(values: Mapping[str, Any], keyword: str, absent: float) -> float:

@@ -8,7 +8,7 @@ from tests.common.formats.dicom.dicom_files import Write, enhanced, slices_of
 
 
 def test_one_image_is_one_frame_without_a_number() -> None:
-    assert frames_of({"Rows": 3, "Columns": 4}) == [(None, {})]
+    assert frames_of({"Rows": 3, "Columns": 4}, 1) == [(None, {})]
 
 
 def test_each_functional_group_is_a_frame_with_the_shared_values(write: Write) -> None:

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
         ({"PhotometricInterpretation": "RGB"}, "pixels are RGB, not MONOCHROME"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "pixels are PALETTE COLOR"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a Siemens mosaic"),
-        ({"NumberOfFrames": 5}, "5 frames in one file, but functional groups for 0"),
+        ({"NumberOfFrames": 5}, "5 frames in one file, which does not say where they lie"),
         ({"ModalityLUTSequence": [Dataset()]}, "Modality LUT"),
     ],
 )
