@@ -36,6 +36,10 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "The file says where its first frame lies but not the others: they are taken to follow "
             "along its normal, and the image may be upside down."
         ),
+        "real_world_values": (
+            "The file says how its values become measurements (real-world values), which Fr does "
+            "not apply: the image is not in the unit of the measurement."
+        ),
         "slope_zero": (
             "The file says that its values are to be multiplied by 0: they were left as stored."
         ),

@@ -17,6 +17,8 @@ from common.formats.dicom.values import number, values_of
 Frame = tuple[int | None, dict[str, Any]]
 """Its index in the file, None if there is one image, and its own values."""
 
+_OF_PHILIPS = ("PhilipsScaleSlope",)
+"""What is read of a private sequence."""
 _UNBACKED = 1000
 """Frames that a file may declare however small it is: a header must not cost much more than its
 bytes explain."""
@@ -59,8 +61,15 @@ def _functional(groups: Iterable[pydicom.Dataset]) -> dict[str, Any]:
     """The attributes in functional groups (PS3.3 C.7.6.16.1), each one sequence below the group."""
     found: dict[str, Any] = {}
     for group in groups:
-        # Private sequences have no keyword and stay out: they reuse keywords with other content.
-        for macro in values_of(group, HEADER_TAGS).values():
-            if isinstance(macro, pydicom.Sequence) and macro:
-                found.update(values_of(macro[0], HEADER_TAGS))
+        # Private sequences stay out: they reuse keywords with other content.
+        for name, macro in values_of(group, HEADER_TAGS).items():
+            if not isinstance(macro, pydicom.Sequence) or not macro:
+                continue
+            if name == "RealWorldValueMappingSequence":
+                found[name] = macro
+                continue
+            inside = values_of(macro[0], HEADER_TAGS)
+            if name == "PhilipsFrameSequence":
+                inside = {key: value for key, value in inside.items() if key in _OF_PHILIPS}
+            found.update(inside)
     return found

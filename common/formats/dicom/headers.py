@@ -27,7 +27,9 @@ from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.frames import frames_of
 from common.formats.dicom.header_scan import ScannedHeader, scan_header
 from common.formats.dicom.header_tags import HEADER_TAGS
+from common.formats.dicom.modality_lut import modality_lut_of
 from common.formats.dicom.multiframe import check_nuclear, holds_volume
+from common.formats.dicom.rescaling import rescaling_of
 from common.formats.dicom.roles import role_of
 from common.formats.dicom.slices import Geometry, Slice, Stamp
 from common.formats.dicom.sop_classes import PICTURES, kind_of
@@ -110,6 +112,7 @@ def read_slices(
         _check_kind(common, sop_class, pictures=pictures)
         check_nuclear(common, sop_class)
         _check_image(common)
+        modality_lut_of(header, little=bool(header.original_encoding[1]))
         frames = frames_of(common, scanned.frames)
         common["DimensionIndexPointers"] = dimension_pointers(common)
         stream = io.BytesIO(scanned.data) if scanned.inflated else opened.file
@@ -165,7 +168,8 @@ def _check_kind(values: Mapping[str, Any], sop_class: str, *, pictures: bool) ->
     has_rows = bool(values.get("Rows") and values.get("Columns"))
     kind = kind_of(sop_class, modality, has_rows=has_rows)
     colours = number(values, "SamplesPerPixel") or 1
-    if kind is None and has_rows and colours > 1:
+    palette = values.get("PhotometricInterpretation") == "PALETTE COLOR"
+    if kind is None and has_rows and (colours > 1 or palette):
         kind = "colour_image"
     if kind == "secondary_capture" and colours == 1 and has_rows and holds_volume(values):
         return
@@ -186,8 +190,6 @@ def _check_image(values: Mapping[str, Any]) -> None:
         raise UnreadKind(
             f"pixels are {f'{color}, ' if color else ''}not MONOCHROME: send greyscale images"
         )
-    if values.get("ModalityLUTSequence"):
-        raise UnreadKind("a Modality LUT, which Fr does not apply: export rescaled values")
 
 
 def _defined(values: Mapping[str, Any], keyword: str, terms: frozenset[str]) -> str | None:
@@ -210,7 +212,8 @@ class _OfFile:
 
 def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Slice:
     instance = number(values, "InstanceNumber")
-    slope = _rescaling(values, "RescaleSlope", 1.0)
+    scaling = rescaling_of(values)
+    assumed = ("frames_assumed",) if values.get("FramesAssumed") else ()
     return Slice(
         path=of_file.path,
         label=of_file.label,
@@ -222,37 +225,22 @@ def _slice(values: Mapping[str, Any], frame: int | None, of_file: _OfFile) -> Sl
         instance=None if instance is None else int(instance),
         rows=int(values["Rows"]),
         columns=int(values["Columns"]),
-        bits=int(number(values, "BitsAllocated") or 16),
-        slope=slope or 1.0,
-        intercept=_rescaling(values, "RescaleIntercept", 0.0),
+        bits=(
+            16 if values.get("ModalityLUTSequence") else int(number(values, "BitsAllocated") or 16)
+        ),
+        slope=scaling.slope,
+        intercept=scaling.intercept,
         geometry=_geometry(values),
         tiles=int(values.get("MosaicTiles") or 1),
         claims=claims(values),
         volume_keys=volume_keys(values),
         role=role_of(values),
         damage=of_file.damage,
-        problems=_problems(values, slope),
+        problems=(*assumed, *scaling.problems),
         acquired_at=acquisition_time(values),
         subject=None,
         stamp=of_file.stamp,
     )
-
-
-def _problems(values: Mapping[str, Any], slope: float) -> tuple[str, ...]:
-    assumed = ("frames_assumed",) if values.get("FramesAssumed") else ()
-    return assumed if slope else (*assumed, "slope_zero")
-
-
-def _rescaling(values: Mapping[str, Any], keyword: str, absent: float) -> float:
-    """RescaleSlope or RescaleIntercept.
-
-    Raises:
-        SourceError: it is not a number, and without it no value is known.
-    """
-    found = number(values, keyword)
-    if found is None and values.get(keyword) not in (None, "", [], ()):
-        raise SourceError(f"{keyword} is not a number: export the image again")
-    return absent if found is None else found
 
 
 def _geometry(values: Mapping[str, Any]) -> Geometry | None:

@@ -35,6 +35,7 @@ from common.formats.dicom.frame_limits import check_frame
 from common.formats.dicom.header_scan import Pixels, scan_header
 from common.formats.dicom.header_tags import LAYOUT
 from common.formats.dicom.headers import as_source_error, parse_header
+from common.formats.dicom.modality_lut import modality_lut_of
 from common.formats.dicom.slices import Stamp
 from common.formats.opening import open_file
 
@@ -43,7 +44,7 @@ _PIXEL_TAGS = [
     for keyword in (
         *LAYOUT,
         *("PlanarConfiguration", "BitsStored", "HighBit", "PixelRepresentation"),
-        *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+        *("ModalityLUTSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     )
 ]
 
@@ -83,7 +84,8 @@ def decode_frames(
 
     Yields:
         The stored values (row, column) of each frame: ``BitsStored`` bits, signed if
-        ``PixelRepresentation`` says so (PS3.5 8.1.1).
+        ``PixelRepresentation`` says so (PS3.5 8.1.1); or what they stand for in the file's
+        Modality LUT.
 
     Raises:
         SourceError: pixel data is missing, truncated or cannot be decoded, or the file changed.
@@ -162,9 +164,11 @@ def _frames(
         **options,
     )
     native = not syntax.is_encapsulated or syntax == RLELossless
+    table = modality_lut_of(data, little=bool(data.original_encoding[1]))
     count = 0
     for array, _ in islice(decoded, len(frames)):
-        yield _stored_values(array, data, native=native)
+        stored = _stored_values(array, data, native=native)
+        yield stored if table is None else table.apply(stored)
         count += 1
     if count < len(frames):
         raise EOFError

@@ -50,7 +50,9 @@ def _key(values: Mapping[str, Any], tag: str) -> str:
         case "ImageType":
             return "\\".join(image_type(values))
         case "ContrastSettings":
-            return digest(*(values.get(name) for name in SETTINGS))
+            # Measured and displayed values never are in one volume (``rescaling``).
+            measured = ("PhilipsScaleSlope",) if values.get("PhilipsScaleSlope") else ()
+            return digest(*measured, *(values.get(name) for name in SETTINGS))
     if tag.startswith("DimensionIndexValues"):
         return _dimension(values, int(tag.removeprefix("DimensionIndexValues")) - 1)
     value = values.get(tag)

@@ -50,7 +50,9 @@ _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
         0x03: ("PhilipsBValue", "FL"),
         0x18: ("PhilipsSlices", "SL"),
     },
+    (0x2005, "Philips MR Imaging DD 005"): {0x0F: ("PhilipsFrameSequence", "SQ")},
     (0x2005, "Philips MR Imaging DD 001"): {
+        0x0E: ("PhilipsScaleSlope", "FL"),
         0x11: ("PhilipsComponent", "CS"),
         0xB0: ("PhilipsDirectionX", "FL"),
         0xB1: ("PhilipsDirectionY", "FL"),
@@ -60,14 +62,16 @@ _BLOCKS: dict[tuple[int, str], dict[int, tuple[str, str]]] = {
 """Private elements by group and creator: of the last byte of their tag, our keyword and VR. They
 come from the conformance statements of the vendors and from dcm2niix (``nii_dicom.cpp``)."""
 
-_FIRST_BLOCK = 0x10
-_BLOCKS_OF_GROUP = {0x29: 4}
-"""How many blocks of a group may be a creator's; else the first one is. Only those who edit files
-move it, but in this group scanners write several creators in either order."""
+_PLACES = {
+    "SIEMENS CSA HEADER": range(0x10, 0x14),
+    "Philips MR Imaging DD 005": range(0x14, 0x15),
+}
+"""Blocks of the creators that do not always take the first one, as the others do. Only those who
+edit files move blocks, but in some groups scanners write several creators in any order."""
 _PRIVATE = {
     Tag(group, block << 8 | last): (Tag(group, block), creator, keyword, vr)
     for (group, creator), elements in _BLOCKS.items()
-    for block in range(_FIRST_BLOCK, _FIRST_BLOCK + _BLOCKS_OF_GROUP.get(group, 1))
+    for block in _PLACES.get(creator, range(0x10, 0x11))
     for last, (keyword, vr) in elements.items()
 }
 PRIVATE_TAGS = sorted({*_PRIVATE, *(creator for creator, *_ in _PRIVATE.values())})

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import Dataset
 
 from common.errors import SourceError
 from common.formats.dicom.file_kinds import NotDicom
@@ -35,10 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
     [
         ({"Rows": None}, "contains no image (MR)"),
         ({"PhotometricInterpretation": "RGB"}, "pixels are RGB, not MONOCHROME"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "pixels are PALETTE COLOR"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "a Siemens mosaic"),
         ({"NumberOfFrames": 5}, "5 frames in one file, which does not say where they lie"),
-        ({"ModalityLUTSequence": [Dataset()]}, "Modality LUT"),
     ],
 )
 def test_images_that_cannot_be_scans_are_refused(
@@ -79,6 +76,10 @@ def test_objects_are_told_from_images_by_their_sop_class(write: Write) -> None:
 def test_a_colour_map_in_the_guise_of_mr_is_no_scan(write: Write) -> None:
     rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
     assert kind(write(1, **rgb)) == "colour_image"
+    path = write(1, PhotometricInterpretation="PALETTE COLOR")
+    assert kind(path) == "colour_image"
+    with pytest.raises(UnreadKind, match="pixels are PALETTE COLOR, not MONOCHROME"):
+        read_slices(path, "", force=False, pictures=True)
 
 
 def test_pictures_are_read_where_they_are_wanted_unless_they_have_colours(write: Write) -> None:
