@@ -23,6 +23,8 @@ def has_all_images(planes: Sequence[Slice]) -> bool | None:
     Damaged images do not count: while a series is being copied, they may be copied in part. The
     count of an enhanced file may be that of its frames.
     """
+    if _parts_missing(planes):
+        return False
     expected = expected_images(planes)
     if expected is None:
         return None
@@ -34,6 +36,17 @@ def has_all_images(planes: Sequence[Slice]) -> bool | None:
     return False if frames < expected else None
 
 
+def _parts_missing(planes: Sequence[Slice]) -> bool:
+    """Whether a file of a concatenation is missing (PS3.3 C.7.6.16.1.2)."""
+    parts: dict[str, int] = {}
+    files: dict[str, set[str]] = {}
+    for plane in planes:
+        if (count := plane.claims.parts) is not None and not plane.damage:
+            parts[plane.claims.concatenation] = count
+            files.setdefault(plane.claims.concatenation, set()).add(plane.uid)
+    return any(len(files[name]) < count for name, count in parts.items())
+
+
 def missing_of(volumes: Sequence[Sequence[Slice]], others: int) -> bool:
     """Whether a series has fewer images than its headers count.
 
@@ -42,6 +55,8 @@ def missing_of(volumes: Sequence[Sequence[Slice]], others: int) -> bool:
         others: how many images it has beside them, without copies.
     """
     found = [plane for volume in volumes for plane in volume]
+    if _parts_missing(found):
+        return True
     expected = expected_images(found) or 0
     missing = expected - len(found) - others
     if missing <= 0 or any(len(volume) == expected for volume in volumes):

@@ -23,6 +23,7 @@ HEADER_TAGS = {
         *("RealWorldValueMappingSequence", "RealWorldValueSlope", "RealWorldValueIntercept"),
         *("PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber", "StationName"),
         *("ImagesInAcquisition", "NumberOfSeriesRelatedInstances", "NumberOfSlices"),
+        *("ConcatenationUID", "InConcatenationTotalNumber"),
         *("SliceLocation", "ComplexImageComponent", "DiffusionGradientDirectionSequence"),
         *SETTINGS,
         *("FrameIncrementPointer", "DetectorInformationSequence"),

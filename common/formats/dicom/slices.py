@@ -84,6 +84,10 @@ class Claims:
     """SliceThickness, mm."""
     location: float | None
     """SliceLocation, mm."""
+    concatenation: str = ""
+    """A digest of ConcatenationUID: of the files that one enhanced image was split into."""
+    parts: int | None = None
+    """How many files those are (InConcatenationTotalNumber)."""
 
 
 NO_CLAIMS = Claims(None, None, None, None, None)

@@ -103,7 +103,16 @@ def claims(values: Mapping[str, Any]) -> Claims:
     slices = _count(values, "NumberOfSlices", "GeLocations", "PhilipsSlices")
     spacing, thickness = (_size(values, n) for n in ("SpacingBetweenSlices", "SliceThickness"))
     location = numbers(values, "SliceLocation", 1)
-    return Claims(images, slices, spacing, thickness, location[0] if location else None)
+    uid = values.get("ConcatenationUID")
+    return Claims(
+        images,
+        slices,
+        spacing,
+        thickness,
+        location[0] if location else None,
+        digest(uid) if uid else "",
+        _count(values, "InConcatenationTotalNumber") if uid else None,
+    )
 
 
 def _count(values: Mapping[str, Any], *keywords: str) -> int | None:

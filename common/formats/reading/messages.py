@@ -242,9 +242,10 @@ def _geometry(message: Message) -> Geometry:
 
 
 def _claims(found: Any) -> Claims:
-    images, slices, *lengths = found
+    images, slices, *lengths, concatenation, parts = found
     spacing, thickness, location = (None if mm is None else float(mm) for mm in lengths)
-    return Claims(_number(images), _number(slices), spacing, thickness, location)
+    counts = _number(images), _number(slices)
+    return Claims(*counts, spacing, thickness, location, str(concatenation), _number(parts))
 
 
 def _one_of(word: Any, pattern: re.Pattern[str]) -> str:

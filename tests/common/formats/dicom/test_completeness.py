@@ -1,7 +1,9 @@
 """Volumes that lack slices, or whose positions cannot be right, are told."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.formats.dicom.completeness import (
@@ -11,7 +13,10 @@ from common.formats.dicom.completeness import (
     problems_of,
 )
 from common.formats.dicom.slices import NO_CLAIMS, Slice
-from tests.common.formats.dicom.dicom_files import Write, slices_of
+from common.formats.dicom.stack import Stack
+from tests.common.formats.dicom.dicom_files import Write, found, reason, slices_of, volume
+from tests.common.formats.dicom.multiframe_files import voxels
+from tests.common.formats.dicom.scaling_files import write_enhanced
 
 
 @pytest.fixture
@@ -74,3 +79,42 @@ def test_a_series_has_all_images_if_whole_ones_are_as_many_as_the_headers_count(
     # Frames of one file, of which either may be counted.
     frames = [replace(plane, uid="1.2", frame=k) for k, plane in enumerate(planes)]
     assert has_all_images(claimed(frames, images=5)) is has_all_images(claimed(frames, images=1))
+
+
+def parts(folder: Path, *numbers: int, of: int = 3) -> list[Path]:
+    """Files of a concatenation of two slices each, of which only these are there."""
+    return [
+        write_enhanced(
+            folder / f"{n}.dcm",
+            voxels(2 * of)[:, :, 2 * n : 2 * n + 2],
+            first=2 * n,
+            SeriesInstanceUID="1.2.3",
+            ConcatenationUID="1.2.4",
+            InConcatenationNumber=n + 1,
+            InConcatenationTotalNumber=of,
+        )
+        for n in numbers
+    ]
+
+
+def test_the_parts_of_a_concatenation_are_one_volume(tmp_path: Path) -> None:
+    paths = parts(tmp_path, 2, 0, 1)
+    np.testing.assert_array_equal(volume(*paths)[0], voxels(6))
+    [(_, stack)] = found(*paths)
+    assert isinstance(stack, Stack)
+    assert stack.problems == ()
+    assert has_all_images(stack.slices) is None
+
+
+@pytest.mark.parametrize("there", [(0, 1), (1, 2), (1,)])
+def test_a_part_that_is_missing_at_an_end_is_noticed(
+    tmp_path: Path, there: tuple[int, ...]
+) -> None:
+    [(_, stack)] = found(*parts(tmp_path, *there))
+    assert isinstance(stack, Stack)
+    assert stack.problems == ("slices_missing",)
+    assert has_all_images(stack.slices) is False
+
+
+def test_a_part_that_is_missing_in_the_middle_costs_the_volume(tmp_path: Path) -> None:
+    assert "slice missing" in reason(*parts(tmp_path, 0, 2))

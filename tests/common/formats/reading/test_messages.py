@@ -31,7 +31,7 @@ PLANE = Slice(
     slope=0.1,
     intercept=-1024.0,
     geometry=Geometry((1.5, 2.0, 3.0), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (2.0, 1.5), 4.0),
-    claims=Claims(12, None, 3.0, None, -4.5),
+    claims=Claims(12, None, 3.0, None, -4.5, "0a1b", 3),
     volume_keys=("1", "é", *[""] * (len(VOLUME_TAGS) - 2)),
     role="diffusion, b1000",
     damage="truncated",
@@ -39,6 +39,7 @@ PLANE = Slice(
     acquired_at=datetime(2024, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC),
     subject="0123456789abcdef",
     stamp=(999, 1_700_000_000_123_456_789),
+    tiles=6,
     patient="fedcba9876543210",
     attributes=Attributes("1.2.3", "MR", "t1", "HEAD", is_zone_known=True),
 )
