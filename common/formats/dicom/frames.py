@@ -37,12 +37,14 @@ def frames_of(common: Mapping[str, Any], backed: int) -> list[Frame]:
     """
     frames = common.get("PerFrameFunctionalGroupsSequence") or ()
     count = int(number(common, "NumberOfFrames") or 1)
+    if tiles := tiles_of(common):
+        return [*tiles]
     shared = _functional(common.get("SharedFunctionalGroupsSequence") or ())
     if not frames:
         common = {**common, **shared}
         shared |= place_of_detector(common)
         if count == 1:
-            return [*tiles_of(common)] or [(None, shared)]
+            return [(None, shared)]
         if count > max(backed, _UNBACKED):
             raise SourceError(
                 f"it declares {count} frames and is too small for them: copy it again"

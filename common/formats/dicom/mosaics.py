@@ -54,6 +54,13 @@ def tiles_of(values: Mapping[str, Any]) -> list[Tile]:
         return []
     tags = _tags(csa)
     count = int(number(tags, "NumberOfImagesInMosaic") or declared)
+    if declared > 0 and declared != count:
+        raise _unread(f"of {count} slices in one private element and {declared} in another")
+    if (
+        values.get("PerFrameFunctionalGroupsSequence")
+        or (number(values, "NumberOfFrames") or 1) > 1
+    ):
+        raise _unread("of several frames")
     if count == 1:
         return []
     across = math.isqrt(max(count, 1) - 1) + 1

@@ -109,6 +109,22 @@ def test_a_mosaic_that_does_not_tell_where_its_slices_lie_is_refused(
     assert told in str(caught.value)
 
 
+def test_a_mosaic_that_contradicts_itself_or_has_frames_is_refused(tmp_path: Path) -> None:
+    path = Mosaic().write(tmp_path / "a.dcm", content(5))
+    data = dcmread(path)
+    block = data.private_block(0x19, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0A, "US", 5)
+    data.save_as(path)
+    assert volume(path)[0].shape == (8, 6, 5)
+    block[0x0A].value = 6
+    data.save_as(path)
+    with pytest.raises(UnreadKind, match="5 slices in one private element and 6 in another"):
+        slices_of(path)
+    frames = Mosaic().write(tmp_path / "b.dcm", content(5), NumberOfFrames=3)
+    with pytest.raises(UnreadKind, match="of several frames"):
+        slices_of(frames)
+
+
 def test_a_mosaic_of_another_maker_is_refused(tmp_path: Path) -> None:
     path = Mosaic().write(tmp_path / "a.dcm", content(5), b"", ImageType=None)
     data = dcmread(path)
