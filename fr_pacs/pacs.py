@@ -93,7 +93,9 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     """Stream until the source is exhausted and each report has arrived, or until stopped.
 
     The order at the end: the client threads finish first, then the report server acknowledges the
-    reports that it is writing and closes, then missing reports count as failed.
+    reports that it is writing and takes no more, then missing reports count as failed, and a
+    watched folder names the last files that it skips. All of that is in the index of the reports
+    when that is closed.
 
     Returns:
         The exit code (``Exit``).
@@ -142,11 +144,14 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         _watch(settings, counter, threads, stopping, show)
         for thread in threads:
             thread.join()
-        server.close()
-        if isinstance(unlimited, Watches):
-            unlimited.close()
-        if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
-            log.error("reports missing", scans=missing)
+        server.stop_listening()
+        try:
+            if not stopping.stop.is_set() and (missing := counter.fail_awaited()):
+                log.error("reports missing", scans=missing)
+            if isinstance(unlimited, Watches):
+                unlimited.close()
+        finally:
+            server.close()
         limited_log.flush()
         failures_log.flush()
         if stopping.stop.is_set() and not fatal and any(counter.open().values()):

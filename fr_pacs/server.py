@@ -147,12 +147,17 @@ class ReportServer:
             revision=report.revision,
         )
 
-    def close(self) -> None:
-        """Acknowledge the reports that are being written, then stop listening. Idempotent."""
+    def stop_listening(self) -> None:
+        """Acknowledge the reports that are being written, then take no more. Idempotent."""
         with self._answering:
             self._closing = True
         # Without the lock: this joins threads that wait for it.
         self._listener.close()
+
+    def close(self) -> None:
+        """Stop listening, and write what is left of REPORTS' index: nothing is noted in it later.
+        Idempotent."""
+        self.stop_listening()
         if self._folder is not None:
             self._folder.close()
         self._limited_log.flush()

@@ -22,9 +22,11 @@ from common.wire.messages import Ack, Nack, Report, Scan
 from common.wire.protocol import Side
 from fr_pacs.hub_connection import FINAL_AFTER
 from fr_pacs.pacs import make_source, run_pacs
+from fr_pacs.run_counts import NO_REPORT
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_report
-from tests.fr_pacs.streams import Hub, Planted, PlantedTask, pacs_settings, small_scans
+from tests.fr_pacs.report_folders import about
+from tests.fr_pacs.streams import Hub, Planted, PlantedTask, next_scan, pacs_settings, small_scans
 from tests.running import FRAME, POLICY, acked, answer, until
 
 
@@ -171,6 +173,20 @@ def test_a_run_whose_reports_do_not_come_ends_and_says_so() -> None:
             came = [answer(scans) for _ in range(2)]
             scans.send(Ack(tuple(event.scan.scan_id for event in came if isinstance(event, Scan))))
             assert run.ended() == Exit.FAILED
+
+
+def test_a_report_that_does_not_come_is_in_the_row_of_its_file(tmp_path: Path) -> None:
+    source, reports = tmp_path / "source", tmp_path / "reports"
+    source.mkdir()
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, source / "image.nii")
+    settings = pacs_settings(source=source, reports=reports, report_patience_s=0.2)
+    with Hub(settings) as hub:
+        run = Run(settings)
+        with contextlib.closing(hub.accept()) as scans:
+            scans.send(Ack((next_scan(scans),)))
+            assert run.ended() == Exit.FAILED
+    assert about(reports, "file", "outcome", "reason") == [("image.nii", "waiting", NO_REPORT)]
 
 
 def test_an_endless_run_that_is_stopped_ends_well() -> None:
