@@ -22,6 +22,7 @@ from fr_pacs.sources.file_discovery import UNLISTABLE, KnownByName, check_regula
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
 from fr_pacs.sources.image_files import Found, ImageFiles, Unread, UnreadFiles
+from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.arrivals import Arrival, Arrivals
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.open_series import OpenSeries
@@ -44,6 +45,8 @@ class Collector:
         index: what became of files before.
         under_way: files whose outcome is not known yet.
         give: called with each task.
+        tell: called with what is no scan, before the index has it: after a kill, what the index has
+            is not told again.
         key: 32 bytes, for digests that tell series apart.
         follow_links: follow links that lead out of the folder.
         quiet_s: what has not changed for this long is complete, seconds.
@@ -59,6 +62,7 @@ class Collector:
         index: SentIndex,
         under_way: FilesUnderWay,
         give: Callable[[WatchedTask], None],
+        tell: Callable[[SkippedFiles], None],
         *,
         key: bytes,
         follow_links: bool,
@@ -72,6 +76,7 @@ class Collector:
         self._index = index
         self._under_way = under_way
         self._give = give
+        self._tell = tell
         self._key = key
         self._follow_links = follow_links
         self._stopping = stopping
@@ -79,6 +84,9 @@ class Collector:
         self._series = OpenSeries(quiet_s, patience_s)
         self._members: dict[Path, list[Path]] = {}
         """The members of archives that are slices of open series."""
+        self._skipped_by_name: dict[Path, IndexedFile] = {}
+        self._taken: list[FileUnderWay] = []
+        """Files of which nothing more is to come, once what was skipped of them is told."""
         self._told: set[tuple[str, str]] = set()
         self._new_folders: dict[Path, float] = {}
 
@@ -94,6 +102,7 @@ class Collector:
             SourceError: the folder cannot be read.
         """
         seen, whole = self._look_in(None, now)
+        self._note_outcomes()
         if self._stopping() or not whole:
             return
         for path in self._arrivals.under(self._root):
@@ -117,6 +126,7 @@ class Collector:
             if path.is_dir():
                 # Files may have come into it before the kernel watched it.
                 self._new_folders[path] = now + _AGAIN_S
+        self._note_outcomes()
 
     def advance(self, now: float, seen_until: float) -> None:
         """Read what has settled, and make tasks of what is complete.
@@ -124,7 +134,16 @@ class Collector:
         Args:
             now: monotonic seconds.
             seen_until: all changes before this time were looked at: a change may be told late.
+
+        Raises:
+            SourceError: the folder cannot be read.
         """
+        try:
+            self._advance(now, seen_until)
+        finally:
+            self._note_outcomes()
+
+    def _advance(self, now: float, seen_until: float) -> None:
         self.look(self._under_way.take_withdrawn(), now)
         for folder in [path for path, due in self._new_folders.items() if now >= due]:
             del self._new_folders[folder]
@@ -136,12 +155,22 @@ class Collector:
                 return
             self._take_series(group, now)
 
+    def _note_outcomes(self) -> None:
+        """Tell what was skipped, and note it only then."""
+        if len(self._files.skipped):
+            skipped, self._files.skipped = self._files.skipped, SkippedFiles()
+            self._tell(skipped)
+        by_name, self._skipped_by_name = self._skipped_by_name, {}
+        if by_name:
+            self._index.put([*by_name.values()])
+        taken, self._taken = self._taken, []
+        self._under_way.release(taken)
+
     # --- what there is ---------------------------------------------------------------------------
 
     def _look_in(self, start: Path | None, now: float) -> tuple[set[Path], bool]:
         """Look at what is in a folder; the files found, and whether all of it could be listed."""
         seen: set[Path] = set()
-        known_by_name: list[IndexedFile] = []
         whole = True
         found = walk_files(self._root, self._names, follow_links=self._follow_links, start=start)
         for one in found:
@@ -152,14 +181,13 @@ class Collector:
                 self._tell_once(self._files.failed(one.label, one.error))
             elif isinstance(one, KnownByName):
                 seen.add(one.path)
-                if self._index.get(one.path) is None:
+                if one.path not in self._skipped_by_name and self._index.get(one.path) is None:
                     self._files.skip(one.path, one.kind, self._files.label(one.path))
-                    known_by_name.append(IndexedFile(one.path, 0, 0, Outcome.SKIPPED))
+                    file = IndexedFile(one.path, 0, 0, Outcome.SKIPPED)
+                    self._skipped_by_name[one.path] = file
             else:
                 seen.add(one)
                 self._look_at(one, now, again=one == start)
-        if known_by_name:
-            self._index.put(known_by_name)
         return seen, whole
 
     def _look_at(self, path: Path, now: float, *, again: bool) -> None:
@@ -271,7 +299,7 @@ class Collector:
         for alike, task in unread.tasks():
             files = [taken[on_disk(one.path)] for one in alike]
             self._give(WatchedTask(task, files, self._under_way))
-        self._under_way.release(taken.values())
+        self._taken += taken.values()
 
     def _take_found(
         self, path: Path, label: str, found: Found, file: FileUnderWay, unread: UnreadFiles
@@ -310,7 +338,7 @@ class Collector:
         self._series.remove(paths)
         for one in arrivals:
             self._arrivals.remove(one.path)
-        self._under_way.release(files.values())
+        self._taken += files.values()
 
     def _digest(self, group: Sequence[Slice]) -> str:
         """Tells a series from others; empty if its slices have no series UID in common."""

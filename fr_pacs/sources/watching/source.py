@@ -101,14 +101,14 @@ class WatchedFolder:
         self._changes = FolderChanges(root, self._stopping, poll_s, log)
         self._owns_reader = reader is None
         self._reader = Reader(options.max_bytes) if reader is None else reader
-        self._files = ImageFiles(root, options, names, self._reader)
         self._collector = Collector(
             root,
-            self._files,
+            ImageFiles(root, options, names, self._reader),
             names,
             self._index,
             self._under_way,
             self._give,
+            self._tell,
             key=keys.pseudonyms,
             follow_links=follow_links,
             quiet_s=self._quiet_s,
@@ -188,6 +188,9 @@ class WatchedFolder:
         with self._lock:
             self._tasks.append(task)
 
+    def _tell(self, skipped: SkippedFiles) -> None:
+        self._tell_skipped(skipped)
+
     def _run(self) -> None:
         try:
             for paths in self._changes:
@@ -208,6 +211,3 @@ class WatchedFolder:
                 self._log.warning("SOURCE cannot be read, retrying", reason=str(error))
         else:
             self._is_lost = False
-        if len(self._files.skipped):
-            skipped, self._files.skipped = self._files.skipped, SkippedFiles()
-            self._tell_skipped(skipped)

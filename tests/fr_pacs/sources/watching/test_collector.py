@@ -15,7 +15,13 @@ from fr_pacs.sources.watching.sent_index import Outcome
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import Write
 from tests.fr_pacs.sources.image_folders import Save
-from tests.fr_pacs.sources.watching.watched import PATIENCE_S, QUIET_S, Watch, written_anew
+from tests.fr_pacs.sources.watching.watched import (
+    PATIENCE_S,
+    QUIET_S,
+    Watch,
+    Watched,
+    written_anew,
+)
 
 
 def sent(told: dict[str, LoadedScan | str]) -> list[str]:
@@ -154,13 +160,44 @@ def test_what_is_no_scan_is_skipped_and_told_once(watch: Watch, root: Path) -> N
     watched = watch()
     watched.settled()
     assert {task.label for task in watched.tasks} == {"link", "absent.nii"}
-    assert watched.files.skipped.counts == {"text": 2, "hidden": 1}
+    assert sorted(file.kind for file in watched.skipped) == ["hidden", "text", "text"]
     assert watched.load()["link"] == LEADS_OUT
     watched.collector.rescan(watched.now)
     assert watched.settled(root / "README", root / "link", root / ".git" / "x") == []
     again = watch()
     again.settled()
-    assert again.files.skipped.counts == {}
+    assert again.skipped == []
+
+
+def kill(*_: object) -> None:
+    """As kill -9 would."""
+    raise SystemExit
+
+
+def test_what_is_skipped_is_told_before_it_is_noted_and_again_after_a_kill_in_between(
+    watch: Watch, write: Write, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "README").write_text("text")
+    with monkeypatch.context() as killed:
+        killed.setattr(Watched, "tell", kill)
+        with pytest.raises(SystemExit):
+            watch()
+    (root / "notes").write_text("text\n" * 99)
+    for instance in range(1, 7):
+        write(instance)
+    write(9, Rows=2, PixelData=bytes(16))
+    watched = watch()
+    assert [file.label for file in watched.skipped] == ["README"]
+    with monkeypatch.context() as killed:
+        killed.setattr(watched, "tell", kill)
+        with pytest.raises(SystemExit):
+            watched.after(QUIET_S)
+    assert watched.index.counts() == {Outcome.SKIPPED: 1}
+    again = watch()
+    again.settled()
+    assert sorted(file.label for file in again.skipped) == ["009.dcm", "notes"]
+    again.load()
+    assert again.index.counts() == {Outcome.SENT: 6, Outcome.SKIPPED: 3}
 
 
 def test_images_of_an_unread_format_fail_once_for_each_folder(watch: Watch, root: Path) -> None:

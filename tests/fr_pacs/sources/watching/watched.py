@@ -10,6 +10,7 @@ from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import LoadedScan, Withdrawn
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.image_files import ImageFiles, ReadOptions
+from fr_pacs.sources.skipped_files import SkippedFile, SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.sent_index import SentIndex
 from fr_pacs.sources.watching.under_way import FilesUnderWay, WatchedTask
@@ -36,6 +37,7 @@ class Watched:
         self.under_way = FilesUnderWay(self.index)
         self.files = ImageFiles(root, ReadOptions("site-a", KEYS), names, reader)
         self.tasks: list[WatchedTask] = []
+        self.skipped: list[SkippedFile] = []
         self.collector = Collector(
             root,
             self.files,
@@ -43,11 +45,16 @@ class Watched:
             self.index,
             self.under_way,
             self.tasks.append,
+            lambda skipped: self.tell(skipped),
             key=bytes(32),
             follow_links=False,
             quiet_s=QUIET_S,
             patience_s=PATIENCE_S,
         )
+
+    def tell(self, skipped: SkippedFiles) -> None:
+        """Note what was skipped."""
+        self.skipped += skipped
 
     def after(self, seconds: float, *changed: Path) -> list[str]:
         """The labels of the new tasks after some time, at whose end these paths have changed."""
