@@ -151,6 +151,9 @@ class RunCounter:
             files: what the source skipped since the last call.
         """
         with self._lock:
+            # A detail says that the file is a part or a volume of something that may be sent.
+            no_scans = (file for file in files if not file.detail)
+            self._labels.withdraw(origin for file in no_scans for origin in file.origins)
             total = Counter(self._skipped) + Counter(files.counts)
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
@@ -236,6 +239,8 @@ class RunCounter:
             self._never_sent += scan_id is None
             if scan_id is not None:
                 self._awaited.pop(scan_id, None)
+            else:
+                self._labels.withdraw(origins)
             self._failures.add(label, reason, scan_id, command)
             self._changed.notify_all()
         self._failures.tell(label, reason, scan_id, command)
@@ -247,9 +252,10 @@ class RunCounter:
         elif origins:
             self._account(Account(outcome, why, tuple(origins)))
         if self._remembers is not None and scan_id is not None:
-            self._remembers.refused(scan_id, for_good=for_good)
             with self._lock:
                 self._labels.forget(scan_id)  # whoever brings it again tries again
+            # After that: a copy that comes in between is sent, so it has an answer of its own.
+            self._remembers.refused(scan_id, for_good=for_good)
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:
         """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no

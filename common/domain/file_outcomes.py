@@ -54,14 +54,19 @@ def succeeding(old: Row, new: Row) -> Row:
     scan = scan_in(old)
     if scan is not None and scan == scan_in(new):
         return _of_same_scan(old, new)
-    if not scan_in(new) and scan is not None and new[OUTCOME] in _LESS_THAN_A_SCAN:
+    if not scan_in(new) and scan is not None and _is_less_than_a_scan(new):
         return old
     return {**old, **dict.fromkeys(COLUMNS, ""), **new}
 
 
 _REPORTED: Row = {OUTCOME: FileOutcome.REPORTED, REASON: ""}
-_LESS_THAN_A_SCAN = (FileOutcome.WAITING, FileOutcome.SKIPPED)
-"""These say nothing new about a file that was a scan before: it will be loaded, or was not."""
+
+
+def _is_less_than_a_scan(new: Row) -> bool:
+    """Whether a row says nothing new about a file that was a scan before: it will be loaded, or a
+    volume or another part of it is not wanted, as the reason says after the kind."""
+    is_part = new[OUTCOME] == FileOutcome.SKIPPED and ": " in new[REASON]
+    return is_part or new[OUTCOME] == FileOutcome.WAITING
 
 
 def _of_same_scan(old: Row, new: Row) -> Row:

@@ -118,12 +118,12 @@ def row_key(row: Mapping[str, str]) -> tuple[str, str]:
     """What identifies a row: the file and the volume; the scan alone if the file is not known."""
     if not row.get("file"):
         return "", scan_key(row.get("scan_id", ""), row.get("pacs", ""))
-    return path_of(row), _which(row)
+    return path_of(row), which(row.get("volume", ""))
 
 
-def _which(row: Mapping[str, str]) -> str:
-    """The volume without the number of its slices: with one more it is the same, in a new state."""
-    return _SLICES.sub("", row.get("volume", ""))
+def which(volume: str) -> str:
+    """A volume without the number of its slices: with one more it is the same, in a new state."""
+    return _SLICES.sub("", volume)
 
 
 def label_of(row: Mapping[str, str]) -> str:
@@ -147,7 +147,7 @@ def files_name(scan_id: str, row: Mapping[str, str] | None) -> str:
     stem = row["file"].removeprefix("./")
     while (shorter := _SUFFIX.sub("", stem)) != stem:
         stem = shorter
-    words = (_UNSAFE.sub("_", part).strip("_.-") for part in (stem, _which(row)))
+    words = (_UNSAFE.sub("_", part).strip("_.-") for part in (stem, which(row.get("volume", ""))))
     name = "_".join(filter(None, words))
     return f"{name[-_NAME_LONGEST:].lstrip('_.-') or 'scan'}{_BETWEEN}{scan_id}"
 

@@ -149,7 +149,7 @@ def test_a_failure_of_a_scan_of_an_earlier_run_is_in_the_row_of_its_file(tmp_pat
 def test_what_is_no_news_takes_no_report_from_a_row(tmp_path: Path) -> None:
     write(tmp_path, report(ONE), origin("a.nii"))
     write(tmp_path, report(TWO), origin("b.nii"))
-    begin(tmp_path, waiting("a.nii"), account(SKIPPED, "diffusion volume", "b.nii"))
+    begin(tmp_path, waiting("a.nii"), account(SKIPPED, "diffusion volume: excluded", "b.nii"))
     begin(tmp_path, waiting("a.nii", ONE), account(REFUSED, "purged", "b.nii", scan_id=TWO))
     assert about(tmp_path, "file", "outcome", "reason", "report") == [
         ("a.nii", "reported", "", f"a__{ONE}"),
@@ -158,11 +158,17 @@ def test_what_is_no_news_takes_no_report_from_a_row(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_no_image_any_more_loses_its_report(tmp_path: Path) -> None:
-    write(tmp_path, report(ONE), origin("a.nii"), origin("b.nii"))
-    begin(tmp_path, account(REFUSED, "it is cut", "a.nii"), waiting("b.nii", TWO))
+    write(tmp_path, report(ONE), *(origin(f"{name}.nii") for name in "abc"))
+    begin(
+        tmp_path,
+        account(REFUSED, "it is cut", "a.nii"),
+        waiting("b.nii", TWO),
+        account(SKIPPED, "text", "c.nii"),
+    )
     assert about(tmp_path, "file", "outcome", "scan_id", "verdict", "report") == [
         ("a.nii", "refused", "", "", ""),
         ("b.nii", "waiting", TWO, "", ""),
+        ("c.nii", "skipped", "", "", ""),
     ]
 
 

@@ -19,6 +19,7 @@ from fr_pacs.sources.base import Account, Origin
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.skipped_files import SkippedFiles
 from tests.factories import together
+from tests.fr_pacs.report_folders import ONE, TWO, about, opened, origin, report
 
 
 def counter_of(total: int | None, ledger: Path | None = None) -> RunCounter:
@@ -539,6 +540,41 @@ def test_a_watched_file_that_is_written_again_is_no_copy_unless_its_scan_failed(
     assert counter.totals().copies == 1
     counter.failed("a.nii", "refused: full", "a")
     assert not counter.is_copy("a", "a.nii", Origin("a.nii"))
+
+
+@pytest.mark.parametrize("then", ["another image", "no image", "damaged"])
+def test_a_late_report_is_not_about_a_watched_file_that_holds_something_else_now(
+    tmp_path: Path, then: str
+) -> None:
+    counter, place = counter_of(None), origin("x.nii")
+    counter.remember(_Memory())
+
+    def brings(scan_id: str) -> None:
+        assert not counter.is_copy(scan_id, "x.nii", place)
+        counter.sent({scan_id: "x.nii"})
+        counter.acknowledged([scan_id], 0)
+
+    with opened(tmp_path) as reports:
+        counter.account_to(reports.account)
+        brings(ONE)
+        if then == "another image":
+            brings(TWO)
+        elif then == "damaged":
+            counter.failed("x.nii", "it is cut", origins=[place])
+        else:
+            skipped = SkippedFiles()
+            skipped.add("x.nii", ".", "text", (place,))
+            counter.skipped(skipped)
+        reports.write(report(ONE), None, counter.origins_of)
+        reports.write(report(ONE, revision=2), None, counter.origins_of)
+    outcome = {"another image": "waiting", "damaged": "refused", "no image": "skipped"}[then]
+    assert (outcome, "") in about(tmp_path, "outcome", "report")
+    assert ("x.nii", ONE) not in about(tmp_path, "file", "scan_id")
+    with opened(tmp_path) as reports:
+        counter.account_to(reports.account)
+        brings(ONE)  # the first image is there again
+        reports.write(report(ONE, revision=2), None, counter.origins_of)
+    assert ("x.nii", ONE, "reported") in about(tmp_path, "file", "scan_id", "outcome")
 
 
 def test_what_is_skipped_later_is_added() -> None:

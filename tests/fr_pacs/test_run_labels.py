@@ -38,6 +38,35 @@ def test_a_source_that_remembers_is_asked_too() -> None:
     assert labels.origins_of("c") == []
 
 
+def test_a_file_that_holds_another_image_now_is_no_longer_a_place_of_the_first_one() -> None:
+    labels = RunLabels({})
+    earlier = {"a": [("one.nii", ONE)], "old": [("two.nii", TWO)]}
+    labels.ask(lambda scan_id: earlier.get(scan_id, []))
+    labels.add("a", "one.nii", ONE)
+    labels.add("b", "one.nii", ONE)
+    assert (labels.origins_of("a"), labels.origins_of("b")) == ([], [ONE])
+    assert (labels.has("a", "one.nii"), labels.first_of("a")) == (False, None)
+    assert labels.add("a", "one.nii", ONE) is None  # and back again
+    assert (labels.origins_of("a"), labels.origins_of("b")) == ([ONE], [])
+    labels.add("a", "two.nii", TWO)
+    labels.withdraw([ONE])
+    assert (labels.origins_of("a"), labels.origins_of("old")) == ([TWO], [])
+    grown, series = (Origin("1.dcm", f"series of {n} slices") for n in (3, 2))
+    labels.add("c", "1.dcm", series)
+    labels.add("d", "1.dcm", grown)
+    assert (labels.origins_of("c"), labels.origins_of("d")) == ([], [grown])
+
+
+def test_what_is_known_of_places_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_labels, "KEPT", 2)
+    labels = RunLabels({})
+    labels.ask(lambda _: [])
+    for name in "abc":
+        labels.add(name, name, Origin(name))
+    labels.withdraw(map(Origin, "defg"))
+    assert len(labels._holders) == 2
+
+
 def test_a_scan_can_be_forgotten() -> None:
     labels = RunLabels({})
     labels.add("a", "one.nii")

@@ -13,13 +13,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from common.domain.report_index import which
 from common.errors import SettingsError
 from common.runtime.logger import Log
 from fr_pacs.sources.base import Origin
+from fr_pacs.sources.file_names import uncut
 
 NAME = "watched-files.sqlite"
 
-_FORMAT = 1
+_FORMAT = 2
 _TABLES = """
 CREATE TABLE about (what TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
@@ -29,10 +31,11 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE INDEX of_series ON files (root, series) WHERE series != '';
 CREATE TABLE scans (
-    scan_id TEXT, label TEXT, file TEXT NOT NULL, volume TEXT NOT NULL, folder TEXT NOT NULL,
-    files INTEGER NOT NULL,
-    PRIMARY KEY (scan_id, label)
+    folder TEXT, file TEXT, which TEXT, volume TEXT NOT NULL, files INTEGER NOT NULL,
+    scan_id TEXT NOT NULL, label TEXT NOT NULL,
+    PRIMARY KEY (folder, file, which)
 ) WITHOUT ROWID;
+CREATE INDEX of_scan ON scans (scan_id);
 """
 _SELECT = "SELECT path, size, mtime_ns, outcome, series, scan_ids FROM files WHERE root = ? AND"
 
@@ -97,6 +100,7 @@ class SentIndex:
         log: Log | None = None,
     ) -> None:
         self._root = os.fsencode(root.absolute())
+        self._folder = uncut(str(root.absolute()))  # as origins have it
         self._lock = threading.Lock()
         self._log = log
         self.was_damaged = False
@@ -122,6 +126,7 @@ class SentIndex:
             about = dict(database.execute("SELECT what, value FROM about"))
             if about.get("key") != key_digest:
                 database.execute("DELETE FROM files")
+                database.execute("DELETE FROM scans")
             database.execute(
                 "DELETE FROM files WHERE root = ? AND outcome = ?", (self._root, Outcome.FAILED)
             )
@@ -135,13 +140,15 @@ class SentIndex:
             database.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", new)
 
     def put(self, files: Sequence[IndexedFile]) -> None:
-        """Note what became of files."""
+        """Note what became of files. Scans that they held before, and do not hold now, are
+        forgotten."""
         rows = [
             (self._root, self._name(one.path), *one[1:4], one.series, " ".join(one.scan_ids))
             for one in files
         ]
         with self._transaction() as database:
             database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._forget_scans(database, ((one.path, one.scan_ids) for one in files))
 
     def get(self, path: Path) -> IndexedFile | None:
         """What became of a file; None if nothing is known."""
@@ -169,16 +176,24 @@ class SentIndex:
         return self._files(f"{_SELECT} series = ? AND series != ''", series)
 
     def forget(self, paths: Iterable[Path]) -> None:
-        """Forget these files."""
+        """Forget these files, and the scans in them."""
+        paths = list(paths)
         names = [(self._root, self._name(path)) for path in paths]
         with self._transaction() as database:
             database.executemany("DELETE FROM files WHERE root = ? AND path = ?", names)
+            self._forget_scans(database, ((path, ()) for path in paths))
 
     def add_scans(self, scans: Iterable[tuple[str, str, Origin]]) -> None:
-        """Note scans that Fr-HUB has stored: the id, label and origin of each."""
-        rows = [(i, label, one.file, one.volume, one.folder, one.files) for i, label, one in scans]
+        """Note scans that Fr-HUB has stored: the id, label and origin of each. Another scan of the
+        same origin is forgotten."""
+        rows = [
+            (one.folder, one.file, which(one.volume), one.volume, one.files, scan_id, label)
+            for scan_id, label, one in scans
+        ]
+        if not rows:
+            return
         with self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO scans VALUES (?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO scans VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
         """The labels and origins of a stored scan; none if it is not known to be stored."""
@@ -201,6 +216,23 @@ class SentIndex:
             for name, size, mtime, outcome, series, ids in found
         ]
 
+    def _forget_scans(
+        self, database: sqlite3.Connection, kept: Iterable[tuple[Path, Sequence[str]]]
+    ) -> None:
+        """Forget the scans of these files and of the members of these archives, but for those
+        that are kept."""
+        files = ((uncut(self._relative(path)), " ".join(ids)) for path, ids in kept)
+        places = [
+            (self._folder, first, last, ids)
+            for file, ids in files
+            for first, last in ((file, file), (f"{file}/", f"{file}/\U0010ffff"))
+        ]
+        database.executemany(
+            "DELETE FROM scans WHERE folder = ? AND file BETWEEN ? AND ?"
+            " AND instr(?, scan_id) = 0",
+            places,
+        )
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -212,7 +244,10 @@ class SentIndex:
                 self._log = None
 
     def _name(self, path: Path) -> bytes:
-        return os.fsencode(os.path.relpath(path.absolute(), os.fsdecode(self._root)))
+        return os.fsencode(self._relative(path))
+
+    def _relative(self, path: Path) -> str:
+        return os.path.relpath(path.absolute(), os.fsdecode(self._root))
 
     def _path(self, name: bytes) -> Path:
         return Path(os.fsdecode(self._root), os.fsdecode(name))

@@ -6,11 +6,14 @@ outcome are in the index. The threads that send tell what became of each task.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from common.errors import SourceError
+from fr_pacs.run_labels import KEPT
 from fr_pacs.sources.base import HasOrigins, LoadedScan, Origin, ScanTask, Withdrawn
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex, worst
@@ -19,7 +22,12 @@ Stamp = tuple[int, int]
 """Size of a file, bytes, and when it was last written, ns since the epoch."""
 
 
-@dataclass(slots=True, eq=False)
+ANSWERED_KEPT = KEPT
+"""Scans that are remembered as stored: as many as have their labels remembered, because a copy of
+one of those is not sent, so that no answer comes."""
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class FileUnderWay:
     """A file that was read once. When it is read again, another one takes its place."""
 
@@ -46,6 +54,10 @@ class FilesUnderWay:
         self._reveal = reveal
         self._lock = threading.Lock()
         self._files: dict[Path, FileUnderWay] = {}
+        self._latest: WeakValueDictionary[Path, FileUnderWay] = WeakValueDictionary()
+        """The last state of each file, also once its outcome is known."""
+        self._answered: OrderedDict[str, None] = OrderedDict()
+        """Scans that Fr-HUB has stored in this run."""
         self._again: set[Path] = set()
         self._loaded: dict[str, list[WatchedTask]] = {}
         """Tasks whose scans Fr-HUB has not answered for, by scan id."""
@@ -54,7 +66,7 @@ class FilesUnderWay:
         """A file was read; what became of an earlier state of it does not count any more. It is
         held once, for whoever calls this."""
         with self._lock:
-            self._files[path] = file = FileUnderWay(path, stamp, series)
+            self._files[path] = self._latest[path] = file = FileUnderWay(path, stamp, series)
             return file
 
     def get(self, path: Path) -> FileUnderWay | None:
@@ -131,20 +143,27 @@ class FilesUnderWay:
         task.origin = loaded.origin
         with self._lock:
             self._loaded.setdefault(scan_id, []).append(task)
-        if self._index.labels_of(scan_id):
-            # Stored before. This run sends it again only if it has not sent it yet, which changes
-            # nothing; its answer finds nothing to do.
+            is_answered = scan_id in self._answered
+        if is_answered:
+            # Stored in this run, which does not send a copy.
             self.stored([scan_id])
 
     def stored(self, scan_ids: Sequence[str]) -> None:
         """Fr-HUB has stored these scans."""
         with self._lock:
             tasks = [(i, task) for i in scan_ids for task in self._loaded.pop(i, [])]
-        self._index.add_scans(
-            (scan_id, self._reveal(task.label), task.origin)
-            for scan_id, task in tasks
-            if task.origin is not None
-        )
+            for scan_id in scan_ids:
+                self._answered[scan_id] = None
+            while len(self._answered) > ANSWERED_KEPT:
+                self._answered.popitem(last=False)
+            # A file that was written anew meanwhile holds something else.
+            current = [
+                (scan_id, self._reveal(task.label), task.origin)
+                for scan_id, task in tasks
+                if task.origin is not None
+                and all(self._latest.get(file.path) is file for file in task.files)
+            ]
+        self._index.add_scans(current)
         for scan_id, task in tasks:
             self.release(task.files, Outcome.SENT, scan_id)
 
@@ -152,6 +171,7 @@ class FilesUnderWay:
         """Fr-HUB does not take this scan."""
         with self._lock:
             tasks = self._loaded.pop(scan_id, [])
+            self._answered.pop(scan_id, None)
         outcome = Outcome.REFUSED if for_good else Outcome.FAILED
         for task in tasks:
             self.release(task.files, outcome)

@@ -23,6 +23,9 @@ def row(outcome: str, scan_id: str = "", revision: int = 0, file: str = "a.nii")
     return {**about_file(file, "", "/data"), **about_outcome(outcome, ""), **scan, **about}
 
 
+EXCLUDED = {**row(SKIPPED), "reason": "diffusion volume: excluded by VOLUMES"}
+
+
 def told(one: Row) -> tuple[str, str, str]:
     return one["outcome"], one.get("scan_id", ""), one.get("revision", "")
 
@@ -42,7 +45,8 @@ def told(one: Row) -> tuple[str, str, str]:
         (row(REPORTED, "x", 2), row(WAITING, "y"), (WAITING, "y", "")),
         (row(REPORTED, "x", 2), row(REFUSED), (REFUSED, "", "")),
         (row(REPORTED, "x", 2), row(WAITING), (REPORTED, "x", "2")),
-        (row(REPORTED, "x", 2), row(SKIPPED), (REPORTED, "x", "2")),
+        (row(REPORTED, "x", 2), row(SKIPPED), (SKIPPED, "", "")),
+        (row(REPORTED, "x", 2), EXCLUDED, (REPORTED, "x", "2")),
         (row(FAILED, "x"), row(WAITING), (FAILED, "x", "")),
         (row(SKIPPED), row(WAITING), (WAITING, "", "")),
         (row(REFUSED), row(SKIPPED), (SKIPPED, "", "")),

@@ -77,6 +77,34 @@ def test_what_another_run_may_judge_otherwise_is_forgotten(
     index.close()
 
 
+def test_a_place_has_one_scan_and_a_file_only_those_that_it_holds(tmp_path: Path) -> None:
+    index = SentIndex(tmp_path / "index", tmp_path, key_digest="k")
+    folder = str(tmp_path)
+
+    def places() -> list[list[str]]:
+        found = [[origin.file for _, origin in index.labels_of(one)] for one in ("a", "b", "c")]
+        return [sorted(files) for files in found]
+
+    def put(name: str, outcome: Outcome, *ids: str) -> None:
+        index.put([IndexedFile(tmp_path / name, 1, 1, outcome, scan_ids=ids)])
+
+    for scan_id, volume in (("a", "series of 2 slices"), ("b", "series of 3 slices")):
+        index.add_scans([(scan_id, "1", Origin("1.dcm", volume, folder))])
+    for scan_id, file in (("a", "x.nii"), ("b", "z.zip/1"), ("c", "z.zip/2"), ("c", "z.zip0")):
+        index.add_scans([(scan_id, file, Origin(file, "", folder))])
+    index.add_scans([("a", "x.nii", Origin("x.nii", "", "/elsewhere"))])
+    assert places() == [["x.nii", "x.nii"], ["1.dcm", "z.zip/1"], ["z.zip/2", "z.zip0"]]
+    put("x.nii", Outcome.FAILED)
+    put("z.zip", Outcome.SENT, "b")
+    assert places() == [["x.nii"], ["1.dcm", "z.zip/1"], ["z.zip0"]]
+    index.forget([tmp_path / "z.zip"])
+    assert places() == [["x.nii"], ["1.dcm"], ["z.zip0"]]
+    index.close()
+    index = SentIndex(tmp_path / "index", tmp_path, key_digest="another")
+    assert places() == [[], [], []]
+    index.close()
+
+
 @pytest.mark.parametrize("damage", ["no database", "cut", "another release"])
 def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "index"

@@ -1,12 +1,13 @@
 """Files are noted with their outcome when all that comes of them is known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from common.errors import SourceError
 from fr_pacs.sources.base import LoadedScan, Origin, Withdrawn
+from fr_pacs.sources.watching import under_way as module
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.sent_index import Outcome, SentIndex
 from fr_pacs.sources.watching.under_way import FilesUnderWay, FileUnderWay, WatchedTask
@@ -49,9 +50,9 @@ def begun(under_way: FilesUnderWay, folder: Path, name: str = "a") -> FileUnderW
     return under_way.begin(path, state[:2], "series")
 
 
-def a_scan() -> LoadedScan:
+def a_scan(volume: str = "") -> LoadedScan:
     scan, voxels = make_scan()
-    return LoadedScan(scan, voxels, origin=Origin("a"))
+    return LoadedScan(scan, voxels, origin=Origin("a", volume))
 
 
 def outcome(index: SentIndex, file: FileUnderWay) -> Outcome | None:
@@ -63,7 +64,7 @@ def test_a_file_is_noted_when_the_last_of_its_scans_is_stored(
     under_way: FilesUnderWay, index: SentIndex, tmp_path: Path
 ) -> None:
     file = begun(under_way, tmp_path)
-    scans = [a_scan(), a_scan()]
+    scans = [a_scan("volume 1"), a_scan("volume 2")]
     for scan in scans:
         WatchedTask(Task(scan), [file], under_way).load()
     under_way.release([file])
@@ -75,7 +76,7 @@ def test_a_file_is_noted_when_the_last_of_its_scans_is_stored(
     found = index.get(file.path)
     assert found is not None
     assert (found.outcome, found.series, found.scan_ids) == (Outcome.SENT, "series", tuple(ids))
-    assert index.labels_of(ids[0]) == [("name of label", Origin("a"))]
+    assert index.labels_of(ids[0]) == [("name of label", Origin("a", "volume 1"))]
     assert under_way.of_series("series") == []
 
 
@@ -141,15 +142,86 @@ def test_what_comes_of_an_earlier_state_of_a_file_does_not_count(
     assert outcome(index, now) is Outcome.SKIPPED
 
 
-def test_a_scan_that_was_stored_before_needs_no_answer(
+def test_a_copy_of_a_scan_that_this_run_has_stored_needs_no_answer(
     under_way: FilesUnderWay, index: SentIndex, tmp_path: Path
 ) -> None:
-    """A copy in this run is not sent again."""
+    """It is not sent."""
     scan = a_scan()
     for name in "ab":
         file = begun(under_way, tmp_path, name)
         WatchedTask(Task(scan), [file], under_way).load()
         under_way.release([file])
         if name == "a":
+            assert outcome(index, file) is None
             under_way.stored([scan.scan.scan_id])
         assert outcome(index, file) is Outcome.SENT
+
+
+def test_a_scan_that_an_earlier_run_has_stored_needs_an_answer_of_this_run(
+    under_way: FilesUnderWay, index: SentIndex, tmp_path: Path
+) -> None:
+    """It is sent again, and may have been erased meanwhile."""
+    scan = a_scan()
+    assert scan.origin is not None
+    index.add_scans([(scan.scan.scan_id, "label", scan.origin)])
+    file = begun(under_way, tmp_path, "renamed")
+    WatchedTask(Task(scan), [file], under_way).load()
+    under_way.release([file])
+    assert outcome(index, file) is None
+    under_way.refused(scan.scan.scan_id, for_good=True)
+    assert outcome(index, file) is Outcome.REFUSED
+
+
+def test_a_copy_that_is_loaded_while_the_answer_is_noted_is_not_forgotten(
+    under_way: FilesUnderWay, index: SentIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = a_scan()
+    first, copy = (begun(under_way, tmp_path, name) for name in "ab")
+    task = WatchedTask(Task(scan), [copy], under_way)
+    WatchedTask(Task(scan), [first], under_way).load()
+    under_way.release([first, copy])
+    add_scans = index.add_scans
+
+    def in_between(scans: Iterable[tuple[str, str, Origin]]) -> None:
+        if copy.holds and not loaded:
+            loaded.append(True)
+            task.load()
+        add_scans(scans)
+
+    loaded: list[bool] = []
+    monkeypatch.setattr(index, "add_scans", in_between)
+    under_way.stored([scan.scan.scan_id])
+    assert loaded
+    assert [outcome(index, file) for file in (first, copy)] == [Outcome.SENT] * 2
+
+
+def test_an_image_that_is_stored_after_its_file_was_written_anew_is_not_in_it(
+    under_way: FilesUnderWay, index: SentIndex, tmp_path: Path
+) -> None:
+    scans = [a_scan(), a_scan()]
+    for scan in scans:
+        file = begun(under_way, tmp_path)
+        WatchedTask(Task(scan), [file], under_way).load()
+        under_way.release([file])
+    first, second = (scan.scan.scan_id for scan in scans)
+    under_way.stored([second])
+    under_way.stored([first])
+    assert (index.labels_of(first), len(index.labels_of(second))) == ([], 1)
+
+
+def test_an_image_whose_file_was_removed_before_it_is_stored_keeps_its_label(
+    under_way: FilesUnderWay, index: SentIndex, tmp_path: Path
+) -> None:
+    file, scan = begun(under_way, tmp_path), a_scan()
+    WatchedTask(Task(scan), [file], under_way).load()
+    under_way.drop(file.path)
+    under_way.stored([scan.scan.scan_id])
+    assert len(index.labels_of(scan.scan.scan_id)) == 1
+
+
+def test_memory_of_stored_scans_is_bounded(
+    under_way: FilesUnderWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ANSWERED_KEPT", 2)
+    under_way.stored(["a", "b", "c"])
+    assert list(under_way._answered) == ["b", "c"]
