@@ -44,12 +44,14 @@ def tiles_of(values: Mapping[str, Any]) -> list[Tile]:
     Raises:
         UnreadKind: it is one, but nothing tells how many slices it has or where they lie.
     """
-    if (number(values, "UihGridImages") or 0) > 1:
+    if "UihGridImages" in values and (number(values, "UihGridImages") or 0) > 1:
         raise UnreadKind("a mosaic of United Imaging, a volume as tiles of one image: convert it")
     said = "MOSAIC" in str(values.get("ImageType"))
     csa = values.get("SiemensCsa")
     csa = csa if isinstance(csa, bytes) and len(csa) <= _CSA_MAX else b""
-    declared = int(number(values, "SiemensMosaicImages") or 0)
+    declared = 0
+    if "SiemensMosaicImages" in values:
+        declared = int(number(values, "SiemensMosaicImages") or 0)
     if not (said or declared > 1 or _has_number(csa)):
         return []
     tags = _tags(csa)

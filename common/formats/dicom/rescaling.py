@@ -51,7 +51,7 @@ def rescaling_of(values: Mapping[str, Any]) -> Rescaling:
     Raises:
         SourceError: a slope or intercept is not a number, and without it no value is known.
     """
-    maps = _maps(values)
+    maps = _maps(values) if "RealWorldValueMappingSequence" in values else []
     if values.get("ModalityLUTSequence"):  # its table is applied as the pixels are decoded
         return Rescaling(1.0, 0.0, _told(maps, None))
     slope, intercept = (_known(values, name) for name in ("RescaleSlope", "RescaleIntercept"))
@@ -61,7 +61,8 @@ def rescaling_of(values: Mapping[str, Any]) -> Rescaling:
             return Rescaling(maps[0].slope, maps[0].intercept)
         problems = _told(maps, None)
     applied = Rescaling(1.0 if slope is None else slope, intercept or 0.0)
-    problems = problems or _told(maps, applied)
+    if maps and not problems:
+        problems = _told(maps, applied)
     if slope == 0:
         return Rescaling(1.0, applied.intercept, (*problems, "slope_zero"))
     scale = number(values, "PhilipsScaleSlope")
