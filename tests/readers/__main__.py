@@ -1,4 +1,5 @@
-"""``make readers``: compares Fr's readers with dcm2niix and nibabel, and prints a table.
+"""``make readers``: compares Fr's readers with dcm2niix and nibabel, and prints a table
+and how fast both read a folder.
 
 Exit code 1 if the other reader is better with an input for which ``REASONS`` has no reason.
 """
@@ -14,6 +15,7 @@ from common.runtime.console import Console, Table
 from tests.readers.inputs import Input, generated, of_nibabel, of_pydicom
 from tests.readers.readers import read_with_dcm2niix, read_with_fr, read_with_nibabel
 from tests.readers.reasons import judged, reason_for
+from tests.readers.throughput import measure, write_folder
 from tests.readers.verdicts import Row, Verdict, judge
 
 
@@ -54,6 +56,8 @@ def main() -> int:
     console.print(table(rows))
     counts = Counter(row.verdict for row in rows)
     console.print(", ".join(f"{verdict.value}: {counts[verdict]}" for verdict in Verdict))
+    with TemporaryDirectory() as folder:
+        console.print(f"speed: {measure(Path(folder), write_folder(Path(folder)))}")
     unexplained = [row for row in rows if row.verdict is Verdict.THEIRS and not reason_for(row)]
     for row in unexplained:
         console.print(f"without a reason: {row.name}")

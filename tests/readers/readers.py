@@ -41,11 +41,8 @@ def read_with_dcm2niix(path: Path) -> list[Volume]:
     Without those of one voxel, which it writes for objects without an image, and without overlays
     (``_ROI``).
     """
-    program = Path(sys.executable).parent / "dcm2niix"
     with TemporaryDirectory() as folder:
-        single = ("-s", "y") if path.is_file() else ()
-        command = [str(program), *single, "-z", "n", "-b", "n", "-f", "%s_%d", "-o", folder]
-        subprocess.run([*command, str(path)], capture_output=True, timeout=_WAIT_S, check=False)
+        run_dcm2niix(path, Path(folder))
         return [
             volume
             for image in sorted(Path(folder).rglob("*.nii"))
@@ -53,6 +50,14 @@ def read_with_dcm2niix(path: Path) -> list[Volume]:
             for volume in read_with_nibabel(image)
             if volume.values.size > 1
         ]
+
+
+def run_dcm2niix(path: Path, folder: Path) -> None:
+    """Let dcm2niix write what it makes of a DICOM file or folder into another folder."""
+    program = Path(sys.executable).parent / "dcm2niix"
+    single = ("-s", "y") if path.is_file() else ()
+    command = [str(program), *single, "-z", "n", "-b", "n", "-f", "%s_%d", "-o", str(folder)]
+    subprocess.run([*command, str(path)], capture_output=True, timeout=_WAIT_S, check=False)
 
 
 def read_with_nibabel(path: Path) -> list[Volume]:
