@@ -19,7 +19,7 @@ from common.formats.dicom.slices import TILES_ACROSS_MAX
 from common.formats.dicom.values import number, numbers
 from common.formats.not_a_scan import UnreadKind
 
-_CSA_MAX = 4 << 20
+_CSA_MAX = 1 << 20
 """Bytes; scanners write about 10,000."""
 _TAG_BYTES = 84
 """Of a tag in a CSA header, before its items."""

@@ -111,6 +111,7 @@ def classic_frames(values: Mapping[str, Any], count: int) -> list[dict[str, Any]
             "the classic or enhanced series"
         )
     normal = np.cross(cosines[:3], cosines[3:])
+    apart = _apart(values, pointers, count)
     frames = []
     for k, slice_number in enumerate(order):
         place = np.array(first) + normal * step * (slice_number - 1)
@@ -119,20 +120,18 @@ def classic_frames(values: Mapping[str, Any], count: int) -> list[dict[str, Any]
             "SliceLocation": None,
             "FramesAssumed": not told,
         }
-        frame |= _apart(values, pointers, k, count)
+        frame |= {keyword: words[k] for keyword, words in apart.items()}
         frames.append(frame)
     return frames
 
 
-def _apart(values: Mapping[str, Any], pointers: list[int], k: int, count: int) -> dict[str, str]:
-    """What tells the volumes of a file apart."""
+def _apart(values: Mapping[str, Any], pointers: list[int], count: int) -> dict[str, list[str]]:
+    """What tells the volumes of a file apart: by keyword, a word for each frame."""
     apart = {}
-    for keyword, vectors in (("StackID", _STACKS), ("TemporalPositionIdentifier", _TIMES)):
-        found = [
-            _vector(values, name, count)[k] for tag, name in vectors.items() if tag in pointers
-        ]
-        if found:
-            apart[keyword] = ".".join(map(str, found))
+    for keyword, known in (("StackID", _STACKS), ("TemporalPositionIdentifier", _TIMES)):
+        vectors = [_vector(values, name, count) for tag, name in known.items() if tag in pointers]
+        if vectors:
+            apart[keyword] = [".".join(map(str, words)) for words in zip(*vectors, strict=True)]
     return apart
 
 
