@@ -119,12 +119,15 @@ class ReportServer:
             raise ProtocolError(Refusal.HEADER, reason)
         if self._folder is not None:
             try:
-                if not self._folder.write(report, picture, self._counter.origins_of):
-                    self._ignore(report)
-                    return
+                is_latest = self._folder.write(report, picture, self._counter.origins_of)
             except OSError as error:
                 reason = f"the report cannot be written: {error.strerror}"
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
+            # After the same image went to a Fr-HUB with a new database, its first report is awaited
+            # although the folder has a later one.
+            if not is_latest and not self._counter.awaited([report.scan_id]):
+                self._ignore(report)
+                return
         lesions = report.findings.lesions
         with _unavailable_if_not_written():
             new = self._counter.delivered(

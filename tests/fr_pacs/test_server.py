@@ -201,6 +201,19 @@ def test_an_older_revision_is_acknowledged_and_ignored(tmp_path: Path, keep: boo
         assert written["revision"] == 9
 
 
+def test_an_awaited_report_counts_although_the_folder_has_a_later_one(tmp_path: Path) -> None:
+    """As after the same files were sent to a Fr-HUB with a new database."""
+    settings, counter, scan = pacs_settings(reports=tmp_path), new_counter(), make_scan()[0]
+    write_report(tmp_path, make_report(scan, revision=2))
+    counter.sent({scan.scan_id: "a scan"})
+    counter.exhausted()
+    with serving(settings, counter), hub_of(settings) as channel:
+        assert acked(deliver(channel, make_report(scan))) == (scan.scan_id,)
+        assert counter.wait(0)
+    assert counter.totals().delivered == 1
+    assert json.loads((tmp_path / f"{scan.scan_id}.json").read_text())["revision"] == 2
+
+
 @pytest.mark.parametrize("revision", [2**62, REVISION_MAX + 1, 0])
 def test_a_revision_out_of_all_reason_is_refused(revision: int) -> None:
     settings, report = pacs_settings(), a_report()
