@@ -233,6 +233,15 @@ class Collector:
         """What was read of a file does not count any more."""
         self._series.remove([path, *self._members.pop(path, ())])
 
+    def _forget_members(self, taken: Sequence[Path]) -> None:
+        """These slices, which may be members of archives, wait no longer."""
+        gone = set(taken)
+        for archive in {on_disk(path) for path in taken} & self._members.keys():
+            if left := [path for path in self._members[archive] if path not in gone]:
+                self._members[archive] = left
+            else:
+                del self._members[archive]
+
     def _tell_once(self, task: FailedTask) -> None:
         told = task.label, str(task.error)
         if told not in self._told:
@@ -336,6 +345,7 @@ class Collector:
                 self._under_way.hold(about)
                 self._under_way.release(about, Outcome.SKIPPED)
         self._series.remove(paths)
+        self._forget_members(paths)
         for one in arrivals:
             self._arrivals.remove(one.path)
         self._taken += files.values()

@@ -343,6 +343,7 @@ def test_an_archive_is_one_file_with_the_series_in_it(
     path = pack(root / "study.zip", files)
     watched = watch()
     assert watched.settled() == ["study.zip/a.nii", "study.zip/1 (series of 3 slices)"]
+    assert not watched.collector._members
     watched.load()
     known = watched.index.get(path)
     assert known is not None
