@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.domain.report_index import which
 from common.errors import SettingsError
@@ -20,6 +20,8 @@ from fr_pacs.sources.base import Origin
 from fr_pacs.sources.file_names import uncut
 
 NAME = "watched-files.sqlite"
+
+DAMAGED = "the index of sent files was damaged: all files are read again"
 
 _FORMAT = 2
 _TABLES = """
@@ -84,8 +86,8 @@ class SentIndex:
         made_by: what the outcomes of files that were not sent depend on, such as the release and
             VOLUMES: if it differs, those files are forgotten.
         key_digest: tells the key of the ids of scans from others: if it differs, all is forgotten.
-        log: where it is told, once, that the index cannot be written any more, as on a full disk.
-            Nothing else fails then: the next run reads more files again.
+        log: where it is told that the index is damaged and made anew, or, once, that it cannot be
+            written any more, as on a full disk. Nothing else fails then: more files are read again.
 
     Raises:
         SettingsError: the file cannot be made or written, or another process has it open.
@@ -103,41 +105,56 @@ class SentIndex:
         self._folder = uncut(str(root.absolute()))  # as origins have it
         self._lock = threading.Lock()
         self._log = log
+        self._path_of_file = path
+        self._made_by, self._key_digest = made_by, key_digest
         self.was_damaged = False
         """Whether the file was damaged, so that this index began empty."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                self._database = _opened(path)
+                self._database = self._opened()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 self.was_damaged = True
-                for part in ("", "-wal", "-journal"):
-                    path.with_name(path.name + part).unlink(missing_ok=True)
-                self._database = _opened(path)
+                self._database = self._made_anew()
         except (OSError, sqlite3.OperationalError) as error:
             busy = "locked" in str(error)
             why = "another Fr-PACS of this PACS_NAME is using it" if busy else str(error)
             raise SettingsError(
                 f"{str(path)!r}, where WATCH keeps its index: {why} (DATA_DIR)"
             ) from error
-        with self._transaction() as database:
-            about = dict(database.execute("SELECT what, value FROM about"))
-            if about.get("key") != key_digest:
-                database.execute("DELETE FROM files")
-                database.execute("DELETE FROM scans")
-            database.execute(
-                "DELETE FROM files WHERE root = ? AND outcome = ?", (self._root, Outcome.FAILED)
-            )
-            place = f"made by {self._root.hex()}"
-            if about.get(place) != made_by:
-                database.execute(
-                    "DELETE FROM files WHERE root = ? AND outcome = ?",
-                    (self._root, Outcome.SKIPPED),
-                )
-            new = [("key", key_digest), (place, made_by)]
-            database.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", new)
+
+    def _opened(self) -> sqlite3.Connection:
+        database = _opened(self._path_of_file)
+        try:
+            with database:
+                self._forget_what_may_differ(database)
+        except sqlite3.OperationalError as error:
+            self._tell(error)  # as on a full disk
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _made_anew(self) -> sqlite3.Connection:
+        path = self._path_of_file
+        for part in ("", "-wal", "-journal"):
+            path.with_name(path.name + part).unlink(missing_ok=True)
+        return self._opened()
+
+    def _forget_what_may_differ(self, database: sqlite3.Connection) -> None:
+        about = dict(database.execute("SELECT what, value FROM about"))
+        if about.get("key") != self._key_digest:
+            database.execute("DELETE FROM files")
+            database.execute("DELETE FROM scans")
+        delete = "DELETE FROM files WHERE root = ? AND outcome = ?"
+        database.execute(delete, (self._root, Outcome.FAILED))
+        place = f"made by {self._root.hex()}"
+        if about.get(place) != self._made_by:
+            database.execute(delete, (self._root, Outcome.SKIPPED))
+        new = [("key", self._key_digest), (place, self._made_by)]
+        database.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", new)
 
     def put(self, files: Sequence[IndexedFile]) -> None:
         """Note what became of files. Scans that they held before, and do not hold now, are
@@ -157,18 +174,14 @@ class SentIndex:
 
     def counts(self) -> dict[Outcome, int]:
         """How many files there are of each outcome."""
-        with self._lock:
-            found = self._database.execute(
-                "SELECT outcome, count(*) FROM files WHERE root = ? GROUP BY outcome", (self._root,)
-            ).fetchall()
+        found = self._rows(
+            "SELECT outcome, count(*) FROM files WHERE root = ? GROUP BY outcome", self._root
+        )
         return {Outcome(outcome): count for outcome, count in found}
 
     def all_paths(self) -> set[Path]:
         """The paths of all files."""
-        with self._lock:
-            found = self._database.execute(
-                "SELECT path FROM files WHERE root = ?", (self._root,)
-            ).fetchall()
+        found = self._rows("SELECT path FROM files WHERE root = ?", self._root)
         return {self._path(name) for (name,) in found}
 
     def of_series(self, series: str) -> list[IndexedFile]:
@@ -197,10 +210,9 @@ class SentIndex:
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
         """The labels and origins of a stored scan; none if it is not known to be stored."""
-        with self._lock:
-            found = self._database.execute(
-                "SELECT label, file, volume, folder, files FROM scans WHERE scan_id = ?", (scan_id,)
-            ).fetchall()
+        found = self._rows(
+            "SELECT label, file, volume, folder, files FROM scans WHERE scan_id = ?", scan_id
+        )
         return [(label, Origin(*origin)) for label, *origin in found]
 
     def close(self) -> None:
@@ -209,12 +221,19 @@ class SentIndex:
             self._database.close()
 
     def _files(self, query: str, value: object) -> list[IndexedFile]:
-        with self._lock:
-            found = self._database.execute(query, (self._root, value)).fetchall()
         return [
             IndexedFile(self._path(name), size, mtime, Outcome(outcome), series, tuple(ids.split()))
-            for name, size, mtime, outcome, series, ids in found
+            for name, size, mtime, outcome, series, ids in self._rows(query, self._root, value)
         ]
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query finds; nothing, if the index cannot be read."""
+        try:
+            with self._lock:
+                return self._database.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._handle(error)
+            return []
 
     def _forget_scans(
         self, database: sqlite3.Connection, kept: Iterable[tuple[Path, Sequence[str]]]
@@ -238,10 +257,30 @@ class SentIndex:
         try:
             with self._lock, self._database:
                 yield self._database
-        except sqlite3.OperationalError as error:
-            if self._log is not None:
-                self._log.warning("the index of sent files cannot be written", reason=str(error))
-                self._log = None
+        except sqlite3.DatabaseError as error:
+            self._handle(error)
+
+    def _handle(self, error: sqlite3.DatabaseError) -> None:
+        """Go on without what could not be read or written.
+
+        Raises:
+            sqlite3.Error: that is a mistake of ours, such as the use of a closed index.
+        """
+        if isinstance(error, sqlite3.OperationalError):
+            self._tell(error)
+            return
+        if type(error) is not sqlite3.DatabaseError:
+            raise error
+        if self._log is not None:
+            self._log.warning(DAMAGED, reason=str(error))
+        with self._lock:
+            self._database.close()
+            self._database = self._made_anew()
+
+    def _tell(self, error: sqlite3.Error) -> None:
+        if self._log is not None:
+            self._log.warning("the index of sent files cannot be written", reason=str(error))
+            self._log = None
 
     def _name(self, path: Path) -> bytes:
         return os.fsencode(self._relative(path))

@@ -19,7 +19,7 @@ from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S, FolderChanges
 from fr_pacs.sources.watching.remote_folders import remote_kind
-from fr_pacs.sources.watching.sent_index import SentIndex
+from fr_pacs.sources.watching.sent_index import DAMAGED, SentIndex
 from fr_pacs.sources.watching.under_way import FilesUnderWay, WatchedTask
 
 QUIET_S = 5.0
@@ -95,7 +95,7 @@ class WatchedFolder:
             log=log,
         )
         if self._index.was_damaged:
-            log.warning("the index of sent files was damaged: all files are read again")
+            log.warning(DAMAGED)
         self._under_way = FilesUnderWay(self._index, names.reveal)
         self._stopping = threading.Event()
         self._changes = FolderChanges(root, self._stopping, poll_s, log)

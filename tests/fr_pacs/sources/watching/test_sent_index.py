@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.sources.base import Origin
-from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex, worst
+from fr_pacs.sources.watching.sent_index import DAMAGED, IndexedFile, Outcome, SentIndex, worst
 
 STRANGE = os.fsdecode(b"M\xfcller.nii")
 
@@ -123,6 +123,55 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: str) -> None:
     index.put(files(tmp_path))
     assert len(index.all_paths()) == len(Outcome)
     index.close()
+
+
+def break_pages_with(path: Path, text: bytes) -> None:
+    """Damage the pages of a closed index that hold this text."""
+    content = bytearray(path.read_bytes())
+    pages = [at for at in range(4096, len(content), 4096) if text in content[at : at + 4096]]
+    assert pages
+    for at in pages:
+        content[at : at + 64] = b"\xff" * 64
+    path.write_bytes(content)
+
+
+def filled(tmp_path: Path) -> Path:
+    """An index, closed, of many files and scans."""
+    path = tmp_path / "index"
+    index = SentIndex(path, tmp_path)
+    numbers = range(999)
+    index.put([IndexedFile(tmp_path / f"file-{n}.nii", n, n, Outcome.SENT) for n in numbers])
+    index.add_scans((f"{n}", f"label-{n}", Origin(f"{n}", "", "folder")) for n in numbers)
+    index.close()
+    return path
+
+
+def test_a_damage_that_its_start_finds_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    path = filled(tmp_path)
+    break_pages_with(path, b"file-500.nii")
+    index = SentIndex(path, tmp_path)
+    assert index.was_damaged
+    assert index.counts() == {}
+    index.close()
+
+
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_damage_that_is_found_later_fails_nothing(tmp_path: Path, use: str) -> None:
+    path = filled(tmp_path)
+    break_pages_with(path, b"label-500")
+    with capture_logs() as lines:
+        index = SentIndex(path, tmp_path, log=get_log())
+        if use == "read":
+            assert index.labels_of("500") == []
+        else:
+            index.add_scans([("500", "label", Origin("500", "", "folder"))])
+        assert index.counts() == {}
+        index.put(files(tmp_path))
+        assert len(index.all_paths()) == len(Outcome)
+    assert [line["event"] for line in lines] == [DAMAGED]
+    index.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        index.counts()
 
 
 def test_two_processes_cannot_have_it(tmp_path: Path) -> None:
