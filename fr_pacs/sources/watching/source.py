@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from blake3 import blake3
@@ -155,7 +156,7 @@ class WatchedFolder:
                 raise self._error
             with self._lock:
                 task = self._tasks.popleft() if self._tasks else None
-                coming = [one.inner for one in self._tasks][:_AHEAD] if task else []
+                coming = [one.inner for one in islice(self._tasks, _AHEAD)] if task else []
             read_ahead(coming)
             yield task
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from common.formats.reader import Reader
 from common.runtime.logger import get_log
 from fr_pacs.sources.base import Remembers, ScanTask, Source
 from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.file_tasks import FailedTask
 from fr_pacs.sources.image_files import ReadOptions
 from fr_pacs.sources.skipped_files import SkippedFiles, Watches
 from fr_pacs.sources.watching import source as watched_source
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S
 from fr_pacs.sources.watching.source import WatchedFolder
+from fr_pacs.sources.watching.under_way import WatchedTask
 from tests.fr_pacs.sources.image_folders import Save
 from tests.fr_pacs.sources.watching.watched import KEYS
 
@@ -85,6 +88,27 @@ def test_it_sends_what_is_there_and_what_arrives_and_after_a_restart_only_what_i
         pass
     (line,) = lines
     assert (line["files_sent"], line["files_skipped"], line["files_refused"]) == (1, 1, 1)
+
+
+def test_a_long_queue_costs_no_more_for_each_task(
+    root: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counting(deque[Any]):
+        looked_at = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            for one in super().__iter__():
+                Counting.looked_at += 1
+                yield one
+
+    folder = watched(root, reader=reader)
+    tasks = [FailedTask(f"{n}", SourceError("it is cut")) for n in range(1000)]
+    monkeypatch.setattr(
+        folder, "_tasks", Counting(WatchedTask(task, (), folder._under_way) for task in tasks)
+    )
+    assert [next_task(iter(folder)).label for _ in range(100)] == [f"{n}" for n in range(100)]
+    assert Counting.looked_at <= 100 * (watched_source._AHEAD + 1)
+    folder.close()
 
 
 def test_a_relative_path_and_a_link_are_watched_too(
