@@ -122,7 +122,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     server.begin(unlimited)
     if isinstance(unlimited, Watches):
         stopping.on_stop(unlimited.stop)
-        unlimited.start(counter.skipped)
+        unlimited.start(counter.skipped, counter.found)
     fatal: list[Exception] = []
 
     def stop_with(error: Exception) -> None:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from common.domain.file_outcomes import (
@@ -49,6 +49,9 @@ _SHARE = 10
 """A rewrite takes a tenth of the time at most, however long the table is."""
 
 
+_Key = tuple[str, str]
+
+
 class NotAnIndex(OSError):
     """The folder has an ``index.csv`` of something else."""
 
@@ -71,7 +74,9 @@ class ReportIndex:
         self._log = log
         self._pacs = pacs
         self._changed = threading.Condition()
-        self._pending: OrderedDict[tuple[str, str], Row] = OrderedDict()
+        self._pending: OrderedDict[_Key, Row] = OrderedDict()
+        self._recalled: set[_Key] = set()
+        """Keys of pending rows about scans of earlier runs: a row of the table knows more."""
         self._scope = ""
         self._closing = self._failed = False
         try:
@@ -97,7 +102,8 @@ class ReportIndex:
             self._scope = scope
             for row in rows:
                 # The first row of a key stays: that of the scan, if the file is sent.
-                self._pending.setdefault(row_key(row), row)
+                if self._pending.setdefault(row_key(row), row) is row and scan_in(row):
+                    self._recalled.add(row_key(row))
             self._changed.notify_all()
 
     def account(self, account: Account) -> None:
@@ -123,6 +129,7 @@ class ReportIndex:
                 key = row_key(row)
                 before = self._pending.get(key)
                 self._pending[key] = row if before is None else succeeding(before, row)
+                self._recalled.discard(key)
             self._changed.notify_all()
 
     def _rows_of(self, account: Account) -> Iterator[Row]:
@@ -146,17 +153,19 @@ class ReportIndex:
                 if pause:
                     self._changed.wait_for(lambda: self._closing, pause)
                 rows, self._pending = self._pending, OrderedDict()
+                recalled, self._recalled = self._recalled, set()
                 scope, self._scope = self._scope, ""
                 closing = self._closing
             begun = time.monotonic()
             try:
                 if rows or scope:
-                    self._merge(rows, scope)
+                    self._merge(rows, scope, recalled)
                 self._failed = False
             except OSError as error:
                 self._tell(error)
                 with self._changed:  # what was noted meanwhile is newer
                     later, self._pending = self._pending, rows
+                    self._recalled = recalled
                     self._scope = scope
                 self._note(later.values())
             if closing:
@@ -169,17 +178,23 @@ class ReportIndex:
             reason = error.strerror or str(error)
             self._log.warning("the index of the reports cannot be written", reason=reason)
 
-    def _merge(self, rows: OrderedDict[tuple[str, str], Row], scope: str) -> None:
+    def _merge(
+        self, rows: OrderedDict[_Key, Row], scope: str, recalled: Collection[_Key] = ()
+    ) -> None:
         """Replace the rows of the table that these take the place of, and append the others; with a
         ``scope``, remove those in it that are about files that are gone."""
-        news = _news(rows.values())
+        news = _news(row for key, row in rows.items() if key not in recalled)
+        scans = {scan_in(row) for row in rows.values()}
         left, named = dict(rows), dict[Scan, Row]()
         with self._locked(), self._table() as (columns, table), appearing_whole(self._target) as to:
             text = io.TextIOWrapper(to, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
             writer.writeheader()
             for row in table:
-                scan, new = scan_in(row), left.pop(row_key(row), None)
+                key, scan = row_key(row), scan_in(row)
+                new = left.pop(key, None)
+                if new is not None and key in recalled and scan == scan_in(new):
+                    new = None
                 if new is not None:
                     row = succeeding(row, new)
                 elif scan in news:
@@ -189,13 +204,14 @@ class ReportIndex:
                 elif scan is None and self._is_gone(row, scope):
                     continue
                 writer.writerow(row)
-                if (scan := scan_in(row)) in news and (scan not in named or has_report(row)):
+                scan = scan_in(row)
+                if scan is not None and scan in scans and (scan not in named or has_report(row)):
                     named[scan] = row
             files = {scan_in(row) for row in left.values() if row["file"]}
             for row in left.values():
                 scan = scan_in(row)
                 if row["file"]:
-                    known = None if scan is None else named.get(scan, news[scan])
+                    known = None if scan is None else named.get(scan) or news.get(scan)
                     writer.writerow(row if known is None else with_report_of(row, known))
                 # What happened to a scan whose file nobody knows needs no row if another one names
                 # its file; and without a report there is nothing to tell.

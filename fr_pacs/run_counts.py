@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.domain.file_outcomes import FileOutcome
-from common.domain.skipped_kinds import counted, place
+from common.domain.skipped_kinds import PARTS, counted, place
 from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Latency, Totals
@@ -37,6 +37,7 @@ NO_REPORT = (
     "get its report"
 )
 NOT_YET = "no report yet"
+NOT_SENT = "not sent yet"
 WHERE_IT_IS = "make list"
 
 
@@ -151,8 +152,8 @@ class RunCounter:
             files: what the source skipped since the last call.
         """
         with self._lock:
-            # A detail says that the file is a part or a volume of something that may be sent.
-            no_scans = (file for file in files if not file.detail)
+            # Another volume, or another part of the file, may be sent.
+            no_scans = (file for file in files if not file.detail and file.kind not in PARTS)
             self._labels.withdraw(origin for file in no_scans for origin in file.origins)
             total = Counter(self._skipped) + Counter(files.counts)
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
@@ -172,6 +173,10 @@ class RunCounter:
             self._ledger.write("skipped", labels, reason=kind)
         for file in files:
             self._account(file.account(self._reveal))
+
+    def found(self, origin: Origin) -> None:
+        """A scan was found here, and is to be sent."""
+        self._account(Account(FileOutcome.WAITING, NOT_SENT, (origin,)))
 
     def sent(self, labels: Mapping[str, str]) -> None:
         """The first bytes of these scans go out, for the first time.
@@ -255,7 +260,7 @@ class RunCounter:
             with self._lock:
                 self._labels.forget(scan_id)  # whoever brings it again tries again
             # After that: a copy that comes in between is sent, so it has an answer of its own.
-            self._remembers.refused(scan_id, for_good=for_good)
+            self._remembers.refused(scan_id, why, for_good=for_good)
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:
         """Fr-HUB says that the analysis of this scan failed for good. Its report is awaited no

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from common.domain.report_index import ABOUT_FILE, COLUMNS, OUTCOME, REASON, REPORT, Row
+from common.domain.skipped_kinds import PARTS, singular
 
 
 class FileOutcome(StrEnum):
@@ -62,11 +63,14 @@ def succeeding(old: Row, new: Row) -> Row:
 _REPORTED: Row = {OUTCOME: FileOutcome.REPORTED, REASON: ""}
 
 
+_PARTS = tuple(map(singular, PARTS))
+
+
 def _is_less_than_a_scan(new: Row) -> bool:
     """Whether a row says nothing new about a file that was a scan before: it will be loaded, or a
     volume or another part of it is not wanted, as the reason says after the kind."""
-    is_part = new[OUTCOME] == FileOutcome.SKIPPED and ": " in new[REASON]
-    return is_part or new[OUTCOME] == FileOutcome.WAITING
+    is_part = ": " in new[REASON] or new[REASON] in _PARTS
+    return (is_part and new[OUTCOME] == FileOutcome.SKIPPED) or new[OUTCOME] == FileOutcome.WAITING
 
 
 def _of_same_scan(old: Row, new: Row) -> Row:

@@ -57,6 +57,10 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
 """Each kind in the singular and the plural, as people read it."""
 
 
+PARTS = ("copy", "repeat", "stray")
+"""What may be a part of a file whose other parts are sent."""
+
+
 def place(kind: str) -> int:
     """Where a kind comes in lists."""
     known = list(SKIPPED_KINDS)

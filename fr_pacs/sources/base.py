@@ -166,7 +166,7 @@ class Remembers(Protocol):
     def stored(self, scan_ids: Sequence[str]) -> None:
         """Fr-HUB has stored these scans."""
 
-    def refused(self, scan_id: str, *, for_good: bool) -> None:
+    def refused(self, scan_id: str, reason: str, *, for_good: bool) -> None:
         """Fr-HUB does not take this scan, and if ``for_good``, never will."""
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:

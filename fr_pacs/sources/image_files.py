@@ -157,7 +157,7 @@ class ImageFiles:
         """Note a file, or the volume ``label`` of which it is the first file."""
         folder = "." if path == self._root else path.parent.relative_to(self._root).as_posix()
         origins = origins or (self.origin(label),)
-        self.skipped.add(label, self._names.label(folder), kind, origins, detail)
+        self.skipped.add(label, self._names.label(folder), kind, origins, detail, path)
 
     def label(self, path: Path) -> str:
         """The label of a file."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from common.domain.file_outcomes import FileOutcome
@@ -24,6 +25,8 @@ class SkippedFile:
     """Where it is; of a volume that is not wanted, then each further file."""
     detail: str = ""
     """What else there is to say, such as the label of the file that it is a copy of."""
+    path: Path | None = None
+    """The file, or member of an archive; of a volume, the first one."""
 
     def account(self, reveal: Callable[[str], str] = str) -> Account:
         """What became of it.
@@ -51,9 +54,10 @@ class SkippedFiles:
         kind: str,
         origins: tuple[Origin, ...] = (),
         detail: str = "",
+        path: Path | None = None,
     ) -> None:
         """Note a file (``SkippedFile``)."""
-        self._files.append(SkippedFile(label, folder, kind, origins, detail))
+        self._files.append(SkippedFile(label, folder, kind, origins, detail, path))
 
     def __iter__(self) -> Iterator[SkippedFile]:
         return iter(self._files)
@@ -86,8 +90,11 @@ class Skips(Protocol):
 class Watches(Protocol):
     """A source that finds its scans while it runs, until it is stopped."""
 
-    def start(self, skipped: Callable[[SkippedFiles], None]) -> None:
-        """Begin; ``skipped`` is called with what is no scan, in another thread."""
+    def start(
+        self, skipped: Callable[[SkippedFiles], None], found: Callable[[Origin], None]
+    ) -> None:
+        """Begin. In another thread, ``skipped`` is called with what is no scan, and ``found`` with
+        where a scan is that is to be sent."""
 
     def stop(self) -> None:
         """Find no more. Idempotent."""

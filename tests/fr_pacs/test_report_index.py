@@ -186,6 +186,31 @@ def test_rows_of_files_that_are_gone_are_removed_unless_they_have_a_scan(tmp_pat
     assert list(outcomes(tmp_path)) == ["sent.nii", "b.nii", "1.dcm"]
 
 
+def test_what_an_earlier_run_knows_of_a_scan_changes_no_row_about_it_but_fills_a_new_table(
+    tmp_path: Path,
+) -> None:
+    known = [waiting("a.nii", ONE), waiting("b.nii", TWO), account(SKIPPED, "text", "c")]
+    with opened(tmp_path) as reports:
+        reports.account(account(FileOutcome.FAILED, "no brain", "a.nii", scan_id=ONE))
+        reports.account(account(REFUSED, "it is cut", "b.nii"))
+    begin(tmp_path, *known)
+    begin(tmp_path / "new", *known)
+    others = [("b.nii", "waiting", "not sent yet", TWO), ("c", "skipped", "text", "")]
+    columns = ("file", "outcome", "reason", "scan_id")
+    assert about(tmp_path, *columns) == [("a.nii", "failed", "no brain", ONE), *others]
+    assert about(tmp_path / "new", *columns) == [("a.nii", "waiting", "not sent yet", ONE), *others]
+
+
+def test_a_scan_of_an_earlier_run_may_become_another_before_the_table_is_written(
+    tmp_path: Path,
+) -> None:
+    begin(tmp_path, waiting("a.nii", ONE))
+    with opened(tmp_path) as reports:
+        reports.begin(Folder([waiting("a.nii", ONE)]))
+        reports.account(account(FileOutcome.FAILED, "no brain", "a.nii", scan_id=ONE))
+    assert about(tmp_path, "outcome", "reason") == [("failed", "no brain")]
+
+
 def test_a_renamed_file_has_its_report_at_once(tmp_path: Path) -> None:
     write(tmp_path, report(ONE), origin("before.nii"))
     begin(tmp_path, waiting("after.nii", ONE))

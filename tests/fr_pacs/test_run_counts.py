@@ -508,8 +508,8 @@ class _Memory:
     def stored(self, scan_ids: Sequence[str]) -> None:
         self.told.append(("stored", *scan_ids))
 
-    def refused(self, scan_id: str, *, for_good: bool) -> None:
-        self.told.append(("refused for good" if for_good else "refused", scan_id))
+    def refused(self, scan_id: str, reason: str, *, for_good: bool) -> None:
+        self.told.append(("for good" if for_good else "", scan_id, reason))
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
         return [("old.nii", Origin("old.nii"))] if scan_id == "old" else []
@@ -523,7 +523,11 @@ def test_a_source_that_remembers_is_told_and_asked() -> None:
     counter.failed("c", "refused: erased", "c", for_good=True)
     counter.failed("d", "refused: full", "d")
     counter.failed("e.nii", "it is cut")
-    assert memory.told == [("stored", "a", "b"), ("refused for good", "c"), ("refused", "d")]
+    assert memory.told == [
+        ("stored", "a", "b"),
+        ("for good", "c", "refused: erased"),
+        ("", "d", "refused: full"),
+    ]
     assert counter.origins_of("old") == [Origin("old.nii")]
     with capture_logs() as logs:
         counter.delivered("old")
@@ -575,6 +579,14 @@ def test_a_late_report_is_not_about_a_watched_file_that_holds_something_else_now
         brings(ONE)  # the first image is there again
         reports.write(report(ONE, revision=2), None, counter.origins_of)
     assert ("x.nii", ONE, "reported") in about(tmp_path, "file", "scan_id", "outcome")
+
+
+def test_a_scan_that_was_found_is_accounted_for_until_it_is_sent(tmp_path: Path) -> None:
+    counter = counter_of(None)
+    with opened(tmp_path) as reports:
+        counter.account_to(reports.account)
+        counter.found(origin("a.nii"))
+    assert about(tmp_path, "file", "outcome", "reason") == [("a.nii", "waiting", "not sent yet")]
 
 
 def test_what_is_skipped_later_is_added() -> None:

@@ -157,10 +157,17 @@ class Collector:
 
     def _note_outcomes(self) -> None:
         """Tell what was skipped, and note it only then."""
+        by_name, self._skipped_by_name = self._skipped_by_name, {}
         if len(self._files.skipped):
             skipped, self._files.skipped = self._files.skipped, SkippedFiles()
             self._tell(skipped)
-        by_name, self._skipped_by_name = self._skipped_by_name, {}
+            for one in skipped:
+                assert one.path is not None  # noqa: S101 - it is of a folder
+                path, account = on_disk(one.path), one.account(self._names.reveal)
+                if path in by_name:
+                    by_name[path] = by_name[path]._replace(told=(account,))
+                elif (file := self._under_way.get(path)) is not None:
+                    file.told.append(account)
         if by_name:
             self._index.put([*by_name.values()])
         taken, self._taken = self._taken, []

@@ -5,33 +5,39 @@ that the files are read again; their scans have the same ids.
 """
 
 import contextlib
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.domain.file_outcomes import FileOutcome
 from common.domain.report_index import which
 from common.errors import SettingsError
 from common.runtime.logger import Log
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, Origin, accounts_of
 from fr_pacs.sources.file_names import uncut
 
 NAME = "watched-files.sqlite"
 
 DAMAGED = "the index of sent files was damaged: all files are read again"
 
-_FORMAT = 2
+_FORMAT = 3
 _TABLES = """
 CREATE TABLE about (what TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     root BLOB, path BLOB, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     outcome TEXT NOT NULL, series TEXT NOT NULL, scan_ids TEXT NOT NULL,
+    told TEXT NOT NULL,
     PRIMARY KEY (root, path)
 ) WITHOUT ROWID;
 CREATE INDEX of_series ON files (root, series) WHERE series != '';
+CREATE INDEX of_told ON files (root) WHERE told != '';
 CREATE TABLE scans (
     folder TEXT, file TEXT, which TEXT, volume TEXT NOT NULL, files INTEGER NOT NULL,
     scan_id TEXT NOT NULL, label TEXT NOT NULL,
@@ -39,7 +45,14 @@ CREATE TABLE scans (
 ) WITHOUT ROWID;
 CREATE INDEX of_scan ON scans (scan_id);
 """
-_SELECT = "SELECT path, size, mtime_ns, outcome, series, scan_ids FROM files WHERE root = ? AND"
+_SELECT = (
+    "SELECT path, size, mtime_ns, outcome, series, scan_ids, told FROM files WHERE root = ? AND"
+)
+
+SENT_EARLIER = (
+    "sent by an earlier run; if its report does not come, run once without WATCH to have it "
+    "delivered again"
+)
 
 
 class Outcome(StrEnum):
@@ -47,10 +60,10 @@ class Outcome(StrEnum):
 
     # Fr-HUB has stored its scans.
     SENT = "sent"
-    # It is no scan, or holds a volume that VOLUMES omits.
-    SKIPPED = "skipped"
     # Fr-HUB never takes a scan of it again: it was erased or purged.
     REFUSED = "refused"
+    # It is no scan, or holds a volume that VOLUMES omits: another VOLUMES may want it.
+    SKIPPED = "skipped"
     # It is tried again when it changes, and by the next run.
     FAILED = "failed"
 
@@ -75,6 +88,9 @@ class IndexedFile(NamedTuple):
     series: str = ""
     """A digest that the slices of one DICOM series share; empty if it is not DICOM."""
     scan_ids: tuple[str, ...] = ()
+    """The scans of it that Fr-HUB has stored."""
+    told: tuple[Account, ...] = ()
+    """What else became of it, for the index of the reports."""
 
 
 class SentIndex:
@@ -160,11 +176,16 @@ class SentIndex:
         """Note what became of files. Scans that they held before, and do not hold now, are
         forgotten."""
         rows = [
-            (self._root, self._name(one.path), *one[1:4], one.series, " ".join(one.scan_ids))
+            (
+                *(self._root, self._name(one.path), *one[1:4], one.series, " ".join(one.scan_ids)),
+                _as_text(one.told),
+            )
             for one in files
         ]
         with self._transaction() as database:
-            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
             self._forget_scans(database, ((one.path, one.scan_ids) for one in files))
 
     def get(self, path: Path) -> IndexedFile | None:
@@ -215,15 +236,36 @@ class SentIndex:
         )
         return [(label, Origin(*origin)) for label, *origin in found]
 
+    def accounts(self) -> list[Account]:
+        """What is known of the files, for the index of the reports."""
+        query = "SELECT told FROM files WHERE root = ? AND told != ''"
+        told = [one for (text,) in self._rows(query, self._root) for one in _from_text(text)]
+        scans: dict[str, list[Origin]] = {}
+        query = "SELECT scan_id, file, volume, folder, files FROM scans WHERE folder = ?"
+        for scan_id, *origin in self._rows(query, self._folder):
+            scans.setdefault(scan_id, []).append(Origin(*origin))
+        waiting = FileOutcome.WAITING
+        sent = (accounts_of(of, waiting, SENT_EARLIER, scan_id) for scan_id, of in scans.items())
+        return [*chain.from_iterable(sent), *told]
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._database.close()
 
     def _files(self, query: str, value: object) -> list[IndexedFile]:
+        found = self._rows(query, self._root, value)
         return [
-            IndexedFile(self._path(name), size, mtime, Outcome(outcome), series, tuple(ids.split()))
-            for name, size, mtime, outcome, series, ids in self._rows(query, self._root, value)
+            IndexedFile(
+                path=self._path(name),
+                size=size,
+                mtime_ns=mtime_ns,
+                outcome=Outcome(outcome),
+                series=series,
+                scan_ids=tuple(ids.split()),
+                told=tuple(_from_text(told)),
+            )
+            for name, size, mtime_ns, outcome, series, ids, told in found
         ]
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -290,6 +332,20 @@ class SentIndex:
 
     def _path(self, name: bytes) -> Path:
         return Path(os.fsdecode(self._root), os.fsdecode(name))
+
+
+def _as_text(told: Iterable[Account]) -> str:
+    rows = [
+        (one.outcome, one.reason, one.scan_id, [astuple(origin) for origin in one.origins])
+        for one in told
+    ]
+    return json.dumps(rows) if rows else ""
+
+
+def _from_text(text: str) -> Iterator[Account]:
+    for outcome, reason, scan_id, origins in json.loads(text or "[]"):
+        places = tuple(Origin(*origin) for origin in origins)
+        yield Account(FileOutcome(outcome), reason, places, scan_id)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

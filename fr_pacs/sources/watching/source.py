@@ -13,8 +13,9 @@ from blake3 import blake3
 from common.errors import SettingsError, SourceError
 from common.formats.reader import Reader
 from common.runtime.logger import Log
-from fr_pacs.sources.base import Origin, ScanTask
-from fr_pacs.sources.file_names import FileNames
+from fr_pacs.sources.base import Account, Origin, ScanTask
+from fr_pacs.sources.file_names import FileNames, uncut
+from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.image_files import ImageFiles, ReadOptions, read_ahead
 from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
@@ -122,6 +123,7 @@ class WatchedFolder:
         self._is_lost = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._tell_skipped: Callable[[SkippedFiles], None] = lambda _: None
+        self._tell_found: Callable[[Origin], None] = lambda _: None
 
     @property
     def total(self) -> None:
@@ -132,13 +134,25 @@ class WatchedFolder:
         """True: files can be sent later."""
         return True
 
-    def start(self, skipped: Callable[[SkippedFiles], None]) -> None:
+    @property
+    def path(self) -> str:
+        """The absolute path of the folder."""
+        return uncut(str(self._root))
+
+    def accounts(self) -> Iterator[Account]:
+        """What earlier runs know of files (``AccountsForFiles``)."""
+        return iter(self._index.accounts())
+
+    def start(
+        self, skipped: Callable[[SkippedFiles], None], found: Callable[[Origin], None]
+    ) -> None:
         """Begin to watch.
 
         Args:
             skipped: called with what is no scan, in another thread.
+            found: called with where a scan is that is to be sent, in that thread, too.
         """
-        self._tell_skipped = skipped
+        self._tell_skipped, self._tell_found = skipped, found
         counts = {f"files_{outcome}": count for outcome, count in self._index.counts().items()}
         how = {"poll_s": self._changes.poll_s} if self._changes.poll_s else {}
         folder = self._names.source(self._root)
@@ -164,9 +178,9 @@ class WatchedFolder:
         """Fr-HUB has stored these scans."""
         self._under_way.stored(scan_ids)
 
-    def refused(self, scan_id: str, *, for_good: bool) -> None:
+    def refused(self, scan_id: str, reason: str, *, for_good: bool) -> None:
         """Fr-HUB does not take this scan, and if ``for_good``, never will."""
-        self._under_way.refused(scan_id, for_good=for_good)
+        self._under_way.refused(scan_id, reason, for_good=for_good)
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
         """The labels and origins of a scan that this or an earlier run has sent."""
@@ -186,6 +200,8 @@ class WatchedFolder:
         self._index.close()
 
     def _give(self, task: WatchedTask) -> None:
+        if isinstance(task.inner, FileTask) and task.inner.origin is not None:
+            self._tell_found(task.inner.origin)
         with self._lock:
             self._tasks.append(task)
 

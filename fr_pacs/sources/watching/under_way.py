@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from common.domain.file_outcomes import FileOutcome
 from common.errors import SourceError
 from fr_pacs.run_labels import KEPT
-from fr_pacs.sources.base import HasOrigins, LoadedScan, Origin, ScanTask, Withdrawn
+from fr_pacs.sources.base import Account, HasOrigins, LoadedScan, Origin, ScanTask, Withdrawn
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.sent_index import IndexedFile, Outcome, SentIndex, worst
 
@@ -39,6 +40,8 @@ class FileUnderWay:
     """For how many things it waits."""
     outcomes: set[Outcome] = field(default_factory=set)
     scan_ids: list[str] = field(default_factory=list)
+    told: list[Account] = field(default_factory=list)
+    """What else became of it than scans that are stored."""
 
 
 class FilesUnderWay:
@@ -90,6 +93,7 @@ class FilesUnderWay:
         files: Iterable[FileUnderWay],
         outcome: Outcome | None = None,
         scan_id: str | None = None,
+        account: Account | None = None,
     ) -> None:
         """One thing has come of these files.
 
@@ -97,6 +101,7 @@ class FilesUnderWay:
             files: each was held for it.
             outcome: what; None: it does not count.
             scan_id: of the stored scan, if it is one.
+            account: the same for the index of the reports, if it is no stored scan.
         """
         done = []
         with self._lock:
@@ -106,12 +111,17 @@ class FilesUnderWay:
                     file.outcomes.add(outcome)
                 if scan_id is not None and scan_id not in file.scan_ids:
                     file.scan_ids.append(scan_id)
+                if account is not None:
+                    file.told.append(account)
                 if file.holds <= 0 and self._files.get(file.path) is file:
                     del self._files[file.path]
                     outcome_of_all, ids = worst(file.outcomes), tuple(file.scan_ids)
                     size, mtime_ns = file.stamp
+                    told = tuple(file.told)
                     done.append(
-                        IndexedFile(file.path, size, mtime_ns, outcome_of_all, file.series, ids)
+                        IndexedFile(
+                            file.path, size, mtime_ns, outcome_of_all, file.series, ids, told
+                        )
                     )
         if done:
             self._index.put(done)
@@ -167,14 +177,17 @@ class FilesUnderWay:
         for scan_id, task in tasks:
             self.release(task.files, Outcome.SENT, scan_id)
 
-    def refused(self, scan_id: str, *, for_good: bool) -> None:
+    def refused(self, scan_id: str, reason: str, *, for_good: bool) -> None:
         """Fr-HUB does not take this scan."""
         with self._lock:
             tasks = self._loaded.pop(scan_id, [])
             self._answered.pop(scan_id, None)
         outcome = Outcome.REFUSED if for_good else Outcome.FAILED
         for task in tasks:
-            self.release(task.files, outcome)
+            origins = () if task.origin is None else (task.origin,)
+            account = Account(FileOutcome.REFUSED, reason, origins, scan_id)
+            self.release(task.files[:1], outcome, account=account)
+            self.release(task.files[1:], outcome)
 
 
 class WatchedTask:

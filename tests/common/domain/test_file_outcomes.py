@@ -23,6 +23,7 @@ def row(outcome: str, scan_id: str = "", revision: int = 0, file: str = "a.nii")
     return {**about_file(file, "", "/data"), **about_outcome(outcome, ""), **scan, **about}
 
 
+STRAY = {**row(SKIPPED), "reason": "slice that strayed into a series"}
 EXCLUDED = {**row(SKIPPED), "reason": "diffusion volume: excluded by VOLUMES"}
 
 
@@ -47,6 +48,7 @@ def told(one: Row) -> tuple[str, str, str]:
         (row(REPORTED, "x", 2), row(WAITING), (REPORTED, "x", "2")),
         (row(REPORTED, "x", 2), row(SKIPPED), (SKIPPED, "", "")),
         (row(REPORTED, "x", 2), EXCLUDED, (REPORTED, "x", "2")),
+        (row(REPORTED, "x", 2), STRAY, (REPORTED, "x", "2")),
         (row(FAILED, "x"), row(WAITING), (FAILED, "x", "")),
         (row(SKIPPED), row(WAITING), (WAITING, "", "")),
         (row(REFUSED), row(SKIPPED), (SKIPPED, "", "")),

@@ -329,6 +329,9 @@ def test_a_stray_slice_is_skipped_and_does_not_fail_its_series(watch: Watch, wri
     watched.load()
     known = watched.index.get(stray)
     assert known is not None
+    assert [(one.reason, one.origins[0].file) for one in known.told] == [
+        ("slice that strayed into a series", "009.dcm")
+    ]
     assert known.outcome is Outcome.SKIPPED
     assert watched.index.counts() == {Outcome.SENT: 6, Outcome.SKIPPED: 1}
 
@@ -395,7 +398,7 @@ def test_what_failed_is_tried_again_by_the_next_run_and_what_was_erased_is_not(
     for label, for_good in (("a.nii", True), ("b.nii", False)):
         loaded = told[label]
         assert isinstance(loaded, LoadedScan)
-        watched.under_way.refused(loaded.scan.scan_id, for_good=for_good)
+        watched.under_way.refused(loaded.scan.scan_id, "erased", for_good=for_good)
     assert watched.settled() == []
     assert watch().settled() == ["b.nii"]
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from common.domain.file_outcomes import FileOutcome
 from common.errors import SettingsError, SourceError
 from common.formats.reader import Reader
 from common.runtime.logger import get_log
-from fr_pacs.sources.base import Remembers, ScanTask, Source
+from fr_pacs.sources.base import AccountsForFiles, Origin, Remembers, ScanTask, Source
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
 from fr_pacs.sources.image_files import ReadOptions
@@ -22,6 +23,7 @@ from fr_pacs.sources.skipped_files import SkippedFiles, Watches
 from fr_pacs.sources.watching import source as watched_source
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S
+from fr_pacs.sources.watching.sent_index import SENT_EARLIER
 from fr_pacs.sources.watching.source import WatchedFolder
 from fr_pacs.sources.watching.under_way import WatchedTask
 from tests.fr_pacs.sources.image_folders import Save
@@ -44,7 +46,7 @@ def watching(
     root: Path, skipped: list[SkippedFiles] | None = None, **options: Any
 ) -> Iterator[WatchedFolder]:
     folder = watched(root, **options)
-    folder.start(([] if skipped is None else skipped).append)
+    folder.start(([] if skipped is None else skipped).append, lambda _: None)
     try:
         yield folder
     finally:
@@ -82,12 +84,41 @@ def test_it_sends_what_is_there_and_what_arrives_and_after_a_restart_only_what_i
         assert [label for label, _ in folder.labels_of(loaded.scan.scan_id)] == ["a.nii"]
         task = next_task(iter(folder))
         assert task.label == "deep/b.nii"
-        folder.refused(task.load().scan.scan_id, for_good=True)
+        folder.refused(task.load().scan.scan_id, "erased", for_good=True)
         assert len(skipped) == 1
     with capture_logs() as lines, watching(root):
         pass
     (line,) = lines
     assert (line["files_sent"], line["files_skipped"], line["files_refused"]) == (1, 1, 1)
+
+
+def test_what_earlier_runs_know_is_accounted_for_and_so_is_what_is_to_be_sent(
+    root: Path, save: Save, reader: Reader
+) -> None:
+    (root / "notes.txt").write_text("text")
+    save("a.nii")
+    (root / "copy.nii").write_bytes((root / "a.nii").read_bytes())
+    save("erased.nii", OTHER)
+    found: list[Origin] = []
+    folder = watched(root, reader=reader)
+    folder.start(lambda _: None, found.append)
+    tasks = iter(folder)
+    ids = {task.label: task.load().scan.scan_id for task in (next_task(tasks) for _ in range(3))}
+    folder.stored([ids["a.nii"]])
+    folder.refused(ids["erased.nii"], "refused: erased", for_good=True)
+    folder.close()
+    assert [one.file for one in found] == ["a.nii", "copy.nii", "erased.nii"]
+    assert {one.folder for one in found} == {str(root)}
+    with watching(root, reader=reader) as folder:
+        assert isinstance(folder, AccountsForFiles)
+        assert folder.path == str(root)
+        known = {one.origins[0].file: (one.outcome, one.reason) for one in folder.accounts()}
+    assert known == {
+        "a.nii": (FileOutcome.WAITING, SENT_EARLIER),
+        "copy.nii": (FileOutcome.COPY, "the same image as a.nii"),
+        "erased.nii": (FileOutcome.REFUSED, "refused: erased"),
+        "notes.txt": (FileOutcome.SKIPPED, "sidecar"),
+    }
 
 
 def test_a_long_queue_costs_no_more_for_each_task(

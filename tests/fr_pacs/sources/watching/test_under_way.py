@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.domain.file_outcomes import FileOutcome
 from common.errors import SourceError
-from fr_pacs.sources.base import LoadedScan, Origin, Withdrawn
+from fr_pacs.sources.base import Account, LoadedScan, Origin, Withdrawn
 from fr_pacs.sources.watching import under_way as module
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.sent_index import Outcome, SentIndex
@@ -87,8 +88,12 @@ def test_a_refused_scan_is_noted(
     file = begun(under_way, tmp_path)
     WatchedTask(Task(scan := a_scan()), [file], under_way).load()
     under_way.release([file])
-    under_way.refused(scan.scan.scan_id, for_good=for_good)
+    under_way.refused(scan.scan.scan_id, "erased", for_good=for_good)
     assert outcome(index, file) is (Outcome.REFUSED if for_good else Outcome.FAILED)
+    found = index.get(file.path)
+    assert found is not None
+    told = Account(FileOutcome.REFUSED, "erased", (Origin("a"),), scan.scan.scan_id)
+    assert found.told == (told,)
 
 
 def test_a_task_that_fails_is_noted_for_all_its_files(
@@ -168,7 +173,7 @@ def test_a_scan_that_an_earlier_run_has_stored_needs_an_answer_of_this_run(
     WatchedTask(Task(scan), [file], under_way).load()
     under_way.release([file])
     assert outcome(index, file) is None
-    under_way.refused(scan.scan.scan_id, for_good=True)
+    under_way.refused(scan.scan.scan_id, "erased", for_good=True)
     assert outcome(index, file) is Outcome.REFUSED
 
 
