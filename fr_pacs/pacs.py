@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from common.errors import FrError
 from common.runtime.console import unit_console
@@ -22,6 +23,7 @@ from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
+from fr_pacs.sources.own_files import OwnFiles
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 from fr_pacs.sources.skipped_files import Skips, Watches
 
@@ -61,6 +63,7 @@ def make_source(
             names=names,
             follow_links=settings.follow_links,
             volumes=settings.wanted_volumes,
+            own=own_files(settings, settings.source),
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
@@ -86,7 +89,14 @@ def _watched_folder(
         follow_links=settings.follow_links,
         quiet_s=settings.watch_quiet_s,
         poll_s=settings.watch_poll_s,
+        own=own_files(settings, settings.source.absolute()),
     )
+
+
+def own_files(settings: PacsSettings, root: Path) -> OwnFiles:
+    """What this Fr-PACS writes, which may be in SOURCE."""
+    others = (settings.ledger, settings.summary, settings.data_dir.expanduser())
+    return OwnFiles(root, settings.reports, [path for path in others if path is not None])
 
 
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:

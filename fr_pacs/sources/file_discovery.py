@@ -11,6 +11,7 @@ from common.formats.known_names import kind_by_name
 from common.formats.recognition import NOT_AN_IMAGE
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
+from fr_pacs.sources.own_files import OwnFiles
 
 LEADS_OUT = "a link that leads out of SOURCE: set FOLLOW_LINKS=1 to send what it points to"
 
@@ -33,6 +34,7 @@ def walk_files(
     *,
     follow_links: bool = False,
     start: Path | None = None,
+    own: OwnFiles | None = None,
 ) -> Iterator[Path | KnownByName | FailedTask]:
     """Find the files under ``root``, in order of their names; a file is its own only result.
 
@@ -46,6 +48,7 @@ def walk_files(
         follow_links: follow links that lead out of ``root``, too.
         start: a file or folder in ``root``: find only what a walk through all of ``root`` would
             find there; the default is ``root``.
+        own: what Fr-PACS writes itself; it is not found.
 
     Raises:
         SourceError: ``root`` does not exist or cannot be read.
@@ -55,7 +58,7 @@ def walk_files(
         if not stat.S_ISDIR(root.stat().st_mode):
             yield root
             return
-        walk = _Walk(root, names, follow_links)
+        walk = _Walk(root, names, follow_links, own or OwnFiles(root))
         yield from walk.all_in(root) if start is None else walk.at(start)
     except OSError as error:
         raise SourceError(f"{names.source(root)} cannot be read: {error.strerror}") from error
@@ -64,7 +67,8 @@ def walk_files(
 class _Walk:
     """The rules of a walk through one folder."""
 
-    def __init__(self, root: Path, names: FileNames, follow_links: bool) -> None:
+    def __init__(self, root: Path, names: FileNames, follow_links: bool, own: OwnFiles) -> None:
+        self._own = own
         self._root = root
         self._names = names
         self._follow_links = follow_links
@@ -73,6 +77,8 @@ class _Walk:
 
     def at(self, start: Path) -> Iterator[Path | KnownByName | FailedTask]:
         """What is in this file or folder, unless a folder on the way to it is not visited."""
+        if self._own.has(start):
+            return
         for folder in (above for above in start.parents if above.is_relative_to(self._root)):
             if folder != self._root and (_hidden_folder(folder.name) or self._leads_out(folder)):
                 return
@@ -101,6 +107,9 @@ class _Walk:
             if not self._visit(Path(folder)):  # reached again through a link
                 folders.clear()
                 continue
+            here = Path(folder)
+            folders[:] = [name for name in folders if here / name not in self._own]
+            files = [name for name in files if here / name not in self._own]
             hidden = {name: kind for name in folders if (kind := _hidden_folder(name))}
             yield from (KnownByName(Path(folder, name), hidden[name]) for name in sorted(hidden))
             shown = sorted(name for name in folders if name not in hidden)

@@ -28,6 +28,7 @@ from fr_pacs.sources.image_files import (
     UnreadFiles,
     read_ahead,
 )
+from fr_pacs.sources.own_files import OwnFiles
 from fr_pacs.sources.skipped_files import SkippedFiles, in_words
 
 _SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
@@ -59,6 +60,7 @@ class FileSource:
         volumes: roles of the DICOM volumes that are sent (``common.domain.volume_roles``); others
             are skipped.
         reader: reads the files; the default is one for this source alone.
+        own: what Fr-PACS writes itself; it is no input.
 
     Raises:
         SourceError: the path does not exist, or holds no image.
@@ -75,10 +77,12 @@ class FileSource:
         follow_links: bool = False,
         volumes: Collection[str] = VOLUME_ROLES,
         reader: Reader | None = None,
+        own: OwnFiles | None = None,
     ) -> None:
         self._root = Path(path)
         self._names = names or FileNames()
         self._follow_links = follow_links
+        self._own = own
         self._asked: deque[tuple[Path, str]] = deque()
         reader = Reader(max_bytes) if reader is None else reader
         reader.start()
@@ -171,7 +175,8 @@ class FileSource:
     def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
         """The files to read; what fails without being read goes to ``others``."""
         count = 0
-        for path in walk_files(self._root, self._names, follow_links=self._follow_links):
+        found = walk_files(self._root, self._names, follow_links=self._follow_links, own=self._own)
+        for path in found:
             if isinstance(path, FailedTask):
                 others.append((count, self._files.failed(path.label, path.error)))
                 continue

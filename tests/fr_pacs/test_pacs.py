@@ -21,9 +21,10 @@ from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Nack, Report, Scan
 from common.wire.protocol import Side
 from fr_pacs.hub_connection import FINAL_AFTER
-from fr_pacs.pacs import make_source, run_pacs
+from fr_pacs.pacs import make_source, own_files, run_pacs
 from fr_pacs.run_counts import NO_REPORT
 from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.skipped_files import SkippedFiles, Skips, Watches
 from tests.factories import make_report
 from tests.fr_pacs.report_folders import about
 from tests.fr_pacs.streams import Hub, Planted, PlantedTask, next_scan, pacs_settings, small_scans
@@ -99,6 +100,32 @@ def test_files_are_the_source_where_a_path_is_given(tmp_path: Path) -> None:
     assert source.total == 1
     assert source.waits
     assert first_of(settings).scan.shape == (3, 4, 5)
+
+
+def test_what_the_settings_have_it_write_is_no_input(tmp_path: Path) -> None:
+    settings = pacs_settings(
+        source=tmp_path,
+        reports=tmp_path / "reports",
+        ledger=tmp_path / "ledger",
+        summary=tmp_path / "summary",
+        data_dir=tmp_path / "data",
+    )
+    for name in ("reports", "ledger", "summary", "data"):
+        assert tmp_path / name in own_files(settings, tmp_path)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "x.json").touch()
+    image = nib.Nifti1Image(np.ones((2, 3, 4), np.int16), np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "image.nii")
+    source = make_source(settings)
+    assert isinstance(source, Skips)
+    assert (source.total, len(source.skipped)) == (1, 0)
+    watched = make_source(settings.model_copy(update={"watch": True, "watch_quiet_s": 0.1}))
+    assert isinstance(watched, Watches)
+    skipped: list[SkippedFiles] = []
+    watched.start(skipped.append, lambda _: None)
+    until(lambda: next(iter(watched)))
+    watched.close()
+    assert skipped == []
 
 
 def test_a_path_where_nothing_is_is_said(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fr_pacs.sources.file_discovery import UNLISTABLE, KnownByName, check_regula
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
 from fr_pacs.sources.image_files import Found, ImageFiles, Unread, UnreadFiles
+from fr_pacs.sources.own_files import OwnFiles
 from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.arrivals import Arrival, Arrivals
 from fr_pacs.sources.watching.open_files import state_of
@@ -52,6 +53,7 @@ class Collector:
         quiet_s: what has not changed for this long is complete, seconds.
         patience_s: an incomplete series is sent after this time, seconds.
         stopping: whether to leave off.
+        own: what Fr-PACS writes itself; it is no input.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Collector:
         quiet_s: float,
         patience_s: float,
         stopping: Callable[[], bool] = lambda: False,
+        own: OwnFiles | None = None,
     ) -> None:
         self._root = root
         self._files = files
@@ -80,6 +83,7 @@ class Collector:
         self._key = key
         self._follow_links = follow_links
         self._stopping = stopping
+        self._own = own
         self._arrivals = Arrivals(quiet_s, patience_s)
         self._series = OpenSeries(quiet_s, patience_s)
         self._members: dict[Path, list[Path]] = {}
@@ -179,7 +183,9 @@ class Collector:
         """Look at what is in a folder; the files found, and whether all of it could be listed."""
         seen: set[Path] = set()
         whole = True
-        found = walk_files(self._root, self._names, follow_links=self._follow_links, start=start)
+        found = walk_files(
+            self._root, self._names, follow_links=self._follow_links, start=start, own=self._own
+        )
         for one in found:
             if self._stopping():
                 break

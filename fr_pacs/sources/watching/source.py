@@ -17,6 +17,7 @@ from fr_pacs.sources.base import Account, Origin, ScanTask
 from fr_pacs.sources.file_names import FileNames, uncut
 from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.image_files import ImageFiles, ReadOptions, read_ahead
+from fr_pacs.sources.own_files import OwnFiles
 from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S, FolderChanges
@@ -56,6 +57,7 @@ class WatchedFolder:
             FALLBACK_POLL_S where it cannot.
         patience_s: the longest wait for an incomplete series, seconds.
         reader: reads the files; the default is one for this source alone.
+        own: what Fr-PACS writes itself; it is no input.
 
     Raises:
         SourceError: the folder cannot be read.
@@ -75,6 +77,7 @@ class WatchedFolder:
         poll_s: float | None = None,
         patience_s: float | None = None,
         reader: Reader | None = None,
+        own: OwnFiles | None = None,
     ) -> None:
         root = root.absolute()
         if root.is_file():
@@ -116,6 +119,7 @@ class WatchedFolder:
             quiet_s=self._quiet_s,
             patience_s=self._quiet_s + PATIENCE_S if patience_s is None else patience_s,
             stopping=self._stopping.is_set,
+            own=own,
         )
         self._lock = threading.Lock()
         self._tasks: deque[WatchedTask] = deque()
