@@ -107,9 +107,9 @@ class ReportFolder:
     def _name_of(self, scan_id: str, origins: Sequence[Origin]) -> str:
         if (known := self._names.get(scan_id)) is not None:
             return known
-        if not origins or (self._folder / f"{scan_id}.json").exists():
+        first = origins[0] if origins else self._index.take_origin(scan_id)
+        if first is None or (self._folder / f"{scan_id}.json").exists():
             return scan_id
-        first = origins[0]
         name = files_name(scan_id, about_file(first.file, first.volume, first.folder))
         if name != scan_id:
             self._names[scan_id] = name

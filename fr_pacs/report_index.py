@@ -30,6 +30,7 @@ from common.domain.report import BrainReport
 from common.domain.report_index import (
     COLUMNS,
     NAME,
+    OUTCOME,
     REPORT,
     Row,
     about_file,
@@ -48,6 +49,9 @@ _PAUSE_S = 0.2
 _SHARE = 10
 """A rewrite takes a tenth of the time at most, however long the table is."""
 
+
+_UNREPORTED_KEPT = 100_000
+"""Scans whose files are remembered from earlier runs, so that the memory is bounded."""
 
 _Key = tuple[str, str]
 
@@ -80,13 +84,30 @@ class ReportIndex:
         self._scope = ""
         self._closing = self._failed = False
         try:
-            with self._locked(), self._table():
+            with self._locked(), self._table() as (_, table):
+                self._unreported = self._unreported_in(table)
                 for cut in folder.glob(f".{NAME}.*"):  # of a writer that was killed
                     cut.unlink(missing_ok=True)
         except OSError as error:
             raise SettingsError(f"{self._target}: {error.strerror or error}") from error
         self._thread = threading.Thread(target=self._run, name="report-index", daemon=True)
         self._thread.start()
+
+    def take_origin(self, scan_id: str) -> Origin | None:
+        """The file of a scan of an earlier run whose report had not come, once: Fr-HUB may send it
+        before this run has found the file."""
+        with self._changed:
+            return self._unreported.pop(scan_id, None)
+
+    def _unreported_in(self, table: Iterable[Row]) -> dict[str, Origin]:
+        found: dict[str, Origin] = {}
+        for row in table:
+            scan_id, file = row.get("scan_id"), row.get("file", "").removeprefix("./")
+            mine = row.get("pacs") == self._pacs and row.get(OUTCOME) != FileOutcome.COPY
+            if scan_id and file and mine and not has_report(row) and len(found) < _UNREPORTED_KEPT:
+                origin = Origin(file, row.get("volume", ""), row.get("folder", ""))
+                found.setdefault(scan_id, origin)
+        return found
 
     def begin(self, scope: str, accounts: Iterable[Account]) -> None:
         """Note what is known of all files before the first one is sent. The rows of earlier runs

@@ -1,9 +1,13 @@
 """REPORTS: files named after their input, and rows that say which report is about which file."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
-from fr_pacs.sources.base import account_of_copy
+from common.domain.file_outcomes import FileOutcome
+from common.runtime.logger import get_log
+from fr_pacs.report_folder import ReportFolder
+from fr_pacs.sources.base import Account, account_of_copy
 from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
 
 
@@ -80,6 +84,32 @@ def test_a_report_of_an_unknown_file_has_a_row_until_its_file_is_known(tmp_path:
     assert about(tmp_path, "file", "scan_id", "report") == [("", ONE, ONE), ("", TWO, TWO)]
     write(tmp_path, report(ONE), origin("a.nii"))
     assert about(tmp_path, "file", "scan_id", "report") == [("", TWO, TWO), ("a.nii", ONE, ONE)]
+
+
+def test_a_report_that_comes_before_its_file_is_found_again_is_named_after_it(
+    tmp_path: Path,
+) -> None:
+    """Of a run that was killed, to which Fr-HUB sends what it has at once."""
+    with opened(tmp_path) as reports:
+        reports.account(account_of_copy(origin("copy.nii"), origin("=sub/a.nii"), ONE))
+        waiting = FileOutcome.WAITING
+        reports.account(Account(waiting, "no report yet", (origin("=sub/a.nii", "volume 1"),), ONE))
+    write(tmp_path, report(ONE))
+    write(tmp_path, report(ONE, revision=2))
+    assert about(tmp_path, "file", "outcome", "report") == [
+        ("copy.nii", "copy", f"sub_a_volume_1__{ONE}"),
+        ("./=sub/a.nii", "reported", f"sub_a_volume_1__{ONE}"),
+    ]
+    assert f"sub_a_volume_1__{ONE}.json" in names(tmp_path)
+    with closing(ReportFolder(tmp_path, get_log(), "pacs-2")) as reports:
+        assert reports._index.take_origin(ONE) is None
+
+
+def test_a_file_of_another_fr_pacs_names_no_report(tmp_path: Path) -> None:
+    with closing(ReportFolder(tmp_path, get_log(), "pacs-2")) as reports:
+        reports.account(Account(FileOutcome.WAITING, "no report yet", (origin("a.nii"),), ONE))
+    write(tmp_path, report(ONE))
+    assert f"{ONE}.json" in names(tmp_path)
 
 
 def test_reports_that_an_earlier_release_named_after_their_ids_keep_these_names(
