@@ -5,6 +5,8 @@ before it is watched, and names that are not UTF-8 break the library. So all of 
 at now and then, and whenever something went wrong.
 """
 
+import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +33,20 @@ _STEP_MS = 200
 _DEBOUNCE_MS = 400
 _CHECK_S = 5.0
 """How often it is checked that the watched folder is still the one of this name."""
+
+
+_NUMBER = re.compile(r"\(os error (\d+)\)")
+
+
+def _told(error: OSError) -> str:
+    """What the kernel says, without the names of folders that watchfiles appends: they may name a
+    patient."""
+    number = error.errno
+    if number is None and (found := _NUMBER.search(str(error))):
+        number = int(found[1])
+    if number is None:
+        return "the limit of watches is reached, or there is no inotify"
+    return os.strerror(number)
 
 
 class FolderChanges:
@@ -65,7 +81,7 @@ class FolderChanges:
                 if self.poll_s is None:
                     self.poll_s = FALLBACK_POLL_S
                     reason = "the kernel cannot tell the changes in SOURCE: polling"
-                    self._log.warning(reason, reason=str(error), every_s=self.poll_s)
+                    self._log.warning(reason, reason=_told(error), every_s=self.poll_s)
                     continue
                 yield None
             except RuntimeError:  # watchfiles cannot read a name

@@ -114,14 +114,22 @@ def test_all_is_looked_at_now_and_then(tmp_path: Path, monkeypatch: pytest.Monke
     assert told.until_any()
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('OS file watch limit reached. about ["/in/Doe^Jane"]', "the limit of watches is reached"),
+        ('Permission denied (os error 13) about ["/in/Doe^Jane"]', "Permission denied"),
+    ],
+)
 def test_it_polls_where_the_kernel_watches_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
 ) -> None:
+    """And names no folder in the log."""
     real = watchfiles.watch
 
     def limited(*paths: Path, **options: Any) -> Any:
         if not options["force_polling"]:
-            raise OSError("OS file watch limit reached")
+            raise OSError(text)
         return real(*paths, **{**options, "poll_delay_ms": 50})
 
     monkeypatch.setattr(folder_changes, "watch", limited)
@@ -134,6 +142,8 @@ def test_it_polls_where_the_kernel_watches_no_more(
     assert [line["event"] for line in lines] == [
         "the kernel cannot tell the changes in SOURCE: polling"
     ]
+    assert lines[0]["reason"].startswith(reason)
+    assert "Doe" not in str(lines)
     (tmp_path / "b").write_bytes(b"1")
     assert told.until(tmp_path / "b")
 
