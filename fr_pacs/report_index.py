@@ -182,7 +182,7 @@ class ReportIndex:
                 if rows or scope:
                     self._merge(rows, scope, recalled)
                 self._failed = False
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - the thread must go on, and be heard of
                 self._tell(error)
                 with self._changed:  # what was noted meanwhile is newer
                     later, self._pending = self._pending, rows
@@ -193,10 +193,13 @@ class ReportIndex:
                 return
             pause = max(_PAUSE_S, _SHARE * (time.monotonic() - begun))
 
-    def _tell(self, error: OSError) -> None:
+    def _tell(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            reason = error.strerror or str(error)
+            # The text of an unforeseen error may hold a part of the table.
+            reason = type(error).__name__
+            if isinstance(error, OSError):
+                reason = error.strerror or str(error)
             self._log.warning("the index of the reports cannot be written", reason=reason)
 
     def _merge(

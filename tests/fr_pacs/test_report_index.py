@@ -1,5 +1,6 @@
 """``index.csv`` is always whole, and nothing in it is lost."""
 
+import csv
 import time
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,19 @@ def test_a_table_that_becomes_unreadable_is_told_once_and_the_reports_are_kept(
     assert line["event"] == "the index of the reports cannot be written"
     assert "move it elsewhere" in line["reason"]
     assert f"b__{TWO}.json" in names(tmp_path)
+
+
+def test_an_unforeseen_error_does_not_end_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capture_logs() as logs, opened(tmp_path) as reports:
+        with monkeypatch.context() as patched:
+            patched.setattr(csv, "DictWriter", lambda *_, **__: dict[str, str]()["patient"])
+            reports.account(account(FileOutcome.SKIPPED, "text", "a"))
+            until(lambda: logs)
+        reports.account(account(FileOutcome.SKIPPED, "text", "b"))
+    assert [line["reason"] for line in logs] == ["KeyError"]
+    assert about(tmp_path, "file") == [("a",), ("b",)]
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
