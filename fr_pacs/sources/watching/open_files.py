@@ -23,31 +23,34 @@ class FileState(NamedTuple):
 
 
 def state_of(path: Path) -> FileState | None:
-    """The state of a file; None if there is no regular file, or nothing says what it is.
+    """The state of a file; None if there is no regular file.
+
+    A file that cannot be looked at, as when its server does not answer, counts as being written: it
+    is not gone, and may be as before soon.
 
     The file is opened, because a network file system may answer from its cache otherwise.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wake its writer
+        before = path.stat()
+        if not stat.S_ISREG(before.st_mode):  # opening a pipe would wake its writer
             return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        return _closed_state(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError:
+        return FileState(0, 0, being_written=True)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:  # reading it will say why
+        return FileState(before.st_size, before.st_mtime_ns)
+    except OSError:
+        return FileState(before.st_size, before.st_mtime_ns, being_written=True)
     try:
         info = os.fstat(descriptor)
         return FileState(info.st_size, info.st_mtime_ns, _is_being_written(descriptor))
     finally:
         os.close(descriptor)
-
-
-def _closed_state(path: Path) -> FileState | None:
-    """The state of a file that cannot be opened: reading it will say why."""
-    with contextlib.suppress(OSError):
-        info = path.stat()
-        return FileState(info.st_size, info.st_mtime_ns)
-    return None
 
 
 def _is_being_written(descriptor: int) -> bool:

@@ -1,8 +1,12 @@
 """Whether a file is being written, as Linux knows it."""
 
+import errno
 import os
 import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from fr_pacs.sources.watching.open_files import FileState, state_of
 
@@ -40,6 +44,42 @@ def test_whoever_writes_meanwhile_is_not_disturbed_and_does_not_end_this_process
         state_of(path)
     thread.join()
     assert path.stat().st_size == 2000
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EWOULDBLOCK])
+def test_a_file_that_cannot_be_looked_at_now_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"123")
+    info = path.stat()
+
+    def failing(*_: object, **__: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing)
+        assert state_of(path) == FileState(3, info.st_mtime_ns, being_written=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", lambda *_: path.with_name("absent").stat())
+        assert state_of(path) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", failing)
+        state = state_of(path)
+    assert state == FileState(0, 0, being_written=True)
+
+
+def test_a_file_that_must_not_be_read_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"123")
+
+    def refused(*_: object) -> Any:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refused)
+    assert state_of(path) == FileState(3, path.stat().st_mtime_ns)
 
 
 def test_what_is_no_file_has_no_state(tmp_path: Path) -> None:
