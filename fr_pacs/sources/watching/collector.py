@@ -93,6 +93,7 @@ class Collector:
         """Files of which nothing more is to come, once what was skipped of them is told."""
         self._told: set[tuple[str, str]] = set()
         self._new_folders: dict[Path, float] = {}
+        self._to_look_at: dict[Path, None] = {}
 
     @property
     def waiting(self) -> int:
@@ -122,14 +123,18 @@ class Collector:
         Raises:
             SourceError: the folder cannot be read.
         """
-        for path in paths:
+        self._to_look_at.update(dict.fromkeys(paths))
+        while self._to_look_at:
+            path = next(iter(self._to_look_at))
             if not os.path.lexists(path):
                 self._gone(path)
-                continue
-            self._look_in(path, now)
-            if path.is_dir():
-                # Files may have come into it before the kernel watched it.
-                self._new_folders[path] = now + _AGAIN_S
+            else:
+                self._look_in(path, now)
+                if path.is_dir():
+                    # Files may have come into it before the kernel watched it.
+                    self._new_folders[path] = now + _AGAIN_S
+            # Not before: if the folder cannot be read now, the next call looks at the rest.
+            del self._to_look_at[path]
         self._note_outcomes()
 
     def advance(self, now: float, seen_until: float) -> None:
@@ -150,8 +155,8 @@ class Collector:
     def _advance(self, now: float, seen_until: float) -> None:
         self.look(self._under_way.take_withdrawn(), now)
         for folder in [path for path, due in self._new_folders.items() if now >= due]:
-            del self._new_folders[folder]
             self._look_in(folder, now)
+            del self._new_folders[folder]
         self._read(now)
         self._take_files(now, seen_until)
         for group in self._series.due(seen_until, self._arrivals.unread_folders()):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import SourceError
 from fr_pacs.sources.base import LoadedScan
 from fr_pacs.sources.file_discovery import LEADS_OUT
 from fr_pacs.sources.image_files import Found
@@ -456,6 +457,20 @@ def test_what_came_into_a_new_folder_before_it_was_watched_is_found(
     watched.after(0, root / "new")
     save("new/a.nii")  # nothing tells
     assert watched.settled() == ["new/a.nii"]
+
+
+def test_what_could_not_be_looked_at_is_looked_at_later(
+    watch: Watch, save: Save, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch()
+    arrived = [save("a.nii"), save("b.nii", np.ones((2, 2, 2), np.int16))]
+    away = root.rename(root.parent / "away")
+    with monkeypatch.context() as patched:
+        patched.setattr(os.path, "lexists", lambda _: True)
+        with pytest.raises(SourceError):
+            watched.after(0, *arrived)
+    away.rename(root)
+    assert watched.settled() == ["a.nii", "b.nii"]
 
 
 def test_a_failed_file_whose_permissions_change_is_tried_again(watch: Watch, root: Path) -> None:
