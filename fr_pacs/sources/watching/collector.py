@@ -95,11 +95,6 @@ class Collector:
         self._new_folders: dict[Path, float] = {}
         self._to_look_at: dict[Path, None] = {}
 
-    @property
-    def waiting(self) -> int:
-        """How many files are not complete yet."""
-        return len(self._arrivals)
-
     def rescan(self, now: float) -> None:
         """Look at all of the folder, and forget the files that are not there any more.
 
@@ -159,10 +154,10 @@ class Collector:
             del self._new_folders[folder]
         self._read(now)
         self._take_files(now, seen_until)
-        for group in self._series.due(seen_until, self._arrivals.unread_folders()):
+        for groups in self._series.due(seen_until, self._arrivals.unread_folders()):
             if self._stopping():
                 return
-            self._take_series(group, now)
+            self._take_series(groups, now)
 
     def _note_outcomes(self) -> None:
         """Tell what was skipped, and note it only then."""
@@ -343,19 +338,20 @@ class Collector:
             elif not isinstance(one, Slice):
                 self._give(WatchedTask(one, (file,), self._under_way))
 
-    def _take_series(self, group: Sequence[Slice], now: float) -> None:
-        """Make tasks of a series that is complete."""
-        paths = list(dict.fromkeys(plane.path for plane in group))
+    def _take_series(self, groups: Sequence[Sequence[Slice]], now: float) -> None:
+        """Make tasks of a series that is complete, or of several that share files."""
+        slices = [plane for group in groups for plane in group]
+        paths = list(dict.fromkeys(plane.path for plane in slices))
         arrivals = [one for path in paths if (one := self._arrivals.get(path))]
         changed = [one for one in arrivals if not self._is_still(one, now)]
         if changed:
             return
-        series = self._digest(group)
+        series = self._digest(slices)
         files = {one.path: self._under_way.begin(one.path, one.stamp, series) for one in arrivals}
         for path in paths:
             if path not in files and (archive := self._under_way.get(on_disk(path))):
                 files[path] = archive
-        for some, task in self._files.stacked(group):
+        for some, task in (one for group in groups for one in self._files.stacked(group)):
             about = list({id(files[path]): files[path] for path in some if path in files}.values())
             if task is not None:
                 self._give(WatchedTask(task, about, self._under_way))

@@ -31,7 +31,7 @@ class OpenSeries:
         self._quiet_s = quiet_s
         self._patience_s = patience_s
         self._files: dict[Path, _SliceFile] = {}
-        self._groups: list[list[Slice]] | None = []
+        self._groups: list[list[list[Slice]]] | None = []
 
     def __len__(self) -> int:
         return len(self._files)
@@ -57,12 +57,9 @@ class OpenSeries:
             if self._files.pop(path, None) is not None:
                 self._groups = None
 
-    def under(self, folder: Path) -> list[Path]:
-        """The files in a folder, also those in an archive; or those of this path."""
-        return [path for path in self._files if path == folder or folder in path.parents]
-
-    def due(self, now: float, unread: set[Path]) -> list[list[Slice]]:
-        """The slices of each series that is complete, in the order of their files.
+    def due(self, now: float, unread: set[Path]) -> list[list[list[Slice]]]:
+        """The slices of each series that is complete, in the order of their files. Series that
+        share a file, as frames without a series UID may do, come together, when all are complete.
 
         Args:
             now: monotonic seconds.
@@ -70,8 +67,12 @@ class OpenSeries:
         """
         if self._groups is None:
             slices = (plane for path in sorted(self._files) for plane in self._files[path].slices)
-            self._groups = group_series(list(slices))
-        return [group for group in self._groups if self._is_due(group, now, unread)]
+            self._groups = _together(group_series(list(slices)))
+        return [
+            groups
+            for groups in self._groups
+            if all(self._is_due(group, now, unread) for group in groups)
+        ]
 
     def _is_due(self, group: Sequence[Slice], now: float, unread: set[Path]) -> bool:
         files = [self._files[plane.path] for plane in group]
@@ -82,3 +83,19 @@ class OpenSeries:
             return False
         is_whole = has_all_images(group)
         return idle >= self._quiet_s if is_whole is None else is_whole
+
+
+def _together(groups: Iterable[list[Slice]]) -> list[list[list[Slice]]]:
+    """Groups of slices, those that share a file together."""
+    of_file: dict[Path, list[list[Slice]]] = {}
+    together: list[list[list[Slice]]] = []
+    for group in groups:
+        paths = {plane.path for plane in group}
+        shared = {id(one): one for path in paths if (one := of_file.get(path)) is not None}
+        joined = [*(other for one in shared.values() for other in one), group]
+        if shared:
+            together = [one for one in together if id(one) not in shared]
+            paths |= {plane.path for other in joined for plane in other}
+        together.append(joined)
+        of_file.update(dict.fromkeys(paths, joined))
+    return together

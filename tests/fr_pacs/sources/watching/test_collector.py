@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fr_pacs.sources.file_discovery import LEADS_OUT
 from fr_pacs.sources.image_files import Found
 from fr_pacs.sources.watching.sent_index import Outcome
 from tests.common.formats.archive_files import pack
-from tests.common.formats.dicom.dicom_files import Write
+from tests.common.formats.dicom.dicom_files import Write, slices_of
 from tests.fr_pacs.sources.image_folders import Save
 from tests.fr_pacs.sources.watching.watched import (
     PATIENCE_S,
@@ -108,7 +109,7 @@ def test_what_is_removed_before_it_is_complete_is_not_sent(
     (root / "deep").rmdir()
     assert watched.settled(root / "deep") == []
     assert watched.after(10 * PATIENCE_S) == []
-    assert watched.collector.waiting == 0
+    assert len(watched.collector._arrivals) == 0
 
 
 def test_what_is_removed_before_it_is_loaded_is_told(watch: Watch, save: Save) -> None:
@@ -335,6 +336,24 @@ def test_a_stray_slice_is_skipped_and_does_not_fail_its_series(watch: Watch, wri
     ]
     assert known.outcome is Outcome.SKIPPED
     assert watched.index.counts() == {Outcome.SENT: 6, Outcome.SKIPPED: 1}
+
+
+def test_a_file_with_frames_of_several_series_is_held_once_for_each_and_for_all_of_them(
+    watch: Watch, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(1)
+    (plane,) = slices_of(path)
+    frames = [replace(plane, series=f"1.2.{n}", frame=n) for n in (1, 2)]
+    watched = watch()
+
+    def read(files: Iterable[tuple[Path, str]]) -> Iterator[Found]:
+        return iter([frames for _ in files])
+
+    monkeypatch.setattr(watched.files, "read", read)
+    assert len(watched.settled()) == 2
+    file = watched.under_way.get(path)
+    assert file is not None
+    assert file.holds == 2
 
 
 def test_an_archive_is_one_file_with_the_series_in_it(

@@ -32,7 +32,8 @@ def opened(planes: list[Slice], images: int | None = None) -> OpenSeries:
 
 def due(series: OpenSeries, now: float, unread: set[Path] | None = None) -> list[int]:
     """How many slices each complete series has."""
-    return [len(group) for group in series.due(now, unread or set())]
+    complete = series.due(now, unread or set())
+    return [len(group) for groups in complete for group in groups]
 
 
 def test_a_series_without_a_count_is_complete_when_it_is_quiet(planes: list[Slice]) -> None:
@@ -69,6 +70,19 @@ def test_series_are_complete_one_by_one(planes: list[Slice]) -> None:
     series = opened([planes[0], replace(planes[1], series="1.2.3"), planes[2]])
     assert due(series, 11) == [1]
     assert due(series, 12) == [2, 1]
+
+
+def test_series_that_share_a_file_come_together(planes: list[Slice]) -> None:
+    series = OpenSeries(10, 100)
+    one, two, three = planes
+    names = "abcd"
+    others = [replace(one, frame=n, series=f"1.2.{name}") for n, name in enumerate(names)]
+    series.add(one.path, others[:2], FOLDER, 0)
+    series.add(two.path, [replace(other, path=two.path) for other in others[2:]], FOLDER, 0)
+    series.add(three.path, [replace(others[n], path=three.path) for n in (1, 2)], FOLDER, 5)
+    assert series.due(14, set()) == []
+    (together,) = series.due(15, set())
+    assert sorted(len(group) for group in together) == [1, 1, 2, 2]
 
 
 def test_slices_that_are_gone_are_not_waited_for(planes: list[Slice]) -> None:
