@@ -19,6 +19,7 @@ from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger, LedgerError
 from fr_pacs.rate_limit import RateLimitedSource
 from fr_pacs.run_counts import RunCounter
+from fr_pacs.run_labels import KEPT
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
 from fr_pacs.sources.file_names import FileNames
@@ -115,7 +116,8 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     """
     policy = policy_from_settings(settings, settings.pacs_name)
     warn_of_dangers(settings, policy, log)
-    names = FileNames(hashed=settings.labels == "hash")
+    # A watched folder never ends, and its early files have their reports.
+    names = FileNames(hashed=settings.labels == "hash", kept=KEPT if settings.watch else None)
     unlimited = make_source(settings, names, log)
     source = RateLimitedSource(unlimited, settings.scans, settings.pace)
     if settings.source is not None and source.total is not None:

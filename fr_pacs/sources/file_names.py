@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 from pathlib import Path
 
 from blake3 import blake3
@@ -32,9 +33,12 @@ class FileNames:
 
     Args:
         hashed: whether labels are hashes.
+        kept: how many names are remembered, the latest; None: all.
     """
 
-    def __init__(self, *, hashed: bool = False) -> None:
+    def __init__(self, *, hashed: bool = False, kept: int | None = None) -> None:
+        self._kept = kept
+        self._lock = threading.Lock()
         self._key = secrets.token_bytes(32) if hashed else None
         self._names: dict[str, str] = {}
         self._whole: dict[str, str] = {}  # by label, where that is not the whole name
@@ -45,11 +49,18 @@ class FileNames:
         if self._key is not None:
             encoded = name.encode(errors="surrogatepass")
             label = f"file-{blake3(encoded, key=self._key).hexdigest()[:12]}"
-            self._names[label] = shown
+            self._remember(self._names, label, shown)
         whole = uncut(name)
         if whole != label:
-            self._whole[label] = whole
+            self._remember(self._whole, label, whole)
         return label
+
+    def _remember(self, names: dict[str, str], label: str, name: str) -> None:
+        with self._lock:
+            names.pop(label, None)
+            names[label] = name
+            if self._kept is not None and len(names) > self._kept:
+                del names[next(iter(names))]
 
     def whole(self, label: str) -> str:
         """The whole name of the file or folder of this label, escaped."""

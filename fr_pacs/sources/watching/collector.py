@@ -32,6 +32,10 @@ from fr_pacs.sources.watching.under_way import FilesUnderWay, FileUnderWay, Watc
 
 _LONG_AGO = float("-inf")
 
+TOLD_KEPT = 100_000
+"""Failures of files that are never read, such as links, of which it is remembered that they were
+told: an endless run must not fill the memory."""
+
 _AGAIN_S = 2.0
 """A new folder is looked at a second time so long after the first."""
 
@@ -91,7 +95,7 @@ class Collector:
         self._skipped_by_name: dict[Path, IndexedFile] = {}
         self._taken: list[FileUnderWay] = []
         """Files of which nothing more is to come, once what was skipped of them is told."""
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], None] = {}
         self._new_folders: dict[Path, float] = {}
         self._to_look_at: dict[Path, None] = {}
 
@@ -258,7 +262,9 @@ class Collector:
     def _tell_once(self, task: FailedTask) -> None:
         told = task.label, str(task.error)
         if told not in self._told:
-            self._told.add(told)
+            self._told[told] = None
+            if len(self._told) > TOLD_KEPT:
+                del self._told[next(iter(self._told))]
             self._give(WatchedTask(task, (), self._under_way))
 
     # --- what is in it ---------------------------------------------------------------------------

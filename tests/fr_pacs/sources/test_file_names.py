@@ -7,6 +7,13 @@ from pathlib import Path
 from fr_pacs.sources.file_names import FileNames, printable
 
 
+def test_the_latest_names_are_kept() -> None:
+    names = FileNames(hashed=True, kept=2)
+    labels = [names.label(name) for name in ("a", "b", "a", "c")]
+    assert [names.reveal(label) for label in labels] == ["a", labels[1], "a", "c"]
+    assert [names.whole(label) for label in labels] == ["a", labels[1], "a", "c"]
+
+
 def test_names_that_would_break_a_log_are_escaped() -> None:
     assert printable("sub-Ä/a.nii") == "sub-Ä/a.nii"
     assert printable("a\nb\x1b[31m.nii") == "a\\nb\\x1b[31m.nii"

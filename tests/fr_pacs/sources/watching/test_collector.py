@@ -13,6 +13,7 @@ from common.errors import SourceError
 from fr_pacs.sources.base import LoadedScan
 from fr_pacs.sources.file_discovery import LEADS_OUT
 from fr_pacs.sources.image_files import Found
+from fr_pacs.sources.watching import collector
 from fr_pacs.sources.watching.sent_index import Outcome
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import Write, slices_of
@@ -200,6 +201,17 @@ def test_what_is_skipped_is_told_before_it_is_noted_and_again_after_a_kill_in_be
     assert sorted(file.label for file in again.skipped) == ["009.dcm", "notes"]
     again.load()
     assert again.index.counts() == {Outcome.SENT: 6, Outcome.SKIPPED: 3}
+
+
+def test_memory_of_told_failures_is_bounded(
+    watch: Watch, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "TOLD_KEPT", 2)
+    for n in range(4):
+        (root / f"{n}.nii").symlink_to("nothing")
+    watched = watch()
+    assert len(watched.tasks) == 4
+    assert len(watched.collector._told) == 2
 
 
 def test_images_of_an_unread_format_fail_once_for_each_folder(watch: Watch, root: Path) -> None:
