@@ -46,6 +46,8 @@ class ReportFolder:
             raise SettingsError(f"REPORTS={str(folder)!r}: {error.strerror}") from error
         # Only names that are not the id alone.
         self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
+        self._last: BrainReport | None = None
+        """The report that was read last, for further copies of its image."""
         self._index = ReportIndex(folder, log, pacs)
 
     def write(
@@ -71,6 +73,7 @@ class ReportFolder:
         with self._lock:
             name = self._name_of(scan_id, origins_of(scan_id))
         written = write_report(self._folder, report, picture, name)
+        self._last = None
         # Asked again: whoever finds a copy from now on finds the report, too (``account``).
         accounts = accounts_of(origins_of(scan_id), FileOutcome.REPORTED, "", scan_id)
         if written:
@@ -84,8 +87,9 @@ class ReportFolder:
         self._index.begin(source.path, source.accounts())
 
     def account(self, account: Account) -> None:
-        """Note in the index what became of files. A copy has the report of its scan."""
-        is_copy = account.outcome is FileOutcome.COPY
+        """Note in the index what became of files. A copy of an image has the report of its scan;
+        one of a slice has no scan."""
+        is_copy = account.outcome is FileOutcome.COPY and account.scan_id
         if not (is_copy and self._add_existing(account.scan_id, [account])):
             self._index.account(account)
 
@@ -93,11 +97,14 @@ class ReportFolder:
         """Note these files for the report that is there; whether it is."""
         with self._lock:
             name = self._name_of(scan_id, ())
+        last = self._last
         try:
-            text = (self._folder / f"{name}.json").read_bytes()
-            self._index.add(BrainReport.model_validate_json(text), accounts, name)
+            if last is None or last.scan_id != scan_id:
+                text = (self._folder / f"{name}.json").read_bytes()
+                self._last = last = BrainReport.model_validate_json(text)
         except (OSError, ValidationError):
             return False  # not there yet, or damaged: its next report names them
+        self._index.add(last, accounts, name)
         return True
 
     def close(self) -> None:

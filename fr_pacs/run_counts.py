@@ -110,14 +110,15 @@ class RunCounter:
             first = self._labels.add(scan_id, label, origin)
             if first is None:
                 return False
+            first_origin = self._labels.first_origin_of(scan_id)
             self._copies += 1
             if len(self._copied) < COPIES_KEPT:
                 self._copied.append(Copy(what=what, first=self._reveal(first), scan_id=scan_id))
             self._changed.notify_all()
         self._ledger.write("copy", [scan_id], label=what)
         self._log.info("the same image again", what=label, first=first, scan_id=scan_id)
-        if origin is not None and (origins := self.origins_of(scan_id)):
-            self._account(account_of_copy(origin, origins[0], scan_id))
+        if origin is not None and first_origin is not None:
+            self._account(account_of_copy(origin, first_origin, scan_id))
         return True
 
     def labels_of(self, scan_id: str) -> tuple[str, ...]:

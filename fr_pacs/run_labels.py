@@ -90,6 +90,13 @@ class RunLabels:
         """All labels under which this run loaded a scan."""
         return tuple(one.label for one in self._loaded.get(scan_id, ()))
 
+    def first_origin_of(self, scan_id: str) -> Origin | None:
+        """The first of ``origins_of``, at the same cost however many there are."""
+        for one in self._loaded.get(scan_id, ()):
+            if one.origin is not None:
+                return one.origin
+        return next(iter(self.origins_of(scan_id)), None)
+
     def origins_of(self, scan_id: str) -> list[Origin]:
         """All volumes of files from which this run, or as far as is known an earlier one, loaded a
         scan."""

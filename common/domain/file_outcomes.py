@@ -12,8 +12,8 @@ class FileOutcome(StrEnum):
     REPORTED = "reported"
     """Its report is in the folder."""
     COPY = "copy"
-    """Another file holds the same; the reason names it. If that one is reported, the row has its
-    report, too."""
+    """Another file holds the same image or slice; the reason names it. If it is an image that is
+    reported, the row has its report, too."""
     WAITING = "waiting"
     """It has no report yet; the reason says why."""
     SKIPPED = "skipped"

@@ -4,6 +4,8 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from common.domain.file_outcomes import FileOutcome
 from common.runtime.logger import get_log
 from fr_pacs.report_folder import ReportFolder
@@ -39,6 +41,35 @@ def test_a_copy_found_after_the_report_gets_its_row(tmp_path: Path) -> None:
         ("early.nii", ONE, f"a__{ONE}", "copy", "the same image as a.nii"),
         ("a.nii", ONE, f"a__{ONE}", "reported", ""),
         ("late.nii", ONE, f"a__{ONE}", "copy", "the same image as a.nii"),
+    ]
+
+
+def test_a_report_is_read_once_for_all_copies_of_its_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, report(), origin("a.nii"))
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        read.append(path)
+        return read_bytes(path)
+
+    with opened(tmp_path) as reports:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", counted)
+            for n in range(9):
+                reports.account(account_of_copy(origin(f"{n}.nii"), origin("a.nii"), ONE))
+            reports.account(account_of_copy(origin("1.dcm"), origin("2.dcm")))  # a slice
+        reports.write(report(revision=2))
+        reports.account(account_of_copy(origin("9.nii"), origin("a.nii"), ONE))
+    assert read == [tmp_path / f"a__{ONE}.json"]
+    told = about(tmp_path, "file", "revision")
+    assert told == [
+        ("a.nii", "2"),
+        *((f"{n}.nii", "2") for n in range(9)),
+        ("1.dcm", ""),
+        ("9.nii", "2"),
     ]
 
 

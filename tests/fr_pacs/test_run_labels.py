@@ -16,6 +16,7 @@ def test_a_scan_has_the_labels_of_all_its_files() -> None:
     assert labels.add("b", "synthetic 1") is None
     assert labels.all_of("a") == ("one.nii", "two.nii")
     assert labels.origins_of("a") == [ONE, TWO]
+    assert (labels.first_origin_of("a"), labels.first_origin_of("b")) == (ONE, None)
     assert (labels.all_of("c"), labels.origins_of("b"), labels.first_of("c")) == ((), [], None)
 
 
@@ -31,7 +32,7 @@ def test_a_source_that_remembers_is_asked_too() -> None:
     labels.ask(lambda scan_id: [("one.nii", ONE)] if scan_id in "ab" else [])
     assert labels.first_of("a") == "hash of one.nii"
     assert labels.first_of("b") == "hash of of the ledger"
-    assert labels.origins_of("a") == [ONE]
+    assert labels.origins_of("a") == [labels.first_origin_of("a")] == [ONE]
     labels.add("a", "two.nii", TWO)
     labels.add("a", "one.nii", ONE)
     assert labels.origins_of("a") == [TWO, ONE]
