@@ -67,9 +67,9 @@ class Arrivals:
         """A file is gone, or taken."""
         self._files.pop(path, None)
 
-    def under(self, folder: Path) -> list[Path]:
-        """The files in a folder, or the file of this path."""
-        return [path for path in self._files if path == folder or folder in path.parents]
+    def paths(self) -> list[Path]:
+        """The files."""
+        return list(self._files)
 
     def settled(self, now: float) -> list[Arrival]:
         """Files to read, in order of their names."""

@@ -109,9 +109,9 @@ class Collector:
         self._note_outcomes()
         if self._stopping() or not whole:
             return
-        for path in self._arrivals.under(self._root):
+        for path in self._arrivals.paths():
             if path not in seen:
-                self._gone(path)
+                self._gone([path])
         # A share that is not mounted is an empty folder: its files will be there again.
         if seen:
             self._index.forget(self._index.all_paths() - seen)
@@ -123,11 +123,13 @@ class Collector:
             SourceError: the folder cannot be read.
         """
         self._to_look_at.update(dict.fromkeys(paths))
+        gone = [path for path in self._to_look_at if not os.path.lexists(path)]
+        self._gone(gone)
+        for path in gone:
+            del self._to_look_at[path]
         while self._to_look_at:
             path = next(iter(self._to_look_at))
-            if not os.path.lexists(path):
-                self._gone(path)
-            else:
+            if os.path.lexists(path):
                 self._look_in(path, now)
                 if path.is_dir():
                     # Files may have come into it before the kernel watched it.
@@ -236,11 +238,13 @@ class Collector:
         if self._arrivals.note(path, self._files.label(path), stamp, now) is not before:
             self._forget_slices(path)
 
-    def _gone(self, path: Path) -> None:
-        """A file or folder is not there any more: nothing of it that waits is sent."""
-        files = [path]
-        if self._arrivals.get(path) is None:
-            files += [*self._arrivals.under(path), *(p for p in self._members if path in p.parents)]
+    def _gone(self, paths: Sequence[Path]) -> None:
+        """Files or folders are not there any more: nothing of them that waits is sent."""
+        gone, files = set(paths), list(paths)
+        if any(self._arrivals.get(path) is None for path in gone):
+            # One look at all that waits, however many are gone.
+            waiting = (*self._arrivals.paths(), *self._members)
+            files += [path for path in waiting if not gone.isdisjoint(path.parents)]
         for one in files:
             self._arrivals.remove(one)
             self._forget_slices(one)
@@ -299,7 +303,7 @@ class Collector:
         """Whether a file is as it was when it was last looked at, and nobody writes it."""
         state = state_of(arrival.path)
         if state is None:
-            self._gone(arrival.path)
+            self._gone([arrival.path])
             return False
         if state.being_written or state[:2] != arrival.stamp:
             self._forget_slices(arrival.path)

@@ -1,6 +1,7 @@
 """What is sent of a watched folder, and when: complete files and series, each once, never half."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from fr_pacs.sources.base import LoadedScan
 from fr_pacs.sources.file_discovery import LEADS_OUT
 from fr_pacs.sources.image_files import Found
 from fr_pacs.sources.watching import collector
+from fr_pacs.sources.watching.arrivals import Arrivals
 from fr_pacs.sources.watching.sent_index import Outcome
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import Write, slices_of
@@ -111,6 +113,25 @@ def test_what_is_removed_before_it_is_complete_is_not_sent(
     assert watched.settled(root / "deep") == []
     assert watched.after(10 * PATIENCE_S) == []
     assert len(watched.collector._arrivals) == 0
+
+
+def test_many_removed_files_cost_one_look_at_what_waits(
+    watch: Watch, save: Save, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = watch()
+    watched.after(0, save("a.nii"), save("deep/b.nii", np.ones((2, 2, 2), np.int16)))
+    looks: list[Path] = []
+    paths = Arrivals.paths
+
+    def counted(arrivals: Arrivals) -> list[Path]:
+        looks.append(root)
+        return paths(arrivals)
+
+    monkeypatch.setattr(Arrivals, "paths", counted)
+    shutil.rmtree(root / "deep")
+    gone = [root / "deep", *(root / f"{n}.nii" for n in range(99))]
+    assert watched.settled(*gone) == ["a.nii"]
+    assert len(looks) == 1
 
 
 def test_what_is_removed_before_it_is_loaded_is_told(watch: Watch, save: Save) -> None:
