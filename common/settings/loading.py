@@ -6,6 +6,7 @@ that of its field in capitals.
 """
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -58,7 +59,7 @@ from common.settings.commands import (
 )
 from common.settings.hosts import Address, is_loopback, split_address
 from common.settings.hub import HubSettings
-from common.settings.misspelt import warnings_of
+from common.settings.misspelt import refusal_of, warnings_of
 from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
 
@@ -121,8 +122,9 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
         arguments: the command line; None: that of this process.
 
     Raises:
-        SettingsError: a value is invalid, and the message names the setting and what it accepts; or
-            another user could change ``.env`` or FR_MONGOD.
+        SettingsError: a value is invalid, and the message names the setting and what it accepts;
+            or a name on the command line is misspelt; or another user could change ``.env`` or
+            FR_MONGOD.
         SystemExit: ``--help`` was given (status 0), or the command line is invalid (status 2).
     """
 
@@ -145,15 +147,18 @@ def load_settings(kind: type[S], program: str, arguments: list[str] | None = Non
             return (cli, *super().settings_customise_sources(settings_cls, **sources))
 
     check_own(DOT_ENV, ".env")
+    launched = "LIFELINE_FD" in os.environ  # then the launcher has checked the names
+    if not launched and (refusal := refusal_of(program, _names_of(kind), given)):
+        raise SettingsError(refusal) from None
     try:
         read = Reader()
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(line) for line in error.errors())) from None
     if (mongod := getattr(read, "fr_mongod", None)) is not None:
         check_own(mongod, "FR_MONGOD")
-    if read.lifeline_fd is None:  # else the launcher has warned
+    if not launched:
         everywhere = set().union(*map(_names_of, _kinds(Settings)))
-        for warning in warnings_of(program, _names_of(kind), everywhere, DOT_ENV):
+        for warning in warnings_of(everywhere, DOT_ENV):
             warnings.warn(warning, SettingsWarning, stacklevel=2)
     # Return the plain class, because a local class cannot be pickled to a processor.
     values = {name: getattr(read, name) for name in kind.model_fields}

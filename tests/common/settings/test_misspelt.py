@@ -1,4 +1,4 @@
-"""Warnings of names that look like a setting and that nothing reads."""
+"""Names that look like a setting and that nothing reads: refused on the command line."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import SettingsWarning
+from common.errors import SettingsError, SettingsWarning
 from common.settings.loading import (
     AuditSettings,
     LaunchSettings,
@@ -16,6 +16,7 @@ from common.settings.loading import (
     Settings,
     load_settings,
 )
+from tests.common.settings.reading import error_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,6 +35,12 @@ def warned(
     return [str(one.message) for one in recwarn if one.category is SettingsWarning]
 
 
+def refused(kind: type[Settings] = LaunchSettings, program: str = "fr all") -> str:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(kind, program, [])
+    return str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -44,14 +51,47 @@ def warned(
         ("HUB_BACKLGO", "HUB_BACKLOG"),
     ],
 )
-def test_a_misspelt_variable_of_make_is_told_with_the_setting_that_was_meant(
-    monkeypatch: pytest.MonkeyPatch,
-    recwarn: pytest.WarningsRecorder,
-    name: str,
-    meant: str,
+def test_a_misspelt_variable_of_make_is_refused_with_the_setting_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
 ) -> None:
     monkeypatch.setenv("MAKEFLAGS", f"w -j2 --jobserver-auth=3,4 -- {name}=20 RATE=3")
-    assert warned(recwarn) == [f"fr all has no setting {name.upper()}: did you mean {meant}?"]
+    assert refused() == f"fr all has no setting {name.upper()}: did you mean {meant}?"
+
+
+def test_several_misspelt_variables_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEFLAGS", " -- SCAN=3")
+    monkeypatch.setenv("FR_GIVEN", "reporst")
+    assert refused() == (
+        "fr all has no setting SCAN: did you mean SCANS?; "
+        "fr all has no setting REPORST: did you mean REPORTS?"
+    )
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize("kind", [LaunchSettings, PacsSettings])
+def test_an_empty_source_on_the_command_line_sends_no_synthetic_scans(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Settings], value: str
+) -> None:
+    monkeypatch.setenv("SOURCE", value)
+    with monkeypatch.context() as of_make:
+        of_make.setenv("MAKEFLAGS", " -- SOURCE=$(UNSET)")
+        assert refused(kind).startswith("SOURCE is empty: name a file or folder")
+    monkeypatch.setenv("FR_GIVEN", "SCANS SOURCE")
+    assert refused(kind).startswith("SOURCE is empty: name a file or folder")
+
+
+@pytest.mark.parametrize("options", [["--source="], ["--source", "", "--scans", "3"]])
+def test_an_empty_option_is_no_source(options: list[str]) -> None:
+    assert error_for(PacsSettings, *options).startswith("SOURCE is empty")
+
+
+def test_an_empty_source_in_the_environment_is_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("SOURCE=\n")
+    monkeypatch.setenv("SOURCE", "")
+    monkeypatch.setenv("MAKEFLAGS", " -- SCANS=3")
+    assert load_settings(LaunchSettings, "fr all", []).source is None
 
 
 def test_a_variable_is_judged_by_the_settings_of_its_command(
@@ -89,10 +129,11 @@ def test_a_misspelt_name_in_dot_env_is_told_whichever_program_would_read_it(
     ]
 
 
-def test_units_of_a_launcher_repeat_no_warning(
-    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+def test_units_of_a_launcher_repeat_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    monkeypatch.setenv("MAKEFLAGS", " -- SCAN=20")
+    (folder / ".env").write_text("HUB_PORTS=7301\n")
+    monkeypatch.setenv("MAKEFLAGS", " -- SCAN=20 SOURCE=")
     monkeypatch.setenv("LIFELINE_FD", "3")
     assert warned(recwarn, PacsSettings, "fr pacs") == []
 
@@ -109,4 +150,5 @@ def test_a_person_sees_one_line_with_the_name_that_was_meant(folder: Path, with_
         check=False,
     )
     first = ran.stderr.splitlines()[0]
-    assert first == "warning: fr audit has no setting SCANS: did you mean SCAN?"
+    assert first == "fr audit: fr audit has no setting SCANS: did you mean SCAN?"
+    assert ran.returncode == 2
