@@ -54,7 +54,7 @@ help: ## List the targets and variables
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
 #                 list: where to find the files' names
 #  SUMMARY        file to write the totals to, as JSON
-#  ID             report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
+#  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report: folder to write to
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
@@ -117,7 +117,7 @@ audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file 
 audit-prune: $(VENV)/ready ## List the entries that are in the archive FILE=file; APPLY=1 removes them
 	@$(BIN)/fr audit-prune
 
-list: $(VENV)/ready ## List the scans, the newest first: STATE, PACS, SUBJECT, SINCE, LIMIT
+list: $(VENV)/ready ## List the scans, the newest first: ID, STATE, PACS, SUBJECT, SINCE, LIMIT
 	@$(BIN)/fr list
 
 errors: $(VENV)/ready ## List the failed scans with their causes

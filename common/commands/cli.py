@@ -57,7 +57,7 @@ COMMANDS: Mapping[str, Command] = {
         "common.commands.audit_prune",
     ),
     "list": Command(
-        "list the scans, the newest first: STATE, PACS, SUBJECT, SINCE, LIMIT",
+        "list the scans, the newest first: ID, STATE, PACS, SUBJECT, SINCE, LIMIT",
         "common.commands.scan_list",
     ),
     "failed": Command(

@@ -8,6 +8,7 @@ interrupted.
 import sys
 
 from common.audit.recorded_command import recorded_command
+from common.commands.labels import WHERE_PSEUDONYMS_ARE
 from common.errors import SettingsError
 from common.runtime.console import write_text
 from common.runtime.entry_point import run_unit
@@ -57,7 +58,7 @@ def main() -> int:
         _print(f"{key}: its header is damaged, so it may be the subject's: erase it by its ID")
     nobody = settings.subject is not None and not keys and not resumed
     if nobody:
-        _print("no scan of this subject is stored: check the pseudonym")
+        _print(f"no scan of this subject is stored: {WHERE_PSEUDONYMS_ARE}")
     scans = "1 scan" if count == 1 else f"{count:,} scans"
     done = "erased" if settings.apply else "to erase (APPLY=1 erases them)"
     _print(f"{scans} {done}")

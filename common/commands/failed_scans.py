@@ -54,6 +54,10 @@ def errors() -> int:
             count = show(store.failed_scans.all(), console)
             word = "scan" if count == 1 else "scans"
             console.print(f"{count:,} failed {word}")
+            console.print(
+                "files that could not be sent, and scans that Fr-HUB refused, are not among them: "
+                "index.csv of REPORTS and the LEDGER name those"
+            )
             if count:
                 console.print("to analyse them again: make requeue ID=<scan>,… or ALL=1")
     return Exit.OK

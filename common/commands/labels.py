@@ -11,6 +11,12 @@ from common.domain.scan_key import scan_key
 from common.errors import SettingsError
 from common.runtime.logger import command_log
 
+WHERE_PSEUDONYMS_ARE = (
+    "SUBJECT is a pseudonym, not the PatientID: make list and the column 'subject' of index.csv "
+    "show it beside the file's name"
+)
+"""What to do if no scan has the given subject."""
+
 _BATCH = 500
 _NOT_AN_INDEX = (
     f"Fr-PACS did not write its {NAME}; name the folder that was given to Fr-PACS as REPORTS"

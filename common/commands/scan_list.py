@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from common.commands.labels import Labels
+from common.commands.labels import WHERE_PSEUDONYMS_ARE, Labels
 from common.commands.listing import print_items, print_json_array
 from common.domain.states import ReportGenerated
 from common.domain.types import Document, utc_now
 from common.runtime.console import Console, write_csv
 from common.runtime.entry_point import run_command
 from common.runtime.lifecycle import Exit
+from common.runtime.logger import command_log
 from common.settings.loading import ListSettings, load_settings
 from common.store.opening import open_existing_store
 from common.store.scan_list import ListedScan, Wanted
@@ -57,18 +58,28 @@ def list_scans() -> int:
         since=settings.since_utc,
         limit=settings.limit,
     )
+    unknown: list[str] = []
+    count = None
     with (
         contextlib.closing(Labels(settings.reports, settings.ledger)) as labels,
         open_existing_store(settings) as store,
     ):
+        if settings.ids:
+            keys = store.queries.keys_of(settings.ids)
+            unknown = [name for name in settings.ids if name not in keys]
+            wanted = dataclasses.replace(wanted, keys=tuple(keys.values()))
         scans = labelled(store.scan_list.scans(wanted), labels)
         if settings.json_output:
             print_json_array(_as_json(scan, names) for scan, names in scans)
         elif settings.csv_output:
             write_csv(COLUMNS, (_as_row(scan, names) for scan, names in scans))
         else:
-            show(scans, Console(), settings.limit)
-    return Exit.OK
+            count = show(scans, Console(), settings.limit)
+    for name in unknown:
+        command_log().warning("no such scan", id=name)
+    if settings.subject is not None and count == 0:
+        Console().print(f"none is stored of this subject: {WHERE_PSEUDONYMS_ARE}")
+    return Exit.FAILED if unknown else Exit.OK
 
 
 def labelled(scans: Iterator[ListedScan], labels: Labels) -> Iterator[Labelled]:
@@ -84,7 +95,7 @@ def show(scans: Iterable[Labelled], console: Console, limit: int | None = None) 
     count = print_items(((scan.key, about(scan, names, now)) for scan, names in scans), console)
     console.print(f"{count:,} {'scan' if count == 1 else 'scans'}")
     if count == limit:
-        narrow = "or narrow the list with STATE, PACS, SUBJECT or SINCE"
+        narrow = "or narrow the list with ID, STATE, PACS, SUBJECT or SINCE"
         console.print(f"these are the newest {limit:,}: set LIMIT to see more, {narrow}")
     return count
 

@@ -148,7 +148,22 @@ class ErrorsSettings(StoreSettings):
     )
 
 
-class ListSettings(StoreSettings):
+class _Chosen(StoreSettings):
+    ids: Annotated[tuple[ScanName, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="id",
+        description="scan ids, separated by commas; if several Fr-PACS used an id, write id@pacs",
+    )
+
+    @field_validator("ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
+
+
+class ListSettings(_Chosen):
     """Lists the stored scans, the newest first: state, age, cause, priority, Fr-PACS, analyzer,
     verdict, and the label where this Fr-PACS knows it."""
 
@@ -161,7 +176,8 @@ class ListSettings(StoreSettings):
     pacs: Identifier | None = Field(default=None, description="only scans of this Fr-PACS")
     subject: str | None = Field(
         default=None,
-        description="pseudonym of a subject: erase all of the subject's scans, or list only them",
+        description="pseudonym of a subject, as make list and index.csv show it, not the "
+        "PatientID: erase all of the subject's scans, or list only them",
     )
     since: datetime | None = Field(default=None, description=_SINCE)
     limit: int = Field(default=100, ge=1, description="list at most this many scans")
@@ -208,21 +224,6 @@ def _plain(state: str) -> str:
     return "".join(c for c in state.lower() if c.isalpha())
 
 
-class _Chosen(StoreSettings):
-    ids: Annotated[tuple[ScanName, ...], NoDecode] = Field(
-        default=(),
-        validation_alias="id",
-        description="scan ids, separated by commas; if several Fr-PACS used an id, write id@pacs",
-    )
-
-    @field_validator("ids", mode="before")
-    @classmethod
-    def _split_ids(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(filter(None, (part.strip() for part in value.split(","))))
-
-
 class RequeueSettings(_Chosen):
     """Requeues failed scans for analysis."""
 
@@ -236,7 +237,8 @@ class EraseSettings(_Chosen):
 
     subject: str | None = Field(
         default=None,
-        description="pseudonym of a subject: erase all of the subject's scans, or list only them",
+        description="pseudonym of a subject, as make list and index.csv show it, not the "
+        "PatientID: erase all of the subject's scans, or list only them",
     )
     apply: bool = Field(
         default=False, description="1: erase the scans; otherwise, only list what would be erased"

@@ -65,6 +65,8 @@ class Wanted:
     since: datetime | None = None
     """When they arrived at the earliest."""
     limit: int | None = None
+    keys: tuple[str, ...] | None = None
+    """The keys of the only scans to list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,9 @@ class ScanList:
                 yield _listed(document, reports.get(key) if isinstance(key, str) else None)
 
     def _merged(self, wanted: Wanted) -> Iterator[Document]:
+        if wanted.keys is not None:
+            yield from self._chosen(wanted.keys, wanted)
+            return
         ranges = self._ranges(wanted)
         size = min(wanted.limit or _PAGE_MAX, _TOGETHER // max(1, len(ranges)))
         size = max(_PAGE_MIN, min(size, _PAGE_MAX))
@@ -126,6 +131,14 @@ class ScanList:
         for _, document in heapq.merge(*streams, key=itemgetter(0)):
             if _matches(document, wanted):
                 yield document
+
+    @translated
+    def _chosen(self, keys: Sequence[str], wanted: Wanted) -> list[Document]:
+        """The scans of these keys, the newest first."""
+        fields = dict.fromkeys(_FIELDS, 1)
+        found = find(self._db.scans, {"_id": {"$in": list(keys)}}, fields, hint=BY_ID)
+        some = sorted(found, key=lambda one: _place(one.get("received_at")))
+        return [one for one in some if _matches(one, wanted) and _is_wanted_too(one, wanted)]
 
     @staticmethod
     def _distinct(documents: Iterable[Document]) -> Iterator[Document]:
@@ -245,6 +258,13 @@ def _matches(document: Document, wanted: Wanted) -> bool:
     if wanted.states and document.get("report_generated") not in wanted.states:
         return False
     return wanted.pacs is None or _pacs(document) == wanted.pacs
+
+
+def _is_wanted_too(document: Document, wanted: Wanted) -> bool:
+    if wanted.subject is not None and _in(document, "scan", "subject") != wanted.subject:
+        return False
+    at = _time(document.get("received_at"))
+    return wanted.since is None or at is None or at >= wanted.since
 
 
 def _pacs(document: Document) -> str | None:

@@ -70,3 +70,4 @@ def test_a_subject_without_scans_is_an_error(store: DBManager, tmp_path: Any) ->
     ran = run_erase(store, tmp_path, SUBJECT="p-2", APPLY="1")
     assert ran.returncode == 1
     assert "no scan of this subject" in ran.stdout
+    assert "SUBJECT is a pseudonym, not the PatientID: make list and" in ran.stdout

@@ -81,6 +81,32 @@ def test_filters_and_a_limit(store: DBManager, tmp_path: Path) -> None:
     assert "'faild' is not a state: use To Do, In Progress, Done, Error" in wrong.stderr
 
 
+def test_ids_choose_scans_and_unknown_ones_are_an_error(store: DBManager, tmp_path: Path) -> None:
+    [failed] = make_failed(store, 1)
+    older, newer, _ = make_claimable(store, 3, subject="p-1")
+    ids = f"{older.scan_id},{newer.key}, {failed}"
+    found = [one["key"] for one in as_json(store, tmp_path, ID=ids)]
+    assert sorted(found) == sorted([failed, older.key, newer.key])
+    assert found.index(newer.key) < found.index(older.key)
+    more = {"STATE": "to do", "SUBJECT": "p-1", "SINCE": "2000-01-01"}
+    assert len(as_json(store, tmp_path, ID=ids, **more)) == 2
+    assert as_json(store, tmp_path, ID=ids, SUBJECT="p-2") == []
+    ran = run(store, tmp_path, ID=f"{older.key},none", JSON="1")
+    assert (ran.returncode, len(json.loads(ran.stdout))) == (Exit.FAILED, 1)
+    assert "no such scan" in ran.stderr
+
+
+def test_a_subject_without_scans_is_told_what_a_subject_is(
+    store: DBManager, tmp_path: Path
+) -> None:
+    ran = run(store, tmp_path, SUBJECT="PAT-A")
+    assert ran.returncode == Exit.OK
+    assert "0 scans" in ran.stdout
+    assert "SUBJECT is a pseudonym, not the PatientID: make list and" in ran.stdout.replace(
+        "\n", " "
+    )
+
+
 def test_a_scan_has_the_labels_of_its_files_where_they_are_known(
     store: DBManager, tmp_path: Path
 ) -> None:
