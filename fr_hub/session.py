@@ -220,7 +220,10 @@ class Session:
                 )
                 self._refuse(scan_id, Refusal.CONFLICT, reason)
             case Added.ERASED:
-                reason = "this scan was erased on request: it is not stored again under this id"
+                reason = (
+                    "this scan was erased on request, and the same image is not stored again: "
+                    "remove the file from SOURCE, and its report files from REPORTS"
+                )
                 self._refuse(scan_id, Refusal.ERASED, reason)
             case Added.PURGED:
                 reason = (

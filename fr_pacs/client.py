@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from common.domain.file_outcomes import FileOutcome
 from common.errors import PeerAway, ProtocolError, Refusal, SourceError
 from common.runtime.logger import AvailabilityLog
 from common.settings.loading import PacsSettings
@@ -263,7 +264,9 @@ class ScanClient:
         else:
             for_good = nack.code in (Refusal.PURGED, Refusal.ERASED)
             reason = f"refused: {nack.reason}"
-            self._counter.failed(scan.label, reason, scan_id, for_good=for_good)
+            erased = nack.code is Refusal.ERASED
+            outcome = FileOutcome.ERASED if erased else FileOutcome.REFUSED
+            self._counter.failed(scan.label, reason, scan_id, outcome=outcome, for_good=for_good)
 
     def _slow_down(self, scan_id: str, after_s: float) -> None:
         """Fr-HUB is busy. One postponed scan delays no other; once the window has shrunk to one,

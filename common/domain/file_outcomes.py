@@ -22,6 +22,9 @@ class FileOutcome(StrEnum):
     """It could not be sent, or Fr-HUB does not take it."""
     FAILED = "failed"
     """Its analysis failed."""
+    ERASED = "erased"
+    """Its scan was erased on request, and Fr-HUB refuses the image. A report that was delivered
+    before is still in the folder, because Fr-PACS deletes no report."""
 
 
 def has_report(row: Row) -> bool:
@@ -78,7 +81,8 @@ def _of_same_scan(old: Row, new: Row) -> Row:
         if not has_report(old):
             return {**old, **new}
         # Later news of a scan take nothing away from its report.
-        return {**old, **_outcome_of(new if new[OUTCOME] == FileOutcome.COPY else old)}
+        is_told = new[OUTCOME] in (FileOutcome.COPY, FileOutcome.ERASED)
+        return {**old, **_outcome_of(new if is_told else old)}
     if has_report(old) and _revision(old) > _revision(new):
         return {**new, **_without_file(old), **_outcome_of(new)}
     return {**old, **new}
@@ -103,7 +107,8 @@ def with_report_of(row: Row, other: Row) -> Row:
     report."""
     if not has_report(other) or (has_report(row) and _revision(row) >= _revision(other)):
         return row
-    outcome = _outcome_of(row) if row[OUTCOME] == FileOutcome.COPY else _REPORTED
+    keeps = row[OUTCOME] in (FileOutcome.COPY, FileOutcome.ERASED)
+    outcome = _outcome_of(row) if keeps else _REPORTED
     return {**row, **_without_file(other), **outcome}
 
 

@@ -14,6 +14,7 @@ from common.domain.report_index import COLUMNS, Row, about_file, about_outcome
 
 WAITING, COPY, SKIPPED = FileOutcome.WAITING, FileOutcome.COPY, FileOutcome.SKIPPED
 REPORTED, REFUSED, FAILED = FileOutcome.REPORTED, FileOutcome.REFUSED, FileOutcome.FAILED
+ERASED = FileOutcome.ERASED
 
 
 def row(outcome: str, scan_id: str = "", revision: int = 0, file: str = "a.nii") -> Row:
@@ -40,6 +41,9 @@ def told(one: Row) -> tuple[str, str, str]:
         (row(REPORTED, "x", 2), row(COPY, "x"), (COPY, "x", "2")),
         (row(COPY, "x", 2), row(REPORTED, "x", 1), (REPORTED, "x", "2")),
         (row(REPORTED, "x", 1), row(REPORTED, "x", 2), (REPORTED, "x", "2")),
+        (row(REPORTED, "x", 2), row(REFUSED, "x"), (REPORTED, "x", "2")),
+        (row(REPORTED, "x", 2), row(ERASED, "x"), (ERASED, "x", "2")),
+        (row(ERASED, "x", 2), row(WAITING, "x"), (ERASED, "x", "2")),
         (row(FAILED, "x"), row(REPORTED, "x", 1), (REPORTED, "x", "1")),
         (row(FAILED, "x"), row(WAITING, "x"), (WAITING, "x", "")),
         # another scan, or none
@@ -75,6 +79,7 @@ def test_a_new_row_has_the_report_that_its_scan_has() -> None:
     report = row(REPORTED, "x", 2, "b.nii")
     assert told(with_report_of(row(WAITING, "x"), report)) == (REPORTED, "x", "2")
     assert told(with_report_of(row(COPY, "x"), report)) == (COPY, "x", "2")
+    assert told(with_report_of(row(ERASED, "x"), report)) == (ERASED, "x", "2")
     assert told(with_report_of(row(WAITING, "x"), row(FAILED, "x"))) == (WAITING, "x", "")
     assert told(with_report_of(row(REPORTED, "x", 3), report)) == (REPORTED, "x", "3")
     assert with_report_of(row(WAITING, "x"), report)["file"] == "a.nii"
