@@ -3,7 +3,7 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
+.PHONY: help all fr_hub fr_brain fr_pacs web verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
 	evaluate format lint template picture settings licences lock clean
@@ -104,6 +104,9 @@ fr_brain: $(VENV)/ready ## Run Fr-BRAIN only
 
 fr_pacs: $(VENV)/ready ## Run Fr-PACS only
 	@$(BIN)/fr pacs
+
+web: $(VENV)/ready ## Run the API and its page only
+	@$(BIN)/fr web
 
 verify: $(VENV)/ready ## Check the store for gaps and duplicates
 	@$(BIN)/fr verify

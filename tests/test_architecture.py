@@ -101,7 +101,7 @@ FORBIDDEN = (
 """Pairs of rooms: the first never reaches the second, directly or through others."""
 
 SOCKETS = ("socket", "ssl", "select", "selectors", "socketserver", "http", "urllib.request")
-WEB = ("fastapi", "starlette", "uvicorn", "multipart", "argon2")
+WEB = ("fastapi", "starlette", "uvicorn", "multipart", "argon2", "prometheus_client", "websockets")
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     # The web server is handed its socket by uvicorn; the gateway's are pynetdicom's.
     SOCKETS: ("common.wire",),
@@ -176,6 +176,8 @@ SANS_IO = (
 IMPORT_EXCEPTIONS = {
     # asks over its Unix socket whether it is ready, without the driver
     ("common.mongod.embedded", "socket"),
+    # the names of HTTP's statuses; it opens nothing
+    ("fr_hub.web.problems", "http.HTTPStatus"),
     # finds the analyzers that are installed; it analyses nothing
     ("fr_brain.analyzers.registry", "importlib.metadata"),
 }

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Command] = {
     "hub": Command("run Fr-HUB: receive scans, deliver reports", "fr_hub"),
     "brain": Command("run Fr-BRAIN: analyse scans", "fr_brain"),
     "pacs": Command("run Fr-PACS: send scans, receive reports", "fr_pacs"),
+    "web": Command("run the API and its page", "fr_hub.web"),
     "verify": Command("check the store for gaps and duplicates", "common.commands.verify"),
     "audit": Command(
         "verify the audit trail; SCAN=id: print a scan's history", "common.commands.audit"

@@ -13,6 +13,9 @@ from common.domain.affine import AffineRow as AffineRow
 Document = dict[str, Any]
 """A BSON document, as MongoDB stores it."""
 
+DEFAULT_TENANT = "default"
+"""The tenant of all Fr-PACS and users that no other tenant has."""
+
 HUB_NAME = "fr-hub"
 """Fr-HUB's name on the wire and in its certificate; all hubs share it."""
 

@@ -62,6 +62,7 @@ from common.settings.hub import HubSettings
 from common.settings.misspelt import refusal_of, warnings_of
 from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
+from common.settings.web import WebSettings
 
 __all__ = [
     "ENDLESS_RATE",
@@ -96,6 +97,7 @@ __all__ = [
     "StoreSettings",
     "UndeliveredSettings",
     "VerifySettings",
+    "WebSettings",
     "WireSettings",
     "is_loopback",
     "load_settings",

@@ -30,13 +30,19 @@ from common.settings.loading import (
     StoreSettings,
     UndeliveredSettings,
     VerifySettings,
+    WebSettings,
     WireSettings,
 )
 
 _INTERNAL = {"lifeline_fd", "progress_fd"}
 RENAMED = frozenset({"STRANGERS"})
 """Settings by their old names, which are still accepted."""
-_UNITS = (("Fr-HUB", HubSettings), ("Fr-BRAIN", BrainSettings), ("Fr-PACS", PacsSettings))
+_UNITS = (
+    ("Fr-HUB", HubSettings),
+    ("Fr-BRAIN", BrainSettings),
+    ("Fr-PACS", PacsSettings),
+    ("API", WebSettings),
+)
 _COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,
     "audit": AuditSettings,

@@ -24,6 +24,9 @@ class Collection(StrEnum):
     AUDIT_OPEN = "brain_audit_open"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
+    # Users of the API, and their tokens.
+    USERS = "fr_users"
+    TOKENS = "fr_tokens"
     # The schema version, and what a migration left to remember.
     META = "brain_meta"
 

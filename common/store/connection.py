@@ -65,6 +65,8 @@ class Connection:
         self.uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self.audit: MongoCollection[Document] = base[Collection.AUDIT]
         self.meta: MongoCollection[Document] = base[Collection.META]
+        self.users: MongoCollection[Document] = base[Collection.USERS]
+        self.tokens: MongoCollection[Document] = base[Collection.TOKENS]
         self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.audit_open_fast = self.audit_open.with_options(

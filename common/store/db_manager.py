@@ -39,6 +39,7 @@ from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
+from common.store.users import Users
 from common.store.voxel_check import VoxelCheck
 
 
@@ -94,6 +95,7 @@ class DBManager:
         self.report_requests = ReportRequests(connection, recorder)
         self.undeliverable = UndeliverableReports(connection, recorder)
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
+        self.users = Users(connection)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
         self.retention = Retention(connection, recorder)
         self.erasure = Erasure(connection, recorder)

@@ -48,6 +48,15 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.PICTURES: _WRITE,
         Collection.META: _READ,
     },
+    # The API and its page.
+    "web": {
+        Collection.SCANS: _READ,
+        Collection.AUDIT: _APPEND,
+        Collection.AUDIT_OPEN: _ALL,
+        Collection.USERS: _ALL,
+        Collection.TOKENS: _ALL,
+        Collection.META: _READ,
+    },
     # make verify, make audit, make errors: reads everything, changes nothing.
     "reader": dict.fromkeys(COLLECTIONS, _READ),
     # An operator who requeues scans, schedules reanalysis or applies retention.

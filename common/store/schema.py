@@ -206,6 +206,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     Collection.NOTIFICATIONS: CollectionSchema(
         options={"capped": True, "size": _NOTIFICATIONS_BYTES}
     ),
+    Collection.USERS: CollectionSchema((Index("tenant", (("tenant", 1), ("_id", 1))),)),
+    Collection.TOKENS: CollectionSchema((Index("user", (("user", 1),)),)),
     Collection.META: CollectionSchema(),
 }
 """All collections of the database."""

@@ -20,11 +20,13 @@ from common.store.pictures import PictureReader, PictureWriter
 from common.store.reconciliation import Reconciliation
 from common.store.report_requests import ReportRequests
 from common.store.retention import Retention
+from common.store.scan_list import ScanList
 from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
+from common.store.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,26 @@ class BrainStore:
     audit_log: AuditLog
     subscribe: Callable[[Notification, float], Subscription]
     """Subscribes to notifications; see ``Connection.subscribe``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebStore:
+    """The store as the API sees it: it reads scans and reports, and has users."""
+
+    scan_list: ScanList
+    users: Users
+    server: Server
+    audit_log: AuditLog
+
+
+def web_parts(store: DBManager) -> WebStore:
+    """The API's parts of this store."""
+    return WebStore(
+        scan_list=store.scan_list,
+        users=store.users,
+        server=store.server,
+        audit_log=store.audit_log,
+    )
 
 
 def hub_parts(store: DBManager) -> HubStore:

@@ -10,7 +10,7 @@ from common.commands.cli import COMMANDS
 from common.runtime.lifecycle import Exit
 from tests.processes import ROOT, environment
 
-UNITS = {"all", "hub", "brain", "pacs"}
+UNITS = {"all", "hub", "brain", "pacs", "web"}
 WITHOUT_STORE = {"certs", "schema", "conformance", "roles", "audit-prune"}
 """Commands that open no embedded store and read no secret; ``audit-prune`` reads its archive
 first."""

@@ -8,7 +8,10 @@ from common.commands.schema import main
 from common.domain.report_schema import report_schema
 
 
-def test_the_command_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_schema(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fr schema"])  # else it reads pytest's own arguments
     main()
     text = capsys.readouterr().out
     assert text.endswith("}\n")

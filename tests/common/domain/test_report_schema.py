@@ -88,6 +88,9 @@ def test_each_field_is_described_and_each_measure_has_its_unit() -> None:
     assert "above_1_ml" not in units  # counts lesions
 
 
-def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fr schema"])
     main()
     assert json.loads(capsys.readouterr().out) == SCHEMA

@@ -37,6 +37,8 @@ COLLECTIONS = {
     "uploads": Collection.UPLOADS,
     "audit": Collection.AUDIT,
     "meta": Collection.META,
+    "users": Collection.USERS,
+    "tokens": Collection.TOKENS,
     "audit_open": Collection.AUDIT_OPEN,
 }
 """Attributes of ``Connection``."""

@@ -1,0 +1,61 @@
+"""A tenant: the Fr-PACS, users, patients and uploads of one organisation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from common.domain.types import DEFAULT_TENANT
+
+_UPLOADS = "web"
+
+
+def uploads_source(tenant: str) -> str:
+    """The name under which a tenant's uploads are stored, in the place of a Fr-PACS' name."""
+    return _UPLOADS if tenant == DEFAULT_TENANT else f"{_UPLOADS}-{tenant}"
+
+
+def is_uploads_source(name: str) -> bool:
+    """Whether this is the name of uploads, and not of a Fr-PACS."""
+    return name == _UPLOADS or name.startswith(f"{_UPLOADS}-")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant and the Fr-PACS that it has.
+
+    Args:
+        name: of the tenant.
+        pacs: its Fr-PACS; None: all that are no other tenant's.
+        others: the Fr-PACS of other tenants.
+    """
+
+    name: str
+    pacs: frozenset[str] | None
+    others: frozenset[str]
+
+    @property
+    def uploads(self) -> str:
+        """The source of its uploads."""
+        return uploads_source(self.name)
+
+    def owns(self, pacs: str) -> bool:
+        """Whether scans of this source belong to the tenant."""
+        if is_uploads_source(pacs):
+            return pacs == self.uploads
+        return pacs not in self.others if self.pacs is None else pacs in self.pacs
+
+
+def tenants_of(pacs_by_tenant: Mapping[str, Sequence[str]]) -> dict[str, Tenant]:
+    """All tenants by name. The default one has the Fr-PACS that no other one has.
+
+    Args:
+        pacs_by_tenant: the Fr-PACS of each tenant.
+    """
+    names = {*pacs_by_tenant, DEFAULT_TENANT}
+    found: dict[str, Tenant] = {}
+    for name in sorted(names):
+        others = frozenset(
+            pacs for tenant, some in pacs_by_tenant.items() if tenant != name for pacs in some
+        )
+        own = None if name == DEFAULT_TENANT else frozenset(pacs_by_tenant[name])
+        found[name] = Tenant(name, own, others)
+    return found

@@ -1,0 +1,70 @@
+"""Users of the API: their roles, and what each role may do."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import Field
+
+UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+"""1 to 64 letters, digits, dots, underscores, hyphens and @."""
+
+
+class Right(StrEnum):
+    """What a user may do."""
+
+    READ = "read"  # scans, their voxels and reports, without personal data
+    PERSONAL = "personal"  # patients and measurements
+    UPLOAD = "upload"  # send scans
+    OPERATE = "operate"  # requeue, reanalyse, erase, change the priority
+    AUDIT = "audit"  # read the audit trail
+    ADMIN = "admin"  # users and tokens
+
+
+class Role(StrEnum):
+    """Roles of users. Stored: never change a value."""
+
+    READER = "reader"
+    CLINICIAN = "clinician"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = MappingProxyType(
+    {
+        Role.READER: frozenset({Right.READ}),
+        Role.CLINICIAN: frozenset({Right.READ, Right.PERSONAL, Right.UPLOAD}),
+        Role.OPERATOR: frozenset({Right.READ, Right.UPLOAD, Right.OPERATE}),
+        Role.AUDITOR: frozenset({Right.AUDIT}),
+        Role.ADMIN: frozenset(Right),
+    }
+)
+"""The rights of each role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who makes a request, and what they may do.
+
+    Args:
+        user: name of the user.
+        tenant: the tenant that the user belongs to.
+        roles: the user's roles; a token may have fewer.
+    """
+
+    user: str
+    tenant: str
+    roles: frozenset[Role]
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights of all roles together."""
+        return rights_of(self.roles)
+
+
+def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
+    """The rights that these roles give together."""
+    return frozenset(right for role in roles for right in RIGHTS[role])

@@ -1,0 +1,63 @@
+"""The settings of the API and its page."""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from common.domain.tenant import Tenant, tenants_of
+from common.domain.types import Identifier
+from common.settings.base import Port, StoreSettings
+from common.settings.hosts import Host, is_loopback
+
+
+class WebSettings(StoreSettings):
+    """Fr's API and page."""
+
+    web_host: Host = Field(
+        default="127.0.0.1", description="address that the API and the page listen on"
+    )
+    web_port: Port = Field(default=7300, description="port of the API and the page")
+    web_tls_cert: Path | None = Field(
+        default=None, description="certificate of the API (PEM); needed on any address but loopback"
+    )
+    web_tls_key: Path | None = Field(default=None, description="private key of WEB_TLS_CERT (PEM)")
+    web_tenants: Annotated[dict[Identifier, tuple[Identifier, ...]], NoDecode] = Field(
+        default={},
+        description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; what is in no tenant "
+        "belongs to the tenant 'default'",
+    )
+
+    @field_validator("web_tenants", mode="before")
+    @classmethod
+    def _split_tenants(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found: dict[str, tuple[str, ...]] = {}
+        for item in filter(None, (part.strip() for part in value.split(","))):
+            name, equals, pacs = item.partition("=")
+            if not equals:
+                raise ValueError(f"{item!r} has no Fr-PACS: write name=pacs-1+pacs-2")
+            found[name.strip()] = tuple(one.strip() for one in pacs.split("+"))
+        return found
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.web_tls_cert is None) != (self.web_tls_key is None):
+            raise ValueError("TLS of the API needs WEB_TLS_CERT and WEB_TLS_KEY: set both, or none")
+        if self.web_tls_cert is None and not is_loopback(self.web_host):
+            raise ValueError(
+                f"WEB_HOST={self.web_host!r} is not a loopback address, and without TLS anyone on "
+                "the network can read the traffic: set WEB_TLS_CERT and WEB_TLS_KEY"
+            )
+        named = [pacs for some in self.web_tenants.values() for pacs in some]
+        twice = {pacs for pacs in named if named.count(pacs) > 1}
+        if twice:
+            raise ValueError(f"WEB_TENANTS: {min(twice)!r} is in two tenants; name it once")
+        return self
+
+    @property
+    def tenants(self) -> dict[str, Tenant]:
+        """The tenants by name."""
+        return tenants_of(self.web_tenants)

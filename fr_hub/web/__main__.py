@@ -1,0 +1,47 @@
+"""``python -m fr_hub.web``: settings, objects, run, exit code."""
+
+import asyncio
+import contextlib
+import sys
+
+from common.audit.writer import AuditWriter
+from common.runtime.entry_point import run_unit
+from common.runtime.lifecycle import Exit, Lifecycle
+from common.runtime.logger import configure, get_log
+from common.settings.loading import WebSettings, load_settings
+from common.store.opening import open_store, wait_for_store
+from common.store.unit_parts import web_parts
+from fr_hub.web.app import make_app
+from fr_hub.web.context import WebContext
+from fr_hub.web.serving import serve
+
+
+def main() -> int:
+    """Serve the API and the page until stopped."""
+    settings = load_settings(WebSettings, "fr web")
+    lifecycle = Lifecycle(settings.lifeline_fd)
+    configure(settings.log_level, settings.log_format, "fr-web")
+    log = get_log()
+    with open_store(settings) as store:
+        if not wait_for_store(store, lifecycle.stop, log):
+            return Exit.OK
+        audit = AuditWriter(store.audit_log, "fr-web", log, durable_s=settings.mongodb_timeout_s)
+        with contextlib.closing(audit):
+            context = WebContext(
+                settings=settings,
+                store=web_parts(store.recorded_by(audit)),
+                audit=audit,
+                log=log,
+                tenants=settings.tenants,
+                check_schema=store.check_schema,
+            )
+            scheme = "http" if settings.web_tls_cert is None else "https"
+            log.info(
+                "serving the API", address=f"{scheme}://{settings.web_host}:{settings.web_port}/"
+            )
+            asyncio.run(serve(make_app(context), settings, lifecycle))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_unit("fr web", main))

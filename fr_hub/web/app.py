@@ -1,0 +1,40 @@
+"""The application: its routes, errors and documents."""
+
+from fastapi import APIRouter, FastAPI
+
+from fr_hub.web.context import WebContext
+from fr_hub.web.problems import ProblemDetails, handle_problems
+from fr_hub.web.routes import health, scans
+
+API = "/api/v1"
+
+ROUTERS: tuple[APIRouter, ...] = (scans.router,)
+"""The routers below ``API``."""
+
+OTHERS: tuple[APIRouter, ...] = (health.router,)
+"""The routers at the root."""
+
+_DESCRIPTION = """Patients, measurements, scans and their reports.
+
+Errors are problem details (RFC 9457): `detail` says what to do, `code` is for programs.
+"""
+
+
+def make_app(context: WebContext) -> FastAPI:
+    """The application of one process."""
+    app = FastAPI(
+        title="Fr",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # these load from other hosts
+        redoc_url=None,
+        responses={"default": {"model": ProblemDetails, "description": "A problem"}},
+    )
+    app.state.context = context
+    handle_problems(app)
+    for router in OTHERS:
+        app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router, prefix=API)
+    return app

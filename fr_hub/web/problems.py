@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 problem details, in words that say what to do."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from common.domain.validation_errors import remedy
+from common.errors import StoreError, StoreUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """The body of an error (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    """What to do."""
+    code: str
+    """For programs; it does not change with the wording."""
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):
+    """An error that the client is told.
+
+    Args:
+        status: HTTP status.
+        code: for programs, such as ``not_found``.
+        detail: what is wrong and what to do; it never repeats the input.
+        headers: further headers of the answer.
+        errors: what is wrong with single fields.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        errors: list[FieldError] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.errors = errors
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        body = ProblemDetails(
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            errors=self.errors,
+        )
+        return JSONResponse(
+            body.model_dump(exclude_none=True),
+            self.status,
+            headers=dict(self.headers),
+            media_type=MEDIA_TYPE,
+        )
+
+
+def not_found(what: str) -> Problem:
+    """There is no such thing, or it belongs to another tenant: the answers are the same."""
+    return Problem(404, "not_found", f"There is no such {what}; check its id.")
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Make every error of this application a problem."""
+
+    @app.exception_handler(Problem)
+    def known(_: Request, problem: Problem) -> JSONResponse:
+        return problem.response()
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [
+            FieldError(field=".".join(map(str, one["loc"][1:])), message=remedy(one))
+            for one in error.errors()
+        ]
+        detail = "The request is not valid; correct the fields in 'errors'."
+        return Problem(422, "invalid", detail, errors=errors).response()
+
+    @app.exception_handler(HTTPException)
+    def http(_: Request, error: HTTPException) -> JSONResponse:
+        details = {
+            404: "There is nothing at this address; see /api/v1/openapi.json.",
+            405: "This address does not take this method; see the Allow header.",
+        }
+        detail = details.get(error.status_code, "The request cannot be answered.")
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return Problem(error.status_code, code, detail, error.headers or {}).response()
+
+    @app.exception_handler(StoreError)
+    def store(request: Request, error: StoreError) -> JSONResponse:
+        if isinstance(error, StoreUnavailable):
+            detail = "The database cannot be reached; try again in some seconds."
+            return Problem(503, "store_unavailable", detail, {"Retry-After": "5"}).response()
+        request.app.state.context.log.error("the database refused a request", reason=str(error))
+        detail = "The database refused the request; an administrator finds the reason in the log."
+        return Problem(500, "store_error", detail).response()
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The text of an unexpected error may quote personal data.
+        request.app.state.context.log.error("a request failed", error=type(error).__name__)
+        detail = "Something unexpected happened; an administrator finds it in the log."
+        return Problem(500, "unexpected", detail).response()

@@ -1,0 +1,38 @@
+"""Whether this process runs, and whether it can do its work."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from common.errors import SchemaOlder, StoreRefused, StoreUnavailable
+from fr_hub.web.context import Context
+from fr_hub.web.problems import Problem
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+class Health(BaseModel):
+    """It is well; else the answer is a problem."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/ping")
+def ping() -> Health:
+    """Whether the process answers."""
+    return Health()
+
+
+@router.get("/ready")
+def ready(context: Context) -> Health:
+    """Whether the store can be reached and has this release's schema."""
+    try:
+        context.check_schema()
+    except StoreUnavailable:
+        raise Problem(
+            503, "store_unavailable", "The database cannot be reached.", {"Retry-After": "5"}
+        ) from None
+    except (SchemaOlder, StoreRefused) as error:
+        raise Problem(503, "schema", str(error)) from None
+    return Health()

@@ -1,0 +1,59 @@
+"""Serve the application until the process is asked to stop."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from common.errors import AlreadyRunning
+from common.runtime.lifecycle import Stop
+from common.settings.web import WebSettings
+
+_GRACE_S = 5
+"""How long requests under way may take when the process stops."""
+
+
+class _Server(uvicorn.Server):
+    """Signals are the lifecycle's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
+    """Serve until asked to stop.
+
+    Raises:
+        AlreadyRunning: the port is in use.
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.web_host,
+        port=settings.web_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=settings.web_tls_cert,
+        ssl_keyfile=settings.web_tls_key,
+        timeout_graceful_shutdown=_GRACE_S,
+        lifespan="on",
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(setattr, server, "should_exit", True)
+
+    stopping.on_stop(stop)
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn could not listen
+        raise AlreadyRunning(
+            f"WEB_HOST={settings.web_host} WEB_PORT={settings.web_port}: cannot listen there; "
+            "another program may use this port: set another WEB_PORT"
+        ) from None

@@ -1,0 +1,31 @@
+"""The settings of the API."""
+
+import pytest
+
+from common.errors import SettingsError
+from common.settings.loading import load_settings
+from common.settings.web import WebSettings
+
+
+def load(*arguments: str) -> WebSettings:
+    return load_settings(WebSettings, "fr web", list(arguments))
+
+
+def test_tenants_are_read_from_one_line() -> None:
+    settings = load("--web-tenants", "north=mr-1+mr-2, south=ct-1")
+    assert settings.web_tenants == {"north": ("mr-1", "mr-2"), "south": ("ct-1",)}
+    assert settings.tenants["north"].owns("mr-2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--web-tenants", "north"), "name=pacs-1"),
+        (("--web-tenants", "north=mr-1,south=mr-1"), "two tenants"),
+        (("--web-host", "0.0.0.0"), "WEB_TLS_CERT"),  # noqa: S104 - refused
+        (("--web-tls-cert", "c.pem"), "WEB_TLS_KEY"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(*arguments)

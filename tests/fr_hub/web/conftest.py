@@ -1,0 +1,71 @@
+"""The API on a real MongoDB, and clients of it with the roles that a test asks for."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from common.audit.writer import AuditWriter
+from common.domain.types import DEFAULT_TENANT
+from common.domain.user import Role
+from common.runtime.logger import get_log
+from common.settings.web import WebSettings
+from common.store.db_manager import DBManager
+from common.store.unit_parts import web_parts
+from fr_hub.web.app import make_app
+from fr_hub.web.context import WebContext
+
+NORTH = "north"
+"""A tenant that has the Fr-PACS ``mr-1`` and ``mr-2``."""
+
+ClientOf = Callable[..., TestClient]
+
+
+@pytest.fixture
+def web_settings() -> WebSettings:
+    return WebSettings(web_tenants={NORTH: ("mr-1", "mr-2")}, _env_file=None)  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def context(store: DBManager, web_settings: WebSettings) -> Iterator[WebContext]:
+    log = get_log()
+    with contextlib.closing(AuditWriter(store.audit_log, "fr-web", log)) as audit:
+        yield WebContext(
+            settings=web_settings,
+            store=web_parts(store.recorded_by(audit)),
+            audit=audit,
+            log=log,
+            tenants=web_settings.tenants,
+            check_schema=store.check_schema,
+        )
+
+
+@pytest.fixture
+def app(context: WebContext) -> FastAPI:
+    return make_app(context)
+
+
+@pytest.fixture
+def stranger(app: FastAPI) -> Iterator[TestClient]:
+    """A client that has not signed in."""
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.fixture
+def client_of(app: FastAPI, context: WebContext) -> Iterator[ClientOf]:
+    """Makes a client of a new user with these roles, in this tenant."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*roles: Role, tenant: str = DEFAULT_TENANT) -> TestClient:
+            name = f"user-{uuid.uuid4().hex[:8]}"
+            assert context.store.users.add(name, tenant, roles)
+            token = context.store.users.add_token(name, timedelta(hours=1))
+            headers = {"Authorization": f"Bearer {token}"}
+            return stack.enter_context(TestClient(app, headers=headers))
+
+        yield make
