@@ -3,7 +3,9 @@
 The names are stored in databases that outlive a release: changing one is a migration.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class ReportGenerated(StrEnum):
@@ -49,3 +51,23 @@ was delivered, and retention removed both. Only retention makes this change."""
 ERASED = "Erased"
 """``report_generated`` of the tombstone of a scan that was erased on request, in whatever state it
 was. Only an erasure makes this change, and nothing follows it."""
+
+
+SHOWN: Mapping[str, str] = MappingProxyType(
+    {
+        "waiting": ReportGenerated.TO_DO,
+        "analysing": ReportGenerated.IN_PROGRESS,
+        "done": ReportGenerated.DONE,
+        "failed": ReportGenerated.ERROR,
+        "erased": ERASED,
+        "purged": PURGED,
+    }
+)
+"""The states by the names that people know them by."""
+
+_SHOWN_AS = {stored: name for name, stored in SHOWN.items()}
+
+
+def shown(state: str) -> str:
+    """The name of a stored state for people; ``'unknown'`` if it is none."""
+    return _SHOWN_AS.get(state, "unknown")

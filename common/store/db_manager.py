@@ -32,7 +32,10 @@ from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
 from common.store.retention import Retention
 from common.store.revisions import Revisions
+from common.store.scan_counts import ScanCounts
+from common.store.scan_history import ScanHistory
 from common.store.scan_list import ScanList
+from common.store.scan_pages import ScanPages
 from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
@@ -73,6 +76,9 @@ class DBManager:
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
         self.scan_list = ScanList(connection)
+        self.scan_pages = ScanPages(connection)
+        self.scan_counts = ScanCounts(connection, self.scan_pages)
+        self.scan_history = ScanHistory(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
         self.audit_archive = AuditArchive(connection, self.audit_log)
         self._record_with(UNRECORDED)

@@ -78,16 +78,20 @@ class Erasure:
         found = find(self._db.scans, wanted, {"report_generated": 1}, sort=[("_id", 1)])
         return [Erasable(d["_id"], str(d.get("report_generated"))) for d in found]
 
-    def erase(self, keys: Sequence[str]) -> int:
+    def erase(self, keys: Sequence[str], by: str | None = None) -> int:
         """Erase these scans, in any state; returns their number. Repeatable after a kill.
 
         Recorded in the audit trail before anything is deleted, and when it is complete.
+
+        Args:
+            keys: of the scans.
+            by: the user who asked for it, for the audit trail.
         """
         count = 0
         for start in range(0, len(keys), _PAGE):
             these = [scan.key for scan in self.erasable(keys[start : start + _PAGE])]
             if these:
-                self._recorder.note(Kind.ERASE, these, outcome="asked for")
+                self._recorder.note(Kind.ERASE, these, outcome="asked for", by=by)
                 self._recorder.wait_durable()
                 self._bury(these)
                 self._complete(these)

@@ -75,15 +75,19 @@ class FailedScans:
         return pages(self._db.scans, {**_FAILED, "_id": {"$gt": ""}}, fields, size=_PAGE)
 
     @translated
-    def requeue(self, keys: Sequence[str]) -> Requeued:
+    def requeue(self, keys: Sequence[str], by: str | None = None) -> Requeued:
         """Return scans from ``'Error'`` to ``'To Do'`` with no attempts used, and notify a
         processor. Takes about a thousand ids at most.
 
         The fence keeps rising, so no earlier owner can finish such a scan. The cause moves to the
         scan's history. A scan that already has a report becomes ``'Done'`` instead.
+
+        Args:
+            keys: of the scans.
+            by: the user who asked for it, for the audit trail.
         """
         ids = list(dict.fromkeys(keys))
-        self._recorder.note(Kind.REQUEUE, ids, outcome="asked for")
+        self._recorder.note(Kind.REQUEUE, ids, outcome="asked for", by=by)
         self._recorder.wait_durable()
         states = self._states(ids)
         failed = [i for i in ids if states.get(i) == ReportGenerated.ERROR]
@@ -105,7 +109,7 @@ class FailedScans:
             states.update({key: _without_voxels(state) for key, state in now.items()})
         for outcome, changed_ids in (("To Do", requeued), ("has its report", done)):
             if changed_ids:
-                self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome)
+                self._recorder.note(Kind.REQUEUE, sorted(changed_ids), outcome=outcome, by=by)
         return Requeued(
             to_do=tuple(i for i in ids if i in requeued),
             done=tuple(i for i in ids if i in done),

@@ -119,12 +119,17 @@ class Revisions:
             raise StoreError(f"the stored scan or report of {key} cannot be read") from None
 
     @translated
-    def schedule_reanalysis(self, keys: Sequence[str], revision: int) -> int:
+    def schedule_reanalysis(self, keys: Sequence[str], revision: int, by: str | None = None) -> int:
         """Return scans to ``'To Do'`` for the next revision, durably; returns their number.
 
         Only scans that are ``'Done'`` with this revision and still have their voxels. Attempts
         start at 0; the fence keeps rising, so no earlier owner can finish such a scan. Whatever
         their priority was, they take their turn as background scans that arrive now.
+
+        Args:
+            keys: of the scans.
+            revision: of the reports that they have.
+            by: the user who asked for it, for the audit trail.
         """
         change: list[Document] = [
             {
@@ -146,7 +151,7 @@ class Revisions:
             **HAS_VOXELS,
             "purging_since": None,  # retention is removing them
         }
-        self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again")
+        self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again", by=by)
         self._recorder.wait_durable()
         count = self._db.scans.update_many(done, change).modified_count
         if count:

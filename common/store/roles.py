@@ -51,6 +51,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     # The API and its page.
     "web": {
         Collection.SCANS: _READ,
+        Collection.REPORTS: _READ,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
         Collection.USERS: _ALL,

@@ -48,10 +48,17 @@ _TOLERANT: CodecOptions[RawBSONDocument] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
 _KEY = "_key"
-_FIELDS = (
+FIELDS = (
     *SCAN_FIELDS,
     *("error", "purged_at", "erased_at"),
 )
+"""Of a stored scan, for ``listed_scan``."""
+
+REPORT_FIELDS = (
+    *("status", "revision", "report.analyzer"),
+    *("report.findings.quality.verdict", "report.findings.lesions.count"),
+)
+"""Of the report about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ class ScanList:
             reports = self._reports([d["_id"] for d in some if isinstance(d["_id"], str)])
             for document in some:
                 key = document["_id"]
-                yield _listed(document, reports.get(key) if isinstance(key, str) else None)
+                yield listed_scan(document, reports.get(key) if isinstance(key, str) else None)
 
     def _merged(self, wanted: Wanted) -> Iterator[Document]:
         if wanted.keys is not None:
@@ -181,7 +188,7 @@ class ScanList:
 
     def _stream(self, wanted: "_Range", size: int) -> Iterator[tuple[_Place, Document]]:
         start, last = wanted.first, None
-        fields = dict.fromkeys(_FIELDS, 1)
+        fields = dict.fromkeys(FIELDS, 1)
         while True:
             more = size + (last is not None)
             found = self._page(wanted.index, wanted.filter, fields, start, wanted.end, more)
@@ -213,13 +220,7 @@ class ScanList:
 
     @translated
     def _reports(self, keys: Sequence[str]) -> dict[Any, Document]:
-        fields = {
-            "status": 1,
-            "revision": 1,
-            "report.analyzer": 1,
-            "report.findings.quality.verdict": 1,
-            "report.findings.lesions.count": 1,
-        }
+        fields = dict.fromkeys(REPORT_FIELDS, 1)
         found = find(self._db.reports, {"_id": {"$in": list(keys)}}, fields, hint=BY_ID)
         return {document["_id"]: document for document in found}
 
@@ -273,7 +274,13 @@ def _pacs(document: Document) -> str | None:
     return _text(_in(document, "scan", "pacs")) or (pacs_of(key) if isinstance(key, str) else None)
 
 
-def _listed(document: Document, report: Document | None) -> ListedScan:
+def listed_scan(document: Document, report: Document | None) -> ListedScan:
+    """A scan as lists have it.
+
+    Args:
+        document: the fields ``FIELDS`` of the stored scan, whatever of them is there.
+        report: of the report, ``REPORT_FIELDS``; None if there is none.
+    """
     key, state = document["_id"], document.get("report_generated")
     ended = (_in(document, "error", "at"), document.get("purged_at"), document.get("erased_at"))
     name = name_of(document)

@@ -199,6 +199,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
             Index("heads", (("_id.writer", 1), ("_id.seq", -1))),
             # Used by the migration of trails whose open chains were never listed.
             Index("anchored", (("heads.at", 1),), sparse=True),
+            # The history of one scan.
+            Index("of_scan", (("events.ids", 1),), sparse=True),
         )
     ),
     # In the order in which anchoring looks at them.

@@ -20,7 +20,9 @@ from common.store.pictures import PictureReader, PictureWriter
 from common.store.reconciliation import Reconciliation
 from common.store.report_requests import ReportRequests
 from common.store.retention import Retention
-from common.store.scan_list import ScanList
+from common.store.scan_counts import ScanCounts
+from common.store.scan_history import ScanHistory
+from common.store.scan_pages import ScanPages
 from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.supervision import Supervision
@@ -68,7 +70,9 @@ class BrainStore:
 class WebStore:
     """The store as the API sees it: it reads scans and reports, and has users."""
 
-    scan_list: ScanList
+    scan_pages: ScanPages
+    scan_counts: ScanCounts
+    scan_history: ScanHistory
     users: Users
     server: Server
     audit_log: AuditLog
@@ -77,7 +81,9 @@ class WebStore:
 def web_parts(store: DBManager) -> WebStore:
     """The API's parts of this store."""
     return WebStore(
-        scan_list=store.scan_list,
+        scan_pages=store.scan_pages,
+        scan_counts=store.scan_counts,
+        scan_history=store.scan_history,
         users=store.users,
         server=store.server,
         audit_log=store.audit_log,

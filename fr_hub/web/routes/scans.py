@@ -1,37 +1,75 @@
-"""Scans: a list of them."""
+"""Scans: lists of them, counts, and each with its history."""
 
-from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Path, Request, Response
 
+from common.domain.states import shown
 from common.domain.user import Right
-from common.store.scan_list import Wanted
 from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
+from fr_hub.web.cursors import Cursor, Limit, cursor_at, not_a_cursor, place_of
+from fr_hub.web.problems import not_found
+from fr_hub.web.scan_models import AskedScans, ScanCount, ScanDetails, ScanPage, ScanSummary
 
 router = APIRouter(prefix="/scans", tags=["scans"])
 
-
-class Scan(BaseModel):
-    """A scan in a list."""
-
-    key: str
-    state: str
-    received_at: datetime | None
-
-
-class ScanPage(BaseModel):
-    """Some scans, the newest first."""
-
-    items: list[Scan]
-    next: str | None = None
+Key = Annotated[str, Path(max_length=150, description="key of the scan: `<scan_id>@<pacs>`")]
+"""The type of a route's parameter that names a scan."""
 
 
 @router.get("", dependencies=[requires(Right.READ)])
-def list_scans(context: Context, tenant: CurrentTenant) -> ScanPage:
-    """The newest scans."""
-    found = context.store.scan_list.scans(Wanted(limit=50))
-    mine = [one for one in found if one.pacs is not None and tenant.owns(one.pacs)]
-    items = [Scan(key=one.key, state=one.state, received_at=one.received_at) for one in mine]
-    return ScanPage(items=items)
+def list_scans(
+    context: Context, asked: AskedScans, limit: Limit = 50, after: Cursor = None
+) -> ScanPage:
+    """Scans, the newest first; with `text` by their ids, then by their subjects."""
+    try:
+        page = context.store.scan_pages.page(asked, limit, place_of(after))
+    except ValueError:  # the place is of a list with another order
+        raise not_a_cursor() from None
+    return ScanPage(items=list(map(ScanSummary.of, page.scans)), next=cursor_at(page.next))
+
+
+@router.get("/counts", dependencies=[requires(Right.READ)])
+def count_scans(context: Context, asked: AskedScans) -> ScanCount:
+    """How many scans there are by state and Fr-PACS; of those that wait, how many have which
+    priority, and since when the oldest waits."""
+    counts = context.store.scan_counts.of(asked)
+    waiting = context.store.scan_counts.waiting(asked.tenant)
+    return ScanCount.model_validate(
+        {
+            "states": {
+                name: number
+                for state, number in counts.states.items()
+                if (name := shown(state)) != "unknown"
+            },
+            "pacs": counts.pacs,
+            "counted_at": counts.counted_at,
+            "complete": counts.complete,
+            "priorities": waiting.priorities,
+            "priorities_complete": waiting.complete,
+            "oldest_waiting_at": waiting.oldest_at,
+        }
+    )
+
+
+@router.get(
+    "/{key}",
+    dependencies=[requires(Right.READ)],
+    response_model=ScanDetails,
+    responses={304: {"description": "The client has it already."}},
+)
+def get_scan(context: Context, tenant: CurrentTenant, request: Request, key: Key) -> Response:
+    """A scan, and what happened to it."""
+    found = context.store.scan_pages.these(tenant, [key])
+    if not found:
+        raise not_found("scan")
+    [facts] = found
+    renamed = facts.document.get("renamed") is True
+    history = context.store.scan_history.of(key, renamed=renamed)
+    body = ScanDetails.with_history(facts, history).model_dump_json()
+    headers = {"ETag": etag_of(body), "Cache-Control": "private, no-cache"}
+    if is_known(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-from common.domain.states import TRANSITIONS, ReportGenerated
+from common.domain.states import ERASED, PURGED, SHOWN, TRANSITIONS, ReportGenerated, shown
 from common.store.collections import Collection
 from common.wire.constants import CHUNK_BYTES, INLINE_VOXELS_MAX
 
@@ -8,6 +8,12 @@ DONE, ERROR = ReportGenerated.DONE, ReportGenerated.ERROR
 
 def test_the_states_are_stored_under_the_names_that_users_know() -> None:
     assert [str(state) for state in ReportGenerated] == ["To Do", "In Progress", "Done", "Error"]
+
+
+def test_each_state_has_a_name_for_people() -> None:
+    assert set(SHOWN.values()) == {*ReportGenerated, ERASED, PURGED}
+    assert all(shown(stored) == name for name, stored in SHOWN.items())
+    assert shown("Lost") == "unknown"
 
 
 def test_the_collections_are_stored_under_the_names_that_users_know() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from common.domain.tenant import tenants_of
 from common.domain.types import utc_now
 from common.store.claim_documents import claim_from
 from common.store.collections import Collection
@@ -16,6 +17,7 @@ from common.store.db_manager import DBManager
 from common.store.documents import Claim, NewScan, report_document, scan_document
 from common.store.open_chains import OpenChains
 from common.store.scan_list import Wanted
+from common.store.scan_pages import Asked
 from tests.factories import inside, make_report, make_scan, opened
 from tests.mongo import drop
 from tests.profiling import examined
@@ -34,6 +36,7 @@ LATER = NOW + timedelta(days=1)
 SOON = NOW + timedelta(minutes=30)
 """When a report or a notice that is under way is due again; ``LATER`` is further ahead than any."""
 OWNER, FENCE = "worker-1", 3
+TENANT = tenants_of({})["default"]
 SUBJECT = "sub-01"
 """Of three scans."""
 
@@ -192,6 +195,10 @@ def listed(**wanted: Any) -> Callable[[DBManager], object]:
     return lambda store: list(store.scan_list.scans(Wanted(**wanted)))
 
 
+def page(**asked: Any) -> Callable[[DBManager], object]:
+    return lambda store: store.scan_pages.page(Asked(TENANT, **asked), 20).scans
+
+
 PAGE = 500
 COSTS = {
     "claim": Cost(lambda store: store.claims.claim("other", 4, 60)),
@@ -248,6 +255,11 @@ COSTS = {
     "list since": Cost(listed(since=NOW - timedelta(minutes=1), limit=20), 200, 200),
     "list by subject": Cost(listed(subject=SUBJECT, limit=20), finds=3),
     "list nobody's": Cost(listed(subject="sub-99", limit=20), 0, 5),
+    "page of scans": Cost(page(), 42, 250, finds=20),
+    "page of failed scans": Cost(page(states=("Error",), pacs=("pacs-1",)), 42, 60, finds=20),
+    "page since": Cost(page(since=NOW - timedelta(minutes=1)), 0, 60),
+    "page of a subject": Cost(page(subjects=(SUBJECT,)), 10, 20, finds=3),
+    "page by text": Cost(page(text="done-77"), 42 + 500, 42 + 500, finds=20),
     "anchoring": Cost(lambda store: OpenChains(store.connection).others("writer-1", 10)),
 }
 

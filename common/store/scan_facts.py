@@ -1,0 +1,75 @@
+"""A scan with its header and the main results of its report, as the API shows it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from common.domain.scan import BrainScan
+from common.domain.types import Document
+from common.store.connection import BY_ID, Connection
+from common.store.damage import find
+from common.store.error_mapping import translated
+from common.store.scan_list import FIELDS, REPORT_FIELDS, ListedScan, listed_scan
+
+SCAN_FACTS: Document = dict.fromkeys(
+    (*FIELDS, "done_at", "voxels_gone_at", "past_errors", "reanalysis_error", "renamed"), 1
+)
+"""The fields of a stored scan that are read: not its voxels."""
+
+_REPORT_FACTS: Document = dict.fromkeys(
+    (*REPORT_FIELDS, "report.findings.lesions.volume_ml", "sent_at", "undeliverable"), 1
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """A scan. What is not stored, or damaged, is None."""
+
+    listed: ListedScan
+    header: BrainScan | None
+    lesion_volume_ml: float | None
+    document: Document
+    """The fields ``SCAN_FACTS`` of the stored scan."""
+    report: Document | None
+    """Of the report: its state of delivery and main results."""
+
+
+class FactsReader:
+    """Reads what else belongs to scans that were found."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def of(self, documents: Sequence[Document]) -> list[ScanFacts]:
+        """The facts of these scans, in their order.
+
+        Args:
+            documents: the fields ``SCAN_FACTS`` of each.
+        """
+        reports = self._reports([d["_id"] for d in documents])
+        return [_facts(document, reports.get(document["_id"])) for document in documents]
+
+    @translated
+    def _reports(self, keys: Iterable[str]) -> dict[str, Document]:
+        wanted = {"_id": {"$in": list(keys)}}
+        found = find(self._db.reports, wanted, _REPORT_FACTS, hint=BY_ID)
+        return {document["_id"]: document for document in found}
+
+
+def _facts(document: Document, report: Document | None) -> ScanFacts:
+    try:
+        header = BrainScan.stored(document.get("scan"))
+    except ValidationError:
+        header = None
+    volume: object = report
+    for name in ("report", "findings", "lesions", "volume_ml"):
+        volume = volume.get(name) if isinstance(volume, dict) else None
+    known = isinstance(volume, int | float) and not isinstance(volume, bool)
+    return ScanFacts(
+        listed=listed_scan(document, report),
+        header=header,
+        lesion_volume_ml=float(volume) if known else None,  # type: ignore[arg-type]
+        document=document,
+        report=report,
+    )

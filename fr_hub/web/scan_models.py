@@ -1,0 +1,180 @@
+"""Scans as the API shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from fastapi import Depends, Query
+from pydantic import AwareDatetime, BaseModel
+
+from common.domain.findings import Verdict
+from common.domain.states import SHOWN, shown
+from common.domain.types import Identifier
+from common.store.scan_facts import ScanFacts
+from common.store.scan_history import Happened
+from common.store.scan_pages import Asked
+from fr_hub.web.access import CurrentTenant
+
+ShownState = Literal["waiting", "analysing", "done", "failed", "erased", "purged"]
+Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9._@-]+$")]
+
+
+class ScanSummary(BaseModel):
+    """A scan in a list. What is not known is null."""
+
+    key: str
+    scan_id: str
+    pacs: str | None
+    state: ShownState | Literal["unknown"]
+    subject: str | None
+    study: str | None
+    series: str | None
+    session: str | None
+    modality: str | None
+    contrast: str | None
+    scan_type: str | None
+    shape: tuple[int, ...] | None
+    voxel_size_mm: tuple[float, float, float] | None
+    priority: str | None
+    received_at: datetime | None
+    ended_at: datetime | None
+    """When it failed, or was purged or erased."""
+    attempts: int | None
+    cause: str | None
+    """Why it failed, for good or at its last attempt."""
+    analyzer: str | None
+    verdict: str | None
+    lesions: int | None
+    lesion_volume_ml: float | None
+    revision: int | None
+    delivered: bool | None
+    """Whether its Fr-PACS has the report; null: there is no report."""
+    problems: list[str]
+
+    @classmethod
+    def of(cls, facts: ScanFacts) -> Self:
+        """The summary of a scan."""
+        return cls.model_validate(_summary(facts))
+
+
+class Event(BaseModel):
+    """Something that happened to a scan."""
+
+    at: datetime
+    kind: str
+    by: str | None
+    peer: str | None
+    outcome: str | None
+    cause: str | None
+    attempt: int | None
+
+
+class ScanDetails(ScanSummary):
+    """A scan with its history."""
+
+    owner: str | None
+    """Who analyses it now."""
+    lease_until: datetime | None
+    has_voxels: bool
+    history: list[Event]
+
+    @classmethod
+    def with_history(cls, facts: ScanFacts, history: list[Happened]) -> Self:
+        """The details of a scan."""
+        document = facts.document
+        busy = facts.listed.state == SHOWN["analysing"]
+        owner, until = document.get("owner"), document.get("lease_until")
+        gone = "voxels_gone_at" in document or facts.listed.state in _TOMBSTONES
+        return cls.model_validate(
+            {
+                **_summary(facts),
+                "owner": owner if busy and isinstance(owner, str) else None,
+                "lease_until": until if busy and isinstance(until, datetime) else None,
+                "has_voxels": facts.header is not None and not gone,
+                "history": [
+                    {name: getattr(one, name) for name in Event.model_fields} for one in history
+                ],
+            }
+        )
+
+
+class ScanPage(BaseModel):
+    """Some scans: the newest first, or with ``text`` by their ids and then by their subjects. A
+    page may have fewer scans than asked for and still a ``next``."""
+
+    items: list[ScanSummary]
+    next: str | None = None
+
+
+class ScanCount(BaseModel):
+    """How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``."""
+
+    states: dict[ShownState, int]
+    pacs: dict[str, int]
+    counted_at: datetime
+    complete: bool
+    """False: there are more than were counted."""
+    priorities: dict[str, int]
+    """Of all that wait."""
+    priorities_complete: bool
+    oldest_waiting_at: datetime | None
+
+
+_TOMBSTONES = (SHOWN["erased"], SHOWN["purged"])
+_FROM_LIST = (
+    *("key", "scan_id", "pacs", "subject", "priority", "received_at", "ended_at", "attempts"),
+    *("cause", "analyzer", "verdict", "lesions", "revision", "delivered"),
+)
+_FROM_HEADER = ("study", "series", "session", "modality", "scan_type", "shape", "voxel_size_mm")
+
+
+def _summary(facts: ScanFacts) -> dict[str, object]:
+    header = facts.header
+    return {
+        **{name: getattr(facts.listed, name) for name in _FROM_LIST},
+        **{name: getattr(header, name, None) for name in _FROM_HEADER},
+        "contrast": None if header is None else header.declared_contrast,
+        "state": shown(facts.listed.state),
+        "lesion_volume_ml": facts.lesion_volume_ml,
+        "problems": [*(header.problems if header else ()), *facts.listed.damage],
+    }
+
+
+def asked_of(
+    tenant: CurrentTenant,
+    state: Annotated[list[ShownState], Query(max_length=6)] = [],  # noqa: B006 - FastAPI copies it
+    pacs: Annotated[list[Identifier], Query(max_length=50)] = [],  # noqa: B006
+    subject: Annotated[
+        list[Annotated[str, Query(max_length=64)]],
+        Query(max_length=50, description="pseudonyms; several may be given"),
+    ] = [],  # noqa: B006
+    analyzer: Annotated[
+        str | None,
+        Query(max_length=97, description="name of the analyzer, or name and version: `grid 1`"),
+    ] = None,
+    verdict: Verdict | None = None,
+    since: Annotated[
+        AwareDatetime | None, Query(description="arrived at this time or later")
+    ] = None,
+    until: Annotated[
+        AwareDatetime | None, Query(description="arrived at this time or before")
+    ] = None,
+    text: Annotated[
+        Text | None, Query(description="beginning of the id or of the subject's pseudonym")
+    ] = None,
+) -> Asked:
+    """The scans that the query parameters ask for."""
+    return Asked(
+        tenant,
+        states=tuple(SHOWN[one] for one in dict.fromkeys(state)),
+        pacs=tuple(dict.fromkeys(pacs)),
+        subjects=tuple(dict.fromkeys(subject)) or None,
+        since=since,
+        until=until,
+        analyzer=analyzer,
+        verdict=verdict,
+        text=text,
+    )
+
+
+AskedScans = Annotated[Asked, Depends(asked_of)]
+"""The type of a route's parameter that gets the filter of a list of scans."""

@@ -1,0 +1,25 @@
+"""What is known of a scan, whatever is damaged."""
+
+from common.domain.tenant import tenants_of
+from common.store.db_manager import DBManager
+from tests.factories import edit, inside, make_claimable, make_reports
+
+HERE = tenants_of({})["default"]
+
+
+def test_a_damaged_header_or_report_leaves_the_rest(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    [report] = make_reports(store, 1, pacs="pacs-2")
+    lesions = "report.findings.lesions.volume_ml"
+    reports = store.connection.reports
+    edit(store, scan.key, **{"scan.shape": "large"})
+    found = store.scan_pages.these(HERE, [scan.key, report.key])
+    assert [one.listed.key for one in found] == [scan.key, report.key]
+    assert found[0].header is None
+    assert found[0].listed.damage
+    for stored, shown in ((1.5, 1.5), (2, 2.0), ("much", None), (True, None)):
+        reports.update_one({"_id": report.key}, {"$set": {lesions: stored}})
+        [one] = store.scan_pages.these(HERE, [report.key])
+        assert one.lesion_volume_ml == shown
+    inside(store).delete_one({"_id": scan.key})
+    assert store.scan_pages.these(HERE, [scan.key]) == []
