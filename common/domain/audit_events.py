@@ -53,6 +53,8 @@ class Kind(StrEnum):
     # An operator scheduled a reanalysis. Earlier releases recorded this as 'requeue', with the
     # outcome 'to be analysed again'.
     SCHEDULE_REANALYSIS = "schedule_reanalysis"
+    # A user changed the priority of the waiting scan; the outcome is the new one.
+    PRIORITY = "priority"
     # Retention removed the voxels, or the scan and its report.
     RETENTION = "retention"
     # An operator asked for the erasure of the scan; it is complete.

@@ -25,6 +25,7 @@ from common.store.open_chains import OpenChains
 from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
 from common.store.pictures import Pictures
+from common.store.priorities import Priorities
 from common.store.queries import Queries
 from common.store.reconciliation import Reconciliation
 from common.store.recording import UNRECORDED, Recorder
@@ -102,6 +103,7 @@ class DBManager:
         self.undeliverable = UndeliverableReports(connection, recorder)
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.users = Users(connection)
+        self.priorities = Priorities(connection, recorder)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
         self.retention = Retention(connection, recorder)
         self.erasure = Erasure(connection, recorder)

@@ -50,8 +50,14 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     # The API and its page.
     "web": {
-        Collection.SCANS: _READ,
-        Collection.REPORTS: _READ,
+        # Changes are those that an operator asks for; it removes what is erased.
+        Collection.SCANS: _CHANGE,
+        Collection.REPORTS: _PURGE,
+        Collection.CHUNKS: _PURGE,
+        Collection.UPLOADS: ("remove",),
+        Collection.HISTORY: _PURGE,
+        Collection.PICTURES: _PURGE,
+        Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
         Collection.USERS: _ALL,

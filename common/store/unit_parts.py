@@ -12,14 +12,17 @@ from common.store.claims import Claims
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
+from common.store.failed_scans import FailedScans
 from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
+from common.store.priorities import Priorities
 from common.store.reconciliation import Reconciliation
 from common.store.report_requests import ReportRequests
 from common.store.retention import Retention
+from common.store.revisions import Revisions
 from common.store.scan_counts import ScanCounts
 from common.store.scan_history import ScanHistory
 from common.store.scan_pages import ScanPages
@@ -68,11 +71,16 @@ class BrainStore:
 
 @dataclass(frozen=True, slots=True)
 class WebStore:
-    """The store as the API sees it: it reads scans and reports, and has users."""
+    """The store as the API sees it: it shows scans and reports, changes what operators ask it to,
+    and has users."""
 
     scan_pages: ScanPages
     scan_counts: ScanCounts
     scan_history: ScanHistory
+    failed_scans: FailedScans
+    revisions: Revisions
+    erasure: Erasure
+    priorities: Priorities
     users: Users
     server: Server
     audit_log: AuditLog
@@ -84,6 +92,10 @@ def web_parts(store: DBManager) -> WebStore:
         scan_pages=store.scan_pages,
         scan_counts=store.scan_counts,
         scan_history=store.scan_history,
+        failed_scans=store.failed_scans,
+        revisions=store.revisions,
+        erasure=store.erasure,
+        priorities=store.priorities,
         users=store.users,
         server=store.server,
         audit_log=store.audit_log,

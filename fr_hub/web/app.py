@@ -4,11 +4,11 @@ from fastapi import APIRouter, FastAPI
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.problems import ProblemDetails, handle_problems
-from fr_hub.web.routes import health, scans
+from fr_hub.web.routes import health, scan_changes, scans
 
 API = "/api/v1"
 
-ROUTERS: tuple[APIRouter, ...] = (scans.router,)
+ROUTERS: tuple[APIRouter, ...] = (scans.router, scan_changes.router)
 """The routers below ``API``."""
 
 OTHERS: tuple[APIRouter, ...] = (health.router,)
