@@ -112,6 +112,7 @@ ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rich.console", "rich.markup", "rich.table", "rich.live"): ("common.runtime.console",),
     ("rich",): ("common.runtime.console", "common.runtime.run_totals", "common.launcher.units"),
     WEB: ("fr_hub.web",),
+    ("reportlab",): ("fr_hub.web.report_pdf",),
     ("pynetdicom",): ("fr_pacs.gateway",),
     ("watchfiles",): ("fr_pacs.sources.watching",),
 }

@@ -7,7 +7,7 @@ format"). Fr-HUB stores the payload unchanged and needs none of this.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from common.domain.scan import Packing
@@ -90,6 +90,43 @@ def unpack(
     if done != voxels_bytes:
         raise VoxelsDamaged(f"the payload has only {done} of {voxels_bytes} bytes of voxels")
     return voxels
+
+
+def unpack_part(
+    read: Callable[[int, int], bytes], packing: Packing, voxels_bytes: int, start: int, end: int
+) -> Iterator[bytes]:
+    """The voxel bytes from ``start`` to before ``end``, buffer by buffer. Reads the headers of the
+    buffers before them, and no more; the caller has checked the hash of the payload.
+
+    Args:
+        read: the bytes of the payload from a position to before another.
+        packing: of the payload.
+        voxels_bytes: bytes of all voxels.
+        start: first byte.
+        end: one after the last byte; ``voxels_bytes`` at most.
+
+    Raises:
+        VoxelsDamaged: the payload is not one that was packed.
+    """
+    blosc = _codec()
+    at = done = 0
+    while done < end:
+        if packing.bytes - at < _HEADER_BYTES:
+            raise VoxelsDamaged("the compressed voxels are truncated")
+        *_, size, _, length = _HEADER.unpack(read(at, at + _HEADER_BYTES))
+        if size != min(BLOCK_BYTES, voxels_bytes - done):
+            raise VoxelsDamaged("the compressed voxels do not have the declared size")
+        if not _HEADER_BYTES <= length <= packing.bytes - at:
+            raise VoxelsDamaged("the compressed voxels have an invalid header")
+        if done + size > start:
+            block = bytearray(size)
+            try:
+                blosc.decompress(read(at, at + length), block)
+            except (RuntimeError, ValueError) as error:
+                raise VoxelsDamaged("the compressed voxels cannot be decompressed") from error
+            yield bytes(memoryview(block)[max(0, start - done) : end - done])
+        at += length
+        done += size
 
 
 def _buffers(payload: memoryview) -> Iterator[tuple[memoryview, int]]:

@@ -29,6 +29,7 @@ from common.store.priorities import Priorities
 from common.store.queries import Queries
 from common.store.reconciliation import Reconciliation
 from common.store.recording import UNRECORDED, Recorder
+from common.store.report_reader import ReportReader
 from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
 from common.store.retention import Retention
@@ -45,6 +46,7 @@ from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
 from common.store.users import Users
 from common.store.voxel_check import VoxelCheck
+from common.store.voxel_reader import VoxelReader
 
 
 class DBManager:
@@ -79,6 +81,8 @@ class DBManager:
         self.scan_list = ScanList(connection)
         self.scan_pages = ScanPages(connection)
         self.scan_counts = ScanCounts(connection, self.scan_pages)
+        self.voxel_reader = VoxelReader(connection)
+        self.report_reader = ReportReader(connection)
         self.scan_history = ScanHistory(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
         self.audit_archive = AuditArchive(connection, self.audit_log)

@@ -20,6 +20,7 @@ from common.store.outbox import Outbox
 from common.store.pictures import PictureReader, PictureWriter
 from common.store.priorities import Priorities
 from common.store.reconciliation import Reconciliation
+from common.store.report_reader import ReportReader
 from common.store.report_requests import ReportRequests
 from common.store.retention import Retention
 from common.store.revisions import Revisions
@@ -32,6 +33,7 @@ from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
 from common.store.users import Users
+from common.store.voxel_reader import VoxelReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class WebStore:
     scan_pages: ScanPages
     scan_counts: ScanCounts
     scan_history: ScanHistory
+    voxel_reader: VoxelReader
+    report_reader: ReportReader
     failed_scans: FailedScans
     revisions: Revisions
     erasure: Erasure
@@ -92,6 +96,8 @@ def web_parts(store: DBManager) -> WebStore:
         scan_pages=store.scan_pages,
         scan_counts=store.scan_counts,
         scan_history=store.scan_history,
+        voxel_reader=store.voxel_reader,
+        report_reader=store.report_reader,
         failed_scans=store.failed_scans,
         revisions=store.revisions,
         erasure=store.erasure,

@@ -4,11 +4,16 @@ from fastapi import APIRouter, FastAPI
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.problems import ProblemDetails, handle_problems
-from fr_hub.web.routes import health, scan_changes, scans
+from fr_hub.web.routes import health, reports, scan_changes, scans, voxels
 
 API = "/api/v1"
 
-ROUTERS: tuple[APIRouter, ...] = (scans.router, scan_changes.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    scans.router,
+    scan_changes.router,
+    voxels.router,
+    reports.router,
+)
 """The routers below ``API``."""
 
 OTHERS: tuple[APIRouter, ...] = (health.router,)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from common.domain.scan import Packing
 from common.domain.types import hash_voxels
-from common.domain.voxel_compression import BLOCK_BYTES, pack, unpack
+from common.domain.voxel_compression import BLOCK_BYTES, pack, unpack, unpack_part
 from common.errors import VoxelsDamaged
 
 
@@ -99,3 +99,24 @@ def test_a_payload_that_was_tampered_with_never_does_more_than_raise(data: st.Da
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(VoxelsDamaged):
         assert len(unpack(payload, forged(bytes(payload)), len(voxels))) == len(voxels)
+
+
+def test_a_part_is_unpacked_without_the_rest() -> None:
+    voxels = head(BLOCK_BYTES + 5000)  # three buffers
+    payload, packing = packed(voxels)
+    size = len(voxels)
+    for start, end in ((0, size), (10, 20), (BLOCK_BYTES - 3, BLOCK_BYTES + 3), (size - 1, size)):
+        reads: list[int] = []
+
+        def read(at: int, to: int, reads: list[int] = reads) -> bytes:
+            reads.append(to - at)
+            return payload[at:to]
+
+        found = b"".join(unpack_part(read, packing, size, start, end))
+        assert found == voxels[start:end]
+    assert reads[:2] == [16, 16]  # of the buffers before the last one, the headers alone
+    with pytest.raises(VoxelsDamaged, match="declared size"):
+        list(unpack_part(lambda at, to: payload[at:to], packing, size - 1, 0, size - 1))
+    short = packing.model_copy(update={"bytes": 20})
+    with pytest.raises(VoxelsDamaged):
+        list(unpack_part(lambda at, to: payload[at:to], short, size, 0, size))

@@ -1,0 +1,58 @@
+"""A coarser image has the means of blocks, in the same place."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.domain.coarser import SLICE_BYTES_MAX, coarser, coarser_voxels
+from common.domain.scan import BrainScan
+from common.errors import VoxelsDamaged
+from tests.factories import make_scan
+
+AFFINE = ((0.0, -2.0, 0.0, 90.0), (1.5, 0.0, 0.0, -80.0), (0.0, 0.0, 3.0, 7.0))
+
+
+def scan_of(voxels: Any, **fields: Any) -> tuple[BrainScan, bytes]:
+    return make_scan(
+        voxels=voxels.tobytes(order="F"), shape=voxels.shape, dtype=str(voxels.dtype), **fields
+    )
+
+
+@pytest.mark.parametrize("piece", [7, 1000])
+def test_each_voxel_is_the_mean_of_its_block(piece: int) -> None:
+    voxels = np.arange(5 * 6 * 7, dtype="float32").reshape(5, 6, 7)
+    scan, data = scan_of(voxels, affine=AFFINE)
+    made = coarser(scan, 1)
+    assert made.shape == (3, 3, 4)
+    pieces = (data[at : at + piece] for at in range(0, len(data), piece))
+    found = np.frombuffer(b"".join(coarser_voxels(scan, made, pieces)), "<f4")
+    found = found.reshape(made.shape, order="F")
+    for i, j, k in np.ndindex(*made.shape):
+        block = voxels[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, 2 * k : 2 * k + 2]
+        assert found[i, j, k] == pytest.approx(block.mean())
+    assert made.affine is not None
+    middle = np.array(scan.affine) @ [0.5, 0.5, 0.5, 1]
+    assert np.allclose(np.array(made.affine)[:, 3], middle)
+    assert np.allclose(np.array(made.affine)[:, :3], 2 * np.array(AFFINE)[:, :3])
+
+
+def test_whole_numbers_are_rounded_and_thin_images_stay_in_place() -> None:
+    voxels = np.array([[1, 2], [4, 255]], dtype="uint8").reshape(2, 2, 1)
+    scan, data = scan_of(voxels, affine=AFFINE)
+    made = coarser(scan, 3)
+    assert (made.shape, made.blocks) == ((1, 1, 1), (2, 2, 1))
+    assert b"".join(coarser_voxels(scan, made, [data])) == bytes([66])  # 65.5 to even
+    flat, data = scan_of(voxels[..., 0])
+    assert coarser(flat, 3).affine is None
+    assert b"".join(coarser_voxels(flat, coarser(flat, 3), [data])) == bytes([66])
+
+
+def test_missing_voxels_and_huge_slices_are_refused() -> None:
+    scan, data = scan_of(np.zeros((4, 4, 4), dtype="int16"))
+    with pytest.raises(VoxelsDamaged):
+        list(coarser_voxels(scan, coarser(scan, 1), [data[:-1]]))
+    side = int(SLICE_BYTES_MAX**0.5) + 1
+    huge = scan.model_copy(update={"shape": (side, side, 1), "dtype": "uint8"})
+    with pytest.raises(ValueError, match="slice"):
+        coarser(huge, 1)

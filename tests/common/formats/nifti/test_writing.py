@@ -1,0 +1,44 @@
+"""A header made here is read by nibabel and by Fr-PACS' own reader of headers."""
+
+import io
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from common.domain.affine import Affine
+from common.domain.types import DType
+from common.formats.nifti.writing import nifti_header
+
+AFFINE: Affine = ((0.0, -2.0, 0.1, 90.0), (1.5, 0.0, 0.0, -80.25), (0.0, 0.0, 3.0, 7.0))
+DTYPES: tuple[DType, ...] = (
+    *("uint8", "int8", "uint16", "int16"),
+    *("uint32", "int32", "float32", "float64"),
+)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (7, 2)])
+def test_nibabel_reads_the_same_voxels_and_affine(dtype: DType, shape: tuple[int, ...]) -> None:
+    voxels = np.arange(np.prod(shape)).astype(dtype).reshape(shape, order="F")
+    data = nifti_header(shape, dtype, AFFINE) + voxels.tobytes(order="F")
+    image: Any = nib.Nifti1Image.from_stream(io.BytesIO(data))
+    assert image.shape == shape
+    assert image.get_data_dtype() == np.dtype(dtype)
+    assert np.array_equal(np.asanyarray(image.dataobj), voxels)
+    assert np.allclose(image.affine[:3], AFFINE)
+    assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_an_unknown_position_is_not_made_up() -> None:
+    data = nifti_header((2, 2, 2), "uint8", None) + bytes(8)
+    header = nib.Nifti1Image.from_stream(io.BytesIO(data)).header
+    assert header["sform_code"] == header["qform_code"] == 0
+
+
+def test_a_long_axis_makes_nifti_2() -> None:
+    data = nifti_header((40_000, 1, 2), "uint8", AFFINE) + bytes(80_000)
+    image = nib.Nifti2Image.from_stream(io.BytesIO(data))
+    assert image.shape == (40_000, 1, 2)
+    assert np.allclose(image.affine[:3], AFFINE)
