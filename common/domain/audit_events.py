@@ -59,6 +59,15 @@ class Kind(StrEnum):
     RETENTION = "retention"
     # An operator asked for the erasure of the scan; it is complete.
     ERASE = "erase"
+    # Requests of the API, one event each, by user and route. A query returns a list, a view one
+    # thing, an export a file. Refused requests are 'refuse'.
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    QUERY = "query"
+    VIEW = "view"
+    EXPORT = "export"
+    CHANGE = "change"
+    DELETE = "delete"
     # An administrator archived chains and may now remove their entries: see ``audit_checkpoint``.
     CHECKPOINT = "checkpoint"
 

@@ -24,9 +24,10 @@ class Collection(StrEnum):
     AUDIT_OPEN = "brain_audit_open"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
-    # Users of the API, and their tokens.
+    # Users of the API, their tokens and sessions.
     USERS = "fr_users"
     TOKENS = "fr_tokens"
+    SESSIONS = "fr_sessions"
     # The schema version, and what a migration left to remember.
     META = "brain_meta"
 

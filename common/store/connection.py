@@ -67,6 +67,7 @@ class Connection:
         self.meta: MongoCollection[Document] = base[Collection.META]
         self.users: MongoCollection[Document] = base[Collection.USERS]
         self.tokens: MongoCollection[Document] = base[Collection.TOKENS]
+        self.sessions: MongoCollection[Document] = base[Collection.SESSIONS]
         self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.audit_open_fast = self.audit_open.with_options(
@@ -74,6 +75,7 @@ class Connection:
         )
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.sessions_fast = self.sessions.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.notifications = Notifications(base)
         self.clock = ServerClock(base)
 

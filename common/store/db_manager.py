@@ -14,6 +14,7 @@ from typing import Self
 
 from common.store.audit_archive import AuditArchive
 from common.store.audit_log import AuditLog
+from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.connection import Connection
@@ -41,6 +42,7 @@ from common.store.scan_pages import ScanPages
 from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
+from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
@@ -85,6 +87,7 @@ class DBManager:
         self.report_reader = ReportReader(connection)
         self.scan_history = ScanHistory(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
+        self.audit_search = AuditSearch(connection)
         self.audit_archive = AuditArchive(connection, self.audit_log)
         self._record_with(UNRECORDED)
 
@@ -108,6 +111,7 @@ class DBManager:
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.users = Users(connection)
         self.priorities = Priorities(connection, recorder)
+        self.sessions = Sessions(connection, self.users)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)
         self.retention = Retention(connection, recorder)
         self.erasure = Erasure(connection, recorder)

@@ -62,6 +62,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.AUDIT_OPEN: _ALL,
         Collection.USERS: _ALL,
         Collection.TOKENS: _ALL,
+        Collection.SESSIONS: _ALL,
         Collection.META: _READ,
     },
     # make verify, make audit, make errors: reads everything, changes nothing.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.store.audit_log import AuditLog
+from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
 from common.store.claims import Claims
 from common.store.collections import Notification
@@ -29,6 +30,7 @@ from common.store.scan_history import ScanHistory
 from common.store.scan_pages import ScanPages
 from common.store.scans import Scans
 from common.store.server_status import Server
+from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.uploads import Uploads
@@ -86,6 +88,8 @@ class WebStore:
     erasure: Erasure
     priorities: Priorities
     users: Users
+    sessions: Sessions
+    audit_search: AuditSearch
     server: Server
     audit_log: AuditLog
 
@@ -103,6 +107,8 @@ def web_parts(store: DBManager) -> WebStore:
         erasure=store.erasure,
         priorities=store.priorities,
         users=store.users,
+        sessions=store.sessions,
+        audit_search=store.audit_search,
         server=store.server,
         audit_log=store.audit_log,
     )

@@ -39,6 +39,7 @@ COLLECTIONS = {
     "meta": Collection.META,
     "users": Collection.USERS,
     "tokens": Collection.TOKENS,
+    "sessions": Collection.SESSIONS,
     "audit_open": Collection.AUDIT_OPEN,
 }
 """Attributes of ``Connection``."""

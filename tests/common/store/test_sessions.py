@@ -1,0 +1,61 @@
+"""Sessions end on the server: by sign-out, by idleness, by time, and with their user."""
+
+from datetime import timedelta
+
+from common.domain.types import utc_now
+from common.domain.user import Role
+from common.store.db_manager import DBManager
+
+IDLE, DAY = timedelta(minutes=15), timedelta(hours=12)
+
+
+def begun(store: DBManager, user: str = "ada") -> str:
+    store.users.add(user, "default", [Role.READER])
+    return store.sessions.begin(user, DAY)
+
+
+def test_a_session_is_its_users_until_it_is_ended(store: DBManager) -> None:
+    token = begun(store)
+    session = store.sessions.of(token, IDLE)
+    assert session is not None
+    assert session.user.name == "ada"
+    assert store.sessions.end(token)
+    assert store.sessions.of(token, IDLE) is None
+    assert not store.sessions.end(token)
+    assert token not in str([*store.connection.sessions.find()])
+
+
+def test_a_session_that_is_not_used_ends_and_one_that_is_used_goes_on(store: DBManager) -> None:
+    token, began = begun(store), utc_now()
+    late = began + timedelta(minutes=14)
+    assert store.sessions.of(token, IDLE, late, use=False) is not None
+    assert store.sessions.of(token, IDLE, began + IDLE + timedelta(seconds=1)) is None
+    assert store.sessions.of(token, IDLE, late) is not None
+    assert store.sessions.of(token, IDLE, late + timedelta(minutes=14)) is not None
+
+
+def test_a_session_ends_however_it_is_used(store: DBManager) -> None:
+    token, began = begun(store), utc_now()
+    for minutes in range(10, 12 * 60, 10):
+        assert store.sessions.of(token, IDLE, began + timedelta(minutes=minutes)) is not None
+    assert store.sessions.of(token, IDLE, began + DAY + timedelta(seconds=1)) is None
+
+
+def test_the_sessions_of_a_user_end_with_the_user(store: DBManager) -> None:
+    first, second, other = begun(store), begun(store), begun(store, "bob")
+    assert store.sessions.end_of("ada", but=second) == 1
+    assert store.sessions.of(first, IDLE) is None
+    assert store.sessions.of(second, IDLE) is not None
+    assert store.users.remove("ada")
+    assert store.sessions.of(second, IDLE) is None
+    assert store.sessions.of(other, IDLE) is not None
+    store.users.add("ada", "default", [Role.ADMIN])
+    assert store.sessions.of(second, IDLE) is None
+    assert not store.users.remove("nobody")
+
+
+def test_what_expired_is_removed_when_another_session_begins(store: DBManager) -> None:
+    store.users.add("ada", "default", [])
+    store.sessions.begin("ada", timedelta(0))
+    store.sessions.begin("ada", DAY)
+    assert store.connection.sessions.count_documents({}) == 1
