@@ -48,6 +48,10 @@ _PATTERNS = {
         "must be 1 to 32 lowercase letters, digits, underscores and hyphens, and begin with a "
         "letter or digit"
     ),
+    r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$": (
+        "must be 1 to 64 letters, digits, dots, underscores, hyphens and @, and begin with a "
+        "letter or digit"
+    ),
     r"^[0-9a-f]{64}$": "must be 64 hexadecimal digits",
     r"^[0-9a-f]{32}$": "must be 32 hexadecimal digits",
     r"^[A-Za-z0-9_-]{1,38}$": "must be 1 to 38 letters, digits, underscores and hyphens",

@@ -29,6 +29,21 @@ class WebSettings(StoreSettings):
         "belongs to the tenant 'default'",
     )
 
+    web_idle_minutes: float = Field(
+        default=15, gt=0, le=15, description="a session of the page that is not used ends, minutes"
+    )
+    web_session_hours: float = Field(
+        default=12, gt=0, le=12, description="a session of the page ends at last, hours"
+    )
+    web_token_days: float = Field(
+        default=365, gt=0, le=3650, description="the longest validity of a token of the API, days"
+    )
+    admin_token_file: Path | None = Field(
+        default=None,
+        description="file with a token, at least 32 characters, by which a program may register "
+        "users (x-admin-token); if unset, only administrators may",
+    )
+
     @field_validator("web_tenants", mode="before")
     @classmethod
     def _split_tenants(cls, value: Any) -> Any:

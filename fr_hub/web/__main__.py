@@ -5,6 +5,7 @@ import contextlib
 import sys
 
 from common.audit.writer import AuditWriter
+from common.runtime.console import unit_console
 from common.runtime.entry_point import run_unit
 from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
@@ -13,7 +14,9 @@ from common.store.opening import open_store, wait_for_store
 from common.store.unit_parts import web_parts
 from fr_hub.web.app import make_app
 from fr_hub.web.context import WebContext
-from fr_hub.web.serving import serve
+from fr_hub.web.credentials import admin_token
+from fr_hub.web.first_start import first_address
+from fr_hub.web.serving import check_certificate, serve
 
 
 def main() -> int:
@@ -35,6 +38,13 @@ def main() -> int:
                 tenants=settings.tenants,
                 check_schema=store.check_schema,
             )
+            first = first_address(settings, store.users)
+            if first is not None:
+                console = unit_console()
+                console.print("Open this address to sign in; it works once, within a day:")
+                console.print(f"    {first}", soft_wrap=True)
+            admin_token(context)
+            check_certificate(settings)
             scheme = "http" if settings.web_tls_cert is None else "https"
             log.info(
                 "serving the API", address=f"{scheme}://{settings.web_host}:{settings.web_port}/"

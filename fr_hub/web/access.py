@@ -1,32 +1,50 @@
-"""Who makes a request, and what they may do."""
+"""Who makes a request, and what routes ask of them.
+
+The middlewares read what a route asks for from its dependencies, before its function runs: see
+``fr_hub.web.gate`` and ``fr_hub.web.recording``. Each route has exactly one of ``requires``,
+``signed_in`` and ``anyone``.
+"""
 
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from common.domain.audit_events import Kind
 from common.domain.tenant import Tenant
 from common.domain.user import Principal, Right
 from fr_hub.web.context import Context
 from fr_hub.web.problems import Problem
 
 
-def principal_of(connection: HTTPConnection, context: Context) -> Principal:
-    """The user whose bearer token came with the request.
+def unauthenticated() -> Problem:
+    """There are no valid credentials."""
+    return Problem(
+        401,
+        "unauthenticated",
+        "Sign in, or send a valid token as 'Authorization: Bearer TOKEN'.",
+        {"WWW-Authenticate": "Bearer"},
+    )
+
+
+def forbidden(right: Right) -> Problem:
+    """The user does not have this right."""
+    return Problem(
+        403,
+        "forbidden",
+        f"This needs the right '{right}', which your roles do not give; ask an administrator.",
+    )
+
+
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Who makes this request, as the gate found.
 
     Raises:
-        Problem: 401, there is no valid token.
+        Problem: 401, nobody has signed in.
     """
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    principal = context.store.users.of_token(token) if scheme.lower() == "bearer" else None
-    if principal is None:
-        raise Problem(
-            401,
-            "unauthenticated",
-            "Sign in, or send a valid token as 'Authorization: Bearer TOKEN'.",
-            {"WWW-Authenticate": "Bearer"},
-        )
-    connection.state.principal = principal
+    principal = getattr(connection.state, "principal", None)
+    if not isinstance(principal, Principal):
+        raise unauthenticated()
     return principal
 
 
@@ -35,20 +53,79 @@ CurrentUser = Annotated[Principal, Depends(principal_of)]
 
 
 def requires(right: Right) -> Any:
-    """A dependency of a route: the user has this right. Each route but those of sign-in and health
-    has one, which a test checks."""
+    """A dependency of a route: the user has this right."""
 
     def check(principal: CurrentUser) -> None:
         if right not in principal.rights:
-            raise Problem(
-                403,
-                "forbidden",
-                f"This needs the right '{right}', which your roles do not give; ask an "
-                "administrator.",
-            )
+            raise forbidden(right)
 
     check.right = right  # type: ignore[attr-defined]
     return Depends(check)
+
+
+def signed_in() -> Any:
+    """A dependency of a route: any user may use it."""
+
+    def check(_: CurrentUser) -> None:
+        pass
+
+    check.access = "user"  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def anyone() -> Any:
+    """A dependency of a route: whoever reaches the API may use it."""
+
+    def check() -> None:
+        pass
+
+    check.access = "anyone"  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def recorded_as(kind: Kind | None) -> Any:
+    """A dependency of a route: the kind of the events by which its requests are recorded in the
+    audit trail, where the method and path do not tell; None: they are not recorded."""
+
+    def check() -> None:
+        pass
+
+    check.kind = kind  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def admin_token_too() -> Any:
+    """A dependency of a route: besides the users that may use it, who has the token in
+    ADMIN_TOKEN_FILE."""
+
+    def check() -> None:
+        pass
+
+    check.takes_admin_token = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def live() -> Any:
+    """A dependency of a route: it answers with a stream, which ends when its user may not see it
+    any more."""
+
+    def check() -> None:
+        pass
+
+    check.live = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def note_fact(connection: HTTPConnection, **facts: str | int) -> None:
+    """Add facts to the event of this request in the audit trail. They must not be personal data
+    of patients."""
+    connection.state.facts = {**getattr(connection.state, "facts", {}), **facts}
+
+
+def note_scans(connection: HTTPConnection, keys: list[str]) -> None:
+    """Name the scans that this request is about in its event in the audit trail; those in its path
+    are named without this."""
+    connection.state.scans = keys
 
 
 def tenant_of(principal: CurrentUser, context: Context) -> Tenant:

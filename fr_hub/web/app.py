@@ -3,8 +3,12 @@
 from fastapi import APIRouter, FastAPI
 
 from fr_hub.web.context import WebContext
+from fr_hub.web.gate import Gate
 from fr_hub.web.problems import ProblemDetails, handle_problems
-from fr_hub.web.routes import health, reports, scan_changes, scans, voxels
+from fr_hub.web.recording import Recording
+from fr_hub.web.route_table import RouteTable
+from fr_hub.web.routes import audit, health, registration, reports, scan_changes, scans, session, tokens, users, voxels
+from fr_hub.web.security_headers import SecurityHeaders
 
 API = "/api/v1"
 
@@ -13,10 +17,15 @@ ROUTERS: tuple[APIRouter, ...] = (
     scan_changes.router,
     voxels.router,
     reports.router,
+    session.router,
+    users.router,
+    tokens.router,
+    registration.router,
+    audit.router,
 )
 """The routers below ``API``."""
 
-OTHERS: tuple[APIRouter, ...] = (health.router,)
+OTHERS: tuple[APIRouter, ...] = (health.router, registration.other)
 """The routers at the root."""
 
 _DESCRIPTION = """Patients, measurements, scans and their reports.
@@ -38,6 +47,13 @@ def make_app(context: WebContext) -> FastAPI:
     )
     app.state.context = context
     handle_problems(app)
+    table = RouteTable(
+        (*(("", one) for one in OTHERS), *((API, one) for one in ROUTERS)), [f"{API}/openapi.json"]
+    )
+    # The last one is the first that a request meets.
+    app.add_middleware(Gate, context=context)
+    app.add_middleware(Recording, context=context, table=table)
+    app.add_middleware(SecurityHeaders)
     for router in OTHERS:
         app.include_router(router)
     for router in ROUTERS:

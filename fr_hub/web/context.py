@@ -1,7 +1,7 @@
 """What the routes work with: settings, store, audit trail, log."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -12,6 +12,8 @@ from common.domain.tenant import Tenant
 from common.runtime.logger import Log
 from common.settings.web import WebSettings
 from common.store.unit_parts import WebStore
+from fr_hub.web.guessing import Guessing
+from fr_hub.web.passwords import Passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class WebContext:
     tenants: dict[str, Tenant]
     check_schema: Callable[[], object]
     """``DBManager.check_schema``."""
+    passwords: Passwords = field(default_factory=Passwords)
+    guessing: Guessing = field(default_factory=Guessing)
 
 
 def context_of(connection: HTTPConnection) -> WebContext:

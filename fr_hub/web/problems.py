@@ -1,8 +1,11 @@
 """Errors as RFC 9457 problem details, in words that say what to do."""
 
+import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,8 +15,19 @@ from starlette.exceptions import HTTPException
 
 from common.domain.validation_errors import remedy
 from common.errors import StoreError, StoreUnavailable
+from common.runtime.logger import Log
 
 MEDIA_TYPE = "application/problem+json"
+
+
+class HasLog(Protocol):
+    """The context of the application, as far as errors need it."""
+
+    @property
+    def log(self) -> Log:
+        """Where errors are logged."""
+
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -80,6 +94,14 @@ class Problem(Exception):
         )
 
 
+def phrase_of(status: int) -> str:
+    """An HTTP status in words."""
+    try:
+        return HTTPStatus(status).phrase.lower()
+    except ValueError:
+        return f"status {status}"
+
+
 def not_found(what: str) -> Problem:
     """There is no such thing, or it belongs to another tenant: the answers are the same."""
     return Problem(404, "not_found", f"There is no such {what}; check its id.")
@@ -105,6 +127,7 @@ def handle_problems(app: FastAPI) -> None:
     def http(_: Request, error: HTTPException) -> JSONResponse:
         details = {
             404: "There is nothing at this address; see /api/v1/openapi.json.",
+            413: "The body of the request is too long; send less at once.",
             405: "This address does not take this method; see the Allow header.",
         }
         detail = details.get(error.status_code, "The request cannot be answered.")
@@ -113,16 +136,28 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(StoreError)
     def store(request: Request, error: StoreError) -> JSONResponse:
-        if isinstance(error, StoreUnavailable):
-            detail = "The database cannot be reached; try again in some seconds."
-            return Problem(503, "store_unavailable", detail, {"Retry-After": "5"}).response()
-        request.app.state.context.log.error("the database refused a request", reason=str(error))
-        detail = "The database refused the request; an administrator finds the reason in the log."
-        return Problem(500, "store_error", detail).response()
+        return store_problem(request.app.state.context, error).response()
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # The text of an unexpected error may quote personal data.
-        request.app.state.context.log.error("a request failed", error=type(error).__name__)
-        detail = "Something unexpected happened; an administrator finds it in the log."
-        return Problem(500, "unexpected", detail).response()
+        return unexpected_problem(request.app.state.context, error).response()
+
+
+def store_problem(context: HasLog, error: StoreError | TimeoutError) -> Problem:
+    """The database did not do what a request needs."""
+    if isinstance(error, StoreUnavailable | TimeoutError):
+        detail = "The database cannot be reached; try again in some seconds."
+        return Problem(503, "store_unavailable", detail, {"Retry-After": "5"})
+    context.log.error("the database refused a request", reason=str(error))
+    detail = "The database refused the request; an administrator finds the reason in the log."
+    return Problem(500, "store_error", detail)
+
+
+def unexpected_problem(context: HasLog, error: Exception) -> Problem:
+    """An error that nobody foresaw. Its text may quote personal data, so the log gets its type and
+    its place in the code."""
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    at = f"{Path(place[0].filename).name}:{place[0].lineno}" if place else "unknown"
+    context.log.error("a request failed", error=type(error).__name__, at=at)
+    detail = "Something unexpected happened; an administrator finds it in the log."
+    return Problem(500, "unexpected", detail)

@@ -7,12 +7,18 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from common.errors import AlreadyRunning
+from common.errors import AlreadyRunning, SettingsError
 from common.runtime.lifecycle import Stop
+from common.settings.private_files import check_private
 from common.settings.web import WebSettings
 
 _GRACE_S = 5
 """How long requests under way may take when the process stops."""
+
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secrecy and authenticated encryption only. Those of TLS 1.3 are all so, and
+Python refuses older versions."""
 
 
 class _Server(uvicorn.Server):
@@ -21,6 +27,26 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def check_certificate(settings: WebSettings) -> None:
+    """Check that the files of the certificate can be read, and the key by this user alone.
+
+    Raises:
+        SettingsError: one cannot.
+    """
+    given = (("WEB_TLS_CERT", settings.web_tls_cert), ("WEB_TLS_KEY", settings.web_tls_key))
+    for name, path in given:
+        if path is None:
+            continue
+        try:
+            if name == "WEB_TLS_KEY":
+                check_private(path, name)
+            path.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name}={str(path)!r}: {error.strerror}") from None
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
 
 
 async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
@@ -37,6 +63,7 @@ async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ssl_ciphers=CIPHERS,
         ssl_certfile=settings.web_tls_cert,
         ssl_keyfile=settings.web_tls_key,
         timeout_graceful_shutdown=_GRACE_S,

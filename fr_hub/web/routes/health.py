@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from common.errors import SchemaOlder, StoreRefused, StoreUnavailable
+from fr_hub.web.access import anyone, recorded_as
 from fr_hub.web.context import Context
 from fr_hub.web.problems import Problem
 
@@ -18,13 +19,13 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/ping")
+@router.get("/ping", dependencies=[anyone(), recorded_as(None)])
 def ping() -> Health:
     """Whether the process answers."""
     return Health()
 
 
-@router.get("/ready")
+@router.get("/ready", dependencies=[anyone(), recorded_as(None)])
 def ready(context: Context) -> Health:
     """Whether the store can be reached and has this release's schema."""
     try:

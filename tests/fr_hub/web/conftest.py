@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -18,9 +19,13 @@ from common.store.db_manager import DBManager
 from common.store.unit_parts import web_parts
 from fr_hub.web.app import make_app
 from fr_hub.web.context import WebContext
+from fr_hub.web.passwords import Passwords
 
 NORTH = "north"
 """A tenant that has the Fr-PACS ``mr-1`` and ``mr-2``."""
+
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""A hasher for tests."""
 
 ClientOf = Callable[..., TestClient]
 
@@ -41,6 +46,7 @@ def context(store: DBManager, web_settings: WebSettings) -> Iterator[WebContext]
             log=log,
             tenants=web_settings.tenants,
             check_schema=store.check_schema,
+            passwords=Passwords(FAST),
         )
 
 

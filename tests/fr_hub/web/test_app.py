@@ -7,7 +7,12 @@ from fastapi.testclient import TestClient
 
 from fr_hub.web.app import API, OTHERS, ROUTERS
 
-WITHOUT_SIGN_IN = {"/health/ping", "/health/ready"}
+WITHOUT_SIGN_IN = {
+    "/health/ping",
+    "/health/ready",
+    f"{API}/session",
+    f"{API}/session/one-time",
+}
 """Paths that anyone may call."""
 
 
@@ -27,10 +32,10 @@ def test_the_document_is_openapi_3_1_and_names_each_route(stranger: TestClient) 
     assert document["paths"].keys() == shown
 
 
-def test_each_route_needs_a_right_but_those_named_here() -> None:
+def test_each_route_needs_a_user_but_those_named_here() -> None:
     without = {
         path
         for path, route in routes()
-        if not any(hasattr(one.dependency, "right") for one in route.dependencies)
+        if any(getattr(one.dependency, "access", "") == "anyone" for one in route.dependencies)
     }
     assert without == WITHOUT_SIGN_IN

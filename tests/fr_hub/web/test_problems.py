@@ -4,31 +4,34 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from common.domain.user import Role
 from common.errors import StoreUnavailable
-from fr_hub.web.problems import MEDIA_TYPE
+from fr_hub.web.problems import MEDIA_TYPE, phrase_of
+from tests.fr_hub.web.conftest import ClientOf
 
 
 class Body(BaseModel):
     age: int
 
 
-def test_each_error_is_a_problem(app: FastAPI) -> None:
+def test_each_error_is_a_problem(app: FastAPI, client_of: ClientOf) -> None:
     @app.post("/broken")
     def broken(body: Body) -> None:
         raise ValueError(f"Ada {body.age}")
 
-    @app.get("/away")
+    @app.get("/api/away")
     def away() -> None:
         raise StoreUnavailable("mongodb.example is away")
 
-    with TestClient(app, raise_server_exceptions=False) as client:
-        answers = {
-            404: client.get("/nothing"),
-            405: client.put("/away"),
-            422: client.post("/broken", json={"age": "Ada"}),
-            500: client.post("/broken", json={"age": 7}),
-            503: client.get("/away"),
-        }
+    client = client_of(Role.READER)
+    answers = {
+        401: TestClient(app).get("/api/away"),
+        404: client.get("/api/nothing"),
+        405: client.put("/api/away"),
+        422: client.post("/broken", json={"age": "Ada"}),
+        500: client.post("/broken", json={"age": 7}),
+        503: client.get("/api/away"),
+    }
     for status, answer in answers.items():
         assert answer.status_code == status
         assert answer.headers["content-type"] == MEDIA_TYPE
@@ -37,3 +40,8 @@ def test_each_error_is_a_problem(app: FastAPI) -> None:
         assert "Ada" not in answer.text
         assert "example" not in answer.text
     assert answers[422].json()["errors"] == [{"field": "age", "message": "must be a whole number"}]
+
+
+def test_a_status_in_words() -> None:
+    assert phrase_of(404) == "not found"
+    assert phrase_of(499) == "status 499"

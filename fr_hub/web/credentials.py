@@ -1,0 +1,171 @@
+"""Finds out whose credentials come with a request: a session's cookie, a password, a token."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+
+from common.domain.types import DEFAULT_TENANT
+from common.domain.user import Principal, Role
+from common.errors import SettingsError
+from common.settings.private_files import read_private
+from common.store.sessions import Session
+from common.store.users import User
+from fr_hub.web.access import note_fact
+from fr_hub.web.context import WebContext
+from fr_hub.web.problems import Problem
+
+COOKIE, PLAIN_COOKIE = "__Host-fr-session", "fr-session"
+CSRF_HEADER = "x-csrf-token"
+ADMIN_TOKEN_HEADER = "x-admin-token"  # noqa: S105 - a header's name
+
+ADMIN_TOKEN_USER = "x-admin-token"  # noqa: S105
+"""The name in the audit trail of who uses the token in ADMIN_TOKEN_FILE."""
+
+Via = Literal["session", "password", "token", "admin_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who makes a request, and by what they showed it.
+
+    Args:
+        session: the session, and ``token`` its token, if it was shown by a cookie.
+    """
+
+    principal: Principal
+    via: Via
+    session: Session | None = None
+    token: str = ""
+
+
+def cookie_name(connection: HTTPConnection) -> str:
+    """The name of the session's cookie: only with TLS may it have the prefix that browsers
+    protect."""
+    return COOKIE if connection.scope["scheme"] in ("https", "wss") else PLAIN_COOKIE
+
+
+def csrf_of(token: str) -> str:
+    """The token that a page must send with changes, from that of its session."""
+    return hashlib.sha256(f"csrf\0{token}".encode()).hexdigest()
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The address that a request comes from."""
+    return connection.client.host if connection.client is not None else "unknown"
+
+
+async def credentials_of(
+    connection: HTTPConnection, context: WebContext, *, use: bool = True
+) -> Credentials | None:
+    """The valid credentials that come with a request; None: there are none.
+
+    Args:
+        use: whether this counts as a use of the session.
+
+    Raises:
+        Problem: 429, after too many wrong passwords.
+    """
+    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        principal = await run_in_threadpool(context.store.users.of_token, value.strip())
+        return None if principal is None else Credentials(principal, "token")
+    if scheme.lower() == "basic":
+        return await _basic(connection, context, value)
+    if scheme:
+        return None
+    token = connection.cookies.get(cookie_name(connection))
+    if not token:
+        return None
+    idle = timedelta(minutes=context.settings.web_idle_minutes)
+    session = await run_in_threadpool(context.store.sessions.of, token, idle, use=use)
+    if session is None:
+        return None
+    return Credentials(session.user.principal, "session", session, token)
+
+
+async def _basic(connection: HTTPConnection, context: WebContext, value: str) -> Credentials | None:
+    try:
+        name, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    user = await check_password(connection, context, name, password) if colon else None
+    return None if user is None else Credentials(user.principal, "password")
+
+
+async def check_password(
+    connection: HTTPConnection, context: WebContext, name: str, password: str
+) -> User | None:
+    """The user of this name and password; None if there is none, or the password is wrong.
+
+    Raises:
+        Problem: 429, after too many wrong passwords.
+    """
+    if len(name) > 64 or len(password) > 256:
+        return None
+    user = await run_in_threadpool(context.store.users.get, name)
+    stored = None if user is None else user.password
+    if context.passwords.is_remembered(name, password, stored):
+        return user
+    guessing, address = context.guessing, address_of(connection)
+    if user is not None:
+        note_fact(connection, account=name)
+    if (seconds := guessing.refused_s(name, address)) > 0:
+        raise Problem(
+            429,
+            "slowed",
+            f"Too many wrong passwords from here; try again in {int(seconds) + 1} seconds.",
+            {"Retry-After": str(int(seconds) + 1)},
+        )
+    await anyio.sleep(guessing.attempt(name, address))
+    if not await context.passwords.is_right(name, password, stored):
+        return None
+    guessing.succeeded(name, address)
+    return user
+
+
+def admin_token(context: WebContext) -> str | None:
+    """The token in ADMIN_TOKEN_FILE; None if there is no such file.
+
+    Raises:
+        SettingsError: it cannot be read, others may read it, or it is too short.
+    """
+    path = context.settings.admin_token_file
+    if path is None:
+        return None
+    try:
+        token = read_private(path, "ADMIN_TOKEN_FILE")
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    if len(token) < 32:
+        raise SettingsError(
+            f"ADMIN_TOKEN_FILE={str(path)!r}: the token has less than 32 characters "
+            "(openssl rand -hex 32)"
+        )
+    return token
+
+
+def by_admin_token(connection: HTTPConnection, context: WebContext) -> Credentials | None:
+    """The credentials of the program that has the token in ADMIN_TOKEN_FILE; None if another
+    token or none came with the request. The file is read each time, so that a new token counts at
+    once."""
+    given = connection.headers.get(ADMIN_TOKEN_HEADER)
+    if given is None:
+        return None
+    try:
+        token = admin_token(context)
+    except SettingsError as error:
+        context.log.warning("the admin token cannot be read", reason=str(error))
+        return None
+    if token is None or not hmac.compare_digest(token.encode(), given.encode()):
+        return None
+    return Credentials(
+        Principal(ADMIN_TOKEN_USER, DEFAULT_TENANT, frozenset({Role.ADMIN})), "admin_token"
+    )

@@ -1,0 +1,177 @@
+"""Lets requests in: nobody reaches a route without the right that it asks for.
+
+It decides before a body is read. A stream goes on only as long as its user may see it: it ends
+within a minute after the session, the token or the right has ended.
+"""
+
+import hmac
+from urllib.parse import urlsplit
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.domain.user import Right
+from common.errors import StoreError
+from fr_hub.web.access import forbidden, unauthenticated
+from fr_hub.web.context import WebContext
+from fr_hub.web.credentials import (
+    CSRF_HEADER,
+    Credentials,
+    by_admin_token,
+    credentials_of,
+    csrf_of,
+)
+from fr_hub.web.problems import Problem, store_problem
+from fr_hub.web.route_table import ROUTE, KnownRoute
+
+RECHECK_S = 30.0
+"""How often it is checked whether a stream may go on, seconds."""
+
+BODY_MAX = 1024 * 1024
+"""Bytes of the longest body of a request. Routes that need ``Right.UPLOAD`` limit it themselves."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Gate:
+    """The middleware that lets requests in.
+
+    Args:
+        app: what it guards.
+        context: has the users.
+    """
+
+    def __init__(self, app: ASGIApp, context: WebContext) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, if it may come in."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        try:
+            found = await self._checked(connection)
+        except Problem as problem:
+            await _refuse(problem, scope, receive, send)
+        except StoreError as error:
+            await _refuse(store_problem(self._context, error), scope, receive, send)
+        else:
+            route: KnownRoute | None = scope[ROUTE]
+            if scope["type"] == "http" and (route is None or route.right != Right.UPLOAD):
+                receive = _limited(receive)
+            if found is None:
+                await self._app(scope, receive, send)
+            else:
+                await self._serve(connection, receive, send)
+
+    async def _checked(self, connection: HTTPConnection) -> Credentials | None:
+        """Who makes this request, who may make it; None: anyone may."""
+        route: KnownRoute | None = connection.scope[ROUTE]
+        _check_origin(connection)
+        if route is not None and route.access == "anyone":
+            return None
+        found = await credentials_of(connection, self._context)
+        if found is None and route is not None and route.takes_admin_token:
+            found = await run_in_threadpool(by_admin_token, connection, self._context)
+        if found is None:
+            raise unauthenticated()
+        connection.state.principal = found.principal
+        connection.state.via = found.via
+        connection.state.credentials = found
+        _check_csrf(connection, found)
+        if route is not None and route.right and route.right not in found.principal.rights:
+            raise forbidden(route.right)
+        return found
+
+    async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        scope = connection.scope
+        if scope[ROUTE] is None or not scope[ROUTE].is_live:
+            await self._app(scope, receive, send)
+            return
+        failed: Exception | None = None
+        ended = False
+
+        async def watch() -> None:
+            nonlocal ended
+            while await self._may_go_on(connection):
+                pass
+            ended = True
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            try:
+                await self._app(scope, receive, send)
+            except Exception as error:  # noqa: BLE001 - raised again, not as a group of errors
+                failed = error
+            group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
+        if ended and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 4401})
+
+    async def _may_go_on(self, connection: HTTPConnection) -> bool:
+        await anyio.sleep(RECHECK_S)
+        route: KnownRoute | None = connection.scope[ROUTE]
+        try:
+            found = await credentials_of(connection, self._context, use=False)
+        except (Problem, StoreError):
+            return True  # nobody can tell now
+        if found is None or found.principal.tenant != connection.state.principal.tenant:
+            return False
+        return route is None or route.right is None or route.right in found.principal.rights
+
+
+def _limited(receive: Receive) -> Receive:
+    """Receive as before, up to ``BODY_MAX`` bytes."""
+    left = BODY_MAX
+
+    async def receive_limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413)
+        return message
+
+    return receive_limited
+
+
+def _check_origin(connection: HTTPConnection) -> None:
+    """Refuse changes and WebSockets that a page of another site asks for (Fetch Metadata)."""
+    if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
+        return
+    origin = connection.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+    if foreign or connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Problem(
+            403, "foreign_origin", "A page of another site cannot do this; open Fr's own page."
+        )
+
+
+def _check_csrf(connection: HTTPConnection, found: Credentials) -> None:
+    if found.session is None or connection.scope["type"] != "http":
+        return
+    if connection.scope["method"] in _SAFE:
+        return
+    given = connection.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(given.encode(), csrf_of(found.token).encode()):
+        raise Problem(
+            403,
+            "csrf",
+            "Send the 'csrf' of GET /api/v1/session as X-CSRF-Token with each change.",
+        )
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await problem.response()(scope, receive, send)
+        return
+    message: Message = await receive()
+    if message["type"] == "websocket.connect":
+        await send({"type": "websocket.close", "code": 4000 + problem.status})

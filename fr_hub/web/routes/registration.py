@@ -1,0 +1,66 @@
+"""Registers users for programs: by a token in a file (x-admin-token), or by the password of an
+administrator (Basic). The path without ``/api`` is that of earlier systems."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from common.domain.types import Identifier
+from common.domain.user import Right, Role, UserName
+from fr_hub.web.access import CurrentUser, admin_token_too, note_fact, requires
+from fr_hub.web.context import Context
+from fr_hub.web.credentials import ADMIN_TOKEN_USER
+from fr_hub.web.passwords import NewPassword
+from fr_hub.web.problems import Problem
+from fr_hub.web.routes.users import create
+from fr_hub.web.user_models import Body, Roles
+
+router = APIRouter(prefix="/admin", tags=["users"])
+other = APIRouter(prefix="/v1/admin", tags=["users"])
+
+_DEFAULT_ROLES = frozenset({Role.CLINICIAN})
+
+
+class Registration(Body):
+    """A user to register. Without a password, the answer has a token to sign in with."""
+
+    username: UserName
+    password: NewPassword | None = None
+    roles: Roles = _DEFAULT_ROLES
+    tenant: Annotated[Identifier | None, Field(description="only with x-admin-token")] = None
+
+
+class Registered(BaseModel):
+    """The registered user."""
+
+    username: str
+    tenant: str
+    roles: list[Role]
+    token: str | None = None
+    """Only if no password was given; it is in this answer alone."""
+
+
+_DEPENDENCIES = [requires(Right.ADMIN), admin_token_too()]
+
+
+@router.post("/register_user", status_code=201, dependencies=_DEPENDENCIES)
+@other.post("/register_user", status_code=201, dependencies=_DEPENDENCIES)
+async def register_user(
+    given: Registration, request: Request, context: Context, me: CurrentUser
+) -> Registered:
+    """Register a user."""
+    tenant = given.tenant or me.tenant
+    if tenant != me.tenant and me.user != ADMIN_TOKEN_USER:
+        raise Problem(403, "forbidden", "An administrator registers users of one tenant only.")
+    if tenant not in context.tenants:
+        raise Problem(422, "invalid", "'tenant' must be one of WEB_TENANTS.")
+    user = await create(context, given.username, tenant, given.roles, given.password)
+    note_fact(request, account=user.name, roles=",".join(sorted(user.roles)))
+    token = None
+    if given.password is None:
+        valid = timedelta(days=context.settings.web_token_days)
+        token = await run_in_threadpool(context.store.users.add_token, user.name, valid)
+    return Registered(username=user.name, tenant=user.tenant, roles=sorted(user.roles), token=token)

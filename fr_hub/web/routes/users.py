@@ -1,0 +1,167 @@
+"""Users of one's own tenant, for administrators. Names are unique over all tenants."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from common.domain.user import Right, Role, UserName
+from common.store.users import User
+from fr_hub.web.access import CurrentUser, note_fact, requires
+from fr_hub.web.context import Context
+from fr_hub.web.passwords import NewPassword
+from fr_hub.web.problems import Problem, not_found
+from fr_hub.web.user_models import Body, Roles, ShownUser, UserChange, UserPage
+
+router = APIRouter(prefix="/users", tags=["users"])
+_ADMIN = [requires(Right.ADMIN)]
+
+IfMatch = Annotated[
+    str | None, Header(max_length=30, description="the ETag of the user that is to be changed")
+]
+
+
+class NewUser(Body):
+    """A user to create; without a password, they sign in by tokens only."""
+
+    name: UserName
+    roles: Roles
+    password: NewPassword | None = None
+
+
+@router.get("", dependencies=_ADMIN)
+def list_users(
+    context: Context,
+    me: CurrentUser,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: Annotated[str, Query(max_length=64)] = "",
+) -> UserPage:
+    """The users of the tenant, in order of their names."""
+    found = context.store.users.of_tenant(me.tenant, after, limit + 1)
+    items = [ShownUser.of(one) for one in found[:limit]]
+    return UserPage(items=items, next=items[-1].name if len(found) > limit else None)
+
+
+@router.post("", status_code=201, dependencies=_ADMIN)
+async def create_user(
+    given: NewUser, request: Request, response: Response, context: Context, me: CurrentUser
+) -> ShownUser:
+    """Create a user."""
+    user = await create(context, given.name, me.tenant, given.roles, given.password)
+    note_fact(request, account=user.name, roles=_named(user.roles))
+    response.headers["ETag"] = etag_of(user)
+    response.headers["Location"] = f"{request.url.path}/{user.name}"
+    return ShownUser.of(user)
+
+
+async def create(
+    context: Context, name: str, tenant: str, roles: frozenset[Role], password: str | None
+) -> User:
+    """Add a user.
+
+    Raises:
+        Problem: 409, there is one of this name.
+    """
+    hashed = None if password is None else await context.passwords.hash(password)
+    users = context.store.users
+    if not await run_in_threadpool(users.add, name, tenant, roles, hashed):
+        raise Problem(409, "taken", "There is a user of this name; choose another name.")
+    user = await run_in_threadpool(users.get, name)
+    if user is None:
+        raise Problem(409, "conflict", "Somebody removed this user at once; try again.")
+    return user
+
+
+@router.get("/{name}", dependencies=_ADMIN)
+def get_user(name: UserName, response: Response, context: Context, me: CurrentUser) -> ShownUser:
+    """A user."""
+    user = _existing(context, name, me.tenant)
+    response.headers["ETag"] = etag_of(user)
+    return ShownUser.of(user)
+
+
+@router.patch("/{name}", dependencies=_ADMIN)
+async def change_user(
+    name: UserName,
+    given: UserChange,
+    request: Request,
+    response: Response,
+    context: Context,
+    me: CurrentUser,
+    if_match: IfMatch = None,
+) -> ShownUser:
+    """Change a user's roles or password. A new password ends the user's sessions; roles count from
+    the next request on."""
+    user = await run_in_threadpool(_existing, context, name, me.tenant)
+    _check_match(user, if_match)
+    if given.roles is not None and Role.ADMIN not in given.roles:
+        await run_in_threadpool(_keep_an_administrator, context, user)
+    password = None if given.password is None else await context.passwords.hash(given.password)
+    changed = await run_in_threadpool(
+        lambda: context.store.users.change(
+            name, me.tenant, roles=given.roles, password=password, revision=user.revision
+        )
+    )
+    if changed is None:
+        raise _changed_meanwhile()
+    if password is not None:
+        await run_in_threadpool(context.store.sessions.end_of, name)
+    note_fact(request, account=name, roles=_named(changed.roles))
+    if password is not None:
+        note_fact(request, password="changed")  # noqa: S106 - that it was
+    response.headers["ETag"] = etag_of(changed)
+    return ShownUser.of(changed)
+
+
+@router.delete("/{name}", status_code=204, dependencies=_ADMIN)
+def delete_user(
+    name: UserName,
+    request: Request,
+    context: Context,
+    me: CurrentUser,
+    if_match: IfMatch = None,
+) -> None:
+    """Delete a user with their tokens and sessions."""
+    user = _existing(context, name, me.tenant)
+    _check_match(user, if_match)
+    _keep_an_administrator(context, user)
+    if not context.store.users.remove(name, me.tenant, user.revision):
+        raise _changed_meanwhile()
+    note_fact(request, account=name)
+
+
+def etag_of(user: User) -> str:
+    """The ETag of a user."""
+    return f'"{user.revision}"'
+
+
+def _existing(context: Context, name: str, tenant: str) -> User:
+    user = context.store.users.get(name, tenant)
+    if user is None:
+        raise not_found("user")
+    return user
+
+
+def _check_match(user: User, if_match: str | None) -> None:
+    if if_match is not None and if_match not in ("*", etag_of(user)):
+        raise _changed_meanwhile()
+
+
+def _changed_meanwhile() -> Problem:
+    return Problem(
+        412, "changed", "Somebody else changed this user meanwhile; load it again, then change it."
+    )
+
+
+def _keep_an_administrator(context: Context, user: User) -> None:
+    if Role.ADMIN in user.roles and context.store.users.count_with(Role.ADMIN, user.tenant) <= 1:
+        raise Problem(
+            409,
+            "last_administrator",
+            "This is the last administrator of the tenant; make another user an administrator "
+            "first.",
+        )
+
+
+def _named(roles: frozenset[Role]) -> str:
+    return ",".join(sorted(roles))

@@ -1,0 +1,82 @@
+"""Tokens for scripts: their text is told once, and they have no more roles than their user."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from common.domain.types import utc_now
+from common.domain.user import Role
+from common.store import users
+from fr_hub.web.app import API
+from fr_hub.web.context import WebContext
+from tests.fr_hub.web.conftest import NORTH, ClientOf
+
+TOKENS = f"{API}/tokens"
+
+
+def made(client: TestClient, user: str | None = None, **body: Any) -> dict[str, Any]:
+    answer = client.post(TOKENS, json=body, params={} if user is None else {"user": user})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def script(app: FastAPI, token: str) -> TestClient:
+    return TestClient(app, headers={"Authorization": f"Bearer {token}"})
+
+
+def test_a_token_is_made_listed_used_and_revoked(app: FastAPI, client_of: ClientOf) -> None:
+    client = client_of(Role.READER)
+    token = made(client, label="nightly export", days=1)
+    expires = datetime.fromisoformat(token["expires_at"])
+    assert timedelta(hours=23) < expires - utc_now() <= timedelta(days=1)
+    listed = client.get(TOKENS).json()["items"]
+    assert {one["label"] for one in listed} == {"", "nightly export"}
+    assert token["token"] not in str(listed)
+    user = script(app, token["token"])
+    assert user.get(f"{API}/scans").status_code == 200
+    assert client.delete(f"{TOKENS}/{token['id']}").status_code == 204
+    assert user.get(f"{API}/scans").status_code == 401
+    assert client.delete(f"{TOKENS}/{token['id']}").status_code == 404
+
+
+def test_a_token_has_fewer_roles_if_asked_and_makes_no_stronger_one(
+    app: FastAPI, client_of: ClientOf
+) -> None:
+    client = client_of(Role.READER, Role.AUDITOR)
+    weak = script(app, made(client, roles=["reader"])["token"])
+    assert weak.get(f"{API}/audit").status_code == 403
+    assert script(app, made(weak)["token"]).get(f"{API}/audit").status_code == 403
+    assert made(weak, roles=["reader", "auditor"])["roles"] == ["reader"]
+    answer = client.post(TOKENS, json={"roles": ["admin"]})
+    assert answer.status_code == 422
+
+
+def test_an_administrator_has_the_tokens_of_their_tenants_users_and_nobody_elses(
+    client_of: ClientOf, context: WebContext
+) -> None:
+    context.store.users.add("ada", "default", [Role.READER])
+    context.store.users.add("eve", NORTH, [Role.READER])
+    admin, reader = client_of(Role.ADMIN), client_of(Role.READER)
+    token = made(admin, "ada")
+    assert token["user"] == "ada"
+    assert [one["id"] for one in admin.get(TOKENS, params={"user": "ada"}).json()["items"]] == [
+        token["id"]
+    ]
+    for client, user in ((admin, "eve"), (reader, "ada"), (reader, "nobody")):
+        assert client.get(TOKENS, params={"user": user}).status_code == 404
+        assert client.post(TOKENS, json={}, params={"user": user}).status_code == 404
+    assert reader.delete(f"{TOKENS}/{token['id']}").status_code == 404
+    assert admin.delete(f"{TOKENS}/{token['id']}").status_code == 204
+
+
+def test_limits_are_told(client_of: ClientOf, context: WebContext) -> None:
+    client = client_of(Role.READER)
+    assert "365" in client.post(TOKENS, json={"days": 366}).json()["detail"]
+    assert client.post(TOKENS, json={"label": "a\nb"}).status_code == 422
+    (mine,) = client.get(TOKENS).json()["items"]
+    for _ in range(users.TOKENS_MAX - 1):
+        context.store.users.add_token(mine["user"], timedelta(hours=1))
+    assert client.post(TOKENS, json={}).json()["code"] == "too_many"

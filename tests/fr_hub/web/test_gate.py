@@ -1,0 +1,161 @@
+"""The gate: changes with a cookie need the page's own token, streams end with the right."""
+
+import threading
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import anyio
+import pytest
+from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from common.domain.user import Right, Role
+from common.errors import StoreUnavailable
+from fr_hub.web import app as application
+from fr_hub.web import gate
+from fr_hub.web.access import live, requires
+from fr_hub.web.app import API
+from fr_hub.web.context import WebContext
+from fr_hub.web.gate import BODY_MAX
+from tests.fr_hub.web.conftest import ClientOf
+from tests.fr_hub.web.test_credentials import PASSWORD, add, basic
+
+SESSION, PASSWORDS = f"{API}/session", f"{API}/session/password"
+CHANGE = {"current": PASSWORD, "new": "another password"}
+
+
+@pytest.fixture
+def browser(app: FastAPI, context: WebContext) -> TestClient:
+    """Signed in as 'ada'."""
+    add(context)
+    client = TestClient(app, base_url="https://fr.example")
+    answer = client.post(SESSION, json={"user": "ada", "password": PASSWORD})
+    client.headers["X-CSRF-Token"] = answer.json()["csrf"]
+    return client
+
+
+def test_a_change_with_a_cookie_needs_the_token_of_its_session(browser: TestClient) -> None:
+    for token in ("", "0" * 64, "\u00e9"):
+        headers = [(b"X-CSRF-Token", token.encode("latin-1"))]
+        del browser.headers["X-CSRF-Token"]
+        answer = browser.put(PASSWORDS, json=CHANGE, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
+        browser.headers["X-CSRF-Token"] = "x"
+    assert browser.get(f"{API}/scans").status_code == 200, "reading needs none"
+
+
+def test_scripts_need_no_such_token(stranger: TestClient, context: WebContext) -> None:
+    add(context)
+    answer = stranger.put(PASSWORDS, json=CHANGE, headers=basic("ada", PASSWORD))
+    assert answer.status_code == 204
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+def test_a_page_of_another_site_changes_nothing(
+    browser: TestClient, headers: dict[str, str]
+) -> None:
+    answer = browser.put(PASSWORDS, json=CHANGE, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+    own = {"Origin": "https://fr.example", "Sec-Fetch-Site": "same-origin"}
+    assert browser.put(PASSWORDS, json=CHANGE, headers=own).status_code == 204
+
+
+def test_a_long_body_is_refused_and_a_strangers_is_not_read(
+    stranger: TestClient, client_of: ClientOf
+) -> None:
+    body = b'"' + b"x" * BODY_MAX + b'"'
+    headers = {"Content-Type": "application/json"}
+    assert stranger.post(f"{API}/users", content=body, headers=headers).status_code == 401
+    answer = client_of(Role.ADMIN).post(f"{API}/users", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+
+
+def test_without_the_database_nobody_gets_in(
+    client_of: ClientOf, context: WebContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(Role.ADMIN)
+
+    def away(_: object, token: str) -> None:
+        raise StoreUnavailable(token)
+
+    monkeypatch.setattr(type(context.store.users), "of_token", away)
+    answer = client.get(f"{API}/scans")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+
+
+@pytest.fixture
+def streams(context: WebContext, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    """The application with two streams that never end."""
+    router = APIRouter(prefix="/streams")
+
+    async def forever() -> AsyncIterator[str]:
+        while True:
+            yield "data: 1\n\n"
+            await anyio.sleep(0.01)
+
+    @router.get("/events", dependencies=[requires(Right.READ), live()])
+    def events() -> StreamingResponse:
+        """Server-sent events."""
+        return StreamingResponse(forever(), media_type="text/event-stream")
+
+    @router.websocket("/ws", dependencies=[requires(Right.READ)])
+    async def socket(websocket: WebSocket) -> None:
+        """A WebSocket."""
+        await websocket.accept()
+        await websocket.send_text("open")
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(application, "ROUTERS", (*application.ROUTERS, router))
+    monkeypatch.setattr(gate, "RECHECK_S", 0.05)
+    return application.make_app(context)
+
+
+def bearer(context: WebContext, *roles: Role) -> dict[str, str]:
+    context.store.users.add("ada", "default", roles)
+    token = context.store.users.add_token("ada", timedelta(hours=1))
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_websocket_closes_when_its_user_may_not_see_it_any_more(
+    streams: FastAPI, context: WebContext
+) -> None:
+    headers = bearer(context, Role.READER)
+    url = f"{API}/streams/ws"
+    with TestClient(streams).websocket_connect(url, headers=headers) as socket:
+        assert socket.receive_text() == "open"
+        context.store.users.change("ada", roles=[Role.AUDITOR])
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+        assert ended.value.code == 4401
+
+
+@pytest.mark.parametrize(
+    ("roles", "given", "code"),
+    [((), {}, 4401), ((Role.AUDITOR,), {}, 4403), ((Role.READER,), {"Origin": "null"}, 4403)],
+)
+def test_a_websocket_is_refused_as_a_request_is(
+    streams: FastAPI, context: WebContext, roles: tuple[Role, ...], given: dict[str, str], code: int
+) -> None:
+    headers = (bearer(context, *roles) if roles else {}) | given
+    with (
+        pytest.raises(WebSocketDisconnect) as refused,
+        TestClient(streams).websocket_connect(f"{API}/streams/ws", headers=headers),
+    ):
+        pass
+    assert refused.value.code == code
+
+
+def test_a_stream_of_events_ends_when_its_token_is_revoked(
+    streams: FastAPI, context: WebContext
+) -> None:
+    headers = bearer(context, Role.READER)
+    (token,) = context.store.users.tokens("ada")
+    threading.Timer(0.1, context.store.users.remove_token, [token.id]).start()
+    answer = TestClient(streams).get(f"{API}/streams/events", headers=headers)
+    assert answer.status_code == 200
+    assert answer.text.startswith("data: 1")
