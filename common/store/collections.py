@@ -28,6 +28,9 @@ class Collection(StrEnum):
     USERS = "fr_users"
     TOKENS = "fr_tokens"
     SESSIONS = "fr_sessions"
+    # Personal data: patients, and what was measured of them. It is nowhere else.
+    PATIENTS = "fr_patients"
+    MEASUREMENTS = "fr_measurements"
     # The schema version, and what a migration left to remember.
     META = "brain_meta"
 

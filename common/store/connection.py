@@ -68,6 +68,8 @@ class Connection:
         self.users: MongoCollection[Document] = base[Collection.USERS]
         self.tokens: MongoCollection[Document] = base[Collection.TOKENS]
         self.sessions: MongoCollection[Document] = base[Collection.SESSIONS]
+        self.patients: MongoCollection[Document] = base[Collection.PATIENTS]
+        self.measurements: MongoCollection[Document] = base[Collection.MEASUREMENTS]
         self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.audit_open_fast = self.audit_open.with_options(

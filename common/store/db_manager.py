@@ -21,10 +21,13 @@ from common.store.connection import Connection
 from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
+from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
 from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
+from common.store.patient_scans import PatientScans
+from common.store.patients import Patients
 from common.store.pictures import Pictures
 from common.store.priorities import Priorities
 from common.store.queries import Queries
@@ -86,6 +89,9 @@ class DBManager:
         self.voxel_reader = VoxelReader(connection)
         self.report_reader = ReportReader(connection)
         self.scan_history = ScanHistory(connection)
+        self.patients = Patients(connection)
+        self.measurements = Measurements(connection)
+        self.patient_scans = PatientScans(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
         self.audit_search = AuditSearch(connection)
         self.audit_archive = AuditArchive(connection, self.audit_log)

@@ -19,6 +19,8 @@ _ALL = ("find", "insert", "update", "remove")
 _CREATE = ("createCollection", "createIndex", "dropIndex")
 
 COLLECTIONS: tuple[str, ...] = tuple(Collection)
+_PERSONAL = (Collection.PATIENTS, Collection.MEASUREMENTS)
+_PSEUDONYMOUS = tuple(name for name in Collection if name not in _PERSONAL)
 _MIGRATED = (Collection.SCANS, Collection.REPORTS, Collection.HISTORY, Collection.PICTURES)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -60,16 +62,18 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
+        Collection.PATIENTS: _ALL,
+        Collection.MEASUREMENTS: ("find", "insert", "remove"),
         Collection.USERS: _ALL,
         Collection.TOKENS: _ALL,
         Collection.SESSIONS: _ALL,
         Collection.META: _READ,
     },
-    # make verify, make audit, make errors: reads everything, changes nothing.
-    "reader": dict.fromkeys(COLLECTIONS, _READ),
+    # make verify, make audit, make errors: reads all but personal data, changes nothing.
+    "reader": dict.fromkeys(_PSEUDONYMOUS, _READ),
     # An operator who requeues scans, schedules reanalysis or applies retention.
     "operator": {
-        **dict.fromkeys(COLLECTIONS, _READ),
+        **dict.fromkeys(_PSEUDONYMOUS, _READ),
         Collection.SCANS: _CHANGE,
         Collection.REPORTS: _TAKE,
         Collection.CHUNKS: _PURGE,

@@ -58,6 +58,9 @@ LISTED = "listed"
 SUBJECT = "subject"
 """Scans with a subject, the newest first."""
 
+ALSO_SUBJECT = "also_subject"
+"""Scans that came again with another subject, by this subject, the newest first."""
+
 _NEWEST_FIRST = (("received_at", -1), ("_id", -1))
 
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
@@ -158,6 +161,12 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 (("scan.subject", 1), *_NEWEST_FIRST),
                 partial={"scan.subject": {"$exists": True}},
             ),
+            # Scans that came again under another pseudonym.
+            Index(
+                ALSO_SUBJECT,
+                (("also.subject", 1), *_NEWEST_FIRST),
+                partial={"also.subject": {"$exists": True}},
+            ),
             Index("study", (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),
             Index(LISTED, (("report_generated", 1), ("scan.pacs", 1), *_NEWEST_FIRST)),
@@ -225,6 +234,28 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     ),
     Collection.SESSIONS: CollectionSchema(
         (Index("user", (("user", 1),)), Index("expires", (("expires_at", 1),)))
+    ),
+    Collection.PATIENTS: CollectionSchema(
+        (
+            Index("name", (("tenant", 1), ("name_key", 1), ("_id", 1))),
+            Index("created", (("tenant", 1), ("created_at", 1), ("_id", 1))),
+            Index("words", (("tenant", 1), ("words", 1))),
+            Index("identifier", (("tenant", 1), ("identifiers.value", 1))),
+            Index("pseudonym", (("tenant", 1), ("pseudonyms", 1))),
+            Index("erasing", (("erasing", 1),), sparse=True),
+        )
+    ),
+    Collection.MEASUREMENTS: CollectionSchema(
+        (
+            Index("taken", (("tenant", 1), ("taken_at", 1), ("_id", 1))),
+            Index("of_patient", (("tenant", 1), ("patient", 1), ("taken_at", 1), ("_id", 1))),
+            # By kind and by code: see ``common.domain.measurement``.
+            Index("series", (("tenant", 1), ("series", 1), ("taken_at", 1), ("_id", 1))),
+            Index(
+                "series_of_patient",
+                (("tenant", 1), ("patient", 1), ("series", 1), ("taken_at", 1), ("_id", 1)),
+            ),
+        )
     ),
     Collection.META: CollectionSchema(),
 }

@@ -14,10 +14,13 @@ from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
+from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.orphan_chunks import OrphanChunks
 from common.store.outbox import Outbox
+from common.store.patient_scans import PatientScans
+from common.store.patients import Patients
 from common.store.pictures import PictureReader, PictureWriter
 from common.store.priorities import Priorities
 from common.store.reconciliation import Reconciliation
@@ -87,6 +90,9 @@ class WebStore:
     revisions: Revisions
     erasure: Erasure
     priorities: Priorities
+    patients: Patients
+    measurements: Measurements
+    patient_scans: PatientScans
     users: Users
     sessions: Sessions
     audit_search: AuditSearch
@@ -106,6 +112,9 @@ def web_parts(store: DBManager) -> WebStore:
         revisions=store.revisions,
         erasure=store.erasure,
         priorities=store.priorities,
+        patients=store.patients,
+        measurements=store.measurements,
+        patient_scans=store.patient_scans,
         users=store.users,
         sessions=store.sessions,
         audit_search=store.audit_search,

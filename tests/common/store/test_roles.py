@@ -5,6 +5,8 @@ import pytest
 from common.store.collections import Collection
 from common.store.roles import PRIVILEGES
 
+PERSONAL = {Collection.PATIENTS, Collection.MEASUREMENTS}
+
 
 @pytest.mark.parametrize("unit", PRIVILEGES)
 def test_no_unit_can_change_or_remove_an_entry_of_the_audit_trail(unit: str) -> None:
@@ -21,7 +23,17 @@ def test_no_unit_can_create_or_drop_anything(unit: str) -> None:
 
 def test_the_reader_only_reads() -> None:
     assert {action for actions in PRIVILEGES["reader"].values() for action in actions} == {"find"}
-    assert set(PRIVILEGES["reader"]) == set(Collection)
+    assert set(PRIVILEGES["reader"]) == set(Collection) - PERSONAL
+
+
+@pytest.mark.parametrize("unit", sorted(set(PRIVILEGES) - {"web", "migrate"}))
+def test_personal_data_is_for_the_api_alone(unit: str) -> None:
+    assert PERSONAL.isdisjoint(PRIVILEGES[unit])
+
+
+def test_who_migrates_cannot_read_personal_data() -> None:
+    for name in PERSONAL:
+        assert "find" not in PRIVILEGES["migrate"][name]
 
 
 def test_fr_brain_neither_inserts_nor_removes_a_scan() -> None:

@@ -40,6 +40,8 @@ COLLECTIONS = {
     "users": Collection.USERS,
     "tokens": Collection.TOKENS,
     "sessions": Collection.SESSIONS,
+    "patients": Collection.PATIENTS,
+    "measurements": Collection.MEASUREMENTS,
     "audit_open": Collection.AUDIT_OPEN,
 }
 """Attributes of ``Connection``."""

@@ -1,0 +1,192 @@
+"""Patients: of one tenant each, found by name, with pseudonyms that are theirs alone."""
+
+import pytest
+
+from common.domain.patient import PatientChanges
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from common.store.patients import Patient, PatientOrder, PseudonymInUse, Search
+from tests.factories import document_of, inside, together
+from tests.web_records import measurement, patient
+
+
+def add(store: DBManager, name: str, tenant: str = "default", **fields: object) -> Patient:
+    return store.patients.add(tenant, f"id-{name}", patient(name, **fields))[0]
+
+
+def names(
+    store: DBManager, order: PatientOrder = PatientOrder.NAME, **options: object
+) -> list[str]:
+    found = store.patients.page("default", order, 10, **options)  # type: ignore[arg-type]
+    return [one.name for one in found]
+
+
+def test_a_patient_is_its_tenants(store: DBManager) -> None:
+    ada = add(store, "Ada")
+    assert store.patients.get("default", ada.id) == ada
+    assert store.patients.get("north", ada.id) is None
+    assert store.patients.erase("north", ada.id) == 0
+    assert store.patients.change("north", ada, PatientChanges(name="Eve")) is None
+    assert store.patients.get("default", ada.id) == ada
+
+
+def test_an_id_is_used_once(store: DBManager) -> None:
+    first, is_new = store.patients.add("default", "id-1", patient("Ada"), "r")
+    again = store.patients.add("default", "id-1", patient("Eve"), "s")
+    assert is_new
+    assert again == (first, False)
+    raced = together(4, lambda n: store.patients.add("default", "id-2", patient(f"P{n}")))
+    assert sum(new for _, new in raced) == 1
+    assert len({one.name for one, _ in raced}) == 1
+
+
+def test_an_age_has_its_day_until_the_date_of_birth_is_known(store: DBManager) -> None:
+    ada = add(store, "Ada", age=36)
+    assert ada.age == 36
+    assert ada.age_as_of == ada.created_at.date()
+    born = store.patients.change(
+        "default", ada, PatientChanges.model_validate({"birth_date": "1990-12-10"})
+    )
+    assert born is not None
+    assert (str(born.birth_date), born.age, born.age_as_of) == ("1990-12-10", None, None)
+    old = store.patients.change("default", born, PatientChanges(age=37))
+    assert old is not None
+    assert (old.birth_date, old.age) == (None, 37)
+
+
+def test_of_two_changes_to_one_version_one_is_made(store: DBManager) -> None:
+    ada = add(store, "Ada", conditions=["asthma"])
+    changed = store.patients.change("default", ada, PatientChanges(name="Ada King"))
+    assert changed is not None
+    assert (changed.name, changed.conditions) == ("Ada King", ("asthma",))
+    assert changed.version > ada.version
+    assert store.patients.change("default", ada, PatientChanges(name="Eve")) is None
+
+
+def test_a_pseudonym_is_one_patients(store: DBManager) -> None:
+    add(store, "Ada", pseudonyms=["sub-01"])
+    bea = add(store, "Bea", pseudonyms=["sub-02"])
+    with pytest.raises(PseudonymInUse):
+        add(store, "Eve", pseudonyms=["sub-03", "sub-01"])
+    with pytest.raises(PseudonymInUse):
+        store.patients.change("default", bea, PatientChanges(pseudonyms=("sub-01",)))
+    assert store.patients.get("default", "id-Eve") is None
+    assert add(store, "Ida", tenant="north", pseudonyms=["sub-01"]).pseudonyms == ("sub-01",)
+
+
+def test_of_two_at_once_no_two_get_a_pseudonym(store: DBManager) -> None:
+    def create(n: int) -> bool:
+        try:
+            add(store, f"P{n}", pseudonyms=["sub-01"])
+        except PseudonymInUse:
+            return False
+        return True
+
+    together(6, create)
+    holders = names(store, search=Search(pseudonym="sub-01"))
+    assert len(holders) <= 1
+
+
+def test_a_pseudonym_given_in_between_is_taken_back(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bea = add(store, "Bea", pseudonyms=["sub-02"])
+    before = store.patients._others
+
+    def meanwhile(*_: object) -> bool:
+        monkeypatch.undo()
+        add(store, "Ada", pseudonyms=["sub-01"])
+        return False
+
+    monkeypatch.setattr(store.patients, "_others", meanwhile)
+    with pytest.raises(PseudonymInUse):
+        store.patients.change("default", bea, PatientChanges(pseudonyms=("sub-01", "sub-02")))
+    assert before == store.patients._others
+    after = store.patients.get("default", bea.id)
+    assert after is not None
+    assert after.pseudonyms == ("sub-02",)
+    assert not store.patients.shared("default", after)
+
+
+def test_pages_follow_each_other_in_each_order(store: DBManager) -> None:
+    for name in ("Émile", "emil", "Ada", "Zoë", "Ada "):
+        add(store, name)
+    assert names(store) == ["Ada", "Ada", "emil", "Émile", "Zoë"]
+    for order in PatientOrder:
+        for descending in (False, True):
+            whole = store.patients.page("default", order, 10, descending=descending)
+            seen: list[Patient] = []
+            while True:
+                last = seen[-1] if seen else None
+                by = {"name": "name_key", "created_at": "created_at"}[order]
+                place = None
+                if last is not None:
+                    stored = document_of(store, last.id, Collection.PATIENTS)
+                    place = (stored[by], last.id)
+                page = store.patients.page("default", order, 2, after=place, descending=descending)
+                seen += page
+                if len(page) < 2:
+                    break
+            assert seen == whole
+            assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("lov", ["Ada Lovelace"]),
+        ("LOVE ad", ["Ada Lovelace"]),
+        ("nunez", ["José Núñez"]),
+        ("jose", ["José Núñez"]),
+        ("ovelace", []),
+        ("...", []),
+        (".*", []),
+        ("a", ["Ada Lovelace"]),
+    ],
+)
+def test_names_are_found_by_beginnings_of_words(
+    store: DBManager, name: str, found: list[str]
+) -> None:
+    add(store, "Ada Lovelace")
+    add(store, "José Núñez")
+    add(store, "Adam", tenant="north")
+    assert names(store, search=Search(name=name)) == found
+
+
+def test_identifiers_are_found_whole(store: DBManager) -> None:
+    add(store, "Ada", identifiers=[{"system": "north", "value": "123"}])
+    assert names(store, search=Search(identifier="123")) == ["Ada"]
+    assert names(store, search=Search(identifier="12")) == []
+
+
+def test_an_erased_patient_leaves_nothing(store: DBManager) -> None:
+    ada, bea = add(store, "Ada"), add(store, "Bea")
+    for n in range(3):
+        store.measurements.add("default", ada.id, f"m-{n}", measurement())
+    store.measurements.add("default", bea.id, "m-9", measurement())
+    assert store.patients.erase("default", ada.id) == 3
+    assert store.patients.erase("default", ada.id) == 0
+    assert names(store) == ["Bea"]
+    assert inside(store, Collection.PATIENTS).count_documents({}) == 1
+    assert inside(store, Collection.MEASUREMENTS).count_documents({}) == 1
+
+
+def test_an_interrupted_erasure_is_completed(store: DBManager) -> None:
+    ada = add(store, "Ada", pseudonyms=["sub-01"])
+    store.measurements.add("default", ada.id, "m-1", measurement())
+    mark = {"_id": ada.id, "tenant": "default", "erasing": True}
+    inside(store, Collection.PATIENTS).replace_one({"_id": ada.id}, mark)
+    assert store.patients.get("default", ada.id) is None
+    assert names(store) == []
+    assert store.measurements.add("default", ada.id, "m-2", measurement()) is None
+    assert store.patients.resume() == 1
+    assert inside(store, Collection.PATIENTS).count_documents({}) == 0
+    assert inside(store, Collection.MEASUREMENTS).count_documents({}) == 0
+
+
+def test_a_damaged_patient_does_not_hide_the_others(store: DBManager) -> None:
+    add(store, "Ada")
+    add(store, "Bea")
+    damaged = {"birth_date": "x", "sex": 7, "identifiers": [3], "pseudonyms": None, "age": -1}
+    inside(store, Collection.PATIENTS).update_one({"_id": "id-Ada"}, {"$set": damaged})
+    assert names(store) == ["Ada", "Bea"]
