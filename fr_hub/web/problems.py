@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -107,6 +107,14 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"There is no such {what}; check its id.")
 
 
+def _field_error(one: Mapping[str, Any]) -> FieldError:
+    where = one["loc"][1:]
+    if one["type"] == "extra_forbidden":  # its name is the client's, and may be anything
+        field = ".".join(map(str, where[:-1]))
+        return FieldError(field=field, message="has a field that is not known here")
+    return FieldError(field=".".join(map(str, where)), message=remedy(one))
+
+
 def handle_problems(app: FastAPI) -> None:
     """Make every error of this application a problem."""
 
@@ -116,10 +124,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [
-            FieldError(field=".".join(map(str, one["loc"][1:])), message=remedy(one))
-            for one in error.errors()
-        ]
+        errors = [_field_error(one) for one in error.errors()]
         detail = "The request is not valid; correct the fields in 'errors'."
         return Problem(422, "invalid", detail, errors=errors).response()
 
