@@ -7,7 +7,23 @@ from fr_hub.web.gate import Gate
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.recording import Recording
 from fr_hub.web.route_table import RouteTable
-from fr_hub.web.routes import audit, health, registration, reports, scan_changes, scans, session, tokens, users, voxels
+from fr_hub.web.routes import (
+    audit,
+    docs,
+    health,
+    measurements,
+    painkiller,
+    patient_deletion,
+    patients,
+    registration,
+    reports,
+    scan_changes,
+    scans,
+    session,
+    tokens,
+    users,
+    voxels,
+)
 from fr_hub.web.security_headers import SecurityHeaders
 
 API = "/api/v1"
@@ -17,6 +33,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     scan_changes.router,
     voxels.router,
     reports.router,
+    patients.router,
+    patient_deletion.router,
+    measurements.router,
+    painkiller.router,
     session.router,
     users.router,
     tokens.router,
@@ -25,7 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 """The routers below ``API``."""
 
-OTHERS: tuple[APIRouter, ...] = (health.router, registration.other)
+OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, registration.other)
 """The routers at the root."""
 
 _DESCRIPTION = """Patients, measurements, scans and their reports.

@@ -6,12 +6,15 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from fr_hub.web.app import API, OTHERS, ROUTERS
+from fr_hub.web.routes import docs
 
 WITHOUT_SIGN_IN = {
     "/health/ping",
     "/health/ready",
     f"{API}/session",
     f"{API}/session/one-time",
+    *("/health/ping", "/health/ready"),
+    *(docs.PAGE, f"{docs.PAGE}/docs.js", f"{docs.PAGE}/docs.css", *docs.FORMER),
 }
 """Paths that anyone may call."""
 
