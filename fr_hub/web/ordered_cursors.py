@@ -1,5 +1,7 @@
-"""Cursors of lists that are ordered by one value and then by id. A cursor holds the value, so a list
-by names has its cursor in bodies, never in addresses."""
+"""Cursors of lists that are ordered by one value and then by id.
+
+A cursor holds the value, so a list by names has its cursor in bodies, never in addresses.
+"""
 
 from datetime import UTC, datetime
 

@@ -22,8 +22,8 @@ from common.domain.user import Right
 from common.store.measurements import Measurement, MeasurementsWanted, TrendPoint
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
-from fr_hub.web.ordered_cursors import cursor_after, time_of
 from fr_hub.web.idempotency import CurrentCreation
+from fr_hub.web.ordered_cursors import cursor_after, time_of
 from fr_hub.web.problems import not_found
 from fr_hub.web.routes.patients import After, Limit, PatientId, found
 

@@ -16,9 +16,9 @@ from common.domain.user import Right
 from common.store.patients import Patient, PatientOrder, PseudonymInUse, Search
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
-from fr_hub.web.ordered_cursors import CURSOR_LONGEST, cursor_after, place_of, time_of
 from fr_hub.web.etags import IfMatch, IfNoneMatch, changed, etag_of
 from fr_hub.web.idempotency import CurrentCreation
+from fr_hub.web.ordered_cursors import CURSOR_LONGEST, cursor_after, place_of, time_of
 from fr_hub.web.problems import Problem, not_found
 
 router = APIRouter(prefix="/patients", tags=["patients"])
