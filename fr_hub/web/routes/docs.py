@@ -7,7 +7,9 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-router = APIRouter(include_in_schema=False)
+from fr_hub.web.access import anyone, recorded_as
+
+router = APIRouter(include_in_schema=False, dependencies=[anyone(), recorded_as(None)])
 
 _FOLDER = Path(__file__).parents[1] / "docs"
 
