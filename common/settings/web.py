@@ -1,5 +1,6 @@
 """The settings of the API and its page."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -10,6 +11,7 @@ from common.domain.tenant import Tenant, tenants_of
 from common.domain.types import Identifier
 from common.settings.base import Port, StoreSettings
 from common.settings.hosts import Host, is_loopback
+from common.settings.private_files import read_private
 
 
 class WebSettings(StoreSettings):
@@ -43,6 +45,11 @@ class WebSettings(StoreSettings):
         description="file with a token, at least 32 characters, by which a program may register "
         "users (x-admin-token); if unset, only administrators may",
     )
+    metrics_token_file: Path | None = Field(
+        default=None,
+        description="file with the token that /metrics asks for; if unset, /metrics answers only "
+        "clients on this host",
+    )
 
     @field_validator("web_tenants", mode="before")
     @classmethod
@@ -66,11 +73,23 @@ class WebSettings(StoreSettings):
                 f"WEB_HOST={self.web_host!r} is not a loopback address, and without TLS anyone on "
                 "the network can read the traffic: set WEB_TLS_CERT and WEB_TLS_KEY"
             )
+        _ = self.metrics_token  # refused when the process starts
         named = [pacs for some in self.web_tenants.values() for pacs in some]
         twice = {pacs for pacs in named if named.count(pacs) > 1}
         if twice:
             raise ValueError(f"WEB_TENANTS: {min(twice)!r} is in two tenants; name it once")
         return self
+
+    @cached_property
+    def metrics_token(self) -> str | None:
+        """The token that /metrics asks for.
+
+        Raises:
+            ValueError: its file cannot be read, or others may read it.
+        """
+        if self.metrics_token_file is None:
+            return None
+        return read_private(self.metrics_token_file, "METRICS_TOKEN_FILE")
 
     @property
     def tenants(self) -> dict[str, Tenant]:

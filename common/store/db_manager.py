@@ -12,6 +12,7 @@ anything.
 import copy
 from typing import Self
 
+from common.store.analyzer_list import AnalyzerList
 from common.store.audit_archive import AuditArchive
 from common.store.audit_log import AuditLog
 from common.store.audit_search import AuditSearch
@@ -22,6 +23,7 @@ from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
 from common.store.measurements import Measurements
+from common.store.failure_causes import FailureCauses
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
 from common.store.orphan_chunks import OrphanChunks
@@ -48,6 +50,7 @@ from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
+from common.store.undelivered_count import UndeliveredCount
 from common.store.uploads import Uploads
 from common.store.users import Users
 from common.store.voxel_check import VoxelCheck
@@ -87,7 +90,10 @@ class DBManager:
         self.scan_pages = ScanPages(connection)
         self.scan_counts = ScanCounts(connection, self.scan_pages)
         self.voxel_reader = VoxelReader(connection)
-        self.report_reader = ReportReader(connection)
+        self.report_reader = ReportReader(connection, self.pictures)
+        self.analyzer_list = AnalyzerList(connection)
+        self.failure_causes = FailureCauses(connection)
+        self.undelivered_count = UndeliveredCount(connection)
         self.scan_history = ScanHistory(connection)
         self.patients = Patients(connection)
         self.measurements = Measurements(connection)

@@ -35,9 +35,9 @@ class Revision:
 class ReportReader:
     """Reads reports."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, pictures: PictureReader) -> None:
         self._db = connection
-        self._pictures = PictureReader(connection)
+        self._pictures = pictures
 
     def get(self, tenant: Tenant, key: str, revision: int | None = None) -> BrainReport | None:
         """A scan's report, the current one or that of a revision; None if there is none.

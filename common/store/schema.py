@@ -61,6 +61,9 @@ SUBJECT = "subject"
 ALSO_SUBJECT = "also_subject"
 """Scans that came again with another subject, by this subject, the newest first."""
 
+ANALYZER = "analyzer"
+"""Reports by the analyzer that made them and by Fr-PACS, the newest first."""
+
 _NEWEST_FIRST = (("received_at", -1), ("_id", -1))
 
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
@@ -187,6 +190,16 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 "undeliverable",
                 (("status", 1), ("_id", 1)),
                 partial={"undeliverable.at": {"$exists": True}},
+            ),
+            Index(
+                ANALYZER,
+                (
+                    ("report.analyzer.name", 1),
+                    ("report.analyzer.version", 1),
+                    ("pacs", 1),
+                    ("created_at", -1),
+                    ("_id", -1),
+                ),
             ),
             Index(
                 "sent",  # retention

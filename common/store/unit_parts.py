@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from common.store.analyzer_list import AnalyzerList
 from common.store.audit_log import AuditLog
 from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
@@ -15,6 +16,7 @@ from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
 from common.store.measurements import Measurements
+from common.store.failure_causes import FailureCauses
 from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.orphan_chunks import OrphanChunks
@@ -36,6 +38,7 @@ from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
+from common.store.undelivered_count import UndeliveredCount
 from common.store.uploads import Uploads
 from common.store.users import Users
 from common.store.voxel_reader import VoxelReader
@@ -86,6 +89,9 @@ class WebStore:
     scan_history: ScanHistory
     voxel_reader: VoxelReader
     report_reader: ReportReader
+    analyzer_list: AnalyzerList
+    failure_causes: FailureCauses
+    undelivered_count: UndeliveredCount
     failed_scans: FailedScans
     revisions: Revisions
     erasure: Erasure
@@ -108,6 +114,9 @@ def web_parts(store: DBManager) -> WebStore:
         scan_history=store.scan_history,
         voxel_reader=store.voxel_reader,
         report_reader=store.report_reader,
+        analyzer_list=store.analyzer_list,
+        failure_causes=store.failure_causes,
+        undelivered_count=store.undelivered_count,
         failed_scans=store.failed_scans,
         revisions=store.revisions,
         erasure=store.erasure,

@@ -4,14 +4,17 @@ from fastapi import APIRouter, FastAPI
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
+from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.recording import Recording
 from fr_hub.web.route_table import RouteTable
 from fr_hub.web.routes import (
+    analyzers,
     audit,
     docs,
     health,
     measurements,
+    metrics,
     painkiller,
     patient_deletion,
     patients,
@@ -41,11 +44,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     users.router,
     tokens.router,
     registration.router,
+    analyzers.router,
     audit.router,
 )
 """The routers below ``API``."""
 
-OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, registration.other)
+OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, metrics.router, registration.other)
 """The routers at the root."""
 
 _DESCRIPTION = """Patients, measurements, scans and their reports.
@@ -66,6 +70,7 @@ def make_app(context: WebContext) -> FastAPI:
         responses={"default": {"model": ProblemDetails, "description": "A problem"}},
     )
     app.state.context = context
+    app.state.metrics = Metrics(context.store)
     handle_problems(app)
     table = RouteTable(
         (*(("", one) for one in OTHERS), *((API, one) for one in ROUTERS)), [f"{API}/openapi.json"]
@@ -73,6 +78,7 @@ def make_app(context: WebContext) -> FastAPI:
     # The last one is the first that a request meets.
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
+    app.add_middleware(MeasuredApp, metrics=app.state.metrics)
     app.add_middleware(SecurityHeaders)
     for router in OTHERS:
         app.include_router(router)

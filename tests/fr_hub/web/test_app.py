@@ -13,7 +13,7 @@ WITHOUT_SIGN_IN = {
     "/health/ready",
     f"{API}/session",
     f"{API}/session/one-time",
-    *("/health/ping", "/health/ready"),
+    "/metrics",
     *(docs.PAGE, f"{docs.PAGE}/docs.js", f"{docs.PAGE}/docs.css", *docs.FORMER),
 }
 """Paths that anyone may call."""

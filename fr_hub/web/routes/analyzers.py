@@ -1,0 +1,110 @@
+"""Analyzers by the reports that they made, and failed scans by their causes."""
+
+from datetime import datetime
+from itertools import groupby
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+
+from common.domain.user import Right
+from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.context import Context
+from fr_hub.web.cursors import Cursor, Limit, cursor_of, not_a_cursor, values_of
+from fr_hub.web.scan_models import ScanPage, ScanSummary
+
+router = APIRouter(tags=["reports"])
+
+_READ = [requires(Right.READ)]
+
+
+class Version(BaseModel):
+    """A version of an analyzer, and how many scans have a report by it."""
+
+    version: str
+    scans: int
+    newest_at: datetime
+
+
+class Analyzer(Version):
+    """An analyzer: the version that made the newest report, and the other ones."""
+
+    name: str
+    parameters: dict[str, Any]
+    """Of the newest report."""
+    older: list[Version]
+
+
+class Analyzers(BaseModel):
+    """All analyzers that made a report."""
+
+    items: list[Analyzer]
+
+
+class FailureCause(BaseModel):
+    """Why scans failed."""
+
+    cause: str
+    count: int
+    newest_at: datetime | None
+    example_ids: list[str]
+
+
+class Failures(BaseModel):
+    """Why scans failed that are failed now, the most frequent cause first."""
+
+    items: list[FailureCause]
+    complete: bool
+    """False: so many failed that only the latest were counted."""
+
+
+@router.get("/analyzers", dependencies=_READ)
+def list_analyzers(context: Context, tenant: CurrentTenant) -> Analyzers:
+    """The analyzers that made the reports."""
+    parts = context.store.analyzer_list
+    items = []
+    for name, group in groupby(parts.versions(tenant), key=lambda one: one.name):
+        newest, *others = (
+            Version(version=one.version, scans=one.scans, newest_at=one.newest_at) for one in group
+        )
+        parameters = parts.parameters(tenant, name, newest.version)
+        items.append(
+            Analyzer(name=name, parameters=parameters, older=others, **newest.model_dump())
+        )
+    return Analyzers(items=items)
+
+
+@router.get("/analyzers/{name}/scans", dependencies=_READ)
+def list_scans_of_analyzer(
+    context: Context,
+    tenant: CurrentTenant,
+    name: Annotated[str, Path(max_length=64)],
+    version: Annotated[str, Query(max_length=32)],
+    limit: Limit = 50,
+    after: Cursor = None,
+) -> ScanPage:
+    """The scans that a version of an analyzer read last, the newest report first."""
+    place = None
+    if after is not None:
+        match values_of(after):
+            case [int(at), str(key)]:
+                place = at, key
+            case _:
+                raise not_a_cursor()
+    keys, later = context.store.analyzer_list.scans(tenant, name, version, limit, place)
+    found = context.store.scan_pages.these(tenant, keys)
+    following = None if later is None else cursor_of(later)
+    return ScanPage(items=list(map(ScanSummary.of, found)), next=following)
+
+
+@router.get("/failures", dependencies=_READ)
+def list_failures(context: Context, tenant: CurrentTenant) -> Failures:
+    """Why scans failed."""
+    found = context.store.failure_causes.of(tenant)
+    items = [
+        FailureCause(
+            cause=one.cause, count=one.count, newest_at=one.newest_at, example_ids=one.examples
+        )
+        for one in found.causes
+    ]
+    return Failures(items=items, complete=found.complete)
