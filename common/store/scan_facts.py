@@ -12,14 +12,10 @@ from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.scan_list import FIELDS, REPORT_FIELDS, ListedScan, listed_scan
 
-SCAN_FACTS: Document = dict.fromkeys(
-    (*FIELDS, "done_at", "voxels_gone_at", "past_errors", "reanalysis_error", "renamed"), 1
-)
+SCAN_FACTS: Document = dict.fromkeys((*FIELDS, "voxels_gone_at", "renamed"), 1)
 """The fields of a stored scan that are read: not its voxels."""
 
-_REPORT_FACTS: Document = dict.fromkeys(
-    (*REPORT_FIELDS, "report.findings.lesions.volume_ml", "sent_at", "undeliverable"), 1
-)
+_REPORT_FACTS: Document = dict.fromkeys((*REPORT_FIELDS, "report.findings.lesions.volume_ml"), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +27,6 @@ class ScanFacts:
     lesion_volume_ml: float | None
     document: Document
     """The fields ``SCAN_FACTS`` of the stored scan."""
-    report: Document | None
-    """Of the report: its state of delivery and main results."""
 
 
 class FactsReader:
@@ -71,5 +65,4 @@ def _facts(document: Document, report: Document | None) -> ScanFacts:
         header=header,
         lesion_volume_ml=float(volume) if known else None,  # type: ignore[arg-type]
         document=document,
-        report=report,
     )

@@ -6,7 +6,7 @@ most for them: it may have few scans, or none, and still be followed by others.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -280,9 +280,3 @@ def _later(order: Sequence[tuple[str, int]], values: Sequence[str | int]) -> Doc
         either.append({**equal, field: {"$lt" if direction < 0 else "$gt": stored[position]}})
     first, direction = order[0]
     return {"$and": [{first: {"$lte" if direction < 0 else "$gte": stored[0]}}, {"$or": either}]}
-
-
-def narrowed(asked: Asked, subjects: Sequence[str]) -> Asked:
-    """The same, of these pseudonyms alone, of those that were asked for."""
-    both = set(subjects) if asked.subjects is None else set(subjects) & set(asked.subjects)
-    return replace(asked, subjects=tuple(sorted(both)))

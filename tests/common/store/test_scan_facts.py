@@ -8,8 +8,8 @@ HERE = tenants_of({})["default"]
 
 
 def test_a_damaged_header_or_report_leaves_the_rest(store: DBManager) -> None:
-    [scan] = make_claimable(store, 1)
     [report] = make_reports(store, 1, pacs="pacs-2")
+    [scan] = make_claimable(store, 1)
     lesions = "report.findings.lesions.volume_ml"
     reports = store.connection.reports
     edit(store, scan.key, **{"scan.shape": "large"})

@@ -12,7 +12,7 @@ from common.domain.tenant import tenants_of
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.scan_facts import ScanFacts
-from common.store.scan_pages import EXAMINED_MAX, Asked, ScanPages, narrowed
+from common.store.scan_pages import EXAMINED_MAX, Asked, ScanPages
 from common.store.schema import SCHEMA_VERSION
 from tests.factories import LONG_AGO, edit, inside, make_failed, make_reports, make_scan
 
@@ -92,8 +92,6 @@ def test_filters_narrow_the_list(store: DBManager) -> None:
     assert found(text="sub-b", pacs=("pacs-1",)) == {mine[n] for n in (1, 7)}
     assert found(text="sub-", subjects=("sub-a",)) == {mine[n] for n in (0, 3, 6, 9)}
     assert found(text="mr-1") == set()
-    assert narrowed(Asked(HERE, subjects=("sub-a",)), ["sub-b"]).subjects == ()
-    assert narrowed(Asked(HERE), ["sub-b"]).subjects == ("sub-b",)
 
 
 def test_the_report_is_a_filter_and_gives_the_main_results(store: DBManager) -> None:
