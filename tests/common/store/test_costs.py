@@ -15,7 +15,9 @@ from common.store.claim_documents import claim_from
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import Claim, NewScan, report_document, scan_document
+from common.store.measurements import MeasurementsWanted
 from common.store.open_chains import OpenChains
+from common.store.patients import PatientOrder, Search
 from common.store.scan_list import Wanted
 from common.store.scan_pages import Asked
 from tests.factories import inside, make_report, make_scan, opened
@@ -27,6 +29,7 @@ Documents = list[dict[str, Any]]
 DONE, WAITING, FAILED, HELD, UNSENT = 20_000, 5000, 5000, 1000, 5000
 UPLOADS, INTERRUPTED, BLOBS, CHAINS = 2000, 20, 2000, 5000
 DELAYED, ERASED = 2000, 5000
+PATIENTS, MEASURED = 3000, 3000
 FEW = 40
 """Documents or keys that a query may read to return a handful."""
 
@@ -83,6 +86,8 @@ def prepared() -> dict[Collection, Documents]:
             {"_id": f"writer-{n}", "announced_at": NOW, "checked_at": OLD + timedelta(seconds=n)}
             for n in range(CHAINS)
         ],
+        Collection.PATIENTS: list(patients()),
+        Collection.MEASUREMENTS: list(measurements()),
     }
 
 
@@ -176,6 +181,52 @@ def delayed() -> Iterator[dict[str, Any]]:
         yield {**document, "next_try_at": LATER if n < 3 else SOON}
 
 
+def patients() -> Iterator[dict[str, Any]]:
+    """Some of each tenant; the names of few begin with the same letters."""
+    for n in range(PATIENTS):
+        name = f"{n:05} lovelace"
+        yield {
+            "_id": f"patient-{n}",
+            "tenant": f"tenant-{n % 2}",
+            "name": name,
+            "name_key": name,
+            "words": name.split(),
+            "pseudonyms": [f"sub-{n}"],
+            "identifiers": [{"system": None, "value": f"N-{n}"}],
+            "created_at": OLD + timedelta(seconds=n),
+        }
+
+
+def measurements() -> Iterator[dict[str, Any]]:
+    """Of one patient, and a few of another."""
+    for n in range(MEASURED):
+        yield {
+            "_id": f"measurement-{n}",
+            "tenant": "tenant-0",
+            "patient": "patient-2" if n % 300 == 9 else "patient-0",
+            "kind": "spo2",
+            "code": {"system": None, "code": None, "display": "d"},
+            "series": ["kind spo2", "s|rare" if n % 300 == 9 else "s|usual"],
+            "parts": [
+                {"code": "s|rare" if n % 300 == 9 else "s|usual", "value": 97.0, "unit": "%"}
+            ],
+            "taken_at": OLD + timedelta(seconds=n),
+            "note": None,
+            "created_at": OLD,
+            "request": "",
+        }
+
+
+def patients_of(order: PatientOrder, **options: Any) -> Callable[[DBManager], object]:
+    return lambda store: store.patients.page("tenant-0", order, 10, **options)
+
+
+def measured(*wanted: Any, **options: Any) -> Callable[[DBManager], object]:
+    return lambda store: store.measurements.page(
+        "tenant-0", MeasurementsWanted(*wanted), 10, **options
+    )
+
+
 def claims(store: DBManager, count: int = 4) -> list[Claim]:
     """Claims that hold."""
     found = inside(store).find({"_id": {"$in": [f"held-{n}@pacs-1" for n in range(9, 9 + count)]}})
@@ -200,6 +251,7 @@ def page(**asked: Any) -> Callable[[DBManager], object]:
 
 
 PAGE = 500
+OURS = tenants_of({})["default"]
 COSTS = {
     "claim": Cost(lambda store: store.claims.claim("other", 4, 60)),
     "claim by type": Cost(lambda store: store.claims.claim("other", 4, 60, types=["grid"])),
@@ -260,6 +312,53 @@ COSTS = {
     "page since": Cost(page(since=NOW - timedelta(minutes=1)), 0, 60),
     "page of a subject": Cost(page(subjects=(SUBJECT,)), 10, 20, finds=3),
     "page by text": Cost(page(text="done-77"), 42 + 500, 42 + 500, finds=20),
+    "list patients by name": Cost(patients_of(PatientOrder.NAME), finds=10),
+    "list patients by name further on": Cost(
+        patients_of(PatientOrder.NAME, after=("02000 lovelace", "patient-2000")), finds=10
+    ),
+    "list patients by creation, the newest first": Cost(
+        patients_of(
+            PatientOrder.CREATED,
+            after=(OLD + timedelta(seconds=900), "patient-900"),
+            descending=True,
+        ),
+        finds=10,
+    ),
+    "find a patient by name": Cost(
+        patients_of(PatientOrder.NAME, search=Search(name="0123")), finds=5
+    ),
+    "find a patient by identifier": Cost(
+        patients_of(PatientOrder.NAME, search=Search(identifier="N-4")), finds=1
+    ),
+    "find a patient by pseudonym": Cost(
+        patients_of(PatientOrder.CREATED, search=Search(pseudonym="sub-4")), finds=1
+    ),
+    "whether a pseudonym is in use": Cost(
+        lambda store: store.patients._others("tenant-0", "patient-0", ["sub-4", "sub-9"])
+    ),
+    "erasures of patients to complete": Cost(lambda store: store.patients.resume(), 0, 1),
+    "list all measurements": Cost(measured(), finds=10),
+    "list all measurements further on": Cost(
+        measured(after=(OLD + timedelta(seconds=900), "measurement-900")), finds=10
+    ),
+    "list measurements of a patient": Cost(measured("patient-2", descending=False), finds=10),
+    "list measurements of a code": Cost(measured(None, "s|rare"), finds=10),
+    "list measurements of a patient and code": Cost(measured("patient-2", "s|rare"), finds=10),
+    "list measurements of a time": Cost(
+        measured(None, None, OLD + timedelta(seconds=5), OLD + timedelta(seconds=9)), finds=4
+    ),
+    "trend": Cost(
+        lambda store: store.measurements.trend(
+            "tenant-0", MeasurementsWanted("patient-2", "s|rare"), "s|rare", 5
+        ),
+        finds=1,
+    ),
+    "scans of a patient": Cost(
+        lambda store: store.patient_scans.page(OURS, [SUBJECT, "sub-02"], 10), finds=3
+    ),
+    "keys of the scans of a patient": Cost(
+        lambda store: store.patient_scans.keys(OURS, [SUBJECT, "sub-02"]), finds=3
+    ),
     "anchoring": Cost(lambda store: OpenChains(store.connection).others("writer-1", 10)),
 }
 
