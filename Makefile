@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs web verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
-	migrate pacs-key \
+	migrate pacs-key pseudonym \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
 	evaluate format lint template picture settings licences lock clean
 
@@ -146,6 +146,9 @@ certs: $(VENV)/ready ## Create a private authority and the units' TLS certificat
 
 pacs-key: $(VENV)/ready ## Print the key of the Fr-PACS PACS_NAME, derived from Fr-HUB's secret
 	@$(BIN)/fr pacs-key
+
+pseudonym: $(VENV)/ready ## Print the pseudonyms of identifiers on standard input, under the key of PACS_NAME
+	@$(BIN)/fr pseudonym
 
 roles: $(VENV)/ready ## Create a MongoDB user with least privilege for each unit
 	@$(BIN)/fr roles

@@ -105,6 +105,10 @@ COMMANDS: Mapping[str, Command] = {
         "common.commands.migrate",
     ),
     "pacs-key": Command("print the key of a Fr-PACS: PACS_NAME=name", "common.commands.pacs_key"),
+    "pseudonym": Command(
+        "print the pseudonyms of identifiers on standard input: PACS_NAME=name",
+        "fr_pacs.commands.pseudonym",
+    ),
     "roles": Command("create a MongoDB user for each unit", "common.commands.roles"),
     "schema": Command("print the JSON schema of a report", "common.commands.schema"),
     "conformance": Command(

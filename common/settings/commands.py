@@ -12,7 +12,14 @@ from pydantic_settings import (
 from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.domain.types import HUB_NAME, Identifier, ScanName
 from common.errors import SettingsError
-from common.settings.base import KeepSettings, SecretSettings, Settings, StoreSettings
+from common.settings.base import (
+    KeepSettings,
+    MachineSettings,
+    SecretSettings,
+    Settings,
+    StoreSettings,
+)
+from common.settings.pacs import PacsSettings
 
 _DAYS = (
     "certs: validity of new certificates, days; audit-export: archive the chains that ended more "
@@ -326,6 +333,18 @@ class PacsKeySettings(SecretSettings):
 
     pacs_name: Identifier = Field(
         default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
+    )
+
+
+class PseudonymSettings(MachineSettings):
+    """Prints the pseudonyms of patients' identifiers, which it reads from standard input, one on
+    each line."""
+
+    pacs_name: Identifier = Field(
+        default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
+    )
+    pseudonym_key_file: Path | None = Field(
+        default=None, description=PacsSettings.model_fields["pseudonym_key_file"].description
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import SettingsError
+from common.settings.commands import PseudonymSettings
 from common.settings.pacs import PacsSettings
 from common.settings.private_files import make_private, read_private
 
@@ -36,8 +37,7 @@ def identity_keys(settings: PacsSettings) -> IdentityKeys:
     Raises:
         SettingsError: a file cannot be made or read, holds no key, or others may read it.
     """
-    folder = settings.data_dir.expanduser() / settings.pacs_name
-    pseudonyms = settings.pseudonym_key_file or folder / PSEUDONYM_KEY
+    pseudonyms = _pseudonym_key_file(settings)
     scan_ids = settings.scan_id_key_file or pseudonyms.with_name(SCAN_ID_KEY)
     if scan_ids == pseudonyms:
         raise SettingsError(
@@ -50,6 +50,31 @@ def identity_keys(settings: PacsSettings) -> IdentityKeys:
         pseudonyms=_key_in(pseudonyms, "PSEUDONYM_KEY_FILE"),
         made=made,
     )
+
+
+def existing_pseudonym_key(settings: PacsSettings | PseudonymSettings) -> bytes:
+    """The key of the pseudonyms of a Fr-PACS that has one, 32 bytes.
+
+    Raises:
+        SettingsError: there is none, or as ``identity_keys``.
+    """
+    path = _pseudonym_key_file(settings)
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise SettingsError(f"{str(path)!r}: {error.strerror}") from error
+    if not exists:
+        raise SettingsError(
+            f"{str(path)!r}: there is no key of pseudonyms; name the folder of that Fr-PACS in "
+            "DATA_DIR and its name in PACS_NAME, or the file in PSEUDONYM_KEY_FILE; Fr-PACS makes "
+            "the key when it first reads images"
+        )
+    return _key_in(path, "PSEUDONYM_KEY_FILE")
+
+
+def _pseudonym_key_file(settings: PacsSettings | PseudonymSettings) -> Path:
+    folder = settings.data_dir.expanduser() / settings.pacs_name
+    return settings.pseudonym_key_file or folder / PSEUDONYM_KEY
 
 
 def _made(path: Path) -> bool:

@@ -20,6 +20,7 @@ from common.settings.loading import (
     MigrateSettings,
     PacsKeySettings,
     PacsSettings,
+    PseudonymSettings,
     ReanalyzeSettings,
     RedeliverSettings,
     ReportSettings,
@@ -59,6 +60,7 @@ _COMMANDS: dict[str, type[Settings]] = {
     "roles": RoleSettings,
     "migrate": MigrateSettings,
     "pacs-key": PacsKeySettings,
+    "pseudonym": PseudonymSettings,
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
 }

@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from common.errors import SettingsError
-from common.settings.identity_keys import PSEUDONYM_KEY, SCAN_ID_KEY, IdentityKeys, identity_keys
-from common.settings.loading import PacsSettings
+from common.settings.identity_keys import (
+    PSEUDONYM_KEY,
+    SCAN_ID_KEY,
+    IdentityKeys,
+    existing_pseudonym_key,
+    identity_keys,
+)
+from common.settings.loading import PacsSettings, PseudonymSettings
 from tests.factories import together
 
 
@@ -91,3 +97,13 @@ def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "pacs-1").write_text("no folder")
     with pytest.raises(SettingsError, match="SCAN_ID_KEY_FILE, PSEUDONYM_KEY_FILE"):
         keys_in(tmp_path)
+
+
+def test_a_key_that_exists_is_read_and_none_is_made(tmp_path: Path) -> None:
+    made = keys_in(tmp_path)
+    given = PseudonymSettings(data_dir=tmp_path, _env_file=None)  # type: ignore[call-arg]
+    assert existing_pseudonym_key(given) == made.pseudonyms
+    other = given.model_copy(update={"pacs_name": "pacs-2"})
+    with pytest.raises(SettingsError, match="no key of pseudonyms"):
+        existing_pseudonym_key(other)
+    assert not (tmp_path / "pacs-2").exists()

@@ -1,0 +1,1 @@
+"""Commands that need the rules by which Fr-PACS makes ids and pseudonyms."""
