@@ -30,8 +30,9 @@ PRESSURE = "mm[Hg]"
 
 
 class MeasurementKind(StrEnum):
-    """What was measured. Stored: never change a value."""
+    """What was measured."""
 
+    # Stored: never change a value.
     TEMPERATURE = "temperature"
     BLOOD_PRESSURE = "blood_pressure"
     HEART_RATE = "heart_rate"

@@ -248,7 +248,7 @@ def change_patient(
     return shown(after)
 
 
-@router.get("/{patient_id}/scans", dependencies=[requires(Right.PERSONAL), requires(Right.READ)])
+@router.get("/{patient_id}/scans", dependencies=[requires(Right.PERSONAL)])
 def list_patient_scans(
     context: Context,
     tenant: CurrentTenant,
