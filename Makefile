@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs web verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
-	migrate pacs-key pseudonym \
+	migrate pacs-key pseudonym users \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
 	evaluate format lint template picture settings licences lock clean
 
@@ -73,6 +73,9 @@ help: ## List the targets and variables
 #  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
 #  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
 #  SUBJECT        list, erase: pseudonym whose scans to list, or to erase
+#  USER_ADD       users: name of a user to add; USER_RESET: of one who gets a new password;
+#                 USER_REMOVE: of one to remove
+#  USER_ROLES     users: roles of the user, such as reader,auditor
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
 #  EVALUATION     evaluate: file to write the results to, as JSON
 #  FUZZ_S         fuzz: time per target, seconds (60)
@@ -140,6 +143,9 @@ retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes
 
 erase: $(VENV)/ready ## List scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
 	@$(BIN)/fr erase
+
+users: $(VENV)/ready ## List the users of the API; USER_ADD=name adds one (USER_RESET, USER_REMOVE)
+	@$(BIN)/fr users
 
 certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
 	@$(BIN)/fr certs

@@ -96,6 +96,10 @@ COMMANDS: Mapping[str, Command] = {
         "list scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them",
         "common.commands.erase",
     ),
+    "users": Command(
+        "list the users of the API; USER_ADD=name adds one, USER_RESET, USER_REMOVE",
+        "fr_hub.web.commands.users",
+    ),
     "certs": Command(
         "create a private authority and the units' TLS certificates",
         "common.commands.certificates",

@@ -63,6 +63,7 @@ from common.settings.hub import HubSettings
 from common.settings.misspelt import refusal_of, warnings_of
 from common.settings.ownership import check_own
 from common.settings.pacs import ENDLESS_RATE, PacsSettings
+from common.settings.users import UsersSettings
 from common.settings.web import WebSettings
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "Shape",
     "StoreSettings",
     "UndeliveredSettings",
+    "UsersSettings",
     "VerifySettings",
     "WebSettings",
     "WireSettings",

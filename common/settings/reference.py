@@ -30,6 +30,7 @@ from common.settings.loading import (
     Settings,
     StoreSettings,
     UndeliveredSettings,
+    UsersSettings,
     VerifySettings,
     WebSettings,
     WireSettings,
@@ -63,6 +64,7 @@ _COMMANDS: dict[str, type[Settings]] = {
     "pseudonym": PseudonymSettings,
     "report": ReportSettings,
     "reanalyze": ReanalyzeSettings,
+    "users": UsersSettings,
 }
 _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("Every unit", Settings),

@@ -14,7 +14,43 @@ from common.settings.hosts import Host, is_loopback
 from common.settings.private_files import read_private
 
 
-class WebSettings(StoreSettings):
+class TenantSettings(StoreSettings):
+    """The tenants."""
+
+    web_tenants: Annotated[dict[Identifier, tuple[Identifier, ...]], NoDecode] = Field(
+        default={},
+        description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; what is in no tenant "
+        "belongs to the tenant 'default'",
+    )
+
+    @field_validator("web_tenants", mode="before")
+    @classmethod
+    def _split_tenants(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found: dict[str, tuple[str, ...]] = {}
+        for item in filter(None, (part.strip() for part in value.split(","))):
+            name, equals, pacs = item.partition("=")
+            if not equals:
+                raise ValueError(f"{item!r} has no Fr-PACS: write name=pacs-1+pacs-2")
+            found[name.strip()] = tuple(one.strip() for one in pacs.split("+"))
+        return found
+
+    @model_validator(mode="after")
+    def _check_tenants(self) -> Self:
+        named = [pacs for some in self.web_tenants.values() for pacs in some]
+        twice = {pacs for pacs in named if named.count(pacs) > 1}
+        if twice:
+            raise ValueError(f"WEB_TENANTS: {min(twice)!r} is in two tenants; name it once")
+        return self
+
+    @property
+    def tenants(self) -> dict[str, Tenant]:
+        """The tenants by name."""
+        return tenants_of(self.web_tenants)
+
+
+class WebSettings(TenantSettings):
     """Fr's API and page."""
 
     web_host: Host = Field(
@@ -25,12 +61,6 @@ class WebSettings(StoreSettings):
         default=None, description="certificate of the API (PEM); needed on any address but loopback"
     )
     web_tls_key: Path | None = Field(default=None, description="private key of WEB_TLS_CERT (PEM)")
-    web_tenants: Annotated[dict[Identifier, tuple[Identifier, ...]], NoDecode] = Field(
-        default={},
-        description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; what is in no tenant "
-        "belongs to the tenant 'default'",
-    )
-
     web_idle_minutes: float = Field(
         default=15, gt=0, le=15, description="a session of the page that is not used ends, minutes"
     )
@@ -51,19 +81,6 @@ class WebSettings(StoreSettings):
         "clients on this host",
     )
 
-    @field_validator("web_tenants", mode="before")
-    @classmethod
-    def _split_tenants(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        found: dict[str, tuple[str, ...]] = {}
-        for item in filter(None, (part.strip() for part in value.split(","))):
-            name, equals, pacs = item.partition("=")
-            if not equals:
-                raise ValueError(f"{item!r} has no Fr-PACS: write name=pacs-1+pacs-2")
-            found[name.strip()] = tuple(one.strip() for one in pacs.split("+"))
-        return found
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.web_tls_cert is None) != (self.web_tls_key is None):
@@ -74,10 +91,6 @@ class WebSettings(StoreSettings):
                 "the network can read the traffic: set WEB_TLS_CERT and WEB_TLS_KEY"
             )
         _ = self.metrics_token  # refused when the process starts
-        named = [pacs for some in self.web_tenants.values() for pacs in some]
-        twice = {pacs for pacs in named if named.count(pacs) > 1}
-        if twice:
-            raise ValueError(f"WEB_TENANTS: {min(twice)!r} is in two tenants; name it once")
         return self
 
     @cached_property
@@ -90,8 +103,3 @@ class WebSettings(StoreSettings):
         if self.metrics_token_file is None:
             return None
         return read_private(self.metrics_token_file, "METRICS_TOKEN_FILE")
-
-    @property
-    def tenants(self) -> dict[str, Tenant]:
-        """The tenants by name."""
-        return tenants_of(self.web_tenants)

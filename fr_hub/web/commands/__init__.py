@@ -1,0 +1,1 @@
+"""Commands that need the libraries of the API."""
