@@ -120,9 +120,14 @@ def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
 
 def kind_of(method: str, template: str) -> Kind | None:
     """How a request is recorded, from its method and path: a path that ends in a file name is
-    exported, another one with a parameter is viewed. A live stream is not recorded."""
+    exported, another one with a parameter is viewed. What is searched or listed by POST is a query,
+    and what is deleted by it a deletion. A live stream is not recorded."""
     if method == _LIVE:
         return None
+    if method == "POST" and template.endswith(("/search", "/list")):
+        return Kind.QUERY
+    if method == "POST" and "/delete/" in template:
+        return Kind.DELETE
     if method in _UNSAFE:
         return Kind.DELETE if method == "DELETE" else Kind.CHANGE
     if "." in template.rpartition("/")[2]:
