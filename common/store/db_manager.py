@@ -22,8 +22,8 @@ from common.store.connection import Connection
 from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
-from common.store.measurements import Measurements
 from common.store.failure_causes import FailureCauses
+from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
 from common.store.orphan_chunks import OrphanChunks

@@ -142,7 +142,7 @@ class ScanList:
     @translated
     def _chosen(self, keys: Sequence[str], wanted: Wanted) -> list[Document]:
         """The scans of these keys, the newest first."""
-        fields = dict.fromkeys(_FIELDS, 1)
+        fields = dict.fromkeys(FIELDS, 1)
         found = find(self._db.scans, {"_id": {"$in": list(keys)}}, fields, hint=BY_ID)
         some = sorted(found, key=lambda one: _place(one.get("received_at")))
         return [one for one in some if _matches(one, wanted) and _is_wanted_too(one, wanted)]

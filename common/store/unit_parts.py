@@ -15,8 +15,8 @@ from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
-from common.store.measurements import Measurements
 from common.store.failure_causes import FailureCauses
+from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.orphan_chunks import OrphanChunks

@@ -17,9 +17,7 @@ router = APIRouter(tags=["health"])
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-@router.get(
-    "/metrics", response_class=Response, dependencies=[anyone(), recorded_as(None)]
-)
+@router.get("/metrics", response_class=Response, dependencies=[anyone(), recorded_as(None)])
 def metrics(context: Context, request: Request) -> Response:
     """Metrics in Prometheus' text format: with the token in METRICS_TOKEN_FILE, or without such a
     file to clients on this host."""
