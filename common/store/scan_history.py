@@ -55,7 +55,13 @@ class ScanHistory:
         return aggregate(
             self._db.audit,
             [
-                {"$match": {"events.ids": {"$in": names}}},
+                {
+                    "$match": {
+                        "events.ids": {"$in": names},
+                        # Requests to the API have a route: looking at a scan is no event of it.
+                        "events": {"$elemMatch": {"ids": {"$in": names}, "route": None}},
+                    }
+                },
                 {"$limit": ENTRIES_MAX},
                 {"$project": {"events": {"$filter": {"input": events, "cond": about}}}},
             ],
@@ -68,7 +74,7 @@ def _events(entry: Document, key: str) -> Iterator[Happened]:
         return
     for event in events:
         at, peer, ids = event.get("at"), _text(event.get("peer")), event.get("ids")
-        if not isinstance(at, datetime) or not isinstance(ids, list):
+        if not isinstance(at, datetime) or not isinstance(ids, list) or "route" in event:
             continue
         if key not in ids and peer not in (None, pacs_of(key)):
             continue  # of the scan of this id that another Fr-PACS sent

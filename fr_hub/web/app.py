@@ -78,7 +78,7 @@ def make_app(context: WebContext) -> FastAPI:
     # The last one is the first that a request meets.
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
-    app.add_middleware(MeasuredApp, metrics=app.state.metrics)
+    app.add_middleware(MeasuredApp, metrics=app.state.metrics, table=table)
     app.add_middleware(SecurityHeaders)
     for router in OTHERS:
         app.include_router(router)

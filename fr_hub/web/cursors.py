@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Query
 
 from common.store.scan_pages import Place
-from fr_hub.web.problems import Problem
+from fr_hub.web.problems import FieldError, Problem
 
 LONGEST = 600
 _INTEGER = 2**63
@@ -67,7 +67,10 @@ def cursor_at(place: Place | None) -> str | None:
 def not_a_cursor() -> Problem:
     """The answer to a cursor that no list gave."""
     return Problem(
-        422, "invalid_cursor", "'after' is not the 'next' of a page of this list; start again."
+        422,
+        "invalid_cursor",
+        "'after' is not the 'next' of a page of this list; start again.",
+        errors=[FieldError(field="after", message="must be the 'next' of a page of this list")],
     )
 
 

@@ -17,6 +17,7 @@ from common.domain.types import utc_now
 from common.errors import StoreError
 from common.runtime.kept_value import KeptValue
 from common.store.unit_parts import WebStore
+from fr_hub.web.route_table import RouteTable
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
@@ -69,11 +70,13 @@ class MeasuredApp:
     Args:
         app: what answers.
         metrics: where they are counted.
+        table: the routes.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, table: RouteTable) -> None:
         self._app = app
         self._metrics = metrics
+        self._table = table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -91,11 +94,11 @@ class MeasuredApp:
         try:
             await self._app(scope, receive, counted)
         finally:
-            # The router puts the route there, with its path in that router; a request that none
-            # answers has none.
-            route = getattr(scope.get("route"), "path", None)
+            # Not from the router: a request that is refused before has a route, too.
+            route = self._table.find(scope)
+            name = _OTHER if route is None or not route.template.startswith("/") else route.template
             seconds = time.monotonic() - start
-            self._metrics.answered(scope["method"], route or _OTHER, status, seconds)
+            self._metrics.answered(scope["method"], name, status, seconds)
 
 
 class _StoreCollector(Collector):

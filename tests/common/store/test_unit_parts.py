@@ -64,6 +64,7 @@ ACTIONS: dict[str, set[str]] = {
     "update_one": {"update"},
     "update_many": {"update"},
     "bulk_write": {"update"},  # of replacements; upserts go through ``Connection.upsert``
+    "find_one_and_replace": {"find", "update"},
     "find_one_and_update": {"find", "update"},
     "delete_one": {"remove"},
     "delete_many": {"remove"},

@@ -17,7 +17,7 @@ def test_without_a_token_only_this_host_reads_them(app: FastAPI) -> None:
         near.get("/api/v1/scans/scan-1@pacs-1")
         near.get("/nothing/of/ours")
         found = near.get("/metrics").text
-        assert 'route="/scans/{key}",status="401"' in found
+        assert 'route="/api/v1/scans/{key}",status="401"' in found
         assert 'route="other",status="404"' in found
         assert "scan-1" not in found
         assert "nothing" not in found
