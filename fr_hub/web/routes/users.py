@@ -72,17 +72,17 @@ async def create(
     return user
 
 
-@router.get("/{name}", dependencies=_ADMIN)
-def get_user(name: UserName, response: Response, context: Context, me: CurrentUser) -> ShownUser:
+@router.get("/{user}", dependencies=_ADMIN)
+def get_user(user: UserName, response: Response, context: Context, me: CurrentUser) -> ShownUser:
     """A user."""
-    user = _existing(context, name, me.tenant)
-    response.headers["ETag"] = etag_of(user)
-    return ShownUser.of(user)
+    found = _existing(context, user, me.tenant)
+    response.headers["ETag"] = etag_of(found)
+    return ShownUser.of(found)
 
 
-@router.patch("/{name}", dependencies=_ADMIN)
+@router.patch("/{user}", dependencies=_ADMIN)
 async def change_user(
-    name: UserName,
+    user: UserName,
     given: UserChange,
     request: Request,
     response: Response,
@@ -92,42 +92,42 @@ async def change_user(
 ) -> ShownUser:
     """Change a user's roles or password. A new password ends the user's sessions; roles count from
     the next request on."""
-    user = await run_in_threadpool(_existing, context, name, me.tenant)
-    _check_match(user, if_match)
+    known = await run_in_threadpool(_existing, context, user, me.tenant)
+    _check_match(known, if_match)
     if given.roles is not None and Role.ADMIN not in given.roles:
-        await run_in_threadpool(_keep_an_administrator, context, user)
+        await run_in_threadpool(_keep_an_administrator, context, known)
     password = None if given.password is None else await context.passwords.hash(given.password)
     changed = await run_in_threadpool(
         lambda: context.store.users.change(
-            name, me.tenant, roles=given.roles, password=password, revision=user.revision
+            user, me.tenant, roles=given.roles, password=password, revision=known.revision
         )
     )
     if changed is None:
         raise _changed_meanwhile()
     if password is not None:
-        await run_in_threadpool(context.store.sessions.end_of, name)
-    note_fact(request, account=name, roles=_named(changed.roles))
+        await run_in_threadpool(context.store.sessions.end_of, user)
+    note_fact(request, account=user, roles=_named(changed.roles))
     if password is not None:
         note_fact(request, password="changed")  # noqa: S106 - that it was
     response.headers["ETag"] = etag_of(changed)
     return ShownUser.of(changed)
 
 
-@router.delete("/{name}", status_code=204, dependencies=_ADMIN)
+@router.delete("/{user}", status_code=204, dependencies=_ADMIN)
 def delete_user(
-    name: UserName,
+    user: UserName,
     request: Request,
     context: Context,
     me: CurrentUser,
     if_match: IfMatch = None,
 ) -> None:
     """Delete a user with their tokens and sessions."""
-    user = _existing(context, name, me.tenant)
-    _check_match(user, if_match)
-    _keep_an_administrator(context, user)
-    if not context.store.users.remove(name, me.tenant, user.revision):
+    known = _existing(context, user, me.tenant)
+    _check_match(known, if_match)
+    _keep_an_administrator(context, known)
+    if not context.store.users.remove(user, me.tenant, known.revision):
         raise _changed_meanwhile()
-    note_fact(request, account=name)
+    note_fact(request, account=user)
 
 
 def etag_of(user: User) -> str:
