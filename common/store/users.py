@@ -191,11 +191,13 @@ class Users:
         """
         token = new_token()
         now = utc_now()
+        owner = self._db.users.find_one({"_id": user}, {"tenant": 1})
         self._db.tokens.delete_many({"expires_at": {"$lte": now}})
         self._db.tokens.insert_one(
             {
                 "_id": hash_token(token),
                 "user": user,
+                "tenant": None if owner is None else owner["tenant"],
                 "label": label,
                 "roles": None if roles is None else sorted(map(str, roles)),
                 "created_at": now,
@@ -228,9 +230,13 @@ class Users:
         return [_token(one) for one in found]
 
     @translated
-    def token(self, token_id: str) -> Token | None:
-        """The token with this id."""
-        found = self._db.tokens.find_one({"_id": _starting_with(token_id)})
+    def token(
+        self, token_id: str, tenant: str | None = None, user: str | None = None
+    ) -> Token | None:
+        """The token with this id; None if there is none, or of another tenant or user than the
+        given ones."""
+        wanted = {"_id": _starting_with(token_id)} | _in(tenant)
+        found = self._db.tokens.find_one(wanted if user is None else wanted | {"user": user})
         return None if found is None else _token(found)
 
     @translated

@@ -49,6 +49,9 @@ def test_a_token_is_revoked_by_its_id(store: DBManager) -> None:
     found = store.users.token(token_id(token))
     assert found is not None
     assert (found.user, found.label, found.roles) == ("ada", "script", None)
+    assert store.users.token(token_id(token), "default", "ada") == found
+    assert store.users.token(token_id(token), "north") is None
+    assert store.users.token(token_id(token), "default", "bob") is None
     assert {one.id for one in store.users.tokens("ada")} == {token_id(token), token_id(other)}
     assert store.users.remove_token(token_id(token))
     assert not store.users.remove_token(token_id(token))
