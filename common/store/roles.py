@@ -65,7 +65,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.PATIENTS: _ALL,
         Collection.MEASUREMENTS: ("find", "insert", "remove"),
         Collection.USERS: _ALL,
-        Collection.TOKENS: _ALL,
+        Collection.TOKENS: ("find", "insert", "remove"),  # never changed
         Collection.SESSIONS: _ALL,
         Collection.META: _READ,
     },
