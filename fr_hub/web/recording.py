@@ -11,6 +11,7 @@ import secrets
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.domain.audit_events import IDS_KEPT, Kind
@@ -55,6 +56,8 @@ class Recording:
         answer = _Answer(self._context, scope, send)
         try:
             await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            return  # nobody waits for an answer
         except Exception as error:  # the answer must tell nothing of it
             if answer.begun:
                 raise

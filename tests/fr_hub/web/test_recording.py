@@ -3,7 +3,7 @@
 import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from common.audit.verification import AuditVerifier
 from common.audit.writer import AuditWriter
@@ -30,6 +30,11 @@ def things(monkeypatch: pytest.MonkeyPatch) -> None:
         note_fact(request, level=2)
         if key == "broken":
             raise ValueError("Ada")
+
+    @router.post("/lost", dependencies=[requires(Right.OPERATE)])
+    async def lost() -> None:
+        """Lose the client."""
+        raise ClientDisconnect
 
     @router.post("/several", dependencies=[requires(Right.OPERATE)])
     def several(request: Request) -> None:
@@ -105,3 +110,14 @@ def test_the_trail_of_requests_passes_its_verification(
     verdict = AuditVerifier(store).run()
     assert verdict.problems.count == 0
     assert verdict.events["query"] == 2
+
+
+@pytest.mark.usefixtures("things")
+def test_a_request_whose_client_left_is_an_event_too(
+    client_of: ClientOf, context: WebContext
+) -> None:
+    client = client_of(Role.OPERATOR)
+    with pytest.raises(AssertionError):  # of the client: there is no answer
+        client.post(f"{API}/things/lost")
+    (one,) = events(context)
+    assert (one["kind"], one["outcome"], one.get("status")) == ("change", "unanswered", None)
