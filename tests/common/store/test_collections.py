@@ -14,6 +14,9 @@ def test_the_stored_names_stay() -> None:
         "brain_audit",
         "brain_audit_open",
         "wake_ups",
+        "fr_users",
+        "fr_tokens",
+        "fr_sessions",
         "brain_meta",
     }
     assert {str(what) for what in Notification} >= {"scan", "report"}
