@@ -12,6 +12,8 @@ from common.runtime.console import unit_console
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog, get_log
 from common.runtime.run_totals import Totals, progress_bar
+from common.scan_files.file_names import FileNames
+from common.scan_files.skipped_files import Skips, Watches
 from common.settings.identity_keys import IdentityKeys, identity_keys
 from common.settings.loading import PacsSettings
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
@@ -22,11 +24,9 @@ from fr_pacs.run_counts import RunCounter
 from fr_pacs.run_labels import KEPT
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
-from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.grid import GridSource
-from fr_pacs.sources.own_files import OwnFiles
+from common.scan_files.own_files import OwnFiles
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
-from fr_pacs.sources.skipped_files import Skips, Watches
 
 PATIENCE_S = 10.0
 """Units start in any order: a Fr-HUB that does not listen yet is no warning before this time."""
@@ -49,7 +49,7 @@ def make_source(
     """
     if settings.source is not None:
         # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
-        from fr_pacs.sources.files import FileSource
+        from common.scan_files.files import FileSource
 
         keys = identity_keys(settings)
         log = log or get_log()
@@ -76,7 +76,7 @@ def make_source(
 def _watched_folder(
     settings: PacsSettings, keys: IdentityKeys, names: FileNames, log: Log
 ) -> Source:
-    from fr_pacs.sources.image_files import ReadOptions
+    from common.scan_files.image_files import ReadOptions
     from fr_pacs.sources.watching.sent_index import NAME
     from fr_pacs.sources.watching.source import WatchedFolder
 

@@ -1,5 +1,8 @@
 """Constants of the wire: its version and the sizes at which voxels are split."""
 
+from common.domain.voxel_sizes import CHUNK_BYTES as CHUNK_BYTES
+from common.domain.voxel_sizes import INLINE_VOXELS_MAX as INLINE_VOXELS_MAX
+
 PROTOCOL_VERSION = 3
 """Part of every hello and welcome; a peer of another version is refused with a reason."""
 
@@ -18,13 +21,3 @@ FEATURES_MAX = 32
 
 REQUEST_MAX = 1000
 """Most reports that one message asks for."""
-
-INLINE_VOXELS_MAX = 64 * 1024
-"""Most bytes of voxels inside a scan message; more travel as chunks.
-
-Each claim and completion rewrites a scan's document, so large voxels inside it would be written
-three times.
-"""
-
-CHUNK_BYTES = 255 * 1024
-"""Bytes of voxels in each chunk but the last: one stored document a chunk, below 256 KiB."""

@@ -1,67 +1,24 @@
 """The interface of a source: where scans come from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 from uuid import uuid4
 
 from blake3 import blake3
 
 from common.domain.file_outcomes import FileOutcome
-from common.domain.report_index import about_file, label_of
-from common.domain.scan import BrainScan, Packing, Priority
+from common.domain.scan import Priority
 from common.errors import FrError
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an image came from, for its people. It never leaves this Fr-PACS."""
-
-    file: str
-    """The path of the file, of a series that of its first one, relative to ``folder``; printable
-    and not cut."""
-    volume: str = ""
-    """Which of the volumes in it, such as ``volume 2``; empty if there is one."""
-    folder: str = ""
-    """The absolute path of SOURCE, or of its folder if it is a file."""
-    files: int = 1
-    """How many files hold the image: of a series, one for each slice."""
-
-    @property
-    def label(self) -> str:
-        """Names the image to people at this Fr-PACS."""
-        return label_of(about_file(self.file, self.volume, self.folder))
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What became of files, or what is known before they are sent."""
-
-    outcome: FileOutcome
-    reason: str
-    """Why, for the people of this Fr-PACS; empty where the outcome says it all."""
-    origins: tuple[Origin, ...]
-    """The image, if there is one; then the files of which it is made, unless it is sent."""
-    scan_id: str = ""
-    """Of the scan; empty if there is none, or none yet."""
+from common.scan_files.accounts import Account as Account
+from common.scan_files.accounts import Origin as Origin
+from common.scan_files.accounts import account_of_copy as account_of_copy
+from common.scan_files.tasks import LoadedScan as LoadedScan
+from common.scan_files.tasks import ScanTask as ScanTask
 
 
 class Withdrawn(FrError):
     """The files of a task have changed: it has not failed, but another task will have them."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedScan:
-    """A scan in memory."""
-
-    scan: BrainScan
-    voxels: bytes | memoryview
-    """``scan.voxels_bytes`` bytes, Fortran order, little-endian (a flat view of format ``B``); or,
-    if compressed, the payload that ``packing`` describes."""
-    packing: Packing | None = None
-    """How the voxels are compressed; set by the sender."""
-    origin: Origin | None = None
-    """The file that it was read from; None: it is synthetic."""
 
 
 def with_priority(loaded: LoadedScan, priority: Priority) -> LoadedScan:
@@ -83,31 +40,10 @@ def synthetic_scan_id(run: str | None, *what: object) -> str:
     return blake3(repr((run, *what)).encode()).hexdigest()[:32]
 
 
-class ScanTask(Protocol):
-    """A scan that can be loaded. It is cheap to make and to keep; the sending thread calls
-    ``load``, which does the work."""
-
-    @property
-    def label(self) -> str:
-        """Names the scan to the user and in logs (file and volume, or series): no patient data."""
-
-    def load(self) -> LoadedScan:
-        """Read or make the scan.
-
-        Raises:
-            SourceError: it cannot become a scan; the text tells the user why, and what to do.
-        """
-
-
 def files_field(label: str, origins: Sequence[Origin]) -> dict[str, list[str]]:
     """The field of the ledger that names the files of a label, unless the label is the name."""
     files = [*dict.fromkeys(origin.file for origin in origins)]
     return {"files": files} if files and files != [label] else {}
-
-
-def account_of_copy(origin: Origin, first: Origin, scan_id: str = "") -> Account:
-    """The account of a volume whose image is that of another one, which is sent."""
-    return Account(FileOutcome.COPY, f"the same image as {first.label}", (origin,), scan_id)
 
 
 def accounts_of(

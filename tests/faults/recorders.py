@@ -43,7 +43,7 @@ def record_completions(path: Path) -> None:
 
 def record_sources(path: Path) -> None:
     """Record of each scan how it was made, before any byte of it is sent."""
-    from fr_pacs.sources.file_tasks import FileTask
+    from common.scan_files.file_tasks import FileTask
     from fr_pacs.sources.grid import GridTask
     from fr_pacs.sources.phantom.source import PhantomTask
 

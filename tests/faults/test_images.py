@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fr_pacs.sources.files import FileSource
+from common.scan_files.files import FileSource
 from tests.faults.images import COPIES, IMAGES, make_images
 
 

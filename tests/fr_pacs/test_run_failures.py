@@ -3,8 +3,8 @@
 from structlog.testing import capture_logs
 
 from common.runtime.logger import RateLimitedLog, get_log
+from common.scan_files.file_names import FileNames
 from fr_pacs.run_failures import KEPT, RunFailures
-from fr_pacs.sources.file_names import FileNames
 
 
 def test_all_are_counted_and_the_first_are_kept() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from common.errors import FrError
 from common.formats.reader import Reader
+from common.scan_files.files import FileSource
 from common.settings.identity_keys import IdentityKeys
 from common.wire.frames import encode
 from common.wire.messages import Scan
-from fr_pacs.sources.files import FileSource
 from tests.fuzz.headers import series
 from tests.fuzz.local_process import LocalProcess
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from common.errors import SourceError
-from fr_pacs.sources.files import FileSource
+from common.scan_files.files import FileSource
 from tests.readers.volumes import Volume
 
 _WAIT_S = 120

@@ -22,7 +22,7 @@ from fr_pacs.sources.file_discovery import UNLISTABLE, KnownByName, check_regula
 from fr_pacs.sources.file_names import FileNames
 from fr_pacs.sources.file_tasks import FailedTask
 from fr_pacs.sources.image_files import Found, ImageFiles, Unread, UnreadFiles
-from fr_pacs.sources.own_files import OwnFiles
+from common.scan_files.own_files import OwnFiles
 from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.arrivals import Arrival, Arrivals
 from fr_pacs.sources.watching.open_files import state_of

@@ -17,7 +17,7 @@ from fr_pacs.sources.base import Account, Origin, ScanTask
 from fr_pacs.sources.file_names import FileNames, uncut
 from fr_pacs.sources.file_tasks import FileTask
 from fr_pacs.sources.image_files import ImageFiles, ReadOptions, read_ahead
-from fr_pacs.sources.own_files import OwnFiles
+from common.scan_files.own_files import OwnFiles
 from fr_pacs.sources.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S, FolderChanges

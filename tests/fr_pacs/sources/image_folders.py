@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pydicom
 
 from common.errors import SourceError
-from fr_pacs.sources.files import FileSource
+from common.scan_files.files import FileSource
 
 DICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 

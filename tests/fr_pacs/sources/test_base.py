@@ -29,10 +29,6 @@ def test_the_setting_names_the_priority() -> None:
     assert stat.priority is Priority.STAT
 
 
-def test_an_image_is_named_as_the_log_names_it() -> None:
-    assert Origin("=a.nii", "volume 2", "/data").label == "=a.nii [volume 2]"
-
-
 def test_the_first_file_of_a_scan_has_its_outcome_and_the_others_are_copies() -> None:
     one, two = Origin("one.nii"), Origin("two.nii")
     reported = FileOutcome.REPORTED

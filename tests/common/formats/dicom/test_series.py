@@ -10,7 +10,7 @@ import pytest
 
 from common.formats.dicom.left_out import LeftOut
 from common.formats.dicom.stack import Stack
-from fr_pacs.sources.files import FileSource
+from common.scan_files.files import FileSource
 from tests.common.formats.dicom.dicom_files import (
     DATA,
     Write,

@@ -6,7 +6,7 @@ import pytest
 
 from fr_pacs.sources.file_discovery import KnownByName, walk_files
 from fr_pacs.sources.file_tasks import FailedTask
-from fr_pacs.sources.own_files import OwnFiles
+from common.scan_files.own_files import OwnFiles
 
 ID = "0123456789abcdef" * 2
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fr_pacs.sources.bids import Entities, entities_of
+from common.scan_files.bids import Entities, entities_of
 
 
 @pytest.mark.parametrize(

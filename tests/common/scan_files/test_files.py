@@ -13,11 +13,11 @@ import pytest
 
 from common.errors import SourceError
 from common.formats.dicom.stack import Stack
+from common.scan_files.file_names import FileNames
+from common.scan_files.file_tasks import FileTask
+from common.scan_files.files import FileSource
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import HasOrigins
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.file_tasks import FileTask
-from fr_pacs.sources.files import FileSource
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import writer
 from tests.fr_pacs.sources.image_folders import CT, DICOM, EXAMPLE_4D, Save, outcomes

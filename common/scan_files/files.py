@@ -16,20 +16,21 @@ from common.errors import SourceError
 from common.formats.dicom.series import group_series
 from common.formats.dicom.slices import Slice
 from common.formats.reader import DEFAULT_MAX_BYTES, Reader
-from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.base import Account, ScanTask
-from fr_pacs.sources.file_discovery import KnownByName, check_regular, walk_files
-from fr_pacs.sources.file_names import FileNames, uncut
-from fr_pacs.sources.file_tasks import FailedTask, FileTask
-from fr_pacs.sources.image_files import (
+from common.scan_files.accounts import Account
+from common.scan_files.file_discovery import KnownByName, check_regular, walk_files
+from common.scan_files.file_names import FileNames, uncut
+from common.scan_files.file_tasks import FailedTask, FileTask
+from common.scan_files.image_files import (
     ImageFiles,
     ReadOptions,
     Unread,
     UnreadFiles,
     read_ahead,
 )
-from fr_pacs.sources.own_files import OwnFiles
-from fr_pacs.sources.skipped_files import SkippedFiles, in_words
+from common.scan_files.own_files import OwnFiles
+from common.scan_files.skipped_files import SkippedFiles, in_words
+from common.scan_files.tasks import ScanTask
+from common.settings.identity_keys import IdentityKeys
 
 _SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
 

@@ -8,8 +8,8 @@ from common.domain.scan_identity import derived_scan_id
 from common.formats.dicom.pseudonyms import pseudonym, uid_pseudonym
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
+from common.scan_files.bids import entities_of
 from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.bids import entities_of
 
 
 def header_of(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from common.formats.recognition import NOT_AN_IMAGE
-from fr_pacs.sources.file_discovery import LEADS_OUT, KnownByName, walk_files
-from fr_pacs.sources.files import FileSource
+from common.scan_files.file_discovery import LEADS_OUT, KnownByName, walk_files
+from common.scan_files.files import FileSource
 from tests.fr_pacs.sources.image_folders import Save, outcomes
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
 from common.formats.nifti.volumes import NiftiVolume
-from fr_pacs.sources.base import Origin
-from fr_pacs.sources.file_names import FileNames
+from common.scan_files.accounts import Origin
+from common.scan_files.file_names import FileNames
 
 
 def origin_of(image: NiftiVolume | Stack, names: FileNames, folder: str) -> Origin:

@@ -5,10 +5,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from common.scan_files.file_names import FileNames
+from common.scan_files.file_tasks import FileTask
+from common.scan_files.files import FileSource
 from fr_pacs.sources.base import Origin
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.file_tasks import FileTask
-from fr_pacs.sources.files import FileSource
 from tests.common.formats.dicom.dicom_files import writer
 
 LONG = "/".join(["subject-with-a-long-name"] * 12)

@@ -8,9 +8,9 @@ import pytest
 
 from common.domain.types import hash_voxels
 from common.errors import SourceError
+from common.scan_files.file_tasks import FailedTask
+from common.scan_files.files import FileSource
 from fr_pacs.sources.base import Source
-from fr_pacs.sources.file_tasks import FailedTask
-from fr_pacs.sources.files import FileSource
 from tests.fr_pacs.sources.image_folders import CT, Save, outcomes
 
 
@@ -81,7 +81,7 @@ def test_memory_that_is_not_there_is_a_reason_and_not_a_crash(
     def exhausted(*_: Any, **__: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("fr_pacs.sources.file_tasks.hash_voxels", exhausted)
+    monkeypatch.setattr("common.scan_files.file_tasks.hash_voxels", exhausted)
     assert list(outcomes(save()).values()) == ["not enough memory: it takes 0.0 MiB"]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from common.scan_files.skipped_files import SkippedFile, SkippedFiles, Skips, in_words
 from fr_pacs.sources.base import Account, Origin
-from fr_pacs.sources.skipped_files import SkippedFile, SkippedFiles, Skips, in_words
 
 
 def test_files_are_counted_by_kind_and_by_folder() -> None:

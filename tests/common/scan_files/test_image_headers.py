@@ -13,9 +13,9 @@ from pydicom.uid import generate_uid
 
 from common.domain.scan import BrainScan
 from common.formats.dicom.stack import Stack
+from common.scan_files.file_tasks import FileTask
+from common.scan_files.files import FileSource
 from common.settings.identity_keys import IdentityKeys
-from fr_pacs.sources.file_tasks import FileTask
-from fr_pacs.sources.files import FileSource
 from tests.common.formats.dicom.dicom_files import writer
 from tests.fr_pacs.sources.image_folders import Save
 

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from fr_pacs.sources.file_names import FileNames, printable
+from common.scan_files.file_names import FileNames, printable
 
 
 def test_the_latest_names_are_kept() -> None:

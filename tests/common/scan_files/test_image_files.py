@@ -10,11 +10,11 @@ from common.formats.dicom.series import group_series
 from common.formats.dicom.slices import Slice
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reader import ArchiveFound, Reader
+from common.scan_files.file_names import FileNames
+from common.scan_files.file_tasks import FailedTask
+from common.scan_files.image_files import ImageFiles, ReadOptions, Unread, UnreadFiles, read_ahead
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import ScanTask
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.file_tasks import FailedTask
-from fr_pacs.sources.image_files import ImageFiles, ReadOptions, Unread, UnreadFiles, read_ahead
 from tests.common.formats.dicom.dicom_files import slices_of, writer
 
 OPTIONS = ReadOptions("site-a", IdentityKeys(bytes(32), bytes(32)))
