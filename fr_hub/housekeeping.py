@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from common.domain.tenant import is_uploads_source
 from common.errors import FrError
 from common.store.outbox import ORPHANS_COUNTED
 from fr_hub.context import HubContext
@@ -56,6 +57,8 @@ async def warn_of_orphans(hub: HubContext) -> None:
         hub.log.debug("waiting reports not counted", reason=_reason(error))
         return
     for pacs, count in waiting.items():
+        if is_uploads_source(pacs):  # the API delivers these
+            continue
         number = f"{count:,}" if count < ORPHANS_COUNTED else f"{count:,} or more"
         hub.log.warning(f"{number} reports wait for {pacs}, which is not in HUB_PACS", pacs=pacs)
 

@@ -2,20 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from common.domain.types import DEFAULT_TENANT
+from pydantic import AfterValidator
 
-_UPLOADS = "web"
+from common.domain.types import DEFAULT_TENANT, Identifier
+
+UPLOADS = "web"
+"""The source of the default tenant's uploads."""
+
+UPLOADS_OF_TENANTS = (f"{UPLOADS}-", f"{UPLOADS}.")
+"""The sources of the other tenants' uploads are in this range, without its end."""
 
 
 def uploads_source(tenant: str) -> str:
     """The name under which a tenant's uploads are stored, in the place of a Fr-PACS' name."""
-    return _UPLOADS if tenant == DEFAULT_TENANT else f"{_UPLOADS}-{tenant}"
+    return UPLOADS if tenant == DEFAULT_TENANT else f"{UPLOADS}-{tenant}"
 
 
 def is_uploads_source(name: str) -> bool:
     """Whether this is the name of uploads, and not of a Fr-PACS."""
-    return name == _UPLOADS or name.startswith(f"{_UPLOADS}-")
+    return name == UPLOADS or name.startswith(f"{UPLOADS}-")
+
+
+def _check_pacs(name: str) -> str:
+    if is_uploads_source(name):
+        raise ValueError(
+            f"scans that are uploaded to the API have the name {UPLOADS!r} or {UPLOADS}-…: give "
+            "the Fr-PACS another one"
+        )
+    return name
+
+
+PacsName = Annotated[Identifier, AfterValidator(_check_pacs)]
+"""The name of a Fr-PACS, which is none of uploads."""
 
 
 @dataclass(frozen=True, slots=True)

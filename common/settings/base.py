@@ -247,3 +247,21 @@ class KeepSettings(StoreSettings):
         default="voxels",
         description="what retention deletes: only voxels (voxels), or scans and reports (all)",
     )
+
+
+class IntakeSettings(StoreSettings):
+    """Which scans are taken, from a Fr-PACS or by an upload, and when none is."""
+
+    hub_backlog: int = Field(
+        default=100_000,
+        ge=1,
+        description="with this many scans waiting for analysis, Fr-HUB and the API answer 'busy' "
+        "with a retry time",
+    )
+    hub_disk_free_mib: int = Field(
+        default=1024,
+        ge=0,
+        description="free disk space that MongoDB must keep, MiB; with less, Fr-HUB and the API "
+        "answer 'busy' with a retry time. 0: no check",
+    )
+    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan accepted, MiB")

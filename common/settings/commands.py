@@ -10,6 +10,7 @@ from pydantic_settings import (
 )
 
 from common.domain.states import ERASED, PURGED, ReportGenerated
+from common.domain.tenant import PacsName
 from common.domain.types import HUB_NAME, Identifier, ScanName
 from common.errors import SettingsError
 from common.settings.base import (
@@ -331,7 +332,7 @@ class MigrateSettings(StoreSettings):
 class PacsKeySettings(SecretSettings):
     """Prints the key of a Fr-PACS, derived from Fr-HUB's secret."""
 
-    pacs_name: Identifier = Field(
+    pacs_name: PacsName = Field(
         default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
     )
 

@@ -8,12 +8,12 @@ from pydantic_settings import (
     NoDecode,
 )
 
-from common.domain.types import Identifier
-from common.settings.base import KeepSettings, Port, WireSettings
+from common.domain.tenant import PacsName
+from common.settings.base import IntakeSettings, KeepSettings, Port, WireSettings
 from common.settings.hosts import Address, Host, split_address
 
 
-class HubSettings(KeepSettings, WireSettings):
+class HubSettings(IntakeSettings, KeepSettings, WireSettings):
     """Fr-HUB: receives scans, stores and acknowledges them, and sends the reports back."""
 
     hub_host: Host = Field(
@@ -23,7 +23,7 @@ class HubSettings(KeepSettings, WireSettings):
     hub_port: Port = Field(
         default=7301, description="port of Fr-HUB: it listens here, and Fr-PACS connects here"
     )
-    hub_pacs: Annotated[dict[Identifier, tuple[Host, int]], NoDecode] = Field(
+    hub_pacs: Annotated[dict[PacsName, tuple[Host, int]], NoDecode] = Field(
         default={"pacs-1": ("127.0.0.1", 7302)},
         description="known Fr-PACS units as name=host:port,…; only these may send scans, and "
         "reports go only to these addresses",
@@ -46,19 +46,6 @@ class HubSettings(KeepSettings, WireSettings):
     hub_batch: int = Field(
         default=1000, ge=1, le=10_000, description="most scans or reports in one database call"
     )
-    hub_backlog: int = Field(
-        default=100_000,
-        ge=1,
-        description="with this many scans waiting for analysis, Fr-HUB answers 'busy' with a "
-        "retry time",
-    )
-    hub_disk_free_mib: int = Field(
-        default=1024,
-        ge=0,
-        description="free disk space that MongoDB must keep, MiB; with less, Fr-HUB answers "
-        "'busy' with a retry time. 0: no check",
-    )
-    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan accepted, MiB")
     scan_timeout_s: float = Field(
         default=1800.0,
         ge=1,

@@ -1,4 +1,5 @@
-"""The keys by which a Fr-PACS makes ids and pseudonyms, each in a file of this user alone.
+"""The keys by which a Fr-PACS, or the API for uploads, makes ids and pseudonyms, each in a file of
+this user alone.
 
 They are made at the first start. The key of the ids must stay as it is for ever: with another one,
 the same image is another scan. The key of the pseudonyms may be replaced; from then on a patient
@@ -38,7 +39,25 @@ def identity_keys(settings: PacsSettings) -> IdentityKeys:
         SettingsError: a file cannot be made or read, holds no key, or others may read it.
     """
     pseudonyms = _pseudonym_key_file(settings)
-    scan_ids = settings.scan_id_key_file or pseudonyms.with_name(SCAN_ID_KEY)
+    return _keys(pseudonyms, settings.scan_id_key_file or pseudonyms.with_name(SCAN_ID_KEY))
+
+
+def upload_keys(data_dir: Path, source: str) -> IdentityKeys:
+    """The keys of a tenant's uploads; made if there are none. Instances of the API on several
+    machines need the same ones: copy the files before the second one starts.
+
+    Args:
+        data_dir: the folder DATA_DIR.
+        source: the name of the tenant's uploads (``common.domain.tenant.uploads_source``).
+
+    Raises:
+        SettingsError: as ``identity_keys``.
+    """
+    folder = data_dir.expanduser() / source
+    return _keys(folder / PSEUDONYM_KEY, folder / SCAN_ID_KEY)
+
+
+def _keys(pseudonyms: Path, scan_ids: Path) -> IdentityKeys:
     if scan_ids == pseudonyms:
         raise SettingsError(
             f"SCAN_ID_KEY_FILE={str(scan_ids)!r}: this is PSEUDONYM_KEY_FILE, whose key may be "
@@ -85,7 +104,7 @@ def _made(path: Path) -> bool:
         make_private(path, secrets.token_hex(32) + "\n")
     except OSError as error:
         raise SettingsError(
-            f"{str(path)!r}: {error.strerror}: Fr-PACS keeps the key of ids and that of pseudonyms "
+            f"{str(path)!r}: {error.strerror}: the key of ids and that of pseudonyms are kept "
             "in files; name files that it can write (SCAN_ID_KEY_FILE, PSEUDONYM_KEY_FILE)"
         ) from error
     return True

@@ -28,6 +28,7 @@ from common.errors import SettingsError, SettingsWarning
 from common.settings.base import (
     DOT_ENV,
     IN_PLAIN,
+    IntakeSettings,
     KeepSettings,
     MachineSettings,
     Port,
@@ -79,6 +80,7 @@ __all__ = [
     "EraseSettings",
     "ErrorsSettings",
     "HubSettings",
+    "IntakeSettings",
     "KeepSettings",
     "LaunchSettings",
     "ListSettings",

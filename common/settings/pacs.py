@@ -12,6 +12,7 @@ from pydantic_settings import (
 
 from common.domain.pacs_key import KEY_BYTES, PacsKey, PacsKeys
 from common.domain.scan import Priority
+from common.domain.tenant import PacsName
 from common.domain.types import Identifier
 from common.domain.volume_roles import VOLUME_ROLES
 from common.settings.base import Port, Shape, WireSettings, from_file
@@ -28,7 +29,7 @@ def _words(text: str) -> list[str]:
 class PacsSettings(WireSettings):
     """Fr-PACS: streams scans to Fr-HUB and receives their reports."""
 
-    pacs_name: Identifier = Field(
+    pacs_name: PacsName = Field(
         default="pacs-1", description="name of the Fr-PACS; it must be listed in Fr-HUB's HUB_PACS"
     )
     pacs_host: Host = Field(default="127.0.0.1", description="address to listen on for reports")

@@ -14,6 +14,7 @@ from common.settings.loading import (
     EraseSettings,
     ErrorsSettings,
     HubSettings,
+    IntakeSettings,
     KeepSettings,
     ListSettings,
     MachineSettings,
@@ -72,6 +73,7 @@ _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("Connections between units", WireSettings),
     ("Database", StoreSettings),
     ("Retention", KeepSettings),
+    ("Scans that are taken", IntakeSettings),
     *_UNITS,
 )
 _BEGIN, _END = "<!-- tables -->\n", "<!-- end of tables -->\n"

@@ -7,17 +7,19 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from common.domain.tenant import Tenant, tenants_of
+from common.domain.tenant import PacsName, Tenant, tenants_of, uploads_source
 from common.domain.types import Identifier
-from common.settings.base import Port, StoreSettings
+from common.settings.base import IntakeSettings, Port, StoreSettings
 from common.settings.hosts import Host, is_loopback
 from common.settings.private_files import read_private
 
+_NAME_MAX = 64
+"""Of an ``Identifier``, which the source of a tenant's uploads is."""
 
 class TenantSettings(StoreSettings):
     """The tenants."""
 
-    web_tenants: Annotated[dict[Identifier, tuple[Identifier, ...]], NoDecode] = Field(
+    web_tenants: Annotated[dict[Identifier, tuple[PacsName, ...]], NoDecode] = Field(
         default={},
         description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; what is in no tenant "
         "belongs to the tenant 'default'",
@@ -38,6 +40,9 @@ class TenantSettings(StoreSettings):
 
     @model_validator(mode="after")
     def _check_tenants(self) -> Self:
+        long = [name for name in self.web_tenants if len(uploads_source(name)) > _NAME_MAX]
+        if long:
+            raise ValueError(f"WEB_TENANTS: {long[0]!r} is too long; use 60 characters or fewer")
         named = [pacs for some in self.web_tenants.values() for pacs in some]
         twice = {pacs for pacs in named if named.count(pacs) > 1}
         if twice:
@@ -50,7 +55,7 @@ class TenantSettings(StoreSettings):
         return tenants_of(self.web_tenants)
 
 
-class WebSettings(TenantSettings):
+class WebSettings(TenantSettings, IntakeSettings):
     """Fr's API and page."""
 
     web_host: Host = Field(
@@ -61,6 +66,21 @@ class WebSettings(TenantSettings):
         default=None, description="certificate of the API (PEM); needed on any address but loopback"
     )
     web_tls_key: Path | None = Field(default=None, description="private key of WEB_TLS_CERT (PEM)")
+    web_upload_limit_mib: int = Field(
+        default=4096, ge=1, description="largest upload that the API takes, all its files, MiB"
+    )
+    web_uploads_mib: int = Field(
+        default=65536,
+        ge=1,
+        description="disk space for uploads under way in DATA_DIR, MiB; each tenant has a "
+        "guaranteed share of it, and no user gets more than half of what is free",
+    )
+    web_upload_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=24 * 7,
+        description="hours after which an upload that was not finished is deleted",
+    )
     web_idle_minutes: float = Field(
         default=15, gt=0, le=15, description="a session of the page that is not used ends, minutes"
     )

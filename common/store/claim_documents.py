@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from common.domain.scan import BrainScan, Packing
 from common.domain.states import ReportGenerated
+from common.domain.tenant import UPLOADS, UPLOADS_OF_TENANTS
 from common.domain.types import Document
 from common.errors import StoreError
 from common.store.damage import UNDECODABLE, number, whole
@@ -177,7 +178,8 @@ def retry_update(error: Document | None, pause_s: float) -> list[Document]:
 def failed_for_good(error: Document) -> list[Document]:
     """The update of a scan that gets no other attempt: ``'Error'``, or after a failed reanalysis
     ``'Done'`` with the report that it had. Fr-PACS gets a notice of an ``'Error'``
-    (``common.store.notices``)."""
+    (``common.store.notices``); an uploaded scan has no Fr-PACS, and its state is read in the API.
+    """
     back = {"$gt": [{"$cond": [{"$isNumber": "$revision"}, "$revision", 1]}, 1]}
 
     def either(reanalysis: Any, first: Any) -> Document:
@@ -191,7 +193,7 @@ def failed_for_good(error: Document) -> list[Document]:
             "$set": {
                 "report_generated": either(ReportGenerated.DONE, ReportGenerated.ERROR),
                 "error": either("$$REMOVE", error),
-                "notice": either(kept("notice"), {"due_at": "$$NOW", "tries": 0}),
+                "notice": either(kept("notice"), _unless_uploaded({"due_at": "$$NOW", "tries": 0})),
                 "reanalysis_error": either(error, kept("reanalysis_error")),
                 "revision": either({"$subtract": ["$revision", 1]}, kept("revision")),
                 "done_at": either("$$NOW", kept("done_at")),
@@ -199,3 +201,15 @@ def failed_for_good(error: Document) -> list[Document]:
         },
         {"$unset": "lease_until"},
     ]
+
+
+def _unless_uploaded(notice: Document) -> Document:
+    """Comparisons, which any value of a damaged field passes or fails, but none breaks."""
+    low, high = UPLOADS_OF_TENANTS
+    uploaded = {
+        "$or": [
+            {"$eq": ["$scan.pacs", UPLOADS]},
+            {"$and": [{"$gte": ["$scan.pacs", low]}, {"$lt": ["$scan.pacs", high]}]},
+        ]
+    }
+    return {"$cond": [uploaded, "$$REMOVE", notice]}

@@ -35,6 +35,11 @@ _ORPHANS_NAMED = 100
 
 DAMAGED = "the stored report is damaged"
 
+DELIVERED = "delivered"
+READABLE = "readable in the API"
+"""How a report was delivered, for the audit trail. An uploaded scan has no Fr-PACS: its report is
+delivered when it can be read in the API."""
+
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 _LOOK_AHEAD_EVERY_S = 60.0
@@ -252,12 +257,24 @@ class Outbox:
         return gone
 
     @translated
-    def mark_sent(self, keys: Sequence[str], revision: int = 1, peer: str | None = None) -> None:
+    def mark_sent(
+        self,
+        keys: Sequence[str],
+        revision: int = 1,
+        peer: str | None = None,
+        outcome: str = DELIVERED,
+    ) -> None:
         """Mark this revision of these reports as sent; recorded in the audit trail first.
 
         A later revision that replaced it in the meantime is still to be sent. Repeatable.
+
+        Args:
+            keys: of their scans.
+            revision: that was sent.
+            peer: the Fr-PACS that has them.
+            outcome: how they were delivered; of uploaded scans ``READABLE``.
         """
-        self._recorder.note(Kind.SEND, keys, peer=peer, outcome="delivered")
+        self._recorder.note(Kind.SEND, keys, peer=peer, outcome=outcome)
         self._recorder.wait_durable()
         sent: Document = {"_id": {"$in": list(keys)}, "status": False, **of_revision(revision)}
         self._db.reports.update_many(

@@ -52,11 +52,11 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     # The API and its page.
     "web": {
-        # Changes are those that an operator asks for; it removes what is erased.
-        Collection.SCANS: _CHANGE,
-        Collection.REPORTS: _PURGE,
-        Collection.CHUNKS: _PURGE,
-        Collection.UPLOADS: ("remove",),
+        # Stores uploads, shows scans, and makes the changes that an operator asks for.
+        Collection.SCANS: _ALL,  # remove: a scan whose upload was swept
+        Collection.REPORTS: _TAKE,  # marks those of uploaded scans as delivered
+        Collection.CHUNKS: _ALL,
+        Collection.UPLOADS: _ALL,
         Collection.HISTORY: _PURGE,
         Collection.PICTURES: _PURGE,
         Collection.NOTIFICATIONS: _APPEND,
@@ -130,8 +130,9 @@ class Roles:
             }
             for collection in COLLECTIONS
         ]
-        # Fr-HUB checks the free disk space.
-        actions = ["listCollections", "dbStats"] if unit == "hub" else ["listCollections"]
+        # Whoever stores scans checks the free disk space.
+        stores = unit in ("hub", "web")
+        actions = ["listCollections", "dbStats"] if stores else ["listCollections"]
         database = {"db": self._db.name, "collection": ""}
         privileges.append({"resource": database, "actions": actions})
         self._make("Role", name, privileges=privileges, roles=[])

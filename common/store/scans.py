@@ -37,7 +37,7 @@ class Scans:
         self._has_old_tombstones: bool | None = None
 
     @translated
-    def add(self, new: Sequence[NewScan]) -> list[Added]:
+    def add(self, new: Sequence[NewScan], by: str | None = None) -> list[Added]:
         """Store scans as ``'To Do'``, durably, and notify a processor. Repeatable.
 
         A duplicate key proves nothing about durability, as its first write may still be rolled
@@ -46,6 +46,10 @@ class Scans:
 
         Notes each outcome in the audit trail; the caller waits for that before it acknowledges. A
         new large scan is noted by ``Uploads.end``, as it can be removed until then.
+
+        Args:
+            new: the scans.
+            by: the user of the API who uploaded them; None: a Fr-PACS sent them.
         """
         if not new:
             return []
@@ -69,7 +73,7 @@ class Scans:
             self._note_unanswered(new)
             raise
         self._db.notifications.publish(Notification.SCAN)
-        self._note(new, outcome)
+        self._note(new, outcome, by)
         return outcome
 
     def _insert(
@@ -88,10 +92,10 @@ class Scans:
             self._recorder.note(Kind.UNANSWERED, ids, peer=pacs, outcome="unknown")
 
     @translated
-    def known(self, scan: BrainScan) -> Added | None:
+    def known(self, scan: BrainScan, by: str | None = None) -> Added | None:
         """What would become of this scan if it is stored already, before its voxels are received:
         ``KNOWN`` if it is durable and complete, ``CONFLICT`` if its id has other content. None: it
-        must be received. Notes the outcome as ``add`` does.
+        must be received. Notes the outcome as ``add`` does; ``by`` is as there.
         """
         # With majority read concern: what it finds is durable.
         stored = next(iter(find(self._db.scans, {"_id": scan.key}, _COMPARED)), None)
@@ -101,21 +105,26 @@ class Scans:
         outcome = compare(mine, stored)
         if outcome is Added.KNOWN:
             self._note_identifiers(scan.key, mine, stored)
-        self._note([NewScan(scan)], [outcome])
+        self._note([NewScan(scan)], [outcome], by)
         return outcome
 
-    def _note(self, new: Sequence[NewScan], outcomes: Sequence[Added]) -> None:
+    def _note(self, new: Sequence[NewScan], outcomes: Sequence[Added], by: str | None) -> None:
+        facts = {} if by is None else {"by": by}
         groups: dict[tuple[str, Added], list[str]] = {}
         for item, outcome in zip(new, outcomes, strict=True):
             if outcome is not Added.STORED or item.blob is None:
                 groups.setdefault((item.scan.pacs, outcome), []).append(item.scan.key)
         for (pacs, outcome), ids in groups.items():
             if outcome is Added.CONFLICT:
-                self._recorder.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused")
+                self._recorder.note(Kind.CONFLICT, ids, peer=pacs, outcome="refused", **facts)
             elif outcome in (Added.ERASED, Added.PURGED):
-                self._recorder.note(Kind.REFUSE, ids, peer=pacs, outcome=outcome.name.lower())
+                self._recorder.note(
+                    Kind.REFUSE, ids, peer=pacs, outcome=outcome.name.lower(), **facts
+                )
             else:
-                self._recorder.note(Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower())
+                self._recorder.note(
+                    Kind.RECEIVE, ids, peer=pacs, outcome=outcome.name.lower(), **facts
+                )
 
     def _note_identifiers(self, key: str, mine: Document, stored: Document) -> None:
         """Note with which other identifiers a known scan came again; the first ones stand."""

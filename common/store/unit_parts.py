@@ -99,11 +99,17 @@ class WebStore:
     patients: Patients
     measurements: Measurements
     patient_scans: PatientScans
+    scans: Scans
+    uploads: Uploads
+    outbox: Outbox
+    capacity: Capacity
     users: Users
     sessions: Sessions
     audit_search: AuditSearch
     server: Server
     audit_log: AuditLog
+    subscribe: Callable[[Notification, float], Subscription]
+    """Subscribes to notifications; see ``Connection.subscribe``."""
 
 
 def web_parts(store: DBManager) -> WebStore:
@@ -124,11 +130,16 @@ def web_parts(store: DBManager) -> WebStore:
         patients=store.patients,
         measurements=store.measurements,
         patient_scans=store.patient_scans,
+        scans=store.scans,
+        uploads=store.uploads,
+        outbox=store.outbox,
+        capacity=store.capacity,
         users=store.users,
         sessions=store.sessions,
         audit_search=store.audit_search,
         server=store.server,
         audit_log=store.audit_log,
+        subscribe=store.connection.subscribe,
     )
 
 

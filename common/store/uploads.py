@@ -73,15 +73,18 @@ class Uploads:
             self._db.upsert(self._db.chunks, [documents[index] for index in duplicates(error)])
 
     @translated
-    def end(self, key: str, blob: ObjectId, peer: str | None = None) -> None:
+    def end(self, key: str, blob: ObjectId, peer: str | None = None, by: str | None = None) -> None:
         """Seal the upload of a stored scan, and note in the audit trail that the scan was
         received; the caller waits for that before it acknowledges. Repeatable.
+
+        ``by`` is the user of the API who uploaded it.
 
         Raises:
             UploadLost: a sweep took the chunks. The scan is removed and must be sent again.
         """
         self.seal(key, blob)
-        self._recorder.note(Kind.RECEIVE, [key], peer=peer, outcome="stored")
+        facts = {} if by is None else {"by": by}
+        self._recorder.note(Kind.RECEIVE, [key], peer=peer, outcome="stored", **facts)
 
     @translated
     def seal(self, key: str, blob: ObjectId) -> None:

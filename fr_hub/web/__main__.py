@@ -17,6 +17,7 @@ from fr_hub.web.context import WebContext
 from fr_hub.web.credentials import admin_token
 from fr_hub.web.first_start import first_address
 from fr_hub.web.serving import check_certificate, serve
+from fr_hub.web.uploads.delivery import delivering
 
 
 def main() -> int:
@@ -49,7 +50,9 @@ def main() -> int:
             log.info(
                 "serving the API", address=f"{scheme}://{settings.web_host}:{settings.web_port}/"
             )
-            asyncio.run(serve(make_app(context), settings, lifecycle))
+            sources = [tenant.uploads for tenant in settings.tenants.values()]
+            with delivering(context.store, sources, log):
+                asyncio.run(serve(make_app(context), settings, lifecycle))
     return Exit.OK
 
 

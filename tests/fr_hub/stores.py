@@ -71,10 +71,10 @@ class GatedStore(DBManager):
         assert self.upload_gate.wait(20)
         return self._begin(blob)
 
-    def _gated_add(self, new: Sequence[NewScan]) -> list[Added]:
+    def _gated_add(self, new: Sequence[NewScan], by: str | None = None) -> list[Added]:
         self.batches.append([item.scan.scan_id for item in new])
         self._pass()
-        return self._add(new)
+        return self._add(new, by)
 
     def _gated_add_chunks(self, blob: ObjectId, first: int, pieces: Sequence[Any]) -> None:
         self.chunk_writes.append((first, len(pieces)))

@@ -214,15 +214,15 @@ def test_whatever_a_batch_or_one_senders_answers_raise_the_others_get_theirs(
     async def main() -> None:
         outcomes, (bad, *good) = Outcomes(), news(4)
 
-        def failing(new: Sequence[NewScan]) -> list[Added]:
+        def failing(new: Sequence[NewScan], by: str | None = None) -> list[Added]:
             if bad in new:
                 raise RuntimeError("nobody expects this")
-            return add(new)
+            return add(new, by)
 
         def on_outcome(_: object) -> None:
             raise ValueError("nor this")
 
-        monkeypatch.setattr(type(gated_store.scans), "add", lambda _, new: failing(new))
+        monkeypatch.setattr(type(gated_store.scans), "add", lambda _, *given: failing(*given))
         gated_store.scans.add = failing  # type: ignore[method-assign]
         async with committing(gated_store) as committer:
             committer.submit(Submission(good[0], lambda: True, on_outcome))

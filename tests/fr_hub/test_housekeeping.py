@@ -143,6 +143,7 @@ def test_reports_for_a_pacs_that_left_the_settings_are_told(
     make_reports(store, 1)
     make_reports(store, 3, pacs="pacs-9")
     make_reports(store, 2, pacs="another")
+    make_reports(store, 1, pacs="web-north")  # the API delivers it
 
     async def main() -> None:
         with hub_context(store) as hub:
@@ -153,7 +154,8 @@ def test_reports_for_a_pacs_that_left_the_settings_are_told(
     assert "3 reports wait for pacs-9, which is not in HUB_PACS" in out
     assert "2 reports wait for another" in out
     assert "wait for pacs-1" not in out
-    assert store.queries.count_unsent() == {"pacs-1": 1, "pacs-9": 3, "another": 2}
+    assert "web-north" not in out
+    assert store.queries.count_unsent() == {"pacs-1": 1, "pacs-9": 3, "another": 2, "web-north": 1}
 
 
 def test_what_one_document_raises_does_not_end_the_periodic_tasks(

@@ -28,6 +28,8 @@ def test_the_known_pacs_may_be_given_as_they_are() -> None:
         ("a=host:65536", "host:port"),
         ("a=h:1,a=h:2", "listed twice"),
         ("=h:1", "letters, digits"),
+        ("web=h:1", "uploaded"),
+        ("web-north=h:1", "uploaded"),
         ("a b=h:1", "letters, digits"),
     ],
 )

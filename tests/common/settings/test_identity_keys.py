@@ -13,6 +13,7 @@ from common.settings.identity_keys import (
     IdentityKeys,
     existing_pseudonym_key,
     identity_keys,
+    upload_keys,
 )
 from common.settings.loading import PacsSettings, PseudonymSettings
 from tests.factories import together
@@ -107,3 +108,11 @@ def test_a_key_that_exists_is_read_and_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no key of pseudonyms"):
         existing_pseudonym_key(other)
     assert not (tmp_path / "pacs-2").exists()
+
+
+def test_uploads_of_each_tenant_have_keys_of_their_own(tmp_path: Path) -> None:
+    here, there = (upload_keys(tmp_path, source) for source in ("web", "web-north"))
+    assert [path.stat().st_mode & 0o777 for path in here.made] == [0o600, 0o600]
+    assert here.made[0].parent == tmp_path / "web"
+    assert len({here.scan_ids, here.pseudonyms, there.scan_ids, there.pseudonyms}) == 4
+    assert upload_keys(tmp_path, "web").scan_ids == here.scan_ids

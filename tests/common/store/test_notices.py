@@ -30,6 +30,13 @@ def test_a_scan_that_fails_for_good_has_a_notice_for_its_fr_pacs(store: DBManage
     assert again.tries == 2
 
 
+@pytest.mark.parametrize("source", ["web", "web-north"])
+def test_an_uploaded_scan_has_no_fr_pacs_to_tell(store: DBManager, source: str) -> None:
+    [key] = make_failed(store, 1, pacs=source)
+    assert document_of(store, key)["error"]["cause"]
+    assert "notice" not in document_of(store, key)
+
+
 def test_a_scan_that_will_be_tried_again_has_none(store: DBManager) -> None:
     make_claimable(store, 1)
     [claim] = store.claims.claim("a", 1, 60)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from common.domain.audit_events import Kind
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import OutgoingReport
-from common.store.outbox import Outbox
+from common.store.outbox import READABLE, Outbox
 from tests.factories import (
     LONG_AGO,
     document_of,
@@ -32,6 +33,14 @@ def lease_ends(store: DBManager, scan_id: str) -> None:
     inside(store, Collection.REPORTS).update_one(
         {"_id": scan_id}, {"$set": {"next_try_at": LONG_AGO}}
     )
+
+
+def test_the_trail_says_how_a_report_was_delivered(store: DBManager) -> None:
+    [report] = make_reports(store, 1, pacs="web")
+    recording = Recording()
+    store.recorded_by(recording).outbox.mark_sent([report.key], peer="web", outcome=READABLE)
+    [event] = recording.events
+    assert (event["kind"], event["ids"], event["outcome"]) == (Kind.SEND, [report.key], READABLE)
 
 
 # --- lease ---------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Uploads: files that come over HTTP, and the scans in them."""

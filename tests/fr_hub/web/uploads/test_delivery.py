@@ -1,0 +1,63 @@
+"""The reports of uploaded scans count as delivered when they can be read, and the trail says so."""
+
+import contextlib
+
+from common.audit.verification import AuditVerifier
+from common.audit.writer import AuditWriter
+from common.commands.verify import verify
+from common.runtime.logger import get_log
+from common.store.collections import Collection
+from common.store.db_manager import DBManager
+from common.store.outbox import READABLE
+from common.store.unit_parts import web_parts
+from fr_hub.web.context import WebContext
+from fr_hub.web.uploads.delivery import deliver, delivering
+from tests.factories import inside, make_reports, together
+from tests.running import until
+
+
+def recorded(store: DBManager) -> list[tuple[str, str]]:
+    """The scans of ``send`` events, with their outcome."""
+    return [
+        (key, one["outcome"])
+        for entry in store.audit_log.all_entries()
+        for one in entry["events"]
+        if one["kind"] == "send"
+        for key in one["ids"]
+    ]
+
+
+def sent(store: DBManager) -> set[str]:
+    return {key for key, is_sent in store.queries.report_states(lambda *_: None) if is_sent}
+
+
+def test_a_report_is_delivered_once_it_is_stored(context: WebContext, store: DBManager) -> None:
+    with (
+        contextlib.closing(AuditWriter(store.audit_log, "fr-brain", get_log())) as brain,
+        delivering(context.store, ["web", "web-north"], context.log),
+    ):
+        first = make_reports(store.recorded_by(brain), 1, pacs="web")
+        later = make_reports(store.recorded_by(brain), 2, pacs="web-north")
+        others = make_reports(store.recorded_by(brain), 1)
+        keys = {report.key for report in (*first, *later)}
+        until(lambda: sent(store) == keys, 20)
+    assert sorted(recorded(store)) == sorted((key, READABLE) for key in keys)
+    assert not sent(store) & {report.key for report in others}
+    assert verify(store).gaps == 0
+    context.audit.wait_durable()
+    assert AuditVerifier(store).run().total == 0
+
+
+def test_several_instances_deliver_each_report_once(context: WebContext, store: DBManager) -> None:
+    keys = {report.key for report in make_reports(store, 20, pacs="web")}
+    together(3, lambda _: deliver(context.store, "web"))
+    assert sent(store) == keys
+    assert sorted(recorded(store)) == sorted((key, READABLE) for key in keys)
+
+
+def test_a_damaged_report_is_given_up_and_the_others_are_delivered(store: DBManager) -> None:
+    damaged, whole = (report.key for report in make_reports(store, 2, pacs="web"))
+    inside(store, Collection.REPORTS).update_one({"_id": damaged}, {"$set": {"report": 7}})
+    assert deliver(web_parts(store), "web") == 1
+    assert sent(store) == {whole}
+    assert [one.key for one in store.undeliverable.all()] == [damaged]
