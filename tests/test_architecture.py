@@ -113,7 +113,10 @@ FORBIDDEN = (
 """Pairs of rooms: the first never reaches the second, directly or through others."""
 
 SOCKETS = ("socket", "ssl", "select", "selectors", "socketserver", "http", "urllib.request")
-WEB = ("fastapi", "starlette", "uvicorn", "multipart", "argon2", "prometheus_client", "websockets")
+WEB = (
+    *("fastapi", "starlette", "uvicorn", "multipart", "python_multipart"),
+    *("argon2", "prometheus_client", "websockets"),
+)
 ONLY_IN: dict[tuple[str, ...], tuple[str, ...]] = {
     # The web server is handed its socket by uvicorn; the gateway's are pynetdicom's.
     SOCKETS: ("common.wire",),

@@ -48,20 +48,30 @@ def pack(voxels: bytes | memoryview, width: int) -> tuple[bytes, Packing] | None
     Returns:
         The payload and its description; None if compression saves too little.
     """
-    blosc = _codec()
-    view = memoryview(voxels).cast("B")
     pieces = []
-    size, limit = 0, MAX_RATIO * len(view)
-    for start in range(0, len(view), BLOCK_BYTES):
-        # The codec takes the width from the buffer's items.
-        block = view[start : start + BLOCK_BYTES]
-        piece = blosc.compress(block, b"lz4", _LEVEL, _SHUFFLE, _INNER_BYTES, typesize=width)
+    size, limit = 0, MAX_RATIO * memoryview(voxels).nbytes
+    for piece in packed_blocks(voxels, width):
         size += len(piece)
         if size > limit:
             return None
         pieces.append(piece)
     payload = b"".join(pieces)
     return payload, Packing(codec="blosc", bytes=len(payload), hash=hash_voxels(payload))
+
+
+def packed_blocks(voxels: bytes | memoryview, width: int) -> Iterator[bytes]:
+    """The buffers of the payload one by one, whatever they save: ``pack`` without holding them.
+
+    Args:
+        voxels: flat array of voxels.
+        width: size of one voxel, bytes.
+    """
+    blosc = _codec()
+    view = memoryview(voxels).cast("B")
+    for start in range(0, len(view), BLOCK_BYTES):
+        # The codec takes the width from the buffer's items.
+        block = view[start : start + BLOCK_BYTES]
+        yield blosc.compress(block, b"lz4", _LEVEL, _SHUFFLE, _INNER_BYTES, typesize=width)
 
 
 def unpack(

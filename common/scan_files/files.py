@@ -62,6 +62,7 @@ class FileSource:
             are skipped.
         reader: reads the files; the default is one for this source alone.
         own: what Fr-PACS writes itself; it is no input.
+        may_be_empty: it is no error that nothing can be sent, as of files that were uploaded.
 
     Raises:
         SourceError: the path does not exist, or holds no image.
@@ -79,6 +80,7 @@ class FileSource:
         volumes: Collection[str] = VOLUME_ROLES,
         reader: Reader | None = None,
         own: OwnFiles | None = None,
+        may_be_empty: bool = False,
     ) -> None:
         self._root = Path(path)
         self._names = names or FileNames()
@@ -92,7 +94,7 @@ class FileSource:
         self._files = ImageFiles(self._root, options, self._names, reader)
         self._tasks = deque(self._discover())
         self._total = len(self._tasks)
-        if not self._total:
+        if not self._total and not may_be_empty:
             found = in_words(self.skipped.counts)
             unwanted = any(kind in VOLUME_ROLES for kind in self.skipped.counts)
             raise SourceError(

@@ -24,6 +24,7 @@ from fr_hub.web.routes import (
     scans,
     session,
     tokens,
+    uploads,
     users,
     voxels,
 )
@@ -33,6 +34,7 @@ API = "/api/v1"
 
 ROUTERS: tuple[APIRouter, ...] = (
     scans.router,
+    uploads.router,
     scan_changes.router,
     voxels.router,
     reports.router,

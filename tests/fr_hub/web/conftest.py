@@ -4,6 +4,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -31,8 +32,13 @@ ClientOf = Callable[..., TestClient]
 
 
 @pytest.fixture
-def web_settings() -> WebSettings:
-    return WebSettings(web_tenants={NORTH: ("mr-1", "mr-2")}, _env_file=None)  # type: ignore[call-arg]
+def web_settings(tmp_path: Path) -> WebSettings:
+    return WebSettings(
+        web_tenants={NORTH: ("mr-1", "mr-2")},
+        data_dir=tmp_path / "data",
+        hub_disk_free_mib=0,
+        _env_file=None,  # type: ignore[call-arg]
+    )
 
 
 @pytest.fixture

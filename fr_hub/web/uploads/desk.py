@@ -1,0 +1,233 @@
+"""The uploads of this process: begun, received, stored, and forgotten in the end."""
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+
+from common.audit.writer import AuditWriter
+from common.domain.tenant import uploads_source
+from common.formats.reader import Reader
+from common.runtime.logger import Log
+from common.settings.identity_keys import IdentityKeys, upload_keys
+from common.settings.web import WebSettings
+from common.store.unit_parts import WebStore
+from fr_hub.web.uploads.folders import InstanceFolder
+from fr_hub.web.uploads.intake import MIB, Intake
+from fr_hub.web.uploads.reading import UploadReader
+from fr_hub.web.uploads.reservations import Reservations
+from fr_hub.web.uploads.results import FileResult
+from fr_hub.web.uploads.storing import ScanWriter
+from fr_hub.web.uploads.turns import Turns
+from fr_hub.web.uploads.upload import Owner, Phase, Upload
+
+STORING_THREADS = 2
+"""Uploads whose scans are read and stored at a time: each may hold a whole scan."""
+
+_EXPIRE_EVERY_S = 60.0
+_FINISHED_KEPT_S = 3600.0
+"""How long the answer to a finished upload can be had again."""
+
+
+class TooLarge(Exception):
+    """The upload is larger than any may be."""
+
+
+class UploadDesk:
+    """All uploads of this process. Thread-safe.
+
+    The process' folder is made with the first upload, the folders that killed processes left are
+    removed then and at the start.
+    """
+
+    def __init__(
+        self, settings: WebSettings, store: WebStore, audit: AuditWriter, log: Log
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._audit = audit
+        self.log = log
+        self.limit = settings.web_upload_limit_mib * MIB
+        tenants = list(settings.tenants)
+        self._intake = Intake(settings, store.capacity, list(map(uploads_source, tenants)))
+        self._space = Reservations(settings.web_uploads_mib * MIB, tenants)
+        self._max_bytes = settings.scan_limit_mib * MIB
+        self._reader = Reader(self._max_bytes, STORING_THREADS)
+        self._turns = Turns(STORING_THREADS, "uploads")
+        self._keys: dict[str, IdentityKeys] = {}
+        self._uploads: dict[str, Upload] = {}
+        self._lock = threading.Lock()
+        self._folder: InstanceFolder | None = None
+        self._closing = threading.Event()
+        if (settings.data_dir.expanduser() / "web" / "uploads").exists():
+            self._instance()
+        threading.Thread(target=self._expire, name="uploads-expiry", daemon=True).start()
+
+    def expires_at(self, upload: Upload) -> datetime:
+        """When an upload that is not finished is deleted."""
+        left = upload.began + self._settings.web_upload_hours * 3600 - time.monotonic()
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=int(left))
+
+    def begin(
+        self, owner: Owner, files: Sequence[tuple[str, int]], *, all_volumes: bool = False
+    ) -> Upload:
+        """Begin an upload of files, given by name and size.
+
+        Raises:
+            TooLarge: it is larger than any may be.
+            NoSpace: the user has as much under way as it may have.
+            Full: no scan is taken now.
+            StoreError: the backlog is not known.
+            OSError: the disk is full.
+        """
+        upload = self.reserve(owner, sum(size for _, size in files), len(files))
+        upload.all_volumes = all_volumes
+        try:
+            for name, size in files:
+                upload.add_file(name, size)
+        except BaseException:
+            self.end(upload)
+            raise
+        return upload
+
+    def reserve(self, owner: Owner, size: int, files: int) -> Upload:
+        """Begin an upload whose files are not known yet. Raises as ``begin``."""
+        if size > self.limit:
+            raise TooLarge
+        self._intake.check(uploads_source(owner.tenant))
+        with self._lock:
+            open_ones = [one for one in self._uploads.values() if one.reserved]
+            outstanding = sum(max(0, one.reserved - one.offset) for one in open_ones)
+        self._intake.check_disk(size, outstanding)
+        self._space.take(owner.tenant, owner.user, size, files)
+        try:
+            folder = self._instance()
+            name = f"{folder.instance}.{secrets.token_hex(16)}"
+            upload = Upload(name, owner, folder.path / name.partition(".")[2], size, files)
+        except BaseException:
+            self._space.release(owner.tenant, owner.user, size, files)
+            raise
+        with self._lock:
+            self._uploads[name] = upload
+        return upload
+
+    def find(self, upload_id: str, owner: Owner) -> Upload | None:
+        """An upload of this owner; None if there is none here."""
+        with self._lock:
+            upload = self._uploads.get(upload_id)
+        return upload if upload is not None and upload.owner == owner else None
+
+    def finish(self, upload: Upload) -> "Future[Sequence[FileResult]]":
+        """Store the scans of a complete upload, in the user's turn. Repeatable: a finished one has
+        its results. The future raises as ``UploadReader.store``."""
+        return self._turns.submit(upload.owner.user, lambda: self._store_scans(upload))
+
+    def end(self, upload: Upload) -> bool:
+        """Forget an upload and delete its files; False if its scans are being stored."""
+        with upload.lock:
+            if upload.phase is Phase.STORING:
+                return False
+            upload.phase = Phase.ENDED
+        self._free(upload)
+        with self._lock:
+            self._uploads.pop(upload.id, None)
+        return True
+
+    def close(self) -> None:
+        """End all; what is being stored is finished first. Idempotent."""
+        self._closing.set()
+        self._turns.close()
+        with self._lock:
+            uploads = list(self._uploads.values())
+        for upload in uploads:
+            self.end(upload)
+        self._reader.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    def _store_scans(self, upload: Upload) -> Sequence[FileResult]:
+        with upload.lock:
+            if upload.phase is Phase.FINISHED:
+                return upload.results
+            if upload.phase is not Phase.RECEIVING:
+                raise KeyError(upload.id)
+            upload.phase = Phase.STORING
+        try:
+            source = uploads_source(upload.owner.tenant)
+            reader = UploadReader(
+                source=source,
+                keys=self._keys_of(source),
+                reader=self._reader,
+                max_bytes=self._max_bytes,
+                check=lambda: self._intake.check(source),
+                added=lambda: self._intake.stored(source),
+            )
+            writer = ScanWriter(self._store, upload.owner.user)
+            results = reader.store(
+                upload.root, upload.names, writer, self._audit, all_volumes=upload.all_volumes
+            )
+        except BaseException:
+            upload.phase = Phase.RECEIVING  # it can be finished again
+            raise
+        with upload.lock:
+            upload.results = results
+            upload.phase = Phase.FINISHED
+            upload.began = time.monotonic()
+        self._free(upload)
+        return results
+
+    def _free(self, upload: Upload) -> None:
+        """Delete the files and give back the space. Idempotent."""
+        with upload.lock:
+            size, files, upload.reserved = upload.reserved, upload.reserved_files, 0
+            upload.reserved_files = -1
+        upload.remove_files()
+        if files >= 0:
+            self._space.release(upload.owner.tenant, upload.owner.user, size, files)
+
+    def _keys_of(self, source: str) -> IdentityKeys:
+        with self._lock:
+            if source not in self._keys:
+                self._keys[source] = keys = upload_keys(self._settings.data_dir, source)
+                if keys.made:
+                    self.log.info("made keys: keep these files", files=len(keys.made))
+            return self._keys[source]
+
+    def _instance(self) -> InstanceFolder:
+        with self._lock:
+            if self._folder is None:
+                self._folder = InstanceFolder(self._settings.data_dir)
+                if self._folder.removed:
+                    self.log.info(
+                        "deleted the files that ended processes left", folders=self._folder.removed
+                    )
+            return self._folder
+
+    def expire(self, now: float) -> int:
+        """End what is too old at ``now`` (``time.monotonic()``); returns how many uploads."""
+        with self._lock:
+            uploads = list(self._uploads.values())
+        return sum(self.end(one) for one in uploads if now - one.began > self._kept_s(one))
+
+    def _kept_s(self, upload: Upload) -> float:
+        finished = upload.phase is Phase.FINISHED
+        return _FINISHED_KEPT_S if finished else self._settings.web_upload_hours * 3600
+
+    def _expire(self) -> None:
+        while not self._closing.wait(_EXPIRE_EVERY_S):
+            self.expire(time.monotonic())
+
+
+@contextlib.contextmanager
+def opened_desk(
+    settings: WebSettings, store: WebStore, audit: AuditWriter, log: Log
+) -> Iterator[UploadDesk]:
+    """A desk that is closed at the end of the block."""
+    desk = UploadDesk(settings, store, audit, log)
+    try:
+        yield desk
+    finally:
+        desk.close()
