@@ -10,7 +10,7 @@ import contextlib
 import errno
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,7 +23,7 @@ from common.errors import SettingsError
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import WebContext
 from fr_hub.web.problems import FieldError, Problem
-from fr_hub.web.uploads.desk import TooLarge, UploadDesk
+from fr_hub.web.uploads.desk import TooLarge, UploadDesk, UploadEnded
 from fr_hub.web.uploads.intake import MIB, Full
 from fr_hub.web.uploads.multipart import FILES_MAX, BadForm, FormFiles
 from fr_hub.web.uploads.names import NAME_MAX
@@ -117,6 +117,23 @@ class FinishedUpload(BaseModel):
     files: list[FileOutcome]
 
 
+def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without references, which would not lead anywhere in the OpenAPI document. Its body
+    is read by the route, after the right was checked, so FastAPI does not know it."""
+    parts = schema.pop("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return resolved(parts[str(value["$ref"]).rpartition("/")[2]])
+        return {name: resolved(one) for name, one in value.items()}
+
+    return {name: resolved(value) for name, value in schema.items()}
+
+
 def desk_of(connection: HTTPConnection) -> UploadDesk:
     """The desk of the application that serves this request."""
     desk: UploadDesk = connection.app.state.uploads
@@ -186,7 +203,7 @@ def _state(upload: Upload, desk: UploadDesk, url: str) -> UploadState:
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": UploadRequest.model_json_schema()},
+                "application/json": {"schema": _inlined(UploadRequest.model_json_schema())},
             },
         }
     },
@@ -358,7 +375,7 @@ async def _finished(upload: Upload, desk: UploadDesk) -> FinishedUpload:
     with _refusals(desk):
         try:
             results = await asyncio.wrap_future(desk.finish(upload))
-        except KeyError:
+        except UploadEnded:
             raise Problem(
                 404, "upload_unknown", "The upload was cancelled: start it again."
             ) from None

@@ -36,6 +36,10 @@ class TooLarge(Exception):
     """The upload is larger than any may be."""
 
 
+class UploadEnded(Exception):
+    """The upload was cancelled, or has expired."""
+
+
 class UploadDesk:
     """All uploads of this process. Thread-safe.
 
@@ -122,7 +126,8 @@ class UploadDesk:
 
     def finish(self, upload: Upload) -> "Future[Sequence[FileResult]]":
         """Store the scans of a complete upload, in the user's turn. Repeatable: a finished one has
-        its results. The future raises as ``UploadReader.store``."""
+        its results. The future raises as ``UploadReader.store``, or
+        ``UploadEnded``."""
         return self._turns.submit(upload.owner.user, lambda: self._store_scans(upload))
 
     def end(self, upload: Upload) -> bool:
@@ -153,7 +158,7 @@ class UploadDesk:
             if upload.phase is Phase.FINISHED:
                 return upload.results
             if upload.phase is not Phase.RECEIVING:
-                raise KeyError(upload.id)
+                raise UploadEnded
             upload.phase = Phase.STORING
         try:
             source = uploads_source(upload.owner.tenant)

@@ -20,6 +20,7 @@ from fr_hub.web.uploads.storing import ScanWriter
 DEFAULT_VOLUMES = ("anatomical", "unclassified")
 """As VOLUMES of Fr-PACS."""
 
+_UNREADABLE = "the server cannot read it now: send it again"
 _REFUSED: dict[Added, str] = {
     Added.CONFLICT: "another scan with this id is stored",
     Added.ERASED: "this scan was erased on request: it is not stored again",
@@ -77,8 +78,8 @@ class UploadReader:
                 reader=self.reader,
                 may_be_empty=True,
             )
-        except SourceError as error:
-            results.refused([Origin(uncut(name)) for name in named], str(error))
+        except SourceError:  # its text names the folder
+            results.refused([Origin(uncut(name)) for name in named], _UNREADABLE)
             return results.of_all()
         for task in source:
             if isinstance(task, FailedTask):

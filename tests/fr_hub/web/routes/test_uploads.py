@@ -256,3 +256,24 @@ def test_while_the_backlog_is_full_nothing_is_taken(
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert int(answer.headers["retry-after"]) > 0
     assert client_of(Role.CLINICIAN, tenant=NORTH).post(URL, json={"size": 1}).status_code == 201
+
+
+def references(value: Any) -> set[str]:
+    """All references in a document."""
+    if isinstance(value, list):
+        return {found for one in value for found in references(one)}
+    if not isinstance(value, dict):
+        return set()
+    here = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+    return here | {found for one in value.values() for found in references(one)}
+
+
+def test_the_document_describes_the_bodies_without_loose_ends(stranger: TestClient) -> None:
+    document = stranger.get("/api/v1/openapi.json").json()
+    for reference in references(document):
+        place = document
+        for name in reference.removeprefix("#/").split("/"):
+            place = place[name]
+    body = document["paths"][URL]["post"]["requestBody"]["content"]["application/json"]
+    files = body["schema"]["properties"]["files"]["anyOf"][0]["items"]
+    assert set(files["properties"]) == {"name", "size"}
