@@ -25,6 +25,8 @@ from common.settings.loading import RoleSettings, load_settings
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from common.store.roles import COLLECTIONS, PRIVILEGES
+from common.store.unit_parts import web_parts
+from fr_hub.web.uploads.delivery import deliver
 from tests.common.audit.trail import exported, note
 from tests.common.commands.role_table import changes, operations, passes
 from tests.factories import LONG_AGO, make_report, make_scan, make_upload, migrate
@@ -79,6 +81,32 @@ def client(files: dict[str, Path]) -> Iterator[Callable[[str], Client]]:
 
 
 # --- what each may do --------------------------------------------------------------------------
+
+
+def test_the_api_stores_uploads_and_delivers_their_reports(
+    store: Callable[[str], DBManager],
+) -> None:
+    web, brain = store("web"), store("brain")
+    web.check_schema()
+    made, _ = make_upload(web)
+    upload = NewScan(made.scan.model_copy(update={"pacs": "web"}), blob=made.blob)
+    assert upload.blob is not None
+    small = NewScan(*make_scan(pacs="web"))
+    for _ in range(2):
+        web.scans.add([small, upload])
+    web.uploads.end(upload.scan.key, upload.blob)
+    cut = web.uploads.begin()
+    web.uploads.add_chunks(cut, 0, [b"x"])
+    web.uploads.touch(cut)
+    web.uploads.abandon(cut)
+    assert web.capacity.count_to_do_by_pacs(10)["web"] == 2
+    assert web.capacity.disk_free()
+    claims = brain.claims.claim("me", 9, 30)
+    brain.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
+    assert deliver(web_parts(web), "web") == len(claims) == 2
+    for collection in (web.connection.scans, web.connection.reports):  # the others count
+        collection.delete_many({"_id": {"$in": [small.scan.key, upload.scan.key]}})
+    web.uploads.abandon(upload.blob)
 
 
 def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBManager]) -> None:

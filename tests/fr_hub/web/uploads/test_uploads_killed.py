@@ -2,8 +2,8 @@
 
 import contextlib
 import re
+import signal
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,17 +28,20 @@ UPLOADS = "/api/v1/uploads"
 class Web:
     """One process of the API, and the address of it."""
 
-    def __init__(self, store: DBManager, data: Path) -> None:
+    def __init__(
+        self, store: DBManager, data: Path, module: str = "fr_hub.web", **given: str
+    ) -> None:
         self.port = free_port()
         self._store = store
         self.process: Popen[str] = start(
-            "fr_hub.web",
+            module,
             None,
             MONGODB_URI=store.connection.uri,
             MONGODB_DATABASE=store.connection.name,
             WEB_PORT=str(self.port),
             DATA_DIR=str(data),
             HUB_DISK_FREE_MIB="0",
+            **given,
         )
         until(self._answers, 30)
 
@@ -155,36 +158,32 @@ def test_after_a_kill_the_client_starts_again_and_nothing_is_left(
         assert stop(later.process) == 0
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_what_was_stored_before_a_kill_is_the_same_scan_afterwards(
-    web: Web, store: DBManager, tmp_path: Path, large: bool
+@pytest.mark.parametrize(
+    ("point", "large", "stored"),
+    [("chunks", True, 0), ("stored", True, 1), ("recorded", False, 1)],
+)
+def test_wherever_it_is_killed_the_same_file_is_one_scan_afterwards(
+    store: DBManager, tmp_path: Path, point: str, large: bool, stored: int
 ) -> None:
     voxels = np.arange(64**3, dtype=np.int32).reshape(64, 64, 64) if large else None
     data = saver(tmp_path)("a.nii", voxels).read_bytes()
-    with web.client() as client:
+    dying = Web(store, tmp_path / "data", "tests.fr_hub.web.uploads.killed_at", KILLED_AT=point)
+    with dying.client() as client:
         url = begin(client, len(data))
         assert patch(client, url, 0, data).status_code == 204
-        answers: list[int] = []
-
-        def finish() -> None:
-            with contextlib.suppress(httpx2.TransportError):
-                answers.append(client.post(f"{url}/finish").status_code)
-
-        asking = threading.Thread(target=finish)
-        asking.start()
-        until(lambda: inside(store).find_one({"scan.pacs": "web"}) is not None, 20)
-        web.kill()
-        asking.join(20)
-    stored = inside(store).find_one({"scan.pacs": "web"})
-    assert stored is not None  # whether or not it was acknowledged
+        with pytest.raises(httpx2.TransportError):
+            client.post(f"{url}/finish")
+    assert dying.process.wait(10) == -signal.SIGKILL
+    assert inside(store).count_documents({}) == stored
     later = Web(store, tmp_path / "data")
     try:
         with later.client() as client:
             again = uploaded(client, data)
     finally:
         assert stop(later.process) == 0
-    assert again["outcome"] == "known"
-    assert again["scans"] == [stored["_id"]]
-    assert inside(store).count_documents({}) == 1
+    assert again["outcome"] == ("known" if stored else "stored")
+    [document] = inside(store).find()
+    assert again["scans"] == [document["_id"]]
+    assert "unsealed" not in document
     assert verify(store, deep=True).gaps == 0
     assert AuditVerifier(store).run().total == 0
