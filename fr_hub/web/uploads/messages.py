@@ -1,0 +1,108 @@
+"""What a client sends and gets when it uploads, beside the bytes of the files."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fr_hub.web.uploads.multipart import FILES_MAX
+from fr_hub.web.uploads.names import NAME_MAX
+from fr_hub.web.uploads.results import FileResult, Outcome
+
+
+class UploadFile(BaseModel):
+    """A file of an upload."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(max_length=NAME_MAX)]
+    """With its folders, separated by slashes, as a browser has it. It is not stored."""
+    size: Annotated[int, Field(ge=0, le=2**50)]
+    """Bytes."""
+
+
+class UploadRequest(BaseModel):
+    """What is to come. Either ``size`` and perhaps ``name`` of one file, or ``files``, whose bytes
+    then come one after the other: all files of a series belong into one upload."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(max_length=NAME_MAX)] | None = None
+    size: Annotated[int, Field(ge=0, le=2**50)] | None = None
+    files: Annotated[list[UploadFile], Field(min_length=1, max_length=FILES_MAX)] | None = None
+    volumes: Literal["default", "all"] = "default"
+    """``all``: localizers, diffusion and all other volumes of DICOM series, too."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "UploadRequest":
+        if (self.size is None) == (self.files is None):
+            raise ValueError("give either size, of one file, or files")
+        if self.files is not None and self.name is not None:
+            raise ValueError("name the files in files")
+        return self
+
+    def declared(self) -> list[tuple[str, int]]:
+        """The files by name and size."""
+        if self.files is not None:
+            return [(one.name, one.size) for one in self.files]
+        return [(self.name or "", self.size or 0)]
+
+
+class UploadState(BaseModel):
+    """An upload, and how much of it has come."""
+
+    id: str
+    url: str
+    """Send the bytes there with PATCH."""
+    size: int
+    offset: int
+    chunk_bytes: int
+    """How much to send in one request."""
+    expires_at: datetime
+
+
+class FileOutcome(BaseModel):
+    """What became of a file: ``stored`` as scans, ``known`` (the same image was stored before),
+    ``skipped`` because it is no scan, or ``refused``."""
+
+    name: str
+    outcome: Outcome
+    kind: str | None = None
+    """Of what is skipped."""
+    reason: str | None = None
+    scans: list[str]
+    """Keys of the scans that were made of it."""
+
+
+class FinishedUpload(BaseModel):
+    """What became of each file. All of it is durable."""
+
+    files: list[FileOutcome]
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without references, which would not lead anywhere in the OpenAPI document. Its body
+    is read by the route, after the right was checked, so FastAPI does not know it."""
+    parts = schema.pop("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return resolved(parts[str(value["$ref"]).rpartition("/")[2]])
+        return {name: resolved(one) for name, one in value.items()}
+
+    return {name: resolved(value) for name, value in schema.items()}
+
+
+def outcome_of(result: FileResult) -> FileOutcome:
+    """A result as the client gets it."""
+    return FileOutcome(
+        name=result.name,
+        outcome=result.outcome,
+        kind=result.kind,
+        reason=result.reason,
+        scans=list(result.scans),
+    )
