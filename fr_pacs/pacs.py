@@ -13,6 +13,7 @@ from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog, get_log
 from common.runtime.run_totals import Totals, progress_bar
 from common.scan_files.file_names import FileNames
+from common.scan_files.own_files import OwnFiles
 from common.scan_files.skipped_files import Skips, Watches
 from common.settings.identity_keys import IdentityKeys, identity_keys
 from common.settings.loading import PacsSettings
@@ -25,7 +26,6 @@ from fr_pacs.run_labels import KEPT
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
 from fr_pacs.sources.grid import GridSource
-from common.scan_files.own_files import OwnFiles
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
 PATIENCE_S = 10.0

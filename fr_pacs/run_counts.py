@@ -13,12 +13,12 @@ from common.domain.skipped_kinds import PARTS, counted, place
 from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Copy, Latency, Totals
+from common.scan_files.skipped_files import SkippedFiles
 from fr_pacs.known_results import KnownResults
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_failures import RunFailures
 from fr_pacs.run_labels import RunLabels
 from fr_pacs.sources.base import Account, Origin, Remembers, account_of_copy, files_field
-from fr_pacs.sources.skipped_files import SkippedFiles
 
 LATENCIES_KEPT = 100_000
 AWAITED_KEPT = 1_000_000

@@ -16,6 +16,7 @@ from common.settings.private_files import read_private
 _NAME_MAX = 64
 """Of an ``Identifier``, which the source of a tenant's uploads is."""
 
+
 class TenantSettings(StoreSettings):
     """The tenants."""
 

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from common.errors import ProtocolError, Refusal, SourceError
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import get_log
+from common.scan_files.skipped_files import SkippedFiles, Skips, Watches
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.messages import Ack, Nack, Report, Scan
@@ -24,7 +25,6 @@ from fr_pacs.hub_connection import FINAL_AFTER
 from fr_pacs.pacs import make_source, own_files, run_pacs
 from fr_pacs.run_counts import NO_REPORT
 from fr_pacs.sources.base import LoadedScan
-from fr_pacs.sources.skipped_files import SkippedFiles, Skips, Watches
 from tests.factories import make_report
 from tests.fr_pacs.report_folders import about
 from tests.fr_pacs.streams import Hub, Planted, PlantedTask, next_scan, pacs_settings, small_scans

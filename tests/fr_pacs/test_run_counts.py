@@ -11,13 +11,13 @@ from structlog.testing import capture_logs
 
 from common.domain.file_outcomes import FileOutcome
 from common.runtime.logger import RateLimitedLog, get_log
+from common.scan_files.file_names import FileNames
+from common.scan_files.skipped_files import SkippedFiles
 from fr_pacs import run_counts
 from fr_pacs.ledger import Ledger
 from fr_pacs.run_counts import NO_REPORT, RunCounter
 from fr_pacs.run_failures import KEPT
 from fr_pacs.sources.base import Account, Origin
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.skipped_files import SkippedFiles
 from tests.factories import together
 from tests.fr_pacs.report_folders import ONE, TWO, about, opened, origin, report
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fr_pacs.sources.image_files import Found
+from common.scan_files.image_files import Found
 from fr_pacs.sources.watching.under_way import Stamp
 
 SETTLED_S = 1.0

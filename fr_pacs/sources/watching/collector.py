@@ -18,12 +18,12 @@ from common.formats.archives import on_disk
 from common.formats.dicom.slices import Slice
 from common.formats.nifti.pairs import header_of, is_header, is_voxels, voxels_of
 from common.formats.reader import ArchiveFound
-from fr_pacs.sources.file_discovery import UNLISTABLE, KnownByName, check_regular, walk_files
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.file_tasks import FailedTask
-from fr_pacs.sources.image_files import Found, ImageFiles, Unread, UnreadFiles
+from common.scan_files.file_discovery import UNLISTABLE, KnownByName, check_regular, walk_files
+from common.scan_files.file_names import FileNames
+from common.scan_files.file_tasks import FailedTask
+from common.scan_files.image_files import Found, ImageFiles, Unread, UnreadFiles
 from common.scan_files.own_files import OwnFiles
-from fr_pacs.sources.skipped_files import SkippedFiles
+from common.scan_files.skipped_files import SkippedFiles
 from fr_pacs.sources.watching.arrivals import Arrival, Arrivals
 from fr_pacs.sources.watching.open_files import state_of
 from fr_pacs.sources.watching.open_series import OpenSeries

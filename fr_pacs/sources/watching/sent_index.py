@@ -20,8 +20,8 @@ from common.domain.file_outcomes import FileOutcome
 from common.domain.report_index import which
 from common.errors import SettingsError
 from common.runtime.logger import Log
+from common.scan_files.file_names import uncut
 from fr_pacs.sources.base import Account, Origin, accounts_of
-from fr_pacs.sources.file_names import uncut
 
 NAME = "watched-files.sqlite"
 

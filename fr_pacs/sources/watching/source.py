@@ -13,12 +13,12 @@ from blake3 import blake3
 from common.errors import SettingsError, SourceError
 from common.formats.reader import Reader
 from common.runtime.logger import Log
-from fr_pacs.sources.base import Account, Origin, ScanTask
-from fr_pacs.sources.file_names import FileNames, uncut
-from fr_pacs.sources.file_tasks import FileTask
-from fr_pacs.sources.image_files import ImageFiles, ReadOptions, read_ahead
+from common.scan_files.file_names import FileNames, uncut
+from common.scan_files.file_tasks import FileTask
+from common.scan_files.image_files import ImageFiles, ReadOptions, read_ahead
 from common.scan_files.own_files import OwnFiles
-from fr_pacs.sources.skipped_files import SkippedFiles
+from common.scan_files.skipped_files import SkippedFiles
+from fr_pacs.sources.base import Account, Origin, ScanTask
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S, FolderChanges
 from fr_pacs.sources.watching.remote_folders import remote_kind

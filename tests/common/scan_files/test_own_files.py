@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fr_pacs.sources.file_discovery import KnownByName, walk_files
-from fr_pacs.sources.file_tasks import FailedTask
+from common.scan_files.file_discovery import KnownByName, walk_files
+from common.scan_files.file_tasks import FailedTask
 from common.scan_files.own_files import OwnFiles
 
 ID = "0123456789abcdef" * 2

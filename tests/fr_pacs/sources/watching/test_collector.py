@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from common.errors import SourceError
+from common.scan_files.file_discovery import LEADS_OUT
+from common.scan_files.image_files import Found
 from fr_pacs.sources.base import LoadedScan
-from fr_pacs.sources.file_discovery import LEADS_OUT
-from fr_pacs.sources.image_files import Found
 from fr_pacs.sources.watching import collector
 from fr_pacs.sources.watching.arrivals import Arrivals
 from fr_pacs.sources.watching.sent_index import Outcome

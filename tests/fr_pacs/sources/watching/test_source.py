@@ -15,11 +15,11 @@ from common.domain.file_outcomes import FileOutcome
 from common.errors import SettingsError, SourceError
 from common.formats.reader import Reader
 from common.runtime.logger import get_log
+from common.scan_files.file_names import FileNames
+from common.scan_files.file_tasks import FailedTask
+from common.scan_files.image_files import ReadOptions
+from common.scan_files.skipped_files import SkippedFiles, Watches
 from fr_pacs.sources.base import AccountsForFiles, Origin, Remembers, ScanTask, Source
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.file_tasks import FailedTask
-from fr_pacs.sources.image_files import ReadOptions
-from fr_pacs.sources.skipped_files import SkippedFiles, Watches
 from fr_pacs.sources.watching import source as watched_source
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.folder_changes import FALLBACK_POLL_S

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from common.errors import SourceError
 from common.formats.reader import Reader
+from common.scan_files.file_names import FileNames
+from common.scan_files.image_files import ImageFiles, ReadOptions
+from common.scan_files.skipped_files import SkippedFile, SkippedFiles
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import LoadedScan, Withdrawn
-from fr_pacs.sources.file_names import FileNames
-from fr_pacs.sources.image_files import ImageFiles, ReadOptions
-from fr_pacs.sources.skipped_files import SkippedFile, SkippedFiles
 from fr_pacs.sources.watching.collector import Collector
 from fr_pacs.sources.watching.sent_index import SentIndex
 from fr_pacs.sources.watching.under_way import FilesUnderWay, WatchedTask
