@@ -13,7 +13,7 @@ from common.domain.report_index import COLUMNS
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.report_folder import ReportFolder
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, Origin
 from tests.factories import together
 from tests.fr_pacs.report_folders import (
     ONE,
@@ -178,6 +178,25 @@ def test_an_erased_scan_is_told_beside_its_report_in_all_its_rows(tmp_path: Path
     assert about(tmp_path, "file", "outcome", "reason", "report") == [
         (f"{name}.nii", "erased", "refused: it was erased", f"a__{ONE}") for name in "ab"
     ]
+
+
+def test_a_series_that_was_sent_before_and_is_excluded_now_keeps_its_one_row(
+    tmp_path: Path,
+) -> None:
+    series = Origin("s/1.dcm", "series of 3 slices", "/data", 3)
+    excluded = Account(
+        SKIPPED, "localizer: excluded", (series, origin("s/2.dcm"), origin("s/3.dcm"))
+    )
+    columns = ("file", "outcome", "files")
+    begin(tmp_path, excluded)
+    skipped = [(f"s/{n}.dcm", "skipped", "1") for n in (1, 2, 3)]
+    assert about(tmp_path, *columns) == skipped
+    with opened(tmp_path) as reports:  # VOLUMES=all
+        reports.begin(Folder([Account(FileOutcome.WAITING, "not sent yet", (series,))]))
+        reports.write(report(ONE), None, lambda _: [series])
+    for _ in range(2):
+        assert about(tmp_path, *columns) == [("s/1.dcm", "reported", "3")]
+        begin(tmp_path, excluded)
 
 
 def test_a_file_that_holds_no_image_any_more_loses_its_report(tmp_path: Path) -> None:
