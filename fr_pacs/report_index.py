@@ -56,6 +56,9 @@ _UNREPORTED_KEPT = 100_000
 _Key = tuple[str, str]
 
 
+NO_FILE = "no file is known: the scan is synthetic, or an earlier run sent it"
+
+
 class NotAnIndex(OSError):
     """The folder has an ``index.csv`` of something else."""
 
@@ -143,7 +146,7 @@ class ReportIndex:
             name: of its files, without suffix.
         """
         about = {**about_report(report), REPORT: name}
-        unknown = Account(FileOutcome.REPORTED, "", ())
+        unknown = Account(FileOutcome.REPORTED, NO_FILE, ())
         self._note({**row, **about} for one in accounts or [unknown] for row in self._rows_of(one))
 
     def _note(self, rows: Iterable[Row]) -> None:

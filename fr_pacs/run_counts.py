@@ -71,7 +71,7 @@ class RunCounter:
         self._log = log
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._sent = self._acknowledged = self._delivered = 0
+        self._sent = self._acknowledged = self._delivered = self._earlier = 0
         self._interrupted = self._never_sent = self._copies = 0
         self._bytes = 0
         self._failures = RunFailures(failures or log, reveal)
@@ -346,6 +346,8 @@ class RunCounter:
                 self._latencies.append(now - scan.sent_at)
                 self._last = now
                 self._changed.notify_all()
+            elif not self._labels.all_of(scan_id):
+                self._earlier += 1
         ms = round(1000 * (now - scan.sent_at)) if scan else None
         fields = {"label": label, **findings, "ms": ms, "scan_id": scan_id}
         known = {name: value for name, value in fields.items() if value is not None}
@@ -401,6 +403,7 @@ class RunCounter:
                 sent=self._sent,
                 acknowledged=self._acknowledged,
                 delivered=self._delivered,
+                earlier=self._earlier,
                 failed=self._failures.count,
                 copies=self._copies,
                 copied=tuple(self._copied),

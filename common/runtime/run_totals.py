@@ -61,6 +61,10 @@ class Totals(Frozen):
         default=None, description="scans with a report in the store; null: not checked"
     )
     delivered: int
+    earlier: int = Field(
+        default=0,
+        description="further reports that were delivered: of scans that an earlier run sent",
+    )
     failed: int
     copies: int = Field(default=0, description="files with an image that another file holds, too")
     copied: tuple[Copy, ...] = Field(default=(), description="the first 200 copies")
@@ -120,6 +124,8 @@ class Totals(Frozen):
             count = getattr(self, name)
             bad = count and name == "failed"
             table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+        if self.earlier:
+            table.add_row("delivered of earlier runs", f"{self.earlier:,}")
         if self.copies:
             table.add_row("copies of the same image", f"{self.copies:,}")
         if self.skipped:
@@ -150,9 +156,15 @@ class Totals(Frozen):
         if self.failed > len(self.failures) > 0:
             more = self.failed - len(self.failures)
             console.print(f"… and {more:,} more: see the log, or run with LEDGER=file")
-        if self.delivered and reports is not None:
+        if (self.delivered or self.earlier) and reports is not None:
             where = f"reports: {reports.absolute()} ({INDEX} says what became of each file)"
             console.print(where, soft_wrap=True)
+            if self.earlier:
+                console.print(
+                    f"{self.earlier:,} of them are about scans that an earlier run of this Fr-PACS "
+                    "sent: their reports waited until now, and index.csv may name no file for them",
+                    soft_wrap=True,
+                )
         elif reports is not None and (index := reports.absolute() / INDEX).exists():
             console.print(
                 f"no reports were delivered; {index} says why, file by file", soft_wrap=True

@@ -134,6 +134,17 @@ def test_a_report_of_an_earlier_run_is_new_and_not_counted() -> None:
     assert counter.totals().latency_ms is None
 
 
+def test_reports_of_earlier_runs_are_counted_apart() -> None:
+    counter = counter_of(1)
+    counter.delivered("earlier")
+    counter.delivered("earlier")
+    counter.is_copy("mine", "a.nii")
+    counter.sent({"mine": "a.nii"})
+    counter.delivered("mine")
+    counter.delivered("mine", 2)  # somebody reanalysed it meanwhile
+    assert (counter.totals().delivered, counter.totals().earlier) == (1, 1)
+
+
 def test_failures_are_counted_and_the_first_of_them_kept_with_their_reasons() -> None:
     counter = counter_of(100)
     for n in range(KEPT + 5):

@@ -193,6 +193,16 @@ def test_the_end_of_a_run_says_where_the_reports_are(tmp_path: Path) -> None:
     assert "make report" not in printed
 
 
+def test_reports_of_earlier_runs_are_told_apart(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    totals(delivered=0, failed=1, earlier=7).show(console, tmp_path)
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    assert row(printed, "delivered of earlier runs") == "7"
+    assert f"reports: {tmp_path} (index.csv says" in printed
+    assert "7 of them are about scans that an earlier run of this Fr-PACS sent" in printed
+
+
 def test_the_end_of_a_run_without_reports_says_where_each_file_is_named(tmp_path: Path) -> None:
     for there in (False, True):
         console = Console(file=io.StringIO(), width=60)
