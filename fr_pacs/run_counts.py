@@ -160,7 +160,8 @@ class RunCounter:
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
             what = "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"
-            self._log.info(f"skipped {what}", folder=folder, files=counted(kind, count))
+            told = self._log.warning if kind == "damaged_copy" else self._log.info
+            told(f"skipped {what}", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
         for file in files:
             label = self._reveal(file.label)

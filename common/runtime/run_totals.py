@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from common.domain.report_index import NAME as INDEX
 from common.domain.skipped_kinds import plural
 from common.domain.types import Frozen
+from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.console import Console, Table
 
 
@@ -70,7 +71,9 @@ class Totals(Frozen):
     copied: tuple[Copy, ...] = Field(default=(), description="the first 200 copies")
     failures: tuple[Failure, ...] = Field(default=(), description="the first 200 failures")
     skipped: dict[str, int] = Field(
-        default={}, description="files that are no scans, by kind; they do not count as failed"
+        default={},
+        description="files that are no scans, and volumes that VOLUMES excludes, by kind; they do "
+        "not count as failed",
     )
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
@@ -128,9 +131,12 @@ class Totals(Frozen):
             table.add_row("delivered of earlier runs", f"{self.earlier:,}")
         if self.copies:
             table.add_row("copies of the same image", f"{self.copies:,}")
-        if self.skipped:
-            table.add_row("skipped", f"{sum(self.skipped.values()):,}")
-            for kind, count in self.skipped.items():
+        volumes = {kind: n for kind, n in self.skipped.items() if kind in VOLUME_ROLES}
+        files = {kind: n for kind, n in self.skipped.items() if kind not in VOLUME_ROLES}
+        for what, counts in (("files", files), ("volumes, by VOLUMES", volumes)):
+            if counts:
+                table.add_row(f"skipped {what}", f"{sum(counts.values()):,}")
+            for kind, count in counts.items():
                 table.add_row(f"  {plural(kind)}", f"{count:,}", style="dim")
         table.add_section()
         table.add_row("scans/s", f"{self.scans_per_s:,.1f}")

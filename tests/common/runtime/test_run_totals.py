@@ -134,13 +134,14 @@ def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
 
 
 def test_the_table_has_what_was_skipped_by_kind_and_it_is_no_failure() -> None:
-    made = totals(skipped={"structured_report": 2, "sidecar": 1200})
+    made = totals(skipped={"structured_report": 2, "localizer": 3, "sidecar": 1200})
     text = shown(made)
-    assert row(text, "skipped") == "1,202"
+    assert row(text, "skipped files") == "1,202"
+    assert row(text, "skipped volumes, by VOLUMES") == row(text, "  localizers") == "3"
     assert row(text, "  structured reports") == "2"
     assert row(text, "  sidecars") == "1,200"
     assert made.complete
-    assert json.loads(made.as_json())["skipped"] == {"structured_report": 2, "sidecar": 1200}
+    assert json.loads(made.as_json())["skipped"] == made.skipped
     assert "skipped" not in shown(totals())
 
 
