@@ -36,6 +36,10 @@ NO_REPORT = (
     "no report within REPORT_PATIENCE_S: the scan is safe at Fr-HUB; run the same SOURCE again to "
     "get its report"
 )
+NOT_WRITTEN = (
+    "{}: the scan and its report are safe at Fr-HUB; free space or repair the folder, then run the "
+    "same SOURCE again to get the report"
+)
 NOT_YET = "no report yet"
 NOT_SENT = "not sent yet"
 WHERE_IT_IS = "make list"
@@ -80,6 +84,7 @@ class RunCounter:
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
         self._labels = RunLabels(ledger.labels, conceal)
         self._known = KnownResults(ledger)
+        self._not_written: dict[str, str] = {}
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
@@ -355,6 +360,17 @@ class RunCounter:
         self._log.info("report received", **known)
         return True
 
+    def not_written(self, scan_id: str, reason: str) -> None:
+        """The report of a scan has come and could not be written; Fr-HUB sends it again.
+
+        Args:
+            scan_id: of the scan.
+            reason: why, for the user.
+        """
+        with self._lock:
+            if scan_id in self._awaited:  # of others, nothing is told at the end
+                self._not_written[scan_id] = reason
+
     def exhausted(self) -> None:
         """No more scans will be sent."""
         with self._changed:
@@ -378,7 +394,9 @@ class RunCounter:
         with self._lock:
             missing = list(self._awaited.items())
         for scan_id, scan in missing:
-            self.failed(scan.label, NO_REPORT, scan_id, WHERE_IT_IS, outcome=FileOutcome.WAITING)
+            cause = self._not_written.get(scan_id)
+            reason = NOT_WRITTEN.format(cause) if cause else NO_REPORT
+            self.failed(scan.label, reason, scan_id, WHERE_IT_IS, outcome=FileOutcome.WAITING)
         return len(missing)
 
     def open(self) -> dict[str, int]:

@@ -198,6 +198,19 @@ def test_reports_that_do_not_come_are_given_up_by_name() -> None:
     ]
 
 
+def test_a_report_that_cannot_be_written_is_given_up_with_that_reason() -> None:
+    counter = counter_of(2)
+    counter.sent({"a": "scan a", "b": "scan b"})
+    counter.not_written("a", "the report cannot be written: No space left on device")
+    counter.not_written("of an earlier run", "the report cannot be written")
+    counter.not_written("b", "the report cannot be written")
+    counter.delivered("b")
+    assert counter.fail_awaited() == 1
+    [failure] = counter.totals().failures
+    assert failure.reason.startswith("the report cannot be written: No space left on device: the")
+    assert "run the same SOURCE again" in failure.reason
+
+
 def test_threads_lose_no_count() -> None:
     counter = counter_of(None)
 
