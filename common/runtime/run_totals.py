@@ -123,10 +123,13 @@ class Totals(Frozen):
         table = Table(title="Scans", title_justify="left", show_header=False)
         table.add_column(style="bold")
         table.add_column(justify="right")
+        if self.total is not None:
+            table.add_row("to send", f"{self.total:,}")
         for name in ("sent", "acknowledged", "stored", "reported", "delivered", "failed"):
             count = getattr(self, name)
-            bad = count and name == "failed"
-            table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+            if count is not None:  # else nobody has looked into the store
+                bad = count and name == "failed"
+                table.add_row(name, f"{count:,}", style="red" if bad else "")
         if self.earlier:
             table.add_row("delivered of earlier runs", f"{self.earlier:,}")
         if self.copies:

@@ -120,12 +120,13 @@ def test_totals_survive_the_pipe_to_the_launcher() -> None:
         Totals.model_validate_json(made.as_json())  # computed values are not fields
 
 
-def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
+def test_the_table_has_each_count_but_for_unchecked_ones() -> None:
     text = shown(
         totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6))
     )
     assert row(text, "acknowledged") == "12,345"
-    assert row(text, "stored") == "-"
+    assert row(text, "to send") == "10"
+    assert "│ stored " not in text
     assert row(text, "delivered") == "10"
     assert row(text, "failed") == "0"
     assert row(text, "scans/s") == "2.5"
