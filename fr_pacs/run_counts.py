@@ -310,9 +310,10 @@ class RunCounter:
         """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has
         promised to keep it."""
         with self._changed:
-            self._interrupted += self._awaited.pop(scan_id, None) is not None
+            was_sent = self._awaited.pop(scan_id, None) is not None
+            self._interrupted += was_sent
             self._changed.notify_all()
-        reason = "not acknowledged before Fr-PACS stopped"
+        reason = f"not {'acknowledged' if was_sent else 'sent'} before Fr-PACS stopped"
         self._account_for(scan_id, FileOutcome.WAITING, reason)
         self._ledger.write("refused", [scan_id], {scan_id: self._reveal(label)}, reason=reason)
         self._log.info("scan interrupted", what=label, scan_id=scan_id)

@@ -146,7 +146,7 @@ class Launcher:
         if stop.is_set():
             return Exit.OK
         code = sending.result()
-        if code != Exit.OK and self._totals is None:  # it has sent nothing, as without a SOURCE
+        if code != Exit.OK and pacs.last_line.startswith("fr pacs: "):  # not one of its log
             self.cause = f"{pacs.name} has ended: {pacs.last_line}"
         if code != Exit.OK or not self._settings.finite:
             pacs.notice(f"ended: {describe_exit(code)}")

@@ -176,7 +176,7 @@ class Totals(Frozen):
                 )
         elif reports is not None and (index := reports.absolute() / INDEX).exists():
             console.print(
-                f"no reports were delivered; {index} says why, file by file", soft_wrap=True
+                f"no reports were delivered; {index} says what became of each file", soft_wrap=True
             )
         elif self.delivered:
             console.print(

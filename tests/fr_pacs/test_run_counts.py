@@ -620,3 +620,17 @@ def test_what_is_skipped_later_is_added() -> None:
         files.add(kind, ".", kind)
         counter.skipped(files)
     assert counter.totals().skipped == {"sidecar": 2, "picture": 1}
+
+
+def test_a_stop_tells_what_was_not_sent_from_what_was_not_acknowledged(tmp_path: Path) -> None:
+    with contextlib.closing(Ledger(tmp_path / "ledger")) as ledger:
+        counter = RunCounter(2, ledger, RateLimitedLog(get_log()))
+        counter.sent({"a": "a.nii"})
+        counter.interrupted("a.nii", "a")
+        counter.interrupted("b.nii", "b")
+    lines = [json.loads(line) for line in (tmp_path / "ledger").read_text().splitlines()]
+    assert [line["reason"] for line in lines if line["event"] == "refused"] == [
+        "not acknowledged before Fr-PACS stopped",
+        "not sent before Fr-PACS stopped",
+    ]
+    assert counter.open()["not_acknowledged"] == 1

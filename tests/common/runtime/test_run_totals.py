@@ -210,7 +210,7 @@ def test_the_end_of_a_run_without_reports_says_where_each_file_is_named(tmp_path
         console = Console(file=io.StringIO(), width=60)
         totals(delivered=0, failed=1).show(console, tmp_path)
         assert isinstance(console.file, io.StringIO)
-        told = f"no reports were delivered; {tmp_path / 'index.csv'} says why, file by file"
+        told = f"no reports were delivered; {tmp_path / 'index.csv'} says what became of each file"
         assert (told in console.file.getvalue()) is there
         (tmp_path / "index.csv").touch()
 
