@@ -173,7 +173,9 @@ def test_what_is_no_news_takes_no_report_from_a_row(tmp_path: Path) -> None:
 
 def test_an_erased_scan_is_told_beside_its_report_in_all_its_rows(tmp_path: Path) -> None:
     write(tmp_path, report(ONE), origin("a.nii"))
-    begin(tmp_path, account(FileOutcome.ERASED, "refused: it was erased", "b.nii", scan_id=ONE))
+    erased = account(FileOutcome.ERASED, "refused: it was erased", "b.nii", scan_id=ONE)
+    with opened(tmp_path) as reports:
+        reports.account(erased)
     begin(tmp_path, waiting("a.nii"), waiting("b.nii"))
     assert about(tmp_path, "file", "outcome", "reason", "report") == [
         (f"{name}.nii", "erased", "refused: it was erased", f"a__{ONE}") for name in "ab"
