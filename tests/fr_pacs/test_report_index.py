@@ -271,7 +271,8 @@ def test_a_report_whose_file_comes_with_it_has_one_row(tmp_path: Path) -> None:
 
 
 def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
-    write(tmp_path, report(ONE), origin("a.nii"))
+    made = report(ONE)
+    write(tmp_path, made, origin("a.nii"))
     old = [name for name in COLUMNS if name not in ("outcome", "reason", "files")]
     [row] = rows(tmp_path)
     text = "\n".join(",".join(line) for line in (old, [row[name] for name in old]))
@@ -279,7 +280,7 @@ def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
     begin(tmp_path, waiting("a.nii"), account(SKIPPED, "sidecar", "a.json"))
     assert outcomes(tmp_path) == {"a.nii": ("reported", ""), "a.json": ("skipped", "sidecar")}
     assert rows(tmp_path)[0] == {**row, "files": ""}
-    write(tmp_path, report(ONE), origin("a.nii"))
+    write(tmp_path, made, origin("a.nii"))
     assert rows(tmp_path)[0] == row
 
 
