@@ -49,6 +49,7 @@ def make_source(
     """
     if settings.source is not None:
         # Imported here because the DICOM and NIfTI readers add a quarter of a second to each start.
+        from common.scan_files.file_names import without_detours
         from common.scan_files.files import FileSource
 
         keys = identity_keys(settings)
@@ -58,7 +59,7 @@ def make_source(
         if settings.watch:
             return _watched_folder(settings, keys, names or FileNames(), log)
         return FileSource(
-            settings.source,
+            without_detours(settings.source),
             pacs=settings.pacs_name,
             keys=keys,
             names=names,
@@ -76,13 +77,14 @@ def make_source(
 def _watched_folder(
     settings: PacsSettings, keys: IdentityKeys, names: FileNames, log: Log
 ) -> Source:
+    from common.scan_files.file_names import without_detours
     from common.scan_files.image_files import ReadOptions
     from fr_pacs.sources.watching.sent_index import NAME
     from fr_pacs.sources.watching.source import WatchedFolder
 
     assert settings.source is not None  # noqa: S101 - the settings have checked it
     return WatchedFolder(
-        settings.source,
+        without_detours(settings.source),
         ReadOptions(settings.pacs_name, keys, volumes=settings.wanted_volumes),
         names,
         settings.data_dir.expanduser() / settings.pacs_name / NAME,

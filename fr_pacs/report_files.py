@@ -1,5 +1,6 @@
 """The files of one report: ``.json``, ``.txt`` and, with a picture, ``.png``."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -36,14 +37,21 @@ def write_report(
         return existing == report.revision
     replace = existing is not None
     text = report_text(report).encode()
-    write_whole(folder / f"{name}.txt", text, replace=replace)
-    if picture is not None:
-        write_whole(folder / f"{name}.png", picture, replace=replace)
-    elif replace:
-        # The picture of an earlier revision would contradict the report beside it.
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
-    write_whole(target, content.encode(), replace=replace)
+    try:
+        write_whole(folder / f"{name}.txt", text, replace=replace)
+        if picture is not None:
+            write_whole(folder / f"{name}.png", picture, replace=replace)
+        elif replace:
+            # The picture of an earlier revision would contradict the report beside it.
+            (folder / f"{name}.png").unlink(missing_ok=True)
+        content = json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
+        write_whole(target, content.encode(), replace=replace)
+    except OSError:
+        if not replace:  # as on a full disk: half a report helps nobody, and the whole comes again
+            for end in ("txt", "png"):
+                with contextlib.suppress(OSError):
+                    (folder / f"{name}.{end}").unlink()
+        raise
     # The names are data of the folder: without this a power loss can lose them.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -43,7 +43,10 @@ class ReportFolder:
             with os.scandir(folder) as found:
                 names = [one.name.removesuffix(".json") for one in found if _is_json(one.name)]
         except OSError as error:
-            raise SettingsError(f"REPORTS={str(folder)!r}: {error.strerror}") from error
+            raise SettingsError(
+                f"REPORTS={str(folder)!r} is no folder that can be written ({error.strerror}): "
+                "name another one, or one that does not exist yet"
+            ) from error
         # Only names that are not the id alone.
         self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
         self._last: BrainReport | None = None

@@ -56,6 +56,9 @@ _UNREPORTED_KEPT = 100_000
 _Key = tuple[str, str]
 
 
+NO_FILE = "no file is known: the scan is synthetic, or an earlier run sent it"
+
+
 class NotAnIndex(OSError):
     """The folder has an ``index.csv`` of something else."""
 
@@ -81,6 +84,8 @@ class ReportIndex:
         self._pending: OrderedDict[_Key, Row] = OrderedDict()
         self._recalled: set[_Key] = set()
         """Keys of pending rows about scans of earlier runs: a row of the table knows more."""
+        self._first_of: dict[_Key, _Key] = {}
+        """The row of the volume, of each further file of a volume that this run does not send."""
         self._scope = ""
         self._closing = self._failed = False
         try:
@@ -141,7 +146,7 @@ class ReportIndex:
             name: of its files, without suffix.
         """
         about = {**about_report(report), REPORT: name}
-        unknown = Account(FileOutcome.REPORTED, "", ())
+        unknown = Account(FileOutcome.REPORTED, NO_FILE, ())
         self._note({**row, **about} for one in accounts or [unknown] for row in self._rows_of(one))
 
     def _note(self, rows: Iterable[Row]) -> None:
@@ -155,9 +160,17 @@ class ReportIndex:
 
     def _rows_of(self, account: Account) -> Iterator[Row]:
         outcome = about_outcome(account.outcome, account.reason)
+        first: _Key | None = None
         for one in account.origins or (Origin(""),):
-            file = about_file(one.file, one.volume, one.folder, one.files)
-            yield {**file, **outcome, "scan_id": account.scan_id, "pacs": self._pacs}
+            # Where each file has a row, each counts once.
+            count = one.files if len(account.origins) == 1 else 1
+            file = about_file(one.file, one.volume, one.folder, count)
+            row = {**file, **outcome, "scan_id": account.scan_id, "pacs": self._pacs}
+            if first is None:
+                first = row_key(row)
+            elif account.outcome is FileOutcome.SKIPPED:
+                self._first_of[row_key(row)] = first
+            yield row
 
     def close(self) -> None:
         """Write what is left. Idempotent."""
@@ -210,6 +223,7 @@ class ReportIndex:
         news = _news(row for key, row in rows.items() if key not in recalled)
         scans = {scan_in(row) for row in rows.values()}
         left, named = dict(rows), dict[Scan, Row]()
+        has_scan: set[_Key] = set()
         with self._locked(), self._table() as (columns, table), appearing_whole(self._target) as to:
             text = io.TextIOWrapper(to, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -221,6 +235,8 @@ class ReportIndex:
                     new = None
                 if new is not None:
                     row = succeeding(row, new)
+                    if scan is not None and scan_in(row) == scan:
+                        has_scan.add(row_key(row))
                 elif scan in news:
                     if not row.get("file") and news[scan].get("file"):
                         continue  # the file is known now
@@ -232,8 +248,10 @@ class ReportIndex:
                 if scan is not None and scan in scans and (scan not in named or has_report(row)):
                     named[scan] = row
             files = {scan_in(row) for row in left.values() if row["file"]}
-            for row in left.values():
+            for key, row in left.items():
                 scan = scan_in(row)
+                if self._first_of.get(key) in has_scan:
+                    continue  # the row of the volume, which an earlier run sent, counts it
                 if row["file"]:
                     known = None if scan is None else named.get(scan) or news.get(scan)
                     writer.writerow(row if known is None else with_report_of(row, known))

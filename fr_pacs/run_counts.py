@@ -36,6 +36,10 @@ NO_REPORT = (
     "no report within REPORT_PATIENCE_S: the scan is safe at Fr-HUB; run the same SOURCE again to "
     "get its report"
 )
+NOT_WRITTEN = (
+    "{}: the scan and its report are safe at Fr-HUB; free space or repair the folder, then run the "
+    "same SOURCE again to get the report"
+)
 NOT_YET = "no report yet"
 NOT_SENT = "not sent yet"
 WHERE_IT_IS = "make list"
@@ -71,7 +75,7 @@ class RunCounter:
         self._log = log
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._sent = self._acknowledged = self._delivered = 0
+        self._sent = self._acknowledged = self._delivered = self._earlier = 0
         self._interrupted = self._never_sent = self._copies = 0
         self._bytes = 0
         self._failures = RunFailures(failures or log, reveal)
@@ -80,6 +84,7 @@ class RunCounter:
         self._awaited: OrderedDict[str, _SentScan] = OrderedDict()
         self._labels = RunLabels(ledger.labels, conceal)
         self._known = KnownResults(ledger)
+        self._not_written: dict[str, str] = {}
         self._latencies: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first: float | None = None
         self._last = 0.0
@@ -160,7 +165,8 @@ class RunCounter:
             self._skipped = {kind: total[kind] for kind in sorted(total, key=place)}
         for (folder, kind), count in files.by_folder.items():
             what = "volumes that VOLUMES excludes" if kind in VOLUME_ROLES else "files, not images"
-            self._log.info(f"skipped {what}", folder=folder, files=counted(kind, count))
+            told = self._log.warning if kind == "damaged_copy" else self._log.info
+            told(f"skipped {what}", folder=folder, files=counted(kind, count))
         by_kind: dict[str, list[str]] = {}
         for file in files:
             label = self._reveal(file.label)
@@ -304,9 +310,10 @@ class RunCounter:
         """Fr-PACS stops before Fr-HUB has acknowledged this scan: it has not failed, but nobody has
         promised to keep it."""
         with self._changed:
-            self._interrupted += self._awaited.pop(scan_id, None) is not None
+            was_sent = self._awaited.pop(scan_id, None) is not None
+            self._interrupted += was_sent
             self._changed.notify_all()
-        reason = "not acknowledged before Fr-PACS stopped"
+        reason = f"not {'acknowledged' if was_sent else 'sent'} before Fr-PACS stopped"
         self._account_for(scan_id, FileOutcome.WAITING, reason)
         self._ledger.write("refused", [scan_id], {scan_id: self._reveal(label)}, reason=reason)
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
@@ -346,11 +353,24 @@ class RunCounter:
                 self._latencies.append(now - scan.sent_at)
                 self._last = now
                 self._changed.notify_all()
+            elif not self._labels.all_of(scan_id):
+                self._earlier += 1
         ms = round(1000 * (now - scan.sent_at)) if scan else None
         fields = {"label": label, **findings, "ms": ms, "scan_id": scan_id}
         known = {name: value for name, value in fields.items() if value is not None}
         self._log.info("report received", **known)
         return True
+
+    def not_written(self, scan_id: str, reason: str) -> None:
+        """The report of a scan has come and could not be written; Fr-HUB sends it again.
+
+        Args:
+            scan_id: of the scan.
+            reason: why, for the user.
+        """
+        with self._lock:
+            if scan_id in self._awaited:  # of others, nothing is told at the end
+                self._not_written[scan_id] = reason
 
     def exhausted(self) -> None:
         """No more scans will be sent."""
@@ -375,7 +395,9 @@ class RunCounter:
         with self._lock:
             missing = list(self._awaited.items())
         for scan_id, scan in missing:
-            self.failed(scan.label, NO_REPORT, scan_id, WHERE_IT_IS, outcome=FileOutcome.WAITING)
+            cause = self._not_written.get(scan_id)
+            reason = NOT_WRITTEN.format(cause) if cause else NO_REPORT
+            self.failed(scan.label, reason, scan_id, WHERE_IT_IS, outcome=FileOutcome.WAITING)
         return len(missing)
 
     def open(self) -> dict[str, int]:
@@ -401,6 +423,7 @@ class RunCounter:
                 sent=self._sent,
                 acknowledged=self._acknowledged,
                 delivered=self._delivered,
+                earlier=self._earlier,
                 failed=self._failures.count,
                 copies=self._copies,
                 copied=tuple(self._copied),

@@ -122,6 +122,7 @@ class ReportServer:
                 is_latest = self._folder.write(report, picture, self._counter.origins_of)
             except OSError as error:
                 reason = f"the report cannot be written: {error.strerror}"
+                self._counter.not_written(report.scan_id, reason)
                 raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
             # After the same image went to a Fr-HUB with a new database, its first report is awaited
             # although the folder has a later one.

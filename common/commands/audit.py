@@ -29,6 +29,9 @@ from common.store.opening import open_existing_store
 LINES = 10_000
 """The most events of a history that are printed: the latest ones."""
 
+_WIDE = 1000
+"""Characters of a line that nobody sees on a terminal."""
+
 _SHOWN = {"kind", "at", "ids", "outcome", "peer"}
 
 
@@ -121,7 +124,9 @@ class History:
             table.add_column(name, overflow="fold")
         for line in self.lines():
             table.add_row(*(line[name] for name in names))
-        console.print(table)
+        # A pipe or a file has no width: a cell of several lines would be cut for ``grep``.
+        wide = console if console.is_terminal else Console(file=console.file, width=_WIDE)
+        wide.print(table)
         if self.left_out:
             console.print(f"{self.left_out:,} earlier events were left out: set a later SINCE")
 

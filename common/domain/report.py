@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from blake3 import blake3
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from common.domain.findings import Findings
 from common.domain.scan import BrainScan
@@ -88,7 +88,9 @@ class BrainReport(Frozen):
         default=None, description="what the image is in its series, such as 'anatomical'"
     )
     acquired_at: datetime | None = Field(
-        default=None, description="time of the acquisition; null if it is unknown"
+        default=None,
+        description="time of the acquisition; without a zone if acquired_zone is 'unknown'; null "
+        "if the time is unknown",
     )
     acquired_zone: Literal["utc", "unknown"] = Field(
         default="utc",
@@ -161,6 +163,10 @@ class BrainReport(Frozen):
     def key(self) -> str:
         """The key of the scan and of its report in the store: the scan's id and its Fr-PACS."""
         return scan_key(self.scan_id, self.pacs)
+
+    @field_serializer("acquired_at", when_used="json-unless-none")
+    def _without_unknown_zone(self, at: datetime) -> datetime:
+        return at.replace(tzinfo=None) if self.acquired_zone == "unknown" else at
 
     @model_validator(mode="after")
     def _identify(self) -> Self:

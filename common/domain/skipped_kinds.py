@@ -25,6 +25,7 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     "other_object": ("DICOM object without an image", "DICOM objects without an image"),
     # parts of a DICOM series
     "copy": ("copy of a slice", "copies of slices"),
+    "damaged_copy": ("damaged copy of a slice", "damaged copies of slices"),
     "repeat": ("slice that was acquired again", "slices that were acquired again"),
     "stray": ("slice that strayed into a series", "slices that strayed into a series"),
     # volumes by their role, which VOLUMES omits

@@ -5,9 +5,10 @@ from pathlib import PurePath
 _SUFFIXES = {
     "sidecar": (
         *("json", "jsonl", "tsv", "csv", "tsv.gz", "csv.gz", "bval", "bvec", "bvals", "bvecs"),
-        *("mat", "xml", "yml", "yaml", "toml", "log", "txt", "md", "rst", "rtf", "lta", "xfm"),
+        *("mat", "xml", "yml", "yaml", "toml", "lta", "xfm"),
         *("sha1", "sha256", "md5", "sqlite", "db", "bib", "cff"),
     ),
+    "text": ("log", "txt", "md", "rst", "rtf"),
     "document": (
         *("pdf", "htm", "html", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "ods"),
         *("chm", "hlp", "ps", "eps"),

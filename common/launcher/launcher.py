@@ -146,6 +146,8 @@ class Launcher:
         if stop.is_set():
             return Exit.OK
         code = sending.result()
+        if code != Exit.OK and pacs.last_line.startswith("fr pacs: "):  # not one of its log
+            self.cause = f"{pacs.name} has ended: {pacs.last_line}"
         if code != Exit.OK or not self._settings.finite:
             pacs.notice(f"ended: {describe_exit(code)}")
         if code in DO_NOT_RESTART:
@@ -231,9 +233,16 @@ def main() -> int:
         _print_cause(launcher, console)
         stopped = lifecycle.stop.is_set()
         if stopped and settings.finite and not totals.complete:
+            of = "" if totals.total is None else f" of {totals.total:,}"
+            again = (
+                "run the same command again for the others"
+                if settings.source is not None
+                else "the next run delivers the other reports"
+            )
             console.print(
-                f"stopped before the end: {totals.acknowledged:,} scans are stored, "
-                f"{totals.delivered:,} reports were delivered; the next run delivers the others"
+                f"stopped before the end: {totals.acknowledged:,}{of} scans are stored, "
+                f"{totals.delivered:,} reports were delivered; {again}",
+                soft_wrap=True,
             )
     # If it was asked to stop, an incomplete run is no failure.
     incomplete = totals.failed > 0 if stopped else not totals.complete

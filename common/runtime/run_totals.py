@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from common.domain.report_index import NAME as INDEX
 from common.domain.skipped_kinds import plural
 from common.domain.types import Frozen
+from common.domain.volume_roles import VOLUME_ROLES
 from common.runtime.console import Console, Table
 
 
@@ -61,12 +62,18 @@ class Totals(Frozen):
         default=None, description="scans with a report in the store; null: not checked"
     )
     delivered: int
+    earlier: int = Field(
+        default=0,
+        description="further reports that were delivered: of scans that an earlier run sent",
+    )
     failed: int
     copies: int = Field(default=0, description="files with an image that another file holds, too")
     copied: tuple[Copy, ...] = Field(default=(), description="the first 200 copies")
     failures: tuple[Failure, ...] = Field(default=(), description="the first 200 failures")
     skipped: dict[str, int] = Field(
-        default={}, description="files that are no scans, by kind; they do not count as failed"
+        default={},
+        description="files that are no scans, and volumes that VOLUMES excludes, by kind; they do "
+        "not count as failed",
     )
     seconds: float = Field(description="seconds from the first scan sent to the last report")
     megabytes: float = Field(description="acknowledged voxels, 10^6 bytes")
@@ -116,15 +123,23 @@ class Totals(Frozen):
         table = Table(title="Scans", title_justify="left", show_header=False)
         table.add_column(style="bold")
         table.add_column(justify="right")
+        if self.total is not None:
+            table.add_row("to send", f"{self.total:,}")
         for name in ("sent", "acknowledged", "stored", "reported", "delivered", "failed"):
             count = getattr(self, name)
-            bad = count and name == "failed"
-            table.add_row(name, "-" if count is None else f"{count:,}", style="red" if bad else "")
+            if count is not None:  # else nobody has looked into the store
+                bad = count and name == "failed"
+                table.add_row(name, f"{count:,}", style="red" if bad else "")
+        if self.earlier:
+            table.add_row("delivered of earlier runs", f"{self.earlier:,}")
         if self.copies:
             table.add_row("copies of the same image", f"{self.copies:,}")
-        if self.skipped:
-            table.add_row("skipped", f"{sum(self.skipped.values()):,}")
-            for kind, count in self.skipped.items():
+        volumes = {kind: n for kind, n in self.skipped.items() if kind in VOLUME_ROLES}
+        files = {kind: n for kind, n in self.skipped.items() if kind not in VOLUME_ROLES}
+        for what, counts in (("files", files), ("volumes, by VOLUMES", volumes)):
+            if counts:
+                table.add_row(f"skipped {what}", f"{sum(counts.values()):,}")
+            for kind, count in counts.items():
                 table.add_row(f"  {plural(kind)}", f"{count:,}", style="dim")
         table.add_section()
         table.add_row("scans/s", f"{self.scans_per_s:,.1f}")
@@ -150,12 +165,18 @@ class Totals(Frozen):
         if self.failed > len(self.failures) > 0:
             more = self.failed - len(self.failures)
             console.print(f"… and {more:,} more: see the log, or run with LEDGER=file")
-        if self.delivered and reports is not None:
+        if (self.delivered or self.earlier) and reports is not None:
             where = f"reports: {reports.absolute()} ({INDEX} says what became of each file)"
             console.print(where, soft_wrap=True)
+            if self.earlier:
+                console.print(
+                    f"{self.earlier:,} of them are about scans that an earlier run of this Fr-PACS "
+                    "sent: their reports waited until now, and index.csv may name no file for them",
+                    soft_wrap=True,
+                )
         elif reports is not None and (index := reports.absolute() / INDEX).exists():
             console.print(
-                f"no reports were delivered; {index} says why, file by file", soft_wrap=True
+                f"no reports were delivered; {index} says what became of each file", soft_wrap=True
             )
         elif self.delivered:
             console.print(

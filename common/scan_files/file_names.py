@@ -1,5 +1,7 @@
 """Names of files: for people at this Fr-PACS, and, with LABELS=hash, not for its log."""
 
+import contextlib
+import os
 import re
 import secrets
 import threading
@@ -18,6 +20,18 @@ _TOKEN = re.compile(r"file-[0-9a-f]{12}")
 def printable(name: str) -> str:
     """A name that is safe to show: escaped, and of a long path only its end."""
     return escape(name if len(name) <= PATH else f"…{name[1 - PATH :]}", PATH)
+
+
+def without_detours(path: Path) -> Path:
+    """A path without ``..``, so that a file has one row in the index of reports however a run
+    spells its folder. Links stay: they are names that people chose."""
+    if ".." not in path.parts:
+        return path
+    short = Path(os.path.normpath(path.absolute()))
+    with contextlib.suppress(OSError):
+        if short.samefile(path):
+            return short
+    return path.resolve()  # ".." behind a link leads elsewhere
 
 
 def uncut(name: str) -> str:

@@ -122,7 +122,9 @@ class ImageFiles:
                 # Not what to do about the damage: nothing is lost.
                 damage = stack.damage.partition(";")[0]
                 detail = f"{stack.original}, but {damage}" if damage else stack.original
-                self.skip(stack.path, stack.kind, label, detail=detail)
+                is_damaged = bool(damage) and stack.kind == "copy"
+                kind = "damaged_copy" if is_damaged else stack.kind
+                self.skip(stack.path, kind, label, detail=detail)
                 found.append((frozenset({stack.path}), None))
             elif isinstance(stack, SlicesRefused):
                 origins = self._origins_of(stack.slices, stack.file, label)

@@ -35,7 +35,7 @@ class SkippedFile:
             reveal: puts the names of files into a text that holds their hashes.
         """
         what, detail = singular(self.kind), reveal(self.detail)
-        if self.kind == "copy" and detail:
+        if self.kind in ("copy", "damaged_copy") and detail:
             return Account(FileOutcome.COPY, f"the same slice as {detail}", self.origins)
         reason = f"{what}: {detail}" if detail else what
         return Account(FileOutcome.SKIPPED, reason, self.origins)

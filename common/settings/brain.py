@@ -63,5 +63,6 @@ class BrainSettings(StoreSettings):
     )
     brain_pictures: bool = Field(
         default=False,
-        description="1: draw a picture for each report and send it to Fr-PACS with the report",
+        description="1: draw a picture for each report and send it to Fr-PACS with the report; "
+        "reports that were made without one stay without: make report ID=… draws it",
     )

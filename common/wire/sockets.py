@@ -36,6 +36,9 @@ def listen(address: tuple[str, int], backlog: int) -> socket.socket:
         return socket.create_server(address, family=family, backlog=backlog)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            text = f"{where} is in use: stop the program that listens there, or set another port"
+            text = (
+                f"{where} is in use: stop the program that listens there, or set another port "
+                "(PACS_PORT of a Fr-PACS, HUB_PORT of Fr-HUB)"
+            )
             raise AlreadyRunning(text) from error
         raise SettingsError(f"cannot listen on {where}: {describe(error)}") from error

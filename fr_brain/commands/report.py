@@ -95,7 +95,8 @@ def main() -> int:
                 report = write_files(store, registry, scan_id, settings.out)
             except (VoxelsDamaged, AnalysisError) as error:
                 failed = True
-                Console(stderr=True).print(f"fr report: no picture: {error}", soft_wrap=True)
+                written = f"{settings.out} has the report as .json and .txt, without a picture"
+                Console(stderr=True).print(f"fr report: {written}: {error}", soft_wrap=True)
             else:
                 write_text(report_text(report))
     return Exit.FAILED if failed else Exit.OK

@@ -1,10 +1,16 @@
 """JSON, text and picture side by side; of a later revision in place of those before."""
 
+import errno
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from common.domain.report import BrainReport
 from common.domain.report_text import report_text
+from common.runtime.files import write_whole
+from fr_pacs import report_files
 from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan
 
@@ -65,3 +71,20 @@ def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
     kept(tmp_path, "json").write_text('{"revision": ')
     write_report(tmp_path, report())
     assert json.loads(kept(tmp_path, "json").read_text())["revision"] == 1
+
+
+def test_a_report_that_cannot_be_written_leaves_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_full(target: Path, content: bytes, **options: bool) -> None:
+        if target.suffix == ".json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_whole(target, content, **options)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(report_files, "write_whole", until_full)
+        with pytest.raises(OSError, match="No space left"):
+            write_report(tmp_path, report(), b"a picture")
+        assert list(tmp_path.iterdir()) == []
+    write_report(tmp_path, report(), b"a picture")
+    assert len(list(tmp_path.iterdir())) == 3

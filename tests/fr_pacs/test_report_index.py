@@ -13,7 +13,7 @@ from common.domain.report_index import COLUMNS
 from common.errors import SettingsError
 from common.runtime.logger import get_log
 from fr_pacs.report_folder import ReportFolder
-from fr_pacs.sources.base import Origin
+from fr_pacs.sources.base import Account, Origin
 from tests.factories import together
 from tests.fr_pacs.report_folders import (
     ONE,
@@ -173,11 +173,32 @@ def test_what_is_no_news_takes_no_report_from_a_row(tmp_path: Path) -> None:
 
 def test_an_erased_scan_is_told_beside_its_report_in_all_its_rows(tmp_path: Path) -> None:
     write(tmp_path, report(ONE), origin("a.nii"))
-    begin(tmp_path, account(FileOutcome.ERASED, "refused: it was erased", "b.nii", scan_id=ONE))
+    erased = account(FileOutcome.ERASED, "refused: it was erased", "b.nii", scan_id=ONE)
+    with opened(tmp_path) as reports:
+        reports.account(erased)
     begin(tmp_path, waiting("a.nii"), waiting("b.nii"))
     assert about(tmp_path, "file", "outcome", "reason", "report") == [
         (f"{name}.nii", "erased", "refused: it was erased", f"a__{ONE}") for name in "ab"
     ]
+
+
+def test_a_series_that_was_sent_before_and_is_excluded_now_keeps_its_one_row(
+    tmp_path: Path,
+) -> None:
+    series = Origin("s/1.dcm", "series of 3 slices", "/data", 3)
+    excluded = Account(
+        SKIPPED, "localizer: excluded", (series, origin("s/2.dcm"), origin("s/3.dcm"))
+    )
+    columns = ("file", "outcome", "files")
+    begin(tmp_path, excluded)
+    skipped = [(f"s/{n}.dcm", "skipped", "1") for n in (1, 2, 3)]
+    assert about(tmp_path, *columns) == skipped
+    with opened(tmp_path) as reports:  # VOLUMES=all
+        reports.begin(Folder([Account(FileOutcome.WAITING, "not sent yet", (series,))]))
+        reports.write(report(ONE), None, lambda _: [series])
+    for _ in range(2):
+        assert about(tmp_path, *columns) == [("s/1.dcm", "reported", "3")]
+        begin(tmp_path, excluded)
 
 
 def test_a_file_that_holds_no_image_any_more_loses_its_report(tmp_path: Path) -> None:
@@ -250,7 +271,8 @@ def test_a_report_whose_file_comes_with_it_has_one_row(tmp_path: Path) -> None:
 
 
 def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
-    write(tmp_path, report(ONE), origin("a.nii"))
+    made = report(ONE)
+    write(tmp_path, made, origin("a.nii"))
     old = [name for name in COLUMNS if name not in ("outcome", "reason", "files")]
     [row] = rows(tmp_path)
     text = "\n".join(",".join(line) for line in (old, [row[name] for name in old]))
@@ -258,7 +280,7 @@ def test_a_table_without_outcomes_is_continued(tmp_path: Path) -> None:
     begin(tmp_path, waiting("a.nii"), account(SKIPPED, "sidecar", "a.json"))
     assert outcomes(tmp_path) == {"a.nii": ("reported", ""), "a.json": ("skipped", "sidecar")}
     assert rows(tmp_path)[0] == {**row, "files": ""}
-    write(tmp_path, report(ONE), origin("a.nii"))
+    write(tmp_path, made, origin("a.nii"))
     assert rows(tmp_path)[0] == row
 
 

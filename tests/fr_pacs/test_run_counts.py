@@ -134,6 +134,17 @@ def test_a_report_of_an_earlier_run_is_new_and_not_counted() -> None:
     assert counter.totals().latency_ms is None
 
 
+def test_reports_of_earlier_runs_are_counted_apart() -> None:
+    counter = counter_of(1)
+    counter.delivered("earlier")
+    counter.delivered("earlier")
+    counter.is_copy("mine", "a.nii")
+    counter.sent({"mine": "a.nii"})
+    counter.delivered("mine")
+    counter.delivered("mine", 2)  # somebody reanalysed it meanwhile
+    assert (counter.totals().delivered, counter.totals().earlier) == (1, 1)
+
+
 def test_failures_are_counted_and_the_first_of_them_kept_with_their_reasons() -> None:
     counter = counter_of(100)
     for n in range(KEPT + 5):
@@ -185,6 +196,19 @@ def test_reports_that_do_not_come_are_given_up_by_name() -> None:
         ("scan a", NO_REPORT),
         ("scan c", NO_REPORT),
     ]
+
+
+def test_a_report_that_cannot_be_written_is_given_up_with_that_reason() -> None:
+    counter = counter_of(2)
+    counter.sent({"a": "scan a", "b": "scan b"})
+    counter.not_written("a", "the report cannot be written: No space left on device")
+    counter.not_written("of an earlier run", "the report cannot be written")
+    counter.not_written("b", "the report cannot be written")
+    counter.delivered("b")
+    assert counter.fail_awaited() == 1
+    [failure] = counter.totals().failures
+    assert failure.reason.startswith("the report cannot be written: No space left on device: the")
+    assert "run the same SOURCE again" in failure.reason
 
 
 def test_threads_lose_no_count() -> None:
@@ -596,3 +620,17 @@ def test_what_is_skipped_later_is_added() -> None:
         files.add(kind, ".", kind)
         counter.skipped(files)
     assert counter.totals().skipped == {"sidecar": 2, "picture": 1}
+
+
+def test_a_stop_tells_what_was_not_sent_from_what_was_not_acknowledged(tmp_path: Path) -> None:
+    with contextlib.closing(Ledger(tmp_path / "ledger")) as ledger:
+        counter = RunCounter(2, ledger, RateLimitedLog(get_log()))
+        counter.sent({"a": "a.nii"})
+        counter.interrupted("a.nii", "a")
+        counter.interrupted("b.nii", "b")
+    lines = [json.loads(line) for line in (tmp_path / "ledger").read_text().splitlines()]
+    assert [line["reason"] for line in lines if line["event"] == "refused"] == [
+        "not acknowledged before Fr-PACS stopped",
+        "not sent before Fr-PACS stopped",
+    ]
+    assert counter.open()["not_acknowledged"] == 1

@@ -354,7 +354,13 @@ def test_what_cannot_be_kept_is_not_acknowledged_and_comes_again(tmp_path: Path)
 def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     settings = pacs_settings(reports=tmp_path / where)
-    with pytest.raises(SettingsError, match=r"^REPORTS='.*': [A-Z]"), serving(settings):
+    with (
+        pytest.raises(
+            SettingsError,
+            match=r"^REPORTS='.*' is no folder that can be written \([A-Z].*: name another",
+        ),
+        serving(settings),
+    ):
         pass
 
 

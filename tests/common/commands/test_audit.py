@@ -178,3 +178,16 @@ def test_the_command_prints_its_findings_and_exits_accordingly(
     assert (ran.returncode, "the heads that were kept" in ran.stdout) == (1, True)
     ran = run_audit(store, tmp_path, HEADS="absent")
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+
+
+def test_a_pipe_gets_each_event_on_one_line(store: DBManager, audit: AuditWriter) -> None:
+    scan_id, peer = "x" * 60, "p" * 60
+    history = History(scan_id, None)
+    note(audit, (Kind.RECEIVE, [scan_id]), peer=peer, outcome="stored")
+    AuditVerifier(store, on_entry=history.add).run()
+    console = Console(file=StringIO(), width=60)
+    history.show(console)
+    assert isinstance(console.file, StringIO)
+    [line] = [one for one in console.file.getvalue().splitlines() if "receive" in one]
+    assert peer in line
+    assert audit.writer in line

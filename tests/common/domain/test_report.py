@@ -1,6 +1,7 @@
 """What a report derives from its fields, and how reports of older releases are read."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import bson
@@ -98,3 +99,16 @@ def test_a_report_repeats_the_header_of_its_scan() -> None:
         assert getattr(report, name) == getattr(scan, name), name
     assert (report.revision, report.run_time_ms, report.findings) == (3, 1.235, findings)
     assert report.report_id == report_id_of(scan.scan_id, 3)
+
+
+def test_a_time_without_a_known_zone_has_none_in_json() -> None:
+    at = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
+    scan, _ = make_scan()
+    local = make_report(scan, acquired_at=at, acquired_zone="unknown")
+    told = local.model_dump(mode="json")
+    assert told["acquired_at"] == "2024-05-06T07:08:00"
+    assert BrainReport.model_validate(told).model_dump(mode="json") == told
+    assert local.model_dump()["acquired_at"] == at  # on the wire and in the store
+    known = make_report(scan, acquired_at=at).model_dump(mode="json")
+    assert known["acquired_at"] == "2024-05-06T07:08:00Z"
+    assert make_report(scan).model_dump(mode="json")["acquired_at"] is None

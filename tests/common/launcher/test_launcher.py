@@ -129,8 +129,16 @@ def test_a_stopped_counted_run_is_no_failure_and_says_what_is_open(run: Launcher
     until(lambda: "report received" in run.log, 60)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0, run.log
-    assert "stopped before the end" in run.log
+    assert "stopped before the end: " in run.log
+    assert " of 5,000 scans are stored, " in run.log
     assert run.verify().gaps == 0
+
+
+def test_without_a_source_the_reason_is_the_last_line(run: LauncherRun) -> None:
+    run.settings.pop("KIND")
+    assert run.start(SOURCE="/nowhere/at-all").wait(60) == 1
+    last = run.log.rstrip().splitlines()[-1]
+    assert last.startswith("fr-pacs has ended: fr pacs: /nowhere/at-all cannot be read: No such")
 
 
 def test_a_second_launcher_on_the_same_folder_is_an_error(run: LauncherRun) -> None:

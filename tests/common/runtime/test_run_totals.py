@@ -120,12 +120,13 @@ def test_totals_survive_the_pipe_to_the_launcher() -> None:
         Totals.model_validate_json(made.as_json())  # computed values are not fields
 
 
-def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
+def test_the_table_has_each_count_but_for_unchecked_ones() -> None:
     text = shown(
         totals(acknowledged=12345, stored=None, latency_ms=Latency(p50=1500, p95=2.4, p99=3.6))
     )
     assert row(text, "acknowledged") == "12,345"
-    assert row(text, "stored") == "-"
+    assert row(text, "to send") == "10"
+    assert "│ stored " not in text
     assert row(text, "delivered") == "10"
     assert row(text, "failed") == "0"
     assert row(text, "scans/s") == "2.5"
@@ -134,13 +135,14 @@ def test_the_table_has_each_count_and_a_dash_for_unchecked_ones() -> None:
 
 
 def test_the_table_has_what_was_skipped_by_kind_and_it_is_no_failure() -> None:
-    made = totals(skipped={"structured_report": 2, "sidecar": 1200})
+    made = totals(skipped={"structured_report": 2, "localizer": 3, "sidecar": 1200})
     text = shown(made)
-    assert row(text, "skipped") == "1,202"
+    assert row(text, "skipped files") == "1,202"
+    assert row(text, "skipped volumes, by VOLUMES") == row(text, "  localizers") == "3"
     assert row(text, "  structured reports") == "2"
     assert row(text, "  sidecars") == "1,200"
     assert made.complete
-    assert json.loads(made.as_json())["skipped"] == {"structured_report": 2, "sidecar": 1200}
+    assert json.loads(made.as_json())["skipped"] == made.skipped
     assert "skipped" not in shown(totals())
 
 
@@ -193,12 +195,22 @@ def test_the_end_of_a_run_says_where_the_reports_are(tmp_path: Path) -> None:
     assert "make report" not in printed
 
 
+def test_reports_of_earlier_runs_are_told_apart(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    totals(delivered=0, failed=1, earlier=7).show(console, tmp_path)
+    assert isinstance(console.file, io.StringIO)
+    printed = console.file.getvalue()
+    assert row(printed, "delivered of earlier runs") == "7"
+    assert f"reports: {tmp_path} (index.csv says" in printed
+    assert "7 of them are about scans that an earlier run of this Fr-PACS sent" in printed
+
+
 def test_the_end_of_a_run_without_reports_says_where_each_file_is_named(tmp_path: Path) -> None:
     for there in (False, True):
         console = Console(file=io.StringIO(), width=60)
         totals(delivered=0, failed=1).show(console, tmp_path)
         assert isinstance(console.file, io.StringIO)
-        told = f"no reports were delivered; {tmp_path / 'index.csv'} says why, file by file"
+        told = f"no reports were delivered; {tmp_path / 'index.csv'} says what became of each file"
         assert (told in console.file.getvalue()) is there
         (tmp_path / "index.csv").touch()
 

@@ -161,9 +161,9 @@ def test_a_walk_may_begin_anywhere_and_finds_there_what_the_whole_walk_finds(
             for one in found
         ]  # fmt: skip
 
-    assert told() == told("a") == ["hidden", "a/out", "a/b.nii", "sidecar"]
+    assert told() == told("a") == ["hidden", "a/out", "a/b.nii", "text"]
     assert told("a", "b.nii") == ["a/b.nii"]
-    assert told("a", "notes.txt") == ["sidecar"]
+    assert told("a", "notes.txt") == ["text"]
     assert told("a", ".hidden") == ["hidden"]
     assert told("a", "out") == ["a/out"]
     assert told("a", "loop") == told("a", "absent") == []

@@ -4,7 +4,18 @@ import os
 import re
 from pathlib import Path
 
-from common.scan_files.file_names import FileNames, printable
+from common.scan_files.file_names import FileNames, printable, without_detours
+
+
+def test_a_folder_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "study"
+    folder.mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "link").symlink_to(folder)
+    assert without_detours(tmp_path / "b" / ".." / "a" / "study") == folder
+    assert without_detours(tmp_path / "b" / "link") == tmp_path / "b" / "link"
+    assert without_detours(tmp_path / "b" / "link" / ".." / "study") == folder.resolve()
+    assert not without_detours(tmp_path / "none" / ".." / "gone").exists()
 
 
 def test_the_latest_names_are_kept() -> None:

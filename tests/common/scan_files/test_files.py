@@ -283,7 +283,9 @@ def test_each_file_of_a_folder_is_accounted_for_by_name(save: Save, tmp_path: Pa
     (tmp_path / "s/2 (1).dcm").write_bytes(cut)
     for number in (1, 2, 5):
         write(number, f"gap/{number}.dcm", SeriesInstanceUID="2.25.1")
-    told = account_of(FileSource(tmp_path, pacs="site-a"))
+    source = FileSource(tmp_path, pacs="site-a")
+    assert (source.skipped.counts["copy"], source.skipped.counts["damaged_copy"]) == (1, 1)
+    told = account_of(source)
     waiting, nrrd = ("waiting", "not sent yet"), "an NRRD image, which Fr does not read"
     assert told.pop("s/2 (1).dcm") == (
         "copy",
@@ -297,7 +299,7 @@ def test_each_file_of_a_folder_is_accounted_for_by_name(save: Save, tmp_path: Pa
         "gap/1.dcm (series of 3 slices)": ("refused", told["gap/2.dcm"][1][:30]),
         "gap/2.dcm": ("refused", told["gap/2.dcm"][1][:30]),
         "gap/5.dcm": ("refused", told["gap/2.dcm"][1][:30]),
-        "notes.txt": ("skipped", "sidecar"),
+        "notes.txt": ("skipped", "text file"),
         "x/.hidden": ("skipped", "hidden file or folder"),
         "x/1.nrrd": ("refused", nrrd[:30]),
         "x/2.nrrd": ("refused", nrrd[:30]),

@@ -42,7 +42,7 @@ def test_each_thing_that_is_found_has_its_outcome(files: ImageFiles, tmp_path: P
     assert list(files.usable(path, "x/a", ArchiveFound([("b/c.nii", 1), ("d.txt", 2)]))) == []
     assert files.take_members() == [(path / "0", "x/a/b/c.nii")]
     assert files.take_members() == []
-    assert files.skipped.counts == {"waveform": 1, "sidecar": 1}
+    assert files.skipped.counts == {"waveform": 1, "text": 1}
 
 
 def stacked(files: ImageFiles, slices: list[Slice]) -> list[tuple[set[str], str | None]]:

@@ -31,6 +31,7 @@ def test_only_a_source_that_skips_is_asked() -> None:
         ("diffusion", "not wanted", "skipped", "diffusion volume: not wanted"),
         ("stray", "", "skipped", "slice that strayed into a series"),
         ("copy", "a.dcm", "copy", "the same slice as A.DCM"),
+        ("damaged_copy", "a.dcm", "copy", "the same slice as A.DCM"),
     ],
 )
 def test_its_account_says_what_it_is(kind: str, detail: str, outcome: str, reason: str) -> None:

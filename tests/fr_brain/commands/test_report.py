@@ -104,7 +104,8 @@ def test_the_command_continues_after_a_scan_without_a_picture(
     inside(store).update_one({"_id": gone}, {"$unset": {"voxels": 1}})
     done = command(store, ID=f"{gone},{scan_id}", OUT=str(tmp_path))
     assert done.returncode == 1
-    assert f"report: no picture: the voxels of {gone} were deleted" in done.stderr
+    assert " has the report as .json and .txt, without a picture: " in done.stderr
+    assert f"the voxels of {gone} were deleted" in done.stderr
     assert (tmp_path / f"{scan_id_of(scan_id)}.png").stat().st_size > 100
     assert (tmp_path / f"{scan_id_of(gone)}.json").exists()
 

@@ -79,7 +79,7 @@ def test_it_sends_what_is_there_and_what_arrives_and_after_a_restart_only_what_i
         folder.stored([loaded.scan.scan_id])
         save("deep/b.nii", OTHER)
         assert next_task(tasks).label == "deep/b.nii"
-        assert [one.counts for one in skipped] == [{"sidecar": 1}]
+        assert [one.counts for one in skipped] == [{"text": 1}]
     with watching(root, skipped, reader=reader) as folder:
         assert [label for label, _ in folder.labels_of(loaded.scan.scan_id)] == ["a.nii"]
         task = next_task(iter(folder))
@@ -117,7 +117,7 @@ def test_what_earlier_runs_know_is_accounted_for_and_so_is_what_is_to_be_sent(
         "a.nii": (FileOutcome.WAITING, SENT_EARLIER),
         "copy.nii": (FileOutcome.COPY, "the same image as a.nii"),
         "erased.nii": (FileOutcome.REFUSED, "refused: erased"),
-        "notes.txt": (FileOutcome.SKIPPED, "sidecar"),
+        "notes.txt": (FileOutcome.SKIPPED, "text file"),
     }
 
 
