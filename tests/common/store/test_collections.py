@@ -17,6 +17,8 @@ def test_the_stored_names_stay() -> None:
         "fr_users",
         "fr_tokens",
         "fr_sessions",
+        "fr_patients",
+        "fr_measurements",
         "brain_meta",
     }
     assert {str(what) for what in Notification} >= {"scan", "report"}
