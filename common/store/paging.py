@@ -24,15 +24,15 @@ def stream(
 
 
 def aggregate(
-    collection: MongoCollection[Document], stages: Sequence[Mapping[str, Any]]
+    collection: MongoCollection[Document], stages: Sequence[Mapping[str, Any]], **options: Any
 ) -> list[Document]:
     """What ``collection.aggregate`` returns; documents that cannot be decoded are as from
-    ``damage.decoded``."""
+    ``damage.decoded``. ``options`` are those of ``aggregate``, such as ``hint``."""
     try:
-        return list(collection.aggregate(stages))
+        return list(collection.aggregate(stages, **options))
     except _FAILED:
         raw = as_stored(collection)
-        return [decoded(document) for document in raw.aggregate(stages)]
+        return [decoded(document) for document in raw.aggregate(stages, **options)]
 
 
 def pages(

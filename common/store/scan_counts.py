@@ -127,7 +127,7 @@ class ScanCounts:
     @translated
     def _count_all(self) -> _All:
         at = utc_now()
-        lines = aggregate(self._db.scans, _GROUPS)
+        lines = aggregate(self._db.scans, _GROUPS, hint=LISTED)
         groups = [(line["_id"].get("state"), line["_id"].get("pacs"), line["n"]) for line in lines]
         return _All(
             Counter(

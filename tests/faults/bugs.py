@@ -39,7 +39,7 @@ def _ack_on_duplicate() -> None:
             if not lines or any(line["code"] != DUPLICATE_KEY for line in lines):
                 raise
         outcomes = [Added.STORED] * len(new)
-        part._note(new, outcomes)
+        part._note(new, outcomes, None)
         return outcomes
 
     put(Scans, "add", translated(add))
