@@ -266,7 +266,7 @@ class RunCounter:
         if self._remembers is not None and scan_id is not None:
             with self._lock:
                 self._labels.forget(scan_id)  # whoever brings it again tries again
-            # After that: a copy that comes in between is sent, so it has an answer of its own.
+            # After that: a copy that comes in between is sent, so it gets a separate answer.
             self._remembers.refused(scan_id, why, for_good=for_good)
 
     def failed_for_good(self, scan_id: str, cause: str) -> bool:

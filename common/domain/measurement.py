@@ -204,7 +204,7 @@ class NewMeasurement(Frozen):
             if self.code is None:
                 raise ValueError("code: say what was measured, at least its 'display'")
             if self.code.system == LOINC and self.code.code in _KNOWN:
-                raise ValueError("kind: this code has a kind of its own; give that")
+                raise ValueError("kind: give the kind that this code belongs to")
             return self
         self._check_code(QUANTITIES[self.kind])
         _check_range("value", QUANTITIES[self.kind], self.value, self.unit)

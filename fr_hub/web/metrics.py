@@ -111,7 +111,7 @@ class _StoreCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """What the store holds; without the store, only that it is away."""
+        """What the store holds, or only that it cannot be reached."""
         up = GaugeMetricFamily("fr_store_up", "Whether the database answers")
         try:
             found = self._found.get()

@@ -79,7 +79,7 @@ def place_of_detector(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def classic_frames(values: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """The values of each frame of its own.
+    """The values of each frame, which may differ.
 
     Args:
         values: of the file by keyword, with those of its shared functional groups.

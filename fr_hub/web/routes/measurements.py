@@ -219,7 +219,7 @@ def get_trend(
 ) -> Trend:
     """The values of a code over time, such as 8310-5 (LOINC) or `system|code`. A series of more
     than `points` values is divided into as many equal spans of time, each with its least, mean and
-    greatest value. Each unit has a series of its own: nothing is converted."""
+    greatest value. Each unit has a separate series: nothing is converted."""
     found(context, tenant, patient_id)
     key = _key_of(None, code) or ""
     part = None if key == code_key(LOINC, PANEL.code) else key

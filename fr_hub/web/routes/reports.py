@@ -162,7 +162,7 @@ def get_schema() -> dict[str, Any]:
 def export_reports(context: Context, asked: AskedScans) -> Response:
     """A row for each report of these scans, as a list of them has them: the main results. Streamed:
     the file is complete if the transfer is."""
-    # Read before the answer begins, so that a database that is away is a problem.
+    # Read before the answer begins, so that an unreachable database gives a problem.
     first = context.store.scan_pages.keys(asked, _PAGE)
     headers = {
         "Content-Disposition": 'attachment; filename="reports.csv"',

@@ -15,7 +15,7 @@ from fr_hub.web.uploads.results import FileResult
 
 
 class WrongOffset(Exception):
-    """What came does not follow what is there.
+    """The bytes do not begin where the stored ones end.
 
     Args:
         offset: how much is there, bytes.
