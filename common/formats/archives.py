@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from common.errors import SourceError
+from common.formats.archive_checks import check_tar_end, check_tar_header, check_zip
 from common.formats.compression import inflated, pieces, unpacked, unpacked_max
 
 MEMBERS_MAX = 65_535
@@ -86,28 +87,33 @@ class Archive:
         self._zip: zipfile.ZipFile | None = None
         if is_zip(head):
             self._zip = stack.enter_context(zipfile.ZipFile(self.disk))
-            self._infos = [info for info in self._zip.infolist() if not info.is_dir()]
+            self._infos = [one for one in self._zip.infolist() if one.file_size or not one.is_dir()]
+            self._check_count(len(self._infos))
+            check_zip(self.disk, self._zip)
             sizes = [(info.filename, info.file_size) for info in self._infos]
         else:
             plain = self.disk if is_tar(head) else stack.enter_context(self._inflated())
             self._tar = stack.enter_context(tarfile.TarFile(fileobj=plain))
             self._found = [one for one in self._limited(self._tar) if one.isreg()]
+            check_tar_end(plain, self._tar.offset)
             # A sparse file may be longer than its archive: no image is.
             self._longest = os.fstat(plain.fileno()).st_size
             sizes = [(one.name, one.size) for one in self._found]
-        if len(sizes) > MEMBERS_MAX:
-            raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
         self.members = [Member(number, *each) for number, each in enumerate(sizes)]
 
     def _limited(self, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-        for number, info in enumerate(tar):
-            if number > MEMBERS_MAX:
-                raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
+        for number, info in enumerate(tar, 1):
+            self._check_count(number)
+            check_tar_header(info)
             yield info
+
+    def _check_count(self, count: int) -> None:
+        if count > MEMBERS_MAX:
+            raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
 
     def _inflated(self) -> BinaryIO:
         size = os.fstat(self.disk.fileno()).st_size
-        return unpacked(inflated(self.disk), min(UNPACKED_MAX, unpacked_max(size)))
+        return unpacked(inflated(self.disk, whole=True), min(UNPACKED_MAX, unpacked_max(size)))
 
     @property
     def identity(self) -> tuple[int, int, int]:

@@ -125,12 +125,13 @@ def pieces(stream: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def inflated(stream: IO[bytes], most: int = _PIECE) -> Iterator[bytes]:
+def inflated(stream: IO[bytes], most: int = _PIECE, *, whole: bool = False) -> Iterator[bytes]:
     """Compressed data, from where the stream is, inflated; members follow one another.
 
     Args:
         stream: of compressed data.
         most: the longest piece.
+        whole: whatever follows them that is not compressed is damage; else it is ignored.
 
     Raises:
         EOFError: they are truncated.
@@ -148,6 +149,8 @@ def inflated(stream: IO[bytes], most: int = _PIECE) -> Iterator[bytes]:
         data = inflater.unused_data.lstrip(b"\0")
         while len(data) < MAGIC_BYTES and (more := stream.read(_BLOCK)):
             data = (data + more).lstrip(b"\0")
+    if whole and data:
+        raise zlib.error("more data")
 
 
 def unpacked(data: Iterator[bytes], most: int) -> BinaryIO:

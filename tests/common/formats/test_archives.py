@@ -73,6 +73,11 @@ def test_a_cut_archive_is_a_source_error(tmp_path: Path, name: str) -> None:
         contents(path)
 
 
+def test_a_folder_of_a_zip_archive_that_has_content_is_a_member(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a.nii/": b"image", "b/": b""})
+    assert contents(path) == {"a.nii/": b"image"}
+
+
 def test_an_encrypted_member_is_named(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", FILES)
     data = bytearray(path.read_bytes())
