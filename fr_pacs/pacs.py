@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common.errors import FrError
+from common.errors import FrError, SourceError
 from common.runtime.console import unit_console
 from common.runtime.lifecycle import Exit, Stop
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog, get_log
@@ -39,11 +39,21 @@ _ENDLESS_TICK_S = 1.0
 
 
 def make_source(
-    settings: PacsSettings, names: FileNames | None = None, log: Log | None = None
+    settings: PacsSettings,
+    names: FileNames | None = None,
+    log: Log | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Source:
-    """Make the source that the settings name; ``names`` makes the labels of files.
+    """Make the source that the settings name.
+
+    Args:
+        settings: of this Fr-PACS.
+        names: makes the labels of files.
+        log: where keys that were made are told.
+        stopping: whether to leave off while the headers of files are read.
 
     Raises:
+        Stopped: it left off.
         SourceError: SOURCE does not exist, or holds no image.
         SettingsError: the keys of ids and pseudonyms cannot be read or made.
     """
@@ -66,6 +76,7 @@ def make_source(
             follow_links=settings.follow_links,
             volumes=settings.wanted_volumes,
             own=own_files(settings, settings.source),
+            stopping=stopping,
         )
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
@@ -120,7 +131,13 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     warn_of_dangers(settings, policy, log)
     # A watched folder never ends, and its early files have their reports.
     names = FileNames(hashed=settings.labels == "hash", kept=KEPT if settings.watch else None)
-    unlimited = make_source(settings, names, log)
+    try:
+        unlimited = make_source(settings, names, log, stopping.stop.is_set)
+    except SourceError as error:
+        if not stopping.stop.is_set():
+            raise
+        log.info("stopped before the end", reason=str(error))
+        return Exit.OK  # nothing was sent, and it was asked to stop
     source = RateLimitedSource(unlimited, settings.scans, settings.pace)
     if settings.source is not None and source.total is not None:
         log.info("found scans to send", scans=source.total)

@@ -99,6 +99,8 @@ class Archive:
             # A sparse file may be longer than its archive: no image is.
             self._longest = os.fstat(plain.fileno()).st_size
             sizes = [(one.name, one.size) for one in self._found]
+        if sum(size for _, size in sizes) > (most := self._unpacked_max()):
+            raise SourceError(f"an archive of files of over {most >> 20} MiB together: unpack it")
         self.members = [Member(number, *each) for number, each in enumerate(sizes)]
 
     def _limited(self, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -111,15 +113,26 @@ class Archive:
         if count > MEMBERS_MAX:
             raise SourceError(f"an archive of over {MEMBERS_MAX} files: unpack it")
 
+    def _unpacked_max(self) -> int:
+        """Bytes that all members may have together: each one has the budget of a file, and there
+        may be many."""
+        return unpacked_max(os.fstat(self.disk.fileno()).st_size)
+
     def _inflated(self) -> BinaryIO:
-        size = os.fstat(self.disk.fileno()).st_size
-        return unpacked(inflated(self.disk, whole=True), min(UNPACKED_MAX, unpacked_max(size)))
+        most = min(UNPACKED_MAX, self._unpacked_max())
+        return unpacked(inflated(self.disk, whole=True), most)
 
     @property
     def identity(self) -> tuple[int, int, int]:
         """Inode, size and time of the last change of the open file."""
         info = os.fstat(self.disk.fileno())
         return info.st_ino, info.st_size, info.st_mtime_ns
+
+    def packed_size(self, number: int) -> int:
+        """Bytes that a member takes in the archive."""
+        if self._zip is not None:
+            return self._infos[number].compress_size
+        return self._found[number].size
 
     def open(self, number: int) -> BinaryIO:
         """A member, in memory.

@@ -28,10 +28,15 @@ class Opened:
         file: to read and to seek in; it has a descriptor.
         name: of the file or member, without its folder.
         in_archive: whether it is a member of an archive.
+        packed_size: bytes on disk, or those that the member takes in its archive.
     """
 
-    def __init__(self, file: BinaryIO, disk: BinaryIO, name: str, *, in_archive: bool) -> None:
-        self.file, self.name, self.in_archive = file, name, in_archive
+    def __init__(
+        self, file: BinaryIO, disk: BinaryIO, name: str, packed_size: int | None = None
+    ) -> None:
+        self.file, self.name = file, name
+        self.in_archive = packed_size is not None
+        self.packed_size = self.size if packed_size is None else packed_size
         self._disk = disk
 
     @property
@@ -92,12 +97,12 @@ def open_file(path: Path) -> Opened:
     """
     try:
         file = path.open("rb")
-        return Opened(file, file, path.name, in_archive=False)
+        return Opened(file, file, path.name)
     except NotADirectoryError:
         archive = open_archive(path.parent)
         number = int(path.name)
         name = archive.members[number].name.rpartition("/")[2]
-        return Opened(archive.open(number), archive.disk, name, in_archive=True)
+        return Opened(archive.open(number), archive.disk, name, archive.packed_size(number))
 
 
 def open_archive(path: Path) -> Archive:

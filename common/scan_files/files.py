@@ -7,7 +7,7 @@ fails with the reason.
 
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from common.domain.file_outcomes import FileOutcome
@@ -21,6 +21,7 @@ from common.scan_files.file_discovery import KnownByName, check_regular, walk_fi
 from common.scan_files.file_names import FileNames, uncut
 from common.scan_files.file_tasks import FailedTask, FileTask
 from common.scan_files.image_files import (
+    Found,
     ImageFiles,
     ReadOptions,
     Unread,
@@ -33,6 +34,10 @@ from common.scan_files.tasks import ScanTask
 from common.settings.identity_keys import IdentityKeys
 
 _SEND = "send NIfTI (.nii, .nii.gz) or DICOM"
+
+
+class Stopped(SourceError):
+    """The headers of some files were not read, because the run is to end."""
 
 
 class FileSource:
@@ -62,9 +67,11 @@ class FileSource:
             are skipped.
         reader: reads the files; the default is one for this source alone.
         own: what Fr-PACS writes itself; it is no input.
+        stopping: whether to leave off while the headers are read.
         may_be_empty: it is no error that nothing can be sent, as of files that were uploaded.
 
     Raises:
+        Stopped: it left off.
         SourceError: the path does not exist, or holds no image.
     """
 
@@ -81,7 +88,9 @@ class FileSource:
         reader: Reader | None = None,
         own: OwnFiles | None = None,
         may_be_empty: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stopping = stopping
         self._root = Path(path)
         self._names = names or FileNames()
         self._follow_links = follow_links
@@ -166,14 +175,21 @@ class FileSource:
         """What each file holds, in the order of their names."""
         others: deque[tuple[int, FailedTask]] = deque()  # and how many files come before each
         files = self._files
-        for number, inside in enumerate(files.read(self._images(others))):
+        for number, inside in enumerate(self._until_stopped(files.read(self._images(others)))):
             while others and others[0][0] <= number:
                 yield others.popleft()[1]
             yield from files.usable(*self._asked.popleft(), inside)
         yield from (task for _, task in others)
         members = files.take_members()
-        for (path, label), inside in zip(members, files.read(members), strict=True):
+        read = self._until_stopped(files.read(members))
+        for (path, label), inside in zip(members, read, strict=True):
             yield from files.usable(path, label, inside)
+
+    def _until_stopped(self, found: Iterator[Found]) -> Iterator[Found]:
+        for one in found:
+            if self._stopping():
+                raise Stopped("stopped before all files were read")
+            yield one
 
     def _images(self, others: deque[tuple[int, FailedTask]]) -> Iterator[tuple[Path, str]]:
         """The files to read; what fails without being read goes to ``others``."""

@@ -37,6 +37,8 @@ _NODES_MAX = 20_000
 _BYTES_A_NODE = 24
 """A file may have one more for each of these bytes of pixels: 170 for a frame of 64 x 64 bytes.
 Enhanced files describe each frame in 50 to 150 elements and items."""
+_NODES_A_PACKED_BYTE = 4
+"""And at most so many more for each byte on disk: a compressed file may be tiny."""
 _DEPTH_MAX = 32
 _FRAMES_MAX = 65_535
 _FRAME_BYTES_MIN = 256
@@ -85,8 +87,12 @@ class ScannedHeader:
     """NumberOfFrames, as far as the file has bytes for them; else 1."""
 
 
-def scan_header(file: BinaryIO) -> ScannedHeader:
+def scan_header(file: BinaryIO, packed_size: int | None = None) -> ScannedHeader:
     """Measure the header of an open file.
+
+    Args:
+        file: not compressed, unless the transfer syntax is deflated.
+        packed_size: bytes of the file on disk, which may be compressed; None: those of ``file``.
 
     Raises:
         SourceError: it has too many elements or items, or too deep ones; it inflates to more than
@@ -97,22 +103,22 @@ def scan_header(file: BinaryIO) -> ScannedHeader:
     if not size:
         raise SourceError("the file is empty: copy it again")
     with mmap.mmap(file.fileno(), min(size, _HEADER_MAX), access=mmap.ACCESS_READ) as data:
-        return _scan(data, size)
+        return _scan(data, size, size if packed_size is None else packed_size)
 
 
-def _scan(data: mmap.mmap, size: int) -> ScannedHeader:
+def _scan(data: mmap.mmap, size: int, packed: int) -> ScannedHeader:
     start = _PREAMBLE_BYTES + 4 if data[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == b"DICM" else 0
-    meta = _Walk(data, size, implicit=_looks_implicit(data, start), group=2)
+    meta = _Walk(data, size, packed, implicit=_looks_implicit(data, start), group=2)
     begin = meta.run(start)
-    command = _Walk(data, size, implicit=True, group=0)
+    command = _Walk(data, size, packed, implicit=True, group=0)
     begin = command.run(begin)
     syntax = meta.syntax
     if syntax == DeflatedExplicitVRLittleEndian:
-        return _inflated(data, begin)
+        return _inflated(data, begin, packed)
     implicit, little = _encoding(syntax, data[begin : begin + 6])
     if begin + 6 <= len(data):  # as pydicom does: what the data show outdoes the syntax
         implicit = _marked_implicit(data, begin)
-    walk = _Walk(data, size, implicit=implicit, little=little)
+    walk = _Walk(data, size, packed, implicit=implicit, little=little)
     end = walk.run(begin)
     if end >= len(data) < size:
         raise SourceError(
@@ -142,7 +148,7 @@ def _encoding(syntax: str | None, first: bytes) -> tuple[bool, bool]:
     return False, syntax != ExplicitVRBigEndian
 
 
-def _inflated(data: mmap.mmap, begin: int) -> ScannedHeader:
+def _inflated(data: mmap.mmap, begin: int, packed: int) -> ScannedHeader:
     """A deflated file as one that is not (PS3.5 A.5)."""
     syntax = ExplicitVRLittleEndian.encode() + b"\0"
     meta = _EXPLICIT[True].pack(2, 0x10, b"UI", len(syntax)) + syntax
@@ -167,7 +173,7 @@ def _inflated(data: mmap.mmap, begin: int) -> ScannedHeader:
         raise SourceError("the deflated data is damaged: copy the file again") from error
     plain = bytes(out)
     del out
-    walk = _Walk(plain, len(plain), implicit=_marked_implicit(plain, first))
+    walk = _Walk(plain, len(plain), packed, implicit=_marked_implicit(plain, first))
     walk.run(first)
     return ScannedHeader(plain, True, walk.pixels, walk.frames)
 
@@ -185,6 +191,7 @@ class _Walk:
     Args:
         data: what to walk over.
         size: of the whole file, bytes, which ``data`` may be the beginning of.
+        packed: of the file on disk, bytes.
         implicit: whether elements have no value representations.
         little: whether numbers are little-endian.
         group: stop at the first element of the data set that is of another group.
@@ -194,6 +201,7 @@ class _Walk:
         self,
         data: mmap.mmap | bytes,
         size: int,
+        packed: int,
         *,
         implicit: bool,
         little: bool = True,
@@ -205,6 +213,7 @@ class _Walk:
         self._data, self._size, self._implicit = data, size, implicit
         self._little, self._group = little, group
         self._nodes = 0
+        self._nodes_max = _NODES_MAX + packed * _NODES_A_PACKED_BYTE
 
     def run(self, place: int) -> int:
         """Walk to the pixel data or the end, from ``place``; where it stopped."""
@@ -254,7 +263,8 @@ class _Walk:
 
     def _count(self, place: int, depth: int) -> None:
         self._nodes += 1
-        if self._nodes > _NODES_MAX + max(0, self._size - place) // _BYTES_A_NODE:
+        backed = _NODES_MAX + max(0, self._size - place) // _BYTES_A_NODE
+        if self._nodes > min(backed, self._nodes_max):
             raise SourceError(
                 "too many elements and sequence items in the DICOM header: export the image "
                 "without private data"

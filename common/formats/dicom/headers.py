@@ -101,7 +101,7 @@ def read_slices(
     with as_source_error(), open_file(path) as opened:
         opened.inflate()
         stamp = opened.stamp
-        scanned = scan_header(opened.file)
+        scanned = scan_header(opened.file, opened.packed_size)
         on_frames(scanned.frames)
         header = parse_header(scanned, [*HEADER_TAGS, *PRIVATE_TAGS], force)
         common = values_of(header, HEADER_TAGS)

@@ -327,6 +327,8 @@ class Collector:
             self._take_found(path, arrival.label, found, file, unread)
             members = self._files.take_members()
             for member, inside in zip(members, self._files.read(members), strict=True):
+                if self._stopping():  # the next run reads the archive again
+                    return
                 self._take_found(*member, inside, file, unread)
         for alike, task in unread.tasks():
             files = [taken[on_disk(one.path)] for one in alike]

@@ -1,6 +1,7 @@
 """Archives that hold more than they list."""
 
 import io
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -91,4 +92,14 @@ def test_members_of_an_unknown_kind_are_refused(tmp_path: Path) -> None:
         tar.fileobj.write(info.tobuf() + b"abc" + bytes(509))
         tar.offset += 1024
     with pytest.raises(SourceError, match="unknown kind"):
+        Archive(path)
+
+
+def test_zip_members_that_share_their_data_are_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a": bytes(9000)})
+    data = path.read_bytes()
+    begin, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    counts = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 3, 3, 3 * (end - begin), begin, 0)
+    path.write_bytes(data[:begin] + data[begin:end] * 3 + counts)
+    with pytest.raises(SourceError, match="overlap"):
         Archive(path)

@@ -94,6 +94,15 @@ def test_a_bomb_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.Monkey
         contents(pack(tmp_path / name, {"a": bytes(3 << 20)}))
 
 
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_the_members_of_an_archive_have_one_budget_together(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "unpacked_max", lambda _: 1 << 20)
+    with pytest.raises(SourceError, match="over 1 MiB"):
+        Archive(pack(tmp_path / name, {"a": bytes(600 << 10), "b": bytes(600 << 10)}))
+
+
 def test_an_archive_of_too_many_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from common.errors import SourceError
 from common.formats.dicom.stack import Stack
 from common.scan_files.file_names import FileNames
 from common.scan_files.file_tasks import FileTask
-from common.scan_files.files import FileSource
+from common.scan_files.files import FileSource, Stopped
 from common.settings.identity_keys import IdentityKeys
 from fr_pacs.sources.base import HasOrigins
 from tests.common.formats.archive_files import pack
@@ -335,3 +335,14 @@ def test_a_folder_of_unwanted_volumes_says_how_to_send_them(tmp_path: Path) -> N
         writer(tmp_path)(number, f"{number}.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     with pytest.raises(SourceError, match=r"nothing to send in .*, only 1 localizer: VOLUMES="):
         FileSource(tmp_path, pacs="site-a", volumes=["anatomical"])
+
+
+@pytest.mark.parametrize("in_archive", [False, True])
+def test_a_stop_ends_the_reading_of_headers(save: Save, tmp_path: Path, in_archive: bool) -> None:
+    asked = iter([False] * (2 * in_archive))
+    path = save()
+    if in_archive:
+        pack(tmp_path / "a.zip", {"a.nii": path.read_bytes(), "b.nii": path.read_bytes()})
+    with pytest.raises(Stopped):
+        FileSource(tmp_path, pacs="site-a", stopping=lambda: next(asked, True))
+    assert next(asked, None) is None

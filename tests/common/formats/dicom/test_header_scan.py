@@ -120,3 +120,12 @@ def test_damaged_deflated_data_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[:400] + b"\xff" * 100)
     with pytest.raises(SourceError, match=r"deflated data is (damaged|truncated)"):
         scanned(path)
+
+
+def test_a_compressed_file_may_have_only_elements_that_its_own_size_explains(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "zeros.dcm"
+    path.write_bytes(bytes(8 << 20))  # over 200,000 empty elements of implicit VR
+    with path.open("rb") as file, pytest.raises(SourceError, match="too many elements"):
+        scan_header(file, 144)
