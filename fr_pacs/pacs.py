@@ -144,7 +144,9 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
     failures_log = RateLimitedLog(log, FAILURES_A_SECOND)
-    counter = RunCounter(source.total, ledger, limited_log, names.reveal, names.label, failures_log)
+    counter = RunCounter(
+        source.total, ledger, limited_log, names.reveal, names.conceal, failures_log
+    )
     if isinstance(unlimited, Skips):
         counter.skipped(unlimited.skipped)
     if isinstance(unlimited, Remembers):

@@ -12,14 +12,16 @@ from blake3 import blake3
 from common.domain.foreign_text import PATH, escape
 
 _LONGEST = 16 * 4096
-"""More than any path has, escaped."""
+"""Characters of an escaped name: more than any path has that is not all escapes."""
+_DIGEST = 12
 
 _TOKEN = re.compile(r"file-[0-9a-f]{12}")
 
 
 def printable(name: str) -> str:
-    """A name that is safe to show: escaped, and of a long path only its end."""
-    return escape(name if len(name) <= PATH else f"…{name[1 - PATH :]}", PATH)
+    """A name that is safe to show: escaped, and of a long path only its end, after a digest of all
+    of it. No two names are shown alike."""
+    return _cut(name, PATH)
 
 
 def without_detours(path: Path) -> Path:
@@ -35,8 +37,21 @@ def without_detours(path: Path) -> Path:
 
 
 def uncut(name: str) -> str:
-    """A whole name or path, escaped."""
-    return escape(name, _LONGEST)
+    """A whole name or path, escaped. No two are escaped alike: a backslash is doubled, or a name
+    with a line feed would be one with a backslash and an n."""
+    return _cut(name, _LONGEST)
+
+
+def _cut(name: str, longest: int) -> str:
+    escaped = _escaped(name[-longest:])
+    if len(name) <= longest and len(escaped) <= longest:
+        return escaped
+    digest = f"…{blake3(name.encode(errors='surrogatepass')).hexdigest()[:_DIGEST]}…"
+    return digest + escaped[len(digest) - longest :]
+
+
+def _escaped(name: str) -> str:
+    return escape(name.replace("\\", "\\\\"), 10 * len(name))
 
 
 class FileNames:
@@ -59,14 +74,22 @@ class FileNames:
 
     def label(self, name: str) -> str:
         """The label of a file or folder, for logs."""
-        label = shown = printable(name)
-        if self._key is not None:
-            encoded = name.encode(errors="surrogatepass")
-            label = f"file-{blake3(encoded, key=self._key).hexdigest()[:12]}"
-            self._remember(self._names, label, shown)
+        label = self._hashed(name, printable(name))
         whole = uncut(name)
         if whole != label:
             self._remember(self._whole, label, whole)
+        return label
+
+    def conceal(self, label: str) -> str:
+        """The label for logs of an image whose label is that of the ledger, which holds names."""
+        return self._hashed(label, label)
+
+    def _hashed(self, name: str, shown: str) -> str:
+        if self._key is None:
+            return shown
+        encoded = name.encode(errors="surrogatepass")
+        label = f"file-{blake3(encoded, key=self._key).hexdigest()[:_DIGEST]}"
+        self._remember(self._names, label, shown)
         return label
 
     def _remember(self, names: dict[str, str], label: str, name: str) -> None:

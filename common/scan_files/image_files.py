@@ -1,5 +1,6 @@
 """What files hold, as tasks: for a folder that is read once, and for one that is watched."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ class ImageFiles:
         archive are noted (``take_members``), and so is what is skipped."""
         match found:
             case ArchiveFound():
-                self._unpack(path, label, found)
+                self._unpack(path, found)
             case NotAScan() if not (self.single_file and path == self._root):
                 self.skip(path, found.kind, label)
             case UnreadKind():
@@ -164,14 +165,25 @@ class ImageFiles:
 
     def label(self, path: Path) -> str:
         """The label of a file."""
-        name = path.name if self.single_file else path.relative_to(self._root).as_posix()
-        return self._names.label(name)
+        return self._names.label(self._name(path))
 
-    def _unpack(self, path: Path, label: str, archive: ArchiveFound) -> None:
-        """Note the members of an archive, to be read as those of a folder."""
+    def _name(self, path: Path) -> str:
+        return path.name if self.single_file else path.relative_to(self._root).as_posix()
+
+    def _unpack(self, path: Path, archive: ArchiveFound) -> None:
+        """Note the members of an archive, to be read as those of a folder. Of members of one name,
+        which an archive may have, the later ones get a number."""
+        taken = {name for name, _ in archive.members}
+        seen: Counter[str] = Counter()
         for number, (name, _) in enumerate(archive.members):
             member = member_path(path, number)
-            named = self._names.label(f"{self._names.reveal(label)}/{name}")
+            seen[name] += 1
+            shown = name
+            while seen[name] > 1 and shown in taken:
+                shown = f"{name} ({seen[name]})"
+                seen[name] += shown in taken
+            taken.add(shown)
+            named = self._names.label(f"{self._name(path)}/{shown}")
             if kind := kind_by_name(name.rpartition("/")[2]):
                 self.skip(member, kind, named)
             else:

@@ -20,7 +20,9 @@ def origin_of(image: NiftiVolume | Stack, names: FileNames, folder: str) -> Orig
     if isinstance(image, Stack):
         count = len({plane.path for plane in image.slices})
         return _origin(image.file, image.label, names, folder, count)
-    file = image.label.removesuffix(f" [volume {image.number + 1}]")
+    # The name of a file with one volume may end so, too.
+    number = f" [volume {image.number + 1}]" if image.layout.volumes > 1 else ""
+    file = image.label.removesuffix(number)
     return _origin(file, image.label, names, folder)
 
 

@@ -440,7 +440,7 @@ def test_what_comes_late_is_logged_with_the_label_of_the_earlier_run(tmp_path: P
     names = FileNames(hashed=True)
     with capture_logs() as logs:
         log = RateLimitedLog(get_log())
-        third = RunCounter(None, Ledger(ledger), log, names.reveal, names.label)
+        third = RunCounter(None, Ledger(ledger), log, names.reveal, names.conceal)
         third.delivered("a", 2)
     assert "mueller" not in str(logs)
     assert names.reveal(logs[0]["label"]) == "mueller/a.nii"
@@ -479,7 +479,7 @@ def test_a_folder_of_bad_files_is_named_file_by_file() -> None:
 def test_copies_are_named_with_the_file_that_was_sent() -> None:
     names = FileNames(hashed=True)
     log = RateLimitedLog(get_log())
-    counter = RunCounter(2, Ledger(None), log, names.reveal, names.label)
+    counter = RunCounter(2, Ledger(None), log, names.reveal, names.conceal)
     noted: list[Account] = []
     counter.account_to(noted.append)
     one, two = Origin("one.nii", "", "/data"), Origin("two.nii", "", "/data")
@@ -497,7 +497,7 @@ def test_copies_are_named_with_the_file_that_was_sent() -> None:
 def test_what_becomes_of_each_file_is_accounted_for() -> None:
     names = FileNames(hashed=True)
     log = RateLimitedLog(get_log())
-    counter = RunCounter(6, Ledger(None), log, names.reveal, names.label)
+    counter = RunCounter(6, Ledger(None), log, names.reveal, names.conceal)
     noted: list[Account] = []
     counter.account_to(noted.append)
     files = {name: Origin(f"{name}.nii", "", "/data") for name in "abcde"}

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from common.scan_files.file_names import FileNames, printable, without_detours
+from common.scan_files.file_names import FileNames, printable, uncut, without_detours
 
 
 def test_a_folder_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
@@ -61,3 +61,23 @@ def test_a_hash_hides_the_name_and_can_be_resolved_here_alone() -> None:
 def test_a_name_that_is_not_unicode_has_a_hash() -> None:
     names = FileNames(hashed=True)
     assert names.reveal(names.label(os.fsdecode(b"caf\xe9.nii"))) == "caf\\xe9.nii"
+
+
+def test_no_two_names_are_shown_alike() -> None:
+    backslash = chr(92)
+    odd = ["a\nb", f"a{backslash}nb", f"a{backslash}{backslash}nb", f"a{backslash}\nb"]
+    odd += [os.fsdecode(b"x\xff"), f"x{backslash}xff", f"x{backslash}{backslash}xff"]
+    odd += [f"{folder}/{'long/' * 60}a.nii" for folder in ("one", "two")]
+    odd += ["\n" * 100 + end for end in "ab"] + [begin + "\n" * 100 for begin in "ab"]
+    odd += [begin + "\n" * 70_000 for begin in "ab"]
+    for show in (printable, uncut, FileNames().label):
+        assert len({show(name) for name in odd}) == len(odd)
+    names = FileNames()
+    assert len({names.whole(names.label(name)) for name in odd}) == len(odd)
+
+
+def test_a_label_of_the_ledger_is_concealed_as_it_is() -> None:
+    label = printable("a\n.nii")
+    assert FileNames().conceal(label) == label
+    names = FileNames(hashed=True)
+    assert names.reveal(names.conceal(label)) == label

@@ -6,11 +6,13 @@ import logging
 import random
 import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pydicom
 import pytest
 
+from common.domain.report_index import about_file, row_key
 from common.errors import SourceError
 from common.formats.dicom.stack import Stack
 from common.scan_files.file_names import FileNames
@@ -346,3 +348,18 @@ def test_a_stop_ends_the_reading_of_headers(save: Save, tmp_path: Path, in_archi
     with pytest.raises(Stopped):
         FileSource(tmp_path, pacs="site-a", stopping=lambda: next(asked, True))
     assert next(asked, None) is None
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_each_file_has_a_name_of_its_own(save: Save, tmp_path: Path) -> None:
+    image = save().read_bytes()
+    (tmp_path / "a\nb.nii").write_bytes(image)
+    (tmp_path / "a\\nb.nii").write_bytes(image)
+    (tmp_path / "c.nii [volume 1]").write_bytes(image)
+    (tmp_path / "c.nii").write_bytes(image)
+    with ZipFile(tmp_path / "a.zip", "w") as file:
+        for name in ("x", "x", "x (2)", "x", "y\n", "y\\n"):
+            file.writestr(f"{name}", image)
+    origins = [task.origin for task in FileSource(tmp_path, pacs="a") if isinstance(task, FileTask)]
+    rows = {row_key(about_file(one.file, one.volume, one.folder)) for one in origins if one}
+    assert len(rows) == len(origins) == len([*tmp_path.iterdir()]) - 1 + 6
