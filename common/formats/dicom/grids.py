@@ -1,4 +1,4 @@
-"""Slices of one grid: the same rows, columns, cells, plane and pixel spacing."""
+"""Slices of one grid: the same rows, columns, cells, tiles of a mosaic, plane and pixel spacing."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _TOLERANCE = 1e-3  # by which direction cosines and pixel spacings (mm) of one s
 _PLANES = ("sagittal", "coronal", "axial")
 """The plane whose normal is nearest to the patient's x, y or z."""
 
-_Grid = tuple[tuple[int, int, int], tuple[float, ...]]
+_Grid = tuple[tuple[int, int, int, int], tuple[float, ...]]
 
 
 def by_grid(slices: Sequence[Slice]) -> list[list[Slice]]:
@@ -34,7 +34,7 @@ def by_grid(slices: Sequence[Slice]) -> list[list[Slice]]:
 def _grid(plane: Slice) -> _Grid:
     place = plane.geometry
     numbers = () if place is None else (*place.row, *place.column, *place.spacing)
-    return (plane.rows, plane.columns, plane.bits), numbers
+    return (plane.rows, plane.columns, plane.bits, plane.tiles), numbers
 
 
 def _near(one: _Grid, two: _Grid) -> bool:

@@ -46,6 +46,8 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
     Raises:
         SourceError: slices have one position and nothing tells volumes apart.
     """
+    if slices[0].tiles > 1:
+        return _by_mosaic(slices)
     doubled = coincident_pairs(slices)
     if not doubled:
         return [Part((), list(slices))]
@@ -69,6 +71,23 @@ def by_time(slices: Sequence[Slice]) -> list[Part]:
         f"slices {_full(one)} and {_full(two)} have the same position{more}, and nothing tells "
         "their volumes apart; export each volume as its own series"
     )
+
+
+def _by_mosaic(slices: Sequence[Slice]) -> list[Part]:
+    """Each mosaic is a volume, wherever its tiles lie."""
+    mosaics: dict[object, list[Slice]] = {}
+    for plane in slices:
+        mosaics.setdefault(plane.path, []).append(plane)
+    if len(mosaics) == 1:
+        return [Part((), list(slices))]
+    for tag in _TIME:
+        groups = _groups(slices, [tag])
+        if len(groups) == len(mosaics) and all(
+            len({plane.path for plane in members}) == 1 for members in groups.values()
+        ):
+            return _parts(groups, [tag])
+    ordered = sorted(mosaics.values(), key=lambda tiles: tiles[0].instance or 0)
+    return [Part((f"mosaic {n} of {len(ordered)}",), tiles) for n, tiles in enumerate(ordered, 1)]
 
 
 def _one_place_in_time(slices: Sequence[Slice]) -> bool:

@@ -77,6 +77,28 @@ def test_each_mosaic_of_a_series_is_a_volume(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_voxels(stack)[0], content(9, n))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        Mosaic(first=(-30.0, -40.0, 15.0 + 3.5 / 2)),
+        Mosaic(first=(-30.0, -40.0, 15.0 + 9 * 3.5)),
+        Mosaic(first=(-30.0, -40.0, 15.3)),
+        Mosaic(descending=True),
+    ],
+)
+def test_a_mosaic_is_a_volume_wherever_the_other_one_lies(tmp_path: Path, other: Mosaic) -> None:
+    paths = [
+        mosaic.write(tmp_path / f"{n}.dcm", content(9, n), InstanceNumber=n)
+        for n, mosaic in enumerate((Mosaic(), other), 1)
+    ]
+    labels, stacks = zip(*found(*paths), strict=True)
+    assert [label.rpartition(", ")[2] for label in labels] == ["mosaic 1 of 2)", "mosaic 2 of 2)"]
+    for n, stack in enumerate(stacks, 1):
+        assert isinstance(stack, Stack)
+        order = -1 if n == 2 and other.descending else 1
+        np.testing.assert_array_equal(read_voxels(stack)[0], content(9, n)[:, :, ::order])
+
+
 def test_a_mosaic_that_is_rescaled_is_rescaled_tile_by_tile(tmp_path: Path) -> None:
     path = Mosaic().write(tmp_path / "a.dcm", content(5), RescaleSlope=2, RescaleIntercept=-7)
     np.testing.assert_array_equal(volume(path)[0], content(5) * 2 - 7)
