@@ -88,12 +88,15 @@ class Session:
         answering = asyncio.create_task(self._send_answers())
         try:
             while True:
-                await self._receive(await self._channel.receive())
+                event = await self._channel.receive()
+                await self._receive(event)
                 # In the middle of a scan the peer owes the rest, however its bytes are spaced.
                 self._channel.mid_transfer = self._upload is not None
-                if self._answers.qsize() > self._settings.hub_window + MAX_UNSENT_ANSWERS:
-                    # The peer sends scans that are refused, and reads no answers. Receive nothing
-                    # until it has read them, or its connection times out.
+                unsent = self._answers.qsize()
+                is_long = isinstance(event, ReportRequest)  # its answer has as many ids
+                if is_long or unsent > self._settings.hub_window + MAX_UNSENT_ANSWERS:
+                    # The peer sends scans that are refused, or requests, and reads no answers.
+                    # Receive nothing until it has read them, or its connection times out.
                     sent = asyncio.create_task(self._answers.join())
                     await asyncio.wait({sent, answering}, return_when=asyncio.FIRST_COMPLETED)
                     sent.cancel()

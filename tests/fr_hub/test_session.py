@@ -162,6 +162,27 @@ def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
         assert peer.read()["code"] == "header"  # and answers when it is listened to
 
 
+def test_a_request_is_answered_before_the_next_one_is_received(store: DBManager) -> None:
+    settings = hub_settings(idle_timeout_s=60)
+    requests = [ReportRequest(tuple(f"{n:04}{k:060}" for k in range(1000))) for n in range(20)]
+    with running_hub(store, settings), RawPeer(settings.hub_port, "pacs-1") as peer:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        peer.socket.setblocking(False)
+        taken, quiet_since, left = 0, time.monotonic(), b""
+        while time.monotonic() - quiet_since < 2:
+            left = left or peer.frames(*requests)
+            try:
+                count = peer.socket.send(left)
+                left, taken = left[count:], taken + count
+                quiet_since = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.01)
+            assert taken < 32 * 2**20, "it takes all that comes"
+        still_serves(settings, store)
+        peer.socket.settimeout(10)
+        assert peer.read()["ids"] == list(requests[0].ids)
+
+
 @pytest.mark.parametrize("extra", [{}, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("header", [{"later": 1}, {"shape": "round"}, {"voxels_hash": None}])
 def test_a_stored_header_that_no_hub_can_read_is_answered_and_stops_nothing(
