@@ -13,6 +13,10 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "The file does not say how its axes lie in space: positions are a guess, and left and "
             "right may be swapped."
         ),
+        "geometry_contradicts": (
+            "The file says in several ways how its axes lie in space, and they contradict each "
+            "other: left and right may be swapped, or sizes be wrong."
+        ),
         "slices_missing": (
             "Slices are missing: the image has fewer slices than its headers declare."
         ),

@@ -18,6 +18,13 @@ _SINGULAR = 1e-9
 _UNIT_MAX = 1.01
 """Of b² + c² + d²: up to here, what is more than 1 is a rounding error."""
 
+_SCANNER = 1
+"""The code of a form in the space of the scanner."""
+_SAME_SIZE, _ATLAS_SIZE = 1.05, 2.0
+"""Up to these ratios a form's voxel sizes agree with ``pixdim``: forms may have a shear."""
+_SAME_AXIS = 0.9
+"""The cosine of 26 degrees: forms may be of different scans of one session."""
+
 _Matrix = npt.NDArray[np.float64]
 
 
@@ -54,10 +61,35 @@ def affine_of(header: Any) -> tuple[Affine | None, tuple[str, ...]]:
         problems = ("geometry_unknown",)
     elif usable is qform and _squared(header) > _UNIT_MAX:
         problems = ("geometry_unknown",)
+    if _contradict(header, sizes, sform, qform):
+        problems = (*problems, "geometry_contradicts")
     usable = usable * _MM.get(int(header["xyzt_units"]) & _SPACE_UNITS, 1.0)
     usable += 0.0  # turns -0.0 into 0.0
     x, y, z = ((float(a), float(b), float(c), float(d)) for a, b, c, d in usable)
     return (x, y, z), problems
+
+
+def _contradict(header: Any, sizes: _Matrix, sform: _Matrix | None, qform: _Matrix | None) -> bool:
+    """Whether the forms and the voxel sizes cannot all be true.
+
+    No space is the mirror image of another one. Forms of one space have the same axes; in that of
+    the scanner, also the voxel sizes. An atlas may be larger or smaller than the head.
+    """
+    if sform is None or not _is_usable(sform):
+        return False
+    lengths = np.linalg.norm(sform[:, :3], axis=0)
+    known = np.isfinite(sizes) & (sizes > 0)
+    ratios = lengths[known] / sizes[known]
+    most = _SAME_SIZE if header["sform_code"] == _SCANNER else _ATLAS_SIZE
+    if (np.maximum(ratios, 1 / ratios) > most).any():
+        return True
+    if qform is None or not _is_usable(qform) or _squared(header) > _UNIT_MAX:
+        return False
+    if np.linalg.det(sform[:, :3]) * np.linalg.det(qform[:, :3]) < 0:
+        return True
+    axes = sform[:, :3] / lengths, qform[:, :3] / np.linalg.norm(qform[:, :3], axis=0)
+    along = (axes[0] * axes[1]).sum(axis=0)
+    return bool(header["sform_code"] == header["qform_code"] and (along < _SAME_AXIS).any())
 
 
 def _sizes(header: Any) -> _Matrix:

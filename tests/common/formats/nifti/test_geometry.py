@@ -123,3 +123,35 @@ def test_the_sform_precedes_the_qform_which_precedes_the_voxel_sizes(save: Save)
 def test_an_affine_that_is_not_finite_is_refused(save: Save) -> None:
     path = patched(save(np.zeros((2, 2, 2), np.uint8)), 280, "<f", float("nan"))
     assert "not finite" in reason(patched(path, 252, "<hh", 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "codes", "sform", "problems"),
+    [
+        ((2, 3, 4), (1, 1), (2, 3, 4), ()),
+        ((2, 3, 4), (1, 1), (-2, 3, 4), ("geometry_contradicts",)),
+        ((2, 3, 4), (1, 4), (2, -3, 4), ("geometry_contradicts",)),
+        ((2, 3, 4), (1, 1), (-2, -3, 4), ("geometry_contradicts",)),
+        ((2, 3, 4), (1, 2), (-2, -3, 4), ()),
+        ((5, 3, 4), (0, 1), (2, 3, 4), ("geometry_contradicts",)),
+        ((2, 3, 4), (1, 4), (2.4, 3.5, 4.5), ()),
+        ((2, 3, 4), (1, 4), (5, 3, 4), ("geometry_contradicts",)),
+        ((0, 0, 0), (0, 1), (2, 3, 4), ()),
+    ],
+)
+def test_forms_that_contradict_each_other_are_told(
+    save: Save,
+    sizes: tuple[float, ...],
+    codes: tuple[int, int],
+    sform: tuple[float, ...],
+    problems: tuple[str, ...],
+) -> None:
+    path = save(np.zeros((2, 2, 2), np.uint8))
+    patched(path, 252, "<hh", *codes)
+    patched(path, 76, "<4f", 1.0, *sizes)
+    patched(path, 256, "<6f", *[0.0] * 6)
+    x, y, z = sform
+    patched(path, 280, "<12f", x, 0, 0, 0, 0, y, 0, 0, 0, 0, z, 0)
+    affine, told = geometry(path)
+    assert [affine[n][n] for n in range(3)] == pytest.approx(sform)
+    assert told == problems
