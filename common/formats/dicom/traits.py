@@ -50,9 +50,7 @@ def _key(values: Mapping[str, Any], tag: str) -> str:
         case "ImageType":
             return "\\".join(image_type(values))
         case "ContrastSettings":
-            # Measured and displayed values never are in one volume (``rescaling``).
-            measured = ("PhilipsScaleSlope",) if values.get("PhilipsScaleSlope") else ()
-            return digest(*measured, *(values.get(name) for name in SETTINGS))
+            return digest(*_scaling(values), *(values.get(name) for name in SETTINGS))
     if tag.startswith("DimensionIndexValues"):
         return _dimension(values, int(tag.removeprefix("DimensionIndexValues")) - 1)
     value = values.get(tag)
@@ -62,6 +60,16 @@ def _key(values: Mapping[str, Any], tag: str) -> str:
         found = number(values, tag)
         return "" if found is None else f"{found:.{digits}g}"
     return str(value)
+
+
+def _scaling(values: Mapping[str, Any]) -> list[str]:
+    """Which scalings apply: values that were measured, displayed or stored are never in one volume
+    (``rescaling``)."""
+    applied = [name for name in ("PhilipsScaleSlope", "ModalityLUTSequence") if values.get(name)]
+    # Even if it changes nothing: it may differ from slice to slice.
+    if not applied and number(values, "RescaleSlope") is not None:
+        applied.append("RescaleSlope")
+    return applied
 
 
 def _dimension(values: Mapping[str, Any], index: int) -> str:

@@ -43,3 +43,11 @@ def test_an_owner_is_a_digest_of_patient_study_and_place() -> None:
 def test_what_a_header_claims_of_its_volume_is_read() -> None:
     said = claims({"ImagesInAcquisition": "12", "SpacingBetweenSlices": "-3", "GeLocations": 0})
     assert (said.images, said.slices, said.spacing, said.thickness) == (12, None, 3.0, None)
+
+
+def test_scaled_and_stored_values_differ_in_contrast() -> None:
+    rescaled = volume_keys({"RescaleSlope": "1"})
+    assert rescaled == volume_keys({"RescaleSlope": "3", "RescaleIntercept": "5"})
+    table = volume_keys({"ModalityLUTSequence": ["table"]})
+    measured = volume_keys({"PhilipsScaleSlope": 2.0, "RescaleSlope": "3"})
+    assert len({rescaled, table, measured, volume_keys({})}) == 4
