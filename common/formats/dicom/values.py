@@ -64,17 +64,18 @@ come from the conformance statements of the vendors and from dcm2niix (``nii_dic
 
 _PLACES = {
     "SIEMENS CSA HEADER": range(0x10, 0x14),
-    "Philips MR Imaging DD 005": range(0x14, 0x15),
+    "Philips MR Imaging DD 005": range(0x10, 0x20),
+    "Philips MR Imaging DD 001": range(0x10, 0x20),
 }
 """Blocks of the creators that do not always take the first one, as the others do. Only those who
 edit files move blocks, but in some groups scanners write several creators in any order."""
-_PRIVATE = {
-    Tag(group, block << 8 | last): (Tag(group, block), creator, keyword, vr)
-    for (group, creator), elements in _BLOCKS.items()
-    for block in _PLACES.get(creator, range(0x10, 0x11))
-    for last, (keyword, vr) in elements.items()
-}
-PRIVATE_TAGS = sorted({*_PRIVATE, *(creator for creator, *_ in _PRIVATE.values())})
+_PRIVATE: dict[BaseTag, dict[str, tuple[str, str]]] = {}
+"""Keyword and VR by creator, of each tag."""
+for (_group, _creator), _elements in _BLOCKS.items():
+    for _block in _PLACES.get(_creator, range(0x10, 0x11)):
+        for _last, _named in _elements.items():
+            _PRIVATE.setdefault(Tag(_group, _block << 8 | _last), {})[_creator] = _named
+PRIVATE_TAGS = sorted({*_PRIVATE, *(Tag(tag.group, tag.element >> 8) for tag in _PRIVATE)})
 """What must be read of a header for the private values, and the elements that name creators."""
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
@@ -102,9 +103,10 @@ def values_of(data: pydicom.Dataset, keywords: Mapping[BaseTag, str]) -> dict[st
         if not name:
             if tag not in _PRIVATE:
                 continue
-            creator, owner, name, vr = _PRIVATE[tag]
-            if _text(data, creator) != owner:
+            creator = _text(data, Tag(tag.group, tag.element >> 8))
+            if creator not in _PRIVATE[tag]:
                 continue
+            name, vr = _PRIVATE[tag][creator]
         with suppress(Exception):
             values[ALIASES.get(name, name)] = _value(data, tag, element, name, vr)
     return values

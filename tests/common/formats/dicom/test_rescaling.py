@@ -87,6 +87,20 @@ def test_images_of_philips_have_the_values_that_were_measured(write: Write) -> N
         np.testing.assert_allclose(read[:, :, n - 1], displayed / ((n + 1) * 0.25 * n), rtol=1e-6)
 
 
+def test_the_private_block_of_philips_may_be_another_one(write: Write) -> None:
+    def move(data: Dataset) -> None:
+        data.private_block(0x2005, "SOMEBODY ELSE", create=True).add_new(0x0E, "FL", 9.0)
+        block = data.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+        block.add_new(0x0E, "FL", 0.25)
+
+    def path(n: int) -> Path:
+        return edit(write(n, RescaleSlope="2", RescaleIntercept="-6"), move)
+
+    read = volume(*(path(n) for n in (1, 2, 3)))[0]
+    stored = 100 + np.arange(12).reshape(3, 4).T
+    np.testing.assert_allclose(read[:, :, 0], (stored * 2 - 6) / (2 * 0.25), rtol=1e-6)
+
+
 def test_measured_and_displayed_values_are_never_in_one_volume(write: Write) -> None:
     paths = [write(n, RescaleSlope="2", RescaleIntercept="0") for n in range(1, 9)]
     for path in paths[4:]:
