@@ -54,6 +54,9 @@ def damage_of(
             f"it has {pixels.length // declared} times as many bytes of pixels as its header "
             "declares: export it again"
         )
+    frames = number(values, "NumberOfFrames") or 1
+    if frames > 1 and (pixels.length - declared) * frames >= declared:
+        raise SourceError("it has pixels of more frames than its header declares: export it again")
     return ""
 
 

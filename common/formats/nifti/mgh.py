@@ -14,7 +14,7 @@ from common.formats.nifti.geometry import check_usable
 from common.formats.nifti.layout import Layout
 
 _VERSION = b"\0\0\0\1"
-_BYTES = 284
+OFFSET = 284
 _GOOD_RAS = slice(28, 30)
 _AXIS_MAX = 65535
 _TYPES = {0: "u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
@@ -35,9 +35,9 @@ def parse_mgh(block: bytes) -> Layout:
         SourceError: its voxels cannot become scans.
         Exception: whatever nibabel raises for a header that is not valid.
     """
-    if len(block) < _BYTES:
+    if len(block) < OFFSET:
         raise SourceError("the file is truncated before its voxels: copy it again")
-    header: Any = MGHHeader(block[:_BYTES], check=False)  # type: ignore[no-untyped-call]
+    header: Any = MGHHeader(block[:OFFSET], check=False)  # type: ignore[no-untyped-call]
     i, j, k, volumes = (int(length) for length in header["dims"])
     axes = f"{i}x{j}x{k}x{volumes}"
     if min(i, j, k, volumes) < 1:
@@ -56,7 +56,7 @@ def parse_mgh(block: bytes) -> Layout:
         shape=(i, j, k),
         volumes=volumes,
         dtype=np.dtype(_TYPES[code]),
-        offset=_BYTES,
+        offset=OFFSET,
         slope=1.0,
         inter=0.0,
         affine=affine,

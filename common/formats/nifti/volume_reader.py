@@ -16,6 +16,7 @@ from common.formats.buffers import Allocate, in_memory
 from common.formats.nifti.byte_stream import ByteStream
 from common.formats.nifti.header import HEADER_BYTES, check_size, parse_header
 from common.formats.nifti.layout import Layout
+from common.formats.nifti.mgh import OFFSET as MGH_OFFSET
 from common.formats.nifti.pairs import is_header, voxels_of
 from common.formats.nifti.reading_errors import as_source_error
 from common.formats.nifti.scaling import read_values
@@ -89,8 +90,8 @@ class VolumeReader:
             try:
                 stream.seek(start)
                 array = read_values(stream, layout, allocate)
-                if last and stream.compressed:
-                    stream.read(1)  # its checksum is checked only when it is read to the end
+                if last:  # a checksum is checked only when all is read
+                    _check_rest(stream, layout)
                 _check_unchanged(stream, volume)
             except BaseException:
                 stream.close()
@@ -120,6 +121,15 @@ class VolumeReader:
             stream.close()
             raise SourceError("the file changed after its header was read: send it again")
         return stream
+
+
+def _check_rest(stream: ByteStream, layout: Layout) -> None:
+    """Check that no slice follows the last one. Less may follow, and so may zeros that pad a file,
+    and what MGH writes about the scan."""
+    rest = stream.read(max(1, layout.volume_bytes // layout.shape[2]))
+    is_slice = len(rest) * layout.shape[2] >= layout.volume_bytes and rest.strip(b"\0")
+    if is_slice and layout.offset != MGH_OFFSET:
+        raise SourceError("it holds more slices than its header declares: export it again")
 
 
 def _check_unchanged(stream: ByteStream, volume: NiftiVolume) -> None:

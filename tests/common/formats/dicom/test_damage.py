@@ -52,3 +52,11 @@ def test_twice_the_pixels_are_another_size_than_the_header_says() -> None:
 @pytest.mark.parametrize("path", sorted(DATA.glob("MR_small*.dcm")), ids=lambda path: path.name)
 def test_whole_files_are_whole(path: Path) -> None:
     assert slices_of(path)[0].damage == ""
+
+
+def test_pixels_of_more_frames_than_declared_are_refused() -> None:
+    size = {**SIZE, "NumberOfFrames": "3"}
+    pixels = io.BytesIO(bytes(96))
+    assert damage_of(pixels, Pixels("PixelData", "OW", 0, 72 + 10), None, size) == ""
+    with pytest.raises(SourceError, match="more frames"):
+        damage_of(pixels, Pixels("PixelData", "OW", 0, 96), None, size)

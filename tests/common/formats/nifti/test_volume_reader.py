@@ -1,5 +1,6 @@
 """NIfTI volumes: what nibabel reads is what is sent, and what cannot be sent says why."""
 
+import gzip
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,20 @@ def test_a_packed_series_is_read_in_one_pass(save: Save, monkeypatch: pytest.Mon
         reader.read(volume)
     reader.close()
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_of_more_slices_than_its_header_declares_is_refused(
+    save: Save, compressed: bool
+) -> None:
+    path = save(np.ones((4, 4, 3), np.int16))
+    plain = path.read_bytes()
+
+    def read_with(rest: bytes) -> Any:
+        data = plain + rest
+        path.write_bytes(gzip.compress(data) if compressed else data)
+        return read_volume(volumes_in(path, "label")[0])[0]
+
+    assert read_with(bytes(500)).shape == read_with(b"x" * 31).shape == (4, 4, 3)
+    with pytest.raises(SourceError, match="more slices"):
+        read_with(b"x" * 32)
