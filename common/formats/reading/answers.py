@@ -19,7 +19,7 @@ from common.formats.buffers import Allocate
 from common.formats.compression import MAGIC_BYTES, inflated, inflater_for, unpacked_max
 from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.slices import Slice
-from common.formats.nifti.pairs import header_of, is_header
+from common.formats.nifti.pairs import header_of, is_header, voxels_of
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.opening import open_archive, open_file
@@ -64,6 +64,11 @@ class Answerer:
             return self._members(path, in_archive=in_archive)
         if found is Format.PAIR_VOXELS:
             header = header_of(path)
+            if (other := voxels_of(header)).name != path.name:
+                raise SourceError(
+                    f"its {header.suffix} has two files of voxels, and {other.suffix} is the one "
+                    "that is read: remove the wrong one"
+                )
             if not request.get("alone"):
                 raise NotAScan("pair")
             raise SourceError(f"half of a .hdr/.img pair: send its {header.suffix}")

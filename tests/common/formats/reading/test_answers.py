@@ -95,3 +95,15 @@ def test_what_looks_like_dicom_and_is_none_fails_only_if_its_name_says_so(tmp_pa
         answerer.header({"path": str(tmp_path / "a.bin"), "alone": False})
     with pytest.raises(SourceError, match="cannot be read: No such file"):
         answerer.header({"path": str(tmp_path / "absent"), "alone": False})
+
+
+def test_second_voxels_of_a_pair_are_refused(tmp_path: Path) -> None:
+    image = nib.Nifti1Pair(np.ones((2, 3, 4), np.int16), np.eye(4))  # type: ignore[no-untyped-call]
+    nib.save(image, tmp_path / "a.img")
+    (tmp_path / "a.img.gz").write_bytes(gzip.compress((tmp_path / "a.img").read_bytes() + b"x"))
+    answerer = Answerer(lambda _: None)
+    with pytest.raises(NotAScan):
+        answerer.header({"path": str(tmp_path / "a.img")})
+    with pytest.raises(SourceError, match=r"two files of voxels") as caught:
+        answerer.header({"path": str(tmp_path / "a.img.gz")})
+    assert not isinstance(caught.value, NotAScan)
