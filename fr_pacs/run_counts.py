@@ -110,6 +110,8 @@ class RunCounter:
         """
         what = self._reveal(label)
         with self._changed:
+            if self._total is None:
+                self._failures.withdraw(label)  # a watched file that had failed is whole now
             if self._total is None and self._labels.has(scan_id, label):
                 return True  # a watched file was written again, and holds the same image
             first = self._labels.add(scan_id, label, origin)

@@ -1,11 +1,15 @@
 """The failures of a run: logged at once, and kept for its end."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from common.runtime.logger import RateLimitedLog
 from common.runtime.run_totals import Failure
 
 KEPT = 200
+
+_LABELS_KEPT = 100_000
+"""Failed files that are remembered, so that an endless run does not fill the memory."""
 
 
 class RunFailures:
@@ -20,6 +24,7 @@ class RunFailures:
         self._log = log
         self._reveal = reveal
         self._first: list[Failure] = []
+        self._files: Counter[str] = Counter()
         self.count = 0
 
     @property
@@ -47,9 +52,21 @@ class RunFailures:
             scan_id=scan_id,
             command=command,
         )
+        if scan_id is None:
+            self._files[label] += 1
+            if len(self._files) > _LABELS_KEPT:
+                del self._files[next(iter(self._files))]
         self.count += 1
         if len(self._first) < KEPT:
             self._first.append(failure)
+
+    def withdraw(self, label: str) -> None:
+        """Count the failures of this file no longer: it is whole now."""
+        if label not in self._files:
+            return
+        self.count -= self._files.pop(label)
+        what = self._reveal(label)
+        self._first = [one for one in self._first if one.scan_id is not None or one.what != what]
 
     def tell(
         self, label: str, reason: str, scan_id: str | None = None, command: str | None = None

@@ -634,3 +634,11 @@ def test_a_stop_tells_what_was_not_sent_from_what_was_not_acknowledged(tmp_path:
         "not sent before Fr-PACS stopped",
     ]
     assert counter.open()["not_acknowledged"] == 1
+
+
+def test_a_watched_file_that_failed_and_is_whole_later_has_not_failed() -> None:
+    for total, failed in ((None, 0), (2, 1)):
+        counter = RunCounter(total, Ledger(None), RateLimitedLog(get_log()))
+        counter.failed("half.nii", "it is cut")
+        assert not counter.is_copy("a", "half.nii")
+        assert counter.totals().failed == failed

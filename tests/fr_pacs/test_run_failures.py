@@ -35,3 +35,14 @@ def test_the_log_has_hashes_and_what_is_kept_has_the_names_too() -> None:
     [failure] = failures.first
     assert (failure.what, failure.reason) == ("mueller.nii", "half of mueller.nii")
     assert failure.line == f"{label}: half of {label}"
+
+
+def test_a_file_that_is_whole_now_has_not_failed() -> None:
+    failures = RunFailures(RateLimitedLog(get_log()), str)
+    for label in ("a.nii", "a.nii", "b.nii"):
+        failures.add(label, "it is cut")
+    failures.add("a.nii", "refused", "id")
+    failures.withdraw("a.nii")
+    failures.withdraw("c.nii")
+    assert failures.count == 2
+    assert [(one.what, one.scan_id) for one in failures.first] == [("b.nii", None), ("a.nii", "id")]
