@@ -54,8 +54,11 @@ COLUMNS = (*ABOUT_FILE[:2], OUTCOME, REASON, *ABOUT_REPORT, REPORT, *ABOUT_FILE[
 Row = dict[str, str]
 
 _VOLUMES = ("intracranial", "brain", "grey_matter", "white_matter", "csf", "head")
-_FORMULA = ("=", "+", "-", "@", "\t")
-"""A spreadsheet takes text that begins with one of these for a formula."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A spreadsheet takes text that begins with one of these for a formula; the last four are the
+full-width forms of the first four."""
+_IN_CELL = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
+"""Where a cell begins that is a formula, if the table is read with semicolons between cells."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+|_+")
 _SUFFIX = re.compile(r"\.(nii|dcm|ima|img|hdr|mgh|mgz|nrrd|gz|bz2|zst)$", re.IGNORECASE)
@@ -165,7 +168,8 @@ def is_index(columns: Iterable[str]) -> bool:
 
 
 def _text(text: str | None) -> str:
-    return f"'{text}" if text and text.startswith(_FORMULA) else text or ""
+    text = _IN_CELL.sub("; ", text or "")
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _number(value: float | None) -> str:

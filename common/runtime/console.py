@@ -31,6 +31,10 @@ __all__ = [
 _INDENT = 4
 _COLOR = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_IN_CELL = re.compile(rf";(?=[{re.escape(''.join(_FORMULA))}])")
+"""Where a formula begins if a table is read with semicolons between cells."""
+
 
 class Console(rich.console.Console):
     """A console on which strings are data: escaped, and never markup, emoji codes or links."""
@@ -91,8 +95,8 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
     # A spreadsheet would take it for a formula.
-    formula = value.startswith(("=", "+", "-", "@"))
-    return escape(f"'{value}" if formula else value, SENTENCE)
+    formula = value.startswith(_FORMULA)
+    return escape(_IN_CELL.sub("; ", f"'{value}" if formula else value), SENTENCE)
 
 
 def write_text(text: str) -> None:

@@ -51,12 +51,17 @@ def test_what_was_not_measured_is_empty() -> None:
     assert row["lesions"] == ""
 
 
-@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x"])
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "-1", "@x", "\uff1dcmd()", "\uff201"])
 def test_no_spreadsheet_takes_a_name_for_a_formula(name: str) -> None:
     row = about_file(name, name, "/data")
     assert row["file"] == f"./{name}"
     assert row["volume"] == f"'{name}"
     assert row_key(row)[0] == f"/data/{name}"
+
+
+def test_no_reason_begins_a_cell_where_semicolons_part_them() -> None:
+    row = about_outcome("refused", "a;=cmd(); b;\uff1dc;d")
+    assert row["reason"] == "a; =cmd(); b; \uff1dc;d"
 
 
 def test_rows_are_the_same_if_they_are_about_the_same_volume_of_the_same_file() -> None:

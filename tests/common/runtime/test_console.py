@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.text import Text
 
-from common.runtime.console import Console, Table, colored_line, write_text
+from common.runtime.console import Console, Table, colored_line, write_csv, write_text
 
 HARMFUL = "\x1b[2J\x9b1m\u202e\r\n\u2028\udc80 [/] [bold]x[/bold] :smile: [link=http://a]b[/link]"
 
@@ -66,3 +66,8 @@ def test_a_line_of_a_unit_is_cut() -> None:
 def test_plain_text_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
     write_text("first\nsecond \x1b[2J\n")
     assert capsys.readouterr().out == "first\nsecond \\x1b[2J\n"
+
+
+def test_no_cell_of_a_table_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    write_csv(["a"], [{"a": "=x"}, {"a": "\uff1dx"}, {"a": "x;=y;z"}])
+    assert capsys.readouterr().out.splitlines() == ["a", "'=x", "'\uff1dx", "x; =y;z"]
