@@ -216,7 +216,10 @@ class Claims(Claiming):
         )
 
     def _finish(
-        self, claims: Sequence[Claim], change: list[Document], state: str = ReportGenerated.DONE
+        self,
+        claims: Sequence[Claim],
+        change: Document | list[Document],
+        state: str = ReportGenerated.DONE,
     ) -> set[str]:
         """Apply ``change`` to each claim that still holds; returns the ids of those that do not."""
         finished = sum(

@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import bson
@@ -127,15 +128,14 @@ class Outbox:
         if not found:
             return Leased(more=more)
         token = f"{self._process}/{next(self._leases)}"
-        lease = {
-            "next_try_at": {"$add": ["$$NOW", int(lease_s * 1000)]},
-            "leased_by": token,
-            "tries": {"$add": [integer("tries"), 1]},
-        }
+        until = self._db.clock.now() + timedelta(seconds=lease_s)
         taken = 0
-        for these in _as_found(found):
+        for these, tries in _as_found(found):
+            # A pipeline could count ``tries`` and knows ``$$NOW``, but takes MongoDB longer. Times
+            # by the clock's estimate are as right as ``$$NOW`` a moment before.
+            lease = {"next_try_at": until, "leased_by": token, "tries": tries + 1}
             these = {"$and": [wanted, these]}
-            update = self._db.reports_fast.update_many(these, [{"$set": lease}], hint=BY_ID)
+            update = self._db.reports_fast.update_many(these, {"$set": lease}, hint=BY_ID)
             taken += update.modified_count
         if taken < len(found):
             mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
@@ -235,8 +235,8 @@ class Outbox:
 
     def _give_up(self, key: str, raw: RawBSONDocument, cause: str) -> None:
         """Give up a report as found, not the revision that has replaced it since."""
-        for these in _as_found({key: raw}):
-            self._undeliverable.mark_this(these, key, cause)
+        this_one = {"_id": key, **_of_stored(_computed(raw, "revision"))}
+        self._undeliverable.mark_this(this_one, key, cause)
 
     def _reconcile(self, keys: Sequence[str]) -> set[str]:
         """Before reports are sent, make their scans agree with them: see ``reconciliation``.
@@ -277,20 +277,13 @@ class Outbox:
         self._recorder.note(Kind.SEND, keys, peer=peer, outcome=outcome)
         self._recorder.wait_durable()
         sent: Document = {"_id": {"$in": list(keys)}, "status": False, **of_revision(revision)}
-        self._db.reports.update_many(
-            sent,
-            # The first delivery counts for retention, also of a report that was asked for again.
-            [
-                {
-                    "$set": {
-                        "status": True,
-                        "sent_at": {"$ifNull": ["$sent_at", "$$NOW"]},
-                        "leased_by": "$$REMOVE",
-                    }
-                }
-            ],
-            hint=BY_ID,
+        # The first delivery counts for retention, also of a report that was asked for again.
+        change = {"$set": {"status": True}, "$unset": {"leased_by": True}}
+        first = self._db.reports.update_many(
+            {**sent, "sent_at": None}, {**change, "$currentDate": {"sent_at": True}}, hint=BY_ID
         )
+        if first.matched_count < len(keys):
+            self._db.reports.update_many({**sent, "sent_at": {"$ne": None}}, change, hint=BY_ID)
 
     @translated
     def orphans(self, known: Collection[str]) -> dict[str, int]:
@@ -362,20 +355,27 @@ def _names_its_pacs(raw: RawBSONDocument) -> bool:
         return False
 
 
-def _as_found(found: Mapping[str, RawBSONDocument]) -> Iterator[Document]:
-    """Filters that together find these reports as long as nothing has replaced them."""
-    by_revision: dict[Any, list[str]] = {}
+def _as_found(found: Mapping[str, RawBSONDocument]) -> Iterator[tuple[Document, int]]:
+    """Filters that together find these reports as long as nothing has replaced them, each with how
+    often its reports were tried."""
+    alike: dict[tuple[Any, int], list[str]] = {}
     for key, raw in found.items():
-        by_revision.setdefault(_revision(raw), []).append(key)
-    for revision, keys in by_revision.items():
-        yield {"_id": {"$in": keys}, **(of_revision(revision) if revision else _NO_REVISION)}
+        about = _computed(raw, "revision"), _computed(raw, "tries")
+        alike.setdefault(about, []).append(key)
+    for (revision, tries), keys in alike.items():
+        yield {"_id": {"$in": keys}, **_of_stored(revision)}, tries
 
 
-def _revision(raw: RawBSONDocument) -> Any:
+def _of_stored(revision: Any) -> Document:
+    return of_revision(revision) if revision else _NO_REVISION
+
+
+def _computed(raw: RawBSONDocument, name: str) -> Any:
+    """A field that MongoDB computed."""
     try:
-        return raw["revision"]
+        return raw[name]
     except BSONError:  # of another field
-        return decoded(raw)["revision"]
+        return decoded(raw)[name]
 
 
 def _size(raw: RawBSONDocument) -> int:

@@ -20,18 +20,11 @@ from common.store.error_mapping import translated
 from common.store.paging import pages
 from common.store.recording import Recorder
 
-FINISH: list[Document] = [
-    {
-        "$set": {
-            "report_generated": ReportGenerated.DONE,
-            "done_at": "$$NOW",
-            "lease_until": "$$REMOVE",
-            "error": "$$REMOVE",
-            "notice": "$$REMOVE",
-            "reanalysis_error": "$$REMOVE",
-        }
-    }
-]
+FINISH: Document = {
+    "$set": {"report_generated": ReportGenerated.DONE},
+    "$currentDate": {"done_at": True},
+    "$unset": dict.fromkeys(("lease_until", "error", "notice", "reanalysis_error"), True),
+}
 """The update of a scan whose report exists."""
 
 UNCLAIMED = (ReportGenerated.TO_DO, ReportGenerated.ERROR)
