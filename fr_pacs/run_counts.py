@@ -321,47 +321,58 @@ class RunCounter:
         self._log.info("scan interrupted", what=label, scan_id=scan_id)
 
     def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
-        """A report arrived; log it, unless this revision or a later one had arrived before and no
-        scan of this run awaits it.
+        """As ``all_delivered``, for one report."""
+        return self.all_delivered({scan_id: findings}, revision)[scan_id]
+
+    def all_delivered(
+        self, reports: Mapping[str, Mapping[str, object]], revision: int = 1
+    ) -> dict[str, bool]:
+        """Reports of a revision arrived; log each, unless it or a later revision had arrived before
+        and no scan of this run awaits it. The ledger takes the lines of all of them in one write.
 
         Revisions may have gaps: one that was replaced before its delivery is never sent.
 
         Args:
-            scan_id: of its scan.
-            revision: of the report.
-            findings: further fields of the log line; those that are None are left out.
+            reports: by scan id, further fields of the log line; those that are None are left out.
+            revision: of the reports.
 
         Returns:
-            Whether this revision is new, or was awaited.
+            By scan id, whether this revision is new, or was awaited.
 
         Raises:
             OSError: the ledger cannot be written; nothing was counted.
         """
         now = time.monotonic()
+        lines: list[dict[str, object]] = []
         with self._changed:
-            had_it = self._known.has_report(scan_id, revision)
-            if had_it and scan_id not in self._awaited:
-                return False
-            label = self._label_of(scan_id)
-            if not had_it:
-                # Before it is noted: if the disk is full, this raises, and the report comes again.
-                revisions = {"revision": str(revision)} if revision > 1 else {}
-                named = self._names_of([scan_id])
-                self._ledger.write("reported", [scan_id], named, **revisions)
+            had = {scan_id: self._known.has_report(scan_id, revision) for scan_id in reports}
+            arrived = {
+                scan_id: scan_id in self._awaited or not had_it for scan_id, had_it in had.items()
+            }
+            # Before they are noted: if the disk is full, this raises, and the reports come again.
+            revisions = {"revision": str(revision)} if revision > 1 else {}
+            first = [scan_id for scan_id, had_it in had.items() if not had_it]
+            self._ledger.write("reported", first, self._names_of(first), **revisions)
+            for scan_id in first:
                 self._known.note_report(scan_id, revision)
-            scan = self._awaited.pop(scan_id, None)
-            if scan is not None:  # else an earlier run sent it
-                self._delivered += 1
-                self._latencies.append(now - scan.sent_at)
-                self._last = now
-                self._changed.notify_all()
-            elif not self._labels.all_of(scan_id):
-                self._earlier += 1
-        ms = round(1000 * (now - scan.sent_at)) if scan else None
-        fields = {"label": label, **findings, "ms": ms, "scan_id": scan_id}
-        known = {name: value for name, value in fields.items() if value is not None}
-        self._log.info("report received", **known)
-        return True
+            for scan_id, findings in reports.items():
+                if not arrived[scan_id]:
+                    continue
+                label = self._label_of(scan_id)
+                scan = self._awaited.pop(scan_id, None)
+                if scan is not None:  # else an earlier run sent it
+                    self._delivered += 1
+                    self._latencies.append(now - scan.sent_at)
+                    self._last = now
+                elif not self._labels.all_of(scan_id):
+                    self._earlier += 1
+                ms = round(1000 * (now - scan.sent_at)) if scan else None
+                lines.append({"label": label, **findings, "ms": ms, "scan_id": scan_id})
+            self._changed.notify_all()
+        for fields in lines:
+            known = {name: value for name, value in fields.items() if value is not None}
+            self._log.info("report received", **known)
+        return arrived
 
     def not_written(self, scan_id: str, reason: str) -> None:
         """The report of a scan has come and could not be written; Fr-HUB sends it again.

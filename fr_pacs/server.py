@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
@@ -91,20 +91,10 @@ class ReportServer:
         """Accept these reports, with one acknowledgement for all of them."""
         accepted: list[str] = []
         answers: list[Message] = []
-        for event in events:
-            if isinstance(event, Report | Failed):
-                scan_id = event.scan_id if isinstance(event, Failed) else event.report.scan_id
-                try:
-                    if isinstance(event, Failed):
-                        self._accept_failed(event)
-                    else:
-                        self._accept(event.report, event.picture)
-                except ProtocolError as error:
-                    answers.append(Nack(scan_id, error.code, error.reason, error.retry))
-                else:
-                    accepted.append(scan_id)
-            elif isinstance(event, InvalidMessage):
-                answers.append(Nack(event.id, event.code, event.reason, retry=False))
+        for together in _together(events):
+            accepted_now, refused = self._accept(together)
+            accepted += accepted_now
+            answers += refused
         if accepted:
             answers.append(Ack(tuple(accepted)))
         for answer in answers:
@@ -113,32 +103,63 @@ class ReportServer:
         if answers:
             channel.send(*answers)
 
-    def _accept(self, report: BrainReport, picture: bytes | None) -> None:
+    def _accept(self, events: Sequence[Event]) -> tuple[list[str], list[Nack]]:
+        """The scans that these messages are about, if they are accepted; else why not."""
+        accepted: list[str] = []
+        refused: list[Nack] = []
+        written: list[BrainReport] = []
+        for event in events:
+            if isinstance(event, InvalidMessage):
+                refused.append(Nack(event.id, event.code, event.reason, retry=False))
+            if not isinstance(event, Report | Failed):
+                continue
+            scan_id = event.scan_id if isinstance(event, Failed) else event.report.scan_id
+            try:
+                if isinstance(event, Failed):
+                    self._accept_failed(event)
+                elif self._write(event.report, event.picture):
+                    written.append(event.report)
+                else:
+                    self._ignore(event.report)
+            except ProtocolError as error:
+                refused.append(_nack(scan_id, error))
+            else:
+                accepted.append(scan_id)
+        try:
+            self._count(written)
+        except ProtocolError as error:
+            gone = {report.scan_id for report in written}
+            refused += [_nack(scan_id, error) for scan_id in accepted if scan_id in gone]
+            accepted = [scan_id for scan_id in accepted if scan_id not in gone]
+        return accepted, refused
+
+    def _write(self, report: BrainReport, picture: bytes | None) -> bool:
+        """Write a report's files, if there is a folder for them; False: a later revision is there,
+        and nobody awaits this one."""
         if report.pacs != self._name:
             reason = f"the report is for {report.pacs!r}, and this is {self._name!r} (PACS_NAME)"
             raise ProtocolError(Refusal.HEADER, reason)
-        if self._folder is not None:
-            try:
-                is_latest = self._folder.write(report, picture, self._counter.origins_of)
-            except OSError as error:
-                reason = f"the report cannot be written: {error.strerror}"
-                self._counter.not_written(report.scan_id, reason)
-                raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
-            # After the same image went to a Fr-HUB with a new database, its first report is awaited
-            # although the folder has a later one.
-            if not is_latest and not self._counter.awaited([report.scan_id]):
-                self._ignore(report)
-                return
-        lesions = report.findings.lesions
+        if self._folder is None:
+            return True
+        try:
+            is_latest = self._folder.write(report, picture, self._counter.origins_of)
+        except OSError as error:
+            reason = f"the report cannot be written: {error.strerror}"
+            self._counter.not_written(report.scan_id, reason)
+            raise ProtocolError(Refusal.UNAVAILABLE, reason, retry=True) from error
+        # After the same image went to a Fr-HUB with a new database, its first report is awaited
+        # although the folder has a later one.
+        return is_latest or bool(self._counter.awaited([report.scan_id]))
+
+    def _count(self, reports: Sequence[BrainReport]) -> None:
+        if not reports:
+            return
+        found = {report.scan_id: _findings(report) for report in reports}
         with _unavailable_if_not_written():
-            new = self._counter.delivered(
-                report.scan_id,
-                report.revision,
-                verdict=str(report.findings.quality.verdict),
-                lesions=None if lesions is None else lesions.count,
-            )
-        if not new:
-            self._ignore(report)
+            new = self._counter.all_delivered(found, reports[0].revision)
+        for report in reports:
+            if not new[report.scan_id]:
+                self._ignore(report)
 
     def _accept_failed(self, message: Failed) -> None:
         with _unavailable_if_not_written():
@@ -165,6 +186,42 @@ class ReportServer:
         if self._folder is not None:
             self._folder.close()
         self._limited_log.flush()
+
+
+def _together(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """The messages in their order, in groups of which each has one message about a scan at most and
+    reports of one revision."""
+    group: list[Event] = []
+    scans: set[str] = set()
+    revision: int | None = None
+    for event in events:
+        scan_id, of = None, revision
+        if isinstance(event, Report):
+            scan_id, of = event.report.scan_id, event.report.revision
+        elif isinstance(event, Failed):
+            scan_id = event.scan_id
+        if scan_id in scans or revision not in (None, of):
+            yield group
+            group, scans = [], set()
+        group.append(event)
+        revision = of
+        if scan_id is not None:
+            scans.add(scan_id)
+    if group:
+        yield group
+
+
+def _nack(scan_id: str, error: ProtocolError) -> Nack:
+    return Nack(scan_id, error.code, error.reason, error.retry)
+
+
+def _findings(report: BrainReport) -> dict[str, object]:
+    """What the log says of a report."""
+    lesions = report.findings.lesions
+    return {
+        "verdict": str(report.findings.quality.verdict),
+        "lesions": None if lesions is None else lesions.count,
+    }
 
 
 @contextlib.contextmanager

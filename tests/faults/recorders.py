@@ -75,23 +75,30 @@ def record_sources(path: Path) -> None:
 
 def record_deliveries(path: Path) -> None:
     """Record each report that Fr-PACS takes, with what it says."""
+    from common.wire.messages import Report
     from fr_pacs.server import ReportServer
     from tests.faults.essence import essence_of
 
     accept = ReportServer._accept
 
-    def accepting(server: Any, report: Any, picture: bytes | None, *rest: Any) -> Any:
-        result = accept(server, report, picture, *rest)
-        entry = {
-            "scan_id": report.key,
-            "pacs": report.pacs,
-            "revision": report.revision,
-            "voxels_hash": report.voxels_hash,
-            "findings": essence_of(report.findings),
-        }
-        if picture is not None:
-            entry["picture"] = hash_voxels(picture)
-        append(path, [entry])
-        return result
+    def accepting(server: ReportServer, events: Sequence[Any]) -> Any:
+        accepted, refused = accept(server, events)
+        entries = []
+        for event in events:
+            if not isinstance(event, Report) or event.report.scan_id not in accepted:
+                continue
+            report = event.report
+            entry = {
+                "scan_id": report.key,
+                "pacs": report.pacs,
+                "revision": report.revision,
+                "voxels_hash": report.voxels_hash,
+                "findings": essence_of(report.findings),
+            }
+            if event.picture is not None:
+                entry["picture"] = hash_voxels(event.picture)
+            entries.append(entry)
+        append(path, entries)
+        return accepted, refused
 
     put(ReportServer, "_accept", accepting)

@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bson import Int64
 from structlog.testing import capture_logs
 
 from common.domain.pacs_key import HubSecret, PacsKey, PacsKeys
-from common.domain.report import REVISION_MAX, AnalyzerId, BrainReport
+from common.domain.report import REVISION_MAX, AnalyzerId, BrainReport, report_id_of
 from common.domain.report_text import report_text
 from common.errors import AlreadyRunning, PeerAway, ProtocolError, Refusal, SettingsError
 from common.runtime.logger import RateLimitedLog, get_log
@@ -121,6 +121,52 @@ def test_reports_that_come_together_share_acknowledgements() -> None:
             answers.append(acked(answer(channel)))
         assert [scan_id for ids in answers for scan_id in ids] == [r.scan_id for r in reports]
         assert len(answers) < 50
+
+
+def test_reports_that_come_together_are_written_to_the_ledger_in_order_and_once(
+    tmp_path: Path,
+) -> None:
+    first, other = a_report(), a_report()
+    later = first.model_copy(update={"revision": 2, "report_id": report_id_of(first.scan_id, 2)})
+    settings, path = pacs_settings(), tmp_path / "ledger"
+    ledger = Ledger(path)
+    counter = RunCounter(None, ledger, RateLimitedLog(get_log()))
+    sent = (first, other, other, later, first)
+    with serving(settings, counter), hub_of(settings) as channel:
+        answers = [*acked(deliver(channel, *sent))]
+        while len(answers) < len(sent):
+            answers += acked(answer(channel))
+    ledger.close()
+    assert answers == [report.scan_id for report in sent]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["scan_id"], line.get("revision")) for line in lines] == [
+        (first.scan_id, None),
+        (other.scan_id, None),
+        (first.scan_id, "2"),
+    ]
+
+
+def test_reports_that_come_together_are_all_refused_if_the_ledger_takes_none() -> None:
+    settings, reports = pacs_settings(), [a_report() for _ in range(3)]
+    with serving(settings) as server:
+        channel = Answered()
+        with open("/dev/full", "ab", buffering=0) as full:  # noqa: PTH123
+            server._counter._ledger._file = full
+            server._answer(channel, [Report(report) for report in reports])  # type: ignore[arg-type]
+    assert [(nack.id, nack.code, nack.retry) for nack in channel.answers] == [
+        (report.scan_id, Refusal.UNAVAILABLE, True) for report in reports
+    ]
+
+
+class Answered:
+    """A connection that keeps what is sent on it."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+
+    def send(self, *messages: Any) -> None:
+        """Keep these messages."""
+        self.answers += messages
 
 
 def test_the_same_report_again_is_acknowledged_and_counted_once() -> None:
@@ -375,11 +421,13 @@ class Slow(RunCounter):
         self.in_hand = threading.Event()
         self.go_on = threading.Event()
 
-    def delivered(self, scan_id: str, revision: int = 1, **findings: object) -> bool:
+    def all_delivered(
+        self, reports: Mapping[str, Mapping[str, object]], revision: int = 1
+    ) -> dict[str, bool]:
         """Wait until a test says so."""
         self.in_hand.set()
         assert self.go_on.wait(10)
-        return super().delivered(scan_id, revision, **findings)
+        return super().all_delivered(reports, revision)
 
 
 def test_closing_acknowledges_the_report_in_hand_first() -> None:
