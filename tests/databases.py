@@ -66,15 +66,21 @@ class Databases:
 
 
 def _structure(database: Database[dict[str, Any]]) -> _Structure:
-    """The collections, each with its options and indexes."""
+    """The collections, each with its options and indexes. An index that ever held an array is told
+    apart: it alone no longer answers a query, even when it is empty again."""
     return {
         found["name"]: (
             {key: value for key, value in found.items() if key != "info"},
             found["info"].get("uuid"),
-            found["type"] == "collection" and list(database[found["name"]].list_indexes()),
+            found["type"] == "collection" and _indexes(database, found["name"]),
         )
         for found in database.list_collections()
     }
+
+
+def _indexes(database: Database[dict[str, Any]], collection: str) -> list[Any]:
+    [entry] = database[collection].aggregate([{"$listCatalog": {}}])
+    return [(index["spec"], index["multikey"]) for index in entry["md"]["indexes"]]
 
 
 def _contents(database: Database[dict[str, Any]]) -> _Contents:
