@@ -30,12 +30,18 @@ class Use:
         return any(self.name == name or self.name.startswith(f"{name}.") for name in names)
 
 
+def files(folder: str, pattern: str) -> list[Path]:
+    """The project's files below a folder, without packages that were installed there."""
+    found = (ROOT / folder).rglob(pattern)
+    return sorted(path for path in found if "node_modules" not in path.parts)
+
+
 @cache
 def modules() -> dict[str, Path]:
     """Each module of the product by name."""
     found = {}
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+        for path in files(package, "*.py"):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
@@ -120,9 +126,7 @@ _NAMES_A_MODULE = re.compile(
 
 def modules_in_strings() -> Iterator[tuple[str, str]]:
     """Names of our modules in strings, the Makefile and pyproject.toml: (name, file)."""
-    for path in sorted(
-        path for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*.py")
-    ):
+    for path in (path for folder in (*PACKAGES, "tests") for path in files(folder, "*.py")):
         if path.name not in ("imports.py", "test_architecture.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

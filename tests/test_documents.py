@@ -8,11 +8,12 @@ import pytest
 
 from common.domain.report import NOTICE
 from common.settings.reference import settings
+from tests.imports import files
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("common", "fr_pacs", "fr_hub", "fr_brain", "tests", ".github")
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.md"))]
+    [*ROOT.glob("*.md"), *(path for name in FOLDERS for path in files(name, "*.md"))]
 )
 MAKEFILE = (ROOT / "Makefile").read_text()
 README_LINES = 250
@@ -92,7 +93,7 @@ def test_each_setting_exists(document: Path) -> None:
 
 
 SOURCES = "\n".join(
-    path.read_text() for name in FOLDERS[:-1] for path in (ROOT / name).rglob("*.py")
+    path.read_text() for name in FOLDERS[:-1] for path in files(name, "*.py")
 ) + "\n".join((ROOT / name).read_text() for name in ("Makefile", ".ci/run"))
 
 
