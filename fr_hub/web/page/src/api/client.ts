@@ -1,16 +1,36 @@
 import createClient from "openapi-fetch";
 
+import { problemOf, unreachable } from "./problem";
 import type { paths } from "./schema";
 
-/** Calls of the API, typed by its OpenAPI document. */
+/** Calls of the API, typed by its OpenAPI document. Use `call` around them. */
 export const api = createClient<paths>({ baseUrl: "/" });
 
 let csrf = "";
+const endedListeners = new Set<() => void>();
 
 /** Keep the token that changes must carry, as the session's answer has it. */
 export function keepCsrf(token: string): void {
   csrf = token;
 }
+
+/** The headers that a change outside of `api` must have, such as an upload's. */
+export function changeHeaders(): Record<string, string> {
+  return csrf ? { "X-CSRF-Token": csrf } : {};
+}
+
+/** Calls `listener` whenever an answer says that the session has ended. Returns how to stop. */
+export function onSessionEnded(listener: () => void): () => void {
+  endedListeners.add(listener);
+  return () => endedListeners.delete(listener);
+}
+
+/** Say that an answer outside of `api` had status 401. */
+export function sessionEnded(): void {
+  endedListeners.forEach((listener) => listener());
+}
+
+const SIGN_IN = /\/api\/v1\/session(\/one-time)?$/;
 
 api.use({
   onRequest({ request }) {
@@ -19,4 +39,24 @@ api.use({
     }
     return request;
   },
+  onResponse({ request, response }) {
+    if (response.status === 401 && !SIGN_IN.test(new URL(request.url).pathname)) sessionEnded();
+  },
 });
+
+/** The data of a call's answer.
+ *
+ * @throws {ApiProblem} if the answer is a problem, or if there is none. */
+export async function call<T>(
+  answer: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  let found;
+  try {
+    found = await answer;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw unreachable();
+  }
+  if (!found.response.ok) throw problemOf(found.response, found.error);
+  return found.data as T;
+}

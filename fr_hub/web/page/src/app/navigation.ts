@@ -1,0 +1,36 @@
+import type { Right } from "../api/types";
+import type { IconName } from "../parts/icon";
+
+export interface Place {
+  to: string;
+  label: string;
+  icon: IconName;
+  /** Who sees it; without: everybody. */
+  right?: Right;
+}
+
+export interface Group {
+  label: string;
+  places: Place[];
+}
+
+/** The navigation. Each part of the page adds its line here and its route in `routes.tsx`. */
+export const GROUPS: Group[] = [
+  {
+    label: "Administration",
+    places: [{ to: "/about", label: "About", icon: "about" }],
+  },
+];
+
+/** The groups with the places that these rights open. */
+export function groupsFor(rights: readonly Right[]): Group[] {
+  return GROUPS.map((group) => ({
+    ...group,
+    places: group.places.filter(({ right }) => !right || rights.includes(right)),
+  })).filter((group) => group.places.length > 0);
+}
+
+/** The `handle` of a route that asks for a right: without it, the shell says so instead. */
+export function needs(right: Right): { right: Right } {
+  return { right };
+}

@@ -1,0 +1,38 @@
+import { asProblem } from "../api/problem";
+import { Button } from "./button";
+
+interface Props {
+  /** What went wrong: a problem of the API, or any error. */
+  problem: unknown;
+  /** Tries it again. */
+  onRetry?: () => void;
+}
+
+/** An error: what happened, what to do, and the number to tell an administrator. */
+export function Problem({ problem, onRetry }: Props) {
+  const { title, detail, fields, requestId, status } = asProblem(problem);
+  return (
+    <div className="note" data-tone="bad" role="alert">
+      <div>
+        <strong>{title}</strong>
+        <p>{detail}</p>
+        {fields.length > 0 && (
+          <ul>
+            {fields.map(({ field, message }) => (
+              <li key={field + message}>
+                {field ? `${field}: ` : ""}
+                {message}
+              </li>
+            ))}
+          </ul>
+        )}
+        {requestId && status >= 500 && (
+          <p className="muted">
+            Number of the request: <code>{requestId}</code>
+          </p>
+        )}
+      </div>
+      {onRetry && <Button onClick={onRetry}>Try again</Button>}
+    </div>
+  );
+}
