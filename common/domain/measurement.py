@@ -15,7 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from common.domain.loinc import LOINC, is_loinc, is_unit
 from common.domain.personal_text import Line, Note
@@ -176,8 +176,30 @@ class Part:
     unit: str
 
 
+_EXAMPLES: list[Any] = [
+    {"kind": "weight", "value": 70.5, "unit": "kg", "taken_at": "2026-01-31T09:30:00Z"},
+    {
+        "kind": "blood_pressure",
+        "components": [
+            {"code": "systolic", "value": 120, "unit": "mm[Hg]"},
+            {"code": "diastolic", "value": 80, "unit": "mm[Hg]"},
+        ],
+        "taken_at": "2026-01-31T09:30:00+01:00",
+    },
+    {
+        "kind": "other",
+        "code": {"system": LOINC, "code": "2345-7", "display": "Glucose"},
+        "value": 5.4,
+        "unit": "mmol/L",
+        "taken_at": "2026-01-31T09:30:00Z",
+    },
+]
+
+
 class NewMeasurement(Frozen):
     """A measurement to be stored."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
     kind: MeasurementKind
     code: Code | None = Field(

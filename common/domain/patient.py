@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from common.domain.personal_text import Line
 from common.domain.types import Frozen, Pseudonym, utc_now
@@ -16,6 +16,15 @@ AGE_MAX = 130
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EARLIEST = date(1870, 1, 1)
+
+_EXAMPLE: dict[str, Any] = {
+    "name": "Ada Lovelace",
+    "birth_date": "1985-12-10",
+    "sex": "female",
+    "conditions": ["Migraine"],
+    "identifiers": [{"system": "clinic", "value": "4711"}],
+    "pseudonyms": ["sub-01"],
+}
 
 
 class Sex(StrEnum):
@@ -94,11 +103,17 @@ class _PatientFields(Frozen):
 class NewPatient(_PatientFields):
     """A patient to be stored."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     name: Line
 
 
 class PatientChanges(_PatientFields):
     """What to change of a patient; what is not named stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"conditions": ["Multiple sclerosis"]}]}
+    )
 
     name: Line | None = None
 

@@ -22,7 +22,8 @@ class Changed:
 
 def changes(before: BrainReport, after: BrainReport) -> list[Changed]:
     """The fields that differ between two revisions, in the order of the schema. Lists are compared
-    place by place: ``findings.lesions.largest.0.volume_ml`` is of the largest lesion."""
+    place by place: ``findings.lesions.largest.0.volume_ml`` is of the largest lesion. What one of
+    them lacks as a whole is compared field by field, too, so values have no parts."""
     old, new = (report.model_dump(mode="json") for report in (before, after))
     for name in _OTHER_EACH_TIME:
         del old[name], new[name]
@@ -30,11 +31,16 @@ def changes(before: BrainReport, after: BrainReport) -> list[Changed]:
 
 
 def _changes(path: str, old: object, new: object) -> Iterator[Changed]:
-    if isinstance(old, list) and isinstance(new, list):
-        old, new = ({str(n): item for n, item in enumerate(one)} for one in (old, new))
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys([*old, *new]):
-            inner = f"{path}.{name}" if path else name
-            yield from _changes(inner, old.get(name), new.get(name))
-    elif old != new:
+    parts, others = _parts(old), _parts(new)
+    for name in dict.fromkeys([*parts, *others]):
+        inner = f"{path}.{name}" if path else name
+        yield from _changes(inner, parts.get(name), others.get(name))
+    old, new = (None if isinstance(one, dict | list) else one for one in (old, new))
+    if old != new:
         yield Changed(path, old, new)
+
+
+def _parts(value: object) -> dict[str, object]:
+    if isinstance(value, list):
+        return {str(place): item for place, item in enumerate(value)}
+    return value if isinstance(value, dict) else {}

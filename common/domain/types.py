@@ -111,6 +111,7 @@ class Frozen(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         hide_input_in_errors=True,
+        json_schema_serialization_defaults_required=True,
     )
 
     def model_dump(self, **options: Any) -> Document:

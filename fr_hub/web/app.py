@@ -1,10 +1,12 @@
 """The application: its routes, errors and documents."""
 
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
 from fr_hub.web.metrics import MeasuredApp, Metrics
+from fr_hub.web.openapi import document, operation_id
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.recording import Recording
 from fr_hub.web.route_table import RouteTable
@@ -29,6 +31,7 @@ from fr_hub.web.routes import (
     voxels,
 )
 from fr_hub.web.security_headers import SecurityHeaders
+from fr_hub.web.uploads.messages import UploadRequest
 
 API = "/api/v1"
 
@@ -54,6 +57,9 @@ ROUTERS: tuple[APIRouter, ...] = (
 OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, metrics.router, registration.other)
 """The routers at the root."""
 
+MESSAGES: tuple[type[BaseModel], ...] = (UploadRequest,)
+"""Models of bodies and messages that FastAPI does not see in the routes."""
+
 _DESCRIPTION = """Patients, measurements, scans and their reports.
 
 Errors are problem details (RFC 9457): `detail` says what to do, `code` is for programs.
@@ -70,6 +76,7 @@ def make_app(context: WebContext) -> FastAPI:
         docs_url=None,  # these load from other hosts
         redoc_url=None,
         responses={"default": {"model": ProblemDetails, "description": "A problem"}},
+        generate_unique_id_function=operation_id,
     )
     app.state.context = context
     app.state.metrics = Metrics(context.store)
@@ -86,4 +93,5 @@ def make_app(context: WebContext) -> FastAPI:
         app.include_router(router)
     for router in ROUTERS:
         app.include_router(router, prefix=API)
+    document(app, table, MESSAGES)
     return app

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from common.domain.validation_errors import remedy
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import Log
+from fr_hub.web.models import Answer
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -31,7 +32,7 @@ class HasLog(Protocol):
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-class FieldError(BaseModel):
+class FieldError(Answer):
     """What is wrong with one field of a request."""
 
     field: str
@@ -41,7 +42,9 @@ class FieldError(BaseModel):
 class ProblemDetails(BaseModel):
     """The body of an error (RFC 9457)."""
 
-    type: str = "about:blank"
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: str
     title: str
     status: int
     detail: str
@@ -80,6 +83,7 @@ class Problem(Exception):
     def response(self) -> JSONResponse:
         """The answer."""
         body = ProblemDetails(
+            type="about:blank",
             title=HTTPStatus(self.status).phrase,
             status=self.status,
             detail=self.detail,

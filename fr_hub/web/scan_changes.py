@@ -7,13 +7,14 @@ first, with the user.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from common.domain.scan import Priority
 from common.domain.states import ERASED, ReportGenerated, shown
 from common.domain.tenant import Tenant
 from common.store.scan_facts import ScanFacts
 from common.store.unit_parts import WebStore
+from fr_hub.web.models import Answer, Body
 
 SCANS_MAX = 1000
 """The most scans of one request."""
@@ -21,10 +22,12 @@ SCANS_MAX = 1000
 Name = Annotated[str, Field(min_length=1, max_length=150)]
 
 
-class Scans(BaseModel):
+class Scans(Body):
     """Which scans to change."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["2026-01-31-0001@mr-1"], "dry_run": True}]}
+    )
 
     ids: Annotated[list[Name], Field(min_length=1, max_length=SCANS_MAX)]
     """Keys of scans: `<scan_id>@<pacs>`."""
@@ -35,6 +38,10 @@ class Scans(BaseModel):
 class ScansOfAnalyzer(Scans):
     """Which scans to analyse again."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["2026-01-31-0001@mr-1"], "analyzer": "volume 1"}]}
+    )
+
     analyzer: Annotated[str, Field(min_length=1, max_length=97)] | None = None
     """Only those whose report is by this analyzer: its name, or name and version."""
 
@@ -42,10 +49,14 @@ class ScansOfAnalyzer(Scans):
 class ScansWithPriority(Scans):
     """Which scans get which priority."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["2026-01-31-0001@mr-1"], "priority": "urgent"}]}
+    )
+
     priority: Priority
 
 
-class Outcome(BaseModel):
+class Outcome(Answer):
     """What became of one scan."""
 
     id: str
@@ -53,7 +64,7 @@ class Outcome(BaseModel):
     reason: str | None = None
 
 
-class Outcomes(BaseModel):
+class Outcomes(Answer):
     """What became of each scan, in the order of the request."""
 
     dry_run: bool

@@ -1,30 +1,31 @@
 """Scans as the API shows them."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
 from common.domain.findings import Verdict
-from common.domain.states import SHOWN, shown
+from common.domain.scan import Priority
+from common.domain.states import SHOWN
 from common.domain.types import Identifier
 from common.store.scan_facts import ScanFacts
 from common.store.scan_history import Happened
 from common.store.scan_pages import Asked
 from fr_hub.web.access import CurrentTenant
+from fr_hub.web.models import Answer, KnownState, ShownState, known_state, one_of
 
-ShownState = Literal["waiting", "analysing", "done", "failed", "erased", "purged"]
 Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9._@-]+$")]
 
 
-class ScanSummary(BaseModel):
+class ScanSummary(Answer):
     """A scan in a list. What is not known is null."""
 
     key: str
     scan_id: str
     pacs: str | None
-    state: ShownState | Literal["unknown"]
+    state: KnownState
     subject: str | None
     study: str | None
     series: str | None
@@ -34,7 +35,7 @@ class ScanSummary(BaseModel):
     scan_type: str | None
     shape: tuple[int, ...] | None
     voxel_size_mm: tuple[float, float, float] | None
-    priority: str | None
+    priority: Priority | None
     received_at: datetime | None
     ended_at: datetime | None
     """When it failed, or was purged or erased."""
@@ -42,7 +43,7 @@ class ScanSummary(BaseModel):
     cause: str | None
     """Why it failed, for good or at its last attempt."""
     analyzer: str | None
-    verdict: str | None
+    verdict: Verdict | None
     lesions: int | None
     lesion_volume_ml: float | None
     revision: int | None
@@ -56,7 +57,7 @@ class ScanSummary(BaseModel):
         return cls.model_validate(_summary(facts))
 
 
-class Event(BaseModel):
+class Event(Answer):
     """Something that happened to a scan."""
 
     at: datetime
@@ -97,7 +98,7 @@ class ScanDetails(ScanSummary):
         )
 
 
-class ScanPage(BaseModel):
+class ScanPage(Answer):
     """Some scans: the newest first, or with ``text`` by their ids and then by their subjects. A
     page may have fewer scans than asked for and still a ``next``."""
 
@@ -105,15 +106,35 @@ class ScanPage(BaseModel):
     next: str | None = None
 
 
-class ScanCount(BaseModel):
+class StateCounts(Answer):
+    """How many scans are in each state."""
+
+    waiting: int = 0
+    analysing: int = 0
+    done: int = 0
+    failed: int = 0
+    erased: int = 0
+    purged: int = 0
+
+
+class PriorityCounts(Answer):
+    """How many scans have each priority."""
+
+    stat: int = 0
+    urgent: int = 0
+    routine: int = 0
+    background: int = 0
+
+
+class ScanCount(Answer):
     """How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``."""
 
-    states: dict[ShownState, int]
+    states: StateCounts
     pacs: dict[str, int]
     counted_at: datetime
     complete: bool
     """False: there are more than were counted."""
-    priorities: dict[str, int]
+    priorities: PriorityCounts
     """Of all that wait."""
     priorities_complete: bool
     oldest_waiting_at: datetime | None
@@ -121,8 +142,8 @@ class ScanCount(BaseModel):
 
 _TOMBSTONES = (SHOWN["erased"], SHOWN["purged"])
 _FROM_LIST = (
-    *("key", "scan_id", "pacs", "subject", "priority", "received_at", "ended_at", "attempts"),
-    *("cause", "analyzer", "verdict", "lesions", "revision", "delivered"),
+    *("key", "scan_id", "pacs", "subject", "received_at", "ended_at", "attempts", "cause"),
+    *("analyzer", "lesions", "revision", "delivered"),
 )
 _FROM_HEADER = ("study", "series", "session", "modality", "scan_type", "shape", "voxel_size_mm")
 
@@ -133,7 +154,9 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
         **{name: getattr(facts.listed, name) for name in _FROM_LIST},
         **{name: getattr(header, name, None) for name in _FROM_HEADER},
         "contrast": None if header is None else header.declared_contrast,
-        "state": shown(facts.listed.state),
+        "state": known_state(facts.listed.state),
+        "verdict": one_of(Verdict, facts.listed.verdict),
+        "priority": one_of(Priority, facts.listed.priority),
         "lesion_volume_ml": facts.lesion_volume_ml,
         "problems": [*(header.problems if header else ()), *facts.listed.damage],
     }

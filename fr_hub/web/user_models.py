@@ -3,22 +3,17 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from common.domain.user import Role
 from common.store.users import User
+from fr_hub.web.models import Answer, Body
 from fr_hub.web.passwords import NewPassword
 
 Roles = Annotated[frozenset[Role], Field(min_length=1, max_length=len(Role))]
 
 
-class Body(BaseModel):
-    """Base of what clients send."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class ShownUser(BaseModel):
+class ShownUser(Answer):
     """A user."""
 
     name: str
@@ -41,7 +36,7 @@ class ShownUser(BaseModel):
         )
 
 
-class UserPage(BaseModel):
+class UserPage(Answer):
     """Some users, in order of their names."""
 
     items: list[ShownUser]

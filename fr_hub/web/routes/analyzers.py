@@ -1,16 +1,20 @@
 """Analyzers by the reports that they made, and failed scans by their causes."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
+from pydantic import TypeAdapter, ValidationError
 
+from common.domain.types import Document
 from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
 from fr_hub.web.cursors import Cursor, Limit, cursor_of, not_a_cursor, values_of
+from fr_hub.web.models import Answer, Plain
 from fr_hub.web.scan_models import ScanPage, ScanSummary
 
 router = APIRouter(tags=["reports"])
@@ -18,7 +22,11 @@ router = APIRouter(tags=["reports"])
 _READ = [requires(Right.READ)]
 
 
-class Version(BaseModel):
+_Parameter = Plain | tuple[float, ...]
+_PARAMETER: TypeAdapter[_Parameter] = TypeAdapter(_Parameter)
+
+
+class Version(Answer):
     """A version of an analyzer, and how many scans have a report by it."""
 
     version: str
@@ -30,18 +38,18 @@ class Analyzer(Version):
     """An analyzer: the version that made the newest report, and the other ones."""
 
     name: str
-    parameters: dict[str, Any]
+    parameters: dict[str, _Parameter]
     """Of the newest report."""
     older: list[Version]
 
 
-class Analyzers(BaseModel):
+class Analyzers(Answer):
     """All analyzers that made a report."""
 
     items: list[Analyzer]
 
 
-class FailureCause(BaseModel):
+class FailureCause(Answer):
     """Why scans failed."""
 
     cause: str
@@ -50,7 +58,7 @@ class FailureCause(BaseModel):
     example_ids: list[str]
 
 
-class Failures(BaseModel):
+class Failures(Answer):
     """Why scans failed that are failed now, the most frequent cause first."""
 
     items: list[FailureCause]
@@ -67,11 +75,18 @@ def list_analyzers(context: Context, tenant: CurrentTenant) -> Analyzers:
         newest, *others = (
             Version(version=one.version, scans=one.scans, newest_at=one.newest_at) for one in group
         )
-        parameters = parts.parameters(tenant, name, newest.version)
+        parameters = dict(_whole(parts.parameters(tenant, name, newest.version)))
         items.append(
             Analyzer(name=name, parameters=parameters, older=others, **newest.model_dump())
         )
     return Analyzers(items=items)
+
+
+def _whole(stored: Document) -> Iterator[tuple[str, _Parameter]]:
+    """The parameters that are not damaged."""
+    for name, value in stored.items():
+        with contextlib.suppress(ValidationError):
+            yield name, _PARAMETER.validate_python(value)
 
 
 @router.get("/analyzers/{name}/scans", dependencies=_READ)

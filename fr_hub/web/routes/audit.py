@@ -4,10 +4,10 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
 from common.domain.audit_events import Kind
 from common.domain.types import ScanName
@@ -15,6 +15,7 @@ from common.domain.user import Right, UserName
 from common.store.audit_search import FoundEvent, Place, WantedEvents
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
+from fr_hub.web.models import Answer, one_of
 from fr_hub.web.problems import Problem
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/audit", tags=["audit"])
 _SHOWN = ("kind", "at", "ids", "outcome", "peer", "by", "route", "cause", "tenant")
 
 
-class AuditEvent(BaseModel):
+class AuditEvent(Answer):
     """An event of the audit trail."""
 
     at: datetime
@@ -30,20 +31,20 @@ class AuditEvent(BaseModel):
     """When its entry was written, which orders the list."""
     entry: str
     """The place of its entry in the trail, as `fr audit` names it."""
-    kind: str
-    outcome: str | None = None
-    by: str | None = None
-    """The user who caused it; absent: a unit."""
-    peer: str | None = None
+    kind: Kind | Literal["unknown"]
+    outcome: str | None
+    by: str | None
+    """The user who caused it; null: a unit."""
+    peer: str | None
     """The other party: an address, or the name of a Fr-PACS."""
-    route: str | None = None
-    scans: list[str] = []
-    cause: str | None = None
-    facts: dict[str, str | int | float | bool | None] = {}
+    route: str | None
+    scans: list[str]
+    cause: str | None
+    facts: dict[str, str | int | float | bool | None]
     """What else it says."""
 
 
-class AuditPage(BaseModel):
+class AuditPage(Answer):
     """Some events, the newest first. A page may be empty although `next` leads to another."""
 
     items: list[AuditEvent]
@@ -86,7 +87,7 @@ def _shown(found: FoundEvent) -> AuditEvent:
         at=at if isinstance(at, datetime) else found.place.at,
         recorded_at=found.place.at,
         entry=found.entry,
-        kind=str(event.get("kind")),
+        kind=one_of(Kind, event.get("kind")) or "unknown",
         **{name: _text(event.get(name)) for name in ("outcome", "by", "peer", "route", "cause")},
         scans=[str(key) for key in event.get("ids", ())],
         facts={

@@ -3,17 +3,17 @@
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from common.errors import SchemaOlder, StoreRefused, StoreUnavailable
 from fr_hub.web.access import anyone, recorded_as
 from fr_hub.web.context import Context
+from fr_hub.web.models import Answer
 from fr_hub.web.problems import Problem
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-class Health(BaseModel):
+class Health(Answer):
     """It is well; else the answer is a problem."""
 
     status: Literal["ok"] = "ok"

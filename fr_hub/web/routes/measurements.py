@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from common.domain.loinc import LOINC
 from common.domain.measurement import (
@@ -23,6 +23,7 @@ from common.store.measurements import Measurement, MeasurementsWanted, TrendPoin
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.idempotency import CurrentCreation
+from fr_hub.web.models import Answer
 from fr_hub.web.ordered_cursors import cursor_after, time_of
 from fr_hub.web.problems import not_found
 from fr_hub.web.routes.patients import After, Limit, PatientId, found
@@ -40,7 +41,7 @@ CodeParameter = Annotated[str, Query(pattern=r"^[!-{}~]{1,200}(\|[!-{}~]{1,64})?
 """A code of LOINC, or a system and a code with ``|`` between."""
 
 
-class CodeData(BaseModel):
+class CodeData(Answer):
     """What was measured."""
 
     system: str | None
@@ -48,7 +49,7 @@ class CodeData(BaseModel):
     display: str
 
 
-class ComponentData(BaseModel):
+class ComponentData(Answer):
     """One of the values of a blood pressure."""
 
     code: str
@@ -56,7 +57,7 @@ class ComponentData(BaseModel):
     unit: str
 
 
-class MeasurementData(BaseModel):
+class MeasurementData(Answer):
     """A measurement: with value and unit, or a blood pressure with components."""
 
     id: str
@@ -71,14 +72,14 @@ class MeasurementData(BaseModel):
     created_at: datetime
 
 
-class MeasurementPage(BaseModel):
+class MeasurementPage(Answer):
     """Some measurements."""
 
     items: list[MeasurementData]
     next: str | None = None
 
 
-class TrendPointData(BaseModel):
+class TrendPointData(Answer):
     """The values from ``start`` to ``end``: one, or those of a span of time."""
 
     start: datetime
@@ -89,7 +90,7 @@ class TrendPointData(BaseModel):
     max: float
 
 
-class TrendSeriesData(BaseModel):
+class TrendSeriesData(Answer):
     """The values of one code in one unit; what was measured in another unit is another series."""
 
     code: str | None = Field(description="'systolic', or the code")
@@ -99,7 +100,7 @@ class TrendSeriesData(BaseModel):
     points: list[TrendPointData]
 
 
-class Trend(BaseModel):
+class Trend(Answer):
     """Values over time."""
 
     patient_id: str

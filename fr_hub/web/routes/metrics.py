@@ -10,6 +10,7 @@ from starlette.responses import Response
 from common.settings.hosts import is_loopback
 from fr_hub.web.access import anyone, recorded_as
 from fr_hub.web.context import Context, WebContext
+from fr_hub.web.openapi import a_file
 from fr_hub.web.problems import Problem
 
 router = APIRouter(tags=["health"])
@@ -17,7 +18,12 @@ router = APIRouter(tags=["health"])
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-@router.get("/metrics", response_class=Response, dependencies=[anyone(), recorded_as(None)])
+@router.get(
+    "/metrics",
+    response_class=Response,
+    dependencies=[anyone(), recorded_as(None)],
+    responses={200: a_file("text/plain", description="The metrics")},
+)
 def metrics(context: Context, request: Request) -> Response:
     """Metrics in Prometheus' text format: with the token in METRICS_TOKEN_FILE, or without such a
     file to clients on this host."""

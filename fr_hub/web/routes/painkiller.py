@@ -15,17 +15,21 @@ from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import IfMatch, IfNoneMatch
 from fr_hub.web.idempotency import CurrentCreation
+from fr_hub.web.models import Answer
+from fr_hub.web.openapi import ETAG, NOT_MODIFIED
 from fr_hub.web.routes import measurements, patient_deletion, patients
 from fr_hub.web.routes.measurements import MeasurementData, MeasurementId
 from fr_hub.web.routes.patient_deletion import Confirm, Deletion
 from fr_hub.web.routes.patients import PatientData, PatientId
 
-router = APIRouter(tags=["painkiller"])
+router = APIRouter(
+    tags=["painkiller"], generate_unique_id_function=lambda route: f"painkiller_{route.name}"
+)
 
 _PAGE = 500
 
 
-class Deleted(BaseModel):
+class Deleted(Answer):
     """A measurement that was deleted."""
 
     id: str
@@ -67,6 +71,7 @@ def create(
     "/patient/{patient_id}",
     dependencies=[requires(Right.PERSONAL)],
     response_model=PatientData,
+    responses={200: {"headers": ETAG}, 304: NOT_MODIFIED},
 )
 def get(
     context: Context,

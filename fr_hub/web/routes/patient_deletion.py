@@ -5,13 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from common.domain.tenant import Tenant
 from common.domain.user import Principal, Right
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.etags import IfMatch, etag_of
+from fr_hub.web.models import Answer
 from fr_hub.web.problems import MEDIA_TYPE, Problem, ProblemDetails
 from fr_hub.web.routes.patients import PatientId, found
 
@@ -20,7 +21,7 @@ router = APIRouter(prefix="/patients", tags=["patients"])
 _KEYS_SHOWN = 100
 
 
-class Deletion(BaseModel):
+class Deletion(Answer):
     """What was deleted, or would be."""
 
     id: str
@@ -47,6 +48,7 @@ class _ConfirmationNeeded(Problem):
 
     def response(self) -> JSONResponse:
         body = ConfirmationDetails(
+            type="about:blank",
             title="Conflict",
             status=self.status,
             detail=self.detail,

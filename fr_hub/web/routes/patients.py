@@ -5,11 +5,10 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from common.domain.patient import NewPatient, PatientChanges, PatientIdentifier, Sex, age_on
 from common.domain.personal_text import Line, name_key
-from common.domain.states import ReportGenerated
 from common.domain.tenant import Tenant
 from common.domain.types import utc_now
 from common.domain.user import Right
@@ -18,18 +17,14 @@ from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.etags import IfMatch, IfNoneMatch, changed, etag_of
 from fr_hub.web.idempotency import CurrentCreation
+from fr_hub.web.models import Answer, Body, KnownState, known_state
+from fr_hub.web.openapi import ETAG, LOCATION, NOT_MODIFIED
 from fr_hub.web.ordered_cursors import CURSOR_LONGEST, cursor_after, place_of, time_of
 from fr_hub.web.problems import Problem, not_found
 
 router = APIRouter(prefix="/patients", tags=["patients"])
 
 LIMIT_MAX = 500
-_STATES: dict[str, str] = {
-    ReportGenerated.TO_DO: "waiting",
-    ReportGenerated.IN_PROGRESS: "analysing",
-    ReportGenerated.DONE: "done",
-    ReportGenerated.ERROR: "failed",
-}
 
 PatientId = Annotated[str, Path(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
@@ -38,7 +33,7 @@ After = Annotated[
 ]
 
 
-class PatientData(BaseModel):
+class PatientData(Answer):
     """A patient."""
 
     id: str
@@ -54,17 +49,17 @@ class PatientData(BaseModel):
     updated_at: datetime
 
 
-class PatientPage(BaseModel):
+class PatientPage(Answer):
     """Some patients."""
 
     items: list[PatientData]
     next: str | None = None
 
 
-class PatientSearch(BaseModel):
+class PatientSearch(Body):
     """What to look for; what is left out does not limit."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ada", "limit": 20}]})
 
     name: Line | None = Field(
         default=None, description="beginnings of words of the name, in any order, case and accents"
@@ -76,18 +71,18 @@ class PatientSearch(BaseModel):
     after: Annotated[str, Field(max_length=CURSOR_LONGEST)] | None = None
 
 
-class PatientScanData(BaseModel):
+class PatientScanData(Answer):
     """A scan of a patient."""
 
     key: str
-    state: str
+    state: KnownState
     received_at: datetime
     subject: str | None
     scan_type: str | None
     modality: str | None
 
 
-class PatientScanPage(BaseModel):
+class PatientScanPage(Answer):
     """Some scans, the newest first."""
 
     items: list[PatientScanData]
@@ -166,7 +161,12 @@ def pseudonym_in_use() -> Problem:
     )
 
 
-@router.post("", status_code=201, dependencies=[requires(Right.PERSONAL)])
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[requires(Right.PERSONAL)],
+    responses={201: {"headers": ETAG | LOCATION}},
+)
 def create_patient(
     context: Context,
     tenant: CurrentTenant,
@@ -209,7 +209,12 @@ def search_patients(context: Context, tenant: CurrentTenant, body: PatientSearch
     return page_of(context, tenant, body.sort, body.limit, body.after, search)
 
 
-@router.get("/{patient_id}", dependencies=[requires(Right.PERSONAL)], response_model=PatientData)
+@router.get(
+    "/{patient_id}",
+    dependencies=[requires(Right.PERSONAL)],
+    response_model=PatientData,
+    responses={200: {"headers": ETAG}, 304: NOT_MODIFIED},
+)
 def get_patient(
     context: Context,
     tenant: CurrentTenant,
@@ -226,7 +231,11 @@ def get_patient(
     return shown(patient)
 
 
-@router.patch("/{patient_id}", dependencies=[requires(Right.PERSONAL)])
+@router.patch(
+    "/{patient_id}",
+    dependencies=[requires(Right.PERSONAL)],
+    responses={200: {"headers": ETAG}},
+)
 def change_patient(
     context: Context,
     tenant: CurrentTenant,
@@ -262,7 +271,7 @@ def list_patient_scans(
     items = [
         PatientScanData(
             key=one.key,
-            state=_STATES.get(one.state, "unknown"),
+            state=known_state(one.state),
             received_at=one.received_at,
             subject=one.subject,
             scan_type=one.scan_type,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from common.domain.types import Identifier
@@ -13,13 +13,18 @@ from common.domain.user import Right, Role, UserName
 from fr_hub.web.access import CurrentUser, admin_token_too, note_fact, requires
 from fr_hub.web.context import Context
 from fr_hub.web.credentials import ADMIN_TOKEN_USER
+from fr_hub.web.models import Answer, Body
 from fr_hub.web.passwords import NewPassword
 from fr_hub.web.problems import Problem
 from fr_hub.web.routes.users import create
-from fr_hub.web.user_models import Body, Roles
+from fr_hub.web.user_models import Roles
 
 router = APIRouter(prefix="/admin", tags=["users"])
-other = APIRouter(prefix="/v1/admin", tags=["users"])
+other = APIRouter(
+    prefix="/v1/admin",
+    tags=["users"],
+    generate_unique_id_function=lambda route: f"{route.name}_v1",
+)
 
 _DEFAULT_ROLES = frozenset({Role.CLINICIAN})
 
@@ -27,13 +32,17 @@ _DEFAULT_ROLES = frozenset({Role.CLINICIAN})
 class Registration(Body):
     """A user to register. Without a password, the answer has a token to sign in with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"username": "ada", "roles": ["clinician"]}]}
+    )
+
     username: UserName
     password: NewPassword | None = None
     roles: Roles = _DEFAULT_ROLES
     tenant: Annotated[Identifier | None, Field(description="only with x-admin-token")] = None
 
 
-class Registered(BaseModel):
+class Registered(Answer):
     """The registered user."""
 
     username: str

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from common.domain.findings import Verdict
 from common.domain.report import REVISION_MAX, BrainReport
 from common.domain.report_changes import changes
 from common.domain.report_index import ABOUT_REPORT, about_report
@@ -20,6 +20,8 @@ from common.store.scan_pages import Asked, KeyPage, Place
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
+from fr_hub.web.models import Answer, Plain, one_of
+from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
 from fr_hub.web.report_pdf import report_pdf
 from fr_hub.web.routes.scans import Key
@@ -29,38 +31,56 @@ router = APIRouter(tags=["reports"])
 
 _PAGE = 200
 _READ = [requires(Right.READ)]
-_KNOWN: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
+_KNOWN: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}, 304: NOT_MODIFIED}
+
+_SCHEMA = {
+    "type": "object",
+    "title": "Schema",
+    "required": ["$schema", "$id", "title", "version", "properties"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("$schema", "$id", "title")},
+        "version": {"type": "integer"},
+        "properties": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "description": "schema of a field"},
+        },
+    },
+}
 
 RevisionNumber = Annotated[
     int | None, Query(ge=1, le=REVISION_MAX, description="of the report; without: the current one")
 ]
 
 
-class RevisionItem(BaseModel):
+def _content_of(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: a_file(kind, headers=ETAG), 304: NOT_MODIFIED}
+
+
+class RevisionItem(Answer):
     """A revision of a report."""
 
     revision: int
     analyzer: str | None
     version: str | None
     analysed_at: datetime | None
-    verdict: str | None
+    verdict: Verdict | None
 
 
-class Revisions(BaseModel):
+class Revisions(Answer):
     """The revisions of a report, the current one first."""
 
     items: list[RevisionItem]
 
 
-class ChangedField(BaseModel):
+class ChangedField(Answer):
     """A field of the report that has another value. null: it has none."""
 
     field: str
-    before: Any
-    after: Any
+    before: Plain
+    after: Plain
 
 
-class Changes(BaseModel):
+class Changes(Answer):
     """What changed between two revisions of a report."""
 
     before: int
@@ -81,7 +101,12 @@ def get_report(
     return _content(request, report.model_dump_json().encode(), "application/json")
 
 
-@router.get("/scans/{key}/report.txt", dependencies=_READ, response_class=Response)
+@router.get(
+    "/scans/{key}/report.txt",
+    dependencies=_READ,
+    response_class=Response,
+    responses=_content_of("text/plain"),
+)
 def get_report_text(
     context: Context,
     tenant: CurrentTenant,
@@ -94,7 +119,12 @@ def get_report_text(
     return _content(request, report_text(report).encode(), "text/plain; charset=utf-8")
 
 
-@router.get("/scans/{key}/report.pdf", dependencies=_READ, response_class=Response)
+@router.get(
+    "/scans/{key}/report.pdf",
+    dependencies=_READ,
+    response_class=Response,
+    responses=_content_of("application/pdf"),
+)
 def get_report_pdf(
     context: Context,
     tenant: CurrentTenant,
@@ -108,7 +138,12 @@ def get_report_pdf(
     return _content(request, report_pdf(report, picture), "application/pdf", "report.pdf")
 
 
-@router.get("/scans/{key}/picture.png", dependencies=_READ, response_class=Response)
+@router.get(
+    "/scans/{key}/picture.png",
+    dependencies=_READ,
+    response_class=Response,
+    responses=_content_of("image/png"),
+)
 def get_picture(
     context: Context,
     tenant: CurrentTenant,
@@ -131,7 +166,13 @@ def list_revisions(context: Context, tenant: CurrentTenant, key: Key) -> Revisio
         raise _no_report()
     names = RevisionItem.model_fields
     return Revisions(
-        items=[RevisionItem(**{name: getattr(one, name) for name in names}) for one in found]
+        items=[
+            RevisionItem(
+                **{name: getattr(one, name) for name in names if name != "verdict"},
+                verdict=one_of(Verdict, one.verdict),
+            )
+            for one in found
+        ]
     )
 
 
@@ -152,13 +193,23 @@ def list_changes(
     return Changes(before=before, after=after, changes=found)
 
 
-@router.get("/reports/schema.json", dependencies=_READ)
-def get_schema() -> dict[str, Any]:
+@router.get(
+    "/reports/schema.json",
+    dependencies=_READ,
+    response_class=JSONResponse,
+    responses={200: {"content": {"application/json": {"schema": _SCHEMA}}}},
+)
+def get_schema() -> Response:
     """The JSON schema of a report."""
-    return report_schema()
+    return JSONResponse(report_schema())
 
 
-@router.get("/reports.csv", dependencies=_READ, response_class=Response)
+@router.get(
+    "/reports.csv",
+    dependencies=_READ,
+    response_class=Response,
+    responses={200: a_file("text/csv")},
+)
 def export_reports(context: Context, asked: AskedScans) -> Response:
     """A row for each report of these scans, as a list of them has them: the main results. Streamed:
     the file is complete if the transfer is."""

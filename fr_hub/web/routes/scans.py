@@ -10,12 +10,20 @@ from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
 from fr_hub.web.cursors import Cursor, Limit, cursor_at, not_a_cursor, place_of
+from fr_hub.web.openapi import ETAG, NOT_MODIFIED
 from fr_hub.web.problems import not_found
 from fr_hub.web.scan_models import AskedScans, ScanCount, ScanDetails, ScanPage, ScanSummary
 
 router = APIRouter(prefix="/scans", tags=["scans"])
 
-Key = Annotated[str, Path(max_length=150, description="key of the scan: `<scan_id>@<pacs>`")]
+Key = Annotated[
+    str,
+    Path(
+        max_length=150,
+        description="key of the scan: `<scan_id>@<pacs>`",
+        examples=["2026-01-31-0001@mr-1"],
+    ),
+]
 """The type of a route's parameter that names a scan."""
 
 
@@ -58,7 +66,7 @@ def count_scans(context: Context, asked: AskedScans) -> ScanCount:
     "/{key}",
     dependencies=[requires(Right.READ)],
     response_model=ScanDetails,
-    responses={304: {"description": "The client has it already."}},
+    responses={200: {"headers": ETAG}, 304: NOT_MODIFIED},
 )
 def get_scan(context: Context, tenant: CurrentTenant, request: Request, key: Key) -> Response:
     """A scan, and what happened to it."""

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from common.domain.audit_events import Kind
@@ -21,9 +21,9 @@ from fr_hub.web.credentials import (
     csrf_of,
 )
 from fr_hub.web.first_start import USER, take_token
+from fr_hub.web.models import Answer, Body
 from fr_hub.web.passwords import GivenPassword, NewPassword
 from fr_hub.web.problems import Problem
-from fr_hub.web.user_models import Body
 
 router = APIRouter(prefix="/session", tags=["session"])
 
@@ -48,7 +48,7 @@ class PasswordChange(Body):
     new: NewPassword
 
 
-class ShownSession(BaseModel):
+class ShownSession(Answer):
     """Who is signed in, and what they may do."""
 
     user: str
@@ -137,7 +137,7 @@ async def _begin(
 
 
 @router.get("", dependencies=[signed_in()])
-def current(request: Request) -> ShownSession:
+def get_session(request: Request) -> ShownSession:
     """Who is signed in."""
     found: Credentials = request.state.credentials
     expires = None if found.session is None else found.session.expires_at

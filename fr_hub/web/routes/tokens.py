@@ -4,14 +4,15 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 
 from common.domain.user import Principal, Right, Role, UserName
 from common.store.users import TOKENS_MAX, Token, User, token_id
 from fr_hub.web.access import CurrentUser, note_fact, signed_in
 from fr_hub.web.context import Context
+from fr_hub.web.models import Answer, Body
 from fr_hub.web.problems import Problem, not_found
-from fr_hub.web.user_models import Body, Roles
+from fr_hub.web.user_models import Roles
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 _ANY_USER = [signed_in()]
@@ -24,6 +25,10 @@ _OfUser = Annotated[
 class NewToken(Body):
     """A token to make."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"label": "nightly export", "days": 30}]}
+    )
+
     label: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
     """What it is for; for people."""
     roles: Roles | None = None
@@ -31,7 +36,7 @@ class NewToken(Body):
     days: Annotated[float, Field(gt=0, le=3650)] = 90
 
 
-class ShownToken(BaseModel):
+class ShownToken(Answer):
     """A token without its text."""
 
     id: str
@@ -48,7 +53,7 @@ class MadeToken(ShownToken):
     token: str
 
 
-class TokenList(BaseModel):
+class TokenList(Answer):
     """The tokens of a user."""
 
     items: list[ShownToken]

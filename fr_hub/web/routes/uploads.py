@@ -23,9 +23,7 @@ from fr_hub.web.uploads.desk import UploadDesk, UploadEnded
 from fr_hub.web.uploads.intake import MIB
 from fr_hub.web.uploads.messages import (
     FinishedUpload,
-    UploadRequest,
     UploadState,
-    inlined,
     outcome_of,
 )
 from fr_hub.web.uploads.multipart import FILES_MAX, BadForm, FormFiles
@@ -40,6 +38,13 @@ _FORM_BYTES_A_FILE, _FORM_FILES = 4096, 100
 """A form may have as many files as it has such pieces, and some more."""
 
 _TUS = {"Cache-Control": "no-store"}
+
+_OFFSET = {
+    "Upload-Offset": {
+        "description": "How many bytes have come.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 def desk_of(connection: HTTPConnection) -> UploadDesk:
@@ -111,7 +116,7 @@ def _state(upload: Upload, desk: UploadDesk, url: str) -> UploadState:
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {"schema": inlined(UploadRequest.model_json_schema())},
+                "application/json": {"schema": {"$ref": "#/components/schemas/UploadRequest"}},
             },
         }
     },
@@ -132,7 +137,12 @@ async def begin_upload(
     return _state(upload, desk, url)
 
 
-@router.head("/uploads/{upload_id}", dependencies=[requires(Right.UPLOAD)])
+@router.head(
+    "/uploads/{upload_id}",
+    dependencies=[requires(Right.UPLOAD)],
+    response_class=Response,
+    responses={200: {"description": "How much has come", "headers": _OFFSET}},
+)
 def read_offset(upload: CurrentUpload) -> Response:
     """How much of an upload has come, in the header ``Upload-Offset``: resume there."""
     length = {"Upload-Length": str(upload.size)}
@@ -153,7 +163,12 @@ def read_upload(request: Request, upload: CurrentUpload, desk: Desk) -> UploadSt
         "requestBody": {
             "required": True,
             "content": {
-                "application/offset+octet-stream": {"schema": {"type": "string"}},
+                "application/offset+octet-stream": {
+                    "schema": {
+                        "type": "string",
+                        "contentMediaType": "application/offset+octet-stream",
+                    }
+                },
             },
         }
     },
@@ -223,6 +238,7 @@ def cancel_upload(upload: CurrentUpload, desk: Desk) -> Response:
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
+                        "required": ["file"],
                         "properties": {
                             "file": {
                                 "type": "array",

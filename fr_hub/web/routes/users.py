@@ -3,15 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from common.domain.user import Right, Role, UserName
 from common.store.users import User
 from fr_hub.web.access import CurrentUser, note_fact, requires
 from fr_hub.web.context import Context
+from fr_hub.web.models import Body
+from fr_hub.web.openapi import ETAG, LOCATION
 from fr_hub.web.passwords import NewPassword
 from fr_hub.web.problems import Problem, not_found
-from fr_hub.web.user_models import Body, Roles, ShownUser, UserChange, UserPage
+from fr_hub.web.user_models import Roles, ShownUser, UserChange, UserPage
 
 router = APIRouter(prefix="/users", tags=["users"])
 _ADMIN = [requires(Right.ADMIN)]
@@ -23,6 +26,10 @@ IfMatch = Annotated[
 
 class NewUser(Body):
     """A user to create; without a password, they sign in by tokens only."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "ada", "roles": ["clinician"]}]}
+    )
 
     name: UserName
     roles: Roles
@@ -42,7 +49,9 @@ def list_users(
     return UserPage(items=items, next=items[-1].name if len(found) > limit else None)
 
 
-@router.post("", status_code=201, dependencies=_ADMIN)
+@router.post(
+    "", status_code=201, dependencies=_ADMIN, responses={201: {"headers": ETAG | LOCATION}}
+)
 async def create_user(
     given: NewUser, request: Request, response: Response, context: Context, me: CurrentUser
 ) -> ShownUser:
@@ -72,7 +81,7 @@ async def create(
     return user
 
 
-@router.get("/{user}", dependencies=_ADMIN)
+@router.get("/{user}", dependencies=_ADMIN, responses={200: {"headers": ETAG}})
 def get_user(user: UserName, response: Response, context: Context, me: CurrentUser) -> ShownUser:
     """A user."""
     found = _existing(context, user, me.tenant)
@@ -80,7 +89,7 @@ def get_user(user: UserName, response: Response, context: Context, me: CurrentUs
     return ShownUser.of(found)
 
 
-@router.patch("/{user}", dependencies=_ADMIN)
+@router.patch("/{user}", dependencies=_ADMIN, responses={200: {"headers": ETAG}})
 async def change_user(
     user: UserName,
     given: UserChange,

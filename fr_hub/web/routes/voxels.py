@@ -4,7 +4,7 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
@@ -17,6 +17,7 @@ from common.store.voxel_reader import StoredVoxels, VoxelReader
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
+from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
 from fr_hub.web.ranges import range_of
 from fr_hub.web.routes.scans import Key
@@ -35,11 +36,8 @@ Level = Annotated[
     ),
 ]
 
-_FILE = {
-    200: {"content": {_NIFTI: {}, _COMPRESSED: {}}, "description": "The file"},
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The client has it already."},
-}
+_PART = a_file(_NIFTI, headers=ETAG, description="The range that was asked for")
+_KNOWN: dict[int | str, dict[str, Any]] = {304: NOT_MODIFIED}
 
 
 class _File:
@@ -76,7 +74,7 @@ class _File:
     "/{key}/voxels.nii",
     dependencies=[requires(Right.READ)],
     response_class=Response,
-    responses=_FILE,  # type: ignore[arg-type]
+    responses={200: a_file(_NIFTI, headers=ETAG), 206: _PART} | _KNOWN,
 )
 def get_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0
@@ -102,7 +100,7 @@ def get_voxels(
     "/{key}/voxels.nii.gz",
     dependencies=[requires(Right.READ)],
     response_class=Response,
-    responses=_FILE,  # type: ignore[arg-type]
+    responses={200: a_file(_COMPRESSED, headers=ETAG)} | _KNOWN,
 )
 def get_compressed_voxels(
     context: Context, tenant: CurrentTenant, request: Request, key: Key, level: Level = 0

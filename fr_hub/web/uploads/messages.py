@@ -1,19 +1,18 @@
 """What a client sends and gets when it uploads, beside the bytes of the files."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from fr_hub.web.models import Answer, Body
 from fr_hub.web.uploads.multipart import FILES_MAX
 from fr_hub.web.uploads.names import NAME_MAX
 from fr_hub.web.uploads.results import FileResult, Outcome
 
 
-class UploadFile(BaseModel):
+class UploadFile(Body):
     """A file of an upload."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Annotated[str, Field(max_length=NAME_MAX)]
     """With its folders, separated by slashes, as a browser has it. It is not stored."""
@@ -21,11 +20,13 @@ class UploadFile(BaseModel):
     """Bytes."""
 
 
-class UploadRequest(BaseModel):
+class UploadRequest(Body):
     """What is to come. Either ``size`` and perhaps ``name`` of one file, or ``files``, whose bytes
     then come one after the other: all files of a series belong into one upload."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "brain.nii.gz", "size": 8_388_608}]}
+    )
 
     name: Annotated[str, Field(max_length=NAME_MAX)] | None = None
     size: Annotated[int, Field(ge=0, le=2**50)] | None = None
@@ -48,7 +49,7 @@ class UploadRequest(BaseModel):
         return [(self.name or "", self.size or 0)]
 
 
-class UploadState(BaseModel):
+class UploadState(Answer):
     """An upload, and how much of it has come."""
 
     id: str
@@ -61,7 +62,7 @@ class UploadState(BaseModel):
     expires_at: datetime
 
 
-class FileOutcome(BaseModel):
+class FileOutcome(Answer):
     """What became of a file: ``stored`` as scans, ``known`` (the same image was stored before),
     ``skipped`` because it is no scan, or ``refused``."""
 
@@ -74,27 +75,10 @@ class FileOutcome(BaseModel):
     """Keys of the scans that were made of it."""
 
 
-class FinishedUpload(BaseModel):
+class FinishedUpload(Answer):
     """What became of each file. All of it is durable."""
 
     files: list[FileOutcome]
-
-
-def inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references, which would not lead anywhere in the OpenAPI document. Its body
-    is read by the route, after the right was checked, so FastAPI does not know it."""
-    parts = schema.pop("$defs", {})
-
-    def resolved(value: Any) -> Any:
-        if isinstance(value, list):
-            return [resolved(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        if "$ref" in value:
-            return resolved(parts[str(value["$ref"]).rpartition("/")[2]])
-        return {name: resolved(one) for name, one in value.items()}
-
-    return {name: resolved(value) for name, value in schema.items()}
 
 
 def outcome_of(result: FileResult) -> FileOutcome:

@@ -34,8 +34,8 @@ def test_each_field_with_another_value_is_named() -> None:
     assert by_field["findings.quality.flags.0"] == (None, "noisy")
     assert by_field["findings.lesions.count"] == (2, 1)
     assert by_field["findings.lesions.largest.0.voxels"] == (5, 7)
-    gone = by_field["findings.lesions.largest.1"]
-    assert gone[0]["voxels"] == 3
-    assert gone[1] is None
+    assert by_field["findings.lesions.largest.1.voxels"] == (3, None)
+    assert by_field["findings.lesions.largest.1.centroid_voxel.0"] == (0.0, None)
+    assert not any(isinstance(value, list | dict) for one in by_field.values() for value in one)
     assert Changed("analyzer.version", "1", "2") in found
     assert not any(field.startswith(("report_id", "revision")) for field in by_field)

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from fr_hub.web.uploads.messages import UploadRequest, inlined, outcome_of
+from fr_hub.web.uploads.messages import UploadRequest, outcome_of
 from fr_hub.web.uploads.results import FileResult
 
 
@@ -15,13 +15,6 @@ def test_an_upload_is_of_one_file_or_of_several() -> None:
     for wrong in ({}, {"size": 1, "files": []}, {"name": "a", "files": [{"name": "a", "size": 1}]}):
         with pytest.raises(ValidationError):
             UploadRequest.model_validate(wrong)
-
-
-def test_a_schema_without_references_has_all_that_they_led_to() -> None:
-    schema = inlined(UploadRequest.model_json_schema())
-    assert "$ref" not in str(schema)
-    assert "$defs" not in schema
-    assert set(schema["properties"]) == {"name", "size", "files", "volumes"}
 
 
 def test_a_result_is_told_as_it_is() -> None:
