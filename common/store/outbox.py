@@ -18,7 +18,7 @@ from common.domain.scan_key import pacs_of, scan_key
 from common.domain.states import ERASED, PURGED
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import as_stored, decoded, find, integer, number, readable_id, this
+from common.store.damage import as_stored, decoded, find, integer, number, readable_id, this, whole
 from common.store.documents import Leased, OutgoingReport, of_revision
 from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
@@ -128,15 +128,20 @@ class Outbox:
         if not found:
             return Leased(more=more)
         token = f"{self._process}/{next(self._leases)}"
-        until = self._db.clock.now() + timedelta(seconds=lease_s)
+        now = self._db.clock.now()
         taken = 0
         for these, tries in _as_found(found):
-            # A pipeline could count ``tries`` and knows ``$$NOW``, but takes MongoDB longer. Times
-            # by the clock's estimate are as right as ``$$NOW`` a moment before.
-            lease = {"next_try_at": until, "leased_by": token, "tries": tries + 1}
-            these = {"$and": [wanted, these]}
+            # A pipeline could count ``tries`` and add to ``$$NOW``, but takes MongoDB longer.
+            lease = {
+                "next_try_at": now + timedelta(seconds=lease_s),
+                "leased_by": token,
+                "tries": (whole(tries) or 0) + 1,
+            }
+            these = {"$and": [wanted, these, self._db.clock.still(now)]}
             update = self._db.reports_fast.update_many(these, {"$set": lease}, hint=BY_ID)
             taken += update.modified_count
+        if not taken:  # others were faster, or the estimate was off: then again, at once
+            return Leased(more=self._db.clock.was_off() or more)
         if taken < len(found):
             mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
@@ -399,4 +404,4 @@ def _outgoing(key: str, pacs: str, raw: RawBSONDocument) -> OutgoingReport:
         or not revision == raw["revision"] >= 1
     ):
         raise ValueError("not this scan's report")
-    return OutgoingReport(key, int(revision), picture_hash, content, raw["tries"] + 1)
+    return OutgoingReport(key, int(revision), picture_hash, content, (whole(raw["tries"]) or 0) + 1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from bson import ObjectId
+from bson import Int64, ObjectId
 from pymongo import MongoClient
 
 from common.domain.report import BrainReport
@@ -106,8 +106,9 @@ def test_a_report_with_a_revision_that_is_none_is_given_up(store: DBManager, rev
 
 
 def test_damaged_tries_count_from_the_start(store: DBManager) -> None:
-    found = keys(store, len(DAMAGE))
-    for key, damage in zip(found, DAMAGE, strict=True):
+    damages = (*DAMAGE, -1, Int64(2**63 - 1))
+    found = keys(store, len(damages))
+    for key, damage in zip(found, damages, strict=True):
         spoil(store, REPORTS, key, "tries", damage)
     assert leased(store) == dict.fromkeys(found, 1)
     store.outbox.postpone(found, 0)

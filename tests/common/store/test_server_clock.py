@@ -9,10 +9,11 @@ import pytest
 from pymongo import MongoClient
 
 from common.domain import types
+from common.store import server_clock
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from common.store.server_clock import REFRESH_S, ServerClock
-from tests.factories import Commands, document_of, make_scan
+from common.store.server_clock import REFRESH_S, TOLERANCE_S, ServerClock
+from tests.factories import Commands, document_of, make_reports, make_scan
 
 
 class TwoHoursAhead(clocks.datetime):
@@ -54,5 +55,74 @@ def test_the_clock_is_read_once_in_a_while_and_carried_on_between(
         assert [command["name"] for command in seen.seen] == ["hello"]
         monotonic = time.monotonic
         monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 2 * REFRESH_S)
+        clock.now()
+        assert [command["name"] for command in seen.seen] == ["hello", "hello"]
+
+
+def off_by(clock: ServerClock, seconds: float) -> None:
+    """As if the server's clock had been set, or a primary with another clock elected, since the
+    clock was read."""
+    clock.now()
+    assert clock._read is not None
+    at, then = clock._read
+    clock._read = at, then + timedelta(seconds=seconds)
+
+
+BEYOND = [-7200, -TOLERANCE_S - 1, TOLERANCE_S + 1, 7200]
+
+
+@pytest.mark.parametrize("seconds", BEYOND)
+def test_a_condition_on_the_clock_is_checked_by_the_server(
+    store: DBManager, seconds: float
+) -> None:
+    make_reports(store, 1)
+    clock, reports = store.connection.clock, store.connection.reports
+    assert reports.count_documents(clock.still(clock.now())) == 1
+    off_by(clock, seconds)
+    assert reports.count_documents(clock.still(clock.now())) == 0
+    assert clock.was_off()
+    assert reports.count_documents(clock.still(clock.now())) == 1
+    assert not clock.was_off()
+
+
+@pytest.mark.parametrize("seconds", BEYOND)
+def test_a_lease_does_not_end_by_a_clock_that_was_read_before_it_was_set(
+    store: DBManager, seconds: float
+) -> None:
+    [report] = make_reports(store, 1)
+    off_by(store.connection.clock, seconds)
+    refused = store.outbox.lease("pacs-1", 1, 60)
+    assert (refused, refused.more) == ([], True)  # to be tried again at once
+    [out] = store.outbox.lease("pacs-1", 1, 60)
+    assert (out.key, out.tries) == (report.key, 1)
+    ends = store.connection.reports.find_one({"_id": report.key})["next_try_at"]  # type: ignore[index]
+    assert abs(ends - server_time(store) - timedelta(seconds=60)) < timedelta(seconds=TOLERANCE_S)
+
+
+def test_a_process_that_stands_still_before_it_leases_does_not_lease_for_the_past(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [report] = make_reports(store, 1)
+    clock = store.connection.clock
+    then = clock.now() - timedelta(seconds=50)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda: then)
+        assert store.outbox.lease("pacs-1", 1, 60) == []
+    [out] = store.outbox.lease("pacs-1", 1, 60)
+    assert (out.key, out.tries) == (report.key, 1)
+
+
+def test_a_clock_that_was_read_slowly_is_read_again(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Commands()
+    client: MongoClient[Any] = MongoClient(mongodb_uri, event_listeners=[seen], tz_aware=True)
+    with client:
+        clock = ServerClock(client["admin"])
+        with monkeypatch.context() as patched:
+            patched.setattr(server_clock, "TOLERANCE_S", -1.0)  # less than any command takes
+            clock.now()
+        clock.now()
+        clock.now()
         clock.now()
         assert [command["name"] for command in seen.seen] == ["hello", "hello"]
