@@ -129,6 +129,8 @@ class ReportServer:
             self._count(written)
         except ProtocolError as error:
             gone = {report.scan_id for report in written}
+            for scan_id in gone:
+                self._counter.not_written(scan_id, error.reason)
             refused += [_nack(scan_id, error) for scan_id in accepted if scan_id in gone]
             accepted = [scan_id for scan_id in accepted if scan_id not in gone]
         return accepted, refused

@@ -158,6 +158,58 @@ def test_reports_that_come_together_are_all_refused_if_the_ledger_takes_none() -
     ]
 
 
+def test_of_reports_that_come_together_one_that_cannot_be_kept_refuses_only_itself(
+    tmp_path: Path,
+) -> None:
+    first, other, last = a_report(), a_report(), a_report()
+    later = first.model_copy(update={"revision": 2, "report_id": report_id_of(first.scan_id, 2)})
+    settings = pacs_settings(reports=tmp_path / "reports")
+    ledger = Ledger(tmp_path / "ledger")
+    counter = RunCounter(None, ledger, RateLimitedLog(get_log()))
+    channel = Answered()
+    with serving(settings, counter) as server:
+        # Where its file is to be, there is a folder with something in it.
+        (tmp_path / "reports" / f"{other.scan_id}.json" / "in the way").mkdir(parents=True)
+        failed = Failed(make_scan()[0].scan_id, "no brain in it")
+        sent = [Report(first), Report(other), failed, Report(later), Report(last), Report(last)]
+        server._answer(channel, sent)  # type: ignore[arg-type]
+    ledger.close()
+    nack, ack = channel.answers
+    assert (nack.id, nack.code, nack.retry) == (other.scan_id, Refusal.UNAVAILABLE, True)
+    assert ack.ids == (first.scan_id, failed.scan_id, first.scan_id, last.scan_id, last.scan_id)
+    lines = [json.loads(line) for line in (tmp_path / "ledger").read_text().splitlines()]
+    noted = [(line["event"], line["scan_id"], line.get("revision")) for line in lines]
+    assert sorted(noted, key=str) == sorted(
+        [
+            ("reported", first.scan_id, None),
+            ("failed", failed.scan_id, None),
+            ("reported", first.scan_id, "2"),
+            ("reported", last.scan_id, None),
+        ],
+        key=str,
+    )
+    kept = json.loads((tmp_path / "reports" / f"{first.scan_id}.json").read_text())
+    assert kept["revision"] == 2
+
+
+def test_a_full_disk_under_the_ledger_is_the_reason_why_reports_are_missing(tmp_path: Path) -> None:
+    settings, reports = pacs_settings(), [a_report() for _ in range(3)]
+    ledger = Ledger(tmp_path / "ledger")
+    counter = RunCounter(3, ledger, RateLimitedLog(get_log()))
+    counter.sent({report.scan_id: f"scan {n}" for n, report in enumerate(reports)})
+    with serving(settings, counter) as server:
+        with open("/dev/full", "ab", buffering=0) as full:  # noqa: PTH123
+            before, ledger._file = ledger._file, full
+            server._answer(Answered(), [Report(report) for report in reports])  # type: ignore[arg-type]
+        ledger._file = before
+        assert counter.totals().delivered == 0
+        assert counter.fail_awaited() == 3
+    ledger.close()
+    reasons = {failure.reason for failure in counter.totals().failures}
+    [reason] = reasons
+    assert reason.startswith("the ledger cannot be written: No space left on device")
+
+
 class Answered:
     """A connection that keeps what is sent on it."""
 
