@@ -19,6 +19,7 @@ from tests.faults import (
     releases,
     stops,
     store,
+    watched,
     wire,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "releases",
     "stops",
     "store",
+    "watched",
     "wire",
 ]

@@ -63,7 +63,7 @@ def files(scene: Scene) -> None:
     scene.healed()
     world.cluster.start(slot)
     _ends(scene)
-    _is_once(scene, truths)
+    is_once(scene, truths)
 
 
 @CATALOGUE.add(
@@ -87,7 +87,7 @@ def files_killed(scene: Scene) -> None:
     for _ in range(2):  # the second run finds everything known
         world.cluster.start(slot)
         _ends(scene)
-    _is_once(scene, truths)
+    is_once(scene, truths)
 
 
 def _size(path: Path) -> int:
@@ -103,11 +103,11 @@ def _ends(scene: Scene) -> None:
     scene.demand(code == 0, "files", f"its sender ended with exit code {code}: see its log")
 
 
-def _is_once(scene: Scene, truths: dict[str, Truth]) -> None:
+def is_once(scene: Scene, truths: dict[str, Truth]) -> None:
     """Each distinct image is one scan with one report."""
     world = scene.world
     wanted = sorted({truth.voxels_hash for truth in truths.values()})
-    for what, found in (("scans", _stored(world, wanted)), ("reports", _reported(world, wanted))):
+    for what, found in (("scans", _stored(world, wanted)), ("reports", reported(world, wanted))):
         scene.demand(
             found == wanted, "files", f"{len(found)} {what} of {len(wanted)} distinct images"
         )
@@ -119,7 +119,7 @@ def _stored(world: World, hashes: list[str]) -> list[str]:
     return sorted(one["scan"]["voxels_hash"] for one in scans.find(query, {"scan": 1}))
 
 
-def _reported(world: World, hashes: list[str]) -> list[str]:
+def reported(world: World, hashes: list[str]) -> list[str]:
     query = {"pacs": "files", "status": True, "report.voxels_hash": {"$in": hashes}}
     reports = world.store.connection.database[Collection.REPORTS]
     return sorted(one["report"]["voxels_hash"] for one in reports.find(query, {"report": 1}))
