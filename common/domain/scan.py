@@ -198,6 +198,13 @@ class BrainScan(Frozen):
         return i, j, k
 
     @property
+    def voxel_ml(self) -> float | None:
+        """Volume of a voxel, ml; None without an affine."""
+        if self.affine is None:
+            return None
+        return abs(float(np.linalg.det(np.array(self.affine)[:, :3]))) / 1000
+
+    @property
     def voxel_bytes(self) -> int:
         """Size of one voxel, bytes."""
         return _ITEM_BYTES[self.dtype]

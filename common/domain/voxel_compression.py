@@ -59,19 +59,20 @@ def pack(voxels: bytes | memoryview, width: int) -> tuple[bytes, Packing] | None
     return payload, Packing(codec="blosc", bytes=len(payload), hash=hash_voxels(payload))
 
 
-def packed_blocks(voxels: bytes | memoryview, width: int) -> Iterator[bytes]:
+def packed_blocks(voxels: bytes | memoryview, width: int, codec: bytes = b"lz4") -> Iterator[bytes]:
     """The buffers of the payload one by one, whatever they save: ``pack`` without holding them.
 
     Args:
         voxels: flat array of voxels.
         width: size of one voxel, bytes.
+        codec: Blosc's name of the codec, which each buffer names: ``unpack_part`` reads all.
     """
     blosc = _codec()
     view = memoryview(voxels).cast("B")
     for start in range(0, len(view), BLOCK_BYTES):
         # The codec takes the width from the buffer's items.
         block = view[start : start + BLOCK_BYTES]
-        yield blosc.compress(block, b"lz4", _LEVEL, _SHUFFLE, _INNER_BYTES, typesize=width)
+        yield blosc.compress(block, codec, _LEVEL, _SHUFFLE, _INNER_BYTES, typesize=width)
 
 
 def unpack(

@@ -1,9 +1,10 @@
 """The interface of an analyzer: header and array in, findings out; no I/O, no state kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from common.domain.findings import Findings
@@ -22,13 +23,28 @@ class Overlay:
 
 
 @dataclass(frozen=True)
+class LabelMap:
+    """Which voxels of a scan are what: it is stored with the report, and given out as NIfTI."""
+
+    name: str
+    """Such as ``lesions``: a lower-case letter, then at most 31 letters, digits and underscores."""
+    values: Mapping[int, str]
+    """The meaning of each label from 1 to 255, in at most 80 characters. 0 has none."""
+    voxels: npt.NDArray[np.uint8]
+    """The labels, in the scan's shape and axes; any memory order, Fortran is the quickest."""
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """The result of one run over a scan: the findings and, on demand, their overlay."""
+    """The result of one run over a scan: the findings and, on demand, overlay and label maps."""
 
     findings: Findings
     overlay: Callable[[], Overlay] | None = None
     """Makes the overlay of exactly these findings from what the run already knows, so it costs
     nothing unless a picture is drawn. None if the analyzer cannot outline its lesions."""
+    labels: Callable[[], Iterable[LabelMap]] | None = None
+    """Makes the label maps of exactly these findings, at most 8, from what the run already knows.
+    An iterator that makes them one by one needs the memory of one. None: there are none."""
 
 
 class Analyzer(Protocol):
@@ -79,7 +95,8 @@ class OverlayAnalyzer(Protocol):
 
         Returns:
             The findings that ``analyse`` returns for the same scan, with an overlay that has one
-            label for each of their lesions, or only zeros if the image cannot be analysed.
+            label for each of their lesions, or only zeros if the image cannot be analysed, and
+            with label maps if the analyzer makes any.
         """
 
 

@@ -1,4 +1,4 @@
-"""Run an analyzer: findings alone, or with the overlay that its picture needs."""
+"""Run an analyzer: findings alone, or with label maps and the overlay that its picture needs."""
 
 from functools import partial
 from typing import Any
@@ -16,7 +16,12 @@ from fr_brain.analyzers.base import (
 
 
 def analyse_scan(
-    analyzer: Analyzer, scan: BrainScan, voxels: npt.NDArray[Any], *, with_overlay: bool
+    analyzer: Analyzer,
+    scan: BrainScan,
+    voxels: npt.NDArray[Any],
+    *,
+    with_overlay: bool,
+    with_labels: bool = False,
 ) -> Analysis:
     """Read one scan.
 
@@ -24,18 +29,19 @@ def analyse_scan(
         analyzer: any analyzer, with either of the optional overlay methods or without.
         scan: the scan's header.
         voxels: array of ``scan.shape`` and ``scan.dtype``.
-        with_overlay: whether a picture is wanted; if not, no overlay is offered.
+        with_overlay: whether a picture is wanted; if not, the overlay is not to be used.
+        with_labels: whether label maps are wanted; if not, they are not to be used.
 
     Raises:
         Exception: whatever the analyzer raises.
     """
-    if with_overlay:
+    if with_overlay or with_labels:
         paired = _paired(analyzer)
         if paired is not None:
             return paired.analyse_with_overlay(scan, voxels)
-        if isinstance(analyzer, SeparateOverlay):
-            findings = analyzer.analyse(scan, voxels)
-            return Analysis(findings, partial(analyzer.overlay, scan, voxels))
+    if with_overlay and isinstance(analyzer, SeparateOverlay):
+        findings = analyzer.analyse(scan, voxels)
+        return Analysis(findings, partial(analyzer.overlay, scan, voxels))
     return Analysis(analyzer.analyse(scan, voxels))
 
 

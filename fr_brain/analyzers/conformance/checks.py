@@ -10,9 +10,10 @@ or ``python -m fr_brain.analyzers.conformance NAME`` (an entry point, or module:
 The analyzer runs in its own processes over images of every type and orientation, and over empty,
 constant and broken ones. It must not raise; its findings must be valid and the same each time, also
 in another process and another order; its overlay, if it offers one, must agree with its findings;
-it must not change its input, open a file or socket, start a process or print (an audit hook sees
-what goes through Python, not what a library in another language does); and it must keep within the
-given time and memory.
+its label maps, if it makes any, must fit the image and have a meaning for each label; it must not
+change its input, open a file or socket, start a process or print (an audit hook sees what goes
+through Python, not what a library in another language does); and it must keep within the given time
+and memory.
 
 The modules of this package are not analyzers: they start processes and read the clock.
 """
@@ -86,10 +87,14 @@ def check_analyzer(
         raise NotConforming(target, list(dict.fromkeys(first.violations)))
     again = _run(target, {**limits, "reverse": True}, seconds)
     violations = list(dict.fromkeys(again.violations))
-    for case, digest in first.digests.items():
-        if again.digests.get(case, digest) != digest:
-            text = "other findings in another process, after other images"
-            violations.append(Violation("the same scan gives the same findings", case, text))
+    for what, found, other in (
+        ("findings", first.digests, again.digests),
+        ("label maps", first.label_digests, again.label_digests),
+    ):
+        for case, digest in found.items():
+            if other.get(case, digest) != digest:
+                text = f"other {what} in another process, after other images"
+                violations.append(Violation(f"the same scan gives the same {what}", case, text))
     if violations:
         raise NotConforming(target, violations)
     return len(first.digests)
@@ -113,6 +118,7 @@ class _Run:
     def __init__(self) -> None:
         self.violations: list[Violation] = []
         self.digests: dict[str, str] = {}
+        self.label_digests: dict[str, str] = {}
         self.case = ""
         self.ended = False
 
@@ -124,6 +130,8 @@ class _Run:
                 self.case = message["case"]
             case "digest":
                 self.digests[self.case] = message["digest"]
+            case "labels":
+                self.label_digests[self.case] = message["digest"]
             case "violation":
                 self.violations.append(Violation(**message))
             case _:

@@ -8,19 +8,27 @@ import os
 import resource
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.domain.findings import Findings
+from common.domain.label_maps import LABEL_MAPS_MAX
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels
-from fr_brain.analyzers.base import Analysis, Overlay, OverlayAnalyzer, SeparateOverlay
+from fr_brain.analyzers.base import (
+    Analysis,
+    LabelMap,
+    Overlay,
+    OverlayAnalyzer,
+    SeparateOverlay,
+)
 from fr_brain.analyzers.conformance.cases import Case, cases
 from fr_brain.analyzers.conformance.guard import IoGuard
+from fr_brain.analyzers.label_checks import checked_map
 
 REPORT_BYTES_MAX = 150_000
 """The most bytes of findings as JSON: with its picture a report must fit into a frame."""
@@ -29,6 +37,7 @@ _HARD_LIMIT_BYTES = 4 << 30
 """The address space that an analyzer may add before it gets a MemoryError."""
 
 _OVERLAY_RULE = "the overlay shows the lesions"
+_LABELS_RULE = "label maps fit the image"
 
 
 class CaseRunner:
@@ -110,6 +119,8 @@ class CaseRunner:
                 "the same scan gives the same findings", "other findings the second time"
             )
         self._check_overlay(analyzer, case, findings)
+        if isinstance(analyzer, OverlayAnalyzer):
+            self._check_labels(analyzer, case)
 
     def _check_memory(self, scan: BrainScan, used: int) -> None:
         allowed = self._task["memory_mib"] * 2**20 + self._task["bytes_a_voxel"] * np.prod(
@@ -199,6 +210,41 @@ class CaseRunner:
                     self.report_violation(_OVERLAY_RULE, text)
         if hash_voxels(voxels) != scan.voxels_hash:
             self.report_violation("the input stays as it was", "the voxels were changed")
+
+    def _check_labels(self, analyzer: OverlayAnalyzer, case: Case) -> None:
+        """Check the label maps, if it makes any, with the memory that they take."""
+        _, scan, voxels = case
+        array = scan.array(voxels)
+        before = _memory("VmRSS")
+        _forget_peak()
+
+        def digest() -> str | None:
+            labels = analyzer.analyse_with_overlay(scan, array).labels
+            return None if labels is None else _label_digest(labels(), scan)
+
+        found, raised = self._guarded(digest)
+        if raised is not None:
+            self.report_violation(_LABELS_RULE, _one_line(raised))
+        elif found is not None:
+            self._check_memory(scan, _memory("VmHWM") - before)
+            self.send("labels", digest=found)
+        if hash_voxels(voxels) != scan.voxels_hash:
+            self.report_violation("the input stays as it was", "the voxels were changed")
+
+
+def _label_digest(maps: Iterable[LabelMap], scan: BrainScan) -> str:
+    """The hash of label maps that keep the rules."""
+    hashed, names = hashlib.sha256(), set()
+    for one in maps:
+        described, labels = checked_map(one, scan)
+        if described.name in names:
+            raise ValueError(f"two label maps {described.name!r}")
+        names.add(described.name)
+        if len(names) > LABEL_MAPS_MAX:
+            raise ValueError(f"more than {LABEL_MAPS_MAX} label maps")
+        hashed.update(described.model_dump_json().encode())
+        hashed.update(labels.data)
+    return hashed.hexdigest()
 
 
 def _paired_overlay(

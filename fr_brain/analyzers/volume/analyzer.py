@@ -19,6 +19,7 @@ from common.domain.findings import (
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Analysis, Overlay
 from fr_brain.analyzers.volume.image import UnreadableImage
+from fr_brain.analyzers.volume.label_maps import label_maps
 from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
 from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.quality import quality_warnings
@@ -85,8 +86,8 @@ class VolumeAnalyzer:
         return self.analyse_with_overlay(scan, voxels).findings
 
     def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
-        """Read one volume and offer the outlines of its lesions and brain; both come from one
-        segmentation.
+        """Read one volume and offer the outlines of its lesions and brain, and its label maps
+        (``label_maps``); all come from one segmentation.
 
         Args:
             scan: the header; its affine (mm, RAS+) places the volume in space.
@@ -102,6 +103,7 @@ class VolumeAnalyzer:
         return Analysis(
             _findings(scan, segmentation),
             lambda: Overlay(segmentation.lesion_labels(), segmentation.brain_mask()),
+            lambda: label_maps(segmentation),
         )
 
 

@@ -6,6 +6,7 @@ Own method. ``METHOD.md`` explains the constants.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from fr_brain.analyzers.volume.bitmask import (
     Bitmask,
@@ -54,6 +55,13 @@ class IntracranialMasks:
     def unpacked(self, bitmask: Bitmask, planes: slice = slice(None)) -> Bools:
         """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
         return unpack(bitmask[planes], self.columns)
+
+    def labels(self, brain: int, around: int) -> npt.NDArray[np.uint8]:
+        """Of the box (axes z, y, x): ``brain`` where brain is, ``around`` elsewhere inside the
+        skull, else 0; bytes."""
+        inside = self.unpacked(self.brain).view(np.uint8) * np.uint8(brain)
+        inside += self.unpacked(self.intracranial & ~self.brain).view(np.uint8) * np.uint8(around)
+        return inside
 
 
 def find_intracranial(

@@ -105,23 +105,25 @@ class Segmentation:
 
     def lesion_labels(self) -> npt.NDArray[np.uint16]:
         """n where lesion n (from 1, the largest first) is, else 0; the scan's shape and axes."""
-        return self._to_scan(self.labels)
+        return self.to_scan(self.labels)
 
     def brain_mask(self) -> npt.NDArray[np.bool_]:
         """Tissue and what it encloses; the scan's shape and axes."""
-        return self._to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.brain))
+        return self.to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.brain))
 
     def intracranial_mask(self) -> npt.NDArray[np.bool_]:
         """All inside the skull; the scan's shape and axes."""
-        return self._to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.intracranial))
+        return self.to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.intracranial))
 
     def tissue_labels(self) -> npt.NDArray[np.uint8]:
         """0 outside, 1 fluid, 2 grey matter, 3 white matter; the scan's shape and axes."""
-        return self._to_scan(
+        return self.to_scan(
             tissue_labels(self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent)
         )
 
-    def _to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """An array of the box (axes z, y, x) in the scan's shape and axes, Fortran order; 0 outside
+        the box."""
         shape = tuple(self.image.view.shape[self.image.order.index(axis)] for axis in range(3))
         out = np.zeros(shape, part.dtype, order="F")
         flips = tuple(slice(None, None, -1 if flip else 1) for flip in self.image.flipped)

@@ -158,18 +158,19 @@ def tissue_labels(
 ) -> npt.NDArray[np.uint8]:
     """The most likely tissue of each voxel of the box, axes z, y, x; arguments as for
     ``tissue_volumes``."""
-    out = np.zeros(normalized.intensities.shape, np.uint8)
+    out = np.empty(normalized.intensities.shape, np.uint8)
     middle = (tissues.grey + tissues.white) // 2
     fluid = (tissues.csf + tissues.grey) // 2
     for part in normalized.slabs():
         intensities = normalized.intensities[part]
-        white = (
-            intensities > middle
-            if csf_adjacent is None
-            else (intensities < middle) & ~intracranial_masks.unpacked(csf_adjacent, part)
-        )
-        own = np.where(white, np.uint8(WHITE_MATTER), np.uint8(GREY))
-        own[intensities < fluid] = CSF
-        own[~intracranial_masks.unpacked(intracranial_masks.intracranial, part)] = 0
-        out[part] = own
+        white = intensities > middle if csf_adjacent is None else intensities < middle
+        if csf_adjacent is not None:
+            white &= ~intracranial_masks.unpacked(csf_adjacent, part)
+        # Sums and products of bytes: choosing by condition takes three times as long.
+        is_fluid = intensities < fluid
+        own = out[part]
+        np.add(white.view(np.uint8), np.uint8(GREY), out=own)
+        own *= (~is_fluid).view(np.uint8)
+        own += is_fluid.view(np.uint8) * np.uint8(CSF)
+        own *= intracranial_masks.unpacked(intracranial_masks.intracranial, part).view(np.uint8)
     return out

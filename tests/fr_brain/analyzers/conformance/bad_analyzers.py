@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy.typing as npt
 
 from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict
 from common.domain.scan import BrainScan
-from fr_brain.analyzers.base import Analysis, Overlay
+from fr_brain.analyzers.base import Analysis, LabelMap, Overlay
 
 Array = npt.NDArray[Any]
 
@@ -168,6 +170,31 @@ def numbered(voxels: Array) -> Array:
     cells = voxels != 0
     labels[cells] = np.arange(1, cells.sum() + 1)
     return labels
+
+
+class GoodLabels(GoodPair):
+    """Label maps of what is zero and what is not."""
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: Array) -> Analysis:
+        analysis = super().analyse_with_overlay(scan, voxels)
+        return replace(analysis, labels=lambda: self.maps(voxels))
+
+    def maps(self, voxels: Array) -> Iterator[LabelMap]:
+        """The label maps."""
+        cells = (voxels != 0).astype(np.uint8)
+        yield LabelMap("cells", {1: "not zero"}, cells)
+        yield LabelMap("empty", {1: "zero", 7: "never"}, 1 - cells)
+
+
+class LabelsWithoutMeaning(GoodLabels):
+    def maps(self, voxels: Array) -> Iterator[LabelMap]:
+        yield LabelMap("cells", {2: "two"}, np.where(voxels != 0, 3, 0).astype(np.uint8))
+
+
+class LabelsOfThisProcess(GoodLabels):
+    def maps(self, voxels: Array) -> Iterator[LabelMap]:
+        labels = np.full(voxels.shape, hash("a text") % 255 + 1, np.uint8)
+        yield LabelMap("cells", {n: f"{n}" for n in range(1, 256)}, labels)
 
 
 class PairDisagrees(GoodPair):

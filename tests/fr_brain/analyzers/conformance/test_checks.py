@@ -15,7 +15,7 @@ def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 
 
-@pytest.mark.parametrize("kind", [bad.Good, bad.GoodPair])
+@pytest.mark.parametrize("kind", [bad.Good, bad.GoodPair, bad.GoodLabels])
 def test_a_good_analyzer_passes_as_a_class(kind: type) -> None:
     assert check_analyzer(kind) > 50
 
@@ -42,6 +42,8 @@ BAD = {
     "findings than analyse",
     bad.PairOfAnotherShape: r"the overlay shows the lesions: int64 of \(1,\), not integers of",
     bad.LabelsOfAnotherSize: "the overlay shows the lesions: lesion 1 has 3 voxels, its label 4",
+    bad.LabelsWithoutMeaning: "label maps fit the image: .*'cells' has a label without a meaning",
+    bad.LabelsOfThisProcess: "the same scan gives the same label maps: other label maps in another",
     bad.Nameless: "it has a name, a version, types and a priority: .*at least 1 character",
     bad.OfNoType: "it has a name, a version, types and a priority: .*not a non-empty frozenset",
     bad.OfAnImpossibleType: "it has a name, a version, types and a priority: .*scan_type",

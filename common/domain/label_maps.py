@@ -1,0 +1,99 @@
+"""Label maps: what an analyzer found where, a small whole number for each voxel.
+
+A map is packed as voxels are (``voxel_compression``): Blosc buffers of 4 MiB of labels each, in
+Fortran order, compressed with Zstandard. So a part of it can be read without the rest. The maps of
+a report are packed one after another.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from common.domain.scan import Packing
+from common.domain.types import Count, Frozen, Text
+from common.domain.voxel_compression import packed_blocks
+
+LABEL_MAPS_MAX = 8
+"""Most label maps of a report."""
+
+LABEL_MAX = 255
+"""The largest label. 0 is what has none."""
+
+MEANING_MAX = 80
+"""Most characters of the meaning of a label."""
+
+_CODEC = b"zstd"
+
+LabelMapName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class LabelValue(Frozen):
+    """A label, and how many voxels have it."""
+
+    value: Annotated[int, Field(ge=1, le=LABEL_MAX)]
+    meaning: Annotated[Text, Field(min_length=1, max_length=MEANING_MAX)]
+    voxels: Count
+
+
+class DescribedMap(Frozen):
+    """A label map without its voxels."""
+
+    name: LabelMapName
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=LABEL_MAX)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({one.value for one in self.values}) < len(self.values):
+            raise ValueError("two meanings for one label")
+        return self
+
+
+class PackedMap(DescribedMap):
+    """A packed label map, as the document of its report describes it."""
+
+    offset: Count
+    """Where it begins among the packed maps of its report, bytes."""
+    packing: Packing
+
+    @property
+    def end(self) -> int:
+        """Where it ends among the packed maps."""
+        return self.offset + self.packing.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMaps:
+    """The packed label maps of a report."""
+
+    maps: tuple[PackedMap, ...]
+    payload: bytes = field(repr=False)
+    """All of them, one after another."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the payload."""
+        return len(self.payload)
+
+
+def packed_labels(labels: memoryview | bytes) -> Iterator[bytes]:
+    """The Blosc buffers of a label map.
+
+    Args:
+        labels: a byte for each voxel, in Fortran order.
+    """
+    return packed_blocks(labels, 1, _CODEC)
+
+
+def values_of(meanings: Mapping[int, str], counts: Mapping[int, int]) -> tuple[LabelValue, ...]:
+    """The labels of a map with their meanings, in order.
+
+    Args:
+        meanings: by label.
+        counts: voxels by label; a label that no voxel has may be missing.
+    """
+    return tuple(
+        LabelValue(value=value, meaning=meaning, voxels=counts.get(value, 0))
+        for value, meaning in sorted(meanings.items())
+    )

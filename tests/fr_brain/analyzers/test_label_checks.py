@@ -1,0 +1,66 @@
+"""A label map must fit its scan, and each of its labels must have a meaning."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.domain.scan import BrainScan
+from common.errors import AnalysisError
+from fr_brain.analyzers.base import LabelMap
+from fr_brain.analyzers.label_checks import checked_map
+from tests.factories import make_scan
+
+SHAPE = (70, 80, 90)
+
+
+@pytest.fixture(scope="module")
+def scan() -> BrainScan:
+    return make_scan(voxels=bytes(70 * 80 * 90), shape=SHAPE, dtype="uint8")[0]
+
+
+def labels(**places: int) -> Any:
+    made = np.zeros(SHAPE, np.uint8)
+    for value, count in places.items():
+        made.flat[np.flatnonzero(made == 0)[-count:]] = int(value[1:])
+    return made
+
+
+@pytest.mark.parametrize("many", [3, 200])
+def test_voxels_are_counted_by_label_whether_there_are_few_or_many(
+    scan: BrainScan, many: int
+) -> None:
+    made = labels(n1=5, n2=70_000)
+    meanings = {n: f"label {n}" for n in range(1, many + 1)}
+    described, flat = checked_map(LabelMap("cells", meanings, made), scan)
+    assert [one.voxels for one in described.values] == [5, 70_000, *[0] * (many - 2)]
+    assert np.array_equal(flat, made.reshape(-1, order="F"))
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        ("labels", "no label map but str"),
+        (LabelMap("cells", {}, labels().tolist()), "no array of uint8"),
+        (LabelMap("cells", {}, labels().astype(np.int16)), "no array of uint8"),
+        (LabelMap("cells", {}, labels()[1:]), r"has the shape \(69, 80, 90\); the scan has"),
+        (LabelMap("../cells", {}, labels()), "describes a label map wrongly"),
+        (LabelMap("Cells", {}, labels()), "describes a label map wrongly"),
+        (LabelMap("cells", {0: "nothing"}, labels()), "describes a label map wrongly"),
+        (LabelMap("cells", {256: "much"}, labels()), "describes a label map wrongly"),
+        (LabelMap("cells", {1: ""}, labels()), "describes a label map wrongly"),
+        (LabelMap("cells", {1: "x" * 81}, labels()), "describes a label map wrongly"),
+        (LabelMap("cells", {"a": "b"}, labels()), "describes a label map wrongly"),  # type: ignore[dict-item]
+        (LabelMap("cells", None, labels()), "describes a label map wrongly"),  # type: ignore[arg-type]
+        (LabelMap("cells", {1: "one"}, labels(n1=4, n2=1)), "'cells' has a label without a mean"),
+        (
+            LabelMap("cells", dict.fromkeys(range(1, 20), "n"), labels(n1=4, n20=1)),
+            "'cells' has a label without a meaning",
+        ),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_the_reason(
+    scan: BrainScan, one: Any, reason: str
+) -> None:
+    with pytest.raises(AnalysisError, match=reason):
+        checked_map(one, scan)
