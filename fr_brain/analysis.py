@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from tenacity import Retrying
 
+from common.domain.label_maps import PackedMaps
 from common.domain.report import AnalyzerId, BrainReport
+from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels
 from common.errors import AnalysisError, StoreUnavailable, VoxelsDamaged
 from common.runtime.logger import Log, RateLimitedLog
@@ -22,10 +24,20 @@ from fr_brain.analyzers.running import analyse_scan
 from fr_brain.current_scan import CurrentScan
 from fr_brain.findings_check import checked_findings
 from fr_brain.input_quality import with_input_problems
+from fr_brain.label_maps import pack_maps
 from fr_brain.limits import memory_limit_mib, resident_mib
 from fr_brain.pictures.illustration import illustrate
 from fr_brain.prefetch import Prefetcher
 from fr_brain.voxels import Voxels, checked_hash, voxels_of
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """What an analysis gives."""
+
+    report: BrainReport
+    labels: PackedMaps | None = None
+    """The label maps to store with the report, if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,7 @@ class ScanAnalysis:
         limited_log: RateLimitedLog,
     ) -> None:
         self._pictures = settings.brain_pictures
+        self._label_maps = settings.brain_label_maps
         self._limit_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._store = store
         self._registry = registry
@@ -84,7 +97,7 @@ class ScanAnalysis:
 
     def run(
         self, claim: Claim, when_loaded: Callable[[], None]
-    ) -> BrainReport | AnalysisFailure | AnalyzerMissing:
+    ) -> Analysed | AnalysisFailure | AnalyzerMissing:
         """Analyse a scan; ``when_loaded`` is called before the analyzer is, once the voxels are
         there.
 
@@ -104,7 +117,13 @@ class ScanAnalysis:
             stage = f"analyzer {made_by.name} {made_by.version}"
             began = time.perf_counter()
             with self._current_scan.analysing(made_by):
-                analysis = analyse_scan(analyzer, claim.scan, voxels, with_overlay=self._pictures)
+                analysis = analyse_scan(
+                    analyzer,
+                    claim.scan,
+                    voxels,
+                    with_overlay=self._pictures,
+                    with_labels=self._label_maps,
+                )
             took_ms = (time.perf_counter() - began) * 1000
             self._have_run.add(analyzer.name)
             report = BrainReport.of(
@@ -115,10 +134,12 @@ class ScanAnalysis:
                 revision=claim.revision,
                 voxels_hash=voxels_hash,
             )
-            if not self._pictures:
-                return report
-            with self._current_scan.analysing(made_by):  # the picture counts against its limits
-                return self._with_picture(report, analysis, claim, voxels)
+            # Label maps and the picture count against the analyzer's limits.
+            with self._current_scan.analysing(made_by):
+                labels = self._packed_labels(analysis, claim.scan)
+                if self._pictures:
+                    report = self._with_picture(report, analysis, claim, voxels)
+            return Analysed(report, labels)
         except StoreUnavailable:
             raise
         except VoxelsDamaged as error:
@@ -161,6 +182,16 @@ class ScanAnalysis:
         # The voxels of a small scan came with the claim.
         small = claim.voxels if claim.blob is None else None
         return voxels_of(claim, small or self._retry(self._store.claims.fetch_voxels, claim))
+
+    def _packed_labels(self, analysis: Analysis, scan: BrainScan) -> PackedMaps | None:
+        if analysis.labels is None or not self._label_maps:
+            return None
+        try:
+            return pack_maps(analysis.labels(), scan)
+        except Exception as error:  # noqa: BLE001 - a report without label maps is just as valid
+            cause = str(error) if isinstance(error, AnalysisError) else type(error).__name__
+            self._limited_log.warning("no label maps", scan_id=scan.key, cause=cause)
+            return None
 
     def _with_picture(
         self, report: BrainReport, analysis: Analysis, claim: Claim, voxels: Voxels

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from tenacity import Retrying
 
-from common.domain.report import BrainReport
 from common.errors import ClaimLost, StoreError, StoreRefused, StoreUnavailable
 from common.runtime.logger import Log, RateLimitedLog
 from common.store.claims import Claims
 from common.store.documents import Claim
-from fr_brain.analysis import AnalysisFailure
+from fr_brain.analysis import Analysed, AnalysisFailure
 from fr_brain.lease import Lease
 
 
@@ -42,9 +41,9 @@ class Completion:
         self._log = log
         self._limited_log = limited_log
 
-    def complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> None:
-        """Write these reports and set their scans ``'Done'``, in as few writes as possible. A scan
-        whose report cannot be stored fails instead.
+    def complete(self, done: Sequence[tuple[Claim, Analysed]]) -> None:
+        """Write these reports with their label maps and set their scans ``'Done'``, in as few
+        writes as possible. A scan whose report cannot be stored fails instead.
 
         Raises:
             StoreUnavailable: MongoDB was unreachable until the processor was told to stop.
@@ -65,12 +64,16 @@ class Completion:
             self._log.error("a report cannot be stored", scan_id=claim.key, reason=str(error))
             self.fail(claim, AnalysisFailure("its report cannot be stored"))
 
-    def _complete(self, done: Sequence[tuple[Claim, BrainReport]]) -> None:
+    def _complete(self, done: Sequence[tuple[Claim, Analysed]]) -> None:
+        reports = [(claim, one.report) for claim, one in done]
+        labels = {claim.key: one.labels for claim, one in done if one.labels is not None}
         with self._lease.ending([claim for claim, _ in done]):
             lost = self._retry(
-                lambda: self._store.complete(done, verify_first=not self._lease.is_fresh())
+                lambda: self._store.complete(
+                    reports, labels=labels, verify_first=not self._lease.is_fresh()
+                )
             )
-        for claim, report in done:
+        for claim, report in reports:
             scan_id = claim.key
             if scan_id in lost:
                 self._log.warning("claim lost: another processor reports it", scan_id=scan_id)

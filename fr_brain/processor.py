@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from common.domain.report import BrainReport
 from common.errors import StoreUnavailable
 from common.runtime.lifecycle import Exit
 from common.runtime.logger import AvailabilityLog, Log, RateLimitedLog
@@ -15,7 +14,7 @@ from common.settings.loading import BrainSettings
 from common.store.documents import Claim
 from common.store.opening import retrying_store
 from common.store.unit_parts import BrainStore
-from fr_brain.analysis import AnalyzerMissing, ScanAnalysis
+from fr_brain.analysis import Analysed, AnalyzerMissing, ScanAnalysis
 from fr_brain.analyzers.registry import Registry
 from fr_brain.claiming import BATCH_S, Claimer
 from fr_brain.completion import Completion
@@ -27,6 +26,9 @@ from fr_brain.prefetch import MEMORY_SHARE, Prefetcher
 from fr_brain.scan_types import ScanTypes
 from fr_brain.voxels import voxels_of
 from fr_brain.work_signal import WorkSignal
+
+LABELS_HELD_BYTES = 8 * 1024 * 1024
+"""Packed label maps that wait to be written with the batch's reports; larger ones end the batch."""
 
 STOP_CHECK_S = 1.0
 """Seconds between checks of the stop event while a processor waits for work."""
@@ -157,18 +159,18 @@ class Processor:
             self._prefetcher.finish()  # nobody would look at what it claims from now on
 
     def _analyse_all(self, claims: deque[Claim]) -> None:
-        done: list[tuple[Claim, BrainReport]] = []
+        done: list[tuple[Claim, Analysed]] = []
         began = completed = time.monotonic()
         every_s = max(BATCH_S, len(claims) * self._claimer.seconds_per_scan)
         count = 0
         while claims and not self._ending():
             claim = claims.popleft()
             if self._lease.holds(claim):
-                report = self._analyse(claim, claims)
+                analysed = self._analyse(claim, claims)
                 count += 1
-                if report is not None:
-                    done.append((claim, report))
-                if time.monotonic() - completed > every_s:
+                if analysed is not None:
+                    done.append((claim, analysed))
+                if time.monotonic() - completed > every_s or _held_bytes(done) > LABELS_HELD_BYTES:
                     self._completion.complete(done)
                     done, completed = [], time.monotonic()
             prefetched = self._prefetcher.finish()
@@ -182,12 +184,12 @@ class Processor:
         if count:
             self._claimer.measure_store(self._claim_s + time.monotonic() - ended)
 
-    def _analyse(self, claim: Claim, following: deque[Claim]) -> BrainReport | None:
+    def _analyse(self, claim: Claim, following: deque[Claim]) -> Analysed | None:
         with self._current_scan.working_on(claim.key, claim.fence):
             result = self._analysis.run(claim, lambda: self._prefetch(claim, following))
             if os.getpid() != self._pid:  # an analyzer has forked, and this is the copy
                 os._exit(Exit.FAILED)
-            if isinstance(result, BrainReport):
+            if isinstance(result, Analysed):
                 self._guard.succeeded()
                 return result
             if isinstance(result, AnalyzerMissing):
@@ -226,3 +228,7 @@ class Processor:
         elif self._claimer.may_claim_next(current):
             # Not at once, so that an idle processor gets it sooner.
             self._prefetcher.start(self._claim_next, self._claimer.seconds_per_scan / 2)
+
+
+def _held_bytes(done: Sequence[tuple[Claim, Analysed]]) -> int:
+    return sum(one.labels.bytes for _, one in done if one.labels is not None)

@@ -234,6 +234,10 @@ class AsyncStore:
         """Leave chunks that nobody refers to to the next sweep; returns how many blobs."""
         return await self._call(self._store.orphan_chunks.mark)
 
+    async def sweep_orphan_labels(self) -> int:
+        """Delete label maps that no report names; returns of how many claims they were."""
+        return await self._call(self._store.orphan_labels.sweep)
+
     async def reconcile_failed(self) -> list[str]:
         """Set failed scans to ``'Done'`` that have a report; returns their ids."""
         return await self._call(self._store.reconciliation.reconcile_failed)

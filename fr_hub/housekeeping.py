@@ -66,7 +66,7 @@ async def warn_of_orphans(hub: HubContext) -> None:
 async def sweep(hub: HubContext) -> None:
     """Delete what interrupted uploads left behind, and set failed scans to ``'Done'`` that have a
     report; complete interrupted erasures; mark chunks that nobody refers to, which the next sweep
-    deletes. Logs a failure; the next time repairs it."""
+    deletes; delete label maps that no report names. Logs a failure; the next time repairs it."""
     if swept := await _tried(hub, hub.store.sweep_uploads()):
         hub.log.info("deleted the voxels of interrupted uploads", uploads=swept)
     if reconciled := await _tried(hub, hub.store.reconcile_failed()):
@@ -75,6 +75,8 @@ async def sweep(hub: HubContext) -> None:
         hub.log.info("completed interrupted erasures", scans=erased)
     if orphans := await _tried(hub, hub.store.mark_orphan_chunks()):
         hub.log.info("found voxels that nobody refers to", uploads=orphans)
+    if labels := await _tried(hub, hub.store.sweep_orphan_labels()):
+        hub.log.info("deleted label maps that no report names", analyses=labels)
 
 
 async def _tried(hub: HubContext, part: Awaitable[T]) -> T | None:

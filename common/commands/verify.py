@@ -34,9 +34,12 @@ _COUNTED_MAX = 10_000_000
 
 
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
+_LABELS = "restore brain_labels from a backup, or have them made again: make reanalyze ID=<scan>"
 _ADVICE: Mapping[str, str] = {
     "stored voxels are missing": _RESTORE,
     "stored voxels have another hash": _RESTORE,
+    "stored label maps are missing": _LABELS,
+    "stored label maps have another hash": _LABELS,
     "in no known state": _RESTORE,
     "damaged scan": f"{_RESTORE}; if a newer release wrote it, install that release",
     "damaged report": "have it made again: make reanalyze ID=<scan>",
@@ -61,6 +64,9 @@ class StoreVerdict(Frozen):
     revisions_wrong: tuple[str, ...] = ()
     voxels_missing: tuple[str, ...] = ()
     voxels_damaged: tuple[str, ...] = ()
+    labels_missing: tuple[str, ...] = ()
+    """Reports whose label maps are missing, in part or all."""
+    labels_damaged: tuple[str, ...] = ()
     hashed: int | None = None
     """Scans whose voxels were read; None: not asked for."""
     orphans: int = 0
@@ -96,6 +102,8 @@ class StoreVerdict(Frozen):
             "report or history does not match the scan's revision": self.revisions_wrong,
             "stored voxels are missing": self.voxels_missing,
             "stored voxels have another hash": self.voxels_damaged,
+            "stored label maps are missing": self.labels_missing,
+            "stored label maps have another hash": self.labels_damaged,
             "in no known state": self.state_unknown,
             "damaged scan": self.damaged_scans,
             "damaged report": self.damaged_reports,
@@ -122,7 +130,7 @@ def verify(
     """Verify the whole store, and a Fr-PACS' ledger if one is given.
 
     Args:
-        deep: read all voxels and compare their hashes.
+        deep: read all voxels and label maps, and compare their hashes.
         progress: called with the number of scans whose voxels were read.
 
     Units may be running: what looks like a gap is checked again, as the store changes meanwhile.
@@ -157,10 +165,13 @@ def verify(
         progress(hashed)
         if differs:
             damaged.append(key)
+    wrong = [name for name, differs in store.label_check.damaged() if differs] if deep else []
     schema = store.schema.differences()
     return StoreVerdict(
         voxels_missing=tuple(store.voxels.missing()),
         voxels_damaged=tuple(damaged),
+        labels_missing=tuple(store.label_check.missing()),
+        labels_damaged=tuple(wrong),
         hashed=hashed if deep else None,
         orphans=sum(1 for _ in store.orphan_chunks.all()),
         schema_wrong=(*schema.missing, *schema.unexpected),

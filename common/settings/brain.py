@@ -66,3 +66,9 @@ class BrainSettings(StoreSettings):
         description="1: draw a picture for each report and send it to Fr-PACS with the report; "
         "reports that were made without one stay without: make report ID=… draws it",
     )
+    brain_label_maps: bool = Field(
+        default=True,
+        description="1: store the label maps of each report, such as lesions, brain and tissues, "
+        "some 0.4 MB for a head of 1 mm, if the analyzer makes them; the API gives them out as "
+        "NIfTI",
+    )

@@ -1,11 +1,13 @@
 """The life of a claim, for Fr-BRAIN: claim, renew, complete, fail, release."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from bson.errors import BSONError
 
 from common.domain.audit_events import Kind
+from common.domain.label_maps import PackedMaps
 from common.domain.report import BrainReport
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
@@ -23,10 +25,13 @@ from common.store.damage import find
 from common.store.documents import Claim, all_of, held
 from common.store.endings import Endings
 from common.store.error_mapping import translated
+from common.store.labels import LabelSet
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
 from common.store.reports import Reports
 from common.store.schema import IN_PROGRESS
+
+_NO_LABELS: Mapping[str, PackedMaps] = MappingProxyType({})
 
 
 class Claims(Claiming):
@@ -87,9 +92,14 @@ class Claims(Claiming):
 
     @translated
     def complete(
-        self, done: Sequence[tuple[Claim, BrainReport]], *, verify_first: bool = True
+        self,
+        done: Sequence[tuple[Claim, BrainReport]],
+        *,
+        verify_first: bool = True,
+        labels: Mapping[str, PackedMaps] = _NO_LABELS,
     ) -> set[str]:
-        """Write the reports, then set their scans ``'Done'`` under the fence; both durably.
+        """Write the label maps, then the reports, then set their scans ``'Done'`` under the fence;
+        all durably.
 
         Repeatable. Returns the ids whose claim was lost. Their report is that of the current
         claim's owner, or whichever was written first.
@@ -98,6 +108,7 @@ class Claims(Claiming):
             done: claims, each with its report.
             verify_first: check before writing that the claims still hold. Fresh claims almost
                 always do, and the check costs more than the writes that it saves.
+            labels: the label maps of the reports that have some, by the key of the scan.
         """
         if not done:
             return set()
@@ -106,7 +117,14 @@ class Claims(Claiming):
         # A claim that is lost by now writes nothing. If one is lost after this check, its report
         # is the scan's only one, and ``reconcile`` below sets the scan 'Done'.
         held_now = self._still_held(claims) if verify_first else {c.key for c in claims}
-        self._reports.write([report for _, report in done if report.key in held_now])
+        self._reports.write(
+            [report for _, report in done if report.key in held_now],
+            {
+                claim.key: LabelSet(claim.key, claim.fence, labels[claim.key])
+                for claim in claims
+                if claim.key in labels
+            },
+        )
         self._recorder.wait_durable()
         # The reports are durable, so they may be sent while their scans become 'Done', which
         # waits for the journal once more.

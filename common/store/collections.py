@@ -14,6 +14,9 @@ class Collection(StrEnum):
     HISTORY = "brain_report_history"
     # Pictures of reports; ``_id`` is {scan, hash}, where hash is the BLAKE3 of the PNG.
     PICTURES = "brain_pictures"
+    # Label maps of reports, packed, in chunks; ``_id`` is {scan, fence, n}: of the claim that made
+    # them.
+    LABELS = "brain_labels"
     # Voxels of large scans, in chunks; ``_id`` is {blob, n}.
     CHUNKS = "brain_chunks"
     # Uploads in progress, by blob: a sweep finds interrupted ones here.

@@ -61,6 +61,7 @@ class Connection:
         self.reports: MongoCollection[Document] = base[Collection.REPORTS]
         self.history: MongoCollection[Document] = base[Collection.HISTORY]
         self.pictures: MongoCollection[Document] = base[Collection.PICTURES]
+        self.labels: MongoCollection[Document] = base[Collection.LABELS]
         self.chunks: MongoCollection[Document] = base[Collection.CHUNKS]
         self.uploads: MongoCollection[Document] = base[Collection.UPLOADS]
         self.audit: MongoCollection[Document] = base[Collection.AUDIT]

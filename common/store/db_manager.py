@@ -23,10 +23,13 @@ from common.store.erasure import Erasure
 from common.store.error_mapping import translated
 from common.store.failed_scans import FailedScans
 from common.store.failure_causes import FailureCauses
+from common.store.label_check import LabelCheck
+from common.store.labels import LabelReader, LabelWriter
 from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.open_chains import OpenChains
 from common.store.orphan_chunks import OrphanChunks
+from common.store.orphan_labels import OrphanLabels
 from common.store.outbox import Outbox
 from common.store.patient_scans import PatientScans
 from common.store.patients import Patients
@@ -83,7 +86,10 @@ class DBManager:
         self.voxels = VoxelCheck(connection)
         self.orphan_chunks = OrphanChunks(connection)
         self.capacity = Capacity(connection)
-        self._reports = Reports(connection)
+        self._reports = Reports(connection, LabelWriter(connection))
+        self.labels = LabelReader(connection)
+        self.label_check = LabelCheck(connection)
+        self.orphan_labels = OrphanLabels(connection)
         self.pictures = Pictures(connection)
         self.queries = Queries(connection)
         self.scan_list = ScanList(connection)

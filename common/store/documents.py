@@ -164,9 +164,14 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
     return document
 
 
-def report_document(report: BrainReport) -> Document:
-    """The document of a new report in ``brain_reports``, ready to be sent."""
-    return {
+def report_document(report: BrainReport, labels: Document | None = None) -> Document:
+    """The document of a new report in ``brain_reports``, ready to be sent.
+
+    Args:
+        report: the report.
+        labels: what is stored about its label maps; None: it has none.
+    """
+    document: Document = {
         "_id": report.key,
         "schema": SCHEMA_VERSION,
         "pacs": report.pacs,
@@ -177,6 +182,9 @@ def report_document(report: BrainReport) -> Document:
         "tries": 0,
         "report": report.model_dump(exclude_none=False),
     }
+    if labels is not None:
+        document["labels"] = labels
+    return document
 
 
 def stored_bytes(document: Document) -> int:

@@ -1,11 +1,12 @@
-"""Erases scans on request: their voxels, reports, history and pictures, whatever their state.
+"""Erases scans on request: their voxels, reports with history, pictures and label maps, in
+any state.
 
 The steps, each repeatable, so that a kill between any two loses nothing:
 
 1. What is to be erased is recorded in the audit trail.
 2. Each scan becomes a tombstone in one update, with a higher fence: a processor at work on it loses
    its claim. The tombstone still names the blob, and that the erasure is unfinished.
-3. Chunks, reports, history and pictures are deleted.
+3. Chunks, reports, history, pictures and label maps are deleted.
 4. The tombstone forgets the blob: its id, its fence and the time are all that is left.
 
 A processor that was writing its report all along may write it after step 3. So Fr-HUB deletes what
@@ -141,6 +142,7 @@ class Erasure:
         gone: Document = {"$in": list(keys)}
         self._db.history.delete_many({"scan_id": gone})
         self._db.pictures.delete_many({"scan_id": gone})
+        self._db.labels.delete_many({"scan_id": gone})
         self._db.reports.delete_many({"_id": gone})
 
     @translated

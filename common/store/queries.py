@@ -32,6 +32,7 @@ _LAST_CHUNK = {"blob": ObjectId("ff" * 12), "n": MaxKey()}
 _IDS: Mapping[Collection, tuple[object, object]] = {
     Collection.HISTORY: ({"scan": ""}, {"scan": _LAST}),
     Collection.PICTURES: ({"scan": ""}, {"scan": _LAST}),
+    Collection.LABELS: ({"scan": ""}, {"scan": _LAST}),
     Collection.CHUNKS: ({"blob": ObjectId("00" * 12)}, _LAST_CHUNK),
     Collection.UPLOADS: (ObjectId("00" * 12), False),
     Collection.AUDIT_OPEN: ("", {}),

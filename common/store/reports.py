@@ -1,13 +1,15 @@
 """Writes reports: the first one of a scan, and the later revisions that replace it.
 
-Replacing takes two steps, each repeatable, so a kill between them loses nothing:
+Label maps are written before the report that names them. Replacing takes two steps, each
+repeatable, so a kill between them loses nothing:
 
 1. The stored report is copied to the history.
 2. The new report replaces it in one update that only an earlier revision passes: of several
    owners one succeeds, and the owner of an earlier revision changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
@@ -17,24 +19,37 @@ from common.domain.types import Document
 from common.store.connection import BY_ID, Connection, duplicates
 from common.store.documents import report_document
 from common.store.error_mapping import bulk_failure
+from common.store.labels import LabelSet, LabelWriter, labels_document
+
+_NO_LABELS: Mapping[str, LabelSet] = MappingProxyType({})
 
 
 class Reports:
     """The reports of scans, ``_id`` is the scan's: a second report for a scan is impossible."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, labels: LabelWriter) -> None:
         self._db = connection
+        self._labels = labels
 
-    def write(self, reports: Sequence[BrainReport]) -> None:
-        """Write these reports durably. Repeatable: a report that exists already stays."""
-        first = [report_document(report) for report in reports if report.revision == 1]
+    def write(
+        self, reports: Sequence[BrainReport], labels: Mapping[str, LabelSet] = _NO_LABELS
+    ) -> None:
+        """Write these reports durably. Repeatable: a report that exists already stays.
+
+        Args:
+            reports: the reports.
+            labels: their label maps, by the key of the scan; written first.
+        """
+        self._labels.add([labels[one.key] for one in reports if one.key in labels])
+        documents = [_document(one, labels) for one in reports]
+        first = [document for document in documents if document["revision"] == 1]
         if first:
             try:
                 self._db.reports.insert_many(first, ordered=False)
             except BulkWriteError as error:
                 # The upsert waits until the reports that it finds are durable.
                 self._db.upsert(self._db.reports, [first[index] for index in duplicates(error)])
-        self._replace([report_document(report) for report in reports if report.revision > 1])
+        self._replace([document for document in documents if document["revision"] > 1])
 
     def _replace(self, documents: Sequence[Document]) -> None:
         if not documents:
@@ -71,6 +86,11 @@ class Reports:
             ],
             hint=dict(BY_ID),
         )
+
+
+def _document(report: BrainReport, labels: Mapping[str, LabelSet]) -> Document:
+    mine = labels.get(report.key)
+    return report_document(report, None if mine is None else labels_document(mine))
 
 
 def _before(revision: int) -> Document:

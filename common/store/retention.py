@@ -206,6 +206,7 @@ class Retention:
         gone: Document = {"$in": [document["_id"] for document in found]}
         self._db.history.delete_many({"scan_id": gone})
         self._db.pictures.delete_many({"scan_id": gone})
+        self._db.labels.delete_many({"scan_id": gone})
         self._db.reports.delete_many({"_id": gone, "status": True})
 
     @translated

@@ -34,8 +34,9 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
-        Collection.HISTORY: ("remove",),
+        Collection.HISTORY: _PURGE,  # find: which label maps earlier revisions name
         Collection.PICTURES: _PURGE,
+        Collection.LABELS: _PURGE,
         Collection.META: _READ,
     },
     # Claims scans and writes reports. It inserts no scan and removes nothing.
@@ -48,6 +49,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.AUDIT_OPEN: _ALL,
         Collection.HISTORY: _WRITE,
         Collection.PICTURES: _WRITE,
+        Collection.LABELS: _WRITE,
         Collection.META: _READ,
     },
     # The API and its page.
@@ -59,6 +61,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.UPLOADS: _ALL,
         Collection.HISTORY: _PURGE,
         Collection.PICTURES: _PURGE,
+        Collection.LABELS: _PURGE,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
@@ -80,6 +83,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.UPLOADS: _PURGE,
         Collection.HISTORY: _PURGE,
         Collection.PICTURES: _PURGE,
+        Collection.LABELS: _PURGE,
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,

@@ -70,6 +70,9 @@ _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
 
 _NOTIFICATIONS_BYTES = 64 * 1024
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_UNCOMPRESSED: Mapping[str, Any] = MappingProxyType(
+    {"storageEngine": {"wiredTiger": {"configString": "block_compressor=none"}}}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +213,9 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     ),
     Collection.HISTORY: CollectionSchema((Index("scan_id", (("scan_id", 1),)),)),
     Collection.PICTURES: CollectionSchema((Index("scan_id", (("scan_id", 1),)),)),
-    # Uncompressed: senders compress the voxels.
-    Collection.CHUNKS: CollectionSchema(
-        options={"storageEngine": {"wiredTiger": {"configString": "block_compressor=none"}}}
-    ),
+    # Uncompressed: label maps are packed, and senders compress the voxels.
+    Collection.LABELS: CollectionSchema((Index("scan_id", (("scan_id", 1),)),), _UNCOMPRESSED),
+    Collection.CHUNKS: CollectionSchema(options=_UNCOMPRESSED),
     Collection.UPLOADS: CollectionSchema(),
     Collection.AUDIT: CollectionSchema(
         (

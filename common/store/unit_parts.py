@@ -16,10 +16,12 @@ from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
 from common.store.failure_causes import FailureCauses
+from common.store.labels import LabelReader
 from common.store.measurements import Measurements
 from common.store.notices import Notices
 from common.store.notifications import Subscription
 from common.store.orphan_chunks import OrphanChunks
+from common.store.orphan_labels import OrphanLabels
 from common.store.outbox import Outbox
 from common.store.patient_scans import PatientScans
 from common.store.patients import Patients
@@ -51,6 +53,7 @@ class HubStore:
     scans: Scans
     uploads: Uploads
     orphan_chunks: OrphanChunks
+    orphan_labels: OrphanLabels
     outbox: Outbox
     undeliverable: UndeliverableReports
     notices: Notices
@@ -89,6 +92,7 @@ class WebStore:
     scan_history: ScanHistory
     voxel_reader: VoxelReader
     report_reader: ReportReader
+    labels: LabelReader
     analyzer_list: AnalyzerList
     failure_causes: FailureCauses
     undelivered_count: UndeliveredCount
@@ -120,6 +124,7 @@ def web_parts(store: DBManager) -> WebStore:
         scan_history=store.scan_history,
         voxel_reader=store.voxel_reader,
         report_reader=store.report_reader,
+        labels=store.labels,
         analyzer_list=store.analyzer_list,
         failure_causes=store.failure_causes,
         undelivered_count=store.undelivered_count,
@@ -149,6 +154,7 @@ def hub_parts(store: DBManager) -> HubStore:
         scans=store.scans,
         uploads=store.uploads,
         orphan_chunks=store.orphan_chunks,
+        orphan_labels=store.orphan_labels,
         outbox=store.outbox,
         undeliverable=store.undeliverable,
         notices=store.notices,

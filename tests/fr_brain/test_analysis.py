@@ -2,26 +2,32 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from multiprocessing import get_context
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from common.domain.findings import Findings
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan
 from common.domain.states import ReportGenerated
+from common.domain.tenant import tenants_of
 from common.domain.types import hash_voxels
 from common.domain.voxel_compression import pack
 from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
-from common.store.documents import NewScan
+from common.store.documents import Claim, NewScan
 from common.store.opening import retrying_store
 from common.store.unit_parts import brain_parts
 from fr_brain import analysis
-from fr_brain.analysis import AnalysisFailure, AnalyzerMissing, ScanAnalysis
-from fr_brain.analyzers.base import Analyzer
+from fr_brain.analysis import Analysed, AnalysisFailure, AnalyzerMissing, ScanAnalysis
+from fr_brain.analyzers.base import Analysis, Analyzer, LabelMap
 from fr_brain.analyzers.grid import GridAnalyzer
+from fr_brain.completion import Completion
 from fr_brain.current_scan import CurrentScan
 from fr_brain.limits import resident_mib
 from fr_brain.prefetch import Prefetcher
@@ -37,6 +43,7 @@ from tests.factories import (
 )
 from tests.fr_brain.processors import (
     NOTHING_FOUND,
+    QUICK_S,
     PlantedAnalyzer,
     brain_settings,
     in_state,
@@ -84,14 +91,14 @@ def test_the_supervisor_sees_the_analyzer_and_the_caller_hears_once_the_voxels_a
     with current_scan.working_on(claim.scan.key, claim.fence):
         run = scan_analysis(store, current_scan, PlantedAnalyzer(look)).run
         report = run(claim, lambda: seen.append(current_scan.read()))
-    assert isinstance(report, BrainReport)
+    assert isinstance(report, Analysed)
     loaded, analysing = seen
     assert loaded is not None
     assert (loaded.analyzer, loaded.began) == ("", 0.0)
     assert analysing is not None
     assert analysing.analyzer == "planted 7"
     assert analysing.began > 0
-    assert report.picture_hash is not None
+    assert report.report.picture_hash is not None
     stored = inside(store, Collection.PICTURES).count_documents({})
     assert stored == 1
 
@@ -106,8 +113,69 @@ def test_a_picture_that_fails_does_not_cost_the_report(
     make_claimable(store, 1)
     [claim] = store.claims.claim("me", 1, 60)
     report = scan_analysis(store, current_scan, PlantedAnalyzer()).run(claim, lambda: None)
-    assert isinstance(report, BrainReport)
-    assert report.picture_hash is None
+    assert isinstance(report, Analysed)
+    assert report.report.picture_hash is None
+
+
+class LabellingAnalyzer(PlantedAnalyzer):
+    """Offers these label maps."""
+
+    def __init__(self, *maps: LabelMap) -> None:
+        super().__init__()
+        self._maps = maps
+
+    def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
+        return Analysis(self.analyse(scan, voxels), labels=lambda: self._maps)
+
+
+CELLS = np.eye(10, dtype=np.uint8)
+
+
+def test_label_maps_are_stored_with_the_report(store: DBManager) -> None:
+    [scan] = make_claimable(store, 1)
+    with processing(store, LabellingAnalyzer(LabelMap("cells", {1: "diagonal"}, CELLS))):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    found = store.labels.find(tenants_of({})["default"], scan.key)
+    assert found is not None
+    [one] = found.maps
+    assert (one.name, one.values[0].meaning, one.values[0].voxels) == ("cells", "diagonal", 10)
+    assert b"".join(store.labels.read(found, one)) == CELLS.tobytes(order="F")
+
+
+def test_none_are_stored_if_the_settings_say_so(store: DBManager) -> None:
+    make_claimable(store, 1)
+    labelling = LabellingAnalyzer(LabelMap("cells", {1: "diagonal"}, CELLS))
+    with processing(store, labelling, brain_label_maps=False):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 1)
+    assert inside(store, Collection.LABELS).count_documents({}) == 0
+
+
+def test_label_maps_that_break_a_rule_do_not_cost_the_report(
+    store: DBManager, current_scan: CurrentScan
+) -> None:
+    make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    labelling = LabellingAnalyzer(LabelMap("cells", {}, CELLS))
+    found = scan_analysis(store, current_scan, labelling).run(claim, lambda: None)
+    assert isinstance(found, Analysed)
+    assert found.labels is None
+
+
+def test_large_label_maps_end_a_batch(store: DBManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fr_brain.processor.LABELS_HELD_BYTES", 1)
+    make_claimable(store, 3)
+    batches: list[int] = []
+    complete = Completion.complete
+
+    def counted(self: Completion, done: Sequence[tuple[Claim, Analysed]]) -> None:
+        batches.append(len(done))
+        complete(self, done)
+
+    monkeypatch.setattr(Completion, "complete", counted)
+    labelling = LabellingAnalyzer(LabelMap("cells", {1: "diagonal"}, CELLS))
+    with processing(store, labelling, seconds_per_scan=QUICK_S):
+        until(lambda: in_state(store, ReportGenerated.DONE) == 3)
+    assert [count for count in batches if count] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -146,8 +214,8 @@ def test_the_report_has_the_hash_of_the_voxels_that_the_analyzer_got(
     claim, wrong = claims[mine.scan.key], claims[other.scan.key]
     made = scan_analysis(store, current_scan, PlantedAnalyzer())
     report = made.run(claim, lambda: None)
-    assert isinstance(report, BrainReport)
-    assert report.voxels_hash == hash_voxels(bytes(100))
+    assert isinstance(report, Analysed)
+    assert report.report.voxels_hash == hash_voxels(bytes(100))
     # Another scan's voxels under this scan's header are damage, wherever they were mixed up.
     made._prefetcher.take = lambda claim: voxels_of(claim, wrong.voxels or b"")  # type: ignore[method-assign]
     failure = made.run(claim, lambda: None)
@@ -192,7 +260,7 @@ def test_an_analyzer_that_cannot_be_imported_is_the_hosts_fault_unless_it_has_wo
     cause = "the analyzer failed: ModuleNotFoundError"
     assert made.run(one, lambda: None) == AnalyzerMissing("grid", cause)
     assert made.run(one, lambda: None) == AnalysisFailure(cause)  # it may be this scan after all
-    assert isinstance(made.run(good, lambda: None), BrainReport)
+    assert isinstance(made.run(good, lambda: None), Analysed)
     assert made.run(other, lambda: None) == AnalysisFailure(cause)
     assert (first.key, third.key) == (one.scan.key, other.scan.key)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from common.runtime.logger import AvailabilityLog, RateLimitedLog, get_log
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
 from common.store.opening import retrying_store
-from fr_brain.analysis import AnalysisFailure
+from fr_brain.analysis import Analysed, AnalysisFailure
 from fr_brain.completion import Completion
 from fr_brain.lease import Lease
 from tests.factories import document_of, expire, make_claimable, make_report, state_of
@@ -46,7 +47,7 @@ def completion(store: DBManager, lease: Lease) -> Completion:
 def test_reports_are_written_and_their_claims_end(
     store: DBManager, claims: list[Claim], lease: Lease, completion: Completion
 ) -> None:
-    completion.complete([(claim, make_report(claim.scan)) for claim in claims])
+    completion.complete([(claim, Analysed(make_report(claim.scan))) for claim in claims])
     assert {state_of(store, claim.scan.key) for claim in claims} == {ReportGenerated.DONE}
     assert store.queries.count_reports() == {True: 0, False: 2}
     assert not any(map(lease.holds, claims))
@@ -130,13 +131,13 @@ def test_a_report_that_cannot_be_stored_fails_its_scan_alone(
     bad, good = claims
     write = store.claims._reports.write
 
-    def refuse_bad(reports: Sequence[BrainReport]) -> None:
+    def refuse_bad(reports: Sequence[BrainReport], labels: Any) -> None:
         if any(report.key == bad.key for report in reports):
             raise StoreError("MongoDB cannot store a document")
-        write(reports)
+        write(reports, labels)
 
     monkeypatch.setattr(store.claims._reports, "write", refuse_bad)
-    completion.complete([(claim, make_report(claim.scan)) for claim in claims])
+    completion.complete([(claim, Analysed(make_report(claim.scan))) for claim in claims])
     assert state_of(store, good.key) == ReportGenerated.DONE
     assert document_of(store, bad.key)["error"]["cause"] == "its report cannot be stored"
     assert document_of(store, bad.key)["attempts"] == 1
@@ -149,10 +150,10 @@ def test_while_mongodb_refuses_everything_no_scan_is_to_blame(
     completion: Completion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_: Sequence[BrainReport]) -> None:
+    def refuse(*_: object) -> None:
         raise StoreRefused("MongoDB refuses the login")
 
     monkeypatch.setattr(store.claims._reports, "write", refuse)
     with pytest.raises(StoreRefused):
-        completion.complete([(claim, make_report(claim.scan)) for claim in claims])
+        completion.complete([(claim, Analysed(make_report(claim.scan))) for claim in claims])
     assert all("error" not in document_of(store, claim.key) for claim in claims)

@@ -9,6 +9,7 @@ def test_the_stored_names_stay() -> None:
         "brain_reports",
         "brain_report_history",
         "brain_pictures",
+        "brain_labels",
         "brain_chunks",
         "brain_uploads",
         "brain_audit",

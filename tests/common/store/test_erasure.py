@@ -36,6 +36,7 @@ TRACES = (
     Collection.REPORTS,
     Collection.HISTORY,
     Collection.PICTURES,
+    Collection.LABELS,
     Collection.CHUNKS,
     Collection.UPLOADS,
 )
@@ -62,6 +63,8 @@ def done(store: DBManager) -> str:
     [report] = make_reports(store, 1)
     picture = {"_id": {"scan": report.key, "hash": "0" * 64}, "scan_id": report.key}
     inside(store, Collection.PICTURES).insert_one(picture)
+    labels = {"_id": {"scan": report.key, "fence": 1, "n": 0}, "scan_id": report.key}
+    inside(store, Collection.LABELS).insert_one(labels)
     return report.key
 
 

@@ -20,6 +20,7 @@ from common.domain.report import BrainReport
 from common.errors import ClaimLost
 from common.store.collections import Collection
 from common.store.documents import Added, Claim, NewScan, OutgoingReport
+from common.store.labels import LabelWriter
 from common.store.reports import Reports
 from tests.common.store.store_machine import Compared
 from tests.common.store.store_model import ERROR, IN_PROGRESS, TO_DO
@@ -206,7 +207,7 @@ class Owners(Compared):
         claim = self.pick(which + 6)
         if self.model.of(claim).held_by(claim):
             return
-        Reports(self.store.connection).write([report_of(claim)])
+        Reports(self.store.connection, LabelWriter(self.store.connection)).write([report_of(claim)])
         self.model.write(claim)
 
     @rule(which=CLAIM, allowed=ALLOWED)

@@ -41,6 +41,7 @@ COLLECTIONS = {
     "reports": Collection.REPORTS,
     "history": Collection.HISTORY,
     "pictures": Collection.PICTURES,
+    "labels": Collection.LABELS,
     "chunks": Collection.CHUNKS,
     "uploads": Collection.UPLOADS,
     "audit": Collection.AUDIT,

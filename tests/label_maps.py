@@ -1,0 +1,65 @@
+"""Packed label maps, and reports that have some."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.domain.label_maps import PackedMap, PackedMaps, packed_labels, values_of
+from common.domain.report import BrainReport
+from common.domain.scan import BrainScan, Packing
+from common.domain.types import hash_voxels
+from common.store.db_manager import DBManager
+from common.store.documents import Claim
+from tests.factories import make_claimable, make_report
+
+Labels = npt.NDArray[np.uint8]
+
+MEANINGS = {1: "one", 2: "two", 3: "three"}
+
+
+def labels_of(scan: BrainScan, seed: int = 0) -> Labels:
+    """Labels from 0 to 3 in the scan's shape, others for each seed."""
+    return np.random.default_rng(seed).integers(0, 4, scan.shape, np.uint8)
+
+
+def packed(**maps: Labels) -> PackedMaps:
+    """These maps, packed."""
+    described, payload = [], b""
+    for name, labels in maps.items():
+        own = b"".join(packed_labels(labels.tobytes(order="F")))
+        counts = {value: int((labels == value).sum()) for value in MEANINGS}
+        packing = Packing(codec="blosc", bytes=len(own), hash=hash_voxels(own))
+        described.append(
+            PackedMap(
+                name=name,
+                values=values_of(MEANINGS, counts),
+                offset=len(payload),
+                packing=packing,
+            )
+        )
+        payload += own
+    return PackedMaps(tuple(described), payload)
+
+
+def complete(store: DBManager, claim: Claim, maps: PackedMaps) -> BrainReport:
+    """A report of a claimed scan with these label maps, stored."""
+    report = make_report(claim.scan, revision=claim.revision)
+    assert not store.claims.complete([(claim, report)], labels={report.key: maps})
+    return report
+
+
+def make_labelled(store: DBManager, **overrides: Any) -> tuple[BrainReport, Labels, Labels]:
+    """A report with the maps ``lesions`` and ``tissues``, and these."""
+    [scan] = make_claimable(store, 1, **overrides)
+    [claim] = store.claims.claim("maker", 1, 60)
+    lesions, tissues = labels_of(scan, 1), labels_of(scan, 2)
+    return complete(store, claim, packed(lesions=lesions, tissues=tissues)), lesions, tissues
+
+
+def analyse_again(store: DBManager, key: str, maps: PackedMaps) -> BrainReport:
+    """The next revision of a report, with these label maps."""
+    [revised] = store.revisions.revisions_of([key])
+    assert store.revisions.schedule_reanalysis([key], revised.revision) == 1
+    [claim] = store.claims.claim("maker", 1, 60)
+    return complete(store, claim, maps)
