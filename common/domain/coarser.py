@@ -1,10 +1,11 @@
-"""A coarser image: each voxel is the mean of a block of voxels. It is made slice by slice, so that
-the whole image is never in memory."""
+"""A coarser image: each voxel is the mean of a block of voxels, or of a label map the most frequent
+label. It is made slice by slice, so that the whole image is never in memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from common.domain.affine import Affine
 from common.domain.scan import BrainScan
@@ -81,6 +82,49 @@ def coarser_voxels(scan: BrainScan, made: Coarser, pieces: Iterable[bytes]) -> I
             whole = np.rint(mean) if dtype.kind in "iu" else mean
             yield whole.astype(dtype).tobytes(order="F")
             total[:] = 0
+
+
+def coarser_labels(
+    shape: tuple[int, ...], made: Coarser, pieces: Iterable[bytes]
+) -> Iterator[bytes]:
+    """The labels of the coarser map, slice by slice: the most frequent one of each block. Of two
+    that are as frequent it is the larger one, so what fills half of a block stays.
+
+    Args:
+        shape: of the map.
+        made: of ``coarser``.
+        pieces: the map's labels, a byte each in Fortran order, in pieces of any sizes.
+
+    Raises:
+        VoxelsDamaged: there are fewer labels than voxels.
+    """
+    width, height = shape[:2]
+    depth, deep = (shape[2], made.blocks[2]) if len(shape) == 3 else (1, 1)
+    columns, rows = (np.arange(0, shape[axis], made.blocks[axis]) for axis in (0, 1))
+    counts: dict[int, npt.NDArray[np.uint32]] = {}
+    slices = _slices(pieces, width * height)
+    for k in range(depth):
+        data = next(slices, None)
+        if data is None:
+            raise VoxelsDamaged("fewer labels are stored than the header declares")
+        one = np.frombuffer(data, np.uint8).reshape((width, height), order="F")
+        for label in np.flatnonzero(np.bincount(one.ravel(), minlength=256)).tolist():
+            inside = np.add.reduceat(one == label, columns, axis=0, dtype=np.uint32)
+            count = np.add.reduceat(inside, rows, axis=1)
+            counts[label] = counts[label] + count if label in counts else count
+        if (k + 1) % deep == 0 or k + 1 == depth:
+            yield _most_frequent(counts).tobytes(order="F")
+            counts = {}
+
+
+def _most_frequent(counts: dict[int, npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint8]:
+    first, *others = sorted(counts)
+    most = counts[first]
+    labels = np.full(most.shape, first, np.uint8)
+    for label in others:
+        labels[counts[label] >= most] = label
+        most = np.maximum(most, counts[label])
+    return labels
 
 
 def _slices(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:

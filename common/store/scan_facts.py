@@ -15,7 +15,9 @@ from common.store.scan_list import FIELDS, REPORT_FIELDS, ListedScan, listed_sca
 SCAN_FACTS: Document = dict.fromkeys((*FIELDS, "voxels_gone_at", "renamed"), 1)
 """The fields of a stored scan that are read: not its voxels."""
 
-_REPORT_FACTS: Document = dict.fromkeys((*REPORT_FIELDS, "report.findings.lesions.volume_ml"), 1)
+_REPORT_FACTS: Document = dict.fromkeys(
+    (*REPORT_FIELDS, "report.findings.lesions.volume_ml", "labels.maps.name"), 1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class ScanFacts:
     listed: ListedScan
     header: BrainScan | None
     lesion_volume_ml: float | None
+    labels: tuple[str, ...]
+    """Names of the report's label maps."""
     document: Document
     """The fields ``SCAN_FACTS`` of the stored scan."""
 
@@ -64,5 +68,14 @@ def _facts(document: Document, report: Document | None) -> ScanFacts:
         listed=listed_scan(document, report),
         header=header,
         lesion_volume_ml=float(volume) if known else None,  # type: ignore[arg-type]
+        labels=_label_maps(report),
         document=document,
     )
+
+
+def _label_maps(report: Document | None) -> tuple[str, ...]:
+    labels = None if report is None else report.get("labels")
+    maps = labels.get("maps") if isinstance(labels, dict) else None
+    listed = maps if isinstance(maps, list) else []
+    names = [one.get("name") for one in listed if isinstance(one, dict)]
+    return tuple(name for name in names if isinstance(name, str))

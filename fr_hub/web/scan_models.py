@@ -76,6 +76,8 @@ class ScanDetails(ScanSummary):
     """Who analyses it now."""
     lease_until: datetime | None
     has_voxels: bool
+    labels: list[str]
+    """Names of the report's label maps."""
     history: list[Event]
 
     @classmethod
@@ -91,6 +93,7 @@ class ScanDetails(ScanSummary):
                 "owner": owner if busy and isinstance(owner, str) else None,
                 "lease_until": until if busy and isinstance(until, datetime) else None,
                 "has_voxels": facts.header is not None and not gone,
+                "labels": facts.labels,
                 "history": [
                     {name: getattr(one, name) for name in Event.model_fields} for one in history
                 ],

@@ -23,19 +23,24 @@ _SCANNER = 1
 """``sform_code``: coordinates of the scanner."""
 
 
-def nifti_header(shape: Sequence[int], dtype: DType, affine: Affine | None) -> bytes:
+def nifti_header(
+    shape: Sequence[int], dtype: DType, affine: Affine | None, *, labels: bool = False
+) -> bytes:
     """Everything that comes before the voxels in a single-file NIfTI.
 
     Args:
         shape: voxels along each axis.
         dtype: type of a voxel.
         affine: maps voxel indices to mm, RAS+: the sform; None: the file says no position.
+        labels: whether the voxels are labels, and not intensities.
     """
     kind: Any = Nifti1Header if max(shape) <= _LONGEST_1 else Nifti2Header
     header = kind(endianness="<")
     header.set_data_dtype(np.dtype(dtype).newbyteorder("<"))
     header.set_data_shape(tuple(shape))
     header["scl_slope"], header["scl_inter"] = 1, 0
+    if labels:
+        header.set_intent("label")
     if affine is not None:
         sizes = np.linalg.norm(np.array(affine)[:, :3], axis=0)
         header.set_zooms([float(size) for size in sizes[: len(shape)]])

@@ -163,7 +163,7 @@ def list_revisions(context: Context, tenant: CurrentTenant, key: Key) -> Revisio
     """The revisions of the report."""
     found = context.store.report_reader.revisions(tenant, key)
     if not found:
-        raise _no_report()
+        raise no_report()
     names = RevisionItem.model_fields
     return Revisions(
         items=[
@@ -244,11 +244,12 @@ def _rows(context: Context, asked: Asked, page: KeyPage) -> Iterator[str]:
 def _report(context: Context, tenant: CurrentTenant, key: str, revision: int | None) -> BrainReport:
     report = context.store.report_reader.get(tenant, key, revision)
     if report is None:
-        raise _no_report()
+        raise no_report()
     return report
 
 
-def _no_report() -> Problem:
+def no_report() -> Problem:
+    """The problem of a report that does not exist."""
     return Problem(
         404,
         "no_report",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.domain.coarser import SLICE_BYTES_MAX, coarser, coarser_voxels
+from common.domain.coarser import SLICE_BYTES_MAX, coarser, coarser_labels, coarser_voxels
 from common.domain.scan import BrainScan
 from common.errors import VoxelsDamaged
 from tests.factories import make_scan
@@ -56,3 +56,27 @@ def test_missing_voxels_and_huge_slices_are_refused() -> None:
     huge = scan.model_copy(update={"shape": (side, side, 1), "dtype": "uint8"})
     with pytest.raises(ValueError, match="slice"):
         coarser(huge, 1)
+
+
+@pytest.mark.parametrize(("shape", "level"), [((5, 6, 7), 1), ((9, 4, 5), 2), ((7, 5), 1)])
+def test_a_coarser_label_is_the_most_frequent_of_its_block(
+    shape: tuple[int, ...], level: int
+) -> None:
+    labels = np.random.default_rng(level).integers(0, 4, shape, np.uint8)
+    scan, data = scan_of(labels)
+    made = coarser(scan, level)
+    pieces = (data[at : at + 11] for at in range(0, len(data), 11))
+    found = np.frombuffer(b"".join(coarser_labels(scan.shape, made, pieces)), np.uint8)
+    found = found.reshape(made.shape, order="F")
+    for index in np.ndindex(*made.shape):
+        block = labels[
+            tuple(slice(b * n, b * n + b) for n, b in zip(index, made.blocks, strict=True))
+        ]
+        counts = np.bincount(block.ravel())
+        assert found[index] == np.flatnonzero(counts == counts.max())[-1]
+
+
+def test_too_few_labels_are_damage() -> None:
+    scan, data = scan_of(np.ones((4, 4, 4), np.uint8))
+    with pytest.raises(VoxelsDamaged, match="fewer labels"):
+        list(coarser_labels(scan.shape, coarser(scan, 1), [data[:40]]))

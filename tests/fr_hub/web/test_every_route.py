@@ -66,9 +66,9 @@ FOREIGN: dict[str, tuple[Plant, str]] = {
 """Parameters of paths: how to make a thing of the tenant 'north', and the id of an absent one. A
 route with another parameter must be added here."""
 
-SHARED: dict[str, str] = {"name": "absent", "upload_id": "absent"}
+SHARED: dict[str, str] = {"name": "absent", "upload_id": "absent", "map_name": "lesions"}
 """Parameters of things that are not a tenant's in the store, each with the id of an absent one: all
-tenants share analyzers; uploads have tests of their own."""
+tenants share analyzers and names of label maps; uploads have tests of their own."""
 
 WEIGHT = {"kind": "weight", "value": 70, "unit": "kg", "taken_at": "2026-01-02T03:04:05Z"}
 
