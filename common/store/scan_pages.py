@@ -20,7 +20,7 @@ from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.scan_facts import SCAN_FACTS, FactsReader, ScanFacts
-from common.store.schema import LISTED, SUBJECT
+from common.store.schema import ALSO_SUBJECT, LISTED, SUBJECT
 from common.store.tenancy import is_owned, these_of
 
 EXAMINED_MAX = 5000
@@ -35,9 +35,11 @@ _STRING: Document = {"$gte": ""}
 _END = "\U0010ffff"
 
 _NEWEST = (("received_at", -1), ("_id", -1))
+_OLDEST = (("received_at", 1), ("_id", 1))
 _BY_KEY = (("_id", 1),)
 _BY_SUBJECT = (("scan.subject", 1), *_NEWEST)
 _BY_KEY_DOWN = (("_id", -1),)
+_Index = str | list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class Asked:
     verdict: str | None = None
     text: str | None = None
     """Beginning of the id, or of the pseudonym."""
+    also: bool = False
+    """Those, too, that came again with one of ``subjects``."""
+    oldest_first: bool = False
+    """Not with ``text``. Scans without a time of arrival come last in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,9 @@ class KeyPage:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """Ranges of one index, read together in one order."""
+    """Ranges of indexes, read together in one order."""
 
-    index: str | list[tuple[str, int]]
-    ranges: tuple[Document, ...]
+    ranges: tuple[tuple[_Index, Document], ...]
     order: tuple[tuple[str, int], ...]
 
 
@@ -145,21 +150,21 @@ class ScanPages:
     def _walks(self, asked: Asked) -> Iterator[_Walk]:
         if asked.text is not None:
             begins = {"$gte": asked.text, "$lt": asked.text + _END}
-            yield _Walk(BY_ID, ({"_id": begins},), _BY_KEY)
+            yield _Walk(((BY_ID, {"_id": begins}),), _BY_KEY)
             subject = {"scan.subject": begins, "_id": _STRING, "received_at": _between(asked)}
-            yield _Walk(SUBJECT, (subject,), _BY_SUBJECT)
+            yield _Walk(((SUBJECT, subject),), _BY_SUBJECT)
             return
         timed = {"received_at": _between(asked), "_id": _STRING}
         timeless = {"received_at": None, "_id": _STRING}
+        ranges: list[tuple[_Index, Document]]
         if asked.subjects is not None:
-            mine: Document = {"scan.subject": {"$in": list(asked.subjects)}}
-            ranges: tuple[Document, ...] = (mine,)
-            index = SUBJECT
+            ranges = list(_of_subjects(asked, asked.subjects))
         else:
-            ranges, index = tuple(self._groups(asked)), LISTED
-        yield _Walk(index, tuple({**one, **timed} for one in ranges), _NEWEST)
+            ranges = [(LISTED, one) for one in self._groups(asked)]
+        in_order, then = (_OLDEST, _BY_KEY) if asked.oldest_first else (_NEWEST, _BY_KEY_DOWN)
+        yield _Walk(tuple((index, {**one, **timed}) for index, one in ranges), in_order)
         if asked.since is None and asked.until is None:
-            yield _Walk(index, tuple({**one, **timeless} for one in ranges), _BY_KEY_DOWN)
+            yield _Walk(tuple((index, {**one, **timeless}) for index, one in ranges), then)
 
     def _groups(self, asked: Asked) -> Iterator[Document]:
         states = list(asked.states or SHOWN.values())
@@ -189,21 +194,24 @@ class ScanPages:
     @translated
     def _batch(self, walk: _Walk, after: Place | None, size: int) -> list[Document]:
         fields = {"_id": 1, **{field: 1 for field, _ in walk.order}}
-        if walk.order not in (_NEWEST, _BY_KEY_DOWN):
+        if walk.order in (_BY_KEY, _BY_SUBJECT):  # the others are read from the index alone
             fields |= {"report_generated": 1, "received_at": 1, "scan.subject": 1}
+            fields |= {"also.subject": 1}
         later = _later(walk.order, after.values) if after is not None and after.values else {}
-        found = [
-            document
-            for one in walk.ranges
+        # A scan may be in two ranges: under its subject, and under one with which it came again.
+        ids = {
+            document["_id"]: document
+            for index, one in walk.ranges
             for document in find(
                 self._db.scans,
                 {"$and": [one, later]} if later else one,
                 fields,
                 sort=list(walk.order),
-                hint=walk.index,
+                hint=index,
                 limit=size,
             )
-        ]
+        }
+        found = list(ids.values())
         for field, direction in reversed(walk.order):
             found.sort(key=lambda d, field=field: _value(d, field), reverse=direction < 0)  # type: ignore[misc]
         return found[:size]
@@ -235,6 +243,13 @@ class ScanPages:
         return find(self._db.scans, these_of(tenant, list(keys)), SCAN_FACTS, hint=BY_ID)
 
 
+def _of_subjects(asked: Asked, subjects: Sequence[str]) -> Iterator[tuple[_Index, Document]]:
+    states: Document = {"report_generated": {"$in": list(asked.states)}} if asked.states else {}
+    yield SUBJECT, {"scan.subject": {"$in": list(subjects)}, **states}
+    if asked.also:
+        yield ALSO_SUBJECT, {"also.subject": {"$in": list(subjects)}, **states}
+
+
 def _between(asked: Asked) -> Document:
     """A condition that is met by times alone."""
     return {"$gte": asked.since or _FIRST, "$lte": asked.until or _LAST}
@@ -246,9 +261,7 @@ def _matches(asked: Asked, walk: int, document: Document) -> bool:
         return False  # it came before
     if asked.states and document.get("report_generated") not in asked.states:
         return False
-    scan = document.get("scan")
-    subject = scan.get("subject") if isinstance(scan, dict) else None
-    if asked.subjects is not None and subject not in asked.subjects:
+    if asked.subjects is not None and not _has_subject(document, asked.subjects, asked.also):
         return False
     if asked.since is None and asked.until is None:
         return True
@@ -256,6 +269,14 @@ def _matches(asked: Asked, walk: int, document: Document) -> bool:
     if not isinstance(at, datetime):
         return False
     return (asked.since is None or at >= asked.since) and (asked.until is None or at <= asked.until)
+
+
+def _has_subject(document: Document, subjects: Sequence[str], also: bool) -> bool:
+    came = [document.get("scan")]
+    again = document.get("also")
+    if also and isinstance(again, list):
+        came += again
+    return any(isinstance(one, dict) and one.get("subject") in subjects for one in came)
 
 
 def _value(document: Document, field: str) -> str | int:

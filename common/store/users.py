@@ -120,6 +120,11 @@ class Users:
         return [_user(one) for one in found]
 
     @translated
+    def count(self, tenant: str) -> int:
+        """How many users a tenant has."""
+        return self._db.users.count_documents({"tenant": tenant})
+
+    @translated
     def change(
         self,
         name: str,

@@ -45,6 +45,15 @@ class Answer(BaseModel):
     )
 
 
+class ListAnswer(Answer):
+    """Base of lists, and of pages of lists."""
+
+    next: str | None = None
+    """To be given as ``after`` for the next page; null: this is the last one."""
+    total: int | None = None
+    """How many things the whole list has; null where that is not known without counting long."""
+
+
 class Body(BaseModel):
     """Base of what clients send."""
 

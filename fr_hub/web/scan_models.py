@@ -3,18 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime
 
 from common.domain.findings import Verdict
 from common.domain.scan import Priority
 from common.domain.states import SHOWN
+from common.domain.tenant import Tenant
 from common.domain.types import Identifier
+from common.domain.user import Principal, Right
 from common.store.scan_facts import ScanFacts
 from common.store.scan_history import Happened
 from common.store.scan_pages import Asked
-from fr_hub.web.access import CurrentTenant
-from fr_hub.web.models import Answer, KnownState, ShownState, known_state, one_of
+from fr_hub.web.access import CurrentTenant, CurrentUser, forbidden, note_fact
+from fr_hub.web.context import context_of
+from fr_hub.web.models import Answer, KnownState, ListAnswer, ShownState, known_state, one_of
+from fr_hub.web.problems import not_found
 
 Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9._@-]+$")]
 
@@ -101,12 +105,11 @@ class ScanDetails(ScanSummary):
         )
 
 
-class ScanPage(Answer):
+class ScanPage(ListAnswer):
     """Some scans: the newest first, or with ``text`` by their ids and then by their subjects. A
     page may have fewer scans than asked for and still a ``next``."""
 
     items: list[ScanSummary]
-    next: str | None = None
 
 
 class StateCounts(Answer):
@@ -165,7 +168,21 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
     }
 
 
+def _pseudonyms_of(
+    request: Request, user: Principal, tenant: Tenant, patient: str
+) -> tuple[str, ...]:
+    if Right.PERSONAL not in user.rights:
+        raise forbidden(Right.PERSONAL)
+    found = context_of(request).store.patients.get(tenant.name, patient)
+    if found is None:
+        raise not_found("patient")
+    note_fact(request, patient_id=patient)
+    return found.pseudonyms
+
+
 def asked_of(
+    request: Request,
+    user: CurrentUser,
     tenant: CurrentTenant,
     state: Annotated[list[ShownState], Query(max_length=6)] = [],  # noqa: B006 - FastAPI copies it
     pacs: Annotated[list[Identifier], Query(max_length=50)] = [],  # noqa: B006
@@ -187,13 +204,30 @@ def asked_of(
     text: Annotated[
         Text | None, Query(description="beginning of the id or of the subject's pseudonym")
     ] = None,
+    patient: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="id of a patient, whose scans of all pseudonyms are found; needs the right "
+            "`personal`",
+        ),
+    ] = None,
 ) -> Asked:
-    """The scans that the query parameters ask for."""
+    """The scans that the query parameters ask for.
+
+    Raises:
+        Problem: 403, the user may not know of patients; 404, there is no such patient.
+    """
+    subjects = tuple(dict.fromkeys(subject)) or None
+    if patient is not None:
+        mine = _pseudonyms_of(request, user, tenant, patient)
+        subjects = mine if subjects is None else tuple(one for one in subjects if one in mine)
     return Asked(
         tenant,
         states=tuple(SHOWN[one] for one in dict.fromkeys(state)),
         pacs=tuple(dict.fromkeys(pacs)),
-        subjects=tuple(dict.fromkeys(subject)) or None,
+        subjects=subjects,
+        also=patient is not None,
         since=since,
         until=until,
         analyzer=analyzer,

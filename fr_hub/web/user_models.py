@@ -7,7 +7,7 @@ from pydantic import Field
 
 from common.domain.user import Role
 from common.store.users import User
-from fr_hub.web.models import Answer, Body
+from fr_hub.web.models import Answer, Body, ListAnswer
 from fr_hub.web.passwords import NewPassword
 
 Roles = Annotated[frozenset[Role], Field(min_length=1, max_length=len(Role))]
@@ -36,11 +36,10 @@ class ShownUser(Answer):
         )
 
 
-class UserPage(Answer):
+class UserPage(ListAnswer):
     """Some users, in order of their names."""
 
     items: list[ShownUser]
-    next: str | None = None
 
 
 class UserChange(Body):

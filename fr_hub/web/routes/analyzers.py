@@ -14,7 +14,7 @@ from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
 from fr_hub.web.cursors import Cursor, Limit, cursor_of, not_a_cursor, values_of
-from fr_hub.web.models import Answer, Plain
+from fr_hub.web.models import Answer, ListAnswer, Plain
 from fr_hub.web.scan_models import ScanPage, ScanSummary
 
 router = APIRouter(tags=["reports"])
@@ -43,7 +43,7 @@ class Analyzer(Version):
     older: list[Version]
 
 
-class Analyzers(Answer):
+class Analyzers(ListAnswer):
     """All analyzers that made a report."""
 
     items: list[Analyzer]
@@ -58,7 +58,7 @@ class FailureCause(Answer):
     example_ids: list[str]
 
 
-class Failures(Answer):
+class Failures(ListAnswer):
     """Why scans failed that are failed now, the most frequent cause first."""
 
     items: list[FailureCause]
@@ -79,7 +79,7 @@ def list_analyzers(context: Context, tenant: CurrentTenant) -> Analyzers:
         items.append(
             Analyzer(name=name, parameters=parameters, older=others, **newest.model_dump())
         )
-    return Analyzers(items=items)
+    return Analyzers(items=items, total=len(items))
 
 
 def _whole(stored: Document) -> Iterator[tuple[str, _Parameter]]:
@@ -122,4 +122,5 @@ def list_failures(context: Context, tenant: CurrentTenant) -> Failures:
         )
         for one in found.causes
     ]
-    return Failures(items=items, complete=found.complete)
+    total = len(items) if found.complete else None
+    return Failures(items=items, complete=found.complete, total=total)

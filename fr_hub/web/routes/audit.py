@@ -15,7 +15,7 @@ from common.domain.user import Right, UserName
 from common.store.audit_search import FoundEvent, Place, WantedEvents
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
-from fr_hub.web.models import Answer, one_of
+from fr_hub.web.models import Answer, ListAnswer, one_of
 from fr_hub.web.problems import Problem
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -44,11 +44,10 @@ class AuditEvent(Answer):
     """What else it says."""
 
 
-class AuditPage(Answer):
+class AuditPage(ListAnswer):
     """Some events, the newest first. A page may be empty although `next` leads to another."""
 
     items: list[AuditEvent]
-    next: str | None = None
 
 
 @router.get("", dependencies=[requires(Right.AUDIT)])

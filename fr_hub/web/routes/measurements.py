@@ -23,7 +23,7 @@ from common.store.measurements import Measurement, MeasurementsWanted, TrendPoin
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.idempotency import CurrentCreation
-from fr_hub.web.models import Answer
+from fr_hub.web.models import Answer, ListAnswer
 from fr_hub.web.ordered_cursors import cursor_after, time_of
 from fr_hub.web.problems import not_found
 from fr_hub.web.routes.patients import After, Limit, PatientId, found
@@ -72,11 +72,10 @@ class MeasurementData(Answer):
     created_at: datetime
 
 
-class MeasurementPage(Answer):
+class MeasurementPage(ListAnswer):
     """Some measurements."""
 
     items: list[MeasurementData]
-    next: str | None = None
 
 
 class TrendPointData(Answer):
@@ -149,10 +148,20 @@ def page_of(
         tenant.name, wanted, limit + 1, after=time_of(after), descending=sort.startswith("-")
     )
     last = some[limit - 1] if len(some) > limit else None
+    is_whole = after is None and last is None
+    total = len(some) if is_whole else _count(context, tenant, wanted)
     return MeasurementPage(
         items=[shown(one) for one in some[:limit]],
         next=None if last is None else cursor_after(last.taken_at, last.id),
+        total=total,
     )
+
+
+def _count(context: WebContext, tenant: Tenant, wanted: MeasurementsWanted) -> int | None:
+    """How many measurements a patient has; of those of a kind or time, nobody knows."""
+    if wanted.patient is None or wanted != MeasurementsWanted(wanted.patient):
+        return None
+    return context.store.measurements.count(tenant.name, wanted.patient)
 
 
 def _key_of(kind: MeasurementKind | None, code: str | None) -> str | None:

@@ -17,7 +17,7 @@ from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.etags import IfMatch, IfNoneMatch, changed, etag_of
 from fr_hub.web.idempotency import CurrentCreation
-from fr_hub.web.models import Answer, Body, KnownState, known_state
+from fr_hub.web.models import Answer, Body, KnownState, ListAnswer, known_state
 from fr_hub.web.openapi import ETAG, LOCATION, NOT_MODIFIED
 from fr_hub.web.ordered_cursors import CURSOR_LONGEST, cursor_after, place_of, time_of
 from fr_hub.web.problems import Problem, not_found
@@ -49,11 +49,10 @@ class PatientData(Answer):
     updated_at: datetime
 
 
-class PatientPage(Answer):
+class PatientPage(ListAnswer):
     """Some patients."""
 
     items: list[PatientData]
-    next: str | None = None
 
 
 class PatientSearch(Body):
@@ -82,11 +81,10 @@ class PatientScanData(Answer):
     modality: str | None
 
 
-class PatientScanPage(Answer):
+class PatientScanPage(ListAnswer):
     """Some scans, the newest first."""
 
     items: list[PatientScanData]
-    next: str | None = None
 
 
 def shown(patient: Patient) -> PatientData:
@@ -139,10 +137,15 @@ def page_of(
         descending=sort.startswith("-"),
     )
     last = some[limit - 1] if len(some) > limit else None
+    total: int | None = len(some)
+    if after is not None or last is not None:
+        is_all = search in (None, Search())
+        total = context.store.patients.count(tenant.name) if is_all else None
     by = None if last is None else order_value(last, order)
     return PatientPage(
         items=[shown(one) for one in some[:limit]],
         next=None if last is None or by is None else cursor_after(by, last.id),
+        total=total,
     )
 
 

@@ -20,7 +20,7 @@ from common.store.scan_pages import Asked, KeyPage, Place
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
-from fr_hub.web.models import Answer, Plain, one_of
+from fr_hub.web.models import Answer, ListAnswer, Plain, one_of
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
 from fr_hub.web.report_pdf import report_pdf
@@ -66,7 +66,7 @@ class RevisionItem(Answer):
     verdict: Verdict | None
 
 
-class Revisions(Answer):
+class Revisions(ListAnswer):
     """The revisions of a report, the current one first."""
 
     items: list[RevisionItem]
@@ -165,15 +165,14 @@ def list_revisions(context: Context, tenant: CurrentTenant, key: Key) -> Revisio
     if not found:
         raise no_report()
     names = RevisionItem.model_fields
-    return Revisions(
-        items=[
-            RevisionItem(
-                **{name: getattr(one, name) for name in names if name != "verdict"},
-                verdict=one_of(Verdict, one.verdict),
-            )
-            for one in found
-        ]
-    )
+    items = [
+        RevisionItem(
+            **{name: getattr(one, name) for name in names if name != "verdict"},
+            verdict=one_of(Verdict, one.verdict),
+        )
+        for one in found
+    ]
+    return Revisions(items=items, total=len(items))
 
 
 @router.get("/scans/{key}/changes", dependencies=_READ)

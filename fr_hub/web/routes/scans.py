@@ -1,8 +1,9 @@
 """Scans: lists of them, counts, and each with its history."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from common.domain.states import shown
 from common.domain.user import Right
@@ -29,9 +30,17 @@ Key = Annotated[
 
 @router.get("", dependencies=[requires(Right.READ)])
 def list_scans(
-    context: Context, asked: AskedScans, limit: Limit = 50, after: Cursor = None
+    context: Context,
+    asked: AskedScans,
+    sort: Annotated[
+        Literal["received_at", "-received_at"],
+        Query(description="the oldest first, or the newest first; not with `text`"),
+    ] = "-received_at",
+    limit: Limit = 50,
+    after: Cursor = None,
 ) -> ScanPage:
     """Scans, the newest first; with `text` by their ids, then by their subjects."""
+    asked = replace(asked, oldest_first=sort == "received_at")
     try:
         page = context.store.scan_pages.page(asked, limit, place_of(after))
     except ValueError:  # the place is of a list with another order

@@ -10,7 +10,7 @@ from common.domain.user import Principal, Right, Role, UserName
 from common.store.users import TOKENS_MAX, Token, User, token_id
 from fr_hub.web.access import CurrentUser, note_fact, signed_in
 from fr_hub.web.context import Context
-from fr_hub.web.models import Answer, Body
+from fr_hub.web.models import Answer, Body, ListAnswer
 from fr_hub.web.problems import Problem, not_found
 from fr_hub.web.user_models import Roles
 
@@ -53,18 +53,18 @@ class MadeToken(ShownToken):
     token: str
 
 
-class TokenList(Answer):
+class TokenList(ListAnswer):
     """The tokens of a user."""
 
     items: list[ShownToken]
-    next: None = None
 
 
 @router.get("", dependencies=_ANY_USER)
 def list_tokens(context: Context, me: CurrentUser, user: _OfUser = None) -> TokenList:
     """The tokens of a user, one's own if none is named."""
     owner = _owner(context, me, user)
-    return TokenList(items=[_shown(one) for one in context.store.users.tokens(owner.name)])
+    items = [_shown(one) for one in context.store.users.tokens(owner.name)]
+    return TokenList(items=items, total=len(items))
 
 
 @router.post("", status_code=201, dependencies=_ANY_USER)

@@ -46,7 +46,8 @@ def list_users(
     """The users of the tenant, in order of their names."""
     found = context.store.users.of_tenant(me.tenant, after, limit + 1)
     items = [ShownUser.of(one) for one in found[:limit]]
-    return UserPage(items=items, next=items[-1].name if len(found) > limit else None)
+    following = items[-1].name if len(found) > limit else None
+    return UserPage(items=items, next=following, total=context.store.users.count(me.tenant))
 
 
 @router.post(

@@ -190,3 +190,17 @@ def test_a_damaged_patient_does_not_hide_the_others(store: DBManager) -> None:
     damaged = {"birth_date": "x", "sex": 7, "identifiers": [3], "pseudonyms": None, "age": -1}
     inside(store, Collection.PATIENTS).update_one({"_id": "id-Ada"}, {"$set": damaged})
     assert names(store) == ["Ada", "Bea"]
+
+
+def test_patients_are_counted_unless_there_are_too_many(
+    store: DBManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Ada", "Bea", "Zoë"):
+        add(store, name)
+    add(store, "Eve", "north")
+    store.patients.erase("default", "id-Ada")
+    marked = {"$set": {"erasing": True}}
+    inside(store, Collection.PATIENTS).update_one({"_id": "id-Bea"}, marked)
+    assert store.patients.count("default") == 1
+    monkeypatch.setattr("common.store.patients.COUNTED_MAX", 1)
+    assert store.patients.count("default") is None

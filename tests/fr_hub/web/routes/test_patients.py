@@ -159,6 +159,7 @@ def test_pages_follow_each_other(clinician: TestClient, path: str) -> None:
         )
         page = answer.json()
         seen += [one["name"] for one in page["items"]]
+        assert page["total"] == 5
         after = page["next"]
         if after is None:
             break

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from common.domain.patient import NewPatient
+from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_hub.web.context import WebContext
-from tests.factories import make_claimable, make_failed, make_reports, make_scan
+from tests.factories import edit, make_claimable, make_failed, make_reports, make_scan
 from tests.fr_hub.web.conftest import NORTH, ClientOf
 
 SCANS = "/api/v1/scans"
@@ -105,6 +107,75 @@ def test_filters_and_counts_agree(store: DBManager, reader: TestClient) -> None:
     assert keys(since="2001-01-01T00:00:00Z", until="2001-01-02T01:00:00+01:00") == keys()
     assert keys(until="2000-12-31T23:59:59Z") == set()
     assert keys(text=failed[:20]) == {failed}
+
+
+def test_the_oldest_come_first_on_request(store: DBManager, reader: TestClient) -> None:
+    made = [scan.key for scan in make_claimable(store, 5, subject="sub-1")]
+    for query in ({}, {"subject": "sub-1"}, {"state": "waiting"}):
+        found: list[str] = []
+        after: dict[str, str] = {}
+        while True:
+            params = {"limit": "2", "sort": "received_at", **query, **after}
+            page = reader.get(SCANS, params=params).json()
+            found += [one["key"] for one in page["items"]]
+            assert page["total"] is None
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert found == made
+
+
+def test_a_subjects_scans_are_of_the_states_that_were_asked_for(
+    store: DBManager, reader: TestClient
+) -> None:
+    [scan] = make_claimable(store, 1, subject="sub-1")
+    for state, found in (("waiting", [scan.key]), ("failed", [])):
+        query = {"subject": "sub-1", "state": state}
+        page = reader.get(SCANS, params=query).json()
+        assert [one["key"] for one in page["items"]] == found
+        assert sum(counted(reader, **query)["states"].values()) == len(found)
+
+
+def test_a_patients_scans_are_those_of_the_pseudonyms(
+    store: DBManager, client_of: ClientOf, context: WebContext
+) -> None:
+    first, again, other = (scan.key for scan in make_claimable(store, 3, subject="sub-1"))
+    edit(store, again, **{"scan.subject": "sub-9", "also": [{"subject": "sub-2"}]})
+    edit(store, other, **{"scan.subject": "sub-3"})
+    context.store.patients.add(
+        DEFAULT_TENANT, "patient-1", NewPatient(name="Ada", pseudonyms=("sub-1", "sub-2"))
+    )
+    context.store.patients.add(DEFAULT_TENANT, "patient-2", NewPatient(name="Eve"))
+    client = client_of(Role.CLINICIAN)
+
+    def keys(patient: str, **query: str) -> list[str]:
+        query = {"patient": patient, "limit": "1", **query}
+        found: list[str] = []
+        while True:
+            page = client.get(SCANS, params=query).json()
+            found += [one["key"] for one in page["items"]]
+            if page["next"] is None:
+                assert sum(counted(client, **query)["states"].values()) == len(found)
+                return found
+            query["after"] = page["next"]
+
+    assert set(keys("patient-1")) == {first, again}
+    assert keys("patient-1", subject="sub-1") == [first]
+    assert set(keys("patient-1", text="scan-")) <= {first, again}
+    assert keys("patient-2") == []
+
+
+def test_who_may_not_know_of_patients_finds_none(client_of: ClientOf, context: WebContext) -> None:
+    context.store.patients.add(NORTH, "patient-1", NewPatient(name="Eve"))
+    clinician, reader = client_of(Role.CLINICIAN), client_of(Role.READER)
+    for path in (SCANS, f"{SCANS}/counts", "/api/v1/reports.csv"):
+        refused = reader.get(path, params={"patient": "patient-1"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        foreign, absent = (
+            clinician.get(path, params={"patient": one}) for one in ("patient-1", "patient-2")
+        )
+        assert foreign.status_code == absent.status_code == 404
+        assert foreign.content == absent.content
 
 
 def test_a_scan_is_shown_with_its_history_and_an_etag(

@@ -93,6 +93,7 @@ def test_pages_have_each_user_of_the_tenant_once(client_of: ClientOf, context: W
     while after is not None:
         page = admin.get(USERS, params={"limit": 2, "after": after}).json()
         names += [one["name"] for one in page["items"]]
+        assert page["total"] == 6
         after = page["next"]
     assert [name for name in names if not name.startswith("user-")] == [
         f"here-{n}" for n in range(5)
