@@ -1,0 +1,59 @@
+import type { OverlayState } from "./use-overlays";
+
+/** Which overlays are shown, how strongly, and in which colours. */
+export function OverlayControls({ states }: { states: OverlayState[] }) {
+  if (!states.length) return null;
+  return (
+    <fieldset className="viewer-overlays">
+      <legend>Overlays</legend>
+      {states.map((state) => (
+        <OverlayControl key={state.source.name} {...state} />
+      ))}
+    </fieldset>
+  );
+}
+
+function OverlayControl({ source, look, loading, error, change }: OverlayState) {
+  return (
+    <div className="viewer-overlay">
+      <label>
+        <input
+          type="checkbox"
+          checked={look.shown}
+          onChange={(event) => change({ shown: event.target.checked })}
+        />
+        <span>{source.title}</span>
+      </label>
+      <input
+        type="range"
+        min={0.05}
+        max={1}
+        step={0.05}
+        value={look.opacity}
+        disabled={!look.shown}
+        aria-label={`Opacity of ${source.title.toLowerCase()}`}
+        onChange={(event) => change({ opacity: Number(event.target.value) })}
+      />
+      <span className="viewer-colours">
+        {look.labels.map((label, n) => (
+          <input
+            key={label.value}
+            type="color"
+            value={label.colour}
+            title={label.title}
+            aria-label={`Colour of ${label.title.toLowerCase()}`}
+            disabled={!look.shown}
+            onChange={(event) => {
+              const colour = event.target.value;
+              change({ labels: look.labels.map((one, m) => (m === n ? { ...one, colour } : one)) });
+            }}
+          />
+        ))}
+      </span>
+      <span className="viewer-overlay-state" role="status">
+        {look.shown && loading && "Loading"}
+        {look.shown && error}
+      </span>
+    </div>
+  );
+}
