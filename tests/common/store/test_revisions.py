@@ -13,6 +13,7 @@ from common.errors import ClaimLost
 from common.store.collections import Collection, Notification
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from common.store.labels import LabelWriter
 from common.store.reports import Reports
 from tests.factories import (
     document_of,
@@ -303,7 +304,7 @@ def test_a_late_report_of_a_failed_reanalysis_is_the_scans(store: DBManager, lat
     expire(store, old.key)
     [quick] = store.claims.claim_expired("quick", 60)
     if late == "before":
-        Reports(store.connection).write([again(slow)[1]])
+        Reports(store.connection, LabelWriter(store.connection)).write([again(slow)[1]])
     store.claims.fail(quick, "cause", 0)
     if late == "after":
         store.claims.complete([again(slow)], verify_first=False)

@@ -32,6 +32,7 @@ def test_the_maps_are_those_of_the_findings() -> None:
     assert lesions is not None
     assert lesions.count > 0
     overlay = analysis.overlay()
+    assert overlay.brain is not None
     assert np.array_equal(maps["lesions"].voxels, overlay.lesions)
     assert maps["lesions"].values == {n: f"lesion {n}" for n in range(1, lesions.count + 1)}
     brain = maps["brain"].voxels
@@ -39,6 +40,7 @@ def test_the_maps_are_those_of_the_findings() -> None:
     volumes = analysis.findings.volumes
     assert volumes is not None
     assert scan.voxel_ml is not None
+    assert volumes.intracranial_ml is not None
     assert np.isclose((brain > 0).sum() * scan.voxel_ml, volumes.intracranial_ml)
     tissues = maps["tissues"].voxels
     assert np.array_equal(tissues > 0, brain > 0)
