@@ -91,7 +91,8 @@ class LabelWriter:
                 waiting, size = [], 0
             waiting.append(chunk)
             size += len(chunk["labels"])
-        self._db.upsert(self._db.labels, waiting)
+        if waiting:
+            self._db.upsert(self._db.labels, waiting)
 
     def _chunks(self, sets: Sequence[LabelSet]) -> Iterator[Document]:
         # The server's clock, which the sweep uses.
