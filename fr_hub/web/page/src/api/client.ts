@@ -44,12 +44,23 @@ api.use({
   },
 });
 
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
 /** The data of a call's answer.
  *
  * @throws {ApiProblem} if the answer is a problem, or if there is none. */
-export async function call<T>(
-  answer: Promise<{ data?: T; error?: unknown; response: Response }>,
-): Promise<T> {
+export async function call<T>(answer: Promise<Answer<T>>): Promise<T> {
+  return (await callWithTag(answer)).data;
+}
+
+/** As `call`, with the ETag that a change of the same thing must name. */
+export async function callWithTag<T>(
+  answer: Promise<Answer<T>>,
+): Promise<{ data: T; etag: string }> {
   let found;
   try {
     found = await answer;
@@ -58,5 +69,5 @@ export async function call<T>(
     throw unreachable();
   }
   if (!found.response.ok) throw problemOf(found.response, found.error);
-  return found.data as T;
+  return { data: found.data as T, etag: found.response.headers.get("ETag") ?? "" };
 }

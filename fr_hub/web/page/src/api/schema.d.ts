@@ -16,8 +16,10 @@ export interface paths {
         /**
          * Register User
          * @description Register a user.
+         *
+         *     Needs the right `admin`.
          */
-        post: operations["register_user_api_v1_admin_register_user_post"];
+        post: operations["register_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -34,8 +36,10 @@ export interface paths {
         /**
          * List Analyzers
          * @description The analyzers that made the reports.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_analyzers_api_v1_analyzers_get"];
+        get: operations["list_analyzers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -54,8 +58,10 @@ export interface paths {
         /**
          * List Scans Of Analyzer
          * @description The scans that a version of an analyzer read last, the newest report first.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_scans_of_analyzer_api_v1_analyzers__name__scans_get"];
+        get: operations["list_scans_of_analyzer"];
         put?: never;
         post?: never;
         delete?: never;
@@ -74,8 +80,10 @@ export interface paths {
         /**
          * Find Events
          * @description Events of the tenant's users, Fr-PACS and scans.
+         *
+         *     Needs the right `audit`.
          */
-        get: operations["find_events_api_v1_audit_get"];
+        get: operations["find_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -94,8 +102,10 @@ export interface paths {
         /**
          * List Failures
          * @description Why scans failed.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_failures_api_v1_failures_get"];
+        get: operations["list_failures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -114,8 +124,10 @@ export interface paths {
         /**
          * List Measurements
          * @description List the measurements of all patients, of one kind or code if it is given.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["list_measurements_api_v1_measurements_get"];
+        get: operations["list_measurements"];
         put?: never;
         post?: never;
         delete?: never;
@@ -134,15 +146,19 @@ export interface paths {
         /**
          * Get Measurement
          * @description Get a measurement.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["get_measurement_api_v1_measurements__measurement_id__get"];
+        get: operations["get_measurement"];
         put?: never;
         post?: never;
         /**
          * Delete Measurement
          * @description Delete a measurement.
+         *
+         *     Needs the right `personal`.
          */
-        delete: operations["delete_measurement_api_v1_measurements__measurement_id__delete"];
+        delete: operations["delete_measurement"];
         options?: never;
         head?: never;
         patch?: never;
@@ -160,8 +176,10 @@ export interface paths {
         /**
          * Delete Measurement
          * @description As DELETE /measurements/{measurement_id}.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["delete_measurement_api_v1_measurements_delete__measurement_id__post"];
+        post: operations["painkiller_delete_measurement"];
         delete?: never;
         options?: never;
         head?: never;
@@ -180,8 +198,10 @@ export interface paths {
         /**
          * List Measurements
          * @description All measurements, in the order of their times. GET /measurements has pages.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["list_measurements_api_v1_measurements_list_post"];
+        post: operations["painkiller_list_measurements"];
         delete?: never;
         options?: never;
         head?: never;
@@ -200,8 +220,10 @@ export interface paths {
         /**
          * Create
          * @description As POST /patients.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["create_api_v1_patient_post"];
+        post: operations["painkiller_create"];
         delete?: never;
         options?: never;
         head?: never;
@@ -218,8 +240,10 @@ export interface paths {
         /**
          * Get
          * @description As GET /patients/{patient_id}.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["get_api_v1_patient__patient_id__get"];
+        get: operations["painkiller_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -240,8 +264,10 @@ export interface paths {
         /**
          * Measure
          * @description As POST /patients/{patient_id}/measurements.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["measure_api_v1_patient__patient_id__measurements_post"];
+        post: operations["painkiller_measure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -260,8 +286,10 @@ export interface paths {
         /**
          * Delete
          * @description As DELETE /patients/{patient_id}; a patient without scans is deleted without `confirm`.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["delete_api_v1_patient_delete__patient_id__post"];
+        post: operations["painkiller_delete"];
         delete?: never;
         options?: never;
         head?: never;
@@ -280,8 +308,10 @@ export interface paths {
         /**
          * List All
          * @description All patients, in the order of their creation. GET /patients has pages.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["list_all_api_v1_patient_list_post"];
+        post: operations["painkiller_list_all"];
         delete?: never;
         options?: never;
         head?: never;
@@ -299,14 +329,18 @@ export interface paths {
          * List Patients
          * @description List the patients. To search or sort by name, use POST /patients/search: what an address
          *     holds ends up in logs and histories.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["list_patients_api_v1_patients_get"];
+        get: operations["list_patients"];
         put?: never;
         /**
          * Create Patient
          * @description Create a patient.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["create_patient_api_v1_patients_post"];
+        post: operations["create_patient"];
         delete?: never;
         options?: never;
         head?: never;
@@ -323,8 +357,10 @@ export interface paths {
         /**
          * Get Patient
          * @description Get a patient.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["get_patient_api_v1_patients__patient_id__get"];
+        get: operations["get_patient"];
         put?: never;
         post?: never;
         /**
@@ -332,15 +368,19 @@ export interface paths {
          * @description Delete a patient with all measurements, and erase the scans of all pseudonyms. Without
          *     `confirm`, or with another number than that of the scans, the answer lists what would be
          *     deleted. Erasing scans needs the right 'operate'.
+         *
+         *     Needs the right `personal`.
          */
-        delete: operations["delete_patient_api_v1_patients__patient_id__delete"];
+        delete: operations["delete_patient"];
         options?: never;
         head?: never;
         /**
          * Change Patient
          * @description Change a patient: the fields in the body, no others. A list is replaced as a whole.
+         *
+         *     Needs the right `personal`.
          */
-        patch: operations["change_patient_api_v1_patients__patient_id__patch"];
+        patch: operations["change_patient"];
         trace?: never;
     };
     "/api/v1/patients/{patient_id}/measurements": {
@@ -353,15 +393,19 @@ export interface paths {
         /**
          * List Patient Measurements
          * @description List the measurements of a patient, of one kind or code if it is given (the code counts).
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["list_patient_measurements_api_v1_patients__patient_id__measurements_get"];
+        get: operations["list_patient_measurements"];
         put?: never;
         /**
          * Create Measurement
          * @description Add a measurement to a patient. Values are checked for plausible ranges and units, and stored
          *     as they are: nothing is converted.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["create_measurement_api_v1_patients__patient_id__measurements_post"];
+        post: operations["create_measurement"];
         delete?: never;
         options?: never;
         head?: never;
@@ -378,8 +422,10 @@ export interface paths {
         /**
          * List Patient Scans
          * @description List the scans of a patient, under all pseudonyms.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["list_patient_scans_api_v1_patients__patient_id__scans_get"];
+        get: operations["list_patient_scans"];
         put?: never;
         post?: never;
         delete?: never;
@@ -400,8 +446,10 @@ export interface paths {
          * @description The values of a code over time, such as 8310-5 (LOINC) or `system|code`. A series of more
          *     than `points` values is divided into as many equal spans of time, each with its least, mean and
          *     greatest value. Each unit has a separate series: nothing is converted.
+         *
+         *     Needs the right `personal`.
          */
-        get: operations["get_trend_api_v1_patients__patient_id__trend_get"];
+        get: operations["get_trend"];
         put?: never;
         post?: never;
         delete?: never;
@@ -422,8 +470,10 @@ export interface paths {
         /**
          * Search Patients
          * @description Search for patients by name, identifier or pseudonym.
+         *
+         *     Needs the right `personal`.
          */
-        post: operations["search_patients_api_v1_patients_search_post"];
+        post: operations["search_patients"];
         delete?: never;
         options?: never;
         head?: never;
@@ -441,8 +491,10 @@ export interface paths {
          * Export Reports
          * @description A row for each report of these scans, as a list of them has them: the main results. Streamed:
          *     the file is complete if the transfer is.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["export_reports_api_v1_reports_csv_get"];
+        get: operations["export_reports"];
         put?: never;
         post?: never;
         delete?: never;
@@ -461,8 +513,10 @@ export interface paths {
         /**
          * Get Schema
          * @description The JSON schema of a report.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_schema_api_v1_reports_schema_json_get"];
+        get: operations["get_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -481,15 +535,19 @@ export interface paths {
         /**
          * List Scans
          * @description Scans, the newest first; with `text` by their ids, then by their subjects.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_scans_api_v1_scans_get"];
+        get: operations["list_scans"];
         put?: never;
         /**
          * Upload Scans
          * @description Upload any number of files in one form, such as ``curl -F file=@a.nii.gz`` sends, and store
          *     the scans in them.
+         *
+         *     Needs the right `upload`.
          */
-        post: operations["upload_scans_api_v1_scans_post"];
+        post: operations["upload_scans"];
         delete?: never;
         options?: never;
         head?: never;
@@ -506,8 +564,10 @@ export interface paths {
         /**
          * Get Scan
          * @description A scan, and what happened to it.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_scan_api_v1_scans__key__get"];
+        get: operations["get_scan"];
         put?: never;
         post?: never;
         delete?: never;
@@ -526,8 +586,77 @@ export interface paths {
         /**
          * List Changes
          * @description What changed between two revisions of the report.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_changes_api_v1_scans__key__changes_get"];
+        get: operations["list_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans/{key}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Labels
+         * @description Which label maps the report has, with their labels.
+         *
+         *     Needs the right `read`.
+         */
+        get: operations["list_labels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans/{key}/labels/{map_name}.nii": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Label Map
+         * @description A label map as NIfTI, on the voxels of `voxels.nii`. Takes range requests. In a coarser map,
+         *     each voxel has the most frequent label of its block.
+         *
+         *     Needs the right `read`.
+         */
+        get: operations["get_label_map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scans/{key}/labels/{map_name}.nii.gz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Compressed Label Map
+         * @description A label map as compressed NIfTI.
+         *
+         *     Needs the right `read`.
+         */
+        get: operations["get_compressed_label_map"];
         put?: never;
         post?: never;
         delete?: never;
@@ -546,8 +675,10 @@ export interface paths {
         /**
          * Get Picture
          * @description The picture of the report.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_picture_api_v1_scans__key__picture_png_get"];
+        get: operations["get_picture"];
         put?: never;
         post?: never;
         delete?: never;
@@ -566,8 +697,10 @@ export interface paths {
         /**
          * Get Report
          * @description The report as JSON, see `/reports/schema.json`.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_report_api_v1_scans__key__report_get"];
+        get: operations["get_report"];
         put?: never;
         post?: never;
         delete?: never;
@@ -586,8 +719,10 @@ export interface paths {
         /**
          * Get Report Pdf
          * @description The report's text and picture as PDF.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_report_pdf_api_v1_scans__key__report_pdf_get"];
+        get: operations["get_report_pdf"];
         put?: never;
         post?: never;
         delete?: never;
@@ -606,8 +741,10 @@ export interface paths {
         /**
          * Get Report Text
          * @description The report as plain text.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_report_text_api_v1_scans__key__report_txt_get"];
+        get: operations["get_report_text"];
         put?: never;
         post?: never;
         delete?: never;
@@ -626,8 +763,10 @@ export interface paths {
         /**
          * List Revisions
          * @description The revisions of the report.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["list_revisions_api_v1_scans__key__revisions_get"];
+        get: operations["list_revisions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -645,9 +784,12 @@ export interface paths {
         };
         /**
          * Get Voxels
-         * @description The voxels as NIfTI. Takes range requests.
+         * @description The voxels as NIfTI. Takes range requests. In a coarser image, each voxel is the mean of its
+         *     block.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_voxels_api_v1_scans__key__voxels_nii_get"];
+        get: operations["get_voxels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -666,8 +808,10 @@ export interface paths {
         /**
          * Get Compressed Voxels
          * @description The voxels as compressed NIfTI.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["get_compressed_voxels_api_v1_scans__key__voxels_nii_gz_get"];
+        get: operations["get_compressed_voxels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -687,8 +831,10 @@ export interface paths {
          * Count Scans
          * @description How many scans there are by state and Fr-PACS; of those that wait, how many have which
          *     priority, and since when the oldest waits.
+         *
+         *     Needs the right `read`.
          */
-        get: operations["count_scans_api_v1_scans_counts_get"];
+        get: operations["count_scans"];
         put?: never;
         post?: never;
         delete?: never;
@@ -710,8 +856,10 @@ export interface paths {
          * Erase
          * @description Erase scans: voxels, reports, history and pictures. Nothing brings them back, and a scan that
          *     was erased is refused when it comes again.
+         *
+         *     Needs the right `operate`.
          */
-        post: operations["erase_api_v1_scans_erase_post"];
+        post: operations["erase"];
         delete?: never;
         options?: never;
         head?: never;
@@ -730,8 +878,10 @@ export interface paths {
         /**
          * Prioritize
          * @description Change the priority of waiting scans.
+         *
+         *     Needs the right `operate`.
          */
-        post: operations["prioritize_api_v1_scans_priority_post"];
+        post: operations["prioritize"];
         delete?: never;
         options?: never;
         head?: never;
@@ -751,8 +901,10 @@ export interface paths {
          * Reanalyze
          * @description Analyse scans again with the analyzers that are installed now. Their reports get a new
          *     revision; the earlier ones are kept.
+         *
+         *     Needs the right `operate`.
          */
-        post: operations["reanalyze_api_v1_scans_reanalyze_post"];
+        post: operations["reanalyze"];
         delete?: never;
         options?: never;
         head?: never;
@@ -771,8 +923,10 @@ export interface paths {
         /**
          * Requeue
          * @description Return failed scans to the queue, with all their attempts.
+         *
+         *     Needs the right `operate`.
          */
-        post: operations["requeue_api_v1_scans_requeue_post"];
+        post: operations["requeue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -787,21 +941,21 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Current
+         * Get Session
          * @description Who is signed in.
          */
-        get: operations["current_api_v1_session_get"];
+        get: operations["get_session"];
         put?: never;
         /**
          * Sign In
          * @description Sign in with a password: begins a session, whose cookie comes with the answer.
          */
-        post: operations["sign_in_api_v1_session_post"];
+        post: operations["sign_in"];
         /**
          * Sign Out
          * @description Sign out: the session ends. Tokens and passwords have none to end.
          */
-        delete: operations["sign_out_api_v1_session_delete"];
+        delete: operations["sign_out"];
         options?: never;
         head?: never;
         patch?: never;
@@ -820,7 +974,7 @@ export interface paths {
          * Sign In Once
          * @description Sign in as the first administrator, with the token of the address that `fr web` printed.
          */
-        post: operations["sign_in_once_api_v1_session_one_time_post"];
+        post: operations["sign_in_once"];
         delete?: never;
         options?: never;
         head?: never;
@@ -839,7 +993,7 @@ export interface paths {
          * Change Password
          * @description Change one's own password; one's other sessions end.
          */
-        put: operations["change_password_api_v1_session_password_put"];
+        put: operations["change_password"];
         post?: never;
         delete?: never;
         options?: never;
@@ -858,13 +1012,13 @@ export interface paths {
          * List Tokens
          * @description The tokens of a user, one's own if none is named.
          */
-        get: operations["list_tokens_api_v1_tokens_get"];
+        get: operations["list_tokens"];
         put?: never;
         /**
          * Make Token
          * @description Make a token. It never has more roles than who makes it for themselves.
          */
-        post: operations["make_token_api_v1_tokens_post"];
+        post: operations["make_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -885,7 +1039,7 @@ export interface paths {
          * Revoke Token
          * @description Revoke a token: the next request with it is refused.
          */
-        delete: operations["revoke_token_api_v1_tokens__token_id__delete"];
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -903,8 +1057,10 @@ export interface paths {
         /**
          * Begin Upload
          * @description Begin an upload; the answer says where to send its bytes.
+         *
+         *     Needs the right `upload`.
          */
-        post: operations["begin_upload_api_v1_uploads_post"];
+        post: operations["begin_upload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -921,27 +1077,35 @@ export interface paths {
         /**
          * Read Upload
          * @description An upload, and how much of it has come.
+         *
+         *     Needs the right `upload`.
          */
-        get: operations["read_upload_api_v1_uploads__upload_id__get"];
+        get: operations["read_upload"];
         put?: never;
         post?: never;
         /**
          * Cancel Upload
          * @description Cancel an upload, and delete its files.
+         *
+         *     Needs the right `upload`.
          */
-        delete: operations["cancel_upload_api_v1_uploads__upload_id__delete"];
+        delete: operations["cancel_upload"];
         options?: never;
         /**
          * Read Offset
          * @description How much of an upload has come, in the header ``Upload-Offset``: resume there.
+         *
+         *     Needs the right `upload`.
          */
-        head: operations["read_offset_api_v1_uploads__upload_id__head"];
+        head: operations["read_offset"];
         /**
          * Send Bytes
          * @description Send the bytes from ``Upload-Offset`` on, any number of them. If the connection is lost, what
          *     came is kept: ask for the offset with HEAD and go on there.
+         *
+         *     Needs the right `upload`.
          */
-        patch: operations["send_bytes_api_v1_uploads__upload_id__patch"];
+        patch: operations["send_bytes"];
         trace?: never;
     };
     "/api/v1/uploads/{upload_id}/finish": {
@@ -957,8 +1121,10 @@ export interface paths {
          * Finish Upload
          * @description Store the scans in the files. Answers when they are durable, and may be repeated: the same
          *     image is the same scan.
+         *
+         *     Needs the right `upload`.
          */
-        post: operations["finish_upload_api_v1_uploads__upload_id__finish_post"];
+        post: operations["finish_upload"];
         delete?: never;
         options?: never;
         head?: never;
@@ -975,14 +1141,18 @@ export interface paths {
         /**
          * List Users
          * @description The users of the tenant, in order of their names.
+         *
+         *     Needs the right `admin`.
          */
-        get: operations["list_users_api_v1_users_get"];
+        get: operations["list_users"];
         put?: never;
         /**
          * Create User
          * @description Create a user.
+         *
+         *     Needs the right `admin`.
          */
-        post: operations["create_user_api_v1_users_post"];
+        post: operations["create_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -999,23 +1169,29 @@ export interface paths {
         /**
          * Get User
          * @description A user.
+         *
+         *     Needs the right `admin`.
          */
-        get: operations["get_user_api_v1_users__user__get"];
+        get: operations["get_user"];
         put?: never;
         post?: never;
         /**
          * Delete User
          * @description Delete a user with their tokens and sessions.
+         *
+         *     Needs the right `admin`.
          */
-        delete: operations["delete_user_api_v1_users__user__delete"];
+        delete: operations["delete_user"];
         options?: never;
         head?: never;
         /**
          * Change User
          * @description Change a user's roles or password. A new password ends the user's sessions; roles count from
          *     the next request on.
+         *
+         *     Needs the right `admin`.
          */
-        patch: operations["change_user_api_v1_users__user__patch"];
+        patch: operations["change_user"];
         trace?: never;
     };
     "/health/ping": {
@@ -1029,7 +1205,7 @@ export interface paths {
          * Ping
          * @description Whether the process answers.
          */
-        get: operations["ping_health_ping_get"];
+        get: operations["ping"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1049,7 +1225,7 @@ export interface paths {
          * Ready
          * @description Whether the store can be reached and has this release's schema.
          */
-        get: operations["ready_health_ready_get"];
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1070,7 +1246,7 @@ export interface paths {
          * @description Metrics in Prometheus' text format: with the token in METRICS_TOKEN_FILE, or without such a
          *     file to clients on this host.
          */
-        get: operations["metrics_metrics_get"];
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1091,8 +1267,10 @@ export interface paths {
         /**
          * Register User
          * @description Register a user.
+         *
+         *     Needs the right `admin`.
          */
-        post: operations["register_user_v1_admin_register_user_post"];
+        post: operations["register_user_v1"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1117,9 +1295,12 @@ export interface components {
             newest_at: string;
             /** Older */
             older: components["schemas"]["Version"][];
-            /** Parameters */
+            /**
+             * Parameters
+             * @description Of the newest report.
+             */
             parameters: {
-                [key: string]: unknown;
+                [key: string]: boolean | number | string | number[] | null;
             };
             /** Scans */
             scans: number;
@@ -1149,6 +1330,16 @@ export interface components {
         Analyzers: {
             /** Items */
             items: components["schemas"]["Analyzer"][];
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * AuditEvent
@@ -1160,36 +1351,43 @@ export interface components {
              * Format: date-time
              */
             at: string;
-            /** By */
-            by?: string | null;
+            /**
+             * By
+             * @description The user who caused it; null: a unit.
+             */
+            by: string | null;
             /** Cause */
-            cause?: string | null;
-            /** Entry */
+            cause: string | null;
+            /**
+             * Entry
+             * @description The place of its entry in the trail, as `fr audit` names it.
+             */
             entry: string;
             /**
              * Facts
-             * @default {}
+             * @description What else it says.
              */
             facts: {
                 [key: string]: string | number | boolean | null;
             };
             /** Kind */
-            kind: string;
+            kind: components["schemas"]["Kind"] | "unknown";
             /** Outcome */
-            outcome?: string | null;
-            /** Peer */
-            peer?: string | null;
+            outcome: string | null;
+            /**
+             * Peer
+             * @description The other party: an address, or the name of a Fr-PACS.
+             */
+            peer: string | null;
             /**
              * Recorded At
              * Format: date-time
+             * @description When its entry was written, which orders the list.
              */
             recorded_at: string;
             /** Route */
-            route?: string | null;
-            /**
-             * Scans
-             * @default []
-             */
+            route: string | null;
+            /** Scans */
             scans: string[];
         };
         /**
@@ -1199,8 +1397,16 @@ export interface components {
         AuditPage: {
             /** Items */
             items: components["schemas"]["AuditEvent"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * BrainReport
@@ -1214,7 +1420,7 @@ export interface components {
              * Acquired At
              * @description time of the acquisition; without a zone if acquired_zone is 'unknown'; null if the time is unknown
              */
-            acquired_at?: null | string;
+            acquired_at: null | string;
             /**
              * Acquired Zone
              * @description 'utc', or 'unknown' if acquired_at is local time whose zone is unknown
@@ -1234,19 +1440,19 @@ export interface components {
              * Body Part
              * @description DICOM's term of the body part
              */
-            body_part?: string | null;
+            body_part: string | null;
             /**
              * Contrast
              * @description contrast of the image as its sender knows it, such as 't1'
              */
-            contrast?: string | null;
+            contrast: string | null;
             /** @description what the analyzer found */
             findings: components["schemas"]["Findings"];
             /**
              * Modality
              * @description DICOM's term of the modality
              */
-            modality?: string | null;
+            modality: string | null;
             /**
              * Notice
              * @description limits of use
@@ -1267,7 +1473,7 @@ export interface components {
              * Picture Hash
              * @description BLAKE3 of the PNG sent with the report; null: no picture
              */
-            picture_hash?: string | null;
+            picture_hash: string | null;
             /**
              * Report Id
              * @description id of this revision, derived from the scan's id and the revision
@@ -1284,7 +1490,7 @@ export interface components {
              * Role
              * @description what the image is in its series, such as 'anatomical'
              */
-            role?: string | null;
+            role: string | null;
             /**
              * Run Time Ms
              * @description run time of the analyzer, ms
@@ -1310,12 +1516,12 @@ export interface components {
              * Series
              * @description pseudonym of the series (DICOM)
              */
-            series?: string | null;
+            series: string | null;
             /**
              * Session
              * @description label of the session (BIDS)
              */
-            session?: string | null;
+            session: string | null;
             /**
              * Shape
              * @description voxels along each axis
@@ -1325,12 +1531,12 @@ export interface components {
              * Study
              * @description pseudonym of the study (DICOM)
              */
-            study?: string | null;
+            study: string | null;
             /**
              * Subject
              * @description pseudonym of the person scanned; never a name
              */
-            subject?: string | null;
+            subject: string | null;
             /**
              * Voxel Size Mm
              * @description voxel size along each axis, mm; null if the image has no affine
@@ -1352,9 +1558,9 @@ export interface components {
          */
         ChangedField: {
             /** After */
-            after: unknown;
+            after: boolean | number | string | null;
             /** Before */
-            before: unknown;
+            before: boolean | number | string | null;
             /** Field */
             field: string;
         };
@@ -1432,9 +1638,15 @@ export interface components {
          * @description A deletion that needs a confirmation.
          */
         ConfirmationDetails: {
-            /** Code */
+            /**
+             * Code
+             * @description For programs; it does not change with the wording.
+             */
             code: string;
-            /** Detail */
+            /**
+             * Detail
+             * @description What to do.
+             */
             detail: string;
             /** Errors */
             errors?: components["schemas"]["FieldError"][] | null;
@@ -1442,10 +1654,7 @@ export interface components {
             status: number;
             /** Title */
             title: string;
-            /**
-             * Type
-             * @default about:blank
-             */
+            /** Type */
             type: string;
             would_delete: components["schemas"]["Deletion"];
         };
@@ -1516,10 +1725,23 @@ export interface components {
          * @description Why scans failed that are failed now, the most frequent cause first.
          */
         Failures: {
-            /** Complete */
+            /**
+             * Complete
+             * @description False: so many failed that only the latest were counted.
+             */
             complete: boolean;
             /** Items */
             items: components["schemas"]["FailureCause"][];
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * FieldError
@@ -1537,8 +1759,11 @@ export interface components {
          *     ``skipped`` because it is no scan, or ``refused``.
          */
         FileOutcome: {
-            /** Kind */
-            kind?: string | null;
+            /**
+             * Kind
+             * @description Of what is skipped.
+             */
+            kind: string | null;
             /** Name */
             name: string;
             /**
@@ -1547,8 +1772,11 @@ export interface components {
              */
             outcome: "stored" | "known" | "skipped" | "refused";
             /** Reason */
-            reason?: string | null;
-            /** Scans */
+            reason: string | null;
+            /**
+             * Scans
+             * @description Keys of the scans that were made of it.
+             */
             scans: string[];
         };
         /**
@@ -1576,7 +1804,7 @@ export interface components {
              * Seed
              * @description seed of the random numbers; null if the analyzer uses none
              */
-            seed?: number | null;
+            seed: number | null;
             /**
              * Thresholds
              * @description intensities and limits derived from this image, by name
@@ -1584,7 +1812,7 @@ export interface components {
              */
             thresholds: Record<string, never>;
             /** @description null if the quality verdict is 'fail' or the image has no affine */
-            volumes?: components["schemas"]["Volumes"] | null;
+            volumes: components["schemas"]["Volumes"] | null;
         };
         /**
          * FinishedUpload
@@ -1613,6 +1841,44 @@ export interface components {
          */
         Kind: "opened" | "closed" | "anchor" | "connect" | "refuse" | "receive" | "unanswered" | "conflict" | "claim" | "release" | "report" | "send" | "undeliverable" | "redeliver" | "notify" | "error" | "requeue" | "schedule_reanalysis" | "priority" | "retention" | "erase" | "sign_in" | "sign_out" | "query" | "view" | "export" | "change" | "delete" | "checkpoint";
         /**
+         * Label
+         * @description A label of a map. Its volume is null if the scan has no position in space.
+         */
+        Label: {
+            /** Meaning */
+            meaning: string;
+            /** Value */
+            value: number;
+            /** Volume Ml */
+            volume_ml: number | null;
+            /** Voxels */
+            voxels: number;
+        };
+        /**
+         * LabelMapItem
+         * @description A label map; ``voxels`` and ``volume_ml`` are of all its labels.
+         */
+        LabelMapItem: {
+            /** Name */
+            name: string;
+            /** Values */
+            values: components["schemas"]["Label"][];
+            /** Volume Ml */
+            volume_ml: number | null;
+            /** Voxels */
+            voxels: number;
+        };
+        /**
+         * LabelMaps
+         * @description The label maps of a revision of the report; not each report has some.
+         */
+        LabelMaps: {
+            /** Items */
+            items: components["schemas"]["LabelMapItem"][];
+            /** Revision */
+            revision: number;
+        };
+        /**
          * Lesion
          * @description One connected lesion.
          */
@@ -1635,12 +1901,12 @@ export interface components {
              * Confidence
              * @description the analyzer's confidence, 0 to 1
              */
-            confidence?: number | null;
+            confidence: number | null;
             /**
              * Extent Mm
              * @description bounding box in mm: left-right, posterior-anterior, inferior-superior
              */
-            extent_mm?: [
+            extent_mm: [
                 number,
                 number,
                 number
@@ -1649,12 +1915,12 @@ export interface components {
              * Id
              * @description position in the list; 1 is the largest lesion
              */
-            id?: number | null;
+            id: number | null;
             /**
              * Intensity Ratio
              * @description mean intensity divided by that of white matter
              */
-            intensity_ratio?: number | null;
+            intensity_ratio: number | null;
             /**
              * Volume Ml
              * @description volume, ml; null if the image has no affine
@@ -1672,7 +1938,7 @@ export interface components {
          */
         Lesions: {
             /** @description number of lesions by size; null if the analyzer gives none and lists not all */
-            by_size?: components["schemas"]["SizeCounts"] | null;
+            by_size: components["schemas"]["SizeCounts"] | null;
             /**
              * Count
              * @description number of lesions found
@@ -1728,7 +1994,7 @@ export interface components {
         MeasurementData: {
             code: components["schemas"]["CodeData"];
             /** Components */
-            components?: components["schemas"]["ComponentData"][] | null;
+            components: components["schemas"]["ComponentData"][] | null;
             /**
              * Created At
              * Format: date-time
@@ -1747,9 +2013,9 @@ export interface components {
              */
             taken_at: string;
             /** Unit */
-            unit?: string | null;
+            unit: string | null;
             /** Value */
-            value?: number | null;
+            value: number | null;
         };
         /**
          * MeasurementKind
@@ -1764,12 +2030,53 @@ export interface components {
         MeasurementPage: {
             /** Items */
             items: components["schemas"]["MeasurementData"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * NewMeasurement
          * @description A measurement to be stored.
+         * @example {
+         *       "kind": "weight",
+         *       "taken_at": "2026-01-31T09:30:00Z",
+         *       "unit": "kg",
+         *       "value": 70.5
+         *     }
+         * @example {
+         *       "components": [
+         *         {
+         *           "code": "systolic",
+         *           "unit": "mm[Hg]",
+         *           "value": 120
+         *         },
+         *         {
+         *           "code": "diastolic",
+         *           "unit": "mm[Hg]",
+         *           "value": 80
+         *         }
+         *       ],
+         *       "kind": "blood_pressure",
+         *       "taken_at": "2026-01-31T09:30:00+01:00"
+         *     }
+         * @example {
+         *       "code": {
+         *         "code": "2345-7",
+         *         "display": "Glucose",
+         *         "system": "http://loinc.org"
+         *       },
+         *       "kind": "other",
+         *       "taken_at": "2026-01-31T09:30:00Z",
+         *       "unit": "mmol/L",
+         *       "value": 5.4
+         *     }
          */
         NewMeasurement: {
             /** @description of kind 'other' alone; the other kinds have codes of their own */
@@ -1799,6 +2106,23 @@ export interface components {
         /**
          * NewPatient
          * @description A patient to be stored.
+         * @example {
+         *       "birth_date": "1985-12-10",
+         *       "conditions": [
+         *         "Migraine"
+         *       ],
+         *       "identifiers": [
+         *         {
+         *           "system": "clinic",
+         *           "value": "4711"
+         *         }
+         *       ],
+         *       "name": "Ada Lovelace",
+         *       "pseudonyms": [
+         *         "sub-01"
+         *       ],
+         *       "sex": "female"
+         *     }
          */
         NewPatient: {
             /**
@@ -1815,12 +2139,12 @@ export interface components {
              * Conditions
              * @default []
              */
-            conditions: string[];
+            conditions?: string[];
             /**
              * Identifiers
              * @default []
              */
-            identifiers: components["schemas"]["PatientIdentifier"][];
+            identifiers?: components["schemas"]["PatientIdentifier-Input"][];
             /** Name */
             name: string;
             /**
@@ -1828,31 +2152,45 @@ export interface components {
              * @description under which Fr-PACS send scans of this patient (`fr pseudonym` prints them)
              * @default []
              */
-            pseudonyms: string[];
+            pseudonyms?: string[];
             /** @default unknown */
-            sex: components["schemas"]["Sex"];
+            sex?: components["schemas"]["Sex"];
         };
         /**
          * NewToken
          * @description A token to make.
+         * @example {
+         *       "days": 30,
+         *       "label": "nightly export"
+         *     }
          */
         NewToken: {
             /**
              * Days
              * @default 90
              */
-            days: number;
+            days?: number;
             /**
              * Label
+             * @description What it is for; for people.
              * @default
              */
-            label: string;
-            /** Roles */
+            label?: string;
+            /**
+             * Roles
+             * @description It has only these of its user's roles; if absent, all.
+             */
             roles?: components["schemas"]["Role"][] | null;
         };
         /**
          * NewUser
          * @description A user to create; without a password, they sign in by tokens only.
+         * @example {
+         *       "name": "ada",
+         *       "roles": [
+         *         "clinician"
+         *       ]
+         *     }
          */
         NewUser: {
             /** Name */
@@ -1883,7 +2221,7 @@ export interface components {
              */
             outcome: "done" | "would" | "unchanged" | "unknown" | "refused";
             /** Reason */
-            reason?: string | null;
+            reason: string | null;
         };
         /**
          * Outcomes
@@ -1908,6 +2246,11 @@ export interface components {
         /**
          * PatientChanges
          * @description What to change of a patient; what is not named stays as it is.
+         * @example {
+         *       "conditions": [
+         *         "Multiple sclerosis"
+         *       ]
+         *     }
          */
         PatientChanges: {
             /**
@@ -1924,12 +2267,12 @@ export interface components {
              * Conditions
              * @default []
              */
-            conditions: string[];
+            conditions?: string[];
             /**
              * Identifiers
              * @default []
              */
-            identifiers: components["schemas"]["PatientIdentifier"][];
+            identifiers?: components["schemas"]["PatientIdentifier-Input"][];
             /** Name */
             name?: string | null;
             /**
@@ -1937,9 +2280,9 @@ export interface components {
              * @description under which Fr-PACS send scans of this patient (`fr pseudonym` prints them)
              * @default []
              */
-            pseudonyms: string[];
+            pseudonyms?: string[];
             /** @default unknown */
-            sex: components["schemas"]["Sex"];
+            sex?: components["schemas"]["Sex"];
         };
         /**
          * PatientData
@@ -1965,7 +2308,7 @@ export interface components {
             /** Id */
             id: string;
             /** Identifiers */
-            identifiers: components["schemas"]["PatientIdentifier"][];
+            identifiers: components["schemas"]["PatientIdentifier-Output"][];
             /** Name */
             name: string;
             /** Pseudonyms */
@@ -1981,12 +2324,25 @@ export interface components {
          * PatientIdentifier
          * @description A number or name by which an organisation knows the patient, such as DICOM's PatientID.
          */
-        PatientIdentifier: {
+        "PatientIdentifier-Input": {
             /**
              * System
              * @description who gave it, such as the name of the hospital
              */
             system?: string | null;
+            /** Value */
+            value: string;
+        };
+        /**
+         * PatientIdentifier
+         * @description A number or name by which an organisation knows the patient, such as DICOM's PatientID.
+         */
+        "PatientIdentifier-Output": {
+            /**
+             * System
+             * @description who gave it, such as the name of the hospital
+             */
+            system: string | null;
             /** Value */
             value: string;
         };
@@ -1997,8 +2353,16 @@ export interface components {
         PatientPage: {
             /** Items */
             items: components["schemas"]["PatientData"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * PatientScanData
@@ -2017,7 +2381,7 @@ export interface components {
             /** Scan Type */
             scan_type: string | null;
             /** State */
-            state: string;
+            state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
             /** Subject */
             subject: string | null;
         };
@@ -2028,12 +2392,24 @@ export interface components {
         PatientScanPage: {
             /** Items */
             items: components["schemas"]["PatientScanData"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * PatientSearch
          * @description What to look for; what is left out does not limit.
+         * @example {
+         *       "limit": 20,
+         *       "name": "ada"
+         *     }
          */
         PatientSearch: {
             /** After */
@@ -2047,7 +2423,7 @@ export interface components {
              * Limit
              * @default 50
              */
-            limit: number;
+            limit?: number;
             /**
              * Name
              * @description beginnings of words of the name, in any order, case and accents
@@ -2060,7 +2436,7 @@ export interface components {
              * @default name
              * @enum {string}
              */
-            sort: "name" | "-name" | "created_at" | "-created_at";
+            sort?: "name" | "-name" | "created_at" | "-created_at";
         };
         /**
          * Priority
@@ -2069,13 +2445,45 @@ export interface components {
          */
         Priority: "stat" | "urgent" | "routine" | "background";
         /**
+         * PriorityCounts
+         * @description How many scans have each priority.
+         */
+        PriorityCounts: {
+            /**
+             * Background
+             * @default 0
+             */
+            background: number;
+            /**
+             * Routine
+             * @default 0
+             */
+            routine: number;
+            /**
+             * Stat
+             * @default 0
+             */
+            stat: number;
+            /**
+             * Urgent
+             * @default 0
+             */
+            urgent: number;
+        };
+        /**
          * ProblemDetails
          * @description The body of an error (RFC 9457).
          */
         ProblemDetails: {
-            /** Code */
+            /**
+             * Code
+             * @description For programs; it does not change with the wording.
+             */
             code: string;
-            /** Detail */
+            /**
+             * Detail
+             * @description What to do.
+             */
             detail: string;
             /** Errors */
             errors?: components["schemas"]["FieldError"][] | null;
@@ -2083,10 +2491,7 @@ export interface components {
             status: number;
             /** Title */
             title: string;
-            /**
-             * Type
-             * @default about:blank
-             */
+            /** Type */
             type: string;
         };
         /**
@@ -2104,17 +2509,17 @@ export interface components {
              * Intracranial Plausible
              * @description whether the intracranial volume is within the range of human heads
              */
-            intracranial_plausible?: boolean | null;
+            intracranial_plausible: boolean | null;
             /**
              * Inu Percent
              * @description intensity non-uniformity: range of the bias field, %
              */
-            inu_percent?: number | null;
+            inu_percent: number | null;
             /**
              * Noise Percent
              * @description standard deviation of the noise, % of the white matter intensity
              */
-            noise_percent?: number | null;
+            noise_percent: number | null;
             /**
              * Reasons
              * @description why the verdict is not 'pass', one sentence each
@@ -2133,14 +2538,23 @@ export interface components {
             roles: components["schemas"]["Role"][];
             /** Tenant */
             tenant: string;
-            /** Token */
-            token?: string | null;
+            /**
+             * Token
+             * @description Only if no password was given; it is in this answer alone.
+             */
+            token: string | null;
             /** Username */
             username: string;
         };
         /**
          * Registration
          * @description A user to register. Without a password, the answer has a token to sign in with.
+         * @example {
+         *       "roles": [
+         *         "clinician"
+         *       ],
+         *       "username": "ada"
+         *     }
          */
         Registration: {
             /** Password */
@@ -2151,7 +2565,7 @@ export interface components {
              *       "clinician"
              *     ]
              */
-            roles: components["schemas"]["Role"][];
+            roles?: components["schemas"]["Role"][];
             /**
              * Tenant
              * @description only with x-admin-token
@@ -2171,8 +2585,7 @@ export interface components {
             analyzer: string | null;
             /** Revision */
             revision: number;
-            /** Verdict */
-            verdict: string | null;
+            verdict: components["schemas"]["Verdict"] | null;
             /** Version */
             version: string | null;
         };
@@ -2183,6 +2596,16 @@ export interface components {
         Revisions: {
             /** Items */
             items: components["schemas"]["RevisionItem"][];
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * Right
@@ -2201,7 +2624,10 @@ export interface components {
          * @description How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``.
          */
         ScanCount: {
-            /** Complete */
+            /**
+             * Complete
+             * @description False: there are more than were counted.
+             */
             complete: boolean;
             /**
              * Counted At
@@ -2214,16 +2640,11 @@ export interface components {
             pacs: {
                 [key: string]: number;
             };
-            /** Priorities */
-            priorities: {
-                [key: string]: number;
-            };
+            /** @description Of all that wait. */
+            priorities: components["schemas"]["PriorityCounts"];
             /** Priorities Complete */
             priorities_complete: boolean;
-            /** States */
-            states: {
-                [key: string]: number;
-            };
+            states: components["schemas"]["StateCounts"];
         };
         /**
          * ScanDetails
@@ -2234,13 +2655,22 @@ export interface components {
             analyzer: string | null;
             /** Attempts */
             attempts: number | null;
-            /** Cause */
+            /**
+             * Cause
+             * @description Why it failed, for good or at its last attempt.
+             */
             cause: string | null;
             /** Contrast */
             contrast: string | null;
-            /** Delivered */
+            /**
+             * Delivered
+             * @description Whether its Fr-PACS has the report; null: there is no report.
+             */
             delivered: boolean | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @description When it failed, or was purged or erased.
+             */
             ended_at: string | null;
             /** Has Voxels */
             has_voxels: boolean;
@@ -2248,6 +2678,11 @@ export interface components {
             history: components["schemas"]["Event"][];
             /** Key */
             key: string;
+            /**
+             * Labels
+             * @description Names of the report's label maps.
+             */
+            labels: string[];
             /** Lease Until */
             lease_until: string | null;
             /** Lesion Volume Ml */
@@ -2256,12 +2691,14 @@ export interface components {
             lesions: number | null;
             /** Modality */
             modality: string | null;
-            /** Owner */
+            /**
+             * Owner
+             * @description Who analyses it now.
+             */
             owner: string | null;
             /** Pacs */
             pacs: string | null;
-            /** Priority */
-            priority: string | null;
+            priority: components["schemas"]["Priority"] | null;
             /** Problems */
             problems: string[];
             /** Received At */
@@ -2284,8 +2721,7 @@ export interface components {
             study: string | null;
             /** Subject */
             subject: string | null;
-            /** Verdict */
-            verdict: string | null;
+            verdict: components["schemas"]["Verdict"] | null;
             /** Voxel Size Mm */
             voxel_size_mm: [
                 number,
@@ -2301,35 +2737,66 @@ export interface components {
         ScanPage: {
             /** Items */
             items: components["schemas"]["ScanSummary"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * Scans
          * @description Which scans to change.
+         * @example {
+         *       "dry_run": true,
+         *       "ids": [
+         *         "2026-01-31-0001@mr-1"
+         *       ]
+         *     }
          */
         Scans: {
             /**
              * Dry Run
+             * @description Tell what would be done, and change nothing.
              * @default false
              */
-            dry_run: boolean;
-            /** Ids */
+            dry_run?: boolean;
+            /**
+             * Ids
+             * @description Keys of scans: `<scan_id>@<pacs>`.
+             */
             ids: string[];
         };
         /**
          * ScansOfAnalyzer
          * @description Which scans to analyse again.
+         * @example {
+         *       "analyzer": "volume 1",
+         *       "ids": [
+         *         "2026-01-31-0001@mr-1"
+         *       ]
+         *     }
          */
         ScansOfAnalyzer: {
-            /** Analyzer */
+            /**
+             * Analyzer
+             * @description Only those whose report is by this analyzer: its name, or name and version.
+             */
             analyzer?: string | null;
             /**
              * Dry Run
+             * @description Tell what would be done, and change nothing.
              * @default false
              */
-            dry_run: boolean;
-            /** Ids */
+            dry_run?: boolean;
+            /**
+             * Ids
+             * @description Keys of scans: `<scan_id>@<pacs>`.
+             */
             ids: string[];
         };
         /**
@@ -2341,13 +2808,22 @@ export interface components {
             analyzer: string | null;
             /** Attempts */
             attempts: number | null;
-            /** Cause */
+            /**
+             * Cause
+             * @description Why it failed, for good or at its last attempt.
+             */
             cause: string | null;
             /** Contrast */
             contrast: string | null;
-            /** Delivered */
+            /**
+             * Delivered
+             * @description Whether its Fr-PACS has the report; null: there is no report.
+             */
             delivered: boolean | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @description When it failed, or was purged or erased.
+             */
             ended_at: string | null;
             /** Key */
             key: string;
@@ -2359,8 +2835,7 @@ export interface components {
             modality: string | null;
             /** Pacs */
             pacs: string | null;
-            /** Priority */
-            priority: string | null;
+            priority: components["schemas"]["Priority"] | null;
             /** Problems */
             problems: string[];
             /** Received At */
@@ -2383,8 +2858,7 @@ export interface components {
             study: string | null;
             /** Subject */
             subject: string | null;
-            /** Verdict */
-            verdict: string | null;
+            verdict: components["schemas"]["Verdict"] | null;
             /** Voxel Size Mm */
             voxel_size_mm: [
                 number,
@@ -2395,14 +2869,24 @@ export interface components {
         /**
          * ScansWithPriority
          * @description Which scans get which priority.
+         * @example {
+         *       "ids": [
+         *         "2026-01-31-0001@mr-1"
+         *       ],
+         *       "priority": "urgent"
+         *     }
          */
         ScansWithPriority: {
             /**
              * Dry Run
+             * @description Tell what would be done, and change nothing.
              * @default false
              */
-            dry_run: boolean;
-            /** Ids */
+            dry_run?: boolean;
+            /**
+             * Ids
+             * @description Keys of scans: `<scan_id>@<pacs>`.
+             */
             ids: string[];
             priority: components["schemas"]["Priority"];
         };
@@ -2417,10 +2901,13 @@ export interface components {
          * @description Who is signed in, and what they may do.
          */
         ShownSession: {
-            /** Csrf */
-            csrf?: string | null;
+            /**
+             * Csrf
+             * @description To be sent as X-CSRF-Token with each change, by those who signed in with a cookie.
+             */
+            csrf: string | null;
             /** Expires At */
-            expires_at?: string | null;
+            expires_at: string | null;
             /** Rights */
             rights: components["schemas"]["Right"][];
             /** Roles */
@@ -2515,14 +3002,58 @@ export interface components {
             from_0_03_to_0_1_ml: number;
         };
         /**
+         * StateCounts
+         * @description How many scans are in each state.
+         */
+        StateCounts: {
+            /**
+             * Analysing
+             * @default 0
+             */
+            analysing: number;
+            /**
+             * Done
+             * @default 0
+             */
+            done: number;
+            /**
+             * Erased
+             * @default 0
+             */
+            erased: number;
+            /**
+             * Failed
+             * @default 0
+             */
+            failed: number;
+            /**
+             * Purged
+             * @default 0
+             */
+            purged: number;
+            /**
+             * Waiting
+             * @default 0
+             */
+            waiting: number;
+        };
+        /**
          * TokenList
          * @description The tokens of a user.
          */
         TokenList: {
             /** Items */
             items: components["schemas"]["ShownToken"][];
-            /** Next */
-            next?: null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * Trend
@@ -2586,11 +3117,63 @@ export interface components {
             unit: string;
         };
         /**
+         * UploadFile
+         * @description A file of an upload.
+         */
+        UploadFile: {
+            /**
+             * Name
+             * @description With its folders, separated by slashes, as a browser has it. It is not stored.
+             */
+            name: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+        };
+        /**
+         * UploadRequest
+         * @description What is to come. Either ``size`` and perhaps ``name`` of one file, or ``files``, whose bytes
+         *     then come one after the other: all files of a series belong into one upload.
+         * @example {
+         *       "name": "brain.nii.gz",
+         *       "size": 8388608
+         *     }
+         */
+        UploadRequest: {
+            /**
+             * Files
+             * @default null
+             */
+            files?: components["schemas"]["UploadFile"][] | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * Size
+             * @default null
+             */
+            size?: number | null;
+            /**
+             * Volumes
+             * @description ``all``: localizers, diffusion and all other volumes of DICOM series, too.
+             * @default default
+             * @enum {string}
+             */
+            volumes?: "default" | "all";
+        };
+        /**
          * UploadState
          * @description An upload, and how much of it has come.
          */
         UploadState: {
-            /** Chunk Bytes */
+            /**
+             * Chunk Bytes
+             * @description How much to send in one request.
+             */
             chunk_bytes: number;
             /**
              * Expires At
@@ -2603,7 +3186,10 @@ export interface components {
             offset: number;
             /** Size */
             size: number;
-            /** Url */
+            /**
+             * Url
+             * @description Send the bytes there with PATCH.
+             */
             url: string;
         };
         /**
@@ -2623,8 +3209,16 @@ export interface components {
         UserPage: {
             /** Items */
             items: components["schemas"]["ShownUser"][];
-            /** Next */
-            next?: string | null;
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
         };
         /**
          * Verdict
@@ -2661,27 +3255,27 @@ export interface components {
              * Brain Percent
              * @description brain parenchyma, % of the intracranial volume
              */
-            brain_percent?: number | null;
+            brain_percent: number | null;
             /**
              * Csf Ml
              * @description cerebrospinal fluid, ml
              */
-            csf_ml?: number | null;
+            csf_ml: number | null;
             /**
              * Csf Percent
              * @description cerebrospinal fluid, % of the intracranial volume
              */
-            csf_percent?: number | null;
+            csf_percent: number | null;
             /**
              * Grey Matter Ml
              * @description grey matter, ml
              */
-            grey_matter_ml?: number | null;
+            grey_matter_ml: number | null;
             /**
              * Grey Matter Percent
              * @description grey matter, % of the intracranial volume
              */
-            grey_matter_percent?: number | null;
+            grey_matter_percent: number | null;
             /**
              * Head Ml
              * @description head: everything that is not air, ml
@@ -2691,17 +3285,17 @@ export interface components {
              * Intracranial Ml
              * @description intracranial volume, ml
              */
-            intracranial_ml?: number | null;
+            intracranial_ml: number | null;
             /**
              * White Matter Ml
              * @description white matter, ml
              */
-            white_matter_ml?: number | null;
+            white_matter_ml: number | null;
             /**
              * White Matter Percent
              * @description white matter, % of the intracranial volume
              */
-            white_matter_percent?: number | null;
+            white_matter_percent: number | null;
         };
     };
     responses: never;
@@ -2712,7 +3306,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    register_user_api_v1_admin_register_user_post: {
+    register_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -2728,24 +3322,87 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_analyzers_api_v1_analyzers_get: {
+    list_analyzers: {
         parameters: {
             query?: never;
             header?: never;
@@ -2757,24 +3414,76 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Analyzers"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_scans_of_analyzer_api_v1_analyzers__name__scans_get: {
+    list_scans_of_analyzer: {
         parameters: {
             query: {
                 /** @description `next` of the page before this one */
@@ -2794,24 +3503,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ScanPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    find_events_api_v1_audit_get: {
+    find_events: {
         parameters: {
             query?: {
                 after?: string | null;
@@ -2832,24 +3615,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["AuditPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_failures_api_v1_failures_get: {
+    list_failures: {
         parameters: {
             query?: never;
             header?: never;
@@ -2861,24 +3707,76 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Failures"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_measurements_api_v1_measurements_get: {
+    list_measurements: {
         parameters: {
             query?: {
                 /** @description 'next' of the page before */
@@ -2901,24 +3799,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_measurement_api_v1_measurements__measurement_id__get: {
+    get_measurement: {
         parameters: {
             query?: never;
             header?: never;
@@ -2932,24 +3893,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    delete_measurement_api_v1_measurements__measurement_id__delete: {
+    delete_measurement: {
         parameters: {
             query?: never;
             header?: never;
@@ -2963,22 +3998,96 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    delete_measurement_api_v1_measurements_delete__measurement_id__post: {
+    painkiller_delete_measurement: {
         parameters: {
             query?: never;
             header?: never;
@@ -2992,24 +4101,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Deleted"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_measurements_api_v1_measurements_list_post: {
+    painkiller_list_measurements: {
         parameters: {
             query?: never;
             header?: never;
@@ -3021,24 +4204,76 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementData"][];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    create_api_v1_patient_post: {
+    painkiller_create: {
         parameters: {
             query?: never;
             header?: {
@@ -3057,24 +4292,87 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_api_v1_patient__patient_id__get: {
+    painkiller_get: {
         parameters: {
             query?: never;
             header?: {
@@ -3091,24 +4389,111 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description You have it already. */
+            304: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    measure_api_v1_patient__patient_id__measurements_post: {
+    painkiller_measure: {
         parameters: {
             query?: never;
             header?: {
@@ -3129,24 +4514,98 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    delete_api_v1_patient_delete__patient_id__post: {
+    painkiller_delete: {
         parameters: {
             query?: {
                 /** @description number of scans that the deletion erases, as confirmation */
@@ -3166,24 +4625,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_all_api_v1_patient_list_post: {
+    painkiller_list_all: {
         parameters: {
             query?: never;
             header?: never;
@@ -3195,24 +4728,76 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"][];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_patients_api_v1_patients_get: {
+    list_patients: {
         parameters: {
             query?: {
                 /** @description 'next' of the page before */
@@ -3230,24 +4815,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    create_patient_api_v1_patients_post: {
+    create_patient: {
         parameters: {
             query?: never;
             header?: {
@@ -3266,24 +4914,91 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Path of what was made. */
+                    Location?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_patient_api_v1_patients__patient_id__get: {
+    get_patient: {
         parameters: {
             query?: never;
             header?: {
@@ -3300,24 +5015,111 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description You have it already. */
+            304: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    delete_patient_api_v1_patients__patient_id__delete: {
+    delete_patient: {
         parameters: {
             query?: {
                 /** @description number of scans that the deletion erases, as confirmation */
@@ -3337,33 +5139,109 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
-            /** @description Not confirmed */
-            409: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConfirmationDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not confirmed */
+            409: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ConfirmationDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    change_patient_api_v1_patients__patient_id__patch: {
+    change_patient: {
         parameters: {
             query?: never;
             header?: {
@@ -3384,24 +5262,100 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_patient_measurements_api_v1_patients__patient_id__measurements_get: {
+    list_patient_measurements: {
         parameters: {
             query?: {
                 /** @description 'next' of the page before */
@@ -3426,24 +5380,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    create_measurement_api_v1_patients__patient_id__measurements_post: {
+    create_measurement: {
         parameters: {
             query?: never;
             header?: {
@@ -3464,24 +5492,98 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MeasurementData"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_patient_scans_api_v1_patients__patient_id__scans_get: {
+    list_patient_scans: {
         parameters: {
             query?: {
                 /** @description 'next' of the page before */
@@ -3499,24 +5601,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientScanPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_trend_api_v1_patients__patient_id__trend_get: {
+    get_trend: {
         parameters: {
             query: {
                 code: string;
@@ -3537,24 +5713,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Trend"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    search_patients_api_v1_patients_search_post: {
+    search_patients: {
         parameters: {
             query?: never;
             header?: never;
@@ -3570,29 +5820,94 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PatientPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    export_reports_api_v1_reports_csv_get: {
+    export_reports: {
         parameters: {
             query?: {
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
                 pacs?: string[];
+                /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
+                patient?: string | null;
                 /** @description arrived at this time or later */
                 since?: string | null;
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
@@ -3610,25 +5925,90 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The file */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_schema_api_v1_reports_schema_json_get: {
+    get_schema: {
         parameters: {
             query?: never;
             header?: never;
@@ -3640,26 +6020,84 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        [key: string]: unknown;
+                        $id: string;
+                        $schema: string;
+                        properties: {
+                            [key: string]: Record<string, never>;
+                        };
+                        title: string;
+                        version: number;
                     };
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_scans_api_v1_scans_get: {
+    list_scans: {
         parameters: {
             query?: {
                 /** @description `next` of the page before this one */
@@ -3669,8 +6107,12 @@ export interface operations {
                 /** @description the most items of the page */
                 limit?: number;
                 pacs?: string[];
+                /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
+                patient?: string | null;
                 /** @description arrived at this time or later */
                 since?: string | null;
+                /** @description the oldest first, or the newest first; not with `text` */
+                sort?: "received_at" | "-received_at";
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
                 /** @description pseudonyms; several may be given */
                 subject?: string[];
@@ -3689,24 +6131,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ScanPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    upload_scans_api_v1_scans_post: {
+    upload_scans: {
         parameters: {
             query?: {
                 volumes?: "default" | "all";
@@ -3718,7 +6223,7 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": {
-                    file?: string[];
+                    file: string[];
                 };
             };
         };
@@ -3726,24 +6231,87 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["FinishedUpload"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_scan_api_v1_scans__key__get: {
+    get_scan: {
         parameters: {
             query?: never;
             header?: never;
@@ -3758,31 +6326,111 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ScanDetails"];
                 };
             };
-            /** @description The client has it already. */
+            /** @description You have it already. */
             304: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_changes_api_v1_scans__key__changes_get: {
+    list_changes: {
         parameters: {
             query: {
                 from: number;
@@ -3800,24 +6448,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Changes"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_picture_api_v1_scans__key__picture_png_get: {
+    list_labels: {
         parameters: {
             query?: {
                 /** @description of the report; without: the current one */
@@ -3835,22 +6557,498 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelMaps"];
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_report_api_v1_scans__key__report_get: {
+    get_label_map: {
+        parameters: {
+            query?: {
+                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                level?: number;
+                /** @description of the report; without: the current one */
+                revision?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description key of the scan: `<scan_id>@<pacs>` */
+                key: string;
+                /** @description name of the map, such as `lesions`, `brain`, `tissues` */
+                map_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.unknown.nifti-1": string;
+                };
+            };
+            /** @description The range that was asked for */
+            206: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.unknown.nifti-1": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_compressed_label_map: {
+        parameters: {
+            query?: {
+                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
+                level?: number;
+                /** @description of the report; without: the current one */
+                revision?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description key of the scan: `<scan_id>@<pacs>` */
+                key: string;
+                /** @description name of the map, such as `lesions`, `brain`, `tissues` */
+                map_name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_picture: {
+        parameters: {
+            query?: {
+                /** @description of the report; without: the current one */
+                revision?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description key of the scan: `<scan_id>@<pacs>` */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_report: {
         parameters: {
             query?: {
                 /** @description of the report; without: the current one */
@@ -3868,31 +7066,111 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["BrainReport"];
                 };
             };
-            /** @description The client has it already. */
+            /** @description You have it already. */
             304: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_report_pdf_api_v1_scans__key__report_pdf_get: {
+    get_report_pdf: {
         parameters: {
             query?: {
                 /** @description of the report; without: the current one */
@@ -3907,25 +7185,114 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The file */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/pdf": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_report_text_api_v1_scans__key__report_txt_get: {
+    get_report_text: {
         parameters: {
             query?: {
                 /** @description of the report; without: the current one */
@@ -3940,25 +7307,114 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The file */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_revisions_api_v1_scans__key__revisions_get: {
+    list_revisions: {
         parameters: {
             query?: never;
             header?: never;
@@ -3973,27 +7429,101 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Revisions"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_voxels_api_v1_scans__key__voxels_nii_get: {
+    get_voxels: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel is the mean of a block of 2^n along each axis */
+                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
                 level?: number;
             };
             header?: never;
@@ -4008,42 +7538,127 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/gzip": unknown;
-                    "application/vnd.unknown.nifti-1": unknown;
+                    "application/vnd.unknown.nifti-1": string;
                 };
             };
             /** @description The range that was asked for */
             206: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.unknown.nifti-1": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The client has it already. */
-            304: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_compressed_voxels_api_v1_scans__key__voxels_nii_gz_get: {
+    get_compressed_voxels: {
         parameters: {
             query?: {
-                /** @description 0: as it is; n: each voxel is the mean of a block of 2^n along each axis */
+                /** @description 0: as it is; n: each voxel stands for a block of 2^n along each axis */
                 level?: number;
             };
             header?: never;
@@ -4058,44 +7673,118 @@ export interface operations {
             /** @description The file */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/gzip": unknown;
-                    "application/vnd.unknown.nifti-1": unknown;
+                    "application/gzip": string;
                 };
             };
-            /** @description The range that was asked for */
-            206: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description The client has it already. */
+            /** @description You have it already. */
             304: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    count_scans_api_v1_scans_counts_get: {
+    count_scans: {
         parameters: {
             query?: {
                 /** @description name of the analyzer, or name and version: `grid 1` */
                 analyzer?: string | null;
                 pacs?: string[];
+                /** @description id of a patient, whose scans of all pseudonyms are found; needs the right `personal` */
+                patient?: string | null;
                 /** @description arrived at this time or later */
                 since?: string | null;
                 state?: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged")[];
@@ -4116,24 +7805,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ScanCount"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    erase_api_v1_scans_erase_post: {
+    erase: {
         parameters: {
             query?: never;
             header?: never;
@@ -4149,24 +7901,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    prioritize_api_v1_scans_priority_post: {
+    prioritize: {
         parameters: {
             query?: never;
             header?: never;
@@ -4182,24 +7997,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    reanalyze_api_v1_scans_reanalyze_post: {
+    reanalyze: {
         parameters: {
             query?: never;
             header?: never;
@@ -4215,24 +8093,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    requeue_api_v1_scans_requeue_post: {
+    requeue: {
         parameters: {
             query?: never;
             header?: never;
@@ -4248,24 +8189,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Outcomes"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    current_api_v1_session_get: {
+    get_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4277,24 +8281,76 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownSession"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    sign_in_api_v1_session_post: {
+    sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -4310,24 +8366,65 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownSession"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    sign_out_api_v1_session_delete: {
+    sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -4339,22 +8436,74 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    sign_in_once_api_v1_session_one_time_post: {
+    sign_in_once: {
         parameters: {
             query?: never;
             header?: never;
@@ -4370,24 +8519,65 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownSession"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    change_password_api_v1_session_password_put: {
+    change_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -4403,22 +8593,85 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_tokens_api_v1_tokens_get: {
+    list_tokens: {
         parameters: {
             query?: {
                 /** @description whose tokens; only administrators may name another user */
@@ -4433,24 +8686,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TokenList"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    make_token_api_v1_tokens_post: {
+    make_token: {
         parameters: {
             query?: {
                 /** @description whose tokens; only administrators may name another user */
@@ -4469,24 +8785,87 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["MadeToken"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    revoke_token_api_v1_tokens__token_id__delete: {
+    revoke_token: {
         parameters: {
             query?: never;
             header?: never;
@@ -4500,22 +8879,96 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    begin_upload_api_v1_uploads_post: {
+    begin_upload: {
         parameters: {
             query?: never;
             header?: never;
@@ -4524,49 +8977,94 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    /** Files */
-                    files?: {
-                        /** Name */
-                        name: string;
-                        /** Size */
-                        size: number;
-                    }[] | null;
-                    /** Name */
-                    name?: string | null;
-                    /** Size */
-                    size?: number | null;
-                    /**
-                     * Volumes
-                     * @default default
-                     * @enum {string}
-                     */
-                    volumes?: "default" | "all";
-                };
+                "application/json": components["schemas"]["UploadRequest"];
             };
         };
         responses: {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadState"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    read_upload_api_v1_uploads__upload_id__get: {
+    read_upload: {
         parameters: {
             query?: never;
             header?: never;
@@ -4580,24 +9078,98 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadState"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    cancel_upload_api_v1_uploads__upload_id__delete: {
+    cancel_upload: {
         parameters: {
             query?: never;
             header?: never;
@@ -4611,22 +9183,96 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    read_offset_api_v1_uploads__upload_id__head: {
+    read_offset: {
         parameters: {
             query?: never;
             header?: never;
@@ -4637,27 +9283,101 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description How much has come */
             200: {
                 headers: {
+                    /** @description How many bytes have come. */
+                    "Upload-Offset"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
             /** @description A problem */
             default: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    send_bytes_api_v1_uploads__upload_id__patch: {
+    send_bytes: {
         parameters: {
             query?: never;
             header: {
@@ -4678,22 +9398,96 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    finish_upload_api_v1_uploads__upload_id__finish_post: {
+    finish_upload: {
         parameters: {
             query?: never;
             header?: never;
@@ -4707,24 +9501,98 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["FinishedUpload"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    list_users_api_v1_users_get: {
+    list_users: {
         parameters: {
             query?: {
                 after?: string;
@@ -4739,24 +9607,87 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UserPage"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    create_user_api_v1_users_post: {
+    create_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -4772,24 +9703,91 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Path of what was made. */
+                    Location?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    get_user_api_v1_users__user__get: {
+    get_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -4803,24 +9801,100 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    delete_user_api_v1_users__user__delete: {
+    delete_user: {
         parameters: {
             query?: never;
             header?: {
@@ -4837,22 +9911,96 @@ export interface operations {
             /** @description Successful Response */
             204: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    change_user_api_v1_users__user__patch: {
+    change_user: {
         parameters: {
             query?: never;
             header?: {
@@ -4873,24 +10021,100 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ShownUser"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    ping_health_ping_get: {
+    ping: {
         parameters: {
             query?: never;
             header?: never;
@@ -4908,18 +10132,40 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description A problem */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    ready_health_ready_get: {
+    ready: {
         parameters: {
             query?: never;
             header?: never;
@@ -4937,18 +10183,40 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description A problem */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    metrics_metrics_get: {
+    metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -4957,12 +10225,36 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The metrics */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
             };
             /** @description A problem */
             default: {
@@ -4970,12 +10262,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
     };
-    register_user_v1_admin_register_user_post: {
+    register_user_v1: {
         parameters: {
             query?: never;
             header?: never;
@@ -4991,19 +10283,82 @@ export interface operations {
             /** @description Successful Response */
             201: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Registered"];
                 };
             };
-            /** @description A problem */
-            default: {
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
                 headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProblemDetails"];
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
         };
