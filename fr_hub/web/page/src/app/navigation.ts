@@ -17,8 +17,24 @@ export interface Group {
 /** The navigation. Each part of the page adds its line here and its route in `routes.tsx`. */
 export const GROUPS: Group[] = [
   {
+    label: "Scans",
+    places: [{ to: "/upload", label: "Upload", icon: "upload", right: "upload" }],
+  },
+  {
+    label: "Patients",
+    places: [
+      { to: "/patients", label: "Patients", icon: "patient", right: "personal" },
+      { to: "/measurements", label: "Measurements", icon: "measure", right: "personal" },
+    ],
+  },
+  {
     label: "Administration",
-    places: [{ to: "/about", label: "About", icon: "about" }],
+    places: [
+      { to: "/users", label: "Users", icon: "users", right: "admin" },
+      { to: "/audit", label: "Audit trail", icon: "audit", right: "audit" },
+      { to: "/account", label: "Your account", icon: "key" },
+      { to: "/about", label: "About", icon: "about" },
+    ],
   },
 ];
 

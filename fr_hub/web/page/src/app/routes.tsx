@@ -2,6 +2,7 @@ import { createBrowserRouter } from "react-router";
 
 import { Loading } from "../parts/empty";
 import { FailedPart } from "./failed-part";
+import { needs } from "./navigation";
 import { Shell } from "./shell";
 import { NotFound, Start } from "./start";
 
@@ -17,6 +18,29 @@ export const router = createBrowserRouter([
         errorElement: <FailedPart />,
         children: [
           { index: true, element: <Start /> },
+          {
+            path: "upload",
+            handle: needs("upload"),
+            lazy: () => import("../upload/upload-page"),
+          },
+          {
+            path: "patients",
+            handle: needs("personal"),
+            lazy: () => import("../patients/patients-page"),
+          },
+          {
+            path: "patients/:id",
+            handle: needs("personal"),
+            lazy: () => import("../patients/patient-page"),
+          },
+          {
+            path: "measurements",
+            handle: needs("personal"),
+            lazy: () => import("../patients/measurements-page"),
+          },
+          { path: "audit", handle: needs("audit"), lazy: () => import("../audit/audit-page") },
+          { path: "users", handle: needs("admin"), lazy: () => import("../users/users-page") },
+          { path: "account", lazy: () => import("../users/account-page") },
           { path: "about", lazy: () => import("../about/about-page") },
           { path: "*", element: <NotFound /> },
         ],
