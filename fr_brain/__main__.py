@@ -7,6 +7,7 @@ from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import BrainSettings, load_settings
 from common.store.opening import open_store, wait_for_store
+from common.store.presence import present
 from fr_brain.supervisor import Supervisor
 
 
@@ -19,7 +20,8 @@ def main() -> int:
     with open_store(settings) as store:
         if not wait_for_store(store, lifecycle.stop, log):
             return Exit.OK
-        return Supervisor(settings, store, lifecycle, log).run()
+        with present(store.units, store.connection.feed, "fr-brain"):
+            return Supervisor(settings, store, lifecycle, log).run()
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def processor_main(
         store = DBManager(uri, settings.mongodb_database, settings.mongodb_timeout_s)
         # Otherwise a processor that waits for work would notice the stop later.
         lifecycle.on_stop(work_signal.notify_always)
+        store.connection.feed.open()
         try:
             registry = load_analyzers()
             stop = lifecycle.stop

@@ -14,6 +14,7 @@ from common.settings.loading import HubSettings
 from common.store.collections import Notification
 from common.store.db_manager import DBManager
 from common.store.notifications import NotificationListener
+from common.store.presence import present
 from common.store.unit_parts import HubStore, hub_parts
 from common.wire.async_server import AsyncServer, serve
 from common.wire.connection_policy import ConnectionPolicy
@@ -51,7 +52,15 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
             loop.call_soon_threadsafe(stop.set)
 
     stopping.on_stop(stop_soon)
-    with _context(settings, store, log) as (hub, parts):
+    servers: list[ScanServer] = []
+
+    def connected() -> frozenset[str]:
+        return frozenset(pacs for server in servers for pacs in server.connected)
+
+    with (
+        present(store.units, store.connection.feed, HUB_NAME, connected),
+        _context(settings, store, log) as (hub, parts),
+    ):
         committer = Committer(hub.store, settings.hub_batch, log)
         backpressure = Backpressure(settings, hub.store, log)
         await backpressure.measure()  # before the first scan comes
@@ -59,6 +68,7 @@ async def run_hub(settings: HubSettings, store: DBManager, stopping: Stop, log: 
         server = ScanServer(
             hub, committer, backpressure, lambda pacs: clients[pacs].reconnect_now()
         )
+        servers.append(server)
         listening = await _listen(settings, server, policy)
         log.info("receiving scans", host=settings.hub_host, port=settings.hub_port)
         sending = [asyncio.create_task(client.run()) for client in clients.values()]

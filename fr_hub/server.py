@@ -54,6 +54,12 @@ class ScanServer:
         self._connections = Shares(hub.settings.hub_connections, hub.settings.hub_pacs)
         self._sessions: dict[asyncio.Task[None], Session | None] = {}  # None: not admitted yet
 
+    @property
+    def connected(self) -> frozenset[str]:
+        """The names of the Fr-PACS that send here now; for any thread."""
+        known = list(self._settings.hub_pacs)
+        return frozenset(pacs for pacs in known if self._connections.used(pacs))
+
     async def handle(self, channel: AsyncChannel) -> None:
         """Serve one connection until it ends."""
         task = asyncio.current_task()

@@ -1,6 +1,6 @@
 """Claims waiting scans, and those whose claim expired."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from common.domain.audit_events import Kind
@@ -20,6 +20,7 @@ from common.store.damage import find
 from common.store.documents import Claim, Claimed, expired, too_long
 from common.store.endings import Endings
 from common.store.error_mapping import translated
+from common.store.feed_documents import Change, Step, scans_changed
 from common.store.recording import Recorder
 from common.store.schema import IN_PROGRESS, NOT_NEWER, SCHEMA_VERSION
 
@@ -164,6 +165,7 @@ class Claiming:
         if claimed < len(documents):
             documents = self._claimed_by(owner, documents) if claimed else []
         mine = [claims[document["_id"]] for document in documents]
+        self._db.feed.tell(*_claimed(mine))
         for attempts in sorted({claim.attempts for claim in mine}):
             ids = [claim.key for claim in mine if claim.attempts == attempts]
             self._recorder.note(Kind.CLAIM, ids, attempt=attempts)
@@ -181,3 +183,12 @@ class Claiming:
         )
         fences = {document["_id"]: document.get("fence") for document in mine}
         return [d for d in found if fences.get(d["_id"]) == d["fence"] + 1]
+
+
+def _claimed(claims: Sequence[Claim]) -> Iterator[Change]:
+    alike: dict[tuple[int, str], list[str]] = {}
+    for claim in claims:
+        alike.setdefault((claim.fence, str(claim.scan.priority)), []).append(claim.key)
+    for (fence, priority), keys in alike.items():
+        state = ReportGenerated.IN_PROGRESS
+        yield scans_changed(keys, state, Step.CLAIMED, fence=fence, priority=priority)

@@ -1,6 +1,6 @@
 """The life of a claim, for Fr-BRAIN: claim, renew, complete, fail, release."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,13 @@ from common.store.damage import find
 from common.store.documents import Claim, all_of, held
 from common.store.endings import Endings
 from common.store.error_mapping import translated
+from common.store.feed_documents import (
+    Change,
+    Step,
+    reports_changed,
+    scans_changed,
+    scans_to_look_up,
+)
 from common.store.labels import LabelSet
 from common.store.reconciliation import FINISH, Reconciliation
 from common.store.recording import Recorder
@@ -130,6 +137,7 @@ class Claims(Claiming):
         # waits for the journal once more.
         self._db.notifications.publish(Notification.REPORT)
         lost = self._finish(claims, FINISH)
+        self._db.feed.tell(*_done(claims, lost))
         if lost:
             self._reconciliation.reconcile(list(lost))
             self._recorder.note(Kind.REPORT, sorted(lost), outcome="claim lost")
@@ -172,6 +180,7 @@ class Claims(Claiming):
         if self._finish([claim], change, state):
             self._recorder.note(Kind.ERROR, [claim.key], outcome="claim lost")
             raise ClaimLost(f"the claim of {claim.key} was lost")
+        self._db.feed.tell(scans_to_look_up([claim.key]))
         if final:
             reported = self._reconciliation.reconcile([claim.key])
             return ReportGenerated.DONE if reported else state
@@ -186,6 +195,7 @@ class Claims(Claiming):
         that only when ``owner`` was stopped in order and is known to have ended.
         """
         if never_started is None:
+            ids = self._ids_held(owner)
             conditions: Iterable[Document] = [_all_held(owner)]
             hint: Any = IN_PROGRESS
         else:
@@ -199,6 +209,7 @@ class Claims(Claiming):
         if released and never_started is None:
             self._note_release(owner, "its processor was stopped", released)
         if released:
+            self._db.feed.tell(scans_to_look_up(ids))
             self._db.notifications.publish(Notification.SCAN)
         return released
 
@@ -220,13 +231,19 @@ class Claims(Claiming):
             used_up = {**mine, "attempts": {"$gte": attempts_allowed}}
             failed = find(self._db.scans, used_up, {"error.cause": 1}, hint=IN_PROGRESS)
             self._endings.fail_used_up(failed, used_up)
+        ids = self._ids_held(owner)
         released = self._db.scans.update_many(
             mine, retry_update(None, pause_s), hint=IN_PROGRESS
         ).modified_count
         if released:
+            self._db.feed.tell(scans_to_look_up(ids))
             self._note_release(owner, "its processor ended", released)
             self._db.notifications.publish(Notification.SCAN)
         return released + len(failed)
+
+    def _ids_held(self, owner: str) -> list[str]:
+        found = find(self._db.scans, _all_held(owner), {"_id": 1}, hint=IN_PROGRESS)
+        return [document["_id"] for document in found]
 
     def _note_release(self, owner: str, cause: str, count: int) -> None:
         self._recorder.note(
@@ -267,3 +284,22 @@ class Claims(Claiming):
 
 def _all_held(owner: str) -> Document:
     return {"owner": owner, "report_generated": ReportGenerated.IN_PROGRESS}
+
+
+def _done(claims: Sequence[Claim], lost: Collection[str]) -> Iterator[Change]:
+    alike: dict[tuple[int, str, int], list[str]] = {}
+    for claim in claims:
+        if claim.key not in lost:
+            about = claim.fence, str(claim.scan.priority), claim.revision
+            alike.setdefault(about, []).append(claim.key)
+    for (fence, priority, revision), keys in alike.items():
+        yield scans_changed(
+            keys,
+            ReportGenerated.DONE,
+            Step.ENDED,
+            fence=fence,
+            priority=priority,
+            revision=revision,
+        )
+        yield reports_changed(keys, "ready", revision)
+    yield scans_to_look_up(sorted(lost))

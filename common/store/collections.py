@@ -27,6 +27,10 @@ class Collection(StrEnum):
     AUDIT_OPEN = "brain_audit_open"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
+    # Capped: what changed, for those who watch: see ``common.store.feed``.
+    EVENTS = "fr_events"
+    # The processes of all units, and the Fr-PACS that are connected.
+    UNITS = "fr_units"
     # Users of the API, their tokens and sessions.
     USERS = "fr_users"
     TOKENS = "fr_tokens"

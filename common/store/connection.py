@@ -17,6 +17,8 @@ from common.errors import SettingsError
 from common.store.collections import Collection, Notification
 from common.store.documents import without_id
 from common.store.error_mapping import DUPLICATE_KEY, bulk_failure
+from common.store.feed import Feed
+from common.store.feed_tail import FeedTail
 from common.store.notifications import CLOSE_TIMEOUT_S, Notifications, Subscription
 from common.store.server_clock import ServerClock
 
@@ -71,6 +73,7 @@ class Connection:
         self.sessions: MongoCollection[Document] = base[Collection.SESSIONS]
         self.patients: MongoCollection[Document] = base[Collection.PATIENTS]
         self.measurements: MongoCollection[Document] = base[Collection.MEASUREMENTS]
+        self.units: MongoCollection[Document] = base[Collection.UNITS]
         self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.audit_open_fast = self.audit_open.with_options(
@@ -78,15 +81,28 @@ class Connection:
         )
         self.uploads_fast = self.uploads.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.reports_fast = self.reports.with_options(write_concern=_FAST, read_concern=_LOCAL)
+        self.units_fast = self.units.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.sessions_fast = self.sessions.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.notifications = Notifications(base)
         self.clock = ServerClock(base)
+        self.feed = Feed(base[Collection.EVENTS], self.clock)
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
         # Closing sends a last command; an unreachable server would delay the exit by 30 s.
         with pymongo.timeout(CLOSE_TIMEOUT_S):
+            self.feed.close()
             self.client.close()
+
+    def tail(self, wait_s: float) -> FeedTail:
+        """Reads the events of the feed, from the oldest one on; each ``read`` waits ``wait_s``
+        seconds at most. Used by one thread, which closes it."""
+        client = new_client(
+            self.uri,
+            socketTimeoutMS=int((wait_s + self._timeout_s) * 1000),
+            serverSelectionTimeoutMS=int(min(self._timeout_s, _SELECTION_S) * 1000),
+        )
+        return FeedTail(client, self.database.name, wait_s)
 
     def subscribe(self, what: Notification, poll_s: float) -> Subscription:
         """A subscription to notifications of ``what``, whose ``wait`` takes ``poll_s`` seconds at

@@ -47,6 +47,7 @@ from common.store.scan_counts import ScanCounts
 from common.store.scan_history import ScanHistory
 from common.store.scan_list import ScanList
 from common.store.scan_pages import ScanPages
+from common.store.scan_states import ScanStates
 from common.store.scans import Scans
 from common.store.schema_check import SchemaCheck
 from common.store.server_status import Server
@@ -54,6 +55,7 @@ from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.undelivered_count import UndeliveredCount
+from common.store.units import Units
 from common.store.uploads import Uploads
 from common.store.users import Users
 from common.store.voxel_check import VoxelCheck
@@ -104,6 +106,8 @@ class DBManager:
         self.patients = Patients(connection)
         self.measurements = Measurements(connection)
         self.patient_scans = PatientScans(connection)
+        self.units = Units(connection)
+        self.scan_states = ScanStates(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
         self.audit_search = AuditSearch(connection)
         self.audit_archive = AuditArchive(connection, self.audit_log)

@@ -12,6 +12,7 @@ from common.domain.types import Document
 from common.store.claim_documents import CANNOT_BE_DECODED, failed_for_good, failure
 from common.store.connection import Connection
 from common.store.damage import UNDECODABLE, filters
+from common.store.feed_documents import scans_to_look_up
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
 
@@ -61,9 +62,10 @@ class Endings:
             ).modified_count
             for these in filters(documents)
         )
-        return failed - len(
-            self._reconciliation.reconcile(list(filter(None, map(_key, documents))))
-        )
+        keys = list(filter(None, map(_key, documents)))
+        if failed:
+            self._db.feed.tell(scans_to_look_up(keys))
+        return failed - len(self._reconciliation.reconcile(keys))
 
     def _record(self, causes: Sequence[tuple[Document, str]]) -> None:
         for document, cause in causes:

@@ -28,6 +28,7 @@ from common.store.connection import Connection
 from common.store.damage import UNDECODABLE, as_stored, find, integer, readable_id
 from common.store.documents import all_of
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.paging import pages
 from common.store.recording import Recorder
 
@@ -120,7 +121,9 @@ class Erasure:
     @translated
     def _bury(self, keys: Sequence[str]) -> None:
         wanted = {"_id": {"$in": list(keys)}, "report_generated": {"$ne": ERASED}}
+        self._db.feed.begin()
         self._db.scans.update_many(wanted, [{"$replaceWith": _TOMBSTONE}])
+        self._db.feed.tell(scans_to_look_up(keys))
 
     def _complete(self, keys: Sequence[str]) -> None:
         self._delete_voxels(keys)

@@ -15,6 +15,7 @@ from common.store.connection import Connection
 from common.store.damage import find
 from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.paging import pages
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
@@ -87,6 +88,7 @@ class FailedScans:
             by: the user who asked for it, for the audit trail.
         """
         ids = list(dict.fromkeys(keys))
+        self._db.feed.begin()
         self._recorder.note(Kind.REQUEUE, ids, outcome="asked for", by=by)
         self._recorder.wait_durable()
         states = self._states(ids)
@@ -103,6 +105,7 @@ class FailedScans:
             changed = self._db.scans.find({**mine, "requeued_by": token}, {"_id": 1})
             requeued = {document["_id"] for document in changed}
             self._db.notifications.publish(Notification.SCAN)
+            self._db.feed.tell(scans_to_look_up(sorted(requeued)))
         others = set(rest) - requeued
         if others:
             now = self._states(others)

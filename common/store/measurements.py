@@ -13,6 +13,7 @@ from common.domain.types import Document, utc_now
 from common.store.connection import Connection
 from common.store.damage import find
 from common.store.error_mapping import translated
+from common.store.feed_documents import measurement_changed
 
 _SERIES_MAX = 20
 """Series of a trend: combinations of code and unit."""
@@ -104,6 +105,7 @@ class Measurements:
             "created_at": utc_now(),
             "request": request,
         }
+        self._db.feed.begin()
         try:
             self._db.measurements.insert_one(document)
         except DuplicateKeyError:
@@ -113,6 +115,7 @@ class Measurements:
         if not self._has(tenant, patient):  # erased meanwhile
             self.delete(tenant, measurement)
             return None
+        self._db.feed.tell(measurement_changed(measurement, tenant, patient, "created"))
         return _measurement(document), True
 
     @translated
@@ -124,8 +127,13 @@ class Measurements:
     @translated
     def delete(self, tenant: str, measurement: str) -> bool:
         """Delete a measurement; False if there is none."""
-        gone = self._db.measurements.delete_one({"_id": measurement, "tenant": tenant})
-        return gone.deleted_count == 1
+        self._db.feed.begin()
+        wanted = {"_id": measurement, "tenant": tenant}
+        gone = self._db.measurements.find_one_and_delete(wanted, {"patient": 1})
+        if gone is not None:
+            patient = str(gone.get("patient"))
+            self._db.feed.tell(measurement_changed(measurement, tenant, patient, "deleted"))
+        return gone is not None
 
     @translated
     def page(

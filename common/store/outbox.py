@@ -22,6 +22,7 @@ from common.store.damage import as_stored, decoded, find, integer, number, reada
 from common.store.documents import Leased, OutgoingReport, of_revision
 from common.store.due_times import due, too_far_ahead
 from common.store.error_mapping import translated
+from common.store.feed_documents import reports_changed
 from common.store.reconciliation import UNCLAIMED, Reconciliation, revision_of
 from common.store.recording import Recorder
 from common.store.schema import NOT_NEWER
@@ -289,6 +290,7 @@ class Outbox:
         )
         if first.matched_count < len(keys):
             self._db.reports.update_many({**sent, "sent_at": {"$ne": None}}, change, hint=BY_ID)
+        self._db.feed.tell(reports_changed(keys, "delivered", revision))
 
     @translated
     def orphans(self, known: Collection[str]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from common.domain.types import Document, utc_now
 from common.store.connection import Connection
 from common.store.damage import find, whole
 from common.store.error_mapping import translated
+from common.store.feed_documents import measurement_changed
 
 COUNTED_MAX = 100_000
 """The most patients that are counted: some 30 ms."""
@@ -224,7 +225,9 @@ class Patients:
         return len(found)
 
     def _complete(self, tenant: str, patient: str) -> int:
+        self._db.feed.begin()
         gone = self._db.measurements.delete_many({"tenant": tenant, "patient": patient})
+        self._db.feed.tell(measurement_changed("", tenant, patient, "deleted"))
         self._db.patients.delete_one({"_id": patient, "tenant": tenant, "erasing": True})
         return gone.deleted_count
 

@@ -14,6 +14,7 @@ from common.store.collections import Notification
 from common.store.connection import BY_ID, Connection
 from common.store.documents import HEAD_START
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.recording import Recorder
 from common.store.schema import SCHEMA_VERSION
 
@@ -48,11 +49,13 @@ class Priorities:
         mine = [d["_id"] for d in self._db.scans.find(other, {"_id": 1}, hint=BY_ID)]
         if not mine:
             return set()
+        self._db.feed.begin()
         self._recorder.note(Kind.PRIORITY, mine, outcome=str(priority), by=by)
         self._recorder.wait_durable()
         these = {"_id": {"$in": mine}}
         self._db.scans.update_many({**other, **these}, _update(priority), hint=BY_ID)
         self._db.notifications.publish(Notification.SCAN)
+        self._db.feed.tell(scans_to_look_up(mine))
         # One that was claimed after the update has the priority, too.
         changed = {**these, "scan.priority": str(priority)}
         return {d["_id"] for d in self._db.scans.find(changed, {"_id": 1}, hint=BY_ID)}

@@ -17,6 +17,7 @@ from common.store.connection import BY_ID, Connection
 from common.store.damage import find, whole
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
+from common.store.feed_documents import reports_changed, scans_to_look_up
 from common.store.paging import pages
 from common.store.recording import Recorder
 
@@ -69,6 +70,7 @@ class Reconciliation:
                 these = {"_id": key, **went_back, **of_revision(revision)}
                 change = {"$set": {"revision": revision + 1}, "$unset": {"reanalysis_error": 1}}
                 self._db.scans.update_one(these, change)
+                self._db.feed.tell(scans_to_look_up([key]))
 
     def finish_reported(self, idle: Mapping[str, int]) -> set[str]:
         """As ``reconcile``, for scans that are known to be idle: each with its revision. Only a
@@ -89,6 +91,7 @@ class Reconciliation:
             # Owner and fence stay, so an owner that took part recognizes its own write.
             these = {"_id": {"$in": ids}, **of_revision(revision), **_UNCLAIMED}
             self._db.scans.update_many(these, FINISH)
+            self._db.feed.tell(scans_to_look_up(ids), reports_changed(ids, "ready", revision))
         return {key for ids in reported.values() for key in ids}
 
     @translated

@@ -29,6 +29,7 @@ from common.store.connection import Connection
 from common.store.damage import find
 from common.store.documents import HAS_VOXELS, all_of, of_revision
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
 from common.store.stored_types import is_readable
@@ -183,6 +184,7 @@ class Retention:
         still names its blob. Nothing reads the voxels of a marked scan."""
         if not keys:
             return
+        self._db.feed.begin()
         these: Document = {"_id": {"$in": list(keys)}, "report_generated": state, **_MARKED}
         for document in find(self._db.scans, {**these, "blob": {"$type": "objectId"}}, {"blob": 1}):
             blob: ObjectId = document["blob"]
@@ -196,6 +198,7 @@ class Retention:
                 {"$unset": ["voxels", "blob", "packing", "unsealed", "purging_since"]},
             ]
             self._db.scans.update_many(these, gone)
+        self._db.feed.tell(scans_to_look_up(keys))
 
     @translated
     def _delete_reports(self, keys: Sequence[str]) -> None:

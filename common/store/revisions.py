@@ -32,6 +32,7 @@ from common.store.connection import Connection
 from common.store.damage import find
 from common.store.documents import HAS_VOXELS, HEAD_START, Claim, of_revision
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.paging import pages
 from common.store.reconciliation import revision_of
 from common.store.recording import Recorder
@@ -151,11 +152,13 @@ class Revisions:
             **HAS_VOXELS,
             "purging_since": None,  # retention is removing them
         }
+        self._db.feed.begin()
         self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again", by=by)
         self._recorder.wait_durable()
         count = self._db.scans.update_many(done, change).modified_count
         if count:
             self._db.notifications.publish(Notification.SCAN)
+            self._db.feed.tell(scans_to_look_up(keys))
         return count
 
     @translated

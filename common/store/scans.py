@@ -1,6 +1,6 @@
 """Stores the scans that Fr-HUB's server receives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, PyMongoError
@@ -8,7 +8,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from common.domain.audit_events import Kind
 from common.domain.scan import BrainScan
 from common.domain.scan_key import scan_id_of
-from common.domain.states import PURGED
+from common.domain.states import PURGED, ReportGenerated
 from common.domain.types import Document, utc_now
 from common.errors import StoreError, UploadLost
 from common.store.collections import Notification
@@ -16,6 +16,7 @@ from common.store.connection import Connection, duplicates
 from common.store.damage import UNDECODABLE, find
 from common.store.documents import Added, NewScan, compare, other_identifiers, scan_document
 from common.store.error_mapping import translated
+from common.store.feed_documents import Change, Step, scans_changed, scans_to_look_up
 from common.store.recording import Recorder
 from common.store.schema import OLD_TOMBSTONES, SCHEMA
 from common.store.uploads import Uploads
@@ -70,9 +71,11 @@ class Scans:
             self._insert(scans, documents, outcome)
         except (PyMongoError, StoreError):
             # Some may be stored; they are not acknowledged until a repetition says so.
+            self._db.feed.tell(scans_to_look_up(item.scan.key for item in new))
             self._note_unanswered(new)
             raise
         self._db.notifications.publish(Notification.SCAN)
+        self._db.feed.tell(*_arrived(new, outcome))
         self._note(new, outcome, by)
         return outcome
 
@@ -195,3 +198,12 @@ class Scans:
                 except UploadLost:
                     again.append(index)
         return again
+
+
+def _arrived(new: Sequence[NewScan], outcomes: Sequence[Added]) -> Iterator[Change]:
+    by_priority: dict[str, list[str]] = {}
+    for item, outcome in zip(new, outcomes, strict=True):
+        if outcome is Added.STORED:
+            by_priority.setdefault(str(item.scan.priority), []).append(item.scan.key)
+    for priority, keys in by_priority.items():
+        yield scans_changed(keys, ReportGenerated.TO_DO, Step.NEW, fence=0, priority=priority)

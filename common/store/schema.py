@@ -69,6 +69,9 @@ _NEWEST_FIRST = (("received_at", -1), ("_id", -1))
 _TO_DO = {"report_generated": str(ReportGenerated.TO_DO)}
 
 _NOTIFICATIONS_BYTES = 64 * 1024
+EVENTS_BYTES = 16 * 1024 * 1024
+"""Of the retained events: those of some hours, or of two minutes at 1,000 scans per second."""
+
 _NONE: Mapping[str, Any] = MappingProxyType({})
 _UNCOMPRESSED: Mapping[str, Any] = MappingProxyType(
     {"storageEngine": {"wiredTiger": {"configString": "block_compressor=none"}}}
@@ -243,6 +246,8 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     Collection.NOTIFICATIONS: CollectionSchema(
         options={"capped": True, "size": _NOTIFICATIONS_BYTES}
     ),
+    Collection.EVENTS: CollectionSchema(options={"capped": True, "size": EVENTS_BYTES}),
+    Collection.UNITS: CollectionSchema(),
     Collection.USERS: CollectionSchema((Index("tenant", (("tenant", 1), ("_id", 1))),)),
     Collection.TOKENS: CollectionSchema(
         (Index("user", (("user", 1), ("_id", 1))), Index("expires", (("expires_at", 1),)))

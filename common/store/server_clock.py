@@ -86,6 +86,16 @@ class ServerClock:
         off = _carried_on(*before) - _carried_on(at, then)
         return abs(off) > timedelta(seconds=TOLERANCE_S)
 
+    def now_us(self) -> int:
+        """The primary's time in microseconds since 1970, as estimated when ``now`` last read it, so
+        without a command; before that, and while MongoDB is unreachable, the host's time."""
+        with self._lock:
+            read = self._read
+        if read is None:
+            return time.time_ns() // 1000
+        at, then = read
+        return round(then.timestamp() * 1_000_000 + (time.monotonic() - at) * 1_000_000)
+
 
 def _carried_on(at: float, then: datetime) -> datetime:
     now = then + timedelta(seconds=time.monotonic() - at)

@@ -4,6 +4,7 @@ import math
 
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
+from common.domain.types import Document
 from common.store.claim_documents import (
     DAMAGED,
     RETRY_PAUSES,
@@ -13,10 +14,11 @@ from common.store.claim_documents import (
 )
 from common.store.collections import Notification
 from common.store.connection import Connection
-from common.store.damage import filters
+from common.store.damage import filters, find
 from common.store.documents import LEASE_MAX_S, SLACK_S, held_by
 from common.store.endings import Endings
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.reconciliation import Reconciliation
 from common.store.recording import Recorder
 from common.store.schema import IN_PROGRESS, NOT_NEWER, RETRIED, SCHEMA_VERSION
@@ -70,12 +72,14 @@ class Supervision:
             used_up, failed_for_good(failure(cause)), {"report_generated": 1}, return_document=True
         )
         if found is not None:
+            self._db.feed.tell(scans_to_look_up([key]))
             reported = self._reconciliation.reconcile([key])
             return ReportGenerated.DONE if reported else ReportGenerated(found["report_generated"])
         left = self._db.scans.update_one(claim, retry_update(failure(cause), pause_s))
         if not left.matched_count:
             return None
         self._db.notifications.publish(Notification.SCAN)
+        self._db.feed.tell(scans_to_look_up([key]))
         return ReportGenerated.TO_DO
 
     @translated
@@ -116,11 +120,14 @@ class Supervision:
         )
         # Nobody claims them, as nobody reads their type. If it is damaged, the scan fails below.
         long_over = {"$lt": ["$lease_until", {"$subtract": ["$$NOW", int(LEASE_MAX_S * 1000)]}]}
-        unclaimed = {"report_generated": ReportGenerated.IN_PROGRESS, "$expr": long_over}
+        unclaimed: Document = {"report_generated": ReportGenerated.IN_PROGRESS, "$expr": long_over}
+        unclaimed = {**unclaimed, **NOT_NEWER}
+        ids = find(self._db.scans, unclaimed, {"_id": 1}, hint=IN_PROGRESS)
         returned = self._db.scans.update_many(
-            {**unclaimed, **NOT_NEWER}, retry_update(None, 0.0), hint=IN_PROGRESS
+            unclaimed, retry_update(None, 0.0), hint=IN_PROGRESS
         ).modified_count
         if returned:
+            self._db.feed.tell(scans_to_look_up(document["_id"] for document in ids))
             cause = "its claim expired, and nobody claimed it"
             self._recorder.note(
                 Kind.RELEASE, outcome=ReportGenerated.TO_DO, cause=cause, count=returned

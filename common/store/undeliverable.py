@@ -15,6 +15,7 @@ from common.store.connection import BY_ID, Connection
 from common.store.damage import integer
 from common.store.documents import of_revision
 from common.store.error_mapping import translated
+from common.store.feed_documents import reports_changed
 from common.store.paging import pages
 from common.store.recording import Recorder
 
@@ -53,14 +54,16 @@ class UndeliverableReports:
             revision: give up this revision only; None: whichever is stored.
         """
         which = {"_id": key} if revision is None else {"_id": key, **of_revision(revision)}
-        return self._mark(which, key, cause)
+        return self._mark(which, key, cause, revision)
 
     @translated
     def mark_this(self, which: Mapping[str, Any], key: str, cause: str) -> bool:
         """As ``mark``, for the report that a filter finds; its ``_id`` may be damaged."""
         return self._mark(which, key, cause)
 
-    def _mark(self, which: Mapping[str, Any], key: str, cause: str) -> bool:
+    def _mark(
+        self, which: Mapping[str, Any], key: str, cause: str, revision: int | None = None
+    ) -> bool:
         waiting = {"$and": [which, {"status": False, "undeliverable": None}]}
         about = {
             "cause": {"$literal": cause[:CAUSE_LONGEST]},
@@ -70,6 +73,7 @@ class UndeliverableReports:
         change: list[Document] = [{"$set": {"undeliverable": about}}, {"$unset": "leased_by"}]
         marked = self._db.reports.update_one(waiting, change, hint=BY_ID).modified_count > 0
         if marked:
+            self._db.feed.tell(reports_changed([key], "undeliverable", revision))
             self._recorder.note(Kind.UNDELIVERABLE, [key], outcome="given up", cause=cause)
         return marked
 
@@ -97,6 +101,7 @@ class UndeliverableReports:
         known = sorted(document["_id"] for document in found)
         if not known:
             return set()
+        self._db.feed.begin()
         self._recorder.note(Kind.REDELIVER, known, outcome="to be sent")
         self._recorder.wait_durable()
         self._db.reports.update_many(
@@ -104,6 +109,7 @@ class UndeliverableReports:
             [{"$set": {"next_try_at": "$$NOW", "tries": 0}}, {"$unset": "undeliverable"}],
             hint=BY_ID,
         )
+        self._db.feed.tell(reports_changed(known, "ready"))
         return set(known)
 
 

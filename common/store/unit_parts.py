@@ -16,6 +16,7 @@ from common.store.db_manager import DBManager
 from common.store.erasure import Erasure
 from common.store.failed_scans import FailedScans
 from common.store.failure_causes import FailureCauses
+from common.store.feed_tail import FeedTail
 from common.store.labels import LabelReader
 from common.store.measurements import Measurements
 from common.store.notices import Notices
@@ -35,12 +36,14 @@ from common.store.revisions import Revisions
 from common.store.scan_counts import ScanCounts
 from common.store.scan_history import ScanHistory
 from common.store.scan_pages import ScanPages
+from common.store.scan_states import ScanStates
 from common.store.scans import Scans
 from common.store.server_status import Server
 from common.store.sessions import Sessions
 from common.store.supervision import Supervision
 from common.store.undeliverable import UndeliverableReports
 from common.store.undelivered_count import UndeliveredCount
+from common.store.units import Units
 from common.store.uploads import Uploads
 from common.store.users import Users
 from common.store.voxel_reader import VoxelReader
@@ -112,8 +115,12 @@ class WebStore:
     audit_search: AuditSearch
     server: Server
     audit_log: AuditLog
+    units: Units
+    scan_states: ScanStates
     subscribe: Callable[[Notification, float], Subscription]
     """Subscribes to notifications; see ``Connection.subscribe``."""
+    tail: Callable[[float], FeedTail]
+    """Reads the feed; see ``Connection.tail``."""
 
 
 def web_parts(store: DBManager) -> WebStore:
@@ -144,6 +151,9 @@ def web_parts(store: DBManager) -> WebStore:
         audit_search=store.audit_search,
         server=store.server,
         audit_log=store.audit_log,
+        units=store.units,
+        scan_states=store.scan_states,
+        tail=store.connection.tail,
         subscribe=store.connection.subscribe,
     )
 

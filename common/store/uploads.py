@@ -12,6 +12,7 @@ from common.errors import UploadLost
 from common.store.connection import Connection, duplicates
 from common.store.documents import all_of
 from common.store.error_mapping import translated
+from common.store.feed_documents import scans_to_look_up
 from common.store.recording import Recorder
 
 SWEEP_GRACE_S = 3600.0
@@ -113,6 +114,7 @@ class Uploads:
             kept = not removed and self._db.scans.find_one({**this, "unsealed": None}) is not None
         if kept:
             return
+        self._db.feed.tell(scans_to_look_up([key]))
         self._delete_blob(blob)  # which the sweep left in place if it saw the scan
         raise UploadLost("the upload took too long and was removed: send the scan again")
 

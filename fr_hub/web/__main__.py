@@ -11,6 +11,7 @@ from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import WebSettings, load_settings
 from common.store.opening import open_store, wait_for_store
+from common.store.presence import present
 from common.store.unit_parts import web_parts
 from fr_hub.web.app import make_app
 from fr_hub.web.context import WebContext
@@ -51,7 +52,10 @@ def main() -> int:
                 "serving the API", address=f"{scheme}://{settings.web_host}:{settings.web_port}/"
             )
             sources = [tenant.uploads for tenant in settings.tenants.values()]
-            with delivering(context.store, sources, log):
+            with (
+                present(store.units, store.connection.feed, "fr-web"),
+                delivering(context.store, sources, log),
+            ):
                 asyncio.run(serve(make_app(context), settings, lifecycle))
     return Exit.OK
 

@@ -1,10 +1,14 @@
 """The application: its routes, errors and documents."""
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
+from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id
 from fr_hub.web.problems import ProblemDetails, handle_problems
@@ -14,6 +18,7 @@ from fr_hub.web.routes import (
     analyzers,
     audit,
     docs,
+    events,
     health,
     labels,
     measurements,
@@ -26,6 +31,7 @@ from fr_hub.web.routes import (
     scan_changes,
     scans,
     session,
+    system,
     tokens,
     uploads,
     users,
@@ -53,6 +59,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     registration.router,
     analyzers.router,
     audit.router,
+    events.router,
+    system.router,
 )
 """The routers below ``API``."""
 
@@ -68,6 +76,12 @@ Errors are problem details (RFC 9457): `detail` says what to do, `code` is for p
 """
 
 
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.live.rest()
+
+
 def make_app(context: WebContext) -> FastAPI:
     """The application of one process."""
     app = FastAPI(
@@ -75,12 +89,14 @@ def make_app(context: WebContext) -> FastAPI:
         version="1",
         description=_DESCRIPTION,
         openapi_url=f"{API}/openapi.json",
+        lifespan=_lifespan,
         docs_url=None,  # these load from other hosts
         redoc_url=None,
         responses={"default": {"model": ProblemDetails, "description": "A problem"}},
         generate_unique_id_function=operation_id,
     )
     app.state.context = context
+    app.state.live = LiveFeed(context.store, context.log)
     app.state.metrics = Metrics(context.store)
     handle_problems(app)
     table = RouteTable(

@@ -5,6 +5,7 @@ within a minute after the session, the token or the right has ended.
 """
 
 import hmac
+import random
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,6 +30,8 @@ from fr_hub.web.route_table import ROUTE, KnownRoute
 
 RECHECK_S = 30.0
 """How often it is checked whether a stream may go on, seconds."""
+
+_END_S = 1.0
 
 BODY_MAX = 1024 * 1024
 """Bytes of the longest body of a request. Routes that need ``Right.UPLOAD`` limit it themselves."""
@@ -114,9 +117,13 @@ class Gate:
             raise failed
         if ended and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4401})
+        elif ended:
+            with anyio.move_on_after(_END_S):  # a client that does not read is not waited for
+                await send({"type": "http.response.body", "body": b""})
 
     async def _may_go_on(self, connection: HTTPConnection) -> bool:
-        await anyio.sleep(RECHECK_S)
+        # Not all at once, however many began together.
+        await anyio.sleep(RECHECK_S * random.uniform(0.5, 1.0))  # noqa: S311
         route: KnownRoute | None = connection.scope[ROUTE]
         try:
             found = await credentials_of(connection, self._context, use=False)

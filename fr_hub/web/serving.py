@@ -11,10 +11,13 @@ from common.errors import AlreadyRunning, SettingsError
 from common.runtime.lifecycle import Stop
 from common.settings.private_files import check_private
 from common.settings.web import WebSettings
+from fr_hub.web.live.feed import LiveFeed
 
 _GRACE_S = 5
 """How long requests under way may take when the process stops."""
 
+_WS_MESSAGE_MAX = 64 * 1024
+"""Bytes of the longest message that a WebSocket may send."""
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption only. Those of TLS 1.3 are all so, and
@@ -68,13 +71,27 @@ async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
         ssl_keyfile=settings.web_tls_key,
         timeout_graceful_shutdown=_GRACE_S,
         lifespan="on",
+        ws_max_size=_WS_MESSAGE_MAX,
     )
     server = _Server(config)
     loop = asyncio.get_running_loop()
 
+    live: LiveFeed = app.state.live
+
+    def abort(client: object) -> None:
+        for connection in list(server.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.abort()
+
+    app.state.abort = abort
+
+    def end() -> None:
+        live.close()  # first: uvicorn waits for streams
+        server.should_exit = True
+
     def stop() -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(setattr, server, "should_exit", True)
+            loop.call_soon_threadsafe(end)
 
     stopping.on_stop(stop)
     try:
@@ -84,3 +101,5 @@ async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
             f"WEB_HOST={settings.web_host} WEB_PORT={settings.web_port}: cannot listen there; "
             "another program may use this port: set another WEB_PORT"
         ) from None
+    finally:
+        live.close()

@@ -15,6 +15,8 @@ def test_the_stored_names_stay() -> None:
         "brain_audit",
         "brain_audit_open",
         "wake_ups",
+        "fr_events",
+        "fr_units",
         "fr_users",
         "fr_tokens",
         "fr_sessions",

@@ -19,7 +19,7 @@ from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.db_manager import DBManager
 from common.store.notifications import Notifications, Subscription
-from common.store.roles import PRIVILEGES
+from common.store.roles import _ALL, _WRITE, PRIVILEGES
 from common.store.unit_parts import (
     BrainStore,
     HubStore,
@@ -51,6 +51,7 @@ COLLECTIONS = {
     "sessions": Collection.SESSIONS,
     "patients": Collection.PATIENTS,
     "measurements": Collection.MEASUREMENTS,
+    "units": Collection.UNITS,
     "audit_open": Collection.AUDIT_OPEN,
 }
 """Attributes of ``Connection``."""
@@ -68,6 +69,7 @@ ACTIONS: dict[str, set[str]] = {
     "bulk_write": {"update"},  # of replacements; upserts go through ``Connection.upsert``
     "find_one_and_replace": {"find", "update"},
     "find_one_and_update": {"find", "update"},
+    "find_one_and_delete": {"find", "remove"},
     "delete_one": {"remove"},
     "delete_many": {"remove"},
     "upsert": {"insert", "update"},
@@ -82,7 +84,12 @@ NO_COLLECTION = {"uri", "name", "client", "database"}
 """Other attributes of ``Connection``: commands, that have rights of their own."""
 
 ELSEWHERE: dict[tuple[str, str, str], str] = {
-    ("brain", str(Collection.META), "find"): "``DBManager.check_schema``, before it has its parts"
+    ("brain", str(Collection.META), "find"): "``DBManager.check_schema``, before it has its parts",
+    **{
+        (unit, str(Collection.UNITS), action): "``Units``, which ``presence.present`` is handed"
+        for unit, actions in (("hub", _ALL), ("brain", _WRITE))
+        for action in actions
+    },
 }
 """Unit, collection, action: privileges that no part uses, with the reason."""
 
@@ -128,6 +135,9 @@ def calls_in(part: type) -> Iterator[tuple[str, str]]:
             if method == "publish":
                 yield Collection.NOTIFICATIONS, "insert"
                 continue
+            if method in ("tell", "begin") and ast.unparse(node.func.value) == "self._db.feed":
+                yield Collection.EVENTS, "insert"
+                continue
             on = node.args[0] if method == "upsert" else node.func.value
             collection = collection_of(on)
             if collection is None:
@@ -160,7 +170,7 @@ def parts_of(unit: str) -> list[type]:
     """The classes of the parts that a unit is handed, and of all that those are built with."""
     hints = get_type_hints(ALL_UNITS[unit])
     # Either unit makes the collection of notifications, and subscribes to it.
-    handed = [hint for name, hint in hints.items() if name != "subscribe"] + [
+    handed = [hint for name, hint in hints.items() if name not in ("subscribe", "tail")] + [
         Subscription,
         Notifications,
     ]
@@ -204,13 +214,22 @@ def test_the_source_of_each_part_is_understood(unit: str) -> None:
             for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
                 match node:
                     case ast.Attribute(ast.Attribute(ast.Name("self"), "_db"), name):
-                        known = {*COLLECTIONS, *NO_COLLECTION, "upsert", "notifications", "clock"}
+                        known = {
+                            *COLLECTIONS,
+                            *NO_COLLECTION,
+                            "upsert",
+                            "notifications",
+                            "clock",
+                            "feed",
+                        }
                         assert name.removesuffix("_fast") in known, f"{kind.__name__}: {name}"
 
 
 def test_the_connection_has_no_collection_that_this_test_does_not_know() -> None:
     source = inspect.getsource(Connection.__init__)
-    assert {name.lower() for name in Collection.__members__} - {"notifications"} == set(COLLECTIONS)
+    assert {name.lower() for name in Collection.__members__} - {"notifications", "events"} == set(
+        COLLECTIONS
+    )
     assert all(f"self.{name}:" in source for name in COLLECTIONS)
 
 
@@ -238,7 +257,7 @@ def test_the_parts_are_those_of_the_store(mongodb_uri: str, database: str) -> No
         for parts in (hub_parts(store), brain_parts(store), web_parts(store)):
             for field in dataclasses.fields(parts):
                 part = getattr(parts, field.name)
-                if field.name not in ("pictures", "subscribe"):  # made for the unit
+                if field.name not in ("pictures", "subscribe", "tail"):  # made for the unit
                     assert part is getattr(store, field.name)
         assert not hasattr(hub_parts(store).pictures, "add")
         assert not hasattr(brain_parts(store).pictures, "get")

@@ -89,7 +89,9 @@ QUERIES = {
 HEADERS = {"PATCH /api/v1/patients/{patient_id}": {"If-Match": '"1"'}}
 
 TABLE = RouteTable((*(("", one) for one in OTHERS), *((API, one) for one in ROUTERS)))
-ROUTES = [one for one in TABLE.routes if one.method != "WEBSOCKET"]
+ROUTES = [one for one in TABLE.routes if not one.is_live]
+LIVE = [one for one in TABLE.routes if one.is_live and one.method != "WEBSOCKET"]
+"""Answered with a stream: see ``tests/fr_hub/web/routes/test_events.py``."""
 GUARDED = [one for one in ROUTES if one.access != "anyone"]
 OF_THINGS = [one for one in GUARDED if one.parameters(one.template).keys() - SHARED.keys()]
 
@@ -127,7 +129,7 @@ def events(context: WebContext) -> Iterator[dict[str, Any]]:
         yield from (one for one in entry["events"] if "route" in one or one["kind"] == "refuse")
 
 
-@parameters(GUARDED)
+@parameters([*GUARDED, *LIVE])
 def test_a_stranger_is_refused(stranger: TestClient, route: KnownRoute) -> None:
     for headers in ({}, {"Authorization": "Bearer no"}, {"Cookie": "fr-session=no"}):
         stranger.headers.update(headers)

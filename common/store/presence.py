@@ -1,0 +1,38 @@
+"""A unit says that it is there, from its start to its end."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+
+from common.errors import StoreError
+from common.store.feed import Feed
+from common.store.units import Units
+
+
+@contextlib.contextmanager
+def present(
+    units: Units, feed: Feed, unit: str, pacs: Callable[[], Collection[str]] = tuple
+) -> Iterator[None]:
+    """Announce this process as one of this unit, tell every few seconds that it runs, and at the
+    end that it has ended.
+
+    Args:
+        units: where it is noted.
+        feed: whose writer is announced, before the unit changes anything.
+        unit: its name.
+        pacs: the Fr-PACS that are connected to it.
+    """
+
+    def beat() -> None:
+        with contextlib.suppress(StoreError):  # the next one tells
+            units.beat(unit)
+            units.note_pacs(pacs())
+
+    feed.open(beat)
+    with contextlib.suppress(StoreError):
+        units.begin(unit)
+        units.sweep()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(StoreError):
+            units.end(unit)

@@ -1,0 +1,1 @@
+"""What changes, told to those who watch: see ``fr_hub.web.live.feed``."""

@@ -1,0 +1,164 @@
+"""The system: its units, queue, throughput and storage."""
+
+import asyncio
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from common.domain.states import ReportGenerated
+from common.domain.tenant import Tenant
+from common.domain.types import utc_now
+from common.domain.user import Right
+from common.store.scan_pages import Asked
+from common.store.server_status import ServerStatus
+from common.store.unit_parts import WebStore
+from common.store.units import PACS, Unit
+from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.context import Context
+from fr_hub.web.live.feed import LiveFeed
+from fr_hub.web.live.messages import Event
+from fr_hub.web.live.queue_state import queue_event
+from fr_hub.web.live.statistics import Rates
+
+router = APIRouter(tags=["live"])
+
+_MINUTES = (1, 5, 15)
+
+
+class UnitState(BaseModel):
+    """A process of a unit, or a Fr-PACS as Fr-HUB knows it."""
+
+    id: str
+    unit: str
+    """`fr-hub`, `fr-web`, `fr-brain` or `fr-pacs`."""
+    name: str | None
+    """Of a Fr-PACS."""
+    host: str | None
+    version: str | None
+    started_at: datetime | None
+    seen_at: datetime | None
+    state: str
+    """`running`, `stopped`, or `gone`: it tells nothing any more; of a Fr-PACS `connected` or
+    `away`."""
+
+
+class Queue(BaseModel):
+    """Scans of the tenant."""
+
+    states: dict[str, int]
+    priorities: dict[str, int]
+    """Of those that wait."""
+    pacs: dict[str, int]
+    """How many wait, by Fr-PACS."""
+    oldest_waiting_at: datetime | None
+
+
+class Throughput(BaseModel):
+    """What happened in the last minutes."""
+
+    minutes: int
+    received: int
+    done: int
+    failed: int
+    latency_p50_s: float | None
+    """From arrival to report, seconds."""
+    latency_p95_s: float | None
+
+
+class Disk(BaseModel):
+    """The disk of MongoDB's data."""
+
+    free_bytes: int | None
+    """Null: MongoDB does not tell."""
+    least_free_bytes: int
+    """With less, no scan is taken."""
+
+
+class Durability(BaseModel):
+    """What an acknowledged write survives."""
+
+    acknowledged: Literal["majority, journaled"] = "majority, journaled"
+    """What each acknowledgement waits for."""
+    server: str
+    members: int
+    description: str
+    warnings: list[str]
+
+
+class System(BaseModel):
+    """The system."""
+
+    at: datetime
+    units: list[UnitState]
+    queue: Queue
+    throughput: list[Throughput]
+    disk: Disk
+    durability: Durability
+
+
+@router.get("/system", dependencies=[requires(Right.READ)])
+async def system(request: Request, context: Context, tenant: CurrentTenant) -> System:
+    """Units, queue, throughput of the last minutes, disk, durability."""
+    live: LiveFeed = request.app.state.live
+    await live.ready()
+    units, event, waiting, free, status = await asyncio.to_thread(_found, context.store, tenant)
+    now = utc_now()
+    at_us = round(now.timestamp() * 1e6)
+    spans = [
+        _throughput(m, live.statistics.since(at_us - m * 60_000_000, tenant.owns)) for m in _MINUTES
+    ]
+    return System(
+        at=now,
+        units=[_unit(one) for one in units if _is_seen(one, tenant)],
+        queue=Queue(
+            states=event["states"],
+            priorities=event["priorities"],
+            pacs=waiting,
+            oldest_waiting_at=event["oldest_waiting_at"],
+        ),
+        throughput=spans,
+        disk=Disk(
+            free_bytes=free, least_free_bytes=context.settings.hub_disk_free_mib * 1024 * 1024
+        ),
+        durability=Durability(
+            server=status.kind,
+            members=status.members,
+            description=status.durability,
+            warnings=list(status.warnings),
+        ),
+    )
+
+
+def _found(
+    store: WebStore, tenant: Tenant
+) -> tuple[list[Unit], Event, dict[str, int], int | None, ServerStatus]:
+    waiting = store.scan_counts.of(Asked(tenant, states=(ReportGenerated.TO_DO,)))
+    return (
+        store.units.all(),
+        queue_event(store, tenant),
+        waiting.pacs,
+        store.capacity.disk_free(),
+        store.server.status(),
+    )
+
+
+def _is_seen(unit: Unit, tenant: Tenant) -> bool:
+    return unit.unit != PACS or (unit.name is not None and tenant.owns(unit.name))
+
+
+def _unit(unit: Unit) -> UnitState:
+    return UnitState.model_validate(unit, from_attributes=True)
+
+
+def _throughput(minutes: int, rates: Rates) -> Throughput:
+    return Throughput(
+        minutes=minutes,
+        received=rates.received,
+        done=rates.done,
+        failed=rates.failed,
+        latency_p50_s=rates.p50_s,
+        latency_p95_s=rates.p95_s,
+    )

@@ -1,0 +1,56 @@
+"""The documents of the feed."""
+
+from common.domain.states import ReportGenerated
+from common.store.feed_documents import (
+    Change,
+    ChangeKind,
+    Step,
+    measurement_changed,
+    place_of,
+    reports_changed,
+    scans_changed,
+    scans_to_look_up,
+    unpacked,
+)
+
+CHANGES = [
+    scans_changed(["a@p"], ReportGenerated.TO_DO, Step.NEW, fence=0, priority="stat"),
+    scans_to_look_up(["a@p", "b@p"]),
+    reports_changed(["a@p"], "ready", 2),
+    measurement_changed("m", "north", "p-1", "created"),
+]
+
+
+def test_changes_are_stored_and_read_alike() -> None:
+    assert unpacked([change.packed() for change in CHANGES]) == CHANGES
+    assert unpacked(None) == []
+
+
+def test_damaged_documents_are_told_from_those_of_a_later_release() -> None:
+    for damaged in (7, {}, [7], [["scan"]], [["scan", [7], {}]], [["scan", ["a"], 7]]):
+        assert unpacked(damaged) is None, damaged
+    assert unpacked([["later", ["a"], {}]]) == []
+
+
+def test_keys_that_are_no_text_are_not_told() -> None:
+    keys: list[object] = ["a@p", 7, None]
+    assert scans_to_look_up(keys).keys == ["a@p"]  # type: ignore[arg-type]
+
+
+def test_events_of_a_scan_have_an_order() -> None:
+    def place(step: Step, fence: int) -> tuple[int, int]:
+        facts = scans_changed([], ReportGenerated.TO_DO, step, fence=fence).facts
+        found = place_of(facts)
+        assert found is not None
+        return found
+
+    order = [
+        place(Step.NEW, 0),
+        place(Step.CLAIMED, 1),
+        place(Step.ENDED, 1),
+        place(Step.CLAIMED, 2),
+    ]
+    assert order == sorted(set(order))
+    for damaged in ({}, {"fence": "1", "step": "n"}, {"fence": 1, "step": "other"}):
+        assert place_of(damaged) is None
+    assert place_of(Change(ChangeKind.SCAN, []).facts) is None
