@@ -165,8 +165,8 @@ class Points:
 
         put(Channel, "send", sending)
         self._before(RunCounter, "acknowledged", "pacs.acked")
-        self._before(RunCounter, "delivered", "pacs.received")
-        self._after(RunCounter, "delivered", "pacs.noted", bool)
+        self._before(RunCounter, "all_delivered", "pacs.received")
+        self._after(RunCounter, "all_delivered", "pacs.noted", lambda new: any(new.values()))
 
     def _before(self, kind: type, name: str, point: str) -> None:
         method = getattr(kind, name)
