@@ -134,6 +134,8 @@ class ScanAnalysis:
                 revision=claim.revision,
                 voxels_hash=voxels_hash,
             )
+            if not self._pictures and (analysis.labels is None or not self._label_maps):
+                return Analysed(report)
             # Label maps and the picture count against the analyzer's limits.
             with self._current_scan.analysing(made_by):
                 labels = self._packed_labels(analysis, claim.scan)

@@ -1,8 +1,8 @@
 """Erases scans on request: ``fr erase``. Lists what it would erase; ``APPLY=1`` erases it.
 
-Everything of the scans goes, in any state: voxels, report, history and pictures. What was delivered
-to a Fr-PACS stays there. It is safe beside running units, and completes erasures that were
-interrupted.
+Everything of the scans goes, in any state: voxels, report, history, pictures and label maps. What
+was delivered to a Fr-PACS stays there. It is safe beside running units, and completes erasures that
+were interrupted.
 """
 
 import sys

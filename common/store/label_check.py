@@ -16,8 +16,7 @@ from common.store.error_mapping import translated
 from common.store.labels import chunks_of
 from common.store.paging import name_of, pages, stream
 
-_PAGE = 200
-_NAMED: Document = {"labels": {"$exists": True}}
+_PAGE = 1000
 _FIELDS: Document = {"labels": 1, "scan_id": 1, "revision": 1}
 
 
@@ -67,11 +66,12 @@ class LabelCheck:
                     yield one.name, differs
 
     def _pages(self) -> Iterator[tuple[MongoCollection[Document], list[Document]]]:
-        text, documents = {"_id": {"$gte": ""}}, {"_id": {"$gte": {"scan": ""}}}
-        for page in pages(self._db.reports, {**text, **_NAMED}, _FIELDS, size=_PAGE):
-            yield self._db.reports, page
-        for page in pages(self._db.history, {**documents, **_NAMED}, _FIELDS, size=_PAGE):
-            yield self._db.history, page
+        # All of them, and chosen here: to look for the next thousand that have label maps, MongoDB
+        # might have to read more than it can in the time of a call.
+        for page in pages(self._db.reports, {"_id": {"$gte": ""}}, _FIELDS, size=_PAGE):
+            yield self._db.reports, [one for one in page if "labels" in one]
+        for page in pages(self._db.history, {"_id": {"$gte": {"scan": ""}}}, _FIELDS, size=_PAGE):
+            yield self._db.history, [one for one in page if "labels" in one]
 
     @translated
     def _counts(self, named: list[_Named]) -> dict[tuple[object, object], int]:

@@ -38,7 +38,7 @@ COMPRESSED_FILE: dict[int | str, dict[str, Any]] = {
     200: a_file(_COMPRESSED, headers=ETAG),
     304: NOT_MODIFIED,
 }
-"""The answers of a route that serves such a file."""
+"""The answers of routes that serve such files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,18 @@ from common.domain.states import ERASED, PURGED, ReportGenerated
 from common.errors import StoreUnavailable
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
+from common.store.labels import LabelSet, LabelWriter
 from fr_hub.housekeeping import keep_house, retain, sweep, warn_of_orphans
 from tests.factories import (
     LONG_AGO,
     chunks_of,
     inside,
     make_reports,
+    make_scan,
     make_upload,
 )
 from tests.fr_hub.stores import hub_context
+from tests.label_maps import labels_of, packed
 from tests.running import hub_settings, until
 
 
@@ -62,6 +65,17 @@ def test_a_sweep_deletes_the_orphans_that_the_one_before_has_found(
             asyncio.run(sweep(hub))
     assert chunks_of(store, orphan) == 0
     assert capfd.readouterr().out.count("found voxels that nobody refers to") == 1
+
+
+def test_a_sweep_deletes_label_maps_that_no_report_names(store: DBManager) -> None:
+    scan, _ = make_scan()
+    lost = LabelSet(scan.key, 1, packed(lesions=labels_of(scan)))
+    LabelWriter(store.connection).add([lost])
+    labels = inside(store, Collection.LABELS)
+    labels.update_many({}, {"$set": {"created_at": LONG_AGO}})
+    with hub_context(store) as hub:
+        asyncio.run(sweep(hub))
+    assert labels.count_documents({}) == 0
 
 
 def test_a_sweep_sets_failed_scans_to_done_that_have_a_report(

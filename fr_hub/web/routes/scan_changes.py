@@ -36,6 +36,6 @@ def prioritize(
 
 @router.post("/erase", dependencies=[requires(Right.OPERATE)])
 def erase(context: Context, tenant: CurrentTenant, user: CurrentUser, wanted: Scans) -> Outcomes:
-    """Erase scans: voxels, reports, history and pictures. Nothing brings them back, and a scan that
-    was erased is refused when it comes again."""
+    """Erase scans: voxels, reports, history, pictures and label maps. Nothing brings them back, and
+    a scan that was erased is refused when it comes again."""
     return scan_changes.erase(context.store, tenant, wanted, user.user)

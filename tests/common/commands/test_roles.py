@@ -18,6 +18,7 @@ from common.commands import roles
 from common.commands.roles import make_roles, password_in, uri_of
 from common.domain.audit_events import Kind
 from common.domain.states import ReportGenerated
+from common.domain.tenant import tenants_of
 from common.errors import SettingsError, StoreRefused
 from common.mongod.embedded import find_mongod, start_mongod
 from common.runtime.logger import get_log
@@ -30,6 +31,7 @@ from fr_hub.web.uploads.delivery import deliver
 from tests.common.audit.trail import exported, note
 from tests.common.commands.role_table import changes, operations, passes
 from tests.factories import LONG_AGO, make_report, make_scan, make_upload, migrate
+from tests.label_maps import labels_of, packed
 
 DATABASE = "fr_roles"
 ADMIN = "admin-horse"
@@ -131,8 +133,13 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     for claim in claims:
         assert brain.claims.fetch_voxels(claim)
     done = [(claim, make_report(claim.scan)) for claim in claims]
+    labels = {claim.key: packed(lesions=labels_of(claim.scan)) for claim in claims}
     for _ in range(2):
-        assert brain.claims.complete(done) == set()
+        assert brain.claims.complete(done, labels=labels) == set()
+    assert hub.orphan_labels.sweep(grace_s=-60) == 0
+    found = store("web").labels.find(tenants_of({})["default"], small.key)
+    assert found is not None
+    assert b"".join(store("web").labels.read(found, found.maps[0]))
     brain.claims.release_dead("me", 5)
     assert brain.supervision.fail_damaged() == 0
     leased = hub.outbox.lease("pacs-1", 10, 10)
@@ -146,11 +153,13 @@ def test_the_units_do_their_work_each_as_its_own_user(store: Callable[[str], DBM
     assert reader.queries.count_reports() == {True: 2, False: 0}
     assert len(list(reader.queries.scan_states())) == 2
     assert reader.queries.errors() == []
+    assert not list(reader.label_check.missing())
     for unit, old in (("hub", small), ("operator", large)):
         hub.connection.reports.update_one({"_id": old.key}, {"$set": {"sent_at": LONG_AGO}})
         [page] = store(unit).retention.purge(30, include_report=True)
         assert page.keys == (old.key,)
     assert reader.queries.count_reports() == {True: 0, False: 0}
+    assert reader.connection.labels.find_one() is None
 
 
 @pytest.mark.parametrize("unit", PRIVILEGES)
