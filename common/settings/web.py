@@ -1,5 +1,7 @@
 """The settings of the API and its page."""
 
+import ipaddress
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -12,6 +14,8 @@ from common.domain.types import Identifier
 from common.settings.base import IntakeSettings, Port, StoreSettings
 from common.settings.hosts import Host, is_loopback
 from common.settings.private_files import read_private
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[1-9][0-9]{0,4})?")
 
 _NAME_MAX = 64
 """Of an ``Identifier``, which the source of a tenant's uploads is."""
@@ -91,6 +95,16 @@ class WebSettings(TenantSettings, IntakeSettings):
     web_token_days: float = Field(
         default=365, gt=0, le=3650, description="the longest validity of a token of the API, days"
     )
+    web_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="addresses or networks of the reverse proxies before the API, separated by "
+        "commas; from these alone, Forwarded, X-Forwarded-For and X-Forwarded-Proto count",
+    )
+    web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins of other pages that may call the API with tokens (CORS), such as "
+        "https://viewer.example, separated by commas; if unset, none",
+    )
     admin_token_file: Path | None = Field(
         default=None,
         description="file with a token, at least 32 characters, by which a program may register "
@@ -101,6 +115,38 @@ class WebSettings(TenantSettings, IntakeSettings):
         description="file with the token that /metrics asks for; if unset, /metrics answers only "
         "clients on this host",
     )
+
+    @field_validator("web_proxies", "web_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (part.strip() for part in value.split(","))))
+
+    @field_validator("web_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                network = ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(
+                    f"{one!r} is no address and no network: write 192.0.2.1 or 192.0.2.0/24"
+                ) from None
+            if network.prefixlen == 0:
+                raise ValueError(f"{one!r} is everybody: name the proxies")
+        return value
+
+    @field_validator("web_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _ORIGIN.fullmatch(one):
+                raise ValueError(
+                    f"{one!r} is no origin: write scheme and host, and the port if there is one, "
+                    "such as https://viewer.example"
+                )
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from starlette.middleware.cors import CORSMiddleware
 
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
@@ -12,6 +13,7 @@ from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id
 from fr_hub.web.problems import ProblemDetails, handle_problems
+from fr_hub.web.proxies import TrustedProxies
 from fr_hub.web.recording import Recording
 from fr_hub.web.route_table import RouteTable
 from fr_hub.web.routes import (
@@ -70,6 +72,16 @@ OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, metrics.router, reg
 MESSAGES: tuple[type[BaseModel], ...] = (UploadRequest,)
 """Models of bodies and messages that FastAPI does not see in the routes."""
 
+CORS_TAKEN = (
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key", "Range"),
+    "Upload-Offset",
+)
+CORS_SHOWN = (
+    *("ETag", "Location", "Retry-After", "Upload-Offset", "Upload-Length", "X-Request-Id"),
+    *("Idempotency-Replayed", "Content-Range", "Content-Disposition"),
+)
+"""Headers that pages of the origins in WEB_ORIGINS may send, and read in answers."""
+
 _DESCRIPTION = """Patients, measurements, scans and their reports.
 
 Errors are problem details (RFC 9457): `detail` says what to do, `code` is for programs.
@@ -106,7 +118,19 @@ def make_app(context: WebContext) -> FastAPI:
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
     app.add_middleware(MeasuredApp, metrics=app.state.metrics, table=table)
+    if context.settings.web_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=context.settings.web_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=CORS_TAKEN,
+            expose_headers=CORS_SHOWN,
+            # Cookies stay on their own site (SameSite=Strict): pages of others send tokens.
+            allow_credentials=False,
+            max_age=3600,
+        )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(TrustedProxies, networks=context.settings.web_proxies, log=context.log)
     for router in OTHERS:
         app.include_router(router)
     for router in ROUTERS:

@@ -17,6 +17,14 @@ def test_tenants_are_read_from_one_line() -> None:
     assert settings.tenants["north"].owns("mr-2")
 
 
+def test_proxies_and_origins_are_lists() -> None:
+    settings = load(
+        "--web-proxies", "10.0.0.1, 2001:db8::/64", "--web-origins", "https://a.example"
+    )
+    assert settings.web_proxies == ("10.0.0.1", "2001:db8::/64")
+    assert settings.web_origins == ("https://a.example",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -26,6 +34,12 @@ def test_tenants_are_read_from_one_line() -> None:
         (("--web-tenants", "x" * 61 + "=mr-1"), "60 characters"),
         (("--web-host", "0.0.0.0"), "WEB_TLS_CERT"),  # noqa: S104 - refused
         (("--web-tls-cert", "c.pem"), "WEB_TLS_KEY"),
+        (("--web-proxies", "proxy.example"), "no address"),
+        (("--web-proxies", "10.0.0.1/8"), "no address"),
+        (("--web-proxies", "0.0.0.0/0"), "everybody"),
+        (("--web-origins", "*"), "no origin"),
+        (("--web-origins", "https://a.example/"), "no origin"),
+        (("--web-origins", "null"), "no origin"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple[str, ...], told: str) -> None:
