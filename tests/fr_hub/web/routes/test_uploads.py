@@ -275,5 +275,7 @@ def test_the_document_describes_the_bodies_without_loose_ends(stranger: TestClie
         for name in reference.removeprefix("#/").split("/"):
             place = place[name]
     body = document["paths"][URL]["post"]["requestBody"]["content"]["application/json"]
-    files = body["schema"]["properties"]["files"]["anyOf"][0]["items"]
-    assert set(files["properties"]) == {"name", "size"}
+    assert body["schema"] == {"$ref": "#/components/schemas/UploadRequest"}
+    schemas = document["components"]["schemas"]
+    assert set(schemas["UploadRequest"]["properties"]) == {"name", "size", "files", "volumes"}
+    assert set(schemas["UploadFile"]["properties"]) == {"name", "size"}
