@@ -1,5 +1,7 @@
 """The documents of the feed."""
 
+from typing import Any
+
 from common.domain.states import ReportGenerated
 from common.store.feed_documents import (
     Change,
@@ -27,6 +29,7 @@ def test_changes_are_stored_and_read_alike() -> None:
 
 
 def test_damaged_documents_are_told_from_those_of_a_later_release() -> None:
+    damaged: Any
     for damaged in (7, {}, [7], [["scan"]], [["scan", [7], {}]], [["scan", ["a"], 7]]):
         assert unpacked(damaged) is None, damaged
     assert unpacked([["later", ["a"], {}]]) == []

@@ -51,7 +51,7 @@ def test_a_broken_stream_goes_on_without_a_gap(
         last = stream.last_id
     missed = [add(store, f"scan-{n}") for n in range(2, 6)]
     with watching(port, headers, last) as stream:
-        told = []
+        told: list[str] = []
         while len(told) < len(missed):
             told.append(stream.until(kind="scan")["key"])
         assert told == missed
