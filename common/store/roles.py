@@ -102,6 +102,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(_MIGRATED, (*_ALL, *_CREATE)),
         # Where notifications are not capped, they are created anew.
         Collection.NOTIFICATIONS: (*_APPEND, *_CREATE, "convertToCapped", "dropCollection"),
+        Collection.EVENTS: (*_CREATE, "convertToCapped"),
         # remove: of entries that were archived, once their checkpoint is recorded.
         Collection.AUDIT: (*_APPEND, "remove", *_CREATE),
         Collection.AUDIT_OPEN: (*_UPSERT, *_CREATE),

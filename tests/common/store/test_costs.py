@@ -264,8 +264,8 @@ COSTS = {
     "count": Cost(lambda store: store.capacity.count_to_do(100), 0, 101),
     "count by Fr-PACS": Cost(lambda store: store.capacity.count_to_do_by_pacs(100), 0, 110),
     "count by type": Cost(lambda store: store.capacity.count_to_do_by_type(100), 0, 110),
-    # It reads the claims that expired long ago.
-    "fail what is damaged": Cost(lambda store: store.supervision.fail_damaged(), 3),
+    # It reads the claims that expired long ago, twice: the feed tells which are waiting again.
+    "fail what is damaged": Cost(lambda store: store.supervision.fail_damaged(), 6),
     "count reanalyses": Cost(lambda store: store.capacity.count_reanalyses(100), 0, 1),
     "lease reports": Cost(lambda store: store.outbox.lease("pacs-1", 10, 60), finds=3),
     "lease reports of which none is due": Cost(
