@@ -56,12 +56,12 @@ class IntracranialMasks:
         """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
         return unpack(bitmask[planes], self.columns)
 
-    def labels(self, brain: int, around: int) -> npt.NDArray[np.uint8]:
-        """Of the box (axes z, y, x): ``brain`` where brain is, ``around`` elsewhere inside the
-        skull, else 0; bytes."""
-        inside = self.unpacked(self.brain).view(np.uint8) * np.uint8(brain)
-        inside += self.unpacked(self.intracranial & ~self.brain).view(np.uint8) * np.uint8(around)
-        return inside
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """Of the box (axes z, y, x): 1 where brain is, 2 elsewhere inside the skull, else 0."""
+        labels = self.unpacked(self.intracranial).view(np.uint8)
+        labels <<= np.uint8(1)
+        labels -= self.unpacked(self.brain).view(np.uint8)  # which lies inside
+        return labels
 
 
 def find_intracranial(

@@ -8,12 +8,9 @@ from fr_brain.analyzers.base import LabelMap
 from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.tissue import CSF, GREY, WHITE_MATTER
 
-BRAIN, AROUND_BRAIN = 1, 2
-"""Labels of the map ``brain``; 0 is outside the skull."""
-
 _LESIONS_APART = 255
 _TISSUES = {CSF: "cerebrospinal fluid", GREY: "grey matter", WHITE_MATTER: "white matter"}
-_BRAIN = {BRAIN: "brain", AROUND_BRAIN: "inside the skull, outside the brain"}
+_BRAIN = {1: "brain", 2: "inside the skull, outside the brain"}
 
 
 def label_maps(segmentation: Segmentation) -> Iterator[LabelMap]:
@@ -24,7 +21,7 @@ def label_maps(segmentation: Segmentation) -> Iterator[LabelMap]:
     is the tissue that it resembles.
     """
     yield _lesions(segmentation)
-    brain = segmentation.to_scan(segmentation.intracranial_masks.labels(BRAIN, AROUND_BRAIN))
+    brain = segmentation.to_scan(segmentation.intracranial_masks.labels())
     yield LabelMap("brain", _BRAIN, brain)
     yield LabelMap("tissues", _TISSUES, segmentation.tissue_labels())
 
@@ -35,4 +32,4 @@ def _lesions(segmentation: Segmentation) -> LabelMap:
     if count > _LESIONS_APART:
         meanings[_LESIONS_APART] = f"lesions {_LESIONS_APART} to {count}"
         labels = np.minimum(labels, _LESIONS_APART)
-    return LabelMap("lesions", meanings, segmentation.to_scan(labels.astype(np.uint8)))
+    return LabelMap("lesions", meanings, segmentation.to_scan(labels, np.uint8))

@@ -121,11 +121,13 @@ class Segmentation:
             tissue_labels(self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent)
         )
 
-    def to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def to_scan(
+        self, part: npt.NDArray[Any], dtype: npt.DTypeLike | None = None
+    ) -> npt.NDArray[Any]:
         """An array of the box (axes z, y, x) in the scan's shape and axes, Fortran order; 0 outside
-        the box."""
+        the box. Of its own type, or of ``dtype``, which must hold its values."""
         shape = tuple(self.image.view.shape[self.image.order.index(axis)] for axis in range(3))
-        out = np.zeros(shape, part.dtype, order="F")
+        out = np.zeros(shape, part.dtype if dtype is None else dtype, order="F")
         flips = tuple(slice(None, None, -1 if flip else 1) for flip in self.image.flipped)
         out.transpose(self.image.order)[flips][self.normalized.box] = part
         return out
