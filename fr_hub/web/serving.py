@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import Iterator
 
 import uvicorn
@@ -15,6 +16,8 @@ from fr_hub.web.live.feed import LiveFeed
 
 _GRACE_S = 5
 """How long requests under way may take when the process stops."""
+
+_FILES_MAX = 16_384
 
 _WS_MESSAGE_MAX = 64 * 1024
 """Bytes of the longest message that a WebSocket may send."""
@@ -52,12 +55,21 @@ def check_certificate(settings: WebSettings) -> None:
             raise SettingsError(str(error)) from None
 
 
+def _allow_connections() -> None:
+    """Raise the limit of open files, which is 1,024 by default: each stream is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, _FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
     """Serve until asked to stop.
 
     Raises:
         AlreadyRunning: the port is in use.
     """
+    _allow_connections()
     config = uvicorn.Config(
         app,
         host=settings.web_host,
