@@ -88,6 +88,11 @@ def rings(store: DBManager) -> int:
     )
 
 
+def told(store: DBManager) -> int:
+    """Events of the feed until now."""
+    return inside(store, Collection.EVENTS).count_documents({})
+
+
 def test_an_insert_that_is_not_durable_yet_is_not_acknowledged(
     store: DBManager, faults: Faults
 ) -> None:
@@ -118,8 +123,8 @@ def test_a_completion_that_is_not_durable_yet_can_be_repeated(
     store: DBManager, faults: Faults
 ) -> None:
     make_claimable(store, 1)
-    until(lambda: rings(store) == 1)  # an insert too
     [claim] = store.claims.claim("a", 1, 60)
+    until(lambda: rings(store) == 1 and told(store) == 2)  # inserts too
     done = [(claim, make_report(claim.scan))]
     for command in ("insert", "update", "update"):
         faults.plan(command, **NOT_DURABLE)
@@ -197,7 +202,8 @@ def test_a_wake_up_that_fails_fails_nothing(store: DBManager, faults: Faults) ->
     make_claimable(store, 1)
     until(lambda: rings(store) == 1)
     [claim] = store.claims.claim("a", 1, 60)
-    faults.plan("insert", errorCode=11600)  # release inserts nothing but the wake-up
+    namespace = f"{store.connection.name}.{Collection.NOTIFICATIONS}"
+    faults.plan("insert", namespace=namespace, errorCode=11600)
     assert store.claims.release("a", never_started=[claim]) == 1
     assert store.scans.add([NewScan(*make_scan())]) == [Added.STORED]
     until(lambda: rings(store) == 2)  # that of the scans, not that of the release
