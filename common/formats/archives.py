@@ -6,6 +6,7 @@ unpacked into anonymous memory of a bounded size when it is read.
 """
 
 import os
+import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import BinaryIO
 
 from common.errors import SourceError
 from common.formats.archive_checks import check_tar_end, check_tar_header, check_zip
+from common.formats.archive_links import files_in
 from common.formats.compression import inflated, pieces, unpacked, unpacked_max
 
 MEMBERS_MAX = 65_535
@@ -24,6 +26,8 @@ MEMBERS_MAX = 65_535
 UNPACKED_MAX = 1 << 30
 """Bytes that a compressed tar file may unpack to: all of it is in memory, for its members may be
 read in any order."""
+
+_LINK = "a link in an archive, without its file: pack the file itself"
 
 _TAR = slice(257, 262), b"ustar"
 _ZIP = (b"PK\3\4", b"PK\5\6")
@@ -94,11 +98,11 @@ class Archive:
         else:
             plain = self.disk if is_tar(head) else stack.enter_context(self._inflated())
             self._tar = stack.enter_context(tarfile.TarFile(fileobj=plain))
-            self._found = [one for one in self._limited(self._tar) if one.isreg()]
+            self._found = [*files_in(self._limited(self._tar))]
             check_tar_end(plain, self._tar.offset)
             # A sparse file may be longer than its archive: no image is.
             self._longest = os.fstat(plain.fileno()).st_size
-            sizes = [(one.name, one.size) for one in self._found]
+            sizes = [(name, file.size if file else 0) for name, file in self._found]
         if sum(size for _, size in sizes) > (most := self._unpacked_max()):
             raise SourceError(f"an archive of files of over {most >> 20} MiB together: unpack it")
         self.members = [Member(number, *each) for number, each in enumerate(sizes)]
@@ -132,24 +136,29 @@ class Archive:
         """Bytes that a member takes in the archive."""
         if self._zip is not None:
             return self._infos[number].compress_size
-        return self._found[number].size
+        file = self._found[number][1]
+        return file.size if file else 0
 
     def open(self, number: int) -> BinaryIO:
         """A member, in memory.
 
         Raises:
-            SourceError: it is damaged or encrypted, or unpacks to too much.
+            SourceError: it is damaged or encrypted, unpacks to too much, or is a link to a file
+                that is not in the archive.
         """
         with as_source_error():
             if self._zip is not None:
                 info = self._infos[number]
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    raise SourceError(_LINK)
                 if info.flag_bits & 1:
                     raise SourceError("in an encrypted archive: unpack it")
                 with self._zip.open(info) as stream:
                     return unpacked(pieces(stream), unpacked_max(info.compress_size))
-            found = self._tar.extractfile(self._found[number])
-            if found is None:  # no regular file
-                raise KeyError
+            _, file = self._found[number]
+            found = self._tar.extractfile(file) if file else None
+            if found is None:
+                raise SourceError(_LINK)
             return unpacked(pieces(found), self._longest)
 
 
