@@ -70,6 +70,7 @@ scan_types = st.text("az09_-", min_size=1, max_size=32).filter(lambda name: name
 texts = st.text("aZ0^ é中😀'\"\\\n\x00", max_size=64)
 """A few letters of each sort: all of Unicode would take seconds to prepare."""
 
+digests = st.from_regex(r"[0-9a-f]{16,64}", fullmatch=True)
 pseudonyms = st.text("aZ09._-", min_size=1, max_size=64).filter(
     lambda text: text[0].isalnum() and ("a" in text or "Z" in text)
 )
@@ -124,8 +125,8 @@ def scans(draw: st.DrawFn, most: int = 12) -> tuple[BrainScan, bytes]:
             scan_id=draw(identifiers),
             pacs=draw(identifiers),
             subject=draw(st.none() | pseudonyms),
-            study=draw(st.none() | pseudonyms),
-            series=draw(st.none() | pseudonyms),
+            study=draw(st.none() | digests),
+            series=draw(st.none() | digests),
             session=draw(st.none() | pseudonyms),
             scan_type=draw(scan_types),
             modality=draw(st.sampled_from((None, "MR"))),

@@ -7,6 +7,9 @@ report's quality. Codes are stored: never renamed.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+UNKNOWN_PROBLEM = "problem_unknown"
+"""In the place of a code that this release does not know."""
+
 PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
         "geometry_unknown": (
@@ -46,6 +49,10 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         ),
         "slope_zero": (
             "The file says that its values are to be multiplied by 0: they were left as stored."
+        ),
+        UNKNOWN_PROBLEM: (
+            "The sender says that something was wrong with the input, by a code that this release "
+            "does not know: install the release of Fr-PACS at Fr-HUB, too."
         ),
     }
 )

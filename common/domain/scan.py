@@ -5,18 +5,21 @@ little-endian.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from common.domain.header_terms import known_contrast, known_problems, known_role
 from common.domain.scan_identity import rounded
 from common.domain.scan_key import scan_key
 from common.domain.types import (
     STORED,
     Affine,
+    DigestPseudonym,
     Document,
     DType,
     Flag,
@@ -76,11 +79,19 @@ class Signal(Frozen):
     )
 
 
+_KNOWN_TERMS: Mapping[str, Callable[[Any], Any]] = {
+    "contrast": known_contrast,
+    "role": known_role,
+    "problems": known_problems,
+}
+
+
 class BrainScan(Frozen):
     """The header of a scan, as sent and as stored.
 
     Identifiers of the person, the study and the series are pseudonyms. They are attributes: two
-    headers that differ only in attributes are of the same scan (``same_content``).
+    headers that differ only in attributes are of the same scan (``same_content``). Terms that this
+    release does not know are left out or replaced (``common.domain.header_terms``).
     """
 
     scan_id: Identifier = Field(description="id chosen by the sender, unique among its scans")
@@ -90,8 +101,12 @@ class BrainScan(Frozen):
     subject: Pseudonym | None = Field(
         default=None, description="pseudonym of the person scanned; never a name, never logged"
     )
-    study: Pseudonym | None = Field(default=None, description="pseudonym of the study (DICOM)")
-    series: Pseudonym | None = Field(default=None, description="pseudonym of the series (DICOM)")
+    study: DigestPseudonym | None = Field(
+        default=None, description="pseudonym of the study (DICOM), a hash"
+    )
+    series: DigestPseudonym | None = Field(
+        default=None, description="pseudonym of the series (DICOM), a hash"
+    )
     session: Pseudonym | None = Field(
         default=None, description="label of the session (BIDS), such as 'ses-01'"
     )
@@ -141,6 +156,13 @@ class BrainScan(Frozen):
         description="how urgent the scan is: 'stat', 'urgent', 'routine' or 'background'; not part "
         "of its content, so the same scan may be sent again with another one",
     )
+
+    @field_validator("contrast", "role", "problems")
+    @classmethod
+    def _terms(cls, value: Any, info: ValidationInfo) -> Any:
+        if not value or info.context == STORED:
+            return value
+        return _KNOWN_TERMS[str(info.field_name)](value)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

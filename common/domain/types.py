@@ -34,6 +34,8 @@ _DATE = re.compile(
 """A date, the year first or last."""
 
 
+_DIGEST = re.compile(r"[0-9a-f]{16,64}")
+
 STORED = {"stored": True}
 """Validation context of a header from the store: what an earlier release accepted stays valid."""
 
@@ -41,7 +43,7 @@ STORED = {"stored": True}
 def _check_pseudonym(text: str, info: ValidationInfo) -> str:
     if info.context == STORED:
         return text
-    if re.fullmatch(r"[0-9a-f]{16,64}", text):
+    if _DIGEST.fullmatch(text):
         return text  # a hash, as Fr-PACS makes them
     letters = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) and re.search("[A-Za-z]", text)
     if not letters or _DATE.search(text):
@@ -52,11 +54,20 @@ def _check_pseudonym(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def _check_digest(text: str, info: ValidationInfo) -> str:
+    if info.context != STORED and not _DIGEST.fullmatch(text):
+        raise ValueError("must be a pseudonym: a hash of 16 to 64 hexadecimal digits")
+    return text
+
+
 Pseudonym = Annotated[str, Field(max_length=64), AfterValidator(_check_pseudonym)]
 """Stands for a person: a hash of 16 to 64 hexadecimal digits, or a label such as ``sub-01``.
 
 What a DICOM PatientID or PatientName often has (carets, spaces, a number alone, a date, letters
 outside ASCII) is refused. A label cannot be told from a plain family name."""
+
+DigestPseudonym = Annotated[str, Field(max_length=64), AfterValidator(_check_digest)]
+"""Stands for a study or a series, whose identifiers Fr-PACS hashes: never a label."""
 
 ScanType = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 

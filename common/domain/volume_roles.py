@@ -6,3 +6,12 @@ VOLUME_ROLES = (
 )
 """``dynamic`` is a volume of a series of many time points; ``unclassified`` one whose file does not
 say what it is for."""
+
+ROLE_WORDS = frozenset(
+    {
+        *("adc", "fa", "tensor", "trace", "real", "imaginary"),
+        *("water", "fat", "in", "opposed", "phase"),
+        *("echo", "inversion", "direction", "stack", "segment", "time", "volume"),
+    }
+)
+"""The other words of a role, such as ``'anatomical, echo 2'``; b-values and numbers may follow."""

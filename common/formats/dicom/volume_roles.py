@@ -45,4 +45,7 @@ def volume_role(slices: Sequence[Slice], details: Sequence[str], *, diffusion: b
             parts.append(f"{word} {found[2]}")
             if kind in (ANATOMICAL, UNCLASSIFIED) and not diffusion and word in ("time", "volume"):
                 parts[0] = DYNAMIC if int(found[3]) >= _MANY_TIMES else parts[0]
-    return ", ".join(dict.fromkeys(parts))[:_ROLE_MAX].rstrip(", ")
+    parts = list(dict.fromkeys(parts))
+    while len(role := ", ".join(parts)) > _ROLE_MAX:
+        parts.pop()
+    return role

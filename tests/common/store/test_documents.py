@@ -108,7 +108,7 @@ def test_a_purged_scan_is_told_by_its_voxels() -> None:
 
 
 def test_other_identifiers_of_a_known_scan_are_told_once() -> None:
-    scan, voxels = make_scan(subject="p-1", study="s-1")
+    scan, voxels = make_scan(subject="p-1", study="1" * 16)
     first = stored(scan_document(NewScan(scan, voxels), NOW))
 
     def again(**attributes: str) -> Document:
@@ -119,9 +119,11 @@ def test_other_identifiers_of_a_known_scan_are_told_once() -> None:
 
     assert other_identifiers(again(), first) is None
     assert other_identifiers(again(subject="p-1"), first) is None
-    came = other_identifiers(again(subject="p-1", study="s-2"), first)
-    assert came == {"subject": "p-1", "study": "s-2"}
-    assert other_identifiers(again(subject="p-1", study="s-2"), {**first, "also": [came]}) is None
+    came = other_identifiers(again(subject="p-1", study="2" * 16), first)
+    assert came == {"subject": "p-1", "study": "2" * 16}
+    assert (
+        other_identifiers(again(subject="p-1", study="2" * 16), {**first, "also": [came]}) is None
+    )
     assert other_identifiers(again(session="ses-1"), first) == {"session": "ses-1"}
 
 

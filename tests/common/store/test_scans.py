@@ -276,8 +276,8 @@ def test_what_is_acknowledged_to_somebody_is_written_with_majority_and_journaled
 
 
 def test_other_identifiers_are_noted_and_the_first_ones_stand(store: DBManager) -> None:
-    scan, voxels = make_scan(subject="p-1", study="s-1")
-    other = scan.model_copy(update={"subject": "p-2", "study": "s-2"})
+    scan, voxels = make_scan(subject="p-1", study="1" * 16)
+    other = scan.model_copy(update={"subject": "p-2", "study": "2" * 16})
     large, _ = make_upload(store)
     store.scans.add([NewScan(scan, voxels), large])
     store.uploads.end(large.scan.key, large.blob, "pacs-1")  # type: ignore[arg-type]
@@ -287,7 +287,7 @@ def test_other_identifiers_are_noted_and_the_first_ones_stand(store: DBManager) 
         assert store.scans.known(again) is Added.KNOWN
     document = document_of(store, scan.key)
     assert document["scan"]["subject"] == "p-1"
-    assert document["also"] == [{"subject": "p-2", "study": "s-2"}]
+    assert document["also"] == [{"subject": "p-2", "study": "2" * 16}]
     assert document_of(store, large.scan.key)["also"] == [{"subject": "p-3"}]
     claim, *_ = store.claims.claim("a", 10, 60)
     assert claim.scan.subject != "p-2"

@@ -56,7 +56,7 @@ def test_finished_scans_stay_as_they_are_and_are_analysed_again_when_asked_for(
 
 def test_a_scan_pays_only_for_the_identifiers_that_it_has(store: DBManager) -> None:
     make_claimable(store, 1)
-    [mine] = make_claimable(store, 1, subject="p-1", study="s-1")
+    [mine] = make_claimable(store, 1, subject="p-1", study="0123456789abcdef")
     explain = {"find": Collection.SCANS, "filter": {"scan.subject": "p-1"}}
     plan = store.connection.database.command("explain", explain, verbosity="executionStats")
     assert plan["executionStats"]["totalKeysExamined"] == 1

@@ -182,14 +182,14 @@ def test_a_scan_is_shown_with_its_history_and_an_etag(
     context: WebContext, store: DBManager, reader: TestClient
 ) -> None:
     recorded = store.recorded_by(context.audit)
-    scan, voxels = make_scan(subject="sub-1", problems=["noisy"], modality="MR")
+    scan, voxels = make_scan(subject="sub-1", problems=["slices_missing"], modality="MR")
     recorded.scans.add([NewScan(scan, voxels)])
     [claim] = recorded.claims.claim("worker-1", 1, 60)
     context.audit.wait_durable()
     first = reader.get(f"{SCANS}/{scan.key}")
     shown = first.json()
     assert (shown["state"], shown["owner"], shown["attempts"]) == ("analysing", "worker-1", 1)
-    assert (shown["shape"], shown["problems"]) == ([10, 10], ["noisy"])
+    assert (shown["shape"], shown["problems"]) == ([10, 10], ["slices_missing"])
     assert [(one["kind"], one["outcome"]) for one in shown["history"]] == [
         ("receive", "stored"),
         ("claim", None),
