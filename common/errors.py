@@ -8,6 +8,7 @@
     ├── MongodError              the embedded MongoDB cannot be found or started
     ├── ProtocolError            the peer violated the protocol: code, reason, whether to retry
     ├── PeerAway                 the peer does not answer, or the connection was lost
+    │   └── PeerClosed           the peer has closed the connection between two messages
     ├── SourceError              a file or series cannot become a scan
     ├── AnalysisError            an analyzer could not finish
     ├── ArchiveDamaged           an archive of the audit trail is not what was exported
@@ -93,6 +94,10 @@ class ProtocolError(FrError):
 
 class PeerAway(FrError):
     """The peer does not answer, or the connection to it was lost."""
+
+
+class PeerClosed(PeerAway):
+    """The peer has closed the connection between two messages, as it does when it ends in order."""
 
 
 class SourceError(FrError):

@@ -79,6 +79,8 @@ class StoreVerdict(Frozen):
     foreign: tuple[str, ...] = ()
     """Documents of other collections that no unit reads."""
     schema_wrong: tuple[str, ...] = ()
+    without_voxels: int = 0
+    """Scans whose voxels retention has removed; no gap."""
     undeliverable: int = 0
     """Reports that were given up, until someone has them sent again; no gap, as they are kept."""
     unsent: dict[str, int] = Field(default_factory=dict)
@@ -180,6 +182,7 @@ def verify(
         damaged_reports=tuple(damaged_reports.found),
         foreign=tuple(store.queries.foreign()),
         scans=store.queries.count_states(),
+        without_voxels=store.queries.count_without_voxels(),
         undeliverable=store.queries.count_undeliverable(),
         unsent=store.queries.count_unsent(),
         waiting=store.capacity.count_to_do_by_type(_COUNTED_MAX),
@@ -278,6 +281,8 @@ def show(verdict: StoreVerdict, console: Console) -> None:
     table.add_column(justify="right")
     for state, count in verdict.scans.items():
         table.add_row(f"scans '{state}'", f"{count:,}")
+    if verdict.without_voxels:
+        table.add_row("scans without voxels (retention)", f"{verdict.without_voxels:,}")
     for scan_type, count in sorted(verdict.waiting.items()):
         table.add_row(f"waiting scans of type {scan_type}", f"{count:,}")
     table.add_section()

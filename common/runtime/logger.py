@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from common.domain.foreign_text import SENTENCE, SHORT, escape
+from common.errors import PeerClosed
 from common.runtime import output
 from common.runtime.output import LINE_BYTES, write_line
 
@@ -248,12 +249,20 @@ class AvailabilityLog:
             if self._since is None:
                 self._since = time.monotonic()
                 if self._patience_s:
-                    lost = "lost the connection to" if self._available else "waiting for"
-                    self._log.info(f"{lost} {self._peer}, retrying", reason=str(reason))
+                    self._tell_first(reason)
             if not self._warned and time.monotonic() - self._since >= self._patience_s:
                 self._warned = True
                 self._log.warning(f"{self._peer} is unreachable, retrying", reason=str(reason))
             self._available = False
+
+    def _tell_first(self, reason: object) -> None:
+        if not self._available:
+            self._log.info(f"waiting for {self._peer}, retrying", reason=str(reason))
+        elif isinstance(reason, PeerClosed):
+            # As at the end of each run: nothing is wrong, as far as anybody knows.
+            self._log.info(f"{self._peer} has closed the connection")
+        else:
+            self._log.info(f"lost the connection to {self._peer}, retrying", reason=str(reason))
 
     def busy(self) -> None:
         """Record that the peer is busy: logged once until it accepts again."""

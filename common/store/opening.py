@@ -151,5 +151,6 @@ def migrate(store: DBManager, stop: threading.Event, log: Log) -> None:
 
     with Migrator(store.connection.uri, store.connection.name, progress, stop) as migrator:
         before = migrator.version()
-        if migrator.apply() and before:
+        is_new = migrator.is_new()
+        if migrator.apply() and before and not is_new:
             log.info("migrated the database", version=SCHEMA_VERSION, was=before)

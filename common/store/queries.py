@@ -13,6 +13,7 @@ from common.errors import SettingsError
 from common.store.collections import Collection
 from common.store.connection import Connection
 from common.store.damage import find
+from common.store.documents import HAS_VOXELS
 from common.store.error_mapping import translated
 from common.store.paging import aggregate, foreign, name_of, pages
 from common.store.stored_types import (
@@ -64,6 +65,13 @@ class Queries:
         for line in aggregate(self._db.reports, [{"$group": {"_id": "$status", "n": {"$sum": 1}}}]):
             counts[line["_id"] is True] += line["n"]
         return counts
+
+    @translated
+    def count_without_voxels(self) -> int:
+        """Number of scans whose voxels retention has removed; their reports stay."""
+        return self._db.scans.count_documents(
+            {"report_generated": {"$in": [*map(str, ReportGenerated)]}, "$nor": HAS_VOXELS["$or"]}
+        )
 
     @translated
     def count_undeliverable(self) -> int:

@@ -1,6 +1,6 @@
 """What went wrong with a connection, for a person and for the peer."""
 
-from common.errors import FrError, PeerAway, ProtocolError, Refusal
+from common.errors import FrError, PeerAway, PeerClosed, ProtocolError, Refusal
 from common.wire.messages import Nack
 from common.wire.protocol import WireProtocol
 from common.wire.tls import PERHAPS_REFUSED, tls_error
@@ -30,7 +30,9 @@ def closed_by_peer(protocol: WireProtocol, *, tls: bool) -> PeerAway:
     """The error for a connection that the peer closed."""
     if protocol.mid_frame:
         return PeerAway("the peer closed the connection in the middle of a message")
-    return PeerAway(f"the peer closed the connection{_perhaps_refused(protocol, tls=tls)}")
+    if refused := _perhaps_refused(protocol, tls=tls):
+        return PeerAway(f"the peer closed the connection{refused}")
+    return PeerClosed("the peer closed the connection")
 
 
 def connection_failed(error: BaseException, protocol: WireProtocol, *, tls: bool) -> FrError:

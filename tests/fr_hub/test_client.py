@@ -160,7 +160,7 @@ def test_what_was_being_leased_when_the_connection_was_cut_is_sent_again_at_once
     with contextlib.closing(store), pushing(store, pacs.settings()):
         with contextlib.closing(pacs.accept()):
             assert store.leased.wait(10)
-        until(lambda: "lost the connection to pacs-1" in capfd.readouterr().out)
+        until(lambda: "has closed the connection" in capfd.readouterr().out)
         began = time.monotonic()
         store.gate.set()
         with contextlib.closing(pacs.accept()) as channel:

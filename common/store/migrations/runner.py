@@ -18,6 +18,7 @@ from pymongo.write_concern import WriteConcern
 from common.domain.types import Document
 from common.store.collections import Collection
 from common.store.connection import new_client
+from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.migrations.declared import COLLECTIONS, INDEXES
 from common.store.migrations.open_chains import OPEN_CHAINS
@@ -29,6 +30,9 @@ from common.store.schema_check import refuse_newer, version_of
 
 MIGRATIONS: Mapping[int, tuple[Step, ...]] = {2: (KEYS, OPEN_CHAINS), 3: (WAITING_SCHEMA,)}
 """The steps to each version from the one before."""
+
+_MIGRATED = (Collection.SCANS, Collection.REPORTS, Collection.AUDIT)
+"""Whose documents these steps change."""
 
 _SELECTION_MS = 10_000
 _AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -89,6 +93,12 @@ class Migrator:
             SchemaNewer: it is above this release's.
         """
         return self._version()
+
+    @translated
+    def is_new(self) -> bool:
+        """Whether nothing has been stored yet. Another unit may be creating the collections."""
+        database = self._work.database
+        return not any(find(database[name], {}, {"_id": 1}, limit=1) for name in _MIGRATED)
 
     @translated
     def plan(self) -> list[Planned]:

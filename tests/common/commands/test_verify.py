@@ -245,6 +245,17 @@ def test_reports_that_wait_and_undeliverable_ones_are_shown_and_are_no_gaps(
     assert "reports that wait for pacs-9" in text
 
 
+def test_scans_whose_voxels_retention_has_removed_are_counted_and_are_no_gap(
+    store: DBManager,
+) -> None:
+    old, _ = make_reports(store, 2)
+    store.outbox.mark_sent([old.key])
+    assert [*store.retention.purge(-1, include_report=False)]
+    verdict = verify(store)
+    assert (verdict.without_voxels, verdict.gaps) == (1, 0)
+    assert "scans without voxels (retention)" in shown(verdict)
+
+
 def test_waiting_scans_are_counted_by_type(store: DBManager) -> None:
     assert "waiting scans" not in shown(verify(store))
     make_claimable(store, 3)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from common.errors import Refusal
+from common.errors import PeerClosed, Refusal
 from common.runtime import logger
 from common.runtime.logger import AvailabilityLog, RateLimitedLog, command_log, configure, get_log
 
@@ -335,6 +335,19 @@ def test_a_short_outage_is_not_a_warning(clock: Clock) -> None:
         clock.now += 10
         availability.unavailable("refused")
     assert log.lines[3:] == [("warning", "Fr-HUB is unreachable, retrying", {"reason": "refused"})]
+
+
+def test_a_peer_that_ends_in_order_is_not_lost() -> None:
+    log = Lines()
+    availability = AvailabilityLog(log, "pacs-1", patience_s=10)  # type: ignore[arg-type]
+    availability.available()
+    availability.unavailable(PeerClosed("the peer closed the connection"))
+    availability.unavailable("refused")
+    availability.available()
+    assert log.lines == [
+        ("info", "pacs-1 has closed the connection", {}),
+        ("info", "connected to pacs-1", {}),
+    ]
 
 
 def test_a_busy_peer_is_logged_until_it_accepts_again() -> None:

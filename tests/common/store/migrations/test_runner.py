@@ -12,7 +12,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.migrations.runner import Migrator
 from common.store.schema import SCHEMA_VERSION
-from tests.factories import inside
+from tests.factories import inside, make_claimable
 
 
 def test_an_empty_database_is_migrated_soon(mongodb_uri: str, database: str) -> None:
@@ -46,8 +46,16 @@ def test_a_migration_that_is_stopped_leaves_the_version(mongodb_uri: str, databa
     with Migrator(mongodb_uri, database, stop=stop) as migrator:
         assert not migrator.apply()
         assert migrator.version() == 1  # it has collections by now, and no version
+        assert migrator.is_new()
         stop.clear()
         assert migrator.apply()
+
+
+def test_a_database_with_a_document_is_not_new(store: DBManager) -> None:
+    with Migrator(store.connection.uri, store.connection.name) as migrator:
+        assert migrator.is_new()
+        make_claimable(store, 1)
+        assert not migrator.is_new()
 
 
 def test_a_newer_database_is_left_alone(store: DBManager) -> None:
