@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from common.domain.file_outcomes import (
@@ -43,6 +43,7 @@ from common.domain.report_index import (
 from common.errors import SettingsError
 from common.runtime.files import appearing_whole
 from common.runtime.logger import Log
+from fr_pacs.index_upkeep import Bereaved, can_tell, marked_if_gone
 from fr_pacs.sources.base import Account, Origin
 
 _PAUSE_S = 0.2
@@ -219,31 +220,61 @@ class ReportIndex:
         self, rows: OrderedDict[_Key, Row], scope: str, recalled: Collection[_Key] = ()
     ) -> None:
         """Replace the rows of the table that these take the place of, and append the others; with a
-        ``scope``, remove those in it that are about files that are gone."""
-        news = _news(row for key, row in rows.items() if key not in recalled)
-        scans = {scan_in(row) for row in rows.values()}
-        left, named = dict(rows), dict[Scan, Row]()
-        has_scan: set[_Key] = set()
+        ``scope``, remove those in it that are about files that are gone, or mark those that have a
+        report."""
+        if bereaved := self._merged(rows, scope, recalled):
+            with self._locked(), self._table() as (_, table):
+                found = Bereaved(bereaved, table)
+            with self._rewriting() as (table, write):
+                for row in table:
+                    write(found.promoted(row))
+                for row in found.rows_without_file():
+                    write(row)
+
+    @contextlib.contextmanager
+    def _rewriting(self) -> Iterator[tuple[Iterator[Row], Callable[[Row], object]]]:
+        """The rows of the table, and a function that writes those of its successor."""
         with self._locked(), self._table() as (columns, table), appearing_whole(self._target) as to:
             text = io.TextIOWrapper(to, encoding="utf-8", newline="", write_through=True)
             writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
             writer.writeheader()
+            yield table, writer.writerow
+            text.flush()
+            text.detach()
+
+    def _merged(
+        self, rows: OrderedDict[_Key, Row], scope: str, recalled: Collection[_Key]
+    ) -> dict[Scan, Row]:
+        """As ``_merge``; the scans that have lost a row that had their report, each with it."""
+        news = _news(row for key, row in rows.items() if key not in recalled)
+        scans = {scan_in(row) for row in rows.values()}
+        left, named = dict(rows), dict[Scan, Row]()
+        has_scan: set[_Key] = set()
+        bereaved: dict[Scan, Row] = {}
+        to_mark = scope if scope and can_tell(scope) else ""
+        with self._rewriting() as (table, write):
             for row in table:
                 key, scan = row_key(row), scan_in(row)
                 new = left.pop(key, None)
                 if new is not None and key in recalled and scan == scan_in(new):
                     new = None
                 if new is not None:
-                    row = succeeding(row, new)
+                    before, row = row, succeeding(row, new)
                     if scan is not None and scan_in(row) == scan:
                         has_scan.add(row_key(row))
+                    elif scan is not None and has_report(before):
+                        bereaved.setdefault(scan, before)
                 elif scan in news:
                     if not row.get("file") and news[scan].get("file"):
                         continue  # the file is known now
                     row = with_news_of_its_scan(row, news[scan])
                 elif scan is None and self._is_gone(row, scope):
                     continue
-                writer.writerow(row)
+                if new is None and has_report(row) and self._is_mine(row, to_mark):
+                    before, row = row, marked_if_gone(row)
+                    if row is not before and scan is not None:
+                        bereaved.setdefault(scan, row)
+                write(row)
                 scan = scan_in(row)
                 if scan is not None and scan in scans and (scan not in named or has_report(row)):
                     named[scan] = row
@@ -254,19 +285,22 @@ class ReportIndex:
                     continue  # the row of the volume, which an earlier run sent, counts it
                 if row["file"]:
                     known = None if scan is None else named.get(scan) or news.get(scan)
-                    writer.writerow(row if known is None else with_report_of(row, known))
+                    write(row if known is None else with_report_of(row, known))
                 # What happened to a scan whose file nobody knows needs no row if another one names
                 # its file; and without a report there is nothing to tell.
                 elif has_report(row) and scan not in files and scan not in named:
-                    writer.writerow(row)
-            text.flush()
-            text.detach()
+                    write(row)
+        return bereaved
 
     def _is_gone(self, row: Row, scope: str) -> bool:
         """Whether a row of an earlier run, which has no scan, is about a file that this run did not
         find."""
+        return not has_report(row) and self._is_mine(row, scope)
+
+    def _is_mine(self, row: Row, scope: str) -> bool:
+        """Whether a row of this Fr-PACS is about a file in this folder."""
         path = path_of(row)
-        mine = row.get("pacs") == self._pacs and not has_report(row)
+        mine = row.get("pacs") == self._pacs
         return mine and bool(scope) and (path == scope or path.startswith(f"{scope}/"))
 
     @contextlib.contextmanager

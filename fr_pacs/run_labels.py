@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from common.domain.report_index import about_file, row_key
+from common.domain.report_index import about_file, path_of, row_key
+from fr_pacs.index_upkeep import is_there
 from fr_pacs.sources.base import Origin
 
 KEPT = 1_000_000
@@ -17,6 +18,11 @@ class _Loaded(NamedTuple):
 
 
 _Place = tuple[str, str]
+
+
+def path_of_origin(origin: Origin) -> str:
+    """The absolute path of its file."""
+    return path_of(about_file(origin.file, origin.volume, origin.folder))
 
 
 def _place_of(origin: Origin) -> _Place:
@@ -91,17 +97,25 @@ class RunLabels:
         return tuple(one.label for one in self._loaded.get(scan_id, ()))
 
     def first_origin_of(self, scan_id: str) -> Origin | None:
-        """The first of ``origins_of``, at the same cost however many there are."""
-        for one in self._loaded.get(scan_id, ()):
-            if one.origin is not None:
-                return one.origin
+        """The first of ``origins_of``; without earlier runs at the same cost however many there
+        are."""
+        if self._earlier is None:
+            known = (one.origin for one in self._loaded.get(scan_id, ()))
+            return next((origin for origin in known if origin is not None), None)
         return next(iter(self.origins_of(scan_id)), None)
 
     def origins_of(self, scan_id: str) -> list[Origin]:
         """All volumes of files from which this run, or as far as is known an earlier one, loaded a
         scan."""
         loaded = [one.origin for one in self._loaded.get(scan_id, ()) if one.origin is not None]
-        return list(dict.fromkeys((*loaded, *(origin for _, origin in self._earlier_of(scan_id)))))
+        folders = {one.folder for one in loaded}
+        earlier = [
+            origin
+            for _, origin in self._earlier_of(scan_id)
+            if not loaded or (origin.folder in folders and is_there(path_of_origin(origin)))
+        ]
+        # The one that an earlier run sent stays the first: the others are its copies.
+        return list(dict.fromkeys((*earlier, *loaded)))
 
     def _earlier_of(self, scan_id: str) -> list[tuple[str, Origin]]:
         """What an earlier run loaded, unless this one has found something else there."""

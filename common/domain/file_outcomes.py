@@ -22,6 +22,8 @@ class FileOutcome(StrEnum):
     """It could not be sent, or Fr-HUB does not take it."""
     FAILED = "failed"
     """Its analysis failed."""
+    GONE = "gone"
+    """Its file is not there any more, or holds another image. Its report is still in the folder."""
     ERASED = "erased"
     """Its scan was erased on request, and Fr-HUB refuses the image. A report that was delivered
     before is still in the folder, because Fr-PACS deletes no report."""
@@ -82,6 +84,8 @@ def _of_same_scan(old: Row, new: Row) -> Row:
             return {**old, **new}
         # Later news of a scan take nothing away from its report.
         is_told = new[OUTCOME] in (FileOutcome.COPY, FileOutcome.ERASED)
+        if not is_told and old.get(OUTCOME) == FileOutcome.GONE:
+            return {**old, **_REPORTED}  # the file is there again
         return {**old, **_outcome_of(new if is_told else old)}
     if has_report(old) and _revision(old) > _revision(new):
         return {**new, **_without_file(old), **_outcome_of(new)}
@@ -97,7 +101,7 @@ def with_news_of_its_scan(row: Row, news: Row) -> Row:
         news: a row about the same scan.
     """
     outcome = _REPORTED if has_report(news) else _outcome_of(news)
-    if row.get(OUTCOME) == FileOutcome.COPY:
+    if row.get(OUTCOME) in (FileOutcome.COPY, FileOutcome.GONE):
         outcome = _outcome_of(row)
     return _of_same_scan(row, {**_file_of(row), **_without_file(news), **outcome})
 

@@ -213,6 +213,7 @@ def test_a_file_that_holds_no_image_any_more_loses_its_report(tmp_path: Path) ->
         ("a.nii", "refused", "", "", ""),
         ("b.nii", "waiting", TWO, "", ""),
         ("c.nii", "skipped", "", "", ""),
+        ("", "gone", ONE, "pass", f"a__{ONE}"),
     ]
 
 

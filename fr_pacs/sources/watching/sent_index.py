@@ -230,16 +230,23 @@ class SentIndex:
             database.executemany("INSERT OR REPLACE INTO scans VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def labels_of(self, scan_id: str) -> list[tuple[str, Origin]]:
-        """The labels and origins of a stored scan; none if it is not known to be stored."""
+        """The labels and origins of a stored scan, those in this folder if there are any; none if
+        it is not known to be stored."""
         found = self._rows(
             "SELECT label, file, volume, folder, files FROM scans WHERE scan_id = ?", scan_id
         )
-        return [(label, Origin(*origin)) for label, *origin in found]
+        known = [(label, Origin(*origin)) for label, *origin in found]
+        return [one for one in known if one[1].folder == self._folder] or known
 
     def accounts(self) -> list[Account]:
         """What is known of the files, for the index of the reports."""
-        query = "SELECT told FROM files WHERE root = ? AND told != ''"
-        told = [one for (text,) in self._rows(query, self._root) for one in _from_text(text)]
+        query = "SELECT path, told FROM files WHERE root = ? AND told != ''"
+        told = [
+            one
+            for name, text in self._rows(query, self._root)
+            if os.path.lexists(self._path(name))  # else nothing of it is to be told
+            for one in _from_text(text)
+        ]
         scans: dict[str, list[Origin]] = {}
         query = "SELECT scan_id, file, volume, folder, files FROM scans WHERE folder = ?"
         for scan_id, *origin in self._rows(query, self._folder):
