@@ -18,7 +18,11 @@ export interface Group {
 export const GROUPS: Group[] = [
   {
     label: "Scans",
-    places: [{ to: "/upload", label: "Upload", icon: "upload", right: "upload" }],
+    places: [
+      { to: "/scans", label: "Work list", icon: "list", right: "read" },
+      { to: "/failures", label: "Failed scans", icon: "alert", right: "read" },
+      { to: "/upload", label: "Upload", icon: "upload", right: "upload" },
+    ],
   },
   {
     label: "Patients",

@@ -19,6 +19,16 @@ export const router = createBrowserRouter([
         children: [
           { index: true, element: <Start /> },
           {
+            path: "scans",
+            handle: needs("read"),
+            lazy: () => import("../work-list/work-list-page"),
+          },
+          {
+            path: "failures",
+            handle: needs("read"),
+            lazy: () => import("../failures/failures-page"),
+          },
+          {
             path: "upload",
             handle: needs("upload"),
             lazy: () => import("../upload/upload-page"),

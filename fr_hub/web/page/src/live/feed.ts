@@ -7,16 +7,17 @@
 export interface LiveEvent {
   /** `reset`: anything may have changed. */
   kind: "scan" | "report" | "measurement" | "unit" | "queue" | "reset";
-  /** Of the scan. */
-  key?: string;
-  state?: string;
+  /** Of the scan that it is about, or whose report. */
+  key?: string | null;
+  /** Of a scan as in lists, or `removed`; the others have words of their own. */
+  state?: string | null;
 }
 
 /** `away`: nobody has touched the page for a while. */
 export type Connection = "starting" | "live" | "polling" | "lost" | "away";
 
 const ADDRESS = "/api/v1/events";
-const KINDS = ["scan", "report", "measurement", "unit", "queue"] as const;
+const KINDS: LiveEvent["kind"][] = ["scan", "report", "measurement", "unit", "queue", "reset"];
 const POLL_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
 const AWAY_MS = 14 * 60_000;
@@ -60,15 +61,14 @@ function tell(event: LiveEvent): void {
   listeners.forEach((listener) => listener(event));
 }
 
-function received(message: MessageEvent<string>, named?: (typeof KINDS)[number]): void {
-  let event: Partial<LiveEvent>;
+function received(message: MessageEvent<string>): void {
+  let event: LiveEvent;
   try {
-    event = JSON.parse(message.data) as Partial<LiveEvent>;
+    event = JSON.parse(message.data) as LiveEvent;
   } catch {
     return tell({ kind: "reset" });
   }
-  const kind = named ?? event.kind;
-  if (kind) tell({ ...event, kind });
+  if (KINDS.includes(event.kind)) tell(event);
 }
 
 function open(): void {
@@ -84,11 +84,7 @@ function open(): void {
     // Nobody knows what came between.
     if (wasPolling) tell({ kind: "reset" });
   };
-  stream.onmessage = (message: MessageEvent<string>) => received(message);
-  for (const kind of KINDS) {
-    stream.addEventListener(kind, (message: MessageEvent<string>) => received(message, kind));
-  }
-  stream.addEventListener("reset", () => tell({ kind: "reset" }));
+  stream.onmessage = received;
   stream.onerror = () => {
     startPolling();
     if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again

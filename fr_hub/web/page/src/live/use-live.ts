@@ -64,7 +64,7 @@ export function useLive(): Connection {
   useEffect(() => {
     const invalidation = new Invalidation(queries);
     const stop = onLiveEvent((event) => {
-      if (event.key !== undefined) {
+      if (event.key) {
         void queries.invalidateQueries({ queryKey: ["scan", event.key] });
       }
       AFTER[event.kind].forEach((name) => invalidation.soon(name));
