@@ -56,6 +56,7 @@ Position = Annotated[int | None, Query(alias="from", ge=0, lt=_NUMBER_MAX)]
     "",
     dependencies=[requires(Right.READ), live()],
     response_class=EventStream,
+    status_code=200,  # the response class names none, as FastAPI expects for its document
     responses={200: {"model": LiveEvent, "description": "Events, each as `data:` of one"}},
 )
 async def events(
