@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "brain": Command("run Fr-BRAIN: analyse scans", "fr_brain"),
     "pacs": Command("run Fr-PACS: send scans, receive reports", "fr_pacs"),
     "web": Command("run the API and its page", "fr_hub.web"),
+    "openapi": Command("print the OpenAPI document of the API", "fr_hub.web.commands.openapi"),
     "verify": Command("check the store for gaps and duplicates", "common.commands.verify"),
     "audit": Command(
         "verify the audit trail; SCAN=id: print a scan's history", "common.commands.audit"

@@ -12,6 +12,7 @@ from fr_hub.web.gate import Gate
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id
+from fr_hub.web.page_files import PageFiles
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.proxies import TrustedProxies
 from fr_hub.web.recording import Recording
@@ -96,24 +97,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def make_app(context: WebContext) -> FastAPI:
     """The application of one process."""
-    app = FastAPI(
-        title="Fr",
-        version="1",
-        description=_DESCRIPTION,
-        openapi_url=f"{API}/openapi.json",
-        lifespan=_lifespan,
-        docs_url=None,  # these load from other hosts
-        redoc_url=None,
-        responses={"default": {"model": ProblemDetails, "description": "A problem"}},
-        generate_unique_id_function=operation_id,
-    )
+    app = routes_only()
     app.state.context = context
     app.state.live = LiveFeed(context.store, context.log)
     app.state.metrics = Metrics(context.store)
     handle_problems(app)
-    table = RouteTable(
-        (*(("", one) for one in OTHERS), *((API, one) for one in ROUTERS)), [f"{API}/openapi.json"]
-    )
+    table = _table()
     # The last one is the first that a request meets.
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
@@ -131,9 +120,31 @@ def make_app(context: WebContext) -> FastAPI:
         )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TrustedProxies, networks=context.settings.web_proxies, log=context.log)
+    app.router.default = PageFiles(app.router.default)
+    return app
+
+
+def routes_only() -> FastAPI:
+    """The routes, which make the OpenAPI document, without what they need to answer."""
+    app = FastAPI(
+        title="Fr",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url=f"{API}/openapi.json",
+        lifespan=_lifespan,
+        docs_url=None,  # these load from other hosts
+        redoc_url=None,
+        responses={"default": {"model": ProblemDetails, "description": "A problem"}},
+        generate_unique_id_function=operation_id,
+    )
     for router in OTHERS:
         app.include_router(router)
     for router in ROUTERS:
         app.include_router(router, prefix=API)
-    document(app, table, MESSAGES)
+    document(app, _table(), MESSAGES)
     return app
+
+
+def _table() -> RouteTable:
+    groups = (*(("", one) for one in OTHERS), *((API, one) for one in ROUTERS))
+    return RouteTable(groups, [f"{API}/openapi.json"])
