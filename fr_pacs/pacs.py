@@ -139,13 +139,16 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         log.info("stopped before the end", reason=str(error))
         return Exit.OK  # nothing was sent, and it was asked to stop
     source = RateLimitedSource(unlimited, settings.scans, settings.pace)
-    if settings.source is not None and source.total is not None:
+    if settings.sends_nothing:
+        log.info("sending nothing (SCANS=0), taking reports")
+    elif settings.source is not None and source.total is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)
     limited_log = RateLimitedLog(log)
     failures_log = RateLimitedLog(log, FAILURES_A_SECOND)
+    total = None if settings.sends_nothing else source.total
     counter = RunCounter(
-        source.total, ledger, limited_log, names.reveal, names.conceal, failures_log
+        total, ledger, limited_log, names.reveal, names.conceal, failures_log
     )
     if isinstance(unlimited, Skips):
         counter.skipped(unlimited.skipped)
@@ -221,6 +224,9 @@ def _watch(
     """Show progress until the run is done, stopped, or no report came for REPORT_PATIENCE_S."""
     progress, since = -1, time.monotonic()
     while not stopping.stop.is_set():
+        if settings.sends_nothing:
+            stopping.stop.wait()
+            return
         if not any(thread.is_alive() for thread in threads):
             counter.exhausted()
         if counter.wait(_TICK_S if settings.finite else _ENDLESS_TICK_S):

@@ -32,7 +32,7 @@ from common.store.opening import open_store
 
 
 class Launcher:
-    """Runs the three units.
+    """Runs all units.
 
     Raises:
         SettingsError: TLS is on, but a unit has no certificate.
@@ -58,31 +58,43 @@ class Launcher:
         totals_read, totals_write = os.pipe()
         environment = self._environment(ledger, totals_write)
         shown = None if self._settings.log_format == "json" else self._console
-        hub, brain, pacs = (
+        hub, brain, pacs, web = (
             Unit(
                 name,
                 shown,
                 {**environment, **self._certificates.get(name, {}), **self._secrets[name]},
             )
-            for name in ("fr-hub", "fr-brain", "fr-pacs")
+            for name in ("fr-hub", "fr-brain", "fr-pacs", "fr-web")
         )
         with self._bar() as bar:
             following = asyncio.create_task(self._follow(totals_read, bar))
+            serving: asyncio.Task[None] | None = None
             try:
                 await hub.start(lifeline)
                 await brain.start(lifeline)
                 await pacs.start(lifeline, totals_write)
                 os.close(totals_write)
+                serving = asyncio.create_task(self._serve(web, lifeline))
                 code = await self._watch(stop, pacs, {hub: lifeline, brain: lifeline})
             finally:
+                if serving is not None and serving.cancel():
+                    await asyncio.wait([serving])
                 # Fr-PACS first, so that Fr-HUB can acknowledge what it sent. Then Fr-BRAIN, so that
                 # Fr-HUB can see its last reports.
-                for unit in (pacs, brain, hub):
+                for unit in (pacs, web, brain, hub):
                     await unit.stop(STOP_FAILED_S if self._cannot_run else STOP_S)
                 os.close(lifeline)
                 os.close(held)
                 await following
         return code, self._totals
+
+    async def _serve(self, web: Unit, lifeline: int) -> None:
+        """Keep the API running. Scans need it not, so the others go on without it."""
+        if not self._settings.web:
+            return
+        await web.start(lifeline)
+        await web.keep_running(lifeline)
+        web.notice(f"the API and its page are off, all else runs: {web.last_line}")
 
     def _environment(self, ledger: Path | None, totals_fd: int) -> dict[str, str]:
         # Pass on settings from the command line and .env as environment variables.
@@ -160,11 +172,16 @@ def _as_text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
+        return ",".join(f"{name}={_as_item(one)}" for name, one in value.items())
     if isinstance(value, tuple):
         return "x".join(map(str, value))
     reveal = getattr(value, "get_secret_value", None)
     return str(value if reveal is None else reveal())
+
+
+def _as_item(value: tuple[str | int, ...]) -> str:
+    """Format an address of HUB_PACS, or the names of Fr-PACS of WEB_TENANTS."""
+    return (":" if isinstance(value[-1], int) else "+").join(map(str, value))
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

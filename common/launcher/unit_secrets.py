@@ -5,6 +5,9 @@ from common.settings.loading import LaunchSettings
 from common.settings.local_secret import local_secret
 
 _NONE = {"SHARED_SECRET": "", "SHARED_SECRET_FILE": "", "PACS_KEY": "", "PACS_KEY_FILE": ""}
+_OTHERS = {"fr-brain": _NONE, "fr-web": _NONE}
+"""Those that know the store alone."""
+
 _NO_STORE = {"MONGODB_URI": "", "MONGODB_URI_FILE": ""}
 
 
@@ -23,10 +26,10 @@ def own_secrets(settings: LaunchSettings) -> dict[str, dict[str, str]]:
     elif settings.tls_cert is None:
         secret = local_secret(settings.data_dir)
     else:
-        return {"fr-hub": _NONE, "fr-brain": _NONE, "fr-pacs": {**_NONE, **_NO_STORE}}
+        return {**_OTHERS, "fr-hub": _NONE, "fr-pacs": {**_NONE, **_NO_STORE}}
     key = HubSecret(secret.encode()).key_of(settings.pacs_name).hex()
     return {
+        **_OTHERS,
         "fr-hub": {**_NONE, "SHARED_SECRET": secret},
-        "fr-brain": _NONE,
         "fr-pacs": {**_NONE, **_NO_STORE, "PACS_KEY": key},
     }

@@ -13,7 +13,10 @@ from common.runtime.lifecycle import DO_NOT_RESTART, describe_exit
 from common.runtime.logger import get_log
 from common.runtime.output import LINE_BYTES, write_line
 
-STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green"}
+STYLES = {"fr-hub": "cyan", "fr-brain": "magenta", "fr-pacs": "green", "fr-web": "blue"}
+
+MODULES = {"fr-hub": "fr_hub", "fr-brain": "fr_brain", "fr-pacs": "fr_pacs", "fr-web": "fr_hub.web"}
+"""What each unit is run as: ``python -m module``."""
 
 STOP_S = 25.0
 """Longer than any unit needs to shut down cleanly."""
@@ -48,7 +51,7 @@ class Unit:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            self.name.replace("-", "_"),
+            MODULES[self.name],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

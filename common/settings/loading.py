@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -111,8 +111,10 @@ __all__ = [
 ]
 
 
-class LaunchSettings(HubSettings, BrainSettings, PacsSettings):
-    """Runs Fr-HUB, Fr-BRAIN and Fr-PACS on this machine."""
+class LaunchSettings(HubSettings, BrainSettings, PacsSettings, WebSettings):
+    """Runs Fr-HUB, Fr-BRAIN, Fr-PACS and the API with its page on this machine."""
+
+    web: bool = Field(default=True, description="0 leaves out the API and its page")
 
     def given_keys(self) -> PacsKeys | None:
         """Fr-HUB's: that of the Fr-PACS is derived from them."""

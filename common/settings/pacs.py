@@ -117,9 +117,9 @@ class PacsSettings(WireSettings):
     )
     scans: int | None = Field(
         default=None,
-        ge=1,
+        ge=0,
         description="number of scans to send; if unset, every scan of SOURCE, or synthetic scans "
-        "until stopped",
+        "until stopped; 0 sends none, and takes reports until stopped",
     )
     rate: float | None = Field(
         default=None,
@@ -268,7 +268,13 @@ class PacsSettings(WireSettings):
     @property
     def finite(self) -> bool:
         """Whether the number of scans is limited, so that the run ends on its own."""
-        return self.scans is not None or (self.source is not None and not self.watch)
+        limited = self.scans is not None or (self.source is not None and not self.watch)
+        return limited and not self.sends_nothing
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether it only takes reports, until it is stopped."""
+        return self.scans == 0
 
     @property
     def pace(self) -> float | None:

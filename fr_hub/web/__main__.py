@@ -16,7 +16,7 @@ from common.store.unit_parts import web_parts
 from fr_hub.web.app import make_app
 from fr_hub.web.context import WebContext
 from fr_hub.web.credentials import admin_token
-from fr_hub.web.first_start import first_address
+from fr_hub.web.first_start import address_of, first_address
 from fr_hub.web.serving import check_certificate, serve
 from fr_hub.web.uploads.delivery import delivering
 
@@ -41,23 +41,34 @@ def main() -> int:
                 check_schema=store.check_schema,
             )
             first = first_address(settings, store.users)
-            if first is not None:
-                console = unit_console()
-                console.print("Open this address to sign in; it works once, within a day:")
-                console.print(f"    {first}", soft_wrap=True)
             admin_token(context)
             check_certificate(settings)
-            scheme = "http" if settings.web_tls_cert is None else "https"
-            log.info(
-                "serving the API", address=f"{scheme}://{settings.web_host}:{settings.web_port}/"
-            )
             sources = [tenant.uploads for tenant in settings.tenants.values()]
             with (
                 present(store.units, store.connection.feed, "fr-web"),
                 delivering(context.store, sources, log),
             ):
-                asyncio.run(serve(make_app(context), settings, lifecycle))
+                asyncio.run(
+                    serve(
+                        make_app(context),
+                        settings,
+                        lifecycle,
+                        lambda: _tell_address(settings, first),
+                    )
+                )
     return Exit.OK
+
+
+def _tell_address(settings: WebSettings, first: str | None) -> None:
+    """Print the one address to open: that of the first sign-in while there is one."""
+    log, console = get_log(), unit_console()
+    address = first or address_of(settings)
+    log.info("serving the API and its page", port=settings.web_port)
+    if settings.log_format == "json" and first is None:
+        return
+    once = "it works once, within a day" if first else "sign in there"
+    console.print(f"Open this address ({once}):", soft_wrap=True)
+    console.print(f"    {address}", soft_wrap=True)
 
 
 if __name__ == "__main__":

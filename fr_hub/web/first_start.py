@@ -52,9 +52,14 @@ def first_address(settings: WebSettings, users: Users, now: float | None = None)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(f"DATA_DIR: {str(path)!r}: {reason}") from None
+    return f"{address_of(settings)}#{FRAGMENT}={token}"
+
+
+def address_of(settings: WebSettings) -> str:
+    """The address of the page."""
     scheme = "http" if settings.web_tls_cert is None else "https"
     host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-    return f"{scheme}://{host}:{settings.web_port}/#{FRAGMENT}={token}"
+    return f"{scheme}://{host}:{settings.web_port}/"
 
 
 def take_token(settings: WebSettings, given: str, now: float | None = None) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import resource
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,7 +29,16 @@ Python refuses older versions."""
 
 
 class _Server(uvicorn.Server):
-    """Signals are the lifecycle's."""
+    """Signals are the lifecycle's. Calls ``listening`` once it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -63,8 +73,13 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
-    """Serve until asked to stop.
+async def serve(
+    app: FastAPI,
+    settings: WebSettings,
+    stopping: Stop,
+    listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until asked to stop; call ``listening`` once requests are answered.
 
     Raises:
         AlreadyRunning: the port is in use.
@@ -85,7 +100,7 @@ async def serve(app: FastAPI, settings: WebSettings, stopping: Stop) -> None:
         lifespan="on",
         ws_max_size=_WS_MESSAGE_MAX,
     )
-    server = _Server(config)
+    server = _Server(config, listening)
     loop = asyncio.get_running_loop()
 
     live: LiveFeed = app.state.live

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.common.wire.tls_files import HUB, PACS, issued
 from tests.factories import make_scan
 from tests.fr_pacs.streams import pacs_settings
 from tests.processes import ROOT, environment, ports
-from tests.running import FRAME, acked, answer, refusal, until
+from tests.running import FRAME, acked, answer, free_port, refusal, until
 
 SECRET = "0123456789abcdef" * 2
 
@@ -36,7 +37,7 @@ class LauncherRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self.settings = {"DATA_DIR": str(self.data), "KIND": "grid", **ports()}
+        self.settings = {"DATA_DIR": str(self.data), "KIND": "grid", "WEB": "0", **ports()}
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, out: int | None = None, **given: str) -> subprocess.Popen[str]:
@@ -282,3 +283,28 @@ def a_unit_of(launcher: int, name: str) -> int:
 
     child: int = until(found)
     return child
+
+
+def test_the_api_runs_beside_the_units_and_prints_one_address(run: LauncherRun) -> None:
+    port = free_port()
+    process = run.start(WEB="1", WEB_PORT=str(port), SCANS="0")
+    until(lambda: f"http://127.0.0.1:{port}/#one-time=" in run.log, 60)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ping") as answer:  # noqa: S310
+        assert answer.status == 200
+    until(lambda: "sending nothing (SCANS=0)" in run.log, 60)
+    assert process.poll() is None, "without scans to send it runs until it is stopped"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, run.log
+    assert run.log.count("http://") == 1
+    assert sum(run.verify().scans.values()) == 0
+
+
+def test_a_taken_port_of_the_api_ends_nothing_else(run: LauncherRun) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        process = run.start(WEB="1", WEB_PORT=str(other.getsockname()[1]), RATE="20")
+        until(lambda: "the API and its page are off, all else runs: " in run.log, 60)
+        assert "another program may use this port: set another WEB_PORT" in run.log
+        until(lambda: "report received" in run.log, 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, run.log
+    assert run.verify().gaps == 0

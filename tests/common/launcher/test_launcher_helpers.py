@@ -19,10 +19,11 @@ from common.settings.loading import (
     LaunchSettings,
     PacsSettings,
     Settings,
+    WebSettings,
     load_settings,
 )
 
-UNITS = (HubSettings, BrainSettings, PacsSettings)
+UNITS = (HubSettings, BrainSettings, PacsSettings, WebSettings)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ GIVEN: dict[str, Any] = {
     "pacs_name": "pacs-7",
     "pacs_port": 7400,
     "scans": None,
+    "web_tenants": {"north": ("mr-1", "mr-2"), "south": ("mr-3",)},
+    "web_port": 7301,
 }
 
 

@@ -30,6 +30,7 @@ def test_fr_hub_gets_the_secret_and_fr_pacs_only_its_key(tls: dict[str, Any]) ->
     assert given(own_secrets(settings)) == {
         "fr-hub": {"SHARED_SECRET": SECRET},
         "fr-brain": {},
+        "fr-web": {},
         "fr-pacs": {"PACS_KEY": HubSecret(SECRET.encode()).key_of("mr-1").hex()},
     }
 
@@ -42,7 +43,7 @@ def test_the_secret_in_data_dir_is_that_of_units_started_by_hand(tmp_path: Path)
 
 def test_with_certificates_no_secret_is_made(tmp_path: Path) -> None:
     secrets = own_secrets(LaunchSettings(data_dir=tmp_path, **TLS))
-    assert given(secrets) == {"fr-hub": {}, "fr-brain": {}, "fr-pacs": {}}
+    assert given(secrets) == {"fr-hub": {}, "fr-brain": {}, "fr-web": {}, "fr-pacs": {}}
     assert not list(tmp_path.iterdir())
 
 
@@ -51,6 +52,8 @@ def test_no_unit_inherits_what_it_does_not_need(tmp_path: Path) -> None:
     for unit, name in (
         ("fr-brain", "SHARED_SECRET"),
         ("fr-brain", "PACS_KEY"),
+        ("fr-web", "SHARED_SECRET"),
+        ("fr-web", "PACS_KEY"),
         ("fr-hub", "PACS_KEY"),
         ("fr-pacs", "SHARED_SECRET"),
         ("fr-pacs", "MONGODB_URI"),
