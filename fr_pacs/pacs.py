@@ -147,9 +147,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     limited_log = RateLimitedLog(log)
     failures_log = RateLimitedLog(log, FAILURES_A_SECOND)
     total = None if settings.sends_nothing else source.total
-    counter = RunCounter(
-        total, ledger, limited_log, names.reveal, names.conceal, failures_log
-    )
+    counter = RunCounter(total, ledger, limited_log, names.reveal, names.conceal, failures_log)
     if isinstance(unlimited, Skips):
         counter.skipped(unlimited.skipped)
     if isinstance(unlimited, Remembers):

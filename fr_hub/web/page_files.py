@@ -48,7 +48,8 @@ _ABSENT = """<!doctype html>
 <head><meta charset="utf-8"><title>Fr</title></head>
 <body>
 <h1>The page is not built</h1>
-<p>Run <code>make page</code> in Fr's folder; it says what is missing. Then load this address again.</p>
+<p>Run <code>make page</code> in Fr's folder; it says what is missing. Then load this
+address again.</p>
 <p>The API works without the page: see <a href="/docs">its documentation</a>.</p>
 </body>
 </html>

@@ -289,7 +289,7 @@ def test_the_api_runs_beside_the_units_and_prints_one_address(run: LauncherRun) 
     port = free_port()
     process = run.start(WEB="1", WEB_PORT=str(port), SCANS="0")
     until(lambda: f"http://127.0.0.1:{port}/#one-time=" in run.log, 60)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ping") as answer:  # noqa: S310
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ping") as answer:
         assert answer.status == 200
     until(lambda: "sending nothing (SCANS=0)" in run.log, 60)
     assert process.poll() is None, "without scans to send it runs until it is stopped"
