@@ -134,12 +134,13 @@ class ScanAnalysis:
                 revision=claim.revision,
                 voxels_hash=voxels_hash,
             )
-            if not self._pictures and (analysis.labels is None or not self._label_maps):
+            with_picture = self._pictures and claim.scan.kind == "image"
+            if not with_picture and (analysis.labels is None or not self._label_maps):
                 return Analysed(report)
             # Label maps and the picture count against the analyzer's limits.
             with self._current_scan.analysing(made_by):
                 labels = self._packed_labels(analysis, claim.scan)
-                if self._pictures:
+                if with_picture:
                     report = self._with_picture(report, analysis, claim, voxels)
             return Analysed(report, labels)
         except StoreUnavailable:

@@ -7,6 +7,7 @@ and wait forever.
 
 from pydantic import ValidationError
 
+from common.domain.finding_kinds import MODELS, AnyFindings
 from common.domain.findings import Findings
 from common.domain.report import REPORT_BYTES_MAX
 from common.errors import AnalysisError, StoreError
@@ -25,18 +26,19 @@ _CHARACTER_BYTES = 4
 """The most that a character takes as UTF-8."""
 
 
-def checked_findings(findings: Findings) -> Findings:
+def checked_findings(findings: AnyFindings) -> AnyFindings:
     """The findings, if a report of them can be stored, sent and read.
 
     Raises:
         AnalysisError: they are not valid, or too large for a report.
     """
-    if not isinstance(findings, Findings):
+    kind = next((one for one in MODELS if isinstance(findings, one)), None)
+    if kind is None:
         raise AnalysisError(f"the analyzer returned no findings but {type(findings).__name__}")
     try:
         if type(findings) is not Findings or findings.parameters or findings.thresholds:
-            findings = Findings.model_validate(findings.model_dump(warnings="error"))
-        size = most_bytes(findings)
+            findings = kind.model_validate(findings.model_dump(warnings="error"))
+        size = most_bytes(findings) if isinstance(findings, Findings) else _ROOM + 1
         if size > _ROOM:
             size = stored_bytes(findings.model_dump())
     except ValidationError as error:

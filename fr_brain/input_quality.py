@@ -6,11 +6,12 @@ says what its sender found.
 
 from collections.abc import Sequence
 
-from common.domain.findings import Findings, Verdict
+from common.domain.finding_kinds import AnyFindings
+from common.domain.findings import Verdict
 from common.domain.input_problems import sentence
 
 
-def with_input_problems(findings: Findings, problems: Sequence[str]) -> Findings:
+def with_input_problems(findings: AnyFindings, problems: Sequence[str]) -> AnyFindings:
     """The findings, with a flag and a reason for each problem; a verdict 'pass' becomes 'warn'.
 
     Args:

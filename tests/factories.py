@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from bson import ObjectId
 from pymongo.collection import Collection as MongoCollection
 from pymongo.monitoring import (
@@ -20,7 +22,7 @@ from pymongo.monitoring import (
 
 from common.domain.findings import Findings, Lesions, Quality, Verdict
 from common.domain.report import AnalyzerId, BrainReport
-from common.domain.scan import BrainScan
+from common.domain.scan import BrainScan, Signal
 from common.domain.types import hash_voxels, utc_now
 from common.mongod.embedded import RunningMongod, find_mongod, start_mongod
 from common.store.collections import Collection
@@ -50,6 +52,20 @@ def make_scan(**overrides: Any) -> tuple[BrainScan, bytes]:
     return BrainScan.model_validate(fields | overrides), voxels
 
 
+def make_ecg(
+    samples: npt.NDArray[np.float32], leads: tuple[str, ...] = (), **overrides: Any
+) -> tuple[BrainScan, bytes]:
+    """An ECG of these samples (samples, leads), in mV at 250 Hz, and its voxels; ``units=`` and
+    ``hz=`` give others."""
+    signal = Signal(
+        sampling_rate_hz=overrides.pop("hz", 250.0),
+        leads=leads or tuple(f"V{n + 1}" for n in range(samples.shape[1])),
+        units=overrides.pop("units", "mV"),
+    )
+    fields = {"scan_type": "ecg", "shape": samples.shape, "dtype": "float32", "signal": signal}
+    return make_scan(voxels=samples.tobytes(order="F"), **fields, **overrides)
+
+
 def make_report(scan: BrainScan, **overrides: Any) -> BrainReport:
     """A report on a scan without lesions."""
     fields = {
@@ -57,6 +73,7 @@ def make_report(scan: BrainScan, **overrides: Any) -> BrainReport:
         "pacs": scan.pacs,
         "scan_type": scan.scan_type,
         "voxels_hash": scan.voxels_hash,
+        "signal": scan.signal,
         "shape": scan.shape,
         "voxel_size_mm": scan.voxel_size_mm,
         "orientation": scan.orientation,

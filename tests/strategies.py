@@ -9,7 +9,17 @@ import numpy.typing as npt
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.ecg_findings import EcgFindings, LeadCrossings
+from common.domain.finding_kinds import OtherFindings
+from common.domain.findings import (
+    AnyQuality,
+    Findings,
+    Lesion,
+    Lesions,
+    Quality,
+    Verdict,
+    Volumes,
+)
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan, Signal
 from common.domain.types import Affine, DType, hash_voxels
@@ -75,7 +85,12 @@ pseudonyms = st.text("aZ09._-", min_size=1, max_size=64).filter(
     lambda text: text[0].isalnum() and ("a" in text or "Z" in text)
 )
 
-SIGNAL = Signal(sampling_rate_hz=500, leads=("I", "II", "aVR"), units="mV")
+
+def a_signal(leads: int) -> Signal:
+    """A signal of so many leads."""
+    names = tuple(f"V{n + 1}" for n in range(leads))
+    return Signal(sampling_rate_hz=500, leads=names, units="mV", filters=("notch_50_hz",))
+
 
 dtypes: st.SearchStrategy[DType] = st.sampled_from(get_args(DType))
 times = st.datetimes(timezones=st.just(UTC)).map(
@@ -135,7 +150,7 @@ def scans(draw: st.DrawFn, most: int = 12) -> tuple[BrainScan, bytes]:
             acquired_at=draw(st.none() | times),
             acquired_zone=draw(st.sampled_from(("utc", "unknown"))),
             problems=draw(st.sampled_from(((), ("slices_missing",)))),
-            signal=draw(st.none() | st.just(SIGNAL)),
+            signal=draw(st.none() | st.just(a_signal(shape[1]))) if len(shape) == 2 else None,
             shape=shape,
             dtype=dtype,
             voxels_bytes=size,
@@ -181,7 +196,30 @@ _withheld = st.builds(
     lesions=st.none(),
     volumes=st.none(),
 )
-findings = _measured | _withheld
+ecg_findings = st.builds(
+    EcgFindings,
+    quality=st.builds(AnyQuality, verdict=st.sampled_from(Verdict)),
+    crossings=st.lists(
+        st.builds(LeadCrossings, lead=texts, zero_crossings=st.none() | st.integers(0, 2**31)),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+)
+other_findings = st.builds(
+    OtherFindings,
+    kind=st.just("eeg"),
+    quality=st.builds(AnyQuality, verdict=st.sampled_from(Verdict)),
+    content_schema=st.just("urn:a-lab:eeg:1"),
+    content=st.dictionaries(
+        st.sampled_from(("alpha", "bands")),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**52), 2**52) | _finite | texts,
+            lambda inner: st.lists(inner, max_size=2) | st.fixed_dictionaries({"deep": inner}),
+            max_leaves=4,
+        ),
+    ),
+)
+findings = _measured | _withheld | ecg_findings | other_findings
 
 reports = st.builds(
     BrainReport,

@@ -1,8 +1,10 @@
-"""What an analyzer finds in a scan: quality, lesions, volumes. Field names end in their unit."""
+"""What an analyzer finds in the image of a brain: quality, lesions, volumes. Field names end in
+their unit. ``finding_kinds`` has the findings of other kinds of scans.
+"""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -13,11 +15,11 @@ LESIONS_LISTED_MAX = 500
 
 
 class Verdict(StrEnum):
-    """Whether the image is good enough for the analysis."""
+    """Whether the scan is good enough for the analysis."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     WARN = "warn"  # measures are given; ``reasons`` says what limits them
-    FAIL = "fail"  # the image cannot be analysed; no measures are given
+    FAIL = "fail"  # the scan cannot be analysed; no measures are given
 
 
 class AlwaysValid(Frozen):
@@ -46,8 +48,8 @@ class AlwaysValid(Frozen):
         return cls.model_validate(values)
 
 
-class Quality(AlwaysValid):
-    """Whether the image could be analysed."""
+class AnyQuality(AlwaysValid):
+    """Whether a scan of any kind could be analysed."""
 
     verdict: Verdict = Field(
         description="pass, warn (see the reasons) or fail (no measures are given)"
@@ -59,6 +61,11 @@ class Quality(AlwaysValid):
         default=(),
         description="the reasons in machine-readable form, such as 'noisy'; chosen by the analyzer",
     )
+
+
+class Quality(AnyQuality):
+    """Whether the image could be analysed."""
+
     noise_percent: float | None = Field(
         default=None,
         ge=0,
@@ -189,8 +196,9 @@ class Volumes(AlwaysValid):
 
 
 class Findings(AlwaysValid):
-    """The result of an analyzer, which gets a scan's header and its voxels."""
+    """The result of an analyzer of brains, which gets a scan's header and its voxels."""
 
+    kind: Literal["brain"] = Field(default="brain", description="kind of the findings")
     quality: Quality = Field(description="whether the image could be analysed")
     lesions: Lesions | None = Field(description="null if the quality verdict is 'fail'")
     volumes: Volumes | None = Field(

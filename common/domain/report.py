@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 from blake3 import blake3
 from pydantic import Field, field_serializer, model_validator
 
-from common.domain.findings import Findings
-from common.domain.scan import BrainScan
+from common.domain.finding_kinds import AnyFindings
+from common.domain.scan import BrainScan, Signal
 from common.domain.scan_key import scan_key
 from common.domain.types import Frozen, Identifier, Instant, ScanType, utc_now
 
-REPORT_SCHEMA_VERSION = 3
+REPORT_SCHEMA_VERSION = 4
 """Grows when a report's fields or their meaning change. Stored reports keep their version;
 ``BrainReport`` reads all versions."""
 
@@ -53,7 +53,8 @@ class BrainReport(Frozen):
     """The report of a scan. If a scan is analysed again, the new report is its next revision.
 
     Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture;
-    those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these.
+    those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these. Those
+    before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``.
     """
 
     schema_version: int = Field(
@@ -77,7 +78,7 @@ class BrainReport(Frozen):
     series: Label | None = Field(default=None, description="pseudonym of the series (DICOM)")
     session: Label | None = Field(default=None, description="label of the session (BIDS)")
     scan_type: ScanType = Field(
-        description="type of the scan, which selects the analyzer: 'grid', 'volume', …"
+        description="type of the scan, which selects the analyzer: 'grid', 'volume', 'ecg', …"
     )
     modality: Label | None = Field(default=None, description="DICOM's term of the modality")
     contrast: Label | None = Field(
@@ -97,7 +98,12 @@ class BrainReport(Frozen):
         description="'utc', or 'unknown' if acquired_at is local time whose zone is unknown",
     )
     voxels_hash: str = Field(description="BLAKE3 of the voxels that were analysed")
-    shape: tuple[int, ...] = Field(description="voxels along each axis")
+    signal: Signal | None = Field(
+        default=None, description="of a signal, such as an ECG; null if the scan is an image"
+    )
+    shape: tuple[int, ...] = Field(
+        description="voxels along each axis; of a signal: samples, leads"
+    )
     voxel_size_mm: tuple[float, float, float] | None = Field(
         description="voxel size along each axis, mm; null if the image has no affine"
     )
@@ -107,7 +113,7 @@ class BrainReport(Frozen):
     analyzer: AnalyzerId = Field(description="the analyzer that made the report")
     analysed_at: Instant = Field(description="time of the analysis, UTC")
     run_time_ms: float = Field(ge=0, description="run time of the analyzer, ms")
-    findings: Findings = Field(description="what the analyzer found")
+    findings: AnyFindings = Field(description="what the analyzer found")
     picture_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         default=None, description="BLAKE3 of the PNG sent with the report; null: no picture"
     )
@@ -117,7 +123,7 @@ class BrainReport(Frozen):
     def of(
         cls,
         scan: BrainScan,
-        findings: Findings,
+        findings: AnyFindings,
         analyzer: AnalyzerId,
         *,
         run_time_ms: float,
@@ -150,6 +156,7 @@ class BrainReport(Frozen):
             acquired_at=scan.acquired_at,
             acquired_zone=scan.acquired_zone,
             voxels_hash=scan.voxels_hash if voxels_hash is None else voxels_hash,
+            signal=scan.signal,
             shape=scan.shape,
             voxel_size_mm=scan.voxel_size_mm,
             orientation=scan.orientation,

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from common.domain.ecg_findings import EcgFindings
 from common.domain.report import BrainReport
 from common.domain.scan_key import scan_key
 
@@ -42,6 +43,12 @@ ABOUT_REPORT: Mapping[str, str] = MappingProxyType(
         "analysed_at": "time of the analysis, UTC",
         "revision": "of the report: 1, and one more each time the scan is analysed again",
         "problems": "the flags of the report's quality, separated by semicolons",
+        "kind": "brain, ecg, or a kind that an analyzer brings",
+        "duration_s": "length of a recording, s",
+        "leads": "names of its leads, separated by semicolons",
+        "zero_crossings": "of each lead, in their order, separated by semicolons",
+        "beats": "number of heartbeats",
+        "heart_rate_bpm": "mean, beats per minute",
     }
 )
 """The columns that the report gives, with their meaning."""
@@ -88,6 +95,21 @@ def about_report(report: BrainReport) -> Row:
         row |= {"lesions": str(lesions.count), "lesions_ml": _number(lesions.volume_ml)}
     if volumes is not None:
         row |= {f"{name}_ml": _number(getattr(volumes, f"{name}_ml")) for name in _VOLUMES}
+    return row | _about_recording(report)
+
+
+def _about_recording(report: BrainReport) -> Row:
+    findings, signal = report.findings, report.signal
+    row = {"kind": findings.kind}
+    if signal is not None:
+        row["duration_s"] = _number(signal.duration_s(report.shape[0]))
+        row["leads"] = _text("; ".join(signal.leads))
+    if isinstance(findings, EcgFindings):
+        counts = (one.zero_crossings for one in findings.crossings)
+        row["zero_crossings"] = "; ".join("" if n is None else str(n) for n in counts)
+        if (measures := findings.measures) is not None:
+            row["heart_rate_bpm"] = _number(measures.heart_rate_bpm.value)
+            row["beats"] = "" if measures.peaks is None else str(measures.peaks.count)
     return row
 
 

@@ -8,7 +8,18 @@ from common.domain.report import REPORT_SCHEMA_VERSION, BrainReport
 
 SCHEMA_ID = f"urn:fr:brain-report:{REPORT_SCHEMA_VERSION}"
 
-_UNITS = {"_ml": "ml", "_mm": "mm", "_ms": "ms", "_percent": "%"}
+_UNITS = {
+    "_ml": "ml",
+    "_mm": "mm",
+    "_ms": "ms",
+    "_s": "s",
+    "_hz": "Hz",
+    "_mv": "mV",
+    "_bpm": "1/min",
+    "_ms2": "ms²",
+    "_degrees": "°",
+    "_percent": "%",
+}
 
 
 def report_schema() -> dict[str, Any]:

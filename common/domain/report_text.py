@@ -1,15 +1,19 @@
 """A report as a few lines of plain text."""
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 
-from common.domain.findings import Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.ecg_findings import EcgFindings
+from common.domain.ecg_report_text import about_signal, ecg_lines
+from common.domain.finding_kinds import OtherFindings
+from common.domain.findings import AnyQuality, Lesion, Lesions, Quality, Verdict, Volumes
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
+from common.domain.text_lines import one_line, wrapped
 
 LESIONS_SHOWN = 5
 
+_TITLES = {"brain": "Brain report", "ecg": "ECG report"}
 _VERDICTS = {
     Verdict.PASS: "good enough to analyse",
     Verdict.WARN: "analysed, with reservations",
@@ -30,46 +34,51 @@ _PARTS = (
 
 
 def report_text(report: BrainReport) -> str:
-    """The report as plain text: scan, quality, lesions, volumes, analyzer, limits and notice. Ends
-    with a line feed."""
+    """The report as plain text: scan, quality, findings, analyzer, limits and notice. Ends with a
+    line feed."""
     return "\n".join(_lines(report)) + "\n"
 
 
 def _lines(report: BrainReport) -> Iterator[str]:
     again = f" (revision {report.revision})" if report.revision > 1 else ""
-    yield f"Brain report of scan {report.scan_id}{again}"
-    yield f"Scan:      {_scan(report)}"
     findings = report.findings
+    yield f"{_TITLES.get(findings.kind, 'Report')} of scan {report.scan_id}{again}"
+    yield f"Scan:      {_scan(report)}"
     yield from _quality(findings.quality)
-    if findings.lesions is not None:
+    if isinstance(findings, EcgFindings):
+        yield from ecg_lines(findings)
+    elif isinstance(findings, OtherFindings):
+        yield f"Findings:  of kind {findings.kind}: the JSON has them ({findings.content_schema})"
+    elif findings.lesions is not None:
         yield from _lesions(findings.lesions, findings.quality)
     if findings.volumes is not None:
         yield f"Volumes:   {_volumes(findings.volumes)}"
     yield (
-        f"Analyzer:  {_word(report.analyzer.name)} {_word(report.analyzer.version)}, "
+        f"Analyzer:  {one_line(report.analyzer.name)} {one_line(report.analyzer.version)}, "
         f"{report.analysed_at:%Y-%m-%d %H:%M:%S} UTC, in {report.run_time_ms:.0f} ms; "
         f"report {report.report_id}"
     )
     for limitation in findings.limitations:
-        yield textwrap.fill(
-            _word(limitation), 100, initial_indent="Limits:    ", subsequent_indent=" " * 11
-        )
+        yield wrapped("Limits:    ", one_line(limitation))
     yield report.notice
 
 
 def _scan(report: BrainReport) -> str:
     what = (report.modality, report.contrast, report.role)
-    parts = [report.scan_type, *(_word(text) for text in what if text is not None)]
-    parts.append("x".join(map(str, report.shape)))
+    parts = [report.scan_type, *(one_line(text) for text in what if text is not None)]
+    if report.signal is None:
+        parts.append("x".join(map(str, report.shape)))
+    else:
+        parts += about_signal(report.signal, report.shape[0])
     if report.voxel_size_mm is not None:
         sizes = " x ".join(f"{mm:.3g}" for mm in report.voxel_size_mm)
         parts.append(f"voxels {sizes} mm")
     if report.orientation is not None:
         parts.append(_axes(report.orientation, report.findings.quality.flags))
     if report.subject is not None:
-        parts.append(f"subject {_word(report.subject)}")
+        parts.append(f"subject {one_line(report.subject)}")
     if report.session is not None:
-        parts.append(f"session {_word(report.session)}")
+        parts.append(f"session {one_line(report.session)}")
     if report.acquired_at is not None:
         zone = "UTC" if report.acquired_zone == "utc" else "(time zone unknown)"
         parts.append(f"acquired {report.acquired_at:%Y-%m-%d %H:%M} {zone}")
@@ -84,7 +93,15 @@ def _axes(orientation: str, flags: Sequence[str]) -> str:
     return f"{orientation} or {mirrored} (a guess: left and right may be swapped)"
 
 
-def _quality(quality: Quality) -> Iterator[str]:
+def _quality(quality: AnyQuality) -> Iterator[str]:
+    verdict = f"{quality.verdict} ({_VERDICTS[quality.verdict]})"
+    measured = _measured(quality) if isinstance(quality, Quality) else []
+    yield f"Quality:   {', '.join([verdict, *measured])}"
+    for reason in quality.reasons:
+        yield f"           - {one_line(reason)}"
+
+
+def _measured(quality: Quality) -> list[str]:
     measured = [
         f"{name} {percent:.1f} %"
         for name, percent in (("noise", quality.noise_percent), ("bias", quality.inu_percent))
@@ -92,10 +109,7 @@ def _quality(quality: Quality) -> Iterator[str]:
     ]
     if quality.intracranial_plausible is False:
         measured.append("intracranial volume implausible")
-    verdict = f"{quality.verdict} ({_VERDICTS[quality.verdict]})"
-    yield f"Quality:   {', '.join([verdict, *measured])}"
-    for reason in quality.reasons:
-        yield f"           - {_word(reason)}"
+    return measured
 
 
 def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
@@ -156,8 +170,3 @@ def _ml(ml: float) -> str:
     """A volume with three significant digits, never in exponential notation."""
     digits = 0 if ml >= 100 else 3 if ml < 0.01 else 2 - math.floor(math.log10(ml))
     return f"{ml:.{max(0, digits)}f} ml"
-
-
-def _word(text: str) -> str:
-    """The text on one line without control characters: foreign text must not add lines."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,7 +1,8 @@
 """``BrainScan``: the header of a scan, without its voxels.
 
 The voxels accompany it as bytes in Fortran order (the first axis varies fastest, as in NIfTI),
-little-endian.
+little-endian. The voxels of a signal, such as an ECG, are its samples: (samples, leads), so each
+lead is contiguous.
 """
 
 import math
@@ -42,6 +43,12 @@ _ITEM_BYTES: dict[str, int] = {
     "float64": 8,
 }
 
+VOXELS_ALONG_MAX = 65535
+"""The most voxels along an axis of an image."""
+
+SAMPLES_MAX = 2**31 - 1
+"""The most samples of a lead: 24 days at 1,000 Hz."""
+
 AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
@@ -64,19 +71,50 @@ class Priority(StrEnum):
     BACKGROUND = "background"  # when nothing else waits, as reanalyses are
 
 
-class Signal(Frozen):
-    """What the samples of a signal are, such as an electrocardiogram."""
+_Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9/^%]{1,16}$")]
 
-    sampling_rate_hz: Annotated[float, Field(gt=0, le=1e9)] = Field(
-        description="samples per second of each lead, Hz"
+
+class Signal(Frozen):
+    """What the samples of a signal are, such as an electrocardiogram. The header's ``acquired_at``
+    and ``acquired_zone`` say when it starts."""
+
+    sampling_rate_hz: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="samples per second of each lead, Hz; null if not known"
     )
     leads: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9+-]{1,16}$")], ...],
         Field(min_length=1, max_length=1024),
     ] = Field(description="names of the leads, in the order of the signal's last axis")
-    units: Annotated[str, Field(pattern=r"^[A-Za-z0-9/^%]{1,16}$")] = Field(
-        description="unit of the samples, such as 'mV'"
+    units: _Unit = Field(description="unit of the samples, such as 'mV'")
+    lead_units: tuple[_Unit, ...] | None = Field(
+        default=None, description="unit of each lead's samples; null if all are in 'units'"
     )
+    gains: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        default=None,
+        description="digital steps per unit of each lead, as recorded; null if not known",
+    )
+    filters: Annotated[tuple[Flag, ...], Field(max_length=16)] = Field(
+        default=(),
+        description="filters that the recorder applied, such as 'highpass_0_05_hz'; empty if not "
+        "known",
+    )
+
+    @model_validator(mode="after")
+    def _of_each_lead(self) -> Self:
+        for name in ("lead_units", "gains"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.leads):
+                raise ValueError(f"{name} has {len(values)} values for {len(self.leads)} leads")
+        return self
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What the samples mean; the rest are attributes of the recording."""
+        return self.sampling_rate_hz, self.leads, self.units, self.lead_units
+
+    def duration_s(self, samples: int) -> float | None:
+        """How long so many samples of a lead last, s; None if the sampling rate is not known."""
+        return None if self.sampling_rate_hz is None else samples / self.sampling_rate_hz
 
 
 _KNOWN_TERMS: Mapping[str, Callable[[Any], Any]] = {
@@ -111,7 +149,7 @@ class BrainScan(Frozen):
         default=None, description="label of the session (BIDS), such as 'ses-01'"
     )
     scan_type: ScanType = Field(
-        description="selects the analyzer: 'grid', 'volume', or another analyzer's type"
+        description="selects the analyzer: 'grid', 'volume', 'ecg', or another analyzer's type"
     )
     modality: Annotated[str, Field(pattern=r"^[A-Z]{1,16}$")] | None = Field(
         default=None, description="DICOM's term of the modality, such as 'MR'"
@@ -138,8 +176,8 @@ class BrainScan(Frozen):
     )
     signal: Signal | None = Field(default=None, description="null if the scan is no signal")
     shape: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=2, max_length=3)
-    ] = Field(description="voxels along each of the two or three axes")
+        tuple[Annotated[int, Field(ge=1, le=SAMPLES_MAX)], ...], Field(min_length=2, max_length=3)
+    ] = Field(description="voxels along each of the two or three axes; of a signal: samples, leads")
     dtype: DType = Field(description="data type of a voxel, little-endian")
     voxels_bytes: Annotated[int, Field(ge=1)] = Field(description="size of all voxels, bytes")
     voxels_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
@@ -174,7 +212,20 @@ class BrainScan(Frozen):
             )
         if self.affine is not None:
             _check_affine(np.array(self.affine))
+        self._check_axes()
         return self
+
+    def _check_axes(self) -> None:
+        signal = self.signal
+        if signal is not None and len(self.shape) == 2 and self.shape[1] == len(signal.leads):
+            return
+        if signal is not None:
+            raise ValueError(
+                f"a signal of {len(signal.leads)} leads has the shape (samples, leads), not "
+                f"{'x'.join(map(str, self.shape))}"
+            )
+        if max(self.shape) > VOXELS_ALONG_MAX:
+            raise ValueError(f"an axis has {max(self.shape)} voxels, more than {VOXELS_ALONG_MAX}")
 
     @classmethod
     def stored(cls, document: Any) -> Self:
@@ -201,9 +252,16 @@ class BrainScan(Frozen):
 
     def same_content(self, other: Self) -> bool:
         """Whether both are headers of the same scan: what its id is made of is equal."""
-        return rounded(self.affine) == rounded(other.affine) and all(
-            getattr(self, name) == getattr(other, name) for name in CONTENT
+        return (
+            rounded(self.affine) == rounded(other.affine)
+            and _content(self.signal) == _content(other.signal)
+            and all(getattr(self, name) == getattr(other, name) for name in CONTENT)
         )
+
+    @property
+    def kind(self) -> Literal["image", "signal"]:
+        """What the voxels are: those of an image, or the samples of a signal."""
+        return "image" if self.signal is None else "signal"
 
     @property
     def declared_contrast(self) -> str | None:
@@ -265,9 +323,13 @@ class BrainScan(Frozen):
         return array
 
 
+def _content(signal: Signal | None) -> tuple[object, ...] | None:
+    return None if signal is None else signal.content
+
+
 CONTENT = ("scan_id", "pacs", "shape", "dtype", "voxels_bytes", "voxels_hash")
 """The fields that make a scan what it is. All others are attributes; ``same_content`` also compares
-the affine."""
+the affine and what a signal's samples mean."""
 
 _OMITTED: tuple[tuple[str, object], ...] = (("acquired_zone", "utc"), ("problems", ()))
 

@@ -45,8 +45,9 @@ def derived_scan_id(
     shape: tuple[int, ...],
     dtype: str,
     affine: Affine | None,
+    signal: tuple[object, ...] | None = None,
 ) -> str:
-    """The id of an image: 32 hexadecimal digits of a keyed BLAKE3 hash.
+    """The id of an image or a signal: 32 hexadecimal digits of a keyed BLAKE3 hash.
 
     Keyed, because whoever has an image could otherwise recognise whose scan an id names.
 
@@ -59,9 +60,10 @@ def derived_scan_id(
         shape: voxels along each axis.
         dtype: of a voxel.
         affine: voxel indices to mm, RAS+; None if the position is unknown.
+        signal: what the samples of a signal mean (``Signal.content``); None of an image.
     """
     steps = rounded(affine)
-    parts = (
+    parts = [
         _FORM,
         pacs.encode(),
         b"" if patient is None else b"=" + patient.encode(),
@@ -69,7 +71,9 @@ def derived_scan_id(
         ",".join(map(str, shape)).encode(),
         dtype.encode(),
         b"" if steps is None else ",".join(map(str, steps)).encode(),
-    )
+    ]
+    if signal is not None:  # images keep the ids that they have
+        parts.append(repr(signal).encode())
     # With their lengths, or a byte could move from one part to the next.
     text = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
     return blake3(text, key=key).hexdigest()[:SCAN_ID_DIGITS]

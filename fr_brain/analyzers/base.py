@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.findings import Findings
+from common.domain.finding_kinds import AnyFindings
 from common.domain.scan import BrainScan
 
 
@@ -38,7 +38,7 @@ class LabelMap:
 class Analysis:
     """The result of one run over a scan: the findings and, on demand, overlay and label maps."""
 
-    findings: Findings
+    findings: AnyFindings
     overlay: Callable[[], Overlay] | None = None
     """Makes the overlay of exactly these findings from what the run already knows, so it costs
     nothing unless a picture is drawn. None if the analyzer cannot outline its lesions."""
@@ -70,7 +70,7 @@ class Analyzer(Protocol):
     def priority(self) -> int:
         """The analyzer with the highest priority reads a type; the built-in ones have 0."""
 
-    def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Findings:
+    def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> AnyFindings:
         """Read one scan.
 
         Args:
@@ -78,8 +78,8 @@ class Analyzer(Protocol):
             voxels: array of ``scan.shape`` and ``scan.dtype``, Fortran order, read-only.
 
         Returns:
-            The findings. An image that cannot be analysed (empty, constant, NaN) is not an error:
-            return findings of quality 'fail' with the reasons.
+            The findings, of the kind that the scan is. An image that cannot be analysed (empty,
+            constant, NaN) is not an error: return findings of quality 'fail' with the reasons.
 
         Raises:
             Exception: any failure. Fr-BRAIN retries the scan, then moves it to 'Error'.

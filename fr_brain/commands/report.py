@@ -28,7 +28,7 @@ from fr_brain.voxels import Voxels, checked_hash, voxels_of
 
 
 def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path) -> BrainReport:
-    """Write ``<scan_id>.json``, ``.txt`` and ``.png``, replacing existing files.
+    """Write ``<scan_id>.json``, ``.txt`` and, of an image, ``.png``, replacing existing files.
 
     Raises:
         SettingsError: the store has no such report, or the folder cannot be written.
@@ -46,7 +46,9 @@ def write_files(store: DBManager, registry: Registry, scan_id: str, folder: Path
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"{report.scan_id}.txt", report_text(report).encode())
         write_whole(folder / f"{report.scan_id}.json", content.encode())
-        write_whole(folder / f"{report.scan_id}.png", picture_of(store, registry, claim, report))
+        if claim.scan.kind == "image":
+            picture = picture_of(store, registry, claim, report)
+            write_whole(folder / f"{report.scan_id}.png", picture)
     except OSError as error:
         raise SettingsError(f"OUT={str(folder)!r}: {error.strerror}") from error
     return report

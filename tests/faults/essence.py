@@ -6,7 +6,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from common.domain.findings import Findings
+from common.domain.finding_kinds import AnyFindings
 
 
 def essence(findings: Mapping[str, Any]) -> str:
@@ -22,6 +22,6 @@ def essence(findings: Mapping[str, Any]) -> str:
     return f"{verdict}, {count} lesions, {digest}"
 
 
-def essence_of(findings: Findings) -> str:
+def essence_of(findings: AnyFindings) -> str:
     """The essence of findings that are not stored yet."""
     return essence(json.loads(findings.model_dump_json()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common.domain.findings import Findings
+from common.domain.finding_kinds import MODELS, AnyFindings
 from common.domain.label_maps import LABEL_MAPS_MAX
 from common.domain.report import AnalyzerId, BrainReport
 from common.domain.scan import BrainScan
@@ -132,7 +132,7 @@ class CaseRunner:
                 f"took {used / 2**20:.0f} MiB, {allowed / 2**20:.0f} MiB are allowed",
             )
 
-    def _read(self, analyzer: Any, case: Case, *, silent: bool = False) -> Findings | None:
+    def _read(self, analyzer: Any, case: Case, *, silent: bool = False) -> AnyFindings | None:
         """The findings of a case; None if the analyzer failed, which is reported unless
         ``silent``."""
         _, scan, voxels = case
@@ -146,12 +146,12 @@ class CaseRunner:
                     "an image that cannot be analysed is of quality 'fail'", _one_line(raised)
                 )
             return None
-        if not isinstance(found, Findings):
-            self.report_violation(
-                "findings are whole", f"returned {type(found).__name__}, not Findings"
-            )
-            return None
-        return found
+        if isinstance(found, MODELS):
+            return found
+        self.report_violation(
+            "findings are whole", f"returned {type(found).__name__}, not Findings"
+        )
+        return None
 
     def _guarded(
         self, call: Callable[[], Any], *, silent: bool = False
@@ -177,11 +177,11 @@ class CaseRunner:
                 )
         return result, raised
 
-    def _valid(self, analyzer: Any, scan: BrainScan, findings: Findings) -> str | None:
+    def _valid(self, analyzer: Any, scan: BrainScan, findings: AnyFindings) -> str | None:
         try:
             text = _as_text(findings)
             # Findings that were made without validation are validated here.
-            Findings.model_validate(findings.model_dump())
+            type(findings).model_validate(findings.model_dump())
             made_by = AnalyzerId(name=analyzer.name, version=analyzer.version)
             BrainReport.of(scan, findings, made_by, run_time_ms=0)
         except Exception as error:  # noqa: BLE001 - any error here is the analyzer's
@@ -192,7 +192,7 @@ class CaseRunner:
             self.report_violation("findings are whole", words)
         return text
 
-    def _check_overlay(self, analyzer: Any, case: Case, findings: Findings) -> None:
+    def _check_overlay(self, analyzer: Any, case: Case, findings: AnyFindings) -> None:
         """Check each of the optional overlay methods that the analyzer has."""
         _, scan, voxels = case
         array = scan.array(voxels)
@@ -248,7 +248,7 @@ def _label_digest(maps: Iterable[LabelMap], scan: BrainScan) -> str:
 
 
 def _paired_overlay(
-    analyzer: OverlayAnalyzer, scan: BrainScan, voxels: Any, findings: Findings
+    analyzer: OverlayAnalyzer, scan: BrainScan, voxels: Any, findings: AnyFindings
 ) -> Overlay | None:
     analysis = analyzer.analyse_with_overlay(scan, voxels)
     if not isinstance(analysis, Analysis):
@@ -258,7 +258,7 @@ def _paired_overlay(
     return None if analysis.overlay is None else analysis.overlay()
 
 
-def _overlay_faults(overlay: Any, scan: BrainScan, findings: Findings) -> Iterator[str]:
+def _overlay_faults(overlay: Any, scan: BrainScan, findings: AnyFindings) -> Iterator[str]:
     """How an overlay disagrees with the scan's shape or with the findings."""
     if not isinstance(overlay, Overlay):
         yield f"{type(overlay).__name__} instead of an Overlay"
@@ -283,7 +283,7 @@ def _overlay_faults(overlay: Any, scan: BrainScan, findings: Findings) -> Iterat
             return
 
 
-def _as_text(findings: Findings) -> str:
+def _as_text(findings: AnyFindings) -> str:
     return findings.model_dump_json()
 
 

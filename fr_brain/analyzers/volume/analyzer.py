@@ -1,7 +1,7 @@
 """The built-in analyzer of volumes: brain, tissues and lesions of a head, on FLAIR or T1."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ class VolumeAnalyzer:
             scan: the header; its affine (mm, RAS+) places the volume in space.
             voxels: array of ``scan.shape``, three axes, any real dtype.
         """
-        return self.analyse_with_overlay(scan, voxels).findings
+        return cast("Findings", self.analyse_with_overlay(scan, voxels).findings)
 
     def analyse_with_overlay(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> Analysis:
         """Read one volume and offer the outlines of its lesions and brain, and its label maps

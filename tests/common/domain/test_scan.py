@@ -160,6 +160,41 @@ def test_a_header_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
         a_scan(**fields)
 
 
+ECG: dict[str, Any] = {"sampling_rate_hz": 500, "leads": ["I", "II"], "units": "mV"}
+
+
+def test_a_signal_has_samples_and_leads_and_may_be_long() -> None:
+    samples = bytes(140_000)
+    scan = a_scan(samples, shape=(70_000, 2), signal=ECG)
+    assert scan.kind == "signal"
+    assert scan.array(samples)[:, 1].flags.contiguous
+    assert a_scan().kind == "image"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"shape": (2, 4), "signal": ECG},
+        {"shape": (2, 2, 2), "signal": ECG},
+        {"shape": (4, 2), "signal": ECG | {"gains": [200.0]}},
+        {"shape": (4, 2), "signal": ECG | {"gains": [200.0, 0.0]}},
+        {"shape": (4, 2), "signal": ECG | {"lead_units": ["mV", "mV", "mV"]}},
+        {"shape": (4, 2), "signal": ECG | {"filters": ["Jane Doe"]}},
+    ],
+    ids=str,
+)
+def test_a_signal_that_contradicts_itself_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        a_scan(**fields)
+
+
+def test_the_meaning_of_the_samples_is_content_and_how_they_were_recorded_is_not() -> None:
+    scan = a_scan(shape=(4, 2), signal=ECG)
+    assert scan.same_content(a_scan(shape=(4, 2), signal={**ECG, "gains": [200.0, 200.0]}))
+    assert not scan.same_content(a_scan(shape=(4, 2), signal={**ECG, "sampling_rate_hz": 250}))
+    assert not scan.same_content(a_scan(shape=(4, 2)))
+
+
 @given(scans())
 def test_the_array_has_the_voxels_in_fortran_order_little_endian(
     pair: tuple[BrainScan, bytes],

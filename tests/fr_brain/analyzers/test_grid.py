@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 from common.domain.findings import Findings, Verdict
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
-from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.grid import GridAnalyzer
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
@@ -32,7 +31,7 @@ def read(cells: npt.NDArray[Any]) -> Findings:
             "voxels_hash": hash_voxels(voxels),
         }
     )
-    analyzer: Analyzer = GridAnalyzer()
+    analyzer = GridAnalyzer()
     return analyzer.analyse(scan, scan.array(voxels))
 
 

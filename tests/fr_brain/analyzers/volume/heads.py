@@ -13,7 +13,6 @@ import pytest
 from common.domain.findings import Findings, Lesions, Verdict, Volumes
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
-from fr_brain.analyzers.base import Analyzer
 from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 from fr_pacs.sources.phantom.source import Phantom, make_phantom
 
@@ -53,8 +52,7 @@ def scan_of(array: npt.NDArray[Any], affine: Any) -> tuple[BrainScan, npt.NDArra
 
 
 def read(array: npt.NDArray[Any], affine: Any) -> Findings:
-    analyzer: Analyzer = VolumeAnalyzer()
-    return analyzer.analyse(*scan_of(array, affine))
+    return VolumeAnalyzer().analyse(*scan_of(array, affine))
 
 
 def judged(findings: Findings) -> tuple[Lesions, Volumes]:
