@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from common.domain.scan import BrainScan
 from common.domain.types import Affine, DType, hash_voxels
+from fr_brain.analyzers.conformance.recordings import recordings
 
 Array = npt.NDArray[Any]
 Case = tuple[str, BrainScan, bytearray]
@@ -20,6 +21,8 @@ _MM = np.diag([2.0, 2.0, 2.0])
 
 def cases(scan_type: str) -> Iterator[Case]:
     """Name, header and voxels (Fortran order, little-endian) of each case, the largest first."""
+    if scan_type == "ecg":
+        yield from recordings(scan_type)
     ball = head((96, 96, 80))
     for name, array, axes in _cases(ball):
         affine = None if axes is None else _affine(axes)

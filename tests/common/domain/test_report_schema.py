@@ -40,7 +40,7 @@ def test_any_report_is_valid(report: BrainReport) -> None:
     VALIDATOR.validate(as_json(report))
 
 
-@pytest.mark.parametrize("kind", ["grid", "volume"])
+@pytest.mark.parametrize("kind", ["ecg", "grid", "volume"])
 def test_the_reports_of_our_analyzers_are_valid_whatever_the_image(kind: str) -> None:
     analyzer = load_analyzers().pick(kind)
     seen = set()

@@ -10,7 +10,7 @@ from tests.fr_brain.analyzers.conformance import bad_analyzers as bad
 from tests.processes import ROOT, environment
 
 
-@pytest.mark.parametrize("name", ["grid", "volume"])
+@pytest.mark.parametrize("name", ["ecg", "grid", "volume"])
 def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 
@@ -67,7 +67,7 @@ def test_an_analyzer_that_hangs_is_found_in_time_with_its_image() -> None:
 
 def test_an_unknown_analyzer_is_named() -> None:
     with pytest.raises(
-        LookupError, match="no analyzer 'x-ray' is installed; installed: grid, volume"
+        LookupError, match="no analyzer 'x-ray' is installed; installed: ecg, grid, volume"
     ):
         check_analyzer("x-ray")
     with pytest.raises(NotConforming, match="No module named 'no_such_package'"):
@@ -91,5 +91,5 @@ def test_the_command_reports_by_its_exit_code() -> None:
     missing = run("x-ray")
     assert (missing.returncode, missing.stderr) == (
         2,
-        "no analyzer 'x-ray' is installed; installed: grid, volume\n",
+        "no analyzer 'x-ray' is installed; installed: ecg, grid, volume\n",
     )

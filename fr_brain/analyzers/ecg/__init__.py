@@ -1,0 +1,1 @@
+"""Measures heartbeats in an ECG."""
