@@ -54,6 +54,14 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
             "The sender says that something was wrong with the input, by a code that this release "
             "does not know: install the release of Fr-PACS at Fr-HUB, too."
         ),
+        "channels_left_out": (
+            "The file has other signals beside the leads of the ECG: only the leads were sent."
+        ),
+        "gain_assumed": (
+            "The file does not say how its samples become millivolts: 200 steps per mV were "
+            "assumed, so amplitudes may be wrong."
+        ),
+        "gaps": "The recording has gaps: the samples in them are missing.",
     }
 )
 """A sentence for people for each code."""

@@ -43,6 +43,8 @@ SKIPPED_KINDS: dict[str, tuple[str, str]] = {
     # other files
     "sidecar": ("sidecar", "sidecars"),
     "pair": ("second half of a .hdr/.img pair", "second halves of .hdr/.img pairs"),
+    "segment": ("segment of a recording", "segments of recordings"),
+    "biosignal": ("recording of other signals", "recordings of other signals"),
     "surface": ("surface or tract file", "surface and tract files"),
     "picture": ("picture", "pictures"),
     "video": ("film or sound", "films and sounds"),

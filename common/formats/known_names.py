@@ -40,6 +40,9 @@ _BY_NAME = {
         "text",
     ),
 }
+_ECG_SUFFIXES = (".ecg.json", ".ecg.csv")
+"""Sidecars by their last suffix, but ECGs by the one before."""
+
 _SYSTEM_PREFIXES = ("._", ".ds_store", ".spotlight-", ".trash", ".fseventsd", ".appledouble")
 
 
@@ -59,6 +62,8 @@ def kind_by_name(name: str) -> str | None:
         return "hidden"
     if kind := _BY_NAME.get(low):
         return kind
+    if low.endswith(_ECG_SUFFIXES):
+        return None
     suffixes = PurePath(low).suffixes[-2:]
     for start in range(len(suffixes)):
         if kind := _BY_SUFFIX.get("".join(suffixes[start:])[1:]):

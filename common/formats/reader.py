@@ -5,7 +5,6 @@ wall time, without network, keys or secrets. A child that dies, hangs or is kill
 file; the next file gets a fresh one. ``README.md`` in this folder has the limits.
 """
 
-import math
 import os
 import threading
 import weakref
@@ -22,20 +21,25 @@ from common.errors import SourceError
 from common.formats.archives import on_disk
 from common.formats.dicom.pseudonyms import patient_token, pseudonym
 from common.formats.dicom.slices import Slice
-from common.formats.dicom.stack import Stack
+from common.formats.ecg.recording import EcgFile
 from common.formats.nifti.volumes import NiftiVolume, volumes_of
 from common.formats.reading.budgets import cpu_s, frames_in, frames_of, wall_s
 from common.formats.reading.messages import (
-    Message,
     attributes_in,
     encode_path,
-    layout_message,
     layout_of,
     members_of,
-    slice_message,
     slice_of,
 )
 from common.formats.reading.process import NotAsked, Question, ReaderProcess
+from common.formats.reading.questions import (
+    Image,
+    affine_of,
+    files_and_slices,
+    shape_of,
+    voxels_question,
+)
+from common.formats.reading.recordings import recording_of
 
 _T = TypeVar("_T")
 
@@ -96,7 +100,7 @@ class Reader:
         id_key: bytes | None = None,
         *,
         alone: bool = False,
-    ) -> "Iterator[list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError]":
+    ) -> "Iterator[list[NiftiVolume] | list[Slice] | list[EcgFile] | ArchiveFound | SourceError]":
         """Read the headers of files.
 
         Args:
@@ -106,10 +110,10 @@ class Reader:
             alone: the user named the file itself, so that also a greyscale picture is wanted.
 
         Yields:
-            For each file, in order, the volumes (NIfTI) or slices (DICOM) in it, the members of an
-            archive, each of which can be asked for in turn (``member_path``), or why it cannot
-            become a scan: ``NotAScan`` if it is none, ``UnreadKind``, ``ReaderFailed`` if the
-            child died or took too long, else another ``SourceError``.
+            For each file, in order, the volumes (NIfTI), slices (DICOM) or ECG in it, the members
+            of an archive, each of which can be asked for in turn (``member_path``), or why it
+            cannot become a scan: ``NotAScan`` if it is none, ``UnreadKind``, ``ReaderFailed`` if
+            the child died or took too long, else another ``SourceError``.
         """
         waiting: deque[tuple[Path, str, _Ticket | SourceError]] = deque()
         for path, label in files:
@@ -119,12 +123,12 @@ class Reader:
         while waiting:
             yield self._found(*waiting.popleft(), key, id_key or key)
 
-    def prefetch(self, volume: NiftiVolume | Stack) -> "Prefetched":
+    def prefetch(self, volume: Image) -> "Prefetched":
         """Ask for the voxels of a volume that ``read`` will soon be called for."""
-        return Prefetched(volume, self._pool.ask(_voxels_question(volume)))
+        return Prefetched(volume, self._pool.ask(voxels_question(volume)))
 
     def read(
-        self, volume: NiftiVolume | Stack, prefetched: "Prefetched | None" = None
+        self, volume: Image, prefetched: "Prefetched | None" = None
     ) -> tuple[npt.NDArray[Any], Affine | None]:
         """Read the voxels of a volume.
 
@@ -133,18 +137,18 @@ class Reader:
             prefetched: the answer of ``prefetch`` for this volume.
 
         Returns:
-            Voxels (i, j, k) in Fortran order, little-endian, perhaps read-only; and the affine
-            that maps their indices to mm, RAS+, or None.
+            Voxels (i, j, k), or (samples, leads) of an ECG, in Fortran order, little-endian,
+            perhaps read-only; and the affine that maps their indices to mm, RAS+, or None.
 
         Raises:
             SourceError: they cannot be read, or the file changed.
             ReaderFailed: the child died or took too long.
         """
-        ticket = prefetched.ticket if prefetched else self._pool.ask(_voxels_question(volume))
+        ticket = prefetched.ticket if prefetched else self._pool.ask(voxels_question(volume))
         array = self._pool.result(ticket).voxels
-        if array is None or array.shape != _shape(volume):
+        if array is None or array.shape != shape_of(volume):
             raise SourceError("its voxels are not what its header declares: export it again")
-        return array, volume.layout.affine if isinstance(volume, NiftiVolume) else volume.affine
+        return array, affine_of(volume)
 
     def digests(self, slices: Sequence[Slice]) -> list[str | None]:
         """A digest of the pixels of each slice: equal ones have equal pixels. None where they
@@ -153,7 +157,7 @@ class Reader:
         for start in range(0, len(slices), _DIGESTS_ASKED):
             some = slices[start : start + _DIGESTS_ASKED]
             frames = frames_of(len(some), sum(one.rows * one.columns * 8 for one in some))
-            request = {"op": "digests", "frames": frames, **_files_and_slices(some)}
+            request = {"op": "digests", "frames": frames, **files_and_slices(some)}
             asked.append((some, self._pool.ask(Question(request, cpu_s(frames), wall_s(frames)))))
         found: list[str | None] = []
         for some, ticket in asked:
@@ -187,13 +191,19 @@ class Reader:
 
     def _found(
         self, path: Path, label: str, ticket: "_Ticket | SourceError", key: bytes, id_key: bytes
-    ) -> "list[NiftiVolume] | list[Slice] | ArchiveFound | SourceError":
+    ) -> "list[NiftiVolume] | list[Slice] | list[EcgFile] | ArchiveFound | SourceError":
         try:
             if isinstance(ticket, SourceError):
                 raise ticket
             answer = self._pool.result(ticket).answer or {}
             if "members" in answer:
                 return ArchiveFound(members_of(answer))
+            if "recording" in answer:
+                recording, file_format = recording_of(answer["recording"]), str(answer["format"])
+                stamp = (int(answer["stamp"][0]), int(answer["stamp"][1]))
+                patient = recording.patient
+                tokens = pseudonym(patient, key), patient_token(patient, id_key)
+                return [EcgFile(label, path, recording, file_format, stamp, *tokens)]
             if "layout" in answer:
                 size, mtime_ns = map(int, answer["stamp"])
                 return volumes_of(layout_of(answer["layout"]), (size, mtime_ns), path, label)
@@ -221,7 +231,7 @@ class _Ticket:
 class Prefetched:
     """Voxels that a child may have read by now."""
 
-    volume: NiftiVolume | Stack
+    volume: Image
     ticket: _Ticket
 
 
@@ -298,41 +308,3 @@ class _Pool:
         if room and self._waited >= _WAITED_S:
             self._starting, self._waited = self._start(), 0.0
         return min(self._all, key=lambda process: process.load)
-
-
-def _shape(volume: NiftiVolume | Stack) -> tuple[int, int, int]:
-    if isinstance(volume, NiftiVolume):
-        return volume.layout.shape
-    first = volume.slices[0]
-    return first.columns, first.rows, len(volume.slices)
-
-
-def _voxels_question(volume: NiftiVolume | Stack) -> Question:
-    frames = frames_of(volume.frames, volume.declared_bytes)
-    # Headers may declare fewer bytes a voxel than there are; no type of a scan has more than 8.
-    most = max(volume.declared_bytes, math.prod(_shape(volume)) * 8)
-    request = {"op": "voxels", "frames": frames, **_request(volume)}
-    return Question(request, cpu_s(frames), wall_s(frames), most)
-
-
-def _request(volume: NiftiVolume | Stack) -> Message:
-    if isinstance(volume, NiftiVolume):
-        return {
-            "path": encode_path(volume.path),
-            "label": volume.label,
-            "layout": layout_message(volume.layout),
-            "stamp": volume.stamp,
-            "number": volume.number,
-        }
-    return _files_and_slices(volume.slices)
-
-
-def _files_and_slices(slices: Sequence[Slice]) -> Message:
-    files: dict[Path, int] = {}
-    for plane in slices:
-        files.setdefault(plane.path, len(files))
-    labels = {plane.path: plane.label for plane in slices}
-    return {
-        "files": [(encode_path(path), labels[path]) for path in files],
-        "slices": [(files[plane.path], slice_message(plane)) for plane in slices],
-    }

@@ -11,8 +11,8 @@ from common.domain.types import DType, hash_voxels
 from common.domain.validation_errors import explain
 from common.errors import SourceError
 from common.formats.dicom.stack import Stack
-from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Prefetched, Reader
+from common.formats.reading.questions import Image
 from common.scan_files.accounts import Origin
 from common.scan_files.file_names import FileNames
 from common.scan_files.image_headers import header_of
@@ -43,7 +43,7 @@ class FailedTask:
 class FileTask:
     """A volume to read. The same image gives the same scan under the same id, always."""
 
-    image: NiftiVolume | Stack
+    image: Image
     reader: Reader
     pacs: str
     max_bytes: int
@@ -62,7 +62,7 @@ class FileTask:
     @property
     def origins(self) -> tuple[Origin, ...]:
         """Where it is, and each further file of it."""
-        if self.origin is None or isinstance(self.image, NiftiVolume):
+        if self.origin is None or not isinstance(self.image, Stack):
             return () if self.origin is None else (self.origin,)
         image = self.image
         return origins_of_slices(
@@ -120,8 +120,8 @@ class FileTask:
 def _any_finite(array: npt.NDArray[Any]) -> bool:
     if array.dtype.kind != "f":
         return True
-    # Slice by slice: the first one nearly always answers.
-    return any(bool(np.isfinite(array[:, :, k]).any()) for k in range(array.shape[2]))
+    # Slice by slice, or lead by lead: the first one nearly always answers.
+    return any(bool(np.isfinite(array[..., k]).any()) for k in range(array.shape[-1]))
 
 
 def _readable(count: int) -> str:

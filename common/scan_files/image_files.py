@@ -12,11 +12,12 @@ from common.formats.archives import member_path
 from common.formats.dicom.left_out import LeftOut, SlicesRefused
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
-from common.formats.dicom.stack import Stack
+from common.formats.ecg.recording import EcgFile
 from common.formats.known_names import kind_by_name
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
 from common.formats.reader import DEFAULT_MAX_BYTES, ArchiveFound, Reader
+from common.formats.reading.questions import Image
 from common.scan_files.accounts import Origin
 from common.scan_files.file_names import FileNames, uncut
 from common.scan_files.file_tasks import FailedTask, FileTask
@@ -30,7 +31,7 @@ _AHEAD_SCANS = 16
 _AHEAD_BYTES = 32 << 20
 """How far the reader reads ahead of the threads that send."""
 
-Found = Sequence[NiftiVolume | Slice] | ArchiveFound | SourceError
+Found = Sequence[NiftiVolume | Slice | EcgFile] | ArchiveFound | SourceError
 """What ``Reader.discover`` finds in a file."""
 
 
@@ -106,7 +107,7 @@ class ImageFiles:
                 yield self.failed(label, found)
             case _:
                 for one in found:
-                    yield self._task(one) if isinstance(one, NiftiVolume) else one
+                    yield one if isinstance(one, Slice) else self._task(one)
 
     def take_members(self) -> list[tuple[Path, str]]:
         """The members of archives since the last call, each to be read as a file of a folder."""
@@ -189,7 +190,7 @@ class ImageFiles:
             else:
                 self._members.append((member, named))
 
-    def _task(self, image: NiftiVolume | Stack) -> FileTask:
+    def _task(self, image: Image) -> FileTask:
         options = self._options
         origin = origin_of(image, self._names, self._folder)
         return FileTask(

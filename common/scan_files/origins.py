@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
-from common.formats.nifti.volumes import NiftiVolume
+from common.formats.ecg.recording import EcgFile
+from common.formats.reading.questions import Image
 from common.scan_files.accounts import Origin
 from common.scan_files.file_names import FileNames
 
 
-def origin_of(image: NiftiVolume | Stack, names: FileNames, folder: str) -> Origin:
+def origin_of(image: Image, names: FileNames, folder: str) -> Origin:
     """Where an image comes from.
 
     Args:
@@ -20,6 +21,8 @@ def origin_of(image: NiftiVolume | Stack, names: FileNames, folder: str) -> Orig
     if isinstance(image, Stack):
         count = len({plane.path for plane in image.slices})
         return _origin(image.file, image.label, names, folder, count)
+    if isinstance(image, EcgFile):
+        return _origin(image.label, image.label, names, folder)
     # The name of a file with one volume may end so, too.
     number = f" [volume {image.number + 1}]" if image.layout.volumes > 1 else ""
     file = image.label.removesuffix(number)

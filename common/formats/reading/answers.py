@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import numpy.typing as npt
 
 from common.errors import SourceError
@@ -19,10 +20,13 @@ from common.formats.buffers import Allocate
 from common.formats.compression import MAGIC_BYTES, inflated, inflater_for, unpacked_max
 from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.slices import Slice
+from common.formats.ecg.opening import EcgFormat, ecg_format, open_ecg
+from common.formats.ecg.recording import check_not_flat, checked
+from common.formats.ecg.wfdb import is_segment
 from common.formats.nifti.pairs import header_of, is_header, voxels_of
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.not_a_scan import NotAScan, UnreadKind
-from common.formats.opening import open_archive, open_file
+from common.formats.opening import Opened, open_archive, open_file
 from common.formats.reading.budgets import cpu_s, frames_of
 from common.formats.reading.messages import (
     Message,
@@ -31,10 +35,14 @@ from common.formats.reading.messages import (
     slice_message,
     slice_of,
 )
+from common.formats.reading.recordings import recording_message, recording_of
 from common.formats.recognition import HEAD_BYTES, Format, recognise, unreadable
 
 if TYPE_CHECKING:
     from common.formats.nifti.volume_reader import VolumeReader
+
+_TEXT_COST = 16
+"""Text takes as long as so many times its size of pixels."""
 
 
 class Answerer:
@@ -57,9 +65,14 @@ class Answerer:
         """
         self._limit(cpu_s(0))
         path = Path(request["path"])
+        alone = bool(request.get("alone"))
         with as_source_error(), open_file(path) as opened:
             name, in_archive = opened.name, opened.in_archive
-            found = recognise(opened.file.read(HEAD_BYTES), name, _inside(opened.file))
+            head = opened.file.read(HEAD_BYTES)
+            ecg = ecg_format(head, name, alone=alone)
+            if ecg is not None:
+                return self._ecg_header(path, ecg, opened, alone=alone)
+            found = recognise(head, name, _inside(opened.file))
         if found is Format.ARCHIVE:
             return self._members(path, in_archive=in_archive)
         if found is Format.PAIR_VOXELS:
@@ -69,16 +82,20 @@ class Answerer:
                     f"its {header.suffix} has two files of voxels, and {other.suffix} is the one "
                     "that is read: remove the wrong one"
                 )
-            if not request.get("alone"):
+            if not alone:
                 raise NotAScan("pair")
             raise SourceError(f"half of a .hdr/.img pair: send its {header.suffix}")
         if found is Format.NIFTI:
             if in_archive and is_header(name):
                 raise UnreadKind("a .hdr/.img pair in an archive: unpack it")
             return self._nifti_header(path)
-        return self._dicom_header(
-            path, name, bare=found is Format.BARE_DICOM, alone=bool(request.get("alone"))
-        )
+        try:
+            return self._dicom_header(path, name, bare=found is Format.BARE_DICOM, alone=alone)
+        except NotAScan as other:
+            if other.kind != "waveform" or in_archive:
+                raise
+        with as_source_error(), open_file(path) as opened:
+            return self._ecg_header(path, EcgFormat.DICOM, opened, alone=alone)
 
     def voxels(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         """Read the voxels of a volume.
@@ -87,6 +104,8 @@ class Answerer:
             SourceError: they cannot be read.
         """
         self._limit(cpu_s(int(request["frames"])))
+        if "recording" in request:
+            return self._ecg_samples(request, allocate)
         read = self._nifti_voxels if "layout" in request else self._dicom_voxels
         return read(request, allocate)
 
@@ -111,6 +130,33 @@ class Answerer:
 
         layout, stamp = read_layout(path, lambda size: self._limit(cpu_s(frames_of(0, size))))
         return {"layout": layout_message(layout), "stamp": stamp}
+
+    def _ecg_header(self, path: Path, form: EcgFormat, opened: Opened, *, alone: bool) -> Message:
+        if opened.in_archive:
+            raise UnreadKind("an ECG in an archive: unpack it")
+        size, _ = opened.stamp
+        self._limit(cpu_s(frames_of(0, _TEXT_COST * size)))
+        if form is EcgFormat.WFDB and not alone and is_segment(path):
+            raise NotAScan("segment")
+        recording = checked(open_ecg(path, form).recording)
+        return {
+            "recording": recording_message(recording),
+            "format": form.value,
+            "stamp": opened.stamp,
+        }
+
+    def _ecg_samples(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
+        path, recording = Path(request["path"]), recording_of(request["recording"])
+        opened = open_ecg(path, EcgFormat(request["format"]))
+        if opened.recording != recording:
+            raise SourceError("the file changed while it was read: send it again")
+        shape = recording.samples, len(recording.leads)
+        size = 4 * shape[0] * shape[1]
+        samples = allocate(size)[:size].view(np.float32).reshape(shape, order="F")
+        samples.fill(np.nan)
+        opened.read(samples)
+        check_not_flat(samples)
+        return samples
 
     def _dicom_header(self, path: Path, name: str, *, bare: bool, alone: bool) -> Message:
         from common.formats.dicom.headers import read_slices

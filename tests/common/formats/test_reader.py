@@ -22,6 +22,7 @@ from common.formats import reader as reader_module
 from common.formats.dicom.series import stack_series
 from common.formats.dicom.slices import Slice
 from common.formats.dicom.stack import Stack
+from common.formats.ecg.recording import EcgFile
 from common.formats.nifti.volumes import NiftiVolume
 from common.formats.reader import Reader
 from common.formats.reading import budgets
@@ -43,7 +44,7 @@ def reader() -> Iterator[Reader]:
     made.close()
 
 
-def found(reader: Reader, path: Path) -> list[NiftiVolume] | list[Slice]:
+def found(reader: Reader, path: Path) -> list[NiftiVolume] | list[Slice] | list[EcgFile]:
     """What is in a file."""
     [inside] = reader.discover([(path, path.name)], KEY)
     if isinstance(inside, SourceError):

@@ -1,0 +1,1 @@
+"""Electrocardiograms from files: each format to samples in millivolts."""
