@@ -42,7 +42,7 @@ help: ## List the targets and variables
 #  SOURCE         file, folder or archive to send (NIfTI, DICOM, ...) instead of synthetic scans
 #  VOLUMES        roles of the DICOM volumes to send, such as anatomical,diffusion; all: every volume
 #  WATCH          1 keeps running, and sends what arrives in the folder SOURCE, until Ctrl-C
-#  KIND           kind of synthetic scan: phantom (3-D head) or grid (10x10)
+#  KIND           kind of synthetic scan: phantom (3-D head), grid (10x10) or ecg (10 s, 12 leads)
 #  SHAPE          size of a synthetic scan, such as 128 or 181x217x181
 #  CONTRAST       MR contrast of synthetic heads: flair or t1
 #  RATE           scans per second; unset: as fast as possible, or 2 without SCANS and SOURCE

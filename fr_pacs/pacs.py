@@ -25,6 +25,7 @@ from fr_pacs.run_counts import RunCounter
 from fr_pacs.run_labels import KEPT
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
+from fr_pacs.sources.ecg_source import EcgSource
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 
@@ -81,6 +82,8 @@ def make_source(
     name, scans, seed = settings.pacs_name, settings.scans, settings.seed
     if settings.kind == "grid":
         return GridSource(name, scans, seed, settings.grid_shape, settings.run_name)
+    if settings.kind == "ecg":
+        return EcgSource(name, scans, seed, settings.ecg_shape, settings.run_name)
     recipe = Recipe(contrast=settings.contrast, background=settings.background)
     return PhantomSource(name, scans, seed, settings.phantom_shape, recipe, settings.run_name)
 

@@ -18,7 +18,7 @@ from common.settings.private_files import MOUNTED, read_private
 DOT_ENV = Path(".env")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-Shape = tuple[Annotated[int, Field(ge=1, le=4096)], ...]
+Shape = tuple[Annotated[int, Field(ge=1, lt=2**31)], ...]
 
 
 def from_file(values: Any, name: str) -> Any:

@@ -19,6 +19,9 @@ from common.settings.base import Port, Shape, WireSettings, from_file
 from common.settings.hosts import Host
 
 ENDLESS_RATE = 2.0
+_CELLS_ALONG_MAX = 4096
+"""The most cells or voxels along an axis of a synthetic image."""
+
 _KEY = re.compile(f"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
@@ -99,13 +102,16 @@ class PacsSettings(WireSettings):
         description="how urgent the scans are: 'stat' (analysed next), 'urgent', 'routine' or "
         "'background'",
     )
-    kind: Literal["phantom", "grid"] = Field(
-        default="phantom", description="kind of synthetic scan: phantom (3-D head) or grid (10x10)"
+    kind: Literal["phantom", "grid", "ecg"] = Field(
+        default="phantom",
+        description="kind of synthetic scan: phantom (3-D head), grid (10x10) or ecg (10 s of 12 "
+        "leads)",
     )
     shape: Annotated[Shape | None, NoDecode] = Field(
         default=None,
-        description="size of a synthetic scan in voxels, such as 128 or 181x217x181; if unset, 96 "
-        "for a phantom and 10 for a grid",
+        description="size of a synthetic scan in voxels, such as 128 or 181x217x181; of an ECG, "
+        "samples at 500 Hz and leads, such as 30000x3; if unset, 96 for a phantom, 10 for a grid "
+        "and 5000x12 for an ECG",
     )
     contrast: Literal["flair", "t1"] = Field(
         default="flair", description="MR contrast of synthetic heads; lesions are bright on flair"
@@ -258,10 +264,16 @@ class PacsSettings(WireSettings):
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        dimensions = 2 if self.kind == "grid" else 3
-        if self.shape is not None and len(self.shape) not in (1, dimensions):
+        if self.kind != "ecg" and self.shape is not None and max(self.shape) > _CELLS_ALONG_MAX:
             raise ValueError(
-                f"SHAPE of a {self.kind} needs 1 or {dimensions} numbers, not {len(self.shape)}"
+                f"SHAPE={'x'.join(map(str, self.shape))}: each number must be {_CELLS_ALONG_MAX} "
+                "or less"
+            )
+        dimensions = 3 if self.kind == "phantom" else 2
+        if self.shape is not None and len(self.shape) not in (1, dimensions):
+            what = "an ECG" if self.kind == "ecg" else f"a {self.kind}"
+            raise ValueError(
+                f"SHAPE of {what} needs 1 or {dimensions} numbers, not {len(self.shape)}"
             )
         return self
 
@@ -287,6 +299,12 @@ class PacsSettings(WireSettings):
         """Number of cells of a synthetic grid along each axis."""
         shape = self.shape or (10,)
         return (shape[0], shape[-1])
+
+    @property
+    def ecg_shape(self) -> tuple[int, int]:
+        """Number of samples and leads of a synthetic ECG."""
+        shape = self.shape or (5000,)
+        return (shape[0], shape[1] if len(shape) > 1 else 12)
 
     @property
     def phantom_shape(self) -> tuple[int, int, int]:

@@ -44,6 +44,17 @@ def test_the_error_for_a_wrong_shape_tells_what_a_shape_is(value: str, right: st
     assert right in message
 
 
+def test_the_shape_of_an_ecg_is_samples_and_leads() -> None:
+    def shape(*options: str) -> tuple[int, int]:
+        return load_settings(PacsSettings, "fr", ["--kind", "ecg", *options]).ecg_shape
+
+    assert shape() == (5000, 12)
+    assert shape("--shape", "100") == (100, 12)
+    assert shape("--shape", "21600000x3") == (21_600_000, 3)
+    wrong = error_for(PacsSettings, "--kind", "ecg", "--shape", "10x10x10")
+    assert "SHAPE of an ECG needs 1 or 2 numbers" in wrong
+
+
 @pytest.mark.parametrize(("kind", "shape"), [("phantom", "10x10"), ("grid", "10x10x10")])
 def test_a_shape_of_the_other_kind_is_refused(kind: str, shape: str) -> None:
     assert f"SHAPE of a {kind}" in error_for(PacsSettings, "--kind", kind, "--shape", shape)
