@@ -40,7 +40,7 @@ _BY_NAME = {
         "text",
     ),
 }
-_ECG_SUFFIXES = (".ecg.json", ".ecg.csv")
+_ECG_SUFFIXES = (".ecg.json", ".ecg.csv", ".ecg.xml")
 """Sidecars by their last suffix, but ECGs by the one before."""
 
 _SYSTEM_PREFIXES = ("._", ".ds_store", ".spotlight-", ".trash", ".fseventsd", ".appledouble")

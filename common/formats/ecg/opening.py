@@ -4,6 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from common.formats.ecg.aecg import is_aecg
 from common.formats.ecg.recording import Opened
 from common.formats.ecg.text import is_json_ecg
 
@@ -17,6 +18,7 @@ class EcgFormat(StrEnum):
     EDF = "edf"
     """Or EDF+ or BDF, which are read alike."""
     DICOM = "dicom"
+    AECG = "aecg"
 
 
 _EDF_VERSION = b"0" + b" " * 7
@@ -27,9 +29,8 @@ _EDF_BYTES = 256
 def ecg_format(head: bytes, name: str, *, alone: bool) -> EcgFormat | None:
     """The format of a file that may be an ECG by its first bytes and its name; None: it is none.
 
-    JSON and CSV are ECGs where the user has named the file, or it is called ``….ecg.json`` or
-    ``….ecg.csv``: a folder has many others, such as sidecars. DICOM has a reader that recognises
-    it.
+    JSON, CSV and XML are ECGs where the user has named the file, or it is called ``….ecg.json``
+    and so on: a folder has many others, such as sidecars. DICOM has a reader that recognises it.
 
     Args:
         head: the first bytes.
@@ -45,6 +46,8 @@ def ecg_format(head: bytes, name: str, *, alone: bool) -> EcgFormat | None:
         return EcgFormat.JSON
     if low.endswith(".ecg.csv") or (alone and low.endswith(".csv")):
         return EcgFormat.CSV
+    if is_aecg(head) and (alone or low.endswith(".ecg.xml")):
+        return EcgFormat.AECG
     return None
 
 
@@ -88,10 +91,17 @@ def _dicom(path: Path) -> Opened:
     return open_dicom(path)
 
 
+def _aecg(path: Path) -> Opened:
+    from common.formats.ecg.aecg import open_aecg
+
+    return open_aecg(path)
+
+
 _OPENERS: dict[EcgFormat, Callable[[Path], Opened]] = {
     EcgFormat.WFDB: _wfdb,
     EcgFormat.JSON: _json,
     EcgFormat.CSV: _csv,
     EcgFormat.EDF: _edf,
     EcgFormat.DICOM: _dicom,
+    EcgFormat.AECG: _aecg,
 }

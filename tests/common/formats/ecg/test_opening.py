@@ -21,6 +21,9 @@ JSON = b'{"leads": [{"name": "I", "signal": [1]}]}'
         (b"0       " + bytes(248), "x", False, EcgFormat.EDF),
         (b"\xffBIOSEMI" + bytes(248), "x.bdf", False, EcgFormat.EDF),
         (b"0       ", "x.edf", False, None),
+        (b"<AnnotatedECG", "x.xml", True, EcgFormat.AECG),
+        (b"<AnnotatedECG", "x.xml", False, None),
+        (b"<AnnotatedECG", "x.ecg.xml", False, EcgFormat.AECG),
         (b"n+1\0", "x.nii", True, None),
     ],
 )
