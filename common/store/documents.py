@@ -242,7 +242,7 @@ def _same_scan(mine: Document, stored: object) -> bool:
     try:
         known = BrainScan.stored(stored)
     except ValidationError:
-        return all(stored.get(name) == mine.get(name) for name in (*CONTENT, "affine"))
+        return all(stored.get(name) == mine.get(name) for name in (*CONTENT, "affine", "signal"))
     return known.same_content(BrainScan.model_validate(mine))
 
 

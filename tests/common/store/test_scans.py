@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from pymongo import MongoClient
 
@@ -18,6 +19,7 @@ from tests.factories import (
     Commands,
     document_of,
     inside,
+    make_ecg,
     make_report,
     make_scan,
     make_upload,
@@ -189,6 +191,25 @@ def test_the_same_id_of_another_pacs_is_another_scan(store: DBManager) -> None:
     assert store.scans.add([NewScan(theirs, other)]) == [Added.STORED]
     assert document_of(store, mine.key)["voxels"] == voxels
     assert document_of(store, theirs.key)["voxels"] == other
+
+
+def test_a_signal_is_the_same_if_its_samples_mean_the_same(store: DBManager) -> None:
+    scan, samples = make_ecg(np.ones((8, 2), np.float32))
+    signal = scan.signal
+    assert signal is not None
+    assert store.scans.add([NewScan(scan, samples)]) == [Added.STORED]
+    for change, outcome in (
+        ({}, Added.KNOWN),
+        ({"gains": (200.0, 200.0), "filters": ("notch_50_hz",)}, Added.KNOWN),
+        ({"sampling_rate_hz": 500.0}, Added.CONFLICT),
+        ({"leads": ("I", "II")}, Added.CONFLICT),
+        ({"units": "uV"}, Added.CONFLICT),
+    ):
+        other = scan.model_copy(update={"signal": signal.model_copy(update=change)})
+        assert store.scans.add([NewScan(other, samples)]) == [outcome], change
+    [claim] = store.claims.claim("w", 1, 60)
+    assert claim.scan == scan
+    assert claim.voxels == samples
 
 
 @pytest.mark.parametrize("priority", Priority)
