@@ -8,7 +8,7 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, WithJsonSchema
 
 from common.domain.ecg_findings import EcgFindings
 from common.domain.findings import AlwaysValid, AnyQuality, Findings
@@ -26,6 +26,12 @@ def _check_kind(kind: str) -> str:
 
 
 _DEPTH_MAX = 16
+_CONTENT_SCHEMA = {
+    "type": "object",
+    "additionalProperties": {
+        "type": ["null", "boolean", "number", "string", "array", "object"],
+    },
+}
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -67,9 +73,9 @@ class OtherFindings(AlwaysValid):
     content_schema: Annotated[str, Field(pattern=r"^[!-~]{1,200}$")] = Field(
         description="URI that names the schema of 'content', with its version"
     )
-    content: Annotated[dict[str, JsonValue], AfterValidator(_check_content)] = Field(
-        description="what the analyzer found, as 'content_schema' defines it"
-    )
+    content: Annotated[
+        dict[str, JsonValue], AfterValidator(_check_content), WithJsonSchema(_CONTENT_SCHEMA)
+    ] = Field(description="what the analyzer found, as 'content_schema' defines it")
     parameters: dict[Name, Value] = Field(
         default={}, description="parameters by name; a name ends in its unit"
     )

@@ -1,7 +1,7 @@
 """Scans as the API shows them."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime
@@ -23,6 +23,19 @@ from fr_hub.web.problems import not_found
 Text = Annotated[str, Query(min_length=1, max_length=130, pattern=r"^[A-Za-z0-9._@-]+$")]
 
 
+class SignalFacts(Answer):
+    """What the samples of a signal are. What is not known is null."""
+
+    sampling_rate_hz: float | None
+    leads: tuple[str, ...]
+    units: str
+    lead_units: tuple[str, ...] | None
+    """Of each lead; null: ``units`` is that of all."""
+    gains: tuple[float, ...] | None
+    """Digital steps per unit of each lead, as recorded."""
+    filters: tuple[str, ...]
+
+
 class ScanSummary(Answer):
     """A scan in a list. What is not known is null."""
 
@@ -37,7 +50,11 @@ class ScanSummary(Answer):
     modality: str | None
     contrast: str | None
     scan_type: str | None
+    kind: Literal["image", "signal"] | None
+    signal: SignalFacts | None
+    """Of a signal, such as an ECG; null of an image."""
     shape: tuple[int, ...] | None
+    """Of an image: voxels along each axis; of a signal: samples, leads."""
     voxel_size_mm: tuple[float, float, float] | None
     priority: Priority | None
     received_at: datetime | None
@@ -151,7 +168,9 @@ _FROM_LIST = (
     *("key", "scan_id", "pacs", "subject", "received_at", "ended_at", "attempts", "cause"),
     *("analyzer", "lesions", "revision", "delivered"),
 )
-_FROM_HEADER = ("study", "series", "session", "modality", "scan_type", "shape", "voxel_size_mm")
+_FROM_HEADER = (
+    *("study", "series", "session", "modality", "scan_type", "kind", "shape", "voxel_size_mm"),
+)
 
 
 def _summary(facts: ScanFacts) -> dict[str, object]:
@@ -159,6 +178,7 @@ def _summary(facts: ScanFacts) -> dict[str, object]:
     return {
         **{name: getattr(facts.listed, name) for name in _FROM_LIST},
         **{name: getattr(header, name, None) for name in _FROM_HEADER},
+        "signal": None if header is None or header.signal is None else dict(header.signal),
         "contrast": None if header is None else header.declared_contrast,
         "state": known_state(facts.listed.state),
         "verdict": one_of(Verdict, facts.listed.verdict),

@@ -68,6 +68,13 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
             404, "no_voxels", "There is no such scan, or its voxels were removed; check its id."
         )
     scan = voxels.scan
+    if scan.kind != "image":
+        raise Problem(
+            422,
+            "no_image",
+            "This scan is a signal, such as an ECG: it has no voxels. Its report has what was "
+            "found.",
+        )
     try:
         made = coarser(scan, level) if level else None
     except ValueError:

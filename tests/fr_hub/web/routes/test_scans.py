@@ -2,16 +2,27 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from common.domain.ecg_findings import EcgFindings, LeadCrossings
+from common.domain.findings import AnyQuality, Verdict
 from common.domain.patient import NewPatient
 from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_hub.web.context import WebContext
-from tests.factories import edit, make_claimable, make_failed, make_reports, make_scan
+from tests.factories import (
+    edit,
+    make_claimable,
+    make_ecg,
+    make_failed,
+    make_report,
+    make_reports,
+    make_scan,
+)
 from tests.fr_hub.web.conftest import NORTH, ClientOf
 
 SCANS = "/api/v1/scans"
@@ -43,6 +54,39 @@ def test_a_tenant_sees_its_own_scans_alone(store: DBManager, client_of: ClientOf
         foreign, absent = (client.get(f"{SCANS}/{key}") for key in (other.key, f"x{other.key}"))
         assert foreign.status_code == absent.status_code == 404
         assert foreign.content == absent.content
+
+
+def test_an_ecg_has_its_signal_and_no_lesions(store: DBManager, reader: TestClient) -> None:
+    image, voxels = make_scan()
+    ecg, samples = make_ecg(np.ones((8, 2), np.float32), leads=("I", "II"), hz=500)
+    store.scans.add([NewScan(image, voxels), NewScan(ecg, samples)])
+    [claim] = [one for one in store.claims.claim("w", 2, 60) if one.scan.kind == "signal"]
+    crossings = (LeadCrossings(lead="I", zero_crossings=2),)
+    findings = EcgFindings(quality=AnyQuality(verdict=Verdict.PASS), crossings=crossings)
+    store.claims.complete([(claim, make_report(claim.scan, findings=findings))])
+    found = {one["key"]: one for one in reader.get(SCANS).json()["items"]}
+    of_image, of_ecg = found[image.key], found[ecg.key]
+    assert (of_image["kind"], of_image["signal"]) == ("image", None)
+    assert (of_ecg["kind"], of_ecg["shape"], of_ecg["voxel_size_mm"]) == ("signal", [8, 2], None)
+    assert of_ecg["signal"] == {
+        "sampling_rate_hz": 500,
+        "leads": ["I", "II"],
+        "units": "mV",
+        "lead_units": None,
+        "gains": None,
+        "filters": [],
+    }
+    assert (of_ecg["lesions"], of_ecg["lesion_volume_ml"], of_ecg["verdict"]) == (
+        None,
+        None,
+        "pass",
+    )
+    assert reader.get(f"{SCANS}/{ecg.key}").json()["signal"] == of_ecg["signal"]
+    report = reader.get(f"{SCANS}/{ecg.key}/report").json()
+    assert report["findings"]["crossings"] == [{"lead": "I", "zero_crossings": 2}]
+    assert reader.get(f"{SCANS}/{ecg.key}/report.txt").text.startswith("ECG report")
+    assert reader.get(f"{SCANS}/{ecg.key}/report.pdf").content.startswith(b"%PDF")
+    assert ",ecg,0.016,I; II,2," in reader.get("/api/v1/reports.csv").text
 
 
 def test_pages_follow_each_other_by_cursors(store: DBManager, reader: TestClient) -> None:

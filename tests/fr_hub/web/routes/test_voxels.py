@@ -9,7 +9,7 @@ import pytest
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import inside, make_claimable, make_scan
+from tests.factories import inside, make_claimable, make_ecg, make_scan
 from tests.fr_hub.web.conftest import NORTH, ClientOf
 
 SCANS = "/api/v1/scans"
@@ -49,6 +49,14 @@ def test_a_scan_is_a_nifti_file_that_takes_ranges(key: str, client_of: ClientOf)
     assert packed.headers["content-type"] == "application/gzip"
     assert gzip.decompress(packed.content) == whole.content
     assert packed.headers["etag"] != etag
+
+
+def test_a_signal_is_no_image(store: DBManager, client_of: ClientOf) -> None:
+    scan, samples = make_ecg(np.ones((8, 2), np.float32))
+    store.scans.add([NewScan(scan, samples)])
+    for path in ("voxels.nii", "voxels.nii.gz", "voxels.nii?level=1"):
+        answer = client_of(Role.READER).get(f"{SCANS}/{scan.key}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_image")
 
 
 def test_a_coarser_image_is_made_in_ranges_too(key: str, client_of: ClientOf) -> None:
