@@ -392,11 +392,13 @@ def _planes_in(found: Found) -> list[Slice]:
 
 
 def _other_half(path: Path) -> list[Path]:
-    """The other file of a ``.hdr``/``.img`` pair.
+    """The other file of a ``.hdr``/``.img`` pair; of samples of a WFDB record, its header.
 
     Raises:
         SourceError: it is not there.
     """
     if is_header(path.name):
         return [voxels_of(path)]
+    if path.suffix.lower() == ".dat":
+        return [path.with_suffix(".hea")] if path.with_suffix(".hea").is_file() else []
     return [header_of(path)] if is_voxels(path.name) else []

@@ -19,6 +19,7 @@ from fr_pacs.sources.watching.arrivals import Arrivals
 from fr_pacs.sources.watching.sent_index import Outcome
 from tests.common.formats.archive_files import pack
 from tests.common.formats.dicom.dicom_files import Write, slices_of
+from tests.common.formats.ecg.wfdb_files import write_record
 from tests.fr_pacs.sources.image_folders import Save
 from tests.fr_pacs.sources.watching.watched import (
     PATIENCE_S,
@@ -260,6 +261,24 @@ def test_the_halves_of_a_pair_may_come_one_after_the_other(
     (root / f"a{half}").write_bytes(content)
     watched.settled(root / f"a{half}")
     assert sent(watched.load()) == ["a.hdr"]
+
+
+@pytest.mark.parametrize("first", [".hea", ".dat"])
+def test_the_header_of_an_ecg_and_its_samples_may_come_one_after_the_other(
+    watch: Watch, root: Path, first: str
+) -> None:
+    write_record(root, "r", np.arange(40).reshape(20, 2))
+    halves = {half: (root / f"r{half}").read_bytes() for half in (".hea", ".dat")}
+    for half in halves:
+        (root / f"r{half}").unlink()
+    watched = watch()
+    (root / f"r{first}").write_bytes(halves.pop(first))
+    watched.settled(root / f"r{first}")
+    watched.load()
+    ((half, content),) = halves.items()
+    (root / f"r{half}").write_bytes(content)
+    watched.settled(root / f"r{half}")
+    assert sent(watched.load()) == ["r.hea"]
 
 
 def test_all_volumes_of_a_file_count_for_its_outcome(watch: Watch, save: Save) -> None:
