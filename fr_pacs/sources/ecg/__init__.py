@@ -1,0 +1,1 @@
+"""Synthetic ECGs with known truth: rhythms, waves, leads, noise."""
