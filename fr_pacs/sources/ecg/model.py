@@ -210,7 +210,8 @@ class _Heart:
         t = np.arange(samples) / self._recipe.hz
         hz = self._generator.uniform(5, 8)
         phase = 2 * np.pi * hz * t + np.cumsum(0.1 * self._generator.standard_normal(samples))
-        return 0.05 * self._recipe.low_mv * np.sin(phase)[:, None] * np.array([0.5, 0.8, -0.8])
+        ways = 0.05 * self._recipe.low_mv * np.array([0.5, 0.8, -0.8])
+        return np.asarray(np.sin(phase)[:, None] * ways)
 
     def _qrs_start(self) -> float:
         return self._qrs[0].offset_s - _EDGE_SIGMAS * self._qrs[0].sigma_s
@@ -261,7 +262,7 @@ def _project(vector: Array, recipe: EcgRecipe) -> Array:
         of, sign = _SWAPPED.get(lead, (lead, 1)) if recipe.swapped_arms else (lead, 1)
         rows.append(sign * _row(of))
     signal = vector @ np.array(rows).T
-    return -signal if recipe.inverted else signal
+    return np.asarray(-signal if recipe.inverted else signal)
 
 
 def _scaled_noise(
@@ -273,4 +274,4 @@ def _scaled_noise(
     part = round(20 * recipe.hz)
     parts = -(-samples // part)
     on = generator.permutation(parts) < max(1, round(parts * recipe.noisy_share))
-    return noise * np.sqrt(power) * np.repeat(on, part)[:samples, None]
+    return np.asarray(noise * np.sqrt(power) * np.repeat(on, part)[:samples, None])

@@ -15,10 +15,11 @@ def make_noise(
 ) -> Signal:
     """Noise of unit power in each lead, (samples, leads); leads share half of it."""
     if kind == "mixed":
+        kinds: tuple[NoiseKind, ...] = ("baseline", "muscle", "electrode", "mains")
         parts = [
             share * make_noise(part, samples, leads, hz, generator)
             for part, share in zip(
-                ("baseline", "muscle", "electrode", "mains"),
+                kinds,
                 generator.dirichlet([1, 1, 1, 0.5]) ** 0.5,
                 strict=True,
             )
@@ -62,7 +63,7 @@ def _mains(samples: int, hz: float, generator: np.random.Generator) -> Signal:
     out = np.sin(2 * np.pi * mains * t + generator.uniform(0, 6.28))
     if 3 * mains < hz / 2:
         out += 0.15 * np.sin(6 * np.pi * mains * t + generator.uniform(0, 6.28))
-    return out
+    return np.asarray(out)
 
 
 def _shaped(samples: int, hz: float, generator: np.random.Generator, gain: Any) -> Signal:
@@ -73,4 +74,4 @@ def _shaped(samples: int, hz: float, generator: np.random.Generator, gain: Any) 
 
 
 def _unit(signal: Signal) -> Signal:
-    return signal / np.maximum(np.sqrt(np.mean(signal**2, axis=0)), 1e-12)
+    return np.asarray(signal / np.maximum(np.sqrt(np.mean(signal**2, axis=0)), 1e-12))
