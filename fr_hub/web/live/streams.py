@@ -132,7 +132,9 @@ async def _stream(
         await asyncio.wait({*tasks, watcher.ended}, return_when=asyncio.FIRST_COMPLETED)
         if watcher.ended.done() and not watcher.ended.result():
             await asyncio.wait({pumping}, timeout=_LAST_S)
-        return pumping.done() and not pumping.cancelled() and pumping.exception() is None
+        is_slow = watcher.ended.done() and watcher.ended.result()
+        is_sent = pumping.done() and not pumping.cancelled() and pumping.exception() is None
+        return is_sent and not is_slow
     finally:
         watcher.end()
         for task in tasks:

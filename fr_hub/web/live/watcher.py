@@ -29,10 +29,10 @@ class Watcher:
         """Send a message; a client that does not read is let go."""
         if self.ended.done():
             return
-        self._size += message.size
-        if self._size > UNREAD_MAX:
+        if self._size > UNREAD_MAX:  # whatever this one has: a replay may be larger
             self.end(slow=True)
             return
+        self._size += message.size
         self._messages.append(message)
         self._wake()
 

@@ -44,3 +44,15 @@ def test_the_end_ends_a_wait() -> None:
         assert not watcher.ended.result()
 
     asyncio.run(run())
+
+
+def test_a_large_message_alone_lets_nobody_go() -> None:
+    async def run() -> None:
+        watcher = Watcher("ada")
+        replay = message(1, [{"kind": "x" * (2 * UNREAD_MAX)}])
+        watcher.put(replay)
+        assert await watcher.next() == [replay]
+        watcher.put(replay)
+        assert not watcher.ended.done()
+
+    asyncio.run(run())
