@@ -1,6 +1,7 @@
 """A unit says that it is there, from its start to its end."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Collection, Iterator
 
 from common.errors import StoreError
@@ -22,8 +23,13 @@ def present(
         pacs: the Fr-PACS that are connected to it.
     """
 
+    ending = threading.Event()
+    writing = threading.Lock()
+
     def beat() -> None:
-        with contextlib.suppress(StoreError):  # the next one tells
+        with writing, contextlib.suppress(StoreError):  # the next one tells
+            if ending.is_set():
+                return
             units.beat(unit)
             units.note_pacs(pacs())
 
@@ -34,5 +40,6 @@ def present(
     try:
         yield
     finally:
-        with contextlib.suppress(StoreError):
+        ending.set()
+        with writing, contextlib.suppress(StoreError):
             units.end(unit)
