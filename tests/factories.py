@@ -234,10 +234,11 @@ class Commands(CommandListener):
         pass
 
     def writes(self) -> list[dict[str, Any]]:
-        """The commands that write, without those of notifications."""
+        """The commands that write, without those of notifications and events."""
         kinds = ("insert", "update", "delete", "findAndModify")
         written = [c for c in self.seen if c["name"] in kinds]
-        return [c for c in written if c[c["name"]] != Collection.NOTIFICATIONS]
+        told = (Collection.NOTIFICATIONS, Collection.EVENTS)
+        return [c for c in written if c[c["name"]] not in told]
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ def test_each_sees_its_tenants_scans_and_what_its_rights_allow(
         assert (event["id"], event["state"]) == ("measurement-1", "created")
         assert "70" not in str({k: v for k, v in event.items() if k not in ("n", "at")})
         event = reader.next() or {}
-        while event["kind"] in ("unit", "queue"):
+        while event["kind"] in ("unit", "queue", "reset"):
             event = reader.next() or {}
         assert (event["kind"], event["key"]) == ("scan", key)
 
