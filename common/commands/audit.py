@@ -166,6 +166,11 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     for key in verdict.checkpoint_keys:
         console.print(f"checkpoints are signed with the key {key}", soft_wrap=True)
     console.print(
+        "An event may be about many scans, so there may be fewer events than scans; and what was "
+        "asked for is an event even if it changed nothing.",
+        style="dim",
+    )
+    console.print(
         "This check cannot tell whether entries at chain ends that no other chain names are "
         "missing, or whether the whole trail was cut back or rewritten. To detect that as well, "
         "keep the heads outside the store (KEEP=file) and verify against them (HEADS=file).",
