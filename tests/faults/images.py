@@ -19,7 +19,7 @@ _SHAPE = (24, 20, 16)
 _ENDS_S = 180.0
 _SOME = 5
 _KILLS = 8
-_LINE_BYTES = 120
+LINE_BYTES = 120
 """About as long as a line of the ledger."""
 
 
@@ -79,9 +79,9 @@ def files_killed(scene: Scene) -> None:
     truths = make_images(world.folder / "images", seed, "again", COPIES)
     world.truths.labelled.update(truths)
     for _ in range(_KILLS):
-        enough = _size(path) + _LINE_BYTES * scene.random.randrange(1, 2 * IMAGES)
+        enough = size_of(path) + LINE_BYTES * scene.random.randrange(1, 2 * IMAGES)
         world.cluster.start(slot)
-        world.wait(lambda: _size(path) >= enough or not slot.wanted, _ENDS_S / 2)  # noqa: B023
+        world.wait(lambda: size_of(path) >= enough or not slot.wanted, _ENDS_S / 2)  # noqa: B023
         world.cluster.kill(slot)
     scene.healed()
     for _ in range(2):  # the second run finds everything known
@@ -90,7 +90,8 @@ def files_killed(scene: Scene) -> None:
     is_once(scene, truths)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Of a ledger, bytes; 0 while there is none."""
     return path.stat().st_size if path.exists() else 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.domain.file_outcomes import FileOutcome
 from common.domain.report_index import NAME, OUTCOME, REPORT
-from tests.faults.images import COPIES, is_once, make_images, reported
+from tests.faults.images import COPIES, LINE_BYTES, is_once, make_images, reported, size_of
 from tests.faults.nemesis import Scene
 from tests.faults.schedule import CATALOGUE, Place
 
@@ -16,6 +16,8 @@ _ENDS_S = 240.0
 _BETWEEN_KILLS = 5
 """Files that arrive."""
 _QUIET_S = 0.5
+_KILLED_S = 20.0
+"""It is killed so long after files arrived at the latest."""
 
 
 @CATALOGUE.add(
@@ -29,6 +31,7 @@ def watch_killed(scene: Scene) -> None:
     world, draw = scene.world, scene.random
     slot, before = world.slot("files"), dict(world.slot("files").settings)
     folder, reports = world.folder / "arriving", world.folder / "watch-reports"
+    ledger = world.folder / "files.jsonl"
     seed = 2000 + draw.randrange(1000)
     truths = make_images(world.folder / "to-arrive", seed, "arrives", COPIES)
     world.truths.labelled.update(truths)
@@ -47,8 +50,10 @@ def watch_killed(scene: Scene) -> None:
         _arrives(world.folder / "to-arrive" / name, folder, draw)
         if n % _BETWEEN_KILLS == 0:
             world.cluster.wait_ready(slot)
-            # At any time between its start and its last report.
-            world.wait(lambda: False, draw.uniform(0, 8 * _QUIET_S))
+            # At any time between its start and its last report, however busy the machine is.
+            enough = size_of(ledger) + LINE_BYTES * draw.randrange(3 * _BETWEEN_KILLS)
+            world.wait(lambda: size_of(ledger) >= enough, _KILLED_S)  # noqa: B023
+            world.wait(lambda: False, draw.uniform(0, _QUIET_S))
             world.cluster.kill(slot)
             scene.healed()
             scene.tell(f"{n} of {len(names)} files")
