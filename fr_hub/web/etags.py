@@ -11,17 +11,35 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from blake3 import blake3
 from fastapi import Depends, Header
+from starlette.requests import Request
 
 from fr_hub.web.problems import Problem
 
 _TAGS = re.compile(r'\s*(?:W/)?"[!#-~]*"\s*(?:,\s*(?:W/)?"[!#-~]*"\s*)*')
+_HASH_DIGITS = 32
 _TAG = re.compile(r'(?:W/)?"[!#-~]*"')
 
 
 def etag_of(version: object) -> str:
     """The ETag of a version."""
     return f'"{version}"'
+
+
+def content_etag(content: bytes | str) -> str:
+    """The ETag of what has no version: a hash of the content."""
+    data = content.encode() if isinstance(content, str) else content
+    return etag_of(blake3(data).hexdigest()[:_HASH_DIGITS])
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client has the content of this ETag already, so that 304 is the answer.
+
+    Raises:
+        Problem: 400, If-None-Match is not valid.
+    """
+    return NoneMatch(request.headers.get("if-none-match")).is_current(etag)
 
 
 def changed() -> Problem:

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from common.domain.coarser import LEVEL_MAX, SLICE_BYTES_MAX
 from common.errors import VoxelsDamaged
-from fr_hub.web.conditions import is_known
+from fr_hub.web.etags import is_known
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
 from fr_hub.web.ranges import range_of

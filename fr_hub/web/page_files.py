@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fr_hub.web.conditions import etag_of, is_known
+from fr_hub.web.etags import content_etag, is_known
 
 FOLDER = Path(__file__).parent / "page" / "dist"
 """Where ``make page`` builds it."""
@@ -67,7 +67,7 @@ class _File:
 
     @cached_property
     def etag(self) -> str:
-        return etag_of(self.content)
+        return content_etag(self.content)
 
     @property
     def media_type(self) -> str:

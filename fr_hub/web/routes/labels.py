@@ -15,8 +15,8 @@ from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import nifti_header
 from common.store.labels import StoredLabels
 from fr_hub.web.access import CurrentTenant, requires
-from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
+from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.models import Answer
 from fr_hub.web.nifti_files import (
     COMPRESSED_FILE,
@@ -85,7 +85,7 @@ def list_labels(
     labels = _labels(context, tenant, key, revision)
     items = [_item(labels.scan, one) for one in labels.maps]
     body = LabelMaps(revision=labels.revision, items=items).model_dump_json()
-    headers = {"ETag": etag_of(body), "Cache-Control": "private, no-cache"}
+    headers = {"ETag": content_etag(body), "Cache-Control": "private, no-cache"}
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
@@ -195,7 +195,7 @@ def _file(
 
     return NiftiFile(
         name=packed.name,
-        etag=etag_of(f"{packed.packing.hash} {level} {header.hex()}"),
+        etag=content_etag(f"{packed.packing.hash} {level} {header.hex()}"),
         header=header,
         voxels_bytes=math.prod(shape),
         read=read,

@@ -18,8 +18,8 @@ from common.domain.report_text import report_text
 from common.domain.user import Right
 from common.store.scan_pages import Asked, KeyPage, Place
 from fr_hub.web.access import CurrentTenant, requires
-from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
+from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.models import Answer, ListAnswer, Plain, one_of
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
@@ -258,7 +258,7 @@ def no_report() -> Problem:
 
 def _content(request: Request, content: bytes, kind: str, name: str | None = None) -> Response:
     headers = {
-        "ETag": etag_of(content),
+        "ETag": content_etag(content),
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }

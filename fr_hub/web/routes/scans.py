@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from common.domain.states import shown
 from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, requires
-from fr_hub.web.conditions import etag_of, is_known
 from fr_hub.web.context import Context
 from fr_hub.web.cursors import Cursor, Limit, cursor_at, not_a_cursor, place_of
+from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED
 from fr_hub.web.problems import not_found
 from fr_hub.web.scan_models import AskedScans, ScanCount, ScanDetails, ScanPage, ScanSummary
@@ -86,7 +86,7 @@ def get_scan(context: Context, tenant: CurrentTenant, request: Request, key: Key
     renamed = facts.document.get("renamed") is True
     history = context.store.scan_history.of(key, renamed=renamed)
     body = ScanDetails.with_history(facts, history).model_dump_json()
-    headers = {"ETag": etag_of(body), "Cache-Control": "private, no-cache"}
+    headers = {"ETag": content_etag(body), "Cache-Control": "private, no-cache"}
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

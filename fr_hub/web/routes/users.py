@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
@@ -10,6 +10,7 @@ from common.domain.user import Right, Role, UserName
 from common.store.users import User
 from fr_hub.web.access import CurrentUser, note_fact, requires
 from fr_hub.web.context import Context
+from fr_hub.web.etags import IfMatch, changed, etag_of
 from fr_hub.web.models import Body
 from fr_hub.web.openapi import ETAG, LOCATION
 from fr_hub.web.passwords import NewPassword
@@ -18,10 +19,6 @@ from fr_hub.web.user_models import Roles, ShownUser, UserChange, UserPage
 
 router = APIRouter(prefix="/users", tags=["users"])
 _ADMIN = [requires(Right.ADMIN)]
-
-IfMatch = Annotated[
-    str | None, Header(max_length=30, description="the ETag of the user that is to be changed")
-]
 
 
 class NewUser(Body):
@@ -59,7 +56,7 @@ async def create_user(
     """Create a user."""
     user = await create(context, given.name, me.tenant, given.roles, given.password)
     note_fact(request, account=user.name, roles=_named(user.roles))
-    response.headers["ETag"] = etag_of(user)
+    response.headers["ETag"] = etag_of(user.revision)
     response.headers["Location"] = f"{request.url.path}/{user.name}"
     return ShownUser.of(user)
 
@@ -86,7 +83,7 @@ async def create(
 def get_user(user: UserName, response: Response, context: Context, me: CurrentUser) -> ShownUser:
     """A user."""
     found = _existing(context, user, me.tenant)
-    response.headers["ETag"] = etag_of(found)
+    response.headers["ETag"] = etag_of(found.revision)
     return ShownUser.of(found)
 
 
@@ -98,29 +95,29 @@ async def change_user(
     response: Response,
     context: Context,
     me: CurrentUser,
-    if_match: IfMatch = None,
+    if_match: IfMatch,
 ) -> ShownUser:
     """Change a user's roles or password. A new password ends the user's sessions; roles count from
     the next request on."""
     known = await run_in_threadpool(_existing, context, user, me.tenant)
-    _check_match(known, if_match)
+    if_match.check(etag_of(known.revision))
     if given.roles is not None and Role.ADMIN not in given.roles:
         await run_in_threadpool(_keep_an_administrator, context, known)
     password = None if given.password is None else await context.passwords.hash(given.password)
-    changed = await run_in_threadpool(
+    after = await run_in_threadpool(
         lambda: context.store.users.change(
             user, me.tenant, roles=given.roles, password=password, revision=known.revision
         )
     )
-    if changed is None:
-        raise _changed_meanwhile()
+    if after is None:
+        raise changed()
     if password is not None:
         await run_in_threadpool(context.store.sessions.end_of, user)
-    note_fact(request, account=user, roles=_named(changed.roles))
+    note_fact(request, account=user, roles=_named(after.roles))
     if password is not None:
         note_fact(request, password="changed")  # noqa: S106 - that it was
-    response.headers["ETag"] = etag_of(changed)
-    return ShownUser.of(changed)
+    response.headers["ETag"] = etag_of(after.revision)
+    return ShownUser.of(after)
 
 
 @router.delete("/{user}", status_code=204, dependencies=_ADMIN)
@@ -129,20 +126,15 @@ def delete_user(
     request: Request,
     context: Context,
     me: CurrentUser,
-    if_match: IfMatch = None,
+    if_match: IfMatch,
 ) -> None:
     """Delete a user with their tokens and sessions."""
     known = _existing(context, user, me.tenant)
-    _check_match(known, if_match)
+    if_match.check(etag_of(known.revision))
     _keep_an_administrator(context, known)
     if not context.store.users.remove(user, me.tenant, known.revision):
-        raise _changed_meanwhile()
+        raise changed()
     note_fact(request, account=user)
-
-
-def etag_of(user: User) -> str:
-    """The ETag of a user."""
-    return f'"{user.revision}"'
 
 
 def _existing(context: Context, name: str, tenant: str) -> User:
@@ -150,17 +142,6 @@ def _existing(context: Context, name: str, tenant: str) -> User:
     if user is None:
         raise not_found("user")
     return user
-
-
-def _check_match(user: User, if_match: str | None) -> None:
-    if if_match is not None and if_match not in ("*", etag_of(user)):
-        raise _changed_meanwhile()
-
-
-def _changed_meanwhile() -> Problem:
-    return Problem(
-        412, "changed", "Somebody else changed this user meanwhile; load it again, then change it."
-    )
 
 
 def _keep_an_administrator(context: Context, user: User) -> None:

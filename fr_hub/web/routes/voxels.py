@@ -11,8 +11,8 @@ from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import nifti_header
 from fr_hub.web.access import CurrentTenant, requires
-from fr_hub.web.conditions import etag_of
 from fr_hub.web.context import Context
+from fr_hub.web.etags import content_etag
 from fr_hub.web.nifti_files import (
     COMPRESSED_FILE,
     FILE,
@@ -89,7 +89,7 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
 
     return NiftiFile(
         name="voxels",
-        etag=etag_of(f"{scan.voxels_hash} {level} {header.hex()}"),
+        etag=content_etag(f"{scan.voxels_hash} {level} {header.hex()}"),
         header=header,
         voxels_bytes=math.prod(shape) * scan.voxel_bytes,
         read=read,

@@ -1,8 +1,9 @@
 """If-Match and If-None-Match."""
 
 import pytest
+from starlette.requests import Request
 
-from fr_hub.web.etags import changed, etag_of, match_of, none_match_of
+from fr_hub.web.etags import changed, content_etag, etag_of, is_known, match_of, none_match_of
 from fr_hub.web.problems import Problem
 
 
@@ -47,3 +48,17 @@ def test_the_header_may_be_required() -> None:
 )
 def test_who_has_the_version_need_not_get_it_again(header: str | None, current: bool) -> None:
     assert none_match_of(header).is_current(etag_of(3)) is current
+
+
+def test_content_without_a_version_has_an_etag_too() -> None:
+    etag = content_etag("a")
+    assert etag == content_etag(b"a") != content_etag("b")
+    for header, known in (
+        (etag, True),
+        (f"W/{etag}", True),
+        (f'"x", {etag}', True),
+        ('"x"', False),
+    ):
+        request = Request({"type": "http", "headers": [(b"if-none-match", header.encode())]})
+        assert is_known(request, etag) is known
+    assert not is_known(Request({"type": "http", "headers": []}), etag)

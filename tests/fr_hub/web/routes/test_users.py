@@ -33,7 +33,7 @@ def test_a_user_is_created_read_changed_and_deleted(
     assert stranger.get(f"{API}/scans", headers=basic("bob", PASSWORD)).status_code == 403
     new = {"password": "another password"}
     stale = admin.patch(f"{USERS}/bob", json=new, headers={"If-Match": read.headers["etag"]})
-    assert (stale.status_code, stale.json()["code"]) == (412, "changed")
+    assert (stale.status_code, stale.json()["code"]) == (412, "changed_meanwhile")
     assert admin.patch(f"{USERS}/bob", json=new).status_code == 200
     assert stranger.get(f"{API}/audit", headers=basic("bob", PASSWORD)).status_code == 401
     assert admin.delete(f"{USERS}/bob").status_code == 204
