@@ -1,5 +1,6 @@
 """Lets requests in: nobody reaches a route without the right that it asks for.
 
+Each user has a share of what can be under way at once, whatever the others do (``FairSlots``).
 It decides before a body is read. A stream goes on only as long as its user may see it: it ends
 within a minute after the session, the token or the right has ended.
 """
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from common.domain.audit_events import Kind
 from common.domain.user import Right
 from common.errors import StoreError
 from fr_hub.web.access import forbidden, unauthenticated
@@ -22,10 +24,12 @@ from fr_hub.web.context import WebContext
 from fr_hub.web.credentials import (
     CSRF_HEADER,
     Credentials,
+    address_of,
     by_admin_token,
     credentials_of,
     csrf_of,
 )
+from fr_hub.web.fair_slots import FairSlots
 from fr_hub.web.problems import Problem, store_problem
 from fr_hub.web.route_table import ROUTE, KnownRoute
 
@@ -51,6 +55,12 @@ class Gate:
     def __init__(self, app: ASGIApp, context: WebContext) -> None:
         self._app = app
         self._context = context
+        self._checks = FairSlots("sign-ins", capacity=32, most=16, waiting=4096, wait_s=30)
+        self._strangers = FairSlots("requests", capacity=32, most=8, waiting=64)
+        self._requests = FairSlots("requests", capacity=32, most=8, waiting=64)
+        # These last: as long as a client takes to read or send, or as scans take to be stored.
+        self._downloads = FairSlots("downloads", capacity=32, most=6, waiting=64)
+        self._uploads = FairSlots("uploads", capacity=64, most=16, waiting=64)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, if it may come in."""
@@ -59,7 +69,8 @@ class Gate:
             return
         connection = HTTPConnection(scope)
         try:
-            found = await self._checked(connection)
+            async with self._checks.hold(address_of(connection)):
+                found = await self._checked(connection)
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
         except StoreError as error:
@@ -68,10 +79,23 @@ class Gate:
             route: KnownRoute | None = scope[ROUTE]
             if scope["type"] == "http" and (route is None or route.right != Right.UPLOAD):
                 receive = _limited(receive)
-            if found is None:
-                await self._app(scope, receive, send)
-            else:
+            if route is not None and route.is_live:
                 await self._serve(connection, receive, send)
+                return
+            user = address_of(connection) if found is None else found.principal.user
+            try:
+                async with self._slots_of(route, found).hold(user):
+                    await self._app(scope, receive, send)
+            except Problem as problem:  # of the slots: those of routes are answered inside
+                await _refuse(problem, scope, receive, send)
+
+    def _slots_of(self, route: KnownRoute | None, found: Credentials | None) -> FairSlots:
+        if found is None:
+            return self._strangers
+        if route is not None and route.right == Right.UPLOAD:
+            return self._uploads
+        is_file = route is not None and route.kind == Kind.EXPORT
+        return self._downloads if is_file else self._requests
 
     async def _checked(self, connection: HTTPConnection) -> Credentials | None:
         """Who makes this request, who may make it; None: anyone may."""
@@ -94,7 +118,7 @@ class Gate:
 
     async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         scope = connection.scope
-        if scope[ROUTE] is None or not scope[ROUTE].is_live:
+        if not hasattr(connection.state, "principal"):  # anyone may see it
             await self._app(scope, receive, send)
             return
         failed: Exception | None = None

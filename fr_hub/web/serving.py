@@ -6,6 +6,7 @@ import resource
 import socket
 from collections.abc import Callable, Iterator
 
+import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI
 
@@ -13,7 +14,11 @@ from common.errors import AlreadyRunning, SettingsError
 from common.runtime.lifecycle import Stop
 from common.settings.private_files import check_private
 from common.settings.web import WebSettings
+from fr_hub.web.connections import limited
 from fr_hub.web.live.feed import LiveFeed
+
+THREADS = 96
+"""Threads in which requests are served: more than one user's share of each limit of the gate."""
 
 _GRACE_S = 5
 """How long requests under way may take when the process stops."""
@@ -93,6 +98,7 @@ async def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http=limited(settings.web_proxies),
         ssl_ciphers=CIPHERS,
         ssl_certfile=settings.web_tls_cert,
         ssl_keyfile=settings.web_tls_key,
@@ -121,6 +127,7 @@ async def serve(
             loop.call_soon_threadsafe(end)
 
     stopping.on_stop(stop)
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     try:
         await server.serve()
     except SystemExit:  # uvicorn could not listen

@@ -1,10 +1,12 @@
 """The gate: changes with a cookie need the page's own token, streams end with the right."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import anyio
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
@@ -15,7 +17,7 @@ from common.domain.user import Right, Role
 from common.errors import StoreUnavailable
 from fr_hub.web import app as application
 from fr_hub.web import gate
-from fr_hub.web.access import live, requires
+from fr_hub.web.access import CurrentUser, live, requires
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import BODY_MAX
@@ -159,3 +161,82 @@ def test_a_stream_of_events_ends_when_its_token_is_revoked(
     answer = TestClient(streams).get(f"{API}/streams/events", headers=headers)
     assert answer.status_code == 200
     assert answer.text.startswith("data: 1")
+
+
+def test_a_user_at_all_limits_leaves_the_others_their_share(
+    context: WebContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[str] = []
+    is_full = asyncio.Event()
+    router = APIRouter(prefix="/slow")
+
+    async def wait(me: CurrentUser) -> str:
+        inside.append(me.user)
+        if len(inside) == 8 + 6 + 16:
+            is_full.set()
+        await anyio.sleep_forever()
+        return ""
+
+    router.get("/list", dependencies=[requires(Right.READ)])(wait)
+    router.get("/file.bin", dependencies=[requires(Right.READ)])(wait)
+    router.post("/file", dependencies=[requires(Right.UPLOAD)])(wait)
+    monkeypatch.setattr(application, "ROUTERS", (*application.ROUTERS, router))
+    app = application.make_app(context)
+    greedy = bearer(context, Role.OPERATOR)
+    context.store.users.add("eve", "default", [Role.READER])
+    token = context.store.users.add_token("eve", timedelta(hours=1))
+
+    async def run() -> int:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://fr.example") as client:
+            slow = [
+                asyncio.create_task(client.request(method, f"{API}/slow/{name}", headers=greedy))
+                for method, name in (("GET", "list"), ("GET", "file.bin"), ("POST", "file"))
+                for _ in range(30)
+            ]
+            await is_full.wait()
+            answers = [
+                await client.get(f"{API}/scans", headers={"Authorization": f"Bearer {token}"})
+                for _ in range(5)
+            ]
+            refused = await client.get("/health/ping")
+            for one in slow:
+                one.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            assert {one.status_code for one in (*answers, refused)} == {200}
+            return len(inside)
+
+    assert asyncio.run(run()) == 8 + 6 + 16
+
+
+def test_more_than_can_wait_is_refused_with_the_name_of_the_limit(
+    context: WebContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = APIRouter(prefix="/slow")
+
+    @router.get("/list", dependencies=[requires(Right.READ)])
+    async def wait() -> str:
+        await anyio.sleep_forever()
+        return ""
+
+    monkeypatch.setattr(application, "ROUTERS", (*application.ROUTERS, router))
+    app = application.make_app(context)
+    headers = bearer(context, Role.READER)
+
+    async def run() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://fr.example") as client:
+            tasks = [
+                asyncio.create_task(client.get(f"{API}/slow/list", headers=headers))
+                for _ in range(8 + 64 + 1)
+            ]
+            done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for one in others:
+                one.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            return done.pop().result()
+
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_at_once")
+    assert "'requests'" in answer.json()["detail"]
+    assert answer.headers["retry-after"]
