@@ -1,19 +1,45 @@
+import "../styles/about.css";
+
+import packages from "virtual:licences";
+
 import { Page } from "../parts/page";
 
-/** What this is, and where its documentation is. */
+/** What this is, where its documentation is, and whose work is in the page. */
 export function Component() {
   return (
     <Page title="About">
-      <div className="card stack">
+      <section className="card stack">
         <p>
-          Fr receives brain scans, analyses them and sends the reports back. It is a research tool,
-          not a medical device: its reports are not for diagnosis.
+          Fr receives brain scans, analyses them and sends the reports back. It is research software
+          and no medical device: nothing here is for diagnosis, and a qualified radiologist must
+          review it.
         </p>
         <p>
           Programs reach everything on this page by the API: <a href="/docs">documentation</a>,{" "}
           <a href="/api/v1/openapi.json">OpenAPI document</a>.
         </p>
-      </div>
+      </section>
+      <section className="card stack">
+        <h2>Software in this page</h2>
+        <p>Fr has the MIT licence. The page contains these packages, unchanged, with thanks:</p>
+        <ul className="licences">
+          {packages.map(({ name, version, licence, text }) => (
+            <li key={name + version}>
+              <details>
+                <summary>
+                  <strong>{name}</strong> {version} <span className="muted">{licence}</span>
+                </summary>
+                <pre className="licence">
+                  {text || `${licence}, see https://www.npmjs.com/package/${name}`}
+                </pre>
+              </details>
+            </li>
+          ))}
+        </ul>
+        <p className="muted">
+          The Python packages of the units are listed in <code>.github/THIRD_PARTY.md</code>.
+        </p>
+      </section>
     </Page>
   );
 }

@@ -13,6 +13,8 @@ export type Outcomes = Schemas["Outcomes"];
 export type Priority = Schemas["Priority"];
 export type Verdict = Schemas["Verdict"];
 export type FailureCause = Schemas["FailureCause"];
+export type System = Schemas["System"];
+export type UnitState = Schemas["UnitState"];
 
 /** The states as people know them. */
 export type State = ScanSummary["state"];

@@ -36,6 +36,7 @@ export const GROUPS: Group[] = [
     places: [
       { to: "/users", label: "Users", icon: "users", right: "admin" },
       { to: "/audit", label: "Audit trail", icon: "audit", right: "audit" },
+      { to: "/system", label: "System", icon: "system", right: "read" },
       { to: "/account", label: "Your account", icon: "key" },
       { to: "/about", label: "About", icon: "about" },
     ],

@@ -50,6 +50,7 @@ export const router = createBrowserRouter([
           },
           { path: "audit", handle: needs("audit"), lazy: () => import("../audit/audit-page") },
           { path: "users", handle: needs("admin"), lazy: () => import("../users/users-page") },
+          { path: "system", handle: needs("read"), lazy: () => import("../system/system-page") },
           { path: "account", lazy: () => import("../users/account-page") },
           { path: "about", lazy: () => import("../about/about-page") },
           { path: "*", element: <NotFound /> },
