@@ -52,6 +52,16 @@ export const router = createBrowserRouter([
           { path: "users", handle: needs("admin"), lazy: () => import("../users/users-page") },
           { path: "system", handle: needs("read"), lazy: () => import("../system/system-page") },
           { path: "account", lazy: () => import("../users/account-page") },
+          {
+            path: "scans/:key",
+            handle: needs("read"),
+            lazy: () => import("../scan/scan-page"),
+          },
+          {
+            path: "compare",
+            handle: needs("read"),
+            lazy: () => import("../scan/compare-page"),
+          },
           { path: "about", lazy: () => import("../about/about-page") },
           { path: "*", element: <NotFound /> },
         ],

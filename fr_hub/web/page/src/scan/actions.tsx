@@ -1,0 +1,149 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, call } from "../api/client";
+import type { Outcomes, Priority } from "../api/types";
+import { Allowed } from "../app/session";
+import { Button } from "../parts/button";
+import { Dialog } from "../parts/dialog";
+import { Note } from "../parts/note";
+import { Problem } from "../parts/problem";
+import type { Scan } from "./scan-api";
+
+type Action = "requeue" | "reanalyze" | "erase" | Priority;
+
+const DONE: Record<Action, string> = {
+  requeue: "The scan is back in the queue.",
+  reanalyze: "The scan will be analysed again.",
+  erase: "The scan was erased.",
+  stat: "The scan comes before all others.",
+  urgent: "The scan is now urgent.",
+  routine: "The scan now has routine priority.",
+  background: "The scan now comes after all others.",
+};
+
+const PRIORITIES: [Priority, string][] = [
+  ["stat", "Priority: at once"],
+  ["urgent", "Priority: urgent"],
+  ["routine", "Priority: routine"],
+  ["background", "Priority: background"],
+];
+
+async function act(key: string, action: Action): Promise<Outcomes> {
+  const body = { ids: [key], dry_run: false };
+  if (action === "requeue") return call(api.POST("/api/v1/scans/requeue", { body }));
+  if (action === "reanalyze") return call(api.POST("/api/v1/scans/reanalyze", { body }));
+  if (action === "erase") return call(api.POST("/api/v1/scans/erase", { body }));
+  return call(api.POST("/api/v1/scans/priority", { body: { ...body, priority: action } }));
+}
+
+/** What operators may do with a scan. */
+export function Actions({ scan }: { scan: Scan }) {
+  return (
+    <Allowed right="operate">
+      <OperatorActions scan={scan} />
+    </Allowed>
+  );
+}
+
+function OperatorActions({ scan }: { scan: Scan }) {
+  const queries = useQueryClient();
+  const [isErasing, setErasing] = useState(false);
+  const change = useMutation({
+    mutationFn: (action: Action) => act(scan.key, action),
+    onSettled: () => {
+      setErasing(false);
+      const names = [["scan", scan.key], ["scans"], ["counts"], ["failures"]];
+      return Promise.all(names.map((queryKey) => queries.invalidateQueries({ queryKey })));
+    },
+  });
+  const button = (action: Action, title: string, isShown: boolean) =>
+    isShown && (
+      <Button
+        busy={change.isPending && change.variables === action}
+        onClick={() => change.mutate(action)}
+      >
+        {title}
+      </Button>
+    );
+  const { state, priority } = scan;
+  return (
+    <>
+      {button("requeue", "Requeue", state === "failed" && scan.has_voxels)}
+      {button("reanalyze", "Analyse again", state === "done" && scan.has_voxels)}
+      {state === "waiting" && (
+        <select
+          className="input priority"
+          aria-label="Priority"
+          value={priority ?? "routine"}
+          disabled={change.isPending}
+          onChange={(event) => change.mutate(event.target.value as Priority)}
+        >
+          {PRIORITIES.map(([value, title]) => (
+            <option key={value} value={value}>
+              {title}
+            </option>
+          ))}
+        </select>
+      )}
+      {state !== "erased" && (
+        <Button kind="danger" onClick={() => setErasing(true)}>
+          Erase
+        </Button>
+      )}
+      <EraseDialog
+        scan={scan}
+        open={isErasing}
+        busy={change.isPending}
+        onClose={() => setErasing(false)}
+        onErase={() => change.mutate("erase")}
+      />
+      {change.error && <Problem problem={change.error} />}
+      {change.data && change.variables && (
+        <OutcomeNote outcomes={change.data} action={change.variables} />
+      )}
+    </>
+  );
+}
+
+function OutcomeNote({ outcomes, action }: { outcomes: Outcomes; action: Action }) {
+  const [outcome] = outcomes.outcomes;
+  if (!outcome) return null;
+  if (outcome.outcome === "done") return <Note tone="good">{DONE[action]}</Note>;
+  return <Note tone="warn">Nothing was changed: {outcome.reason ?? outcome.outcome}.</Note>;
+}
+
+interface EraseProps {
+  scan: Scan;
+  open: boolean;
+  busy: boolean;
+  onClose(): void;
+  onErase(): void;
+}
+
+function EraseDialog({ scan, open, busy, onClose, onErase }: EraseProps) {
+  return (
+    <Dialog
+      open={open}
+      title="Erase this scan?"
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Keep it</Button>
+          <Button kind="danger" busy={busy} onClick={onErase}>
+            Erase for good
+          </Button>
+        </>
+      }
+    >
+      <p>
+        The image, all revisions of the report and the pictures of scan{" "}
+        <code className="wrap-anywhere">{scan.key}</code> are deleted. Nothing brings them back.
+      </p>
+      <p>
+        A report that was delivered stays at {scan.pacs ?? "its Fr-PACS"}. The same image is refused
+        if it is sent again.
+      </p>
+    </Dialog>
+  );
+}

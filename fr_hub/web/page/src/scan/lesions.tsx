@@ -1,0 +1,131 @@
+import type { Vec3 } from "../viewer/geometry";
+import type { Lesion, Report } from "./scan-api";
+
+interface LesionsProps {
+  report: Report;
+  cursor: Vec3 | null;
+  onShow(mm: Vec3): void;
+}
+
+const SIDES = ["RL", "AP", "SI"];
+
+/** The place of a lesion for the viewer: in mm, or in voxels if the image has no place in space. */
+function placeOf(lesion: Lesion): Vec3 {
+  if (lesion.centroid_mm) return lesion.centroid_mm;
+  const [x = 0, y = 0, z = 0] = lesion.centroid_voxel;
+  return [x, y, z];
+}
+
+function placeText(lesion: Lesion): string {
+  if (!lesion.centroid_mm) {
+    return `voxel ${lesion.centroid_voxel.map((index) => index.toFixed(1)).join(", ")}`;
+  }
+  return lesion.centroid_mm
+    .map((mm, axis) => `${SIDES[axis]?.[mm < 0 ? 1 : 0]} ${Math.abs(mm).toFixed(0)}`)
+    .join(", ");
+}
+
+/** A volume with three digits. */
+export function mlText(ml: number): string {
+  return `${ml >= 100 ? ml.toFixed(0) : ml.toPrecision(3)} ml`;
+}
+
+/** The lesions of a report. A click shows one in the viewer. */
+export function Lesions({ report, cursor, onShow }: LesionsProps) {
+  const { lesions, quality } = report.findings;
+  return (
+    <section className="card stack" aria-labelledby="lesions">
+      <h2 id="lesions">Lesions</h2>
+      {!lesions && <p>No lesions are given, as the image could not be analysed.</p>}
+      {lesions?.count === 0 && (
+        <p>
+          {quality.flags.includes("t1")
+            ? "None seen; most lesions would be missed on T1."
+            : "None found."}
+        </p>
+      )}
+      {lesions && lesions.count > 0 && (
+        <>
+          <p>
+            {lesions.count} {lesions.count === 1 ? "lesion" : "lesions"}
+            {typeof lesions.volume_ml === "number" && `, ${mlText(lesions.volume_ml)} in total`}
+            {lesions.count > lesions.largest.length &&
+              `; the largest ${lesions.largest.length} are listed`}
+            . Select one to see it in the image.
+          </p>
+          <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
+        </>
+      )}
+    </section>
+  );
+}
+
+interface TableProps {
+  lesions: Lesion[];
+  cursor: Vec3 | null;
+  onShow(mm: Vec3): void;
+}
+
+function LesionTable({ lesions, cursor, onShow }: TableProps) {
+  const isHere = (lesion: Lesion) =>
+    cursor !== null && placeOf(lesion).every((mm, axis) => Math.abs(mm - (cursor[axis] ?? 0)) < 0.01);
+  return (
+    <div className="table-wrap lesion-table" tabIndex={0} role="region" aria-label="Lesions">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Lesion</th>
+            <th scope="col" className="right">
+              Volume
+            </th>
+            <th scope="col">Position</th>
+            <th scope="col">Extent</th>
+            <th scope="col" className="right">
+              Brightness
+            </th>
+            <th scope="col" className="right">
+              Confidence
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {lesions.map((lesion, n) => (
+            <tr
+              key={lesion.id ?? n}
+              aria-current={isHere(lesion) || undefined}
+              onClick={() => onShow(placeOf(lesion))}
+            >
+              <th scope="row">
+                <button type="button" className="link">
+                  {lesion.id ?? n + 1}
+                  <span className="visually-hidden"> show in the image</span>
+                </button>
+              </th>
+              <td className="right">
+                {typeof lesion.volume_ml === "number"
+                  ? mlText(lesion.volume_ml)
+                  : `${lesion.voxels} voxels`}
+              </td>
+              <td>{placeText(lesion)}</td>
+              <td>
+                {lesion.extent_mm
+                  ? `${lesion.extent_mm.map((mm) => mm.toFixed(0)).join("×")} mm`
+                  : ""}
+              </td>
+              <td className="right">
+                {typeof lesion.intensity_ratio === "number"
+                  ? `${lesion.intensity_ratio.toFixed(2)}×`
+                  : ""}
+              </td>
+              <td className="right">
+                {typeof lesion.confidence === "number"
+                  ? `${Math.round(100 * lesion.confidence)} %`
+                  : ""}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,44 @@
+import { VerdictTag } from "../parts/tag";
+import type { Report } from "./scan-api";
+
+const VERDICTS: Record<string, string> = {
+  pass: "The image is good enough for the analysis.",
+  warn: "The image was analysed; these reasons limit the measures.",
+  fail: "The image could not be analysed, so no measures are given.",
+};
+
+/** How good the image is, and why. */
+export function Quality({ report }: { report: Report }) {
+  const { quality } = report.findings;
+  const measured = [
+    ["Noise", quality.noise_percent],
+    ["Intensity non-uniformity", quality.inu_percent],
+  ] as const;
+  return (
+    <section className="card stack" aria-labelledby="quality">
+      <div className="row spread">
+        <h2 id="quality">Quality</h2>
+        <VerdictTag verdict={quality.verdict} />
+      </div>
+      <p>{VERDICTS[quality.verdict]}</p>
+      {quality.reasons.length > 0 && (
+        <ul className="plain-list">
+          {quality.reasons.map((reason) => (
+            <li key={reason}>{reason}</li>
+          ))}
+        </ul>
+      )}
+      <dl className="facts">
+        {measured.map(
+          ([title, percent]) =>
+            typeof percent === "number" && (
+              <div key={title} className="fact">
+                <dt>{title}</dt>
+                <dd>{percent.toFixed(1)} %</dd>
+              </div>
+            ),
+        )}
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,123 @@
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+
+import { api, call } from "../api/client";
+import type { components } from "../api/schema";
+
+type Schemas = components["schemas"];
+export type Scan = Schemas["ScanDetails"];
+export type Report = Schemas["BrainReport"];
+export type Lesion = Schemas["Lesion"];
+export type Volumes = Schemas["Volumes"];
+export type ScanEvent = Schemas["Event"];
+export type Revision = Schemas["RevisionItem"];
+export type ChangedField = Schemas["ChangedField"];
+
+/** A label map of a report, as the API lists it. */
+export interface LabelMap {
+  name: string;
+  values: { value: number; meaning: string }[];
+}
+
+/** A scan and what happened to it. */
+export function useScan(key: string): UseQueryResult<Scan> {
+  return useQuery({
+    queryKey: ["scan", key],
+    queryFn: ({ signal }) =>
+      call(api.GET("/api/v1/scans/{key}", { params: { path: { key } }, signal })),
+    enabled: key !== "",
+  });
+}
+
+/** Queries below `["scan", key]` are read again when the scan changes. */
+export function useReport(
+  key: string,
+  revision: number | null,
+  enabled: boolean,
+): UseQueryResult<Report> {
+  return useQuery({
+    queryKey: ["scan", key, "report", revision],
+    queryFn: ({ signal }) =>
+      call(
+        api.GET("/api/v1/scans/{key}/report", {
+          params: { path: { key }, query: revision ? { revision } : {} },
+          signal,
+        }),
+      ),
+    enabled,
+  });
+}
+
+/** The report as plain text. */
+export function useReportText(key: string, revision: number | null): UseQueryResult<string> {
+  return useQuery({
+    queryKey: ["scan", key, "text", revision],
+    queryFn: async ({ signal }) => {
+      const text = await call(
+        api.GET("/api/v1/scans/{key}/report.txt", {
+          params: { path: { key }, query: revision ? { revision } : {} },
+          parseAs: "text",
+          signal,
+        }),
+      );
+      return String(text);
+    },
+  });
+}
+
+export function useRevisions(key: string): UseQueryResult<Revision[]> {
+  return useQuery({
+    queryKey: ["scan", key, "revisions"],
+    queryFn: async ({ signal }) => {
+      const path = { key };
+      return (await call(api.GET("/api/v1/scans/{key}/revisions", { params: { path }, signal })))
+        .items;
+    },
+  });
+}
+
+export function useChanges(key: string, from: number, to: number): UseQueryResult<ChangedField[]> {
+  return useQuery({
+    queryKey: ["scan", key, "changes", from, to],
+    queryFn: async ({ signal }) => {
+      const params = { path: { key }, query: { from, to } };
+      return (await call(api.GET("/api/v1/scans/{key}/changes", { params, signal }))).changes;
+    },
+  });
+}
+
+/** The label maps of a report; none if the report, or this release of Fr, has none. */
+export function useLabelMaps(
+  key: string,
+  revision: number | null,
+  enabled: boolean,
+): UseQueryResult<LabelMap[]> {
+  return useQuery({
+    queryKey: ["scan", key, "labels", revision],
+    queryFn: async ({ signal }) => {
+      const answer = await fetch(addressOf(key, "labels", revision), { signal });
+      if (!answer.ok) return [];
+      return ((await answer.json()) as { items: LabelMap[] }).items;
+    },
+    enabled,
+  });
+}
+
+/** Other scans of the subject of a scan. */
+export function useOtherScans(scan: Scan): UseQueryResult<Schemas["ScanSummary"][]> {
+  const { key, subject } = scan;
+  return useQuery({
+    queryKey: ["scans", { subject, besides: key }],
+    queryFn: async ({ signal }) => {
+      const query = { subject: [subject ?? ""], limit: 50 };
+      const page = await call(api.GET("/api/v1/scans", { params: { query }, signal }));
+      return page.items.filter((other) => other.key !== key);
+    },
+    enabled: subject !== null,
+  });
+}
+
+/** The address of something of a scan. */
+export function addressOf(key: string, name: string, revision: number | null = null): string {
+  const query = revision ? `?revision=${revision}` : "";
+  return `/api/v1/scans/${encodeURIComponent(key)}/${name}${query}`;
+}
