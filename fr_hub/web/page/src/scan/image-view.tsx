@@ -40,7 +40,9 @@ export default function ImageView({ scan, report, cursor, onCursor }: ScanViewPr
       overlays={overlays}
       cursor={cursor}
       onCursor={onCursor}
-      caution={isGuessed ? "The file does not say which side is left: L and R may be swapped." : null}
+      caution={
+        isGuessed ? "The file does not say which side is left: L and R may be swapped." : null
+      }
     />
   );
 }

@@ -68,7 +68,8 @@ interface TableProps {
 
 function LesionTable({ lesions, cursor, onShow }: TableProps) {
   const isHere = (lesion: Lesion) =>
-    cursor !== null && placeOf(lesion).every((mm, axis) => Math.abs(mm - (cursor[axis] ?? 0)) < 0.01);
+    cursor !== null &&
+    placeOf(lesion).every((mm, axis) => Math.abs(mm - (cursor[axis] ?? 0)) < 0.01);
   return (
     <div className="table-wrap lesion-table" tabIndex={0} role="region" aria-label="Lesions">
       <table className="table">

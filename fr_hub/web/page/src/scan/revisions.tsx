@@ -3,13 +3,7 @@ import { useState } from "react";
 import { Field } from "../parts/field";
 import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
-import {
-  type ChangedField,
-  type Revision,
-  type Scan,
-  useChanges,
-  useRevisions,
-} from "./scan-api";
+import { type ChangedField, type Revision, type Scan, useChanges, useRevisions } from "./scan-api";
 
 interface RevisionsProps {
   scan: Scan;

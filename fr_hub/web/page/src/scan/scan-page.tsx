@@ -76,21 +76,14 @@ function ScanBody({ scan }: { scan: Scan }) {
         {View && (
           <div ref={viewer} className="scan-viewer">
             <Suspense fallback={<Loading what="the viewer" />}>
-              <View
-                scan={scan}
-                report={report.data ?? null}
-                cursor={cursor}
-                onCursor={setCursor}
-              />
+              <View scan={scan} report={report.data ?? null} cursor={cursor} onCursor={setCursor} />
             </Suspense>
           </div>
         )}
         {report.data && <Lesions report={report.data} cursor={cursor} onShow={goTo} />}
       </div>
       <div className="stack">
-        {report.error && (
-          <Problem problem={report.error} onRetry={() => void report.refetch()} />
-        )}
+        {report.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}
         {report.data && <ReportParts scan={scan} report={report.data} chosen={chosen} />}
         {hasReport && <Revisions scan={scan} shown={chosen} onShow={setChosen} />}
         <Downloads scan={scan} report={report.data ?? null} />

@@ -49,7 +49,9 @@ function stepsOf(scan: Scan): [string, StepState][] {
     ["Received", "done"],
     state === "waiting" ? ["Waiting", "now"] : ["Queued", "done"],
     [ANALYSIS[state] ?? "Analysis", analysed],
-    state === "done" && delivered ? ["Delivered", "done"] : ["Delivery", state === "done" ? "now" : "open"],
+    state === "done" && delivered
+      ? ["Delivered", "done"]
+      : ["Delivery", state === "done" ? "now" : "open"],
   ];
 }
 
@@ -95,7 +97,9 @@ function Advice({ scan }: { scan: Scan }) {
     case "failed":
       return (
         <Note tone="bad">
-          <strong>The analysis failed{scan.attempts ? ` in ${attempts(scan.attempts)}` : ""}</strong>
+          <strong>
+            The analysis failed{scan.attempts ? ` in ${attempts(scan.attempts)}` : ""}
+          </strong>
           <p>{scan.cause ?? "The cause is not known; see the log of Fr-BRAIN."}</p>
           <p>
             {scan.has_voxels

@@ -33,7 +33,10 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
   error: (event) => [`Failed${attempt(event)}${because(event)}`, "bad"],
   requeue: (event) => [`Requeued${by(event)}`, "plain"],
   schedule_reanalysis: (event) => [`To be analysed again, asked for${by(event)}`, "plain"],
-  priority: (event) => [`Priority changed to ${event.outcome ?? "another one"}${by(event)}`, "plain"],
+  priority: (event) => [
+    `Priority changed to ${event.outcome ?? "another one"}${by(event)}`,
+    "plain",
+  ],
   retention: (event) => [`Retention removed ${event.outcome ?? "data"}`, "plain"],
   erase: (event) => [`Erased${by(event)}`, "bad"],
 };
@@ -47,7 +50,10 @@ export function Timeline({ events }: { events: ScanEvent[] }) {
       {!events.length && <p>The audit trail has no event of this scan.</p>}
       <ol className="timeline">
         {latest.map((event, n) => {
-          const [text, tone] = WORDS[event.kind]?.(event) ?? [event.kind.replaceAll("_", " "), "plain"];
+          const [text, tone] = WORDS[event.kind]?.(event) ?? [
+            event.kind.replaceAll("_", " "),
+            "plain",
+          ];
           return (
             <li key={`${event.at} ${n}`} data-tone={tone}>
               <span className="wrap-anywhere">{text}</span>
