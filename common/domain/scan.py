@@ -71,6 +71,7 @@ class Priority(StrEnum):
     BACKGROUND = "background"  # when nothing else waits, as reanalyses are
 
 
+_Filter = Annotated[str, Field(pattern=r"^(highpass|lowpass|notch)(_[0-9e]{1,8}){1,4}_hz$")]
 _Unit = Annotated[str, Field(pattern=r"^[A-Za-z0-9/^%]{1,16}$")]
 
 
@@ -93,7 +94,7 @@ class Signal(Frozen):
         default=None,
         description="digital steps per unit of each lead, as recorded; null if not known",
     )
-    filters: Annotated[tuple[Flag, ...], Field(max_length=16)] = Field(
+    filters: Annotated[tuple[_Filter, ...], Field(max_length=16)] = Field(
         default=(),
         description="filters that the recorder applied, such as 'highpass_0_05_hz'; empty if not "
         "known",

@@ -6,7 +6,9 @@ import re
 from common.errors import SourceError
 
 _PREFIX = re.compile(r"^(?:(?:ECG|EKG|LEAD|CHANNEL|CHAN)[ _:.-]+)+(?=[A-Za-z0-9])", re.IGNORECASE)
-_UNSAFE = re.compile(r"[^A-Za-z0-9+-]+")
+_NAME = re.compile(r"-?[A-Za-z]{1,4}[0-9]{0,3}[A-Za-z]?[+-]?")
+"""Of a lead. Anything else may be a note about the person."""
+
 _LONGEST = 16
 _AUGMENTED = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF", "-AVR": "-aVR"}
 _UNITS = {
@@ -38,9 +40,9 @@ def lead_names(labels: list[str]) -> tuple[str, ...]:
     names: list[str] = []
     for number, label in enumerate(labels, 1):
         text = _PREFIX.sub("", label.strip())
-        text = _UNSAFE.sub("-", text).strip("-")[:_LONGEST] if text[:1] != "-" else text[:_LONGEST]
-        text = _UNSAFE.sub("-", text)
-        text = _AUGMENTED.get(text.upper(), text) or f"lead-{number}"
+        text = _AUGMENTED.get(text.upper(), text)
+        if not _NAME.fullmatch(text):
+            text = f"lead-{number}"
         name, again = text, 2
         while name in names:
             name = f"{text[: _LONGEST - 1 - len(str(again))]}-{again}"
