@@ -1,12 +1,13 @@
 """The built-in analyzer of electrocardiograms."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from common.domain.ecg_findings import EcgFindings, LeadCrossings
+from common.domain.ecg_measures import EcgMeasures
 from common.domain.findings import AnyQuality, Verdict
 from common.domain.scan import BrainScan, Signal
 from fr_brain.analyzers.ecg.zero_crossings import NumpyZeroCrossings, ZeroCrossings
@@ -19,14 +20,19 @@ _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "nV": 1e-6, "V": 1e3}
 """Units of voltage, in mV."""
 
 
+Measure = Callable[[npt.NDArray[np.float32], float, Sequence[str]], EcgMeasures]
+"""Measures a recording: samples (samples, leads) in mV, sampling rate in Hz, names of the leads."""
+
+
 class EcgAnalyzer:
-    """Counts the zero crossings of each lead.
+    """Counts the zero crossings of each lead, and measures the heart if it is told how.
 
     A scan that is no signal, or has no finite sample, gets quality 'fail'; one that misses samples
-    gets 'warn'.
+    gets 'warn'. What is no voltage, or has no sampling rate, is counted and not measured.
 
     Args:
         crossings: counts them; the default is the fast one.
+        measure: measures the heart; None: nothing is measured.
     """
 
     name = "ecg"
@@ -34,8 +40,11 @@ class EcgAnalyzer:
     scan_types = frozenset({"ecg"})
     priority = 0
 
-    def __init__(self, crossings: ZeroCrossings | None = None) -> None:
+    def __init__(
+        self, crossings: ZeroCrossings | None = None, measure: Measure | None = None
+    ) -> None:
         self._crossings = crossings or NumpyZeroCrossings()
+        self._measure = measure
 
     def analyse(self, scan: BrainScan, voxels: npt.NDArray[Any]) -> EcgFindings:
         """Read one recording.
@@ -53,16 +62,31 @@ class EcgAnalyzer:
         )
         if not np.isfinite(voxels).any():
             return _failed("No sample is a finite number.", crossings)
-        problems = list(_problems(signal, voxels))
+        measures = self._measured(signal, voxels)
+        problems = dict(_problems(signal, voxels))
+        verdict, flags, reasons = Verdict.PASS, tuple(problems), tuple(problems.values())
+        if measures is not None:
+            verdict = Verdict(measures.verdict)
+            flags = tuple(dict.fromkeys((*measures.flags, *flags)))
+            reasons = tuple(dict.fromkeys((*measures.reasons, *reasons)))
+        if problems and verdict is Verdict.PASS:
+            verdict = Verdict.WARN
         return EcgFindings(
-            quality=AnyQuality(
-                verdict=Verdict.WARN if problems else Verdict.PASS,
-                flags=tuple(flag for flag, _ in problems),
-                reasons=tuple(reason for _, reason in problems),
-            ),
+            quality=AnyQuality(verdict=verdict, flags=flags, reasons=reasons),
             crossings=crossings,
+            measures=measures,
             limitations=_LIMITATIONS,
         )
+
+    def _measured(self, signal: Signal, voxels: npt.NDArray[Any]) -> EcgMeasures | None:
+        units = signal.lead_units or (signal.units,) * len(signal.leads)
+        rate = signal.sampling_rate_hz
+        if self._measure is None or rate is None or not set(units) <= set(_MILLIVOLTS):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.array([_MILLIVOLTS[unit] for unit in units])
+            samples = (voxels * scale).astype(np.float32)
+        return self._measure(samples, rate, signal.leads)
 
 
 def _problems(signal: Signal, voxels: npt.NDArray[Any]) -> Iterator[tuple[str, str]]:
