@@ -1,0 +1,1 @@
+"""Evaluation of the ECG analyzer on held-out synthetic records with truth, and on real ones."""
