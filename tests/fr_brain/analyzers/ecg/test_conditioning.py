@@ -7,7 +7,8 @@ from fr_brain.analyzers.ecg.conditioning import RATE_HZ, Array, steep
 
 
 def sine(hz: float, frequency: float, seconds: float = 6) -> Array:
-    return np.sin(2 * np.pi * frequency * np.arange(round(seconds * hz)) / hz)[:, None]
+    t = np.arange(round(seconds * hz)) / hz
+    return np.asarray(np.sin(2 * np.pi * frequency * t)[:, None])
 
 
 def gain(hz: float, frequency: float) -> float:
