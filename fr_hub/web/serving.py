@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import resource
-import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import anyio.to_thread
 import uvicorn
@@ -40,7 +40,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._listening = listening
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[Any] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._listening()

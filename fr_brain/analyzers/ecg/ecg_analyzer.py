@@ -10,6 +10,7 @@ from common.domain.ecg_findings import EcgFindings, LeadCrossings
 from common.domain.ecg_measures import EcgMeasures
 from common.domain.findings import AnyQuality, Verdict
 from common.domain.scan import BrainScan, Signal
+from fr_brain.analyzers.ecg.measure import measure as measure_heart
 from fr_brain.analyzers.ecg.zero_crossings import NumpyZeroCrossings, ZeroCrossings
 
 _LIMITATIONS = (
@@ -25,14 +26,14 @@ Measure = Callable[[npt.NDArray[np.float32], float, Sequence[str]], EcgMeasures]
 
 
 class EcgAnalyzer:
-    """Counts the zero crossings of each lead, and measures the heart if it is told how.
+    """Counts the zero crossings of each lead, and measures the heart.
 
     A scan that is no signal, or has no finite sample, gets quality 'fail'; one that misses samples
     gets 'warn'. What is no voltage, or has no sampling rate, is counted and not measured.
 
     Args:
         crossings: counts them; the default is the fast one.
-        measure: measures the heart; None: nothing is measured.
+        measure: measures the heart (METHOD.md says how); None: nothing is measured.
     """
 
     name = "ecg"
@@ -41,7 +42,7 @@ class EcgAnalyzer:
     priority = 0
 
     def __init__(
-        self, crossings: ZeroCrossings | None = None, measure: Measure | None = None
+        self, crossings: ZeroCrossings | None = None, measure: Measure | None = measure_heart
     ) -> None:
         self._crossings = crossings or NumpyZeroCrossings()
         self._measure = measure

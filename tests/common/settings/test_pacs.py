@@ -40,7 +40,7 @@ def test_several_numbers_are_the_axes_in_their_order() -> None:
 )
 def test_the_error_for_a_wrong_shape_tells_what_a_shape_is(value: str, right: str) -> None:
     message = error_for(PacsSettings, f"--shape={value}")
-    assert message.startswith("SHAPE=")
+    assert "SHAPE=" in message
     assert right in message
 
 

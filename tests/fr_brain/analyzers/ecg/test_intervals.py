@@ -9,7 +9,7 @@ from tests.fr_brain.analyzers.ecg.records import record
 
 
 def waves_of(index: int, **changes: object) -> tuple[Waves, dict[str, float]]:
-    ecg = record(index, 12, **changes)  # type: ignore[arg-type]
+    ecg = record(index, 12, **changes)
     average = average_beat(ecg.samples, ecg.hz, ecg.truth.times_s, 0.86)
     assert average is not None
     waves = find_waves(average, average.values, np.arange(12), 0.86)

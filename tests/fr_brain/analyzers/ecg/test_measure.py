@@ -48,7 +48,7 @@ def test_peaks_are_at_the_r_peaks() -> None:
     ],
     ids=["zeros", "nan", "inf", "noise", "empty", "short"],
 )
-def test_there_is_never_a_number_from_nothing(samples: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_there_is_never_a_number_from_nothing(samples: np.ndarray) -> None:
     found = measure(samples, 250.0, ("I", "II"))
     assert found.verdict == "fail"
     assert found.peaks is None

@@ -6,7 +6,7 @@ import pytest
 from fr_brain.analyzers.ecg.variability import variability
 
 
-def rhythm(seconds: float, lf_ms: float, hf_ms: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def rhythm(seconds: float, lf_ms: float, hf_ms: float) -> tuple[np.ndarray, np.ndarray]:
     times, rr = [0.0], [np.nan]
     while times[-1] < seconds:
         at = times[-1]

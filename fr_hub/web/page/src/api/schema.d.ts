@@ -1387,6 +1387,26 @@ export interface components {
             total: number | null;
         };
         /**
+         * AnyQuality
+         * @description Whether a scan of any kind could be analysed.
+         */
+        AnyQuality: {
+            /**
+             * Flags
+             * @description the reasons in machine-readable form, such as 'noisy'; chosen by the analyzer
+             * @default []
+             */
+            flags: string[];
+            /**
+             * Reasons
+             * @description why the verdict is not 'pass', one sentence each
+             * @default []
+             */
+            reasons: string[];
+            /** @description pass, warn (see the reasons) or fail (no measures are given) */
+            verdict: components["schemas"]["Verdict"];
+        };
+        /**
          * AuditEvent
          * @description An event of the audit trail.
          */
@@ -1458,7 +1478,8 @@ export interface components {
          * @description The report of a scan. If a scan is analysed again, the new report is its next revision.
          *
          *     Reports of schema version 1 have no revision (it is 1), subject, ``acquired_at`` or picture;
-         *     those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these.
+         *     those of version 2 have none of the fields from ``study`` to ``acquired_zone`` but these. Those
+         *     before version 4 have no ``signal``, and their findings no ``kind``: it is ``'brain'``.
          */
         BrainReport: {
             /**
@@ -1491,8 +1512,11 @@ export interface components {
              * @description contrast of the image as its sender knows it, such as 't1'
              */
             contrast: string | null;
-            /** @description what the analyzer found */
-            findings: components["schemas"]["Findings"];
+            /**
+             * Findings
+             * @description what the analyzer found
+             */
+            findings: components["schemas"]["Findings"] | components["schemas"]["EcgFindings"] | components["schemas"]["OtherFindings"];
             /**
              * Modality
              * @description DICOM's term of the modality
@@ -1548,13 +1572,13 @@ export interface components {
             scan_id: string;
             /**
              * Scan Type
-             * @description type of the scan, which selects the analyzer: 'grid', 'volume', …
+             * @description type of the scan, which selects the analyzer: 'grid', 'volume', 'ecg', …
              */
             scan_type: string;
             /**
              * Schema Version
              * @description version of this schema
-             * @default 3
+             * @default 4
              */
             schema_version: number;
             /**
@@ -1569,9 +1593,11 @@ export interface components {
             session: string | null;
             /**
              * Shape
-             * @description voxels along each axis
+             * @description voxels along each axis; of a signal: samples, leads
              */
             shape: number[];
+            /** @description of a signal, such as an ECG; null if the scan is an image */
+            signal: components["schemas"]["Signal"] | null;
             /**
              * Study
              * @description pseudonym of the study (DICOM)
@@ -1759,6 +1785,158 @@ export interface components {
             warnings: string[];
         };
         /**
+         * EcgFindings
+         * @description The result of an analyzer of electrocardiograms, which gets a scan's header and the samples.
+         *
+         *     A recording of any quality has zero crossings: they count samples, and measure nothing of the
+         *     heart.
+         */
+        EcgFindings: {
+            /**
+             * Crossings
+             * @description zero crossings of each lead, in the order of the signal's 'leads'; empty if the scan is no signal
+             */
+            crossings: components["schemas"]["LeadCrossings"][];
+            /**
+             * Kind
+             * @description kind of the findings
+             * @default ecg
+             * @constant
+             */
+            kind: "ecg";
+            /**
+             * Limitations
+             * @description what the analyzer was validated on, and what it cannot do
+             * @default []
+             */
+            limitations: string[];
+            /** @description what was measured of the heart; null if the analyzer only counts crossings */
+            measures: components["schemas"]["EcgMeasures"] | null;
+            /**
+             * Parameters
+             * @description parameters by name; a name ends in its unit
+             * @default {}
+             */
+            parameters: Record<string, never>;
+            /** @description whether the recording could be analysed */
+            quality: components["schemas"]["AnyQuality"];
+            /**
+             * Seed
+             * @description seed of the random numbers; null if the analyzer uses none
+             */
+            seed: number | null;
+            /**
+             * Thresholds
+             * @description limits derived from this recording, by name
+             * @default {}
+             */
+            thresholds: Record<string, never>;
+        };
+        /**
+         * EcgLead
+         * @description The quality of one lead.
+         */
+        EcgLead: {
+            /**
+             * Grade
+             * @description good, usable (with problems) or unusable
+             * @enum {string}
+             */
+            grade: "good" | "usable" | "unusable";
+            /**
+             * Mains Mv
+             * @description amplitude of mains hum (50 or 60 Hz), mV
+             */
+            mains_mv: number | null;
+            /**
+             * Name
+             * @description name of the lead, as the record has it
+             */
+            name: string;
+            /**
+             * Noise Mv
+             * @description standard deviation of the noise between waves, mV
+             */
+            noise_mv: number | null;
+            /**
+             * Problems
+             * @description 'flat', 'noisy', 'clipped', 'mains_hum', 'lead_off', 'inverted', 'baseline_wander', 'gaps', 'constant_parts', 'swapped'
+             * @default []
+             */
+            problems: string[];
+            /**
+             * Qrs Mv
+             * @description median height of the QRS complex, peak to peak, mV
+             */
+            qrs_mv: number | null;
+            /**
+             * Usable
+             * @description share of the record in which the lead is usable
+             */
+            usable: number;
+        };
+        /**
+         * EcgMeasures
+         * @description All that the analyzer measures in one record.
+         */
+        EcgMeasures: {
+            /**
+             * Analysed S
+             * @description length in which beats could be judged, s
+             */
+            analysed_s: number;
+            /** @description electrical axis of QRS in the frontal plane, -180 to 180° */
+            axis_degrees: components["schemas"]["Measured"];
+            /**
+             * Duration S
+             * @description length of the record, s
+             */
+            duration_s: number;
+            /**
+             * Flags
+             * @description the reasons in machine-readable form, such as 'noisy'
+             * @default []
+             */
+            flags: string[];
+            /** @description mean heart rate, beats per minute */
+            heart_rate_bpm: components["schemas"]["Measured"];
+            /** @description heart rate variability */
+            hrv: components["schemas"]["HeartRateVariability"];
+            /**
+             * Leads
+             * @description quality of each lead
+             */
+            leads: components["schemas"]["EcgLead"][];
+            /** @description the heartbeats; null if none can be judged */
+            peaks: components["schemas"]["RPeaks"] | null;
+            /** @description PR interval: start of the P wave to start of QRS, ms */
+            pr_ms: components["schemas"]["Measured"];
+            /** @description duration of the QRS complex, ms */
+            qrs_ms: components["schemas"]["Measured"];
+            /** @description QT interval: start of QRS to end of the T wave, ms */
+            qt_ms: components["schemas"]["Measured"];
+            /** @description QT corrected for the rate: QT / RR^(1/2), ms */
+            qtc_bazett_ms: components["schemas"]["Measured"];
+            /** @description QT corrected for the rate: QT / RR^(1/3), ms */
+            qtc_fridericia_ms: components["schemas"]["Measured"];
+            /**
+             * Reasons
+             * @description why the verdict is not 'pass', one sentence each
+             * @default []
+             */
+            reasons: string[];
+            /** @description the rhythm */
+            rhythm: components["schemas"]["Rhythm"];
+            /** @description intervals between beats; null: fewer than two */
+            rr: components["schemas"]["RrStatistics"] | null;
+            /**
+             * Verdict
+             * @description pass, warn (see the reasons) or fail (no beat can be measured)
+             * @enum {string}
+             */
+            verdict: "pass" | "warn" | "fail";
+        };
+        /**
          * Event
          * @description Something that happened to a scan.
          */
@@ -1856,9 +2034,16 @@ export interface components {
         };
         /**
          * Findings
-         * @description The result of an analyzer, which gets a scan's header and its voxels.
+         * @description The result of an analyzer of brains, which gets a scan's header and its voxels.
          */
         Findings: {
+            /**
+             * Kind
+             * @description kind of the findings
+             * @default brain
+             * @constant
+             */
+            kind: "brain";
             /** @description null if the quality verdict is 'fail' */
             lesions: components["schemas"]["Lesions"] | null;
             /**
@@ -1910,6 +2095,25 @@ export interface components {
             status: "ok";
         };
         /**
+         * HeartRateVariability
+         * @description From intervals between normal beats (Task Force, Circulation 93, 1996).
+         */
+        HeartRateVariability: {
+            /** @description power from 0.15 to 0.4 Hz, ms²; mean over 5-min parts */
+            hf_ms2: components["schemas"]["Measured"];
+            /** @description ratio of the two powers */
+            lf_hf: components["schemas"]["Measured"];
+            /** @description power from 0.04 to 0.15 Hz, ms²; mean over 5-min parts */
+            lf_ms2: components["schemas"]["Measured"];
+            /** @description share of successive intervals that differ by more than 50 ms, % */
+            pnn50_percent: components["schemas"]["Measured"];
+            /** @description root mean square of the differences of successive intervals, ms */
+            rmssd_ms: components["schemas"]["Measured"];
+            /** @description standard deviation of the intervals, ms */
+            sdnn_ms: components["schemas"]["Measured"];
+        };
+        JsonValue: unknown;
+        /**
          * Kind
          * @description What happened. The values are stored: never change one.
          * @enum {string}
@@ -1952,6 +2156,22 @@ export interface components {
             items: components["schemas"]["LabelMapItem"][];
             /** Revision */
             revision: number;
+        };
+        /**
+         * LeadCrossings
+         * @description The zero crossings of one lead.
+         */
+        LeadCrossings: {
+            /**
+             * Lead
+             * @description name of the lead, as in the signal's 'leads'
+             */
+            lead: string;
+            /**
+             * Zero Crossings
+             * @description changes of sign from one sample that is not zero to the next; null if no sample is a number
+             */
+            zero_crossings: number | null;
         };
         /**
          * Lesion
@@ -2107,6 +2327,27 @@ export interface components {
             token: string;
             /** User */
             user: string;
+        };
+        /**
+         * Measured
+         * @description A value with the analyzer's confidence in it, or the reason why it is withheld.
+         */
+        Measured: {
+            /**
+             * Confidence
+             * @description the analyzer's confidence in the value, 0 to 1
+             */
+            confidence: number | null;
+            /**
+             * Value
+             * @description null if it is withheld
+             */
+            value: number | null;
+            /**
+             * Withheld
+             * @description why there is no value
+             */
+            withheld: string | null;
         };
         /**
          * MeasurementData
@@ -2328,6 +2569,56 @@ export interface components {
         OneTime: {
             /** Token */
             token: string;
+        };
+        /**
+         * OtherFindings
+         * @description Findings of a kind that a plug-in brings.
+         *
+         *     Its analyzer makes ``content`` with a model of its own, and names that model's schema.
+         */
+        OtherFindings: {
+            /**
+             * Content
+             * @description what the analyzer found, as 'content_schema' defines it
+             */
+            content: {
+                [key: string]: null | boolean | number | string | unknown[] | Record<string, never>;
+            };
+            /**
+             * Content Schema
+             * @description URI that names the schema of 'content', with its version
+             */
+            content_schema: string;
+            /**
+             * Kind
+             * @description kind of the findings, chosen by the analyzer, such as 'eeg'
+             */
+            kind: string;
+            /**
+             * Limitations
+             * @description what the analyzer was validated on, and what it cannot do
+             * @default []
+             */
+            limitations: string[];
+            /**
+             * Parameters
+             * @description parameters by name; a name ends in its unit
+             * @default {}
+             */
+            parameters: Record<string, never>;
+            /** @description whether the scan could be analysed */
+            quality: components["schemas"]["AnyQuality"];
+            /**
+             * Seed
+             * @description seed of the random numbers; null if the analyzer uses none
+             */
+            seed: number | null;
+            /**
+             * Thresholds
+             * @description limits derived from this scan, by name
+             * @default {}
+             */
+            thresholds: Record<string, never>;
         };
         /**
          * Outcome
@@ -2749,6 +3040,43 @@ export interface components {
             total: number | null;
         };
         /**
+         * Rhythm
+         * @description The rhythm, and what interrupts it.
+         */
+        Rhythm: {
+            /**
+             * Findings
+             * @description 'bradycardia', 'tachycardia', 'pauses', 'ectopic_beats', 'no_p_waves', 'irregularly_irregular', 'dropped_beats'
+             * @default []
+             */
+            findings: string[];
+            /**
+             * Name
+             * @description sinus (each beat has a P wave before it), regular, irregular; null: withheld
+             */
+            name: ("sinus" | "regular" | "irregular") | null;
+            /**
+             * Pauses
+             * @description number of intervals of 2 s or more
+             */
+            pauses: number | null;
+            /**
+             * Supraventricular Like
+             * @description number of early beats of the usual shape
+             */
+            supraventricular_like: number | null;
+            /**
+             * Ventricular Like
+             * @description number of early or wide beats whose shape differs
+             */
+            ventricular_like: number | null;
+            /**
+             * Withheld
+             * @description why the rhythm is not named
+             */
+            withheld: string | null;
+        };
+        /**
          * Right
          * @description What a user may do.
          * @enum {string}
@@ -2760,6 +3088,63 @@ export interface components {
          * @enum {string}
          */
         Role: "reader" | "clinician" | "operator" | "auditor" | "admin";
+        /**
+         * RPeaks
+         * @description The heartbeats found. ``common.domain.ecg_peaks`` explains the encoding of their times.
+         */
+        RPeaks: {
+            /**
+             * Count
+             * @description number of R peaks
+             */
+            count: number;
+            /**
+             * Encoded
+             * @description times of the listed peaks: differences of intervals, in digits to base 64
+             */
+            encoded: string;
+            /**
+             * Listed
+             * @description number of peaks, from the first, whose times are listed
+             */
+            listed: number;
+            /**
+             * Step Ms
+             * @description resolution of the listed times, ms
+             */
+            step_ms: number;
+        };
+        /**
+         * RrStatistics
+         * @description Intervals between successive beats, without those that span a gap in the record.
+         */
+        RrStatistics: {
+            /**
+             * Intervals
+             * @description number of intervals
+             */
+            intervals: number;
+            /**
+             * Longest Ms
+             * @description longest interval, ms
+             */
+            longest_ms: number;
+            /**
+             * Mean Ms
+             * @description mean interval, ms
+             */
+            mean_ms: number;
+            /**
+             * Median Ms
+             * @description median interval, ms
+             */
+            median_ms: number;
+            /**
+             * Shortest Ms
+             * @description shortest interval, ms
+             */
+            shortest_ms: number;
+        };
         /**
          * ScanCount
          * @description How many scans there are. Those of a whole tenant are counted seldom, see ``counted_at``.
@@ -2819,6 +3204,8 @@ export interface components {
             history: components["schemas"]["Event"][];
             /** Key */
             key: string;
+            /** Kind */
+            kind: ("image" | "signal") | null;
             /**
              * Labels
              * @description Names of the report's label maps.
@@ -2854,8 +3241,13 @@ export interface components {
             series: string | null;
             /** Session */
             session: string | null;
-            /** Shape */
+            /**
+             * Shape
+             * @description Of an image: voxels along each axis; of a signal: samples, leads.
+             */
             shape: number[] | null;
+            /** @description Of a signal, such as an ECG; null of an image. */
+            signal: components["schemas"]["SignalFacts"] | null;
             /** State */
             state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
             /** Study */
@@ -2968,6 +3360,8 @@ export interface components {
             ended_at: string | null;
             /** Key */
             key: string;
+            /** Kind */
+            kind: ("image" | "signal") | null;
             /** Lesion Volume Ml */
             lesion_volume_ml: number | null;
             /** Lesions */
@@ -2991,8 +3385,13 @@ export interface components {
             series: string | null;
             /** Session */
             session: string | null;
-            /** Shape */
+            /**
+             * Shape
+             * @description Of an image: voxels along each axis; of a signal: samples, leads.
+             */
             shape: number[] | null;
+            /** @description Of a signal, such as an ECG; null of an image. */
+            signal: components["schemas"]["SignalFacts"] | null;
             /** State */
             state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
             /** Study */
@@ -3105,6 +3504,68 @@ export interface components {
              * Format: date-time
              */
             updated_at: string;
+        };
+        /**
+         * Signal
+         * @description What the samples of a signal are, such as an electrocardiogram. The header's ``acquired_at``
+         *     and ``acquired_zone`` say when it starts.
+         */
+        Signal: {
+            /**
+             * Filters
+             * @description filters that the recorder applied, such as 'highpass_0_05_hz'; empty if not known
+             * @default []
+             */
+            filters: string[];
+            /**
+             * Gains
+             * @description digital steps per unit of each lead, as recorded; null if not known
+             */
+            gains: number[] | null;
+            /**
+             * Lead Units
+             * @description unit of each lead's samples; null if all are in 'units'
+             */
+            lead_units: string[] | null;
+            /**
+             * Leads
+             * @description names of the leads, in the order of the signal's last axis
+             */
+            leads: string[];
+            /**
+             * Sampling Rate Hz
+             * @description samples per second of each lead, Hz; null if not known
+             */
+            sampling_rate_hz: number | null;
+            /**
+             * Units
+             * @description unit of the samples, such as 'mV'
+             */
+            units: string;
+        };
+        /**
+         * SignalFacts
+         * @description What the samples of a signal are. What is not known is null.
+         */
+        SignalFacts: {
+            /** Filters */
+            filters: string[];
+            /**
+             * Gains
+             * @description Digital steps per unit of each lead, as recorded.
+             */
+            gains: number[] | null;
+            /**
+             * Lead Units
+             * @description Of each lead; null: ``units`` is that of all.
+             */
+            lead_units: string[] | null;
+            /** Leads */
+            leads: string[];
+            /** Sampling Rate Hz */
+            sampling_rate_hz: number | null;
+            /** Units */
+            units: string;
         };
         /**
          * SignIn
@@ -3421,7 +3882,7 @@ export interface components {
         };
         /**
          * Verdict
-         * @description Whether the image is good enough for the analysis.
+         * @description Whether the scan is good enough for the analysis.
          * @enum {string}
          */
         Verdict: "pass" | "warn" | "fail";
@@ -10260,7 +10721,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description the ETag of the user that is to be changed */
+                /** @description ETag of the version to change; *: any */
                 "if-match"?: string | null;
             };
             path: {
@@ -10366,7 +10827,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description the ETag of the user that is to be changed */
+                /** @description ETag of the version to change; *: any */
                 "if-match"?: string | null;
             };
             path: {

@@ -11,7 +11,7 @@ import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
 import type { Vec3 } from "../viewer/geometry";
 import { type Scan, useReport, useScan } from "./scan-api";
-import { viewOf } from "./views";
+import { hasView, ScanView } from "./views";
 
 const minus = (a: Vec3, b: Vec3): Vec3 => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 const plus = (a: Vec3, b: Vec3): Vec3 => [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
@@ -104,7 +104,6 @@ interface LoadedSideProps extends Omit<SideProps, "found"> {
 
 function LoadedSide({ scan, cursor, onCursor }: LoadedSideProps) {
   const report = useReport(scan.key, null, scan.revision !== null);
-  const View = viewOf(scan);
   return (
     <div className="stack">
       <h2>
@@ -116,9 +115,9 @@ function LoadedSide({ scan, cursor, onCursor }: LoadedSideProps) {
       <p className="muted">
         Received <Time at={scan.received_at} form="short" />
       </p>
-      {View ? (
+      {hasView(scan) ? (
         <Suspense fallback={<Loading what="the viewer" />}>
-          <View scan={scan} report={report.data ?? null} cursor={cursor} onCursor={onCursor} />
+          <ScanView scan={scan} report={report.data ?? null} cursor={cursor} onCursor={onCursor} />
         </Suspense>
       ) : (
         <Note tone="warn">The image of this scan was removed, so it cannot be compared.</Note>

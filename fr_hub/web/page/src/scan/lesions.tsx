@@ -1,5 +1,5 @@
 import type { Vec3 } from "../viewer/geometry";
-import type { Lesion, Report } from "./scan-api";
+import { brainOf, type Lesion, type Report } from "./scan-api";
 
 interface LesionsProps {
   report: Report;
@@ -32,7 +32,9 @@ export function mlText(ml: number): string {
 
 /** The lesions of a report. A click shows one in the viewer. */
 export function Lesions({ report, cursor, onShow }: LesionsProps) {
-  const { lesions, quality } = report.findings;
+  const findings = brainOf(report);
+  if (findings === null) return null;
+  const { lesions, quality } = findings;
   return (
     <section className="card stack" aria-labelledby="lesions">
       <h2 id="lesions">Lesions</h2>

@@ -1,5 +1,5 @@
 import { VerdictTag } from "../parts/tag";
-import type { Report } from "./scan-api";
+import { brainOf, type Report } from "./scan-api";
 
 const VERDICTS: Record<string, string> = {
   pass: "The image is good enough for the analysis.",
@@ -10,9 +10,10 @@ const VERDICTS: Record<string, string> = {
 /** How good the image is, and why. */
 export function Quality({ report }: { report: Report }) {
   const { quality } = report.findings;
+  const brain = brainOf(report)?.quality;
   const measured = [
-    ["Noise", quality.noise_percent],
-    ["Intensity non-uniformity", quality.inu_percent],
+    ["Noise", brain?.noise_percent],
+    ["Intensity non-uniformity", brain?.inu_percent],
   ] as const;
   return (
     <section className="card stack" aria-labelledby="quality">

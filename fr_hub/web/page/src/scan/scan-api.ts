@@ -6,6 +6,7 @@ import type { components } from "../api/schema";
 type Schemas = components["schemas"];
 export type Scan = Schemas["ScanDetails"];
 export type Report = Schemas["BrainReport"];
+export type BrainFindings = Extract<Report["findings"], { kind: "brain" }>;
 export type Lesion = Schemas["Lesion"];
 export type Volumes = Schemas["Volumes"];
 export type ScanEvent = Schemas["Event"];
@@ -120,4 +121,9 @@ export function useOtherScans(scan: Scan): UseQueryResult<Schemas["ScanSummary"]
 export function addressOf(key: string, name: string, revision: number | null = null): string {
   const query = revision ? `?revision=${revision}` : "";
   return `/api/v1/scans/${encodeURIComponent(key)}/${name}${query}`;
+}
+
+/** The findings of a brain; null: the report is of another kind. */
+export function brainOf(report: Report): BrainFindings | null {
+  return report.findings.kind === "brain" ? (report.findings as BrainFindings) : null;
 }

@@ -16,10 +16,10 @@ import { OtherScans } from "./other-scans";
 import { Quality } from "./quality";
 import { ReportText } from "./report-text";
 import { Revisions } from "./revisions";
-import { type Report, type Scan, useReport, useScan } from "./scan-api";
+import { brainOf, type Report, type Scan, useReport, useScan } from "./scan-api";
 import { ScanState } from "./scan-state";
 import { Timeline } from "./timeline";
-import { viewOf } from "./views";
+import { hasView, ScanView } from "./views";
 import { VolumeBars } from "./volume-bars";
 
 /** A scan: its state, its image, its report and its history. */
@@ -63,7 +63,6 @@ function ScanBody({ scan }: { scan: Scan }) {
   const report = useReport(scan.key, chosen, hasReport);
   const [cursor, setCursor] = useState<Vec3 | null>(null);
   const viewer = useRef<HTMLDivElement>(null);
-  const View = viewOf(scan);
 
   function goTo(mm: Vec3) {
     setCursor(mm);
@@ -73,10 +72,15 @@ function ScanBody({ scan }: { scan: Scan }) {
   return (
     <div className="scan-columns">
       <div className="stack">
-        {View && (
+        {hasView(scan) && (
           <div ref={viewer} className="scan-viewer">
             <Suspense fallback={<Loading what="the viewer" />}>
-              <View scan={scan} report={report.data ?? null} cursor={cursor} onCursor={setCursor} />
+              <ScanView
+                scan={scan}
+                report={report.data ?? null}
+                cursor={cursor}
+                onCursor={setCursor}
+              />
             </Suspense>
           </div>
         )}
@@ -104,6 +108,7 @@ interface PartsProps {
 function ReportParts({ scan, report, chosen }: PartsProps) {
   const first = useRef(true);
   const heading = useRef<HTMLDivElement>(null);
+  const brain = brainOf(report);
   useEffect(() => {
     if (!first.current) heading.current?.scrollIntoView({ block: "nearest" });
     first.current = false;
@@ -111,7 +116,7 @@ function ReportParts({ scan, report, chosen }: PartsProps) {
   return (
     <div ref={heading} className="stack">
       <Quality report={report} />
-      <VolumeBars volumes={report.findings.volumes ?? null} />
+      {brain && <VolumeBars volumes={brain.volumes ?? null} />}
       <ReportText scan={scan} revision={chosen} />
     </div>
   );

@@ -1,5 +1,5 @@
 import type { ComponentType } from "react";
-import { lazy } from "react";
+import { createElement, lazy } from "react";
 
 import type { Vec3 } from "../viewer/geometry";
 import type { Report, Scan } from "./scan-api";
@@ -19,8 +19,12 @@ const ImageView = lazy(() => import("./image-view"));
  * gets a line here. */
 const VIEWS: Record<string, ComponentType<ScanViewProps>> = {};
 
-/** The view for a scan; null: there is nothing to see, as its voxels were removed. */
-export function viewOf(scan: Scan): ComponentType<ScanViewProps> | null {
-  if (!scan.has_voxels || !scan.shape) return null;
-  return VIEWS[scan.scan_type ?? ""] ?? ImageView;
+/** Whether there is something to see: the voxels may have been removed. */
+export function hasView(scan: Scan): boolean {
+  return scan.has_voxels && scan.shape !== null && scan.kind !== "signal";
+}
+
+/** The view for the scan's type. */
+export function ScanView(props: ScanViewProps) {
+  return createElement(VIEWS[props.scan.scan_type ?? ""] ?? ImageView, props);
 }

@@ -102,20 +102,23 @@ export function useScans(filters: Filters, isAtTop: () => boolean) {
     [filters, queries, queryKey],
   );
 
-  const refreshSoon = useCallback(() => {
-    if (timer.current !== undefined || busy.current) return;
-    timer.current = window.setTimeout(() => {
-      timer.current = undefined;
-      busy.current = true;
-      refresh(isAtTop())
-        // The next event tries again; a lost connection is shown by the shell.
-        .catch(() => undefined)
-        .finally(() => {
-          busy.current = false;
-          if (changed.current.size > 0) refreshSoon();
-        });
-    }, REFRESH_MS);
-  }, [isAtTop, refresh]);
+  const refreshSoon = useCallback(
+    function again() {
+      if (timer.current !== undefined || busy.current) return;
+      timer.current = window.setTimeout(() => {
+        timer.current = undefined;
+        busy.current = true;
+        refresh(isAtTop())
+          // The next event tries again; a lost connection is shown by the shell.
+          .catch(() => undefined)
+          .finally(() => {
+            busy.current = false;
+            if (changed.current.size > 0) again();
+          });
+      }, REFRESH_MS);
+    },
+    [isAtTop, refresh],
+  );
 
   useEffect(() => () => window.clearTimeout(timer.current), [queryKey]);
 
