@@ -22,11 +22,8 @@ export function mergePage(earlier: ScanPage, newer: ScanPage, byTime: boolean): 
   const rest = byTime
     ? earlier.items.filter((row) => !fresh.has(row.key) && isBehind(row, end))
     : earlier.items.slice(last + 1);
-  return {
-    ...newer,
-    items: [...newer.items, ...rest],
-    next: rest.length > 0 ? earlier.next : newer.next,
-  };
+  const next = rest.length > 0 ? earlier.next : newer.next;
+  return { ...newer, items: [...newer.items, ...rest], next };
 }
 
 /** Whether the newer first page has nothing in common with the earlier one, so that the pages
