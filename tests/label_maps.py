@@ -1,11 +1,19 @@
 """Packed label maps, and reports that have some."""
 
+import io
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from common.domain.label_maps import PackedMap, PackedMaps, packed_labels, values_of
+from common.domain.label_maps import (
+    PackedMap,
+    PackedMaps,
+    packed_labels,
+    unpacked_labels,
+    values_of,
+)
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing
 from common.domain.types import hash_voxels
@@ -40,6 +48,23 @@ def packed(**maps: Labels) -> PackedMaps:
         )
         payload += own
     return PackedMaps(tuple(described), payload)
+
+
+def _part(payload: io.BytesIO, start: int, end: int) -> bytes:
+    return payload.getvalue()[start:end]
+
+
+def unpacked(maps: PackedMaps | None, scan: BrainScan) -> dict[str, Labels]:
+    """The labels of packed maps in the scan's shape, by name."""
+    assert maps is not None
+    size = int(np.prod(scan.shape))
+    found = {}
+    for one in maps.maps:
+        own = io.BytesIO(maps.payload[one.offset : one.end])
+        pieces = unpacked_labels(partial(_part, own), one, scan.shape, 0, size)
+        flat = np.frombuffer(b"".join(pieces), np.uint8)
+        found[one.name] = flat.reshape(scan.shape, order="F")
+    return found
 
 
 def complete(store: DBManager, claim: Claim, maps: PackedMaps) -> BrainReport:

@@ -1,19 +1,22 @@
 """Label maps: what an analyzer found where, a small whole number for each voxel.
 
-A map is packed as voxels are (``voxel_compression``): Blosc buffers of 4 MiB of labels each, in
-Fortran order, compressed with Zstandard. So a part of it can be read without the rest. The maps of
-a report are packed one after another.
+A map is packed as voxels are (``voxel_compression``): Blosc buffers of 4 MiB each, compressed with
+Zstandard. They have a label for each voxel in Fortran order, or bit planes of a part of the scan
+(``bit_planes``). So a part of it can be read without the rest. The maps of a report are packed one
+after another.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from common.domain.bit_planes import BitPlanes, unpack_planes
 from common.domain.scan import Packing
 from common.domain.types import Count, Frozen, Text
-from common.domain.voxel_compression import packed_blocks
+from common.domain.voxel_compression import packed_blocks, unpack_part
 
 LABEL_MAPS_MAX = 8
 """Most label maps of a report."""
@@ -56,11 +59,17 @@ class PackedMap(DescribedMap):
     offset: Count
     """Where it begins among the packed maps of its report, bytes."""
     packing: Packing
+    planes: BitPlanes | None = None
+    """None: a label for each voxel."""
 
     @property
     def end(self) -> int:
         """Where it ends among the packed maps."""
         return self.offset + self.packing.bytes
+
+    def stored(self) -> dict[str, Any]:
+        """As a document says it; without ``planes`` if there are none, as before they existed."""
+        return self.model_dump(exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +90,30 @@ def packed_labels(labels: memoryview | bytes) -> Iterator[bytes]:
     """The Blosc buffers of a label map.
 
     Args:
-        labels: a byte for each voxel, in Fortran order.
+        labels: a byte for each voxel, in Fortran order; or the layers of its bit planes.
     """
     return packed_blocks(labels, 1, _CODEC)
+
+
+def unpacked_labels(
+    read: Callable[[int, int], bytes], one: PackedMap, shape: tuple[int, ...], start: int, end: int
+) -> Iterator[bytes]:
+    """The labels of a packed map from ``start`` to before ``end``, a byte for each voxel in Fortran
+    order, in pieces.
+
+    Args:
+        read: the bytes of this map's payload from a position to before another.
+        one: the map.
+        shape: of the scan.
+        start: first voxel.
+        end: one after the last voxel; the number of voxels at most.
+
+    Raises:
+        VoxelsDamaged: the map is not one that was packed.
+    """
+    if one.planes is not None:
+        return unpack_planes(read, one.packing, one.planes, shape, start, end)
+    return unpack_part(read, one.packing, math.prod(shape), start, end)
 
 
 def values_of(meanings: Mapping[int, str], counts: Mapping[int, int]) -> tuple[LabelValue, ...]:

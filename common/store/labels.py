@@ -15,11 +15,10 @@ from bson import MaxKey
 from bson.binary import Binary
 from pydantic import ValidationError
 
-from common.domain.label_maps import PackedMap, PackedMaps
+from common.domain.label_maps import PackedMap, PackedMaps, unpacked_labels
 from common.domain.scan import BrainScan
 from common.domain.tenant import Tenant
 from common.domain.types import Document
-from common.domain.voxel_compression import unpack_part
 from common.errors import VoxelsDamaged
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find, whole
@@ -63,7 +62,7 @@ class StoredLabels:
 
 def labels_document(labels: LabelSet) -> Document:
     """What the document of a report says about its label maps."""
-    maps = [one.model_dump() for one in labels.packed.maps]
+    maps = [one.stored() for one in labels.packed.maps]
     return {"fence": labels.fence, "chunk_bytes": CHUNK_BYTES, "maps": maps}
 
 
@@ -148,7 +147,8 @@ class LabelReader:
         def read(first: int, last: int) -> bytes:
             return b"".join(self._payload(labels, one.offset + first, one.offset + last))
 
-        yield from unpack_part(read, one.packing, size, start, size if end is None else end)
+        last = size if end is None else end
+        yield from unpacked_labels(read, one, labels.scan.shape, start, last)
 
     def _check(self, labels: StoredLabels, one: PackedMap) -> None:
         """Hash a packed map before it is unpacked, once in each process."""

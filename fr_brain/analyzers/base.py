@@ -1,12 +1,13 @@
 """The interface of an analyzer: header and array in, findings out; no I/O, no state kept."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from common.domain.bit_planes import BitPlanes
 from common.domain.finding_kinds import AnyFindings
 from common.domain.scan import BrainScan
 
@@ -35,6 +36,20 @@ class LabelMap:
 
 
 @dataclass(frozen=True)
+class PlanesMap:
+    """A label map as bit planes of a part of the scan, for an analyzer that has masks of bits: it
+    takes much less time than ``LabelMap``. Name and meanings are as there."""
+
+    name: str
+    values: Mapping[int, str]
+    layout: BitPlanes
+    """How many planes there are, and where they lie in the scan. No voxel outside has a label."""
+    planes: Sequence[npt.NDArray[np.uint8]]
+    """The bits of the labels, the lowest first; each of ``layout.plane_shape``, such as
+    ``numpy.packbits(mask, axis=-1, bitorder="little")`` makes it."""
+
+
+@dataclass(frozen=True)
 class Analysis:
     """The result of one run over a scan: the findings and, on demand, overlay and label maps."""
 
@@ -42,7 +57,7 @@ class Analysis:
     overlay: Callable[[], Overlay] | None = None
     """Makes the overlay of exactly these findings from what the run already knows, so it costs
     nothing unless a picture is drawn. None if the analyzer cannot outline its lesions."""
-    labels: Callable[[], Iterable[LabelMap]] | None = None
+    labels: Callable[[], Iterable[LabelMap | PlanesMap]] | None = None
     """Makes the label maps of exactly these findings, at most 8, from what the run already knows.
     An iterator that makes them one by one needs the memory of one. None: there are none."""
 

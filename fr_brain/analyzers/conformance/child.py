@@ -24,6 +24,7 @@ from fr_brain.analyzers.base import (
     LabelMap,
     Overlay,
     OverlayAnalyzer,
+    PlanesMap,
     SeparateOverlay,
 )
 from fr_brain.analyzers.conformance.cases import Case, cases
@@ -232,18 +233,21 @@ class CaseRunner:
             self.report_violation("the input stays as it was", "the voxels were changed")
 
 
-def _label_digest(maps: Iterable[LabelMap], scan: BrainScan) -> str:
+def _label_digest(maps: Iterable[LabelMap | PlanesMap], scan: BrainScan) -> str:
     """The hash of label maps that keep the rules."""
     hashed, names = hashlib.sha256(), set()
     for one in maps:
-        described, labels = checked_map(one, scan)
+        checked = checked_map(one, scan)
+        described = checked.described
         if described.name in names:
             raise ValueError(f"two label maps {described.name!r}")
         names.add(described.name)
         if len(names) > LABEL_MAPS_MAX:
             raise ValueError(f"more than {LABEL_MAPS_MAX} label maps")
         hashed.update(described.model_dump_json().encode())
-        hashed.update(labels.data)
+        if checked.layout is not None:
+            hashed.update(checked.layout.model_dump_json().encode())
+        hashed.update(checked.labels.data)
     return hashed.hexdigest()
 
 

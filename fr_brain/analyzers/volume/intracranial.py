@@ -6,7 +6,6 @@ Own method. ``METHOD.md`` explains the constants.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from fr_brain.analyzers.volume.bitmask import (
     Bitmask,
@@ -56,12 +55,9 @@ class IntracranialMasks:
         """A bitmask of the box, or some of its planes, as booleans (axes z, y, x)."""
         return unpack(bitmask[planes], self.columns)
 
-    def labels(self) -> npt.NDArray[np.uint8]:
-        """Of the box (axes z, y, x): 1 where brain is, 2 elsewhere inside the skull, else 0."""
-        labels = self.unpacked(self.intracranial).view(np.uint8)
-        labels <<= np.uint8(1)
-        labels -= self.unpacked(self.brain).view(np.uint8)  # which lies inside
-        return labels
+    def label_planes(self) -> tuple[Bitmask, Bitmask]:
+        """The bits, lowest first, of labels: 1 where brain is, 2 elsewhere inside the skull."""
+        return self.brain, self.intracranial & ~self.brain
 
 
 def find_intracranial(

@@ -1,10 +1,12 @@
-"""The label maps of a segmentation: lesions, brain and tissues."""
+"""The label maps of a segmentation: lesions, brain and tissues, as bit planes."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from fr_brain.analyzers.base import LabelMap
+from common.domain.bit_planes import BitPlanes
+from fr_brain.analyzers.base import PlanesMap
+from fr_brain.analyzers.volume.bitmask import Bitmask
 from fr_brain.analyzers.volume.segment import Segmentation
 from fr_brain.analyzers.volume.tissue import CSF, GREY, WHITE_MATTER
 
@@ -12,8 +14,10 @@ _LESIONS_APART = 255
 _TISSUES = {CSF: "cerebrospinal fluid", GREY: "grey matter", WHITE_MATTER: "white matter"}
 _BRAIN = {1: "brain", 2: "inside the skull, outside the brain"}
 
+_Place = tuple[int, int, int]
 
-def label_maps(segmentation: Segmentation) -> Iterator[LabelMap]:
+
+def label_maps(segmentation: Segmentation) -> Iterator[PlanesMap]:
     """The maps ``lesions``, ``brain`` and ``tissues``, one at a time.
 
     Labels of lesions are their ids in the report; from lesion 255 on they share the last label.
@@ -21,15 +25,74 @@ def label_maps(segmentation: Segmentation) -> Iterator[LabelMap]:
     is the tissue that it resembles.
     """
     yield _lesions(segmentation)
-    brain = segmentation.to_scan(segmentation.intracranial_masks.labels())
-    yield LabelMap("brain", _BRAIN, brain)
-    yield LabelMap("tissues", _TISSUES, segmentation.tissue_labels())
+    start, shape = _whole_box(segmentation)
+    layout = _layout(segmentation, 2, start, shape)
+    yield PlanesMap("brain", _BRAIN, layout, segmentation.intracranial_masks.label_planes())
+    yield PlanesMap("tissues", _TISSUES, layout, segmentation.tissue_planes())
 
 
-def _lesions(segmentation: Segmentation) -> LabelMap:
-    count, labels = len(segmentation.lesions), segmentation.labels
+def _lesions(segmentation: Segmentation) -> PlanesMap:
+    """Drawn lesion by lesion, on planes that reach as far as the lesions do: they fill a thousandth
+    of the brain."""
+    count = len(segmentation.lesions)
     meanings = {n: f"lesion {n}" for n in range(1, min(count, _LESIONS_APART) + 1)}
     if count > _LESIONS_APART:
         meanings[_LESIONS_APART] = f"lesions {_LESIONS_APART} to {count}"
-        labels = np.minimum(labels, _LESIONS_APART)
-    return LabelMap("lesions", meanings, segmentation.to_scan(labels, np.uint8))
+    start, shape = _box_of_lesions(segmentation)
+    layout = _layout(segmentation, max(1, len(meanings).bit_length()), start, shape)
+    planes = [np.zeros(layout.plane_shape, np.uint8) for _ in range(layout.bits)]
+    for n in range(1, count + 1):
+        _draw_lesion(segmentation, n, planes, start)
+    return PlanesMap("lesions", meanings, layout, planes)
+
+
+def _draw_lesion(
+    segmentation: Segmentation, number: int, planes: list[Bitmask], start: _Place
+) -> None:
+    lesion = segmentation.lesions[number - 1]
+    whole = segmentation.normalized.box
+    own = tuple(
+        slice(first - box.start, first - box.start + size)
+        for first, size, box in zip(lesion.corner, lesion.extent, whole, strict=True)
+    )
+    z, y, x = (first - begin for first, begin in zip(lesion.corner, start, strict=True))
+    # Rows begin with a whole byte.
+    mask = np.pad(segmentation.labels[own] == number, ((0, 0), (0, 0), (x % 8, 0)))
+    packed = np.packbits(mask, axis=-1, bitorder="little")
+    depth, rows, width = packed.shape
+    label = min(number, _LESIONS_APART)
+    for bit, plane in enumerate(planes):
+        if label >> bit & 1:
+            plane[z : z + depth, y : y + rows, x // 8 : x // 8 + width] |= packed
+
+
+def _box_of_lesions(segmentation: Segmentation) -> tuple[_Place, _Place]:
+    """Start and shape of the box of all lesions, in the canonical image; any if there are none."""
+    lesions = segmentation.lesions
+    if not lesions:
+        return _whole_box(segmentation)[0], (1, 1, 1)
+    corners = np.array([lesion.corner for lesion in lesions])
+    start = corners.min(axis=0)
+    size = (corners + [lesion.extent for lesion in lesions]).max(axis=0) - start
+    return (
+        (int(start[0]), int(start[1]), int(start[2])),
+        (int(size[0]), int(size[1]), int(size[2])),
+    )
+
+
+def _whole_box(segmentation: Segmentation) -> tuple[_Place, _Place]:
+    box, shape = segmentation.normalized.box, segmentation.normalized.intensities.shape
+    return (box[0].start, box[1].start, box[2].start), (shape[0], shape[1], shape[2])
+
+
+def _layout(segmentation: Segmentation, bits: int, start: _Place, shape: _Place) -> BitPlanes:
+    image = segmentation.image
+    return BitPlanes.model_validate(
+        {
+            "bits": bits,
+            "order": image.order,
+            "flipped": image.flipped,
+            "start": start,
+            "shape": shape,
+        }
+    )

@@ -48,6 +48,8 @@ class MeasuredLesion:
     """Voxels above half of the rise from the surroundings to the lesion's brighter half."""
     centroid: tuple[float, float, float]
     """Mean canonical voxel index (z, y, x)."""
+    corner: tuple[int, int, int]
+    """First canonical voxel index (z, y, x) of its bounding box."""
     extent: tuple[int, int, int]
     """Voxels along z, y, x of its bounding box."""
     ratio: float
@@ -325,10 +327,12 @@ def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesi
         part.start + whole.start for part, whole in zip(component.box, normalized.box, strict=True)
     ]
     centroid = [float(axis.mean()) + first for axis, first in zip(positions, start, strict=True)]
+    corner = [int(axis.min()) + first for axis, first in zip(positions, start, strict=True)]
     extent = [int(axis.max()) - int(axis.min()) + 1 for axis in positions]
     return MeasuredLesion(
         voxels=len(positions[0]),
         centroid=(centroid[0], centroid[1], centroid[2]),
+        corner=(corner[0], corner[1], corner[2]),
         extent=(extent[0], extent[1], extent[2]),
         ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
         cnr=component.cnr,

@@ -43,7 +43,7 @@ from fr_brain.analyzers.volume.tissue import (
     TissueIntensities,
     find_csf_adjacent,
     find_tissues,
-    tissue_labels,
+    tissue_planes,
     tissue_volumes,
 )
 
@@ -115,19 +115,17 @@ class Segmentation:
         """All inside the skull; the scan's shape and axes."""
         return self.to_scan(self.intracranial_masks.unpacked(self.intracranial_masks.intracranial))
 
-    def tissue_labels(self) -> npt.NDArray[np.uint8]:
-        """0 outside, 1 fluid, 2 grey matter, 3 white matter; the scan's shape and axes."""
-        return self.to_scan(
-            tissue_labels(self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent)
+    def tissue_planes(self) -> tuple[Bitmask, Bitmask]:
+        """The bits, lowest first, of labels of the box: 1 fluid, 2 grey matter, 3 white matter."""
+        return tissue_planes(
+            self.normalized, self.intracranial_masks, self.tissues, self.csf_adjacent
         )
 
-    def to_scan(
-        self, part: npt.NDArray[Any], dtype: npt.DTypeLike | None = None
-    ) -> npt.NDArray[Any]:
+    def to_scan(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """An array of the box (axes z, y, x) in the scan's shape and axes, Fortran order; 0 outside
-        the box. Of its own type, or of ``dtype``, which must hold its values."""
+        the box."""
         shape = tuple(self.image.view.shape[self.image.order.index(axis)] for axis in range(3))
-        out = np.zeros(shape, part.dtype if dtype is None else dtype, order="F")
+        out = np.zeros(shape, part.dtype, order="F")
         flips = tuple(slice(None, None, -1 if flip else 1) for flip in self.image.flipped)
         out.transpose(self.image.order)[flips][self.normalized.box] = part
         return out

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.bitmask import Bitmask, dilate_axis
+from fr_brain.analyzers.volume.bitmask import Bitmask, dilate_axis, pack
 from fr_brain.analyzers.volume.field import Doubles
 from fr_brain.analyzers.volume.intracranial import IntracranialMasks
 from fr_brain.analyzers.volume.masks import CoarseMasks
@@ -150,27 +150,24 @@ def tissue_volumes(
     }
 
 
-def tissue_labels(
+def tissue_planes(
     normalized: NormalizedImage,
     intracranial_masks: IntracranialMasks,
     tissues: TissueIntensities,
     csf_adjacent: Bitmask | None,
-) -> npt.NDArray[np.uint8]:
-    """The most likely tissue of each voxel of the box, axes z, y, x; arguments as for
-    ``tissue_volumes``."""
-    out = np.empty(normalized.intensities.shape, np.uint8)
+) -> tuple[Bitmask, Bitmask]:
+    """The bits, lowest first, of the label of each voxel's most likely tissue, of the box;
+    arguments as for ``tissue_volumes``."""
+    white = np.empty_like(intracranial_masks.intracranial)
+    fluid = np.empty_like(white)
     middle = (tissues.grey + tissues.white) // 2
-    fluid = (tissues.csf + tissues.grey) // 2
+    darker = (tissues.csf + tissues.grey) // 2
     for part in normalized.slabs():
         intensities = normalized.intensities[part]
-        white = intensities > middle if csf_adjacent is None else intensities < middle
-        if csf_adjacent is not None:
-            white &= ~intracranial_masks.unpacked(csf_adjacent, part)
-        # Sums and products of bytes: choosing by condition takes three times as long.
-        is_fluid = intensities < fluid
-        own = out[part]
-        np.add(white.view(np.uint8), np.uint8(GREY), out=own)
-        own *= (~is_fluid).view(np.uint8)
-        own += is_fluid.view(np.uint8) * np.uint8(CSF)
-        own *= intracranial_masks.unpacked(intracranial_masks.intracranial, part).view(np.uint8)
-    return out
+        white[part] = pack(intensities > middle if csf_adjacent is None else intensities < middle)
+        fluid[part] = pack(intensities < darker)
+    if csf_adjacent is not None:
+        white &= ~csf_adjacent
+    inside = intracranial_masks.intracranial
+    # 1 is fluid, 2 grey matter and 3 white matter.
+    return (fluid | white) & inside, ~fluid & inside

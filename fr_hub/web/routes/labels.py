@@ -187,6 +187,9 @@ def _file(
     shape, affine = (scan.shape, scan.affine) if made is None else (made.shape, made.affine)
     header = nifti_header(shape, "uint8", affine, labels=True)
 
+    # The same planes may lie elsewhere in the scan.
+    place = "" if packed.planes is None else packed.planes.model_dump_json()
+
     def read(start: int, end: int) -> Iterator[bytes]:
         if made is None:
             return reader.read(labels, packed, start, end)
@@ -195,7 +198,7 @@ def _file(
 
     return NiftiFile(
         name=packed.name,
-        etag=content_etag(f"{packed.packing.hash} {level} {header.hex()}"),
+        etag=content_etag(f"{packed.packing.hash}{place} {level} {header.hex()}"),
         header=header,
         voxels_bytes=math.prod(shape),
         read=read,

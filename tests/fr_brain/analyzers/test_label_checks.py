@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.domain.bit_planes import BitPlanes
 from common.domain.scan import BrainScan
 from common.errors import AnalysisError
-from fr_brain.analyzers.base import LabelMap
+from fr_brain.analyzers.base import LabelMap, PlanesMap
 from fr_brain.analyzers.label_checks import checked_map
 from tests.factories import make_scan
 
@@ -17,6 +18,12 @@ SHAPE = (70, 80, 90)
 @pytest.fixture(scope="module")
 def scan() -> BrainScan:
     return make_scan(voxels=bytes(70 * 80 * 90), shape=SHAPE, dtype="uint8")[0]
+
+
+LAYOUT = BitPlanes(
+    bits=2, order=(2, 1, 0), flipped=(False, True, False), start=(1, 2, 3), shape=(89, 78, 60)
+)
+PLANE = np.zeros(LAYOUT.plane_shape, np.uint8)
 
 
 def labels(**places: int) -> Any:
@@ -32,9 +39,10 @@ def test_voxels_are_counted_by_label_whether_there_are_few_or_many(
 ) -> None:
     made = labels(n1=5, n2=70_000)
     meanings = {n: f"label {n}" for n in range(1, many + 1)}
-    described, flat = checked_map(LabelMap("cells", meanings, made), scan)
-    assert [one.voxels for one in described.values] == [5, 70_000, *[0] * (many - 2)]
-    assert np.array_equal(flat, made.reshape(-1, order="F"))
+    checked = checked_map(LabelMap("cells", meanings, made), scan)
+    assert [one.voxels for one in checked.described.values] == [5, 70_000, *[0] * (many - 2)]
+    assert checked.layout is None
+    assert np.array_equal(checked.labels, made.reshape(-1, order="F"))
 
 
 @pytest.mark.parametrize(
@@ -64,3 +72,42 @@ def test_what_breaks_a_rule_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(AnalysisError, match=reason):
         checked_map(one, scan)
+
+
+@pytest.mark.parametrize("many", [2, 200])
+def test_bit_planes_are_counted_without_what_is_past_the_end_of_a_row(
+    scan: BrainScan, many: int
+) -> None:
+    ones, twos = PLANE.copy(), PLANE.copy()
+    ones[0, 0, 0] = 0b0111
+    twos[0, 0, 0] = 0b1110
+    twos[..., -1] |= 0b1111_0000  # a row has 60 voxels
+    values = {n: f"label {n}" for n in (1, 2, 3, *range(4, many + 1))}
+    checked = checked_map(PlanesMap("cells", values, LAYOUT, [ones, twos]), scan)
+    assert [one.voxels for one in checked.described.values][:4] == [1, 1, 2, *[0] * (many > 3)]
+    assert checked.layout == LAYOUT
+    assert checked.labels.nbytes == 2 * PLANE.nbytes
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"layout": None}, "the layout of a label map is no BitPlanes"),
+        ({"layout": LAYOUT.model_copy(update={"start": (2, 2, 3)})}, "do not fit the scan of"),
+        ({"planes": [PLANE]}, "does not have the 2 bit planes"),
+        ({"planes": None}, "does not have the 2 bit planes"),
+        ({"planes": [PLANE, PLANE.astype(np.int8)]}, "is no array of uint8"),
+        ({"planes": [PLANE, PLANE[1:]]}, r"has the shape \(88, 78, 8\); its layout \(89,"),
+        ({"name": "Cells"}, "describes a label map wrongly"),
+        ({"values": {256: "much"}}, "describes a label map wrongly"),
+        ({"planes": [PLANE, PLANE | 1]}, "'cells' has a label without a meaning"),
+    ],
+)
+def test_bit_planes_that_break_a_rule_are_refused_with_the_reason(
+    scan: BrainScan, changed: dict[str, Any], reason: str
+) -> None:
+    right: dict[str, Any] = {"name": "cells", "values": {1: "one"}, "layout": LAYOUT}
+    right["planes"] = [PLANE, PLANE]
+    checked_map(PlanesMap(**right), scan)
+    with pytest.raises(AnalysisError, match=reason):
+        checked_map(PlanesMap(**right | changed), scan)
