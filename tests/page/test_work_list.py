@@ -1,0 +1,99 @@
+"""The work list and what surrounds it, as people use them."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from common.store.db_manager import DBManager
+from common.store.documents import NewScan
+from tests.factories import make_failed, make_reports, make_scan
+from tests.page.browser import AXE, WebProcess, serious
+
+
+def add_scans(store: DBManager, n: int, **overrides: object) -> list[str]:
+    """Waiting scans; their ids."""
+    made = [make_scan(**overrides) for _ in range(n)]
+    store.scans.add([NewScan(scan, voxels) for scan, voxels in made])
+    return [scan.scan_id for scan, _ in made]
+
+
+def test_the_one_time_address_signs_in_and_stays_in_no_history(admin: Page, web: WebProcess) -> None:
+    expect(admin).to_have_url(f"{web.address}/scans")
+    expect(admin.get_by_text("No scans yet")).to_be_visible()
+    assert "one-time" not in admin.evaluate("JSON.stringify(performance.getEntries())")
+    admin.get_by_role("button", name="Sign out").click()
+    expect(admin.get_by_role("heading", name="Sign in to Fr")).to_be_visible()
+    admin.goto(web.one_time)
+    expect(admin.get_by_role("alert")).to_contain_text("start `fr web` again")
+
+
+def test_a_scan_appears_by_itself_and_a_filter_is_kept_in_the_address(
+    admin: Page, store: DBManager
+) -> None:
+    (scan_id,) = add_scans(store, 1)
+    expect(admin.get_by_role("link", name=scan_id)).to_be_visible()
+    make_failed(store, 1)
+    failed = admin.get_by_role("button", name=re.compile("Failed"))
+    failed.click()
+    expect(admin).to_have_url(re.compile(r"\?state=failed$"))
+    expect(admin.get_by_role("link", name=scan_id)).to_be_hidden()
+    admin.reload()
+    expect(failed).to_have_attribute("aria-pressed", "true")
+    expect(admin.get_by_text("no brain in it")).to_be_visible()
+
+
+def test_many_scans_are_erased_after_a_preview_with_an_outcome_for_each(
+    admin: Page, store: DBManager
+) -> None:
+    add_scans(store, 3)
+    expect(admin.get_by_text("All 3 scans shown")).to_be_visible()
+    admin.get_by_label("Select all loaded scans").check()
+    admin.get_by_role("button", name="Erase").click()
+    dialog = admin.get_by_role("dialog")
+    expect(dialog.get_by_text("3 scans will be erased")).to_be_visible()
+    confirm = dialog.get_by_role("button", name="Erase: 3 scans")
+    expect(confirm).to_be_disabled()
+    dialog.get_by_label("Erase 3 scans for good").check()
+    confirm.click()
+    expect(dialog.get_by_text("3 scans erased")).to_be_visible()
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(admin.get_by_role("row").filter(has_text="Erased")).to_have_count(3)
+
+
+def test_failed_scans_are_requeued_by_their_cause(admin: Page, store: DBManager) -> None:
+    make_failed(store, 2, "no brain in it")
+    make_failed(store, 1, "too dark")
+    admin.get_by_role("link", name="Failed scans").click()
+    cause = admin.get_by_role("listitem").filter(has_text="no brain in it").first
+    cause.get_by_role("button", name="Requeue all 2").click()
+    dialog = admin.get_by_role("dialog")
+    dialog.get_by_role("button", name="Requeue: 2 scans").click()
+    expect(dialog.get_by_text("2 scans requeued")).to_be_visible()
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(admin.get_by_text("no brain in it")).to_be_hidden()
+    expect(admin.get_by_text("too dark")).to_be_visible()
+
+
+def test_an_ended_session_asks_to_sign_in_where_one_is(admin: Page, store: DBManager) -> None:
+    store.sessions.end_of("admin")
+    admin.get_by_label("Search").fill("scan-1")
+    expect(admin.get_by_role("dialog")).to_contain_text("Your session has ended")
+    expect(admin).to_have_url(re.compile("text=scan-1"))
+
+
+@pytest.mark.parametrize("path", ["/scans", "/failures", "/system", "/about"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious(admin: Page, store: DBManager, path: str, width: int) -> None:
+    assert AXE.exists(), "run npm ci"
+    make_reports(store, 1)
+    make_failed(store, 1)
+    admin.set_viewport_size({"width": width, "height": 900})
+    admin.evaluate("path => { window.history.pushState({}, '', path) }", path)
+    admin.reload()
+    admin.get_by_role("heading", level=1).wait_for()
+    expect(admin.get_by_text("Loading")).to_have_count(0)
+    for scheme in ("light", "dark"):
+        admin.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert serious(admin) == []
+    assert admin.evaluate("document.documentElement.scrollWidth") <= width
