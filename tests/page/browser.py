@@ -125,7 +125,7 @@ class WebProcess:
 
 
 def serious(page: Page) -> list[str]:
-    """What axe finds on a page that keeps somebody from using it: its serious and critical rules."""
+    """What axe finds that keeps somebody from using a page: serious and critical rules."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

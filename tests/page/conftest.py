@@ -25,9 +25,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def web(
-    chromium: Browser, store: DBManager, tmp_path: Path
-) -> Iterator[WebProcess]:  # noqa: ARG001 - skips first
+def web(store: DBManager, tmp_path: Path) -> Iterator[WebProcess]:
     """``fr web`` on the test's database."""
     connection = store.connection
     process = WebProcess(tmp_path, MONGODB_URI=connection.uri, MONGODB_DATABASE=connection.name)

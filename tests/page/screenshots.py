@@ -61,7 +61,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fr-page-") as temporary:
         folder = Path(temporary)
         data = str(folder / "data")
-        units = start("common.launcher.launcher", folder / "all.log", DATA_DIR=data, **SCANS, **ports())
+        units = start(
+            "common.launcher.launcher", folder / "all.log", DATA_DIR=data, **SCANS, **ports()
+        )
         if units.wait(600) != 0:
             write_text((folder / "all.log").read_text())
             return 1

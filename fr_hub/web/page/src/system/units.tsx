@@ -48,7 +48,10 @@ export function Units({ units }: { units: UnitState[] }) {
         },
         { title: "Host", cell: ({ host }) => host ?? "–" },
         { title: "Version", cell: ({ version }) => version ?? "–" },
-        { title: "Started", cell: ({ started_at: at }) => (at ? <Time at={at} /> : "–") },
+        {
+          title: "Started",
+          cell: ({ started_at: at }) => (at ? <Time at={at} form="short" /> : "–"),
+        },
         {
           title: "Last seen",
           cell: ({ seen_at: at }) =>
