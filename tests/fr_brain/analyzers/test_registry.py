@@ -63,7 +63,7 @@ def test_the_own_analyzers_are_found() -> None:
 
 
 def test_an_unknown_type_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(AnalysisError, match=r"'x-ray'; known: flair, grid, t1, volume"):
+    with pytest.raises(AnalysisError, match=r"'x-ray'; known: ecg, flair, grid, t1, volume"):
         load_analyzers().pick("x-ray")
 
 
@@ -79,7 +79,7 @@ def test_another_package_brings_its_analyzer_and_it_is_made_once(plant: Plant) -
     assert analyzer.name == "planted"
     assert registry.pick("pet") is analyzer
     assert type(analyzer).made == 1  # type: ignore[attr-defined]
-    assert set(registry.by_type) == {"flair", "grid", "pet", "t1", "volume"}
+    assert set(registry.by_type) == {"ecg", "flair", "grid", "pet", "t1", "volume"}
 
 
 def test_the_highest_priority_wins(plant: Plant) -> None:
