@@ -10,12 +10,12 @@ export function Component() {
     <Page title="About">
       <section className="card stack">
         <p>
-          Fr receives brain scans, analyses them and sends the reports back. It is research software
-          and no medical device: nothing here is for diagnosis, and a qualified radiologist must
-          review it.
+          Fr receives brain scans and ECGs, analyses them and sends the reports back. It is research
+          software and not a medical device: nothing here is for diagnosis, and a qualified
+          radiologist must review it.
         </p>
         <p>
-          Programs reach everything on this page by the API: <a href="/docs">documentation</a>,{" "}
+          Programs can use everything here through the API: <a href="/docs">documentation</a>,{" "}
           <a href="/api/v1/openapi.json">OpenAPI document</a>.
         </p>
       </section>

@@ -1,11 +1,11 @@
 import type { Connection } from "../live/use-live";
 
 const WORDS: Record<Connection, [string, string]> = {
-  starting: ["Connecting", "The page connects to the live feed."],
+  starting: ["Connecting", "The page is connecting to the live feed."],
   live: ["Live", "Changes appear as they happen."],
-  polling: ["Every 5 seconds", "The live feed does not answer; the page asks every 5 seconds."],
-  lost: ["Connecting", "The page connects to the live feed again."],
-  away: ["Paused", "Nobody has used this page for a while. Move the mouse to go on."],
+  polling: ["Every 5 seconds", "There is no live feed; the page asks for changes every 5 s."],
+  lost: ["Connecting", "The page is connecting to the live feed again."],
+  away: ["Paused", "Nobody has used this page for a while. Move the mouse or press a key."],
 };
 
 /** Whether what the page shows is up to date. */

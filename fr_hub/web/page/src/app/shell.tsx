@@ -111,8 +111,8 @@ function FirstPassword() {
   if (!open) return null;
   return (
     <Note tone="warn" action={<Button onClick={() => setOpen(false)}>Close</Button>}>
-      You signed in by an address that works once, as <strong>{user}</strong>. To come back, give
-      this user a password: <code>fr users USER_RESET={user}</code>
+      You signed in as <strong>{user}</strong> with an address that works only once. To sign in
+      again later, give this user a password: <code>fr users USER_RESET={user}</code>
     </Note>
   );
 }

@@ -79,8 +79,7 @@ export function Component() {
       )}
       {data?.items.length === 0 && (
         <Empty title="No scan has failed">
-          Scans that fail in all their attempts appear here, with the reason and a way to requeue
-          them.
+          Scans whose every attempt failed appear here, with the reason and a way to requeue them.
         </Empty>
       )}
       {data && data.items.length > 0 && (
@@ -91,8 +90,8 @@ export function Component() {
           </p>
           {!data.complete && (
             <Note tone="warn">
-              More scans failed than were read: the numbers are of the latest ones. Requeue some,
-              and the others will appear.
+              There are more failed scans than are counted here: the numbers are of the latest ones.
+              Requeue some, and the others will appear.
             </Note>
           )}
           <ul className="causes">

@@ -28,7 +28,7 @@ export function Problem({ problem, onRetry }: Props) {
         )}
         {requestId && status >= 500 && (
           <p className="muted">
-            Number of the request: <code>{requestId}</code>
+            Request number: <code>{requestId}</code>
           </p>
         )}
       </div>

@@ -109,7 +109,7 @@ export function MeasurementDialog({ patient, onClose }: { patient: string; onClo
           )}
           <Unit form={form} error={errors.get("unit")} onChange={(unit) => change({ unit })} />
         </div>
-        <Field label="Taken at" hint="In the time of this device" error={errors.get("taken_at")}>
+        <Field label="Taken at" hint="In this device's time zone" error={errors.get("taken_at")}>
           {(props) => (
             <input
               {...props}
@@ -169,7 +169,7 @@ function Unit({ form, error, onChange }: UnitProps) {
   const { units } = KINDS[form.kind];
   if (units.length === 0) {
     return (
-      <Field label="Unit" hint="Of UCUM, such as mmol/L; 1 for a pure number" error={error}>
+      <Field label="Unit" hint="A UCUM unit, such as mmol/L; 1 if there is none" error={error}>
         {(props) => (
           <input
             {...props}

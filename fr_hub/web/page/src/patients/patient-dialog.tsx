@@ -92,7 +92,7 @@ export function PatientDialog({ patient, etag, onClose, onSaved }: Props) {
               />
             )}
           </Field>
-          <Field label="Age" hint="If the date is not known" error={errors.get("age")}>
+          <Field label="Age" hint="If the date of birth is not known" error={errors.get("age")}>
             {(props) => (
               <input
                 {...props}
@@ -120,7 +120,7 @@ export function PatientDialog({ patient, etag, onClose, onSaved }: Props) {
         </div>
         <Lines
           label="Identifiers"
-          hint="One on each line, as the hospital writes it. Who gave it may come before a colon, as in Example Hospital: 4711."
+          hint="One on each line, as the hospital writes it. You can put the issuer first, as in Example Hospital: 4711."
           error={errors.get("identifiers")}
           value={form.identifiers}
           onChange={(identifiers) => change({ identifiers })}
@@ -134,7 +134,7 @@ export function PatientDialog({ patient, etag, onClose, onSaved }: Props) {
         />
         <Lines
           label="Pseudonyms"
-          hint="One on each line. A Fr-PACS sends scans under a pseudonym: make pseudonym prints the one of an identifier."
+          hint="One on each line. Scans arrive under pseudonyms: make pseudonym prints the pseudonym of an identifier."
           error={errors.get("pseudonyms")}
           value={form.pseudonyms}
           onChange={(pseudonyms) => change({ pseudonyms })}

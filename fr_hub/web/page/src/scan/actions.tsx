@@ -16,10 +16,10 @@ const DONE: Record<Action, string> = {
   requeue: "The scan is back in the queue.",
   reanalyze: "The scan will be analysed again.",
   erase: "The scan was erased.",
-  stat: "The scan comes before all others.",
+  stat: "The scan now has the highest priority.",
   urgent: "The scan is now urgent.",
   routine: "The scan now has routine priority.",
-  background: "The scan now comes after all others.",
+  background: "The scan now has the lowest priority.",
 };
 
 const PRIORITIES: [Priority, string][] = [
@@ -141,8 +141,8 @@ function EraseDialog({ scan, open, busy, onClose, onErase }: EraseProps) {
         <code className="wrap-anywhere">{scan.key}</code> are deleted. Nothing brings them back.
       </p>
       <p>
-        A report that was delivered stays at {scan.pacs ?? "its Fr-PACS"}. The same image is refused
-        if it is sent again.
+        Copies of the report that were delivered or downloaded are not deleted. The same image is
+        refused if it is sent again.
       </p>
     </Dialog>
   );

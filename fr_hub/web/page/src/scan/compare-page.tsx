@@ -57,8 +57,8 @@ function Comparison({ a, b }: { a: string; b: string }) {
     <Page title="Compare two scans">
       {isOther && (
         <Note tone="warn">
-          These scans are not known to be of one subject, so places in one need not match places in
-          the other.
+          These scans may show different subjects, so the same coordinates may be different places
+          in the two images.
         </Note>
       )}
       <div className="row">
@@ -120,7 +120,7 @@ function LoadedSide({ scan, cursor, onCursor }: LoadedSideProps) {
           <ScanView scan={scan} report={report.data ?? null} cursor={cursor} onCursor={onCursor} />
         </Suspense>
       ) : (
-        <Note tone="warn">The image of this scan was removed, so it cannot be compared.</Note>
+        <Note tone="warn">This scan has no image that can be shown, so it cannot be compared.</Note>
       )}
     </div>
   );

@@ -23,7 +23,7 @@ export function Downloads({ scan, report }: { scan: Scan; report: Report | null 
   return (
     <section className="card stack" aria-labelledby="downloads">
       <h2 id="downloads">Downloads</h2>
-      {!files.length && <p>There is nothing to download: the scan has neither image nor report.</p>}
+      {!files.length && <p>There is nothing to download.</p>}
       <ul className="downloads">
         {files.map(([title, address, file]) => (
           <li key={title}>

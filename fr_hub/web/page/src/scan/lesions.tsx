@@ -53,7 +53,8 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             {typeof lesions.volume_ml === "number" && `, ${mlText(lesions.volume_ml)} in total`}
             {lesions.count > lesions.largest.length &&
               `; the largest ${lesions.largest.length} are listed`}
-            . Select one to see it in the image.
+            . Select one to see it in the image. Confidence ranks the lesions; it is not a
+            probability.
           </p>
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
         </>

@@ -2,9 +2,9 @@ import { VerdictTag } from "../parts/tag";
 import { brainOf, type Report } from "./scan-api";
 
 const VERDICTS: Record<string, string> = {
-  pass: "The image is good enough for the analysis.",
-  warn: "The image was analysed; these reasons limit the measures.",
-  fail: "The image could not be analysed, so no measures are given.",
+  pass: "The scan is good enough for the analysis.",
+  warn: "The scan was analysed, but for these reasons some results are less reliable.",
+  fail: "The scan could not be analysed, so the report gives no measurements.",
 };
 
 /** How good the image is, and why. */

@@ -15,7 +15,7 @@ export function ScanState({ scan }: { scan: Scan }) {
       <Advice scan={scan} />
       {scan.problems.length > 0 && (
         <Note tone="warn">
-          <strong>What is known about its input</strong>
+          <strong>Problems with the input</strong>
           <ul>
             {scan.problems.map((problem) => (
               <li key={problem}>{problem.replaceAll("_", " ")}</li>
@@ -74,17 +74,17 @@ function Advice({ scan }: { scan: Scan }) {
     case "waiting":
       return (
         <Note>
-          The scan waits for Fr-BRAIN since <Since at={scan.received_at} />
+          The scan has been waiting for Fr-BRAIN since <Since at={scan.received_at} />
           {scan.priority && `, with ${scan.priority} priority`}. It starts as soon as a processor is
-          free. If nothing happens, see on the <Link to="/system">system page</Link> whether
-          Fr-BRAIN runs.
+          free. If nothing happens, check on the <Link to="/system">system page</Link> whether
+          Fr-BRAIN is running.
           {scan.cause && <p>The last attempt ended with: {scan.cause}</p>}
         </Note>
       );
     case "analysing":
       return (
         <Note>
-          {scan.owner ?? "Fr-BRAIN"} analyses the scan
+          {scan.owner ?? "Fr-BRAIN"} is analysing the scan
           {scan.attempts !== null && scan.attempts > 1 && `, attempt ${scan.attempts}`}. The page
           shows the report as soon as it is there.
           {scan.lease_until && (
@@ -104,7 +104,7 @@ function Advice({ scan }: { scan: Scan }) {
           <p>
             {scan.has_voxels
               ? then("Correct the cause, then requeue the scan.")
-              : "Its voxels were removed, so it cannot be analysed again. Send the scan again."}
+              : "Its voxels were removed, so it cannot be analysed again."}
           </p>
         </Note>
       );
@@ -123,16 +123,16 @@ function Advice({ scan }: { scan: Scan }) {
         <Note tone="warn">
           <strong>The scan was removed after its retention time</strong>
           <p>
-            Its report had been delivered; <Time at={scan.ended_at} /> the image and the report were
-            deleted here. The report is at {scan.pacs ?? "its Fr-PACS"}.
+            Its report had been delivered to {scan.pacs ?? "its Fr-PACS"}. The image and the report
+            were deleted here on <Time at={scan.ended_at} />.
           </p>
         </Note>
       );
     case "done":
       return scan.has_voxels ? null : (
         <Note>
-          The image was removed after its retention time. The report stays; to see or analyse the
-          image again, send the scan again.
+          The image was removed after its retention time, so it can be neither shown nor analysed
+          again. The report stays.
         </Note>
       );
     default:

@@ -32,7 +32,7 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
   notify: (event) => [`${event.peer ?? "Its Fr-PACS"} was told that the scan failed`, "plain"],
   error: (event) => [`Failed${attempt(event)}${because(event)}`, "bad"],
   requeue: (event) => [`Requeued${by(event)}`, "plain"],
-  schedule_reanalysis: (event) => [`To be analysed again, asked for${by(event)}`, "plain"],
+  schedule_reanalysis: (event) => [`Reanalysis requested${by(event)}`, "plain"],
   priority: (event) => [
     `Priority changed to ${event.outcome ?? "another one"}${by(event)}`,
     "plain",

@@ -85,7 +85,7 @@ function Storage({ system: { disk, durability } }: { system: System }) {
       <dl className="facts">
         <Fact
           name="Free disk space"
-          value={disk.free_bytes === null ? "MongoDB does not tell" : bytesText(disk.free_bytes)}
+          value={disk.free_bytes === null ? "not reported by MongoDB" : bytesText(disk.free_bytes)}
         />
         <Fact name="Scans are refused below" value={bytesText(disk.least_free_bytes)} />
         <Fact name="MongoDB" value={durability.server} />

@@ -23,8 +23,8 @@ const STATES: Record<string, [Tone, string]> = {
 export function Units({ units }: { units: UnitState[] }) {
   if (units.length === 0) {
     return (
-      <Empty title="No unit has told of itself">
-        Units appear here within seconds of their start: <code>make all</code> starts all of them.
+      <Empty title="No unit has reported yet">
+        Units appear here within seconds of their start; <code>make all</code> starts all of them.
       </Empty>
     );
   }

@@ -42,7 +42,7 @@ export function UploadCard({ upload }: { upload: Upload }) {
         <p role="status" className={upload.phase === "failed" ? "bad-text" : "muted"}>
           {upload.problem}
           {upload.retryIn !== null && upload.phase === "retrying"
-            ? ` It goes on in ${upload.retryIn} s.`
+            ? ` It resumes in ${upload.retryIn} s.`
             : ""}
         </p>
       )}
@@ -63,7 +63,7 @@ function shownPhase(upload: Upload): [Tone, string] {
 
 function label(upload: Upload): string {
   if (upload.phase === "storing") return "All bytes have arrived; the files are being read";
-  if (upload.resumedAt > 0) return `Goes on at ${bytesText(upload.resumedAt)}`;
+  if (upload.resumedAt > 0) return `Resumed at ${bytesText(upload.resumedAt)}`;
   return countText(upload.files, "file");
 }
 

@@ -90,8 +90,9 @@ function DropZone({ onFiles, onProblem }: DropZoneProps) {
         <strong>Drop files or folders here</strong>
       </p>
       <p className="muted">
-        NIfTI, DICOM, NRRD, MGH and Analyze; archives (zip, tar) of them. Keep the slices of a
-        series in one folder. Names and identifiers in the files are replaced by pseudonyms.
+        NIfTI, DICOM, MGH and Analyze images, also in zip and tar archives, and ECGs. Keep the
+        slices of a series in one folder. Fr stores pseudonyms instead of the names and identifiers
+        in the files.
       </p>
       <div className="row">
         <Button kind="primary" onClick={() => files.current?.click()}>

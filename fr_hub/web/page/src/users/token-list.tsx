@@ -38,7 +38,7 @@ export function TokenList({ user, roles }: Props) {
           rowKey={(one) => one.id}
           columns={[
             { title: "For", header: true, cell: (one) => one.label || "(no name)" },
-            { title: "Roles", cell: (one) => one.roles?.join(", ") ?? "all of the user" },
+            { title: "Roles", cell: (one) => one.roles?.join(", ") ?? "all roles of the user" },
             { title: "Expires", cell: (one) => <Time at={one.expires_at} form="short" /> },
             {
               title: "Revoke",
@@ -92,14 +92,14 @@ function NewToken({ user, roles }: Props) {
               value={role}
               onChange={(event) => setRole(event.target.value as Role | "")}
             >
-              <option value="">all of the user</option>
+              <option value="">all roles of the user</option>
               {roles.map((one) => (
                 <option key={one}>{one}</option>
               ))}
             </select>
           )}
         </Field>
-        <Field label="Valid for, days">
+        <Field label="Valid for (days)">
           {(props) => (
             <input
               {...props}

@@ -45,7 +45,7 @@ export function AddUser({ onClose }: { onClose: () => void }) {
       <RoleBoxes roles={roles} onChange={setRoles} />
       <Password
         label="Password"
-        hint="12 to 256 characters. Without one, the user signs in by tokens only."
+        hint="12 to 256 characters. Without one, the user can only use tokens."
         error={errors.get("password")}
         value={password}
         onChange={setPassword}
@@ -73,7 +73,7 @@ export function ChangeUser({ user, onClose }: { user: User; onClose: () => void 
       <RoleBoxes roles={roles} onChange={setRoles} />
       <Password
         label="New password"
-        hint="12 to 256 characters; it ends the user's sessions. Empty: the password stays."
+        hint="12 to 256 characters. Ends the user's sessions. Leave empty to keep the old one."
         error={fieldsOf(change.error).get("password")}
         value={password}
         onChange={setPassword}

@@ -44,8 +44,8 @@ export function ViewerMessages(props: MessagesProps) {
       )}
       {image.volume && !image.volume.placed && (
         <div className="note" data-tone="warn" role="note">
-          This image does not say how it lies in the scanner: its sides and its sizes in mm are
-          unknown.
+          The file does not say how the image lies in space: which side is left, and sizes in mm,
+          are unknown.
         </div>
       )}
       {!able.webgl && (
@@ -61,8 +61,8 @@ export function ViewerMessages(props: MessagesProps) {
       {finest > 0 && (
         <div className="note" data-tone="info" role="note">
           <div>
-            This image is larger than can be drawn in 3-D here: it is shown with each voxel the mean
-            of {2 ** finest} along each axis.
+            This image is too large to draw in 3-D here, so it is drawn coarser: each voxel shown is
+            the mean of {2 ** finest} along each axis.
           </div>
           <button type="button" className="button" onClick={() => props.onSlices(true)}>
             Show all details in slices

@@ -49,7 +49,7 @@ export function Readout({ volume, level, shape, cursor, overlays, sources }: Rea
       <div>
         <dt>Value</dt>
         <dd>
-          {value === null ? "outside of the image" : shown(value)}
+          {value === null ? "outside the image" : shown(value)}
           {value !== null && level > 0 && " (mean of a block)"}
         </dd>
       </div>

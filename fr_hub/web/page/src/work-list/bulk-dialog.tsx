@@ -23,12 +23,12 @@ interface Props {
 }
 
 const ABOUT: Record<ChangeKind, string> = {
-  requeue: "They return to the queue, with all their attempts.",
+  requeue: "They return to the queue, and their attempts are counted from zero.",
   reanalyze:
-    "The analyzers that are installed now read them again. Their reports get a new revision; the earlier ones are kept.",
-  priority: "The place of waiting scans in the queue changes.",
+    "The analyzers that are installed now analyse them again. Each report gets a new revision; earlier ones are kept.",
+  priority: "This changes the place of waiting scans in the queue.",
   erase:
-    "Voxels, reports, history and pictures are deleted. Nothing brings them back, and a scan that was erased is refused when it comes again.",
+    "Voxels, reports, history and pictures are deleted. Nothing brings them back, and an erased scan is refused if it is sent again.",
 };
 
 /** Asks what a change would do, makes it after a confirmation, and shows an outcome for each scan. */
@@ -112,9 +112,9 @@ export function BulkDialog({ kind, ids, onClose, onChanged }: Props) {
           <Problem problem={run.error} />
           <p>
             {soFar.length > 0
-              ? `The outcomes below are of ${countText(soFar.length, "scan")}; `
+              ? `The outcomes of ${countText(soFar.length, "scan")} are below. `
               : ""}
-            to go on, close this and make the same change again: what is done stays as it is.
+            To go on, close this and make the same change again: what is done stays as it is.
           </p>
         </>
       )}

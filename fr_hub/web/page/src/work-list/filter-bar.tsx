@@ -41,7 +41,7 @@ function Search({ filters, onChange }: Props) {
   return (
     <Field
       label="Search"
-      error={isValid ? undefined : "Ids and pseudonyms have letters, digits and . _ @ - only."}
+      error={isValid ? undefined : "Ids and pseudonyms have only letters, digits and . _ @ -"}
     >
       {(props) => (
         <input

@@ -133,7 +133,7 @@ function NoScans({ isLimited: limited }: { isLimited: boolean }) {
     </Empty>
   ) : (
     <Empty title="No scans yet">
-      Scans appear here as soon as a Fr-PACS sends them. To try it, run{" "}
+      Scans appear here as soon as a Fr-PACS sends them or a user uploads them. To try it, run{" "}
       <code>make all SCANS=20</code>.
     </Empty>
   );
