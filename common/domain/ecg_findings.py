@@ -23,8 +23,8 @@ class LeadCrossings(AlwaysValid):
 class EcgFindings(AlwaysValid):
     """The result of an analyzer of electrocardiograms, which gets a scan's header and the samples.
 
-    A recording of any quality has zero crossings: they count samples, and measure nothing of the
-    heart.
+    A recording of any quality has zero crossings, which count samples and say nothing of the heart.
+    ``measures`` do, as far as the recording allows.
     """
 
     kind: Literal["ecg"] = Field(default="ecg", description="kind of the findings")

@@ -12,7 +12,7 @@ export type Role = User["roles"][number];
 export const ROLES: Record<Role, string> = {
   reader: "sees scans and reports, without personal data",
   clinician: "also sees patients and measurements, and uploads scans",
-  operator: "requeues, erases and prioritises scans, and uploads them",
+  operator: "requeues, reanalyses, erases and prioritises scans, and uploads them",
   auditor: "reads the audit trail, and nothing else",
   admin: "has all rights, and manages users and tokens",
 };
