@@ -15,6 +15,7 @@ from common.domain.types import utc_now
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
+from common.store.feed_documents import reports_changed
 from fr_hub.web import gate
 from fr_hub.web.context import WebContext
 from tests.factories import make_scan
@@ -120,6 +121,22 @@ def test_who_may_not_read_or_comes_from_another_site_is_refused(
     own = {**reader, "Origin": f"http://127.0.0.1:{port}"}
     with connect(url(port), additional_headers=own) as client:
         received(client, "ready")
+
+
+def test_a_stream_ends_when_its_user_may_not_see_measurements_any_more(
+    store: DBManager, port: int, headers_of: HeadersOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "RECHECK_S", 0.1)
+    clinician, reader = headers_of(Role.CLINICIAN), headers_of(Role.READER)
+    with watching(port, clinician) as personal, watching(port, reader) as other:
+        for stream in (personal, other):
+            stream.until(kind="ready")
+        for user in store.users.of_tenant("default"):
+            store.users.change(user.name, roles=[Role.READER])
+        while personal.next() is not None:
+            pass
+        store.connection.feed.tell(reports_changed(["scan-1@pacs-1"], "ready", 1))
+        other.until(kind="report", key="scan-1@pacs-1")
 
 
 def test_a_stream_ends_when_its_user_has_left(
