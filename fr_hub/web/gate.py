@@ -41,6 +41,10 @@ _END_S = 1.0
 BODY_MAX = 1024 * 1024
 """Bytes of the longest body of a request. Routes that need ``Right.UPLOAD`` limit it themselves."""
 
+BODY_S = 20.0
+"""How long a client may take to send such a body, seconds: it holds a slot meanwhile, and a few
+addresses have all those of sign-ins."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -161,12 +165,23 @@ class Gate:
 
 
 def _limited(receive: Receive) -> Receive:
-    """Receive as before, up to ``BODY_MAX`` bytes."""
+    """Receive as before, a body of up to ``BODY_MAX`` bytes within ``BODY_S`` seconds."""
     left = BODY_MAX
+    until: float | None = None
+    is_whole = False
 
     async def receive_limited() -> Message:
-        nonlocal left
-        message = await receive()
+        nonlocal left, until, is_whole
+        if is_whole:  # the end of the connection may take as long as the answer
+            return await receive()
+        now = anyio.current_time()
+        until = now + BODY_S if until is None else until
+        try:
+            with anyio.fail_after(until - now):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
+        is_whole = not message.get("more_body", False)
         left -= len(message.get("body", b""))
         if left < 0:
             raise HTTPException(413)

@@ -136,6 +136,7 @@ def handle_problems(app: FastAPI) -> None:
     def http(_: Request, error: HTTPException) -> JSONResponse:
         details = {
             404: "There is nothing at this address; see /api/v1/openapi.json.",
+            408: "The body of the request did not come in time; send it again.",
             413: "The body of the request is too long; send less at once.",
             405: "This address does not take this method; see the Allow header.",
         }

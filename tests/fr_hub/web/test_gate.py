@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from socket import create_connection
 
 import anyio
 import httpx2
@@ -22,7 +23,10 @@ from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import BODY_MAX
 from tests.fr_hub.web.conftest import ClientOf
+from tests.fr_hub.web.live.conftest import port, stopping
 from tests.fr_hub.web.test_credentials import PASSWORD, add, basic
+
+__all__ = ["port", "stopping"]
 
 SESSION, PASSWORDS = f"{API}/session", f"{API}/session/password"
 CHANGE = {"current": PASSWORD, "new": "another password"}
@@ -75,6 +79,16 @@ def test_a_long_body_is_refused_and_a_strangers_is_not_read(
     assert stranger.post(f"{API}/users", content=body, headers=headers).status_code == 401
     answer = client_of(Role.ADMIN).post(f"{API}/users", content=body, headers=headers)
     assert (answer.status_code, answer.json()["status"]) == (413, 413)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "BODY_S", 0.1)
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with create_connection(("127.0.0.1", port), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
+        assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
 
 
 def test_without_the_database_nobody_gets_in(
