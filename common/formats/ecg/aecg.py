@@ -67,6 +67,8 @@ def _parsed(path: Path) -> ET.Element:
         data = file.read(XML_BYTES_MAX + 1)
     if len(data) > XML_BYTES_MAX:
         raise SourceError("more text than Fr reads: convert it to DICOM or EDF")
+    if b"\0" in data:  # UTF-16 would hide declarations
+        raise SourceError("XML in UTF-16: export it in UTF-8")
     if _DECLARATION.search(data):
         raise SourceError("XML with declarations of entities, which no ECG needs: export it again")
     try:

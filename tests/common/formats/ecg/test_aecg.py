@@ -90,3 +90,14 @@ def test_xml_that_is_no_ecg_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(SourceError, match=reason):
             open_aecg(path)
+
+
+def test_no_encoding_hides_declarations(tmp_path: Path) -> None:
+    whole = written(tmp_path, lead("I")).read_text().removeprefix('<?xml version="1.0"?>')
+    recognised = b"AnnotatedECG".decode("utf-16-le")
+    text = f'<!DOCTYPE a [<!ENTITY b "c">]><!--{recognised}-->{whole}'
+    path = tmp_path / "hidden.ecg.xml"
+    path.write_bytes(b"\xff\xfe" + text.encode("utf-16-le"))
+    assert is_aecg(path.read_bytes()[:1024])
+    with pytest.raises(SourceError, match="UTF-16"):
+        open_aecg(path)
