@@ -121,7 +121,7 @@ def _open_segments(path: Path, record: RecordLine, segments: Sequence[Segment]) 
             if any(signal.per_frame != per_frame for signal in mine):
                 raise SourceError("its segments have different sampling rates: resample them")
             if mine:
-                part = np.empty((end - start, len(mine)), np.float32, order="F")
+                part = np.full((end - start, len(mine)), np.nan, np.float32, order="F")
                 _read(files, mine, length, part)
                 samples[start:end, columns] = part
             start = end

@@ -82,6 +82,17 @@ def test_a_skewed_signal_is_moved_back(tmp_path: Path) -> None:
     assert found[:, 1] == pytest.approx(VALUES[:, 1] / 200)
 
 
+def test_what_no_segment_has_is_missing(tmp_path: Path) -> None:
+    write_record(tmp_path, "m_1", VALUES)
+    text = "m_1 2 250 12\nm_1.dat 16:-2 200 12 0 0 0 0 I\nm_1.dat 16:-2 200 12 0 0 0 0 II\n"
+    (tmp_path / "m_1.hea").write_text(text)
+    whole = tmp_path / "m.hea"
+    whole.write_text("m/1 2 250 12\nm_1 12\n")
+    found = samples_of(open_wfdb(whole))
+    assert np.isnan(found[:2]).all()
+    assert found[2:] == pytest.approx(VALUES[:10] / 200)
+
+
 def test_differences_begin_with_the_initial_value(tmp_path: Path) -> None:
     values = np.array([[5], [6], [4]])
     path = write_record(tmp_path, "r", values, 8, lines=("1/mV 12 0 100 0 0 I",))
