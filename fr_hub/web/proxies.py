@@ -22,6 +22,9 @@ _PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|
 _LONGEST, _MOST = 4096, 50
 _SCHEMES = ("http", "https")
 
+PEER = "fr.peer"
+"""Where the scope of a request that a proxy passed on has the address of the connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
@@ -71,6 +74,7 @@ class TrustedProxies:
         if hop is None:
             return
         if hop.address is not None:
+            scope[PEER] = scope["client"]
             scope["client"] = (hop.address, 0)
         if hop.scheme is not None:
             is_socket = scope["type"] == "websocket"

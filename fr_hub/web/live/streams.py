@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from fr_hub.web.live.messages import Message
 from fr_hub.web.live.watcher import Watcher
+from fr_hub.web.proxies import PEER
 
 _LAST_S = 0.2
 """How long a client may take to read the end of its stream, seconds."""
@@ -145,5 +146,5 @@ async def _stream(
 async def _abort(connection: HTTPConnection) -> None:
     abort = getattr(connection.app.state, "abort", None)
     if abort is not None:
-        abort(tuple(connection.client or ()))
+        abort(tuple(connection.scope.get(PEER) or connection.client or ()))
         await asyncio.sleep(0.01)  # until the server has noticed: else it logs an error

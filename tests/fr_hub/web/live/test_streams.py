@@ -1,12 +1,17 @@
 """Clients that do not read, and the end of the process."""
 
+import asyncio
 import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import httpx2
 import pytest
+from starlette.requests import HTTPConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -14,6 +19,8 @@ from common.domain.user import Role
 from common.runtime.lifecycle import Stop
 from common.store.db_manager import DBManager
 from common.store.feed_documents import reports_changed
+from fr_hub.web.live.streams import _abort
+from fr_hub.web.proxies import TrustedProxies
 from tests.fr_hub.web.live.conftest import HeadersOf
 from tests.fr_hub.web.live.streams import watching
 from tests.running import until
@@ -56,6 +63,25 @@ def _is_aborted(client: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_behind_a_proxy_its_connection_is_aborted() -> None:
+    aborted: list[object] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+        assert scope["client"][0] == "192.0.2.7"
+        await _abort(HTTPConnection(scope))
+
+    scope: Any = {
+        "type": "http",
+        "app": SimpleNamespace(state=SimpleNamespace(abort=aborted.append)),
+        "client": ("10.0.0.1", 4711),
+        "scheme": "http",
+        "headers": [(b"x-forwarded-for", b"192.0.2.7")],
+    }
+    proxies: Any = TrustedProxies(app, ["10.0.0.0/24"], Mock())
+    asyncio.run(proxies(scope, None, None))
+    assert aborted == [("10.0.0.1", 4711)]
 
 
 def test_streams_end_first_when_the_process_stops(
