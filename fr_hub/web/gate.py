@@ -30,6 +30,7 @@ from fr_hub.web.credentials import (
     csrf_of,
 )
 from fr_hub.web.fair_slots import FairSlots
+from fr_hub.web.guessing import network_of
 from fr_hub.web.problems import Problem, store_problem
 from fr_hub.web.route_table import ROUTE, KnownRoute
 
@@ -72,8 +73,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
+        stranger = network_of(address_of(connection))
         try:
-            async with self._checks.hold(address_of(connection)):
+            async with self._checks.hold(stranger):
                 found = await self._checked(connection)
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
@@ -86,7 +88,7 @@ class Gate:
             if route is not None and route.is_live:
                 await self._serve(connection, receive, send)
                 return
-            user = address_of(connection) if found is None else found.principal.user
+            user = stranger if found is None else found.principal.user
             try:
                 async with self._slots_of(route, found).hold(user):
                     await self._app(scope, receive, send)

@@ -73,7 +73,7 @@ class Guessing:
         found = self._pairs.of(pair, now)
         waits = [_left(found, PAIR_FREE, PAIR_MAX_S, now)]
         if pair not in self._known:
-            found = self._addresses.of(_network(address), now)
+            found = self._addresses.of(network_of(address), now)
             waits.append(_left(found, ADDRESS_FREE, ADDRESS_MAX_S, now))
         return max(waits)
 
@@ -82,7 +82,7 @@ class Guessing:
         waits, seconds."""
         now, pair = self._clock(), _pair(account, address)
         self._pairs.add(pair, now)
-        self._addresses.add(_network(address), now)
+        self._addresses.add(network_of(address), now)
         self._accounts.add(account, now)
         over = self._accounts.of(account, now).count - ACCOUNT_FREE
         return 0.0 if pair in self._known else min(ACCOUNT_MAX_S, max(0, over) * ACCOUNT_STEP_S)
@@ -91,7 +91,7 @@ class Guessing:
         """The counted attempt has not failed."""
         pair = _pair(account, address)
         self._pairs.forget(pair)
-        self._addresses.undo(_network(address))
+        self._addresses.undo(network_of(address))
         self._accounts.undo(account)
         self._known[pair] = None
         self._known.move_to_end(pair)
@@ -107,15 +107,17 @@ def _left(found: _Failures, free: int, longest: float, now: float) -> float:
 
 
 def _pair(account: str, address: str) -> str:
-    return f"{account}\0{_network(address)}"
+    return f"{account}\0{network_of(address)}"
 
 
-def _network(address: str) -> str:
-    """Of IPv6, everybody has 2**64 addresses: their network counts."""
+def network_of(address: str) -> str:
+    """What shares the limits of an address: of IPv6, everybody has 2**64, so their network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if found.version == 4:
+    if isinstance(found, ipaddress.IPv4Address):
         return address
+    if found.ipv4_mapped is not None:  # all of IPv4 is one such network
+        return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((int(found), 64), strict=False))

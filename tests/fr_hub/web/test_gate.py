@@ -9,7 +9,7 @@ from socket import create_connection
 import anyio
 import httpx2
 import pytest
-from fastapi import APIRouter, FastAPI, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -18,7 +18,7 @@ from common.domain.user import Right, Role
 from common.errors import StoreUnavailable
 from fr_hub.web import app as application
 from fr_hub.web import gate
-from fr_hub.web.access import CurrentUser, live, requires
+from fr_hub.web.access import CurrentUser, anyone, live, requires
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import BODY_MAX
@@ -221,6 +221,43 @@ def test_a_user_at_all_limits_leaves_the_others_their_share(
             return len(inside)
 
     assert asyncio.run(run()) == 8 + 6 + 16
+
+
+def test_the_addresses_of_a_network_of_ipv6_have_one_share(
+    context: WebContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[str] = []
+    other = "2001:db8:0:1::1"
+    is_other_in = asyncio.Event()
+    router = APIRouter(prefix="/slow")
+
+    @router.get("/page", dependencies=[anyone()])
+    async def wait(request: Request) -> str:
+        assert request.client is not None
+        inside.append(request.client.host)
+        if request.client.host == other:
+            is_other_in.set()
+        await anyio.sleep_forever()
+        return ""
+
+    monkeypatch.setattr(application, "ROUTERS", (*application.ROUTERS, router))
+    app = application.make_app(context)
+
+    async def ask(address: str) -> None:
+        transport = httpx2.ASGITransport(app, client=(address, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://fr.example") as client:
+            await client.get(f"{API}/slow/page")
+
+    async def run() -> None:
+        addresses = [*(f"2001:db8::{n}" for n in range(1, 10)), other]
+        tasks = [asyncio.create_task(ask(one)) for one in addresses]
+        await is_other_in.wait()
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+    assert len(inside) == 8 + 1
 
 
 def test_more_than_can_wait_is_refused_with_the_name_of_the_limit(

@@ -1,6 +1,6 @@
 """Who guesses passwords is slowed; nobody else is locked out."""
 
-from fr_hub.web.guessing import ACCOUNT_MAX_S, FORGET_S, PAIR_MAX_S, Guessing
+from fr_hub.web.guessing import ACCOUNT_MAX_S, FORGET_S, PAIR_MAX_S, Guessing, network_of
 
 
 class Clock:
@@ -63,6 +63,10 @@ def test_the_addresses_of_a_network_of_ipv6_are_one() -> None:
     assert made <= 4
     assert guessing.refused_s("ada", "2001:db8:0:1::1") == 0
     assert guess(guessing, "ada", "unknown")
+
+
+def test_an_address_of_ipv4_is_not_a_network_of_ipv6() -> None:
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
 
 
 def test_a_right_password_ends_the_wait() -> None:
