@@ -43,7 +43,12 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the client goes or is let go."""
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._watcher.end()  # also of a client that has gone before the first event
 
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_some(messages: Sequence[Message]) -> None:
             body = b"".join(one.server_sent for one in messages)
             await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -94,8 +94,11 @@ async def events_by_websocket(
     except Problem as problem:
         await websocket.close(4000 + problem.status)
         return
-    await websocket.accept()
-    await serve_websocket(websocket, watcher, lambda n: feed.resume(watcher, n))
+    try:
+        await websocket.accept()
+        await serve_websocket(websocket, watcher, lambda n: feed.resume(watcher, n))
+    finally:
+        watcher.end()  # also of a client that has gone before the first event
 
 
 def _live(connection: Any) -> LiveFeed:

@@ -19,7 +19,8 @@ from common.domain.user import Role
 from common.runtime.lifecycle import Stop
 from common.store.db_manager import DBManager
 from common.store.feed_documents import reports_changed
-from fr_hub.web.live.streams import _abort
+from fr_hub.web.live.streams import EventStream, _abort
+from fr_hub.web.live.watcher import Watcher
 from fr_hub.web.proxies import TrustedProxies
 from tests.fr_hub.web.live.conftest import HeadersOf
 from tests.fr_hub.web.live.streams import watching
@@ -63,6 +64,19 @@ def _is_aborted(client: socket.socket) -> bool:
     except OSError:
         return True
     return False
+
+
+def test_a_client_that_goes_before_its_stream_begins_does_not_count() -> None:
+    async def gone(*_: Any) -> Any:
+        raise OSError
+
+    async def run() -> bool:
+        watcher = Watcher("ada")
+        with contextlib.suppress(OSError):
+            await EventStream(watcher)({"type": "http"}, gone, gone)
+        return watcher.ended.done()
+
+    assert asyncio.run(run())
 
 
 def test_behind_a_proxy_its_connection_is_aborted() -> None:
