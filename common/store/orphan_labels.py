@@ -9,7 +9,7 @@ from bson import MaxKey
 
 from common.domain.types import Document
 from common.store.connection import BY_ID, Connection
-from common.store.damage import find
+from common.store.damage import UNDECODABLE, find
 from common.store.error_mapping import translated
 from common.store.labels import chunks_of
 
@@ -84,17 +84,27 @@ class OrphanLabels:
         if not sets:
             return []
         these = {"$in": [one.key for one in sets]}
-        fence = {"labels.fence": 1}
+        fence: Document = {"labels.fence": 1, "kind": {"$type": "$labels"}}
         # Reports first: a report is in the history before another replaces it.
         reports = find(self._db.reports, {"_id": these}, fence, hint=BY_ID)
         named = {(one["_id"], _fence(one)) for one in reports}
         history = find(self._db.history, {"scan_id": these}, {**fence, "scan_id": 1})
         named |= {(one.get("scan_id"), _fence(one)) for one in history}
-        return [one for one in sets if (one.key, one.fence) not in named]
+        # A damaged report may name any of its scan's.
+        spared = {one.get("_id") for one in reports if _is_damaged(one)}
+        spared |= {one.get("scan_id") for one in history if _is_damaged(one)}
+        if None in spared:
+            return []
+        return [one for one in sets if (one.key, one.fence) not in named and one.key not in spared]
 
 
 def _is_older(one: _Set, than: datetime) -> bool:
     return not isinstance(one.created_at, datetime) or one.created_at < than
+
+
+def _is_damaged(report: Document) -> bool:
+    named = report.get("kind") != "missing"
+    return UNDECODABLE in report or (named and not isinstance(_fence(report), int))
 
 
 def _fence(report: Document) -> object:

@@ -59,6 +59,7 @@ class Reader:
         self._tail = tail
         self._states = states
         self._on_read = on_read
+        self._log = log
         self._availability = AvailabilityLog(log, "MongoDB")
         self._closing = threading.Event()
         self._writers = Writers()
@@ -76,22 +77,28 @@ class Reader:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                read = self._tail.read()
+                self._read()
+                continue
             except StoreError as error:
                 if not self._closing.is_set():
                     self._availability.unavailable(error)
-                    self._closing.wait(_PAUSE_S)
-                continue
-            self._availability.available()
-            if read.anew:
-                self._writers, self._last, self._offset = Writers(), 0, -math.inf
-                self._places.clear()
-                self._caught_up = False
-            batches = [b for one in read.documents if (b := self._batch(one)) is not None]
-            self._caught_up = self._caught_up or not read.more
-            lost = self._caught_up and self._writers.is_lost(self._now)
-            if batches or read.anew or lost or self._caught_up:
-                self._on_read(Taken(batches, read.anew, lost, self._caught_up))
+            except Exception as error:  # noqa: BLE001 - streams must not fall silent for ever
+                self._log.error("events could not be read", error=type(error).__name__)
+                self._on_read(Taken([], anew=False, lost=True, caught_up=self._caught_up))
+            self._closing.wait(_PAUSE_S)
+
+    def _read(self) -> None:
+        read = self._tail.read()
+        self._availability.available()
+        if read.anew:
+            self._writers, self._last, self._offset = Writers(), 0, -math.inf
+            self._places.clear()
+            self._caught_up = False
+        batches = [b for one in read.documents if (b := self._batch(one)) is not None]
+        self._caught_up = self._caught_up or not read.more
+        lost = self._caught_up and self._writers.is_lost(self._now)
+        if batches or read.anew or lost or self._caught_up:
+            self._on_read(Taken(batches, read.anew, lost, self._caught_up))
 
     @property
     def _now(self) -> float:

@@ -42,6 +42,16 @@ def test_what_no_report_and_no_revision_names_is_deleted_after_its_grace(store: 
     assert fences(store) == named
 
 
+@pytest.mark.parametrize("labels", ["damaged", {"fence": "one"}])
+def test_what_a_damaged_report_may_name_is_kept(store: DBManager, labels: object) -> None:
+    report, *_ = make_labelled(store)
+    named = fences(store)
+    inside(store, Collection.REPORTS).update_one({"_id": report.key}, {"$set": {"labels": labels}})
+    age_all(store)
+    assert store.orphan_labels.sweep() == 0
+    assert fences(store) == named
+
+
 def test_a_sweep_looks_at_some_and_continues_there(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

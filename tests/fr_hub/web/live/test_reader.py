@@ -106,6 +106,17 @@ def test_a_lost_event_and_a_damaged_one_are_noticed(
     reading.until_lost()
 
 
+def test_what_fails_while_events_are_read_is_a_loss_and_no_end(
+    store: DBManager, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("fr_hub.web.live.reader.numbered", None)  # a TypeError when it is called
+        make_claimable(store, 1)
+        reading.until_lost()
+    make_claimable(store, 1)
+    assert reading.until_changes()
+
+
 def test_a_writer_that_was_killed_is_noticed(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
