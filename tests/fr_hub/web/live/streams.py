@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,8 +21,12 @@ class Stream:
         self.comments = 0
 
     def next(self) -> Event | None:
-        """The next event; None: the stream has ended."""
-        data, last_id = "", None
+        """The next event; None: the stream has ended.
+
+        Raises:
+            AssertionError: none came for a minute.
+        """
+        data, last_id, began = "", None, time.monotonic()
         for line in self._lines:
             if not line:
                 self.last_id = last_id or self.last_id
@@ -29,7 +34,8 @@ class Stream:
                     found: Event = json.loads(data)
                     return found
             elif line.startswith(":"):
-                self.comments += 1
+                self.comments += 1  # they come as long as the stream is open
+                assert time.monotonic() < began + 60, "no event came"
             elif line.startswith("id: "):
                 last_id = line.removeprefix("id: ")
             elif line.startswith("data: "):
@@ -38,10 +44,19 @@ class Stream:
 
     def until(self, **wanted: Any) -> Event:
         """The next event that has these fields."""
-        while (event := self.next()) is not None:
-            if wanted.items() <= event.items():
-                return event
-        raise AssertionError(f"the stream ended before {wanted}")
+        [event] = self.until_all(wanted)
+        return event
+
+    def until_all(self, *wanted: Event) -> list[Event]:
+        """The next events that have these fields each, in any order."""
+        found: dict[int, Event] = {}
+        while len(found) < len(wanted):
+            event = self.next()
+            assert event is not None, f"the stream ended before {wanted}"
+            for number, fields in enumerate(wanted):
+                if number not in found and fields.items() <= event.items():
+                    found[number] = event
+        return [found[number] for number in range(len(wanted))]
 
 
 @contextlib.contextmanager

@@ -33,9 +33,11 @@ def test_a_scans_life_is_told_in_order(store: DBManager, port: int, headers_of: 
         assert event["n"] > first["n"]
         finish(store)
         # What follows at once is merged: the claim may never be told.
-        done = stream.until(kind="scan", key=key, state="done")
+        done, ready = stream.until_all(
+            {"kind": "scan", "key": key, "state": "done"},
+            {"kind": "report", "key": key, "state": "ready"},
+        )
         assert done["revision"] == 1
-        ready = stream.until(kind="report", key=key, state="ready")
         store.outbox.mark_sent([key], peer="pacs-1")
         delivered = stream.until(kind="report", key=key, state="delivered")
         assert event["n"] < ready["n"] < delivered["n"]
