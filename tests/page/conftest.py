@@ -12,7 +12,7 @@ from common.store.db_manager import DBManager
 from tests.page.browser import WatchedContext, WebProcess, browser, missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Chromium, for all tests of this process."""
     lacking = missing()

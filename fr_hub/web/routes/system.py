@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 from starlette.requests import Request
 
 from common.domain.states import ReportGenerated
@@ -22,13 +21,14 @@ from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.live.messages import Event
 from fr_hub.web.live.queue_state import queue_event
 from fr_hub.web.live.statistics import Rates
+from fr_hub.web.models import Answer
 
 router = APIRouter(tags=["live"])
 
 _MINUTES = (1, 5, 15)
 
 
-class UnitState(BaseModel):
+class UnitState(Answer):
     """A process of a unit, or a Fr-PACS as Fr-HUB knows it."""
 
     id: str
@@ -45,7 +45,7 @@ class UnitState(BaseModel):
     `away`."""
 
 
-class Queue(BaseModel):
+class Queue(Answer):
     """Scans of the tenant."""
 
     states: dict[str, int]
@@ -56,7 +56,7 @@ class Queue(BaseModel):
     oldest_waiting_at: datetime | None
 
 
-class Throughput(BaseModel):
+class Throughput(Answer):
     """What happened in the last minutes."""
 
     minutes: int
@@ -68,7 +68,7 @@ class Throughput(BaseModel):
     latency_p95_s: float | None
 
 
-class Disk(BaseModel):
+class Disk(Answer):
     """The disk of MongoDB's data."""
 
     free_bytes: int | None
@@ -77,7 +77,7 @@ class Disk(BaseModel):
     """With less, no scan is taken."""
 
 
-class Durability(BaseModel):
+class Durability(Answer):
     """What an acknowledged write survives."""
 
     acknowledged: Literal["majority, journaled"] = "majority, journaled"
@@ -88,7 +88,7 @@ class Durability(BaseModel):
     warnings: list[str]
 
 
-class System(BaseModel):
+class System(Answer):
     """The system."""
 
     at: datetime

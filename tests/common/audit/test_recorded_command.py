@@ -26,7 +26,7 @@ def test_a_command_whose_events_cannot_be_written_changes_nothing_and_fails(tmp_
     with own_mongod(tmp_path) as mongod, opened(mongod.uri, "fr", timeout_s=1) as store:
         mongod.kill()
         with (
-            pytest.raises(StoreUnavailable, match="audit"),
+            pytest.raises(StoreUnavailable),
             recorded_command(store, "requeue", get_log(), 0.2) as recorded,
         ):
             recorded.failed_scans.requeue(["one"])

@@ -11,7 +11,7 @@ from common.runtime.lifecycle import Exit
 from tests.processes import ROOT, environment
 
 UNITS = {"all", "hub", "brain", "pacs", "web"}
-WITHOUT_STORE = {"certs", "schema", "conformance", "roles", "audit-prune"}
+WITHOUT_STORE = {"certs", "schema", "openapi", "conformance", "roles", "audit-prune"}
 """Commands that open no embedded store and read no secret; ``audit-prune`` reads its archive
 first."""
 

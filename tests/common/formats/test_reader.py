@@ -203,7 +203,7 @@ def test_a_child_that_computes_without_end_is_ended(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume = nifti(reader, saver(tmp_path)(noise(400), "a.nii.gz"))
-    monkeypatch.setattr("common.formats.reader.frames_of", lambda *_: -100)  # 0 s
+    monkeypatch.setattr("common.formats.reading.questions.frames_of", lambda *_: -100)  # 0 s
     with pytest.raises(ReaderFailed, match="more than 0 s of processor time"):
         reader.read(volume)
 

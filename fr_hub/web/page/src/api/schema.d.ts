@@ -1759,9 +1759,15 @@ export interface components {
          * @description The disk of MongoDB's data.
          */
         Disk: {
-            /** Free Bytes */
+            /**
+             * Free Bytes
+             * @description Null: MongoDB does not tell.
+             */
             free_bytes: number | null;
-            /** Least Free Bytes */
+            /**
+             * Least Free Bytes
+             * @description With less, no scan is taken.
+             */
             least_free_bytes: number;
         };
         /**
@@ -1771,10 +1777,11 @@ export interface components {
         Durability: {
             /**
              * Acknowledged
+             * @description What each acknowledgement waits for.
              * @default majority, journaled
              * @constant
              */
-            acknowledged?: "majority, journaled";
+            acknowledged: "majority, journaled";
             /** Description */
             description: string;
             /** Members */
@@ -1788,8 +1795,8 @@ export interface components {
          * EcgFindings
          * @description The result of an analyzer of electrocardiograms, which gets a scan's header and the samples.
          *
-         *     A recording of any quality has zero crossings: they count samples, and measure nothing of the
-         *     heart.
+         *     A recording of any quality has zero crossings, which count samples and say nothing of the heart.
+         *     ``measures`` do, as far as the recording allows.
          */
         EcgFindings: {
             /**
@@ -2948,11 +2955,17 @@ export interface components {
         Queue: {
             /** Oldest Waiting At */
             oldest_waiting_at: string | null;
-            /** Pacs */
+            /**
+             * Pacs
+             * @description How many wait, by Fr-PACS.
+             */
             pacs: {
                 [key: string]: number;
             };
-            /** Priorities */
+            /**
+             * Priorities
+             * @description Of those that wait.
+             */
             priorities: {
                 [key: string]: number;
             };
@@ -3666,7 +3679,10 @@ export interface components {
             done: number;
             /** Failed */
             failed: number;
-            /** Latency P50 S */
+            /**
+             * Latency P50 S
+             * @description From arrival to report, seconds.
+             */
             latency_p50_s: number | null;
             /** Latency P95 S */
             latency_p95_s: number | null;
@@ -3763,15 +3779,25 @@ export interface components {
             host: string | null;
             /** Id */
             id: string;
-            /** Name */
+            /**
+             * Name
+             * @description Of a Fr-PACS.
+             */
             name: string | null;
             /** Seen At */
             seen_at: string | null;
             /** Started At */
             started_at: string | null;
-            /** State */
+            /**
+             * State
+             * @description `running`, `stopped`, or `gone`: it tells nothing any more; of a Fr-PACS `connected` or
+             *     `away`.
+             */
             state: string;
-            /** Unit */
+            /**
+             * Unit
+             * @description `fr-hub`, `fr-web`, `fr-brain` or `fr-pacs`.
+             */
             unit: string;
             /** Version */
             version: string | null;
