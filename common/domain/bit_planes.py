@@ -38,7 +38,7 @@ _COUNTED_AT_ONCE = 1 << 18
 class BitPlanes(Frozen):
     """How many planes a map has, and where their box lies in the scan.
 
-    The box has axes of its own, which are the scan's in any order and direction.
+    The box has its own axes, which are the scan's in any order and direction.
     """
 
     bits: Annotated[int, Field(ge=1, le=BITS_MAX)]

@@ -1,7 +1,7 @@
 """The OpenAPI document: what FastAPI makes of the routes, and what only the route table knows.
 
 It says who may call what, and which problems an answer may be. The types of clients are generated
-from it, so each operation has a short name of its own, and no answer may be just anything.
+from it, so each operation has a short, unique name, and no answer may be just anything.
 """
 
 from collections.abc import Iterable

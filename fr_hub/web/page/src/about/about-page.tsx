@@ -30,7 +30,7 @@ export function Component() {
                   <strong>{name}</strong> {version} <span className="muted">{licence}</span>
                 </summary>
                 <pre className="licence">
-                  {text || `${licence}, see https://www.npmjs.com/package/${name}`}
+                  {text || `${licence}: the package has no text of its licence.`}
                 </pre>
               </details>
             </li>

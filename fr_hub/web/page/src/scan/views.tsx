@@ -15,7 +15,7 @@ export interface ScanViewProps {
 
 const ImageView = lazy(() => import("./image-view"));
 
-/** The views of scans that are no images, by the scan's type. A kind of scan with a view of its own
+/** The views of scans that are no images, by the scan's type. A kind of scan with another view
  * gets a line here. */
 const VIEWS: Record<string, ComponentType<ScanViewProps>> = {};
 

@@ -24,7 +24,7 @@ export interface GlViewProps {
   onTurn(turn: ((azimuth: number, elevation: number) => void) | null): void;
 }
 
-/** A volume in slices and in 3-D, drawn with WebGL 2. A module of its own, as NiiVue is large. */
+/** A volume in slices and in 3-D, drawn with WebGL 2. A separate module, as NiiVue is large. */
 export default function GlView(props: GlViewProps) {
   const { volume, overlays, cursor, range, zoom, view, convention } = props;
   const holder = useRef<HTMLDivElement>(null);
