@@ -52,6 +52,11 @@ class ReportFolder:
         self._last: BrainReport | None = None
         """The report that was read last, for further copies of its image."""
         self._index = ReportIndex(folder, log, pacs)
+        # A kill came between the report, which Fr-HUB does not send again, and its row.
+        for scan_id, origin in self._index.unreported().items():
+            if scan_id in self._names or scan_id in names:
+                accounts = accounts_of([origin], FileOutcome.REPORTED, "", scan_id)
+                self._add_existing(scan_id, accounts)
 
     def write(
         self,

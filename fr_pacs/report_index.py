@@ -99,6 +99,11 @@ class ReportIndex:
         self._thread = threading.Thread(target=self._run, name="report-index", daemon=True)
         self._thread.start()
 
+    def unreported(self) -> dict[str, Origin]:
+        """The files of the scans whose rows have no report, by scan id."""
+        with self._changed:
+            return dict(self._unreported)
+
     def take_origin(self, scan_id: str) -> Origin | None:
         """The file of a scan of an earlier run whose report had not come, once: Fr-HUB may send it
         before this run has found the file."""

@@ -8,6 +8,7 @@ import pytest
 
 from common.domain.file_outcomes import FileOutcome
 from common.runtime.logger import get_log
+from fr_pacs.report_files import write_report
 from fr_pacs.report_folder import ReportFolder
 from fr_pacs.sources.base import Account, account_of_copy
 from tests.fr_pacs.report_folders import ONE, TWO, about, names, opened, origin, report, rows, write
@@ -134,6 +135,20 @@ def test_a_report_that_comes_before_its_file_is_found_again_is_named_after_it(
     assert f"sub_a_volume_1__{ONE}.json" in names(tmp_path)
     with closing(ReportFolder(tmp_path, get_log(), "pacs-2")) as reports:
         assert reports._index.take_origin(ONE) is None
+
+
+def test_a_report_whose_row_a_kill_prevented_gets_it_at_the_next_start(tmp_path: Path) -> None:
+    files = (origin("a.nii"), origin("b.nii"))
+    with opened(tmp_path) as reports:
+        for one, scan_id in zip(files, (ONE, TWO), strict=True):
+            reports.account(Account(FileOutcome.WAITING, "no report yet", (one,), scan_id))
+    write_report(tmp_path, report(), None, f"a__{ONE}")
+    with opened(tmp_path):
+        pass
+    assert about(tmp_path, "file", "outcome", "report") == [
+        ("a.nii", "reported", f"a__{ONE}"),
+        ("b.nii", "waiting", ""),
+    ]
 
 
 def test_a_file_of_another_fr_pacs_names_no_report(tmp_path: Path) -> None:
