@@ -1,6 +1,6 @@
 """The findings of all kinds of scans, told apart by their ``kind``.
 
-``'brain'`` and ``'ecg'`` have models here. A plug-in may bring a kind of its own, whose content
+``'brain'`` and ``'ecg'`` have models here. A plug-in may bring another kind, whose content
 only it knows: every unit stores, sends and shows it all the same.
 """
 
@@ -62,7 +62,7 @@ def _check_value(value: JsonValue, depth: int) -> None:
 class OtherFindings(AlwaysValid):
     """Findings of a kind that a plug-in brings.
 
-    Its analyzer makes ``content`` with a model of its own, and names that model's schema.
+    Its analyzer makes ``content`` with the plug-in's own model, and names that model's schema.
     """
 
     kind: Annotated[Name, AfterValidator(_check_kind)] = Field(

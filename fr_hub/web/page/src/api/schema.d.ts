@@ -2581,7 +2581,7 @@ export interface components {
          * OtherFindings
          * @description Findings of a kind that a plug-in brings.
          *
-         *     Its analyzer makes ``content`` with a model of its own, and names that model's schema.
+         *     Its analyzer makes ``content`` with the plug-in's own model, and names that model's schema.
          */
         OtherFindings: {
             /**

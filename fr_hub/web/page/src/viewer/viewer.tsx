@@ -55,7 +55,7 @@ export function Viewer({ title, source, overlays, cursor, onCursor, caution }: V
   const range = chosen ?? volume?.usual ?? { low: 0, high: 1 };
 
   function pressed(event: React.KeyboardEvent) {
-    // NiiVue has keys of its own on its canvas; ours are the same for all ways of drawing.
+    // NiiVue has other keys on its canvas; ours are the same for all ways of drawing.
     event.stopPropagation();
     if (!volume || !at || event.ctrlKey || event.metaKey || event.altKey) return;
     const action = actionOf(event.key, view, volume, at, convention);
