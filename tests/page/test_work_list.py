@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
@@ -43,6 +43,20 @@ def test_a_scan_appears_by_itself_and_a_filter_is_kept_in_the_address(
     admin.reload()
     expect(failed).to_have_attribute("aria-pressed", "true")
     expect(admin.get_by_text("no brain in it")).to_be_visible()
+
+
+def test_a_scan_that_comes_before_the_stream_of_events_opens_is_shown(
+    visitor: Page, web: WebProcess, store: DBManager
+) -> None:
+    held: list[Route] = []
+    visitor.route("**/api/v1/events", held.append)
+    visitor.goto(web.one_time)
+    expect(visitor.get_by_text("No scans yet")).to_be_visible()
+    (scan_id,) = add_scans(store, 1)
+    visitor.unroute("**/api/v1/events", held.append)
+    for route in held:
+        route.continue_()
+    expect(visitor.get_by_role("link", name=scan_id)).to_be_visible()
 
 
 def test_many_scans_are_erased_after_a_preview_with_an_outcome_for_each(

@@ -77,12 +77,11 @@ function open(): void {
   const stream = new EventSource(ADDRESS);
   source = stream;
   stream.onopen = () => {
-    const wasPolling = connection !== "live" && connection !== "starting";
     retryMs = POLL_MS;
     stopPolling();
     become("live");
-    // Nobody knows what came between.
-    if (wasPolling) tell({ kind: "reset" });
+    // What happened between the last answers and this stream, nobody tells.
+    tell({ kind: "reset" });
   };
   stream.onmessage = received;
   stream.onerror = () => {
