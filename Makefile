@@ -95,7 +95,7 @@ help: ## List the targets and variables
 #  LOAD           faults: load factor (1: 12 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
 #  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
-#  LONG           faults: 1 also injects the faults that take minutes
+#  LONG           tests, faults: 1 also runs what takes long
 #  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
 #  FAULTS_REPORT  faults: file to write the results to, as JSON
 #  SBOM           audit-dependencies: file to write the SBOM to (CycloneDX; dist/sbom.json)
@@ -195,11 +195,11 @@ schema: $(VENV)/ready ## Print the JSON schema of a report
 conformance: $(VENV)/ready ## Check that an analyzer conforms: NAME=entry point or module:Class
 	@$(BIN)/fr conformance $(if $(NAME),NAME=$(NAME))
 
-tests: $(VENV)/ready-dev ## Run all tests on a real MongoDB
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(TESTS)
+tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds those that take long
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(if $(LONG),,-m "not long") $(TESTS)
 
 quick: $(VENV)/ready-dev ## Run the tests that need neither MongoDB nor other processes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow" $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow and not long" $(TESTS)
 
 audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
 	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)

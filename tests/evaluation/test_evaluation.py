@@ -17,7 +17,9 @@ from tests.evaluation.scans import evaluate_scan
 SCANS = 4
 
 
-@pytest.mark.parametrize("name", ["128 cubed 5/40", "2 mm 3/20"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("128 cubed 5/40", marks=pytest.mark.long), "2 mm 3/20"]
+)
 def test_lesions_of_held_out_phantoms_are_found_and_outlined(name: str) -> None:
     row = next(row for row in ROWS if row.name == name)
     figures = figures_of([evaluate_scan(row, index) for index in range(SCANS)])

@@ -44,6 +44,9 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "no-trail": ("trail-refused", {Kind.UNRECORDED}),
 }
 
+QUICK = {"ack-before-persisting", "other-report", "no-trail"}
+"""One for each: scans, reports, the trail. Worlds take some ten seconds each."""
+
 
 def suffer(
     world: World, name: str, *, brains: bool = True, arrives_s: float = RECOVERS_S
@@ -61,7 +64,9 @@ def suffer(
     return found
 
 
-@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize(
+    "bug", [bug if bug in QUICK else pytest.param(bug, marks=pytest.mark.long) for bug in BUGS]
+)
 def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
     name, kinds = CAUGHT[bug]
     loads = tuple(load.times(10 if bug in AT_HIGH_LOAD else 1) for load in LOADS)
@@ -76,7 +81,9 @@ def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-@pytest.mark.parametrize("cause", ["w-1", "a disk that ignores syncs"])
+@pytest.mark.parametrize(
+    "cause", [pytest.param("w-1", marks=pytest.mark.long), "a disk that ignores syncs"]
+)
 def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
     cause: str, tmp_path: Path
 ) -> None:

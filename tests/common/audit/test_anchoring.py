@@ -102,6 +102,7 @@ def test_anchoring_that_hangs_holds_up_neither_events_nor_the_end(
     assert sound(store).open_chains == 0
 
 
+@pytest.mark.long
 def test_three_hundred_thousand_chains_delay_no_writer_and_lengthen_no_command(
     mongodb_uri: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,7 +79,7 @@ def migrated(store: DBManager) -> None:
             )
         ],
         *[
-            (name, damage)
+            pytest.param(name, damage, marks=[] if name is Collection.HISTORY else pytest.mark.long)
             for name in (Collection.HISTORY, Collection.PICTURES)
             for damage in (
                 undecodable("scan_id"),
