@@ -1,4 +1,9 @@
-import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  type InfiniteData,
+  type QueryClient,
+  useInfiniteQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { api, call } from "../api/client";
@@ -10,6 +15,9 @@ import { STATE_WORDS } from "./words";
 
 const PAGE = 100;
 const REFRESH_MS = 1_000;
+const PAGES_AT_ONCE = 4;
+/** Pages that are kept for somebody who leaves the list and comes back: each is read again then. */
+const KEPT_PAGES = 5;
 
 type Pages = InfiniteData<ScanPage, string | undefined>;
 
@@ -33,6 +41,18 @@ function patch(pages: Pages, key: string, change: Partial<ScanSummary>): Pages {
   };
 }
 
+/** Keep only the first pages of a list that is left, as all are read again when it is opened. */
+function forgetFarPages(queries: QueryClient, queryKey: readonly unknown[]): void {
+  queries.setQueryData<Pages>(queryKey, (now) =>
+    now && now.pages.length > KEPT_PAGES
+      ? {
+          pages: now.pages.slice(0, KEPT_PAGES),
+          pageParams: now.pageParams.slice(0, KEPT_PAGES),
+        }
+      : undefined,
+  );
+}
+
 /** The scans of the work list, page by page, kept up to date.
  *
  * A list of 100,000 scans cannot be read again for each event. A scan that changes gets its new
@@ -50,30 +70,45 @@ export function useScans(filters: Filters, isAtTop: () => boolean) {
     queryFn: ({ pageParam, signal }) => readPage(filters, pageParam, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
-    staleTime: Infinity,
+    // Events reach only the list that is open: any other one is read again when it is opened.
+    staleTime: 0,
     gcTime: 60_000,
     refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
   });
   const changed = useRef(new Set<string>());
   const timer = useRef<number | undefined>(undefined);
   const busy = useRef(false);
+  /** Something happened that no refresh has begun after. */
+  const due = useRef(false);
 
+  /** Read what changed again; false: not now, as the list itself is being read, and its older
+   * answer would replace this one. */
   const refresh = useCallback(
-    async (top: boolean) => {
+    async (top: boolean): Promise<boolean> => {
+      const known = queries.getQueryData<Pages>(queryKey);
+      if (!known || queries.isFetching({ queryKey, exact: true }) > 0) return false;
+      due.current = false;
       const keys = new Set(changed.current);
       changed.current.clear();
-      const known = queries.getQueryData<Pages>(queryKey);
-      if (!known) return;
       const touched = known.pages
         .map((page, index) => (page.items.some(({ key }) => keys.has(key)) ? index : -1))
-        .filter((index) => index > 0)
-        .slice(0, 4);
+        .filter((index) => index > 0);
+      for (const index of touched.splice(PAGES_AT_ONCE)) {
+        // Their turn is next.
+        known.pages[index]?.items.forEach(({ key }) => keys.has(key) && changed.current.add(key));
+        due.current = true;
+      }
       const fresh = await Promise.all(
         [0, ...touched].map(async (index) => ({
           index,
           page: await readPage(filters, known.pageParams[index]),
         })),
-      );
+      ).catch((error: unknown) => {
+        keys.forEach((key) => changed.current.add(key));
+        due.current = true;
+        throw error;
+      });
       queries.setQueryData<Pages>(queryKey, (now) => {
         if (!now) return now;
         const pages = [...now.pages];
@@ -98,29 +133,49 @@ export function useScans(filters: Filters, isAtTop: () => boolean) {
         return { ...now, pages };
       });
       if (top) setHasNewer(false);
+      return true;
     },
     [filters, queries, queryKey],
   );
 
+  const latest = useRef(refresh);
+  useEffect(() => {
+    latest.current = refresh;
+  }, [refresh]);
+
   const refreshSoon = useCallback(
     function again() {
+      due.current = true;
       if (timer.current !== undefined || busy.current) return;
       timer.current = window.setTimeout(() => {
         timer.current = undefined;
         busy.current = true;
-        refresh(isAtTop())
-          // The next event tries again; a lost connection is shown by the shell.
-          .catch(() => undefined)
-          .finally(() => {
+        latest
+          .current(isAtTop())
+          // A lost connection is shown by the shell, and the next event tries again.
+          .catch(() => false)
+          .then((isCaughtUp) => {
             busy.current = false;
-            if (changed.current.size > 0) again();
+            if (isCaughtUp && due.current) again();
           });
       }, REFRESH_MS);
     },
-    [isAtTop, refresh],
+    [isAtTop],
   );
 
-  useEffect(() => () => window.clearTimeout(timer.current), [queryKey]);
+  // What happened while the list was being read may be missing in it.
+  useEffect(() => {
+    if (!list.isFetching && due.current) refreshSoon();
+  }, [list.isFetching, refreshSoon]);
+
+  useEffect(() => () => forgetFarPages(queries, queryKey), [queries, queryKey]);
+  useEffect(
+    () => () => {
+      window.clearTimeout(timer.current);
+      timer.current = undefined;
+    },
+    [],
+  );
 
   useLiveEvents(({ kind, key, state }) => {
     if (kind === "reset") {
@@ -146,7 +201,7 @@ export function useScans(filters: Filters, isAtTop: () => boolean) {
     problem: list.error,
     hasMore: list.hasNextPage,
     loadMore: () => {
-      if (!list.isFetchingNextPage) void list.fetchNextPage();
+      if (!list.isFetching && !busy.current) void list.fetchNextPage();
     },
     retry: () => void list.refetch(),
     /** New scans wait above, which `showNewer` brings in. */
