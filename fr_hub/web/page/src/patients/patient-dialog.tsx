@@ -28,7 +28,10 @@ interface Form {
 const SEXES: Patient["sex"][] = ["female", "male", "other", "unknown"];
 
 /** The form of a patient. Lists have a line for each entry. */
-export function PatientDialog({ patient, etag, onClose, onSaved }: Props) {
+export function PatientDialog({ onClose, onSaved, ...given }: Props) {
+  // As they were when the form opened: the page reads the patient again meanwhile, and what
+  // another person changed then must be refused here, not overwritten.
+  const [{ patient, etag }] = useState(given);
   const [form, setForm] = useState(() => formOf(patient));
   // The same for each try, so that a lost answer does not add a patient twice.
   const [request] = useState(() => crypto.randomUUID());
@@ -55,7 +58,7 @@ export function PatientDialog({ patient, etag, onClose, onSaved }: Props) {
   return (
     <Dialog
       open
-      title={patient ? "Change the patient" : "Add a patient"}
+      title={patient ? "Edit the patient" : "Add a patient"}
       onClose={onClose}
       footer={
         <>

@@ -22,11 +22,14 @@ export function Component() {
   const [open, setOpen] = useState<"change" | "delete" | "measure" | null>(null);
   const close = () => setOpen(null);
 
-  if (found.isPending) return <Loading what="the patient" />;
-  if (found.isError) {
+  if (!found.data) {
     return (
       <Page title="Patient">
-        <Problem problem={found.error} onRetry={() => void found.refetch()} />
+        {found.error ? (
+          <Problem problem={found.error} onRetry={() => void found.refetch()} />
+        ) : (
+          <Loading what="the patient" />
+        )}
       </Page>
     );
   }
@@ -39,7 +42,7 @@ export function Component() {
           <Button kind="primary" onClick={() => setOpen("measure")}>
             Add a measurement
           </Button>
-          <Button onClick={() => setOpen("change")}>Change</Button>
+          <Button onClick={() => setOpen("change")}>Edit</Button>
           <Button kind="danger" onClick={() => setOpen("delete")}>
             Delete
           </Button>
@@ -117,7 +120,7 @@ function Scans({ patient }: { patient: Patient }) {
     return (
       <Empty title="No scans yet">
         {patient.pseudonyms.length === 0
-          ? "Add the pseudonym under which a Fr-PACS sends the scans of this patient."
+          ? "Edit the patient, and add the pseudonym under which a Fr-PACS sends the scans."
           : "No scan has arrived under the pseudonyms of this patient."}
       </Empty>
     );

@@ -2,6 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { api, call, callWithTag } from "../api/client";
+import { ApiProblem } from "../api/problem";
 import type { components } from "../api/schema";
 
 type Schemas = components["schemas"];
@@ -50,7 +51,12 @@ export function useChangeUser() {
       const path = { user: user.name };
       const known = await callWithTag(api.GET("/api/v1/users/{user}", { params: { path } }));
       if (known.data.updated_at !== user.updated_at) {
-        throw new Error("Somebody else changed this user. Close this, and open it again.");
+        throw new ApiProblem({
+          status: 412,
+          code: "changed_meanwhile",
+          title: "Somebody else changed this user",
+          detail: "Close this form, open it again, and make your changes to what it shows then.",
+        });
       }
       const header = { "if-match": known.etag };
       return call(api.PATCH("/api/v1/users/{user}", { params: { path, header }, body }));

@@ -61,7 +61,7 @@ export function ChangeUser({ user, onClose }: { user: User; onClose: () => void 
   const change = useChangeUser();
   return (
     <Form
-      title={`Change ${user.name}`}
+      title={`Edit ${user.name}`}
       action="Save"
       busy={change.isPending}
       onClose={onClose}
