@@ -16,24 +16,37 @@ import { hasView, ScanView } from "./views";
 const minus = (a: Vec3, b: Vec3): Vec3 => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 const plus = (a: Vec3, b: Vec3): Vec3 => [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
 
-/** Two scans side by side, with linked crosshairs. */
+/** A scan, with a revision of its report; null: the current one. */
+interface Shown {
+  key: string;
+  revision: number | null;
+}
+
+function shownIn(query: URLSearchParams, side: "a" | "b"): Shown {
+  const revision = Number(query.get(`${side}_revision`));
+  const isOne = Number.isInteger(revision) && revision > 0;
+  return { key: query.get(side) ?? "", revision: isOne ? revision : null };
+}
+
+/** Two scans, or two revisions of one, side by side, with linked crosshairs. */
 export function Component() {
   const [query] = useSearchParams();
-  const [a, b] = [query.get("a") ?? "", query.get("b") ?? ""];
-  if (!a || !b) {
+  const [a, b] = [shownIn(query, "a"), shownIn(query, "b")];
+  if (!a.key || !b.key) {
     return (
-      <Page title="Compare two scans">
+      <Page title="Compare">
         <Empty title="Choose two scans to compare">
-          Open a scan whose subject has several scans, and choose Compare beside one of them.
+          Open a scan. Beside the other scans of its subject, and below the revisions of its report,
+          there are links to compare them.
         </Empty>
       </Page>
     );
   }
-  return <Comparison key={`${a} ${b}`} a={a} b={b} />;
+  return <Comparison key={query.toString()} a={a} b={b} />;
 }
 
-function Comparison({ a, b }: { a: string; b: string }) {
-  const [left, right] = [useScan(a), useScan(b)];
+function Comparison({ a, b }: { a: Shown; b: Shown }) {
+  const [left, right] = [useScan(a.key), useScan(b.key)];
   const [cursors, setCursors] = useState<[Vec3 | null, Vec3 | null]>([null, null]);
   const [isLinked, setLinked] = useState(true);
   /** From the place in the left image to that in the right one, mm. */
@@ -52,9 +65,11 @@ function Comparison({ a, b }: { a: string; b: string }) {
   }
 
   const subjects = [left.data?.subject, right.data?.subject];
-  const isOther = left.data && right.data && (!subjects[0] || subjects[0] !== subjects[1]);
+  const areTwo = a.key !== b.key;
+  const isOther =
+    areTwo && left.data && right.data && (!subjects[0] || subjects[0] !== subjects[1]);
   return (
-    <Page title="Compare two scans">
+    <Page title={areTwo ? "Compare two scans" : "Compare two revisions"}>
       {isOther && (
         <Note tone="warn">
           These scans may show different subjects, so the same coordinates may be different places
@@ -73,14 +88,26 @@ function Comparison({ a, b }: { a: string; b: string }) {
         {offset.some((mm) => mm !== 0) && (
           <Button onClick={() => setOffset([0, 0, 0])}>Use the same coordinates again</Button>
         )}
-        <span className="muted">
-          If the head lies differently in the two images, switch this off, place both crosshairs on
-          the same spot, and switch it on again.
-        </span>
+        {areTwo && (
+          <span className="muted">
+            If the head lies differently in the two images, switch this off, place both crosshairs
+            on the same spot, and switch it on again.
+          </span>
+        )}
       </div>
       <div className="compare-columns">
-        <Side found={left} cursor={cursors[0]} onCursor={(mm) => move(0, mm)} />
-        <Side found={right} cursor={cursors[1]} onCursor={(mm) => move(1, mm)} />
+        <Side
+          found={left}
+          revision={a.revision}
+          cursor={cursors[0]}
+          onCursor={(mm) => move(0, mm)}
+        />
+        <Side
+          found={right}
+          revision={b.revision}
+          cursor={cursors[1]}
+          onCursor={(mm) => move(1, mm)}
+        />
       </div>
     </Page>
   );
@@ -88,33 +115,36 @@ function Comparison({ a, b }: { a: string; b: string }) {
 
 interface SideProps {
   found: ReturnType<typeof useScan>;
+  revision: number | null;
   cursor: Vec3 | null;
   onCursor(mm: Vec3): void;
 }
 
-function Side({ found, cursor, onCursor }: SideProps) {
+function Side({ found, ...rest }: SideProps) {
   if (found.error) return <Problem problem={found.error} onRetry={() => void found.refetch()} />;
   if (!found.data) return <Loading what="the scan" />;
-  return <LoadedSide scan={found.data} cursor={cursor} onCursor={onCursor} />;
+  return <LoadedSide scan={found.data} {...rest} />;
 }
 
 interface LoadedSideProps extends Omit<SideProps, "found"> {
   scan: Scan;
 }
 
-function LoadedSide({ scan, cursor, onCursor }: LoadedSideProps) {
-  const report = useReport(scan.key, null, scan.revision !== null);
+function LoadedSide({ scan, revision, cursor, onCursor }: LoadedSideProps) {
+  const report = useReport(scan.key, revision, scan.revision !== null);
   return (
     <div className="stack">
       <h2>
         <Link to={`/scans/${encodeURIComponent(scan.key)}`}>
           Scan {scan.scan_id.slice(0, 8)}
           {scan.session && `, ${scan.session}`}
+          {revision !== null && `, revision ${revision}`}
         </Link>
       </h2>
       <p className="muted">
         Received <Time at={scan.received_at} form="short" />
       </p>
+      {report.error && <Problem problem={report.error} onRetry={() => void report.refetch()} />}
       {hasView(scan) ? (
         <Suspense fallback={<Loading what="the viewer" />}>
           <ScanView scan={scan} report={report.data ?? null} cursor={cursor} onCursor={onCursor} />

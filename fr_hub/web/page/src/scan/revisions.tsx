@@ -1,9 +1,11 @@
 import { useState } from "react";
+import { Link } from "react-router";
 
 import { Field } from "../parts/field";
 import { Problem } from "../parts/problem";
 import { Time } from "../parts/time";
 import { type ChangedField, type Revision, type Scan, useChanges, useRevisions } from "./scan-api";
+import { hasView } from "./views";
 
 interface RevisionsProps {
   scan: Scan;
@@ -53,6 +55,7 @@ function ChangesOf({ scan, items }: { scan: Scan; items: Revision[] }) {
   const [from, setFrom] = useState(numbers[1] ?? 1);
   const [to, setTo] = useState(numbers[0] ?? 1);
   const changes = useChanges(scan.key, from, to);
+  const key = encodeURIComponent(scan.key);
   const choice = (label: string, value: number, set: (revision: number) => void) => (
     <Field label={label}>
       {(props) => (
@@ -73,6 +76,13 @@ function ChangesOf({ scan, items }: { scan: Scan; items: Revision[] }) {
       </div>
       {changes.error && <Problem problem={changes.error} />}
       {changes.data && <ChangeTable changes={changes.data} from={from} to={to} />}
+      {hasView(scan) && from !== to && (
+        <p>
+          <Link to={`/compare?a=${key}&a_revision=${from}&b=${key}&b_revision=${to}`}>
+            Compare them in the image
+          </Link>
+        </p>
+      )}
     </details>
   );
 }
