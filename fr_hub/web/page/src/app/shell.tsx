@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useMatches } from "react-router";
 
 import type { Right } from "../api/types";
 import { useLive } from "../live/use-live";
 import { Button } from "../parts/button";
+import { Dialog } from "../parts/dialog";
 import { Empty } from "../parts/empty";
 import { Icon, Logo } from "../parts/icon";
 import { Note } from "../parts/note";
@@ -49,44 +50,6 @@ function Foot() {
   );
 }
 
-/** The navigation on a narrow screen. */
-function Drawer({ open, onClose }: { open: boolean; onClose: () => void }) {
-  const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const dialog = ref.current;
-    if (!dialog || !open) return;
-    dialog.showModal();
-    return () => dialog.close();
-  }, [open]);
-  if (!open) return null;
-  return (
-    <dialog
-      ref={ref}
-      className="drawer"
-      aria-label="Navigation"
-      onCancel={onClose}
-      onClick={(event) => {
-        const target = event.target as HTMLElement;
-        if (target === ref.current || target.closest("a")) onClose();
-      }}
-    >
-      <div className="row spread">
-        <span className="brand">
-          <Logo /> Fr
-        </span>
-        <Button
-          kind="plain"
-          icon={<Icon name="close" />}
-          aria-label="Close the navigation"
-          onClick={onClose}
-        />
-      </div>
-      <Navigation />
-      <Foot />
-    </dialog>
-  );
-}
-
 /** What the open page asks for, if the user does not have it. */
 function useMissingRight(): Right | null {
   const { rights } = useSession();
@@ -97,7 +60,7 @@ function useMissingRight(): Right | null {
 
 function Refused({ right }: { right: Right }) {
   return (
-    <Page title="Not for your account">
+    <Page title="No access">
       <Empty title={`This page needs the right “${right}”`}>
         Your roles do not include it. Ask an administrator for a role that does, then sign in again.
       </Empty>
@@ -141,7 +104,15 @@ export function Shell() {
           onClick={() => setOpenedAt(pathname)}
         />
       </header>
-      <Drawer open={openedAt === pathname} onClose={() => setOpenedAt(null)} />
+      <Dialog
+        shape="drawer"
+        title="Navigation"
+        open={openedAt === pathname}
+        onClose={() => setOpenedAt(null)}
+      >
+        <Navigation />
+        <Foot />
+      </Dialog>
       <div className="sidebar">
         <Link className="brand" to="/">
           <Logo /> Fr

@@ -11,10 +11,12 @@ interface Props {
   children: ReactNode;
   /** The buttons. */
   footer?: ReactNode;
+  /** `drawer`: at the left edge of the window; a link inside and a click beside it close it. */
+  shape?: "centred" | "drawer";
 }
 
 /** A dialog over the page: the browser keeps the focus inside, and gives it back afterwards. */
-export function Dialog({ open, title, onClose, children, footer }: Props) {
+export function Dialog({ open, title, onClose, children, footer, shape = "centred" }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -28,7 +30,13 @@ export function Dialog({ open, title, onClose, children, footer }: Props) {
     <dialog
       ref={ref}
       className="dialog"
+      data-shape={shape}
       aria-labelledby={id}
+      onClick={(event) => {
+        if (shape !== "drawer") return;
+        const target = event.target as HTMLElement;
+        if (target === ref.current || target.closest("a")) onClose?.();
+      }}
       onCancel={(event) => {
         event.preventDefault();
         onClose?.();

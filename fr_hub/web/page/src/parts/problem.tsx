@@ -1,5 +1,6 @@
 import { asProblem } from "../api/problem";
 import { Button } from "./button";
+import { Note } from "./note";
 
 interface Props {
   /** What went wrong: a problem of the API, or any error. */
@@ -12,27 +13,24 @@ interface Props {
 export function Problem({ problem, onRetry }: Props) {
   const { title, detail, fields, requestId, status } = asProblem(problem);
   return (
-    <div className="note" data-tone="bad" role="alert">
-      <div>
-        <strong>{title}</strong>
-        <p>{detail}</p>
-        {fields.length > 0 && (
-          <ul>
-            {fields.map(({ field, message }) => (
-              <li key={field + message}>
-                {field ? `${field}: ` : ""}
-                {message}
-              </li>
-            ))}
-          </ul>
-        )}
-        {requestId && status >= 500 && (
-          <p className="muted">
-            Request number: <code>{requestId}</code>
-          </p>
-        )}
-      </div>
-      {onRetry && <Button onClick={onRetry}>Try again</Button>}
-    </div>
+    <Note tone="bad" role="alert" action={onRetry && <Button onClick={onRetry}>Try again</Button>}>
+      <strong>{title}</strong>
+      <p>{detail}</p>
+      {fields.length > 0 && (
+        <ul>
+          {fields.map(({ field, message }) => (
+            <li key={field + message}>
+              {field ? `${field}: ` : ""}
+              {message}
+            </li>
+          ))}
+        </ul>
+      )}
+      {requestId && status >= 500 && (
+        <p className="muted">
+          Request number: <code>{requestId}</code>
+        </p>
+      )}
+    </Note>
   );
 }

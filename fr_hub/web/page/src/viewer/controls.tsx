@@ -1,5 +1,7 @@
 import { useId } from "react";
 
+import { Button } from "../parts/button";
+import { Slider } from "../parts/slider";
 import { ZOOM_MAX, ZOOM_MIN } from "./keys";
 import type { Convention } from "./planes";
 import type { View } from "./scene";
@@ -35,7 +37,7 @@ export function Controls(props: ControlsProps) {
   return (
     <div className="viewer-controls">
       <fieldset className="viewer-views">
-        <legend className="visually-hidden">What to show</legend>
+        <legend className="visually-hidden">View</legend>
         {VIEWS.filter(([one]) => has3d || one !== "3d").map(([one, title]) => (
           <label key={one}>
             <input
@@ -48,8 +50,8 @@ export function Controls(props: ControlsProps) {
           </label>
         ))}
       </fieldset>
-      <label className="viewer-control">
-        <span>Sides</span>
+      <label className="slider">
+        <span className="slider-label">Sides</span>
         <select
           className="input"
           value={convention}
@@ -61,18 +63,15 @@ export function Controls(props: ControlsProps) {
         </select>
       </label>
       <RangeControls {...props} />
-      <label className="viewer-control">
-        <span>Zoom</span>
-        <input
-          type="range"
-          min={ZOOM_MIN}
-          max={ZOOM_MAX}
-          step={0.25}
-          value={props.zoom}
-          onChange={(event) => props.onZoom(Number(event.target.value))}
-        />
-        <output>{props.zoom.toFixed(2).replace(/\.?0+$/, "")}×</output>
-      </label>
+      <Slider
+        label="Zoom"
+        min={ZOOM_MIN}
+        max={ZOOM_MAX}
+        step={0.25}
+        value={props.zoom}
+        text={`${props.zoom.toFixed(2).replace(/\.?0+$/, "")}×`}
+        onChange={props.onZoom}
+      />
     </div>
   );
 }
@@ -90,38 +89,27 @@ function RangeControls({ volume, range, onRange }: ControlsProps) {
   const short = (value: number) => (span > 50 ? value.toFixed(0) : value.toPrecision(3));
   return (
     <>
-      <label className="viewer-control">
-        <span>Window</span>
-        <input
-          type="range"
-          min={step}
-          max={span}
-          step={step}
-          value={width}
-          onChange={(event) => change(Number(event.target.value), middle)}
-        />
-        <output>{short(width)}</output>
-      </label>
-      <label className="viewer-control">
-        <span>Level</span>
-        <input
-          type="range"
-          min={low}
-          max={high}
-          step={step}
-          value={middle}
-          onChange={(event) => change(width, Number(event.target.value))}
-        />
-        <output>{short(middle)}</output>
-      </label>
-      <button
-        type="button"
-        className="button viewer-reset"
-        title="Show the usual range of intensities"
-        onClick={() => onRange(null)}
-      >
+      <Slider
+        label="Window"
+        min={step}
+        max={span}
+        step={step}
+        value={width}
+        text={short(width)}
+        onChange={(to) => change(to, middle)}
+      />
+      <Slider
+        label="Level"
+        min={low}
+        max={high}
+        step={step}
+        value={middle}
+        text={short(middle)}
+        onChange={(to) => change(width, to)}
+      />
+      <Button title="Show the usual range of intensities" onClick={() => onRange(null)}>
         Reset window
-      </button>
+      </Button>
     </>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "react";
 
+import { Slider } from "../parts/slider";
 import type { Vec3 } from "./geometry";
 import type { Overlay } from "./overlays";
 import { paintSlice } from "./paint";
@@ -67,20 +68,15 @@ export function FlatSlice(props: FlatSliceProps) {
         onPointerMove={pointed}
         onWheel={(event) => step(event.deltaY > 0 ? -1 : 1)}
       />
-      <label className="flat-slider">
-        <span>{TITLES[plane]}</span>
-        <input
-          type="range"
-          min={0}
-          max={slice.slices - 1}
-          value={slice.rank}
-          aria-label={`${TITLES[plane]} slice`}
-          onChange={(event) => step(Number(event.target.value) - slice.rank)}
-        />
-        <output>
-          {slice.rank + 1}/{slice.slices}
-        </output>
-      </label>
+      <Slider
+        label={TITLES[plane]}
+        name={`${TITLES[plane]} slice`}
+        min={0}
+        max={slice.slices - 1}
+        value={slice.rank}
+        text={`${slice.rank + 1}/${slice.slices}`}
+        onChange={(rank) => step(rank - slice.rank)}
+      />
     </div>
   );
 }

@@ -49,14 +49,15 @@ export function loadVolume(
 }
 
 function remedyOf(status: number, detail: string): string {
-  if (status === 401) return "You are signed out. Sign in again, and open this page anew.";
+  if (status === 401) return "Your session has ended. Sign in again, then reload the page.";
   if (detail && status) return detail;
-  if (status) return `The server answered with status ${status}. Try again, or tell your operator.`;
+  if (status)
+    return `The server answered with status ${status}. Try again; if it keeps failing, tell an administrator.`;
   if (/memory|allocat|array length/i.test(detail)) {
-    return "The image is too large for this browser's memory. Close other tabs, or download it.";
+    return "The image is too large for this browser's memory. Close other tabs, or download the image and open it in another program.";
   }
   if (/fetch|network/i.test(detail)) {
     return "The connection to the server was lost. Check the network, and try again.";
   }
-  return `The image could not be read (${detail || "no reason given"}). Download it to look at it.`;
+  return `The image could not be read (${detail || "no reason given"}). Download it and open it in another program.`;
 }

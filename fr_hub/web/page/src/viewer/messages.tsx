@@ -1,3 +1,5 @@
+import { Button } from "../parts/button";
+import { Note } from "../parts/note";
 import type { LoadedImage } from "./use-image";
 import type { Graphics } from "./webgl";
 
@@ -27,55 +29,40 @@ export function ViewerMessages(props: MessagesProps) {
   return (
     <div className="viewer-messages">
       {image.error && (
-        <div className="note" data-tone="bad" role="alert">
-          <div>
-            <strong>{image.volume ? "Not all details are shown" : "The image is not shown"}</strong>
-            <p>{image.error.message}</p>
-          </div>
-          <button type="button" className="button" onClick={props.onRetry}>
-            Try again
-          </button>
-        </div>
+        <Note tone="bad" role="alert" action={<Button onClick={props.onRetry}>Try again</Button>}>
+          <strong>{image.volume ? "Not all details are shown" : "The image is not shown"}</strong>
+          <p>{image.error.message}</p>
+        </Note>
       )}
       {props.caution && (
-        <div className="note" data-tone="warn" role="note">
+        <Note tone="warn" role="note">
           {props.caution}
-        </div>
+        </Note>
       )}
       {image.volume && !image.volume.placed && (
-        <div className="note" data-tone="warn" role="note">
-          The file does not say how the image lies in space: which side is left, and sizes in mm,
-          are unknown.
-        </div>
+        <Note tone="warn" role="note">
+          The file does not say how the image lies in space, so sizes in mm are unknown, and so is
+          which side is left.
+        </Note>
       )}
-      {!able.webgl && (
-        <div className="note" data-tone="info" role="note">
-          {NO_WEBGL}
-        </div>
-      )}
-      {able.webgl && glLost && (
-        <div className="note" data-tone="warn" role="status">
-          {LOST}
-        </div>
-      )}
+      {!able.webgl && <Note role="note">{NO_WEBGL}</Note>}
+      {able.webgl && glLost && <Note tone="warn">{LOST}</Note>}
       {finest > 0 && (
-        <div className="note" data-tone="info" role="note">
-          <div>
-            This image is too large to draw in 3-D here, so it is drawn coarser: each voxel shown is
-            the mean of {2 ** finest} along each axis.
-          </div>
-          <button type="button" className="button" onClick={() => props.onSlices(true)}>
-            Show all details in slices
-          </button>
-        </div>
+        <Note
+          role="note"
+          action={<Button onClick={() => props.onSlices(true)}>Show all details in slices</Button>}
+        >
+          This image is too large to draw in 3-D here, so it is drawn coarser: each voxel shown is
+          the mean of {2 ** finest} along each axis.
+        </Note>
       )}
       {inSlices && (
-        <div className="note" data-tone="info" role="note">
-          <div>All details are shown, in slices.</div>
-          <button type="button" className="button" onClick={() => props.onSlices(false)}>
-            Back to 3-D
-          </button>
-        </div>
+        <Note
+          role="note"
+          action={<Button onClick={() => props.onSlices(false)}>Back to 3-D</Button>}
+        >
+          The slices show all details.
+        </Note>
       )}
     </div>
   );

@@ -1,3 +1,4 @@
+import { Slider } from "../parts/slider";
 import type { OverlayState } from "./use-overlays";
 
 /** Which overlays are shown, how strongly, and in which colours. */
@@ -24,15 +25,15 @@ function OverlayControl({ source, look, loading, error, change }: OverlayState) 
         />
         <span>{source.title}</span>
       </label>
-      <input
-        type="range"
+      <Slider
+        label={`Opacity of ${source.title.toLowerCase()}`}
+        hideLabel
         min={0.05}
         max={1}
         step={0.05}
         value={look.opacity}
         disabled={!look.shown}
-        aria-label={`Opacity of ${source.title.toLowerCase()}`}
-        onChange={(event) => change({ opacity: Number(event.target.value) })}
+        onChange={(opacity) => change({ opacity })}
       />
       <span className="viewer-colours">
         {look.labels.map((label, n) => (
