@@ -21,7 +21,7 @@ export function Component() {
       </section>
       <section className="card stack">
         <h2>Software in this page</h2>
-        <p>Fr has the MIT licence. The page contains these packages, unchanged, with thanks:</p>
+        <p>Fr is under the MIT licence. The page contains these packages, unchanged:</p>
         <ul className="licences">
           {packages.map(({ name, version, licence, text }) => (
             <li key={name + version}>
@@ -30,7 +30,7 @@ export function Component() {
                   <strong>{name}</strong> {version} <span className="muted">{licence}</span>
                 </summary>
                 <pre className="licence">
-                  {text || `${licence}: the package has no text of its licence.`}
+                  {text || `${licence}. The package does not contain the text of its licence.`}
                 </pre>
               </details>
             </li>

@@ -34,8 +34,8 @@ export class ApiProblem extends Error {
 const BY_STATUS: Record<number, string> = {
   413: "This is larger than the server or a proxy in front of it accepts. Send less at once, or ask an administrator to raise the limit.",
   429: "There were too many requests. Wait a little, then try again.",
-  502: "A proxy in front of Fr gets no answer from it. Check that `fr web` runs, then try again.",
-  503: "Fr is not ready. Wait some seconds, then try again.",
+  502: "A proxy in front of Fr gets no answer from it. Check that `fr web` is running, then try again.",
+  503: "Fr is not ready. Wait a few seconds, then try again.",
   504: "A proxy in front of Fr waited too long for it. Try again.",
 };
 
@@ -63,7 +63,7 @@ export function problemOf(response: Response, body: unknown): ApiProblem {
     detail: ours
       ? String(details.detail)
       : (BY_STATUS[response.status] ??
-        `The answer has status ${response.status}. Try again; if it stays so, tell an administrator.`),
+        `The answer has status ${response.status}. Try again; if it keeps failing, tell an administrator.`),
     fields: Array.isArray(details.errors) ? details.errors.filter(isField) : [],
     requestId: response.headers.get("X-Request-Id"),
     retryAfterS: Number.isFinite(retry) && retry > 0 ? retry : null,
@@ -77,7 +77,7 @@ export function unreachable(): ApiProblem {
     code: "unreachable",
     title: "No connection",
     detail:
-      "Fr does not answer. Check your network and that `fr web` runs; the page tries again while it is open.",
+      "Fr does not answer. Check your network, and that `fr web` is running. The page keeps trying while it is open.",
   });
 }
 

@@ -12,12 +12,12 @@ export function Start() {
   return first ? <Navigate to={first.to} replace /> : <Loading />;
 }
 
-/** Any address that there is not. */
+/** Any other address. */
 export function NotFound() {
   return (
-    <Page title="Nothing here">
+    <Page title="Page not found">
       <Empty title="There is no page at this address">
-        Choose one in the navigation, or check the address.
+        Check the address, or choose a page in the navigation.
       </Empty>
     </Page>
   );

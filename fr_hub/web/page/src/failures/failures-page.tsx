@@ -79,19 +79,19 @@ export function Component() {
       )}
       {data?.items.length === 0 && (
         <Empty title="No scan has failed">
-          Scans whose every attempt failed appear here, with the reason and a way to requeue them.
+          A scan that fails every attempt appears here, with the reason and a button to requeue it.
         </Empty>
       )}
       {data && data.items.length > 0 && (
         <>
           <p>
-            Remove the cause, then requeue the scans: they are analysed again.{" "}
+            Fix the cause, then requeue the scans to analyse them again.{" "}
             <Link to="/scans?state=failed">Show them in the work list</Link>
           </p>
           {!data.complete && (
             <Note tone="warn">
-              There are more failed scans than are counted here: the numbers are of the latest ones.
-              Requeue some, and the others will appear.
+              Only the latest failed scans are counted here. Requeue some, and the others will
+              appear.
             </Note>
           )}
           <ul className="causes">

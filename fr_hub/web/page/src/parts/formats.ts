@@ -31,7 +31,20 @@ export function durationText(seconds: number): string {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
-/** The size of an image in voxels. */
-export function shapeText(shape: readonly number[] | null): string {
-  return shape === null ? "" : shape.join("×");
+interface Sized {
+  kind: "image" | "signal" | null;
+  shape: readonly number[] | null;
+  signal: { sampling_rate_hz: number | null } | null;
+}
+
+/** How large a scan is: an image in voxels, a signal in seconds (or samples) and leads. */
+export function sizeText({ kind, shape, signal }: Sized): string {
+  if (shape === null) return "";
+  if (kind !== "signal") return shape.join("×");
+  const [samples = 0, leads = 0] = shape;
+  const hz = signal?.sampling_rate_hz;
+  const long = hz
+    ? `${numberText(Math.round((10 * samples) / hz) / 10)} s`
+    : countText(samples, "sample");
+  return `${long}, ${countText(leads, "lead")}`;
 }

@@ -60,7 +60,7 @@ export function MeasurementDialog({ patient, onClose }: { patient: string; onClo
       <form id={id} className="stack" onSubmit={submit}>
         {add.isError && <Problem problem={add.error} />}
         <div className="fields">
-          <Field label="Measured">
+          <Field label="Measurement">
             {(props) => (
               <select
                 {...props}

@@ -69,7 +69,7 @@ export function Component() {
             />
           )}
         </Field>
-        <Field label="Order">
+        <Field label="Sort by">
           {(props) => (
             <select
               {...props}
@@ -92,7 +92,7 @@ export function Component() {
           action={!searching && <Button onClick={() => setAdding(true)}>Add a patient</Button>}
         >
           {searching
-            ? "Check the spelling. A name is found by the beginnings of its words, an identifier and a pseudonym only as a whole."
+            ? "Check the spelling. A name is found by the beginnings of its words, an identifier or a pseudonym only as a whole."
             : "Add a patient to record measurements, and to find all their scans in one place."}
         </Empty>
       )}

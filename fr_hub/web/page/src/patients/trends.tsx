@@ -20,7 +20,7 @@ export function Trends({ patient }: { patient: string }) {
   }
   return (
     <div className="card stack">
-      <Field label="Measured">
+      <Field label="Measurement">
         {(props) => (
           <select {...props} value={code ?? ""} onChange={(event) => setChosen(event.target.value)}>
             {choices.map((one) => (

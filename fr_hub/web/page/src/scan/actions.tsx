@@ -16,14 +16,14 @@ const DONE: Record<Action, string> = {
   requeue: "The scan is back in the queue.",
   reanalyze: "The scan will be analysed again.",
   erase: "The scan was erased.",
-  stat: "The scan now has the highest priority.",
+  stat: "The scan is analysed next.",
   urgent: "The scan is now urgent.",
   routine: "The scan now has routine priority.",
   background: "The scan now has the lowest priority.",
 };
 
 const PRIORITIES: [Priority, string][] = [
-  ["stat", "Priority: at once"],
+  ["stat", "Priority: stat (next)"],
   ["urgent", "Priority: urgent"],
   ["routine", "Priority: routine"],
   ["background", "Priority: background"],
@@ -138,11 +138,11 @@ function EraseDialog({ scan, open, busy, onClose, onErase }: EraseProps) {
     >
       <p>
         The image, all revisions of the report and the pictures of scan{" "}
-        <code className="wrap-anywhere">{scan.key}</code> are deleted. Nothing brings them back.
+        <code className="wrap-anywhere">{scan.key}</code> are deleted. This cannot be undone.
       </p>
       <p>
-        Copies of the report that were delivered or downloaded are not deleted. The same image is
-        refused if it is sent again.
+        Reports that were delivered or downloaded are not deleted. The same image is refused if it
+        is sent again.
       </p>
     </Dialog>
   );

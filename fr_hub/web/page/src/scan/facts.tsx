@@ -1,10 +1,32 @@
-import { shapeText } from "../parts/formats";
+import { numberText, sizeText } from "../parts/formats";
 import { Time } from "../parts/time";
 import type { Scan } from "./scan-api";
 
+type Fact = [string, React.ReactNode];
+
+function imageFacts(scan: Scan): Fact[] {
+  const sizes = scan.voxel_size_mm?.map((mm) => mm.toPrecision(3)).join(" × ");
+  return [
+    ["Voxels", sizeText(scan)],
+    ["Voxel size", sizes && `${sizes} mm`],
+  ];
+}
+
+function signalFacts({ shape, signal }: Scan): Fact[] {
+  const hz = signal?.sampling_rate_hz;
+  return [
+    ["Leads", signal?.leads.join(", ")],
+    ["Samples per lead", shape && numberText(shape[0] ?? 0)],
+    ["Sampling rate", hz && `${numberText(hz)} Hz`],
+    ["Duration", hz && shape && `${((shape[0] ?? 0) / hz).toFixed(1)} s`],
+    ["Unit", signal?.lead_units ? signal.lead_units.join(", ") : signal?.units],
+    ["Filters", signal?.filters.join(", ")],
+  ];
+}
+
 /** What is known of a scan, apart from its report. */
 export function Facts({ scan }: { scan: Scan }) {
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ["Id", scan.scan_id],
     ["Fr-PACS", scan.pacs],
     ["Subject", scan.subject],
@@ -12,8 +34,7 @@ export function Facts({ scan }: { scan: Scan }) {
     ["Series", scan.series],
     ["Session", scan.session],
     ["Kind", [scan.scan_type, scan.modality, scan.contrast].filter(Boolean).join(", ")],
-    ["Voxels", shapeText(scan.shape)],
-    ["Voxel size", scan.voxel_size_mm?.map((mm) => mm.toPrecision(3)).join(" × ")],
+    ...(scan.kind === "signal" ? signalFacts(scan) : imageFacts(scan)),
     ["Priority", scan.priority],
     ["Received", scan.received_at && <Time key="received" at={scan.received_at} />],
     ["Attempts", scan.attempts],
@@ -30,10 +51,7 @@ export function Facts({ scan }: { scan: Scan }) {
             value !== "" && (
               <div key={title} className="fact">
                 <dt>{title}</dt>
-                <dd>
-                  {value}
-                  {title === "Voxel size" && " mm"}
-                </dd>
+                <dd>{value}</dd>
               </div>
             ),
         )}

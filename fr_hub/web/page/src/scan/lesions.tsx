@@ -38,7 +38,7 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
   return (
     <section className="card stack" aria-labelledby="lesions">
       <h2 id="lesions">Lesions</h2>
-      {!lesions && <p>No lesions are given, as the image could not be analysed.</p>}
+      {!lesions && <p>The image could not be analysed, so the report lists no lesions.</p>}
       {lesions?.count === 0 && (
         <p>
           {quality.flags.includes("t1")
@@ -53,8 +53,8 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             {typeof lesions.volume_ml === "number" && `, ${mlText(lesions.volume_ml)} in total`}
             {lesions.count > lesions.largest.length &&
               `; the largest ${lesions.largest.length} are listed`}
-            . Select one to see it in the image. Confidence ranks the lesions; it is not a
-            probability.
+            . Select one to see it in the image. Confidence, from 0 to 1, ranks the lesions; it is
+            not a probability.
           </p>
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
         </>
@@ -74,7 +74,12 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
     cursor !== null &&
     placeOf(lesion).every((mm, axis) => Math.abs(mm - (cursor[axis] ?? 0)) < 0.01);
   return (
-    <div className="table-wrap lesion-table" tabIndex={0} role="region" aria-label="Lesions">
+    <div
+      className="table-wrap lesion-table"
+      tabIndex={0}
+      role="region"
+      aria-label="Table of lesions"
+    >
       <table className="table">
         <thead>
           <tr>
@@ -122,9 +127,7 @@ function LesionTable({ lesions, cursor, onShow }: TableProps) {
                   : ""}
               </td>
               <td className="right">
-                {typeof lesion.confidence === "number"
-                  ? `${Math.round(100 * lesion.confidence)} %`
-                  : ""}
+                {typeof lesion.confidence === "number" ? lesion.confidence.toFixed(2) : ""}
               </td>
             </tr>
           ))}

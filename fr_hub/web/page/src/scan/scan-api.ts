@@ -12,12 +12,7 @@ export type Volumes = Schemas["Volumes"];
 export type ScanEvent = Schemas["Event"];
 export type Revision = Schemas["RevisionItem"];
 export type ChangedField = Schemas["ChangedField"];
-
-/** A label map of a report, as the API lists it. */
-export interface LabelMap {
-  name: string;
-  values: { value: number; meaning: string }[];
-}
+export type LabelMap = Schemas["LabelMapItem"];
 
 /** A scan and what happened to it. */
 export function useScan(key: string): UseQueryResult<Scan> {
@@ -86,7 +81,7 @@ export function useChanges(key: string, from: number, to: number): UseQueryResul
   });
 }
 
-/** The label maps of a report; none if the report, or this release of Fr, has none. */
+/** The label maps of a report. */
 export function useLabelMaps(
   key: string,
   revision: number | null,
@@ -95,9 +90,8 @@ export function useLabelMaps(
   return useQuery({
     queryKey: ["scan", key, "labels", revision],
     queryFn: async ({ signal }) => {
-      const answer = await fetch(addressOf(key, "labels", revision), { signal });
-      if (!answer.ok) return [];
-      return ((await answer.json()) as { items: LabelMap[] }).items;
+      const params = { path: { key }, query: revision ? { revision } : {} };
+      return (await call(api.GET("/api/v1/scans/{key}/labels", { params, signal }))).items;
     },
     enabled,
   });

@@ -75,9 +75,9 @@ function Advice({ scan }: { scan: Scan }) {
       return (
         <Note>
           The scan has been waiting for Fr-BRAIN since <Since at={scan.received_at} />
-          {scan.priority && `, with ${scan.priority} priority`}. It starts as soon as a processor is
-          free. If nothing happens, check on the <Link to="/system">system page</Link> whether
-          Fr-BRAIN is running.
+          {scan.priority && `, with ${scan.priority} priority`}. Its analysis starts as soon as a
+          processor is free. If nothing happens, check on the <Link to="/system">system page</Link>{" "}
+          whether Fr-BRAIN is running.
           {scan.cause && <p>The last attempt ended with: {scan.cause}</p>}
         </Note>
       );
@@ -85,11 +85,11 @@ function Advice({ scan }: { scan: Scan }) {
       return (
         <Note>
           {scan.owner ?? "Fr-BRAIN"} is analysing the scan
-          {scan.attempts !== null && scan.attempts > 1 && `, attempt ${scan.attempts}`}. The page
-          shows the report as soon as it is there.
+          {scan.attempts !== null && scan.attempts > 1 && `, attempt ${scan.attempts}`}. The report
+          appears here as soon as it is written.
           {scan.lease_until && (
             <p className="muted">
-              If the processor stops, another one takes over after <Time at={scan.lease_until} />.
+              If this process stops, another one takes over after <Time at={scan.lease_until} />.
             </p>
           )}
         </Note>
@@ -103,7 +103,7 @@ function Advice({ scan }: { scan: Scan }) {
           <p>{scan.cause ?? "The cause is not known; see the log of Fr-BRAIN."}</p>
           <p>
             {scan.has_voxels
-              ? then("Correct the cause, then requeue the scan.")
+              ? then("Fix the cause, then requeue the scan.")
               : "Its voxels were removed, so it cannot be analysed again."}
           </p>
         </Note>
@@ -113,8 +113,8 @@ function Advice({ scan }: { scan: Scan }) {
         <Note tone="warn">
           <strong>The scan was erased</strong>
           <p>
-            Its image, report and pictures were deleted on <Time at={scan.ended_at} />, and nothing
-            brings them back. The same image is refused if it is sent again.
+            Its image, report and pictures were deleted on <Time at={scan.ended_at} />, for good.
+            The same image is refused if it is sent again.
           </p>
         </Note>
       );
@@ -138,7 +138,7 @@ function Advice({ scan }: { scan: Scan }) {
     default:
       return (
         <Note tone="warn">
-          Another release of Fr wrote the state of this scan. Update this one to read it.
+          A newer release of Fr wrote the state of this scan. Update this one to read it.
         </Note>
       );
   }

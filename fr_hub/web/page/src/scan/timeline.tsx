@@ -18,8 +18,8 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
   unanswered: () => ["MongoDB failed while the scan was being stored", "bad"],
   conflict: () => ["Refused: another image came under the same id", "bad"],
   refuse: (event) => [`Refused${because(event)}`, "bad"],
-  claim: (event) => [`Claimed${by(event)}${attempt(event)}`, "info"],
-  release: (event) => [`Given back to the queue${by(event)}${because(event)}`, "plain"],
+  claim: (event) => [`Analysis started${by(event)}${attempt(event)}`, "info"],
+  release: (event) => [`Returned to the queue${by(event)}${because(event)}`, "plain"],
   report: (event) => [`Report written${by(event)}`, "good"],
   send: (event) => [
     event.outcome === "readable in the API"
@@ -28,8 +28,8 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
     "good",
   ],
   undeliverable: (event) => [`The report could not be delivered${because(event)}`, "bad"],
-  redeliver: (event) => [`Delivery started again${by(event)}`, "plain"],
-  notify: (event) => [`${event.peer ?? "Its Fr-PACS"} was told that the scan failed`, "plain"],
+  redeliver: (event) => [`Delivery restarted${by(event)}`, "plain"],
+  notify: (event) => [`${event.peer ?? "Its Fr-PACS"} was notified that the scan failed`, "plain"],
   error: (event) => [`Failed${attempt(event)}${because(event)}`, "bad"],
   requeue: (event) => [`Requeued${by(event)}`, "plain"],
   schedule_reanalysis: (event) => [`Reanalysis requested${by(event)}`, "plain"],

@@ -92,5 +92,5 @@ function judged(ml: number, { low, high, kind }: Norm): string {
   if (kind === "means") return `averages of adults by age: ${range}`;
   if (ml < low) return `below the range of healthy adults, ${range}`;
   if (ml > high) return `above the range of healthy adults, ${range}`;
-  return `in the range of healthy adults, ${range}`;
+  return `within the range of healthy adults, ${range}`;
 }

@@ -87,11 +87,13 @@ function Storage({ system: { disk, durability } }: { system: System }) {
           name="Free disk space"
           value={disk.free_bytes === null ? "not reported by MongoDB" : bytesText(disk.free_bytes)}
         />
-        <Fact name="Scans are refused below" value={bytesText(disk.least_free_bytes)} />
+        <Fact name="New scans are refused below" value={bytesText(disk.least_free_bytes)} />
         <Fact name="MongoDB" value={durability.server} />
-        <Fact name="Members" value={String(durability.members)} />
+        {durability.members > 0 && (
+          <Fact name="Copies of the data" value={String(durability.members)} />
+        )}
         <Fact name="An acknowledgement waits for" value={durability.acknowledged ?? "–"} />
-        <Fact name="What that survives" value={durability.description} />
+        <Fact name="Durability" value={durability.description} />
       </dl>
       {isLow && (
         <Note tone="warn">

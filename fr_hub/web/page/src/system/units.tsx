@@ -15,8 +15,8 @@ const STATES: Record<string, [Tone, string]> = {
   running: ["good", "Running"],
   connected: ["good", "Connected"],
   stopped: ["muted", "Stopped"],
-  away: ["warn", "Away"],
-  gone: ["bad", "No sign of life"],
+  away: ["warn", "Not connected"],
+  gone: ["bad", "Not responding"],
 };
 
 /** Each process, where it runs, and when it last told of itself. */
@@ -24,7 +24,7 @@ export function Units({ units }: { units: UnitState[] }) {
   if (units.length === 0) {
     return (
       <Empty title="No unit has reported yet">
-        Units appear here within seconds of their start; <code>make all</code> starts all of them.
+        Units appear here seconds after they start; <code>make all</code> starts all of them.
       </Empty>
     );
   }

@@ -62,7 +62,7 @@ function shownPhase(upload: Upload): [Tone, string] {
 }
 
 function label(upload: Upload): string {
-  if (upload.phase === "storing") return "All bytes have arrived; the files are being read";
+  if (upload.phase === "storing") return "All bytes have arrived; Fr is reading the files";
   if (upload.resumedAt > 0) return `Resumed at ${bytesText(upload.resumedAt)}`;
   return countText(upload.files, "file");
 }

@@ -20,7 +20,7 @@ export function Component() {
 
   const add = (files: ChosenFile[]) => {
     setProblem(
-      files.length === 0 ? "There was no file in what you chose. Choose another folder." : null,
+      files.length === 0 ? "What you chose contains no file. Choose another folder." : null,
     );
     uploads.add(grouped(files), all ? "all" : "default");
   };

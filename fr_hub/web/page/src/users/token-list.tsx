@@ -113,7 +113,7 @@ function NewToken({ user, roles }: Props) {
           )}
         </Field>
         <Button kind="primary" type="submit" busy={make.isPending}>
-          Make a token
+          Create a token
         </Button>
       </form>
       {make.isError && <Problem problem={make.error} />}

@@ -34,7 +34,7 @@ export function Component() {
         </span>
       ),
     },
-    { title: "Signs in by", cell: (one) => (one.has_password ? "password, tokens" : "tokens") },
+    { title: "Signs in with", cell: (one) => (one.has_password ? "password, tokens" : "tokens") },
     { title: "Added", cell: (one) => <Time at={one.created_at} form="short" /> },
     {
       title: "Actions",
@@ -42,9 +42,9 @@ export function Component() {
         <span className="row">
           <Button
             onClick={() => setOpen({ what: "change", user: one })}
-            aria-label={`Change ${one.name}`}
+            aria-label={`Edit ${one.name}`}
           >
-            Change
+            Edit
           </Button>
           <Button
             onClick={() => setOpen({ what: "tokens", user: one })}

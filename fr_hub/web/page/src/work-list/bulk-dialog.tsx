@@ -28,7 +28,7 @@ const ABOUT: Record<ChangeKind, string> = {
     "The analyzers that are installed now analyse them again. Each report gets a new revision; earlier ones are kept.",
   priority: "This changes the place of waiting scans in the queue.",
   erase:
-    "Voxels, reports, history and pictures are deleted. Nothing brings them back, and an erased scan is refused if it is sent again.",
+    "Voxels, reports, history and pictures are deleted. This cannot be undone, and an erased scan is refused if it is sent again.",
 };
 
 /** Asks what a change would do, makes it after a confirmation, and shows an outcome for each scan. */
@@ -114,7 +114,7 @@ export function BulkDialog({ kind, ids, onClose, onChanged }: Props) {
             {soFar.length > 0
               ? `The outcomes of ${countText(soFar.length, "scan")} are below. `
               : ""}
-            To go on, close this and make the same change again: what is done stays as it is.
+            To continue, close this dialog and make the same change again: what is done stays done.
           </p>
         </>
       )}

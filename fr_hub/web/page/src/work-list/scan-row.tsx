@@ -2,7 +2,7 @@ import type { ChangeEvent, CSSProperties, MouseEvent } from "react";
 import { Link } from "react-router";
 
 import type { ScanSummary } from "../api/types";
-import { shapeText } from "../parts/formats";
+import { sizeText } from "../parts/formats";
 import { StateTag, VerdictTag } from "../parts/tag";
 import { Time } from "../parts/time";
 
@@ -17,6 +17,7 @@ interface Props {
 }
 
 function kindOf(scan: ScanSummary): string {
+  if (scan.kind === "signal") return scan.modality ?? "ECG";
   return [scan.modality, scan.contrast?.toUpperCase()].filter(Boolean).join(" ") || "–";
 }
 
@@ -69,7 +70,7 @@ export function ScanRow({ scan, index, style, isSelectable, isSelected, onSelect
         {scan.subject ?? "–"}
       </div>
       <div className="cell-kind" role="cell">
-        {kindOf(scan)} <span className="muted number">{shapeText(scan.shape)}</span>
+        {kindOf(scan)} <span className="muted number">{sizeText(scan)}</span>
       </div>
       <div className="cell-result" role="cell">
         {scan.state === "failed" ? (

@@ -32,7 +32,7 @@ const COLUMNS = [
   ["cell-scan", "Scan"],
   ["cell-state", "State"],
   ["cell-subject", "Subject"],
-  ["cell-kind", "Image"],
+  ["cell-kind", "Type and size"],
   ["cell-result", "Result"],
   ["cell-pacs", "Fr-PACS"],
   ["cell-time", "Arrived"],
