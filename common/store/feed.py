@@ -70,6 +70,7 @@ class Feed:
         self.writer = secrets.token_hex(6)
         """The name of this writer."""
         self._lock = threading.Lock()
+        self._announcing = threading.Lock()
         self._number = 0
         self._closing = threading.Event()
         self._beating: threading.Thread | None = None
@@ -90,7 +91,9 @@ class Feed:
         Raises:
             StoreUnavailable: MongoDB is unreachable.
         """
-        if (beating := self._to_beat(None)) is not None:
+        with self._announcing:  # nobody changes anything while another one announces
+            if (beating := self._to_beat(None)) is None:
+                return
             try:
                 # A user without the right still makes the change: the feed does not decide that.
                 with contextlib.suppress(OperationFailure):
@@ -106,10 +109,11 @@ class Feed:
         Args:
             on_beat: called as often, in a thread; must not raise.
         """
-        if (beating := self._to_beat(on_beat)) is not None:
-            with contextlib.suppress(PyMongoError):  # the next beat announces it
-                self._acknowledged.insert_one(self._document(o=True))
-            beating.start()
+        with self._announcing:
+            if (beating := self._to_beat(on_beat)) is not None:
+                with contextlib.suppress(PyMongoError):  # the next beat announces it
+                    self._acknowledged.insert_one(self._document(o=True))
+                beating.start()
 
     def _to_beat(self, on_beat: Callable[[], object] | None) -> threading.Thread | None:
         """The thread to start; None if it was started before."""

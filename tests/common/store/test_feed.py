@@ -1,5 +1,8 @@
 """The writer of events: numbered, announced, never in the way of a change."""
 
+import threading
+from typing import Any
+
 import pytest
 
 from common.domain.scan import Priority
@@ -97,3 +100,34 @@ def test_failures_are_looked_up(store: DBManager) -> None:
     scan = make_failed(store, 1)
     until(lambda: any(kind == "look" for kind, _, _ in events(store)), 10)
     assert scan
+
+
+def test_nobody_changes_anything_before_the_writer_is_announced(store: DBManager) -> None:
+    inserting, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """The collection, in which an announcement takes until ``go_on``."""
+
+        def with_options(self, **options: Any) -> "Slow":
+            self.real = inside(store, Collection.EVENTS).with_options(**options)
+            return self
+
+        def insert_one(self, document: Any) -> Any:
+            inserting.set()
+            assert go_on.wait(20)
+            return self.real.insert_one(document)
+
+    slow: Any = Slow()
+    writer = feed.Feed(slow, store.connection.clock)
+    first = threading.Thread(target=writer.begin)
+    second = threading.Thread(target=writer.begin)
+    first.start()
+    assert inserting.wait(20)
+    second.start()
+    second.join(0.3)
+    waited = second.is_alive()
+    go_on.set()
+    for one in (first, second):
+        one.join(20)
+    writer.close()
+    assert waited
