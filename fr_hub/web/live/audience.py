@@ -13,6 +13,7 @@ from common.store.feed_documents import Change, ChangeKind
 from common.store.tenancy import is_owned
 from fr_hub.web.live.messages import RESET, Event, events_of, message, told
 from fr_hub.web.live.ring import Batch
+from fr_hub.web.live.unit_hosts import without_host
 from fr_hub.web.live.watcher import Watcher
 
 MERGE_S = 0.25
@@ -26,16 +27,18 @@ class _Held:
 
 
 class Audience:
-    """The watchers of a tenant with or without the right to personal data; on one loop.
+    """The watchers of a tenant with the same rights; on one loop.
 
     Args:
         tenant: whose scans they see.
         personal: whether they see measurements.
+        hosts: whether they see the hosts of units.
     """
 
-    def __init__(self, tenant: Tenant, *, personal: bool) -> None:
+    def __init__(self, tenant: Tenant, *, personal: bool, hosts: bool) -> None:
         self.tenant = tenant
         self.personal = personal
+        self.hosts = hosts
         self.watchers: set[Watcher] = set()
         self._loop = asyncio.get_running_loop()
         self._held: dict[str, _Held] = {}
@@ -105,7 +108,7 @@ class Audience:
 
     def _own(self, change: Change) -> Change:
         if change.kind is ChangeKind.UNIT:
-            return change
+            return change if self.hosts else without_host(change)
         if change.kind is ChangeKind.MEASUREMENT:
             sees = self.personal and change.facts.get("tenant") == self.tenant.name
             return change if sees else Change(change.kind, ())

@@ -15,6 +15,7 @@ from fr_hub.web.live.audience import Audience
 from fr_hub.web.live.messages import READY, RESET, Event, message, told
 from fr_hub.web.live.queue_state import queue_event
 from fr_hub.web.live.reader import WAIT_S, Reader, Taken
+from fr_hub.web.live.replays import ReplayPace
 from fr_hub.web.live.ring import Ring
 from fr_hub.web.live.statistics import Statistics
 from fr_hub.web.live.watcher import Watcher
@@ -46,15 +47,17 @@ class LiveFeed:
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader: Reader | None = None
+        self._reading: object | None = None  # stands for the reader that is heard
         self._caught_up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._ring = Ring()
-        self._audiences: dict[tuple[str, bool], Audience] = {}
+        self._audiences: dict[tuple[str, bool, bool], Audience] = {}
+        self._replays = ReplayPace()
         self._ended = False
         self.statistics = Statistics()
 
     async def watch(
-        self, tenant: Tenant, user: str, position: int | None, *, personal: bool
+        self, tenant: Tenant, user: str, position: int | None, *, personal: bool, hosts: bool
     ) -> Watcher:
         """Begin to watch.
 
@@ -63,6 +66,7 @@ class LiveFeed:
             user: who watches.
             position: what was told last; None: what comes from now on.
             personal: whether measurements are seen.
+            hosts: whether the hosts of units are seen.
 
         Raises:
             Problem: 503, the process stops, has too many watchers, or the store cannot be reached;
@@ -70,30 +74,38 @@ class LiveFeed:
         """
         self._admit(user)
         await self.ready()
+        if position is not None:
+            await self._replays.turn(user)
         self._admit(user)
-        audience = self._audiences.get((tenant.name, personal))
+        audience = self._audiences.get((tenant.name, personal, hosts))
         if audience is None:
-            audience = Audience(tenant, personal=personal)
+            audience = Audience(tenant, personal=personal, hosts=hosts)
             audience.begin(self._ring.last)
-            self._audiences[tenant.name, personal] = audience
+            self._audiences[tenant.name, personal, hosts] = audience
         watcher = Watcher(user)
         audience.watchers.add(watcher)
         watcher.ended.add_done_callback(lambda _: self._left(audience, watcher))
         at = audience.position
         watcher.put(message(at if position is None else position, [told(READY, at)]))
         if position is not None:
-            self.resume(watcher, position)
+            self._resume(watcher, position)
         return watcher
 
-    def resume(self, watcher: Watcher, position: int) -> None:
-        """Tell a watcher what came after a position, or ``reset``."""
+    async def resume(self, watcher: Watcher, position: int) -> None:
+        """Tell a watcher what came after a position, or ``reset``; who asks often waits."""
+        await self._replays.turn(watcher.user)
+        self._resume(watcher, position)
+
+    def _resume(self, watcher: Watcher, position: int) -> None:
         for audience in self._audiences.values():
             if watcher in audience.watchers:
                 batches = self._ring.after(position)
                 if batches is None:
                     at = audience.position
                     watcher.put(message(at, [told(RESET, at)]))
+                    self._replays.count(watcher.user, 0)
                 else:
+                    self._replays.count(watcher.user, sum(batch.size for batch in batches))
                     audience.replay(watcher, batches)
 
     async def ready(self) -> None:
@@ -139,12 +151,19 @@ class LiveFeed:
         self._ring, self._audiences = Ring(), {}
         tail = self._store.tail(WAIT_S)
 
+        reading = self._reading = object()
+
         def on_read(taken: Taken) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._take, taken)
+                loop.call_soon_threadsafe(self._take_of, reading, taken)
 
         self._reader = Reader(tail, self._store.scan_states, on_read, self._log)
         self._tasks = [loop.create_task(self._beat()), loop.create_task(self._watch_queue())]
+
+    def _take_of(self, reading: object, taken: Taken) -> None:
+        # What a reader has read is of no use to the next one, which begins anew.
+        if reading is self._reading:
+            self._take(taken)
 
     def _take(self, taken: Taken) -> None:
         if taken.anew:
@@ -211,6 +230,7 @@ class LiveFeed:
             with contextlib.suppress(RuntimeError):  # its loop is closed
                 task.cancel()
         self._tasks = []
+        self._reading = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None

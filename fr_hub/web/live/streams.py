@@ -69,14 +69,14 @@ class EventStream(Response):
 
 
 async def serve_websocket(
-    websocket: WebSocket, watcher: Watcher, resume: Callable[[int], None]
+    websocket: WebSocket, watcher: Watcher, resume: Callable[[int], Awaitable[None]]
 ) -> None:
     """Send events until the client goes or is let go.
 
     Args:
         websocket: accepted.
         watcher: what to send.
-        resume: called with the position of each ``{"from": n}`` that the client sends.
+        resume: awaited with the position of each ``{"from": n}`` that the client sends.
     """
     code = GOING_AWAY
 
@@ -92,7 +92,7 @@ async def serve_websocket(
                 if position is None:
                     code = NOT_UNDERSTOOD
                     return
-                resume(position)
+                await resume(position)
 
     in_order = await _stream(watcher, send_some, left)
     if websocket.client_state is WebSocketState.DISCONNECTED:

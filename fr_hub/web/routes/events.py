@@ -10,6 +10,7 @@ from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, CurrentUser, live, requires
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.live.streams import EventStream, serve_websocket
+from fr_hub.web.live.unit_hosts import sees_hosts
 from fr_hub.web.problems import Problem
 
 router = APIRouter(prefix="/events", tags=["live"])
@@ -41,6 +42,7 @@ class LiveEvent(BaseModel):
     patient_id: str | None = None
     unit: str | None = None
     host: str | None = None
+    """Of the unit; null without the right `operate`."""
     version: str | None = None
     states: dict[str, int] | None = None
     """Of the queue: numbers of scans by state."""
@@ -73,6 +75,7 @@ async def events(
         principal.user,
         _last(last_event_id, position),
         personal=Right.PERSONAL in principal.rights,
+        hosts=sees_hosts(principal),
     )
     return EventStream(watcher)
 
@@ -89,7 +92,11 @@ async def events_by_websocket(
     feed = _live(websocket)
     try:
         watcher = await feed.watch(
-            tenant, principal.user, position, personal=Right.PERSONAL in principal.rights
+            tenant,
+            principal.user,
+            position,
+            personal=Right.PERSONAL in principal.rights,
+            hosts=sees_hosts(principal),
         )
     except Problem as problem:
         await websocket.close(4000 + problem.status)

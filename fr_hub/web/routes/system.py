@@ -15,12 +15,13 @@ from common.store.scan_pages import Asked
 from common.store.server_status import ServerStatus
 from common.store.unit_parts import WebStore
 from common.store.units import PACS, Unit
-from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import Context
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.live.messages import Event
 from fr_hub.web.live.queue_state import queue_event
 from fr_hub.web.live.statistics import Rates
+from fr_hub.web.live.unit_hosts import id_without_host, sees_hosts
 from fr_hub.web.models import Answer
 
 router = APIRouter(tags=["live"])
@@ -37,6 +38,7 @@ class UnitState(Answer):
     name: str | None
     """Of a Fr-PACS."""
     host: str | None
+    """Null without the right `operate`, and of a Fr-PACS."""
     version: str | None
     started_at: datetime | None
     seen_at: datetime | None
@@ -100,7 +102,9 @@ class System(Answer):
 
 
 @router.get("/system", dependencies=[requires(Right.READ)])
-async def system(request: Request, context: Context, tenant: CurrentTenant) -> System:
+async def system(
+    request: Request, context: Context, tenant: CurrentTenant, user: CurrentUser
+) -> System:
     """Units, queue, throughput of the last minutes, disk, durability."""
     live: LiveFeed = request.app.state.live
     await live.ready()
@@ -112,7 +116,7 @@ async def system(request: Request, context: Context, tenant: CurrentTenant) -> S
     ]
     return System(
         at=now,
-        units=[_unit(one) for one in units if _is_seen(one, tenant)],
+        units=[_unit(one, hosts=sees_hosts(user)) for one in units if _is_seen(one, tenant)],
         queue=Queue(
             states=event["states"],
             priorities=event["priorities"],
@@ -149,8 +153,11 @@ def _is_seen(unit: Unit, tenant: Tenant) -> bool:
     return unit.unit != PACS or (unit.name is not None and tenant.owns(unit.name))
 
 
-def _unit(unit: Unit) -> UnitState:
-    return UnitState.model_validate(unit, from_attributes=True)
+def _unit(unit: Unit, *, hosts: bool) -> UnitState:
+    found = UnitState.model_validate(unit, from_attributes=True)
+    if hosts or unit.unit == PACS:
+        return found
+    return found.model_copy(update={"id": id_without_host(unit.id), "host": None})
 
 
 def _throughput(minutes: int, rates: Rates) -> Throughput:

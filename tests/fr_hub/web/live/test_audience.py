@@ -5,9 +5,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from common.domain.states import ReportGenerated
 from common.domain.tenant import tenants_of
-from common.store.feed_documents import Change, Step, measurement_changed, scans_changed
+from common.store.feed_documents import Change, ChangeKind, Step, measurement_changed, scans_changed
 from fr_hub.web.live.audience import Audience
 from fr_hub.web.live.ring import Batch
 from fr_hub.web.live.watcher import Watcher
@@ -21,12 +23,17 @@ def scan(key: str, state: ReportGenerated = ReportGenerated.TO_DO) -> Change:
 
 
 def watched(
-    act: Callable[[Audience, Watcher], Any], *, personal: bool = False, tenant: str = "default"
+    act: Callable[[Audience, Watcher], Any],
+    *,
+    personal: bool = False,
+    hosts: bool = False,
+    tenant: str = "default",
 ) -> list[dict[str, Any]]:
     """The messages that a watcher gets, until what is held has been told."""
 
     async def run() -> list[dict[str, Any]]:
-        audience, watcher = Audience(TENANTS[tenant], personal=personal), Watcher("ada")
+        audience = Audience(TENANTS[tenant], personal=personal, hosts=hosts)
+        watcher = Watcher("ada")
         audience.watchers.add(watcher)
         act(audience, watcher)
         while audience._timer is not None:
@@ -97,3 +104,12 @@ def test_a_reset_ends_what_is_held() -> None:
     told = watched(act)
     assert [[e["kind"] for e in one["events"]] for one in told] == [["scan"], ["reset"]]
     assert told[-1]["position"] == 2
+
+
+@pytest.mark.parametrize("hosts", [True, False])
+def test_hosts_are_told_to_those_who_may_see_them(hosts: bool) -> None:
+    facts = {"unit": "fr-hub", "host": "node-7", "version": "1", "state": "running"}
+    unit = Change(ChangeKind.UNIT, ["node-7-12-ab"], facts)
+    [told] = watched(lambda audience, _: take(audience, unit), hosts=hosts)
+    [event] = told["events"]
+    assert (event["id"], event["host"]) == (("node-7-12-ab", "node-7") if hosts else ("ab", None))

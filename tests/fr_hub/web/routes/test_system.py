@@ -1,5 +1,7 @@
 """The system: its units, queue, throughput and storage."""
 
+import platform
+
 from common.domain.scan import Priority
 from common.domain.user import Role
 from common.store.db_manager import DBManager
@@ -19,7 +21,7 @@ def test_the_system_is_shown(store: DBManager, client_of: ClientOf) -> None:
         ("fr-pacs", "pacs-1", "connected"),
     }
     (hub,) = (one for one in found["units"] if one["unit"] == "fr-hub")
-    assert None not in (hub["host"], hub["version"], hub["started_at"])
+    assert None not in (hub["version"], hub["started_at"])
     assert found["queue"]["states"] == {"waiting": 1, "done": 2}
     assert found["queue"]["priorities"]["urgent"] == 1
     assert found["queue"]["pacs"] == {"pacs-1": 1}
@@ -30,6 +32,19 @@ def test_the_system_is_shown(store: DBManager, client_of: ClientOf) -> None:
     assert found["disk"]["free_bytes"] > 0
     assert found["durability"]["acknowledged"] == "majority, journaled"
     assert found["durability"]["description"]
+
+
+def test_hosts_are_for_those_who_operate_the_units(store: DBManager, client_of: ClientOf) -> None:
+    store.units.begin("fr-hub")
+    host = platform.node()
+    [seen] = client_of(Role.OPERATOR).get("/api/v1/system").json()["units"]
+    assert seen["host"] == host
+    assert host in seen["id"]
+    read = client_of(Role.READER).get("/api/v1/system")
+    [hidden] = read.json()["units"]
+    assert hidden["host"] is None
+    assert seen["id"].endswith(f"-{hidden['id']}")
+    assert host not in read.text
 
 
 def test_another_tenant_sees_its_own_queue(store: DBManager, client_of: ClientOf) -> None:
