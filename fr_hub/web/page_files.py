@@ -41,7 +41,7 @@ _TYPES = MappingProxyType(
     }
 )
 _ENCODINGS = MappingProxyType({"br": ".br", "gzip": ".gz"})
-"""The build stores text in these, too; the first that a browser takes is sent."""
+"""The build stores text in these, too; of those that a browser likes best, the first is sent."""
 
 _ABSENT = """<!doctype html>
 <html lang="en">
@@ -91,22 +91,46 @@ class _Build:
         file = self.files.get(name)
         if file is None:
             return None
+        encoding, sent = self._chosen(file, request)
         headers = {
             "Cache-Control": _FOREVER if name.startswith("assets/") else _ASK,
             "Content-Security-Policy": POLICY,
-            "ETag": file.etag,
+            "ETag": sent.etag,  # of this encoding: a cache must not take one for the other
             "Vary": "Accept-Encoding",
         }
-        if is_known(request, file.etag):
+        if is_known(request, sent.etag):
             return Response(status_code=304, headers=headers)
-        accepted = request.headers.get("accept-encoding", "")
-        taken = {part.partition(";")[0].strip() for part in accepted.split(",")}
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
+        return Response(sent.content, 200, headers, media_type=file.media_type)
+
+    def _chosen(self, file: _File, request: Request) -> tuple[str | None, _File]:
+        """The encoding in which a file is sent, and the file that has it so."""
+        weights = _weights(request.headers.get("accept-encoding", ""))
+        best: tuple[float, str | None, _File] = (0.0, None, file)
         for encoding, suffix in _ENCODINGS.items():
-            packed = self.files.get(name + suffix)
-            if packed is not None and encoding in taken:
-                headers["Content-Encoding"] = encoding
-                return Response(packed.content, 200, headers, media_type=file.media_type)
-        return Response(file.content, 200, headers, media_type=file.media_type)
+            packed = self.files.get(file.name + suffix)
+            weight = weights.get(encoding, weights.get("*", 0.0))
+            if packed is not None and weight > best[0]:
+                best = weight, encoding, packed
+        return best[1:]
+
+
+def _weights(accepted: str) -> dict[str, float]:
+    """How much a client likes each encoding that its Accept-Encoding names; 0: it does not take
+    it (RFC 9110, 12.5.3)."""
+    found: dict[str, float] = {}
+    for part in accepted.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for one in parameters:
+            if one.startswith("q="):
+                try:
+                    weight = min(1.0, max(0.0, float(one[2:])))
+                except ValueError:
+                    weight = 0.0
+        found[name] = weight
+    return found
 
 
 class PageFiles:

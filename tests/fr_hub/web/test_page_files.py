@@ -94,3 +94,44 @@ def test_without_a_build_the_address_says_what_to_do(page: TestClient, folder: P
     assert answer.status_code == 503
     assert "make page" in answer.text
     assert page.get("/health/ping").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("br;q=0", None),
+        ("br;q=0, gzip", "gzip"),
+        ("gzip, br", "br"),
+        ("gzip;q=1.0, br;q=0.5", "gzip"),
+        ("*", "br"),
+        ("*;q=0", None),
+        ("br;q=x", None),
+        ("", None),
+    ],
+)
+def test_the_encoding_is_one_that_the_client_takes(
+    page: TestClient, folder: Path, accepted: str, encoding: str | None
+) -> None:
+    (folder / "assets" / "index-a1.js.gz").write_bytes(b"zipped")
+    headers = {"Accept-Encoding": accepted}
+    with page.stream("GET", "/assets/index-a1.js", headers=headers) as answer:
+        assert answer.headers.get("Content-Encoding") == encoding
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        sent = b"".join(answer.iter_raw())
+    assert sent == {None: b"let a = 1;", "br": b"packed", "gzip": b"zipped"}[encoding]
+
+
+def test_each_encoding_has_its_own_etag(page: TestClient) -> None:
+    path, tags = "/assets/index-a1.js", {}
+    for accepted in ("identity", "br"):
+        with page.stream("GET", path, headers={"Accept-Encoding": accepted}) as answer:
+            tags[accepted] = answer.headers["ETag"]
+    assert tags["identity"] != tags["br"]
+    for accepted, tag in tags.items():
+        for known, status in (
+            (tag, 304),
+            (tags["br" if tag == tags["identity"] else "identity"], 200),
+        ):
+            headers = {"Accept-Encoding": accepted, "If-None-Match": known}
+            with page.stream("GET", path, headers=headers) as answer:
+                assert answer.status_code == status

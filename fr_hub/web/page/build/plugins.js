@@ -1,5 +1,5 @@
 // Plugins of the build. In JavaScript, because Node.js' own types are not installed.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -38,6 +38,12 @@ export function licences() {
   };
 }
 
+// A server that runs meanwhile finds a file whole or not at all.
+function writeWhole(path, content) {
+  writeFileSync(`${path}.tmp`, content);
+  renameSync(`${path}.tmp`, path);
+}
+
 /** Stores each text of the build compressed, too, so that the server need not compress it. */
 export function compressed() {
   return {
@@ -50,9 +56,12 @@ export function compressed() {
         const content = readFileSync(path);
         if (content.length < 1000) continue;
         const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } };
-        writeFileSync(`${path}.br`, brotliCompressSync(content, quality));
-        writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+        writeWhole(`${path}.br`, brotliCompressSync(content, quality));
+        writeWhole(`${path}.gz`, gzipSync(content, { level: 9 }));
       }
+      // A server that has read the folder before now reads it again when this file is newer.
+      const now = new Date();
+      utimesSync(join(options.dir, "index.html"), now, now);
     },
   };
 }
