@@ -1,8 +1,8 @@
 """A tenant: the Fr-PACS, users, patients and uploads of one organisation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
 from pydantic import AfterValidator
 
@@ -18,6 +18,12 @@ UPLOADS_OF_TENANTS = (f"{UPLOADS}-", f"{UPLOADS}.")
 def uploads_source(tenant: str) -> str:
     """The name under which a tenant's uploads are stored, in the place of a Fr-PACS' name."""
     return UPLOADS if tenant == DEFAULT_TENANT else f"{UPLOADS}-{tenant}"
+
+
+def ecgs_source(tenant: str) -> str:
+    """The name under which the ECGs are stored that users of a tenant send to their own accounts.
+    No tenant's name begins with an underscore, so no uploads have such a name."""
+    return f"{UPLOADS}-_{tenant}"
 
 
 def is_uploads_source(name: str) -> bool:
@@ -46,16 +52,23 @@ class Tenant:
         name: of the tenant.
         pacs: its Fr-PACS; None: all that are no other tenant's.
         others: the Fr-PACS of other tenants.
+        accounts: whether this stands for the ECGs of its users' accounts, and nothing else.
     """
 
     name: str
     pacs: frozenset[str] | None
     others: frozenset[str]
+    accounts: bool = False
 
     @property
     def uploads(self) -> str:
         """The source of its uploads."""
-        return uploads_source(self.name)
+        return ecgs_source(self.name) if self.accounts else uploads_source(self.name)
+
+    def of_accounts(self) -> Self:
+        """The ECGs of its users' accounts. The tenant itself does not own them: only who knows an
+        account finds its ECGs, whose ids begin with it (``Principal.account``)."""
+        return replace(self, pacs=frozenset(), others=frozenset(), accounts=True)
 
     def owns(self, pacs: str) -> bool:
         """Whether scans of this source belong to the tenant."""

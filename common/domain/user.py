@@ -18,6 +18,7 @@ class Right(StrEnum):
     READ = "read"  # scans, their voxels and reports, without personal data
     PERSONAL = "personal"  # patients and measurements
     UPLOAD = "upload"  # send scans
+    ECGS = "ecgs"  # send ECGs to one's own account and read these, but no others
     OPERATE = "operate"  # requeue, reanalyse, erase, change the priority
     AUDIT = "audit"  # read the audit trail
     ADMIN = "admin"  # users and tokens
@@ -26,6 +27,7 @@ class Right(StrEnum):
 class Role(StrEnum):
     """Roles of users. Stored: never change a value."""
 
+    SUBMITTER = "submitter"
     READER = "reader"
     CLINICIAN = "clinician"
     OPERATOR = "operator"
@@ -35,11 +37,13 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = MappingProxyType(
     {
+        Role.SUBMITTER: frozenset({Right.ECGS}),
         Role.READER: frozenset({Right.READ}),
-        Role.CLINICIAN: frozenset({Right.READ, Right.PERSONAL, Right.UPLOAD}),
+        Role.CLINICIAN: frozenset({Right.READ, Right.PERSONAL, Right.UPLOAD, Right.ECGS}),
         Role.OPERATOR: frozenset({Right.READ, Right.UPLOAD, Right.OPERATE}),
         Role.AUDITOR: frozenset({Right.AUDIT}),
-        Role.ADMIN: frozenset(Right),
+        # Who makes users sees no ECG, unless they have another role, too.
+        Role.ADMIN: frozenset(Right) - {Right.ECGS},
     }
 )
 """The rights of each role."""
@@ -53,11 +57,14 @@ class Principal:
         user: name of the user.
         tenant: the tenant that the user belongs to.
         roles: the user's roles; a token may have fewer.
+        account: stands for the user in the ids of their own ECGs (``common.domain.account``); empty
+            if there is no such user.
     """
 
     user: str
     tenant: str
     roles: frozenset[Role]
+    account: str = ""
 
     @property
     def rights(self) -> frozenset[Right]:

@@ -21,8 +21,8 @@ class UsersSettings(TenantSettings):
     user_remove: UserName | None = Field(default=None, description="name of a user to remove")
     user_roles: Annotated[frozenset[Role], NoDecode] = Field(
         default=frozenset(),
-        description="roles of the user, separated by commas: reader, clinician, operator, auditor, "
-        "admin",
+        description="roles of the user, separated by commas: submitter, reader, clinician, "
+        "operator, auditor, admin",
     )
     user_tenant: Identifier = Field(
         default=DEFAULT_TENANT, description="tenant of the user to add, or whose users to list"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from common.domain.tenant import PacsName, Tenant, tenants_of, uploads_source
+from common.domain.tenant import PacsName, Tenant, ecgs_source, tenants_of
 from common.domain.types import Identifier
 from common.settings.base import IntakeSettings, Port, StoreSettings
 from common.settings.hosts import Host, is_loopback
@@ -18,7 +18,7 @@ from common.settings.private_files import read_private
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[1-9][0-9]{0,4})?")
 
 _NAME_MAX = 64
-"""Of an ``Identifier``, which the source of a tenant's uploads is."""
+"""Of an ``Identifier``, which the sources of a tenant's uploads are."""
 
 
 class TenantSettings(StoreSettings):
@@ -45,9 +45,9 @@ class TenantSettings(StoreSettings):
 
     @model_validator(mode="after")
     def _check_tenants(self) -> Self:
-        long = [name for name in self.web_tenants if len(uploads_source(name)) > _NAME_MAX]
+        long = [name for name in self.web_tenants if len(ecgs_source(name)) > _NAME_MAX]
         if long:
-            raise ValueError(f"WEB_TENANTS: {long[0]!r} is too long; use 60 characters or fewer")
+            raise ValueError(f"WEB_TENANTS: {long[0]!r} is too long; use 59 characters or fewer")
         named = [pacs for some in self.web_tenants.values() for pacs in some]
         twice = {pacs for pacs in named if named.count(pacs) > 1}
         if twice:

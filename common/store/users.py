@@ -11,6 +11,7 @@ from typing import Any
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from common.domain.account import account_of
 from common.domain.types import Document, utc_now
 from common.domain.user import Principal, Role
 from common.store.connection import Connection
@@ -53,7 +54,12 @@ class User:
     @property
     def principal(self) -> Principal:
         """The user as who makes a request, with all of their roles."""
-        return Principal(self.name, self.tenant, self.roles)
+        return Principal(self.name, self.tenant, self.roles, self.account)
+
+    @property
+    def account(self) -> str:
+        """What stands for the user in the ids of their ECGs."""
+        return account_of(self.name, self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +232,7 @@ class Users:
             user.name,
             user.tenant,
             user.roles if roles is None else user.roles & frozenset(map(Role, roles)),
+            user.account,
         )
 
     @translated

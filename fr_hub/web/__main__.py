@@ -43,7 +43,8 @@ def main() -> int:
             first = first_address(settings, store.users)
             admin_token(context)
             check_certificate(settings)
-            sources = [tenant.uploads for tenant in settings.tenants.values()]
+            tenants = settings.tenants.values()
+            sources = [one.uploads for tenant in tenants for one in (tenant, tenant.of_accounts())]
             with (
                 present(store.units, store.connection.feed, "fr-web"),
                 delivering(context.store, sources, log),

@@ -105,6 +105,36 @@ def admin_token_too() -> Any:
     return Depends(check)
 
 
+def user_token_too() -> Any:
+    """A dependency of a route: a user's token may also come in the header ``x-user-token``."""
+
+    def check() -> None:
+        pass
+
+    check.takes_user_token = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def takes_files() -> Any:
+    """A dependency of a route: it reads its body itself, however long it is and takes."""
+
+    def check() -> None:
+        pass
+
+    check.takes_files = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def may_wait() -> Any:
+    """A dependency of a route: its answer may take as long as an analysis."""
+
+    def check() -> None:
+        pass
+
+    check.may_wait = True  # type: ignore[attr-defined]
+    return Depends(check)
+
+
 def live() -> Any:
     """A dependency of a route: it answers with a stream, which ends when its user may not see it
     any more."""

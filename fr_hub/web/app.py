@@ -21,6 +21,8 @@ from fr_hub.web.routes import (
     analyzers,
     audit,
     docs,
+    ecg_aliases,
+    ecgs,
     events,
     health,
     labels,
@@ -31,6 +33,7 @@ from fr_hub.web.routes import (
     patients,
     registration,
     reports,
+    samples,
     scan_changes,
     scans,
     session,
@@ -48,8 +51,10 @@ API = "/api/v1"
 ROUTERS: tuple[APIRouter, ...] = (
     scans.router,
     uploads.router,
+    ecgs.router,
     scan_changes.router,
     voxels.router,
+    samples.router,
     reports.router,
     labels.router,
     patients.router,
@@ -67,7 +72,13 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 """The routers below ``API``."""
 
-OTHERS: tuple[APIRouter, ...] = (health.router, docs.router, metrics.router, registration.other)
+OTHERS: tuple[APIRouter, ...] = (
+    health.router,
+    docs.router,
+    metrics.router,
+    ecg_aliases.tokens,
+    ecg_aliases.passwords,
+)
 """The routers at the root."""
 
 MESSAGES: tuple[type[BaseModel], ...] = (UploadRequest,)
@@ -79,7 +90,7 @@ CORS_TAKEN = (
 )
 CORS_SHOWN = (
     *("ETag", "Location", "Retry-After", "Upload-Offset", "Upload-Length", "X-Request-Id"),
-    *("Idempotency-Replayed", "Content-Range", "Content-Disposition"),
+    *("Idempotency-Replayed", "Content-Range", "Content-Disposition", "X-Columns"),
 )
 """Headers that pages of the origins in WEB_ORIGINS may send, and read in answers."""
 

@@ -25,6 +25,7 @@ from fr_hub.web.problems import Problem
 COOKIE, PLAIN_COOKIE = "__Host-fr-session", "fr-session"
 CSRF_HEADER = "x-csrf-token"
 ADMIN_TOKEN_HEADER = "x-admin-token"  # noqa: S105 - a header's name
+USER_TOKEN_HEADER = "x-user-token"  # noqa: S105 - a header's name
 
 ADMIN_TOKEN_USER = "x-admin-token"  # noqa: S105
 """The name in the audit trail of who uses the token in ADMIN_TOKEN_FILE."""
@@ -129,6 +130,14 @@ async def check_password(
         return None
     guessing.succeeded(name, address)
     return user
+
+
+def by_user_token(connection: HTTPConnection, context: WebContext) -> Credentials | None:
+    """The credentials of the user whose token comes in the header ``x-user-token``, as earlier
+    systems send it; None if it is nobody's, or none came."""
+    given = connection.headers.get(USER_TOKEN_HEADER)
+    principal = None if given is None else context.store.users.of_token(given.strip())
+    return None if principal is None else Credentials(principal, "token")
 
 
 def admin_token(context: WebContext) -> str | None:

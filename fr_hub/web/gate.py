@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.domain.audit_events import Kind
-from common.domain.user import Principal, Right
+from common.domain.user import Principal
 from common.errors import StoreError
 from fr_hub.web.access import forbidden, unauthenticated
 from fr_hub.web.context import WebContext
@@ -26,6 +26,7 @@ from fr_hub.web.credentials import (
     Credentials,
     address_of,
     by_admin_token,
+    by_user_token,
     credentials_of,
     csrf_of,
 )
@@ -40,7 +41,7 @@ RECHECK_S = 30.0
 _END_S = 1.0
 
 BODY_MAX = 1024 * 1024
-"""Bytes of the longest body of a request. Routes that need ``Right.UPLOAD`` limit it themselves."""
+"""Bytes of the longest body of a request. Routes that take files limit it themselves."""
 
 BODY_S = 20.0
 """How long a client may take to send such a body, seconds: it holds a slot meanwhile, and a few
@@ -66,6 +67,7 @@ class Gate:
         # These last: as long as a client takes to read or send, or as scans take to be stored.
         self._downloads = FairSlots("downloads", capacity=32, most=6, waiting=64)
         self._uploads = FairSlots("uploads", capacity=64, most=16, waiting=64)
+        self._waiting = FairSlots("requests that wait", capacity=512, most=64, waiting=512)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, if it may come in."""
@@ -83,7 +85,7 @@ class Gate:
             await _refuse(store_problem(self._context, error), scope, receive, send)
         else:
             route: KnownRoute | None = scope[ROUTE]
-            if scope["type"] == "http" and (route is None or route.right != Right.UPLOAD):
+            if scope["type"] == "http" and (route is None or not route.takes_files):
                 receive = _limited(receive)
             if route is not None and route.is_live:
                 await self._serve(connection, receive, send)
@@ -98,8 +100,10 @@ class Gate:
     def _slots_of(self, route: KnownRoute | None, found: Credentials | None) -> FairSlots:
         if found is None:
             return self._strangers
-        if route is not None and route.right == Right.UPLOAD:
+        if route is not None and route.takes_files:
             return self._uploads
+        if route is not None and route.may_wait:
+            return self._waiting
         is_file = route is not None and route.kind == Kind.EXPORT
         return self._downloads if is_file else self._requests
 
@@ -110,6 +114,8 @@ class Gate:
         if route is not None and route.access == "anyone":
             return None
         found = await credentials_of(connection, self._context)
+        if found is None and route is not None and route.takes_user_token:
+            found = await run_in_threadpool(by_user_token, connection, self._context)
         if found is None and route is not None and route.takes_admin_token:
             found = await run_in_threadpool(by_admin_token, connection, self._context)
         if found is None:

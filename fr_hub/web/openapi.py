@@ -39,6 +39,12 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "name": "x-admin-token",
         "description": "The token in ADMIN_TOKEN_FILE.",
     },
+    "user_token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-user-token",
+        "description": "The token of a user, as `bearer`.",
+    },
 }
 
 _REQUEST_ID = {
@@ -145,7 +151,12 @@ def _complete(operation: dict[str, Any], route: KnownRoute) -> None:
 def _security_of(route: KnownRoute) -> list[dict[str, list[str]]]:
     if route.access == "anyone":
         return []
-    return [*_USER, {"admin_token": []}] if route.takes_admin_token else list(_USER)
+    found = list(_USER)
+    if route.takes_admin_token:
+        found.append({"admin_token": []})
+    if route.takes_user_token:
+        found.append({"user_token": []})
+    return found
 
 
 def _statuses(operation: dict[str, Any], route: KnownRoute) -> Iterable[int]:

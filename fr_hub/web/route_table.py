@@ -35,6 +35,9 @@ class KnownRoute:
         right: what they need, if ``access`` is 'right'.
         kind: the kind of its events in the audit trail; None: its requests are not recorded.
         takes_admin_token: whether the token in ADMIN_TOKEN_FILE opens it, too.
+        takes_user_token: whether a user's token may also come as ``x-user-token``.
+        takes_files: whether it reads its body itself.
+        may_wait: whether its answer may take as long as an analysis.
         is_live: whether it answers with a stream that lasts.
     """
 
@@ -45,6 +48,9 @@ class KnownRoute:
     right: Right | None
     kind: Kind | None
     takes_admin_token: bool = False
+    takes_user_token: bool = False
+    takes_files: bool = False
+    may_wait: bool = False
     is_live: bool = False
 
     @property
@@ -114,6 +120,9 @@ def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
             right=marks.get("right"),
             kind=marks["kind"] if "kind" in marks else None if is_live else kind_of(method, path),
             takes_admin_token="takes_admin_token" in marks,
+            takes_user_token="takes_user_token" in marks,
+            takes_files="takes_files" in marks or marks.get("right") == Right.UPLOAD,
+            may_wait="may_wait" in marks,
             is_live=is_live,
         )
 

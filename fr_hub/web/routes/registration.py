@@ -1,5 +1,5 @@
 """Registers users for programs: by a token in a file (x-admin-token), or by the password of an
-administrator (Basic). The path without ``/api`` is that of earlier systems."""
+administrator (Basic)."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -20,11 +20,6 @@ from fr_hub.web.routes.users import create
 from fr_hub.web.user_models import Roles
 
 router = APIRouter(prefix="/admin", tags=["users"])
-other = APIRouter(
-    prefix="/v1/admin",
-    tags=["users"],
-    generate_unique_id_function=lambda route: f"{route.name}_v1",
-)
 
 _DEFAULT_ROLES = frozenset({Role.CLINICIAN})
 
@@ -52,11 +47,10 @@ class Registered(Answer):
     """Only if no password was given; it is in this answer alone."""
 
 
-_DEPENDENCIES = [requires(Right.ADMIN), admin_token_too()]
+REGISTERS = [requires(Right.ADMIN), admin_token_too()]
 
 
-@router.post("/register_user", status_code=201, dependencies=_DEPENDENCIES)
-@other.post("/register_user", status_code=201, dependencies=_DEPENDENCIES)
+@router.post("/register_user", status_code=201, dependencies=REGISTERS)
 async def register_user(
     given: Registration, request: Request, context: Context, me: CurrentUser
 ) -> Registered:

@@ -5,9 +5,8 @@ An upload belongs to the instance named in its id: the address of another one's,
 user's, answers as if it did not exist, and the client starts again.
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
@@ -18,24 +17,20 @@ from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import WebContext
 from fr_hub.web.problems import Problem
+from fr_hub.web.uploads.at_once import finished, store_form
 from fr_hub.web.uploads.bodies import content_length, parsed, receive, small_body
-from fr_hub.web.uploads.desk import UploadDesk, UploadEnded
+from fr_hub.web.uploads.desk import UploadDesk
 from fr_hub.web.uploads.intake import MIB
 from fr_hub.web.uploads.messages import (
     FinishedUpload,
     UploadState,
-    outcome_of,
+    answer_of,
 )
-from fr_hub.web.uploads.multipart import FILES_MAX, BadForm, FormFiles
-from fr_hub.web.uploads.names import NAME_MAX
 from fr_hub.web.uploads.refusals import refusals, too_much, wrong_offset
 from fr_hub.web.uploads.upload import Owner, TooMuch, Upload, WrongOffset
 
 CHUNK_BYTES = 8 * MIB
 """How much a client should send in one request: what a lost connection costs at most."""
-
-_FORM_BYTES_A_FILE, _FORM_FILES = 4096, 100
-"""A form may have as many files as it has such pieces, and some more."""
 
 _TUS = {"Cache-Control": "no-store"}
 
@@ -214,7 +209,7 @@ async def finish_upload(upload: CurrentUpload, desk: Desk) -> FinishedUpload:
             "Not all bytes have come: send the rest from Upload-Offset on.",
             {"Upload-Offset": str(upload.offset)},
         )
-    return await _finished(upload, desk)
+    return answer_of(await finished(upload, desk))
 
 
 @router.delete("/uploads/{upload_id}", status_code=204, dependencies=[requires(Right.UPLOAD)])
@@ -259,48 +254,4 @@ async def upload_scans(
 ) -> FinishedUpload:
     """Upload any number of files in one form, such as ``curl -F file=@a.nii.gz`` sends, and store
     the scans in them."""
-    declared = content_length(request)
-    if declared is None:
-        raise Problem(411, "length_required", "Send the Content-Length of the form.")
-    form = _form_of(request)
-    with refusals(desk):
-        most = min(FILES_MAX, declared // _FORM_BYTES_A_FILE + _FORM_FILES)
-        upload = await run_in_threadpool(desk.reserve, owner, declared, most)
-    upload.all_volumes = volumes == "all"
-    try:
-        with refusals(desk):
-            files = form(upload)
-            await receive(request, files.write, whole=True)
-            files.end()
-        return await _finished(upload, desk)
-    except BadForm as error:
-        raise Problem(400, "bad_form", f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    finally:
-        await run_in_threadpool(desk.end, upload)
-
-
-def _form_of(request: Request) -> Callable[[Upload], FormFiles]:
-    content_type = request.headers.get("content-type", "")
-
-    def make(upload: Upload) -> FormFiles:
-        def begin(name: str) -> None:
-            upload.add_file(name[-NAME_MAX:], 0)
-
-        def data(piece: bytes) -> None:
-            upload.extend_last(len(piece))
-            upload.write(upload.offset, piece)
-
-        return FormFiles(content_type, begin, data, upload.reserved_files)
-
-    return make
-
-
-async def _finished(upload: Upload, desk: UploadDesk) -> FinishedUpload:
-    with refusals(desk):
-        try:
-            results = await asyncio.wrap_future(desk.finish(upload))
-        except UploadEnded:
-            raise Problem(
-                404, "upload_unknown", "The upload was cancelled: start it again."
-            ) from None
-    return FinishedUpload(files=[outcome_of(one) for one in results])
+    return answer_of(await store_form(request, desk, owner, all_volumes=volumes == "all"))

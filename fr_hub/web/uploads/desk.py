@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 from common.audit.writer import AuditWriter
-from common.domain.tenant import uploads_source
+from common.domain.tenant import ecgs_source, uploads_source
 from common.formats.reader import Reader
 from common.runtime.logger import Log
 from common.settings.identity_keys import IdentityKeys, upload_keys
@@ -56,7 +56,8 @@ class UploadDesk:
         self.log = log
         self.limit = settings.web_upload_limit_mib * MIB
         tenants = list(settings.tenants)
-        self._intake = Intake(settings, store.capacity, list(map(uploads_source, tenants)))
+        sources = [source(tenant) for tenant in tenants for source in (uploads_source, ecgs_source)]
+        self._intake = Intake(settings, store.capacity, sources)
         self._space = Reservations(settings.web_uploads_mib * MIB, tenants)
         self._max_bytes = settings.scan_limit_mib * MIB
         self._reader = Reader(self._max_bytes, STORING_THREADS)
@@ -101,7 +102,7 @@ class UploadDesk:
         """Begin an upload whose files are not known yet. Raises as ``begin``."""
         if size > self.limit:
             raise TooLarge
-        self._intake.check(uploads_source(owner.tenant))
+        self._intake.check(owner.source)
         with self._lock:
             open_ones = [one for one in self._uploads.values() if one.reserved]
             outstanding = sum(max(0, one.reserved - one.offset) for one in open_ones)
@@ -161,10 +162,11 @@ class UploadDesk:
                 raise UploadEnded
             upload.phase = Phase.STORING
         try:
-            source = uploads_source(upload.owner.tenant)
+            source = upload.owner.source
             reader = UploadReader(
                 source=source,
-                keys=self._keys_of(source),
+                keys=self._keys_of(uploads_source(upload.owner.tenant)),
+                account=upload.owner.account,
                 reader=self._reader,
                 max_bytes=self._max_bytes,
                 check=lambda: self._intake.check(source),

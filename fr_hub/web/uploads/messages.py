@@ -1,5 +1,6 @@
 """What a client sends and gets when it uploads, beside the bytes of the files."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -90,3 +91,8 @@ def outcome_of(result: FileResult) -> FileOutcome:
         reason=result.reason,
         scans=list(result.scans),
     )
+
+
+def answer_of(results: Iterable[FileResult]) -> FinishedUpload:
+    """What became of the files of an upload, as the client gets it."""
+    return FinishedUpload(files=[outcome_of(one) for one in results])

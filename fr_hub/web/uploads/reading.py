@@ -1,10 +1,11 @@
 """Reads the scans in uploaded files, as Fr-PACS does, and stores them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.audit.writer import AuditWriter
+from common.domain.account import account_scan_id
 from common.domain.volume_roles import VOLUME_ROLES
 from common.errors import SourceError
 from common.formats.reader import Reader
@@ -21,6 +22,7 @@ DEFAULT_VOLUMES = ("anatomical", "unclassified")
 """As VOLUMES of Fr-PACS."""
 
 _UNREADABLE = "the server cannot read it now: send it again"
+_NO_ECG = "this is no ECG: upload images with POST /api/v1/scans"
 _REFUSED: dict[Added, str] = {
     Added.CONFLICT: "another scan with this id is stored",
     Added.ERASED: "this scan was erased on request: it is not stored again",
@@ -40,6 +42,8 @@ class UploadReader:
         max_bytes: the largest volume.
         check: whether a scan may come in now; raises if not.
         added: called for each scan that was stored.
+        account: the user's account that they go to, in the ids of the scans: then only ECGs are
+            taken. Empty: they go to the tenant.
     """
 
     source: str
@@ -48,6 +52,7 @@ class UploadReader:
     max_bytes: int
     check: Callable[[], None]
     added: Callable[[], None]
+    account: str = ""
 
     def store(
         self,
@@ -98,6 +103,12 @@ class UploadReader:
         except SourceError as error:
             results.refused(origins, str(error))
             return
+        if self.account:
+            if loaded.scan.kind != "signal":
+                results.refused(origins, _NO_ECG)
+                return
+            own = {"scan_id": account_scan_id(self.account, loaded.scan.scan_id)}
+            loaded = replace(loaded, scan=loaded.scan.model_copy(update=own))
         self.check()
         outcome = writer.put(loaded)
         if outcome in _REFUSED:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from common.domain.tenant import ecgs_source, uploads_source
 from fr_hub.web.uploads.names import UploadedNames
 from fr_hub.web.uploads.results import FileResult
 
@@ -43,10 +44,20 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose upload it is; nobody else sees it."""
+    """Whose upload it is; nobody else sees it.
+
+    Args:
+        account: if it goes to this user's own account, and not to the tenant: ECGs alone.
+    """
 
     tenant: str
     user: str
+    account: str = ""
+
+    @property
+    def source(self) -> str:
+        """The name under which its scans are stored, in the place of a Fr-PACS' name."""
+        return ecgs_source(self.tenant) if self.account else uploads_source(self.tenant)
 
 
 class Upload:

@@ -31,7 +31,7 @@ def test_proxies_and_origins_are_lists() -> None:
         (("--web-tenants", "north"), "name=pacs-1"),
         (("--web-tenants", "north=mr-1,south=mr-1"), "two tenants"),
         (("--web-tenants", "north=web-1"), "uploaded"),
-        (("--web-tenants", "x" * 61 + "=mr-1"), "60 characters"),
+        (("--web-tenants", "x" * 60 + "=mr-1"), "59 characters"),
         (("--web-host", "0.0.0.0"), "WEB_TLS_CERT"),  # noqa: S104 - refused
         (("--web-tls-cert", "c.pem"), "WEB_TLS_KEY"),
         (("--web-proxies", "proxy.example"), "no address"),

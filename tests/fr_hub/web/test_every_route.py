@@ -6,13 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from common.audit.writer import AuditWriter
+from common.domain.account import account_of, account_scan_id, ecg_id_of
 from common.domain.audit_events import Kind
 from common.domain.measurement import MeasurementKind, NewMeasurement
 from common.domain.patient import NewPatient
+from common.domain.tenant import ecgs_source
 from common.domain.types import utc_now
 from common.domain.user import RIGHTS, Role
 from common.store.collections import Collection
@@ -22,7 +25,7 @@ from common.store.users import token_id
 from fr_hub.web.app import API, OTHERS, ROUTERS
 from fr_hub.web.context import WebContext
 from fr_hub.web.route_table import KnownRoute, RouteTable
-from tests.factories import make_scan
+from tests.factories import make_ecg, make_scan
 from tests.fr_hub.web.conftest import NORTH, ClientOf
 from tests.profiling import examined
 
@@ -56,12 +59,22 @@ def _measurement(store: DBManager) -> str:
     return "measurement-1"
 
 
+def _ecg(store: DBManager) -> str:
+    account = account_of("eve", utc_now())
+    samples = np.ones((4, 1), np.float32)
+    ids = {"scan_id": account_scan_id(account, "ab" * 16), "pacs": ecgs_source(NORTH)}
+    scan, voxels = make_ecg(samples, **ids)
+    store.scans.add([NewScan(scan, voxels)])
+    return ecg_id_of(scan.key)
+
+
 FOREIGN: dict[str, tuple[Plant, str]] = {
     "key": (_scan, "scan-absent@mr-1"),
     "user": (_user, "absent"),
     "token_id": (_token, "0" * 16),
     "patient_id": (_patient, "patient-2"),
     "measurement_id": (_measurement, "measurement-2"),
+    "ecg_id": (_ecg, "cd" * 16),
 }
 """Parameters of paths: how to make a thing of the tenant 'north', and the id of an absent one. A
 route with another parameter must be added here."""
@@ -155,7 +168,7 @@ def test_each_role_gets_to_the_routes_of_its_rights_and_no_others(client_of: Cli
 def test_what_is_another_tenants_answers_as_what_does_not_exist(
     client_of: ClientOf, store: DBManager, route: KnownRoute
 ) -> None:
-    client = client_of(Role.ADMIN)
+    client = client_of(*Role)
     collections = [one for one in Collection if not one.startswith("brain_audit")]
     for parameter in route.parameters(route.template).keys() - SHARED.keys():
         plant, absent = FOREIGN[parameter]
@@ -173,7 +186,7 @@ def test_what_is_another_tenants_answers_as_what_does_not_exist(
 def test_each_request_is_one_event_with_the_route_and_never_the_path(
     client_of: ClientOf, context: WebContext
 ) -> None:
-    client = client_of(Role.ADMIN)
+    client = client_of(*Role)
     for route in (one for one in ROUTES if one.access != "anyone" or one.kind is None):
         before = len(list(events(context)))
         answer = call(client, route)

@@ -12,6 +12,7 @@ from common.domain.measurement import NewMeasurement
 from common.domain.patient import NewPatient, PatientChanges
 from fr_hub.web.app import API, OTHERS, ROUTERS
 from fr_hub.web.route_table import RouteTable
+from fr_hub.web.routes.ecg_aliases import EcgRegistration
 from fr_hub.web.routes.patients import PatientSearch
 from fr_hub.web.routes.registration import Registration
 from fr_hub.web.routes.tokens import NewToken
@@ -113,7 +114,14 @@ def test_examples_are_valid(document: dict[str, Any]) -> None:
         one.__name__: one
         for one in (
             *(NewPatient, PatientChanges, PatientSearch, NewMeasurement, NewUser, NewToken),
-            *(Registration, Scans, ScansOfAnalyzer, ScansWithPriority, UploadRequest),
+            *(
+                Registration,
+                EcgRegistration,
+                Scans,
+                ScansOfAnalyzer,
+                ScansWithPriority,
+                UploadRequest,
+            ),
         )
     }
     for name, schema in document["components"]["schemas"].items():

@@ -32,7 +32,7 @@ def page(app: FastAPI, stranger: TestClient, folder: Path) -> TestClient:
     return stranger
 
 
-@pytest.mark.parametrize("path", ["/", "/scans", "/scans/scan-1@mr-1", "/patients/7?tab=trend"])
+@pytest.mark.parametrize("path", ["/", "/users", "/scans/scan-1@mr-1", "/patients/7?tab=trend"])
 def test_each_address_of_the_page_opens_it_without_sign_in(page: TestClient, path: str) -> None:
     answer = page.get(path, headers=HTML)
     assert answer.status_code == 200

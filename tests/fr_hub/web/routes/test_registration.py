@@ -12,7 +12,7 @@ from tests.fr_hub.web.conftest import NORTH
 from tests.fr_hub.web.test_credentials import PASSWORD, basic
 from tests.fr_hub.web.test_every_route import events
 
-PATHS = (f"{API}/admin/register_user", "/v1/admin/register_user")
+PATH = f"{API}/admin/register_user"
 TOKEN = "0123456789abcdef" * 2
 
 
@@ -26,42 +26,38 @@ def token_file(context: WebContext, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.usefixtures("token_file")
-def test_by_the_token_a_user_gets_a_token(
-    stranger: TestClient, context: WebContext, path: str
-) -> None:
+def test_by_the_token_a_user_gets_a_token(stranger: TestClient, context: WebContext) -> None:
     headers = {"x-admin-token": TOKEN}
-    answer = stranger.post(path, json={"username": "user"}, headers=headers)
+    answer = stranger.post(PATH, json={"username": "user"}, headers=headers)
     assert answer.status_code == 201
     assert (answer.json()["username"], answer.json()["tenant"]) == ("user", "default")
     bearer = {"Authorization": f"Bearer {answer.json()['token']}"}
     assert stranger.get(f"{API}/scans", headers=bearer).status_code == 200
     one, _ = events(context)
     assert (one["by"], one["account"], one["kind"]) == ("x-admin-token", "user", "change")
-    again = stranger.post(path, json={"username": "user"}, headers=headers)
+    again = stranger.post(PATH, json={"username": "user"}, headers=headers)
     assert again.status_code == 409
     north = {"username": "user-2", "tenant": NORTH, "roles": ["reader"]}
-    assert stranger.post(path, json=north, headers=headers).json()["tenant"] == NORTH
+    assert stranger.post(PATH, json=north, headers=headers).json()["tenant"] == NORTH
     nowhere = {"username": "user-3", "tenant": "nowhere"}
-    assert stranger.post(path, json=nowhere, headers=headers).status_code == 422
+    assert stranger.post(PATH, json=nowhere, headers=headers).status_code == 422
 
 
-@pytest.mark.parametrize("path", PATHS)
 def test_by_the_password_of_an_administrator_a_user_gets_a_password(
-    stranger: TestClient, context: WebContext, path: str
+    stranger: TestClient, context: WebContext
 ) -> None:
     context.store.users.add(
         "root", "default", [Role.ADMIN], context.passwords.hash_now("an admin's password")
     )
     admin = basic("root", "an admin's password")
     given = {"username": "user", "password": PASSWORD}
-    answer = stranger.post(path, json=given, headers=admin)
+    answer = stranger.post(PATH, json=given, headers=admin)
     assert (answer.status_code, answer.json()["token"]) == (201, None)
     assert stranger.get(f"{API}/scans", headers=basic("user", PASSWORD)).status_code == 200
-    assert stranger.post(path, json=given, headers=basic("user", PASSWORD)).status_code == 403
+    assert stranger.post(PATH, json=given, headers=basic("user", PASSWORD)).status_code == 403
     other = {"username": "user-2", "tenant": NORTH}
-    assert stranger.post(path, json=other, headers=admin).status_code == 403
+    assert stranger.post(PATH, json=other, headers=admin).status_code == 403
 
 
 def test_another_token_or_none_opens_nothing_and_the_right_one_nothing_else(
@@ -70,10 +66,10 @@ def test_another_token_or_none_opens_nothing_and_the_right_one_nothing_else(
     body = {"username": "user"}
     for given in ("", "0" * 32, TOKEN[:-1]):
         headers = {"x-admin-token": given}
-        assert stranger.post(PATHS[0], json=body, headers=headers).status_code == 401
+        assert stranger.post(PATH, json=body, headers=headers).status_code == 401
     right = {"x-admin-token": TOKEN}
     assert stranger.get(f"{API}/users", headers=right).status_code == 401
     token_file.chmod(0o644)
-    assert stranger.post(PATHS[0], json=body, headers=right).status_code == 401
+    assert stranger.post(PATH, json=body, headers=right).status_code == 401
     token_file.unlink()
-    assert stranger.post(PATHS[0], json=body, headers=right).status_code == 401
+    assert stranger.post(PATH, json=body, headers=right).status_code == 401

@@ -92,6 +92,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ecgs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Ecgs
+         * @description Your ECGs, in the order of their ids.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["list_ecgs"];
+        put?: never;
+        /**
+         * Send Ecg
+         * @description Send an ECG: as JSON, or the files of recordings in one form, such as
+         *     ``curl -F file=@100.hea -F file=@100.dat`` sends. Answers when it is durable, and may be
+         *     repeated: the same recording has the same id.
+         *
+         *     Needs the right `ecgs`.
+         */
+        post: operations["send_ecg"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ecgs/{ecg_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ecg
+         * @description An ECG, and how far its analysis is.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["get_ecg"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ecgs/{ecg_id}/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Insights
+         * @description What was found: the zero crossings of each lead, and all findings of the analyzer. While
+         *     there is no report yet, the answer is 202 with the state.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["get_insights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ecgs/{ecg_id}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ecg Samples
+         * @description Samples of an ECG of yours, as those of a scan.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["get_ecg_samples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -798,6 +895,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/scans/{key}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Samples
+         * @description Samples of a signal. With a ``step`` above 1, each column is the lowest and the highest of so
+         *     many samples.
+         *
+         *     Needs the right `read`.
+         */
+        get: operations["get_samples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scans/{key}/voxels.nii": {
         parameters: {
             query?: never;
@@ -1239,6 +1359,72 @@ export interface paths {
         patch: operations["change_user"];
         trace?: never;
     };
+    "/ecgs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Ecg
+         * @description As POST /api/v1/ecgs.
+         *
+         *     Needs the right `ecgs`.
+         */
+        post: operations["by_token_send_ecg"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ecgs/{ecg_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ecg
+         * @description As GET /api/v1/ecgs/{ecg_id}.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["by_token_get_ecg"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ecgs/{ecg_id}/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Insights
+         * @description As GET /api/v1/ecgs/{ecg_id}/insights.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["by_token_get_insights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/ping": {
         parameters: {
             query?: never;
@@ -1300,6 +1486,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register User
+         * @description As POST /admin/register_user, for users who send ECGs.
+         *
+         *     Needs the right `admin`.
+         */
+        post: operations["by_token_register_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/register_user": {
         parameters: {
             query?: never;
@@ -1311,11 +1519,77 @@ export interface paths {
         put?: never;
         /**
          * Register User
-         * @description Register a user.
+         * @description As POST /admin/register_user, for users who send ECGs.
          *
          *     Needs the right `admin`.
          */
-        post: operations["register_user_v1"];
+        post: operations["v1_register_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ecgs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Ecg
+         * @description As POST /api/v1/ecgs.
+         *
+         *     Needs the right `ecgs`.
+         */
+        post: operations["v1_send_ecg"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ecgs/{ecg_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Ecg
+         * @description As GET /api/v1/ecgs/{ecg_id}.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["v1_get_ecg"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ecgs/{ecg_id}/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Insights
+         * @description As GET /api/v1/ecgs/{ecg_id}/insights.
+         *
+         *     Needs the right `ecgs`.
+         */
+        get: operations["v1_get_insights"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1792,6 +2066,64 @@ export interface components {
             warnings: string[];
         };
         /**
+         * EcgData
+         * @description An ECG. What is not known is null.
+         */
+        EcgData: {
+            /**
+             * Analyzer
+             * @description Name of the analyzer that made the report.
+             */
+            analyzer: string | null;
+            /**
+             * Cause
+             * @description Why the analysis failed, for good or at its last attempt.
+             */
+            cause: string | null;
+            /** Duration S */
+            duration_s: number | null;
+            /** Id */
+            id: string;
+            /** Leads */
+            leads: string[];
+            /** Received At */
+            received_at: string | null;
+            /**
+             * Samples
+             * @description Of each lead.
+             */
+            samples: number | null;
+            /** Sampling Rate Hz */
+            sampling_rate_hz: number | null;
+            /** State */
+            state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
+        };
+        /**
+         * EcgFile
+         * @description What became of a file; ``scans`` are the ids of its ECGs.
+         */
+        EcgFile: {
+            /**
+             * Kind
+             * @description Of what is skipped.
+             */
+            kind: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "stored" | "known" | "skipped" | "refused";
+            /** Reason */
+            reason: string | null;
+            /**
+             * Scans
+             * @description Keys of the scans that were made of it.
+             */
+            scans: string[];
+        };
+        /**
          * EcgFindings
          * @description The result of an analyzer of electrocardiograms, which gets a scan's header and the samples.
          *
@@ -1942,6 +2274,52 @@ export interface components {
              * @enum {string}
              */
             verdict: "pass" | "warn" | "fail";
+        };
+        /**
+         * EcgPage
+         * @description Some ECGs, in the order of their ids.
+         */
+        EcgPage: {
+            /** Items */
+            items: components["schemas"]["EcgData"][];
+            /**
+             * Next
+             * @description To be given as ``after`` for the next page; null: this is the last one.
+             */
+            next: string | null;
+            /**
+             * Total
+             * @description How many things the whole list has; null where that is not known without counting long.
+             */
+            total: number | null;
+        };
+        /**
+         * EcgRegistration
+         * @description As a registration; without roles, the user can send ECGs and see their own, no more.
+         * @example {
+         *       "roles": [
+         *         "clinician"
+         *       ],
+         *       "username": "ada"
+         *     }
+         */
+        EcgRegistration: {
+            /** Password */
+            password?: string | null;
+            /**
+             * Roles
+             * @default [
+             *       "submitter"
+             *     ]
+             */
+            roles?: components["schemas"]["Role"][];
+            /**
+             * Tenant
+             * @description only with x-admin-token
+             */
+            tenant?: string | null;
+            /** Username */
+            username: string;
         };
         /**
          * Event
@@ -2119,6 +2497,30 @@ export interface components {
             /** @description standard deviation of the intervals, ms */
             sdnn_ms: components["schemas"]["Measured"];
         };
+        /**
+         * Insights
+         * @description What was found in an ECG.
+         */
+        Insights: {
+            /**
+             * Analysed At
+             * Format: date-time
+             */
+            analysed_at: string;
+            /** @description With its version: another one may find something else. */
+            analyzer: components["schemas"]["AnalyzerId"];
+            /**
+             * Findings
+             * @description All that the analyzer found, as in the report.
+             */
+            findings: components["schemas"]["Findings"] | components["schemas"]["EcgFindings"] | components["schemas"]["OtherFindings"];
+            /** Id */
+            id: string;
+            /** Leads */
+            leads: components["schemas"]["LeadInsights"][];
+            /** Revision */
+            revision: number;
+        };
         JsonValue: unknown;
         /**
          * Kind
@@ -2177,6 +2579,19 @@ export interface components {
             /**
              * Zero Crossings
              * @description changes of sign from one sample that is not zero to the next; null if no sample is a number
+             */
+            zero_crossings: number | null;
+        };
+        /**
+         * LeadInsights
+         * @description What was counted in one lead.
+         */
+        LeadInsights: {
+            /** Name */
+            name: string;
+            /**
+             * Zero Crossings
+             * @description null: no sample is a number.
              */
             zero_crossings: number | null;
         };
@@ -3094,13 +3509,13 @@ export interface components {
          * @description What a user may do.
          * @enum {string}
          */
-        Right: "read" | "personal" | "upload" | "operate" | "audit" | "admin";
+        Right: "read" | "personal" | "upload" | "ecgs" | "operate" | "audit" | "admin";
         /**
          * Role
          * @description Roles of users. Stored: never change a value.
          * @enum {string}
          */
-        Role: "reader" | "clinician" | "operator" | "auditor" | "admin";
+        Role: "submitter" | "reader" | "clinician" | "operator" | "auditor" | "admin";
         /**
          * RPeaks
          * @description The heartbeats found. ``common.domain.ecg_peaks`` explains the encoding of their times.
@@ -3651,6 +4066,21 @@ export interface components {
              * @default 0
              */
             waiting: number;
+        };
+        /**
+         * StoredEcg
+         * @description The ECGs of a request. They are durable.
+         */
+        StoredEcg: {
+            /** Files */
+            files: components["schemas"]["EcgFile"][];
+            /**
+             * Id
+             * @description Of the ECG; of several, the first.
+             */
+            id: string;
+            /** Ids */
+            ids: string[];
         };
         /**
          * System
@@ -4322,6 +4752,596 @@ export interface operations {
             };
             /** @description The user may not do this. */
             403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_ecgs: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before this one */
+                after?: string | null;
+                /** @description the most items of the page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgPage"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    send_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {
+                 *       "leads": [
+                 *         {
+                 *           "name": "I",
+                 *           "number_of_samples": 8,
+                 *           "signal": [
+                 *             1,
+                 *             0,
+                 *             -1,
+                 *             0,
+                 *             1,
+                 *             0,
+                 *             0,
+                 *             1
+                 *           ]
+                 *         }
+                 *       ]
+                 *     } */
+                "application/json": {
+                    leads: {
+                        name: string;
+                        number_of_samples?: number;
+                        signal: (number | null)[];
+                    }[];
+                    sampling_rate_hz?: number;
+                    start?: string;
+                    units?: string;
+                };
+                "multipart/form-data": {
+                    file: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    /** @description Path of what was made. */
+                    Location?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredEcg"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_insights: {
+        parameters: {
+            query?: {
+                /** @description how long to wait for the analysis, seconds */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Insights"];
+                };
+            };
+            /** @description It is not analysed yet; see Retry-After. */
+            202: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Its analysis failed; `detail` has the cause. */
+            409: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    get_ecg_samples: {
+        parameters: {
+            query?: {
+                /** @description the most columns */
+                columns?: number;
+                /** @description the first column */
+                first?: number;
+                /** @description samples of a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                step?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of each lead one after the other, of each column: the sample if `step` is 1, else the lowest and the highest one of its samples; float32, little-endian, in the signal's units. NaN: there is none. */
+            200: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description How many columns of each lead there are. */
+                    "X-Columns"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
                 headers: {
                     /** @description Number of the event in the audit trail. */
                     "X-Request-Id"?: string;
@@ -8288,6 +9308,134 @@ export interface operations {
             };
         };
     };
+    get_samples: {
+        parameters: {
+            query?: {
+                /** @description the most columns */
+                columns?: number;
+                /** @description the first column */
+                first?: number;
+                /** @description samples of a column: 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576 */
+                step?: number;
+            };
+            header?: never;
+            path: {
+                /** @description key of the scan: `<scan_id>@<pacs>` */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Of each lead one after the other, of each column: the sample if `step` is 1, else the lowest and the highest one of its samples; float32, little-endian, in the signal's units. NaN: there is none. */
+            200: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description How many columns of each lead there are. */
+                    "X-Columns"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description You have it already. */
+            304: {
+                headers: {
+                    /** @description Names this version. */
+                    ETag?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     get_voxels: {
         parameters: {
             query?: {
@@ -10963,6 +12111,371 @@ export interface operations {
             };
         };
     };
+    by_token_send_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {
+                 *       "leads": [
+                 *         {
+                 *           "name": "I",
+                 *           "number_of_samples": 8,
+                 *           "signal": [
+                 *             1,
+                 *             0,
+                 *             -1,
+                 *             0,
+                 *             1,
+                 *             0,
+                 *             0,
+                 *             1
+                 *           ]
+                 *         }
+                 *       ]
+                 *     } */
+                "application/json": {
+                    leads: {
+                        name: string;
+                        number_of_samples?: number;
+                        signal: (number | null)[];
+                    }[];
+                    sampling_rate_hz?: number;
+                    start?: string;
+                    units?: string;
+                };
+                "multipart/form-data": {
+                    file: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    /** @description Path of what was made. */
+                    Location?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredEcg"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    by_token_get_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    by_token_get_insights: {
+        parameters: {
+            query?: {
+                /** @description how long to wait for the analysis, seconds */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Insights"];
+                };
+            };
+            /** @description It is not analysed yet; see Retry-After. */
+            202: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Its analysis failed; `detail` has the cause. */
+            409: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     ping: {
         parameters: {
             query?: never;
@@ -11116,7 +12629,7 @@ export interface operations {
             };
         };
     };
-    register_user_v1: {
+    by_token_register_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -11125,7 +12638,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Registration"];
+                "application/json": components["schemas"]["EcgRegistration"];
             };
         };
         responses: {
@@ -11153,6 +12666,467 @@ export interface operations {
             };
             /** @description The user may not do this. */
             403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    v1_register_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EcgRegistration"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    v1_send_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {
+                 *       "leads": [
+                 *         {
+                 *           "name": "I",
+                 *           "number_of_samples": 8,
+                 *           "signal": [
+                 *             1,
+                 *             0,
+                 *             -1,
+                 *             0,
+                 *             1,
+                 *             0,
+                 *             0,
+                 *             1
+                 *           ]
+                 *         }
+                 *       ]
+                 *     } */
+                "application/json": {
+                    leads: {
+                        name: string;
+                        number_of_samples?: number;
+                        signal: (number | null)[];
+                    }[];
+                    sampling_rate_hz?: number;
+                    start?: string;
+                    units?: string;
+                };
+                "multipart/form-data": {
+                    file: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    /** @description Path of what was made. */
+                    Location?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredEcg"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    v1_get_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    v1_get_insights: {
+        parameters: {
+            query?: {
+                /** @description how long to wait for the analysis, seconds */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Insights"];
+                };
+            };
+            /** @description It is not analysed yet; see Retry-After. */
+            202: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EcgData"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Its analysis failed; `detail` has the cause. */
+            409: {
                 headers: {
                     /** @description Number of the event in the audit trail. */
                     "X-Request-Id"?: string;

@@ -11,11 +11,12 @@ export type Token = Schemas["ShownToken"];
 export type Role = User["roles"][number];
 
 export const ROLES: Record<Role, string> = {
+  submitter: "sends ECGs and sees those alone",
   reader: "sees scans and reports, without personal data",
-  clinician: "also sees patients and measurements, and uploads scans",
+  clinician: "as reader and submitter; also sees patients and measurements, and uploads scans",
   operator: "requeues, reanalyses, erases and prioritises scans, and uploads them",
   auditor: "reads the audit trail, and nothing else",
-  admin: "has all rights, and manages users and tokens",
+  admin: "has all rights but that to ECGs of accounts, and manages users and tokens",
 };
 
 /** All users of the tenant. */

@@ -1,0 +1,144 @@
+"""The samples of signals, such as ECGs: pieces of them, at a resolution."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from common.domain.tenant import Tenant
+from common.domain.user import Right
+from common.errors import VoxelsDamaged
+from fr_hub.web.access import CurrentTenant, note_scans, requires
+from fr_hub.web.context import Context, WebContext
+from fr_hub.web.envelopes import COLUMNS_MAX, STEPS, Envelopes
+from fr_hub.web.etags import content_etag, is_known
+from fr_hub.web.nifti_files import damaged
+from fr_hub.web.openapi import ETAG, NOT_MODIFIED
+from fr_hub.web.problems import Problem
+from fr_hub.web.routes.ecgs import READS, AccountScope, EcgKey
+from fr_hub.web.routes.scans import Key
+
+router = APIRouter(tags=["scans"])
+
+MEDIA_TYPE = "application/octet-stream"
+_STEPS = ", ".join(map(str, STEPS))
+
+Step = Annotated[int, Query(ge=1, le=STEPS[-1], description=f"samples of a column: {_STEPS}")]
+First = Annotated[int, Query(ge=0, le=2**31, description="the first column")]
+Columns = Annotated[int, Query(ge=1, le=COLUMNS_MAX, description="the most columns")]
+
+ANSWERS: dict[int | str, dict[str, object]] = {
+    200: {
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}},
+        "headers": {
+            **ETAG,
+            "X-Columns": {
+                "description": "How many columns of each lead there are.",
+                "schema": {"type": "string"},
+            },
+        },
+        "description": "Of each lead one after the other, of each column: the sample if `step` is "
+        "1, else the lowest and the highest one of its samples; float32, little-endian, in the "
+        "signal's units. NaN: there is none.",
+    },
+    304: NOT_MODIFIED,
+}
+
+
+def _envelopes(connection: HTTPConnection) -> Envelopes:
+    state = connection.app.state
+    if not hasattr(state, "envelopes"):
+        state.envelopes = Envelopes()
+    made: Envelopes = state.envelopes
+    return made
+
+
+CurrentEnvelopes = Annotated[Envelopes, Depends(_envelopes)]
+
+
+@router.get(
+    "/scans/{key}/samples",
+    dependencies=[requires(Right.READ)],
+    response_class=Response,
+    responses=ANSWERS,
+)
+def get_samples(
+    context: Context,
+    request: Request,
+    tenant: CurrentTenant,
+    envelopes: CurrentEnvelopes,
+    key: Key,
+    step: Step = 1,
+    first: First = 0,
+    columns: Columns = 4096,
+) -> Response:
+    """Samples of a signal. With a ``step`` above 1, each column is the lowest and the highest of so
+    many samples."""
+    return _answer(context, request, tenant, envelopes, key, step, first, columns)
+
+
+@router.get(
+    "/ecgs/{ecg_id}/samples",
+    dependencies=READS,
+    response_class=Response,
+    responses=ANSWERS,
+)
+def get_ecg_samples(
+    context: Context,
+    request: Request,
+    scope: AccountScope,
+    envelopes: CurrentEnvelopes,
+    key: EcgKey,
+    step: Step = 1,
+    first: First = 0,
+    columns: Columns = 4096,
+) -> Response:
+    """Samples of an ECG of yours, as those of a scan."""
+    note_scans(request, [key])
+    return _answer(context, request, scope, envelopes, key, step, first, columns)
+
+
+def _answer(
+    context: WebContext,
+    request: Request,
+    tenant: Tenant,
+    envelopes: Envelopes,
+    key: str,
+    step: int,
+    first: int,
+    count: int,
+) -> Response:
+    if step not in STEPS:
+        raise Problem(422, "invalid", f"'step' must be one of {_STEPS}.")
+    reader = context.store.voxel_reader
+    try:
+        stored = reader.find(tenant, key)
+        if stored is None:
+            raise Problem(
+                404,
+                "no_samples",
+                "There is no such scan, or its samples were removed; check its id.",
+            )
+        scan = stored.scan
+        if scan.kind != "signal":
+            raise Problem(
+                422, "no_signal", "This scan is an image: get its voxels from voxels.nii."
+            )
+        count = max(1, min(count, COLUMNS_MAX // scan.shape[1]))
+        etag = content_etag(f"{scan.voxels_hash} {step} {first} {count}")
+        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+        if is_known(request, etag):
+            return Response(status_code=304, headers=headers)
+
+        def read(start: int, end: int) -> Iterator[bytes]:
+            return reader.read(stored, start, end)
+
+        first = min(first, math.ceil(scan.shape[0] / step))
+        made = envelopes.of(scan, read, step, first, count)
+    except VoxelsDamaged as error:
+        raise damaged(error) from None
+    headers["X-Columns"] = str(made.shape[1])
+    return Response(made.astype("<f4", copy=False).tobytes(), 200, headers, media_type=MEDIA_TYPE)
