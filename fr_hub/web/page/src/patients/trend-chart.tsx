@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import { useIsDark } from "../app/theme";
+import { drawnColour } from "../parts/drawn-colour";
 import { unitName } from "./kinds";
 import type { Trend } from "./queries";
 
@@ -86,18 +87,8 @@ function timesText(_: uPlot, ticks: number[]): string[] {
   return ticks.map((tick) => form.format(new Date(tick * 1000)));
 }
 
-/** A colour of the theme as a canvas takes it: a custom property has its text, not its colour. */
-function drawn(element: HTMLElement, name: string): string {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  element.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
-
 function options(element: HTMLElement, unit: string, series: Series[]): uPlot.Options {
-  const colour = (name: string) => drawn(element, name);
+  const colour = (name: string) => drawnColour(element, name);
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 } };
   return {
     width: element.clientWidth,

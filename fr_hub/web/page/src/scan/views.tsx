@@ -17,11 +17,14 @@ const ImageView = lazy(() => import("./image-view"));
 
 /** The views of scans that are no images, by the scan's type. A kind of scan with another view
  * gets a line here. */
-const VIEWS: Record<string, ComponentType<ScanViewProps>> = {};
+const VIEWS: Record<string, ComponentType<ScanViewProps>> = {
+  ecg: lazy(() => import("../ecg/ecg-view")),
+};
 
 /** Whether there is something to see: the voxels may have been removed. */
 export function hasView(scan: Scan): boolean {
-  return scan.has_voxels && scan.shape !== null && scan.kind !== "signal";
+  const isKnown = scan.kind !== "signal" || (scan.scan_type ?? "") in VIEWS;
+  return scan.has_voxels && scan.shape !== null && isKnown;
 }
 
 /** The view for the scan's type. */

@@ -1,0 +1,50 @@
+import { Table } from "../parts/table";
+import type { EcgMeasures } from "./ecg-view";
+
+type Measured = EcgMeasures["pr_ms"];
+
+/** Rate, rhythm, intervals and variability, each with its confidence or the reason why not. */
+export function MeasureTable({ measures }: { measures: EcgMeasures }) {
+  const { rhythm, hrv } = measures;
+  const rows: [string, Measured, string][] = [
+    ["Heart rate", measures.heart_rate_bpm, "per minute"],
+    ["PR", measures.pr_ms, "ms"],
+    ["QRS", measures.qrs_ms, "ms"],
+    ["QT", measures.qt_ms, "ms"],
+    ["QTc (Bazett)", measures.qtc_bazett_ms, "ms"],
+    ["QTc (Fridericia)", measures.qtc_fridericia_ms, "ms"],
+    ["Axis", measures.axis_degrees, "°"],
+    ["SDNN", hrv.sdnn_ms, "ms"],
+    ["RMSSD", hrv.rmssd_ms, "ms"],
+    ["pNN50", hrv.pnn50_percent, "%"],
+    ["LF/HF", hrv.lf_hf, ""],
+  ];
+  const found = [rhythm.name, ...(rhythm.findings ?? [])].filter(Boolean).map(words).join(", ");
+  return (
+    <section className="card stack" aria-labelledby="measures">
+      <h2 id="measures">Measures</h2>
+      <p>{`Rhythm: ${found || `not named (${rhythm.withheld ?? "unknown"})`}`}</p>
+      <Table
+        caption="Measures"
+        rows={rows}
+        rowKey={([name]) => name}
+        columns={[
+          { title: "Measure", header: true, cell: ([name]) => name },
+          { title: "Value", cell: ([, one, unit]) => valueText(one, unit) },
+          { title: "Confidence", cell: ([, one]) => one.confidence?.toFixed(2) ?? one.withheld },
+        ]}
+      />
+    </section>
+  );
+}
+
+/** A code as words. */
+export function words(code: string | null | undefined): string {
+  return (code ?? "").replaceAll("_", " ");
+}
+
+function valueText({ value }: Measured, unit: string): string {
+  if (value === null || value === undefined) return "withheld";
+  const text = Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
+  return `${text}${unit === "°" ? "" : " "}${unit}`.trim();
+}

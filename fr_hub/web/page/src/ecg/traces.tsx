@@ -1,0 +1,260 @@
+import { useEffect, useRef, useState } from "react";
+
+import { useIsDark } from "../app/theme";
+import { Button } from "../parts/button";
+import { drawnColour } from "../parts/drawn-colour";
+import type { Scan } from "../scan/scan-api";
+import { Overview } from "./overview";
+import { type Colours, draw, heightOf, PX_PER_MM, type Scene, timeText, type View } from "./paper";
+import { Samples } from "./samples";
+
+const PAPER_MM_S = 25;
+const FASTEST_MM_S = 200;
+const AMPLITUDES = [5, 10, 20];
+const PAN = 0.2;
+
+interface Props {
+  title: string;
+  /** Of the samples. */
+  url: string;
+  signal: NonNullable<Scan["signal"]>;
+  /** Samples of each lead. */
+  count: number;
+  /** The times of the R peaks, s. */
+  peaks: Float64Array;
+}
+
+/** The leads on millimetre paper: dragged to scroll, zoomed from a beat to the whole recording. */
+export function Traces({ title, url, signal, count, peaks }: Props) {
+  const rate = signal.sampling_rate_hz ?? 1;
+  const isTimed = signal.sampling_rate_hz !== null;
+  const duration = count / rate;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [width, setWidth] = useState(0);
+  const [view, setView] = useState<View | null>(null);
+  const [mmPerUnit, setMmPerUnit] = useState(10);
+  const [version, setVersion] = useState(0); // of the tiles that have come
+  const [samples, setSamples] = useState<Samples | null>(null);
+  const dark = useIsDark(); // a canvas keeps the colours it was drawn with
+  const leads = signal.leads;
+
+  useEffect(() => {
+    const made = new Samples(url, count, leads.length, () => setVersion((before) => before + 1));
+    setSamples(made);
+    return () => made.close();
+  }, [url, count, leads.length]);
+
+  useEffect(() => {
+    const element = canvas.current?.parentElement;
+    if (!element) return;
+    const resized = new ResizeObserver(() => setWidth(element.clientWidth));
+    resized.observe(element);
+    return () => resized.disconnect();
+  }, []);
+
+  const paper = isTimed ? PAPER_MM_S * PX_PER_MM : width / Math.max(duration, 1);
+  const shown = limited(view ?? { start: 0, pxPerS: paper }, width, duration, rate);
+  const seconds = width / shown.pxPerS;
+
+  useEffect(() => {
+    const element = canvas.current;
+    const ctx = element?.getContext("2d");
+    if (!element || !ctx || !samples || !width) return;
+    const frame = requestAnimationFrame(() => {
+      const ratio = window.devicePixelRatio || 1;
+      const height = heightOf(leads.length);
+      if (element.width !== Math.round(width * ratio)) {
+        element.width = Math.round(width * ratio);
+        element.height = Math.round(height * ratio);
+      }
+      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      const colours = coloursOf(element);
+      const scene: Scene = { samples, leads, rate, isTimed, mmPerUnit, peaks, colours };
+      draw(ctx, width, scene, { start: shown.start, pxPerS: shown.pxPerS });
+      samples.read();
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [
+    ...[samples, leads, rate, isTimed, mmPerUnit, peaks, width, dark, version],
+    ...[shown.start, shown.pxPerS],
+  ]);
+
+  /** Zoom, with the time at a place of the drawing kept there. */
+  function zoom(factor: number, at = width / 2) {
+    const time = shown.start + at / shown.pxPerS;
+    const pxPerS = limited({ start: 0, pxPerS: shown.pxPerS * factor }, width, duration, rate).pxPerS;
+    setView({ start: time - at / pxPerS, pxPerS });
+  }
+
+  function goTo(start: number) {
+    setView({ start, pxPerS: shown.pxPerS });
+  }
+
+  const gestures = useGestures(canvas, shown, goTo, zoom);
+
+  function onKeyDown(event: React.KeyboardEvent) {
+    const keys: Record<string, () => void> = {
+      ArrowLeft: () => goTo(shown.start - PAN * seconds),
+      ArrowRight: () => goTo(shown.start + PAN * seconds),
+      PageUp: () => goTo(shown.start - seconds),
+      PageDown: () => goTo(shown.start + seconds),
+      Home: () => goTo(0),
+      End: () => goTo(duration),
+      "+": () => zoom(1.5),
+      "-": () => zoom(1 / 1.5),
+    };
+    const action = keys[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  const speed = shown.pxPerS / PX_PER_MM;
+  return (
+    <section className="card stack" aria-labelledby="traces">
+      <div className="row spread">
+        <h2 id="traces">Traces</h2>
+        <span className="muted">
+          {isTimed
+            ? `${timeText(Math.max(0, shown.start))} of ${timeText(duration)}, ${speedText(speed)}`
+            : `${count} samples at an unknown rate`}
+          {`, ${mmPerUnit} mm/${signal.units}`}
+        </span>
+      </div>
+      <div className="row">
+        <Button onClick={() => setView({ start: shown.start, pxPerS: paper })}>
+          {isTimed ? `${PAPER_MM_S} mm/s` : "All"}
+        </Button>
+        <Button onClick={() => setView({ start: 0, pxPerS: 0 })}>Whole recording</Button>
+        <Button aria-label="Zoom out" onClick={() => zoom(0.5)}>
+          −
+        </Button>
+        <Button aria-label="Zoom in" onClick={() => zoom(2)}>
+          +
+        </Button>
+        <label className="row">
+          Amplitude
+          <select
+            value={mmPerUnit}
+            onChange={(event) => setMmPerUnit(Number(event.target.value))}
+          >
+            {AMPLITUDES.map((mm) => (
+              <option key={mm} value={mm}>{`${mm} mm/${signal.units}`}</option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <div
+        className="ecg-paper"
+        role="application"
+        tabIndex={0}
+        aria-label={`${title}: ${leads.length === 1 ? "1 lead" : `${leads.length} leads`}. Arrow keys scroll, + and - zoom.`}
+        onKeyDown={onKeyDown}
+      >
+        <canvas
+          ref={canvas}
+          style={{ height: heightOf(leads.length) }}
+          data-start={shown.start.toFixed(3)}
+          data-seconds={seconds.toFixed(3)}
+          {...gestures}
+        />
+      </div>
+      {samples && width > 0 && (
+        <Overview
+          samples={samples}
+          version={version}
+          lead={Math.max(0, leads.indexOf("II"))}
+          duration={duration}
+          width={width}
+          start={shown.start}
+          seconds={seconds}
+          onGoTo={goTo}
+        />
+      )}
+      {samples?.isFailing && <p role="status">Parts of the recording cannot be read now.</p>}
+    </section>
+  );
+}
+
+/** The next view that there can be: not beyond the ends, not finer or coarser than makes sense. */
+function limited(view: View, width: number, duration: number, rate: number): View {
+  const whole = width / Math.max(duration, 1 / rate);
+  const finest = Math.max(FASTEST_MM_S * PX_PER_MM, (width * rate) / 8);
+  const pxPerS = Math.min(finest, Math.max(whole, view.pxPerS));
+  const last = Math.max(0, duration - width / pxPerS);
+  return { start: Math.min(Math.max(0, view.start), last), pxPerS };
+}
+
+function speedText(mmPerS: number): string {
+  return `${mmPerS >= 1 ? Number(mmPerS.toPrecision(3)) : mmPerS.toPrecision(1)} mm/s`;
+}
+
+function coloursOf(element: HTMLElement): Colours {
+  const place = element.parentElement ?? element;
+  const colour = (name: string) => drawnColour(place, name);
+  return {
+    paper: colour("--ecg-paper"),
+    fine: colour("--ecg-fine"),
+    bold: colour("--ecg-bold"),
+    trace: colour("--ecg-trace"),
+    peak: colour("--ecg-peak"),
+    text: colour("--text"),
+  };
+}
+
+/** Dragging scrolls; a wheel scrolls, too, and zooms with Ctrl; two fingers zoom. */
+function useGestures(
+  canvas: React.RefObject<HTMLCanvasElement | null>,
+  view: View,
+  goTo: (start: number) => void,
+  zoom: (factor: number, at?: number) => void,
+) {
+  const pointers = useRef(new Map<number, number>());
+  const latest = useRef({ view, goTo, zoom });
+  useEffect(() => {
+    latest.current = { view, goTo, zoom };
+  });
+
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    function onWheel(event: WheelEvent) {
+      const { view: now, goTo: go, zoom: scale } = latest.current;
+      if (event.ctrlKey || event.metaKey) {
+        event.preventDefault();
+        scale(Math.exp(-event.deltaY / 300), event.offsetX);
+      } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+        event.preventDefault();
+        go(now.start + (event.deltaX || event.deltaY) / now.pxPerS);
+      }
+    }
+    // React's are passive, so that they could not keep the page from scrolling.
+    element.addEventListener("wheel", onWheel, { passive: false });
+    return () => element.removeEventListener("wheel", onWheel);
+  }, [canvas]);
+
+  function onPointerDown(event: React.PointerEvent<HTMLCanvasElement>) {
+    event.currentTarget.setPointerCapture(event.pointerId);
+    pointers.current.set(event.pointerId, event.clientX);
+  }
+
+  function onPointerMove(event: React.PointerEvent<HTMLCanvasElement>) {
+    const before = pointers.current.get(event.pointerId);
+    if (before === undefined) return;
+    const others = [...pointers.current].filter(([id]) => id !== event.pointerId);
+    pointers.current.set(event.pointerId, event.clientX);
+    const other = others[0]?.[1];
+    if (other === undefined) goTo(view.start - (event.clientX - before) / view.pxPerS);
+    else {
+      const left = event.currentTarget.getBoundingClientRect().left;
+      const was = Math.max(20, Math.abs(before - other));
+      zoom(Math.max(20, Math.abs(event.clientX - other)) / was, (event.clientX + other) / 2 - left);
+    }
+  }
+
+  function onPointerEnd(event: React.PointerEvent<HTMLCanvasElement>) {
+    pointers.current.delete(event.pointerId);
+  }
+
+  return { onPointerDown, onPointerMove, onPointerUp: onPointerEnd, onPointerCancel: onPointerEnd };
+}
