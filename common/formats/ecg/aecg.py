@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from common.errors import SourceError
 from common.formats.dicom.date_time import parse_datetime
 from common.formats.ecg.leads import lead_names, millivolts
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import LEADS_MAX, Opened, Recording, Samples
 
 XML_BYTES_MAX = 512 << 20
@@ -28,7 +28,7 @@ def is_aecg(head: bytes) -> bool:
     return b"AnnotatedECG" in head
 
 
-def open_aecg(path: Path) -> Opened:
+def open_aecg(path: EcgPath) -> Opened:
     """Open an aECG. Of several sets of sequences the longest is read: the others are averages of
     its beats.
 
@@ -62,7 +62,7 @@ def open_aecg(path: Path) -> Opened:
     return Opened(recording, read)
 
 
-def _parsed(path: Path) -> ET.Element:
+def _parsed(path: EcgPath) -> ET.Element:
     with path.open("rb") as file:
         data = file.read(XML_BYTES_MAX + 1)
     if len(data) > XML_BYTES_MAX:

@@ -1,7 +1,6 @@
 """ECGs in DICOM: the waveform objects (PS3.3 annex A.34, module C.10.9)."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from common.errors import SourceError
 from common.formats.dicom.date_time import acquisition_time, is_zone_known
 from common.formats.ecg.filters import common_codes, filter_code
 from common.formats.ecg.leads import lead_names, millivolts
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import Opened, Recording, Samples
 from common.formats.not_a_scan import NotAScan
 
@@ -29,7 +29,7 @@ _TIMES = (
 )
 
 
-def open_dicom(path: Path) -> Opened:
+def open_dicom(path: EcgPath) -> Opened:
     """Open a waveform object. Of several multiplex groups, the longest is read: the others are
     averages of its beats.
 
@@ -39,7 +39,8 @@ def open_dicom(path: Path) -> Opened:
     """
     from pydicom import dcmread
 
-    values = dcmread(path, force=True)
+    with path.open("rb") as file:
+        values = dcmread(file, force=True)
     if str(values.get("SOPClassUID", "")) not in {_STORAGE + below for below in _ECG}:
         raise NotAScan("waveform")
     groups = list(values.get("WaveformSequence") or ())

@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from common.errors import SourceError
 from common.formats.ecg.filters import common_codes, prefilter_codes
 from common.formats.ecg.leads import is_ecg_label, lead_names, millivolts, one_rate
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import SAMPLES_MAX, Opened, Recording, Samples
 from common.formats.not_a_scan import NotAScan
 
@@ -68,7 +68,7 @@ class _Header:
         return self.width * sum(channel.samples for channel in self.channels)
 
 
-def open_edf(path: Path) -> Opened:
+def open_edf(path: EcgPath) -> Opened:
     """Open a file.
 
     Raises:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 
 from common.formats.ecg.aecg import is_aecg
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import Opened
+from common.formats.ecg.scp import is_scp
 from common.formats.ecg.text import is_json_ecg
 
 
@@ -19,6 +20,7 @@ class EcgFormat(StrEnum):
     """Or EDF+ or BDF, which are read alike."""
     DICOM = "dicom"
     AECG = "aecg"
+    SCP = "scp"
 
 
 _EDF_VERSION = b"0" + b" " * 7
@@ -42,6 +44,8 @@ def ecg_format(head: bytes, name: str, *, alone: bool) -> EcgFormat | None:
         return EcgFormat.WFDB
     if head.startswith((_EDF_VERSION, _BDF_VERSION)) and len(head) >= _EDF_BYTES:
         return EcgFormat.EDF
+    if is_scp(head):
+        return EcgFormat.SCP
     if low.endswith(".ecg.json") or (alone and low.endswith(".json") and is_json_ecg(head)):
         return EcgFormat.JSON
     if low.endswith(".ecg.csv") or (alone and low.endswith(".csv")):
@@ -51,7 +55,7 @@ def ecg_format(head: bytes, name: str, *, alone: bool) -> EcgFormat | None:
     return None
 
 
-def open_ecg(path: Path, form: EcgFormat) -> Opened:
+def open_ecg(path: EcgPath, form: EcgFormat) -> Opened:
     """Open an ECG.
 
     Raises:
@@ -61,47 +65,54 @@ def open_ecg(path: Path, form: EcgFormat) -> Opened:
     return _OPENERS[form](path)
 
 
-def _wfdb(path: Path) -> Opened:
+def _wfdb(path: EcgPath) -> Opened:
     from common.formats.ecg.wfdb import open_wfdb
 
     return open_wfdb(path)
 
 
-def _json(path: Path) -> Opened:
+def _json(path: EcgPath) -> Opened:
     from common.formats.ecg.text import open_json
 
     return open_json(path)
 
 
-def _csv(path: Path) -> Opened:
+def _csv(path: EcgPath) -> Opened:
     from common.formats.ecg.text import open_csv
 
     return open_csv(path)
 
 
-def _edf(path: Path) -> Opened:
+def _edf(path: EcgPath) -> Opened:
     from common.formats.ecg.edf import open_edf
 
     return open_edf(path)
 
 
-def _dicom(path: Path) -> Opened:
+def _dicom(path: EcgPath) -> Opened:
     from common.formats.ecg.dicom_waveform import open_dicom
 
     return open_dicom(path)
 
 
-def _aecg(path: Path) -> Opened:
+def _aecg(path: EcgPath) -> Opened:
     from common.formats.ecg.aecg import open_aecg
 
     return open_aecg(path)
 
 
-_OPENERS: dict[EcgFormat, Callable[[Path], Opened]] = {
+def _scp(path: EcgPath) -> Opened:
+    from common.formats.ecg.scp import open_scp
+
+    return open_scp(path)
+
+
+_OPENERS: dict[EcgFormat, Callable[[EcgPath], Opened]] = {
     EcgFormat.WFDB: _wfdb,
     EcgFormat.JSON: _json,
     EcgFormat.CSV: _csv,
     EcgFormat.EDF: _edf,
     EcgFormat.DICOM: _dicom,
     EcgFormat.AECG: _aecg,
+    EcgFormat.SCP: _scp,
 }

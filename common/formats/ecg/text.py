@@ -16,13 +16,13 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from common.errors import SourceError
 from common.formats.ecg.leads import lead_names, millivolts
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import LEADS_MAX, Opened, Recording, Samples
 
 TEXT_BYTES_MAX = 512 << 20
@@ -38,7 +38,7 @@ def is_json_ecg(head: bytes) -> bool:
     return bool(_START.match(head)) and b'"leads"' in head
 
 
-def open_json(path: Path) -> Opened:
+def open_json(path: EcgPath) -> Opened:
     """Open an ECG in JSON.
 
     Raises:
@@ -84,7 +84,7 @@ def of_document(content: Any) -> Opened:
     return _opened(names, columns, None if rate is None else float(rate), units, start)
 
 
-def open_csv(path: Path) -> Opened:
+def open_csv(path: EcgPath) -> Opened:
     """Open an ECG in CSV.
 
     Raises:
@@ -148,7 +148,7 @@ def _opened(
     return Opened(recording, read)
 
 
-def _text(path: Path) -> str:
+def _text(path: EcgPath) -> str:
     with path.open("rb") as file:
         data = file.read(TEXT_BYTES_MAX + 1)
     if len(data) > TEXT_BYTES_MAX:

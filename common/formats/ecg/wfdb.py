@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
 from common.errors import SourceError
 from common.formats.ecg.leads import is_ecg_label, lead_names, millivolts, one_rate
+from common.formats.ecg.members import EcgPath
 from common.formats.ecg.recording import Opened, Recording, Samples
 from common.formats.ecg.wfdb_header import (
     HEADER_BYTES_MAX,
@@ -29,7 +29,7 @@ _SEGMENT = re.compile(r"(.+)_(?:\d{1,6}|layout)\.hea", re.IGNORECASE)
 class _File:
     """The signals of one file, in their order."""
 
-    path: Path
+    path: EcgPath
     signals: tuple[SignalLine, ...]
 
     @property
@@ -50,7 +50,7 @@ class _File:
         return frames_in(max(0, size), format_of(first.format), self.frame)
 
 
-def is_segment(path: Path) -> bool:
+def is_segment(path: EcgPath) -> bool:
     """Whether a header is that of a segment, by its name and the header of its whole record."""
     match = _SEGMENT.fullmatch(path.name)
     if match is None:
@@ -61,7 +61,7 @@ def is_segment(path: Path) -> bool:
         return False
 
 
-def open_wfdb(path: Path) -> Opened:
+def open_wfdb(path: EcgPath) -> Opened:
     """Open a record by its header.
 
     Raises:
@@ -83,7 +83,7 @@ def open_wfdb(path: Path) -> Opened:
     return Opened(recording, read)
 
 
-def _open_segments(path: Path, record: RecordLine, segments: Sequence[Segment]) -> Opened:
+def _open_segments(path: EcgPath, record: RecordLine, segments: Sequence[Segment]) -> Opened:
     parts: list[tuple[int, list[_File], RecordLine | None]] = []
     known: dict[str, SignalLine] = {}
     rates = [record.rate_hz]
@@ -129,7 +129,7 @@ def _open_segments(path: Path, record: RecordLine, segments: Sequence[Segment]) 
     return Opened(recording, read)
 
 
-def _header(path: Path) -> RecordLine:
+def _header(path: EcgPath) -> RecordLine:
     try:
         with path.open("rb") as file:
             text = file.read(HEADER_BYTES_MAX + 1)
@@ -154,7 +154,7 @@ def _chosen(signals: Sequence[SignalLine]) -> list[SignalLine]:
     return named
 
 
-def _files(path: Path, signals: Sequence[SignalLine]) -> list[_File]:
+def _files(path: EcgPath, signals: Sequence[SignalLine]) -> list[_File]:
     files: list[_File] = []
     for name, some in groupby(signals, lambda one: one.file):
         group = tuple(some)

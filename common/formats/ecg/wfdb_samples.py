@@ -6,13 +6,13 @@ says that there is no sample.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from common.errors import SourceError
+from common.formats.ecg.members import EcgPath
 
 Ints = npt.NDArray[np.int64]
 
@@ -134,7 +134,7 @@ def frames_in(size: int, form: SampleFormat, frame: int) -> int:
 
 
 def read_frames(
-    path: Path, offset: int, form: SampleFormat, frame: int, frames: int
+    path: EcgPath, offset: int, form: SampleFormat, frame: int, frames: int
 ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Read samples block by block.
 

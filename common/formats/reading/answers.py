@@ -20,6 +20,7 @@ from common.formats.buffers import Allocate
 from common.formats.compression import MAGIC_BYTES, inflated, inflater_for, unpacked_max
 from common.formats.dicom.file_kinds import NotDicom
 from common.formats.dicom.slices import Slice
+from common.formats.ecg.members import ecg_path
 from common.formats.ecg.opening import EcgFormat, ecg_format, open_ecg
 from common.formats.ecg.recording import check_not_flat, checked
 from common.formats.ecg.wfdb import is_segment
@@ -92,7 +93,7 @@ class Answerer:
         try:
             return self._dicom_header(path, name, bare=found is Format.BARE_DICOM, alone=alone)
         except NotAScan as other:
-            if other.kind != "waveform" or in_archive:
+            if other.kind != "waveform":
                 raise
         with as_source_error(), open_file(path) as opened:
             return self._ecg_header(path, EcgFormat.DICOM, opened, alone=alone)
@@ -132,13 +133,12 @@ class Answerer:
         return {"layout": layout_message(layout), "stamp": stamp}
 
     def _ecg_header(self, path: Path, form: EcgFormat, opened: Opened, *, alone: bool) -> Message:
-        if opened.in_archive:
-            raise UnreadKind("an ECG in an archive: unpack it")
         size, _ = opened.stamp
         self._limit(cpu_s(frames_of(0, _TEXT_COST * size)))
-        if form is EcgFormat.WFDB and not alone and is_segment(path):
+        place = ecg_path(path)
+        if form is EcgFormat.WFDB and not alone and is_segment(place):
             raise NotAScan("segment")
-        recording = checked(open_ecg(path, form).recording)
+        recording = checked(open_ecg(place, form).recording)
         return {
             "recording": recording_message(recording),
             "format": form.value,
@@ -147,7 +147,7 @@ class Answerer:
 
     def _ecg_samples(self, request: Message, allocate: Allocate) -> npt.NDArray[Any]:
         path, recording = Path(request["path"]), recording_of(request["recording"])
-        opened = open_ecg(path, EcgFormat(request["format"]))
+        opened = open_ecg(ecg_path(path), EcgFormat(request["format"]))
         if opened.recording != recording:
             raise SourceError("the file changed while it was read: send it again")
         shape = recording.samples, len(recording.leads)

@@ -25,6 +25,7 @@ JSON = b'{"leads": [{"name": "I", "signal": [1]}]}'
         (b"<AnnotatedECG", "x.xml", False, None),
         (b"<AnnotatedECG", "x.ecg.xml", False, EcgFormat.AECG),
         (b"n+1\0", "x.nii", True, None),
+        (bytes(16) + b"SCPECG", "x", False, EcgFormat.SCP),
     ],
 )
 def test_the_format(head: bytes, name: str, alone: bool, form: EcgFormat | None) -> None:
