@@ -25,7 +25,7 @@ from fr_pacs.run_counts import RunCounter
 from fr_pacs.run_labels import KEPT
 from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Remembers, Source
-from fr_pacs.sources.ecg_source import EcgSource
+from fr_pacs.sources.ecg.source import EcgSource
 from fr_pacs.sources.grid import GridSource
 from fr_pacs.sources.phantom.source import PhantomSource, Recipe
 

@@ -21,6 +21,12 @@ _VARIABILITY = (
     ("LF/HF", "lf_hf", ""),
 )
 
+_COUNTED = (
+    ("ventricular_like", "like ventricular ones"),
+    ("supraventricular_like", "early ones of the usual shape"),
+    ("pauses", "intervals of 2 s or more"),
+)
+
 
 def about_signal(signal: Signal, samples: int) -> list[str]:
     """What a report says of the recording: leads, length and sampling rate."""
@@ -57,6 +63,7 @@ def _measures(measures: EcgMeasures) -> Iterator[str]:
     rhythm = measures.rhythm
     heart = [_shown("rate", measures.heart_rate_bpm, " per minute"), rhythm.name or ""]
     heart += [flag.replace("_", " ") for flag in rhythm.findings]
+    heart += [f"{count:,} {what}" for name, what in _COUNTED if (count := getattr(rhythm, name))]
     if measures.peaks is not None:
         heart.append("1 beat" if measures.peaks.count == 1 else f"{measures.peaks.count:,} beats")
     if measures.rr is not None:

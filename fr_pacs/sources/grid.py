@@ -7,7 +7,6 @@ call of the generator costs as much as a hundred draws.
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,7 +15,8 @@ import numpy as np
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
 from common.errors import SettingsError
-from fr_pacs.sources.base import LoadedScan, synthetic_scan_id
+from fr_pacs.sources.base import LoadedScan
+from fr_pacs.sources.synthetic import SyntheticSource
 
 LESION_CHANCE = 0.2
 """Probability that a cell is a lesion (1); the others are healthy (0)."""
@@ -26,18 +26,18 @@ _BLOCK_BYTES = 1 << 20
 _BLOCKS_KEPT = 8  # a source's threads work on neighbouring indices: a few blocks serve all
 
 
-class GridSource:
+class GridSource(SyntheticSource["GridTask"]):
     """Scans of type ``'grid'``: ``shape`` cells of uint8, without an affine.
 
     The same ``seed``, ``shape`` and index give the same cells in any process (PCG64 seeded with
-    ``SeedSequence(seed, spawn_key=(block,))``). Its tasks may be loaded by any number of threads.
+    ``SeedSequence(seed, spawn_key=(block,))``).
 
     Args:
         pacs: name of this Fr-PACS.
         scans: how many; None: endless.
         seed: of the cells.
         shape: cells along both axes.
-        run: gives the same grids the same ids in each run of this name; None: ids are random.
+        run: as of ``SyntheticSource``.
 
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no scan can have.
@@ -51,17 +51,10 @@ class GridSource:
         shape: tuple[int, int] = (10, 10),
         run: str | None = None,
     ) -> None:
-        if scans is not None and scans < 0:
-            raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
-        if seed < 0:
-            raise SettingsError(f"seed is {seed}; it must be 0 or more")
+        super().__init__(pacs, scans, seed, run)
         if len(shape) != 2 or not all(1 <= cells <= 65535 for cells in shape):
             raise SettingsError(f"shape is {shape}; a grid has two axes of 1 to 65535 cells")
-        self._pacs = pacs
-        self._scans = scans
-        self._seed = seed
         self._shape = shape
-        self._run = run
         self._cells = math.prod(shape)
         # A block of large grids must not take gigabytes. Its length depends on the shape only, so
         # that an index means the same scan everywhere.
@@ -69,23 +62,8 @@ class GridSource:
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    @property
-    def total(self) -> int | None:
-        """The number of scans; None: endless."""
-        return self._scans
-
-    @property
-    def waits(self) -> bool:
-        """False: it streams like a scanner, whether Fr-HUB is reachable or not."""
-        return False
-
-    def __iter__(self) -> Iterator["GridTask"]:
-        """One task per scan, each with its own id."""
-        index = 0
-        while self._scans is None or index < self._scans:
-            what = ("grid", self._seed, index, self._shape)
-            yield GridTask(self, index, synthetic_scan_id(self._run, self._pacs, *what))
-            index += 1
+    def _task(self, index: int) -> "GridTask":
+        return GridTask(self, index, self._scan_id("grid", self._seed, index, self._shape))
 
     def cells(self, index: int) -> bytes:
         """The cells of scan ``index``: prod(shape) bytes of 0 and 1, Fortran order."""

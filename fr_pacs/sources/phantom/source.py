@@ -1,7 +1,6 @@
 """Synthetic heads as a source of scans."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,8 +8,7 @@ import numpy as np
 
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
-from common.errors import SettingsError
-from fr_pacs.sources.base import LoadedScan, synthetic_scan_id
+from fr_pacs.sources.base import LoadedScan
 from fr_pacs.sources.phantom.model import (
     Phantom,
     Recipe,
@@ -20,6 +18,7 @@ from fr_pacs.sources.phantom.model import (
     make_voxels,
     shape_of,
 )
+from fr_pacs.sources.synthetic import SyntheticSource
 
 __all__ = [
     "Phantom",
@@ -32,7 +31,7 @@ __all__ = [
 ]
 
 
-class PhantomSource:
+class PhantomSource(SyntheticSource["PhantomTask"]):
     """Scans of type ``'volume'``, as heads from files are: phantoms 0, 1, 2 … of ``seed``
     (``make_phantom``), int16.
 
@@ -46,7 +45,7 @@ class PhantomSource:
         seed: of the voxels.
         shape: voxels along each axis.
         recipe: what the heads look like.
-        run: gives the same phantoms the same ids in each run of this name; None: ids are random.
+        run: as of ``SyntheticSource``.
 
     Raises:
         SettingsError: a negative seed or number of scans, or a shape that no phantom can have.
@@ -61,34 +60,14 @@ class PhantomSource:
         recipe: Recipe | None = None,
         run: str | None = None,
     ) -> None:
-        if scans is not None and scans < 0:
-            raise SettingsError(f"scans is {scans}; it must be 0 or more, or None for endless")
+        super().__init__(pacs, scans, seed, run)
         check_settings(seed, shape)
-        self._pacs = pacs
-        self._scans = scans
-        self._seed = seed
         self._shape = shape
         self._recipe = recipe or Recipe()
-        self._run = run
 
-    @property
-    def total(self) -> int | None:
-        """The number of scans; None: endless."""
-        return self._scans
-
-    @property
-    def waits(self) -> bool:
-        """False: it streams like a scanner, whether Fr-HUB is reachable or not."""
-        return False
-
-    def __iter__(self) -> Iterator["PhantomTask"]:
-        """One task per scan, each with its own id."""
-        index = 0
-        while self._scans is None or index < self._scans:
-            what = ("phantom", self._seed, index, self._shape, self._recipe)
-            scan_id = synthetic_scan_id(self._run, self._pacs, *what)
-            yield PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe, scan_id)
-            index += 1
+    def _task(self, index: int) -> "PhantomTask":
+        scan_id = self._scan_id("phantom", self._seed, index, self._shape, self._recipe)
+        return PhantomTask(self._pacs, self._seed, index, self._shape, self._recipe, scan_id)
 
     def truth(self, index: int) -> Truth:
         """What a perfect analysis of scan ``index`` would find, for tests and evaluation."""

@@ -19,7 +19,7 @@ def test_it_says_what_was_measured() -> None:
         heart_rate_bpm=Measured(value=66.7, confidence=0.98),
         rr=RrStatistics(intervals=2, mean_ms=900, median_ms=900, shortest_ms=890, longest_ms=910),
         qrs_ms=Measured(value=92, confidence=0.8),
-        rhythm=Rhythm(name="sinus", findings=("ectopic_beats",)),
+        rhythm=Rhythm(name="sinus", findings=("ectopic_beats",), ventricular_like=3, pauses=0),
         leads=(EcgLead(name="I", grade="usable", problems=("mains_hum",), usable=1.0),),
     )
     crossings = (LeadCrossings(lead="I", zero_crossings=1234),)
@@ -31,8 +31,8 @@ def test_it_says_what_was_measured() -> None:
         )
     )
     assert lines == [
-        "Heart:     rate 67 per minute (confidence 0.98), sinus, ectopic beats, 3 beats, RR 900 ms"
-        " (890 to\n           910)",
+        "Heart:     rate 67 per minute (confidence 0.98), sinus, ectopic beats, 3 like ventricular"
+        " ones, 3 beats,\n           RR 900 ms (890 to 910)",
         "Intervals: QRS 92 ms (confidence 0.80)",
         "Leads:     I usable (mains hum)",
         "Crossings: of zero: I 1,234",
