@@ -8,14 +8,17 @@ from blake3 import blake3
 
 from common.domain.finding_kinds import AnyFindings
 
+_TOLD = ("quality", "lesions", "volumes", "crossings", "measures")
+
 
 def essence(findings: Mapping[str, Any]) -> str:
-    """The verdict, the number of lesions, and a digest of the quality, lesions and volumes.
+    """The verdict, the number of lesions, and a digest of the quality, and of the lesions and
+    volumes or of an ECG's crossings and measures.
 
     Args:
         findings: as MongoDB or JSON has them.
     """
-    told = {name: findings.get(name) for name in ("quality", "lesions", "volumes")}
+    told = {name: findings.get(name) for name in _TOLD}
     digest = blake3(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
     verdict = (findings.get("quality") or {}).get("verdict")
     count = (findings.get("lesions") or {}).get("count")

@@ -3,6 +3,7 @@
 from tests.faults import (
     clients,
     commands,
+    ecgs,
     fairness,
     images,
     kills,
@@ -26,6 +27,7 @@ from tests.faults import (
 __all__ = [
     "clients",
     "commands",
+    "ecgs",
     "fairness",
     "images",
     "kills",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.faults.ecgs import LOADS as ECGS
 from tests.faults.fairness import BATCH
 from tests.faults.loads import GRIDS, PHANTOMS, SHEETS, Load
 from tests.faults.machine import clock_of, small_disk
@@ -44,6 +45,8 @@ def build(
         settings: dict[str, Any] = {"PYTHONPATH": str(install(folder))}
         if place is Place.RATE:
             loads, settings = (CALM, CALM), {**settings, "BRAIN_BATCH": str(BATCH)}
+        if place is Place.ECGS:
+            loads = ECGS
         stack.callback(database.kill)
         database.start()
         old = fill(database.uri, DATABASE, OLD_SCANS) if place is Place.OLD else frozenset()

@@ -44,6 +44,7 @@ def record_completions(path: Path) -> None:
 def record_sources(path: Path) -> None:
     """Record of each scan how it was made, before any byte of it is sent."""
     from common.scan_files.file_tasks import FileTask
+    from fr_pacs.sources.ecg.source import EcgTask
     from fr_pacs.sources.grid import GridTask
     from fr_pacs.sources.phantom.source import PhantomTask
 
@@ -53,6 +54,9 @@ def record_sources(path: Path) -> None:
     def phantom(task: PhantomTask) -> dict[str, Any]:
         contrast = task.recipe.contrast
         return {"kind": "phantom", "seed": task.seed, "index": task.index, "contrast": contrast}
+
+    def ecg(task: EcgTask) -> dict[str, Any]:
+        return {"kind": "ecg", "seed": task.seed, "index": task.index}
 
     def file(task: FileTask) -> dict[str, Any]:
         return {"kind": "file", "label": task.label}
@@ -70,6 +74,7 @@ def record_sources(path: Path) -> None:
 
     wrap(GridTask, grid)
     wrap(PhantomTask, phantom)
+    wrap(EcgTask, ecg)
     wrap(FileTask, file)
 
 

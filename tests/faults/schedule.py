@@ -24,6 +24,7 @@ class Place(StrEnum):
     POWER = "a disk that loses power"
     RATE = "high rate"
     OLD = "an old and large database"
+    ECGS = "ECGs"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 A grid's cells follow from the rule in ``fr_pacs.sources.grid``, its findings from the grid
 analyzer's: each cell that is not zero is a lesion. Both are computed here without their code. A
 phantom's voxels and findings are those of the phantom model and the volume analyzer, run in the
-process of the harness.
+process of the harness; so are an ECG's.
 """
 
 import math
@@ -17,9 +17,12 @@ import numpy as np
 from blake3 import blake3
 
 from common.domain.findings import Findings, Lesions, Quality, Verdict
-from common.domain.scan import BrainScan
+from common.domain.scan import BrainScan, Signal
 from common.domain.types import utc_now
+from fr_brain.analyzers.ecg.ecg_analyzer import EcgAnalyzer
 from fr_brain.analyzers.volume import VolumeAnalyzer
+from fr_pacs.sources.ecg.model import TWELVE
+from fr_pacs.sources.ecg.source import SAMPLING_RATE_HZ, make_samples
 from fr_pacs.sources.phantom.model import Recipe, make_voxels
 from tests.faults.essence import essence_of
 from tests.faults.lines import LineReader
@@ -86,6 +89,24 @@ def phantom_truth(seed: int, index: int, shape: tuple[int, int, int], contrast: 
     return Truth(scan.voxels_hash, essence_of(findings))
 
 
+@lru_cache(maxsize=4096)
+def ecg_truth(seed: int, index: int, shape: tuple[int, int]) -> Truth:
+    """The truth of a synthetic ECG: kept, as that of a phantom."""
+    samples = make_samples(seed, index, shape)
+    voxels = samples.tobytes(order="F")
+    scan = BrainScan(
+        scan_id="truth",
+        pacs="truth",
+        scan_type="ecg",
+        signal=Signal(sampling_rate_hz=SAMPLING_RATE_HZ, leads=TWELVE[: shape[1]], units="mV"),
+        shape=shape,
+        dtype="float32",
+        voxels_bytes=len(voxels),
+        voxels_hash=blake3(voxels).hexdigest(),
+    )
+    return Truth(scan.voxels_hash, essence_of(EcgAnalyzer().analyse(scan, scan.array(voxels))))
+
+
 class Truths:
     """The truth of each scan that the sources of a world made; computed when it is asked for.
 
@@ -118,6 +139,8 @@ class Truths:
         match line["kind"]:
             case "grid":
                 return lambda: grid_truth(seed, index, (shape[0], shape[1]))
+            case "ecg":
+                return lambda: ecg_truth(seed, index, (shape[0], shape[1]))
             case "phantom":
                 size = (shape[0], shape[1], shape[2])
                 return lambda: phantom_truth(seed, index, size, line["contrast"])

@@ -1,0 +1,24 @@
+"""ECGs instead of images: another kind of scan, another analyzer, the same promises."""
+
+from tests.faults.kills import storm
+from tests.faults.loads import Load
+from tests.faults.nemesis import Scene
+from tests.faults.schedule import CATALOGUE, Place
+from tests.faults.store import mongod_of
+
+LOADS = (Load("ecg", "5000x12", 3), Load("ecg", "150000x3", 0.5))
+"""Ten seconds of 12 leads, which are in the scan's document, and five minutes of three, in
+chunks."""
+
+KILLS = 4
+"""Of each unit, at most: all within some seconds."""
+
+
+@CATALOGUE.add("ecgs", Place.ECGS, "ECGs are sent; units and mongod are killed")
+def ecgs(scene: Scene) -> None:
+    """Each has one report, with the crossings and measures of its own samples."""
+    storm(scene, ["fr_pacs", "fr_hub", "fr_brain"], min(KILLS, scene.kills))
+    mongod = mongod_of(scene)
+    mongod.kill()
+    mongod.start()
+    scene.healed()
