@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fr_hub.web.guessing import network_of
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 HEADERS_S = 20.0
@@ -22,27 +24,29 @@ STALLED_S = 60.0
 """How long a client may read nothing of an answer that waits for it, seconds."""
 
 FROM_ONE_ADDRESS = 512
-"""Connections of one address: many people may share one, behind a router. Addresses of this host
-and of named proxies have no such limit."""
+"""Connections of one address, or of one network of IPv6: many people may share one, behind a
+router. Addresses of this host and of named proxies have no such limit."""
 
 
 class LimitedProtocol(H11Protocol):
     """HTTP with these limits. WebSockets have left it once they are open."""
 
     open: ClassVar[Counter[str]]
-    """Connections by address, of the server: see ``limited``."""
+    """Connections by address (of IPv6, by network), of the server: see ``limited``."""
     proxies: ClassVar[tuple[Network, ...]]
 
     _headers_due: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _address: str | None = None
+    _network = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
         self._address = self.client[0] if self.client is not None else "unknown"
-        self.open[self._address] += 1
-        if self.open[self._address] > FROM_ONE_ADDRESS and not self.is_shared(self._address):
+        self._network = network_of(self._address)
+        self.open[self._network] += 1
+        if self.open[self._network] > FROM_ONE_ADDRESS and not self.is_shared(self._address):
             transport.abort()
             return
         self._expect_headers()
@@ -100,9 +104,9 @@ class LimitedProtocol(H11Protocol):
     def _release(self) -> None:
         self._stop_waiting()
         if self._address is not None:
-            self.open[self._address] -= 1
-            if not self.open[self._address]:
-                del self.open[self._address]
+            self.open[self._network] -= 1
+            if not self.open[self._network]:
+                del self.open[self._network]
             self._address = None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 from websockets.asyncio.client import connect
 
 from fr_hub.web import connections
@@ -167,3 +168,41 @@ def test_addresses_of_this_host_and_of_proxies_stand_for_many_clients() -> None:
     assert protocol.is_shared("192.0.2.9")
     assert protocol.is_shared("unknown")
     assert not protocol.is_shared("198.51.100.1")
+
+
+def test_a_network_of_ipv6_counts_as_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "FROM_ONE_ADDRESS", 2)
+    protocol = limited(())
+
+    class Transport(asyncio.Transport):
+        aborted = False
+
+        def __init__(self, address: str) -> None:
+            super().__init__({"peername": (address, 5), "sockname": ("::1", 7300)})
+
+        def abort(self) -> None:
+            self.aborted = True
+
+        def is_closing(self) -> bool:
+            return self.aborted
+
+        def close(self) -> None:
+            pass
+
+    async def run() -> list[bool]:
+        config = uvicorn.Config(App(), log_config=None, lifespan="off")
+        config.load()
+        made = []
+        transports = [
+            Transport(one) for one in ("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:1::1")
+        ]
+        for transport in transports:
+            one = protocol(config=config, server_state=ServerState(), app_state={})
+            one.connection_made(transport)
+            made.append(one)
+        for one in made:
+            one.connection_lost(None)
+        return [transport.aborted for transport in transports]
+
+    assert asyncio.run(run()) == [False, False, True, False]
+    assert not protocol.open
