@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 KEPT_MAX = 128 << 20
-"""Bytes of buffers that a child keeps to use them again."""
+"""Bytes of buffers that a child keeps to use them again, and its parent mapped."""
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _PROT_READ, _MAP_SHARED = 1, 1
@@ -191,12 +191,21 @@ class MappedBuffers:
             key = (info.st_dev, info.st_ino)
             mapping = self._mappings.get(key)
             if mapping is None:
-                if len(self._mappings) >= _MAPPINGS:
-                    self._mappings.pop(next(iter(self._mappings)))
                 mapping = self._mappings[key] = _Mapping(mine, info.st_size)
+                self._bound()
             return mapping
         finally:
             os.close(mine)
+
+    def _bound(self) -> None:
+        """Keep no more than the child does, which cannot lend again what it has closed: a mapping
+        that is not kept is gone, and its memory free, when nothing refers to its voxels any more.
+        """
+        while (
+            len(self._mappings) > _MAPPINGS
+            or sum(one.size for one in self._mappings.values()) > KEPT_MAX
+        ):
+            self._mappings.pop(next(iter(self._mappings)))
 
 
 def _returned(serials: "deque[int]", serial: int, _: _Mapping) -> None:

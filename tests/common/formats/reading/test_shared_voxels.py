@@ -84,3 +84,25 @@ def test_no_descriptor_is_kept_for_what_is_mapped() -> None:
     array = mapped.array(fd, serial, SIZE)
     assert open_files() == before
     assert np.all(array == 1)
+
+
+def test_large_voxels_take_no_memory_once_nothing_refers_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_voxels, "KEPT_MAX", SIZE)
+    buffers, mapped = SharedBuffers(), MappedBuffers(os.getpid())
+
+    def is_mapped(size: int) -> bool:
+        fd, serial = lent(buffers, 1, size)
+        array = mapped.array(fd, serial, size)
+        inode = Path(f"/proc/self/fd/{fd}").stat().st_ino
+        assert array[-1] == 1
+        buffers.heed(**mapped.take_news())
+        del array
+        gc.collect()
+        buffers.heed(**mapped.take_news())
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        return any(line.split()[4] == str(inode) for line in lines)
+
+    assert is_mapped(SIZE)
+    assert not is_mapped(2 * SIZE)
