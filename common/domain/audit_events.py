@@ -63,6 +63,8 @@ class Kind(StrEnum):
     # thing, an export a file. Refused requests are 'refuse'.
     SIGN_IN = "sign_in"
     SIGN_OUT = "sign_out"
+    # An emergency account is used.
+    EMERGENCY = "emergency"
     QUERY = "query"
     VIEW = "view"
     EXPORT = "export"

@@ -33,6 +33,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
     AUDITOR = "auditor"
     ADMIN = "admin"
+    # For a moment when nobody who may is there: see ``fr_hub.web.emergency``.
+    EMERGENCY = "emergency"
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = MappingProxyType(
@@ -44,6 +46,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.AUDITOR: frozenset({Right.AUDIT}),
         # Who makes users sees no ECG, unless they have another role, too.
         Role.ADMIN: frozenset(Right) - {Right.ECGS},
+        Role.EMERGENCY: frozenset({Right.READ, Right.PERSONAL, Right.UPLOAD}),
     }
 )
 """The rights of each role."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 
+from common.audit.verification import AuditVerifier
 from common.audit.writer import AuditWriter
 from common.runtime.console import unit_console
 from common.runtime.entry_point import run_unit
@@ -18,6 +19,7 @@ from fr_hub.web.context import WebContext
 from fr_hub.web.credentials import admin_token
 from fr_hub.web.first_start import address_of, first_address
 from fr_hub.web.serving import check_certificate, serve
+from fr_hub.web.trail_check import TrailCheck
 from fr_hub.web.uploads.delivery import delivering
 
 
@@ -39,6 +41,7 @@ def main() -> int:
                 log=log,
                 tenants=settings.tenants,
                 check_schema=store.check_schema,
+                trail_check=TrailCheck(lambda: AuditVerifier(store).run(), log),
             )
             first = first_address(settings, store.users)
             admin_token(context)

@@ -20,6 +20,7 @@ from fr_hub.web.route_table import RouteTable
 from fr_hub.web.routes import (
     analyzers,
     audit,
+    audit_check,
     docs,
     ecg_aliases,
     ecgs,
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     registration.router,
     analyzers.router,
     audit.router,
+    audit_check.router,
     events.router,
     system.router,
 )
@@ -111,7 +113,7 @@ def make_app(context: WebContext) -> FastAPI:
     app = routes_only()
     app.state.context = context
     app.state.live = LiveFeed(context.store, context.log)
-    app.state.metrics = Metrics(context.store)
+    app.state.metrics = Metrics(context.store, context.emergency)
     handle_problems(app)
     table = _table()
     # The last one is the first that a request meets.

@@ -12,8 +12,10 @@ from common.domain.tenant import Tenant
 from common.runtime.logger import Log
 from common.settings.web import WebSettings
 from common.store.unit_parts import WebStore
+from fr_hub.web.emergency import EmergencyAlarm
 from fr_hub.web.guessing import Guessing
 from fr_hub.web.passwords import Passwords
+from fr_hub.web.trail_check import TrailCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,10 @@ class WebContext:
     tenants: dict[str, Tenant]
     check_schema: Callable[[], object]
     """``DBManager.check_schema``."""
+    trail_check: TrailCheck
     passwords: Passwords = field(default_factory=Passwords)
     guessing: Guessing = field(default_factory=Guessing)
+    emergency: EmergencyAlarm = field(default_factory=EmergencyAlarm)
 
 
 def context_of(connection: HTTPConnection) -> WebContext:

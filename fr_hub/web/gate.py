@@ -123,6 +123,7 @@ class Gate:
         connection.state.principal = found.principal
         connection.state.via = found.via
         connection.state.credentials = found
+        self._context.emergency.used(self._context, found.principal, address_of(connection))
         _check_csrf(connection, found)
         if route is not None and route.right and route.right not in found.principal.rights:
             raise forbidden(route.right)

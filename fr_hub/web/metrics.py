@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +17,7 @@ from common.domain.types import utc_now
 from common.errors import StoreError
 from common.runtime.kept_value import KeptValue
 from common.store.unit_parts import WebStore
+from fr_hub.web.emergency import EmergencyAlarm
 from fr_hub.web.route_table import RouteTable
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -29,9 +30,10 @@ class Metrics:
 
     Args:
         store: what the gauges of scans and reports read, at most every few seconds.
+        emergency: counts the uses of emergency accounts.
     """
 
-    def __init__(self, store: WebStore) -> None:
+    def __init__(self, store: WebStore, emergency: EmergencyAlarm) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "fr_web_requests",
@@ -49,6 +51,7 @@ class Metrics:
         about = Gauge("fr_build_info", "The release", ("version",), registry=self.registry)
         about.labels(version("fr")).set(1)
         self.registry.register(_StoreCollector(store))
+        self.registry.register(_AlarmCollector(emergency))
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request.
@@ -99,6 +102,17 @@ class MeasuredApp:
             name = _OTHER if route is None or not route.template.startswith("/") else route.template
             seconds = time.monotonic() - start
             self._metrics.answered(scope["method"], name, status, seconds)
+
+
+class _AlarmCollector(Collector):
+    def __init__(self, emergency: EmergencyAlarm) -> None:
+        self._emergency = emergency
+
+    def collect(self) -> Iterator[Metric]:
+        """How often emergency accounts were used."""
+        yield CounterMetricFamily(
+            "fr_emergency_uses", "Uses of emergency accounts", value=self._emergency.count
+        )
 
 
 class _StoreCollector(Collector):

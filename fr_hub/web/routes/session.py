@@ -16,6 +16,7 @@ from fr_hub.web.context import Context
 from fr_hub.web.credentials import (
     PLAIN_COOKIE,
     Credentials,
+    address_of,
     check_password,
     cookie_name,
     csrf_of,
@@ -133,6 +134,7 @@ async def _begin(
     request.state.principal = user.principal
     request.state.via = "session"
     note_fact(request, account=user.name)
+    context.emergency.used(context, user.principal, address_of(request))
     return _shown(user.principal, token, expires)
 
 

@@ -9,6 +9,6 @@ def test_roles_add_up() -> None:
     assert both.rights == {Right.READ, Right.AUDIT}
 
 
-def test_only_clinicians_and_administrators_see_personal_data() -> None:
+def test_only_clinicians_administrators_and_emergency_accounts_see_personal_data() -> None:
     seeing = [role for role in Role if Right.PERSONAL in rights_of([role])]
-    assert seeing == [Role.CLINICIAN, Role.ADMIN]
+    assert seeing == [Role.CLINICIAN, Role.ADMIN, Role.EMERGENCY]

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from common.audit.verification import AuditVerifier
 from common.audit.writer import AuditWriter
 from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
@@ -21,6 +22,7 @@ from common.store.unit_parts import web_parts
 from fr_hub.web.app import make_app
 from fr_hub.web.context import WebContext
 from fr_hub.web.passwords import Passwords
+from fr_hub.web.trail_check import TrailCheck
 
 NORTH = "north"
 """A tenant that has the Fr-PACS ``mr-1`` and ``mr-2``."""
@@ -52,6 +54,7 @@ def context(store: DBManager, web_settings: WebSettings) -> Iterator[WebContext]
             log=log,
             tenants=web_settings.tenants,
             check_schema=store.check_schema,
+            trail_check=TrailCheck(lambda: AuditVerifier(store).run(), log),
             passwords=Passwords(FAST),
         )
 

@@ -11,6 +11,7 @@ from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.scan_counts import ScanCounts
 from common.store.unit_parts import web_parts
+from fr_hub.web.emergency import EmergencyAlarm
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.route_table import RouteTable
 from fr_hub.web.routes import scans
@@ -25,7 +26,7 @@ def text_of(metrics: Metrics) -> str:
 def test_the_store_is_read_once_in_a_while(store: DBManager) -> None:
     make_reports(store, 2)
     make_claimable(store, 1)
-    metrics = Metrics(web_parts(store))
+    metrics = Metrics(web_parts(store), EmergencyAlarm())
     first = text_of(metrics)
     assert 'fr_scans{state="done"} 2.0' in first
     assert 'fr_scans{state="waiting"} 1.0' in first
@@ -45,7 +46,7 @@ def test_without_the_store_the_other_metrics_remain(
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(ScanCounts, "by_state", away)
-    found = text_of(Metrics(web_parts(store)))
+    found = text_of(Metrics(web_parts(store), EmergencyAlarm()))
     assert "fr_store_up 0.0" in found
     assert "fr_build_info{" in found
     assert "fr_scans{" not in found
@@ -67,7 +68,7 @@ def test_requests_are_counted_by_templates_and_known_methods(store: DBManager) -
         scope = {"type": "http", "method": method, "path": path}
         await MeasuredApp(app, metrics, RouteTable([("", scans.router)]))(scope, receive, send)
 
-    metrics = Metrics(web_parts(store))
+    metrics = Metrics(web_parts(store), EmergencyAlarm())
     for method, path in (("GET", "/scans/a"), ("GET", "/scans/b"), ("SPY", "/x/1"), ("GET", "/y")):
         asyncio.run(call(method, path))
     with pytest.raises(ValueError, match="broken"):

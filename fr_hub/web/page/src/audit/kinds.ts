@@ -4,6 +4,7 @@ import type { Kind } from "./queries";
 export const KINDS: Record<Kind, string> = {
   sign_in: "Sign-in",
   sign_out: "Sign-out",
+  emergency: "Emergency account used",
   query: "List read",
   view: "Item read",
   export: "File downloaded",

@@ -17,6 +17,7 @@ export const ROLES: Record<Role, string> = {
   operator: "requeues, reanalyses, erases and prioritises scans, and uploads them",
   auditor: "reads the audit trail, and nothing else",
   admin: "has all rights but that to ECGs of accounts, and manages users and tokens",
+  emergency: "sees what a clinician sees, and raises an alarm when it is used",
 };
 
 /** All users of the tenant. */
