@@ -8,6 +8,7 @@ from common.runtime.lifecycle import Exit, Lifecycle
 from common.runtime.logger import configure, get_log
 from common.settings.loading import HubSettings, load_settings
 from common.store.opening import open_store, wait_for_store
+from fr_hub.audit_export import exporting
 from fr_hub.durability import log_durability
 from fr_hub.hub import run_hub
 
@@ -21,7 +22,8 @@ def main() -> int:
     with open_store(settings) as store:
         if wait_for_store(store, lifecycle.stop, log):
             log_durability(store.server, log)
-            asyncio.run(run_hub(settings, store, lifecycle, log))
+            with exporting(settings, store.audit_exports, log):
+                asyncio.run(run_hub(settings, store, lifecycle, log))
     return Exit.OK
 
 

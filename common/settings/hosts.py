@@ -31,8 +31,18 @@ def split_address(text: str) -> Address:
     Raises:
         ValueError: the text has another form.
     """
+    host, port = split_name(text)
+    return named_host(host), port
+
+
+def split_name(text: str) -> Address:
+    """As ``split_address``, with the host as it is written, which a certificate must name.
+
+    Raises:
+        ValueError: the text has another form.
+    """
     host, _, port = text.strip().rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is not an address: write host:port, such as 127.0.0.1:7302")
-    return named_host(host), int(port)
+    return host, int(port)

@@ -1,6 +1,7 @@
 """The settings of Fr-HUB."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -10,7 +11,10 @@ from pydantic_settings import (
 
 from common.domain.tenant import PacsName
 from common.settings.base import IntakeSettings, KeepSettings, Port, WireSettings
-from common.settings.hosts import Address, Host, split_address
+from common.settings.hosts import Address, Host, split_address, split_name
+
+_SYSLOG_PORT = 6514
+"""Of syslog over TLS (RFC 5425)."""
 
 
 class HubSettings(IntakeSettings, KeepSettings, WireSettings):
@@ -57,6 +61,23 @@ class HubSettings(IntakeSettings, KeepSettings, WireSettings):
         le=60,
         description="interval at which to look for reports if no notification arrives, seconds",
     )
+    audit_syslog: Annotated[tuple[str, int] | None, NoDecode] = Field(
+        default=None,
+        description="syslog server that gets each event of the audit trail, by TLS, as host or "
+        "host:port (6514); if unset, none",
+    )
+    audit_syslog_ca: Path | None = Field(
+        default=None,
+        description="authority of the certificate of AUDIT_SYSLOG (PEM); if unset, those that "
+        "this machine trusts",
+    )
+    audit_syslog_cert: Path | None = Field(
+        default=None,
+        description="certificate that Fr-HUB shows to AUDIT_SYSLOG (PEM), if it asks for one",
+    )
+    audit_syslog_key: Path | None = Field(
+        default=None, description="private key of AUDIT_SYSLOG_CERT (PEM, unencrypted)"
+    )
     hub_drain_s: float = Field(
         default=8.0, ge=0, description="time to finish current work at shutdown, seconds"
     )
@@ -65,6 +86,24 @@ class HubSettings(IntakeSettings, KeepSettings, WireSettings):
         description="1: Fr-HUB applies retention every hour (needs RETENTION_DAYS or "
         "RETENTION_FAILED_DAYS)",
     )
+
+    @field_validator("audit_syslog", mode="before")
+    @classmethod
+    def _split_syslog(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        # An IPv6 address has its port after a bracket.
+        named = "]:" in text if text.startswith("[") else text.count(":") == 1
+        return split_name(text if named else f"{text}:{_SYSLOG_PORT}") if text else None
+
+    @model_validator(mode="after")
+    def _identify(self) -> Self:
+        if (self.audit_syslog_cert is None) != (self.audit_syslog_key is None):
+            raise ValueError(
+                "AUDIT_SYSLOG_CERT and AUDIT_SYSLOG_KEY belong together: set both, or none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _keep(self) -> Self:

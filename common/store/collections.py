@@ -25,6 +25,8 @@ class Collection(StrEnum):
     AUDIT = "brain_audit"
     # The chains of the trail that may have entries which no anchor names yet.
     AUDIT_OPEN = "brain_audit_open"
+    # What of the trail was sent to a repository elsewhere: see ``common.store.audit_exports``.
+    AUDIT_EXPORTS = "fr_audit_exports"
     # Capped: each tiny document wakes its subscribers. Losing one costs a poll interval.
     NOTIFICATIONS = "wake_ups"
     # Capped: what changed, for those who watch: see ``common.store.feed``.

@@ -75,6 +75,7 @@ class Connection:
         self.measurements: MongoCollection[Document] = base[Collection.MEASUREMENTS]
         self.units: MongoCollection[Document] = base[Collection.UNITS]
         self.audit_open: MongoCollection[Document] = base[Collection.AUDIT_OPEN]
+        self.audit_exports: MongoCollection[Document] = base[Collection.AUDIT_EXPORTS]
         self.scans_fast = self.scans.with_options(write_concern=_FAST, read_concern=_LOCAL)
         self.audit_open_fast = self.audit_open.with_options(
             write_concern=_FAST, read_concern=_LOCAL

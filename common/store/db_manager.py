@@ -14,6 +14,7 @@ from typing import Self
 
 from common.store.analyzer_list import AnalyzerList
 from common.store.audit_archive import AuditArchive
+from common.store.audit_exports import AuditExports
 from common.store.audit_log import AuditLog
 from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
@@ -109,6 +110,7 @@ class DBManager:
         self.units = Units(connection)
         self.scan_states = ScanStates(connection)
         self.audit_log = AuditLog(connection, OpenChains(connection))
+        self.audit_exports = AuditExports(connection, self.audit_log)
         self.audit_search = AuditSearch(connection)
         self.audit_archive = AuditArchive(connection, self.audit_log)
         self._record_with(UNRECORDED)

@@ -34,6 +34,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.NOTIFICATIONS: _APPEND,
         Collection.AUDIT: _APPEND,
         Collection.AUDIT_OPEN: _ALL,
+        Collection.AUDIT_EXPORTS: _ALL,
         Collection.HISTORY: _PURGE,  # find: which label maps earlier revisions name
         Collection.EVENTS: ("insert",),
         Collection.UNITS: _ALL,

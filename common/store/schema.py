@@ -243,6 +243,7 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     ),
     # In the order in which anchoring looks at them.
     Collection.AUDIT_OPEN: CollectionSchema((Index("checked", (("checked_at", 1),)),)),
+    Collection.AUDIT_EXPORTS: CollectionSchema(),
     Collection.NOTIFICATIONS: CollectionSchema(
         options={"capped": True, "size": _NOTIFICATIONS_BYTES}
     ),

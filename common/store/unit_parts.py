@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.store.analyzer_list import AnalyzerList
+from common.store.audit_exports import AuditExports
 from common.store.audit_log import AuditLog
 from common.store.audit_search import AuditSearch
 from common.store.capacity import Capacity
@@ -68,6 +69,7 @@ class HubStore:
     capacity: Capacity
     server: Server
     audit_log: AuditLog
+    audit_exports: AuditExports
     subscribe: Callable[[Notification, float], Subscription]
     """Subscribes to notifications; see ``Connection.subscribe``."""
 
@@ -176,6 +178,7 @@ def hub_parts(store: DBManager) -> HubStore:
         capacity=store.capacity,
         server=store.server,
         audit_log=store.audit_log,
+        audit_exports=store.audit_exports,
         subscribe=store.connection.subscribe,
     )
 

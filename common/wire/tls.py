@@ -18,7 +18,7 @@ from common.settings.private_files import check_private
 
 # For TLS 1.2, only suites with forward secrecy and authenticated encryption (RFC 9325); all of
 # TLS 1.3 have both.
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 _BOTH_ENDS = "set TLS_CERT, TLS_KEY and TLS_CA at both ends, or at neither"
 PERHAPS_REFUSED = "it may have refused this unit's certificate, see its log"
@@ -158,7 +158,7 @@ class Tls:
 def _context(kind: int, certificate: Path, key: Path, authority: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(kind)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     context.check_hostname = False  # the unit's name is checked instead, after the handshake
     context.verify_mode = ssl.CERT_REQUIRED
     # No session is resumed, so each connection presents a certificate that is valid now.

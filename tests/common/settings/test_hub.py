@@ -1,6 +1,9 @@
 """The settings of Fr-HUB: which Fr-PACS it knows, and what it listens on."""
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from common.settings.hub import HubSettings
 from common.settings.loading import load_settings
@@ -74,3 +77,25 @@ def test_a_value_beyond_its_bound_is_refused(option: str, value: float, right: s
     message = error_for(HubSettings, f"--{option}={value}")
     assert message.startswith(f"{option.replace('-', '_').upper()}='{value}': ")
     assert right in message
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("audit.example", ("audit.example", 6514)),
+        ("localhost:7514", ("localhost", 7514)),
+        ("[2001:db8::1]:7514", ("2001:db8::1", 7514)),
+        ("[2001:db8::1]", ("2001:db8::1", 6514)),
+        ("", None),
+    ],
+)
+def test_a_syslog_server_has_the_port_of_syslog_over_tls_unless_another_is_named(
+    given: str, address: tuple[str, int] | None
+) -> None:
+    assert HubSettings(audit_syslog=given, _env_file=None).audit_syslog == address  # type: ignore[call-arg, arg-type]
+
+
+@pytest.mark.parametrize("given", [{"audit_syslog": "a:b"}, {"audit_syslog_cert": "a.pem"}])
+def test_a_syslog_server_that_cannot_be_used_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"AUDIT_SYSLOG_KEY|host:port"):
+        HubSettings(_env_file=None, **given)  # type: ignore[call-arg]

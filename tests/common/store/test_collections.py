@@ -14,6 +14,7 @@ def test_the_stored_names_stay() -> None:
         "brain_uploads",
         "brain_audit",
         "brain_audit_open",
+        "fr_audit_exports",
         "wake_ups",
         "fr_events",
         "fr_units",

@@ -53,6 +53,7 @@ COLLECTIONS = {
     "measurements": Collection.MEASUREMENTS,
     "units": Collection.UNITS,
     "audit_open": Collection.AUDIT_OPEN,
+    "audit_exports": Collection.AUDIT_EXPORTS,
 }
 """Attributes of ``Connection``."""
 
