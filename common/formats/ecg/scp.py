@@ -31,10 +31,23 @@ _ID, _DATE, _TIME, _HIGHPASS, _LOWPASS, _FILTERS, _ZONE, _END = 2, 25, 26, 27, 2
 _NOTCHES = ((1, 60.0), (2, 50.0))
 _ZONE_UNKNOWN = 0x7FFF
 _NAMES = {
-    1: "I", 2: "II", 9: "V7", 16: "X", 17: "Y", 18: "Z", 19: "CC5", 20: "CM5",
+    1: "I",
+    2: "II",
+    9: "V7",
+    16: "X",
+    17: "Y",
+    18: "Z",
+    19: "CC5",
+    20: "CM5",
     **{n + 2: f"V{n}" for n in range(1, 7)},
     **{n + 8: f"V{n}R" for n in range(2, 8)},
-    61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 65: "-aVR", 66: "V8", 67: "V9",
+    61: "III",
+    62: "aVR",
+    63: "aVL",
+    64: "aVF",
+    65: "-aVR",
+    66: "V8",
+    67: "V9",
 }
 """Names of leads by their numbers."""
 

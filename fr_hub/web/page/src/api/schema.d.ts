@@ -92,6 +92,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify Trail
+         * @description Verify the audit trail, and compare it with the store. Reads all of it: a result is kept for
+         *     a minute, and one that takes more than 20 s comes with a later request (202).
+         *
+         *     Needs the right `audit`.
+         */
+        get: operations["verify_trail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ecgs": {
         parameters: {
             query?: never;
@@ -2297,9 +2320,6 @@ export interface components {
          * EcgRegistration
          * @description As a registration; without roles, the user can send ECGs and see their own, no more.
          * @example {
-         *       "roles": [
-         *         "clinician"
-         *       ],
          *       "username": "ada"
          *     }
          */
@@ -2527,7 +2547,7 @@ export interface components {
          * @description What happened. The values are stored: never change one.
          * @enum {string}
          */
-        Kind: "opened" | "closed" | "anchor" | "connect" | "refuse" | "receive" | "unanswered" | "conflict" | "claim" | "release" | "report" | "send" | "undeliverable" | "redeliver" | "notify" | "error" | "requeue" | "schedule_reanalysis" | "priority" | "retention" | "erase" | "sign_in" | "sign_out" | "query" | "view" | "export" | "change" | "delete" | "checkpoint";
+        Kind: "opened" | "closed" | "anchor" | "connect" | "refuse" | "receive" | "unanswered" | "conflict" | "claim" | "release" | "report" | "send" | "undeliverable" | "redeliver" | "notify" | "error" | "requeue" | "schedule_reanalysis" | "priority" | "retention" | "erase" | "sign_in" | "sign_out" | "emergency" | "query" | "view" | "export" | "change" | "delete" | "checkpoint";
         /**
          * Label
          * @description A label of a map. Its volume is null if the scan has no position in space.
@@ -3515,7 +3535,7 @@ export interface components {
          * @description Roles of users. Stored: never change a value.
          * @enum {string}
          */
-        Role: "submitter" | "reader" | "clinician" | "operator" | "auditor" | "admin";
+        Role: "submitter" | "reader" | "clinician" | "operator" | "auditor" | "admin" | "emergency";
         /**
          * RPeaks
          * @description The heartbeats found. ``common.domain.ecg_peaks`` explains the encoding of their times.
@@ -4140,6 +4160,85 @@ export interface components {
             total: number | null;
         };
         /**
+         * TrailCheckAnswer
+         * @description The last verification of the trail.
+         */
+        TrailCheckAnswer: {
+            /** @description Null: none has ended since this process began. */
+            result: components["schemas"]["TrailResult"] | null;
+            /**
+             * Running
+             * @description One is under way, which takes long: ask again for its result.
+             */
+            running: boolean;
+        };
+        /**
+         * TrailFinding
+         * @description One kind of finding.
+         */
+        TrailFinding: {
+            /** Count */
+            count: number;
+            /**
+             * Named
+             * @description The first of them: keys of the tenant's scans, and, in the tenant `default`, places in the
+             *     trail.
+             */
+            named: string[];
+            /** What */
+            what: string;
+        };
+        /**
+         * TrailResult
+         * @description The result of a verification of the trail, as `fr audit` has it.
+         */
+        TrailResult: {
+            /** Chains */
+            chains: number;
+            /**
+             * Checked At
+             * Format: date-time
+             */
+            checked_at: string;
+            /** Entries */
+            entries: number;
+            /**
+             * Events
+             * @description Numbers of events by kind.
+             */
+            events: {
+                [key: string]: number;
+            };
+            /**
+             * Gaps
+             * @description What the trail should have and has not, or has and the store has not.
+             */
+            gaps: components["schemas"]["TrailFinding"][];
+            /**
+             * Not Anchored
+             * @description Entries at the ends of chains that no other chain names yet: their removal would go
+             *     unnoticed.
+             */
+            not_anchored: number;
+            /**
+             * Notes
+             * @description For information.
+             */
+            notes: components["schemas"]["TrailFinding"][];
+            /**
+             * Open Chains
+             * @description Chains without an end: their writers run, or were killed.
+             */
+            open_chains: number;
+            /** @description What was changed or removed. */
+            problems: components["schemas"]["TrailFinding"];
+            /**
+             * Whole
+             * @description There is no gap and no problem, whichever tenant's.
+             */
+            whole: boolean;
+        };
+        /**
          * Trend
          * @description Values over time.
          */
@@ -4205,7 +4304,10 @@ export interface components {
          * @description A process of a unit, or a Fr-PACS as Fr-HUB knows it.
          */
         UnitState: {
-            /** Host */
+            /**
+             * Host
+             * @description Null without the right `operate`, and of a Fr-PACS.
+             */
             host: string | null;
             /** Id */
             id: string;
@@ -4763,6 +4865,98 @@ export interface operations {
             };
             /** @description The request is not valid; `errors` names the fields. */
             422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    verify_trail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailCheckAnswer"];
+                };
+            };
+            /** @description It is under way: ask again */
+            202: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrailCheckAnswer"];
+                };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
                 headers: {
                     /** @description Number of the event in the audit trail. */
                     "X-Request-Id"?: string;
