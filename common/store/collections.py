@@ -37,6 +37,8 @@ class Collection(StrEnum):
     USERS = "fr_users"
     TOKENS = "fr_tokens"
     SESSIONS = "fr_sessions"
+    # Answers to commands that came with an Idempotency-Key.
+    REQUESTS = "fr_requests"
     # Personal data: patients, and what was measured of them. It is nowhere else.
     PATIENTS = "fr_patients"
     MEASUREMENTS = "fr_measurements"

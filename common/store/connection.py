@@ -71,6 +71,7 @@ class Connection:
         self.users: MongoCollection[Document] = base[Collection.USERS]
         self.tokens: MongoCollection[Document] = base[Collection.TOKENS]
         self.sessions: MongoCollection[Document] = base[Collection.SESSIONS]
+        self.requests: MongoCollection[Document] = base[Collection.REQUESTS]
         self.patients: MongoCollection[Document] = base[Collection.PATIENTS]
         self.measurements: MongoCollection[Document] = base[Collection.MEASUREMENTS]
         self.units: MongoCollection[Document] = base[Collection.UNITS]

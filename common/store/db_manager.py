@@ -42,6 +42,7 @@ from common.store.recording import UNRECORDED, Recorder
 from common.store.report_reader import ReportReader
 from common.store.report_requests import ReportRequests
 from common.store.reports import Reports
+from common.store.requests import Requests
 from common.store.retention import Retention
 from common.store.revisions import Revisions
 from common.store.scan_counts import ScanCounts
@@ -134,6 +135,7 @@ class DBManager:
         self.undeliverable = UndeliverableReports(connection, recorder)
         self.outbox = Outbox(connection, reconciliation, self.undeliverable, recorder)
         self.users = Users(connection)
+        self.requests = Requests(connection)
         self.priorities = Priorities(connection, recorder)
         self.sessions = Sessions(connection, self.users)
         self.failed_scans = FailedScans(connection, reconciliation, recorder)

@@ -77,6 +77,7 @@ PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
         Collection.USERS: _ALL,
         Collection.TOKENS: ("find", "insert", "remove"),  # never changed
         Collection.SESSIONS: _ALL,
+        Collection.REQUESTS: _ALL,
         Collection.META: _READ,
     },
     # make verify, make audit, make errors: reads all but personal data, changes nothing.

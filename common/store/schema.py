@@ -256,6 +256,7 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
     Collection.SESSIONS: CollectionSchema(
         (Index("user", (("user", 1),)), Index("expires", (("expires_at", 1),)))
     ),
+    Collection.REQUESTS: CollectionSchema((Index("expires", (("expires_at", 1),)),)),
     Collection.PATIENTS: CollectionSchema(
         (
             Index("name", (("tenant", 1), ("name_key", 1), ("_id", 1))),

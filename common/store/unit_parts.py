@@ -32,6 +32,7 @@ from common.store.priorities import Priorities
 from common.store.reconciliation import Reconciliation
 from common.store.report_reader import ReportReader
 from common.store.report_requests import ReportRequests
+from common.store.requests import Requests
 from common.store.retention import Retention
 from common.store.revisions import Revisions
 from common.store.scan_counts import ScanCounts
@@ -114,6 +115,7 @@ class WebStore:
     capacity: Capacity
     users: Users
     sessions: Sessions
+    requests: Requests
     audit_search: AuditSearch
     server: Server
     audit_log: AuditLog
@@ -150,6 +152,7 @@ def web_parts(store: DBManager) -> WebStore:
         capacity=store.capacity,
         users=store.users,
         sessions=store.sessions,
+        requests=store.requests,
         audit_search=store.audit_search,
         server=store.server,
         audit_log=store.audit_log,

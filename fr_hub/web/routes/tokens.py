@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
 from common.domain.user import Principal, Right, Role, UserName
 from common.store.users import TOKENS_MAX, Token, User, token_id
 from fr_hub.web.access import CurrentUser, note_fact, signed_in
 from fr_hub.web.context import Context
+from fr_hub.web.idempotency import CurrentCreation, begun
 from fr_hub.web.models import Answer, Body, ListAnswer
 from fr_hub.web.problems import Problem, not_found
 from fr_hub.web.user_models import Roles
@@ -34,6 +35,13 @@ class NewToken(Body):
     roles: Roles | None = None
     """It has only these of its user's roles; if absent, all."""
     days: Annotated[float, Field(gt=0, le=3650)] = 90
+
+
+class _OfWhom(Body):
+    """A token to make, and for whom: the path does not say that."""
+
+    user: str
+    token: NewToken
 
 
 class ShownToken(Answer):
@@ -69,16 +77,35 @@ def list_tokens(context: Context, me: CurrentUser, user: _OfUser = None) -> Toke
 
 @router.post("", status_code=201, dependencies=_ANY_USER)
 def make_token(
-    given: NewToken, request: Request, context: Context, me: CurrentUser, user: _OfUser = None
+    given: NewToken,
+    request: Request,
+    response: Response,
+    context: Context,
+    me: CurrentUser,
+    creation: CurrentCreation,
+    user: _OfUser = None,
 ) -> MadeToken:
-    """Make a token. It never has more roles than who makes it for themselves."""
+    """Make a token. It never has more roles than who makes it for themselves. Sent again with its
+    Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
+    stored."""
     owner, roles, users = _owner(context, me, user), given.roles, context.store.users
+    if Role.EMERGENCY in (owner.roles if roles is None else roles):
+        raise Problem(
+            422,
+            "invalid",
+            "An emergency account signs in with its password alone: name 'roles' without "
+            "'emergency'.",
+        )
     if given.days > (most := context.settings.web_token_days):
         raise Problem(422, "invalid", f"'days' must be {most:g} or less (WEB_TOKEN_DAYS).")
     if owner.name == me.user and me.roles != owner.roles:
         roles = me.roles if roles is None else roles & me.roles  # made by such a token itself
     if roles is not None and not roles <= owner.roles:
         raise Problem(422, "invalid", "'roles' must be roles that the user has.")
+    known = begun(creation, context.store.requests, _OfWhom(user=owner.name, token=given))
+    if known is not None and known.answer is not None:
+        users.remove_token(known.answer)
+    creation.answer(response, is_new=known is None)
     if len(users.tokens(owner.name)) >= TOKENS_MAX:
         raise Problem(
             409, "too_many", f"A user may have {TOKENS_MAX} tokens; revoke one that is not used."
@@ -87,6 +114,8 @@ def make_token(
     made = users.token(token_id(token))
     if made is None:
         raise Problem(409, "conflict", "Somebody revoked this token at once; try again.")
+    if creation.has_key:
+        context.store.requests.end(creation.id, made.id)
     note_fact(request, account=owner.name, token_id=made.id)
     return MadeToken(**_shown(made).model_dump(), token=token)
 

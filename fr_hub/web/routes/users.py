@@ -11,6 +11,7 @@ from common.store.users import User
 from fr_hub.web.access import CurrentUser, note_fact, requires
 from fr_hub.web.context import Context
 from fr_hub.web.etags import IfMatch, changed, etag_of
+from fr_hub.web.idempotency import CurrentCreation, begun
 from fr_hub.web.models import Body
 from fr_hub.web.openapi import ETAG, LOCATION
 from fr_hub.web.passwords import NewPassword
@@ -51,10 +52,28 @@ def list_users(
     "", status_code=201, dependencies=_ADMIN, responses={201: {"headers": ETAG | LOCATION}}
 )
 async def create_user(
-    given: NewUser, request: Request, response: Response, context: Context, me: CurrentUser
+    given: NewUser,
+    request: Request,
+    response: Response,
+    context: Context,
+    me: CurrentUser,
+    creation: CurrentCreation,
 ) -> ShownUser:
     """Create a user."""
-    user = await create(context, given.name, me.tenant, given.roles, given.password)
+    requests, users = context.store.requests, context.store.users
+    # No part of a password is stored but its slow hash.
+    told = given.model_copy(update={"password": None})
+    known = await run_in_threadpool(begun, creation, requests, told)
+    user = None
+    if known is not None:
+        user = await run_in_threadpool(users.get, given.name, me.tenant)
+    creation.answer(response, is_new=user is None)
+    if user is None:
+        try:
+            user = await create(context, given.name, me.tenant, given.roles, given.password)
+        except Problem:
+            await run_in_threadpool(requests.forget, creation.id)
+            raise
     note_fact(request, account=user.name, roles=_named(user.roles))
     response.headers["ETag"] = etag_of(user.revision)
     response.headers["Location"] = f"{request.url.path}/{user.name}"

@@ -21,6 +21,7 @@ def test_the_stored_names_stay() -> None:
         "fr_users",
         "fr_tokens",
         "fr_sessions",
+        "fr_requests",
         "fr_patients",
         "fr_measurements",
         "brain_meta",

@@ -49,6 +49,7 @@ COLLECTIONS = {
     "users": Collection.USERS,
     "tokens": Collection.TOKENS,
     "sessions": Collection.SESSIONS,
+    "requests": Collection.REQUESTS,
     "patients": Collection.PATIENTS,
     "measurements": Collection.MEASUREMENTS,
     "units": Collection.UNITS,

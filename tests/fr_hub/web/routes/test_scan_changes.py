@@ -7,7 +7,7 @@ from common.domain.user import Role
 from common.store.db_manager import DBManager
 from fr_hub.web.context import WebContext
 from fr_hub.web.scan_changes import SCANS_MAX
-from tests.factories import make_claimable, make_failed, make_reports
+from tests.factories import make_claimable, make_failed, make_report, make_reports
 from tests.fr_hub.web.conftest import ClientOf
 
 SCANS = "/api/v1/scans"
@@ -53,3 +53,26 @@ def test_a_body_is_bounded_and_has_known_fields(client_of: ClientOf) -> None:
         assert operator.post(f"{SCANS}/erase", json=body).status_code == 422
     wrong = {"ids": ["x"], "priority": "now"}
     assert operator.post(f"{SCANS}/priority", json=wrong).status_code == 422
+
+
+def test_a_command_that_is_sent_again_with_its_key_changes_nothing_again(
+    client_of: ClientOf, store: DBManager
+) -> None:
+    operator, headers = client_of(Role.OPERATOR), {"Idempotency-Key": "key-1"}
+    [report] = make_reports(store, 1)
+    wanted = {"ids": [report.key]}
+    first = operator.post(f"{SCANS}/reanalyze", json=wanted, headers=headers)
+    assert first.json()["outcomes"][0]["outcome"] == "done"
+    [claim] = store.claims.claim("owner-1-1-1", 1, 30)
+    store.claims.complete([(claim, make_report(claim.scan, revision=2))])
+    again = operator.post(f"{SCANS}/reanalyze", json=wanted, headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    [revised] = store.revisions.revisions_of([report.key])
+    assert (revised.state, revised.revision) == ("Done", 2)
+    other = {"ids": [report.key, "x@pacs-1"]}
+    refused = operator.post(f"{SCANS}/reanalyze", json=other, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+    # Another command, or user, under the same key is another request.
+    erased = operator.post(f"{SCANS}/erase", json=wanted, headers=headers)
+    assert erased.json()["outcomes"][0]["outcome"] == "done"

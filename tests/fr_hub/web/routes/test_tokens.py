@@ -80,3 +80,22 @@ def test_limits_are_told(client_of: ClientOf, context: WebContext) -> None:
     for _ in range(users.TOKENS_MAX - 1):
         context.store.users.add_token(mine["user"], timedelta(hours=1))
     assert client.post(TOKENS, json={}).json()["code"] == "too_many"
+
+
+def test_a_token_is_made_once_however_often_the_request_comes(
+    app: FastAPI, client_of: ClientOf
+) -> None:
+    client, headers = client_of(Role.READER), {"Idempotency-Key": "key-1"}
+    first = client.post(TOKENS, json={"label": "export"}, headers=headers).json()
+    again = client.post(TOKENS, json={"label": "export"}, headers=headers)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert [one["label"] for one in client.get(TOKENS).json()["items"]].count("export") == 1
+    assert script(app, first["token"]).get(f"{API}/scans").status_code == 401
+    assert script(app, again.json()["token"]).get(f"{API}/scans").status_code == 200
+    other = client.post(TOKENS, json={"label": "other"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_an_emergency_account_has_no_tokens(client_of: ClientOf) -> None:
+    glass = client_of(Role.EMERGENCY)
+    assert glass.post(TOKENS, json={}).status_code == 422

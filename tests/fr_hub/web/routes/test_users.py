@@ -99,3 +99,17 @@ def test_pages_have_each_user_of_the_tenant_once(client_of: ClientOf, context: W
         f"here-{n}" for n in range(5)
     ]
     assert len(names) == len(set(names)) == 6
+
+
+def test_a_user_is_created_once_however_often_the_request_comes(client_of: ClientOf) -> None:
+    admin, headers = client_of(Role.ADMIN), {"Idempotency-Key": "key-1"}
+    first = admin.post(USERS, json=BOB, headers=headers)
+    again = admin.post(USERS, json=BOB, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert (again.headers["Idempotency-Replayed"], again.headers["ETag"]) == ("true", '"1"')
+    assert admin.post(USERS, json=BOB, headers={"Idempotency-Key": "key-2"}).status_code == 409
+    other = admin.post(USERS, json={**BOB, "name": "eve"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    # One that was refused may be sent again: the name is free now.
+    admin.delete(f"{USERS}/bob")
+    assert admin.post(USERS, json=BOB, headers={"Idempotency-Key": "key-2"}).status_code == 201
