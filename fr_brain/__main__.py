@@ -20,8 +20,11 @@ def main() -> int:
     with open_store(settings) as store:
         if not wait_for_store(store, lifecycle.stop, log):
             return Exit.OK
-        with present(store.units, store.connection.feed, "fr-brain"):
-            return Supervisor(settings, store, lifecycle, log).run()
+        supervisor = Supervisor(settings, store, lifecycle, log)
+        with present(
+            store.units, store.connection.feed, "fr-brain", analyzers=supervisor.analyzers
+        ):
+            return supervisor.run()
 
 
 if __name__ == "__main__":

@@ -106,7 +106,12 @@ class ScanAnalysis:
         """
         scan_id = claim.key
         stage = "its processor"
-        analyzer = self._registry.by_type.get(claim.scan.scan_type)
+        if claim.analyzer is not None:
+            analyzer = self._registry.chosen(claim.analyzer, claim.scan.scan_type)
+            if analyzer is None:
+                return AnalysisFailure("the analyzer that was chosen does not read it", final=True)
+        else:
+            analyzer = self._registry.by_type.get(claim.scan.scan_type)
         if analyzer is None:
             return AnalyzerMissing(claim.scan.scan_type, "no analyzer reads this type")
         try:

@@ -53,10 +53,17 @@ class Claimer:
     """
 
     def __init__(
-        self, settings: BrainSettings, store: BrainStore, owner: str, types: ScanTypes, log: Log
+        self,
+        settings: BrainSettings,
+        store: BrainStore,
+        owner: str,
+        types: ScanTypes,
+        analyzers: frozenset[str],
+        log: Log,
     ) -> None:
         self._settings = settings
         self._types = types
+        self._analyzers = analyzers
         self._store = store
         self._owner = owner
         self._log = log
@@ -130,6 +137,7 @@ class Claimer:
             self._owner,
             self._settings.brain_lease_s,
             types=self._types.claimable(),
+            analyzers=self._analyzers,
             max_retried=1 if one else self._max_retried(self._scans_in(BATCH_S)),
             attempts_allowed=self._settings.brain_attempts,
         )
@@ -149,6 +157,7 @@ class Claimer:
             wanted,
             self._settings.brain_lease_s,
             types=self._types.claimable(),
+            analyzers=self._analyzers,
             only_fresh=only_fresh,
             max_retried=self._max_retried(wanted),
             attempts_allowed=self._settings.brain_attempts,

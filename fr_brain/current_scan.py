@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
 from typing import Any
 
+from common.domain.installed_analyzer import InstalledAnalyzer, packed, unpacked
 from common.domain.report import AnalyzerId
 
 TYPES_BYTES = 8192
@@ -30,6 +31,7 @@ class SharedRecord(ctypes.Structure):
         ("analyzer", ctypes.c_char * 257),  # UTF-8
         ("version", ctypes.c_char * 129),
         ("types", ctypes.c_char * TYPES_BYTES),
+        ("analyzers", ctypes.c_char * TYPES_BYTES),
         ("ended_with", ctypes.c_int64),  # an exit code and 1; 0: none
     )
 
@@ -100,6 +102,16 @@ class CurrentScan:
         """The types of scan that the processor's analyzers read; None if that is not known."""
         names = self._record.types.decode(errors="replace")
         return frozenset(names.split(",")) if names else None
+
+    def has(self, analyzers: Iterable[InstalledAnalyzer]) -> None:
+        """The processor has these analyzers. Said once, before its first scan."""
+        text = packed(analyzers)
+        if len(text) < TYPES_BYTES:  # else nobody can choose one of them
+            self._record.analyzers = text
+
+    def analyzers(self) -> tuple[InstalledAnalyzer, ...]:
+        """The analyzers that the processor has; none while that is not known."""
+        return unpacked(self._record.analyzers)
 
     def ends_with(self, code: int) -> None:
         """The processor ends with this exit code, which it has chosen."""

@@ -71,8 +71,10 @@ class Processor:
         retry = retrying_store(stop, self._availability)
         self._types = ScanTypes(registry.by_type)
         self._current_scan.reads(registry.by_type)
+        self._current_scan.has(registry.installed)
         self._guard = FailureGuard(log)
-        self._claimer = Claimer(settings, store, owner, self._types, log)
+        analyzers = frozenset(map(str, registry.installed))
+        self._claimer = Claimer(settings, store, owner, self._types, analyzers, log)
         self._lease = Lease(store.claims, settings.brain_lease_s, log, self._availability)
         limit_mib = memory_limit_mib(settings.brain_memory_mib, settings.brain_processes)
         self._prefetcher = Prefetcher(

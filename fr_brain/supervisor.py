@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from common.audit.writer import AuditWriter
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.runtime.lifecycle import DO_NOT_RESTART, Exit, Stop, describe_exit
 from common.runtime.logger import Log
 from common.settings.loading import BrainSettings
@@ -80,6 +81,10 @@ class Supervisor:
         if any(types is None for types in known):
             return None
         return frozenset().union(*(types for types in known if types is not None))
+
+    def analyzers(self) -> frozenset[InstalledAnalyzer]:
+        """The analyzers that a processor here has, as far as they are known."""
+        return frozenset(one for slot in self._slots for one in slot.current_scan.analyzers())
 
     def _run(self) -> int:
         self._watchdog.log_limits(self._log)

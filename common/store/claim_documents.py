@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -18,6 +18,10 @@ from common.store.documents import Claim
 
 DAMAGED = "the stored document is damaged"
 CANNOT_BE_DECODED = f"{DAMAGED}: it cannot be decoded"
+
+CHOSEN = "analyzer_chosen"
+"""Field of a scan: name and version of the analyzer that an operator chose for its reanalysis. Only
+processors that have it claim the scan."""
 
 RETRY_PAUSES = (1, 5, 15, 45, 120)
 """The pauses after the first, second, … failed attempt, as multiples of the first one."""
@@ -38,6 +42,11 @@ def claim_update(owner: str, lease_s: float) -> list[Document]:
         "lease_until": {"$add": ["$$NOW", int(lease_s * 1000)]},
     }
     return [{"$set": claimed}]
+
+
+def for_analyzers(analyzers: Collection[str] | None) -> Document:
+    """A filter for scans that processors with these analyzers may claim; None: with all."""
+    return {} if analyzers is None else {CHOSEN: {"$in": [None, *sorted(analyzers)]}}
 
 
 def claim_filters(
@@ -87,6 +96,7 @@ def claim_from(document: Document, owner: str) -> Claim:
         blob=document.get("blob"),
         revision=document.get("revision") or 1,
         packing=packing,
+        analyzer=document.get(CHOSEN),
     )
     if claim.key != document["_id"]:
         raise ScanDamaged(f"{DAMAGED}: not valid: _id")
@@ -99,6 +109,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "revision": (int, type(None)),
     "voxels": (bytes, type(None)),
     "blob": (ObjectId, type(None)),
+    CHOSEN: (str, type(None)),
 }
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from common.domain.scan import Priority
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
-from common.store.claim_documents import claimable_together
+from common.store.claim_documents import claimable_together, for_analyzers
 from common.store.connection import Connection
 from common.store.damage import UNDECODABLE, find
 from common.store.schema import QUEUE, RETRIED, SCHEMA_VERSION, STAT
@@ -68,12 +68,14 @@ class ClaimQueue:
         self._resting: str | None = None  # the Fr-PACS whose ``stat`` scans did
         self._crowded = False
         self._since_retried = 0
+        self._chosen: Document = {}
 
     def next(
         self,
         limit: int,
         types: Collection[str] | None,
         *,
+        analyzers: Collection[str] | None = None,
         only_fresh: bool = False,
         max_retried: int = 1,
         retried: Mapping[str, Any] | None = None,
@@ -84,12 +86,14 @@ class ClaimQueue:
         Args:
             limit: the most scans.
             types: only scans of these types; None: of all.
+            analyzers: no scans for which another analyzer than these was chosen; None: all.
             only_fresh: only scans that were never claimed.
             max_retried: the most scans that were claimed once before.
             retried: only those scans that were claimed before that meet this condition.
             skip: scans of each Fr-PACS to pass over.
         """
         condition = retried or {}
+        self._chosen = for_analyzers(analyzers)  # of a claimer, always the same
         stat: list[Document] = []
         if self._crowded:
             stat = self._stat(limit, types)
@@ -218,7 +222,7 @@ class ClaimQueue:
     def _find(self, wanted: Document, limit: int, **options: Any) -> list[Document]:
         # Only majority-committed scans: one that could still be rolled back would leave a report
         # without its scan.
-        return find(self._db.scans, wanted, limit=limit, **options)
+        return find(self._db.scans, {**wanted, **self._chosen}, limit=limit, **options)
 
 
 def _of(types: Collection[str] | None) -> Document:

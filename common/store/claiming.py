@@ -12,6 +12,7 @@ from common.store.claim_documents import (
     claim_from,
     claim_update,
     claimable_together,
+    for_analyzers,
     may_try_last,
 )
 from common.store.claim_queue import ClaimQueue, spread
@@ -47,6 +48,7 @@ class Claiming:
         lease_s: float,
         *,
         types: Collection[str] | None = None,
+        analyzers: Collection[str] | None = None,
         only_fresh: bool = False,
         max_retried: int = 1,
         attempts_allowed: int | None = None,
@@ -64,6 +66,8 @@ class Claiming:
             limit: the most scans to claim.
             lease_s: seconds until the claim ends if it is not renewed.
             types: claim only scans of these types; None: of all.
+            analyzers: claim no scans for which another analyzer than these was chosen, each as
+                name and version; None: all.
             only_fresh: claim only scans that were never claimed.
             max_retried: the most scans to claim that were claimed once before.
             attempts_allowed: claims of a scan before it fails for good; None: any number.
@@ -81,6 +85,7 @@ class Claiming:
             found = self._queue.next(
                 limit,
                 types,
+                analyzers=analyzers,
                 only_fresh=only_fresh,
                 max_retried=max_retried,
                 retried=retried,
@@ -103,6 +108,7 @@ class Claiming:
         lease_s: float,
         *,
         types: Collection[str] | None = None,
+        analyzers: Collection[str] | None = None,
         max_retried: int = 1,
         attempts_allowed: int | None = None,
     ) -> Claimed:
@@ -111,7 +117,7 @@ class Claiming:
 
         A lease that ends later than any may is over too: mongod's clock was ahead when it began.
         """
-        ours: Document = dict(NOT_NEWER)
+        ours: Document = {**NOT_NEWER, **for_analyzers(analyzers)}
         if types is not None:  # and what was damaged since it was claimed
             no_type = {"scan.scan_type": {"$not": {"$type": "string"}}}
             ours["$or"] = [{"scan.scan_type": {"$in": sorted(types)}}, no_type]

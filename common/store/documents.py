@@ -75,6 +75,8 @@ class Claim:
     packing: Packing | None = None
     revision: int = 1
     """Revision of the report to write."""
+    analyzer: str | None = None
+    """Name and version of the analyzer that an operator chose; None: the one for its type."""
     key: str = field(init=False, compare=False)
     """The scan's key."""
 

@@ -2,8 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.errors import StoreError
 from common.store.feed import Feed
 from common.store.units import Units
@@ -11,7 +12,11 @@ from common.store.units import Units
 
 @contextlib.contextmanager
 def present(
-    units: Units, feed: Feed, unit: str, pacs: Callable[[], Collection[str]] = tuple
+    units: Units,
+    feed: Feed,
+    unit: str,
+    pacs: Callable[[], Collection[str]] = tuple,
+    analyzers: Callable[[], Iterable[InstalledAnalyzer]] = tuple,
 ) -> Iterator[None]:
     """Announce this process as one of this unit, tell every few seconds that it runs, and at the
     end that it has ended.
@@ -21,6 +26,7 @@ def present(
         feed: whose writer is announced, before the unit changes anything.
         unit: its name.
         pacs: the Fr-PACS that are connected to it.
+        analyzers: those that it has; asked again and again, as they may not be known at once.
     """
 
     ending = threading.Event()
@@ -30,7 +36,7 @@ def present(
         with writing, contextlib.suppress(StoreError):  # the next one tells
             if ending.is_set():
                 return
-            units.beat(unit)
+            units.beat(unit, analyzers())
             units.note_pacs(pacs())
 
     feed.open(beat)

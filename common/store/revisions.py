@@ -27,6 +27,7 @@ from common.domain.scan import BrainScan, Packing, Priority
 from common.domain.states import ReportGenerated
 from common.domain.types import Document
 from common.errors import StoreError
+from common.store.claim_documents import CHOSEN
 from common.store.collections import Notification
 from common.store.connection import Connection
 from common.store.damage import find
@@ -120,7 +121,13 @@ class Revisions:
             raise StoreError(f"the stored scan or report of {key} cannot be read") from None
 
     @translated
-    def schedule_reanalysis(self, keys: Sequence[str], revision: int, by: str | None = None) -> int:
+    def schedule_reanalysis(
+        self,
+        keys: Sequence[str],
+        revision: int,
+        by: str | None = None,
+        analyzer: str | None = None,
+    ) -> int:
         """Return scans to ``'To Do'`` for the next revision, durably; returns their number.
 
         Only scans that are ``'Done'`` with this revision and still have their voxels. Attempts
@@ -131,6 +138,8 @@ class Revisions:
             keys: of the scans.
             revision: of the reports that they have.
             by: the user who asked for it, for the audit trail.
+            analyzer: name and version of the one that is to read them; None: whichever is
+                installed for their type.
         """
         change: list[Document] = [
             {
@@ -141,6 +150,7 @@ class Revisions:
                     "reanalysis": True,
                     "turn_at": {"$subtract": ["$$NOW", _HEAD_START_MS]},
                     "put_back_at": "$$NOW",
+                    CHOSEN: "$$REMOVE" if analyzer is None else {"$literal": analyzer},
                 }
             },
             {"$unset": ["lease_until", "done_at", "error", "reanalysis_error"]},
@@ -153,13 +163,43 @@ class Revisions:
             "purging_since": None,  # retention is removing them
         }
         self._db.feed.begin()
-        self._recorder.note(Kind.SCHEDULE_REANALYSIS, keys, outcome="to be analysed again", by=by)
+        self._recorder.note(
+            Kind.SCHEDULE_REANALYSIS,
+            keys,
+            outcome="to be analysed again",
+            by=by,
+            analyzer=analyzer,
+        )
         self._recorder.wait_durable()
         count = self._db.scans.update_many(done, change).modified_count
         if count:
             self._db.notifications.publish(Notification.SCAN)
             self._db.feed.tell(scans_to_look_up(keys))
         return count
+
+    @translated
+    def choose(self, keys: Sequence[str], by: str, analyzer: str | None) -> set[str]:
+        """Choose another analyzer for scans that wait for the one that was chosen; returns the
+        keys of those that do. Arguments as for ``schedule_reanalysis``."""
+        waiting = {"_id": {"$in": list(keys)}, "report_generated": ReportGenerated.TO_DO}
+        change: Document = (
+            {"$unset": {CHOSEN: ""}} if analyzer is None else {"$set": {CHOSEN: analyzer}}
+        )
+        self._db.feed.begin()
+        self._recorder.note(
+            Kind.SCHEDULE_REANALYSIS,
+            keys,
+            outcome="another analyzer was chosen",
+            by=by,
+            analyzer=analyzer,
+        )
+        self._recorder.wait_durable()
+        self._db.scans.update_many({**waiting, CHOSEN: {"$exists": True}}, change)
+        self._db.notifications.publish(Notification.SCAN)
+        self._db.feed.tell(scans_to_look_up(keys))
+        return {
+            one["_id"] for one in find(self._db.scans, {**waiting, CHOSEN: analyzer}, {"_id": 1})
+        }
 
     @translated
     def without_voxels(self, keys: Sequence[str]) -> set[str]:

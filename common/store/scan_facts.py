@@ -7,12 +7,13 @@ from pydantic import ValidationError
 
 from common.domain.scan import BrainScan
 from common.domain.types import Document
+from common.store.claim_documents import CHOSEN
 from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.scan_list import FIELDS, REPORT_FIELDS, ListedScan, listed_scan
 
-SCAN_FACTS: Document = dict.fromkeys((*FIELDS, "voxels_gone_at", "renamed"), 1)
+SCAN_FACTS: Document = dict.fromkeys((*FIELDS, CHOSEN, "voxels_gone_at", "renamed"), 1)
 """The fields of a stored scan that are read: not its voxels."""
 
 _REPORT_FACTS: Document = dict.fromkeys(

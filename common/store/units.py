@@ -16,6 +16,7 @@ from typing import Any
 
 from pymongo import UpdateOne
 
+from common.domain.installed_analyzer import InstalledAnalyzer, installed_in
 from common.domain.types import Document
 from common.store.connection import Connection
 from common.store.damage import find
@@ -59,6 +60,8 @@ class Unit:
     started_at: datetime | None
     seen_at: datetime | None
     state: str
+    analyzers: tuple[InstalledAnalyzer, ...] = ()
+    """Those that a Fr-BRAIN has."""
 
 
 class Units:
@@ -75,9 +78,12 @@ class Units:
         self._tell(unit, RUNNING)
 
     @translated
-    def beat(self, unit: str) -> None:
-        """Note that this process still runs."""
-        self._write(unit, {"state": RUNNING}, {"started_at": {"$ifNull": ["$started_at", "$$NOW"]}})
+    def beat(self, unit: str, analyzers: Iterable[InstalledAnalyzer] = ()) -> None:
+        """Note that this process still runs, and which analyzers it has."""
+        facts: Document = {"state": RUNNING}
+        if some := [one.to_document() for one in analyzers]:
+            facts["analyzers"] = some
+        self._write(unit, facts, {"started_at": {"$ifNull": ["$started_at", "$$NOW"]}})
 
     @translated
     def end(self, unit: str) -> None:
@@ -121,6 +127,11 @@ class Units:
         now = self._db.clock.now()
         return [_unit(document, now) for document in found]
 
+    def analyzers(self) -> list[InstalledAnalyzer]:
+        """The analyzers of all Fr-BRAINs that run now, by name and version."""
+        running = (unit for unit in self.all() if unit.state == RUNNING)
+        return sorted({one for unit in running for one in unit.analyzers})
+
     @translated
     def sweep(self) -> int:
         """Delete the documents of units that ended long ago; returns their number."""
@@ -162,6 +173,7 @@ def _unit(document: Document, now: datetime) -> Unit:
         started_at=_date(document.get("started_at")),
         seen_at=seen,
         state=state,
+        analyzers=installed_in(document.get("analyzers")),
     )
 
 

@@ -6,6 +6,7 @@ from typing import cast
 
 from pydantic import ValidationError
 
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.domain.report import AnalyzerId
 from common.domain.validation_errors import explain
 from common.errors import AnalysisError
@@ -28,7 +29,9 @@ class Registry:
 
     def __init__(self, analyzers: Iterable[tuple[str, Analyzer]]) -> None:
         best: dict[str, list[tuple[str, Analyzer]]] = {}
+        self._all: dict[str, Analyzer] = {}
         for origin, analyzer in analyzers:
+            self._all[f"{analyzer.name} {analyzer.version}"] = analyzer
             for scan_type in analyzer.scan_types:
                 rivals = best.setdefault(scan_type, [])
                 if rivals and analyzer.priority > rivals[0][1].priority:
@@ -48,6 +51,20 @@ class Registry:
     def by_type(self) -> Mapping[str, Analyzer]:
         """The analyzer in use for each scan type."""
         return self._by_type
+
+    @property
+    def installed(self) -> tuple[InstalledAnalyzer, ...]:
+        """All analyzers, also those that are in use for no type."""
+        return tuple(
+            InstalledAnalyzer(one.name, one.version, tuple(sorted(one.scan_types)))
+            for one in self._all.values()
+        )
+
+    def chosen(self, named: str, scan_type: str) -> Analyzer | None:
+        """The analyzer of this name and version (``'volume 5'``), whatever its priority; None if
+        there is none that reads this type."""
+        found = self._all.get(named)
+        return found if found is not None and scan_type in found.scan_types else None
 
     def pick(self, scan_type: str) -> Analyzer:
         """The analyzer for scans of this type.

@@ -12,9 +12,11 @@ from pydantic import ConfigDict, Field
 from common.domain.scan import Priority
 from common.domain.states import ERASED, ReportGenerated, shown
 from common.domain.tenant import Tenant
+from common.store.claim_documents import CHOSEN
 from common.store.scan_facts import ScanFacts
 from common.store.unit_parts import WebStore
 from fr_hub.web.models import Answer, Body
+from fr_hub.web.problems import Problem
 
 SCANS_MAX = 1000
 """The most scans of one request."""
@@ -44,6 +46,9 @@ class ScansOfAnalyzer(Scans):
 
     analyzer: Annotated[str, Field(min_length=1, max_length=97)] | None = None
     """Only those whose report is by this analyzer: its name, or name and version."""
+    using: Annotated[str, Field(min_length=3, max_length=97)] | None = None
+    """The analyzer that reads them: name and version, such as `volume 5`, of one in `installed` of
+    `GET /analyzers`. Null: the one that Fr-BRAIN has for their type."""
 
 
 class ScansWithPriority(Scans):
@@ -98,13 +103,23 @@ def requeue(store: WebStore, tenant: Tenant, wanted: Scans, user: str) -> Outcom
 
 
 def reanalyze(store: WebStore, tenant: Tenant, wanted: ScansOfAnalyzer, user: str) -> Outcomes:
-    """Schedule scans that have a report for analysis by the analyzer that is installed now."""
+    """Schedule scans that have a report for analysis, by the analyzer that is installed now or by
+    one that is chosen.
+
+    Raises:
+        Problem: 409, no Fr-BRAIN that runs has the chosen one.
+    """
+    reads = None if wanted.using is None else _types_of(store, wanted.using)
 
     def judge(scan: ScanFacts) -> Outcome | None:
         state, made_by = scan.listed.state, scan.listed.analyzer or ""
         waits = (ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS)
-        if state in waits:
+        if state in waits and not is_choice(scan):
             return _unchanged(scan, "it is to be analysed anyway")
+        if reads is not None and (scan.header is None or scan.header.scan_type not in reads):
+            return _refused(scan, f"{wanted.using} does not read scans of its type")
+        if state in waits:
+            return None
         if state != ReportGenerated.DONE or scan.listed.revision is None:
             help_ = "; requeue it" if state == ReportGenerated.ERROR else ""
             return _refused(scan, f"it has no report{help_}")
@@ -112,12 +127,23 @@ def reanalyze(store: WebStore, tenant: Tenant, wanted: ScansOfAnalyzer, user: st
             return _refused(scan, "its report is by another analyzer")
         return _without_voxels(scan) if scan.listed.key in gone else None
 
+    def is_choice(scan: ScanFacts) -> bool:
+        """Whether it waits for another analyzer, which was chosen."""
+        chosen = scan.document.get(CHOSEN)
+        return scan.listed.state == ReportGenerated.TO_DO and chosen not in (None, wanted.using)
+
     def change(scans: list[ScanFacts]) -> dict[str, Outcome]:
+        waiting = [scan.listed.key for scan in scans if is_choice(scan)]
+        chosen = store.revisions.choose(waiting, user, wanted.using) if waiting else set()
+        late = {key: _meanwhile(key) for key in waiting if key not in chosen}
+        return late | schedule([scan for scan in scans if not is_choice(scan)])
+
+    def schedule(scans: list[ScanFacts]) -> dict[str, Outcome]:
         by_revision: dict[int, list[str]] = {}
         for scan in scans:
             by_revision.setdefault(scan.listed.revision or 1, []).append(scan.listed.key)
         for revision, keys in by_revision.items():
-            store.revisions.schedule_reanalysis(keys, revision, user)
+            store.revisions.schedule_reanalysis(keys, revision, user, wanted.using)
         now = {one.key: one.revision for one in store.revisions.revisions_of(_keys(scans))}
         return {
             scan.listed.key: _meanwhile(scan.listed.key)
@@ -127,6 +153,25 @@ def reanalyze(store: WebStore, tenant: Tenant, wanted: ScansOfAnalyzer, user: st
 
     gone = store.revisions.without_voxels(wanted.ids)
     return _each(store, tenant, wanted, judge, change)
+
+
+def _types_of(store: WebStore, analyzer: str) -> frozenset[str]:
+    """The types of scan that an analyzer reads.
+
+    Raises:
+        Problem: 409, no Fr-BRAIN that runs has it.
+    """
+    installed = store.units.analyzers()
+    types = frozenset(kind for one in installed if str(one) == analyzer for kind in one.types)
+    if not types:
+        known = ", ".join(dict.fromkeys(map(str, installed))) or "none"
+        raise Problem(
+            409,
+            "no_analyzer",
+            "No Fr-BRAIN that runs now has the analyzer in 'using'; choose one of these, as name "
+            f"and version: {known}.",
+        )
+    return types
 
 
 def prioritize(store: WebStore, tenant: Tenant, wanted: ScansWithPriority, user: str) -> Outcomes:

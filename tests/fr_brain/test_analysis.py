@@ -1,5 +1,6 @@
 """One scan on a real MongoDB: it gets its report, or an 'Error' with a cause."""
 
+import dataclasses
 import os
 import threading
 from collections.abc import Sequence
@@ -409,3 +410,22 @@ def test_damaged_voxels_inside_the_scan_end_in_an_error_too(store: DBManager) ->
     with processing(store, PlantedAnalyzer()):
         until(lambda: in_state(store, ReportGenerated.ERROR) == 1)
     assert store.queries.count_reports() == {True: 0, False: 0}
+
+
+def test_an_analyzer_that_was_chosen_reads_the_scan(
+    store: DBManager, current_scan: CurrentScan
+) -> None:
+    class Older(PlantedAnalyzer):
+        version, priority = "6", -1
+
+    [scan] = make_claimable(store, 1)
+    [claim] = store.claims.claim("me", 1, 60)
+    analysis = scan_analysis(store, current_scan, PlantedAnalyzer(), Older())
+    for chosen, version in ((None, "7"), ("planted 6", "6")):
+        found = analysis.run(dataclasses.replace(claim, analyzer=chosen), lambda: None)
+        assert isinstance(found, Analysed)
+        assert found.report.analyzer.version == version
+    gone = analysis.run(dataclasses.replace(claim, analyzer="planted 5"), lambda: None)
+    assert isinstance(gone, AnalysisFailure)
+    assert gone.final
+    assert scan.key == claim.key

@@ -30,7 +30,9 @@ from tests.running import until
 def claimer(store: DBManager, seconds_per_scan: float = BATCH_S, **given: Any) -> Claimer:
     """A claimer that has measured so many seconds a scan."""
     types = ScanTypes(["grid", "volume"])
-    made = Claimer(brain_settings(**given), brain_parts(store), "the processor", types, get_log())
+    made = Claimer(
+        brain_settings(**given), brain_parts(store), "the processor", types, frozenset(), get_log()
+    )
     made.seconds_per_scan = seconds_per_scan
     return made
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.domain.report import AnalyzerId
 from fr_brain.current_scan import CurrentScan, SharedRecord
 
@@ -61,3 +62,13 @@ def test_only_the_exit_code_that_a_processor_has_chosen_is_its_own() -> None:
     assert current_scan.chose(0)
     current_scan.ends_with(4)
     assert list(filter(current_scan.chose, range(-16, 256))) == [4]
+
+
+def test_the_supervisor_reads_which_analyzers_there_are() -> None:
+    current_scan = CurrentScan.shared(multiprocessing.get_context("spawn"))
+    assert current_scan.analyzers() == ()
+    known = InstalledAnalyzer("ä", "5", ("flair", "t1"))
+    current_scan.has([known])
+    assert current_scan.analyzers() == (known,)
+    current_scan.has([InstalledAnalyzer("b", "1", ("x" * 9000,))])  # too long to be told
+    assert current_scan.analyzers() == (known,)

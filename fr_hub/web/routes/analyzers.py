@@ -43,10 +43,21 @@ class Analyzer(Version):
     older: list[Version]
 
 
+class Installed(Answer):
+    """An analyzer that a Fr-BRAIN has that runs now."""
+
+    name: str
+    version: str
+    scan_types: list[str]
+    """Types of scan that it reads."""
+
+
 class Analyzers(ListAnswer):
-    """All analyzers that made a report."""
+    """All analyzers that made a report, and those that can make one now."""
 
     items: list[Analyzer]
+    installed: list[Installed]
+    """A reanalysis may choose one of these."""
 
 
 class FailureCause(Answer):
@@ -79,7 +90,11 @@ def list_analyzers(context: Context, tenant: CurrentTenant) -> Analyzers:
         items.append(
             Analyzer(name=name, parameters=parameters, older=others, **newest.model_dump())
         )
-    return Analyzers(items=items, total=len(items))
+    installed = [
+        Installed(name=one.name, version=one.version, scan_types=list(one.types))
+        for one in context.store.units.analyzers()
+    ]
+    return Analyzers(items=items, installed=installed, total=len(items))
 
 
 def _whole(stored: Document) -> Iterator[tuple[str, _Parameter]]:

@@ -63,8 +63,8 @@ def requeue(asked: Asked, wanted: Scans) -> Outcomes:
 
 @router.post("/reanalyze", dependencies=[requires(Right.OPERATE)])
 def reanalyze(asked: Asked, wanted: ScansOfAnalyzer) -> Outcomes:
-    """Analyse scans again with the analyzers that are installed now. Their reports get a new
-    revision; the earlier ones are kept."""
+    """Analyse scans again with the analyzers that are installed now, or with one that `using`
+    names. Their reports get a new revision; the earlier ones are kept."""
     return asked.once(wanted, scan_changes.reanalyze)
 
 

@@ -348,3 +348,18 @@ def test_a_damaged_report_does_not_keep_others_from_being_listed(
     listed = {one.key: one for one in store.revisions.analysed()}
     assert listed.keys() == {report.key for report in reports}
     assert "" in (listed[spoilt].analyzer, listed[spoilt].scan_type.replace("7", ""))
+
+
+def test_a_chosen_analyzer_is_waited_for_and_a_later_reanalysis_has_none(store: DBManager) -> None:
+    [report] = make_reports(store, 1)
+    assert store.revisions.schedule_reanalysis([report.key], 1, analyzer="volume 5") == 1
+    assert not store.claims.claim("a", 1, 60, analyzers=["grid 1"])
+    [claim] = store.claims.claim("a", 1, 60, analyzers=["grid 1", "volume 5"])
+    assert claim.analyzer == "volume 5"
+    expire(store, report.key)
+    assert not store.claims.claim_expired("b", 60, analyzers=["grid 1"])
+    [claim] = store.claims.claim_expired("b", 60, analyzers=["volume 5"])
+    store.claims.complete([again(claim)])
+    assert store.revisions.schedule_reanalysis([report.key], 2) == 1
+    [claim] = store.claims.claim("a", 1, 60, analyzers=["grid 1"])
+    assert claim.analyzer is None

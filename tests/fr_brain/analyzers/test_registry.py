@@ -136,3 +136,15 @@ def test_a_name_that_no_report_can_carry_is_refused_at_the_start(plant: Plant) -
     plant("fr_planted_nameless", planted({"pet"}, name=""))
     with pytest.raises(AnalysisError, match="fr_planted_nameless"):
         load_analyzers()
+
+
+def test_an_analyzer_that_is_not_in_use_can_be_chosen(plant: Plant) -> None:
+    plant("better", planted({"grid"}, priority=9))
+    registry = load_analyzers()
+    own = GridAnalyzer()
+    named = f"{own.name} {own.version}"
+    assert registry.pick("grid").name == "planted"
+    assert isinstance(registry.chosen(named, "grid"), GridAnalyzer)
+    assert registry.chosen(named, "volume") is None
+    assert registry.chosen("grid 0", "grid") is None
+    assert {named, "planted 3"} <= set(map(str, registry.installed))

@@ -3,11 +3,14 @@
 from typing import Any
 
 from common.audit.writer import AuditWriter
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.domain.user import Role
+from common.store.claim_documents import CHOSEN
+from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from fr_hub.web.context import WebContext
 from fr_hub.web.scan_changes import SCANS_MAX
-from tests.factories import make_claimable, make_failed, make_report, make_reports
+from tests.factories import inside, make_claimable, make_failed, make_report, make_reports
 from tests.fr_hub.web.conftest import ClientOf
 
 SCANS = "/api/v1/scans"
@@ -76,3 +79,40 @@ def test_a_command_that_is_sent_again_with_its_key_changes_nothing_again(
     # Another command, or user, under the same key is another request.
     erased = operator.post(f"{SCANS}/erase", json=wanted, headers=headers)
     assert erased.json()["outcomes"][0]["outcome"] == "done"
+
+
+def test_an_operator_chooses_the_analyzer_of_a_reanalysis(
+    client_of: ClientOf, store: DBManager
+) -> None:
+    operator = client_of(Role.OPERATOR)
+    [report] = make_reports(store, 1)
+    wanted = {"ids": [report.key], "using": "other 7"}
+    none = operator.post(f"{SCANS}/reanalyze", json=wanted)
+    assert (none.status_code, none.json()["code"]) == (409, "no_analyzer")
+    store.units.beat("fr-brain", [InstalledAnalyzer("other", "7", ("x-ray",))])
+    [refused] = operator.post(f"{SCANS}/reanalyze", json=wanted).json()["outcomes"]
+    assert (refused["outcome"], refused["reason"]) == (
+        "refused",
+        "other 7 does not read scans of its type",
+    )
+    other = InstalledAnalyzer("other", "7", (report.scan_type,))
+    store.units.beat("fr-brain", [other])
+    assert operator.get("/api/v1/analyzers").json()["installed"] == [
+        {"name": "other", "version": "7", "scan_types": [report.scan_type]}
+    ]
+    [done] = operator.post(f"{SCANS}/reanalyze", json=wanted).json()["outcomes"]
+    assert done["outcome"] == "done"
+    assert not store.claims.claim("owner-1-1-1", 1, 30, analyzers=["grid 1"])
+    # While it waits, another choice may be made.
+    for using, found in ((None, "done"), ("other 7", "unchanged")):
+        [one] = operator.post(
+            f"{SCANS}/reanalyze", json={"ids": [report.key], "using": using}
+        ).json()["outcomes"]
+        assert one["outcome"] == found
+    assert store.claims.claim("owner-1-1-1", 1, 30, analyzers=["grid 1"])
+    store.claims.release("owner-1-1-1")
+    inside(store, Collection.SCANS).update_one({}, {"$set": {CHOSEN: "other 7"}})
+    [claim] = store.claims.claim("owner-1-1-1", 1, 30, analyzers=["grid 1", "other 7"])
+    assert claim.analyzer == "other 7"
+    store.units.end("fr-brain")  # it runs no more
+    assert operator.post(f"{SCANS}/reanalyze", json=wanted).status_code == 409
