@@ -11,7 +11,7 @@ from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
-from fr_hub.web.openapi import document, operation_id
+from fr_hub.web.openapi import document, operation_id, serve_document
 from fr_hub.web.page_files import PageFiles
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.proxies import TrustedProxies
@@ -114,8 +114,8 @@ def make_app(context: WebContext) -> FastAPI:
     app.state.context = context
     app.state.live = LiveFeed(context.store, context.log)
     app.state.metrics = Metrics(context.store, context.emergency)
-    handle_problems(app)
     table = _table()
+    handle_problems(app, table.methods_of)
     # The last one is the first that a request meets.
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
@@ -143,7 +143,7 @@ def routes_only() -> FastAPI:
         title="Fr",
         version="1",
         description=_DESCRIPTION,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=None,  # see serve_document
         lifespan=_lifespan,
         docs_url=None,  # these load from other hosts
         redoc_url=None,
@@ -155,6 +155,7 @@ def routes_only() -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=API)
     document(app, _table(), MESSAGES)
+    serve_document(app, f"{API}/openapi.json")
     return app
 
 

@@ -4,10 +4,12 @@ It says who may call what, and which problems an answer may be. The types of cli
 from it, so each operation has a short, unique name, and no answer may be just anything.
 """
 
+import json
+import threading
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -116,6 +118,24 @@ def document(app: FastAPI, table: RouteTable, messages: Iterable[type[BaseModel]
         return whole
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def serve_document(app: FastAPI, path: str) -> None:
+    """Answer with the document at this path.
+
+    Making it takes a second or two, so a thread does that, once: FastAPI's own route would hold up
+    all other requests and streams meanwhile.
+    """
+    made: list[bytes] = []
+    lock = threading.Lock()
+
+    def openapi_json(_: Request) -> Response:
+        with lock:
+            if not made:
+                made.append(json.dumps(app.openapi(), ensure_ascii=False).encode())
+        return Response(made[0], media_type="application/json")
+
+    app.add_route(path, openapi_json, include_in_schema=False)
 
 
 def _schemas_of(messages: tuple[type[BaseModel], ...]) -> dict[str, Any]:

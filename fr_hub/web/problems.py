@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details, in words that say what to do."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -119,8 +119,15 @@ def _field_error(one: Mapping[str, Any]) -> FieldError:
     return FieldError(field=".".join(map(str, where)), message=remedy(one))
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Make every error of this application a problem."""
+def handle_problems(
+    app: FastAPI, methods_of: Callable[[str], Sequence[str]] = lambda _: ()
+) -> None:
+    """Make every error of this application a problem.
+
+    Args:
+        app: the application.
+        methods_of: the methods that a path takes. Starlette knows those of the first route alone.
+    """
 
     @app.exception_handler(Problem)
     def known(_: Request, problem: Problem) -> JSONResponse:
@@ -133,7 +140,7 @@ def handle_problems(app: FastAPI) -> None:
         return Problem(422, "invalid", detail, errors=errors).response()
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> JSONResponse:
+    def http(request: Request, error: HTTPException) -> JSONResponse:
         details = {
             404: "There is nothing at this address; see /api/v1/openapi.json.",
             408: "The body of the request did not come in time; send it again.",
@@ -142,7 +149,11 @@ def handle_problems(app: FastAPI) -> None:
         }
         detail = details.get(error.status_code, "The request cannot be answered.")
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return Problem(error.status_code, code, detail, error.headers or {}).response()
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = methods_of(request.url.path)
+            headers |= {"Allow": ", ".join(allowed)} if allowed else {}
+        return Problem(error.status_code, code, detail, headers).response()
 
     @app.exception_handler(StoreError)
     def store(request: Request, error: StoreError) -> JSONResponse:

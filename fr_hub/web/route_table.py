@@ -97,6 +97,11 @@ class RouteTable:
         is_document = method in ("GET", "HEAD") and not scope["path"].startswith(_API)
         return _DOCUMENT if is_document else None
 
+    def methods_of(self, path: str) -> list[str]:
+        """The methods that a path takes."""
+        found = {one.method for one in self.routes if one.pattern.match(path)}
+        return sorted(found - {_LIVE})
+
 
 def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
     if not isinstance(route, APIWebSocketRoute | APIRoute):

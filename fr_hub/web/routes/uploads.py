@@ -32,6 +32,9 @@ from fr_hub.web.uploads.upload import Owner, TooMuch, Upload, WrongOffset
 CHUNK_BYTES = 8 * MIB
 """How much a client should send in one request: what a lost connection costs at most."""
 
+PIECE_TYPE = "application/offset+octet-stream"
+"""The media type of a piece of an upload, in the OpenAPI document; any other is taken, too."""
+
 _TUS = {"Cache-Control": "no-store"}
 
 _OFFSET = {
@@ -158,12 +161,7 @@ def read_upload(request: Request, upload: CurrentUpload, desk: Desk) -> UploadSt
         "requestBody": {
             "required": True,
             "content": {
-                "application/offset+octet-stream": {
-                    "schema": {
-                        "type": "string",
-                        "contentMediaType": "application/offset+octet-stream",
-                    }
-                },
+                PIECE_TYPE: {"schema": {"type": "string", "contentMediaType": PIECE_TYPE}},
             },
         }
     },

@@ -50,6 +50,13 @@ def test_each_route_needs_a_user_but_those_named_here() -> None:
     assert without == WITHOUT_SIGN_IN
 
 
+def test_another_method_is_told_which_ones_an_address_takes(client_of: ClientOf) -> None:
+    client = client_of(Role.ADMIN)
+    for path, methods in {"/scans": "GET, POST", "/session": "DELETE, GET, POST"}.items():
+        answer = client.put(f"{API}{path}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
 OTHER = "https://viewer.example"
 
 

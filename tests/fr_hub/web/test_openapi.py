@@ -1,11 +1,14 @@
 """The OpenAPI document is precise: a client's types follow from it."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from common.domain.measurement import NewMeasurement
@@ -62,6 +65,25 @@ def answers(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for status, answer in operation["responses"].items():
             for kind, content in answer.get("content", {}).items():
                 yield f"{method} {path} {status} {kind}", content["schema"]
+
+
+def test_nobody_waits_while_the_document_is_made(
+    app: FastAPI, stranger: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, may_go_on = threading.Event(), threading.Event()
+
+    def made_slowly() -> dict[str, Any]:
+        making.set()
+        assert may_go_on.wait(30)
+        return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr(app, "openapi", made_slowly)
+    with ThreadPoolExecutor() as threads:
+        document = threads.submit(stranger.get, f"{API}/openapi.json")
+        assert making.wait(30)
+        assert stranger.get("/health/ping").status_code == 200
+        may_go_on.set()
+        assert document.result().json() == {"openapi": "3.1.0"}
 
 
 def test_no_answer_is_just_anything(document: dict[str, Any]) -> None:
