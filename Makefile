@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help all fr_hub fr_brain fr_pacs web page page-if-possible page-check types verify audit audit-export audit-prune retention erase list errors requeue undelivered redeliver certs roles \
 	migrate pacs-key pseudonym users \
-	report reanalyze schema conformance tests quick audit-dependencies fuzz faults coverage bench readers \
+	report reanalyze schema conformance tests quick contract audit-dependencies fuzz faults coverage bench readers \
 	evaluate evaluate-ecg format lint template picture screenshots settings licences lock clean
 
 VENV := .venv
@@ -50,7 +50,7 @@ help: ## List the targets and variables
 #  CONTRAST       MR contrast of synthetic heads: flair or t1
 #  RATE           scans per second; unset: as fast as possible, or 2 without SCANS and SOURCE
 #  THREADS        connections from Fr-PACS to Fr-HUB
-#  SEED           random seed of synthetic scans and of the schedule of faults
+#  SEED           random seed of synthetic scans, of the schedule of faults and of contract's calls
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
 #                 list: where to find the files' names
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
@@ -58,7 +58,7 @@ help: ## List the targets and variables
 #                 list: where to find the files' names
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
-#  OUT            report, screenshots: folder to write to
+#  OUT            report, screenshots: folder to write to; contract: file for the result
 #  ANALYZER       reanalyze: only the scans that this analyzer now applies to
 #  NAME           conformance: the analyzer, such as volume or my_package:Dark
 #  SCAN           audit: id of the scan whose history to print
@@ -84,6 +84,7 @@ help: ## List the targets and variables
 #  RECORDS        evaluate-ecg: records per row (12)
 #  ECG_RECORDS    evaluate-ecg, tests: folder of real ECG records in WFDB's format
 #  FUZZ_S         fuzz: time per target, seconds (60)
+#  EXAMPLES       contract: calls of each operation (100)
 #  TESTS          tests, quick, coverage: tests to run, such as tests/common
 #  BENCH          bench: file to write all values to, as JSON, with pictures beside it
 #  QUICK          bench: 1 runs a short version of a few minutes
@@ -200,6 +201,9 @@ tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds those t
 
 quick: $(VENV)/ready-dev ## Run the tests that need neither MongoDB nor other processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow and not long" $(TESTS)
+
+contract: $(VENV)/ready-dev ## Call the API in all ways of its OpenAPI document: EXAMPLES, SEED, OUT
+	@$(BIN)/python -m tests.fr_hub.web.contract
 
 audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
 	@$(BIN)/python -m tests.dependencies $(or $(SBOM),dist/sbom.json)
