@@ -8,19 +8,22 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    BrowserType,
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
+from common.store.db_manager import DBManager
 from fr_hub.web.page_files import DOCUMENT, FOLDER
 from tests.processes import start, stop
 from tests.running import free_port, until
@@ -32,6 +35,11 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
 )
+
+PATIENCE_MS = 60_000
+"""For what a page shall show: busy machines are slow. A test that passes does not wait so long."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 _EXPECTED = re.compile(r"the server responded with a status of 4\d\d")
 """Chromium logs each refused request as an error; the tests look at what the page makes of it."""
@@ -53,16 +61,24 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def browser(*arguments: str) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=chromium(), args=[*ARGUMENTS, *arguments]
-        )
-        try:
-            yield found
-        finally:
-            found.close()
+    with sync_playwright() as playwright, _launched(playwright.chromium) as found:
+        yield found
+
+
+def another(found: Browser, *arguments: str) -> AbstractContextManager[Browser]:
+    """A further Chromium beside this one, with these arguments."""
+    return _launched(found.browser_type, *arguments)
+
+
+@contextmanager
+def _launched(kind: BrowserType, *arguments: str) -> Iterator[Browser]:
+    found = kind.launch(executable_path=chromium(), args=[*ARGUMENTS, *arguments])
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 class WatchedContext:
@@ -76,7 +92,7 @@ class WatchedContext:
         self._host = urlsplit(address).netloc
         self.context = context
         self.faults: list[str] = []
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("request", self._requested)
         context.on("console", self._logged)
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
@@ -95,22 +111,36 @@ class WatchedContext:
             self.faults.append(f"logged: {message.text}")
 
 
+@contextmanager
+def watched(found: Browser, address: str) -> Iterator[Page]:
+    """A page in a window of its own; what it must not do fails the test."""
+    with found.new_context(viewport={"width": 1440, "height": 900}) as context:
+        guarded = WatchedContext(context, address)
+        yield guarded.page()
+        assert guarded.faults == []
+
+
+def database_of(store: DBManager) -> dict[str, str]:
+    """The settings by which a process uses a test's database."""
+    return {"MONGODB_URI": store.connection.uri, "MONGODB_DATABASE": store.connection.name}
+
+
 class WebProcess:
-    """``fr web`` with these settings.
+    """``fr web`` with these settings, or the launcher of all units.
 
     Attributes:
         address: of the page.
         one_time: the address of the first sign-in; empty if there is none.
     """
 
-    def __init__(self, folder: Path, **given: str) -> None:
+    def __init__(self, folder: Path, module: str = "fr_hub.web", **given: str) -> None:
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self._log = folder / "web.log"
         own = {"WEB_PORT": str(port), "DATA_DIR": str(folder / "data"), "HUB_DISK_FREE_MIB": "0"}
-        self._process = start("fr_hub.web", self._log, **own, **given)
-        until(lambda: "serving the API and its page" in self.log, 60)
-        until(lambda: self.address in self.log, 30)
+        self._process = start(module, self._log, **own, **given)
+        until(lambda: "serving the API and its page" in self.log, 180)
+        until(lambda: self.address in self.log, 60)
         found = re.search(rf"{re.escape(self.address)}/#one-time=\S+", self.log)
         self.one_time = "" if found is None else found[0]
 
@@ -121,7 +151,7 @@ class WebProcess:
 
     def stop(self) -> None:
         """Stop it, in order."""
-        assert stop(self._process) == 0, self.log
+        assert stop(self._process, 120) == 0, self.log
 
 
 def serious(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from common.store.db_manager import DBManager
-from tests.page.browser import WatchedContext, WebProcess, browser, missing
+from tests.page.browser import WebProcess, browser, database_of, missing, watched
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def web(store: DBManager, tmp_path: Path) -> Iterator[WebProcess]:
     """``fr web`` on the test's database."""
-    connection = store.connection
-    process = WebProcess(tmp_path, MONGODB_URI=connection.uri, MONGODB_DATABASE=connection.name)
+    process = WebProcess(tmp_path, **database_of(store))
     yield process
     process.stop()
 
@@ -36,10 +35,8 @@ def web(store: DBManager, tmp_path: Path) -> Iterator[WebProcess]:
 @pytest.fixture
 def visitor(chromium: Browser, web: WebProcess) -> Iterator[Page]:
     """A page of somebody who has not signed in."""
-    with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
-        watched = WatchedContext(context, web.address)
-        yield watched.page()
-        assert watched.faults == []
+    with watched(chromium, web.address) as page:
+        yield page
 
 
 @pytest.fixture
