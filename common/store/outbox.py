@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import bson
@@ -129,20 +129,9 @@ class Outbox:
         if not found:
             return Leased(more=more)
         token = f"{self._process}/{next(self._leases)}"
-        now = self._db.clock.now()
-        taken = 0
-        for these, tries in _as_found(found):
-            # A pipeline could count ``tries`` and add to ``$$NOW``, but takes MongoDB longer.
-            lease = {
-                "next_try_at": now + timedelta(seconds=lease_s),
-                "leased_by": token,
-                "tries": (whole(tries) or 0) + 1,
-            }
-            these = {"$and": [wanted, these, self._db.clock.still(now)]}
-            update = self._db.reports_fast.update_many(these, {"$set": lease}, hint=BY_ID)
-            taken += update.modified_count
-        if not taken:  # others were faster, or the estimate was off: then again, at once
-            return Leased(more=self._db.clock.was_off() or more)
+        taken = self._take(found, wanted, lease_s, token)
+        if not taken:  # others were faster
+            return Leased(more=more)
         if taken < len(found):
             mine: Document = {"_id": {"$in": list(found)}, "leased_by": token}
             leased = self._db.reports_fast.find(mine, {"_id": 1}, hint=BY_ID)
@@ -150,6 +139,37 @@ class Outbox:
         gone = self._reconcile(list(found))
         reports = (self._outgoing(key, pacs, raw) for key, raw in found.items() if key not in gone)
         return Leased((report for report in reports if report is not None), more=more)
+
+    def _take(
+        self, found: Mapping[str, RawBSONDocument], wanted: Document, lease_s: float, token: str
+    ) -> int:
+        """Lease those of these reports that are still as wanted; returns their number.
+
+        The end of the lease is computed from the estimate of the server's clock, under the
+        condition that the server agrees. If that leases nothing, the estimate may be wrong, or the
+        commands take longer than the condition allows: then the server computes the end. That is
+        always right, but takes MongoDB longer.
+        """
+        groups = list(_as_found(found))
+        now = self._db.clock.now()
+        ends_at = now + timedelta(seconds=lease_s)
+        still = self._db.clock.still(now)
+        taken = 0
+        for these, tries in groups:
+            lease = _lease(ends_at, token, tries)
+            taken += self._update({"$and": [wanted, these, still]}, {"$set": lease})
+        if taken:
+            return taken
+        ends = {"$add": ["$$NOW", int(lease_s * 1000)]}
+        for these, tries in groups:
+            lease = _lease(ends, token, tries)
+            taken += self._update({"$and": [wanted, these]}, [{"$set": lease}])
+        if taken:  # it was the clock
+            self._db.clock.forget()
+        return taken
+
+    def _update(self, these: Document, change: Document | list[Document]) -> int:
+        return self._db.reports_fast.update_many(these, change, hint=BY_ID).modified_count
 
     def _is_to_look_ahead(self, pacs: str, *, nothing: bool) -> bool:
         """Whether to look for reports whose time is too far ahead: from time to time, and more
@@ -371,6 +391,10 @@ def _as_found(found: Mapping[str, RawBSONDocument]) -> Iterator[tuple[Document, 
         alike.setdefault(about, []).append(key)
     for (revision, tries), keys in alike.items():
         yield {"_id": {"$in": keys}, **_of_stored(revision)}, tries
+
+
+def _lease(ends: datetime | Document, token: str, tries: int) -> Document:
+    return {"next_try_at": ends, "leased_by": token, "tries": (whole(tries) or 0) + 1}
 
 
 def _of_stored(revision: Any) -> Document:

@@ -9,8 +9,8 @@ Such an estimate may be wrong: the clock of mongod is set, a primary with anothe
 or the process stands still between the estimate and the write. In ``received_at``, that moves a
 scan in the queue and nothing else. A time that ends something, such as a lease, is written only
 under the condition ``still``, which the server itself checks: ``$$NOW`` in a filter costs little.
-So a lease is never off by more than ``TOLERANCE_S``. Of a write that found nothing, ``was_off``
-tells whether the estimate was the reason, and corrects it.
+So a lease is never off by more than ``TOLERANCE_S``. Whoever finds that the server did not agree
+lets it compute the time itself, and has the estimate forgotten (``forget``).
 """
 
 import threading
@@ -72,19 +72,10 @@ class ServerClock:
         agrees = [{"$gte": ["$$NOW", now - margin]}, {"$lte": ["$$NOW", now + margin]}]
         return {"$expr": {"$and": agrees}}
 
-    def was_off(self) -> bool:
-        """Read the clock now; whether the estimate until now was off by more than ``TOLERANCE_S``.
-
-        Raises:
-            PyMongoError: MongoDB is unreachable.
-        """
+    def forget(self) -> None:
+        """Read the clock again when it is needed next: the estimate was found to be wrong."""
         with self._lock:
-            before = self._read
-            at, then = self._measure()
-        if before is None:
-            return False
-        off = _carried_on(*before) - _carried_on(at, then)
-        return abs(off) > timedelta(seconds=TOLERANCE_S)
+            self._read = None
 
     def now_us(self) -> int:
         """The primary's time in microseconds since 1970, as estimated when ``now`` last read it, so

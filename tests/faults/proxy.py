@@ -36,6 +36,8 @@ class Weather:
     """Directions in which bytes vanish."""
     bytes_s: float | None = None
     """What passes a second, each way, of each connection."""
+    delay_s: float = 0.0
+    """How long each piece takes, each way."""
     cut_after: int | None = None
     """Bytes up after which a connection ends."""
     reset: bool = True
@@ -84,7 +86,7 @@ class Loop:
 
 
 class Proxy:
-    """Between a client and the server on ``target``, a port of this machine.
+    """Between a client and the server on ``target``, a port or the socket of this machine.
 
     Args:
         name_of: the name of a client, by its port; None: they have none.
@@ -93,7 +95,7 @@ class Proxy:
     def __init__(
         self,
         loop: Loop,
-        target: int,
+        target: int | str,
         seed: int = 0,
         name_of: Callable[[int], str | None] = lambda _: None,
     ) -> None:
@@ -122,9 +124,7 @@ class Proxy:
             _reset(writer)
             return
         try:
-            up_reader, up_writer = await asyncio.open_connection(
-                "127.0.0.1", self._target, limit=_PIECE
-            )
+            up_reader, up_writer = await self._connect()
         except OSError:
             _reset(writer)
             return
@@ -141,6 +141,11 @@ class Proxy:
             self._open.discard(connection)
             for end in (writer, up_writer):
                 end.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, str):
+            return await asyncio.open_unix_connection(self._target, limit=_PIECE)
+        return await asyncio.open_connection("127.0.0.1", self._target, limit=_PIECE)
 
     async def _pump(
         self,
@@ -166,6 +171,8 @@ class Proxy:
         self, connection: _Connection, way: str, data: bytes, writer: asyncio.StreamWriter
     ) -> None:
         weather = self.weather
+        if weather.delay_s:
+            await asyncio.sleep(weather.delay_s)
         if way in weather.swallow:
             return
         if way == UP:
