@@ -13,35 +13,54 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.evaluation.measures import Outcome, figures_of
 from tests.evaluation.real import RealImage, read_real_images
+from tests.evaluation.realistic import anatomy
+from tests.evaluation.realistic import rows as realistic
 from tests.evaluation.rows import ROWS, SCANS, Row
 from tests.evaluation.scans import evaluate_scan
 from tests.evaluation.table import json_of, missed_by, text_of
 
 REAL = "real"
+AnyRow = Row | realistic.RealisticRow
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Evaluate the selected rows."""
     options = _options(arguments)
-    rows = [row for row in ROWS if _wanted(row.name, options.only)]
+    rows = [row for row in _all_rows() if _wanted(row.name, options.only)]
     with_real = _wanted(REAL, options.only)
     if not rows and not with_real:
-        names = ", ".join([*(row.name for row in ROWS), REAL])
+        names = ", ".join([*(row.name for row in _all_rows()), REAL])
         sys.stderr.write(f"ONLY={options.only} matches no row; the rows are: {names}\n")
         return 2
-    outcomes, real = _run(rows, options.scans, options.jobs, with_real)
+    scans = {row.name: options.scans or scans_of(row) for row in rows}
+    outcomes, real = _run(rows, scans, options.jobs, with_real)
     results = {row.name: figures_of(outcomes[row.name]) for row in rows}
-    sys.stdout.write(text_of(rows, results, real, options.scans) + "\n")
+    sys.stdout.write(text_of(rows, results, real, scans) + "\n")
     if options.json is not None:
-        text = json.dumps(json_of(rows, results, real, options.scans), indent=1)
+        text = json.dumps(json_of(rows, results, real, scans), indent=1)
         options.json.write_text(text + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
     return int(missed or any(image.wrong for image in real))
 
 
+def scans_of(row: AnyRow) -> int:
+    """The scans of a row unless the command says otherwise: realistic heads take longer."""
+    return SCANS if isinstance(row, Row) else realistic.SCANS
+
+
+def _all_rows() -> list[AnyRow]:
+    """The rows whose anatomy is on this machine."""
+    return [*ROWS, *(row for row in realistic.ROWS if anatomy.available(row.family))]
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make evaluate", description=__doc__)
-    parser.add_argument("--scans", type=int, default=SCANS, help="scans per row (SCANS)")
+    parser.add_argument(
+        "--scans",
+        type=int,
+        default=None,
+        help=f"scans per row (SCANS; {SCANS}, of realistic heads {realistic.SCANS})",
+    )
     parser.add_argument(
         "--only", default="", help="rows whose names contain one of these, separated by commas"
     )
@@ -50,7 +69,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--json", type=Path, default=None, help="file to write the results to (EVALUATION)"
     )
     options = parser.parse_args(arguments)
-    if options.scans < 1 or options.jobs < 1:
+    if (options.scans is not None and options.scans < 1) or options.jobs < 1:
         parser.error("SCANS and JOBS must be at least 1")
     return options
 
@@ -61,7 +80,7 @@ def _wanted(name: str, only: str) -> bool:
 
 
 def _run(
-    rows: list[Row], scans: int, jobs: int, with_real: bool
+    rows: list[AnyRow], scans: dict[str, int], jobs: int, with_real: bool
 ) -> tuple[dict[str, list[Outcome]], list[RealImage]]:
     outcomes: dict[str, dict[int, Outcome]] = {row.name: {} for row in rows}
     context = multiprocessing.get_context("spawn")
@@ -70,11 +89,11 @@ def _run(
         ProcessPoolExecutor(jobs, mp_context=context) as pool,
         Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress,
     ):
-        bars = {row.name: progress.add_task(row.name, total=scans) for row in rows}
+        bars = {row.name: progress.add_task(row.name, total=scans[row.name]) for row in rows}
         futures = {
             pool.submit(evaluate_scan, row, index): (row.name, index)
             for row in rows
-            for index in range(scans)
+            for index in range(scans[row.name])
         }
         images = pool.submit(read_real_images) if with_real else None
         for future in as_completed(futures):

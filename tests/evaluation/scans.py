@@ -4,11 +4,15 @@ from fr_pacs.sources.phantom.source import make_phantom
 from tests.evaluation.matching import match
 from tests.evaluation.measures import Outcome
 from tests.evaluation.reading import read
+from tests.evaluation.realistic import rows as realistic
+from tests.evaluation.realistic.head import make_head
 from tests.evaluation.rows import Row, seed_of
 
 
-def evaluate_scan(row: Row, index: int) -> Outcome:
+def evaluate_scan(row: Row | realistic.RealisticRow, index: int) -> Outcome:
     """Generate scan ``index`` of a row, analyse it and compare it with its ground truth."""
+    if isinstance(row, realistic.RealisticRow):
+        return _of_realistic(row, index)
     phantom = make_phantom(seed_of(row), index, row.shape, row.recipe)
     truth = phantom.truth
     reading = read(phantom.contrast, phantom.voxels, phantom.affine)
@@ -18,6 +22,19 @@ def evaluate_scan(row: Row, index: int) -> Outcome:
         matched=match(truth.labels, reading.labels, len(truth.lesions)),
         lesion_ml=tuple(lesion.volume_ml for lesion in truth.lesions),
         true_ml=volumes | {"intracranial": sum(volumes[name] for name in inside)},
+        found_ml=reading.volumes_ml,
+        failed=reading.failed,
+        seconds=reading.seconds,
+    )
+
+
+def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
+    head = make_head(row.family, realistic.seed_of(row), index, row.kind)
+    reading = read(row.kind.contrast, head.voxels, head.affine)
+    return Outcome(
+        matched=match(head.labels, reading.labels, len(head.lesion_ml)),
+        lesion_ml=head.lesion_ml,
+        true_ml=head.true_ml,
         found_ml=reading.volumes_ml,
         failed=reading.failed,
         seconds=reading.seconds,

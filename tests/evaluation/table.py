@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.evaluation.intervals import Figure
 from tests.evaluation.real import RealImage
+from tests.evaluation.realistic.rows import RealisticRow
 from tests.evaluation.rows import Row
 
 _COLUMNS = {
@@ -24,10 +25,11 @@ _COLUMNS = {
 }
 _SHARES = {name for name in _COLUMNS if name.endswith("_error")} | {"unread"}
 
+AnyRow = Row | RealisticRow
 Results = Mapping[str, Mapping[str, Figure]]
 
 
-def missed_by(row: Row, figures: Mapping[str, Figure]) -> list[str]:
+def missed_by(row: AnyRow, figures: Mapping[str, Figure]) -> list[str]:
     """Describe the goals that a row misses; an unmeasured figure misses its goal."""
     missed = []
     for name, goal in row.at_least.items():
@@ -43,11 +45,14 @@ def missed_by(row: Row, figures: Mapping[str, Figure]) -> list[str]:
     return missed
 
 
-def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int) -> str:
+def text_of(
+    rows: Sequence[AnyRow], results: Results, real: Sequence[RealImage], scans: Mapping[str, int]
+) -> str:
     """Format a Markdown table and the verdict on each goal. Errors are absolute and relative, in
     percent; brackets contain 95 % confidence intervals."""
     lines = [
-        f"{scans} held-out scans per row; noise / non-uniformity in percent; [95 % confidence].",
+        f"{_counts(scans)} held-out scans per row; noise / non-uniformity in percent; "
+        "[95 % confidence].",
         "",
         "| set | " + " | ".join(_COLUMNS.values()) + " |",
         "|---|" + "---|" * len(_COLUMNS),
@@ -74,15 +79,15 @@ def text_of(rows: Sequence[Row], results: Results, real: Sequence[RealImage], sc
 
 
 def json_of(
-    rows: Sequence[Row], results: Results, real: Sequence[RealImage], scans: int
+    rows: Sequence[AnyRow], results: Results, real: Sequence[RealImage], scans: Mapping[str, int]
 ) -> dict[str, Any]:
     """Format the results as JSON."""
     return {
-        "scans": scans,
         "rows": [
             {
                 "name": row.name,
-                "shape": list(row.shape),
+                "scans": scans[row.name],
+                "shape": list(row.shape) if isinstance(row, Row) else None,
                 "figures": {
                     name: {"value": figure.value, "low": figure.low, "high": figure.high}
                     for name, figure in results[row.name].items()
@@ -105,6 +110,10 @@ def json_of(
             for image in real
         ],
     }
+
+
+def _counts(scans: Mapping[str, int]) -> str:
+    return " or ".join(map(str, sorted(set(scans.values()), reverse=True))) or "No"
 
 
 def _cell(name: str, figure: Figure) -> str:

@@ -57,7 +57,7 @@ def test_the_program_writes_its_results_and_says_whether_goals_were_met(
     document = json.loads(path.read_text())
     (row,) = document["rows"]
     assert row["name"] == "2 mm 3/20"
-    assert document["scans"] == 2
+    assert row["scans"] == 2
     assert document["real"] == []
     assert code == int(bool(row["missed"]))
     assert "| 2 mm 3/20 |" in capsys.readouterr().out
