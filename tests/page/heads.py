@@ -28,7 +28,7 @@ def place_of(voxel: tuple[int, int, int]) -> tuple[float, float, float]:
 def _image() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """A ball with bright lesions, the lesions' labels, and the ball."""
     axes = np.meshgrid(*(np.linspace(-1.1, 1.1, n) for n in SHAPE), indexing="ij")
-    ball = (sum(axis**2 for axis in axes) < 1).astype(np.uint8)
+    ball = (np.sum(np.square(axes), axis=0) < 1).astype(np.uint8)
     lesions = np.zeros(SHAPE, np.uint8)
     for number, (x, y, z) in enumerate(LESIONS, start=1):
         lesions[x - 1 : x + 2, y - 1 : y + 2, z - 1 : z + 2] = number
@@ -91,7 +91,8 @@ def nifti(array: npt.NDArray[Any], affine: Any = None) -> bytes:
     """An image as an uncompressed NIfTI file."""
     rows = AFFINE if affine is None else affine
     matrix = np.vstack([np.asarray(rows)[:3], (0.0, 0.0, 0.0, 1.0)])
-    return bytes(nib.Nifti1Image(array, matrix).to_bytes())
+    image = nib.Nifti1Image(array, matrix)  # type: ignore[no-untyped-call]
+    return bytes(image.to_bytes())
 
 
 def phantom_file() -> bytes:

@@ -255,7 +255,8 @@ def _rician(image: Floats, sigma: float, draw: np.random.Generator) -> Floats:
     real = draw.standard_normal(image.shape, np.float32) * np.float32(sigma)
     real += image
     other = draw.standard_normal(image.shape, np.float32) * np.float32(sigma)
-    return np.sqrt(real * real + other * other)
+    magnitude: Floats = np.sqrt(real * real + other * other)
+    return magnitude
 
 
 def _head(
