@@ -1065,8 +1065,8 @@ export interface paths {
         put?: never;
         /**
          * Reanalyze
-         * @description Analyse scans again with the analyzers that are installed now. Their reports get a new
-         *     revision; the earlier ones are kept.
+         * @description Analyse scans again with the analyzers that are installed now, or with one that `using`
+         *     names. Their reports get a new revision; the earlier ones are kept.
          *
          *     Needs the right `operate`.
          */
@@ -1204,7 +1204,9 @@ export interface paths {
         put?: never;
         /**
          * Make Token
-         * @description Make a token. It never has more roles than who makes it for themselves.
+         * @description Make a token. It never has more roles than who makes it for themselves. Sent again with its
+         *     Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
+         *     stored.
          */
         post: operations["make_token"];
         delete?: never;
@@ -1667,9 +1669,14 @@ export interface components {
         };
         /**
          * Analyzers
-         * @description All analyzers that made a report.
+         * @description All analyzers that made a report, and those that can make one now.
          */
         Analyzers: {
+            /**
+             * Installed
+             * @description A reanalysis may choose one of these.
+             */
+            installed: components["schemas"]["Installed"][];
             /** Items */
             items: components["schemas"]["Analyzer"][];
             /**
@@ -2540,6 +2547,21 @@ export interface components {
             leads: components["schemas"]["LeadInsights"][];
             /** Revision */
             revision: number;
+        };
+        /**
+         * Installed
+         * @description An analyzer that a Fr-BRAIN has that runs now.
+         */
+        Installed: {
+            /** Name */
+            name: string;
+            /**
+             * Scan Types
+             * @description Types of scan that it reads.
+             */
+            scan_types: string[];
+            /** Version */
+            version: string;
         };
         JsonValue: unknown;
         /**
@@ -3779,6 +3801,12 @@ export interface components {
              * @description Keys of scans: `<scan_id>@<pacs>`.
              */
             ids: string[];
+            /**
+             * Using
+             * @description The analyzer that reads them: name and version, such as `volume 5`, of one in `installed` of
+             *     `GET /analyzers`. Null: the one that Fr-BRAIN has for their type.
+             */
+            using?: string | null;
         };
         /**
          * ScanSummary
@@ -9998,7 +10026,10 @@ export interface operations {
     erase: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10094,7 +10125,10 @@ export interface operations {
     prioritize: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10190,7 +10224,10 @@ export interface operations {
     reanalyze: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10286,7 +10323,10 @@ export interface operations {
     requeue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10963,7 +11003,10 @@ export interface operations {
                 /** @description whose tokens; only administrators may name another user */
                 user?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11881,7 +11924,10 @@ export interface operations {
     create_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text without spaces, new for each creation, such as a UUID. Sent again with it, a request creates nothing twice. */
+                "idempotency-key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
