@@ -104,7 +104,8 @@ function drawStrip(
         if (Number.isNaN(least)) continue;
         if (isDrawing) {
           const x = (first + column + 0.5) * step * pxPerSample;
-          const y = (value: number) => HEIGHT - 3 - ((value - low) / (high - low || 1)) * (HEIGHT - 6);
+          const y = (value: number) =>
+            HEIGHT - 3 - ((value - low) / (high - low || 1)) * (HEIGHT - 6);
           ctx.moveTo(x, y(least) + 0.5);
           ctx.lineTo(x, y(most) - 0.5);
         } else {

@@ -116,8 +116,16 @@ function traceTile(
   const { step, first, columns, values } = tile;
   const pxPerColumn = (step / scene.rate) * view.pxPerS;
   const x0 = ((first * step) / scene.rate - view.start) * view.pxPerS;
-  const begin = Math.max(0, Math.floor((from - first * step) / step), Math.floor(-x0 / pxPerColumn) - 1);
-  const stop = Math.min(columns, Math.ceil((to - first * step) / step), Math.ceil((width - x0) / pxPerColumn) + 1);
+  const begin = Math.max(
+    0,
+    Math.floor((from - first * step) / step),
+    Math.floor(-x0 / pxPerColumn) - 1,
+  );
+  const stop = Math.min(
+    columns,
+    Math.ceil((to - first * step) / step),
+    Math.ceil((width - x0) / pxPerColumn) + 1,
+  );
   const each = step === 1 ? 1 : 2;
   const base = lead * columns * each;
   let isOpen = false;

@@ -26,20 +26,33 @@ export class Samples {
   private readonly failed = new Map<string, number>();
   private readonly reading = new Set<string>();
   private wanted: { step: number; number: number }[] = [];
-  private closed = false;
+  private readonly listeners = new Set<() => void>();
+
+  /** Counts the tiles that have come: another number means that there is more to draw. */
+  version = 0;
 
   /**
    * @param url Of the samples, without a query.
    * @param count Samples of each lead.
-   * @param onTile Is called when there is more to draw.
    */
   constructor(
     private readonly url: string,
     readonly count: number,
     readonly leads: number,
-    private readonly onTile: () => void,
   ) {
     this.tileColumns = Math.min(TILE_COLUMNS, Math.floor(COLUMNS_MAX / leads));
+  }
+
+  /** Calls `listener` with each new version; without a listener, nothing is read. Returns how to
+   * stop. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  private tell(): void {
+    this.version += 1;
+    this.listeners.forEach((listener) => listener());
   }
 
   /** The finest step with at most one column in `samples` samples, such as those of a pixel. */
@@ -73,7 +86,7 @@ export class Samples {
   read(): void {
     const now = performance.now();
     for (const { step, number } of this.wanted) {
-      if (this.reading.size >= AT_ONCE || this.closed) return;
+      if (this.reading.size >= AT_ONCE || this.listeners.size === 0) return;
       const name = `${step}/${number}`;
       const failed = this.failed.get(name) ?? -AGAIN_MS;
       if (this.reading.has(name) || this.tiles.has(name) || now - failed < AGAIN_MS) continue;
@@ -84,11 +97,6 @@ export class Samples {
   /** Whether anything that is wanted cannot be read. */
   get isFailing(): boolean {
     return this.wanted.some(({ step, number }) => this.failed.has(`${step}/${number}`));
-  }
-
-  close(): void {
-    this.closed = true;
-    this.tiles.clear();
   }
 
   private coarser(step: number, number: number): Tile | undefined {
@@ -118,9 +126,9 @@ export class Samples {
       }
     } catch {
       this.failed.set(name, performance.now());
-      window.setTimeout(() => !this.closed && this.onTile(), AGAIN_MS);
+      window.setTimeout(() => this.tell(), AGAIN_MS);
     }
     this.reading.delete(name);
-    if (!this.closed) this.onTile();
+    this.tell();
   }
 }

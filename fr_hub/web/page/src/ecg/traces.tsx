@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
 import { useIsDark } from "../app/theme";
 import { Button } from "../parts/button";
@@ -33,16 +33,11 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
   const [width, setWidth] = useState(0);
   const [view, setView] = useState<View | null>(null);
   const [mmPerUnit, setMmPerUnit] = useState(10);
-  const [version, setVersion] = useState(0); // of the tiles that have come
-  const [samples, setSamples] = useState<Samples | null>(null);
-  const dark = useIsDark(); // a canvas keeps the colours it was drawn with
+  useIsDark(); // to draw again in other colours
   const leads = signal.leads;
 
-  useEffect(() => {
-    const made = new Samples(url, count, leads.length, () => setVersion((before) => before + 1));
-    setSamples(made);
-    return () => made.close();
-  }, [url, count, leads.length]);
+  const samples = useMemo(() => new Samples(url, count, leads.length), [url, count, leads.length]);
+  const version = useSyncExternalStore(samples.subscribe, () => samples.version);
 
   useEffect(() => {
     const element = canvas.current?.parentElement;
@@ -56,10 +51,11 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
   const shown = limited(view ?? { start: 0, pxPerS: paper }, width, duration, rate);
   const seconds = width / shown.pxPerS;
 
+  // After each render: whatever causes one may change the drawing.
   useEffect(() => {
     const element = canvas.current;
     const ctx = element?.getContext("2d");
-    if (!element || !ctx || !samples || !width) return;
+    if (!element || !ctx || !width) return;
     const frame = requestAnimationFrame(() => {
       const ratio = window.devicePixelRatio || 1;
       const height = heightOf(leads.length);
@@ -74,15 +70,17 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
       samples.read();
     });
     return () => cancelAnimationFrame(frame);
-  }, [
-    ...[samples, leads, rate, isTimed, mmPerUnit, peaks, width, dark, version],
-    ...[shown.start, shown.pxPerS],
-  ]);
+  });
 
   /** Zoom, with the time at a place of the drawing kept there. */
   function zoom(factor: number, at = width / 2) {
     const time = shown.start + at / shown.pxPerS;
-    const pxPerS = limited({ start: 0, pxPerS: shown.pxPerS * factor }, width, duration, rate).pxPerS;
+    const pxPerS = limited(
+      { start: 0, pxPerS: shown.pxPerS * factor },
+      width,
+      duration,
+      rate,
+    ).pxPerS;
     setView({ start: time - at / pxPerS, pxPerS });
   }
 
@@ -134,10 +132,7 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
         </Button>
         <label className="row">
           Amplitude
-          <select
-            value={mmPerUnit}
-            onChange={(event) => setMmPerUnit(Number(event.target.value))}
-          >
+          <select value={mmPerUnit} onChange={(event) => setMmPerUnit(Number(event.target.value))}>
             {AMPLITUDES.map((mm) => (
               <option key={mm} value={mm}>{`${mm} mm/${signal.units}`}</option>
             ))}
@@ -159,7 +154,7 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
           {...gestures}
         />
       </div>
-      {samples && width > 0 && (
+      {width > 0 && (
         <Overview
           samples={samples}
           version={version}
@@ -171,7 +166,7 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
           onGoTo={goTo}
         />
       )}
-      {samples?.isFailing && <p role="status">Parts of the recording cannot be read now.</p>}
+      {samples.isFailing && <p role="status">Parts of the recording cannot be read now.</p>}
     </section>
   );
 }
