@@ -24,6 +24,7 @@ class Happened:
     kind: str
     by: str | None
     """The user, or the part of Fr, that recorded it."""
+    is_user: bool
     peer: str | None
     outcome: str | None
     cause: str | None
@@ -82,6 +83,7 @@ def _events(entry: Document, key: str) -> Iterator[Happened]:
         yield Happened(
             at=at,
             kind=str(event.get("kind")),
+            is_user=_text(event.get("by")) is not None,
             by=_text(event.get("by")) or _text(event.get("owner")) or _writer(entry),
             peer=peer,
             outcome=_text(event.get("outcome")),

@@ -17,6 +17,7 @@ from common.store.scan_history import Happened
 from common.store.scan_pages import Asked
 from fr_hub.web.access import CurrentTenant, CurrentUser, forbidden, note_fact
 from fr_hub.web.context import context_of
+from fr_hub.web.live.unit_hosts import unit_of
 from fr_hub.web.models import Answer, KnownState, ListAnswer, ShownState, known_state, one_of
 from fr_hub.web.problems import not_found
 
@@ -94,7 +95,7 @@ class ScanDetails(ScanSummary):
     """A scan with its history."""
 
     owner: str | None
-    """Who analyses it now."""
+    """Who analyses it now. Without the right `operate`, the unit alone."""
     lease_until: datetime | None
     has_voxels: bool
     labels: list[str]
@@ -102,11 +103,19 @@ class ScanDetails(ScanSummary):
     history: list[Event]
 
     @classmethod
-    def with_history(cls, facts: ScanFacts, history: list[Happened]) -> Self:
-        """The details of a scan."""
+    def with_history(
+        cls, facts: ScanFacts, history: list[Happened], *, hosts: bool = False
+    ) -> Self:
+        """The details of a scan.
+
+        Args:
+            hosts: whether the hosts of processes are told.
+        """
         document = facts.document
         busy = facts.listed.state == SHOWN["analysing"]
         owner, until = document.get("owner"), document.get("lease_until")
+        if isinstance(owner, str) and not hosts:
+            owner = unit_of(owner)
         gone = "voxels_gone_at" in document or facts.listed.state in _TOMBSTONES
         return cls.model_validate(
             {
@@ -116,7 +125,11 @@ class ScanDetails(ScanSummary):
                 "has_voxels": facts.header is not None and not gone,
                 "labels": facts.labels,
                 "history": [
-                    {name: getattr(one, name) for name in Event.model_fields} for one in history
+                    {
+                        **{name: getattr(one, name) for name in Event.model_fields},
+                        "by": one.by if hosts or one.is_user or one.by is None else unit_of(one.by),
+                    }
+                    for one in history
                 ],
             }
         )

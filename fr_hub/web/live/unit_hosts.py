@@ -4,6 +4,19 @@ where to go on."""
 from common.domain.user import Principal, Right
 from common.store.feed_documents import Change
 
+_UNITS = (
+    "fr-brain",
+    "fr-hub",
+    "fr-web",
+    "users",
+    "erase",
+    "reanalyze",
+    "requeue",
+    "redeliver",
+    "retention",
+)
+"""What the names of chains begin with: units, and commands that change scans."""
+
 
 def sees_hosts(principal: Principal) -> bool:
     """Whether a user sees the hosts of units."""
@@ -19,3 +32,10 @@ def without_host(change: Change) -> Change:
     """A change of units without their hosts."""
     facts = {name: value for name, value in change.facts.items() if name != "host"}
     return Change(change.kind, [id_without_host(one) for one in change.keys], facts)
+
+
+def unit_of(process: str) -> str:
+    """The unit of a process, from the name of its chain in the audit trail
+    (``fr-hub-<host>-<number>-…``); a processor's own name, which begins with its host, is of
+    Fr-BRAIN."""
+    return next((unit for unit in _UNITS if process.startswith(f"{unit}-")), _UNITS[0])

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from common.domain.states import shown
 from common.domain.user import Right
-from fr_hub.web.access import CurrentTenant, requires
+from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import Context
 from fr_hub.web.cursors import Cursor, Limit, cursor_at, not_a_cursor, place_of
 from fr_hub.web.etags import content_etag, is_known
+from fr_hub.web.live.unit_hosts import sees_hosts
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED
 from fr_hub.web.problems import not_found
 from fr_hub.web.scan_models import AskedScans, ScanCount, ScanDetails, ScanPage, ScanSummary
@@ -77,7 +78,9 @@ def count_scans(context: Context, asked: AskedScans) -> ScanCount:
     response_model=ScanDetails,
     responses={200: {"headers": ETAG}, 304: NOT_MODIFIED},
 )
-def get_scan(context: Context, tenant: CurrentTenant, request: Request, key: Key) -> Response:
+def get_scan(
+    context: Context, tenant: CurrentTenant, user: CurrentUser, request: Request, key: Key
+) -> Response:
     """A scan, and what happened to it."""
     found = context.store.scan_pages.these(tenant, [key])
     if not found:
@@ -85,7 +88,8 @@ def get_scan(context: Context, tenant: CurrentTenant, request: Request, key: Key
     [facts] = found
     renamed = facts.document.get("renamed") is True
     history = context.store.scan_history.of(key, renamed=renamed)
-    body = ScanDetails.with_history(facts, history).model_dump_json()
+    details = ScanDetails.with_history(facts, history, hosts=sees_hosts(user))
+    body = details.model_dump_json()
     headers = {"ETag": content_etag(body), "Cache-Control": "private, no-cache"}
     if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -4,7 +4,7 @@ import pytest
 
 from common.domain.user import Principal, Role
 from common.store.feed_documents import Change, ChangeKind
-from fr_hub.web.live.unit_hosts import id_without_host, sees_hosts, without_host
+from fr_hub.web.live.unit_hosts import id_without_host, sees_hosts, unit_of, without_host
 
 
 @pytest.mark.parametrize("role", Role)
@@ -19,3 +19,15 @@ def test_a_change_of_a_unit_is_told_without_its_host() -> None:
     assert told.keys == ["ab12cd34"]
     assert told.facts == {"unit": "fr-hub", "state": "running"}
     assert id_without_host("ab12cd34") == "ab12cd34"
+
+
+@pytest.mark.parametrize(
+    ("process", "unit"),
+    [
+        ("fr-hub-node-7.example-12-ab12cd34", "fr-hub"),
+        ("retention-node-7.example-12-ab12cd34", "retention"),
+        ("node-7.example-12-3-ab12cd34", "fr-brain"),
+    ],
+)
+def test_a_process_is_named_by_its_unit(process: str, unit: str) -> None:
+    assert unit_of(process) == unit

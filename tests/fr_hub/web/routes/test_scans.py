@@ -223,7 +223,7 @@ def test_who_may_not_know_of_patients_finds_none(client_of: ClientOf, context: W
 
 
 def test_a_scan_is_shown_with_its_history_and_an_etag(
-    context: WebContext, store: DBManager, reader: TestClient
+    context: WebContext, store: DBManager, reader: TestClient, client_of: ClientOf
 ) -> None:
     recorded = store.recorded_by(context.audit)
     scan, voxels = make_scan(subject="sub-1", problems=["slices_missing"], modality="MR")
@@ -232,7 +232,11 @@ def test_a_scan_is_shown_with_its_history_and_an_etag(
     context.audit.wait_durable()
     first = reader.get(f"{SCANS}/{scan.key}")
     shown = first.json()
-    assert (shown["state"], shown["owner"], shown["attempts"]) == ("analysing", "worker-1", 1)
+    assert (shown["state"], shown["owner"], shown["attempts"]) == ("analysing", "fr-brain", 1)
+    assert [one["by"] for one in shown["history"]] == ["fr-web", "fr-web"]  # on this host
+    details = client_of(Role.OPERATOR).get(f"{SCANS}/{scan.key}").json()
+    assert details["owner"] == "worker-1"
+    assert {one["by"] for one in details["history"]} == {context.audit.writer}
     assert (shown["shape"], shown["problems"]) == ([10, 10], ["slices_missing"])
     assert [(one["kind"], one["outcome"]) for one in shown["history"]] == [
         ("receive", "stored"),
