@@ -3691,7 +3691,7 @@ export interface components {
             modality: string | null;
             /**
              * Owner
-             * @description Who analyses it now.
+             * @description Who analyses it now. Without the right `operate`, the unit alone.
              */
             owner: string | null;
             /** Pacs */
