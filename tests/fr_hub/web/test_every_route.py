@@ -62,8 +62,8 @@ def _measurement(store: DBManager) -> str:
 def _ecg(store: DBManager) -> str:
     account = account_of("eve", utc_now())
     samples = np.ones((4, 1), np.float32)
-    ids = {"scan_id": account_scan_id(account, "ab" * 16), "pacs": ecgs_source(NORTH)}
-    scan, voxels = make_ecg(samples, **ids)
+    scan_id = account_scan_id(account, "ab" * 16)
+    scan, voxels = make_ecg(samples, scan_id=scan_id, pacs=ecgs_source(NORTH))
     store.scans.add([NewScan(scan, voxels)])
     return ecg_id_of(scan.key)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from common.commands.verify import verify
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from fr_hub.web.passwords import Passwords
@@ -106,6 +107,7 @@ def test_the_service_with_tokens(web: Web, store: DBManager) -> None:
         assert send(other)[1]["id"] == sent["id"]
         assert insights(other, "?wait=60")[0] == 200
         until(lambda: store.queries.count_reports()[False] == 0)
+    assert verify(store, deep=True).gaps == 0
     status, answer, _ = send(token, SIGNAL.replace("8,", "9,"))
     assert (status, "number_of_samples" in answer["detail"]) == (422, True)
 

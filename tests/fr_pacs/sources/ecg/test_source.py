@@ -40,8 +40,10 @@ def test_the_heart_beats_at_a_possible_rate(index: int) -> None:
 
 def test_the_limb_leads_agree_with_each_other() -> None:
     one, two, three, right, left, foot = make_samples(1, 0, (500, 6)).T
-    np.testing.assert_allclose(one + three, two, atol=1e-5)
-    np.testing.assert_allclose(right + left + foot, 0, atol=1e-5)
+    # But for the noise of each.
+    np.testing.assert_allclose(one + three, two, atol=0.1)
+    np.testing.assert_allclose(right + left + foot, 0, atol=0.1)
+    assert np.ptp(two) > 0.5
 
 
 def test_a_recording_may_be_too_short_for_a_heartbeat() -> None:
