@@ -45,6 +45,7 @@ export function words(code: string | null | undefined): string {
 
 function valueText({ value }: Measured, unit: string): string {
   if (value === null || value === undefined) return "withheld";
+  if (unit === "°") return `${value.toFixed(0)}°`;
   const text = Math.abs(value) >= 10 ? value.toFixed(0) : value.toPrecision(2);
-  return `${text}${unit === "°" ? "" : " "}${unit}`.trim();
+  return `${text} ${unit}`.trim();
 }

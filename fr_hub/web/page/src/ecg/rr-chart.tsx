@@ -10,6 +10,7 @@ import { timeText } from "./paper";
 const HEIGHT = 200;
 const GAP_S = 4;
 const POINTS_MAX = 400;
+const LINES_MAX = 5000;
 
 /** The intervals between beats over time (tachogram). */
 export function RrChart({ peaks, count }: { peaks: Float64Array; count: number }) {
@@ -34,7 +35,7 @@ export function RrChart({ peaks, count }: { peaks: Float64Array; count: number }
   return (
     <section className="card stack" aria-labelledby="rr">
       <h2 id="rr">Intervals between beats</h2>
-      <div ref={place} className="trend-plot" aria-hidden="true" />
+      <div ref={place} className="ecg-rr" aria-hidden="true" />
       <p className="muted">
         {`${count.toLocaleString("en-GB")} beats. Drag over a part to enlarge it; double-click to see all.`}
         {!isAll && ` The report lists the first ${peaks.length.toLocaleString("en-GB")}.`}
@@ -71,7 +72,13 @@ function options(element: HTMLElement, count: number): uPlot.Options {
       {
         stroke: colour("--chart-1"),
         width: 1,
-        points: { show: count < POINTS_MAX, size: 4 },
+        // Of a day, a line would be one dark band: points show which intervals are frequent.
+        ...(count > LINES_MAX
+          ? {
+              paths: () => null,
+              points: { show: true, size: 1.5, width: 0, fill: colour("--chart-1") },
+            }
+          : { points: { show: count < POINTS_MAX, size: 4 } }),
       },
     ],
   };

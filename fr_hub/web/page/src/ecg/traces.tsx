@@ -153,6 +153,11 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
           data-seconds={seconds.toFixed(3)}
           {...gestures}
         />
+        {version === 0 && (
+          <span className="ecg-loading" role="status">
+            Loading the samples
+          </span>
+        )}
       </div>
       {width > 0 && (
         <Overview
