@@ -144,17 +144,19 @@ def without_id(document: Document) -> Document:
 def scan_document(item: NewScan, received_at: datetime) -> Document:
     """The document of a new scan in ``brain_scans``, ``'To Do'``; received now, by the server's
     clock."""
+    # The fields that the filters and keys of most indexes have come first: MongoDB looks them up
+    # from the beginning of the document, for each index at each update.
     document: Document = {
         "_id": item.scan.key,
-        "schema": SCHEMA_VERSION,
-        "scan": item.scan.document(),
         "report_generated": ReportGenerated.TO_DO,
-        "reanalysis": False,
-        "received_at": received_at,
-        "turn_at": received_at - HEAD_START[item.scan.priority],
-        "not_before": received_at,  # later after a failed attempt
-        "fence": 0,
         "attempts": 0,
+        "reanalysis": False,
+        "schema": SCHEMA_VERSION,
+        "fence": 0,
+        "turn_at": received_at - HEAD_START[item.scan.priority],
+        "received_at": received_at,
+        "scan": item.scan.document(),
+        "not_before": received_at,  # later after a failed attempt
     }
     if item.blob is not None:
         document["blob"] = item.blob
@@ -173,14 +175,14 @@ def report_document(report: BrainReport, labels: Document | None = None) -> Docu
         report: the report.
         labels: what is stored about its label maps; None: it has none.
     """
-    document: Document = {
+    document: Document = {  # in the order that ``scan_document`` explains
         "_id": report.key,
-        "schema": SCHEMA_VERSION,
-        "pacs": report.pacs,
-        "revision": report.revision,
         "status": False,
-        "created_at": utc_now(),
+        "pacs": report.pacs,
         "next_try_at": _DUE_IMMEDIATELY,
+        "created_at": utc_now(),
+        "schema": SCHEMA_VERSION,
+        "revision": report.revision,
         "tries": 0,
         "report": report.model_dump(exclude_none=False),
     }
