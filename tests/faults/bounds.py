@@ -28,6 +28,8 @@ MEMORY_MIB = {
     "fr_pacs": BASE_MIB + 2 * int(LIMITS["BUFFER_MIB"]),
     # It holds no scans: 75 MiB were measured.
     "fr_brain": BASE_MIB,
+    # Files are streamed to the disk, and read by a process of their own.
+    "fr_web": BASE_MIB + 64,
     # A poisonous scan takes all that it can get: 512 MiB.
     "processor": int(LIMITS["BRAIN_MEMORY_MIB"]),
 }

@@ -157,6 +157,45 @@ def _no_trail() -> None:
     put(AsyncStore, "_recorded", recorded)
 
 
+def _ack_before_storing() -> None:
+    """The API answers that a scan is stored, and stores it a little later."""
+    import threading
+
+    from common.store.documents import Added
+    from fr_hub.web.uploads.storing import ScanWriter
+
+    store = ScanWriter.put
+
+    def later(writer: Any, loaded: Any) -> Added:
+        copy = dataclasses.replace(loaded, voxels=memoryview(bytes(loaded.voxels)))
+        threading.Timer(1.0, store, (writer, copy)).start()
+        return Added.STORED
+
+    put(ScanWriter, "put", later)
+
+
+def _resumes_at_the_end() -> None:
+    """Who watches again is told nothing of what came in between."""
+    from fr_hub.web.live.ring import Ring
+
+    after = Ring.after
+
+    def nothing(ring: Any, position: int) -> Any:
+        return None if after(ring, position) is None else []
+
+    put(Ring, "after", nothing)
+
+
+def _never_given_up() -> None:
+    """A report that cannot be sent ends the round of those that are sent with it."""
+    from common.store.undeliverable import UndeliverableReports
+
+    def refuse(_: Any, _which: Any, key: str, cause: str) -> bool:
+        raise ValueError(f"{key}: {cause}")
+
+    put(UndeliverableReports, "mark_this", refuse)
+
+
 BUGS = {
     "ack-on-duplicate": ("fr_hub", _ack_on_duplicate),
     "no-fence": ("fr_brain", _no_fence),
@@ -166,6 +205,9 @@ BUGS = {
     "other-voxels": ("fr_brain", _other_voxels),
     "other-report": ("fr_hub", _other_report),
     "no-trail": ("fr_hub", _no_trail),
+    "ack-before-storing": ("fr_web", _ack_before_storing),
+    "resumes-at-the-end": ("fr_web", _resumes_at_the_end),
+    "never-given-up": ("fr_hub", _never_given_up),
 }
 
 

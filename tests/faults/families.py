@@ -20,7 +20,9 @@ from tests.faults import (
     releases,
     stops,
     store,
+    undeliverable,
     watched,
+    web,
     wire,
 )
 
@@ -44,6 +46,8 @@ __all__ = [
     "releases",
     "stops",
     "store",
+    "undeliverable",
     "watched",
+    "web",
     "wire",
 ]

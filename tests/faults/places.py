@@ -19,6 +19,9 @@ from tests.faults.world import DATABASE, World
 
 LOADS: tuple[Load, ...] = (GRIDS, GRIDS, SHEETS, PHANTOMS)
 
+WEBS = 2
+"""Instances of the API in the world that has them."""
+
 
 @contextlib.contextmanager
 def build(
@@ -47,6 +50,8 @@ def build(
             loads, settings = (CALM, CALM), {**settings, "BRAIN_BATCH": str(BATCH)}
         if place is Place.ECGS:
             loads = ECGS
+        if place is Place.WEB:
+            loads = loads[:2]
         stack.callback(database.kill)
         database.start()
         old = fill(database.uri, DATABASE, OLD_SCANS) if place is Place.OLD else frozenset()
@@ -54,6 +59,7 @@ def build(
             folder / "world",
             database,
             loads,
+            webs=WEBS if place is Place.WEB else 0,
             bug=bug,
             security=security,
             **settings,

@@ -39,6 +39,12 @@ POINTS: dict[str, tuple[str, ...]] = {
         "pacs.received",  # a report came and is not noted
         "pacs.noted",  # a report is noted, not acknowledged
     ),
+    "fr_web": (
+        "web.received",  # some bytes of a file are written to the disk
+        "web.chunks",  # some chunks of a large scan are stored
+        "web.stored",  # a scan is committed, neither sealed nor recorded
+        "web.recorded",  # all is durable and recorded, it is not acknowledged
+    ),
 }
 
 
@@ -108,7 +114,13 @@ class Points:
 
     def install(self, unit: str) -> None:
         """Put the points of this unit into its classes."""
-        {"fr_hub": self._in_hub, "fr_brain": self._in_brain, "fr_pacs": self._in_pacs}[unit]()
+        installers = {
+            "fr_hub": self._in_hub,
+            "fr_brain": self._in_brain,
+            "fr_pacs": self._in_pacs,
+            "fr_web": self._in_web,
+        }
+        installers[unit]()
 
     def _in_hub(self) -> None:
         from common.store.audit_log import AuditLog
@@ -167,6 +179,17 @@ class Points:
         self._before(RunCounter, "acknowledged", "pacs.acked")
         self._before(RunCounter, "all_delivered", "pacs.received")
         self._after(RunCounter, "all_delivered", "pacs.noted", lambda new: any(new.values()))
+
+    def _in_web(self) -> None:
+        from common.store.scans import Scans
+        from common.store.uploads import Uploads
+        from fr_hub.web.uploads.reading import UploadReader
+        from fr_hub.web.uploads.upload import Upload
+
+        self._after(Upload, "write", "web.received")
+        self._after(Uploads, "add_chunks", "web.chunks")
+        self._after(Scans, "add", "web.stored", bool)
+        self._after(UploadReader, "store", "web.recorded")
 
     def _before(self, kind: type, name: str, point: str) -> None:
         method = getattr(kind, name)

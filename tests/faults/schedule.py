@@ -25,6 +25,7 @@ class Place(StrEnum):
     RATE = "high rate"
     OLD = "an old and large database"
     ECGS = "ECGs"
+    WEB = "one server, with the API"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import families  # noqa: F401 - adds the faults
+from tests.faults import undeliverable, uploads
 from tests.faults.bugs import BUGS
 from tests.faults.checker import Kind, Violation
 from tests.faults.loads import Load
@@ -19,6 +20,9 @@ from tests.faults.world import RECOVERS_S, World
 
 ARRIVES_S = 5.0
 """What a bug has lost does not come however long one waits; the rest has mostly come by then."""
+
+UPLOADED_S = 30.0
+"""As ``ARRIVES_S``, for uploads, of which some are under way at an API that is killed."""
 
 LOADS = (Load("grid", "10", 10), Load("grid", "10", 10))
 
@@ -42,6 +46,9 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "other-voxels": ("at-brain.claimed", {Kind.CONTENT}),
     "other-report": ("at-hub.leased", {Kind.CONTENT}),
     "no-trail": ("trail-refused", {Kind.UNRECORDED}),
+    "ack-before-storing": ("at-web.recorded", {Kind.LOST}),
+    "resumes-at-the-end": ("web-killed", {Kind.UNEXPECTED}),
+    "never-given-up": ("undeliverable", {Kind.UNEXPECTED}),
 }
 
 QUICK = {"ack-before-persisting", "other-report", "no-trail"}
@@ -61,7 +68,14 @@ def suffer(
     assert row.injected, row.violations
     world.drain(arrives_s)
     found, _ = world.account()
-    return found
+    return [*row.violations, *found]
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a bug has lost does not come: waiting for it is no use."""
+    monkeypatch.setattr(uploads, "ENDS_S", UPLOADED_S)
+    monkeypatch.setattr(undeliverable, "GIVEN_UP_S", ARRIVES_S)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.faults import bugs, recorders
 from tests.faults.points import Points
 
+MODULES = {"fr_web": "fr_hub.web"}
+
 
 def _install() -> str:
     unit = os.environ["FAULTS_UNIT"]
@@ -33,5 +35,5 @@ _unit = _install()
 
 if __name__ == "__main__":
     sys.argv = [_unit]
-    entry = importlib.import_module(f"{_unit}.__main__")
+    entry = importlib.import_module(f"{MODULES.get(_unit, _unit)}.__main__")
     sys.exit(entry.run_unit(_unit.replace("_", "-"), entry.main))

@@ -30,7 +30,7 @@ from tests.faults.proxy import Loop, Proxy
 from tests.faults.requeue import requeue_killed
 from tests.faults.schedule import Security
 from tests.faults.truth import Truths
-from tests.running import free_port
+from tests.running import free_port, listens
 
 DATABASE = "fr"
 
@@ -44,7 +44,10 @@ outbox lease alone lasts 10 s, and the machine may be busy."""
 STARTS_S = 90.0
 """The first reports of all Fr-PACS are there within this."""
 
-UNITS = ("fr_pacs", "fr_hub", "fr_brain")
+UNITS = ("fr_pacs", "fr_hub", "fr_brain", "fr_web")
+
+UPLOADS = "web"
+"""In the place of a Fr-PACS of scans that were uploaded."""
 
 
 class World:
@@ -55,6 +58,7 @@ class World:
         database: the MongoDB, started.
         loads: one for each Fr-PACS; these share the hubs.
         hubs, brains: how many; a Fr-BRAIN has one processor here.
+        webs: instances of the API.
         bug: planted into the units, if any.
         security: of the connections between Fr-PACS and Fr-HUB.
         settings: of all units.
@@ -68,6 +72,7 @@ class World:
         *,
         hubs: int = 2,
         brains: int = 2,
+        webs: int = 0,
         bug: str = "",
         security: Security = Security.NONE,
         **settings: str,
@@ -90,8 +95,11 @@ class World:
         self.readers: dict[str, LedgerReader] = {}
         self._security = security
         self._compose(list(loads), hubs, brains, uri, settings)
+        self.web_ports: list[int] = []
+        if webs:
+            self._compose_webs(webs, uri)
         self.completions = CompletionReader(self.cluster.completions)
-        records = [self.slot(name).records for name in self.readers]
+        records = [folder / f"{name}.records" for name in self.readers]
         self.truths = Truths(path.with_suffix(".made") for path in records)
         self.deliveries = DeliveryReader(path.with_suffix(".delivered") for path in records)
         self.store = DBManager(database.uri, DATABASE, 20)
@@ -161,6 +169,28 @@ class World:
             )
             slot.once = not load.endless
 
+    def _compose_webs(self, webs: int, uri: str) -> None:
+        for n in range(1, webs + 1):
+            self.web_ports.append(free_port())
+            self.cluster.add(
+                f"web-{n}",
+                "fr_web",
+                MONGODB_URI=uri,
+                MONGODB_DATABASE=DATABASE,
+                MONGODB_TIMEOUT_S="5",
+                LOG_FORMAT="json",
+                HUB_DISK_FREE_MIB="0",
+                WEB_PORT=str(self.web_ports[-1]),
+                DATA_DIR=str(self.web_data),
+            )
+        ledger = self.folder / f"{UPLOADS}.jsonl"
+        self.readers[UPLOADS] = LedgerReader(UPLOADS, ledger, endless=False)
+
+    @property
+    def web_data(self) -> Path:
+        """DATA_DIR of the instances of the API."""
+        return self.folder / "web-data"
+
     def __enter__(self) -> Self:
         return self
 
@@ -174,10 +204,12 @@ class World:
     def start(self) -> None:
         """Start all units; wait until scans flow and reports come back."""
         migrate(self.store.connection.uri, DATABASE)
-        for unit in ("fr_hub", "fr_brain", "fr_pacs"):
+        for unit in ("fr_hub", "fr_brain", "fr_pacs", "fr_web"):
             self.cluster.start(*self.cluster.of(unit))
         flows = self.wait(lambda: all(o.reported for o in self.ledgers() if o.endless), STARTS_S)
         assert flows, f"nothing flows after {STARTS_S:.0f} s: see the logs (FAULTS_FOLDER=…)"
+        serves = self.wait(lambda: all(map(listens, self.web_ports)), STARTS_S)
+        assert serves, f"the API does not answer after {STARTS_S:.0f} s: see the logs"
 
     # --- what is known -------------------------------------------------------------------------
 
