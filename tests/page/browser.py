@@ -154,10 +154,15 @@ class WebProcess:
         assert stop(self._process, 120) == 0, self.log
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds that keeps somebody from using a page: serious and critical rules."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+def serious(page: Page, *rules: str) -> list[str]:
+    """What axe finds that keeps somebody from using a page: serious and critical rules, of all or
+    of these."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    options: dict[str, list[str]] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    found = page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes']][:3]}"
         for one in found["violations"]
