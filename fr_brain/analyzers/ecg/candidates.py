@@ -2,7 +2,6 @@
 shapes that are most frequent in the record."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,11 @@ import numpy.typing as npt
 
 from fr_brain.analyzers.ecg.conditioning import RATE_HZ, steep
 from fr_brain.analyzers.ecg.filters import (
+    largest_median,
     local_maxima,
-    running_max,
     running_mean,
     running_median,
+    starts_of,
 )
 
 Array = npt.NDArray[Any]
@@ -109,70 +109,76 @@ def _in_block(
     samples: Array, hz: float, first: int, count: int, before: list[_Shape]
 ) -> tuple[Candidates, list[_Shape]]:
     part = steep(samples, hz, first, count)
-    white = _whitened(part.slope)
-    leads = int(np.count_nonzero(white.any(axis=0)))
+    white, leads = _whitened(part.slope)
     if not leads:
         return _none(), before
-    energy = np.einsum("ij,ij->i", white, white)
-    strength = np.sqrt(np.maximum(running_mean(energy, _ENERGY), 0))
+    energy = _power(white)
+    strength = np.sqrt(np.maximum(running_mean(energy, _ENERGY), 0)).astype(np.float32)
     places = local_maxima(strength, _REFRACTORY)
-    level = _level(strength)
-    strong = places[strength[places] > 0.5 * level[places]]
+    strong = places[strength[places] > 0.5 * _level(strength, places)]
     shapes = _shapes_of(white, strong, before)
     if not shapes:
         return _none(), before
-    likeness, which, match = _likeness(white, energy, shapes)
+    matches = _matches(white, shapes)
+    match = matches.max(axis=0)
+    likeness = _likeness(matches, match, energy, shapes)
     # A place between a beat and noise beside it moves to the beat.
     weighted = strength * (0.3 + 0.7 * np.maximum(likeness, 0))
     places = local_maxima(weighted, _REFRACTORY)
     places = places[(places > _REACH) & (places < count - _REACH)]
     if not len(places):
         return _none(), before
-    level = _level(weighted)
-    strong = weighted[places] > 0.4 * level[places]
+    level = _level(weighted, places)
+    strong = weighted[places] > 0.4 * level
     near = np.where(strong, likeness[places], np.nan)
     coherence = np.nan_to_num(running_median(near, 15))
-    sharp = _sharpness(white, energy)[places]
+    sharp = _sharpness(white, energy, places)
     features = _features(weighted, level, likeness, places, coherence, sharp, leads)
     times = (first + places + _fraction(match, places) + 0.5) / RATE_HZ
     none = np.zeros(len(places), np.intp)
-    return Candidates(times, features, coherence, none, which[places]), shapes
+    which = np.argmax(matches[:, places], axis=0)
+    return Candidates(times, features, coherence, none, which), shapes
 
 
-def _whitened(slope: Array) -> Array:
-    """Each lead over its noise in each part, so that clean leads count for more."""
-    part = int(_PART_S * RATE_HZ)
-    parts = max(1, len(slope) // part)
-    out = np.zeros_like(slope)
+def _whitened(slope: Array) -> tuple[Array, int]:
+    """Each lead over its noise in each part, so that clean leads count for more; the number of
+    leads that move."""
     size = np.abs(slope)
     # Far below the QRS complexes there is no noise worth telling apart.
     bins = max(1, len(slope) // int(_BIN_S * RATE_HZ))
-    for lead in range(slope.shape[1]):
-        tops = [top.max() for top in np.array_split(size[:, lead], bins)]
-        floor = max(0.03 * float(np.median(tops)), 1e-4)
-        edges = np.linspace(0, len(slope), parts + 1).astype(int)
-        for low, high in pairwise(edges):
-            moving = size[low:high, lead]
-            moving = moving[moving > 0]
-            if len(moving) < (high - low) // 8:
-                continue
-            noise = max(float(np.median(moving)) / 0.6745, floor)
-            out[low:high, lead] = slope[low:high, lead] / noise
-    return out
+    tops = np.maximum.reduceat(size, starts_of(len(slope), bins), axis=0)
+    floor = np.maximum(0.03 * np.median(tops, axis=0), 1e-4)
+    parts = max(1, len(slope) // int(_PART_S * RATE_HZ))
+    starts = starts_of(len(slope), parts)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.ascontiguousarray(size.T), len(slope) // parts, axis=1
+    )
+    rows = windows[:, starts]
+    moving = np.count_nonzero(rows, axis=2)
+    noise = np.maximum(largest_median(rows, moving) / 0.6745, floor[:, None])
+    gain = np.where(moving >= max(rows.shape[2] // 8, 1), 1 / noise, 0).astype(slope.dtype)
+    white = slope * np.repeat(gain.T, np.diff(starts, append=len(slope)), axis=0)
+    return white, int(np.count_nonzero(gain.any(axis=1)))
 
 
-def _level(strength: Array) -> Array:
-    """What beats reach around each sample: the running median of the maxima in two seconds."""
-    width = int(_BIN_S * RATE_HZ)
-    bins = max(1, len(strength) // width)
-    tops = np.array([part.max() for part in np.array_split(strength, bins)])
-    tops[tops <= 0] = np.nan
-    level = running_median(tops, 4)
+def _power(values: Array) -> Array:
+    """Sums of the squares over the last axis, which is short."""
+    power = np.square(values[..., 0])
+    for lead in range(1, values.shape[-1]):
+        power += np.square(values[..., lead])
+    return np.asarray(power)
+
+
+def _level(strength: Array, places: Array) -> Array:
+    """What beats reach around each place: the running median of the maxima in two seconds."""
+    bins = max(1, len(strength) // int(_BIN_S * RATE_HZ))
+    tops = np.maximum.reduceat(strength, starts_of(len(strength), bins))
+    level = running_median(np.where(tops > 0, tops, np.nan), 4)
     known = ~np.isnan(level)
     if not known.any():
-        return np.full(len(strength), np.inf)
+        return np.full(len(places), np.inf)
     middles = (np.arange(bins) + 0.5) * len(strength) / bins
-    return np.asarray(np.interp(np.arange(len(strength)), middles[known], level[known]))
+    return np.asarray(np.interp(places, middles[known], level[known]))
 
 
 def _pieces(white: Array, places: Array) -> Array:
@@ -222,32 +228,51 @@ def _unit(values: Array) -> Array:
     return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9))
 
 
-def _likeness(white: Array, energy: Array, shapes: list[_Shape]) -> tuple[Array, Array, Array]:
-    """Largest correlation with a shape at each sample, which shape it is, and its match."""
-    size = np.sqrt(np.maximum(running_mean(energy, 2 * _REACH + 1) * (2 * _REACH + 1), 1e-6))
-    matches = np.empty((len(shapes), len(white)))
-    for row, shape in zip(matches, shapes, strict=True):
-        values = shape.values.reshape(2 * _REACH + 1, -1)
-        row[:] = 0
-        for lead in range(white.shape[1]):
-            row += np.convolve(white[:, lead], values[::-1, lead], "same")
-    which = np.argmax(matches, axis=0)
-    best = np.take_along_axis(matches, which[None], axis=0)[0]
-    sums = np.array([shape.size for shape in shapes])[which]
-    like = np.clip(best / size, -1, 1)
+def _likeness(matches: Array, match: Array, energy: Array, shapes: list[_Shape]) -> Array:
+    """Largest correlation with a shape at each sample.
+
+    Args:
+        matches: see ``_matches``.
+        match: their maxima over the shapes.
+        energy: sum of squares over the leads.
+        shapes: the shapes.
+    """
+    length = 2 * _REACH + 1
+    size = np.sqrt(np.maximum(running_mean(energy, length) * length, 1e-6)).astype(match.dtype)
+    likeness = np.clip(match / size, -1, 1)
     # Without its own share in the shape, which is large where few places made the shape.
+    near = np.flatnonzero(likeness > _LIKE)
+    like = likeness[near]
+    sums = np.array([shape.size for shape in shapes])[np.argmax(matches[:, near], axis=0)]
     alone = (sums * like - 1) / np.sqrt(np.maximum(sums**2 - 2 * sums * like + 1, 1e-6))
-    return np.where(like > _LIKE, np.minimum(alone, like), like), which, best
+    likeness[near] = np.minimum(alone, like)
+    return likeness
 
 
-def _sharpness(white: Array, energy: Array) -> Array:
-    """Logarithm of the largest change within 40 ms over that within 160 ms, near each sample: a T
+def _matches(white: Array, shapes: list[_Shape]) -> Array:
+    """Inner product of each shape with the surroundings of each sample, (shapes, samples).
+
+    From each of as many offsets as a shape is long, the samples that follow are a matrix of
+    surroundings as they lie in memory.
+    """
+    length = 2 * _REACH + 1
+    weights = np.stack([shape.values for shape in shapes], axis=1).astype(white.dtype)
+    padded = np.pad(white, ((_REACH, _REACH + length), (0, 0)))
+    matches = np.empty((len(shapes), len(white)), white.dtype)
+    for offset in range(min(length, len(white))):
+        count = -(-(len(white) - offset) // length)
+        around = padded[offset : offset + count * length].reshape(count, -1)
+        matches[:, offset::length] = (around @ weights).T
+    return matches
+
+
+def _sharpness(white: Array, energy: Array, places: Array) -> Array:
+    """Logarithm of the largest change within 40 ms over that within 160 ms, near each place: a T
     wave takes longer than a QRS complex, even a wide one."""
-    wide = np.zeros_like(white)
-    for shift in (-6, -2, 2, 6):
-        wide[6:-6] += white[6 + shift : len(white) - 6 + shift]
-    fast = running_max(energy, _REACH)
-    slow = running_max(np.einsum("ij,ij->i", wide, wide), _REACH)
+    near = places[:, None] + np.arange(-_REACH, _REACH + 1)
+    last = len(white) - 1
+    wide = sum(white[np.clip(near + shift, 0, last)] for shift in (-6, -2, 2, 6))
+    fast, slow = energy[near].max(axis=1), _power(np.asarray(wide)).max(axis=1)
     return np.clip(0.5 * np.log(np.maximum(fast, 1e-6) / np.maximum(slow, 1e-6)), -1.5, 0.5)
 
 
@@ -265,7 +290,7 @@ def _features(
     a candidate shortly before is (a T wave's is); two products; sharpness; whether it is a
     T wave by its distance from a sharper candidate."""
     height = np.maximum(weighted[places], 1e-9)
-    relative = np.clip(np.log(height / level[places]), -3, 1)
+    relative = np.clip(np.log(height / level), -3, 1)
     like = np.clip(likeness[places], -0.2, 1)
     over = np.clip(np.log(height / np.sqrt(leads)), -1, 4)
     after, t_like = np.zeros(len(places)), np.zeros(len(places))

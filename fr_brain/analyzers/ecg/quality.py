@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from common.domain.ecg_measures import EcgLead
 from fr_brain.analyzers.ecg.average import AverageBeat
-from fr_brain.analyzers.ecg.filters import running_mean
+from fr_brain.analyzers.ecg.filters import running_mean, starts_of
 from fr_brain.analyzers.ecg.lead_names import standard_name
 
 Array = npt.NDArray[Any]
@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 _PART_S = 10.0
 _PARTS_MAX = 180
 """Half an hour of parts, spread over the record, says what a lead is like."""
+_ROWS = 24
+"""Parts that are looked at together; more would take memory and no less time."""
 _FLAT_MV = 0.005
 """Peak to peak within a second: less is no heart."""
 _CLIPPED_SHARE = 0.004
@@ -40,6 +42,8 @@ HEARTLESS = {"flat", "lead_off"}
 
 @dataclass(slots=True)
 class _Lead:
+    """What the parts of a lead are like."""
+
     parts: int = 0
     flat: int = 0
     clipped: int = 0
@@ -82,73 +86,98 @@ def judge_leads(
     count = max(1, len(samples) // size)
     chosen = np.unique(np.linspace(0, count - 1, min(count, _PARTS_MAX)).astype(int))
     found = [_Lead() for _ in leads]
-    for number in chosen:
-        part = samples[number * size : (number + 1) * size].astype(np.float64)
-        for lead, one in enumerate(found):
-            _look(part[:, lead], hz, one)
+    together = max(1, _ROWS // max(1, len(leads)))
+    for low in range(0, len(chosen), together):
+        parts = [samples[n * size : (n + 1) * size] for n in chosen[low : low + together]]
+        _look_at(np.concatenate([part.T for part in parts], dtype=np.float64), hz, found)
     return tuple(
         _graded(name, one, number, average)
         for number, (name, one) in enumerate(zip(leads, found, strict=True))
     )
 
 
-def _look(part: Array, hz: float, lead: _Lead) -> None:
-    good = np.isfinite(part)
-    lead.parts += 1
-    lead.missing.append(1 - float(good.mean()) if len(part) else 1.0)
-    values = part[good]
-    if len(values) < hz:
-        lead.flat += len(values) > 0 and np.ptp(values) < _FLAT_MV
+def _look_at(rows: Array, hz: float, leads: Sequence[_Lead]) -> None:
+    """Look at parts of all leads: the rows are those of the first part, of the second and on."""
+    of = [leads[number % len(leads)] for number in range(len(rows))]
+    good = np.isfinite(rows)
+    shares = good.mean(axis=1) if rows.shape[1] else np.zeros(len(rows))
+    whole = shares == 1
+    for lead, share in zip(of, shares, strict=True):
+        lead.parts += 1
+        lead.missing.append(1 - float(share))
+    if whole.any():
+        _look(rows[whole], hz, [lead for lead, is_whole in zip(of, whole, strict=True) if is_whole])
+    for number in np.flatnonzero(~whole):
+        _look(rows[number][good[number]][None], hz, [of[number]])
+
+
+def _look(rows: Array, hz: float, leads: Sequence[_Lead]) -> None:
+    """Look at parts in which every sample is known, each of its lead."""
+    count = rows.shape[1]
+    if count < hz:
+        for lead, row in zip(leads, rows, strict=True):
+            lead.flat += count > 0 and np.ptp(row) < _FLAT_MV
         return
     second = max(2, int(hz))
-    swings = [float(np.ptp(one)) for one in np.array_split(values, max(1, len(values) // second))]
-    lead.flat += float(np.median(swings)) < _FLAT_MV
-    lead.clipped += _is_clipped(values, hz)
-    width = 2 * int(0.015 * hz) + 1
-    fast = values - running_mean(values, max(3, width))
-    fast = fast[width : len(fast) - width]
-    mains, slow = _mains(values, hz), running_mean(values, 2 * int(0.5 * hz) + 1)
-    lead.mains.append(mains)
+    starts = starts_of(count, max(1, count // second))
+    swings = np.maximum.reduceat(rows, starts, axis=1) - np.minimum.reduceat(rows, starts, axis=1)
+    flat = np.median(swings, axis=1) < _FLAT_MV
+    width = max(3, 2 * int(0.015 * hz) + 1)
+    fast = np.abs(rows - running_mean(rows, width))[:, width : count - width]
+    power = (np.median(fast, axis=1) / 0.6745) ** 2 if fast.shape[1] else np.zeros(len(rows))
+    mains, slow = _mains(rows, hz), running_mean(rows, 2 * int(0.5 * hz) + 1)
     # A hum of this amplitude would be most of the noise, and is named on its own.
-    power = float(np.median(np.abs(fast)) / 0.6745) ** 2 if len(fast) else 0.0
-    lead.noise.append(float(np.sqrt(max(power - _SINE * max(mains, 0.0) ** 2, 0.0))))
-    inner = slow[second // 2 : -second // 2]
-    lead.wander.append(float(np.ptp(inner)) if len(slow) > 2 * second else 0.0)
+    noise = np.sqrt(np.maximum(power - _SINE * mains**2, 0))
+    inner = slow[:, second // 2 : -second // 2] if count > 2 * second else slow[:, :1]
+    wander = np.ptp(inner, axis=1)
+    clipped = _clipped(rows, hz)
+    for number, lead in enumerate(leads):
+        lead.flat += bool(flat[number])
+        lead.clipped += bool(clipped[number])
+        lead.mains.append(float(mains[number]))
+        lead.noise.append(float(noise[number]))
+        lead.wander.append(float(wander[number]))
 
 
-def _is_clipped(values: Array, hz: float) -> bool:
-    """Whether the largest or the smallest value comes in runs."""
+def _clipped(rows: Array, hz: float) -> Array:
+    """Whether the largest or the smallest value of each row comes in runs."""
     run = max(3, int(_CLIPPED_RUN_S * hz))
-    for limit in (values.max(), values.min()):
-        at = values == limit
-        if at.mean() >= _CLIPPED_SHARE and np.ptp(values) > 20 * _FLAT_MV:
-            total = np.cumsum(np.concatenate([[0], at]))
-            if (total[run:] - total[:-run] == run).sum() >= 3:
-                return True
-    return False
+    limits = rows.max(axis=1), rows.min(axis=1)
+    clipped = np.zeros(len(rows), bool)
+    for limit in limits:
+        at = rows == limit[:, None]
+        often = (at.mean(axis=1) >= _CLIPPED_SHARE) & (limits[0] - limits[1] > 20 * _FLAT_MV)
+        for number in np.flatnonzero(often):
+            total = np.cumsum(np.concatenate([[0], at[number]]))
+            clipped[number] |= (total[run:] - total[:-run] == run).sum() >= 3
+    return clipped
 
 
 _BESIDE_HZ = (-6.1, -4.3, 4.3, 6.1)
 _ON_HZ = (-0.1, 0.0, 0.1)
 
 
-def _mains(values: Array, hz: float) -> float:
-    """Amplitude of hum at 50 or 60 Hz, mV: above what is beside it."""
-    window, waves, total = _mains_waves(len(values), hz)
+def _mains(rows: Array, hz: float) -> Array:
+    """Amplitude of hum at 50 or 60 Hz in each row, mV: above what is beside it."""
+    window, waves, total = _mains_waves(rows.shape[1], hz)
     if not len(waves):
-        return 0.0
-    size = np.abs(waves @ ((values - values.mean()) * window)).reshape(-1, len(_ON_HZ) + 4)
-    beside = np.median(size[:, len(_ON_HZ) :], axis=1)
-    return float(max(0.0, *(2 * (size[:, : len(_ON_HZ)].max(axis=1) - 2 * beside) / total)))
+        return np.zeros(len(rows))
+    parts = ((rows - rows.mean(axis=1, keepdims=True)) * window) @ waves.T
+    half = len(waves) // 2
+    size = np.hypot(parts[:, :half], parts[:, half:])
+    size = size.reshape(len(rows), -1, len(_ON_HZ) + len(_BESIDE_HZ))
+    beside = np.median(size[..., len(_ON_HZ) :], axis=2)
+    above = size[..., : len(_ON_HZ)].max(axis=2) - 2 * beside
+    return np.asarray(np.maximum(2 * above.max(axis=1) / total, 0))
 
 
 @lru_cache(maxsize=2)
 def _mains_waves(count: int, hz: float) -> tuple[Array, Array, float]:
-    """A window, and complex waves at and beside the frequencies of mains."""
+    """A window, and cosines, then sines, at and beside the frequencies of mains."""
     window, t = np.hanning(count), np.arange(count) / hz
     near = [m + off for m in (50.0, 60.0) if m < 0.45 * hz for off in (*_ON_HZ, *_BESIDE_HZ)]
-    waves = np.exp(-2j * np.pi * np.array(near)[:, None] * t) if near else np.zeros((0, count))
-    return window, waves, float(window.sum())
+    turns = 2 * np.pi * np.array(near)[:, None] * t
+    return window, np.concatenate([np.cos(turns), np.sin(turns)]), float(window.sum())
 
 
 def _graded(name: str, lead: _Lead, number: int, average: AverageBeat | None) -> EcgLead:

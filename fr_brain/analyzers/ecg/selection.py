@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fr_brain.analyzers.ecg.candidates import Candidates
-from fr_brain.analyzers.ecg.filters import running_median
+from fr_brain.analyzers.ecg.filters import median_of_known, running_median
 
 Array = npt.NDArray[Any]
 
@@ -139,13 +139,12 @@ def _judged(times: Array, odds: Array, features: Array, parts: int) -> Array:
     score = np.full(parts, -np.inf)
     part = np.minimum((times / JUDGED_S).astype(np.intp), parts - 1)
     bounds = np.searchsorted(part, np.arange(parts + 1))
-    for number in np.flatnonzero(np.diff(bounds)):
-        # Few beats say little, so their neighbours' count too.
-        low = max(0, bounds[number] - _NEIGHBOURS)
-        high = min(len(times), bounds[number + 1] + _NEIGHBOURS)
-        if high - low >= _BEATS_MIN:
-            near = slice(low, high)
-            score[number] = _evidence(times[near], odds[near], features[near]) @ PART_WEIGHTS
+    # Few beats say little, so their neighbours' count too.
+    low = np.maximum(bounds[:-1] - _NEIGHBOURS, 0)
+    high = np.minimum(bounds[1:] + _NEIGHBOURS, len(times))
+    told = np.flatnonzero((np.diff(bounds) > 0) & (high - low >= _BEATS_MIN))
+    if len(told):
+        score[told] = _evidence(times, odds, features, low[told], high[told]) @ PART_WEIGHTS
     judged = (score > SEED_ODDS) | ((_pooled(score) > POOLED_ODDS) & (score > GROW_ODDS))
     while True:
         beside = judged.copy()
@@ -166,17 +165,27 @@ def _pooled(score: Array) -> Array:
     return np.where(high - low >= _POOL_MIN, means, -np.inf)
 
 
-def _evidence(times: Array, odds: Array, features: Array) -> Array:
-    """1; median log odds; median likeness to the frequent shapes; irregularity; logarithm of the
-    number of beats; median height over noise."""
-    changes = np.abs(np.diff(np.log(np.diff(times))))
-    return np.array(
+def _evidence(times: Array, odds: Array, features: Array, low: Array, high: Array) -> Array:
+    """A row for the beats from each ``low`` to before its ``high``: 1; median log odds; median
+    likeness to the frequent shapes; irregularity; logarithm of the number of beats; median height
+    over noise."""
+    places = low[:, None] + np.arange(int((high - low).max()))
+    inside = places < high[:, None]
+    places = np.minimum(places, len(times) - 1)
+
+    def median(values: Array) -> Array:
+        return median_of_known(np.where(inside, values[places], np.nan))
+
+    intervals = np.log(np.diff(np.where(inside, times[places], np.nan), axis=1))
+    changes = median_of_known(np.abs(np.diff(intervals, axis=1)))
+    return np.stack(
         [
-            1.0,
-            np.median(odds),
-            np.median(features[:, 2]),
-            min(float(np.median(changes)), 1.0),
-            np.log(len(times)),
-            np.median(features[:, 3]),
-        ]
+            np.ones(len(low)),
+            median(odds),
+            median(features[:, 2]),
+            np.minimum(changes, 1.0),
+            np.log(high - low),
+            median(features[:, 3]),
+        ],
+        axis=1,
     )

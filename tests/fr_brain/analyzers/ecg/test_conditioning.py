@@ -31,6 +31,19 @@ def test_parts_fit_together() -> None:
     np.testing.assert_allclose(np.concatenate(parts), whole.slope, atol=1e-5)
 
 
+@pytest.mark.parametrize("hz", [50.0, 128.0, 250.0, 257.0, 360.0, 1000.0])
+def test_rates_of_a_small_ratio_have_the_slopes_of_all_others(hz: float) -> None:
+    signal = np.random.default_rng(1).standard_normal((int(9 * hz), 1)) + 400
+    # One part in a million slower, the rate has no small ratio to 100 Hz.
+    exact, other = steep(signal, hz, 50, 700), steep(signal, hz * (1 - 1e-6), 50, 700)
+    np.testing.assert_allclose(exact.slope, other.slope, atol=2e-3)
+    assert np.std(exact.slope) > 0.1
+
+
+def test_a_flat_signal_has_no_slope_at_any_level() -> None:
+    assert not steep(np.full((3000, 1), 123.456, np.float32), 250, 0, 1200).slope.any()
+
+
 def test_one_nan_is_bridged_and_a_gap_is_marked() -> None:
     signal = sine(250, 10).astype(np.float32)
     clean = steep(signal, 250, 0, 600)

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from fr_brain.analyzers.ecg.filters import local_maxima, running_max, running_mean, running_median
+from fr_brain.analyzers.ecg.filters import (
+    largest_median,
+    local_maxima,
+    median_of_known,
+    running_max,
+    running_mean,
+    running_median,
+    starts_of,
+)
 
 VALUES = np.random.default_rng(3).standard_normal(60)
 
@@ -12,6 +20,8 @@ VALUES = np.random.default_rng(3).standard_normal(60)
 def test_running_mean(width: int) -> None:
     expected = np.convolve(VALUES, np.ones(width) / width, "same")
     np.testing.assert_allclose(running_mean(VALUES, width), expected, atol=1e-12)
+    rows = running_mean(np.stack([VALUES, -VALUES]), width)
+    np.testing.assert_allclose(rows, [expected, -expected], atol=1e-12)
 
 
 @pytest.mark.parametrize("half", [0, 1, 4, 70])
@@ -35,3 +45,22 @@ def test_local_maxima_are_apart_and_plateaus_count_once() -> None:
     values[30:33] = 3
     assert list(local_maxima(values, 4)) == [8, 25, 30]
     assert not len(local_maxima(np.zeros(10), 3))
+
+
+def test_parts_cover_everything_and_differ_by_one_at_most() -> None:
+    for length, parts in ((10, 3), (61, 61), (1031, 2)):
+        lengths = np.diff(starts_of(length, parts), append=length)
+        assert lengths.sum() == length
+        assert np.ptp(lengths) <= 1
+
+
+def test_medians_of_rows() -> None:
+    plain = VALUES.reshape(6, 10)
+    rows = plain.copy()
+    rows[2, 3:] = np.nan
+    rows[4] = np.nan
+    expected = [np.nan if np.isnan(row).all() else np.nanmedian(row) for row in rows]
+    np.testing.assert_allclose(median_of_known(rows), expected)
+    counts = np.array([10, 1, 2, 3, 7, 4])
+    largest = [np.median(np.sort(row)[-n:]) for row, n in zip(plain, counts, strict=True)]
+    np.testing.assert_allclose(largest_median(plain.copy(), counts), largest)

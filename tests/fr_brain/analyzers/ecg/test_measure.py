@@ -6,6 +6,7 @@ import pytest
 from common.domain.ecg_measures import EcgMeasures
 from fr_brain.analyzers.ecg.measure import measure
 from fr_pacs.sources.ecg.model import SyntheticEcg
+from fr_pacs.sources.ecg.noise import make_noise
 from tests.fr_brain.analyzers.ecg.records import record
 
 
@@ -43,10 +44,11 @@ def test_peaks_are_at_the_r_peaks() -> None:
         np.full((5000, 2), np.nan, np.float32),
         np.full((5000, 2), np.inf, np.float32),
         np.random.default_rng(1).normal(0, 1, (5000, 2)).astype(np.float32),
+        np.random.default_rng(1).normal(0, 1e38, (5000, 2)).clip(-3e38, 3e38).astype(np.float32),
         np.zeros((0, 2), np.float32),
         np.ones((3, 2), np.float32),
     ],
-    ids=["zeros", "nan", "inf", "noise", "empty", "short"],
+    ids=["zeros", "nan", "inf", "noise", "huge", "empty", "short"],
 )
 def test_there_is_never_a_number_from_nothing(samples: np.ndarray) -> None:
     found = measure(samples, 250.0, ("I", "II"))
@@ -64,6 +66,20 @@ def test_one_nan_changes_nothing() -> None:
     assert found.peaks is not None
     assert clean.peaks is not None
     assert found.peaks.count == clean.peaks.count
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_one_good_lead_is_enough_beside_one_of_noise(good: int) -> None:
+    ecg = record(13, duration_s=60.0)
+    samples = ecg.samples.copy()
+    noise = make_noise("electrode", len(samples), 2, ecg.hz, np.random.default_rng(1))
+    samples[:, 1 - good] = noise[:, 0]
+    found = measure(samples, ecg.hz, ecg.leads)
+    assert found.peaks is not None
+    assert abs(found.peaks.count - len(ecg.truth.times_s)) <= 2
+    assert found.analysed_s == 60
+    assert "lead_off" in found.leads[1 - good].problems
+    assert found.qt_ms.value == pytest.approx(ecg.truth.qt_ms, abs=30)
 
 
 def test_no_interval_spans_a_gap() -> None:
