@@ -239,7 +239,7 @@ def _likeness(matches: Array, match: Array, energy: Array, shapes: list[_Shape])
     """
     length = 2 * _REACH + 1
     size = np.sqrt(np.maximum(running_mean(energy, length) * length, 1e-6)).astype(match.dtype)
-    likeness = np.clip(match / size, -1, 1)
+    likeness: Array = np.clip(match / size, -1, 1)
     # Without its own share in the shape, which is large where few places made the shape.
     near = np.flatnonzero(likeness > _LIKE)
     like = likeness[near]
@@ -273,7 +273,8 @@ def _sharpness(white: Array, energy: Array, places: Array) -> Array:
     last = len(white) - 1
     wide = sum(white[np.clip(near + shift, 0, last)] for shift in (-6, -2, 2, 6))
     fast, slow = energy[near].max(axis=1), _power(np.asarray(wide)).max(axis=1)
-    return np.clip(0.5 * np.log(np.maximum(fast, 1e-6) / np.maximum(slow, 1e-6)), -1.5, 0.5)
+    ratio: Array = np.log(np.maximum(fast, 1e-6) / np.maximum(slow, 1e-6))
+    return np.asarray(np.clip(0.5 * ratio, -1.5, 0.5))
 
 
 def _features(
