@@ -16,6 +16,10 @@ _WITH_GZIP_HEADER = 16 + zlib.MAX_WBITS
 _XZ_MEMORY_MAX = 80 << 20
 """Of an xz decoder, bytes: its highest preset takes 65 MiB."""
 
+EMPTY_MEMBERS_MAX = 64
+"""The most members without data in a row. Some programs end a file with one; a member of 14 bytes
+takes so much of the processor that a few megabytes of them would use up a reader's time."""
+
 _BLOCK = 1 << 17
 _PIECE = 1 << 20
 _FREE = 160 << 20
@@ -137,18 +141,22 @@ def inflated(stream: IO[bytes], most: int = _PIECE, *, whole: bool = False) -> I
         EOFError: they are truncated.
         zlib.error: they are damaged.
     """
-    data = stream.read(_BLOCK)
-    while inflater := inflater_for(data):
+    data, empty = stream.read(_BLOCK), 0
+    while empty <= EMPTY_MEMBERS_MAX and (inflater := inflater_for(data)):
+        empty += 1
         while not inflater.eof:
             if not data and inflater.needs_input:
                 data = stream.read(_BLOCK)
                 if not data:
                     raise EOFError
-            yield inflater.inflate(data, most)
-            data = b""
+            piece = inflater.inflate(data, most)
+            data, empty = b"", 0 if piece else empty
+            yield piece
         data = inflater.unused_data.lstrip(b"\0")
         while len(data) < MAGIC_BYTES and (more := stream.read(_BLOCK)):
             data = (data + more).lstrip(b"\0")
+    if empty > EMPTY_MEMBERS_MAX:
+        raise zlib.error("only empty members")
     if whole and data:
         raise zlib.error("more data")
 

@@ -1,8 +1,9 @@
 """A NIfTI file as a stream of bytes, inflated if it is compressed (gzip, bzip2, xz)."""
 
+import zlib
 from pathlib import Path
 
-from common.formats.compression import MAGIC_BYTES, inflater_for, is_gzip
+from common.formats.compression import EMPTY_MEMBERS_MAX, MAGIC_BYTES, inflater_for, is_gzip
 from common.formats.opening import open_file
 
 _BLOCK = 1 << 17  # bytes of a compressed file that are read at once
@@ -33,6 +34,7 @@ class ByteStream:
         self._inflater = inflater_for(start)
         self._raw.seek(0)
         self._packed = b""
+        self._ended = 0  # members without data, in a row
         self.compressed, self.is_gzip = self._inflater is not None, is_gzip(start)
         self.size = self._opened.size
         self.stamp = self.current_stamp()
@@ -101,6 +103,9 @@ class ByteStream:
         """The next bytes, up to ``most``; none at the end, which checks the checksum."""
         while self._inflater is not None:
             if self._inflater.eof:
+                self._ended += 1
+                if self._ended > EMPTY_MEMBERS_MAX:
+                    raise zlib.error("only empty members")
                 self._next_member(self._inflater.unused_data)
                 continue
             if not self._packed and self._inflater.needs_input:
@@ -109,6 +114,7 @@ class ByteStream:
                     raise EOFError
             packed, self._packed = self._packed, b""
             if data := self._inflater.inflate(packed, most):
+                self._ended = -1  # its own end does not count
                 return data
         return b""
 

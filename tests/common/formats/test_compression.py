@@ -1,17 +1,20 @@
 """Compressed data, inflated piece by piece and up to a limit."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from common.errors import SourceError
 from common.formats.compression import (
+    EMPTY_MEMBERS_MAX,
     inflated,
     inflater_for,
     is_gzip,
@@ -20,6 +23,7 @@ from common.formats.compression import (
     unpacked,
     unpacked_max,
 )
+from common.formats.nifti.byte_stream import ByteStream
 
 CONTENT = bytes(range(256)) * 2000
 PACKERS = [gzip.compress, bz2.compress, lzma.compress]
@@ -38,6 +42,22 @@ def test_members_follow_one_another_and_other_bytes_end_them(
 ) -> None:
     data = pack(CONTENT[:5000]) + bytes(7) + pack(CONTENT[5000:]) + b"appended"
     assert b"".join(inflated(io.BytesIO(data))) == CONTENT
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_empty_members_are_read_up_to_a_limit(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    empty, path = pack(b"") * EMPTY_MEMBERS_MAX, tmp_path / "data"
+    path.write_bytes(pack(CONTENT) + empty + pack(CONTENT) + empty)
+    assert b"".join(inflated(io.BytesIO(path.read_bytes()))) == 2 * CONTENT
+    with contextlib.closing(ByteStream(path)) as stream:
+        assert stream.read(3 * len(CONTENT)) == 2 * CONTENT
+    path.write_bytes(empty + pack(b"") + pack(CONTENT))
+    with pytest.raises(zlib.error):
+        list(inflated(io.BytesIO(path.read_bytes())))
+    with contextlib.closing(ByteStream(path)) as stream, pytest.raises(zlib.error):
+        stream.read(1)
 
 
 @pytest.mark.parametrize("pack", PACKERS)
