@@ -33,6 +33,8 @@ _T_WITHIN = 42
 """Samples from a QRS complex within which the steepest part of its T wave lies."""
 _BLUNTER = 0.35
 """Difference of the logarithms of sharpness; a T wave's is 0.7, that of a wide QRS 0.3."""
+_T_STEEP, _MUCH_BLUNTER = 1.15, 0.45
+"""The same two of a T wave that is nearly as steep as its QRS complex, as tall ones are."""
 _BIN_S = 2
 """Longest interval between beats that the level of beats allows for (30 beats per minute)."""
 _SHAPES = 3
@@ -299,9 +301,10 @@ def _features(
         if len(places) > back:
             apart = places[back:] - places[:-back]
             larger = np.clip(np.log(height[:-back] / height[back:]), 0, 2)
-            blunt = sharp[back:] < sharp[:-back] - _BLUNTER
-            t_wave = blunt & (apart < _T_WITHIN) & (height[:-back] > _T_LOWER * height[back:])
-            t_like[back:] = np.maximum(t_like[back:], t_wave)
+            blunter, steeper = sharp[:-back] - sharp[back:], height[:-back] / height[back:]
+            t_wave = (blunter > _BLUNTER) & (steeper > _T_LOWER)
+            t_wave |= (blunter > _MUCH_BLUNTER) & (steeper > _T_STEEP)
+            t_like[back:] = np.maximum(t_like[back:], t_wave & (apart < _T_WITHIN))
             after[back:] = np.maximum(after[back:], np.where(apart < 45, larger, 0))
     return np.stack(
         [

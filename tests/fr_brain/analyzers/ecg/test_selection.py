@@ -35,6 +35,16 @@ def test_neither_t_waves_nor_polarity_mislead(change: dict[str, bool]) -> None:
     assert np.diff(found.times_s).min() > 0.6
 
 
+def test_t_waves_half_way_that_are_nearly_as_steep_are_no_beats() -> None:
+    t, beats = np.arange(5000) / 250, np.arange(0.3, 20, 0.594)
+    apart = t - beats[:, None]
+    qrs = np.exp(-((apart / 0.011) ** 2) / 2) - 0.2 * np.exp(-(((apart - 0.027) / 0.01) ** 2) / 2)
+    waves = (qrs + 0.96 * np.exp(-(((apart - 0.25) / 0.036) ** 2) / 2)).sum(axis=0)
+    signal = waves + np.random.default_rng(1).normal(0, 0.01, 5000)
+    found = select_beats(find_candidates(signal[:, None].astype(np.float32), 250), 20.0)
+    assert len(found.times_s) == len(beats)
+
+
 @pytest.mark.parametrize("noise", ["baseline", "muscle", "electrode", "mains", "mixed"])
 @pytest.mark.parametrize("leads", [1, 3])
 def test_noise_alone_has_no_beats(noise: NoiseKind, leads: int) -> None:
