@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tests.benchmarks import machine
 from tests.benchmarks.analysis import Analysis
+from tests.benchmarks.api import Api
 from tests.benchmarks.figures import Missing, Part, Results
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.idle import Idle
@@ -35,6 +36,7 @@ PARTS: tuple[Callable[[Bench], Part], ...] = (
     Growth,
     Memory,
     Scaling,
+    Api,
 )
 
 

@@ -208,7 +208,7 @@ class Large:
             raise Missing("storescu is not installed")
         folder = self._bench.folder / "slices"
         if not folder.is_dir():
-            _slices(self._load(EMPTY), folder)
+            write_slices(self._load(EMPTY), folder)
         size = SHAPE[0] * SHAPE[1] * 2 * SHAPE[2]
         arguments = ["storescu", "-aec", title, "+sd", "127.0.0.1", str(port), str(folder)]
         began = now()
@@ -258,8 +258,8 @@ def _speed(size: int, seconds: float) -> Figures:
     return {"MB/s": size / 1e6 / seconds}
 
 
-def _slices(voxels: npt.NDArray[Any], folder: Path) -> None:
-    """Write the volume as MR slices."""
+def write_slices(voxels: npt.NDArray[Any], folder: Path) -> None:
+    """Write a volume as MR slices into a new folder."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 

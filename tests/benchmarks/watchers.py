@@ -9,6 +9,7 @@ Settings from the environment: WATCHERS (1000), RATE (20), SECONDS (20).
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -17,9 +18,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
@@ -37,17 +41,19 @@ WATCHERS, RATE, SECONDS = (
 Committed = dict[str, float]
 
 
-def write(store: DBManager, committed: Committed, began: threading.Event) -> None:
+def write(
+    store: DBManager, committed: Committed, began: threading.Event, rate: int, seconds: int
+) -> None:
     """Store scans at the rate, note when each was committed, and finish it."""
     began.wait()
-    for n in range(RATE * SECONDS):
+    for n in range(rate * seconds):
         due = time.monotonic()
         scan, voxels = make_scan(scan_id=f"scan-{n}-{secrets.token_hex(4)}")
         store.scans.add([NewScan(scan, voxels)])
         committed[scan.key] = time.monotonic()
         claims = store.claims.claim("benchmark-1-1-1", 1, 60.0)
         store.claims.complete([(claim, make_report(claim.scan)) for claim in claims])
-        time.sleep(max(0.0, due + 1 / RATE - time.monotonic()))
+        time.sleep(max(0.0, due + 1 / rate - time.monotonic()))
 
 
 async def watch(port: int, token: str, seen: list[tuple[str, float]], ready: list[int]) -> None:
@@ -63,19 +69,21 @@ async def watch(port: int, token: str, seen: list[tuple[str, float]], ready: lis
     writer.close()
 
 
-async def measure(port: int, token: str, store: DBManager) -> list[float]:
+async def measure(
+    port: int, token: str, store: DBManager, count: int, rate: int, seconds: int
+) -> list[float]:
     """Seconds from commit to client, of each event and client."""
     seen: list[tuple[str, float]] = []
     ready: list[int] = []
     committed: Committed = {}
     began = threading.Event()
-    writing = threading.Thread(target=write, args=(store, committed, began))
+    writing = threading.Thread(target=write, args=(store, committed, began, rate, seconds))
     writing.start()
-    tasks = [asyncio.create_task(watch(port, token, seen, ready)) for _ in range(WATCHERS)]
-    await asyncio.to_thread(until, lambda: len(ready) == WATCHERS, 300)
+    tasks = [asyncio.create_task(watch(port, token, seen, ready)) for _ in range(count)]
+    await asyncio.to_thread(until, lambda: len(ready) == count, 300)
     began.set()
     await asyncio.to_thread(writing.join)
-    await asyncio.to_thread(until, lambda: len(seen) >= WATCHERS * len(committed), 60)
+    await asyncio.to_thread(until, lambda: len(seen) >= count * len(committed), 60)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,8 +91,8 @@ async def measure(port: int, token: str, store: DBManager) -> list[float]:
     return sorted(max(0.0, at - committed[key]) for key, at in seen if key in committed)
 
 
-def main() -> int:
-    """Measure and print."""
+def run(count: int, rate: int, seconds: int) -> tuple[float, float]:
+    """Median and p99 of the milliseconds from commit to client."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder, own_mongod(Path(folder)) as mongod:
@@ -97,14 +105,44 @@ def main() -> int:
         web = start("fr_hub.web", None, WEB_PORT=str(port), DATA_DIR=folder, **given)
         try:
             until(lambda: listens(port), 120)
-            load = os.getloadavg()[0]
-            found = asyncio.run(measure(port, token, store))
+            found = asyncio.run(measure(port, token, store, count, rate, seconds))
         finally:
             stop(web)
             store.close()
-    if not found:
-        return 1
+    assert found, "no event came"
     p50, p99 = (found[int(share * (len(found) - 1))] * 1000 for share in (0.5, 0.99))
+    return p50, p99
+
+
+@contextlib.contextmanager
+def following(client: httpx2.Client) -> Iterator[None]:
+    """A watcher that reads the feed during the block."""
+    ready, ending = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        with (
+            contextlib.suppress(httpx2.TransportError),
+            client.stream("GET", "/api/v1/events") as answer,
+        ):
+            for line in answer.iter_lines():
+                if line.startswith("event: ready"):
+                    ready.set()
+                if ending.is_set():
+                    return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    assert ready.wait(60), "the stream does not begin"
+    try:
+        yield
+    finally:
+        ending.set()
+
+
+def main() -> int:
+    """Measure and print."""
+    load = os.getloadavg()[0]
+    p50, p99 = run(WATCHERS, RATE, SECONDS)
     figures = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, load of the machine {load:.0f}"
     sys.stdout.write(f"{WATCHERS} watchers, {RATE} scans/s: {figures}\n")
     return 0
