@@ -72,6 +72,9 @@ export class Scene {
     });
     const scene = new Scene(niivue, events);
     await niivue.attachToCanvas(canvas, false);
+    // NiiVue makes it a stop of the tab key. It is hidden from screen readers, and the element around
+    // it has the focus and the keys.
+    canvas.removeAttribute("tabindex");
     return scene;
   }
 
