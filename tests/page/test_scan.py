@@ -1,0 +1,91 @@
+"""A scan's page: the image with its lesions, and how two of them are compared."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from common.store.db_manager import DBManager
+from tests.page.browser import WebProcess, another, watched
+from tests.page.heads import LESIONS, analyse_again, make_head, place_of
+
+
+def mm_of(voxel: tuple[int, int, int]) -> str:
+    """A place as the readout of the viewer has it."""
+    return " ".join(f"{mm:.2f}" for mm in place_of(voxel))
+
+
+def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store)
+    admin.goto(f"{web.address}/scans/{key}")
+    readout = admin.locator(".viewer-readout")
+    expect(admin.locator(".flat-view")).to_have_count(0)  # WebGL draws
+    rows = admin.get_by_role("region", name="Lesions", exact=True).get_by_role("row")
+    for number, voxel in enumerate(LESIONS, start=1):
+        rows.nth(number).get_by_role("button").click()
+        expect(readout).to_have_attribute("data-mm", mm_of(voxel))
+        expect(readout).to_contain_text(f"lesion {number}")
+        expect(rows.nth(number)).to_have_attribute("aria-current", "true")
+    expect(rows.nth(1)).to_contain_text("0.80")  # the confidence, as in the report's text
+    admin.get_by_role("checkbox", name="Brain").check()
+    expect(readout).to_contain_text("one")
+    admin.get_by_role("checkbox", name="Lesions").uncheck()
+    expect(readout).not_to_contain_text("lesion")
+    admin.get_by_role("application").focus()
+    admin.keyboard.press("PageUp")
+    x, y, z = LESIONS[1]
+    expect(readout).to_have_attribute("data-mm", mm_of((x, y, z + 1)))
+
+
+def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store, subject="subject-1")
+    analyse_again(store, key, 1)
+    other = make_head(store, subject="subject-1", lesions=1)
+    admin.goto(f"{web.address}/scans/{key}")
+    admin.get_by_text("What changed between two revisions").click()
+    changes = admin.get_by_role("region", name="Changes")
+    expect(changes.get_by_role("row", name="lesions, count")).to_contain_text("2")
+    admin.get_by_role("link", name="Compare them in the image").click()
+    expect(admin.get_by_role("heading", name="Compare two revisions")).to_be_visible()
+    readouts = admin.locator(".viewer-readout")
+    expect(readouts).to_have_count(2)
+
+    admin.goto(f"{web.address}/scans/{key}")
+    admin.get_by_role("link", name="Compare", exact=True).click()
+    expect(admin).to_have_url(f"{web.address}/compare?a={key}&b={other}".replace("@", "%40"))
+    expect(readouts).to_have_count(2)
+    stages = admin.get_by_role("application")
+    stages.first.focus()
+    admin.keyboard.press("ArrowUp")
+    moved = readouts.first.get_attribute("data-mm") or ""
+    expect(readouts.nth(1)).to_have_attribute("data-mm", moved)
+    admin.get_by_label("Move both crosshairs together").uncheck()
+    stages.first.focus()
+    admin.keyboard.press("ArrowUp")
+    expect(readouts.first).not_to_have_attribute("data-mm", moved)
+    expect(readouts.nth(1)).to_have_attribute("data-mm", moved)
+
+
+@pytest.mark.slow
+def test_without_webgl_the_image_is_shown_in_slices(
+    chromium: Browser, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store)
+    with another(chromium, "--disable-3d-apis") as found, watched(found, web.address) as page:
+        page.goto(web.one_time)
+        page.get_by_role("heading", name="Work list").wait_for()
+        page.goto(f"{web.address}/scans/{key}")
+        expect(page.get_by_text("This browser has no WebGL 2")).to_be_visible()
+        expect(page.get_by_role("img", name="Axial slice")).to_be_visible()
+        expect(page.get_by_label("3-D", exact=True)).to_have_count(0)
+        page.get_by_role("region", name="Lesions", exact=True).get_by_role("button").first.click()
+        readout = page.locator(".viewer-readout")
+        expect(readout).to_have_attribute("data-mm", mm_of(LESIONS[0]))
+        axial = page.get_by_role("img", name=f"Axial slice {LESIONS[0][2] + 1} of 24")
+        expect(axial).to_be_visible()
+        red = "canvas => { const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, \
+            canvas.height).data; let n = 0; for (let i = 0; i < d.length; i += 4) \
+            n += d[i] > d[i + 1] + 40; return n }"
+        assert axial.evaluate(red) > 50  # the lesion's overlay is drawn
