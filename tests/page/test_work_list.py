@@ -2,13 +2,12 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import make_failed, make_reports, make_scan
-from tests.page.browser import AXE, WebProcess, serious
+from tests.factories import make_failed, make_scan
+from tests.page.browser import WebProcess
 
 
 def add_scans(store: DBManager, n: int, **overrides: object) -> list[str]:
@@ -96,20 +95,3 @@ def test_an_ended_session_asks_to_sign_in_where_one_is(admin: Page, store: DBMan
     admin.get_by_label("Search").fill("scan-1")
     expect(admin.get_by_role("dialog")).to_contain_text("Your session has ended")
     expect(admin).to_have_url(re.compile("text=scan-1"))
-
-
-@pytest.mark.parametrize("path", ["/scans", "/failures", "/system", "/about"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing_serious(admin: Page, store: DBManager, path: str, width: int) -> None:
-    assert AXE.exists(), "run npm ci"
-    make_reports(store, 1)
-    make_failed(store, 1)
-    admin.set_viewport_size({"width": width, "height": 900})
-    admin.evaluate("path => { window.history.pushState({}, '', path) }", path)
-    admin.reload()
-    admin.get_by_role("heading", level=1).wait_for()
-    expect(admin.get_by_text("Loading")).to_have_count(0)
-    for scheme in ("light", "dark"):
-        admin.emulate_media(color_scheme=scheme)
-        assert serious(admin) == []
-    assert admin.evaluate("document.documentElement.scrollWidth") <= width
