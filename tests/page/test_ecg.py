@@ -95,6 +95,6 @@ def test_axe_finds_nothing_serious(
     admin.get_by_role("heading", name="Traces").wait_for()
     until_drawn(admin)
     for scheme in ("light", "dark"):
-        admin.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        admin.emulate_media(color_scheme=scheme)
         assert serious(admin) == []
     assert admin.evaluate("document.documentElement.scrollWidth") <= width

@@ -44,13 +44,14 @@ def analyse(scan_id: str) -> None:
     image = nib.Nifti1Image.from_bytes(bytes(found[0]))
     array = np.asarray(image.dataobj)
     voxels = array.tobytes(order="F")
+    dtype: Any = str(array.dtype)
     scan = BrainScan(
         scan_id=scan_id,
         pacs="http",
         scan_type="volume",
         acquired_at=utc_now(),
         shape=array.shape,
-        dtype=str(array.dtype),
+        dtype=dtype,
         voxels_bytes=len(voxels),
         voxels_hash=hash_voxels(voxels),
         affine=image.affine.tolist(),

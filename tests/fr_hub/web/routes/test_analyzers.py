@@ -1,5 +1,7 @@
 """Analyzers and causes of failures, of one tenant alone."""
 
+from typing import Any
+
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from tests.factories import make_failed, make_reports
@@ -23,7 +25,7 @@ def test_analyzers_are_listed_with_their_scans(store: DBManager, client_of: Clie
     assert keys == {report.key for report in others}
     assert second["next"] is None
     assert client.get(path, params={"version": "1", "after": "WzFd"}).status_code == 422
-    nothing = {"items": [], "next": None, "total": 0, "installed": []}
+    nothing: dict[str, Any] = {"items": [], "next": None, "total": 0, "installed": []}
     assert north.get(f"{API}/analyzers").json() == nothing
     assert north.get(path, params={"version": "1"}).json()["items"] == []
 
