@@ -80,9 +80,10 @@ def test_an_ecg_is_drawn_scrolled_and_zoomed(
 
 
 def until_drawn(page: Page) -> None:
+    expect(page.get_by_text("Loading the samples")).to_have_count(0)
     for name in ("paper", "overview"):
         handle = page.locator(f".ecg-{name} canvas").element_handle()
-        page.wait_for_function(f"canvas => ({INK})(canvas) > 3", arg=handle)
+        page.wait_for_function(f"canvas => ({INK})(canvas) > 1", arg=handle)
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -51,7 +51,7 @@ def test_a_user_who_was_changed_meanwhile_is_not_overwritten(admin: Page, store:
     admin.get_by_role("button", name="Edit ada").click()
     assert store.users.change("ada", roles=[Role.READER, Role.AUDITOR])
     form = dialog(admin)
-    form.get_by_label("clinician").check()
+    form.get_by_label("clinician as reader").check()
     form.get_by_role("button", name="Save").click()
     expect(form.get_by_role("alert")).to_contain_text("Somebody else changed this user")
     form.get_by_role("button", name="Cancel").click()

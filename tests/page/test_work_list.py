@@ -48,11 +48,14 @@ def test_a_scan_that_comes_before_the_stream_of_events_opens_is_shown(
     visitor: Page, web: WebProcess, store: DBManager
 ) -> None:
     held: list[Route] = []
-    visitor.route("**/api/v1/events", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visitor.route("**/api/v1/events", hold)
     visitor.goto(web.one_time)
     expect(visitor.get_by_text("No scans yet")).to_be_visible()
     (scan_id,) = add_scans(store, 1)
-    visitor.unroute("**/api/v1/events", held.append)
     for route in held:
         route.continue_()
     expect(visitor.get_by_role("link", name=scan_id)).to_be_visible()

@@ -132,7 +132,11 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
         </Button>
         <label className="row">
           Amplitude
-          <select value={mmPerUnit} onChange={(event) => setMmPerUnit(Number(event.target.value))}>
+          <select
+            className="input narrow"
+            value={mmPerUnit}
+            onChange={(event) => setMmPerUnit(Number(event.target.value))}
+          >
             {AMPLITUDES.map((mm) => (
               <option key={mm} value={mm}>{`${mm} mm/${signal.units}`}</option>
             ))}
