@@ -24,6 +24,9 @@ import numpy.typing as npt
 KEPT_MAX = 128 << 20
 """Bytes of buffers that a child keeps to use them again, and its parent mapped."""
 
+KEPT_FILES = 16
+"""Buffers that a child keeps: it may have few files open, and a buffer takes two of them."""
+
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _PROT_READ, _MAP_SHARED = 1, 1
 _FAILED = ctypes.c_void_p(-1).value
@@ -77,7 +80,7 @@ class SharedBuffers:
             self.current = min(fitting, key=lambda one: one.size)
             self._free.remove(self.current)
         else:
-            if self._kept() + size > KEPT_MAX:
+            if self._is_too_much(size, 1):
                 self._drop_free()
             self.current = _new(size, next(self._serials))
         return np.frombuffer(self.current.map, np.uint8, size)
@@ -97,10 +100,10 @@ class SharedBuffers:
         for serial in returned:
             if buffer := self._lent.pop(serial, None):
                 self._free.append(buffer)
-        if self._kept() > KEPT_MAX:
+        if self._is_too_much():
             self._drop_free()
         for serial in mapped:
-            if self._kept() > KEPT_MAX and (buffer := self._lent.pop(serial, None)):
+            if self._is_too_much() and (buffer := self._lent.pop(serial, None)):
                 buffer.close()
 
     def discard(self) -> None:
@@ -109,8 +112,10 @@ class SharedBuffers:
             self._free.append(self.current)
         self.current = None
 
-    def _kept(self) -> int:
-        return sum(one.size for one in (*self._free, *self._lent.values()))
+    def _is_too_much(self, size: int = 0, files: int = 0) -> bool:
+        """Whether it keeps more than it may, with so much in addition."""
+        kept = [one.size for one in (*self._free, *self._lent.values())]
+        return sum(kept) + size > KEPT_MAX or len(kept) + files > KEPT_FILES
 
     def _drop_free(self) -> None:
         for buffer in self._free:

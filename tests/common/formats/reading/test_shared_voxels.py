@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from common.formats.reading import shared_voxels
-from common.formats.reading.shared_voxels import MappedBuffers, SharedBuffers
+from common.formats.reading.shared_voxels import KEPT_FILES, MappedBuffers, SharedBuffers
 
 SIZE = 3 << 20
 
@@ -60,6 +60,18 @@ def test_a_child_keeps_only_so_much_of_what_is_lent(monkeypatch: pytest.MonkeyPa
     assert len(buffers._lent) == 2
     for n, array in enumerate(arrays):
         assert (array == n).all()
+
+
+def test_a_child_keeps_few_files_open_however_small_what_is_lent() -> None:
+    buffers, mapped = SharedBuffers(), MappedBuffers(os.getpid())
+    before = open_files()
+    arrays = []
+    for n in range(200):
+        fd, serial = lent(buffers, n, 4096)
+        arrays.append(mapped.array(fd, serial, 4096))
+        buffers.heed(**mapped.take_news())
+    assert open_files() - before <= 2 * KEPT_FILES
+    assert [array[0] for array in arrays] == list(range(200))
 
 
 def test_a_file_that_could_shrink_or_is_too_small_is_refused() -> None:
