@@ -64,6 +64,7 @@ def uploads_mongodb_killed(scene: Scene) -> None:
     "web-killed",
     Place.WEB,
     "SIGKILL of the API under watchers, slow readers, slow uploads; of Fr-HUB and Fr-BRAIN, too",
+    long=True,
 )
 def web_killed(scene: Scene) -> None:
     """Watchers go on at any instance without a gap, or are told ``reset``."""
