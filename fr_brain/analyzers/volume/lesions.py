@@ -17,7 +17,16 @@ import numpy.typing as npt
 from fr_brain.analyzers.volume.image import Bools, Labels, UnreadableImage
 from fr_brain.analyzers.volume.masks import CoarseMasks
 from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedImage
+from fr_brain.analyzers.volume.outline import (
+    OUTLINE_MM,
+    REGROW_MM,
+    Outliner,
+    Search,
+    dilate,
+    steps_of,
+)
 from fr_brain.analyzers.volume.thresholds import MARGIN_MM, TissueThresholds, mirrored
+from fr_brain.analyzers.volume.tissue import TissueIntensities
 
 Positions = tuple[npt.NDArray[np.intp], ...]
 
@@ -28,11 +37,11 @@ _MAX_ML = 200.0  # the largest lesion
 _MIN_VOXELS = 3  # of a lesion
 _ISLAND_TOUCH_MAX = 0.12  # on T1, fraction of a lesion's border that may be as dark
 _RISE_MIN = 1.04  # brighter half of a lesion over the end of healthy tissue
-_CONTRAST_MIN = 1.1  # brighter half of a lesion over its surroundings
-_SPREAD_MAX = 0.3  # fraction of the ring around a lesion above half of its rise
+_SPREAD_MAX = 0.3  # on T1, fraction of the ring around a lesion above half of its rise
 _COARSE_MM, _MEAN_MIN = 2.25, 1.03  # from this voxel edge: mean over the end of healthy tissue
 _AROUND_MM = 3.5  # margin in which a lesion's surroundings are read
-_REGROW_MM = 1.5  # a lesion's border lies within this of the voxels above the threshold
+_FAINT_SIGMAS = 1.5, 3.0  # over grey matter: extent and seeds of lesions inside white matter
+_CNR_MIN_FAINT = 6.0  # rise over smoothed noise of a faint lesion
 _CNR_MIN = 5.4  # rise over smoothed noise, on FLAIR
 _CNR_MIN_T1 = 6.0  # the same on T1
 _CNR_MIN_BELOW_GREY = 20.0  # the same for T1 lesions that are known only as darker than grey matter
@@ -71,7 +80,9 @@ class DetectedLesions:
 def find_lesions(
     normalized: NormalizedImage,
     masks: CoarseMasks,
+    zone: Bools,
     thresholds: TissueThresholds,
+    tissues: TissueIntensities,
     spacing_mm: tuple[float, float, float],
     voxel_ml: float,
     *,
@@ -82,7 +93,9 @@ def find_lesions(
     Args:
         normalized: the box.
         masks: head and brain, a block each.
+        zone: blocks of white matter.
         thresholds: where healthy tissue ends.
+        tissues: intensities of the tissues.
         spacing_mm: distance between voxels along z, y, x, mm.
         voxel_ml: volume of a voxel, ml.
         t1_like: whether grey matter is darker than white, as on T1.
@@ -90,7 +103,9 @@ def find_lesions(
     Raises:
         UnreadableImage: the brain has more bright components than any brain has lesions.
     """
-    finder = _Finder(normalized, masks, thresholds, spacing_mm, voxel_ml, t1_like=t1_like)
+    finder = _Finder(
+        normalized, masks, zone, thresholds, tissues, spacing_mm, voxel_ml, t1_like=t1_like
+    )
     components = finder.find()
     del finder
     lesions = sorted(
@@ -112,16 +127,6 @@ class Component:
     cnr: float
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One search: the blocks, the thresholds of extent and seed, the least cnr."""
-
-    where: Bools
-    limit: int
-    seed: int
-    cnr_min: float
-
-
 class _Finder:
     """Searches one box; the passes share the voxels that are already taken."""
 
@@ -129,7 +134,9 @@ class _Finder:
         self,
         normalized: NormalizedImage,
         masks: CoarseMasks,
+        zone: Bools,
         thresholds: TissueThresholds,
+        tissues: TissueIntensities,
         spacing_mm: tuple[float, float, float],
         voxel_ml: float,
         *,
@@ -138,26 +145,37 @@ class _Finder:
         self._normalized = normalized
         self._thresholds = thresholds
         self._voxel_ml = voxel_ml
+        least = max(_MIN_VOXELS, MIN_ML / voxel_ml)
+        self._outliner = Outliner(thresholds, tissues, spacing_mm, voxel_ml, least)
         self._coarse = voxel_ml * 1000 > _COARSE_MM**3
         self._t1_like = t1_like
         self._inner = masks.brain & (masks.depth > MARGIN_MM)
-        self._margin = [math.ceil(_AROUND_MM / edge) for edge in spacing_mm]
-        self._regrow = [max(1, round(_REGROW_MM / edge)) for edge in spacing_mm]
+        around_mm = _AROUND_MM if t1_like else OUTLINE_MM
+        self._margin = [math.ceil(around_mm / edge) for edge in spacing_mm]
+        self._regrow = steps_of(REGROW_MM, spacing_mm)
         self._taken = np.zeros(normalized.intensities.shape, np.bool_)
         if t1_like:
             # The second pass finds lesions that touch grey matter but are darker than it.
             self._passes = [
-                _Pass(masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1),
-                _Pass(
+                Search(masks.brain, thresholds.zone_grow, thresholds.zone_seed, _CNR_MIN_T1, 0),
+                Search(
                     masks.brain,
                     thresholds.below_grey,
                     thresholds.below_grey,
                     _CNR_MIN_BELOW_GREY,
+                    0,
                 ),
             ]
         else:
             begin = thresholds.seed if self._coarse else thresholds.grow
-            self._passes = [_Pass(self._inner, begin, thresholds.seed, _CNR_MIN)]
+            rise = _RISE_MIN * thresholds.grow
+            self._passes = [Search(self._inner, begin, thresholds.seed, _CNR_MIN, rise)]
+            faint = round(tissues.grey + _FAINT_SIGMAS[0] * thresholds.sigma)
+            if not self._coarse and faint < begin:
+                # Inside white matter a lesion need not be brighter than all cortex.
+                seed = round(tissues.grey + _FAINT_SIGMAS[1] * thresholds.sigma)
+                within = zone & self._inner
+                self._passes.append(Search(within, faint, seed, _CNR_MIN_FAINT, seed, islands=True))
 
     def find(self) -> list[Component]:
         """The lesions of all passes."""
@@ -168,22 +186,25 @@ class _Finder:
             if component.cnr >= search.cnr_min
         ]
 
-    def _detect(self, search: _Pass) -> list[Component]:
+    def _detect(self, search: Search) -> list[Component]:
         """Lesions of one pass; their voxels become taken, even if their cnr is too low."""
         labels = self._label(search)
         components = []
-        for label, positions in self._candidates(labels, search.seed):
-            box = tuple(
-                slice(max(0, int(axis.min()) - more), int(axis.max()) + more + 1)
-                for axis, more in zip(positions, self._margin, strict=True)
-            )
-            component = self._measure(labels, label, box, search.limit)
-            if component is not None:
-                self._taken[box] |= component.mask
+        for label, positions in self._candidates(labels, search):
+            box = self._box_of(positions, (0, 0, 0))
+            for component in self._measure(labels, label, box, search):
+                self._taken[component.box] |= component.mask
                 components.append(component)
         return components
 
-    def _label(self, search: _Pass) -> Labels:
+    def _box_of(self, positions: Positions, start: tuple[int, ...]) -> tuple[slice, ...]:
+        """The box of voxels with a margin; positions along z, y, x count from ``start``."""
+        return tuple(
+            slice(max(0, first + int(axis.min()) - more), first + int(axis.max()) + more + 1)
+            for axis, more, first in zip(positions, self._margin, start, strict=True)
+        )
+
+    def _label(self, search: Search) -> Labels:
         """The 18-connected components above the limit, numbered from 1."""
         intensities = self._normalized.intensities
         above = np.empty(intensities.shape, np.bool_)
@@ -196,7 +217,7 @@ class _Finder:
         labels: Labels = cc3d.connected_components(above.view(np.uint8), connectivity=18)
         return labels
 
-    def _candidates(self, labels: Labels, seed: int) -> Iterator[tuple[int, Positions]]:
+    def _candidates(self, labels: Labels, search: Search) -> Iterator[tuple[int, Positions]]:
         """Components with a seed and a plausible size: label, and voxel indices along z, y, x.
 
         On T1 a component that leaves the inner brain is not one.
@@ -212,11 +233,13 @@ class _Finder:
             values = mirrored(values)
         sizes = np.bincount(own)
         fits = np.zeros(len(sizes), np.bool_)
-        fits[own[values >= seed]] = True
+        fits[own[values >= search.seed]] = True
         fits &= (sizes >= max(_MIN_VOXELS, MIN_ML / self._voxel_ml)) & (sizes <= largest)
         if self._t1_like:
             fits[own[~self._normalized.upsample(self._inner).ravel()[indices]]] = False
         kept = np.flatnonzero(fits)
+        if len(kept) > _COMPONENTS_MAX and search.islands:
+            return  # noise, in which none of them means anything
         if len(kept) > _COMPONENTS_MAX:
             raise UnreadableImage(
                 f"The brain has {len(kept)} separate bright spots: the image is noise or another "
@@ -230,23 +253,45 @@ class _Finder:
             yield int(label), np.unravel_index(chosen, labels.shape)
 
     def _measure(
-        self, labels: Labels, label: int, box: tuple[slice, ...], limit: int
-    ) -> Component | None:
-        """The lesion up to its border; None if the candidate fails a test."""
+        self, labels: Labels, label: int, box: tuple[slice, ...], search: Search
+    ) -> Iterator[Component]:
+        """The lesions of a candidate up to their borders, without those that fail a test."""
         around = self._normalized.intensities[box]
         if self._t1_like:
-            around = mirrored(around)
-        measured = _measure(
-            around, labels[box], label, limit, self._thresholds, self._regrow, t1_like=self._t1_like
-        )
-        if measured is None:
-            return None
-        grown, cnr = measured
+            measured = _measure_t1(
+                mirrored(around), labels[box], label, search.limit, self._thresholds, self._regrow
+            )
+            if measured is not None:
+                yield from self._checked(box, *measured)
+            return
+        whole = labels[box] == label
+        start = tuple(part.start for part in box)
+        for piece in self._outliner.pieces(around, whole, search.seed):
+            own = self._box_of(np.nonzero(piece), start)
+            # The part of the larger box; both end at the image's border.
+            part = tuple(
+                slice(max(0, mine.start - first), mine.stop - first)
+                for mine, first in zip(own, start, strict=True)
+            )
+            own = tuple(
+                slice(first + cut.start, first + min(cut.stop, size))
+                for first, cut, size in zip(start, part, whole.shape, strict=True)
+            )
+            free = (labels[own] == 0) | whole[part]
+            measured = self._outliner.measure(
+                self._normalized.intensities[own], piece[part], free, search, self._taken[own]
+            )
+            if measured is not None:
+                yield from self._checked(own, *measured)
+
+    def _checked(self, box: tuple[slice, ...], grown: Bools, cnr: float) -> Iterator[Component]:
         least = _MEAN_MIN * self._thresholds.grow
+        around = self._normalized.intensities[box]
         if not self._t1_like and self._coarse and around[grown].mean() < least:
-            return None
+            return
         grown &= ~self._taken[box]
-        return Component(box, grown, cnr) if np.count_nonzero(grown) >= _MIN_VOXELS else None
+        if np.count_nonzero(grown) >= _MIN_VOXELS:
+            yield Component(box, grown, cnr)
 
 
 def _voxel_indices(
@@ -278,47 +323,36 @@ def _voxel_indices(
     return np.concatenate(found)
 
 
-def _measure(
+def _measure_t1(
     intensities: Intensities,
     labels: Labels,
     label: int,
     limit: int,
     thresholds: TissueThresholds,
     regrow: list[int],
-    *,
-    t1_like: bool,
 ) -> tuple[Bools, float] | None:
     """The voxels of one component in its part of the box, and its cnr; None if it is no lesion."""
     component = labels == label
-    if not t1_like:
-        # Under a residual bias field, cortex above the limit can be connected with a lesion: keep
-        # only what is near to voxels above the seed threshold.
-        component &= _dilate(component & (intensities >= thresholds.seed), regrow)
     inside = np.sort(intensities[component])
-    dilated = _dilate(component, regrow)
-    free = intensities < limit if t1_like else labels == 0
+    dilated = dilate(component, regrow)
+    free = intensities < limit
     around = intensities[free & ~dilated]
     if not around.size:
         return None
     bright = float(inside[len(inside) // 2 :].mean())
     surroundings = float(np.median(around))
-    if t1_like:
-        # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
-        ring = _dilate(component, [1, 1, 1]) & ~component
-        touching = np.count_nonzero(intensities[ring] >= limit)
-        if touching > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
-            return None
-        if abs(surroundings - thresholds.white) > 4 * thresholds.sigma:
-            return None
-    elif bright < _RISE_MIN * thresholds.grow or bright < _CONTRAST_MIN * surroundings:
+    # Grey matter is as bright, so the lesion must lie in white matter and touch little of it.
+    ring = dilate(component, [1, 1, 1]) & ~component
+    if np.count_nonzero(intensities[ring] >= limit) > _ISLAND_TOUCH_MAX * np.count_nonzero(ring):
+        return None
+    if abs(surroundings - thresholds.white) > 4 * thresholds.sigma:
         return None
     # The threshold depends on the noise of the brain; the border of a lesion must not.
     upper = intensities >= (bright + surroundings) / 2
     ring = dilated & ~component
     if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
         return None
-    grown = dilated & upper & (component | free)
-    return grown, (bright - surroundings) / thresholds.sigma
+    return dilated & upper & (component | free), (bright - surroundings) / thresholds.sigma
 
 
 def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesion:
@@ -337,21 +371,3 @@ def _measured(normalized: NormalizedImage, component: Component) -> MeasuredLesi
         ratio=float(normalized.intensities[component.box][component.mask].mean()) / WHITE,
         cnr=component.cnr,
     )
-
-
-def _dilate(mask: Bools, steps: list[int]) -> Bools:
-    """Dilate by a box of ``steps`` voxels to both sides along z, y, x."""
-    for axis, count in enumerate(steps):
-        for _ in range(count):
-            mask = _dilate_axis(mask, axis)
-    return mask
-
-
-def _dilate_axis(mask: Bools, axis: int) -> Bools:
-    out = mask.copy()
-    ahead: list[slice] = [slice(None)] * 3
-    behind: list[slice] = [slice(None)] * 3
-    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-    out[tuple(ahead)] |= mask[tuple(behind)]
-    out[tuple(behind)] |= mask[tuple(ahead)]
-    return out

@@ -4,8 +4,11 @@ from common.domain.scan import BrainScan
 from fr_brain.analyzers.volume.masks import edge_fraction
 from fr_brain.analyzers.volume.segment import Segmentation
 
-_SPACING_WARN_MM = 3.5  # largest voxel edge without a warning
+_SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _NOISE_WARN = 10.0  # % of white matter
+_FIELD_WARN = 60.0  # range of the bias field, %
+_CONTRAST_WARN = 1.05  # grey over white matter on FLAIR
+_CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
 
 
@@ -64,6 +67,27 @@ def quality_warnings(
     if segmentation.field.inu_percent is None:
         reasons["no_field"] = (
             "The bias field could not be fitted, so the image was not corrected for one."
+        )
+    elif segmentation.field.inu_percent > _FIELD_WARN:
+        reasons["strong_field"] = (
+            f"The bias field varies by {segmentation.field.inu_percent:.0f} %, more than can be "
+            "corrected well: volumes of tissues and the intracranial volume may be wrong by 20 % "
+            "and more."
+        )
+    tissues = segmentation.tissues
+    if "grey" not in segmentation.volumes_ml:
+        reasons["no_tissues"] = (
+            "Grey and white matter are nearly equally bright and could not be told apart: their "
+            "volumes are withheld."
+        )
+    elif (
+        not segmentation.t1_like
+        and max(image.spacing_mm) <= _CONTRAST_SPACING_MM
+        and tissues.grey < _CONTRAST_WARN * tissues.white
+    ):
+        reasons["low_contrast"] = (
+            "Grey matter is hardly brighter than white matter: the volumes of the two may be wrong "
+            "by 20 % and more."
         )
     if not plausible:
         intracranial_ml = segmentation.volumes_ml["intracranial"]

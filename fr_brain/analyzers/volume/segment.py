@@ -56,6 +56,7 @@ _LOAD_MAX = 0.15  # lesions over the brain's tissue, by volume
 _AT_EDGE_MAX = 0.06  # fraction of the brain's blocks at the edge of the field of view
 _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of fluid
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
+_SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
 _T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
 
 
@@ -76,7 +77,8 @@ class Segmentation:
     labels: npt.NDArray[np.uint16]
     """Of the box: n where lesion n (from 1) is, else 0."""
     volumes_ml: dict[str, float]
-    """``intracranial``, ``csf``, ``grey``, ``white``, ``lesion``, ml."""
+    """``intracranial``, ``csf``, ``brain``, ``lesion``, and, unless they could not be told apart,
+    ``grey`` and ``white``, ml."""
     t1_like: bool
     """Whether grey matter is darker than white, as on T1; then lesions are dark too."""
     csf_adjacent: Bitmask | None
@@ -179,7 +181,14 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         normalized, masks, begins, image.spacing_mm, t1_like=t1_like
     )
     detected = find_lesions(
-        normalized, masks, thresholds, image.spacing_mm, image.voxel_ml, t1_like=t1_like
+        normalized,
+        masks,
+        zone,
+        thresholds,
+        tissues,
+        image.spacing_mm,
+        image.voxel_ml,
+        t1_like=t1_like,
     )
     csf_adjacent = (
         None
@@ -197,12 +206,16 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
             "contrast, or the brain was not separated from the rest of the head."
         )
     ratio = voxel_counts["grey"] / max(voxel_counts["white"], 1)
-    if not _GREY_TO_WHITE[0] <= ratio <= _GREY_TO_WHITE[1]:
-        raise UnreadableImage(
-            f"The measured volume of grey matter is {ratio:.1f} times that of white matter, which "
-            "no head has: the two could not be told apart."
-        )
     volumes = {name: count * image.voxel_ml for name, count in voxel_counts.items()}
+    volumes["brain"] = tissue * image.voxel_ml
+    if not _GREY_TO_WHITE[0] <= ratio <= _GREY_TO_WHITE[1]:
+        if t1_like or tissues.grey > _SIMILAR_MAX * tissues.white:
+            raise UnreadableImage(
+                f"The measured volume of grey matter is {ratio:.1f} times that of white matter, "
+                "which no head has: the two could not be told apart."
+            )
+        # They are nearly as bright as each other: brain and lesions are measured all the same.
+        del volumes["grey"], volumes["white"]
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,

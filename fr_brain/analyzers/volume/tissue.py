@@ -24,6 +24,7 @@ _FLUID_QUANTILE = 0.005  # of the deep brain: the fluid of the ventricles
 _CSF_ADJACENT_MM = 1.2  # distance from fluid within which FLAIR shows no white matter
 _GREY_T1 = (-420, -130, -300)  # grey over white matter on T1: range of the peak, default
 _GREY_RANGE, _GREY_FIRST, _GREY_ROUNDS = (40, 260), 110, 4  # the same on FLAIR, by rounds
+_GREY_LEAST = 0.05  # of the highest peak: less is no peak of grey matter
 _HALF_SIGMAS = 1.1774  # from a normal distribution's mean to half of its height
 
 
@@ -67,8 +68,14 @@ def _darker(smooth: Doubles, white: int) -> int:
 def _brighter(smooth: Doubles, white: int, sigma: float) -> int:
     """Intensity of grey matter on FLAIR, from the bright flank of its peak, where it alone lies."""
     low, high = _GREY_RANGE
-    grey = white + _GREY_FIRST
+    grey, least = white + _GREY_FIRST, _GREY_LEAST * float(smooth[: white + 2 * high].max())
+    if smooth[grey] < least:
+        # Grey matter is so little brighter that the two share one peak: start at its own flank.
+        flank = np.flatnonzero(smooth[: white + high] >= least)
+        grey = max(white + low, round(int(flank[-1]) - 2 * _HALF_SIGMAS * sigma))
     for _ in range(_GREY_ROUNDS):
+        if smooth[grey] < least:
+            break
         high_enough = np.flatnonzero(smooth[: white + 2 * high] >= smooth[grey] / 2)
         grey = round(int(high_enough[-1]) - _HALF_SIGMAS * sigma)
         grey = min(max(grey, white + low), white + high)

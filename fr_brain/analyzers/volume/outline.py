@@ -1,0 +1,231 @@
+"""The outline of a lesion on FLAIR: where it ends, and whether shape and place are a lesion's.
+
+Own method. A candidate is cut into pieces, so that it does not spread along cortex or the lining of
+the ventricles; each piece ends halfway between its plateau and the healthy tissue on that side.
+``METHOD.md`` explains the constants.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+
+from fr_brain.analyzers.volume.image import Bools, Floats, Labels
+from fr_brain.analyzers.volume.normalize import Intensities
+from fr_brain.analyzers.volume.thresholds import TissueThresholds
+from fr_brain.analyzers.volume.tissue import TissueIntensities
+
+OUTLINE_MM = 5.0
+"""Margin in which a lesion's surroundings are read on FLAIR."""
+REGROW_MM = 1.5
+"""A lesion's border lies within this of the voxels above the threshold."""
+
+_CONTRAST_MIN = 1.1  # plateau of a lesion over its surroundings
+_SPREAD_MAX = 0.3  # fraction of the ring around a lesion above half of its rise
+_TISSUE_MIN, _TISSUE_SHARE_MIN = 0.88, 0.2  # of white matter; of a lesion's surroundings
+_HEALTHY_STEPS = 3  # rounds of smoothing per voxel of reach, which extrapolate healthy tissue
+_HEALTHY_MAX, _HEALTHY_PRIOR = 1.35, 0.003  # over white matter; weight of the median around
+_OPENED_VOXELS, _FINE_MM = 60, 2.5  # from this size sheets are cut off; along axes this fine
+_SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
+_SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
+_BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
+_ISLAND_WHITE_MIN = 0.8  # of the ring around a faint lesion, within a slice where it is thick
+_FLUID_MAX, _FLUID_BESIDE_MAX = 0.7, 0.1  # over white matter; share of fluid beside a lesion
+_LINING_MAX = 1.02  # plateau over the seeds' threshold: more is a lesion beside fluid
+_FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search: the blocks, the thresholds of extent and seed, the least cnr."""
+
+    where: Bools
+    limit: int
+    seed: int
+    cnr_min: float
+    rise: float
+    """The least brightness of a lesion's plateau, on FLAIR."""
+    islands: bool = False
+    """Whether only components that white matter surrounds are lesions."""
+
+
+class Outliner:
+    """Outlines the lesions of one FLAIR; works on parts of the box, axes z, y, x."""
+
+    def __init__(
+        self,
+        thresholds: TissueThresholds,
+        tissues: TissueIntensities,
+        spacing_mm: tuple[float, float, float],
+        voxel_ml: float,
+        least_voxels: float,
+    ) -> None:
+        self._thresholds = thresholds
+        self._tissues = tissues
+        self._voxel_ml = voxel_ml
+        self._least_voxels = least_voxels
+        self._regrow = steps_of(REGROW_MM, spacing_mm)
+        self._fine = [axis for axis, mm in enumerate(spacing_mm) if mm < _FINE_MM]
+
+    def pieces(self, intensities: Intensities, component: Bools, seed: int) -> Iterator[Bools]:
+        """The parts of a candidate that are lesions of their own: what is near its seeds, without
+        the sheets that connect them.
+
+        Args:
+            intensities: normalized, of the candidate's part of the box.
+            component: its voxels there.
+            seed: the threshold of a lesion's seeds.
+        """
+        near = component & dilate(component & (intensities >= seed), self._regrow)
+        opened = self._without_sheets(near)
+        labels: Labels = cc3d.connected_components(opened.view(np.uint8), connectivity=18)
+        bright = intensities >= seed
+        for label in range(1, int(labels.max()) + 1):
+            piece = labels == label
+            if np.count_nonzero(piece) >= self._least_voxels and (piece & bright).any():
+                yield piece
+
+    def measure(
+        self, intensities: Intensities, piece: Bools, free: Bools, search: Search, taken: Bools
+    ) -> tuple[Bools, float] | None:
+        """The voxels of a lesion and its contrast-to-noise ratio; None if it is no lesion.
+
+        Args:
+            intensities: normalized, of the piece's part of the box.
+            piece: its voxels there.
+            free: voxels into which it may grow.
+            search: the search that found it.
+            taken: voxels of other lesions.
+        """
+        thresholds = self._thresholds
+        inside = np.sort(intensities[piece])
+        dilated = dilate(piece, self._regrow)
+        beyond = ~dilate(dilated, [1, 1, 1])
+        around = intensities[free & beyond]
+        if not around.size:
+            return None
+        plateau = float(inside[len(inside) // 2 :].mean())
+        surroundings = float(np.median(self._tissue(around)))
+        if plateau < search.rise or plateau < _CONTRAST_MIN * surroundings:
+            return None
+        healthy = self._healthy(intensities, beyond & ~taken, surroundings)
+        # The threshold depends on the noise of the brain; the border of a lesion must not.
+        upper = intensities >= (plateau + healthy) / 2
+        ring = dilated & ~piece
+        if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
+            return None
+        grown = self._without_sheets(dilated & upper & (piece | free))
+        beside = intensities[dilate(grown, self._regrow) & ~grown]
+        sheet_max = _SHEET_MAX[search.islands]
+        if self._is_beside_fluid(beside):
+            if search.islands:
+                return None
+            if plateau < _LINING_MAX * search.seed:
+                sheet_max = _SHEET_BESIDE_FLUID_MAX
+        if self._is_sheet(grown, sheet_max):
+            return None
+        if search.islands and not self._is_island(intensities, grown, taken):
+            return None
+        return grown, (plateau - surroundings) / thresholds.sigma
+
+    def _tissue(self, around: Intensities) -> Intensities:
+        """What around a lesion is tissue: fluid would draw its border outwards. All, if little
+        is."""
+        tissue = around[around >= _TISSUE_MIN * self._thresholds.white]
+        return tissue if len(tissue) >= _TISSUE_SHARE_MIN * len(around) else around
+
+    def _healthy(self, intensities: Intensities, outside: Bools, otherwise: float) -> Floats:
+        """What healthy tissue would have where a lesion is: the mean of the tissue around it,
+        nearer voxels first, so that a lesion between white matter and cortex ends where it should
+        on both sides. ``otherwise`` where no tissue is near."""
+        white = self._thresholds.white
+        tissue = (outside & (intensities >= _TISSUE_MIN * white)).astype(np.float32)
+        total = tissue * np.minimum(intensities, np.float32(_HEALTHY_MAX * white))
+        for axis, steps in enumerate(self._regrow):
+            for _ in range(_HEALTHY_STEPS * steps):
+                tissue, total = _spread(tissue, axis), _spread(total, axis)
+        total += np.float32(_HEALTHY_PRIOR * otherwise)
+        tissue += np.float32(_HEALTHY_PRIOR)
+        total /= tissue
+        return total
+
+    def _without_sheets(self, mask: Bools) -> Bools:
+        """A mask without what is thin and wide in it.
+
+        It is opened, along axes whose voxels are fine enough, and what lies within a voxel of the
+        opened mask is kept. A mask that is small or thin all over stays as it is.
+        """
+        if np.count_nonzero(mask) < _OPENED_VOXELS:
+            return mask
+        core = self._eroded(mask)
+        if not core.any():
+            return mask
+        return mask & dilate(core, [int(axis in self._fine) for axis in range(3)])
+
+    def _eroded(self, mask: Bools) -> Bools:
+        core = mask.copy()
+        for axis in self._fine:
+            core &= ~_dilate_axis(~mask, axis)
+        return core
+
+    def _is_beside_fluid(self, beside: Intensities) -> bool:
+        """Whether a part of what is right beside a lesion is fluid, so that it may be the lining
+        of a ventricle."""
+        fluid = np.count_nonzero(beside < _FLUID_MAX * self._thresholds.white)
+        return bool(fluid > _FLUID_BESIDE_MAX * max(1, beside.size))
+
+    def _is_sheet(self, mask: Bools, limit: float) -> bool:
+        """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""
+        count = int(np.count_nonzero(mask))
+        if count < _OPENED_VOXELS or len(self._fine) < 3:
+            return False
+        surface = 1 - np.count_nonzero(self._eroded(mask)) / count
+        return bool(surface > limit * _BALL_SURFACE * count**_BALL_POWER)
+
+    def _is_island(self, intensities: Intensities, grown: Bools, taken: Bools) -> bool:
+        """Whether white matter surrounds a faint lesion on nearly all sides; the border of another
+        lesion is none."""
+        if np.count_nonzero(grown) * self._voxel_ml > _FAINT_MAX_ML:
+            return False
+        if (dilate(grown, self._regrow) & taken).any():
+            return False
+        white = self._thresholds.white
+        steps = [n if axis in self._fine else 0 for axis, n in enumerate(self._regrow)]
+        inner = dilate(grown, steps)
+        ring = intensities[dilate(inner, steps) & ~inner]
+        high = (self._tissues.grey + white) / 2 + self._thresholds.sigma
+        matter = np.count_nonzero((ring >= _TISSUE_MIN * white) & (ring < high))
+        return bool(matter >= _ISLAND_WHITE_MIN * max(1, ring.size))
+
+
+def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:
+    """A distance in voxels along z, y, x, at least one."""
+    return [max(1, round(mm / edge)) for edge in spacing_mm]
+
+
+def dilate(mask: Bools, steps: list[int]) -> Bools:
+    """Dilate by a box of ``steps`` voxels to both sides along z, y, x."""
+    for axis, count in enumerate(steps):
+        for _ in range(count):
+            mask = _dilate_axis(mask, axis)
+    return mask
+
+
+def _spread(values: Floats, axis: int) -> Floats:
+    """Each value and its two neighbours along an axis, weighed 1, 2, 1 and divided by 4."""
+    out = values * np.float32(0.5)
+    to, source = out.swapaxes(0, axis), values.swapaxes(0, axis)
+    to[1:] += np.float32(0.25) * source[:-1]
+    to[:-1] += np.float32(0.25) * source[1:]
+    return out
+
+
+def _dilate_axis(mask: Bools, axis: int) -> Bools:
+    out = mask.copy()
+    ahead: list[slice] = [slice(None)] * 3
+    behind: list[slice] = [slice(None)] * 3
+    ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+    out[tuple(ahead)] |= mask[tuple(behind)]
+    out[tuple(behind)] |= mask[tuple(ahead)]
+    return out
