@@ -51,8 +51,8 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "never-given-up": ("undeliverable", {Kind.UNEXPECTED}),
 }
 
-QUICK = {"ack-before-persisting", "other-report", "no-trail"}
-"""One for each: scans, reports, the trail. Worlds take some ten seconds each."""
+QUICK = {"other-report", "no-trail"}
+"""One for reports, one for the trail. Worlds take some ten seconds each."""
 
 
 def suffer(
@@ -95,9 +95,8 @@ def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-@pytest.mark.parametrize(
-    "cause", [pytest.param("w-1", marks=pytest.mark.long), "a disk that ignores syncs"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("cause", ["w-1", "a disk that ignores syncs"])
 def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
     cause: str, tmp_path: Path
 ) -> None:
