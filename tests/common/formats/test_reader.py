@@ -355,8 +355,14 @@ def bombs() -> dict[str, tuple[str, bytes]]:
     }
 
 
-@pytest.mark.parametrize("name", ["400,000 empty items, deflated", "1.5 million plain items",
-                                  "2 GiB in a 2 MB .nii.gz"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "400,000 empty items, deflated",
+        pytest.param("1.5 million plain items", marks=pytest.mark.long),
+        pytest.param("2 GiB in a 2 MB .nii.gz", marks=pytest.mark.long),
+    ],
+)
 def test_a_small_file_cannot_cost_much(name: str, tmp_path: Path) -> None:
     file_name, content = bombs()[name]
     path = tmp_path / file_name

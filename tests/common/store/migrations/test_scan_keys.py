@@ -260,7 +260,7 @@ with Migrator(sys.argv[1], sys.argv[2]) as migrator:
 """Kills itself before its write of this number."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_migration_killed_before_each_write_is_finished_by_the_next(
     old: DBManager, mongodb_uri: str, database: str
 ) -> None:

@@ -10,6 +10,7 @@ from fr_pacs.sources.phantom import template
 from tests.fr_pacs.sources.phantom.make_template import encode, make_codes
 
 
+@pytest.mark.long
 def test_the_file_is_what_the_script_makes() -> None:
     made, packed = make_codes(), template.cells()
     # Another SciPy may round another way where two codes are as good.
