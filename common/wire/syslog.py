@@ -144,7 +144,7 @@ class SyslogStream:
         try:
             self._tls.unwrap()
         except ssl.SSLEOFError:
-            # It has closed the connection without a 'close_notify' of its own, as some servers do.
+            # It has closed the connection without sending a 'close_notify', as some servers do.
             # If it had not read everything, the kernel would have reset the connection.
             pass
         except OSError as error:

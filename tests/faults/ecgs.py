@@ -16,7 +16,7 @@ KILLS = 4
 
 @CATALOGUE.add("ecgs", Place.ECGS, "ECGs are sent; units and mongod are killed")
 def ecgs(scene: Scene) -> None:
-    """Each has one report, with the crossings and measures of its own samples."""
+    """Each has one report, with the crossings and measures of the samples that were sent."""
     storm(scene, ["fr_pacs", "fr_hub", "fr_brain"], min(KILLS, scene.kills))
     mongod = mongod_of(scene)
     mongod.kill()

@@ -85,7 +85,7 @@ def test_no_event_is_lost_while_the_server_is_away_breaks_and_comes_back(
         with SyslogReceiver(folder, port) as server:
             until(lambda: is_done(store))
             received += server.messages
-        write(store, range(20, 30))  # while it is away again
+        write(store, range(20, 30))  # while it is down again
         with SyslogReceiver(folder, port) as again:
             until(lambda: is_done(store))
             received += again.messages

@@ -113,7 +113,7 @@ class WatchedContext:
 
 @contextmanager
 def watched(found: Browser, address: str) -> Iterator[Page]:
-    """A page in a window of its own; what it must not do fails the test."""
+    """A page in a new window; what it must not do fails the test."""
     with found.new_context(viewport={"width": 1440, "height": 900}) as context:
         guarded = WatchedContext(context, address)
         yield guarded.page()

@@ -147,10 +147,11 @@ def test_what_a_connection_that_broke_twice_cut_can_be_repeated(
                 pass
         raise AssertionError("it does not heal")
 
-    faults.plan("insert", times=times, closeConnection=True)
-    # KNOWN: a repetition found what an attempt without an answer had stored.
-    [added] = persistently(lambda: store.scans.add([new]))
-    assert added in (Added.STORED, Added.KNOWN)
+    # Of scans alone: where the insert of an event breaks the connection, mongod may still execute
+    # the insert of a scan that came behind it, and a repetition finds that.
+    scans = inside(store).full_name
+    faults.plan("insert", times=times, closeConnection=True, namespace=scans)
+    assert persistently(lambda: store.scans.add([new])) == [Added.STORED]
     faults.plan("find", "update", times=times, closeConnection=True)
     [claim] = persistently(lambda: store.claims.claim("a", 1, 60))
     faults.plan("insert", "update", times=times, closeConnection=True)

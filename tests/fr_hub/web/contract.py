@@ -1,4 +1,4 @@
-"""``python -m tests.fr_hub.web.contract``: the API as a process on a MongoDB of its own, called by
+"""``python -m tests.fr_hub.web.contract``: the API as a process on a fresh MongoDB, called by
 schemathesis in all ways that its OpenAPI document allows, and in ways that it does not.
 
 EXAMPLES: calls of each operation (100); SEED: of what is drawn; OUT: file that gets the result.
