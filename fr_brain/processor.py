@@ -164,7 +164,7 @@ class Processor:
         done: list[tuple[Claim, Analysed]] = []
         began = completed = time.monotonic()
         every_s = max(BATCH_S, len(claims) * self._claimer.seconds_per_scan)
-        count = 0
+        count = held_bytes = 0
         while claims and not self._ending():
             claim = claims.popleft()
             if self._lease.holds(claim):
@@ -172,9 +172,10 @@ class Processor:
                 count += 1
                 if analysed is not None:
                     done.append((claim, analysed))
-                if time.monotonic() - completed > every_s or _held_bytes(done) > LABELS_HELD_BYTES:
+                    held_bytes += 0 if analysed.labels is None else analysed.labels.bytes
+                if time.monotonic() - completed > every_s or held_bytes > LABELS_HELD_BYTES:
                     self._completion.complete(done)
-                    done, completed = [], time.monotonic()
+                    done, held_bytes, completed = [], 0, time.monotonic()
             prefetched = self._prefetcher.finish()
             claims.extend(() if claims else prefetched)
             if self._guard.tripped:
@@ -230,7 +231,3 @@ class Processor:
         elif self._claimer.may_claim_next(current):
             # Not at once, so that an idle processor gets it sooner.
             self._prefetcher.start(self._claim_next, self._claimer.seconds_per_scan / 2)
-
-
-def _held_bytes(done: Sequence[tuple[Claim, Analysed]]) -> int:
-    return sum(one.labels.bytes for _, one in done if one.labels is not None)
