@@ -8,7 +8,7 @@ import pytest
 
 from common.store.db_manager import DBManager
 from tests.databases import Databases
-from tests.markers import markers_of
+from tests.markers import long_by_sample, markers_of
 from tests.mongo import NotHere, Server, drop, mongodb
 
 _held = ExitStack()
@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function):
             for marker in markers_of(item):
                 item.add_marker(marker)
+    for item in long_by_sample(items):
+        item.add_marker("long")
 
 
 def pytest_unconfigure() -> None:

@@ -6,7 +6,8 @@ examples, computes on whole images or waits for time limits; a test may be marke
 """
 
 import inspect
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -40,6 +41,21 @@ SLOW = (
     "tests.fr_pacs.test_pacs",
 )
 MONGOD = ("common.mongod.embedded", "common.mongod.guardian", "tests.mongo")
+
+
+def long_by_sample(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """The cases of tests marked ``sample(n)`` that take a place only with LONG=1: all but ``n`` of
+    each test, which are evenly spread over its cases."""
+    cases: dict[tuple[object, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
+            cases[item.parent, item.originalname].append(item)
+    for together in cases.values():
+        marker = together[0].get_closest_marker("sample")
+        assert marker is not None
+        [wanted] = marker.args
+        kept = {len(together) * n // wanted for n in range(wanted)}
+        yield from (item for n, item in enumerate(together) if n not in kept)
 
 
 def markers_of(item: pytest.Function) -> set[str]:

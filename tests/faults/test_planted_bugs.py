@@ -112,6 +112,7 @@ def test_writes_that_were_not_synced_are_missed_after_a_power_loss(
     assert Kind.LOST in {violation.kind for violation in found}, found[:10]
 
 
+@pytest.mark.long
 def test_without_a_bug_nothing_is_found(tmp_path: Path) -> None:
     name = "at-pacs.received"
     with build(CATALOGUE.faults[name].place, tmp_path, loads=LOADS) as world:

@@ -13,6 +13,8 @@ from tests.faults.report import Result
 from tests.processes import ROOT, environment
 from tests.running import until
 
+pytestmark = pytest.mark.long
+
 FAULTS = "at-hub.stored,malformed"
 """Of two worlds, and short."""
 

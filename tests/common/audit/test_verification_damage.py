@@ -56,6 +56,7 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_a_problem_and_hides_no_other(store: DBManager, damage: Damage) -> None:
     first, damaged, last = (written(store, f"unit-{n}") for n in range(3))
@@ -72,6 +73,7 @@ def test_a_damaged_entry_is_a_problem_and_hides_no_other(store: DBManager, damag
     assert history.lines()
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("seq", [1, 2])
 def test_a_damaged_entry_keeps_no_other_chain_from_being_anchored(
@@ -128,6 +130,7 @@ def entries_of(store: DBManager, writer: str) -> list[Any]:
     return list(store.audit_log.entries(writer, -1, 10**6))
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     ("name", "damage", "text"),
     [

@@ -96,6 +96,7 @@ def test_a_variable_that_is_no_setting_is_refused() -> None:
 # --- as a user runs it ---------------------------------------------------------------------------
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself(name: str) -> None:
     ran = fr(name, "--help")

@@ -39,6 +39,7 @@ def shown(store: DBManager) -> tuple[str, int]:
     return out.getvalue(), verdict.gaps
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
@@ -121,6 +122,7 @@ def test_a_finished_scan_with_bytes_that_are_not_utf_8_hides_no_gap(
     assert f"{damaged}: it has bytes that cannot be decoded" in output
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", [Collection.HISTORY, Collection.PICTURES, Collection.CHUNKS])
 @pytest.mark.parametrize("key", [5, "text", {"x": "y"}, {"scan": 3}, {"blob": "x", "n": 0}])
 def test_documents_with_ids_of_another_kind_are_named(

@@ -176,11 +176,13 @@ def finished(store: DBManager, healthy: set[str], kind: str) -> None:
     assert len(left) == (kind in ("a large number", "infinite", "a decimal", "text"))
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_waiting_scans_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
     finished(store, make_damaged(store, kind), kind)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_retried_scans_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
     def before(_: list[str]) -> None:
@@ -189,6 +191,7 @@ def test_retried_scans_beside_damage_of_any_kind_are_finished(store: DBManager, 
     finished(store, make_damaged(store, kind, before=before), kind)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_expired_claims_beside_damage_of_any_kind_are_finished(store: DBManager, kind: str) -> None:
     def before(keys: list[str]) -> None:
@@ -198,6 +201,7 @@ def test_expired_claims_beside_damage_of_any_kind_are_finished(store: DBManager,
     finished(store, make_damaged(store, kind, before=before), kind)
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("how", ["stopped", "died", "used up"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_claims_beside_damage_of_any_kind_are_released(

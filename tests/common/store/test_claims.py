@@ -332,6 +332,7 @@ def test_concurrent_claims_take_each_scan_once_and_each_gets_some(
     assert set(ids) <= {scan.key for scan in scans}
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("field", ["voxels", "_id.n"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_chunk_of_any_kind_is_damage_of_the_voxels(

@@ -166,6 +166,7 @@ def test_a_failed_scan_waits_longer_after_each_attempt(store: DBManager) -> None
         assert full / 2 <= pause <= full
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_last_cause_keeps_no_scan_from_failing(store: DBManager, kind: str) -> None:
     damaged, other, good = (scan.key for scan in make_claimable(store, 3))
@@ -181,6 +182,7 @@ def test_a_damaged_last_cause_keeps_no_scan_from_failing(store: DBManager, kind:
     assert document_of(store, good)["error"]["cause"] == "seen before"
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_dead_processors_damaged_scan_fails_or_is_to_do(store: DBManager, kind: str) -> None:
     [scan] = make_claimable(store, 1)

@@ -36,6 +36,7 @@ def leased(store: DBManager, *, limit: int = 20) -> dict[str, int]:
     return found
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("limit", [1, 20])
 @pytest.mark.parametrize("sized", [True, False])
 @pytest.mark.parametrize(
@@ -143,6 +144,7 @@ def test_a_report_is_sent_to_no_fr_pacs_but_its_own(store: DBManager) -> None:
     assert [one.key for one in store.undeliverable.all()] == [key]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("field", ["revision", "report_generated", "scan"])
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
 def test_reports_of_damaged_scans_are_sent(store: DBManager, field: str, damage: object) -> None:

@@ -214,6 +214,7 @@ SCAN_FIELDS = ("_id", "revision", "reanalysis_error", "error", "notice", "scan",
 REPORT_FIELDS = ("revision", "report", "pacs", "status")
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_beside_damage_of_any_kind_failed_scans_with_a_report_are_done(
     store: DBManager, kind: str
@@ -233,6 +234,7 @@ def test_beside_damage_of_any_kind_failed_scans_with_a_report_are_done(
     assert states(store).count(ERROR) <= 3
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failed_reanalysis_beside_damage_of_any_kind_adopts_its_late_report(
     store: DBManager, kind: str
@@ -262,6 +264,7 @@ def test_late_reports_and_failures_at_once_end_in_one_report_and_done(
         one_report_and_done(store, old.scan.key)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
 @pytest.mark.parametrize("name", [Collection.SCANS, Collection.REPORTS])
 def test_failed_scans_are_reconciled_beside_damaged_ones(

@@ -92,6 +92,7 @@ FIELDS = (
 )
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_beside_damaged_reports_of_any_kind_all_are_replaced(store: DBManager, kind: str) -> None:
     keys = [report.key for report in make_reports(store, len(FIELDS) + 1)]

@@ -11,6 +11,7 @@ from tests.common.store.damaging import Damage, setting, undecodable, with_id
 from tests.factories import LONG_AGO, inside, make_reports
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     ("name", "damage"),
     [

@@ -45,6 +45,7 @@ def test_the_list_ends_though_a_key_cannot_be_decoded(store: DBManager) -> None:
     assert [one.key for one in store.revisions.revised()] == [good]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("name", [SCANS, REPORTS])
 @pytest.mark.parametrize("damage", [*(one for one in DAMAGE if one not in (5.5, True)), 10**12])
 def test_a_damaged_revision_is_a_gap_and_hides_no_other(
@@ -85,6 +86,7 @@ def test_scans_are_scheduled_beside_damaged_ones(store: DBManager, damage: objec
     assert store.revisions.without_voxels([good, *bad]) == set()
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
 @pytest.mark.parametrize("field", ["scan", "fence", "attempts", "packing"])
 def test_a_damaged_scan_is_read_with_its_report_or_an_error_says_so(

@@ -29,6 +29,7 @@ def stored_large(store: DBManager) -> NewScan:
     return new
 
 
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("field", [*OF_THE_HEADER, *BESIDE_IT])
 @pytest.mark.parametrize("damage", DAMAGE, ids=str)
 def test_it_is_refused_if_its_content_cannot_be_known(

@@ -46,6 +46,7 @@ def migrated(store: DBManager) -> None:
     migrate(store.connection.uri, store.connection.name)
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -127,6 +128,7 @@ def test_a_picture_whose_id_cannot_be_decoded_is_left_alone_and_the_others_are_r
     assert pictures.count_documents({}) == count
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "damage",
     [

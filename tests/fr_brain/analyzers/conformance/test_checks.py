@@ -10,7 +10,7 @@ from tests.fr_brain.analyzers.conformance import bad_analyzers as bad
 from tests.processes import ROOT, environment
 
 
-@pytest.mark.parametrize("name", ["ecg", "grid", "volume"])
+@pytest.mark.parametrize("name", ["ecg", "grid", pytest.param("volume", marks=pytest.mark.long)])
 def test_the_built_in_analyzers_conform(name: str) -> None:
     assert check_analyzer(name) > 50
 
@@ -52,6 +52,7 @@ BAD = {
 }
 
 
+@pytest.mark.sample(9)
 @pytest.mark.parametrize("kind", BAD, ids=lambda kind: kind.__name__)
 def test_a_planted_violation_is_found_alone(kind: type) -> None:
     with pytest.raises(NotConforming, match=BAD[kind]) as caught:
