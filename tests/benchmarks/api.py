@@ -1,4 +1,5 @@
-"""The API: small scans to their reports, uploads of whole heads, lists, and what watchers cost."""
+"""The API and its page: small scans to their reports, uploads of whole heads, lists, what watchers
+cost, and how soon the page shows an image."""
 
 import contextlib
 import math
@@ -29,7 +30,9 @@ from tests.benchmarks.http_clients import (
 from tests.benchmarks.http_servers import WORKERS, celery_api, orthanc_http
 from tests.benchmarks.large import SHAPE, write_slices
 from tests.benchmarks.machine import now
+from tests.benchmarks.page import opened
 from tests.benchmarks.units import Bench, Units, checked, rate, units
+from tests.page.acts import PASSWORD, add_user
 from tests.running import free_port, listens, until
 
 OURS = "Fr, small files by HTTP"
@@ -37,6 +40,7 @@ PEER = "FastAPI + Celery + Redis + PostgreSQL"
 NIFTI, ZIP = "Fr, one NIfTI file", "Fr, a zip of DICOM slices"
 REST, WEB = "Orthanc REST, a zip of DICOM slices", "Orthanc DICOMweb, the DICOM slices"
 EACH = "Orthanc REST, a request for each slice"
+PAGE = "the page, 181x217x181 voxels"
 WATCHED, ALONE = "pipeline, the feed watched", "pipeline, nobody watches"
 
 _STARTS_S = 300.0
@@ -89,6 +93,7 @@ class Api:
             WATCHED: lambda: self.pipeline(1),
             self._list: self.list,
             self._feed: self.feed,
+            PAGE: self.page,
         }
 
     def close(self) -> None:
@@ -191,6 +196,16 @@ class Api:
                 took += now() - began
         shutil.rmtree(folder)
         return {"MB/s": count * voxels.nbytes / 1e6 / took}
+
+    def page(self) -> Figures:
+        """The page with the head of an upload, while nothing else runs."""
+        with units(self._bench) as running, self._served(running) as [client]:
+            answer = client.post("/api/v1/scans", files={"file": ("a.nii", nifti(self._head()))})
+            assert answer.status_code == 201, answer.text
+            [key] = answer.json()["files"][0]["scans"]
+            with contextlib.closing(DBManager(self._bench.uri, running.database, 60.0)) as store:
+                add_user(store, "grace", Role.READER)
+            return opened(str(client.base_url).rstrip("/"), "grace", PASSWORD, key)
 
     def _head(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
         source = PhantomSource(

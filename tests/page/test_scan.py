@@ -3,7 +3,9 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from common.domain.installed_analyzer import InstalledAnalyzer
 from common.store.db_manager import DBManager
+from tests.page.acts import dialog
 from tests.page.browser import WebProcess, another, watched
 from tests.page.heads import LESIONS, analyse_again, make_head, place_of
 
@@ -66,6 +68,33 @@ def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
     admin.keyboard.press("ArrowUp")
     expect(readouts.first).not_to_have_attribute("data-mm", moved)
     expect(readouts.nth(1)).to_have_attribute("data-mm", moved)
+
+
+def test_a_scan_is_analysed_again_by_the_chosen_analyzer(
+    admin: Page, web: WebProcess, store: DBManager
+) -> None:
+    key = make_head(store)
+    store.units.beat(
+        "fr-brain",
+        [
+            InstalledAnalyzer("other", "7", ("volume",)),
+            InstalledAnalyzer("flat", "1", ("picture",)),
+        ],
+    )
+    admin.goto(f"{web.address}/scans/{key}")
+    admin.get_by_role("button", name="Analyse again").click()
+    form = dialog(admin)
+    analyzer = form.get_by_label("Analyzer")
+    analyzer.select_option(label="flat 1")
+    expect(form.get_by_text("flat 1 does not read scans of its type")).to_be_visible()
+    expect(form.get_by_role("button", name="Reanalyse: 0 scans")).to_be_disabled()
+    analyzer.select_option(label="other 7")
+    form.get_by_role("button", name="Reanalyse: 1 scan").click()
+    expect(form.get_by_text("1 scan scheduled for analysis")).to_be_visible()
+    form.get_by_role("button", name="Close").last.click()
+    expect(admin.get_by_role("list", name="Progress")).to_contain_text("Waiting")
+    [claim] = store.claims.claim("owner", 1, 60, analyzers=["other 7"])
+    assert (claim.scan.key, claim.analyzer) == (key, "other 7")
 
 
 @pytest.mark.slow

@@ -8,13 +8,13 @@ import { Button } from "../parts/button";
 import { Dialog } from "../parts/dialog";
 import { Note } from "../parts/note";
 import { Problem } from "../parts/problem";
+import { BulkDialog } from "../work-list/bulk-dialog";
 import type { Scan } from "./scan-api";
 
-type Action = "requeue" | "reanalyze" | "erase" | Priority;
+type Action = "requeue" | "erase" | Priority;
 
 const DONE: Record<Action, string> = {
   requeue: "The scan is back in the queue.",
-  reanalyze: "The scan will be analysed again.",
   erase: "The scan was erased.",
   stat: "The scan is analysed next.",
   urgent: "The scan is now urgent.",
@@ -32,7 +32,6 @@ const PRIORITIES: [Priority, string][] = [
 async function act(key: string, action: Action): Promise<Outcomes> {
   const body = { ids: [key], dry_run: false };
   if (action === "requeue") return call(api.POST("/api/v1/scans/requeue", { body }));
-  if (action === "reanalyze") return call(api.POST("/api/v1/scans/reanalyze", { body }));
   if (action === "erase") return call(api.POST("/api/v1/scans/erase", { body }));
   return call(api.POST("/api/v1/scans/priority", { body: { ...body, priority: action } }));
 }
@@ -49,12 +48,16 @@ export function Actions({ scan }: { scan: Scan }) {
 function OperatorActions({ scan }: { scan: Scan }) {
   const queries = useQueryClient();
   const [isErasing, setErasing] = useState(false);
+  const [isReanalysing, setReanalysing] = useState(false);
+  const refresh = () => {
+    const names = [["scan", scan.key], ["scans"], ["counts"], ["failures"]];
+    return Promise.all(names.map((queryKey) => queries.invalidateQueries({ queryKey })));
+  };
   const change = useMutation({
     mutationFn: (action: Action) => act(scan.key, action),
     onSettled: () => {
       setErasing(false);
-      const names = [["scan", scan.key], ["scans"], ["counts"], ["failures"]];
-      return Promise.all(names.map((queryKey) => queries.invalidateQueries({ queryKey })));
+      return refresh();
     },
   });
   const button = (action: Action, title: string, isShown: boolean) =>
@@ -70,7 +73,9 @@ function OperatorActions({ scan }: { scan: Scan }) {
   return (
     <>
       {button("requeue", "Requeue", state === "failed" && scan.has_voxels)}
-      {button("reanalyze", "Analyse again", state === "done" && scan.has_voxels)}
+      {state === "done" && scan.has_voxels && (
+        <Button onClick={() => setReanalysing(true)}>Analyse again</Button>
+      )}
       {state === "waiting" && (
         <select
           className="input priority"
@@ -90,6 +95,14 @@ function OperatorActions({ scan }: { scan: Scan }) {
         <Button kind="danger" onClick={() => setErasing(true)}>
           Erase
         </Button>
+      )}
+      {isReanalysing && (
+        <BulkDialog
+          kind="reanalyze"
+          ids={[scan.key]}
+          onClose={() => setReanalysing(false)}
+          onChanged={() => void refresh()}
+        />
       )}
       <EraseDialog
         scan={scan}

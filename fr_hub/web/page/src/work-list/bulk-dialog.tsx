@@ -9,7 +9,8 @@ import { Field } from "../parts/field";
 import { countText } from "../parts/formats";
 import { Problem } from "../parts/problem";
 import { Progress } from "../parts/progress";
-import { type Change, type ChangeKind, makeChange, WORDS } from "./changes";
+import { AnalyzerField } from "./analyzer-field";
+import { type ChangeKind, changeOf, makeChange, WORDS } from "./changes";
 import { Outcomes } from "./outcomes";
 import { PRIORITIES, PRIORITY_WORDS } from "./words";
 
@@ -25,7 +26,7 @@ interface Props {
 const ABOUT: Record<ChangeKind, string> = {
   requeue: "They return to the queue, and their attempts are counted from zero.",
   reanalyze:
-    "The analyzers that are installed now analyse them again. Each report gets a new revision; earlier ones are kept.",
+    "Fr-BRAIN analyses them again. Each report gets a new revision; earlier ones are kept.",
   priority: "This changes the place of waiting scans in the queue.",
   erase:
     "Voxels, reports, history and pictures are deleted. This cannot be undone, and an erased scan is refused if it is sent again.",
@@ -34,9 +35,10 @@ const ABOUT: Record<ChangeKind, string> = {
 /** Asks what a change would do, makes it after a confirmation, and shows an outcome for each scan. */
 export function BulkDialog({ kind, ids, onClose, onChanged }: Props) {
   const [priority, setPriority] = useState<Priority>("urgent");
+  const [using, setUsing] = useState<string | null>(null);
   const [isSure, setSure] = useState(false);
   const [soFar, setSoFar] = useState<Outcome[]>([]);
-  const change: Change = kind === "priority" ? { kind, priority } : { kind };
+  const change = changeOf(kind, { priority, using });
   const words = WORDS[kind];
 
   const preview = useQuery({
@@ -99,6 +101,9 @@ export function BulkDialog({ kind, ids, onClose, onChanged }: Props) {
             </select>
           )}
         </Field>
+      )}
+      {kind === "reanalyze" && !isOver && (
+        <AnalyzerField using={using} disabled={run.isPending} onChange={setUsing} />
       )}
       {preview.isPending && <Loading what="the preview" />}
       {preview.error && <Problem problem={preview.error} onRetry={() => void preview.refetch()} />}

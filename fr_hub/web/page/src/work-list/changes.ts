@@ -4,11 +4,27 @@ import type { Outcome, Outcomes, Priority } from "../api/types";
 /** What can be done to many scans at once. */
 export type Change =
   | { kind: "requeue" }
-  | { kind: "reanalyze" }
+  /** By the analyzer `using`, such as "volume 6"; null: by the installed one. */
+  | { kind: "reanalyze"; using: string | null }
   | { kind: "erase" }
   | { kind: "priority"; priority: Priority };
 
 export type ChangeKind = Change["kind"];
+
+/** A change of a kind, with what was chosen for it. */
+export function changeOf(
+  kind: ChangeKind,
+  { priority, using }: { priority: Priority; using: string | null },
+): Change {
+  switch (kind) {
+    case "priority":
+      return { kind, priority };
+    case "reanalyze":
+      return { kind, using };
+    default:
+      return { kind };
+  }
+}
 
 /** The most scans of one request. */
 const SCANS_MAX = 1000;
@@ -19,7 +35,9 @@ function send(change: Change, ids: string[], dryRun: boolean): Promise<Outcomes>
     case "requeue":
       return call(api.POST("/api/v1/scans/requeue", { body }));
     case "reanalyze":
-      return call(api.POST("/api/v1/scans/reanalyze", { body }));
+      return call(
+        api.POST("/api/v1/scans/reanalyze", { body: { ...body, using: change.using } }),
+      );
     case "erase":
       return call(api.POST("/api/v1/scans/erase", { body }));
     case "priority":
