@@ -162,15 +162,7 @@ class Revisions:
             **HAS_VOXELS,
             "purging_since": None,  # retention is removing them
         }
-        self._db.feed.begin()
-        self._recorder.note(
-            Kind.SCHEDULE_REANALYSIS,
-            keys,
-            outcome="to be analysed again",
-            by=by,
-            analyzer=analyzer,
-        )
-        self._recorder.wait_durable()
+        self._promise(keys, "to be analysed again", by, analyzer)
         count = self._db.scans.update_many(done, change).modified_count
         if count:
             self._db.notifications.publish(Notification.SCAN)
@@ -185,21 +177,23 @@ class Revisions:
         change: Document = (
             {"$unset": {CHOSEN: ""}} if analyzer is None else {"$set": {CHOSEN: analyzer}}
         )
-        self._db.feed.begin()
-        self._recorder.note(
-            Kind.SCHEDULE_REANALYSIS,
-            keys,
-            outcome="another analyzer was chosen",
-            by=by,
-            analyzer=analyzer,
-        )
-        self._recorder.wait_durable()
+        self._promise(keys, "another analyzer was chosen", by, analyzer)
         self._db.scans.update_many({**waiting, CHOSEN: {"$exists": True}}, change)
         self._db.notifications.publish(Notification.SCAN)
         self._db.feed.tell(scans_to_look_up(keys))
         return {
             one["_id"] for one in find(self._db.scans, {**waiting, CHOSEN: analyzer}, {"_id": 1})
         }
+
+    def _promise(
+        self, keys: Sequence[str], outcome: str, by: str | None, analyzer: str | None
+    ) -> None:
+        """Record what is about to be changed, durably."""
+        self._db.feed.begin()
+        self._recorder.note(
+            Kind.SCHEDULE_REANALYSIS, keys, outcome=outcome, by=by, analyzer=analyzer
+        )
+        self._recorder.wait_durable()
 
     @translated
     def without_voxels(self, keys: Sequence[str]) -> set[str]:
