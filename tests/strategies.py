@@ -1,6 +1,7 @@
 """Scans, voxels and reports for tests: plain examples, and hypothesis strategies of any of them."""
 
 import math
+import os
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -25,7 +26,12 @@ from common.domain.scan import BrainScan, Signal
 from common.domain.types import Affine, DType, hash_voxels
 
 # How long an example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("fr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fr",
+    max_examples=100 if os.environ.get("LONG") else 30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("fr")
 
 NOON = datetime(2024, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC)

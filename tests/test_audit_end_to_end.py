@@ -66,6 +66,7 @@ def test_a_large_scan_is_recorded_when_it_is_sealed(pipeline: Pipeline) -> None:
     assert ("receive", "stored") in history(pipeline.store, first)
 
 
+@pytest.mark.long
 def test_killing_hub_brain_and_processors_under_load_leaves_no_gap(pipeline: Pipeline) -> None:
     pipeline.settings.update(RATE="250", SCANS="1200")
     for unit in UNITS:
@@ -87,6 +88,7 @@ def test_killing_hub_brain_and_processors_under_load_leaves_no_gap(pipeline: Pip
     assert not set(told.named) & set(pipeline.events("acknowledged"))
 
 
+@pytest.mark.long
 def test_killing_mongod_under_load_leaves_no_gap(tmp_path: Path) -> None:
     folder = tmp_path / "mongod"
     folder.mkdir()
@@ -109,6 +111,7 @@ def test_killing_mongod_under_load_leaves_no_gap(tmp_path: Path) -> None:
         assert "tampered" not in pipeline.log("fr_hub") + pipeline.log("fr_brain")
 
 
+@pytest.mark.long
 def test_a_scan_that_fails_for_good_has_an_event_of_that(pipeline: Pipeline) -> None:
     scan, voxels = make_scan()
     pipeline.store.scans.add([NewScan(scan, voxels=voxels)])

@@ -119,6 +119,7 @@ def test_each_scan_is_acknowledged_analysed_and_its_report_delivered_once(
     assert (verdict.gaps, verdict.scans["Done"], verdict.sent) == (0, 200, 200)
 
 
+@pytest.mark.long
 def test_phantoms_go_all_the_way_and_their_reports_are_kept(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_scan_keeps_its_voxels_size_and_orientation_all_the_way(
     assert claim.scan.orientation == "ALS"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("victim", ["fr_hub", "fr_brain", "fr_pacs", "processor"])
 def test_killing_a_unit_loses_nothing_and_doubles_nothing(pipeline: Pipeline, victim: str) -> None:
     pipeline.settings.update(KIND="grid", RATE="300", THREADS="2")
@@ -293,6 +295,7 @@ def a_child_of(pid: int) -> int:
     return child
 
 
+@pytest.mark.long
 def test_a_unit_whose_peer_is_away_says_so_once_and_goes_on_when_it_comes(
     pipeline: Pipeline,
 ) -> None:
@@ -305,6 +308,7 @@ def test_a_unit_whose_peer_is_away_says_so_once_and_goes_on_when_it_comes(
     assert pipeline.log("fr_pacs").count("waiting for Fr-HUB") == 1
 
 
+@pytest.mark.long
 def test_reports_wait_for_a_pacs_that_is_away(pipeline: Pipeline) -> None:
     pipeline.settings.update(KIND="grid", RATE="50")
     pipeline.start("fr_hub")
@@ -321,6 +325,7 @@ def test_reports_wait_for_a_pacs_that_is_away(pipeline: Pipeline) -> None:
     assert (verdict.gaps, verdict.reports) == (0, verdict.sent)
 
 
+@pytest.mark.long
 def test_reports_go_to_the_pacs_that_their_scans_came_from(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -343,6 +348,7 @@ def test_reports_go_to_the_pacs_that_their_scans_came_from(
         second.stop_all()
 
 
+@pytest.mark.long
 def test_each_unit_stops_in_order_at_sigterm(pipeline: Pipeline) -> None:
     pipeline.settings.update(KIND="grid", RATE="100")
     for unit in UNITS:
@@ -363,6 +369,7 @@ def test_a_pacs_that_the_hub_does_not_know_stops_and_says_what_to_do(pipeline: P
     assert "add it to Fr-HUB's HUB_PACS" in pipeline.log("fr_pacs")
 
 
+@pytest.mark.long
 def test_a_refused_login_stops_the_unit_and_says_which(pipeline: Pipeline) -> None:
     host = pipeline.store.connection.uri.removeprefix("mongodb://").split("/")[0].split("@")[-1]
     pipeline.settings["MONGODB_URI"] = f"mongodb://nobody:secret-word@{host}/"
@@ -373,6 +380,7 @@ def test_a_refused_login_stops_the_unit_and_says_which(pipeline: Pipeline) -> No
         assert "secret-word" not in pipeline.log(unit)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_wrong_setting_stops_the_unit_with_its_name_and_what_would_be_right(
     pipeline: Pipeline, unit: str
@@ -384,6 +392,7 @@ def test_a_wrong_setting_stops_the_unit_with_its_name_and_what_would_be_right(
     assert "'debug', 'info'" in pipeline.log(unit)
 
 
+@pytest.mark.long
 def test_a_port_in_use_stops_the_unit_and_says_so(pipeline: Pipeline) -> None:
     pipeline.settings.update(KIND="grid", RATE="1")
     pipeline.start("fr_hub")

@@ -84,6 +84,7 @@ def test_scans_and_reports_go_all_the_way_in_tls(units: Units, tmp_path: Path) -
         assert "authenticated" not in units.log(unit), "nothing to warn of"
 
 
+@pytest.mark.long
 def test_scans_and_reports_go_all_the_way_with_a_secret(units: Units, tmp_path: Path) -> None:
     path = secret_file(tmp_path / "secret", SECRET.encode())
     from_file = {"SHARED_SECRET": "", "SHARED_SECRET_FILE": str(path)}
@@ -99,6 +100,7 @@ def test_scans_and_reports_go_all_the_way_with_the_key_of_this_fr_pacs(units: Un
         assert key not in units.log(unit)
 
 
+@pytest.mark.long
 def test_with_nothing_set_both_find_the_secret_that_the_first_of_them_made(
     units: Units, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_the_key_of_another_fr_pacs_is_refused(units: Units) -> None:
     assert key not in units.log("fr_pacs") + units.log("fr_hub")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("hub", "pacs"), [(SECRET, ""), ("", SECRET), (SECRET, SECRET + "x")])
 def test_a_fr_pacs_with_another_secret_ends_and_says_what_to_do(
     units: Units, tmp_path: Path, hub: str, pacs: str
@@ -137,6 +140,7 @@ def test_a_fr_pacs_with_another_secret_ends_and_says_what_to_do(
         assert SECRET not in units.log(unit)
 
 
+@pytest.mark.long
 def test_a_unit_with_anothers_certificate_ends_at_its_start_and_says_why(
     units: Units, tmp_path: Path
 ) -> None:
@@ -146,6 +150,7 @@ def test_a_unit_with_anothers_certificate_ends_at_its_start_and_says_why(
         assert f"issue its own with make certs NAMES={own}" in units.log(unit)
 
 
+@pytest.mark.long
 def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
     units: Units, tmp_path: Path
 ) -> None:
@@ -158,6 +163,7 @@ def test_a_fr_pacs_of_another_authority_ends_and_says_what_to_do(
     assert "issue or renew the units' certificates with make certs" in units.log("fr_pacs")
 
 
+@pytest.mark.long
 def test_a_certificate_that_cannot_be_read_is_a_wrong_setting(units: Units, tmp_path: Path) -> None:
     folder = issued(tmp_path / "certs", HUB)
     for unit in ("fr_hub", "fr_pacs"):

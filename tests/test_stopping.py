@@ -79,6 +79,7 @@ def ends_whole(pipeline: Pipeline) -> None:
     assert verdict.scans["Error"] == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("unit", ["fr_hub", "fr_brain", "fr_pacs"])
 def test_one_sigterm_under_load_stops_a_unit_in_order_however_the_stream_goes_on(
     pipeline: Pipeline, unit: str
@@ -99,6 +100,7 @@ def forced(process: "subprocess.Popen[str]") -> None:
     assert process.wait(30) == Exit.FORCED
 
 
+@pytest.mark.long
 def test_a_second_sigterm_ends_a_hub_that_waits_for_mongodb(
     pipeline: Pipeline, mongod: RunningMongod
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_second_sigterm_ends_a_hub_that_waits_for_mongodb(
     ends_whole(pipeline)
 
 
+@pytest.mark.long
 def test_a_second_sigterm_ends_a_brain_and_its_processors_in_the_middle_of_a_scan(
     pipeline: Pipeline,
 ) -> None:
@@ -124,6 +127,7 @@ def test_a_second_sigterm_ends_a_brain_and_its_processors_in_the_middle_of_a_sca
     ends_whole(pipeline)
 
 
+@pytest.mark.long
 def test_a_second_sigterm_ends_a_pacs_that_waits_for_acknowledgements(pipeline: Pipeline) -> None:
     under_load(pipeline)
     hub = pipeline.processes["fr_hub"]

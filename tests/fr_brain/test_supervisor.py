@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from common.domain.states import ReportGenerated
 from common.runtime.lifecycle import Exit
 from common.store.db_manager import DBManager
@@ -55,6 +57,7 @@ def test_a_scan_that_kills_each_processor_moves_to_error_and_the_others_get_thei
     assert cause == "analyzer planted 1: its processor ended: killed by SIGKILL"
 
 
+@pytest.mark.long
 def test_no_exit_code_of_an_analyzer_ends_fr_brain(store: DBManager, tmp_path: Path) -> None:
     # Chosen by a processor, this code says that a new one could not run either.
     code = ANALYZER.replace(KILL, f"os._exit({Exit.UNUSABLE:d})")
@@ -69,6 +72,7 @@ def test_no_exit_code_of_an_analyzer_ends_fr_brain(store: DBManager, tmp_path: P
     assert cause == f"analyzer planted 1: its processor ended: exit {Exit.UNUSABLE:d}"
 
 
+@pytest.mark.long
 def test_the_copy_that_a_forking_analyzer_makes_of_its_processor_ends(
     store: DBManager, tmp_path: Path
 ) -> None:
@@ -102,6 +106,7 @@ def test_sigterm_lets_the_current_scan_finish_and_leaves_no_process(
     assert in_state(store, ReportGenerated.IN_PROGRESS) == 0
 
 
+@pytest.mark.long
 def test_a_processor_that_does_not_stop_in_time_is_killed_and_its_scan_released(
     store: DBManager, tmp_path: Path
 ) -> None:
@@ -115,6 +120,7 @@ def test_a_processor_that_does_not_stop_in_time_is_killed_and_its_scan_released(
     assert state_of(store, scan.key) == ReportGenerated.TO_DO
 
 
+@pytest.mark.long
 def test_a_processor_that_cannot_start_is_restarted_with_growing_pauses(
     store: DBManager, tmp_path: Path
 ) -> None:
@@ -126,6 +132,7 @@ def test_a_processor_that_cannot_start_is_restarted_with_growing_pauses(
         assert '"pause_s": 2.0' in running.log()
 
 
+@pytest.mark.long
 def test_stops_that_cut_off_an_analysis_use_no_attempt(store: DBManager, tmp_path: Path) -> None:
     [scan] = make_claimable(store, 1, subject="slow")
     for turn in range(2):

@@ -218,6 +218,7 @@ def test_a_scan_that_is_refused_or_cut_off_takes_no_room(store: DBManager) -> No
             until(taken)
 
 
+@pytest.mark.long
 def test_a_stream_through_a_tiny_backlog_pauses_and_then_arrives_whole(
     store: DBManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -371,6 +372,7 @@ def test_a_mongodb_that_does_not_say_how_full_its_disk_is_sets_no_watermark(
 # --- the judgement -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_while_mongodb_is_away_what_was_taken_still_counts() -> None:
     with tempfile.TemporaryDirectory(prefix="fr-") as name, contextlib.ExitStack() as stack:
         mongod = stack.enter_context(own_mongod(Path(name)))

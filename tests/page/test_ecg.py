@@ -86,6 +86,7 @@ def until_drawn(page: Page) -> None:
         page.wait_for_function(f"canvas => ({INK})(canvas) > 1", arg=handle)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_serious(
     admin: Page, web: WebProcess, store: DBManager, width: int

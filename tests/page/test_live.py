@@ -1,5 +1,6 @@
 """What keeps the page up to date when the stream of events does not come."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from common.store.db_manager import DBManager
@@ -10,6 +11,7 @@ from tests.page.test_work_list import add_scans
 EVENTS = "**/api/v1/events"
 
 
+@pytest.mark.long
 def test_without_the_stream_of_events_the_page_asks_every_five_seconds(
     visitor: Page, web: WebProcess, store: DBManager
 ) -> None:

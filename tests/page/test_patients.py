@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from common.store.db_manager import DBManager
@@ -22,6 +23,7 @@ def add_patient(page: Page, name: str, **fields: str) -> None:
     page.get_by_role("heading", name=name).wait_for()
 
 
+@pytest.mark.long
 def test_two_people_who_edit_a_patient_do_not_overwrite_each_other(admin: Page) -> None:
     add_patient(admin, "Grace Example", Conditions="migraine")
     other = admin.context.new_page()

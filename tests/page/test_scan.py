@@ -39,6 +39,7 @@ def test_a_click_on_a_lesion_moves_the_crosshair_and_overlays_are_switched(
     expect(readout).to_have_attribute("data-mm", mm_of((x, y, z + 1)))
 
 
+@pytest.mark.long
 def test_two_revisions_and_two_scans_are_compared_with_linked_crosshairs(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:
@@ -97,7 +98,7 @@ def test_a_scan_is_analysed_again_by_the_chosen_analyzer(
     assert (claim.scan.key, claim.analyzer) == (key, "other 7")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_webgl_the_image_is_shown_in_slices(
     chromium: Browser, web: WebProcess, store: DBManager
 ) -> None:

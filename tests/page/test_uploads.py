@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.page.acts import drop, go, upload_of
@@ -45,6 +46,7 @@ def hold_the_second_piece(route: Route, held: list[Route]) -> None:
         route.continue_()
 
 
+@pytest.mark.long
 def test_each_file_has_its_outcome_and_a_refused_one_its_reason(
     admin: Page, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Users with their tokens, and what the audit trail says of it."""
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from common.domain.user import Role
@@ -45,6 +46,7 @@ def test_a_token_works_until_it_is_revoked_and_the_audit_trail_has_both(
     expect(table.get_by_text("Sign-in")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_a_user_who_was_changed_meanwhile_is_not_overwritten(admin: Page, store: DBManager) -> None:
     add_user(store, "ada", Role.READER)
     go(admin, "Users")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from common.store.db_manager import DBManager
@@ -17,6 +18,7 @@ def add_scans(store: DBManager, n: int, **overrides: object) -> list[str]:
     return [scan.scan_id for scan, _ in made]
 
 
+@pytest.mark.long
 def test_the_one_time_address_signs_in_and_stays_in_no_history(
     admin: Page, web: WebProcess
 ) -> None:
@@ -61,6 +63,7 @@ def test_a_scan_that_comes_before_the_stream_of_events_opens_is_shown(
     expect(visitor.get_by_role("link", name=scan_id)).to_be_visible()
 
 
+@pytest.mark.long
 def test_many_scans_are_erased_after_a_preview_with_an_outcome_for_each(
     admin: Page, store: DBManager
 ) -> None:
@@ -79,6 +82,7 @@ def test_many_scans_are_erased_after_a_preview_with_an_outcome_for_each(
     expect(admin.get_by_role("row").filter(has_text="Erased")).to_have_count(3)
 
 
+@pytest.mark.long
 def test_failed_scans_are_requeued_by_their_cause(admin: Page, store: DBManager) -> None:
     make_failed(store, 2, "no brain in it")
     make_failed(store, 1, "too dark")

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.audit.verification import ARCHIVED
 from common.commands.audit_export import make_key
 from common.store.db_manager import DBManager
@@ -57,6 +59,7 @@ def test_it_lists_first_and_removes_if_asked_to(store: DBManager, tmp_path: Path
     assert (ran.returncode, "ARCHIVE='a'" in ran.stderr) == (1, True)
 
 
+@pytest.mark.long
 def test_a_file_of_another_key_or_a_changed_one_is_refused(
     store: DBManager, tmp_path: Path
 ) -> None:

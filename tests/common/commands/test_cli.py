@@ -127,6 +127,7 @@ def test_1_where_a_check_finds_something() -> None:
     assert ran.returncode == Exit.FAILED, ran.stderr
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["all", "failed", "requeue", "certs"])
 def test_2_and_a_line_where_a_setting_is_wrong(name: str) -> None:
     ran = fr(name, "LOG_LEVEL=loud")
@@ -135,6 +136,7 @@ def test_2_and_a_line_where_a_setting_is_wrong(name: str) -> None:
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["brain", "report", "conformance"])
 def test_2_where_an_option_is_unknown(name: str) -> None:
     ran = fr(name, "--nonsense")

@@ -83,6 +83,7 @@ def test_a_cause_that_looks_like_markup_or_acts_on_terminals_is_shown_as_text(
     assert "\x1b" in json.loads(listed.stdout)[0]["cause"]
 
 
+@pytest.mark.long
 def test_on_a_narrow_terminal_an_id_is_not_broken(store: DBManager, tmp_path: Path) -> None:
     [scan_id] = failed(store, 1)
     assert scan_id in run("list", store, tmp_path, COLUMNS="30").stdout.split()
@@ -169,6 +170,7 @@ def test_scans_unknown_or_not_failed_are_named_and_fail_the_command(
     assert state_of(store, good) == "To Do"
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -191,6 +193,7 @@ def test_nothing_or_nonsense_given_is_a_usage_error(
     assert state_of(store, scan_id) == "Error"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["", "delete"])
 def test_an_unknown_command_is_a_usage_error(
     store: DBManager, tmp_path: Path, command: str

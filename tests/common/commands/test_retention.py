@@ -94,6 +94,7 @@ def due(store: DBManager) -> list[str]:
     return [i for page in store.retention.due(30, include_report=False) for i in page.keys]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -113,6 +114,7 @@ def test_without_valid_settings_nothing_is_deleted(
     assert len(due(store)) == 1
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_finishes_without_a_gap(store: DBManager, tmp_path: Path) -> None:
     ids = make_old(store, 3000)
     before = 0

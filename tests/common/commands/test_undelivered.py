@@ -88,6 +88,7 @@ def test_all_are_sent_again_and_it_is_recorded(store: DBManager, tmp_path: Path)
     assert "redeliver" in kinds
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["redeliver", ""])
 def test_what_to_do_must_be_said(store: DBManager, tmp_path: Path, command: str) -> None:
     assert run(command, store, tmp_path).returncode == Exit.USAGE

@@ -313,6 +313,7 @@ def test_the_command_reports_an_unreachable_mongodb(tmp_path: Path) -> None:
     assert ran.stderr.startswith("fr verify: 127.0.0.1:1")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("module", ["verify", "audit", "failed_scans", "retention"])
 def test_a_mistyped_store_is_an_error_and_is_not_created(
     mongodb_uri: str, database: str, tmp_path: Path, module: str

@@ -159,6 +159,7 @@ def test_a_killed_child_fails_its_file_and_the_next_gets_a_fresh_one(
     assert reader.read(good)[0].max() == 1
 
 
+@pytest.mark.long
 def test_questions_behind_the_one_that_kills_the_child_are_asked_again(
     reader: Reader, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_child_that_dies_while_it_has_nothing_to_do_fails_no_file(
     assert reader.read(volume)[0].max() == 1
 
 
+@pytest.mark.long
 def test_a_child_that_hangs_is_given_up(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +201,7 @@ def test_a_child_that_hangs_is_given_up(
     assert reader.read(volume)[0].shape == volume.layout.shape
 
 
+@pytest.mark.long
 def test_a_child_that_computes_without_end_is_ended(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +398,7 @@ def peak_mib(pid: int) -> int:
 # --- large files ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_series_of_1800_slices_is_read(reader: Reader, tmp_path: Path) -> None:
     one = writer(tmp_path)(
         1, SOPInstanceUID="1.2.3.4.5555", ImagePositionPatient=["10", "20", "7777"]
@@ -417,6 +421,7 @@ def test_a_series_of_1800_slices_is_read(reader: Reader, tmp_path: Path) -> None
     assert reader.read(made)[0].shape == (4, 3, 1800)
 
 
+@pytest.mark.long
 def test_an_enhanced_file_of_1800_frames_is_read(reader: Reader, tmp_path: Path) -> None:
     path = enhanced(writer(tmp_path)(1), [float(n) for n in range(1800)])
     made = stack(reader, path)
@@ -425,6 +430,7 @@ def test_an_enhanced_file_of_1800_frames_is_read(reader: Reader, tmp_path: Path)
     assert voxels[0, 0].tolist() == list(range(1800))
 
 
+@pytest.mark.long
 def test_a_volume_of_2_gib_is_read_with_256_mib_beside_it(tmp_path: Path) -> None:
     free = os.sysconf("SC_AVPHYS_PAGES") * resource.getpagesize()
     if free < 5 << 30:

@@ -110,6 +110,7 @@ def test_a_finite_run_prints_totals_and_exits_with_0(run: LauncherRun) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_stopped_run_shuts_down_cleanly_and_the_next_one_continues(run: LauncherRun) -> None:
     process = run.start(RATE="200")
     until(lambda: "report received" in run.log, 60)
@@ -125,6 +126,7 @@ def test_a_stopped_run_shuts_down_cleanly_and_the_next_one_continues(run: Launch
     assert second.gaps == 0
 
 
+@pytest.mark.long
 def test_a_stopped_counted_run_is_no_failure_and_says_what_is_open(run: LauncherRun) -> None:
     process = run.start(SCANS="5000", RATE="50")
     until(lambda: "report received" in run.log, 60)
@@ -135,6 +137,7 @@ def test_a_stopped_counted_run_is_no_failure_and_says_what_is_open(run: Launcher
     assert run.verify().gaps == 0
 
 
+@pytest.mark.long
 def test_without_a_source_the_reason_is_the_last_line(run: LauncherRun) -> None:
     run.settings.pop("KIND")
     assert run.start(SOURCE="/nowhere/at-all").wait(60) == 1
@@ -142,6 +145,7 @@ def test_without_a_source_the_reason_is_the_last_line(run: LauncherRun) -> None:
     assert last.startswith("fr-pacs has ended: fr pacs: /nowhere/at-all cannot be read: No such")
 
 
+@pytest.mark.long
 def test_a_second_launcher_on_the_same_folder_is_an_error(run: LauncherRun) -> None:
     run.start(RATE="1")
     until(lambda: "receiving scans" in run.log, 60)
@@ -149,6 +153,7 @@ def test_a_second_launcher_on_the_same_folder_is_an_error(run: LauncherRun) -> N
     assert "is already running" in run.log
 
 
+@pytest.mark.long
 def test_a_port_in_use_ends_the_run_soon_and_its_cause_is_the_last_line(run: LauncherRun) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(run.settings["HUB_PORT"])))
@@ -163,6 +168,7 @@ def test_a_port_in_use_ends_the_run_soon_and_its_cause_is_the_last_line(run: Lau
     assert "is in use" in last
 
 
+@pytest.mark.long
 def test_text_of_a_peer_freezes_nothing_and_is_escaped(run: LauncherRun) -> None:
     process = run.start(RATE="5", SHARED_SECRET=SECRET)
     until(lambda: "report received" in run.log, 60)
@@ -205,6 +211,7 @@ def test_text_of_a_peer_freezes_nothing_and_is_escaped(run: LauncherRun) -> None
     assert log.count(b"scan refused") <= 21 * (seconds + 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reader", ["stalled", "dead"])
 def test_scans_flow_and_the_run_stops_whatever_happens_to_the_reader_of_its_output(
     run: LauncherRun, reader: str
@@ -225,6 +232,7 @@ def test_scans_flow_and_the_run_stops_whatever_happens_to_the_reader_of_its_outp
     assert run.verify().gaps == 0
 
 
+@pytest.mark.long
 def test_a_killed_unit_is_restarted(run: LauncherRun) -> None:
     process = run.start(SCANS="600", RATE="150")
     until(lambda: "report received" in run.log, 60)
@@ -285,6 +293,7 @@ def a_unit_of(launcher: int, name: str) -> int:
     return child
 
 
+@pytest.mark.long
 def test_the_api_runs_beside_the_units_and_prints_one_address(run: LauncherRun) -> None:
     port = free_port()
     process = run.start(WEB="1", WEB_PORT=str(port), SCANS="0")
@@ -299,6 +308,7 @@ def test_the_api_runs_beside_the_units_and_prints_one_address(run: LauncherRun) 
     assert sum(run.verify().scans.values()) == 0
 
 
+@pytest.mark.long
 def test_a_taken_port_of_the_api_ends_nothing_else(run: LauncherRun) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         process = run.start(WEB="1", WEB_PORT=str(other.getsockname()[1]), RATE="20")

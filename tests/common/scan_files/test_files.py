@@ -109,6 +109,7 @@ def test_images_of_an_unread_format_fail_once_for_each_folder(save: Save, tmp_pa
     assert told["y/4.nrrd"] == "an NRRD image, which Fr does not read: convert it to NIfTI"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["study.zip", "study.tar", "study.tgz"])
 def test_an_archive_is_read_as_a_folder(save: Save, tmp_path: Path, name: str) -> None:
     """Also as SOURCE itself; slices of one series may be in and out of it."""
@@ -186,6 +187,7 @@ def test_dicomdir_files_are_passed_over_in_a_folder_and_fail_by_name(tmp_path: P
     assert outcomes(tmp_path / "DICOMDIR") == {"DICOMDIR": "not a scan, but a DICOMDIR"}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_all_the_test_files_of_pydicom_are_sent_or_say_why_not() -> None:
     told = outcomes(DICOM)

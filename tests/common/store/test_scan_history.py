@@ -8,7 +8,7 @@ from common.runtime.logger import get_log
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
-from tests.factories import make_scan
+from tests.factories import inside, make_scan
 from tests.profiling import examined
 
 
@@ -21,9 +21,11 @@ def test_a_scans_history_names_each_step_in_order(store: DBManager) -> None:
             recorded.claims.fail(claim, "no brain in it", 0)
         recorded.failed_scans.requeue([scan.key], by="ada")
         audit.wait_durable()
+    naming = inside(store, Collection.AUDIT).count_documents({"events.ids": scan.key})
     with examined(store, Collection.AUDIT) as read:
         history = store.scan_history.of(scan.key)
-    assert read.documents <= 3
+    # How many events an entry has depends on how fast they came.
+    assert read.documents == naming
     assert [(one.kind, one.outcome) for one in history] == [
         ("receive", "stored"),
         ("claim", None),

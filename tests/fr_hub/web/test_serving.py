@@ -30,6 +30,7 @@ def answers(port: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_the_process_serves_until_it_is_told_to_stop(mongodb_uri: str, database: str) -> None:
     port = free_port()
     given = {"MONGODB_URI": mongodb_uri, "MONGODB_DATABASE": database, "WEB_PORT": str(port)}
@@ -58,6 +59,7 @@ def test_a_taken_port_is_said(app: FastAPI) -> None:
             asyncio.run(_serve(app, settings))
 
 
+@pytest.mark.long
 def test_the_first_start_prints_an_address_to_sign_in_once(
     mongodb_uri: str, database: str, tmp_path: Path
 ) -> None:

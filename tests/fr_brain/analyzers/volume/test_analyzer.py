@@ -142,6 +142,7 @@ def test_any_image_is_judged_or_refused(
                 assert -0.5 <= position <= voxels_along - 0.5
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("part", range(4))
 def test_two_hundred_shapes_spacings_orientations_and_types_are_judged_or_refused(
     part: int,

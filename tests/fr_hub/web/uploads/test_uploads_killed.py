@@ -134,6 +134,7 @@ def test_a_slow_client_keeps_nobody_waiting_and_what_it_sent_is_kept(
         until(lambda: slow.head(url).headers["upload-offset"] == "7", 20)
 
 
+@pytest.mark.long
 def test_after_a_kill_the_client_starts_again_and_nothing_is_left(
     web: Web, store: DBManager, tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_after_a_kill_the_client_starts_again_and_nothing_is_left(
         assert stop(later.process) == 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("point", "large", "stored"),
     [("chunks", True, 0), ("stored", True, 1), ("recorded", False, 1)],

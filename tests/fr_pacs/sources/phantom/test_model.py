@@ -65,11 +65,13 @@ def test_any_shape_works(seed: int, index: int, shape: tuple[int, int, int]) -> 
     assert all(volume >= 0 for volume in phantom.truth.volumes_ml.values())
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("shape", [(16, 16, 16), (24, 16, 30)])
 def test_tiny_volumes_have_no_lesions(shape: tuple[int, int, int]) -> None:
     assert not any(make_phantom(1, index, shape).truth.lesions for index in range(20))
 
 
+@pytest.mark.long
 def test_some_heads_are_healthy_and_some_are_not() -> None:
     counts = [len(make_phantom(5, index, (64, 64, 64)).truth.lesions) for index in range(30)]
     assert 0 < counts.count(0) < 15
