@@ -35,9 +35,7 @@ function send(change: Change, ids: string[], dryRun: boolean): Promise<Outcomes>
     case "requeue":
       return call(api.POST("/api/v1/scans/requeue", { body }));
     case "reanalyze":
-      return call(
-        api.POST("/api/v1/scans/reanalyze", { body: { ...body, using: change.using } }),
-      );
+      return call(api.POST("/api/v1/scans/reanalyze", { body: { ...body, using: change.using } }));
     case "erase":
       return call(api.POST("/api/v1/scans/erase", { body }));
     case "priority":
