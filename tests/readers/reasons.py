@@ -3,12 +3,12 @@
 from tests.readers.verdicts import Row, Verdict
 
 REASONS: dict[str, str] = {
-    "a radiotherapy object": "doses and images for radiotherapy are no scans of a brain",
-    "a secondary capture": "screenshots and photographs of films are no scans",
-    "a segmentation": "labels are no intensities",
-    "projection X-ray image": "projections are no volumes",
-    "PALETTE COLOR": "colours of a palette are no intensities",
-    "slice missing": "dcm2niix makes up what was in missing slices; Fr refuses the series",
+    "a radiotherapy object": "doses and images for radiotherapy are not scans of a brain",
+    "a secondary capture": "screenshots and photographs of films are not scans",
+    "a segmentation": "labels are not intensities",
+    "projection X-ray image": "projections are not volumes",
+    "PALETTE COLOR": "colours of a palette are not intensities",
+    "slice missing": "dcm2niix invents the content of missing slices; Fr refuses the series",
 }
 """By a part of what Fr says of an input. The README of ``common/formats`` has them too."""
 

@@ -11,7 +11,7 @@ def test_the_readme_has_each_reason() -> None:
 
 def test_a_reason_is_found_by_what_fr_says_and_others_have_none() -> None:
     row = Row("a", 0, 1, Verdict.THEIRS, "not a scan, but a segmentation")
-    assert reason_for(row) == "labels are no intensities"
+    assert reason_for(row) == "labels are not intensities"
     assert reason_for(Row("a", 0, 1, Verdict.THEIRS, "damaged")) is None
 
 
