@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.domain.affine import Affine
 from common.domain.label_maps import (
     PackedMap,
     PackedMaps,
@@ -14,14 +15,22 @@ from common.domain.label_maps import (
     unpacked_labels,
     values_of,
 )
+from common.domain.labels_header import LabelsHeader
 from common.domain.report import BrainReport
 from common.domain.scan import BrainScan, Packing
 from common.domain.types import hash_voxels
 from common.store.db_manager import DBManager
 from common.store.documents import Claim
+from common.wire.constants import CHUNK_BYTES
+from common.wire.messages import Chunk
+from common.wire.messages import Labels as LabelsMessage
+from common.wire.messages import Message
 from tests.factories import make_claimable, make_report
 
 Labels = npt.NDArray[np.uint8]
+
+AFFINE: Affine = ((0.0, -2.0, 0.0, 90.0), (1.5, 0.0, 0.0, -80.0), (0.0, 0.0, 3.0, 7.0))
+"""Of scans whose label maps are sent."""
 
 MEANINGS = {1: "one", 2: "two", 3: "three"}
 
@@ -65,6 +74,24 @@ def unpacked(maps: PackedMaps | None, scan: BrainScan) -> dict[str, Labels]:
         flat = np.frombuffer(b"".join(pieces), np.uint8)
         found[one.name] = flat.reshape(scan.shape, order="F")
     return found
+
+
+def header_of(report: BrainReport, maps: PackedMaps, **fields: Any) -> LabelsHeader:
+    """What goes before these label maps of a report."""
+    known = {
+        "scan_id": report.scan_id,
+        "revision": report.revision,
+        "shape": report.shape,
+        "affine": AFFINE,
+        "maps": maps.maps,
+    }
+    return LabelsHeader.model_validate(known | fields)
+
+
+def label_messages(header: LabelsHeader, payload: bytes) -> list[Message]:
+    """The messages that carry packed label maps."""
+    pieces = (payload[at : at + CHUNK_BYTES] for at in range(0, len(payload), CHUNK_BYTES))
+    return [LabelsMessage(header), *(Chunk(header.scan_id, n, one) for n, one in enumerate(pieces))]
 
 
 def complete(store: DBManager, claim: Claim, maps: PackedMaps) -> BrainReport:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from common.domain.bit_planes import BitPlanes, unpack_planes
 from common.domain.scan import Packing
 from common.domain.types import Count, Frozen, Text
-from common.domain.voxel_compression import packed_blocks, unpack_part
+from common.domain.voxel_compression import most_packed, packed_blocks, unpack_part
 
 LABEL_MAPS_MAX = 8
 """Most label maps of a report."""
@@ -29,7 +29,9 @@ MEANING_MAX = 80
 
 _CODEC = b"zstd"
 
-LabelMapName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+LABEL_MAP_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+
+LabelMapName = Annotated[str, Field(pattern=LABEL_MAP_NAME)]
 
 
 class LabelValue(Frozen):
@@ -66,6 +68,11 @@ class PackedMap(DescribedMap):
     def end(self) -> int:
         """Where it ends among the packed maps."""
         return self.offset + self.packing.bytes
+
+    def most_bytes(self, shape: tuple[int, ...]) -> int:
+        """Size above which no packed map of a scan of this shape can be, bytes."""
+        unpacked = math.prod(shape if self.planes is None else self.planes.layers_shape)
+        return most_packed(unpacked)
 
     def stored(self) -> dict[str, Any]:
         """As a document says it; without ``planes`` if there are none, as before they existed."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from common.domain.ecg_findings import EcgFindings
+from common.domain.label_maps import LABEL_MAP_NAME
 from common.domain.report import BrainReport
 from common.domain.scan_key import scan_key
 
@@ -71,6 +72,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+|_+")
 _SUFFIX = re.compile(r"\.(nii|dcm|ima|img|hdr|mgh|mgz|nrrd|gz|bz2|zst)$", re.IGNORECASE)
 _SLICES = re.compile(r"^series of \d+ slices(, )?")
 _NAME_LONGEST = 100
+_MAP_SUFFIX = ".nii.gz"
+_MAP = re.compile(LABEL_MAP_NAME)
 _BETWEEN = "__"
 
 
@@ -182,6 +185,19 @@ def scan_id_in(name: str) -> str:
     alone."""
     before, between, scan_id = name.partition(_BETWEEN)
     return scan_id if between else before
+
+
+def map_file(name: str, label_map: str) -> str:
+    """The file of a label map beside the report's files of this name."""
+    return f"{name}.{label_map}{_MAP_SUFFIX}"
+
+
+def map_in(file: str) -> tuple[str, str] | None:
+    """The name of a report's files and the label map that a file's name says; None if it is no file
+    of a label map."""
+    name, _, label_map = file.removesuffix(_MAP_SUFFIX).rpartition(".")
+    is_map = file.endswith(_MAP_SUFFIX) and name and _MAP.fullmatch(label_map)
+    return (name, label_map) if is_map else None
 
 
 def is_index(columns: Iterable[str]) -> bool:

@@ -52,7 +52,15 @@ SAMPLES_MAX = 2**31 - 1
 AXIS_LABELS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
-def _check_affine(affine: npt.NDArray[Any]) -> None:
+def check_affine(affine: npt.NDArray[Any]) -> None:
+    """Check that an affine places voxels in space.
+
+    Args:
+        affine: the three rows of four.
+
+    Raises:
+        ValueError: it is singular, or out of all proportion.
+    """
     # Limits of a kilometre and a nanometre: beyond them, volumes and positions over- or underflow.
     if np.abs(affine).max() > 1e6:
         raise ValueError("the affine has a value above 1,000,000 mm")
@@ -212,7 +220,7 @@ class BrainScan(Frozen):
                 f"the header declares {self.voxels_bytes}"
             )
         if self.affine is not None:
-            _check_affine(np.array(self.affine))
+            check_affine(np.array(self.affine))
         self._check_axes()
         return self
 

@@ -75,6 +75,12 @@ def packed_blocks(voxels: bytes | memoryview, width: int, codec: bytes = b"lz4")
         yield blosc.compress(block, codec, _LEVEL, _SHUFFLE, _INNER_BYTES, typesize=width)
 
 
+def most_packed(size: int) -> int:
+    """The largest payload of so many bytes of voxels: Blosc stores as they are those that it cannot
+    make smaller."""
+    return size + _HEADER_BYTES * -(-size // BLOCK_BYTES)
+
+
 def unpack(
     payload: bytes | bytearray | memoryview, packing: Packing, voxels_bytes: int
 ) -> bytearray:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from common.domain.report_index import NAME, scan_id_in
+from common.domain.report_index import NAME, map_in, scan_id_in
 
 _REPORT = (".json", ".txt", ".png")
 _SCAN_ID = re.compile(r"[0-9a-f]{32}")
@@ -49,4 +49,7 @@ class OwnFiles:
 def _is_of_reports(path: Path) -> bool:
     if path.name == NAME or path.name.startswith(f".{NAME}."):
         return True
-    return path.suffix in _REPORT and bool(_SCAN_ID.fullmatch(scan_id_in(path.stem)))
+    of_map = map_in(path.name)
+    if path.suffix not in _REPORT and of_map is None:
+        return False
+    return bool(_SCAN_ID.fullmatch(scan_id_in(path.stem if of_map is None else of_map[0])))

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from common.domain.pacs_key import PacsKeys
-from common.wire.constants import NONCE_BYTES
+from common.wire.constants import FEATURES, NONCE_BYTES
 from common.wire.handshake import ClientHandshake, ServerHandshake
 from common.wire.protocol import Side
 from common.wire.tls import Tls
@@ -36,6 +36,9 @@ class ConnectionPolicy:
     max_unauthenticated: int = 256
     """Most connections whose handshake is not complete; a new one replaces the oldest."""
 
+    features: tuple[str, ...] = FEATURES
+    """What this unit understands, and wants, beyond the protocol's version."""
+
     def client_handshake(
         self, side: Side, name: str, peer: str | None, certificate_names: frozenset[str] | None
     ) -> ClientHandshake:
@@ -47,6 +50,7 @@ class ConnectionPolicy:
             secrets.token_bytes(NONCE_BYTES),
             expected_peer=peer,
             certificate_names=certificate_names,
+            features=self.features,
         )
 
     def server_handshake(
@@ -60,4 +64,5 @@ class ConnectionPolicy:
             secrets.token_bytes(NONCE_BYTES),
             expected_peer=peer,
             certificate_names=certificate_names,
+            features=self.features,
         )

@@ -12,7 +12,11 @@ NONCE_BYTES = 32
 FAILED_SCANS = "failed_scans"
 """Feature: Fr-HUB tells Fr-PACS which of its scans failed for good (message ``failed``)."""
 
-FEATURES: tuple[str, ...] = (FAILED_SCANS,)
+LABEL_MAPS = "label_maps"
+"""Feature: the label maps of a report come before it (message ``labels``). A Fr-PACS that does not
+want them does not list it."""
+
+FEATURES: tuple[str, ...] = (FAILED_SCANS, LABEL_MAPS)
 """Names of what this release understands beyond version 3, sent in hello and welcome. A message or
 field that a feature adds is sent only to a peer that lists the feature too."""
 

@@ -94,7 +94,7 @@ class _Handshake(ABC):
         nonce: fresh randomness, ``NONCE_BYTES`` of it.
         expected_peer: the only peer that is accepted; None: any.
         certificate_names: the units that the peer's certificate names; None: without TLS.
-        features: what this unit understands beyond the protocol's version.
+        features: what this unit understands, and wants, beyond the protocol's version.
     """
 
     _first_step: ClassVar[Step]

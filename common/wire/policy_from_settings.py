@@ -5,11 +5,19 @@ from common.runtime.logger import Log
 from common.settings.loading import WireSettings
 from common.settings.local_secret import local_secret
 from common.wire.connection_policy import ConnectionPolicy
+from common.wire.constants import FEATURES
 from common.wire.tls import Tls
 
 
-def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
+def policy_from_settings(
+    settings: WireSettings, name: str, features: tuple[str, ...] = FEATURES
+) -> ConnectionPolicy:
     """The policy of the unit of this name: with TLS, or keys, or both, never with neither.
+
+    Args:
+        settings: of the unit.
+        name: of the unit.
+        features: what it understands, and wants, beyond the protocol's version.
 
     Raises:
         SettingsError: a certificate or key cannot be read, has expired or belongs to another unit;
@@ -29,6 +37,7 @@ def policy_from_settings(settings: WireSettings, name: str) -> ConnectionPolicy:
         frame_timeout_s=settings.frame_timeout_s,
         min_bytes_per_s=settings.rate_min_kib_s * 1024,
         max_unauthenticated=settings.max_unauthenticated,
+        features=features,
     )
 
 

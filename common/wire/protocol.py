@@ -23,6 +23,7 @@ from common.wire.messages import (
     Hello,
     InvalidMessage,
     InvalidMessageError,
+    Labels,
     Message,
     Nack,
     Ping,
@@ -91,7 +92,7 @@ _ALLOWED: dict[tuple[Side, State], frozenset[type[Message]]] = {
     (Side.REPORT_SENDER, State.OPEN): frozenset({Ack, Nack, Pong}),
     (Side.REPORT_RECEIVER, State.HANDSHAKE): frozenset({Hello}),
     (Side.REPORT_RECEIVER, State.AWAITING_PROOF): frozenset({Proof}),
-    (Side.REPORT_RECEIVER, State.OPEN): frozenset({Report, Failed, Ping}),
+    (Side.REPORT_RECEIVER, State.OPEN): frozenset({Labels, Chunk, Report, Failed, Ping}),
 }
 
 

@@ -1,6 +1,5 @@
 """NIfTI files that are made while they are sent: whole, in ranges, or compressed."""
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,12 +10,12 @@ from starlette.responses import Response, StreamingResponse
 
 from common.domain.coarser import LEVEL_MAX, SLICE_BYTES_MAX
 from common.errors import VoxelsDamaged
+from common.formats.nifti.writing import gzipped
 from fr_hub.web.etags import is_known
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED, a_file
 from fr_hub.web.problems import Problem
 from fr_hub.web.ranges import range_of
 
-_GZIP, _FASTEST = 31, 1
 _NIFTI, _COMPRESSED = "application/vnd.unknown.nifti-1", "application/gzip"
 
 Level = Annotated[
@@ -96,7 +95,7 @@ def serve_compressed(request: Request, file: NiftiFile) -> Response:
     etag = f'{file.etag[:-1]}-gz"'
     if is_known(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
-    pieces = _compressed(_begun(file.pieces()))
+    pieces = gzipped(_begun(file.pieces()))
     headers = _headers(etag, f"{file.name}.nii.gz")
     return StreamingResponse(pieces, 200, headers, media_type=_COMPRESSED)
 
@@ -145,11 +144,3 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     except VoxelsDamaged as error:
         raise damaged(error) from None
     return chain(first, pieces)
-
-
-def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(_FASTEST, wbits=_GZIP)
-    for piece in pieces:
-        if done := packer.compress(piece):
-            yield done
-    yield packer.flush()

@@ -6,9 +6,14 @@ from contextlib import suppress
 from common.errors import ProtocolError
 from common.wire.frame_checks import CHECKSUM, FrameCheck, Mac
 from common.wire.frames import encode
-from common.wire.messages import Chunk, Event, InvalidMessage, Scan
+from common.wire.messages import Chunk, Event, InvalidMessage, Labels, Scan
 from common.wire.protocol import BUFFER_BYTES, Side, WireProtocol
-from common.wire.scan_transfer import ChunkVerifier, check_inline
+from common.wire.scan_transfer import (
+    ChunkVerifier,
+    LabelsVerifier,
+    PieceVerifier,
+    check_inline,
+)
 from tests.common.wire.frames import checked, opened_protocol, protocol_for
 
 FRAME_LIMIT = 16 * 1024
@@ -43,7 +48,7 @@ def wire(data: bytes) -> None:
 
 
 def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]:
-    verifier: ChunkVerifier | None = None
+    verifier: PieceVerifier | None = None
     for start in range(0, len(stream), step * 64):
         protocol.receive_data(stream[start : start + step * 64])
         kept = protocol._end - protocol._start
@@ -56,6 +61,8 @@ def _events(protocol: WireProtocol, stream: bytes, step: int) -> Iterator[Event]
                     verifier = ChunkVerifier(event.scan)
                 elif isinstance(event, Scan):
                     check_inline(event)
+                elif isinstance(event, Labels):
+                    verifier = LabelsVerifier(event.header)
                 elif isinstance(event, Chunk) and verifier is not None:
                     verifier.add(event)
             yield event

@@ -1,11 +1,12 @@
-"""Headers of NIfTI files that hold a scan's voxels as they are stored.
+"""NIfTI files that hold a scan's voxels as they are stored, or label maps on them.
 
 Voxels are little-endian and in Fortran order (the first axis varies fastest), as in NIfTI, so a
 file is a header followed by them. NIfTI-1 (https://nifti.nimh.nih.gov/nifti-1), or NIfTI-2 for an
 axis that is longer than NIfTI-1 can say.
 """
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ _EXTENSION = bytes(4)
 
 _SCANNER = 1
 """``sform_code``: coordinates of the scanner."""
+
+_GZIP, _FASTEST = 31, 1
 
 
 def nifti_header(
@@ -50,3 +53,22 @@ def nifti_header(
     header["vox_offset"] = size
     block: bytes = header.binaryblock
     return block + _EXTENSION
+
+
+def label_map_header(shape: Sequence[int], affine: Affine | None) -> bytes:
+    """Everything that comes before the labels of a label map, a byte for each voxel.
+
+    Args:
+        shape: voxels along each axis.
+        affine: as of ``nifti_header``.
+    """
+    return nifti_header(shape, "uint8", affine, labels=True)
+
+
+def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A file in pieces, compressed by gzip: the same bytes for the same pieces."""
+    packer = zlib.compressobj(_FASTEST, wbits=_GZIP)
+    for piece in pieces:
+        if done := packer.compress(piece):
+            yield done
+    yield packer.flush()

@@ -8,6 +8,7 @@ and ``ProtocolError`` where the connection must end.
 from common.wire.messages.answers import Ack, Busy, Nack, Ping, Pong
 from common.wire.messages.handshake import Challenge, HandshakeMessage, Hello, Proof, Welcome
 from common.wire.messages.invalid import InvalidMessage, InvalidMessageError
+from common.wire.messages.labels import Labels
 from common.wire.messages.reports import Failed, Forwarded, Report
 from common.wire.messages.scans import Chunk, ReportRequest, Scan
 
@@ -24,6 +25,7 @@ __all__ = [
     "Hello",
     "InvalidMessage",
     "InvalidMessageError",
+    "Labels",
     "Message",
     "Nack",
     "Ping",
@@ -41,6 +43,7 @@ Message = (
     | Scan
     | Chunk
     | ReportRequest
+    | Labels
     | Report
     | Failed
     | Ack
@@ -56,7 +59,7 @@ TYPES: dict[str, type[Message]] = {
     kind.t: kind
     for kind in (
         *(Hello, Challenge, Proof, Welcome),
-        *(Scan, Chunk, ReportRequest, Report, Failed, Ack, Nack, Busy, Ping, Pong),
+        *(Scan, Chunk, ReportRequest, Labels, Report, Failed, Ack, Nack, Busy, Ping, Pong),
     )
 }
 """The class of each message type."""

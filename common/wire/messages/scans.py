@@ -89,7 +89,8 @@ def _packing(content: Any, scan: BrainScan) -> Packing:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The ``n``-th piece (from 0) of a scan's voxels: ``CHUNK_BYTES``, the last one the rest."""
+    """The ``n``-th piece (from 0) of a scan's voxels, or of the label maps of its report:
+    ``CHUNK_BYTES``, the last one the rest."""
 
     t: ClassVar[str] = "chunk"
     scan_id: str

@@ -12,7 +12,7 @@ from common.domain.label_maps import PackedMap
 from common.domain.scan import BrainScan
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
-from common.formats.nifti.writing import nifti_header
+from common.formats.nifti.writing import label_map_header
 from common.store.labels import StoredLabels
 from fr_hub.web.access import CurrentTenant, requires
 from fr_hub.web.context import Context
@@ -185,7 +185,7 @@ def _file(
     except ValueError:
         raise slice_too_large() from None
     shape, affine = (scan.shape, scan.affine) if made is None else (made.shape, made.affine)
-    header = nifti_header(shape, "uint8", affine, labels=True)
+    header = label_map_header(shape, affine)
 
     # The same planes may lie elsewhere in the scan.
     place = "" if packed.planes is None else packed.planes.model_dump_json()

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from common.domain.bit_planes import BitPlanes
 from common.domain.label_maps import (
     DescribedMap,
     PackedMap,
@@ -14,7 +15,7 @@ from common.domain.label_maps import (
 )
 from common.domain.scan import Packing
 from common.domain.types import hash_voxels
-from common.domain.voxel_compression import BLOCK_BYTES, unpack_part
+from common.domain.voxel_compression import BLOCK_BYTES, most_packed, unpack_part
 
 
 def test_values_come_in_order_with_their_voxels() -> None:
@@ -58,3 +59,14 @@ def test_packed_labels_come_back_block_by_block() -> None:
         lambda a, b: payload[a:b], packing, len(labels), BLOCK_BYTES - 3, BLOCK_BYTES + 3
     )
     assert b"".join(found) == labels[BLOCK_BYTES - 3 : BLOCK_BYTES + 3]
+
+
+def test_the_most_bytes_of_a_map_are_those_of_its_labels_or_planes() -> None:
+    packing = Packing(codec="blosc", bytes=9, hash=hash_voxels(b""))
+    one = PackedMap(name="a", values=(), offset=0, packing=packing)
+    assert one.most_bytes((10, 20, 30)) == most_packed(6000)
+    planes = BitPlanes(
+        bits=2, order=(0, 1, 2), flipped=(False,) * 3, start=(0,) * 3, shape=(3, 4, 9)
+    )
+    of_planes = one.model_copy(update={"planes": planes})
+    assert of_planes.most_bytes((10, 20, 30)) == most_packed(3 * 4 * 2 * 2)

@@ -14,6 +14,8 @@ from common.domain.report_index import (
     files_name,
     is_index,
     label_of,
+    map_file,
+    map_in,
     path_of,
     row_key,
     scan_id_in,
@@ -116,6 +118,20 @@ def test_report_files_are_named_after_their_input(file: str, volume: str, name: 
 def test_without_a_file_and_in_earlier_releases_the_id_is_the_name() -> None:
     assert files_name(SCAN_ID, None) == files_name(SCAN_ID, about_file("", "", "")) == SCAN_ID
     assert scan_id_in(SCAN_ID) == SCAN_ID
+
+
+@pytest.mark.parametrize("name", [SCAN_ID, f"a.b_c__{SCAN_ID}"])
+def test_the_file_of_a_label_map_names_the_report_and_the_map(name: str) -> None:
+    assert map_in(map_file(name, "lesions")) == (name, "lesions")
+    assert map_in(map_file(name, "a_2")) == (name, "a_2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.nii.gz", ".lesions.nii.gz", "a.T1w.nii.gz", "a.lesions.nii", "a.lesions", "a.b c.nii.gz"],
+)
+def test_other_files_are_none_of_label_maps(name: str) -> None:
+    assert map_in(name) is None
 
 
 def test_a_label_names_the_file_and_the_volume() -> None:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from common.domain.scan import Packing
 from common.domain.types import hash_voxels
-from common.domain.voxel_compression import BLOCK_BYTES, pack, unpack, unpack_part
+from common.domain.voxel_compression import (
+    BLOCK_BYTES,
+    most_packed,
+    pack,
+    packed_blocks,
+    unpack,
+    unpack_part,
+)
 from common.errors import VoxelsDamaged
 
 
@@ -120,3 +127,9 @@ def test_a_part_is_unpacked_without_the_rest() -> None:
     short = packing.model_copy(update={"bytes": 20})
     with pytest.raises(VoxelsDamaged):
         list(unpack_part(lambda at, to: payload[at:to], short, size, 0, size))
+
+
+@pytest.mark.parametrize("size", [1, 100, BLOCK_BYTES, BLOCK_BYTES + 1])
+def test_no_payload_is_larger_than_the_most(size: int) -> None:
+    noise = np.random.default_rng(1).bytes(size)
+    assert sum(map(len, packed_blocks(noise, 1, b"zstd"))) <= most_packed(size)

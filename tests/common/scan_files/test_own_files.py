@@ -49,9 +49,10 @@ def test_reports_that_are_written_beside_the_images_are_known_by_their_names(
     tmp_path: Path,
 ) -> None:
     reports = [f"a__{ID}.json", f"a__{ID}.txt", f"a__{ID}.png", f"{ID}.json"]
+    reports += [f"a__{ID}.lesions.nii.gz", f"{ID}.brain.nii.gz"]
     fill(tmp_path, "a.nii", "a.json", "index.csv", ".index.csv.ab", *reports)
-    fill(tmp_path, f"sub/{ID}.json", f"{ID}.nii")
-    wanted = [f"{ID}.nii", "a.json", "a.nii", f"sub/{ID}.json"]
+    fill(tmp_path, f"sub/{ID}.json", f"{ID}.nii", f"{ID}.nii.gz", "a.brain.nii.gz")
+    wanted = [f"{ID}.nii", f"{ID}.nii.gz", "a.json", "a.nii", "a.brain.nii.gz", f"sub/{ID}.json"]
     assert sorted(names(tmp_path, OwnFiles(tmp_path, tmp_path))) == sorted(wanted)
     assert names(tmp_path, OwnFiles(tmp_path, tmp_path), tmp_path / "index.csv") == []
     assert len(names(tmp_path, OwnFiles(tmp_path))) == len(wanted) + len(reports) + 2

@@ -7,6 +7,11 @@ from typing import Any
 import bson
 import pytest
 
+from common.domain.bit_planes import BitPlanes
+from common.domain.label_maps import PackedMap, values_of
+from common.domain.labels_header import LabelsHeader
+from common.domain.scan import Packing
+from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import INLINE_VOXELS_MAX, NONCE_BYTES
 from common.wire.frame_checks import CHECKSUM, FrameCheck
@@ -20,6 +25,7 @@ from common.wire.messages import (
     Failed,
     Hello,
     InvalidMessage,
+    Labels,
     Message,
     Nack,
     Ping,
@@ -31,7 +37,7 @@ from common.wire.messages import (
     Welcome,
 )
 from common.wire.protocol import Side, WireProtocol
-from tests.strategies import a_report, a_scan
+from tests.strategies import UNIT_AFFINE, a_report, a_scan
 
 LIMIT = 512 * 1024
 TELLTALE = "Telltale-Subject"
@@ -39,6 +45,34 @@ TELLTALE = "Telltale-Subject"
 
 RANDOM = bytes(range(NONCE_BYTES))
 LARGE = bytes(INLINE_VOXELS_MAX + 8)
+
+LABELS = LabelsHeader(
+    scan_id="scan-1",
+    revision=2,
+    shape=(4, 5, 6),
+    affine=UNIT_AFFINE,
+    maps=(
+        PackedMap(
+            name="lesions",
+            values=values_of({1: "lesion"}, {1: 3}),
+            offset=0,
+            packing=Packing(codec="blosc", bytes=30, hash=hash_voxels(b"")),
+            planes=BitPlanes(
+                bits=1,
+                order=(2, 1, 0),
+                flipped=(False, True, False),
+                start=(0, 1, 2),
+                shape=(6, 4, 2),
+            ),
+        ),
+        PackedMap(
+            name="brain",
+            values=values_of({1: "brain"}, {1: 60}),
+            offset=30,
+            packing=Packing(codec="blosc", bytes=40, hash=hash_voxels(b"x")),
+        ),
+    ),
+)
 
 SENDERS = (Side.SCAN_SENDER, Side.REPORT_SENDER)
 
@@ -62,6 +96,8 @@ EXAMPLES: tuple[tuple[Side, Message], ...] = (
     (Side.SCAN_SENDER, Pong()),
     (Side.REPORT_RECEIVER, Report(a_report())),
     (Side.REPORT_RECEIVER, Failed("scan-1", "its voxels are damaged")),
+    (Side.REPORT_RECEIVER, Labels(LABELS)),
+    (Side.REPORT_RECEIVER, Chunk("scan-1", 0, LARGE)),
 )
 
 

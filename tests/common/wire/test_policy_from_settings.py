@@ -10,6 +10,7 @@ from common.errors import SettingsError
 from common.settings.loading import HubSettings, PacsSettings, load_settings
 from common.settings.local_secret import local_secret
 from common.wire.connection_policy import ConnectionPolicy
+from common.wire.constants import FEATURES
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from tests.common.wire.tls_files import HUB, PACS
 
@@ -110,3 +111,9 @@ def test_each_danger_is_logged_with_its_remedy() -> None:
     )
     [danger] = warnings(risky, keys)
     assert danger.startswith("INSECURE_PLAINTEXT_NETWORK: anybody on the network can read")
+
+
+def test_a_unit_understands_all_features_unless_it_says_which(tmp_path: Path) -> None:
+    made = settings(data_dir=tmp_path)
+    assert policy_from_settings(made, HUB).features == FEATURES
+    assert policy_from_settings(made, HUB, ("one",)).features == ("one",)

@@ -38,7 +38,7 @@ AFTER = {
     Side.SCAN_SENDER: {"ack", "nack", "busy", "pong"},
     Side.REPORT_SENDER: {"ack", "nack", "pong"},
     Side.SCAN_RECEIVER: {"scan", "chunk", "request", "ping"},
-    Side.REPORT_RECEIVER: {"report", "failed", "ping"},
+    Side.REPORT_RECEIVER: {"labels", "chunk", "report", "failed", "ping"},
 }
 FIELDS = sorted({name for _, message in EXAMPLES for name in message.body()})
 BY_TYPE = {message.t: message for _, message in EXAMPLES}

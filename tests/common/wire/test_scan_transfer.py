@@ -4,11 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.domain.label_maps import PackedMap
+from common.domain.labels_header import LabelsHeader
+from common.domain.scan import Packing
 from common.domain.types import hash_voxels
 from common.errors import ProtocolError, Refusal
 from common.wire.constants import CHUNK_BYTES
 from common.wire.messages import Chunk, Scan
-from common.wire.scan_transfer import ChunkVerifier, check_inline, scan_messages
+from common.wire.scan_transfer import (
+    ChunkVerifier,
+    LabelsVerifier,
+    PieceVerifier,
+    check_inline,
+    scan_messages,
+)
+from tests.label_maps import label_messages
 from tests.strategies import a_scan
 
 VOXELS = bytes(range(250)) * 2400  # two chunks and a rest
@@ -19,7 +29,7 @@ def chunks() -> list[Chunk]:
     return [message for message in scan_messages(SCAN, VOXELS) if isinstance(message, Chunk)]
 
 
-def refused(verifier: ChunkVerifier, chunk: Chunk) -> ProtocolError:
+def refused(verifier: PieceVerifier, chunk: Chunk) -> ProtocolError:
     with pytest.raises(ProtocolError) as raised:
         verifier.add(chunk)
     return raised.value
@@ -106,3 +116,64 @@ def test_small_voxels_with_another_hash_are_refused() -> None:
         with pytest.raises(ProtocolError) as raised:
             check_inline(Scan(scan, voxels))
         assert raised.value.code is Refusal.HASH
+
+
+# --- label maps ----------------------------------------------------------------------------------
+
+FIRST, SECOND = VOXELS[: CHUNK_BYTES + 10], VOXELS[-CHUNK_BYTES:]
+
+
+def labels_header() -> LabelsHeader:
+    """Two maps, of which the second begins inside a chunk."""
+    maps, offset = [], 0
+    for name, packed in (("a", FIRST), ("b", SECOND)):
+        packing = Packing(codec="blosc", bytes=len(packed), hash=hash_voxels(packed))
+        maps.append(PackedMap(name=name, values=(), offset=offset, packing=packing))
+        offset += len(packed)
+    return LabelsHeader(scan_id="scan-1", revision=1, shape=(900, 900), maps=tuple(maps))
+
+
+def label_chunks(payload: bytes = FIRST + SECOND) -> list[Chunk]:
+    found = label_messages(labels_header(), payload)
+    return [message for message in found if isinstance(message, Chunk)]
+
+
+def test_all_chunks_in_order_are_the_label_maps() -> None:
+    verifier = LabelsVerifier(labels_header())
+    assert verifier.chunks == len(label_chunks()) == 3
+    for chunk in label_chunks():
+        assert not verifier.complete
+        verifier.add(chunk)
+    assert verifier.complete
+
+
+@pytest.mark.parametrize("byte", [0, len(FIRST) - 1, len(FIRST), len(FIRST + SECOND) - 1])
+def test_a_label_map_that_does_not_have_its_hash_is_refused_at_its_end(byte: int) -> None:
+    damaged = bytearray(FIRST + SECOND)
+    damaged[byte] ^= 1
+    verifier = LabelsVerifier(labels_header())
+    ends_in = 1 if byte < len(FIRST) else 2
+    for chunk in label_chunks(bytes(damaged))[:ends_in]:
+        verifier.add(chunk)
+    error = refused(verifier, label_chunks(bytes(damaged))[ends_in])
+    assert error.code is Refusal.HASH
+    assert error.reason.startswith("the label maps do not have the declared hash")
+
+
+@pytest.mark.parametrize(
+    ("taken", "chunk"),
+    [
+        (0, Chunk("scan-2", 0, VOXELS[:CHUNK_BYTES])),
+        (1, Chunk("scan-1", 0, VOXELS[:CHUNK_BYTES])),
+        (0, Chunk("scan-1", 1, VOXELS[:CHUNK_BYTES])),
+        (0, Chunk("scan-1", 0, VOXELS[: CHUNK_BYTES + 1])),
+        (2, Chunk("scan-1", 2, b"")),
+        (3, Chunk("scan-1", 3, b"more")),
+    ],
+    ids=["another scan", "again", "later", "large", "empty", "one more"],
+)
+def test_chunks_of_label_maps_out_of_order_are_refused(taken: int, chunk: Chunk) -> None:
+    verifier = LabelsVerifier(labels_header())
+    for one in label_chunks()[:taken]:
+        verifier.add(one)
+    assert refused(verifier, chunk).code is Refusal.CHUNKS

@@ -1,5 +1,6 @@
 """A header made here is read by nibabel and by Fr-PACS' own reader of headers."""
 
+import gzip
 import io
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from common.domain.affine import Affine
 from common.domain.types import DType
-from common.formats.nifti.writing import nifti_header
+from common.formats.nifti.writing import gzipped, label_map_header, nifti_header
 
 AFFINE: Affine = ((0.0, -2.0, 0.1, 90.0), (1.5, 0.0, 0.0, -80.25), (0.0, 0.0, 3.0, 7.0))
 DTYPES: tuple[DType, ...] = (
@@ -42,3 +43,20 @@ def test_a_long_axis_makes_nifti_2() -> None:
     image = nib.Nifti2Image.from_stream(io.BytesIO(data))
     assert image.shape == (40_000, 1, 2)
     assert np.allclose(image.affine[:3], AFFINE)
+
+
+def test_a_label_map_has_the_intent_of_labels_and_the_place_of_its_scan() -> None:
+    labels = np.arange(24, dtype=np.uint8).reshape((2, 3, 4), order="F")
+    data = label_map_header((2, 3, 4), AFFINE) + labels.tobytes(order="F")
+    image: Any = nib.Nifti1Image.from_stream(io.BytesIO(data))
+    assert image.get_data_dtype() == np.uint8
+    assert int(image.header["intent_code"]) == 1002
+    assert np.array_equal(np.asanyarray(image.dataobj), labels)
+    assert np.array_equal(image.affine[:3], np.array(AFFINE, np.float32))
+
+
+def test_a_compressed_file_is_the_same_each_time_and_comes_back() -> None:
+    pieces = [b"", b"one" * 1000, b"two"]
+    assert gzip.decompress(b"".join(gzipped(pieces))) == b"".join(pieces)
+    assert b"".join(gzipped(pieces)) == b"".join(gzipped(pieces))
+    assert gzip.decompress(b"".join(gzipped([]))) == b""
