@@ -53,6 +53,7 @@ help: ## List the targets and variables
 #  SEED           random seed of synthetic scans, of the schedule of faults and of contract's calls
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
 #                 list: where to find the files' names
+#  LABEL_MAPS     1 also writes lesions, brain and tissues of each report to REPORTS, as NIfTI
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
 #                 list: where to find the files' names

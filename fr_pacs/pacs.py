@@ -17,6 +17,7 @@ from common.scan_files.own_files import OwnFiles
 from common.scan_files.skipped_files import Skips, Watches
 from common.settings.identity_keys import IdentityKeys, identity_keys
 from common.settings.loading import PacsSettings
+from common.wire.constants import FEATURES, LABEL_MAPS
 from common.wire.policy_from_settings import policy_from_settings, warn_of_dangers
 from fr_pacs.client import ScanClient
 from fr_pacs.ledger import Ledger, LedgerError
@@ -116,6 +117,11 @@ def own_files(settings: PacsSettings, root: Path) -> OwnFiles:
     return OwnFiles(root, settings.reports, [path for path in others if path is not None])
 
 
+def wanted_features(settings: PacsSettings) -> tuple[str, ...]:
+    """What this Fr-PACS understands and wants beyond the protocol's version."""
+    return tuple(one for one in FEATURES if one != LABEL_MAPS or settings.label_maps)
+
+
 def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     """Stream until the source is exhausted and each report has arrived, or until stopped.
 
@@ -130,7 +136,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
     Raises:
         FrError: a setting, the port or the source is wrong, or Fr-HUB refuses this unit.
     """
-    policy = policy_from_settings(settings, settings.pacs_name)
+    policy = policy_from_settings(settings, settings.pacs_name, wanted_features(settings))
     warn_of_dangers(settings, policy, log)
     # A watched folder never ends, and its early files have their reports.
     names = FileNames(hashed=settings.labels == "hash", kept=KEPT if settings.watch else None)

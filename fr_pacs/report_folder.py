@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from common.domain.file_outcomes import FileOutcome
 from common.domain.report import BrainReport
-from common.domain.report_index import about_file, files_name, scan_id_in
-from common.errors import SettingsError
+from common.domain.report_index import about_file, files_name, map_file, map_in, scan_id_in
+from common.errors import SettingsError, VoxelsDamaged
 from common.runtime.logger import Log
-from fr_pacs.report_files import write_report
+from fr_pacs.report_files import NO_MAPS, Maps, write_report
 from fr_pacs.report_index import ReportIndex
 from fr_pacs.sources.base import Account, AccountsForFiles, Origin, accounts_of
 
@@ -34,6 +34,7 @@ class ReportFolder:
 
     def __init__(self, folder: Path, log: Log, pacs: str = "") -> None:
         self._folder = folder
+        self._log = log
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -41,12 +42,17 @@ class ReportFolder:
             with tempfile.TemporaryFile(dir=folder):
                 pass
             with os.scandir(folder) as found:
-                names = [one.name.removesuffix(".json") for one in found if _is_json(one.name)]
+                files = [one.name for one in found if not one.name.startswith(".")]
         except OSError as error:
             raise SettingsError(
                 f"REPORTS={str(folder)!r} is no folder that can be written ({error.strerror}): "
                 "name another one, or one that does not exist yet"
             ) from error
+        names = [one.removesuffix(".json") for one in files if one.endswith(".json")]
+        self._maps: dict[str, set[str]] = {}
+        """The label maps that have files, by the name of the report's files."""
+        for name, label_map in filter(None, map(map_in, files)):
+            self._maps.setdefault(name, set()).add(label_map)
         # Only names that are not the id alone.
         self._names = {scan_id_in(name): name for name in names if scan_id_in(name) != name}
         self._last: BrainReport | None = None
@@ -63,6 +69,7 @@ class ReportFolder:
         report: BrainReport,
         picture: bytes | None = None,
         origins_of: Callable[[str], Sequence[Origin]] = lambda _: (),
+        maps: Maps = NO_MAPS,
     ) -> bool:
         """Write the files of a report; they are on disk when this returns, the index soon after.
 
@@ -70,6 +77,7 @@ class ReportFolder:
             report: the report.
             picture: its picture, PNG; None: it has none.
             origins_of: the volumes of files with the scan of an id, as far as they are known.
+            maps: its label maps; one that cannot be made is logged, and then all are left out.
 
         Returns:
             Whether the folder has no later revision of the report.
@@ -80,7 +88,7 @@ class ReportFolder:
         scan_id = report.scan_id
         with self._lock:
             name = self._name_of(scan_id, origins_of(scan_id))
-        written = write_report(self._folder, report, picture, name)
+        written = self._write(report, picture, name, maps)
         self._last = None
         # Asked again: whoever finds a copy from now on finds the report, too (``account``).
         accounts = accounts_of(origins_of(scan_id), FileOutcome.REPORTED, "", scan_id)
@@ -89,6 +97,18 @@ class ReportFolder:
         else:
             self._add_existing(scan_id, accounts)
         return written
+
+    def _write(self, report: BrainReport, picture: bytes | None, name: str, maps: Maps) -> bool:
+        known = self._maps.get(name, set())
+        try:
+            return write_report(self._folder, report, picture, name, maps, known)
+        except VoxelsDamaged as error:
+            self._log.warning("label maps left out", scan_id=report.scan_id, reason=str(error))
+            return write_report(self._folder, report, picture, name, existing_maps=known)
+        finally:
+            if either := known | maps.keys():
+                files = ((one, self._folder / map_file(name, one)) for one in either)
+                self._maps[name] = {one for one, file in files if file.exists()}
 
     def begin(self, source: AccountsForFiles) -> None:
         """Note in the index what is known of each file before the first scan is sent."""
@@ -129,7 +149,3 @@ class ReportFolder:
         if name != scan_id:
             self._names[scan_id] = name
         return name
-
-
-def _is_json(name: str) -> bool:
-    return name.endswith(".json") and not name.startswith(".")

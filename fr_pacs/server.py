@@ -2,7 +2,8 @@
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from common.domain.report import BrainReport
 from common.domain.types import HUB_NAME
@@ -12,17 +13,27 @@ from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
 from common.wire.blocking_server import BlockingServer
 from common.wire.connection_policy import ConnectionPolicy
-from common.wire.messages import Ack, Event, Failed, InvalidMessage, Message, Nack, Report
+from common.wire.messages import (
+    Ack,
+    Event,
+    Failed,
+    InvalidMessage,
+    Message,
+    Nack,
+    Pong,
+    Report,
+)
 from common.wire.protocol import Side
+from fr_pacs.label_maps import ArrivingMaps
+from fr_pacs.report_files import NO_MAPS, Maps
 from fr_pacs.report_folder import ReportFolder
+from fr_pacs.report_intake import WINDOW, ReportIntake
 from fr_pacs.run_counts import RunCounter
 from fr_pacs.sources.base import AccountsForFiles
 
-WINDOW = 1000
-"""Reports in flight on one connection."""
-
-TOGETHER_BYTES = 8 * 1024 * 1024
-"""Reports are answered together once about this many bytes of them have arrived."""
+PONG_S = 5.0
+"""While a report with large label maps is written, Fr-HUB hears this often that this unit is there,
+seconds."""
 
 
 class ReportServer:
@@ -48,6 +59,7 @@ class ReportServer:
         self._answering = threading.Lock()
         self._closing = False
         self._folder: ReportFolder | None = None
+        self._maps_folder = settings.reports if settings.label_maps else None
         if settings.reports is not None:
             self._folder = ReportFolder(settings.reports, log, settings.pacs_name)
             counter.account_to(self._folder.account)
@@ -70,29 +82,35 @@ class ReportServer:
         try:
             hello = channel.welcome(self._name, WINDOW, HUB_NAME)
             self._limited_log.info("Fr-HUB connected", hub=hello.name)
-            while True:
-                event = channel.receive(60)
-                events = []
-                before = channel.bytes_received
-                while event is not None:
-                    events.append(event)
-                    more = len(events) < WINDOW and channel.bytes_received - before < TOGETHER_BYTES
-                    event = channel.receive(0) if more else None
-                with self._answering:
-                    if self._closing:  # Fr-HUB sends what is not acknowledged again
-                        return
-                    self._answer(channel, events)
+            with contextlib.closing(ReportIntake(channel, self._maps_folder)) as intake:
+                while True:
+                    arrived = intake.receive()
+                    with self._answering:
+                        if self._closing:  # Fr-HUB sends what is not acknowledged again
+                            return
+                        self._answer(channel, arrived.events, arrived.maps)
+                    intake.close()
         except PeerAway as error:
             self._limited_log.debug("connection ended", reason=str(error))
         except ProtocolError as error:
+            channel.refuse(error)
             self._limited_log.warning("connection refused", code=error.code, reason=error.reason)
 
-    def _answer(self, channel: Channel, events: list[Event]) -> None:
-        """Accept these reports, with one acknowledgement for all of them."""
+    def _answer(
+        self, channel: Channel, events: Sequence[Event], arrived: ArrivingMaps | None = None
+    ) -> None:
+        """Accept these reports, with one acknowledgement for all of them.
+
+        Args:
+            channel: their connection.
+            events: the messages.
+            arrived: the label maps of the report, if it is the only message.
+        """
+        maps = NO_MAPS if arrived is None else arrived.files(_keep_alive(channel))
         accepted: list[str] = []
         answers: list[Message] = []
         for together in _together(events):
-            accepted_now, refused = self._accept(together)
+            accepted_now, refused = self._accept(together, maps)
             accepted += accepted_now
             answers += refused
         if accepted:
@@ -103,7 +121,7 @@ class ReportServer:
         if answers:
             channel.send(*answers)
 
-    def _accept(self, events: Sequence[Event]) -> tuple[list[str], list[Nack]]:
+    def _accept(self, events: Sequence[Event], maps: Maps) -> tuple[list[str], list[Nack]]:
         """The scans that these messages are about, if they are accepted; else why not."""
         accepted: list[str] = []
         refused: list[Nack] = []
@@ -117,7 +135,7 @@ class ReportServer:
             try:
                 if isinstance(event, Failed):
                     self._accept_failed(event)
-                elif self._write(event.report, event.picture):
+                elif self._write(event.report, event.picture, maps):
                     written.append(event.report)
                 else:
                     self._ignore(event.report)
@@ -135,7 +153,7 @@ class ReportServer:
             accepted = [scan_id for scan_id in accepted if scan_id not in gone]
         return accepted, refused
 
-    def _write(self, report: BrainReport, picture: bytes | None) -> bool:
+    def _write(self, report: BrainReport, picture: bytes | None, maps: Maps) -> bool:
         """Write a report's files, if there is a folder for them; False: a later revision is there,
         and nobody awaits this one."""
         if report.pacs != self._name:
@@ -144,7 +162,7 @@ class ReportServer:
         if self._folder is None:
             return True
         try:
-            is_latest = self._folder.write(report, picture, self._counter.origins_of)
+            is_latest = self._folder.write(report, picture, self._counter.origins_of, maps)
         except OSError as error:
             reason = f"the report cannot be written: {error.strerror}"
             self._counter.not_written(report.scan_id, reason)
@@ -224,6 +242,20 @@ def _findings(report: BrainReport) -> dict[str, object]:
         "verdict": str(report.findings.quality.verdict),
         "lesions": None if lesions is None else lesions.count,
     }
+
+
+def _keep_alive(channel: Channel) -> Callable[[], None]:
+    """Tells Fr-HUB from time to time that this unit is there, whenever it is called."""
+    told_at = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at > PONG_S:
+            told_at = time.monotonic()
+            with contextlib.suppress(PeerAway):  # what is being written is written all the same
+                channel.send(Pong())
+
+    return tell
 
 
 @contextlib.contextmanager

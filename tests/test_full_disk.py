@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import StoreError
+from common.errors import Refusal, StoreError
 from common.mongod.embedded import find_mongod, start_mongod
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
+from common.wire.messages import Report
 from fr_pacs.report_files import write_report
 from tests.factories import make_report, make_scan, migrate
+from tests.fr_pacs.streams import pacs_settings
+from tests.fr_pacs.test_server import hub_of, serving
+from tests.label_maps import header_of, label_messages, labels_of, packed
+from tests.running import acked, answer, refusal
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/bin/mount").exists(),
@@ -90,6 +95,27 @@ def test_a_report_for_which_there_is_no_room_is_not_kept_in_part(small_disk: Pat
     write_report(small_disk, report)
     names = sorted(path.name for path in small_disk.iterdir())
     assert names == [f"{report.scan_id}.json", f"{report.scan_id}.txt"]
+
+
+@pytest.mark.parametrize("small_disk", [2], indirect=True)
+@pytest.mark.parametrize("left", [0, 200_000, 700_000], ids=["none", "little", "for the packed"])
+def test_label_maps_for_which_there_is_no_room_leave_neither_a_part_nor_their_report(
+    small_disk: Path, left: int
+) -> None:
+    """Neither before their report has come nor while it is written."""
+    filler = fill(small_disk, left)
+    scan, _ = make_scan(voxels=bytes(1500 * 1000), shape=(1500, 1000))
+    report, maps = make_report(scan), packed(lesions=labels_of(scan))
+    begin, *chunks = label_messages(header_of(report, maps), maps.payload)
+    settings = pacs_settings(reports=small_disk, label_maps=True)
+    with serving(settings), hub_of(settings) as channel:
+        channel.send(begin, *chunks, Report(report))
+        assert refusal(answer(channel)).code is Refusal.UNAVAILABLE
+        assert {path for path in small_disk.iterdir() if "index.csv" not in path.name} == {filler}
+        filler.unlink()
+        channel.send(begin, *chunks, Report(report))
+        assert acked(answer(channel)) == (report.scan_id,)
+    assert (small_disk / f"{report.scan_id}.lesions.nii.gz").exists()
 
 
 @pytest.mark.parametrize("small_disk", [512], indirect=True)

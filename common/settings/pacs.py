@@ -178,6 +178,12 @@ class PacsSettings(WireSettings):
         "index.csv, which lists each input file with its outcome and its report; list takes file "
         "names from it",
     )
+    label_maps: bool = Field(
+        default=False,
+        description="1: with REPORTS, also write the label maps of each report (lesions, brain, "
+        "tissues, or what its analyzer makes) as compressed NIfTI on the voxels of the scan, one "
+        "file for each map",
+    )
     ledger: Path | None = Field(
         default=None,
         description="ledger file: Fr-PACS appends each scan event as a JSON line; verify checks "
@@ -259,6 +265,15 @@ class PacsSettings(WireSettings):
         if self.watch and self.scans is not None:
             raise ValueError(
                 "WATCH runs until it is stopped, SCANS ends the run: unset one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_label_maps(self) -> Self:
+        if self.label_maps and self.reports is None:
+            raise ValueError(
+                "LABEL_MAPS writes label maps beside the reports: set REPORTS to a folder, or "
+                "unset LABEL_MAPS"
             )
         return self
 

@@ -19,10 +19,11 @@ from common.runtime.logger import get_log
 from common.scan_files.skipped_files import SkippedFiles, Skips, Watches
 from common.settings.loading import PacsSettings
 from common.wire.blocking_connection import Channel
+from common.wire.constants import FAILED_SCANS, LABEL_MAPS
 from common.wire.messages import Ack, Nack, Report, Scan
 from common.wire.protocol import Side
 from fr_pacs.hub_connection import FINAL_AFTER
-from fr_pacs.pacs import make_source, own_files, run_pacs
+from fr_pacs.pacs import make_source, own_files, run_pacs, wanted_features
 from fr_pacs.run_counts import NO_REPORT
 from fr_pacs.sources.base import LoadedScan
 from tests.factories import make_report
@@ -36,6 +37,12 @@ def first_of(settings: PacsSettings) -> LoadedScan:
     task = next(iter(make_source(settings)))
     assert task is not None
     return task.load()
+
+
+def test_label_maps_are_a_feature_that_a_fr_pacs_lists_if_it_wants_them(tmp_path: Path) -> None:
+    assert wanted_features(pacs_settings()) == (FAILED_SCANS,)
+    wanting = pacs_settings(reports=tmp_path, label_maps=True)
+    assert wanted_features(wanting) == (FAILED_SCANS, LABEL_MAPS)
 
 
 # --- the source ----------------------------------------------------------------------------------

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from common.domain.report import BrainReport
 from common.domain.report_text import report_text
+from common.errors import VoxelsDamaged
 from common.runtime.files import write_whole
 from fr_pacs import report_files
 from fr_pacs.report_files import write_report
@@ -88,3 +90,83 @@ def test_a_report_that_cannot_be_written_leaves_no_half(
         assert list(tmp_path.iterdir()) == []
     write_report(tmp_path, report(), b"a picture")
     assert len(list(tmp_path.iterdir())) == 3
+
+
+# --- label maps ----------------------------------------------------------------------------------
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name.removeprefix(f"{SCAN.scan_id}.") for path in folder.iterdir()}
+
+
+def maps(**contents: bytes) -> dict[str, list[bytes]]:
+    """Label maps, each in two pieces."""
+    return {name: [content[:1], content[1:]] for name, content in contents.items()}
+
+
+def test_label_maps_are_beside_the_report(tmp_path: Path) -> None:
+    write_report(tmp_path, report(), b"a picture", None, maps(lesions=b"one", brain=b"two"))
+    assert names(tmp_path) == {"json", "txt", "png", "lesions.nii.gz", "brain.nii.gz"}
+    assert kept(tmp_path, "lesions.nii.gz").read_bytes() == b"one"
+    assert kept(tmp_path, "brain.nii.gz").stat().st_mode == kept(tmp_path, "txt").stat().st_mode
+
+
+def test_a_later_revision_replaces_its_label_maps_and_removes_the_others(tmp_path: Path) -> None:
+    write_report(tmp_path, report(1), None, None, maps(lesions=b"one", brain=b"two"))
+    there = {"lesions", "brain"}
+    write_report(tmp_path, report(2), None, None, maps(lesions=b"new"), there)
+    assert names(tmp_path) == {"json", "txt", "lesions.nii.gz"}
+    assert kept(tmp_path, "lesions.nii.gz").read_bytes() == b"new"
+    write_report(tmp_path, report(3), existing_maps={"lesions"})
+    assert names(tmp_path) == {"json", "txt"}
+
+
+def test_label_maps_that_come_later_are_added_to_the_same_revision_and_no_other(
+    tmp_path: Path,
+) -> None:
+    write_report(tmp_path, report(2))
+    assert not write_report(tmp_path, report(1), None, None, maps(lesions=b"of the first"))
+    assert names(tmp_path) == {"json", "txt"}
+    assert write_report(tmp_path, report(2), None, None, maps(lesions=b"one"))
+    assert write_report(tmp_path, report(2), None, None, maps(lesions=b"again"), {"lesions"})
+    assert kept(tmp_path, "lesions.nii.gz").read_bytes() == b"one"
+
+
+class NoSpace:
+    """The pieces of a file for which the disk has no room."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"a piece"
+        raise self._error
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["new", "replacing"])
+@pytest.mark.parametrize("error", [None, VoxelsDamaged("damaged")], ids=["full", "damaged"])
+def test_a_label_map_that_cannot_be_written_changes_nothing(
+    tmp_path: Path, earlier: bool, error: Exception | None
+) -> None:
+    before = maps(lesions=b"one", brain=b"two")
+    if earlier:
+        write_report(tmp_path, report(1), b"a picture", None, before)
+    contents = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    planned = {"lesions": [b"new"], "brain": NoSpace(error)}
+    with pytest.raises((OSError, VoxelsDamaged)):
+        write_report(tmp_path, report(2), b"another", None, planned, before.keys())
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents
+
+
+def test_what_comes_after_the_label_maps_and_cannot_be_written_leaves_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(target: Path, content: bytes, **options: bool) -> None:
+        if target.suffix == ".json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_whole(target, content, **options)
+
+    monkeypatch.setattr(report_files, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(tmp_path, report(), None, None, maps(lesions=b"one"))
+    assert list(tmp_path.iterdir()) == []

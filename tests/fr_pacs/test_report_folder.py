@@ -1,12 +1,15 @@
 """REPORTS: files named after their input, and rows that say which report is about which file."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.domain.file_outcomes import FileOutcome
+from common.errors import VoxelsDamaged
 from common.runtime.logger import get_log
 from fr_pacs.report_files import write_report
 from fr_pacs.report_folder import ReportFolder
@@ -184,3 +187,63 @@ def test_a_long_or_strange_name_is_whole_in_the_index_and_safe_as_a_file(tmp_pat
     [row] = rows(tmp_path)
     assert row["file"] == file
     assert (tmp_path / f"{row['report']}.json").is_file()
+
+
+# --- label maps ----------------------------------------------------------------------------------
+
+
+def damaged() -> Iterator[bytes]:
+    yield b"a piece"
+    raise VoxelsDamaged("the bit planes of a label map do not fit the scan")
+
+
+def test_label_maps_have_the_name_of_the_report_and_the_index_is_as_without(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path) as reports:
+        reports.write(report(), None, lambda _: [origin("a.nii")], {"lesions": [b"a map"]})
+    assert names(tmp_path) == {
+        f"a__{ONE}.json",
+        f"a__{ONE}.txt",
+        f"a__{ONE}.lesions.nii.gz",
+        "index.csv",
+    }
+    [row] = rows(tmp_path)
+    assert row["report"] == f"a__{ONE}"
+
+
+def test_a_later_revision_in_another_run_removes_the_label_maps_that_it_lacks(
+    tmp_path: Path,
+) -> None:
+    """Also in a run that wants none: they would contradict the report beside them."""
+    maps = {"lesions": [b"one"], "brain": [b"two"]}
+    for scan_id in (ONE, TWO):
+        with opened(tmp_path) as reports:
+            reports.write(report(scan_id), None, lambda _: [origin("a.nii")], maps)
+    with opened(tmp_path) as reports:
+        reports.write(report(revision=2), maps={"lesions": [b"new"]})
+    assert names(tmp_path) >= {f"a__{ONE}.lesions.nii.gz", f"a__{TWO}.brain.nii.gz"}
+    assert f"a__{ONE}.brain.nii.gz" not in names(tmp_path)
+    assert write(tmp_path, report(revision=3))
+    assert {name for name in names(tmp_path) if ONE in name} == {f"a__{ONE}.json", f"a__{ONE}.txt"}
+    assert sum(TWO in name for name in names(tmp_path)) == 4
+
+
+def test_label_maps_that_cannot_be_made_are_left_out_and_may_come_later(tmp_path: Path) -> None:
+    with opened(tmp_path) as reports:
+        with capture_logs() as logs:
+            assert reports.write(report(), maps={"lesions": damaged(), "brain": [b"two"]})
+        assert names(tmp_path) >= {f"{ONE}.json", f"{ONE}.txt"}
+        assert not any(name.endswith(".nii.gz") for name in names(tmp_path))
+        assert reports.write(report(), maps={"lesions": [b"one"]})
+    [warning] = [log for log in logs if log["event"] == "label maps left out"]
+    assert (warning["scan_id"], "bit planes" in warning["reason"]) == (ONE, True)
+    assert (tmp_path / f"{ONE}.lesions.nii.gz").read_bytes() == b"one"
+
+
+def test_images_of_others_beside_the_reports_are_left_alone(tmp_path: Path) -> None:
+    for name in ("a.brain.nii.gz", f"{TWO}.brain.nii.gz", f"{ONE}.x.brain.nii.gz"):
+        (tmp_path / name).write_bytes(b"an image")
+    for revision in (1, 2):
+        write(tmp_path, report(revision=revision))
+    assert len(names(tmp_path)) == 3 + 3

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 from bson import Int64
 from structlog.testing import capture_logs
@@ -24,6 +26,7 @@ from common.wire.blocking_connection import Channel
 from common.wire.connection_policy import ConnectionPolicy
 from common.wire.messages import Ack, Failed, Report
 from common.wire.protocol import Side
+from fr_pacs import server as pacs_server
 from fr_pacs.ledger import Ledger
 from fr_pacs.report_files import write_report
 from fr_pacs.run_counts import RunCounter
@@ -31,6 +34,7 @@ from fr_pacs.server import ReportServer
 from fr_pacs.sources.base import Origin
 from tests.factories import make_report, make_scan, together
 from tests.fr_pacs.streams import pacs_settings
+from tests.label_maps import header_of, label_messages, labels_of, packed
 from tests.running import FRAME, KEYS, POLICY, RawPeer, acked, answer, refusal
 
 
@@ -45,10 +49,14 @@ def new_counter() -> RunCounter:
 
 
 @contextlib.contextmanager
-def serving(settings: PacsSettings, counter: RunCounter | None = None) -> Iterator[ReportServer]:
+def serving(
+    settings: PacsSettings,
+    counter: RunCounter | None = None,
+    policy: ConnectionPolicy = POLICY,
+) -> Iterator[ReportServer]:
     """The server."""
     with contextlib.closing(
-        ReportServer(settings, counter or new_counter(), get_log(), POLICY)
+        ReportServer(settings, counter or new_counter(), get_log(), policy)
     ) as server:
         yield server
 
@@ -460,6 +468,53 @@ def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path, wh
         serving(settings),
     ):
         pass
+
+
+def test_label_maps_are_on_disk_before_their_report_is_acknowledged(tmp_path: Path) -> None:
+    settings, report = pacs_settings(reports=tmp_path, label_maps=True), a_report()
+    labels = labels_of(make_scan()[0])
+    maps = packed(lesions=labels)
+    messages = label_messages(header_of(report, maps), maps.payload)
+    with serving(settings), hub_of(settings) as channel:
+        for _ in range(2):
+            channel.send(*messages, Report(report))
+            assert acked(answer(channel)) == (report.scan_id,)
+            image = nib.load(tmp_path / f"{report.scan_id}.lesions.nii.gz")  # type: ignore[attr-defined]
+            assert np.array_equal(np.asanyarray(image.dataobj), labels)
+    kinds = ("json", "txt", "lesions.nii.gz")
+    written = {f"{report.scan_id}.{kind}" for kind in kinds}
+    assert {path.name for path in tmp_path.iterdir()} == {*written, "index.csv"}
+
+
+def test_label_maps_for_which_there_is_no_room_are_not_acknowledged_and_come_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "reports"
+    settings, report = pacs_settings(reports=folder, label_maps=True), a_report()
+    maps = packed(lesions=labels_of(make_scan()[0]))
+    messages = label_messages(header_of(report, maps), maps.payload)
+    with serving(settings), hub_of(settings) as channel:
+        shutil.rmtree(folder)
+        channel.send(*messages)
+        channel.send(Report(report))
+        nack = refusal(answer(channel))
+        assert (nack.id, nack.code, nack.retry) == (report.scan_id, "unavailable", True)
+        folder.mkdir()
+        channel.send(*messages, Report(report))
+        assert acked(answer(channel)) == (report.scan_id,)
+    assert (folder / f"{report.scan_id}.lesions.nii.gz").exists()
+
+
+def test_while_label_maps_are_written_fr_hub_hears_that_this_unit_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacs_server, "PONG_S", 0.0)
+    settings, report = pacs_settings(reports=tmp_path, label_maps=True), a_report()
+    maps = packed(lesions=labels_of(make_scan()[0]))
+    with serving(settings), RawPeer(settings.pacs_port, "fr-hub") as peer:
+        peer.say(*label_messages(header_of(report, maps), maps.payload), Report(report))
+        answers = [peer.read()["t"], peer.read()["t"]]
+    assert answers == ["pong", "ack"]
 
 
 # --- stopping ------------------------------------------------------------------------------------

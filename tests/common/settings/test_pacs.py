@@ -118,6 +118,12 @@ def test_what_watch_excludes_is_refused(options: list[str], right: str) -> None:
     assert right in error_for(PacsSettings, *options)
 
 
+def test_label_maps_are_off_and_need_a_folder_for_reports() -> None:
+    assert not load_settings(PacsSettings, "fr", ["--reports", "out"]).label_maps
+    assert load_settings(PacsSettings, "fr", ["--reports", "out", "--label-maps", "1"]).label_maps
+    assert "set REPORTS to a folder" in error_for(PacsSettings, "--label-maps", "1")
+
+
 @pytest.mark.parametrize(
     "synthetic", [("kind", "grid"), ("shape", "12"), ("contrast", "t1"), ("background", "empty")]
 )
