@@ -15,10 +15,12 @@ from tenacity import AsyncRetrying
 
 from common.audit.writer import AuditWriter
 from common.domain.scan import BrainScan
+from common.domain.tenant import Tenant
 from common.errors import StoreError, StoreUnavailable
 from common.runtime.logger import AvailabilityLog
 from common.runtime.retry import async_retrying
 from common.store.documents import Added, Leased, NewScan
+from common.store.labels import StoredLabels
 from common.store.notices import FailureNotice
 from common.store.retention import Due
 from common.store.unit_parts import HubStore
@@ -210,6 +212,16 @@ class AsyncStore:
     async def picture(self, key: str, picture_hash: str, largest: int) -> bytes | None:
         """The picture of a report, or None if it was removed or is too large. Retries."""
         return await self._retry(never, self._store.pictures.get, key, picture_hash, largest)
+
+    async def labels(self, pacs: str, key: str, revision: int) -> StoredLabels | None:
+        """The label maps of a revision of a report of this Fr-PACS (``LabelReader.find``).
+        Retries."""
+        owner = Tenant(pacs, frozenset({pacs}), frozenset())
+        return await self._retry(never, self._store.labels.find, owner, key, revision)
+
+    async def packed_labels(self, labels: StoredLabels, start: int, end: int) -> bytes:
+        """A part of packed label maps (``LabelReader.packed``). Retries."""
+        return await self._retry(never, self._store.labels.packed, labels, start, end)
 
     # --- capacity and housekeeping: repeated anyway, so never retried ----------------------------
 

@@ -56,6 +56,8 @@ class ReportClient:
         self._delivery: Delivery | None = None
         self._suspects: set[str] = set()
         """Keys of reports to send singly: one of them may have ended the last connection."""
+        self._unlabelled: set[str] = set()
+        """Keys of reports to send without their label maps, which ended a connection."""
         self._fruitless = 0  # connections in a row on which nothing was answered
 
     def wake(self) -> None:
@@ -94,7 +96,13 @@ class ReportClient:
 
     async def _deliver(self, channel: AsyncChannel, window: int) -> None:
         delivery = self._delivery = Delivery(
-            self._hub, self._pacs, channel, window, self._suspects, self._limited_log
+            self._hub,
+            self._pacs,
+            channel,
+            window,
+            self._suspects,
+            self._unlabelled,
+            self._limited_log,
         )
         error: Exception | None = None
         try:

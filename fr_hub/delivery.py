@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from common.domain.report import PICTURE_BYTES_MAX
 from common.domain.scan_key import scan_id_of, scan_key
-from common.errors import PeerAway, ProtocolError, StoreError
+from common.errors import PeerAway, ProtocolError, Refusal, StoreError
 from common.runtime.logger import RateLimitedLog
 from common.store.documents import Leased, OutgoingReport
 from common.store.due_times import LONGEST_DELAY_S
@@ -25,6 +25,7 @@ from common.wire.constants import FAILED_SCANS
 from common.wire.messages import Ack, Failed, Forwarded, InvalidMessage, Nack
 from fr_hub.async_store import Leasing
 from fr_hub.context import HubContext
+from fr_hub.label_delivery import LabelDelivery
 
 LEASE_S = 10.0
 """A report that is not acknowledged within this time is due again. After a kill, the reports that
@@ -66,6 +67,9 @@ class InFlight(NamedTuple):
     tries: int
     leased_at: float
     """``time.monotonic()``; of a renewed lease, when that was."""
+    labels_s: float = 0.0
+    """How much longer the answer to a report may take because of its label maps, seconds; 0: none
+    were sent."""
 
 
 def delay_s(tries: int, first_s: float = FIRST_DELAY_S) -> float:
@@ -83,6 +87,7 @@ class Delivery:
         channel: the connection.
         window: the most reports under way at once.
         suspects: the keys of reports to send singly first.
+        unlabelled: the keys of reports to send without their label maps; added to.
         limited_log: logs refusals and deliveries.
     """
 
@@ -93,6 +98,7 @@ class Delivery:
         channel: AsyncChannel,
         window: int,
         suspects: Collection[str],
+        unlabelled: set[str],
         limited_log: RateLimitedLog,
     ) -> None:
         self._settings = hub.settings
@@ -108,6 +114,9 @@ class Delivery:
         self._memory_bytes = max(
             2 * self._frame_bytes, min(MEMORY_BYTES, hub.memory_budget.share(pacs) // 2)
         )
+        self._labels = LabelDelivery(
+            hub.store, pacs, channel, limited_log, unlabelled, self._renew_all_leases
+        )
         self.answered = 0
         """Reports that were acknowledged or refused."""
         self._wake = asyncio.Event()
@@ -118,7 +127,7 @@ class Delivery:
         self._window_full = False  # when reports were last leased
         self._to_mark = asyncio.Event()
         self._leasing: Leasing | None = None
-        self._unsent: set[str] = set()  # leased
+        self._unsent: dict[str, float] = {}  # leased, and when: time.monotonic()
         self._looked_at = -math.inf  # for notices, time.monotonic()
 
     def wake(self) -> None:
@@ -168,6 +177,11 @@ class Delivery:
                     await self._wake.wait()
 
     @property
+    def _held_bytes(self) -> int:
+        """What the reports that are being sent take of the memory budget."""
+        return self._memory_bytes + self._labels.memory_bytes
+
+    @property
     def _free(self) -> int:
         """How many more may be under way."""
         return min(self._settings.hub_batch, self._window - len(self._unanswered))
@@ -192,20 +206,27 @@ class Delivery:
         """Extend the leases of reports whose answers take long. Fr-PACS may only be slow, and a
         lease that ended would begin anew, which counts as a try."""
         now = time.monotonic()
-        old: list[str] = []
-        for key, report in self._unanswered.items():
-            if now - report.leased_at < LEASE_S / 2:
-                break
-            old.append(key)
+        old = [key for key, one in self._unanswered.items() if now - one.leased_at >= LEASE_S / 2]
         for key in old:
-            self._unanswered[key] = self._unanswered.pop(key)._replace(leased_at=now)
-        if reports := [key for key in old if self._unanswered[key].revision != _NOTICE]:
+            self._unanswered[key] = self._unanswered[key]._replace(leased_at=now)
+        await self._extend([key for key in old if self._unanswered[key].revision != _NOTICE])
+
+    async def _renew_all_leases(self) -> None:
+        """Extend also those of reports that wait behind the label maps of another one."""
+        await self._renew_leases()
+        now = time.monotonic()
+        old = [key for key, leased_at in self._unsent.items() if now - leased_at >= LEASE_S / 2]
+        self._unsent.update(dict.fromkeys(old, now))
+        await self._extend(old)
+
+    async def _extend(self, keys: Sequence[str]) -> None:
+        if keys:
             with contextlib.suppress(StoreError):  # then they are leased once more
-                await self._store.postpone(reports, LEASE_S)
+                await self._store.postpone(keys, LEASE_S)
 
     async def _send_leased(self, limit: int) -> bool:
         """Lease reports and send them; whether more are due."""
-        async with self._memory_budget.held(self._memory_bytes, self._pacs):
+        async with self._memory_budget.held(self._held_bytes, self._pacs):
             leased = await self._lease(limit)
             # An acknowledgement names only the scan, so one revision of its report is under way at
             # a time. Another one is due again when its lease ends.
@@ -215,7 +236,7 @@ class Delivery:
     async def _send_singly(self) -> None:
         self._window_full = True  # each answer is waited for
         while self._suspects and not self._stopping:
-            async with self._memory_budget.held(self._memory_bytes, self._pacs):
+            async with self._memory_budget.held(self._held_bytes, self._pacs):
                 leased = await self._lease(self._settings.hub_batch, self._suspects)
                 if not leased and not leased.more:
                     break  # delivered, or due later
@@ -228,12 +249,14 @@ class Delivery:
         self._suspects.clear()
 
     async def _answer_of(self, report: OutgoingReport) -> None:
+        sent = self._unanswered.get(report.key)
+        answer_s = ANSWER_S + (0 if sent is None else sent.labels_s)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(answer_s):
                 await self._all_answered()
         except TimeoutError:
             raise PeerAway(
-                f"no answer to the report of {report.content['scan_id']} in {ANSWER_S:g} s"
+                f"no answer to the report of {report.content['scan_id']} in {answer_s:.0f} s"
             ) from None
 
     async def _lease(self, limit: int, among: Collection[str] | None = None) -> Leased:
@@ -251,20 +274,28 @@ class Delivery:
             None if among is None else list(among),
         )
         self._leasing = None
-        self._unsent = {report.key for report in leased}
+        self._unsent = dict.fromkeys((report.key for report in leased), time.monotonic())
         return leased
 
     async def _send(self, reports: Sequence[OutgoingReport]) -> None:
         together: list[Forwarded] = []
-        size, now = 0, time.monotonic()
+        size = 0
         for report in reports:
+            if self._labels.wanted and self._stopping:
+                break  # what is leased is released
             # One picture at a time: a thousand would take 300 MB.
             forwarded, sized = await self._forwarded(report)
-            if together and size + sized > _TOGETHER_BYTES:
+            maps = await self._labels.of(report)
+            if together and (maps is not None or size + sized > _TOGETHER_BYTES):
                 await self._channel.send(*together)
                 together, size = [], 0
-            self._unsent.discard(report.key)
-            self._unanswered[report.key] = InFlight(report.revision, report.tries, now)
+            leased_at = self._unsent.pop(report.key, time.monotonic())
+            labels_s = 0.0 if maps is None else maps.writing_s
+            self._unanswered[report.key] = InFlight(
+                report.revision, report.tries, leased_at, labels_s
+            )
+            if maps is not None:
+                await self._labels.send(maps)
             together.append(forwarded)
             size += sized
         if together:
@@ -336,6 +367,7 @@ class Delivery:
                 self._limited_log.debug_each("report delivered", ids, pacs=self._pacs)
                 for key in ids:
                     del self._acknowledged[key]
+                self._labels.forget(ids)
                 self._count_answered(ids)
 
     async def _mark(self, sent: dict[str, InFlight], *, retry: bool = True) -> None:
@@ -370,7 +402,7 @@ class Delivery:
         """
         if self._leasing is not None:
             with contextlib.suppress(StoreError):  # if it leased anything, the leases end
-                self._unsent.update(late.key for late in await self._leasing)
+                self._unsent.update({late.key: 0.0 for late in await self._leasing})
         sent, self._unanswered = self._unanswered, {}
         acknowledged = {key: sent.pop(key) for key in self._acknowledged if key in sent}
         await self._mark(acknowledged, retry=False)
@@ -381,7 +413,7 @@ class Delivery:
             # One of them may have ended the connection: each time it comes later.
             for tries, those in by_tries.items():
                 await self._store.postpone_notices(those, delay_s(tries))
-        leased = self._unsent - acknowledged.keys() - sent.keys()
+        leased = self._unsent.keys() - acknowledged.keys() - sent.keys()
         suspects = self._suspects - sent.keys()
         if len(sent) == 1 and isinstance(error, PeerAway | ProtocolError):
             [(key, report)] = sent.items()
@@ -395,8 +427,20 @@ class Delivery:
 
     async def _blame(self, key: str, report: InFlight, error: PeerAway | ProtocolError) -> None:
         """The connection ended while this report alone was under way."""
+        if report.labels_s and _may_be_labels(error, report.tries):
+            self._labels.refuse(key, f"the connection ends when they are sent: {error}")
+            await self._store.postpone([key], delay_s(report.tries))
+            return
         most = MAX_REFUSALS if isinstance(error, ProtocolError) else MAX_LOSSES
         if report.tries >= most:
             await self._give_up(key, report, f"the connection ends whenever it is sent: {error}")
         else:
             await self._store.postpone([key], delay_s(report.tries))
+
+
+def _may_be_labels(error: PeerAway | ProtocolError, tries: int) -> bool:
+    """Whether label maps may be what ended the connection on which they were sent: Fr-PACS says
+    that something broke the protocol, or it was lost again and again."""
+    if isinstance(error, ProtocolError):
+        return error.code not in (Refusal.LIMIT, Refusal.UNAVAILABLE, Refusal.UNAUTHENTICATED)
+    return tries >= MAX_LOSSES // 2

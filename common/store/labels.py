@@ -145,10 +145,19 @@ class LabelReader:
         self._check(labels, one)
 
         def read(first: int, last: int) -> bytes:
-            return b"".join(self._payload(labels, one.offset + first, one.offset + last))
+            return self.packed(labels, one.offset + first, one.offset + last)
 
         last = size if end is None else end
         yield from unpacked_labels(read, one, labels.scan.shape, start, last)
+
+    def packed(self, labels: StoredLabels, start: int, end: int) -> bytes:
+        """The packed maps from ``start`` to before ``end``, as they are stored, without a check of
+        their hashes. Needs the memory of that part, and of the chunks that it lies in.
+
+        Raises:
+            VoxelsDamaged: a chunk is missing, or is none.
+        """
+        return b"".join(self._payload(labels, start, end))
 
     def _check(self, labels: StoredLabels, one: PackedMap) -> None:
         """Hash a packed map before it is unpacked, once in each process."""

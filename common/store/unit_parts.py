@@ -64,6 +64,7 @@ class HubStore:
     notices: Notices
     report_requests: ReportRequests
     pictures: PictureReader
+    labels: LabelReader
     reconciliation: Reconciliation
     retention: Retention
     erasure: Erasure
@@ -175,6 +176,7 @@ def hub_parts(store: DBManager) -> HubStore:
         notices=store.notices,
         report_requests=store.report_requests,
         pictures=PictureReader(store.connection),
+        labels=store.labels,
         reconciliation=store.reconciliation,
         retention=store.retention,
         erasure=store.erasure,

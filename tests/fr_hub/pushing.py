@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from common.settings.loading import HubSettings
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.wire.blocking_connection import Channel
+from common.wire.constants import FEATURES
 from common.wire.messages import Report
 from common.wire.protocol import Side
 from fr_hub.client import ReportClient
@@ -29,10 +31,13 @@ class Reports:
         self._server.settimeout(SOON_S)
         self.address: tuple[str, int] = self._server.getsockname()
 
-    def accept(self, name: str = "pacs-1", window: int = 100) -> Channel:
+    def accept(
+        self, name: str = "pacs-1", window: int = 100, features: tuple[str, ...] = FEATURES
+    ) -> Channel:
         """The next connection, greeted."""
         connection, _ = self._server.accept()
-        channel = Channel(connection, Side.REPORT_RECEIVER, FRAME, 60, POLICY)
+        policy = replace(POLICY, features=features)
+        channel = Channel(connection, Side.REPORT_RECEIVER, FRAME, 60, policy)
         assert channel.welcome(name, window).name == "fr-hub"
         return channel
 
