@@ -39,7 +39,7 @@ def test_each_map_is_a_nifti_file_on_the_voxels_of_the_scan(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
     assert files.keys() == {"lesions", "brain"}
     for name, labels in (("lesions", LESIONS), ("brain", BRAIN)):
-        image = nib.Nifti1Image.from_bytes(gzip.decompress(files[name]))
+        image: Any = nib.Nifti1Image.from_bytes(gzip.decompress(files[name]))
         assert image.get_data_dtype() == np.uint8
         assert np.array_equal(np.asanyarray(image.dataobj).reshape(SCAN.shape), labels)
         assert np.array_equal(image.affine[:3], AFFINE)

@@ -13,7 +13,7 @@ from common.domain.report_text import report_text
 from common.errors import VoxelsDamaged
 from common.runtime.files import write_whole
 from fr_pacs import report_files
-from fr_pacs.report_files import write_report
+from fr_pacs.report_files import Maps, write_report
 from tests.factories import make_report, make_scan
 
 SCAN, _ = make_scan()
@@ -152,7 +152,7 @@ def test_a_label_map_that_cannot_be_written_changes_nothing(
     if earlier:
         write_report(tmp_path, report(1), b"a picture", None, before)
     contents = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    planned = {"lesions": [b"new"], "brain": NoSpace(error)}
+    planned: Maps = {"lesions": [b"new"], "brain": NoSpace(error)}
     with pytest.raises((OSError, VoxelsDamaged)):
         write_report(tmp_path, report(2), b"another", None, planned, before.keys())
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents

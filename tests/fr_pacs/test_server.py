@@ -479,7 +479,7 @@ def test_label_maps_are_on_disk_before_their_report_is_acknowledged(tmp_path: Pa
         for _ in range(2):
             channel.send(*messages, Report(report))
             assert acked(answer(channel)) == (report.scan_id,)
-            image = nib.load(tmp_path / f"{report.scan_id}.lesions.nii.gz")  # type: ignore[attr-defined]
+            image: Any = nib.load(tmp_path / f"{report.scan_id}.lesions.nii.gz")
             assert np.array_equal(np.asanyarray(image.dataobj), labels)
     kinds = ("json", "txt", "lesions.nii.gz")
     written = {f"{report.scan_id}.{kind}" for kind in kinds}
