@@ -14,6 +14,8 @@ UPLOADS = "web"
 UPLOADS_OF_TENANTS = (f"{UPLOADS}-", f"{UPLOADS}.")
 """The sources of the other tenants' uploads are in this range, without its end."""
 
+_ECGS = f"{UPLOADS}-_"
+
 
 def uploads_source(tenant: str) -> str:
     """The name under which a tenant's uploads are stored, in the place of a Fr-PACS' name."""
@@ -23,7 +25,12 @@ def uploads_source(tenant: str) -> str:
 def ecgs_source(tenant: str) -> str:
     """The name under which the ECGs are stored that users of a tenant send to their own accounts.
     No tenant's name begins with an underscore, so no uploads have such a name."""
-    return f"{UPLOADS}-_{tenant}"
+    return f"{_ECGS}{tenant}"
+
+
+def is_ecgs_source(name: str) -> bool:
+    """Whether this is the name of the ECGs of accounts."""
+    return name.startswith(_ECGS)
 
 
 def is_uploads_source(name: str) -> bool:

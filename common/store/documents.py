@@ -12,6 +12,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pydantic import ValidationError
 
+from common.domain.account import account_in
 from common.domain.report import BrainReport
 from common.domain.scan import CONTENT, BrainScan, Packing, Priority
 from common.domain.states import ERASED, PURGED, ReportGenerated
@@ -158,6 +159,8 @@ def scan_document(item: NewScan, received_at: datetime) -> Document:
         "scan": item.scan.document(),
         "not_before": received_at,  # later after a failed attempt
     }
+    if (account := account_in(item.scan.scan_id, item.scan.pacs)) is not None:
+        document["account"] = account
     if item.blob is not None:
         document["blob"] = item.blob
         document["unsealed"] = True  # until ``Uploads.seal``; until then a sweep may remove it

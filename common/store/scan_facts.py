@@ -17,7 +17,11 @@ SCAN_FACTS: Document = dict.fromkeys((*FIELDS, CHOSEN, "voxels_gone_at", "rename
 """The fields of a stored scan that are read: not its voxels."""
 
 _REPORT_FACTS: Document = dict.fromkeys(
-    (*REPORT_FIELDS, "report.findings.lesions.volume_ml", "labels.maps.name"), 1
+    (
+        *(*REPORT_FIELDS, "report.findings.lesions.volume_ml"),
+        *("report.findings.measures.heart_rate_bpm.value", "labels.maps.name"),
+    ),
+    1,
 )
 
 
@@ -28,6 +32,7 @@ class ScanFacts:
     listed: ListedScan
     header: BrainScan | None
     lesion_volume_ml: float | None
+    heart_rate_bpm: float | None
     labels: tuple[str, ...]
     """Names of the report's label maps."""
     document: Document
@@ -61,17 +66,23 @@ def _facts(document: Document, report: Document | None) -> ScanFacts:
         header = BrainScan.stored(document.get("scan"))
     except ValidationError:
         header = None
-    volume: object = report
-    for name in ("report", "findings", "lesions", "volume_ml"):
-        volume = volume.get(name) if isinstance(volume, dict) else None
-    known = isinstance(volume, int | float) and not isinstance(volume, bool)
     return ScanFacts(
         listed=listed_scan(document, report),
         header=header,
-        lesion_volume_ml=float(volume) if known else None,  # type: ignore[arg-type]
+        lesion_volume_ml=_number(report, "lesions", "volume_ml"),
+        heart_rate_bpm=_number(report, "measures", "heart_rate_bpm", "value"),
         labels=_label_maps(report),
         document=document,
     )
+
+
+def _number(report: Document | None, *path: str) -> float | None:
+    """A number among the findings of a report."""
+    found: object = report
+    for name in ("report", "findings", *path):
+        found = found.get(name) if isinstance(found, dict) else None
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    return float(found) if is_number else None  # type: ignore[arg-type]
 
 
 def _label_maps(report: Document | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from common.store.connection import BY_ID, Connection
 from common.store.damage import find
 from common.store.error_mapping import translated
 from common.store.scan_facts import SCAN_FACTS, FactsReader, ScanFacts
-from common.store.schema import ALSO_SUBJECT, LISTED, SUBJECT
+from common.store.schema import ACCOUNT, ALSO_SUBJECT, LISTED, SUBJECT
 from common.store.tenancy import is_owned, these_of
 
 EXAMINED_MAX = 5000
@@ -60,6 +60,9 @@ class Asked:
     verdict: str | None = None
     text: str | None = None
     """Beginning of the id, or of the pseudonym."""
+    account: str | None = None
+    """The account that they were sent to; without tombstones. Not with ``pacs``, ``subjects`` or
+    ``text``."""
     also: bool = False
     """Those, too, that came again with one of ``subjects``."""
     oldest_first: bool = False
@@ -157,7 +160,9 @@ class ScanPages:
         timed = {"received_at": _between(asked), "_id": _STRING}
         timeless = {"received_at": None, "_id": _STRING}
         ranges: list[tuple[_Index, Document]]
-        if asked.subjects is not None:
+        if asked.account is not None:
+            ranges = [(ACCOUNT, {"account": asked.account, **_in_states(asked)})]
+        elif asked.subjects is not None:
             ranges = list(_of_subjects(asked, asked.subjects))
         else:
             ranges = [(LISTED, one) for one in self._groups(asked)]
@@ -244,10 +249,14 @@ class ScanPages:
 
 
 def _of_subjects(asked: Asked, subjects: Sequence[str]) -> Iterator[tuple[_Index, Document]]:
-    states: Document = {"report_generated": {"$in": list(asked.states)}} if asked.states else {}
+    states = _in_states(asked)
     yield SUBJECT, {"scan.subject": {"$in": list(subjects)}, **states}
     if asked.also:
         yield ALSO_SUBJECT, {"also.subject": {"$in": list(subjects)}, **states}
+
+
+def _in_states(asked: Asked) -> Document:
+    return {"report_generated": {"$in": list(asked.states)}} if asked.states else {}
 
 
 def _between(asked: Asked) -> Document:

@@ -61,6 +61,9 @@ SUBJECT = "subject"
 ALSO_SUBJECT = "also_subject"
 """Scans that came again with another subject, by this subject, the newest first."""
 
+ACCOUNT = "account"
+"""ECGs that users sent to their own accounts, the newest first."""
+
 ANALYZER = "analyzer"
 """Reports by the analyzer that made them and by Fr-PACS, the newest first."""
 
@@ -175,6 +178,11 @@ DECLARED: Mapping[Collection, CollectionSchema] = {
                 ALSO_SUBJECT,
                 (("also.subject", 1), *_NEWEST_FIRST),
                 partial={"also.subject": {"$exists": True}},
+            ),
+            Index(
+                ACCOUNT,
+                (("account", 1), *_NEWEST_FIRST),
+                partial={"account": {"$exists": True}},
             ),
             Index("study", (("scan.study", 1),), sparse=True),
             Index("series", (("scan.series", 1),), sparse=True),

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from fr_hub.web.gate import Gate
 from fr_hub.web.live.feed import LiveFeed
 from fr_hub.web.metrics import MeasuredApp, Metrics
 from fr_hub.web.openapi import document, operation_id, serve_document
-from fr_hub.web.page_files import PageFiles
+from fr_hub.web.page_files import FOLDER, PageFiles
 from fr_hub.web.problems import ProblemDetails, handle_problems
 from fr_hub.web.proxies import TrustedProxies
 from fr_hub.web.recording import Recording
@@ -108,8 +109,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.live.rest()
 
 
-def make_app(context: WebContext) -> FastAPI:
-    """The application of one process."""
+def make_app(context: WebContext, page: Path = FOLDER) -> FastAPI:
+    """The application of one process.
+
+    Args:
+        context: what its routes work with.
+        page: the folder of the built page.
+    """
     app = routes_only()
     app.state.context = context
     app.state.live = LiveFeed(context.store, context.log)
@@ -117,6 +123,7 @@ def make_app(context: WebContext) -> FastAPI:
     table = _table()
     handle_problems(app, table.methods_of)
     # The last one is the first that a request meets.
+    app.add_middleware(PageFiles, folder=page)
     app.add_middleware(Gate, context=context)
     app.add_middleware(Recording, context=context, table=table)
     app.add_middleware(MeasuredApp, metrics=app.state.metrics, table=table)
@@ -133,7 +140,6 @@ def make_app(context: WebContext) -> FastAPI:
         )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TrustedProxies, networks=context.settings.web_proxies, log=context.log)
-    app.router.default = PageFiles(app.router.default)
     return app
 
 

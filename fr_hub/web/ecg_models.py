@@ -6,9 +6,10 @@ from typing import Self
 from common.domain.account import ecg_id_of
 from common.domain.ecg_findings import EcgFindings
 from common.domain.finding_kinds import AnyFindings
+from common.domain.findings import Verdict
 from common.domain.report import AnalyzerId, BrainReport
 from common.store.scan_facts import ScanFacts
-from fr_hub.web.models import Answer, KnownState, ListAnswer, known_state
+from fr_hub.web.models import Answer, KnownState, ListAnswer, known_state, one_of
 from fr_hub.web.uploads.messages import FileOutcome, outcome_of
 from fr_hub.web.uploads.results import FileResult
 
@@ -44,11 +45,17 @@ class EcgData(Answer):
     received_at: datetime | None
     sampling_rate_hz: float | None
     leads: tuple[str, ...]
+    units: str | None
+    """Of the samples."""
     samples: int | None
     """Of each lead."""
     duration_s: float | None
     analyzer: str | None
-    """Name of the analyzer that made the report."""
+    """Name and version of the analyzer that made the report."""
+    verdict: Verdict | None
+    """Whether the recording is good enough for the analysis."""
+    heart_rate_bpm: float | None
+    """Beats per minute; null also if the recording does not allow to tell."""
     cause: str | None
     """Why the analysis failed, for good or at its last attempt."""
 
@@ -64,15 +71,18 @@ class EcgData(Answer):
             received_at=facts.listed.received_at,
             sampling_rate_hz=None if signal is None else signal.sampling_rate_hz,
             leads=() if signal is None else signal.leads,
+            units=None if signal is None else signal.units,
             samples=samples,
             duration_s=None if signal is None else signal.duration_s(samples or 0),
             analyzer=facts.listed.analyzer,
+            verdict=one_of(Verdict, facts.listed.verdict),
+            heart_rate_bpm=facts.heart_rate_bpm,
             cause=facts.listed.cause,
         )
 
 
 class EcgPage(ListAnswer):
-    """Some ECGs, in the order of their ids."""
+    """Some ECGs, the newest first."""
 
     items: list[EcgData]
 

@@ -69,6 +69,19 @@ LOCATION: dict[str, Any] = {
 }
 """Headers of answers, for ``responses`` of a route."""
 
+FILES_FORM: dict[str, Any] = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
+            },
+        }
+    }
+}
+"""A form with files, for the ``content`` of a request's body."""
+
 NOT_MODIFIED: dict[str, Any] = {"description": "You have it already.", "headers": ETAG}
 """For ``responses`` of a route that takes If-None-Match."""
 

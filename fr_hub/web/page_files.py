@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fr_hub.web.etags import content_etag, is_known
+from fr_hub.web.route_table import ROUTE, KnownRoute
 
 FOLDER = Path(__file__).parent / "page" / "dist"
 """Where ``make page`` builds it."""
@@ -134,29 +135,28 @@ def _weights(accepted: str) -> dict[str, float]:
 
 
 class PageFiles:
-    """Answers what no route of the API answers.
+    """The middleware that answers what no route of the API answers.
 
     Args:
-        otherwise: answers what is no address of the page either.
+        app: answers all else, and what is no address of the page either.
         folder: of the built page. It may be built while this runs.
     """
 
-    def __init__(self, otherwise: ASGIApp, folder: Path = FOLDER) -> None:
-        self._otherwise = otherwise
+    def __init__(self, app: ASGIApp, folder: Path = FOLDER) -> None:
+        self._app = app
         self._folder = folder
         self._build: tuple[int, _Build] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         answer: Response | None = None
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+        route: KnownRoute | None = scope.get(ROUTE)
+        if route is not None and route.is_document:
             answer = self._answer(Request(scope))
-        await (answer or self._otherwise)(scope, receive, send)
+        await (answer or self._app)(scope, receive, send)
 
     def _answer(self, request: Request) -> Response | None:
         path = request.scope["path"]
-        if path.startswith(("/api/", "/v1/")):
-            return None
         build = self._current()
         is_document = path == "/" or "text/html" in request.headers.get("accept", "")
         found = None if build is None else build.answer(path.removeprefix("/"), request)

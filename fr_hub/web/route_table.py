@@ -54,6 +54,11 @@ class KnownRoute:
     is_live: bool = False
 
     @property
+    def is_document(self) -> bool:
+        """Whether it stands for what no route of the API answers: the page and its files."""
+        return self is _DOCUMENT
+
+    @property
     def name(self) -> str:
         """Method and template, as the audit trail names the route."""
         return f"{self.method} {self.template}"

@@ -2,7 +2,7 @@
 routes beside them do, with credentials: one service knows tokens in ``x-admin-token`` and
 ``x-user-token``, the other names and passwords (Basic).
 
-The page has a path ``/users``, too, so what is no request of theirs is left to others.
+The page has an address ``/users``, too: it answers what no route here takes.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,11 @@ from collections.abc import Callable
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import ConfigDict
-from starlette.routing import Match
-from starlette.types import Scope
 
 from common.domain.user import Role
 from fr_hub.web.access import CurrentUser
 from fr_hub.web.context import Context
 from fr_hub.web.ecg_models import EcgData, Insights, StoredEcg
-from fr_hub.web.openapi import LOCATION
 from fr_hub.web.routes import ecgs, registration
 from fr_hub.web.routes.ecgs import AccountOwner, AccountScope, EcgKey, Wait
 from fr_hub.web.routes.registration import REGISTERS, Registered, Registration
@@ -25,29 +22,12 @@ from fr_hub.web.routes.uploads import Desk
 from fr_hub.web.user_models import Roles
 
 
-class _OnlyItsMethods(APIRoute):
-    """A route that leaves other methods of its path to others."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child = super().matches(scope)
-        return (Match.NONE, {}) if match is Match.PARTIAL else (match, child)
-
-
 def _named(prefix: str) -> Callable[[APIRoute], str]:
     return lambda route: f"{prefix}_{route.name}"
 
 
-tokens = APIRouter(
-    tags=["ecg services"],
-    route_class=_OnlyItsMethods,
-    generate_unique_id_function=_named("by_token"),
-)
-passwords = APIRouter(
-    prefix="/v1",
-    tags=["ecg services"],
-    route_class=_OnlyItsMethods,
-    generate_unique_id_function=_named("v1"),
-)
+tokens = APIRouter(tags=["ecg services"], generate_unique_id_function=_named("by_token"))
+passwords = APIRouter(prefix="/v1", tags=["ecg services"], generate_unique_id_function=_named("v1"))
 
 
 class EcgRegistration(Registration):
@@ -92,9 +72,9 @@ for _router in (tokens, passwords):
         status_code=201,
         dependencies=ecgs.SENDS,
         openapi_extra=ecgs.BODY,
-        responses={201: {"headers": LOCATION}},
+        responses=ecgs.CREATED,
     )(send_ecg)
-    _router.get("/ecgs/{ecg_id}", dependencies=ecgs.READS)(get_ecg)
+    _router.get("/ecgs/{ecg_id}", dependencies=ecgs.USES)(get_ecg)
     _router.get(
         "/ecgs/{ecg_id}/insights",
         dependencies=ecgs.WAITS,

@@ -8,7 +8,7 @@ import anyio
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from common.domain.account import account_key, beginning_of
+from common.domain.account import account_key
 from common.domain.report import BrainReport
 from common.domain.tenant import Tenant
 from common.domain.user import Right
@@ -25,7 +25,7 @@ from fr_hub.web.access import (
 from fr_hub.web.context import Context, WebContext
 from fr_hub.web.cursors import Cursor, Limit, cursor_at, not_a_cursor, place_of
 from fr_hub.web.ecg_models import EcgData, EcgPage, Insights, StoredEcg
-from fr_hub.web.openapi import LOCATION
+from fr_hub.web.openapi import FILES_FORM, LOCATION
 from fr_hub.web.problems import Problem, not_found
 from fr_hub.web.routes.uploads import Desk
 from fr_hub.web.uploads.at_once import store_body, store_form
@@ -77,23 +77,17 @@ BODY: dict[str, Any] = {
                 },
                 "example": SEED_ECG,
             },
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}}
-                    },
-                }
-            },
+            **FILES_FORM,
         },
     }
 }
 """What the routes that take ECGs take, for the OpenAPI document."""
 
 SENDS = [requires(Right.ECGS), takes_files(), user_token_too()]
-READS = [requires(Right.ECGS), user_token_too()]
-WAITS = [*READS, may_wait()]
+CREATED: dict[int | str, dict[str, Any]] = {201: {"headers": LOCATION}}
+
+USES = [requires(Right.ECGS), user_token_too()]
+WAITS = [*USES, may_wait()]
 
 LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": EcgData, "description": "It is not analysed yet; see Retry-After."},
@@ -140,7 +134,7 @@ EcgKey = Annotated[str, Depends(_key)]
     status_code=201,
     dependencies=SENDS,
     openapi_extra=BODY,
-    responses={201: {"headers": LOCATION}},
+    responses=CREATED,
 )
 async def send_ecg(
     request: Request, response: Response, owner: AccountOwner, desk: Desk
@@ -173,7 +167,7 @@ def _why(results: list[FileResult]) -> str:
     return "; ".join(dict.fromkeys(reasons))[:500] or "there is no file"
 
 
-@router.get("", dependencies=READS)
+@router.get("", dependencies=USES)
 def list_ecgs(
     context: Context,
     scope: AccountScope,
@@ -181,21 +175,31 @@ def list_ecgs(
     limit: Limit = 50,
     after: Cursor = None,
 ) -> EcgPage:
-    """Your ECGs, in the order of their ids."""
+    """Your ECGs, the newest first; without those that were erased, or removed by retention."""
     try:
-        page = context.store.scan_pages.page(
-            Asked(scope, text=beginning_of(account)), limit, place_of(after)
-        )
+        page = context.store.scan_pages.page(Asked(scope, account=account), limit, place_of(after))
     except ValueError:  # the place is of a list with another order
         raise not_a_cursor() from None
     return EcgPage(items=[EcgData.of(one) for one in page.scans], next=cursor_at(page.next))
 
 
-@router.get("/{ecg_id}", dependencies=READS)
+@router.get("/{ecg_id}", dependencies=USES)
 def get_ecg(context: Context, request: Request, scope: AccountScope, key: EcgKey) -> EcgData:
     """An ECG, and how far its analysis is."""
     note_scans(request, [key])
     return _found(context, scope, key)
+
+
+@router.delete("/{ecg_id}", status_code=204, dependencies=USES)
+def erase_ecg(
+    context: Context, request: Request, user: CurrentUser, scope: AccountScope, key: EcgKey
+) -> Response:
+    """Erase an ECG of yours with its report, in any state; repeatable. Nothing brings it back, and
+    the same recording is refused if you send it again."""
+    note_scans(request, [key])
+    if _found(context, scope, key).state != "erased":
+        context.store.erasure.erase([key], by=user.user)
+    return Response(status_code=204)
 
 
 @router.get(

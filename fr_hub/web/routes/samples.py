@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,13 +13,13 @@ from common.domain.tenant import Tenant
 from common.domain.user import Right
 from common.errors import VoxelsDamaged
 from fr_hub.web.access import CurrentTenant, note_scans, requires
-from fr_hub.web.context import Context, WebContext
+from fr_hub.web.context import Context
 from fr_hub.web.envelopes import COLUMNS_MAX, STEPS, Envelopes
 from fr_hub.web.etags import content_etag, is_known
 from fr_hub.web.nifti_files import damaged
 from fr_hub.web.openapi import ETAG, NOT_MODIFIED
 from fr_hub.web.problems import Problem
-from fr_hub.web.routes.ecgs import READS, AccountScope, EcgKey
+from fr_hub.web.routes.ecgs import USES, AccountScope, EcgKey
 from fr_hub.web.routes.scans import Key
 
 router = APIRouter(tags=["scans"])
@@ -59,86 +60,74 @@ def _envelopes(connection: HTTPConnection) -> Envelopes:
 CurrentEnvelopes = Annotated[Envelopes, Depends(_envelopes)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Which samples a request asks for, and what answers it."""
+
+    context: Context
+    request: Request
+    envelopes: CurrentEnvelopes
+    step: Step = 1
+    first: First = 0
+    columns: Columns = 4096
+
+    def of(self, tenant: Tenant, key: str) -> Response:
+        """The answer, of this scan.
+
+        Raises:
+            Problem: the tenant has no such signal, or its samples cannot be read.
+        """
+        if self.step not in STEPS:
+            raise Problem(422, "invalid", f"'step' must be one of {_STEPS}.")
+        reader = self.context.store.voxel_reader
+        try:
+            stored = reader.find(tenant, key)
+            if stored is None:
+                raise Problem(
+                    404,
+                    "no_samples",
+                    "There is no such scan, or its samples were removed; check its id.",
+                )
+            scan = stored.scan
+            if scan.kind != "signal":
+                raise Problem(
+                    422, "no_signal", "This scan is an image: get its voxels from voxels.nii."
+                )
+            count = max(1, min(self.columns, COLUMNS_MAX // scan.shape[1]))
+            etag = content_etag(f"{scan.voxels_hash} {self.step} {self.first} {count}")
+            headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+            if is_known(self.request, etag):
+                return Response(status_code=304, headers=headers)
+
+            def read(start: int, end: int) -> Iterator[bytes]:
+                return reader.read(stored, start, end)
+
+            first = min(self.first, math.ceil(scan.shape[0] / self.step))
+            made = self.envelopes.of(scan, read, self.step, first, count)
+        except VoxelsDamaged as error:
+            raise damaged(error) from None
+        headers["X-Columns"] = str(made.shape[1])
+        body = made.astype("<f4", copy=False).tobytes()
+        return Response(body, 200, headers, media_type=MEDIA_TYPE)
+
+
+Piece = Annotated[_Piece, Depends()]
+
+
 @router.get(
     "/scans/{key}/samples",
     dependencies=[requires(Right.READ)],
     response_class=Response,
     responses=ANSWERS,
 )
-def get_samples(
-    context: Context,
-    request: Request,
-    tenant: CurrentTenant,
-    envelopes: CurrentEnvelopes,
-    key: Key,
-    step: Step = 1,
-    first: First = 0,
-    columns: Columns = 4096,
-) -> Response:
+def get_samples(tenant: CurrentTenant, key: Key, piece: Piece) -> Response:
     """Samples of a signal. With a ``step`` above 1, each column is the lowest and the highest of so
     many samples."""
-    return _answer(context, request, tenant, envelopes, key, step, first, columns)
+    return piece.of(tenant, key)
 
 
-@router.get(
-    "/ecgs/{ecg_id}/samples",
-    dependencies=READS,
-    response_class=Response,
-    responses=ANSWERS,
-)
-def get_ecg_samples(
-    context: Context,
-    request: Request,
-    scope: AccountScope,
-    envelopes: CurrentEnvelopes,
-    key: EcgKey,
-    step: Step = 1,
-    first: First = 0,
-    columns: Columns = 4096,
-) -> Response:
+@router.get("/ecgs/{ecg_id}/samples", dependencies=USES, response_class=Response, responses=ANSWERS)
+def get_ecg_samples(request: Request, scope: AccountScope, key: EcgKey, piece: Piece) -> Response:
     """Samples of an ECG of yours, as those of a scan."""
     note_scans(request, [key])
-    return _answer(context, request, scope, envelopes, key, step, first, columns)
-
-
-def _answer(
-    context: WebContext,
-    request: Request,
-    tenant: Tenant,
-    envelopes: Envelopes,
-    key: str,
-    step: int,
-    first: int,
-    count: int,
-) -> Response:
-    if step not in STEPS:
-        raise Problem(422, "invalid", f"'step' must be one of {_STEPS}.")
-    reader = context.store.voxel_reader
-    try:
-        stored = reader.find(tenant, key)
-        if stored is None:
-            raise Problem(
-                404,
-                "no_samples",
-                "There is no such scan, or its samples were removed; check its id.",
-            )
-        scan = stored.scan
-        if scan.kind != "signal":
-            raise Problem(
-                422, "no_signal", "This scan is an image: get its voxels from voxels.nii."
-            )
-        count = max(1, min(count, COLUMNS_MAX // scan.shape[1]))
-        etag = content_etag(f"{scan.voxels_hash} {step} {first} {count}")
-        headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-        if is_known(request, etag):
-            return Response(status_code=304, headers=headers)
-
-        def read(start: int, end: int) -> Iterator[bytes]:
-            return reader.read(stored, start, end)
-
-        first = min(first, math.ceil(scan.shape[0] / step))
-        made = envelopes.of(scan, read, step, first, count)
-    except VoxelsDamaged as error:
-        raise damaged(error) from None
-    headers["X-Columns"] = str(made.shape[1])
-    return Response(made.astype("<f4", copy=False).tobytes(), 200, headers, media_type=MEDIA_TYPE)
+    return piece.of(scope, key)

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from common.domain.user import Right
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import WebContext
+from fr_hub.web.openapi import FILES_FORM
 from fr_hub.web.problems import Problem
 from fr_hub.web.uploads.at_once import finished, store_form
 from fr_hub.web.uploads.bodies import content_length, parsed, receive, small_body
@@ -227,20 +228,7 @@ def cancel_upload(upload: CurrentUpload, desk: Desk) -> Response:
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {
-                            "file": {
-                                "type": "array",
-                                "items": {"type": "string", "format": "binary"},
-                            }
-                        },
-                    }
-                }
-            },
+            "content": FILES_FORM,
         }
     },
 )

@@ -6,10 +6,10 @@ from pydantic import TypeAdapter
 
 from common.domain.account import (
     ACCOUNT_DIGITS,
+    account_in,
     account_key,
     account_of,
     account_scan_id,
-    beginning_of,
     ecg_id_of,
 )
 from common.domain.tenant import tenants_of
@@ -31,8 +31,11 @@ def test_an_ecg_has_one_id_for_the_user_and_one_in_the_store() -> None:
     account = account_of("ada", AT)
     key = account_key("north", account, ECG)
     assert ecg_id_of(key) == ECG
-    assert key.startswith(beginning_of(account))
     TypeAdapter(Identifier).validate_python(account_scan_id(account, ECG))
+    scan_id, _, source = key.partition("@")
+    assert account_in(scan_id, source) == account
+    for other in ("web-north", "web", "mr-1"):
+        assert account_in(scan_id, other) is None
 
 
 def test_no_tenant_owns_the_ecgs_of_accounts() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from common.domain.account import account_key
 from common.domain.tenant import tenants_of
 from common.domain.types import utc_now
 from common.store.claim_documents import claim_from
@@ -30,6 +31,7 @@ DONE, WAITING, FAILED, HELD, UNSENT = 20_000, 5000, 5000, 1000, 5000
 UPLOADS, INTERRUPTED, BLOBS, CHAINS = 2000, 20, 2000, 5000
 DELAYED, ERASED = 2000, 5000
 PATIENTS, MEASURED = 3000, 3000
+ECGS = 60
 FEW = 40
 """Documents or keys that a query may read to return a handful."""
 
@@ -40,6 +42,7 @@ SOON = NOW + timedelta(minutes=30)
 """When a report or a notice that is under way is due again; ``LATER`` is further ahead than any."""
 OWNER, FENCE = "worker-1", 3
 TENANT = tenants_of({})["default"]
+OF_ACCOUNTS, ACCOUNT = TENANT.of_accounts(), "a" * 20
 SUBJECT = "sub-01"
 """Of three scans."""
 
@@ -71,7 +74,7 @@ def large(mongodb_uri: str) -> Iterator[DBManager]:
 
 def prepared() -> dict[Collection, Documents]:
     return {
-        Collection.SCANS: [*done(), *waiting(), *failed(), *untold(), *held(), *erased()],
+        Collection.SCANS: [*done(), *waiting(), *failed(), *untold(), *held(), *erased(), *ecgs()],
         Collection.REPORTS: [*sent(), *unsent(), *delayed()],
         Collection.UPLOADS: [
             *({"_id": ObjectId(), "started_at": NOW, "sealed": True} for _ in range(UPLOADS)),
@@ -146,6 +149,15 @@ def erased() -> Iterator[dict[str, Any]]:
             "fence": 1,
             "erased_at": NOW if n < 3 else OLD,
         }
+
+
+def ecgs() -> Iterator[dict[str, Any]]:
+    """Of accounts; not all are of the one that is asked for."""
+    for n, document in enumerate(scans("ecg", ECGS, report_generated="Done")):
+        account = ACCOUNT if n % 3 else f"{n % 7}" * 20
+        key = account_key("default", account, f"{n:08x}")
+        header = {**document["scan"], "pacs": OF_ACCOUNTS.uploads}
+        yield {**document, "_id": key, "account": account, "scan": header}
 
 
 def held() -> Iterator[dict[str, Any]]:
@@ -311,6 +323,12 @@ COSTS = {
     "page of failed scans": Cost(page(states=("Error",), pacs=("pacs-1",)), 42, 60, finds=20),
     "page since": Cost(page(since=NOW - timedelta(minutes=1)), 0, 60),
     "page of a subject": Cost(page(subjects=(SUBJECT,)), 10, 20, finds=3),
+    "page of an account": Cost(
+        lambda store: store.scan_pages.page(Asked(OF_ACCOUNTS, account=ACCOUNT), 20).scans,
+        40,
+        60,
+        finds=20,
+    ),
     "page by text": Cost(page(text="done-77"), 42 + 500, 42 + 500, finds=20),
     "list patients by name": Cost(patients_of(PatientOrder.NAME), finds=10),
     "list patients by name further on": Cost(

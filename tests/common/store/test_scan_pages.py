@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.domain.account import account_of, account_scan_id
 from common.domain.states import ReportGenerated
 from common.domain.tenant import tenants_of
 from common.store.db_manager import DBManager
@@ -137,6 +138,28 @@ def test_a_page_examines_a_bounded_number_of_scans(store: DBManager) -> None:
     assert page.scans == []
     assert page.next is not None
     assert store.scan_pages.page(asked, 10, page.next).next is None
+
+
+def test_an_account_has_its_own_ecgs_alone_the_newest_first(store: DBManager) -> None:
+    ours = HERE.of_accounts()
+    mine, other = (account_of(name, LONG_AGO) for name in ("ada", "eve"))
+    ids = [account_scan_id(mine, f"{n:02}") for n in range(7)]
+    both = (*ids, account_scan_id(other, "00"))
+    new = [make_scan(scan_id=one, pacs=ours.uploads) for one in both]
+    new.append(make_scan(scan_id=ids[0], pacs="pacs-1"))
+    store.scans.add([NewScan(*one) for one in new])
+    order = (3, 0, 5, 6, 1, 4, 2)  # not that of their ids
+    for age, n in enumerate(order):
+        edit(store, f"{ids[n]}@{ours.uploads}", received_at=LONG_AGO - timedelta(seconds=age // 2))
+    pages = store.scan_pages
+    expected = [f"{ids[n]}@{ours.uploads}" for n in (3, 0, 6, 5, 4, 1, 2)]
+    for limit in (1, 3, 100):
+        assert keys(pages, Asked(ours, account=mine), limit) == expected
+    assert keys(pages, Asked(ours, account=mine, states=("Done",))) == []
+    assert keys(pages, Asked(HERE, account=mine)) == []
+    store.erasure.erase(expected[:1])
+    assert keys(pages, Asked(ours, account=mine)) == expected[1:]
+    assert [one.listed.state for one in pages.these(ours, expected[:1])] == ["Erased"]
 
 
 def test_many_sources_are_listed_in_order(store: DBManager) -> None:

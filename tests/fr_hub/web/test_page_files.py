@@ -1,13 +1,15 @@
 """The built page is served as it is: no other file, each with its type, policy and cache."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fr_hub.web.page_files import POLICY, PageFiles
+from fr_hub.web.app import make_app
+from fr_hub.web.context import WebContext
+from fr_hub.web.page_files import POLICY
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DOCUMENT = "<!doctype html><title>Fr</title>"
@@ -26,10 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(app: FastAPI, stranger: TestClient, folder: Path) -> TestClient:
-    assert isinstance(app.router.default, PageFiles)
-    app.router.default._folder = folder
-    return stranger
+def page(context: WebContext, folder: Path) -> Iterator[TestClient]:
+    with TestClient(make_app(context, folder)) as client:
+        yield client
 
 
 @pytest.mark.parametrize("path", ["/", "/users", "/scans/scan-1@mr-1", "/patients/7?tab=trend"])
@@ -79,6 +80,9 @@ def test_an_address_of_the_api_is_never_one_of_the_page(page: TestClient) -> Non
     assert page.get("/api/v1/scans", headers=HTML).status_code == 401
     assert page.post("/scans", headers=HTML).status_code in (401, 404, 405)
     assert page.get("/health/ping", headers=HTML).json() is not None
+    # The page has /users, too: a program that asks for it is told what it takes.
+    answer = page.get("/users", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 def test_a_newer_build_is_served_at_once(page: TestClient, folder: Path) -> None:

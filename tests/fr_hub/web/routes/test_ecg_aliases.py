@@ -16,7 +16,7 @@ from common.commands.verify import verify
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from fr_hub.web.passwords import Passwords
-from tests.fr_hub.web.conftest import FAST
+from tests.fr_hub.web.conftest import FAST, ClientOf
 from tests.fr_hub.web.uploads.test_uploads_killed import Web
 from tests.processes import start, stop
 from tests.running import until
@@ -136,7 +136,9 @@ def test_the_service_with_passwords(web: Web, store: DBManager) -> None:
     assert answer["findings"]["kind"] == "ecg"
 
 
-def test_other_methods_of_these_paths_are_the_pages(stranger: TestClient) -> None:
-    assert stranger.delete("/users").status_code == stranger.delete("/page-of-users").status_code
-    assert stranger.get("/users").status_code == stranger.get("/page-of-users").status_code
+def test_an_address_tells_which_methods_it_takes(client_of: ClientOf, stranger: TestClient) -> None:
+    client = client_of(Role.SUBMITTER)
+    for path, methods in {"/users": "POST", "/v1/ecgs": "POST", "/ecgs/ab": "GET"}.items():
+        answer = client.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)
     assert stranger.post("/users", json={"username": "eve"}).status_code == 401

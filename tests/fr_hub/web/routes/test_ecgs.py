@@ -9,12 +9,14 @@ from fastapi.testclient import TestClient
 
 from common.audit.writer import AuditWriter
 from common.domain.ecg_findings import EcgFindings, LeadCrossings
+from common.domain.ecg_measures import EcgMeasures, Measured
 from common.domain.findings import AnyQuality, Verdict
 from common.domain.user import Role
 from common.store.db_manager import DBManager
 from fr_hub.web.context import WebContext
 from fr_hub.web.routes.ecgs import ADDRESS, SEED_ECG
 from fr_hub.web.uploads.delivery import deliver
+from tests.common.domain.test_ecg_measures import measures
 from tests.common.formats.ecg.edf_files import signal, write_edf
 from tests.common.formats.ecg.wfdb_files import write_record
 from tests.factories import make_report
@@ -34,11 +36,12 @@ def files_of(folder: Path) -> list[tuple[str, tuple[str, bytes]]]:
     return [("file", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
 
 
-def report(store: DBManager, crossings: int = 2) -> None:
+def report(store: DBManager, crossings: int = 2, measures: EcgMeasures | None = None) -> None:
     """Analyse what waits."""
     findings = EcgFindings(
         quality=AnyQuality(verdict=Verdict.PASS),
         crossings=(LeadCrossings(lead="I", zero_crossings=crossings),),
+        measures=measures,
     )
     claims = store.claims.claim("worker", 10, 60)
     store.claims.complete([(one, make_report(one.scan, findings=findings)) for one in claims])
@@ -63,12 +66,72 @@ def test_an_ecg_comes_in_any_format_and_is_stored_once(
     again = jane.post(ADDRESS, files=files_of(record)).json()
     assert (again["id"], again["files"][1]["outcome"]) == (found[0]["id"], "known")
     assert store.queries.count_states()["To Do"] == 2
-    listed = jane.get(ADDRESS).json()
-    assert sorted(one["id"] for one in listed["items"]) == sorted(one["id"] for one in found)
-    first = jane.get(ADDRESS, params={"limit": 1}).json()
-    second = jane.get(ADDRESS, params={"limit": 1, "after": first["next"]}).json()
-    assert [*first["items"], *second["items"]] == listed["items"]
     assert files_under(context) == []
+
+
+def sent(client: TestClient, *signal: float) -> str:
+    """Send an ECG of one lead; its id."""
+    answer = client.post(ADDRESS, json={"leads": [{"name": "I", "signal": signal}]})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def test_the_list_has_the_newest_first_whatever_comes_meanwhile(jane: TestClient) -> None:
+    ids = [sent(jane, 0, n + 1) for n in range(5)]
+    first = jane.get(ADDRESS, params={"limit": 2}).json()
+    ids.append(sent(jane, 0, 9))
+    found = [one["id"] for one in first["items"]]
+    after = first["next"]
+    while after:
+        page = jane.get(ADDRESS, params={"limit": 2, "after": after}).json()
+        found += [one["id"] for one in page["items"]]
+        after = page["next"]
+    assert found == ids[4::-1]
+    assert [one["id"] for one in jane.get(ADDRESS).json()["items"]] == ids[::-1]
+    answer = jane.get(ADDRESS, params={"after": "WzAsImEiXQ"})  # the place of a list by names
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
+
+
+def test_the_list_tells_verdict_and_rate(jane: TestClient, store: DBManager) -> None:
+    ecg_id = sent(jane, 0, 1)
+    [before] = jane.get(ADDRESS).json()["items"]
+    assert (before["state"], before["verdict"], before["heart_rate_bpm"]) == ("waiting", None, None)
+    rate = Measured(value=62.5, confidence=0.9)
+    report(store, measures=measures(verdict="pass", reasons=(), heart_rate_bpm=rate))
+    [after] = jane.get(ADDRESS).json()["items"]
+    assert (after["id"], after["state"]) == (ecg_id, "done")
+    assert (after["verdict"], after["heart_rate_bpm"]) == ("pass", 62.5)
+
+
+def test_a_user_erases_an_ecg_of_their_own_and_no_other(
+    jane: TestClient, client_of: ClientOf, store: DBManager, context: WebContext
+) -> None:
+    gone, kept = sent(jane, 0, 1), sent(jane, 0, 2)
+    report(store)
+    address = f"{ADDRESS}/{gone}"
+    for client, status in ((client_of(*Role), 404), (client_of(Role.OPERATOR), 403)):
+        assert client.delete(address).status_code == status
+    assert jane.get(address).json()["state"] == "done"
+    for _ in range(2):  # the answer to the first one may be lost
+        answer = jane.delete(address)
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert jane.get(address).json()["state"] == "erased"
+    for path in ("/insights", "/samples"):
+        assert jane.get(address + path).status_code == 404
+    assert [one["id"] for one in jane.get(ADDRESS).json()["items"]] == [kept]
+    again = jane.post(ADDRESS, json={"leads": [{"name": "I", "signal": [0, 1]}]})
+    assert (again.status_code, "erased" in again.json()["detail"]) == (422, True)
+    assert jane.delete(f"{ADDRESS}/{'ab' * 16}").status_code == 404
+    [key] = [key for key, state in store.queries.scan_states() if state == "Erased"]
+    assert isinstance(context.audit, AuditWriter)
+    context.audit.wait_durable()
+    entries = store.audit_log.entries(context.audit.writer, -1, 10_000)
+    every = [event for entry in entries for event in entry["events"]]
+    events = [one for one in every if key in one.get("ids", [])]
+    user = next(one["by"] for one in events if one.get("status") == 204)
+    told = [(one["outcome"], one.get("by")) for one in events if one["kind"] == "erase"]
+    assert told == [("asked for", user), ("erased", None)]
+    assert [one["kind"] for one in events if one.get("status") == 204] == ["delete", "delete"]
 
 
 def test_nobody_else_sees_it_whatever_their_rights(

@@ -124,7 +124,7 @@ export interface paths {
         };
         /**
          * List Ecgs
-         * @description Your ECGs, in the order of their ids.
+         * @description Your ECGs, the newest first; without those that were erased, or removed by retention.
          *
          *     Needs the right `ecgs`.
          */
@@ -161,7 +161,14 @@ export interface paths {
         get: operations["get_ecg"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erase Ecg
+         * @description Erase an ECG of yours with its report, in any state; repeatable. Nothing brings it back, and
+         *     the same recording is refused if you send it again.
+         *
+         *     Needs the right `ecgs`.
+         */
+        delete: operations["erase_ecg"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2102,7 +2109,7 @@ export interface components {
         EcgData: {
             /**
              * Analyzer
-             * @description Name of the analyzer that made the report.
+             * @description Name and version of the analyzer that made the report.
              */
             analyzer: string | null;
             /**
@@ -2112,6 +2119,11 @@ export interface components {
             cause: string | null;
             /** Duration S */
             duration_s: number | null;
+            /**
+             * Heart Rate Bpm
+             * @description Beats per minute; null also if the recording does not allow to tell.
+             */
+            heart_rate_bpm: number | null;
             /** Id */
             id: string;
             /** Leads */
@@ -2127,6 +2139,13 @@ export interface components {
             sampling_rate_hz: number | null;
             /** State */
             state: ("waiting" | "analysing" | "done" | "failed" | "erased" | "purged") | "unknown";
+            /**
+             * Units
+             * @description Of the samples.
+             */
+            units: string | null;
+            /** @description Whether the recording is good enough for the analysis. */
+            verdict: components["schemas"]["Verdict"] | null;
         };
         /**
          * EcgFile
@@ -2307,7 +2326,7 @@ export interface components {
         };
         /**
          * EcgPage
-         * @description Some ECGs, in the order of their ids.
+         * @description Some ECGs, the newest first.
          */
         EcgPage: {
             /** Items */
@@ -5280,6 +5299,110 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EcgData"];
                 };
+            };
+            /** @description Nobody is signed in: sign in, or send a token. */
+            401: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user may not do this. */
+            403: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description There is no such thing, or it is another tenant's. */
+            404: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid; `errors` names the fields. */
+            422: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The user or address has too much under way: try again after `Retry-After`. */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The database cannot be reached, or no more is taken now: try again after `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: string;
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description A problem */
+            default: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    erase_ecg: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of an ECG of yours */
+                ecg_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    /** @description Number of the event in the audit trail. */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Nobody is signed in: sign in, or send a token. */
             401: {
