@@ -1,16 +1,25 @@
-"""An ECG on the page: drawn, scrolled and zoomed to the whole recording, with its measures."""
+"""An ECG on the page: drawn, scrolled and zoomed to the whole recording, with its measures; and the
+page of a user who sends ECGs to their own account."""
 
+import contextlib
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from common.domain.user import Role
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
 from fr_brain.analyzers.ecg.ecg_analyzer import EcgAnalyzer
 from fr_pacs.sources.ecg.source import EcgSource
 from tests.factories import make_report
-from tests.page.browser import WebProcess, serious
+from tests.page.acts import add_user, dialog, drop, post, settle, sign_in, upload_of
+from tests.page.browser import WebProcess, database_of, serious
+from tests.processes import start, stop
 
 INK = """canvas => {
     const { width, height } = canvas;
@@ -100,3 +109,106 @@ def test_axe_finds_nothing_serious(
         admin.emulate_media(color_scheme=scheme)
         assert serious(admin) == []
     assert admin.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def synthetic(samples: int, leads: int) -> dict[str, object]:
+    """A synthetic ECG as the API takes it, at 500 Hz."""
+    [task] = EcgSource("mr-1", 1, 7, (samples, leads))
+    loaded = task.load()
+    values = np.asarray(loaded.scan.array(loaded.voxels), float).T
+    signal = loaded.scan.signal
+    assert signal is not None
+    return {
+        "sampling_rate_hz": signal.sampling_rate_hz,
+        "leads": [
+            {"name": name, "signal": lead.round(4).tolist()}
+            for name, lead in zip(signal.leads, values, strict=True)
+        ],
+    }
+
+
+@contextlib.contextmanager
+def brain(store: DBManager) -> Iterator[None]:
+    """A Fr-BRAIN."""
+    process = start("fr_brain", None, BRAIN_PROCESSES="1", **database_of(store))
+    try:
+        yield
+    finally:
+        assert stop(process) == 0
+
+
+@pytest.fixture
+def submitter(visitor: Page, web: WebProcess, store: DBManager) -> Page:
+    """A page of a user who has the role ``submitter`` alone."""
+    add_user(store, "jane", Role.SUBMITTER)
+    visitor.goto(web.address)
+    sign_in(visitor, "jane")
+    visitor.get_by_role("heading", name="Your ECGs", level=1).wait_for()
+    return visitor
+
+
+def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
+    submitter: Page, store: DBManager, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+    submitter.on(
+        "response", lambda one: refused.append(one.url) if one.status in (401, 403) else None
+    )
+    places = submitter.get_by_role("navigation").get_by_role("link")
+    expect(places).to_have_text(["Your ECGs", "Your account", "About"])
+    expect(submitter.get_by_text("You have no ECGs yet")).to_be_visible()
+    record = tmp_path / "heart.json"
+    record.write_text(json.dumps(synthetic(5000, 12)))
+    small = tmp_path / "small.json"
+    lead = {"name": "I", "number_of_samples": 8, "signal": [1, 0, -1, 0, 1, 0, 0, 1]}
+    small.write_text(json.dumps({"leads": [lead]}))
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({"leads": [{**lead, "number_of_samples": 9}]}))
+    zone = submitter.get_by_text("Drop files or folders here")
+    drop(submitter, zone, [small, wrong])
+    expect(upload_of(submitter, "wrong.json").get_by_text("number_of_samples")).to_be_visible()
+    rows = submitter.get_by_role("region", name="Your ECGs").get_by_role("row")
+    expect(rows).to_have_count(2)
+    drop(submitter, zone, [record])
+    expect(rows).to_have_count(3)
+    newest, oldest = rows.nth(1), rows.nth(2)
+    expect(newest).to_contain_text("12 leads")
+    expect(newest).to_contain_text("Waiting")
+    with brain(store):
+        for row in (newest, oldest):
+            expect(row).to_contain_text("Done")
+    expect(newest).to_contain_text(re.compile(r"10 s\s*\d+ per minute\s*Good quality"))
+    expect(oldest).to_contain_text("8 samples")
+
+    newest.get_by_role("link").click()
+    until_drawn(submitter)
+    expect(submitter.get_by_text("25 mm/s, 10 mm/mV", exact=False)).to_be_visible()
+    leads = submitter.get_by_role("region", name="Leads").get_by_role("row")
+    expect(leads).to_have_count(13)
+    measures = submitter.get_by_role("region", name="Measures")
+    expect(measures.get_by_role("row", name=re.compile("Heart rate"))).to_contain_text("per minute")
+    submitter.go_back()
+    oldest.get_by_role("link").click()
+    expect(leads).to_have_count(2)
+    expect(leads.nth(1).get_by_role("cell").last).to_have_text("2")
+    until_drawn(submitter)
+
+    submitter.get_by_role("button", name="Erase").click()
+    dialog(submitter).get_by_role("button", name="Erase the ECG").click()
+    expect(rows).to_have_count(2)
+    expect(rows.nth(1)).to_contain_text("12 leads")
+    assert store.queries.count_states()["Done"] == 1
+    assert refused == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_submitters_pages_are_usable(submitter: Page, web: WebProcess, width: int) -> None:
+    ecg = post(submitter, "/ecgs", **synthetic(5000, 12))["id"]
+    submitter.set_viewport_size({"width": width, "height": 900})
+    for address in ("/my-ecgs", f"/my-ecgs/{ecg}"):
+        submitter.goto(web.address + address)
+        settle(submitter)
+        for scheme in ("light", "dark"):
+            submitter.emulate_media(color_scheme=scheme)
+            assert serious(submitter) == []
+        assert submitter.evaluate("document.documentElement.scrollWidth") <= width

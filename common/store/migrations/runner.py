@@ -20,6 +20,7 @@ from common.store.collections import Collection
 from common.store.connection import new_client
 from common.store.damage import find
 from common.store.error_mapping import translated
+from common.store.migrations.accounts import ACCOUNTS
 from common.store.migrations.declared import COLLECTIONS, INDEXES
 from common.store.migrations.open_chains import OPEN_CHAINS
 from common.store.migrations.scan_keys import KEYS
@@ -149,6 +150,7 @@ class Migrator:
     def _steps(version: int) -> list[Step]:
         steps = [COLLECTIONS, INDEXES]
         if version:  # an empty database has nothing to change
+            steps.insert(1, ACCOUNTS)
             # Those of versions that the database has reached, too: a unit of an earlier release,
             # left running, may have written documents of an old form since.
             for number in sorted(MIGRATIONS):

@@ -67,7 +67,7 @@ def curl(command: str) -> tuple[int, dict[str, Any], str]:
 
 
 def test_the_service_with_tokens(web: Web, store: DBManager) -> None:
-    at = f"http://127.0.0.1:{web.port}"
+    at = f"http://0.0.0.0:{web.port}"
     assert curl(f"curl '{at}/health/ping'")[0] == 200
 
     def registered(name: str) -> str:
@@ -113,7 +113,7 @@ def test_the_service_with_tokens(web: Web, store: DBManager) -> None:
 
 
 def test_the_service_with_passwords(web: Web, store: DBManager) -> None:
-    at = f"http://127.0.0.1:{web.port}"
+    at = f"http://localhost:{web.port}"
     admin, user = f"{ADMIN}:{ADMIN_PASSWORD}", "jane:a password of jane"
     register = (
         f"curl '{at}/v1/admin/register_user' -H 'Content-Type: application/json' "

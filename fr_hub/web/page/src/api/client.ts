@@ -8,6 +8,7 @@ export const api = createClient<paths>({ baseUrl: "/" });
 
 let csrf = "";
 const endedListeners = new Set<() => void>();
+const leftListeners = new Set<() => void>();
 
 /** Keep the token that changes must carry, as the session's answer has it. */
 export function keepCsrf(token: string): void {
@@ -28,6 +29,17 @@ export function onSessionEnded(listener: () => void): () => void {
 /** Say that an answer outside of `api` had status 401. */
 export function sessionEnded(): void {
   endedListeners.forEach((listener) => listener());
+}
+
+/** Calls `listener` whenever a user signs out, or another one signs in, for what must not go on in
+ * the name of the next one. */
+export function onUserLeft(listener: () => void): void {
+  leftListeners.add(listener);
+}
+
+/** Say that a user has left. */
+export function userLeft(): void {
+  leftListeners.forEach((listener) => listener());
 }
 
 const SIGN_IN = /\/api\/v1\/session(\/one-time)?$/;

@@ -22,6 +22,7 @@ export const GROUPS: Group[] = [
       { to: "/scans", label: "Work list", icon: "list", right: "read" },
       { to: "/failures", label: "Failed scans", icon: "alert", right: "read" },
       { to: "/upload", label: "Upload", icon: "upload", right: "upload" },
+      { to: "/my-ecgs", label: "Your ECGs", icon: "ecg", right: "ecgs" },
     ],
   },
   {

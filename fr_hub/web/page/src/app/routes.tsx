@@ -33,6 +33,13 @@ export const router = createBrowserRouter([
             handle: needs("upload"),
             lazy: () => import("../upload/upload-page"),
           },
+          // Not /ecgs, where the API of an earlier service is.
+          { path: "my-ecgs", handle: needs("ecgs"), lazy: () => import("../my-ecgs/ecgs-page") },
+          {
+            path: "my-ecgs/:id",
+            handle: needs("ecgs"),
+            lazy: () => import("../my-ecgs/ecg-page"),
+          },
           {
             path: "patients",
             handle: needs("personal"),

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useCallback, useEffect, useMemo, useState } from "react";
 
-import { api, call, keepCsrf, onSessionEnded } from "../api/client";
+import { api, call, keepCsrf, onSessionEnded, userLeft } from "../api/client";
 import { type ApiProblem, asProblem } from "../api/problem";
 import type { Right, Session } from "../api/types";
 import { Dialog } from "../parts/dialog";
@@ -72,6 +72,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       // Nothing of another user may stay on the page.
       if (session !== null && (session.user !== next.user || session.tenant !== next.tenant)) {
         queries.clear();
+        userLeft();
       }
       setSession(next);
       setEnded(false);
@@ -88,6 +89,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       setSession(null);
       setEnded(false);
       queries.clear();
+      userLeft();
     }
   }, [queries]);
 

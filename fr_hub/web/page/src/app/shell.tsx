@@ -11,7 +11,7 @@ import { Note } from "../parts/note";
 import { Page } from "../parts/page";
 import { ConnectionState } from "./connection-state";
 import { groupsFor } from "./navigation";
-import { useSession } from "./session-context";
+import { useRight, useSession } from "./session-context";
 import { ThemeButton } from "./theme-button";
 
 function Navigation() {
@@ -82,7 +82,7 @@ function FirstPassword() {
 
 /** Navigation around the open page. */
 export function Shell() {
-  const connection = useLive();
+  const connection = useLive(useRight("read"));
   const missing = useMissingRight();
   const { pathname } = useLocation();
   const [openedAt, setOpenedAt] = useState<string | null>(null);

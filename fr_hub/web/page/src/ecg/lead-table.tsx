@@ -1,6 +1,6 @@
 import { Table } from "../parts/table";
 import { Tag } from "../parts/tag";
-import type { EcgFindings, EcgMeasures } from "./ecg-view";
+import type { EcgFindings, EcgMeasures } from "./ecg-parts";
 import { words } from "./measure-table";
 
 type Lead = EcgMeasures["leads"][number];

@@ -1,5 +1,5 @@
 import { Table } from "../parts/table";
-import type { EcgMeasures } from "./ecg-view";
+import type { EcgMeasures } from "./ecg-parts";
 
 type Measured = EcgMeasures["pr_ms"];
 

@@ -49,13 +49,24 @@ function rowPx(leads: number): number {
   return Math.round((leads <= 3 ? 30 : 18) * PX_PER_MM);
 }
 
+/** A drawing as it is made. */
+interface Drawing {
+  ctx: CanvasRenderingContext2D;
+  width: number;
+  /** Down to the axis. */
+  height: number;
+  scene: Scene;
+  view: View;
+}
+
 /** Draw a view; reads what it lacks. */
 export function draw(ctx: CanvasRenderingContext2D, width: number, scene: Scene, view: View): void {
-  const height = heightOf(scene.leads.length);
+  const height = heightOf(scene.leads.length) - AXIS_PX;
+  const drawing = { ctx, width, height, scene, view };
   ctx.fillStyle = scene.colours.paper;
-  ctx.fillRect(0, 0, width, height);
-  drawGrid(ctx, width, height - AXIS_PX, scene, view);
-  drawBeats(ctx, width, height - AXIS_PX, scene, view);
+  ctx.fillRect(0, 0, width, height + AXIS_PX);
+  drawGrid(drawing);
+  drawBeats(drawing);
   const row = rowPx(scene.leads.length);
   const end = view.start + width / view.pxPerS;
   scene.samples.begin();
@@ -69,12 +80,12 @@ export function draw(ctx: CanvasRenderingContext2D, width: number, scene: Scene,
     ctx.lineWidth = 1.25;
     ctx.beginPath();
     for (const tile of clipped(tiles)) {
-      traceTile(ctx, tile, lead, scene, view, width, (value) => middle - value * scale);
+      traceTile(drawing, tile, lead, (value) => middle - value * scale);
     }
     ctx.stroke();
     label(ctx, name, 6, BEATS_PX + lead * row + NAME_PX, scene.colours);
   });
-  drawAxis(ctx, width, height, scene, view);
+  drawAxis(drawing);
 }
 
 interface Piece {
@@ -105,12 +116,9 @@ function clipped(tiles: Tile[]): Piece[] {
 }
 
 function traceTile(
-  ctx: CanvasRenderingContext2D,
+  { ctx, width, scene, view }: Drawing,
   { tile, from, to }: Piece,
   lead: number,
-  scene: Scene,
-  view: View,
-  width: number,
   yOf: (value: number) => number,
 ): void {
   const { step, first, columns, values } = tile;
@@ -144,13 +152,7 @@ function traceTile(
   }
 }
 
-function drawGrid(
-  ctx: CanvasRenderingContext2D,
-  width: number,
-  height: number,
-  scene: Scene,
-  view: View,
-): void {
+function drawGrid({ ctx, width, height, scene, view }: Drawing): void {
   const isPaper = scene.isTimed && view.pxPerS >= GRID_FROM_MM_S * PX_PER_MM;
   const left = -((view.start * view.pxPerS) % (5 * PX_PER_MM));
   for (const [every, colour] of [
@@ -174,13 +176,7 @@ function line(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: number,
 }
 
 /** The R peaks, with the intervals between them, ms, where there is room. */
-function drawBeats(
-  ctx: CanvasRenderingContext2D,
-  width: number,
-  height: number,
-  scene: Scene,
-  view: View,
-): void {
+function drawBeats({ ctx, width, height, scene, view }: Drawing): void {
   const first = firstFrom(scene.peaks, view.start);
   const last = firstFrom(scene.peaks, view.start + width / view.pxPerS);
   if (last - first > MARKS_MAX) return;
@@ -210,13 +206,7 @@ function drawBeats(
   }
 }
 
-function drawAxis(
-  ctx: CanvasRenderingContext2D,
-  width: number,
-  height: number,
-  scene: Scene,
-  view: View,
-): void {
+function drawAxis({ ctx, width, height, scene, view }: Drawing): void {
   const every = TICKS_S.find((one) => one * view.pxPerS >= TICK_PX) ?? 86_400;
   ctx.strokeStyle = scene.colours.text;
   ctx.fillStyle = scene.colours.text;
@@ -224,14 +214,14 @@ function drawAxis(
   ctx.textAlign = "center";
   ctx.lineWidth = 1;
   ctx.beginPath();
-  line(ctx, 0, height - AXIS_PX, width, height - AXIS_PX);
+  line(ctx, 0, height, width, height);
   const end = view.start + width / view.pxPerS;
   for (let n = Math.ceil(view.start / every); n * every <= end; n++) {
     const x = (n * every - view.start) * view.pxPerS;
-    line(ctx, x, height - AXIS_PX, x, height - AXIS_PX + 4);
+    line(ctx, x, height, x, height + 4);
     if (x > 20 && x < width - 20) {
       const text = scene.isTimed ? timeText(n * every, every) : String(Math.round(n * every));
-      ctx.fillText(text, x, height - 6);
+      ctx.fillText(text, x, height + AXIS_PX - 6);
     }
   }
   ctx.stroke();

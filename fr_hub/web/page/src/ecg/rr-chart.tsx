@@ -1,10 +1,7 @@
-import "uplot/dist/uPlot.min.css";
+import { useCallback, useMemo } from "react";
+import type uPlot from "uplot";
 
-import { useEffect, useRef } from "react";
-import uPlot from "uplot";
-
-import { useIsDark } from "../app/theme";
-import { drawnColour } from "../parts/drawn-colour";
+import { Plot, type PlotTheme } from "../parts/plot";
 import { timeText } from "./paper";
 
 const HEIGHT = 200;
@@ -14,28 +11,13 @@ const LINES_MAX = 5000;
 
 /** The intervals between beats over time (tachogram). */
 export function RrChart({ peaks, count }: { peaks: Float64Array; count: number }) {
-  const place = useRef<HTMLDivElement>(null);
-  const dark = useIsDark();
-
-  useEffect(() => {
-    const element = place.current;
-    if (!element) return;
-    const chart = new uPlot(options(element, peaks.length), series(peaks), element);
-    const resized = new ResizeObserver(() => {
-      chart.setSize({ width: element.clientWidth, height: HEIGHT });
-    });
-    resized.observe(element);
-    return () => {
-      resized.disconnect();
-      chart.destroy();
-    };
-  }, [peaks, dark]);
-
+  const data = useMemo(() => series(peaks), [peaks]);
+  const options = useCallback((theme: PlotTheme) => optionsOf(theme, peaks.length), [peaks.length]);
   const isAll = peaks.length >= count;
   return (
     <section className="card stack" aria-labelledby="rr">
       <h2 id="rr">Intervals between beats</h2>
-      <div ref={place} className="ecg-rr" aria-hidden="true" />
+      <Plot className="ecg-rr" height={HEIGHT} data={data} options={options} />
       <p className="muted">
         {`${count.toLocaleString("en-GB")} beats. Drag over a part to enlarge it; double-click to see all.`}
         {!isAll && ` The report lists the first ${peaks.length.toLocaleString("en-GB")}.`}
@@ -54,12 +36,11 @@ function series(peaks: Float64Array): uPlot.AlignedData {
   return [times, intervals];
 }
 
-function options(element: HTMLElement, count: number): uPlot.Options {
-  const colour = (name: string) => drawnColour(element, name);
-  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 } };
+function optionsOf(
+  { colour, axis }: PlotTheme,
+  count: number,
+): Omit<uPlot.Options, "width" | "height"> {
   return {
-    width: element.clientWidth,
-    height: HEIGHT,
     scales: { x: { time: false } },
     legend: { show: false },
     cursor: { y: false },

@@ -3,7 +3,6 @@ import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "reac
 import { useIsDark } from "../app/theme";
 import { Button } from "../parts/button";
 import { drawnColour } from "../parts/drawn-colour";
-import type { Scan } from "../scan/scan-api";
 import { Overview } from "./overview";
 import { type Colours, draw, heightOf, PX_PER_MM, type Scene, timeText, type View } from "./paper";
 import { Samples } from "./samples";
@@ -13,29 +12,37 @@ const FASTEST_MM_S = 200;
 const AMPLITUDES = [5, 10, 20];
 const PAN = 0.2;
 
+/** What was recorded. */
+export interface Recording {
+  /** Samples a second; null: not known. */
+  rate: number | null;
+  leads: readonly string[];
+  /** Of the samples. */
+  units: string;
+  /** Samples of each lead. */
+  count: number;
+}
+
 interface Props {
   title: string;
   /** Of the samples. */
   url: string;
-  signal: NonNullable<Scan["signal"]>;
-  /** Samples of each lead. */
-  count: number;
+  recording: Recording;
   /** The times of the R peaks, s. */
   peaks: Float64Array;
 }
 
 /** The leads on millimetre paper: dragged to scroll, zoomed from a beat to the whole recording. */
-export function Traces({ title, url, signal, count, peaks }: Props) {
-  const rate = signal.sampling_rate_hz ?? 1;
-  const isTimed = signal.sampling_rate_hz !== null;
+export function Traces({ title, url, recording, peaks }: Props) {
+  const { leads, units, count } = recording;
+  const rate = recording.rate ?? 1;
+  const isTimed = recording.rate !== null;
   const duration = count / rate;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [view, setView] = useState<View | null>(null);
   const [mmPerUnit, setMmPerUnit] = useState(10);
   useIsDark(); // to draw again in other colours
-  const leads = signal.leads;
-
   const samples = useMemo(() => new Samples(url, count, leads.length), [url, count, leads.length]);
   const version = useSyncExternalStore(samples.subscribe, () => samples.version);
 
@@ -116,7 +123,7 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
           {isTimed
             ? `${timeText(Math.max(0, shown.start))} of ${timeText(duration)}, ${speedText(speed)}`
             : `${count} samples at an unknown rate`}
-          {`, ${mmPerUnit} mm/${signal.units}`}
+          {`, ${mmPerUnit} mm/${units}`}
         </span>
       </div>
       <div className="row">
@@ -138,7 +145,7 @@ export function Traces({ title, url, signal, count, peaks }: Props) {
             onChange={(event) => setMmPerUnit(Number(event.target.value))}
           >
             {AMPLITUDES.map((mm) => (
-              <option key={mm} value={mm}>{`${mm} mm/${signal.units}`}</option>
+              <option key={mm} value={mm}>{`${mm} mm/${units}`}</option>
             ))}
           </select>
         </label>

@@ -33,6 +33,7 @@ let retry: number | undefined;
 let retryMs = POLL_MS;
 let lastInput = Date.now();
 let users = 0;
+let mayStream = true;
 
 /** Calls `listener` with each event. Returns how to stop. */
 export function onLiveEvent(listener: Listener): () => void {
@@ -74,6 +75,7 @@ function received(message: MessageEvent<string>): void {
 function open(): void {
   window.clearTimeout(retry);
   source?.close();
+  if (!mayStream) return startPolling();
   const stream = new EventSource(ADDRESS);
   source = stream;
   stream.onopen = () => {
@@ -128,9 +130,13 @@ function checkAway(): void {
 const INPUTS = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"] as const;
 let away: number | undefined;
 
-/** Follow the feed until the returned function is called. */
-export function follow(): () => void {
+/** Follow the feed until the returned function is called.
+ *
+ * @param isStreamed Whether the user may read the stream; else everything is read again every five
+ *   seconds. */
+export function follow(isStreamed: boolean): () => void {
   users += 1;
+  mayStream = isStreamed;
   if (users === 1) {
     lastInput = Date.now();
     INPUTS.forEach((name) => window.addEventListener(name, touched, { passive: true }));

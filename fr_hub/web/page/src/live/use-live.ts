@@ -23,7 +23,7 @@ const AFTER: Record<LiveEvent["kind"], string[]> = {
   measurement: ["measurements"],
   unit: ["system"],
   queue: ["counts", "system"],
-  reset: ["scans", "scan", "counts", "failures", "measurements", "system"],
+  reset: ["scans", "scan", "counts", "failures", "measurements", "system", "my-ecgs"],
 };
 
 /** Marks queries as stale, at once and then at most every so often. */
@@ -58,8 +58,10 @@ class Invalidation {
 }
 
 /** Keeps all queries up to date with what happens; returns how it does so now. The shell does it
- * for all parts of the page: they need only the query keys. */
-export function useLive(): Connection {
+ * for all parts of the page: they need only the query keys.
+ *
+ * @param mayStream Whether the user may follow the stream of events. */
+export function useLive(mayStream: boolean): Connection {
   const queries = useQueryClient();
   useEffect(() => {
     const invalidation = new Invalidation(queries);
@@ -69,13 +71,13 @@ export function useLive(): Connection {
       }
       AFTER[event.kind].forEach((name) => invalidation.soon(name));
     });
-    const leave = follow();
+    const leave = follow(mayStream);
     return () => {
       stop();
       leave();
       invalidation.stop();
     };
-  }, [queries]);
+  }, [queries, mayStream]);
   return useSyncExternalStore(onConnection, currentConnection);
 }
 

@@ -1,10 +1,8 @@
 /** A measurement over time. */
-import { useEffect, useRef } from "react";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import { useCallback, useMemo } from "react";
+import type uPlot from "uplot";
 
-import { useIsDark } from "../app/theme";
-import { drawnColour } from "../parts/drawn-colour";
+import { Plot, type PlotTheme } from "../parts/plot";
 import { unitName } from "./kinds";
 import type { Trend } from "./queries";
 
@@ -15,26 +13,11 @@ type Series = Trend["series"][number];
 
 /** All series of one unit in one chart: values of two units have no common axis. */
 export function TrendChart({ unit, series }: { unit: string; series: Series[] }) {
-  const place = useRef<HTMLDivElement>(null);
-  const dark = useIsDark(); // a canvas keeps the colours it was drawn with
-
-  useEffect(() => {
-    const element = place.current;
-    if (!element) return;
-    const chart = new uPlot(options(element, unit, series), aligned(series), element);
-    const resized = new ResizeObserver(() => {
-      chart.setSize({ width: element.clientWidth, height: HEIGHT });
-    });
-    resized.observe(element);
-    return () => {
-      resized.disconnect();
-      chart.destroy();
-    };
-  }, [unit, series, dark]);
-
+  const data = useMemo(() => aligned(series), [series]);
+  const options = useCallback((theme: PlotTheme) => optionsOf(theme, unit, series), [unit, series]);
   return (
     <figure className="trend">
-      <div ref={place} className="trend-plot" aria-hidden="true" />
+      <Plot className="trend-plot" height={HEIGHT} data={data} options={options} />
       <figcaption>{series.map(described).join(" ")}</figcaption>
     </figure>
   );
@@ -87,12 +70,12 @@ function timesText(_: uPlot, ticks: number[]): string[] {
   return ticks.map((tick) => form.format(new Date(tick * 1000)));
 }
 
-function options(element: HTMLElement, unit: string, series: Series[]): uPlot.Options {
-  const colour = (name: string) => drawnColour(element, name);
-  const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 } };
+function optionsOf(
+  { colour, axis }: PlotTheme,
+  unit: string,
+  series: Series[],
+): Omit<uPlot.Options, "width" | "height"> {
   return {
-    width: element.clientWidth,
-    height: HEIGHT,
     scales: { x: { time: true } },
     cursor: { y: false },
     axes: [

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { Loading } from "../parts/empty";
 import { Field } from "../parts/field";
@@ -38,10 +38,13 @@ export function Trends({ patient }: { patient: string }) {
 }
 
 function Charts({ trend }: { trend: Trend }) {
-  const units = [...new Set(trend.series.map((one) => one.unit))];
-  return units.map((unit) => (
-    <TrendChart key={unit} unit={unit} series={trend.series.filter((one) => one.unit === unit)} />
-  ));
+  const units = useMemo(() => {
+    const found = new Set(trend.series.map((one) => one.unit));
+    return [...found].map(
+      (unit) => [unit, trend.series.filter((one) => one.unit === unit)] as const,
+    );
+  }, [trend]);
+  return units.map(([unit, series]) => <TrendChart key={unit} unit={unit} series={series} />);
 }
 
 /** The kinds that always have a chart, if they were measured, and codes of others. */

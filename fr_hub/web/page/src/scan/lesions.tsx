@@ -32,7 +32,7 @@ export function mlText(ml: number): string {
 
 /** The lesions of a report. A click shows one in the viewer. */
 export function Lesions({ report, cursor, onShow }: LesionsProps) {
-  const findings = brainOf(report);
+  const findings = brainOf(report.findings);
   if (findings === null) return null;
   const { lesions, quality } = findings;
   return (

@@ -1,5 +1,5 @@
 import { VerdictTag } from "../parts/tag";
-import { brainOf, type Report } from "./scan-api";
+import { brainOf, type Findings } from "./scan-api";
 
 const VERDICTS: Record<string, string> = {
   pass: "The scan is good enough for the analysis.",
@@ -8,9 +8,9 @@ const VERDICTS: Record<string, string> = {
 };
 
 /** How good the image is, and why. */
-export function Quality({ report }: { report: Report }) {
-  const { quality } = report.findings;
-  const brain = brainOf(report)?.quality;
+export function Quality({ findings }: { findings: Findings }) {
+  const { quality } = findings;
+  const brain = brainOf(findings)?.quality;
   const measured = [
     ["Noise", brain?.noise_percent],
     ["Intensity non-uniformity", brain?.inu_percent],

@@ -6,7 +6,8 @@ import type { components } from "../api/schema";
 type Schemas = components["schemas"];
 export type Scan = Schemas["ScanDetails"];
 export type Report = Schemas["BrainReport"];
-export type BrainFindings = Extract<Report["findings"], { kind: "brain" }>;
+export type Findings = Report["findings"];
+export type BrainFindings = Extract<Findings, { kind: "brain" }>;
 export type Lesion = Schemas["Lesion"];
 export type Volumes = Schemas["Volumes"];
 export type ScanEvent = Schemas["Event"];
@@ -117,7 +118,7 @@ export function addressOf(key: string, name: string, revision: number | null = n
   return `/api/v1/scans/${encodeURIComponent(key)}/${name}${query}`;
 }
 
-/** The findings of a brain; null: the report is of another kind. */
-export function brainOf(report: Report): BrainFindings | null {
-  return report.findings.kind === "brain" ? (report.findings as BrainFindings) : null;
+/** The findings of a brain; null: they are of another kind. */
+export function brainOf(findings: Findings): BrainFindings | null {
+  return findings.kind === "brain" ? (findings as BrainFindings) : null;
 }

@@ -108,14 +108,14 @@ interface PartsProps {
 function ReportParts({ scan, report, chosen }: PartsProps) {
   const first = useRef(true);
   const heading = useRef<HTMLDivElement>(null);
-  const brain = brainOf(report);
+  const brain = brainOf(report.findings);
   useEffect(() => {
     if (!first.current) heading.current?.scrollIntoView({ block: "nearest" });
     first.current = false;
   }, [chosen]);
   return (
     <div ref={heading} className="stack">
-      <Quality report={report} />
+      <Quality findings={report.findings} />
       {brain && <VolumeBars volumes={brain.volumes ?? null} />}
       <ReportText scan={scan} revision={chosen} />
     </div>

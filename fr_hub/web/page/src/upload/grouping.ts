@@ -17,7 +17,7 @@ const FILES_MAX = 20_000;
 
 /** Files that hold whole scans: each is an upload, so that each has its own progress. A header and
  * its voxels (.hdr, .img) and the slices of a series must stay together. */
-const WHOLE = /\.(nii|nii\.gz|nii\.bz2|nii\.zst|zip|tar|tar\.gz|tgz|mgz|mgh|nrrd)$/i;
+export const WHOLE = /\.(nii|nii\.gz|nii\.bz2|nii\.zst|zip|tar|tar\.gz|tgz|mgz|mgh|nrrd)$/i;
 
 function folderOf(path: string): string {
   const end = path.lastIndexOf("/");
@@ -29,12 +29,14 @@ function topOf(path: string): string {
 }
 
 /** Divide chosen files into uploads: whole scans singly, the others by the folder that was chosen,
- * because a series may be spread over several folders below it. */
-export function grouped(files: ChosenFile[]): Group[] {
+ * because a series may be spread over several folders below it.
+ *
+ * @param whole The names of files that hold whole scans. */
+export function grouped(files: ChosenFile[], whole: RegExp = WHOLE): Group[] {
   const groups: Group[] = [];
   const rest = new Map<string, ChosenFile[]>();
   for (const one of files) {
-    if (WHOLE.test(one.path)) {
+    if (whole.test(one.path)) {
       groups.push({ title: one.path, files: [one] });
     } else {
       const top = topOf(one.path);

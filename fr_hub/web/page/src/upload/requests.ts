@@ -67,22 +67,37 @@ export async function cancel(url: string): Promise<void> {
   await call(url, { method: "DELETE" });
 }
 
-/** Send a piece; `onProgress` gets the bytes of it that left. fetch tells no progress. */
-export function send(
+/** Send a piece; `onProgress` gets the bytes of it that left. */
+export async function send(
   url: string,
   offset: number,
   piece: Blob,
   signal: AbortSignal,
   onProgress: (sent: number) => void,
 ): Promise<void> {
+  const headers = {
+    "Content-Type": "application/offset+octet-stream",
+    "Upload-Offset": String(offset),
+  };
+  await sendBody("PATCH", url, piece, headers, signal, onProgress);
+}
+
+/** Send a body; `onProgress` gets the bytes of it that left, which fetch does not tell. Returns the
+ * text of the answer. */
+export function sendBody(
+  method: "PATCH" | "POST",
+  url: string,
+  body: Blob | FormData,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+  onProgress: (sent: number) => void,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     const lost = () => reject(unreachable());
-    request.open("PATCH", url);
-    request.setRequestHeader("Content-Type", "application/offset+octet-stream");
-    request.setRequestHeader("Upload-Offset", String(offset));
-    for (const [name, value] of Object.entries(changeHeaders())) {
+    request.open(method, url);
+    for (const [name, value] of Object.entries({ ...headers, ...changeHeaders() })) {
       request.setRequestHeader(name, value);
     }
     request.upload.onprogress = (event) => onProgress(event.loaded);
@@ -90,20 +105,21 @@ export function send(
     request.ontimeout = lost;
     request.onabort = () => reject(new DOMException("paused", "AbortError"));
     request.onload = () => {
-      if (request.status === 204) {
-        resolve();
+      if (request.status === 201 || request.status === 204) {
+        resolve(request.responseText);
         return;
       }
-      const headers = new Headers();
+      const known = new Headers();
       for (const name of ["Retry-After", "X-Request-Id"]) {
         const value = request.getResponseHeader(name);
-        if (value) headers.set(name, value);
+        if (value) known.set(name, value);
       }
       const status = request.status >= 200 ? request.status : 502;
-      reject(failed(new Response(null, { status, headers }), request.responseText));
+      const response = new Response(null, { status, headers: known });
+      reject(failed(response, request.responseText));
     };
     signal.addEventListener("abort", abort, { once: true });
     request.onloadend = () => signal.removeEventListener("abort", abort);
-    request.send(piece);
+    request.send(body);
   });
 }

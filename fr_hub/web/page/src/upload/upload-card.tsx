@@ -1,14 +1,12 @@
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "react-router";
+import type { ComponentType } from "react";
 
-import { api, call } from "../api/client";
 import { Button } from "../parts/button";
 import { bytesText, countText, durationText } from "../parts/formats";
 import { Icon } from "../parts/icon";
 import { Progress } from "../parts/progress";
-import { StateTag, Tag, type Tone } from "../parts/tag";
+import { Tag, type Tone } from "../parts/tag";
 import type { FileOutcome } from "./requests";
-import { type Phase, type Upload, uploads } from "./uploads";
+import type { Phase, Upload, Uploads } from "./uploads";
 
 const PHASES: Record<Phase, [Tone, string]> = {
   waiting: ["muted", "Waiting"],
@@ -20,8 +18,18 @@ const PHASES: Record<Phase, [Tone, string]> = {
   failed: ["bad", "Failed"],
 };
 
+/** Shows what was made of the files of an upload, by its keys. */
+export type Made = ComponentType<{ keys: string[] }>;
+
+interface Props {
+  upload: Upload;
+  /** Those that it belongs to. */
+  uploads: Uploads;
+  Made: Made;
+}
+
 /** An upload: how far it is, and what became of its files. */
-export function UploadCard({ upload }: { upload: Upload }) {
+export function UploadCard({ upload, uploads, Made }: Props) {
   const [tone, word] = shownPhase(upload);
   const open = !["finished", "failed"].includes(upload.phase);
   return (
@@ -30,7 +38,7 @@ export function UploadCard({ upload }: { upload: Upload }) {
         <h2 className="wrap-anywhere">{upload.title}</h2>
         <div className="row">
           <Tag tone={tone}>{word}</Tag>
-          <Controls upload={upload} />
+          <Controls upload={upload} uploads={uploads} />
         </div>
       </div>
       {open && (
@@ -46,7 +54,7 @@ export function UploadCard({ upload }: { upload: Upload }) {
             : ""}
         </p>
       )}
-      {upload.outcomes.length > 0 && <Outcomes outcomes={upload.outcomes} />}
+      {upload.outcomes.length > 0 && <Outcomes outcomes={upload.outcomes} Made={Made} />}
     </section>
   );
 }
@@ -73,7 +81,7 @@ function pace(upload: Upload): string {
   return `, ${bytesText(upload.speed)}/s, ${durationText(left)} left`;
 }
 
-function Controls({ upload }: { upload: Upload }) {
+function Controls({ upload, uploads }: { upload: Upload; uploads: Uploads }) {
   const { id, phase, title } = upload;
   if (phase === "finished" || phase === "storing") return null;
   const again = phase === "paused" || phase === "failed";
@@ -107,13 +115,13 @@ const WORDS: Record<FileOutcome["outcome"], [Tone, string]> = {
 };
 
 /** What became of the files: those with something to say come first. */
-function Outcomes({ outcomes }: { outcomes: FileOutcome[] }) {
+function Outcomes({ outcomes, Made }: { outcomes: FileOutcome[]; Made: Made }) {
   const scans = [...new Set(outcomes.flatMap((one) => one.scans))];
   const remarkable = outcomes.filter((one) => one.outcome !== "stored" || one.reason);
   const files = remarkable.length > 0 ? remarkable : outcomes.length === 1 ? outcomes : [];
   return (
     <>
-      {scans.length > 0 && <Scans keys={scans} />}
+      {scans.length > 0 && <Made keys={scans} />}
       {files.length > 0 && (
         <ul className="outcomes">
           {files.slice(0, SHOWN).map((one) => (
@@ -128,42 +136,6 @@ function Outcomes({ outcomes }: { outcomes: FileOutcome[] }) {
           )}
         </ul>
       )}
-    </>
-  );
-}
-
-const FOLLOWED = 12;
-
-/** The scans that were made of the files, each with its state as it changes. */
-function Scans({ keys }: { keys: string[] }) {
-  return (
-    <ul className="upload-scans" aria-label="Scans of this upload">
-      {keys.slice(0, FOLLOWED).map((key) => (
-        <li key={key} className="row">
-          <ScanState scan={key} />
-        </li>
-      ))}
-      {keys.length > FOLLOWED && (
-        <li>
-          <Link to="/scans">and {countText(keys.length - FOLLOWED, "scan")} more</Link>
-        </li>
-      )}
-    </ul>
-  );
-}
-
-function ScanState({ scan }: { scan: string }) {
-  const found = useQuery({
-    queryKey: ["scan", scan],
-    queryFn: () => call(api.GET("/api/v1/scans/{key}", { params: { path: { key: scan } } })),
-  });
-  return (
-    <>
-      {found.data && <StateTag state={found.data.state} />}
-      <Link to={`/scans/${scan}`} className="mono wrap-anywhere">
-        {scan}
-      </Link>
-      {found.data?.cause && <span className="muted">{found.data.cause}</span>}
     </>
   );
 }

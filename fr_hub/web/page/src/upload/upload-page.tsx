@@ -1,22 +1,23 @@
-import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useState, useSyncExternalStore } from "react";
 
-import "../styles/upload.css";
 import { Button } from "../parts/button";
 import { countText } from "../parts/formats";
-import { Icon } from "../parts/icon";
 import { Note } from "../parts/note";
 import { Page } from "../parts/page";
-import { chosen, type ChosenFile, dropped, grouped } from "./grouping";
+import { DropZone } from "./drop-zone";
+import { type ChosenFile, grouped } from "./grouping";
 import { remembered } from "./remembered";
+import { ScansOfUpload } from "./scans-of-upload";
 import { UploadCard } from "./upload-card";
 import { uploads } from "./uploads";
+import { useWarnBeforeLeaving } from "./use-warn-before-leaving";
 
 /** Files and folders are dropped or chosen here, and followed until their scans have reports. */
 export function Component() {
   const list = useSyncExternalStore(uploads.subscribe, uploads.list);
   const [all, setAll] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  useWarnBeforeLeaving();
+  useWarnBeforeLeaving(uploads);
 
   const add = (files: ChosenFile[]) => {
     setProblem(
@@ -31,7 +32,11 @@ export function Component() {
       title="Upload"
       actions={ended && <Button onClick={() => uploads.clear()}>Clear finished</Button>}
     >
-      <DropZone onFiles={add} onProblem={setProblem} />
+      <DropZone onFiles={add} onProblem={setProblem}>
+        NIfTI, DICOM, MGH and Analyze images, also in zip and tar archives, and ECGs. Keep the
+        slices of a series in one folder. Fr stores pseudonyms instead of the names and identifiers
+        in the files.
+      </DropZone>
       <label className="row">
         <input type="checkbox" checked={all} onChange={(event) => setAll(event.target.checked)} />
         <span>
@@ -44,79 +49,11 @@ export function Component() {
       <ul className="uploads" aria-label="Uploads">
         {list.map((one) => (
           <li key={one.id}>
-            <UploadCard upload={one} />
+            <UploadCard upload={one} uploads={uploads} Made={ScansOfUpload} />
           </li>
         ))}
       </ul>
     </Page>
-  );
-}
-
-interface DropZoneProps {
-  onFiles: (files: ChosenFile[]) => void;
-  onProblem: (problem: string) => void;
-}
-
-function DropZone({ onFiles, onProblem }: DropZoneProps) {
-  const files = useRef<HTMLInputElement>(null);
-  const folder = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
-
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    dropped(event.dataTransfer).then(onFiles, () => {
-      onProblem("This browser could not read what you dropped. Choose the files instead.");
-    });
-  };
-  const picked = (input: HTMLInputElement) => {
-    onFiles(chosen(input.files ?? []));
-    input.value = ""; // so that the same file can be chosen again
-  };
-
-  return (
-    <div
-      className="drop-zone"
-      data-over={over || undefined}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
-      <Icon name="upload" size={32} />
-      <p>
-        <strong>Drop files or folders here</strong>
-      </p>
-      <p className="muted">
-        NIfTI, DICOM, MGH and Analyze images, also in zip and tar archives, and ECGs. Keep the
-        slices of a series in one folder. Fr stores pseudonyms instead of the names and identifiers
-        in the files.
-      </p>
-      <div className="row">
-        <Button kind="primary" onClick={() => files.current?.click()}>
-          Choose files
-        </Button>
-        <Button onClick={() => folder.current?.click()}>Choose a folder</Button>
-      </div>
-      <input
-        ref={files}
-        type="file"
-        multiple
-        hidden
-        aria-label="Files to upload"
-        onChange={(event) => picked(event.currentTarget)}
-      />
-      <input
-        ref={folder}
-        type="file"
-        hidden
-        aria-label="Folder to upload"
-        {...{ webkitdirectory: "" }}
-        onChange={(event) => picked(event.currentTarget)}
-      />
-    </div>
   );
 }
 
@@ -133,15 +70,4 @@ function Interrupted() {
       {number === 1 ? "it" : "they"} stopped.
     </Note>
   );
-}
-
-/** Uploads go on in other parts of the page, but not when it is closed. */
-function useWarnBeforeLeaving() {
-  useEffect(() => {
-    const warn = (event: BeforeUnloadEvent) => {
-      if (uploads.busy) event.preventDefault();
-    };
-    window.addEventListener("beforeunload", warn);
-    return () => window.removeEventListener("beforeunload", warn);
-  }, []);
 }

@@ -1,10 +1,10 @@
 /** The uploads of this page: they go on while people look at other parts of it. */
+import { onUserLeft } from "../api/client";
 import { ApiProblem } from "../api/problem";
 import type { Group } from "./grouping";
-import { forget, remember, remembered, signatureOf } from "./remembered";
-import * as requests from "./requests";
-import type { FileOutcome } from "./requests";
-import { Speed } from "./speed";
+import { IN_PIECES } from "./in-pieces";
+import { type FileOutcome, passes } from "./requests";
+import type { Transfer, Work } from "./transfer";
 
 export type Phase =
   "waiting" | "sending" | "paused" | "retrying" | "storing" | "finished" | "failed";
@@ -26,14 +26,6 @@ export interface Upload {
   outcomes: FileOutcome[];
 }
 
-interface Work {
-  group: Group;
-  volumes: "default" | "all";
-  controller: AbortController;
-  url: string | null;
-  chunk: number;
-}
-
 const AT_ONCE = 2;
 const RETRY_S = [1, 2, 4, 8, 15, 30];
 
@@ -44,6 +36,10 @@ export class Uploads {
   private readonly listeners = new Set<() => void>();
   private next = 1;
   private running = 0;
+
+  constructor(private readonly transfer: Transfer) {
+    onUserLeft(() => this.drop());
+  }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -92,15 +88,21 @@ export class Uploads {
     this.work.delete(id);
     this.all = this.all.filter((one) => one.id !== id);
     this.tell();
-    forget(await signatureOf(work.group.files, work.volumes));
-    // If it fails, the API deletes the files when the upload expires.
-    if (work.url) await requests.cancel(work.url).catch(() => undefined);
+    await this.transfer.cancel(work);
   }
 
   clear(): void {
     const ended = this.all.filter((one) => ["finished", "failed"].includes(one.phase));
     for (const one of ended) this.work.delete(one.id);
     this.all = this.all.filter((one) => !ended.includes(one));
+    this.tell();
+  }
+
+  /** Stop all, and show none of them any more. */
+  private drop(): void {
+    for (const one of this.work.values()) one.controller.abort();
+    this.work.clear();
+    this.all = [];
     this.tell();
   }
 
@@ -125,7 +127,8 @@ export class Uploads {
     for (let tries = 0; ;) {
       const before = this.get(id)?.sent ?? 0;
       try {
-        await this.try(id, work, signal);
+        const outcomes = await this.transfer.send(work, signal, (change) => this.set(id, change));
+        this.set(id, { phase: "finished", speed: null, outcomes });
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -133,20 +136,13 @@ export class Uploads {
           this.set(id, { phase: "failed", problem: readable(error), speed: null });
           return;
         }
-        if (error.code === "upload_unknown" && work.url) {
-          // Its server was restarted: begin again.
-          work.url = null;
-          forget(await signatureOf(work.group.files, work.volumes));
-          this.set(id, { sent: 0 });
-          continue;
-        }
-        if (error.code === "upload_incomplete" || error.code === "wrong_offset") continue;
+        if (await this.transfer.repeats(work, error)) continue;
         if (error.status === 401) {
           const problem = "Your session has ended. Sign in again, then resume.";
           this.set(id, { phase: "paused", problem, speed: null });
           return;
         }
-        if (!requests.passes(error)) {
+        if (!passes(error)) {
           this.set(id, { phase: "failed", problem: error.detail, speed: null });
           return;
         }
@@ -156,53 +152,6 @@ export class Uploads {
         if (!(await this.wait(id, error.detail, wait, signal))) return;
       }
     }
-  }
-
-  private async try(id: number, work: Work, signal: AbortSignal): Promise<void> {
-    let offset = await this.opened(id, work, signal);
-    const url = work.url ?? "";
-    const bytes = new Blob(work.group.files.map((one) => one.file));
-    const speed = new Speed();
-    this.set(id, { phase: "sending", problem: null, retryIn: null, sent: offset });
-    while (offset < bytes.size) {
-      const piece = bytes.slice(offset, offset + work.chunk);
-      const start = offset;
-      await requests.send(url, start, piece, signal, (sent) => {
-        this.set(id, { sent: start + sent, speed: speed.at(start + sent) });
-      });
-      offset += piece.size;
-      this.set(id, { sent: offset, speed: speed.at(offset) });
-    }
-    this.set(id, { phase: "storing", speed: null });
-    const outcomes = await requests.finish(url, signal);
-    forget(await signatureOf(work.group.files, work.volumes));
-    this.set(id, { phase: "finished", outcomes });
-  }
-
-  /** Begin the upload, or find where it goes on; the bytes that the API has. */
-  private async opened(id: number, work: Work, signal: AbortSignal): Promise<number> {
-    const signature = await signatureOf(work.group.files, work.volumes);
-    const url = work.url ?? remembered()[signature]?.url ?? null;
-    if (url) {
-      try {
-        const known = await requests.state(url, signal);
-        work.url = url;
-        work.chunk = known.chunk_bytes;
-        this.set(id, { resumedAt: known.offset });
-        return known.offset;
-      } catch (error) {
-        if (!(error instanceof ApiProblem && error.status === 404)) throw error;
-        forget(signature);
-        work.url = null;
-      }
-    }
-    const files = work.group.files.map((one) => ({ name: one.path, size: one.file.size }));
-    const begun = await requests.begin(files, work.volumes, signal);
-    work.url = begun.url;
-    work.chunk = begun.chunk_bytes;
-    const expires = Date.parse(begun.expires_at);
-    remember(signature, { url: begun.url, size: begun.size, files: files.length, expires });
-    return begun.offset;
   }
 
   /** Wait before the next try; false: it was paused or cancelled. */
@@ -251,5 +200,5 @@ function readable(error: unknown): string {
   return "This browser could not read the files. Choose them again.";
 }
 
-/** Those of this page. */
-export const uploads = new Uploads();
+/** Scans that go to the tenant. */
+export const uploads = new Uploads(IN_PIECES);
