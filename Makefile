@@ -273,6 +273,9 @@ lock: ## Pin the newest versions of all packages (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-bench.txt
+	uv pip compile pyproject.toml --extra dev --extra evaluate --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c common/requirements-dev.txt -q -o common/requirements-evaluate.txt
 	uv pip compile pyproject.toml --extra audit --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c common/requirements-dev.txt -q -o common/requirements-audit.txt

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from common.errors import SourceError
@@ -13,6 +14,7 @@ from common.formats.not_a_scan import NotAScan
 from tests.common.formats.ecg.edf_files import onsets, signal, write_edf
 from tests.common.formats.ecg.test_wfdb import samples_of
 
+READERS = "pyedflib is not installed (make .venv/ready-evaluate, on Python 3.11 or 3.12)"
 VALUES = np.arange(-20, 20).reshape(4, 10) * 100
 
 
@@ -115,9 +117,71 @@ def test_a_header_that_is_cut_is_refused(tmp_path: Path, size: int) -> None:
         open_edf(path)
 
 
-def test_it_is_read_as_pyedflib_reads_it(tmp_path: Path) -> None:
-    pyedflib = pytest.importorskip("pyedflib")
-    path = write_edf(tmp_path / "x.edf", [signal("ECG I", VALUES), signal("ECG II", -VALUES)])
+def noise(records: int, samples: int, bits: int) -> npt.NDArray[np.int64]:
+    """Digital samples over the whole range, its ends among them."""
+    limit = 1 << (bits - 1)
+    values = np.random.default_rng(5).integers(-limit, limit, (records, samples))
+    values[0, :2] = -limit, limit - 1
+    return values
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_each_sample_is_the_one_that_pyedflib_reads(tmp_path: Path, bits: int) -> None:
+    pyedflib = pytest.importorskip("pyedflib", reason=READERS)
+    whole = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    signals = [
+        signal("ECG I", noise(4, 250, bits), digital=whole),
+        signal("EEG Fp1", noise(4, 40, bits), digital=whole),
+        signal("ECG II", noise(4, 250, bits), digital=whole, physical=(5, -5), unit="mV"),
+        signal("ECG V1", noise(4, 250, bits), digital=whole, physical=(-0.01, 0.02), unit="V"),
+    ]
+    to_mv = {"ECG I": 1e-3, "ECG II": 1, "ECG V1": 1e3}
+    kind = "edf" if bits == 16 else "bdf"
+    path = write_edf(
+        tmp_path / f"x.{kind}", signals, bits // 8, reserved="" if bits == 16 else "24BIT"
+    )
     with pyedflib.EdfReader(str(path)) as reader:
-        theirs = np.column_stack([reader.readSignal(n) for n in (0, 1)]) * 1e-3
-    np.testing.assert_allclose(samples_of(open_edf(path)), theirs, atol=1e-6)
+        labels = reader.getSignalLabels()
+        assert reader.getSampleFrequency(0) == 250
+        theirs = np.column_stack(
+            [reader.readSignal(labels.index(name)) * scale for name, scale in to_mv.items()]
+        )
+    opened = open_edf(path)
+    assert opened.recording.leads == ("I", "II", "V1")
+    np.testing.assert_array_equal(samples_of(opened), theirs.astype(np.float32))
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_a_file_that_pyedflib_wrote_has_its_samples(tmp_path: Path, bits: int) -> None:
+    pyedflib = pytest.importorskip("pyedflib", reason=READERS)
+    kind, limit = (
+        (pyedflib.FILETYPE_EDFPLUS, 1 << 15) if bits == 16 else (pyedflib.FILETYPE_BDFPLUS, 1 << 23)
+    )
+    path = tmp_path / ("x.edf" if bits == 16 else "x.bdf")
+    header = {
+        "dimension": "mV",
+        "sample_frequency": 250,
+        "physical_min": -10.0,
+        "physical_max": 10.0,
+        "digital_min": -limit,
+        "digital_max": limit - 1,
+        "transducer": "",
+        "prefilter": "HP:0.05Hz LP:150Hz",
+    }
+    given = np.random.default_rng(6).uniform(-10, 10, (2, 750))
+    with pyedflib.EdfWriter(str(path), 2, file_type=kind) as writer:
+        writer.setSignalHeaders([{**header, "label": name} for name in ("ECG I", "ECG II")])
+        writer.setPatientCode("P-7")
+        writer.writeSamples(list(given))
+        writer.writeAnnotation(1.5, -1, "a note")
+    opened = open_edf(path)
+    recording = opened.recording
+    assert (recording.leads, recording.samples) == (("I", "II"), 750)
+    assert (recording.sampling_rate_hz, recording.patient) == (250, "P-7")
+    assert recording.filters == ("highpass_0_05_hz", "lowpass_150_hz")
+    assert recording.problems == ()
+    with pyedflib.EdfReader(str(path)) as reader:
+        theirs = np.column_stack([reader.readSignal(n) for n in (0, 1)])
+    np.testing.assert_array_equal(samples_of(opened), theirs.astype(np.float32))
+    step = 20 / (2 * limit - 1)
+    np.testing.assert_allclose(samples_of(opened), given.T, atol=1.01 * step + 1e-6)

@@ -10,11 +10,15 @@ import pytest
 from common.errors import SourceError
 from common.formats.ecg.recording import Opened
 from common.formats.ecg.wfdb import is_segment, open_wfdb
+from common.formats.ecg.wfdb_samples import FORMATS
 from common.formats.not_a_scan import NotAScan
 from tests.common.formats.ecg.wfdb_files import write_record
 
 RECORDS = os.environ.get("ECG_RECORDS", "")
+READERS = "wfdb is not installed (make .venv/ready-evaluate)"
 VALUES = np.arange(-12, 12).reshape(12, 2)
+RANGES = {8: 7, 80: 7, 212: 11, 310: 9, 311: 9, 24: 23, 32: 31}
+"""Bits of a sample without its sign, by format; of differences in format 8. Others have 15."""
 
 
 def samples_of(opened: Opened) -> Any:
@@ -163,3 +167,28 @@ def test_records_of_physionet_have_their_samples() -> None:
     assert alarm.recording.leads == ("II", "V")
     samples = samples_of(alarm)
     assert samples[0] == pytest.approx([-171 / 7247, 9127 / 10520])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_sample_is_the_one_that_wfdb_reads(tmp_path: Path, form: int) -> None:
+    wfdb = pytest.importorskip("wfdb", reason=READERS)
+    limit = 1 << RANGES.get(form, 15)
+    values = np.random.default_rng(form).integers(1 - limit, limit, (501, 2))
+    lines = ("200(-20)/mV 12 0 0 0 0 I", "1024.5/uV 12 7 0 0 0 II")
+    if form == 8:
+        values = np.cumsum(values // 2, axis=0)  # the first is the difference to the initial value
+    path = write_record(tmp_path, "r", values, form, lines=lines)
+    theirs = wfdb.rdrecord(str(path.with_suffix(""))).p_signal * [1, 1e-3]
+    assert not np.isnan(theirs).any()
+    np.testing.assert_allclose(samples_of(open_wfdb(path)), theirs, rtol=1e-6)
+
+
+@pytest.mark.skipif(not RECORDS, reason="ECG_RECORDS names no folder of real records")
+@pytest.mark.parametrize("name", ["100", "a103l"])
+def test_a_real_record_is_read_as_wfdb_reads_it(name: str) -> None:
+    wfdb = pytest.importorskip("wfdb", reason=READERS)
+    record = wfdb.rdrecord(str(Path(RECORDS, name)))
+    opened = open_wfdb(Path(RECORDS, f"{name}.hea"))
+    assert opened.recording.sampling_rate_hz == record.fs
+    chosen = [place for place, label in enumerate(record.sig_name) if label != "PLETH"]
+    np.testing.assert_array_equal(samples_of(opened), record.p_signal[:, chosen].astype(np.float32))
