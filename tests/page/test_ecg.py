@@ -178,11 +178,17 @@ def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
         for row in (newest, oldest):
             expect(row).to_contain_text("Done")
     expect(newest).to_contain_text(re.compile(r"10 s\s*\d+ per minute\s*Good quality"))
-    expect(oldest).to_contain_text("8 samples")
+    expect(oldest).to_contain_text(re.compile(r"8 samples\s*Limited quality"))
 
     newest.get_by_role("link").click()
     until_drawn(submitter)
+    # Also a recording that does not fill the paper.
     expect(submitter.get_by_text("25 mm/s, 10 mm/mV", exact=False)).to_be_visible()
+    width = submitter.locator(".ecg-paper canvas").bounding_box()["width"]  # type: ignore[index]
+    assert shown(submitter)[1] == pytest.approx(width / (25 * 96 / 25.4), rel=0.01)
+    assert shown(submitter)[1] > 10
+    submitter.get_by_role("button", name="Whole recording").click()
+    expect(submitter.locator(".ecg-paper canvas")).to_have_attribute("data-seconds", "10.000")
     leads = submitter.get_by_role("region", name="Leads").get_by_role("row")
     expect(leads).to_have_count(13)
     measures = submitter.get_by_role("region", name="Measures")

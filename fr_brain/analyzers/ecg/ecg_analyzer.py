@@ -32,7 +32,7 @@ class EcgAnalyzer:
     """Counts the zero crossings of each lead, and measures the heart.
 
     A scan that is no signal, or has no finite sample, gets quality 'fail'; one that misses samples
-    gets 'warn'. What is no voltage, or has no sampling rate, is counted and not measured.
+    gets 'warn'. What is no voltage, or has no sampling rate, is counted and not measured: 'warn'.
 
     Args:
         crossings: counts them; the default is the fast one.
@@ -99,6 +99,8 @@ def _problems(signal: Signal, voxels: npt.NDArray[Any]) -> Iterator[tuple[str, s
     if missing:
         percent = 100 * missing / voxels.size
         yield "samples_missing", f"{percent:.3g} % of the samples are missing or not finite."
+    if signal.sampling_rate_hz is None:
+        yield "no_sampling_rate", "It has no sampling rate, so only its zero crossings are counted."
     units = signal.lead_units or (signal.units,)
     if strange := sorted(set(units) - set(_MILLIVOLTS)):
         yield "not_a_voltage", f"Samples are in {', '.join(strange)}, which is no voltage."

@@ -75,10 +75,15 @@ def test_what_has_no_rate_or_is_no_voltage_is_not_measured() -> None:
         raise AssertionError
 
     samples = np.array([[1], [-1]], np.float32)
-    for fields in ({"units": "mmHg"}, {"hz": None}):
+    cases: dict[str, dict[str, Any]] = {
+        "not_a_voltage": {"units": "mmHg"},
+        "no_sampling_rate": {"hz": None},
+    }
+    for flag, fields in cases.items():
         scan, voxels = make_ecg(samples, **fields)
         findings = EcgAnalyzer(measure=measure).analyse(scan, scan.array(voxels))
         assert findings.measures is None
+        assert (findings.quality.verdict, findings.quality.flags) == (Verdict.WARN, (flag,))
         assert findings.crossings[0].zero_crossings == 1
 
 

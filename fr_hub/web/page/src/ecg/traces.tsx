@@ -54,8 +54,11 @@ export function Traces({ title, url, recording, peaks }: Props) {
     return () => resized.disconnect();
   }, []);
 
-  const paper = isTimed ? PAPER_MM_S * PX_PER_MM : width / Math.max(duration, 1);
-  const shown = limited(view ?? { start: 0, pxPerS: paper }, width, duration, rate);
+  const whole = width / Math.max(duration, 1 / rate);
+  // A short recording does not fill the paper.
+  const paper = isTimed ? PAPER_MM_S * PX_PER_MM : whole;
+  const limits = { coarsest: Math.min(whole, paper), width, duration, rate };
+  const shown = limited(view ?? { start: 0, pxPerS: paper }, limits);
   const seconds = width / shown.pxPerS;
 
   // After each render: whatever causes one may change the drawing.
@@ -82,12 +85,7 @@ export function Traces({ title, url, recording, peaks }: Props) {
   /** Zoom, with the time at a place of the drawing kept there. */
   function zoom(factor: number, at = width / 2) {
     const time = shown.start + at / shown.pxPerS;
-    const pxPerS = limited(
-      { start: 0, pxPerS: shown.pxPerS * factor },
-      width,
-      duration,
-      rate,
-    ).pxPerS;
+    const { pxPerS } = limited({ start: 0, pxPerS: shown.pxPerS * factor }, limits);
     setView({ start: time - at / pxPerS, pxPerS });
   }
 
@@ -127,10 +125,12 @@ export function Traces({ title, url, recording, peaks }: Props) {
         </span>
       </div>
       <div className="row">
-        <Button onClick={() => setView({ start: shown.start, pxPerS: paper })}>
-          {isTimed ? `${PAPER_MM_S} mm/s` : "All"}
-        </Button>
-        <Button onClick={() => setView({ start: 0, pxPerS: 0 })}>Whole recording</Button>
+        {isTimed && (
+          <Button onClick={() => setView({ start: shown.start, pxPerS: paper })}>
+            {`${PAPER_MM_S} mm/s`}
+          </Button>
+        )}
+        <Button onClick={() => setView({ start: 0, pxPerS: whole })}>Whole recording</Button>
         <Button aria-label="Zoom out" onClick={() => zoom(0.5)}>
           −
         </Button>
@@ -187,11 +187,18 @@ export function Traces({ title, url, recording, peaks }: Props) {
   );
 }
 
+interface Limits {
+  /** The least px of a second. */
+  coarsest: number;
+  width: number;
+  duration: number;
+  rate: number;
+}
+
 /** The next view that there can be: not beyond the ends, not finer or coarser than makes sense. */
-function limited(view: View, width: number, duration: number, rate: number): View {
-  const whole = width / Math.max(duration, 1 / rate);
+function limited(view: View, { coarsest, width, duration, rate }: Limits): View {
   const finest = Math.max(FASTEST_MM_S * PX_PER_MM, (width * rate) / 8);
-  const pxPerS = Math.min(finest, Math.max(whole, view.pxPerS));
+  const pxPerS = Math.min(finest, Math.max(coarsest, view.pxPerS));
   const last = Math.max(0, duration - width / pxPerS);
   return { start: Math.min(Math.max(0, view.start), last), pxPerS };
 }

@@ -44,7 +44,7 @@ const COLUMNS: Column<Ecg>[] = [
     header: true,
     cell: (one) => (
       <Link to={`/my-ecgs/${one.id}`}>
-        {one.received_at ? <Time at={one.received_at} /> : one.id.slice(0, 8)}
+        {one.received_at ? <Time at={one.received_at} form="short" /> : one.id.slice(0, 8)}
       </Link>
     ),
   },
