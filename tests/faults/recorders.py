@@ -86,8 +86,8 @@ def record_deliveries(path: Path) -> None:
 
     accept = ReportServer._accept
 
-    def accepting(server: ReportServer, events: Sequence[Any]) -> Any:
-        accepted, refused = accept(server, events)
+    def accepting(server: ReportServer, events: Sequence[Any], maps: Any) -> Any:
+        accepted, refused = accept(server, events, maps)
         entries = []
         for event in events:
             if not isinstance(event, Report) or event.report.scan_id not in accepted:
