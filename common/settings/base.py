@@ -163,12 +163,12 @@ class WireSettings(SecretSettings):
         default=1024,
         ge=512,
         le=48 * 1024,
-        description="largest message accepted, KiB; a longer one closes the connection",
+        description="largest message to accept, KiB; a longer message closes the connection",
     )
     idle_timeout_s: float = Field(
         default=60.0,
         ge=1,
-        description="a connection closes when it receives nothing for this long, seconds; an idle "
+        description="time after which a connection that receives nothing closes, seconds; an idle "
         "peer pings three times in this period",
     )
     greeting_timeout_s: float = Field(
@@ -183,8 +183,8 @@ class WireSettings(SecretSettings):
     rate_min_kib_s: float = Field(
         default=8.0,
         ge=0,
-        description="a peer that sends a message or a scan more slowly than this, averaged over "
-        "15 s, is disconnected, KiB/s",
+        description="minimum speed at which a peer must send a message or a scan, averaged over "
+        "15 s, KiB/s; a slower peer is disconnected",
     )
     max_unauthenticated: int = Field(
         default=256,
@@ -192,8 +192,8 @@ class WireSettings(SecretSettings):
         le=10_000,
         # STRANGERS is the old name; it is still accepted.
         validation_alias=AliasChoices("max_unauthenticated", "strangers"),
-        description="most connections that may be in their handshake at once; when full, a new "
-        "one replaces the oldest",
+        description="maximum number of connections in their handshake at once; when it is "
+        "reached, a new connection replaces the oldest one",
     )
 
     @model_validator(mode="after")
@@ -255,13 +255,13 @@ class IntakeSettings(StoreSettings):
     hub_backlog: int = Field(
         default=100_000,
         ge=1,
-        description="with this many scans waiting for analysis, Fr-HUB and the API answer 'busy' "
-        "with a retry time",
+        description="number of scans waiting for analysis at which Fr-HUB and the API answer "
+        "'busy' with a retry time",
     )
     hub_disk_free_mib: int = Field(
         default=1024,
         ge=0,
-        description="free disk space that MongoDB must keep, MiB; with less, Fr-HUB and the API "
-        "answer 'busy' with a retry time. 0: no check",
+        description="free disk space that MongoDB must keep, MiB; if less is free, Fr-HUB and the "
+        "API answer 'busy' with a retry time. 0: no check",
     )
-    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan accepted, MiB")
+    scan_limit_mib: int = Field(default=2048, ge=1, description="largest scan to accept, MiB")

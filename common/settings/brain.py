@@ -14,20 +14,20 @@ class BrainSettings(StoreSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=1024,
-        description="number of processor processes; by default one per core",
+        description="number of processors (processes that analyse scans); by default one per core",
     )
     brain_lease_s: float = Field(
         default=30.0,
         ge=1,
         le=600,
-        description="lease of a claim, seconds; a claim that is not renewed in time passes to "
-        "another processor",
+        description="length of a processor's claim on a scan, seconds; if the processor does not "
+        "renew the claim in time, another one takes over",
     )
     brain_attempts: int = Field(
         default=5,
         ge=1,
-        description="attempts to analyse a scan; when all fail, the scan moves to 'Error'; an "
-        "attempt that an orderly stop interrupts does not count",
+        description="attempts to analyse a scan; when all fail, the scan moves to 'Error'. An "
+        "attempt that a clean shutdown interrupts does not count",
     )
     brain_retry_pause_s: float = Field(
         default=1.0,
@@ -36,7 +36,7 @@ class BrainSettings(StoreSettings):
         "later attempts are 5, 15, 45 and 120 times as long",
     )
     brain_batch: int = Field(
-        default=500, ge=1, le=10_000, description="most scans to claim at once"
+        default=500, ge=1, le=10_000, description="maximum number of scans to claim at once"
     )
     brain_poll_s: float = Field(
         default=2.0,
@@ -47,8 +47,8 @@ class BrainSettings(StoreSettings):
     brain_time_limit_s: float = Field(
         default=300.0,
         gt=0,
-        description="time limit for the analysis of one scan, seconds; a longer one is stopped "
-        "and counts as a failed attempt",
+        description="time limit for the analysis of one scan, seconds; Fr-BRAIN stops a longer "
+        "analysis and counts it as a failed attempt",
     )
     brain_memory_mib: int | None = Field(
         default=None,
@@ -63,12 +63,12 @@ class BrainSettings(StoreSettings):
     )
     brain_pictures: bool = Field(
         default=False,
-        description="1: draw a picture for each report and send it to Fr-PACS with the report; "
-        "reports that were made without one stay without: make report ID=… draws it",
+        description="1: draw a picture for each new report and send it to Fr-PACS with the "
+        "report; for earlier reports, make report ID=… draws one",
     )
     brain_label_maps: bool = Field(
         default=True,
         description="1: store the label maps of each report, such as lesions, brain and tissues, "
-        "some 0.4 MB for a head of 1 mm, if the analyzer makes them; the API gives them out as "
-        "NIfTI",
+        "if the analyzer makes them; about 0.4 MB for a head with voxels of 1 mm. The API "
+        "serves them as NIfTI files",
     )

@@ -185,7 +185,7 @@ class ListSettings(_Chosen):
     subject: str | None = Field(
         default=None,
         description="pseudonym of a subject, as make list and index.csv show it, not the "
-        "PatientID: erase all of the subject's scans, or list only them",
+        "PatientID: erase all scans of this subject, or list only these",
     )
     since: datetime | None = Field(default=None, description=_SINCE)
     limit: int = Field(default=100, ge=1, description="list at most this many scans")
@@ -246,7 +246,7 @@ class EraseSettings(_Chosen):
     subject: str | None = Field(
         default=None,
         description="pseudonym of a subject, as make list and index.csv show it, not the "
-        "PatientID: erase all of the subject's scans, or list only them",
+        "PatientID: erase all scans of this subject, or list only these",
     )
     apply: bool = Field(
         default=False, description="1: erase the scans; otherwise, only list what would be erased"
@@ -282,8 +282,8 @@ class ReanalyzeSettings(_Chosen):
 
     analyzer: str | None = Field(
         default=None,
-        description="name of the installed analyzer: reanalyse only the scans that it now applies "
-        "to; if unset, those of all analyzers",
+        description="name of an installed analyzer: reanalyse only the scans that it now reads; "
+        "if unset, those of all analyzers",
     )
 
 

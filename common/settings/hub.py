@@ -33,13 +33,22 @@ class HubSettings(IntakeSettings, KeepSettings, WireSettings):
         "reports go only to these addresses",
     )
     hub_connections: int = Field(
-        default=128, ge=1, le=10_000, description="most connections from all Fr-PACS units together"
+        default=128,
+        ge=1,
+        le=10_000,
+        description="maximum number of connections from all Fr-PACS units together",
     )
     hub_connections_each: int = Field(
-        default=64, ge=1, le=10_000, description="most connections from one Fr-PACS unit"
+        default=64,
+        ge=1,
+        le=10_000,
+        description="maximum number of connections from one Fr-PACS unit",
     )
     hub_window: int = Field(
-        default=1024, ge=1, le=100_000, description="most unacknowledged scans per connection"
+        default=1024,
+        ge=1,
+        le=100_000,
+        description="maximum number of unacknowledged scans per connection",
     )
     hub_memory_mib: int = Field(
         default=512,
@@ -48,7 +57,10 @@ class HubSettings(IntakeSettings, KeepSettings, WireSettings):
         "together, MiB; when full, Fr-HUB pauses reading",
     )
     hub_batch: int = Field(
-        default=1000, ge=1, le=10_000, description="most scans or reports in one database call"
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="maximum number of scans or reports in one database call",
     )
     scan_timeout_s: float = Field(
         default=1800.0,
@@ -63,17 +75,18 @@ class HubSettings(IntakeSettings, KeepSettings, WireSettings):
     )
     audit_syslog: Annotated[tuple[str, int] | None, NoDecode] = Field(
         default=None,
-        description="syslog server that gets each event of the audit trail, by TLS, as host or "
-        "host:port (6514); if unset, none",
+        description="syslog server to send each event of the audit trail to, over TLS, as host or "
+        "host:port (default port: 6514); if unset, Fr-HUB sends none",
     )
     audit_syslog_ca: Path | None = Field(
         default=None,
-        description="authority of the certificate of AUDIT_SYSLOG (PEM); if unset, those that "
-        "this machine trusts",
+        description="certificate of the authority that issued the certificate of AUDIT_SYSLOG "
+        "(PEM); if unset, the authorities that this machine trusts",
     )
     audit_syslog_cert: Path | None = Field(
         default=None,
-        description="certificate that Fr-HUB shows to AUDIT_SYSLOG (PEM), if it asks for one",
+        description="certificate that Fr-HUB presents to AUDIT_SYSLOG (PEM), if that server asks "
+        "for one",
     )
     audit_syslog_key: Path | None = Field(
         default=None, description="private key of AUDIT_SYSLOG_CERT (PEM, unencrypted)"

@@ -59,20 +59,21 @@ class PacsSettings(WireSettings):
     )
     watch: bool = Field(
         default=False,
-        description="1: keep running, and send the files and series that arrive in the folder "
-        "SOURCE later, when they are complete",
+        description="1: keep running, and send files and series that arrive in the folder SOURCE "
+        "later, once they are complete",
     )
     watch_quiet_s: float | None = Field(
         default=None,
         gt=0,
-        description="with WATCH: a file or series that has not changed for this long is complete, "
-        "seconds; if unset, 5, and 60 on network file systems",
+        description="with WATCH: time after which a file or series that has not changed counts as "
+        "complete, seconds; if unset, 5, or 60 on network file systems",
     )
     watch_poll_s: float | None = Field(
         default=None,
         ge=0.1,
-        description="with WATCH: look for changes this often, seconds; if unset, the kernel tells "
-        "them, and network file systems are looked at every 5 seconds",
+        description="with WATCH: interval at which to look for changes, seconds; if unset, the "
+        "kernel reports changes, except on network file systems, where Fr-PACS looks every 5 "
+        "seconds",
     )
     labels: Literal["name", "hash"] = Field(
         default="name",
@@ -82,20 +83,20 @@ class PacsSettings(WireSettings):
     )
     volumes: str = Field(
         default="anatomical,unclassified",
-        description="roles of the DICOM volumes to send, as their headers give them, separated by "
+        description="roles of the DICOM volumes to send, according to their headers, separated by "
         f"commas: {', '.join(VOLUME_ROLES)}; or all. Other volumes are skipped and counted. NIfTI "
         "volumes are always sent",
     )
     follow_links: bool = Field(default=False, description="1: follow links that lead out of SOURCE")
     pseudonym_key_file: Path | None = Field(
         default=None,
-        description="file with the key of the pseudonyms of patients, studies and series, created "
-        "if missing; if unset, pseudonym.key in the folder PACS_NAME of DATA_DIR",
+        description="file with the key for the pseudonyms of patients, studies and series, "
+        "created if missing; if unset, DATA_DIR/PACS_NAME/pseudonym.key",
     )
     scan_id_key_file: Path | None = Field(
         default=None,
-        description="file with the key of the ids of scans from files, created if missing; "
-        "never replace it; if unset, scan-id.key in the folder of PSEUDONYM_KEY_FILE",
+        description="file with the key for the ids of scans from files, created if missing; if "
+        "unset, scan-id.key in the folder of PSEUDONYM_KEY_FILE. Never replace it",
     )
     priority: Priority = Field(
         default=Priority.ROUTINE,
@@ -125,13 +126,13 @@ class PacsSettings(WireSettings):
         default=None,
         ge=0,
         description="number of scans to send; if unset, every scan of SOURCE, or synthetic scans "
-        "until stopped; 0 sends none, and takes reports until stopped",
+        "until stopped; 0: send none, and receive reports until stopped",
     )
     rate: float | None = Field(
         default=None,
         gt=0,
-        description="scans per second; if unset, as fast as Fr-HUB accepts them, but 2 when "
-        "synthetic scans are sent without end, so that the disk does not fill up",
+        description="scans per second; if unset, as fast as Fr-HUB accepts them. If Fr-PACS sends "
+        "synthetic scans until stopped, the default is 2, so that the disk does not fill up",
     )
     threads: int = Field(
         default=2, ge=1, le=256, description="connections to Fr-HUB, one thread each"
@@ -159,8 +160,8 @@ class PacsSettings(WireSettings):
     patience_s: float = Field(
         default=5.0,
         ge=0,
-        description="time that a synthetic scan waits while the buffer is full, seconds; after "
-        "that it counts as failed",
+        description="time for which a synthetic scan waits while the buffer is full, seconds; "
+        "after that it counts as failed",
     )
     report_patience_s: float = Field(
         default=120.0,

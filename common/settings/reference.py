@@ -73,7 +73,7 @@ _SECTIONS: tuple[tuple[str, type[Settings]], ...] = (
     ("Connections between units", WireSettings),
     ("Database", StoreSettings),
     ("Retention", KeepSettings),
-    ("Scans that are taken", IntakeSettings),
+    ("Accepting scans", IntakeSettings),
     *_UNITS,
 )
 _BEGIN, _END = "<!-- tables -->\n", "<!-- end of tables -->\n"
@@ -132,6 +132,8 @@ def _section(setting: tuple[str, str, str, str]) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value))
     if isinstance(value, dict):
         return ",".join(f"{name}={host}:{port}" for name, (host, port) in value.items())
     if isinstance(value, bool):

@@ -16,20 +16,20 @@ class UsersSettings(TenantSettings):
 
     user_add: UserName | None = Field(default=None, description="name of a user to add")
     user_reset: UserName | None = Field(
-        default=None, description="name of a user who gets a new password; their sessions end"
+        default=None, description="name of a user to give a new password; their sessions end"
     )
     user_remove: UserName | None = Field(default=None, description="name of a user to remove")
     user_roles: Annotated[frozenset[Role], NoDecode] = Field(
         default=frozenset(),
         description="roles of the user, separated by commas: submitter, reader, clinician, "
-        "operator, auditor, admin",
+        "operator, auditor, admin, emergency",
     )
     user_tenant: Identifier = Field(
         default=DEFAULT_TENANT, description="tenant of the user to add, or whose users to list"
     )
     user_password_file: Path | None = Field(
         default=None,
-        description="file to read the user's password from; if unset, it is asked for",
+        description="file to read the user's password from; if unset, the command asks for it",
     )
 
     @field_validator("user_roles", mode="before")

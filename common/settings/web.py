@@ -26,8 +26,8 @@ class TenantSettings(StoreSettings):
 
     web_tenants: Annotated[dict[Identifier, tuple[PacsName, ...]], NoDecode] = Field(
         default={},
-        description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; what is in no tenant "
-        "belongs to the tenant 'default'",
+        description="tenants and their Fr-PACS as name=pacs-1+pacs-2,…; everything that is in no "
+        "tenant belongs to the tenant 'default'",
     )
 
     @field_validator("web_tenants", mode="before")
@@ -68,16 +68,19 @@ class WebSettings(TenantSettings, IntakeSettings):
     )
     web_port: Port = Field(default=7300, description="port of the API and the page")
     web_tls_cert: Path | None = Field(
-        default=None, description="certificate of the API (PEM); needed on any address but loopback"
+        default=None,
+        description="certificate of the API (PEM); required on any address other than loopback",
     )
     web_tls_key: Path | None = Field(default=None, description="private key of WEB_TLS_CERT (PEM)")
     web_upload_limit_mib: int = Field(
-        default=4096, ge=1, description="largest upload that the API takes, all its files, MiB"
+        default=4096,
+        ge=1,
+        description="largest upload that the API accepts, all of its files together, MiB",
     )
     web_uploads_mib: int = Field(
         default=65536,
         ge=1,
-        description="disk space for uploads under way in DATA_DIR, MiB; each tenant has a "
+        description="disk space in DATA_DIR for uploads under way, MiB; each tenant has a "
         "guaranteed share of it, and no user gets more than half of what is free",
     )
     web_upload_hours: float = Field(
@@ -87,18 +90,25 @@ class WebSettings(TenantSettings, IntakeSettings):
         description="hours after which an upload that was not finished is deleted",
     )
     web_idle_minutes: float = Field(
-        default=15, gt=0, le=15, description="a session of the page that is not used ends, minutes"
+        default=15,
+        gt=0,
+        le=15,
+        description="time without use after which a session of the page ends, minutes",
     )
     web_session_hours: float = Field(
-        default=12, gt=0, le=12, description="a session of the page ends at last, hours"
+        default=12,
+        gt=0,
+        le=12,
+        description="time after which a session of the page ends in any case, hours",
     )
     web_token_days: float = Field(
-        default=365, gt=0, le=3650, description="the longest validity of a token of the API, days"
+        default=365, gt=0, le=3650, description="longest lifetime of an API token, days"
     )
     web_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="addresses or networks of the reverse proxies before the API, separated by "
-        "commas; from these alone, Forwarded, X-Forwarded-For and X-Forwarded-Proto count",
+        description="addresses or networks of the reverse proxies in front of the API, separated "
+        "by commas; the API accepts Forwarded, X-Forwarded-For and X-Forwarded-Proto only from "
+        "these",
     )
     web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -107,12 +117,12 @@ class WebSettings(TenantSettings, IntakeSettings):
     )
     admin_token_file: Path | None = Field(
         default=None,
-        description="file with a token, at least 32 characters, by which a program may register "
-        "users (x-admin-token); if unset, only administrators may",
+        description="file with a token, at least 32 characters, with which a program may register "
+        "users (header x-admin-token); if unset, only administrators may",
     )
     metrics_token_file: Path | None = Field(
         default=None,
-        description="file with the token that /metrics asks for; if unset, /metrics answers only "
+        description="file with the token that /metrics requires; if unset, /metrics answers only "
         "clients on this host",
     )
 

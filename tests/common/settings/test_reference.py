@@ -20,5 +20,6 @@ def test_each_setting_is_in_one_table() -> None:
     tables = as_tables()
     for row in ("| `LOG_LEVEL` |", "| `HUB_HOST` |", "| `BRAIN_LEASE_S` |", "| `KEEP` |"):
         assert tables.count(row) == 1
+    assert "| `USER_ROLES` | users | none |" in tables
     assert tables.index("### Database") < tables.index("| `MONGODB_URI` |")
     assert tables.index("### Commands") < tables.index("| `NAMES` |")
