@@ -87,7 +87,9 @@ class Lesion(AlwaysValid):
         default=None, ge=1, description="position in the list; 1 is the largest lesion"
     )
     voxels: Count = Field(ge=1, description="number of voxels (grid: cells)")
-    volume_ml: float | None = Field(description="volume, ml; null if the image has no affine")
+    volume_ml: float | None = Field(
+        description="volume, ml; null if the image has no affine, or a reason withholds it"
+    )
     centroid_voxel: tuple[float, ...] = Field(
         description="centroid as the mean voxel index along each axis, from 0"
     )
@@ -133,7 +135,9 @@ class Lesions(AlwaysValid):
 
     count: Count = Field(description="number of lesions found")
     voxels: Count = Field(description="number of voxels (grid: cells) in all lesions")
-    volume_ml: float | None = Field(description="total volume, ml; null if the image has no affine")
+    volume_ml: float | None = Field(
+        description="total volume, ml; null if the image has no affine, or a reason withholds it"
+    )
     by_size: SizeCounts | None = Field(
         default=None,
         description="number of lesions by size; null if the analyzer gives none and lists not all",

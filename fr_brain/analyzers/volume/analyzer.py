@@ -22,7 +22,7 @@ from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
 from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
 from fr_brain.analyzers.volume.normalize import WHITE
-from fr_brain.analyzers.volume.quality import quality_warnings
+from fr_brain.analyzers.volume.quality import is_field_corrected, quality_warnings
 from fr_brain.analyzers.volume.segment import Segmentation, segment
 
 LARGEST_LISTED = min(20, LESIONS_LISTED_MAX)
@@ -72,7 +72,7 @@ class VolumeAnalyzer:
     """
 
     name = "volume"
-    version = "6"
+    version = "7"
     scan_types = frozenset({"volume", "flair", "t1"})
     priority = 0
 
@@ -121,6 +121,9 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
     noise = segmentation.noise_percent
     reasons = quality_warnings(scan, segmentation, noise, plausible=plausible)
     lesions, image = segmentation.lesions, segmentation.image
+    measured = is_field_corrected(segmentation)
+    if not measured:
+        ml = {name: volume for name, volume in ml.items() if name not in ("grey", "white")}
     sizes = [lesion.voxels * image.voxel_ml for lesion in lesions]
     head_ml = max(segmentation.masks.head_ml, ml["intracranial"])
     return Findings(
@@ -139,10 +142,11 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
         lesions=Lesions(
             count=len(lesions),
             voxels=sum(lesion.voxels for lesion in lesions),
-            volume_ml=ml["lesion"],
-            by_size=SizeCounts.of(sizes),
+            volume_ml=ml["lesion"] if measured else None,
+            by_size=SizeCounts.of(sizes) if measured else None,
             largest=tuple(
-                _lesion(lesion, scan, segmentation) for lesion in lesions[:LARGEST_LISTED]
+                _lesion(lesion, scan, segmentation, measured=measured)
+                for lesion in lesions[:LARGEST_LISTED]
             ),
         ),
         volumes=Volumes(
@@ -201,7 +205,9 @@ def _check_geometry(scan: BrainScan, voxels: npt.NDArray[Any]) -> None:
         )
 
 
-def _lesion(lesion: MeasuredLesion, scan: BrainScan, segmentation: Segmentation) -> Lesion:
+def _lesion(
+    lesion: MeasuredLesion, scan: BrainScan, segmentation: Segmentation, *, measured: bool
+) -> Lesion:
     image = segmentation.image
     centroid = image.scan_index(lesion.centroid)
     affine = np.array(scan.affine)
@@ -209,7 +215,7 @@ def _lesion(lesion: MeasuredLesion, scan: BrainScan, segmentation: Segmentation)
     edges = [voxels * mm for voxels, mm in zip(lesion.extent, image.spacing_mm, strict=True)]
     return Lesion(
         voxels=lesion.voxels,
-        volume_ml=lesion.voxels * image.voxel_ml,
+        volume_ml=lesion.voxels * image.voxel_ml if measured else None,
         centroid_voxel=centroid,
         centroid_mm=(float(x), float(y), float(z)),
         extent_mm=(edges[2], edges[1], edges[0]),

@@ -1,12 +1,13 @@
-"""The bias field: a quadratic in position, fitted on coarse blocks.
+"""The bias field: a polynomial in position, fitted on coarse blocks.
 
-Own method: the quadratic describes the field's reciprocal, so the fit is linear in its weights and
-the correction takes two passes a plane. N4 (Tustison et al., IEEE TMI 29, 2010) follows the field
-more closely and takes a hundred times as long.
+Own method: the polynomial describes the field's reciprocal, so the fit is linear in its weights. It
+is a quadratic, or a quartic where the field is strong. N4 (Tustison et al., IEEE TMI 29, 2010)
+follows the field more closely and takes a hundred times as long.
 ``METHOD.md`` explains the constants.
 """
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,23 @@ _WINDOWS = (0.25, 0.15, 0.1, 0.1)  # tolerance around white matter, a round each
 _CORTEX_WINDOWS = (0.1, 0.07, 0.07)  # the same around either class
 FIELD_MAX = 2.5
 """The largest plausible correction, as a factor."""
+QUADRATIC, QUARTIC = 10, 35
+"""Weights of a polynomial in z, y, x of degree 2 and of degree 4."""
+
+_FIRST = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (0, 2, 0), (0, 0, 2), (0, 1, 1))
+_FIRST += ((1, 1, 0), (1, 0, 1))
+_EXPONENTS = _FIRST + tuple(
+    powers for powers in itertools.product(range(5), repeat=3) if 3 <= sum(powers) <= 4
+)
+"""Exponents of z, y, x of each term."""
 
 
 @dataclass(frozen=True)
 class BiasField:
-    """The factor that makes white matter 1 everywhere, as a quadratic in position."""
+    """The factor that makes white matter 1 everywhere, as a polynomial in position."""
 
     weights: Doubles
-    """Shape 10, for 1, z, y, x, zz, yy, xx, yx, zy, zx; positions run from -1 to 1 across the
+    """Shape 10 or 35, for the terms of ``polynomial_terms``; positions run from -1 to 1 across the
     volume."""
     inu_percent: float | None
     """Range of the field over the brain as BrainWeb states it: 20 means 0.90 to 1.10. None if no
@@ -45,17 +55,18 @@ class BiasField:
         return self._over(z, y, x)
 
     def _over(self, z: Doubles, y: Doubles, x: Doubles) -> "FieldPlanes":
-        w = self.weights
-        flat = (w[0] + w[2] * y + w[5] * y * y)[:, None] + (w[3] * x + w[6] * x * x)[None, :]
-        flat = flat + w[7] * y[:, None] * x[None, :]
-        slope = (w[8] * y)[:, None] + (w[9] * x)[None, :]
-        rise = w[1] * z + w[4] * z * z
-        return FieldPlanes(
-            z.astype(np.float32),
-            rise.astype(np.float32),
-            flat.astype(np.float32),
-            slope.astype(np.float32),
-        )
+        weights = self._cube()
+        powers = [axis[:, None] ** np.arange(len(weights)) for axis in (z, y, x)]
+        of_planes = np.tensordot(powers[0], weights, 1).astype(np.float32)
+        return FieldPlanes(of_planes, powers[1].astype(np.float32), powers[2].astype(np.float32))
+
+    def _cube(self) -> Doubles:
+        """The weights by the exponents of z, y, x."""
+        order = 3 if len(self.weights) == QUADRATIC else 5
+        cube = np.zeros((order,) * 3)
+        for powers, weight in zip(_EXPONENTS, self.weights, strict=False):
+            cube[powers] = weight
+        return cube
 
     def on_blocks(self, coarse: CoarseImage, shape: tuple[int, int, int]) -> Floats:
         """The field at the centres of the blocks of a volume of ``shape`` voxels; shape of
@@ -66,22 +77,37 @@ class BiasField:
             axes.append((first + np.minimum(first + factor, voxels) - 1) / (voxels - 1) - 1)
         return self._over(*axes).at(0, coarse.mean.shape[0])
 
+    def after(self, first: "BiasField") -> "BiasField":
+        """This field, fitted on what a first one had corrected, and the first one as one field.
+
+        Args:
+            first: a quadratic; so is this field.
+        """
+        weights = np.zeros(QUARTIC)
+        places = {powers: place for place, powers in enumerate(_EXPONENTS)}
+        pairs = itertools.product(
+            zip(_FIRST, self.weights, strict=True), zip(_FIRST, first.weights, strict=True)
+        )
+        for (own, weight), (other, factor) in pairs:
+            powers = (own[0] + other[0], own[1] + other[1], own[2] + other[2])
+            weights[places[powers]] += weight * factor
+        return replace(self, weights=weights)
+
 
 @dataclass(frozen=True)
 class FieldPlanes:
-    """The field on a box of voxels, in parts that combine to any of its planes."""
+    """The field on a box of voxels: a polynomial in y and x for each of its planes."""
 
-    z: Floats
-    rise: Floats
-    flat: Floats
-    slope: Floats
+    weights: Floats
+    """Axes: planes, power of y, power of x."""
+    y: Floats
+    """Powers of y: rows x powers."""
+    x: Floats
+    """Powers of x: columns x powers."""
 
     def at(self, first: int, last: int) -> Floats:
         """The planes from ``first`` up to ``last`` of the box; axes z, y, x."""
-        field = self.z[first:last, None, None] * self.slope
-        field += self.flat
-        field += self.rise[first:last, None, None]
-        return field
+        return np.asarray((self.y @ self.weights[first:last]) @ self.x.T)
 
 
 def fit_field(coarse: CoarseImage, masks: CoarseMasks, shape: tuple[int, int, int]) -> BiasField:
@@ -126,8 +152,8 @@ def fit_field(coarse: CoarseImage, masks: CoarseMasks, shape: tuple[int, int, in
     low, high = float(reciprocal.min()), float(reciprocal.max())
     if not 1 / FIELD_MAX < low <= high < FIELD_MAX:
         return BiasField(_constant(middle), None)
-    inu = 200 * (high - low) / (high + low)
-    return BiasField(weights / _mode((positions[deep] @ weights) * values[deep]), inu, cortex)
+    weights = weights / _mode((positions[deep] @ weights) * values[deep])
+    return BiasField(weights, range_percent(reciprocal), cortex)
 
 
 def _refit(weights: Doubles, positions: Doubles, values: Doubles, chosen: Bools) -> Doubles:
@@ -146,6 +172,12 @@ def _constant(middle: float) -> Doubles:
     return np.array([1 / middle] + [0.0] * 9)
 
 
+def range_percent(reciprocal: Doubles) -> float:
+    """Range of a field, in % as BrainWeb states it, from its reciprocal or from the field."""
+    low, high = float(reciprocal.min()), float(reciprocal.max())
+    return 200 * (high - low) / (high + low)
+
+
 def _positions(
     blocks: tuple[npt.NDArray[np.intp], ...], coarse: CoarseImage, shape: tuple[int, int, int]
 ) -> Doubles:
@@ -155,14 +187,23 @@ def _positions(
         first = index * factor
         last = np.minimum(first + factor, voxels) - 1
         axes.append((first + last) / (voxels - 1) - 1)
-    return quadratic_terms(axes)
+    return polynomial_terms(axes, QUADRATIC)
 
 
-def quadratic_terms(axes: list[Doubles]) -> Doubles:
-    """The ten terms of the quadratic at n points (z, y, x from -1 to 1), in the order of
-    ``BiasField.weights``: n x 10."""
-    z, y, x = axes
-    return np.stack([np.ones(len(z)), z, y, x, z * z, y * y, x * x, y * x, z * y, z * x], axis=1)
+def polynomial_terms(axes: list[Doubles], count: int) -> Doubles:
+    """The terms of a polynomial at n points, in the order of ``BiasField.weights``.
+
+    Args:
+        axes: z, y, x of each point, from -1 to 1.
+        count: 10 for a quadratic (1, z, y, x, zz, yy, xx, yx, zy, zx), 35 for a quartic.
+
+    Returns:
+        Shape n x ``count``.
+    """
+    powers = [axis ** np.arange(5)[:, None] for axis in axes]
+    return np.stack(
+        [powers[0][z] * powers[1][y] * powers[2][x] for z, y, x in _EXPONENTS[:count]], axis=1
+    )
 
 
 def _mode(values: Doubles) -> float:

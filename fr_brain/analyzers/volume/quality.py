@@ -7,9 +7,19 @@ from fr_brain.analyzers.volume.segment import Segmentation
 _SPACING_WARN_MM = 2.5  # largest voxel edge without a warning
 _NOISE_WARN = 10.0  # % of white matter
 _FIELD_WARN = 60.0  # range of the bias field, %
+_LEFT_OVER_MAX = 15.0  # range of the bias field after the correction, %
+_FIELD_MAX = 130.0  # range of the bias field, %: stronger ones were never tried
 _CONTRAST_WARN = 1.05  # grey over white matter on FLAIR
 _CONTRAST_SPACING_MM = 1.5  # coarser voxels mix grey matter with fluid, so it looks darker
 _AT_EDGE_WARN = 0.01  # fraction of the brain's blocks at the edge of the field of view
+
+
+def is_field_corrected(segmentation: Segmentation) -> bool:
+    """Whether the bias field was corrected so far that volumes of lesions and tissues are
+    measured."""
+    inu = segmentation.field.inu_percent
+    left_over = segmentation.left_over_percent or 0.0
+    return inu is not None and inu <= _FIELD_MAX and left_over <= _LEFT_OVER_MAX
 
 
 def quality_warnings(
@@ -66,13 +76,19 @@ def quality_warnings(
         )
     if segmentation.field.inu_percent is None:
         reasons["no_field"] = (
-            "The bias field could not be fitted, so the image was not corrected for one."
+            "The bias field could not be fitted, so the image was not corrected for one: the "
+            "volumes of lesions and tissues are withheld."
+        )
+    elif not is_field_corrected(segmentation):
+        reasons["strong_field"] = (
+            f"The bias field varies by {segmentation.field.inu_percent:.0f} %, too much to be "
+            "corrected reliably: the volumes of lesions and tissues are withheld, lesions may be "
+            "missed, and findings may be false."
         )
     elif segmentation.field.inu_percent > _FIELD_WARN:
         reasons["strong_field"] = (
-            f"The bias field varies by {segmentation.field.inu_percent:.0f} %, more than can be "
-            "corrected well: volumes of tissues and the intracranial volume may be wrong by 20 % "
-            "and more."
+            f"The bias field varies by {segmentation.field.inu_percent:.0f} %. It was corrected, "
+            "but volumes of grey and white matter may be wrong by 20 %."
         )
     tissues = segmentation.tissues
     if "grey" not in segmentation.volumes_ml:

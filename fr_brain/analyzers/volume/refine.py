@@ -12,7 +12,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from fr_brain.analyzers.volume.field import FIELD_MAX, BiasField, Doubles, quadratic_terms
+from fr_brain.analyzers.volume.field import (
+    FIELD_MAX,
+    BiasField,
+    Doubles,
+    polynomial_terms,
+    range_percent,
+)
 from fr_brain.analyzers.volume.image import CanonicalImage, CoarseImage
 from fr_brain.analyzers.volume.masks import CoarseMasks
 
@@ -42,7 +48,7 @@ def refine_field(
     where = np.nonzero(masks.brain)
     every = max(1, math.ceil(len(where[0]) / _CORES_MAX))
     blocks = tuple(axis[::every] for axis in where)
-    values, terms = _cores(image, coarse, blocks)
+    values, terms = _cores(image, coarse, blocks, len(field.weights))
     white_prior = _WHITE_PRIOR[np.digitize(masks.depth[blocks], _DEPTHS_MM)]
     products = terms * values[:, None]
     weights, grey = field.weights, _GREY
@@ -60,19 +66,22 @@ def refine_field(
         normal = (products * (white + cortex / grey**2)[:, None]).T @ products
         pull = 1e-4 * float(values @ values)
         aim = products.T @ (white + cortex / grey) + pull * weights
-        weights = np.asarray(np.linalg.solve(normal + pull * np.eye(10), aim))
+        weights = np.asarray(np.linalg.solve(normal + pull * np.eye(len(weights)), aim))
     reciprocal = terms @ weights
     low, high = float(reciprocal.min()), float(reciprocal.max())
     if not 0 < low <= high < FIELD_MAX**2 * low:
         return field
-    return replace(field, weights=weights, inu_percent=200 * (high - low) / (high + low))
+    return replace(field, weights=weights, inu_percent=range_percent(reciprocal))
 
 
 def _cores(
-    image: CanonicalImage, coarse: CoarseImage, blocks: tuple[npt.NDArray[np.intp], ...]
+    image: CanonicalImage,
+    coarse: CoarseImage,
+    blocks: tuple[npt.NDArray[np.intp], ...],
+    count: int,
 ) -> tuple[Doubles, Doubles]:
-    """Mean of the middle of each of n blocks (indices z, y, x), shape n, and the ten terms of the
-    field there, n x 10."""
+    """Mean of the middle of each of n blocks (indices z, y, x), shape n, and the ``count`` terms of
+    the field there, n x count."""
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
     edges = [
         max(1, min(f, round(_CORE_MM / mm)))
@@ -86,5 +95,5 @@ def _cores(
     for shift in itertools.product(*(range(edge) for edge in edges)):
         total += image.at(tuple(at + more for at, more in zip(first, shift, strict=True)))
     middles = [at + (edge - 1) / 2 for at, edge in zip(first, edges, strict=True)]
-    terms = quadratic_terms([2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)])
-    return total / np.prod(edges), terms
+    axes = [2 * at / (n - 1) - 1 for at, n in zip(middles, shape, strict=True)]
+    return total / np.prod(edges), polynomial_terms(axes, count)

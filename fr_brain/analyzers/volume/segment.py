@@ -34,6 +34,7 @@ from fr_brain.analyzers.volume.masks import (
 )
 from fr_brain.analyzers.volume.normalize import WHITE, NormalizedImage, normalize
 from fr_brain.analyzers.volume.refine import refine_field
+from fr_brain.analyzers.volume.strong_field import find_again, is_strong, left_over_percent
 from fr_brain.analyzers.volume.thresholds import (
     TissueThresholds,
     find_thresholds,
@@ -57,6 +58,7 @@ _AT_EDGE_MAX = 0.06  # fraction of the brain's blocks at the edge of the field o
 _TISSUE = 620  # normalized intensity from which FLAIR shows tissue instead of fluid
 _GREY_TO_WHITE = 0.6, 3.0  # grey over white matter, by volume
 _SIMILAR_MAX = 1.12  # grey over white matter on FLAIR, up to which they may look alike
+_T1_UNSURE = (0.88, 1.0)  # the same, where a contrast in the header decides
 _T1_BELOW = 0.97  # grey over white matter, by intensity, below which an image is T1-like
 
 
@@ -83,6 +85,9 @@ class Segmentation:
     """Whether grey matter is darker than white, as on T1; then lesions are dark too."""
     csf_adjacent: Bitmask | None
     """The voxels of the box near fluid on FLAIR; None on T1."""
+    left_over_percent: float | None
+    """Range of the bias field that is left after the correction of a strong one, %; infinite if
+    even the brain's outline is doubtful; None if the field is not strong."""
 
     @property
     def noise_percent(self) -> float | None:
@@ -153,11 +158,17 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
         )
     shape = (image.view.shape[0], image.view.shape[1], image.view.shape[2])
     field = fit_field(coarse, masks, shape)
+    strong = is_strong(field)
+    if strong:
+        masks, field = find_again(field, coarse, masks, shape, image.voxel_ml)
     t1_like = field.grey is not None and field.grey < _T1_BELOW
-    if field.grey is None:
+    if field.grey is None or (
+        scan.declared_contrast in ("t1", "flair") and _T1_UNSURE[0] <= field.grey <= _T1_UNSURE[1]
+    ):
         t1_like = scan.declared_contrast == "t1"
-    elif not t1_like and field.inu_percent is not None:
+    if field.grey is not None and not t1_like and field.inu_percent is not None:
         field = refine_field(field, image, coarse, masks)
+    left_over = left_over_percent(field, coarse, masks, shape, image.voxel_ml) if strong else None
     blocks = coarse.mean * field.on_blocks(coarse, shape)
     if t1_like and field.grey is not None:
         masks = refine_brain_mask_t1(masks, coarse, blocks, field.grey, image.voxel_ml)
@@ -219,5 +230,5 @@ def segment(scan: BrainScan, voxels: npt.NDArray[Any]) -> Segmentation:
     return Segmentation(
         image, coarse, masks, field, normalized, intracranial_masks, thresholds, tissues,
         detected.lesions, detected.labels,
-        volumes | {"lesion": lesion * image.voxel_ml}, t1_like, csf_adjacent,
+        volumes | {"lesion": lesion * image.voxel_ml}, t1_like, csf_adjacent, left_over,
     )  # fmt: skip

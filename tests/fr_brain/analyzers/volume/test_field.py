@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from fr_brain.analyzers.volume.field import BiasField, fit_field, quadratic_terms
+from fr_brain.analyzers.volume.field import BiasField, fit_field, polynomial_terms
 from fr_brain.analyzers.volume.image import CanonicalImage, CoarseImage, coarsen, distance_to
 from fr_brain.analyzers.volume.masks import CoarseMasks
 
@@ -70,7 +70,7 @@ def test_planes_and_blocks_are_the_quadratic_at_their_places() -> None:
     weights = np.random.default_rng(2).normal(0, 0.1, 10)
     weights[0] = 1.5
     field = BiasField(weights, 0.0)
-    expected = (quadratic_terms(positions()) @ weights).reshape(SHAPE)
+    expected = (polynomial_terms(positions(), 10) @ weights).reshape(SHAPE)
     whole = (slice(3, 40), slice(0, 50), slice(5, 42))
     planes = field.planes(SHAPE, whole).at(2, 9)
     np.testing.assert_allclose(planes, expected[5:12, :, 5:], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,76 @@
+"""A strong bias field, such as that of surface coils: found twice, and checked.
+
+Under such a field Otsu's thresholds lose the dim side of a brain, and a quadratic does not follow
+the field. So masks and field are found once more on what the first field corrected; two quadratics
+make a quartic. ``METHOD.md`` explains the constants.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from fr_brain.analyzers.volume.field import FIELD_MAX, BiasField, fit_field
+from fr_brain.analyzers.volume.image import CoarseImage, UnreadableImage
+from fr_brain.analyzers.volume.masks import CoarseMasks, find_masks
+
+STRONG_PERCENT = 50.0
+"""Range of the field, %, from which it is found twice."""
+
+_SAME_BRAIN = 0.93  # Dice coefficient of the outlines before and after the correction
+
+Shape = tuple[int, int, int]
+
+
+def is_strong(field: BiasField) -> bool:
+    """Whether a field is found twice; one that could not be fitted is not."""
+    return field.inu_percent is not None and field.inu_percent > STRONG_PERCENT
+
+
+def find_again(
+    field: BiasField, coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float
+) -> tuple[CoarseMasks, BiasField]:
+    """Masks and field of an image under a strong field.
+
+    Args:
+        field: a first fit, a quadratic.
+        coarse: the blocks.
+        masks: head and brain as first found.
+        shape: voxels of the volume along z, y, x.
+        voxel_ml: volume of a voxel, ml.
+
+    Returns:
+        New masks and a quartic; what was given where nothing better is found.
+    """
+    even = _evened(coarse, field, shape)
+    try:
+        again = find_masks(even, voxel_ml)
+    except UnreadableImage:
+        return masks, field
+    rest = fit_field(even, again, shape)
+    return again, field if rest.inu_percent is None else rest.after(field)
+
+
+def left_over_percent(
+    field: BiasField, coarse: CoarseImage, masks: CoarseMasks, shape: Shape, voxel_ml: float
+) -> float:
+    """Range of the field that is still found in the corrected image, %; arguments as for
+    ``find_again``. Infinite if the corrected image shows another brain or none, so that neither
+    field nor outline can be trusted."""
+    even = _evened(coarse, field, shape)
+    try:
+        again = find_masks(even, voxel_ml)
+    except UnreadableImage:
+        return math.inf
+    common = np.count_nonzero(again.brain & masks.brain)
+    both = np.count_nonzero(again.brain) + np.count_nonzero(masks.brain)
+    rest = fit_field(even, again, shape).inu_percent
+    return math.inf if rest is None or 2 * common < _SAME_BRAIN * both else rest
+
+
+def _evened(coarse: CoarseImage, field: BiasField, shape: Shape) -> CoarseImage:
+    """The blocks without the field."""
+    middle = float(field.weights[0])
+    # Far from the brain the field is extrapolated, even to below 0.
+    factor = np.clip(field.on_blocks(coarse, shape), middle / FIELD_MAX**2, middle * FIELD_MAX)
+    return replace(coarse, mean=coarse.mean * factor)
