@@ -7,6 +7,7 @@ told from grey matter. Each lesion ends at half of its rise (full width at half 
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from fr_brain.analyzers.volume.normalize import WHITE, Intensities, NormalizedIm
 from fr_brain.analyzers.volume.outline import (
     OUTLINE_MM,
     REGROW_MM,
+    Outlined,
     Outliner,
     Search,
     dilate,
@@ -125,6 +127,7 @@ class Component:
     box: tuple[slice, ...]
     mask: Bools
     cnr: float
+    certain: bool
 
 
 class _Finder:
@@ -183,7 +186,7 @@ class _Finder:
             component
             for search in self._passes
             for component in self._detect(search)
-            if component.cnr >= search.cnr_min
+            if component.certain
         ]
 
     def _detect(self, search: Search) -> list[Component]:
@@ -262,11 +265,15 @@ class _Finder:
                 mirrored(around), labels[box], label, search.limit, self._thresholds, self._regrow
             )
             if measured is not None:
-                yield from self._checked(box, *measured)
+                mask, cnr = measured
+                yield from self._checked(box, Outlined(mask, cnr, cnr >= search.cnr_min))
             return
         whole = labels[box] == label
         start = tuple(part.start for part in box)
-        for piece in self._outliner.pieces(around, whole, search.seed):
+        pieces = self._outliner.pieces(around, whole, search.seed)
+        pending = deque((piece, search) for piece in pieces)
+        while pending:
+            piece, current = pending.popleft()
             own = self._box_of(np.nonzero(piece), start)
             # The part of the larger box; both end at the image's border.
             part = tuple(
@@ -279,19 +286,25 @@ class _Finder:
             )
             free = (labels[own] == 0) | whole[part]
             measured = self._outliner.measure(
-                self._normalized.intensities[own], piece[part], free, search, self._taken[own]
+                self._normalized.intensities[own], piece[part], free, current, self._taken[own]
             )
             if measured is not None:
-                yield from self._checked(own, *measured)
+                yield from self._checked(own, measured)
+            elif self._outliner.may_hide_lesions(piece, current):
+                # Lesions on the bright lining of a ventricle: a higher threshold parts them.
+                raised = current.raised(self._thresholds.seed - self._thresholds.grow)
+                above = piece & (around >= raised.limit)
+                pieces = self._outliner.pieces(around, above, raised.seed)
+                pending.extend((inner, raised) for inner in pieces)
 
-    def _checked(self, box: tuple[slice, ...], grown: Bools, cnr: float) -> Iterator[Component]:
+    def _checked(self, box: tuple[slice, ...], outlined: Outlined) -> Iterator[Component]:
         least = _MEAN_MIN * self._thresholds.grow
         around = self._normalized.intensities[box]
-        if not self._t1_like and self._coarse and around[grown].mean() < least:
+        if not self._t1_like and self._coarse and around[outlined.mask].mean() < least:
             return
-        grown &= ~self._taken[box]
+        grown = outlined.mask & ~self._taken[box]
         if np.count_nonzero(grown) >= _MIN_VOXELS:
-            yield Component(box, grown, cnr)
+            yield Component(box, grown, outlined.cnr, outlined.certain)
 
 
 def _voxel_indices(

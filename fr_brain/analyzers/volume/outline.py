@@ -6,7 +6,7 @@ the ventricles; each piece ends halfway between its plateau and the healthy tiss
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cc3d
 import numpy as np
@@ -30,9 +30,14 @@ _OPENED_VOXELS, _FINE_MM = 60, 2.5  # from this size sheets are cut off; along a
 _SHEET_MAX = (1.3, 1.15)  # surface over that of a ball; of a faint lesion
 _SHEET_BESIDE_FLUID_MAX = 1.05  # the same, beside fluid and no brighter than linings
 _BALL_SURFACE, _BALL_POWER = 1.9, -0.22  # share of a ball's voxels on its surface, by its voxels
-_ISLAND_WHITE_MIN = 0.8  # of the ring around a faint lesion, within a slice where it is thick
+_STANDS_OUT = 1.18  # plateau of a distinct lesion over its surroundings and over what is healthy
+_CNR_STANDS_OUT = 4.2  # rise over smoothed noise of a distinct lesion
+# By whether a faint lesion is distinct: of the ring around it, within a slice where it is thick.
+_ISLAND_WHITE_MIN = (0.8, 0.5)
+_FLUID_BESIDE_FAINT_MAX = (0.1, 0.2)
 _FLUID_MAX, _FLUID_BESIDE_MAX = 0.7, 0.1  # over white matter; share of fluid beside a lesion
 _LINING_MAX = 1.02  # plateau over the seeds' threshold: more is a lesion beside fluid
+_RAISES_MAX = 6  # of the thresholds inside a sheet
 _FAINT_MAX_ML = 0.6  # a larger faint region is grey matter
 
 
@@ -48,6 +53,24 @@ class Search:
     """The least brightness of a lesion's plateau, on FLAIR."""
     islands: bool = False
     """Whether only components that white matter surrounds are lesions."""
+    raises: int = 0
+    """How often the thresholds were raised."""
+
+    def raised(self, step: int) -> "Search":
+        """The same search with thresholds that are higher by ``step``."""
+        return replace(self, limit=self.limit + step, seed=self.seed + step, raises=self.raises + 1)
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """What a candidate measures."""
+
+    mask: Bools
+    """Its voxels in its part of the box."""
+    cnr: float
+    """Contrast-to-noise ratio: rise of its brighter half over the noise after smoothing."""
+    certain: bool
+    """Whether the contrast suffices for a lesion."""
 
 
 class Outliner:
@@ -88,8 +111,8 @@ class Outliner:
 
     def measure(
         self, intensities: Intensities, piece: Bools, free: Bools, search: Search, taken: Bools
-    ) -> tuple[Bools, float] | None:
-        """The voxels of a lesion and its contrast-to-noise ratio; None if it is no lesion.
+    ) -> Outlined | None:
+        """The outline of a lesion; None if it is no lesion.
 
         Args:
             intensities: normalized, of the piece's part of the box.
@@ -116,18 +139,31 @@ class Outliner:
         if np.count_nonzero(upper & ring) > _SPREAD_MAX * np.count_nonzero(ring):
             return None
         grown = self._without_sheets(dilated & upper & (piece | free))
-        beside = intensities[dilate(grown, self._regrow) & ~grown]
+        fluid = self._fluid_beside(intensities, grown)
         sheet_max = _SHEET_MAX[search.islands]
-        if self._is_beside_fluid(beside):
-            if search.islands:
-                return None
-            if plateau < _LINING_MAX * search.seed:
-                sheet_max = _SHEET_BESIDE_FLUID_MAX
-        if self._is_sheet(grown, sheet_max):
+        if not search.islands and fluid > _FLUID_BESIDE_MAX and plateau < _LINING_MAX * search.seed:
+            sheet_max = _SHEET_BESIDE_FLUID_MAX
+        if not grown.any() or self._is_sheet(grown, sheet_max):
             return None
-        if search.islands and not self._is_island(intensities, grown, taken):
+        # Healthy tissue that is this bright lies among more of its kind, and fades into it.
+        around_it = max(surroundings, float(np.median(healthy[grown])))
+        stands_out = plateau >= _STANDS_OUT * around_it
+        if search.islands and not self._is_island(
+            intensities, grown, taken, fluid, stands_out=stands_out
+        ):
             return None
-        return grown, (plateau - surroundings) / thresholds.sigma
+        cnr = (plateau - surroundings) / thresholds.sigma
+        # Uneven white matter widens its peak, which would hide lesions that are distinct.
+        least = min(search.cnr_min, _CNR_STANDS_OUT) if stands_out else search.cnr_min
+        return Outlined(grown, cnr, cnr >= least)
+
+    def may_hide_lesions(self, piece: Bools, search: Search) -> bool:
+        """Whether a piece that is no lesion is a sheet in which lesions may lie."""
+        return (
+            not search.islands
+            and search.raises < _RAISES_MAX
+            and self._is_sheet(piece, _SHEET_MAX[False])
+        )
 
     def _tissue(self, around: Intensities) -> Intensities:
         """What around a lesion is tissue: fluid would draw its border outwards. All, if little
@@ -169,11 +205,12 @@ class Outliner:
             core &= ~_dilate_axis(~mask, axis)
         return core
 
-    def _is_beside_fluid(self, beside: Intensities) -> bool:
-        """Whether a part of what is right beside a lesion is fluid, so that it may be the lining
-        of a ventricle."""
+    def _fluid_beside(self, intensities: Intensities, grown: Bools) -> float:
+        """The share of fluid in what is right beside a lesion: where it is high, the lesion may be
+        the lining of a ventricle."""
+        beside = intensities[dilate(grown, self._regrow) & ~grown]
         fluid = np.count_nonzero(beside < _FLUID_MAX * self._thresholds.white)
-        return bool(fluid > _FLUID_BESIDE_MAX * max(1, beside.size))
+        return fluid / max(1, beside.size)
 
     def _is_sheet(self, mask: Bools, limit: float) -> bool:
         """Whether a lesion has so much surface as cortex or the lining of a ventricle has."""
@@ -183,9 +220,19 @@ class Outliner:
         surface = 1 - np.count_nonzero(self._eroded(mask)) / count
         return bool(surface > limit * _BALL_SURFACE * count**_BALL_POWER)
 
-    def _is_island(self, intensities: Intensities, grown: Bools, taken: Bools) -> bool:
-        """Whether white matter surrounds a faint lesion on nearly all sides; the border of another
-        lesion is none."""
+    def _is_island(
+        self,
+        intensities: Intensities,
+        grown: Bools,
+        taken: Bools,
+        fluid: float,
+        *,
+        stands_out: bool,
+    ) -> bool:
+        """Whether white matter surrounds a faint lesion on enough sides, and not much fluid; the
+        border of another lesion is none."""
+        if fluid > _FLUID_BESIDE_FAINT_MAX[stands_out]:
+            return False
         if np.count_nonzero(grown) * self._voxel_ml > _FAINT_MAX_ML:
             return False
         if (dilate(grown, self._regrow) & taken).any():
@@ -196,7 +243,7 @@ class Outliner:
         ring = intensities[dilate(inner, steps) & ~inner]
         high = (self._tissues.grey + white) / 2 + self._thresholds.sigma
         matter = np.count_nonzero((ring >= _TISSUE_MIN * white) & (ring < high))
-        return bool(matter >= _ISLAND_WHITE_MIN * max(1, ring.size))
+        return bool(matter >= _ISLAND_WHITE_MIN[stands_out] * max(1, ring.size))
 
 
 def steps_of(mm: float, spacing_mm: tuple[float, float, float]) -> list[int]:

@@ -1,5 +1,7 @@
 """The outline of a lesion, on hand-made tissue: white matter 1000, grey 1150, fluid 200."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def outlines(head: Intensities, search: Search = SEARCH) -> list[Bools]:
         outliner().measure(head, piece, ~none, search, none)
         for piece in outliner().pieces(head, component, search.seed)
     ]
-    return [one[0] for one in found if one is not None]
+    return [one.mask for one in found if one is not None and one.certain]
 
 
 @pytest.mark.parametrize("edge", [1.0, 3.0])
@@ -78,9 +80,51 @@ def test_the_lining_of_a_ventricle_is_no_lesion() -> None:
     assert outlines(head) == []
 
 
-def test_a_faint_lesion_counts_only_inside_white_matter() -> None:
+def test_a_faint_lesion_counts_only_where_white_matter_surrounds_it() -> None:
     head = white_matter()
     head[away() < 4] = 1230
     assert len(outlines(head, FAINT)) == 1
-    head[:, :, 24:] = np.maximum(head[:, :, 24:], 1150)
-    assert outlines(head, FAINT) == []
+    within_grey = np.maximum(head, 1150)
+    assert outlines(within_grey, FAINT) == []
+
+
+def test_a_faint_lesion_may_touch_cortex_if_it_is_distinct() -> None:
+    head = white_matter()
+    head[:, :, 24:] = 1150
+    distinct, faint = head.copy(), head.copy()
+    distinct[away() < 4] = 1240
+    faint[away() < 4] = 1226
+    faint[head == 1000] = 1050  # so that it rises by less than a sixth
+    assert len(outlines(distinct, FAINT)) == 1
+    assert outlines(faint, FAINT) == []
+
+
+def test_a_lesion_on_the_bright_lining_of_a_ventricle_is_parted_from_it() -> None:
+    head = white_matter()
+    head[:, :, :15] = 200
+    head[5:36, 5:36, 15:19] = 1290
+    ball = (away(19) < 4) & (head > 200)
+    head[ball] = 1550
+    (piece,) = outliner().pieces(head, head >= SEARCH.limit, SEARCH.seed)
+    assert outliner().may_hide_lesions(piece, SEARCH)
+    raised = SEARCH
+    while raised.limit < 1300:
+        raised = raised.raised(40)
+    (mask,) = outlines(head, raised)
+    assert np.count_nonzero(mask & ball) > 0.8 * np.count_nonzero(ball)
+    assert np.count_nonzero(mask & ~ball) < 0.3 * np.count_nonzero(ball)
+    assert not outliner().may_hide_lesions(ball, SEARCH)
+
+
+def test_uneven_white_matter_hides_no_distinct_lesion() -> None:
+    uneven = replace(THRESHOLDS, sigma=45.0)  # 1240 rises by 5.3 of them
+    own = Outliner(uneven, TissueIntensities(200, 1150, 1000), (1, 1, 1), 0.001, 4)
+    search = replace(SEARCH, limit=1180, seed=1200, rise=1200)
+    none = np.zeros((SIZE,) * 3, np.bool_)
+    certain = []
+    for white in (1000, 1060):
+        head = np.full((SIZE,) * 3, white, np.uint16)
+        head[away() < 4] = 1240
+        outlined = own.measure(head, head == 1240, ~none, search, none)
+        certain.append(outlined is not None and outlined.certain)
+    assert certain == [True, False]
