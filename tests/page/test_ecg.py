@@ -177,8 +177,8 @@ def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
     with brain(store):
         for row in (newest, oldest):
             expect(row).to_contain_text("Done")
-    expect(newest).to_contain_text(re.compile(r"10 s\s*\d+ per minute\s*Good quality"))
-    expect(oldest).to_contain_text(re.compile(r"8 samples\s*Limited quality"))
+    expect(newest).to_contain_text(re.compile(r"\d per minute\s*Good quality\s*12 leads\s*10 s"))
+    expect(oldest).to_contain_text(re.compile(r"Limited quality\s*I\s*8 samples"))
 
     newest.get_by_role("link").click()
     until_drawn(submitter)

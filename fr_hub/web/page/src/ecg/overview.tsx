@@ -77,7 +77,7 @@ export function Overview(props: Props) {
       onPointerMove={goTo}
       onKeyDown={onKeyDown}
     >
-      <canvas ref={canvas} style={{ height: HEIGHT }} />
+      <canvas ref={canvas} style={{ width, height: HEIGHT }} />
       <span className="ecg-frame" style={{ left, width: frame }} />
     </div>
   );

@@ -159,7 +159,7 @@ export function Traces({ title, url, recording, peaks }: Props) {
       >
         <canvas
           ref={canvas}
-          style={{ height: heightOf(leads.length) }}
+          style={{ width, height: heightOf(leads.length) }}
           data-start={shown.start.toFixed(3)}
           data-seconds={seconds.toFixed(3)}
           {...gestures}

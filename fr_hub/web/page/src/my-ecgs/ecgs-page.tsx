@@ -49,8 +49,6 @@ const COLUMNS: Column<Ecg>[] = [
     ),
   },
   { title: "State", cell: (one) => <StateTag state={one.state} /> },
-  { title: "Leads", cell: (one) => leadsText(one.leads) },
-  { title: "Length", cell: lengthText, right: true },
   {
     title: "Heart rate",
     cell: (one) =>
@@ -58,6 +56,8 @@ const COLUMNS: Column<Ecg>[] = [
     right: true,
   },
   { title: "Quality", cell: (one) => <VerdictTag verdict={one.verdict} /> },
+  { title: "Leads", cell: (one) => leadsText(one.leads) },
+  { title: "Length", cell: lengthText, right: true },
 ];
 
 function leadsText(leads: readonly string[]): string {
