@@ -6,18 +6,25 @@ import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.evaluation.measures import Outcome, figures_of
+from tests.evaluation.measures import Outcome, doubts_of, figures_of
 from tests.evaluation.real import RealImage, read_real_images
 from tests.evaluation.realistic import anatomy
 from tests.evaluation.realistic import rows as realistic
 from tests.evaluation.rows import ROWS, SCANS, Row
 from tests.evaluation.scans import evaluate_scan
-from tests.evaluation.table import json_of, missed_by, text_of
+from tests.evaluation.table import (
+    WRONG_SHARE_MAX,
+    json_of,
+    missed_by,
+    text_of,
+    verdict_of,
+)
 
 REAL = "real"
 AnyRow = Row | realistic.RealisticRow
@@ -36,11 +43,24 @@ def main(arguments: list[str] | None = None) -> int:
     outcomes, real = _run(rows, scans, options.jobs, with_real)
     results = {row.name: figures_of(outcomes[row.name]) for row in rows}
     sys.stdout.write(text_of(rows, results, real, scans) + "\n")
+    doubts = doubts_of(_realistic_flair(rows, outcomes))
+    if doubts.undoubted or doubts.doubted:
+        sys.stdout.write(verdict_of(doubts) + "\n")
     if options.json is not None:
-        text = json.dumps(json_of(rows, results, real, scans), indent=1)
-        options.json.write_text(text + "\n")
+        document = json_of(rows, results, real, scans) | {"verdict": asdict(doubts)}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     missed = any(missed_by(row, results[row.name]) for row in rows)
-    return int(missed or any(image.wrong for image in real))
+    wrong = (doubts.share.value or 0) > WRONG_SHARE_MAX
+    return int(missed or wrong or any(image.wrong for image in real))
+
+
+def _realistic_flair(rows: list[AnyRow], outcomes: dict[str, list[Outcome]]) -> list[Outcome]:
+    return [
+        outcome
+        for row in rows
+        if isinstance(row, realistic.RealisticRow) and row.kind.contrast == "flair"
+        for outcome in outcomes[row.name]
+    ]
 
 
 def scans_of(row: AnyRow) -> int:

@@ -11,6 +11,10 @@ from tests.evaluation.matching import Matched, dice_of, f1_of
 
 SMALL_ML = 0.03
 """Smallest lesion that counts as large, ml."""
+WRONG_FACTOR, WRONG_ML = 2.0, 0.5
+"""A lesion volume is wrong if it is off by more than this factor and by more than this volume."""
+ABOUT_OTHERS = frozenset({"intracranial", "stripped", "low_contrast", "no_tissues"})
+"""Flags of warnings that are not about lesions: of tissues, skull and the size of the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Outcome:
     """Reason if the analysis failed; then every lesion counts as missed."""
     seconds: float
     """CPU time of the analysis, seconds."""
+    flags: tuple[str, ...] = ()
+    """Of the report; none with verdict ``pass``."""
 
 
 def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
@@ -58,6 +64,47 @@ def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Figure]:
     )
     figures["seconds"] = Figure(float(np.median([outcome.seconds for outcome in outcomes])))
     return figures
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """How often lesion volumes are wrong, by what the reports say about them."""
+
+    passed: int
+    """Scans of verdict ``pass``."""
+    passed_wrong: int
+    undoubted: int
+    """These, and scans whose warnings are not about lesions."""
+    undoubted_wrong: int
+    doubted: int
+    """The other scans that were read."""
+    doubted_wrong: int
+
+    @property
+    def share(self) -> Figure:
+        """Wrong among undoubted, with its interval."""
+        return wilson(self.undoubted_wrong, self.undoubted)
+
+
+def doubts_of(outcomes: Sequence[Outcome]) -> Doubts:
+    """Count the scans that were read, and those whose reported lesion volume is wrong."""
+    read = [outcome for outcome in outcomes if outcome.failed is None]
+    passed = [outcome for outcome in read if not outcome.flags]
+    undoubted = [outcome for outcome in read if ABOUT_OTHERS.issuperset(outcome.flags)]
+    doubted = [outcome for outcome in read if not ABOUT_OTHERS.issuperset(outcome.flags)]
+    return Doubts(
+        len(passed), sum(map(is_wrong, passed)),
+        len(undoubted), sum(map(is_wrong, undoubted)),
+        len(doubted), sum(map(is_wrong, doubted)),
+    )  # fmt: skip
+
+
+def is_wrong(outcome: Outcome) -> bool:
+    """Whether the reported lesion volume is wrong; one that is withheld is not."""
+    found, true = outcome.found_ml.get("lesion"), outcome.true_ml["lesion"]
+    if found is None or abs(found - true) <= WRONG_ML:
+        return False
+    return max(found, true) > WRONG_FACTOR * min(found, true)
 
 
 def _false(outcomes: Sequence[Outcome]) -> float | None:

@@ -7,10 +7,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from common.domain.findings import Findings
 from common.domain.scan import BrainScan
 from common.domain.types import Affine, hash_voxels, utc_now
-from fr_brain.analyzers.volume.image import UnreadableImage
-from fr_brain.analyzers.volume.segment import segment
+from fr_brain.analyzers.base import Overlay
+from fr_brain.analyzers.volume.analyzer import VolumeAnalyzer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,12 @@ class Reading:
     brain: npt.NDArray[np.bool_] | None
     """Mask of the brain with its ventricles and sulci; None if not available."""
     volumes_ml: dict[str, float]
-    """Measured volumes of ``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``."""
+    """Measured volumes of ``grey``, ``white``, ``csf``, ``intracranial``, ``lesion``, without those
+    that the report withholds."""
     failed: str | None
     """Reason if the analysis failed; then there are no lesions and no volumes."""
+    flags: tuple[str, ...]
+    """Of the report; none with verdict ``pass``."""
     seconds: float
     """CPU time, seconds."""
 
@@ -49,17 +53,20 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
         affine=affine,
     )
     started = time.process_time()
-    try:
-        labels, brain, volumes = _segment(scan, voxels)
-        failed = None
-    except UnreadableImage as unreadable:
-        labels, brain, volumes = np.zeros(voxels.shape, np.uint8), None, {}
-        failed = str(unreadable)
-    return Reading(labels, brain, volumes, failed, time.process_time() - started)
-
-
-def _segment(
-    scan: BrainScan, voxels: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, dict[str, float]]:
-    found = segment(scan, voxels)
-    return found.lesion_labels(), found.brain_mask(), found.volumes_ml
+    analysis = VolumeAnalyzer().analyse_with_overlay(scan, voxels)
+    seconds = time.process_time() - started
+    findings = cast("Findings", analysis.findings)
+    quality, lesions, volumes = findings.quality, findings.lesions, findings.volumes
+    if lesions is None or volumes is None:
+        labels = np.zeros(voxels.shape, np.uint8)
+        return Reading(labels, None, {}, quality.reasons[0], quality.flags, seconds)
+    overlay = cast("Overlay", analysis.overlay())
+    measured = {
+        "grey": volumes.grey_matter_ml,
+        "white": volumes.white_matter_ml,
+        "csf": volumes.csf_ml,
+        "intracranial": volumes.intracranial_ml,
+        "lesion": lesions.volume_ml,
+    }
+    known = {name: ml for name, ml in measured.items() if ml is not None}
+    return Reading(overlay.lesions, overlay.brain, known, None, quality.flags, seconds)

@@ -25,6 +25,7 @@ def evaluate_scan(row: Row | realistic.RealisticRow, index: int) -> Outcome:
         found_ml=reading.volumes_ml,
         failed=reading.failed,
         seconds=reading.seconds,
+        flags=reading.flags,
     )
 
 
@@ -38,4 +39,5 @@ def _of_realistic(row: realistic.RealisticRow, index: int) -> Outcome:
         found_ml=reading.volumes_ml,
         failed=reading.failed,
         seconds=reading.seconds,
+        flags=reading.flags,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.evaluation.intervals import Figure
+from tests.evaluation.measures import Doubts
 from tests.evaluation.real import RealImage
 from tests.evaluation.realistic.rows import RealisticRow
 from tests.evaluation.rows import Row
@@ -25,6 +26,9 @@ _COLUMNS = {
 }
 _SHARES = {name for name in _COLUMNS if name.endswith("_error")} | {"unread"}
 
+WRONG_SHARE_MAX = 0.02
+"""Goal for the share of scans without a doubt about lesions whose lesion volume is wrong."""
+
 AnyRow = Row | RealisticRow
 Results = Mapping[str, Mapping[str, Figure]]
 
@@ -43,6 +47,23 @@ def missed_by(row: AnyRow, figures: Mapping[str, Figure]) -> list[str]:
         if value is None or value > goal:
             missed.append(f"{_COLUMNS[name]} {_number(name, value)}, at most {_number(name, goal)}")
     return missed
+
+
+def verdict_of(doubts: Doubts) -> str:
+    """Describe in a line how often realistic scans have a wrong lesion volume, and whether the goal
+    is met."""
+    share = doubts.share
+    if share.value is None or share.high is None:
+        return "- verdict: no realistic scan was read without a doubt about its lesions"
+    met = share.value <= WRONG_SHARE_MAX
+    return (
+        f"- verdict: of {doubts.undoubted} realistic FLAIR scans without a doubt about lesions, "
+        f"{doubts.undoubted_wrong} ({share.value:.1%}, 95 % upper bound {share.high:.1%}) have a "
+        f"lesion volume off by more than 2 times and 0.5 ml; of the {doubts.passed} with 'pass' "
+        f"among them, {doubts.passed_wrong}; of {doubts.doubted} with doubts, "
+        f"{doubts.doubted_wrong}: "
+        + ("the goal met" if met else f"missed: at most {WRONG_SHARE_MAX:.0%}")
+    )
 
 
 def text_of(

@@ -1,16 +1,17 @@
 """Figures, intervals and goals of a row, on handmade outcomes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fr_pacs.sources.phantom.source import Recipe
 from tests.evaluation.intervals import Figure, bootstrap, wilson
 from tests.evaluation.matching import Matched
-from tests.evaluation.measures import Outcome, figures_of
+from tests.evaluation.measures import Doubts, Outcome, doubts_of, figures_of
 from tests.evaluation.real import RealImage
 from tests.evaluation.rows import EVALUATION_SEEDS, ROWS, TUNING_SEEDS, Row, seed_of
-from tests.evaluation.table import json_of, missed_by, text_of
+from tests.evaluation.table import json_of, missed_by, text_of, verdict_of
 
 
 def outcome(
@@ -122,3 +123,32 @@ def test_the_table_names_rows_goals_and_real_images() -> None:
 def test_a_real_image_is_wrong_where_it_is() -> None:
     assert RealImage("a", None, 0, 1500.0, None, brain_known=False).wrong == ()
     assert len(RealImage("a", "no head", 0, None, None, brain_known=True).wrong) == 3
+
+
+def measured(found: float | None, true: float, *flags: str) -> Outcome:
+    return replace(
+        outcome((True,)),
+        true_ml={"lesion": true},
+        found_ml={} if found is None else {"lesion": found},
+        flags=flags,
+    )
+
+
+def test_wrong_lesion_volumes_are_counted_by_what_the_report_doubts() -> None:
+    right = [(1.0, 1.0), (1.9, 1.0), (0.4, 0.01), (0.0, 0.4), (None, 5.0)]
+    wrong = [(2.1, 1.0), (0.3, 1.0), (0.0, 0.6)]
+    scans = [measured(found, true) for found, true in right + wrong]
+    scans += [measured(9.0, 1.0, "intracranial"), measured(1.0, 1.0, "coarse", "intracranial")]
+    scans.append(measured(9.0, 1.0, "strong_field"))
+    scans.append(outcome((False,), failed="too noisy"))
+    doubts = doubts_of(scans)
+    assert doubts == Doubts(8, 3, undoubted=9, undoubted_wrong=4, doubted=2, doubted_wrong=1)
+    assert doubts.share == wilson(4, 9)
+
+
+def test_the_table_says_how_often_an_undoubted_volume_is_wrong() -> None:
+    good = verdict_of(Doubts(20, 0, 60, 1, 10, 3))
+    assert "of 60 realistic FLAIR scans without a doubt about lesions, 1 (1.7%," in good
+    assert good.endswith("of the 20 with 'pass' among them, 0; of 10 with doubts, 3: the goal met")
+    assert verdict_of(Doubts(20, 0, 60, 2, 0, 0)).endswith("missed: at most 2%")
+    assert "no realistic scan" in verdict_of(Doubts(0, 0, 0, 0, 4, 0))
