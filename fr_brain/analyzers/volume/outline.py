@@ -148,6 +148,8 @@ class Outliner:
         # Healthy tissue that is this bright lies among more of its kind, and fades into it.
         around_it = max(surroundings, float(np.median(healthy[grown])))
         stands_out = plateau >= _STANDS_OUT * around_it
+        if search.raises and not stands_out:
+            return None
         if search.islands and not self._is_island(
             intensities, grown, taken, fluid, stands_out=stands_out
         ):
