@@ -138,6 +138,11 @@ class Lesions(AlwaysValid):
     volume_ml: float | None = Field(
         description="total volume, ml; null if the image has no affine, or a reason withholds it"
     )
+    missed: Text | None = Field(
+        default=None,
+        description="what the count leaves out because this image cannot show it, such as 'most "
+        "lesions would be missed on T1'; null if the analyzer knows of nothing",
+    )
     by_size: SizeCounts | None = Field(
         default=None,
         description="number of lesions by size; null if the analyzer gives none and lists not all",
@@ -162,6 +167,16 @@ class Lesions(AlwaysValid):
                 counts = SizeCounts.of(ml for ml in volumes if ml is not None)
                 object.__setattr__(self, "by_size", counts)
         return self
+
+
+MISSED_ON_T1 = "most lesions would be missed on T1"
+
+
+def about_absence(lesions: Lesions, quality: AnyQuality) -> str:
+    """What a report says if it lists no lesion: that there is none only where one would be seen."""
+    # Analyzers before version 7 of 'volume' left out ``missed``.
+    missed = lesions.missed or (MISSED_ON_T1 if "t1" in quality.flags else None)
+    return "none found" if missed is None else f"none seen; {missed}"
 
 
 class Volumes(AlwaysValid):

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from common.domain.ecg_findings import EcgFindings
 from common.domain.ecg_report_text import about_signal, ecg_lines
 from common.domain.finding_kinds import OtherFindings
-from common.domain.findings import AnyQuality, Lesion, Lesions, Quality, Verdict, Volumes
+from common.domain.findings import (
+    AnyQuality,
+    Lesion,
+    Lesions,
+    Quality,
+    Verdict,
+    Volumes,
+    about_absence,
+)
 from common.domain.input_problems import ORIENTATION_GUESSED
 from common.domain.report import BrainReport
 from common.domain.text_lines import one_line, wrapped
@@ -114,12 +122,11 @@ def _measured(quality: Quality) -> list[str]:
 
 def _lesions(lesions: Lesions, quality: Quality) -> Iterator[str]:
     if not lesions.count:
-        # Absence means little on a T1, and the first line that is read must not say otherwise.
-        none = "none seen; most lesions would be missed on T1" if "t1" in quality.flags else None
-        yield f"Lesions:   {none or 'none found'}"
+        yield f"Lesions:   {one_line(about_absence(lesions, quality))}"
         return
     total = f", {_ml(lesions.volume_ml)} in total" if lesions.volume_ml is not None else ""
-    yield f"Lesions:   {lesions.count}{total}"
+    missed = f"; {one_line(lesions.missed)}" if lesions.missed is not None else ""
+    yield f"Lesions:   {lesions.count}{total}{missed}"
     if lesions.by_size is not None:
         sizes = (f"{getattr(lesions.by_size, field)} of {name}" for field, name in _SIZES)
         yield f"           by size: {', '.join(sizes)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.domain.findings import Lesion
+from common.domain.findings import Lesion, about_absence
 from common.domain.report import NOTICE, PICTURE_BYTES_MAX, BrainReport
 from common.domain.scan import BrainScan
 from fr_brain.analyzers.base import Overlay
@@ -313,8 +313,9 @@ def _headline(canvas: Canvas, report: BrainReport) -> None:
     if lesions is None:
         found = "not measured"
     else:
-        found = "no lesion found" if not lesions.count else f"{lesions.count} lesions"
-        found = "1 lesion" if lesions.count == 1 else found
+        found = "1 lesion" if lesions.count == 1 else f"{lesions.count} lesions"
+        if not lesions.count:
+            found = f"lesions: {about_absence(lesions, quality)}"
         if lesions.count and lesions.volume_ml is not None:
             found += f", {lesions.volume_ml:.3g} ml"
     analyzer = f"{report.analyzer.name} {report.analyzer.version}"

@@ -1,6 +1,7 @@
 """Run the analyzer and return arrays; the only file of the evaluation that uses the analyzer."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -60,7 +61,7 @@ def read(scan_type: str, voxels: npt.NDArray[Any], affine: Affine) -> Reading:
     if lesions is None or volumes is None:
         labels = np.zeros(voxels.shape, np.uint8)
         return Reading(labels, None, {}, quality.reasons[0], quality.flags, seconds)
-    overlay = cast("Overlay", analysis.overlay())
+    overlay = cast("Callable[[], Overlay]", analysis.overlay)()
     measured = {
         "grey": volumes.grey_matter_ml,
         "white": volumes.white_matter_ml,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from common.domain.findings import (
     LESIONS_LISTED_MAX,
+    MISSED_ON_T1,
     Findings,
     Lesion,
     Lesions,
@@ -21,6 +22,7 @@ from fr_brain.analyzers.base import Analysis, Overlay
 from fr_brain.analyzers.volume.image import UnreadableImage
 from fr_brain.analyzers.volume.label_maps import label_maps
 from fr_brain.analyzers.volume.lesions import MIN_ML, MeasuredLesion
+from fr_brain.analyzers.volume.limits import limits_of
 from fr_brain.analyzers.volume.normalize import WHITE
 from fr_brain.analyzers.volume.quality import is_field_corrected, quality_warnings
 from fr_brain.analyzers.volume.segment import Segmentation, segment
@@ -33,30 +35,6 @@ _SPACING_MAX_MM = 8.0  # largest voxel edge
 _FIELD_OF_VIEW_MM = (80.0, 600.0)  # along each axis
 _INTRACRANIAL_ML = (1000.0, 2000.0)  # of an adult
 _CERTAIN_CNR = 16.0  # cnr of which half gives a confidence of 0.5
-
-_LIMITATIONS = (
-    "Validated only on synthetic heads, made by the authors of the method, so the figures are "
-    "optimistic, and on Colin27 and MNI152, which have no lesions. Not tested on any real lesion.",
-    "FLAIR: only lesions brighter than grey matter are found. On realistic heads (real intensities "
-    "of Colin27, soft borders, bright linings and cortex; 2 of each kind, apart from tuning): "
-    "soft lesions F1 0.98, Dice 0.86, volume +9 %; many lesions as in multiple sclerosis F1 0.91, "
-    "Dice 0.72, volume +38 %, 2 false a head; in slices of 5 mm F1 0.82, Dice 0.63; elderly heads "
-    "with wide ventricles F1 0.72, Dice 0.67, volume -40 %; 43 % of small faint lesions found; "
-    "0 false on healthy heads. On sharp lesions in the authors' phantoms, version 5 had F1 0.98 to "
-    "1.00 and Dice 0.94 to 0.96. Voxels finer than 0.75 mm are untested.",
-    "T1: only dark lesions inside white matter, separate from grey matter and fluid, are found: on "
-    "synthetic heads of 1 mm, 1 (noise 9 %) to 4 (noise 3 %) of 10. No false lesion where the bias "
-    "field is estimated correctly, but 15 on 20 heads in slices of 3 mm.",
-    "No lesion is found at the brain's surface (outer 4 mm); lesions that touch count as one. "
-    "Adult heads only.",
-    "Mean errors of volumes on held-out heads of 1 mm: grey and white matter 1 to 6 %, fluid 2 to "
-    "4 %, intracranial 1 %. Of 80 tuning heads on FLAIR the worst had white matter 8 % off; of 124 "
-    "on T1 with 3 % noise the worst lost 15 % of its fluid. On T1 with 9 % noise and a bias field "
-    "of 40 %, the field of 5 of 92 tuning heads was misread: 2 got no measures, and tissues of 3 "
-    "were 16 to 104 % off, 2 of them read as FLAIR with a warning. With voxels of 1.4 mm and more, "
-    "grey and white matter are 4 to 12 % off, fluid 3 to 12 %. The distance to the skull is tuned "
-    "on the synthetic heads and, on T1, bounded by Colin27, whose 2.0 l are at the upper end.",
-)
 
 
 class VolumeAnalyzer:
@@ -111,7 +89,7 @@ def _withheld(reason: str) -> Findings:
     return Findings(
         quality=Quality(verdict=Verdict.FAIL, reasons=(reason,), flags=("not_judged",)),
         lesions=None,
-        limitations=_LIMITATIONS,
+        limitations=limits_of(None),
     )
 
 
@@ -143,6 +121,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
             count=len(lesions),
             voxels=sum(lesion.voxels for lesion in lesions),
             volume_ml=ml["lesion"] if measured else None,
+            missed=MISSED_ON_T1 if segmentation.t1_like else None,
             by_size=SizeCounts.of(sizes) if measured else None,
             largest=tuple(
                 _lesion(lesion, scan, segmentation, measured=measured)
@@ -175,7 +154,7 @@ def _findings(scan: BrainScan, segmentation: Segmentation) -> Findings:
             "grey_over_white": round(segmentation.tissues.grey / WHITE, 3),
             "csf_over_white": round(segmentation.tissues.csf / WHITE, 3),
         },
-        limitations=_LIMITATIONS,
+        limitations=limits_of(segmentation),
     )
 
 

@@ -28,8 +28,10 @@ FIELD_MAX = 2.5
 QUADRATIC, QUARTIC = 10, 35
 """Weights of a polynomial in z, y, x of degree 2 and of degree 4."""
 
-_FIRST = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (0, 2, 0), (0, 0, 2), (0, 1, 1))
-_FIRST += ((1, 1, 0), (1, 0, 1))
+_FIRST: tuple[tuple[int, int, int], ...] = (
+    *((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (0, 2, 0), (0, 0, 2)),
+    *((0, 1, 1), (1, 1, 0), (1, 0, 1)),
+)
 _EXPONENTS = _FIRST + tuple(
     powers for powers in itertools.product(range(5), repeat=3) if 3 <= sum(powers) <= 4
 )

@@ -128,6 +128,7 @@ class Component:
     mask: Bools
     cnr: float
     certain: bool
+    """Whether its contrast suffices for a lesion."""
 
 
 class _Finder:
@@ -285,11 +286,11 @@ class _Finder:
                 for first, cut, size in zip(start, part, whole.shape, strict=True)
             )
             free = (labels[own] == 0) | whole[part]
-            measured = self._outliner.measure(
+            outlined = self._outliner.measure(
                 self._normalized.intensities[own], piece[part], free, current, self._taken[own]
             )
-            if measured is not None:
-                yield from self._checked(own, measured)
+            if outlined is not None:
+                yield from self._checked(own, outlined)
             elif self._outliner.may_hide_lesions(piece, current):
                 # Lesions on the bright lining of a ventricle: a higher threshold parts them.
                 raised = current.raised(self._thresholds.seed - self._thresholds.grow)

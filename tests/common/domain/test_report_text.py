@@ -66,6 +66,16 @@ def test_a_t1_without_lesions_says_that_most_would_be_missed() -> None:
     assert "Lesions:   none seen; most lesions would be missed on T1\n" in text
 
 
+def test_what_an_image_cannot_show_is_not_reported_as_absent() -> None:
+    quality = Quality(verdict=Verdict.PASS)
+    none = Lesions(count=0, voxels=0, volume_ml=0, missed="those of the neck are not looked for")
+    text = report_text(a_report(findings=Findings(quality=quality, lesions=none)))
+    assert "Lesions:   none seen; those of the neck are not looked for\n" in text
+    some = Lesions(count=1, voxels=4, volume_ml=0.5, missed="those of the neck are not looked for")
+    text = report_text(a_report(findings=Findings(quality=quality, lesions=some)))
+    assert "Lesions:   1, 0.500 ml in total; those of the neck are not looked for\n" in text
+
+
 def test_a_failed_image_has_its_reasons_and_no_measures() -> None:
     quality = Quality(verdict=Verdict.FAIL, reasons=("It is empty.", "It is\n2-D\x07."))
     text = report_text(a_report(findings=Findings(quality=quality, lesions=None)))

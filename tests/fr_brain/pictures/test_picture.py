@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from common.domain.findings import Findings, Lesion, Lesions, Quality, Verdict
+from common.domain.findings import MISSED_ON_T1, Findings, Lesion, Lesions, Quality, Verdict
 from common.domain.report import PICTURE_BYTES_MAX, BrainReport
 from common.domain.scan import BrainScan
 from common.domain.types import hash_voxels, utc_now
@@ -215,3 +215,18 @@ def test_a_long_grid_fits() -> None:
     report = make_report(scan, findings=analysis.findings)
     picture = pixels(draw_picture(report, scan, voxels, analysis.overlay()))
     assert picture.shape[1] < 1000
+
+
+def test_the_headline_does_not_call_absent_what_a_t1_does_not_show() -> None:
+    voxels, _ = box_with_lesion((60, 70, 50), (40, 20, 35))
+    scan = scan_of(voxels)
+
+    def headline(flags: tuple[str, ...], missed: str | None) -> bytes:
+        quality = Quality(verdict=Verdict.WARN, reasons=("It is a T1.",), flags=flags)
+        none = Lesions(count=0, voxels=0, volume_ml=0, missed=missed)
+        report = make_report(scan, findings=Findings(quality=quality, lesions=none))
+        return pixels(draw_picture(report, scan, voxels))[:40].tobytes()
+
+    said = headline(("t1",), MISSED_ON_T1)
+    assert said == headline(("t1",), None)  # as reports were before there was a field
+    assert said != headline((), None)

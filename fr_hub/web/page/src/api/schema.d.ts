@@ -2701,7 +2701,7 @@ export interface components {
             intensity_ratio: number | null;
             /**
              * Volume Ml
-             * @description volume, ml; null if the image has no affine
+             * @description volume, ml; null if the image has no affine, or a reason withholds it
              */
             volume_ml: number | null;
             /**
@@ -2729,8 +2729,13 @@ export interface components {
              */
             largest: components["schemas"]["Lesion"][];
             /**
+             * Missed
+             * @description what the count leaves out because this image cannot show it, such as 'most lesions would be missed on T1'; null if the analyzer knows of nothing
+             */
+            missed: string | null;
+            /**
              * Volume Ml
-             * @description total volume, ml; null if the image has no affine
+             * @description total volume, ml; null if the image has no affine, or a reason withholds it
              */
             volume_ml: number | null;
             /**
