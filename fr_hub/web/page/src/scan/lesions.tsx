@@ -37,17 +37,12 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
   const { lesions, quality } = findings;
   // Reports by versions of 'volume' before 7 have only the flag.
   const missed =
-    lesions?.missed ??
-    (quality.flags.includes("t1") ? "most lesions would be missed on T1" : null);
+    lesions?.missed ?? (quality.flags.includes("t1") ? "most lesions would be missed on T1" : null);
   return (
     <section className="card stack" aria-labelledby="lesions">
       <h2 id="lesions">Lesions</h2>
       {!lesions && <p>The image could not be analysed, so the report lists no lesions.</p>}
-      {lesions?.count === 0 && (
-        <p>
-          {missed === null ? "None found." : `None seen; ${missed}.`}
-        </p>
-      )}
+      {lesions?.count === 0 && <p>{missed === null ? "None found." : `None seen; ${missed}.`}</p>}
       {lesions && lesions.count > 0 && (
         <>
           <p>
@@ -55,9 +50,8 @@ export function Lesions({ report, cursor, onShow }: LesionsProps) {
             {typeof lesions.volume_ml === "number" && `, ${mlText(lesions.volume_ml)} in total`}
             {lesions.count > lesions.largest.length &&
               `; the largest ${lesions.largest.length} are listed`}
-            {missed !== null && `; ${missed}`}
-            . Select one to see it in the image. Confidence, from 0 to 1, ranks the lesions; it is
-            not a probability.
+            {missed !== null && `; ${missed}`}. Select one to see it in the image. Confidence, from
+            0 to 1, ranks the lesions; it is not a probability.
           </p>
           <LesionTable lesions={lesions.largest} cursor={cursor} onShow={onShow} />
         </>
