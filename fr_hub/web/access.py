@@ -163,7 +163,7 @@ def tenant_of(principal: CurrentUser, context: Context) -> Tenant:
     tenant = context.tenants.get(principal.tenant)
     if tenant is None:
         raise Problem(
-            403, "forbidden", "Your tenant is not in WEB_TENANTS any more; ask an administrator."
+            403, "forbidden", "Your tenant is no longer in WEB_TENANTS; ask an administrator."
         )
     return tenant
 

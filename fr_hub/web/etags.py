@@ -47,8 +47,8 @@ def changed() -> Problem:
     return Problem(
         412,
         "changed_meanwhile",
-        "Somebody changed or deleted this since you read it; read it again, and repeat your change "
-        "with the new ETag.",
+        "Somebody has changed or deleted this since you read it; read it again, then repeat your "
+        "change with the new ETag.",
     )
 
 
@@ -58,7 +58,9 @@ def _tags(header: str, name: str) -> frozenset[str] | None:
         return None
     if not _TAGS.fullmatch(header):
         raise Problem(
-            400, "invalid_etag", f"The header {name} must be an ETag in its quotes, several, or *."
+            400,
+            "invalid_etag",
+            f"The header {name} must be an ETag in quotes, a list of such ETags, or *.",
         )
     return frozenset(_TAG.findall(header))
 
@@ -89,8 +91,8 @@ class Match:
             raise Problem(
                 428,
                 "if_match_missing",
-                "Send the ETag that you got with this as If-Match, so that you overwrite nobody's "
-                "change; * overwrites.",
+                "Send the ETag that you got when you read this as If-Match, so that you do not "
+                "overwrite somebody else's change; 'If-Match: *' overwrites it.",
             )
         self.check(etag)
 

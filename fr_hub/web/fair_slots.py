@@ -110,7 +110,7 @@ class FairSlots:
         return Problem(
             429,
             "too_many_at_once",
-            f"You have too much under way at once (limit '{self.name}': {self.most}, fewer while "
-            "others are busy, too); wait for the answers, and send less at once.",
+            f"You have too many requests under way at once (limit '{self.name}': {self.most}, or "
+            "fewer while other users are active); wait for the answers, and send fewer at once.",
             {"Retry-After": "2"},
         )

@@ -210,7 +210,7 @@ def _check_origin(connection: HTTPConnection, allowed: Collection[str]) -> None:
     foreign = origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
     if foreign or connection.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Problem(
-            403, "foreign_origin", "A page of another site cannot do this; open Fr's own page."
+            403, "foreign_origin", "A page from another site cannot do this; open Fr's own page."
         )
 
 
@@ -224,7 +224,8 @@ def _check_csrf(connection: HTTPConnection, found: Credentials) -> None:
         raise Problem(
             403,
             "csrf",
-            "Send the 'csrf' of GET /api/v1/session as X-CSRF-Token with each change.",
+            "Send the 'csrf' from GET /api/v1/session as the header X-CSRF-Token with each "
+            "change.",
         )
 
 

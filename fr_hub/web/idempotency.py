@@ -65,7 +65,8 @@ class Creation:
             raise Problem(
                 422,
                 "idempotency_key_reused",
-                "This Idempotency-Key was used for another request; take a new key for each one.",
+                "This Idempotency-Key was used for a different request; use a new key for each "
+                "request.",
             )
 
     @staticmethod

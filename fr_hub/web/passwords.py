@@ -87,7 +87,7 @@ class Passwords:
             raise Problem(
                 429,
                 "busy",
-                "Too many passwords are being checked; try again in some seconds.",
+                "Too many passwords are being checked; try again in a few seconds.",
                 {"Retry-After": "2"},
             )
         self._waiting += 1

@@ -115,7 +115,7 @@ def _field_error(one: Mapping[str, Any]) -> FieldError:
     where = one["loc"][1:]
     if one["type"] == "extra_forbidden":  # its name is the client's, and may be anything
         field = ".".join(map(str, where[:-1]))
-        return FieldError(field=field, message="has a field that is not known here")
+        return FieldError(field=field, message="has an unknown field")
     return FieldError(field=".".join(map(str, where)), message=remedy(one))
 
 
@@ -143,7 +143,7 @@ def handle_problems(
     def http(request: Request, error: HTTPException) -> JSONResponse:
         details = {
             404: "There is nothing at this address; see /api/v1/openapi.json.",
-            408: "The body of the request did not come in time; send it again.",
+            408: "The body of the request did not arrive in time; send it again.",
             413: "The body of the request is too long; send less at once.",
             405: "This address does not take this method; see the Allow header.",
         }
@@ -167,10 +167,10 @@ def handle_problems(
 def store_problem(context: HasLog, error: StoreError | TimeoutError) -> Problem:
     """The database did not do what a request needs."""
     if isinstance(error, StoreUnavailable | TimeoutError):
-        detail = "The database cannot be reached; try again in some seconds."
+        detail = "The database cannot be reached; try again in a few seconds."
         return Problem(503, "store_unavailable", detail, {"Retry-After": "5"})
     context.log.error("the database refused a request", reason=str(error))
-    detail = "The database refused the request; an administrator finds the reason in the log."
+    detail = "The database refused the request; an administrator can find the reason in the log."
     return Problem(500, "store_error", detail)
 
 
@@ -180,5 +180,5 @@ def unexpected_problem(context: HasLog, error: Exception) -> Problem:
     place = traceback.extract_tb(error.__traceback__)[-1:]
     at = f"{Path(place[0].filename).name}:{place[0].lineno}" if place else "unknown"
     context.log.error("a request failed", error=type(error).__name__, at=at)
-    detail = "Something unexpected happened; an administrator finds it in the log."
+    detail = "An unexpected error occurred; an administrator can find it in the log."
     return Problem(500, "unexpected", detail)

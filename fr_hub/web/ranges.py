@@ -37,7 +37,7 @@ def range_of(request: Request, size: int, etag: str) -> tuple[int, int] | None:
         raise Problem(
             416,
             "range_not_satisfiable",
-            "No byte is in this range; see Content-Range for the size.",
+            "The file has no byte in this range; see Content-Range for its size.",
             {"Content-Range": f"bytes */{size}"},
         )
     return start, end

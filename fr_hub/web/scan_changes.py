@@ -168,8 +168,8 @@ def _types_of(store: WebStore, analyzer: str) -> frozenset[str]:
         raise Problem(
             409,
             "no_analyzer",
-            "No Fr-BRAIN that runs now has the analyzer in 'using'; choose one of these, as name "
-            f"and version: {known}.",
+            "No running Fr-BRAIN has the analyzer in 'using'; choose one of these, as name and "
+            f"version: {known}.",
         )
     return types
 

@@ -124,7 +124,9 @@ class LiveFeed:
 
     def _admit(self, user: str) -> None:
         if self._ended:
-            raise Problem(503, "stopping", "This process stops: try again.", {"Retry-After": "1"})
+            raise Problem(
+                503, "stopping", "This server is shutting down: try again.", {"Retry-After": "1"}
+            )
         users = [one.user for audience in self._audiences.values() for one in audience.watchers]
         mine = users.count(user)
         if len(users) >= WATCHERS_MAX:
@@ -138,7 +140,7 @@ class LiveFeed:
             raise Problem(
                 429,
                 "watchers",
-                f"You have {mine} streams open, which is your share: close some.",
+                f"You have {mine} streams open, and may not have more now: close some.",
                 {"Retry-After": "30"},
             )
 

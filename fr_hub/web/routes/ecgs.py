@@ -112,7 +112,7 @@ def _scope(tenant: CurrentTenant) -> Tenant:
 
 def _account(user: CurrentUser) -> str:
     if not user.account:  # such as the token in ADMIN_TOKEN_FILE: it stands for no user
-        raise Problem(403, "forbidden", "Only a user can have ECGs; sign in as one.")
+        raise Problem(403, "forbidden", "Only a user can have ECGs; sign in as a user.")
     return user.account
 
 
@@ -151,12 +151,12 @@ async def send_ecg(
         raise Problem(
             415,
             "unsupported_media_type",
-            "Send JSON (Content-Type: application/json), or files as multipart/form-data, such as "
+            "Send JSON (Content-Type: application/json), or files as multipart/form-data, as "
             "curl -F file=@record.edf does.",
         )
     stored = StoredEcg.of(list(results))
     if stored is None:
-        raise Problem(422, "invalid", f"This is no ECG that Fr can store: {_why(list(results))}.")
+        raise Problem(422, "invalid", f"Fr cannot store this as an ECG: {_why(list(results))}.")
     note_scans(request, [key for one in results for key in one.scans])
     response.headers["Location"] = f"{ADDRESS}/{stored.id}"
     return stored

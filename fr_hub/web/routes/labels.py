@@ -177,7 +177,10 @@ def _file(
     packed = labels.named(map_name)
     if packed is None:
         raise Problem(
-            404, "no_label_map", "The report has no such label map; `labels` lists those it has."
+            404,
+            "no_label_map",
+            "The report has no such label map; GET /api/v1/scans/{key}/labels lists those "
+            "that it has.",
         )
     scan, reader = labels.scan, context.store.labels
     try:

@@ -50,5 +50,6 @@ def _check(context: WebContext, request: Request) -> None:
         raise Problem(
             403,
             "forbidden",
-            "Metrics are for clients on the host of the API; for others, set METRICS_TOKEN_FILE.",
+            "Only clients on the API's own host may read metrics; for other clients, set "
+            "METRICS_TOKEN_FILE.",
         )

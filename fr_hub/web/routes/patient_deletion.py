@@ -85,7 +85,7 @@ def delete(
             403,
             "forbidden",
             f"This patient has scans, and erasing them needs the right '{Right.OPERATE}'; ask an "
-            "operator, or take the pseudonyms from the patient first.",
+            "operator, or remove the pseudonyms from the patient first.",
         )
     would = Deletion(
         id=patient.id,
@@ -99,8 +99,8 @@ def delete(
         raise Problem(
             409,
             "pseudonym_in_use",
-            "Another patient has one of the pseudonyms, so the scans may be of that one; take the "
-            "pseudonym from one of the two first.",
+            "Another patient has one of these pseudonyms, so the scans may belong to that "
+            "patient; remove the pseudonym from one of the two first.",
         )
     store.patients.resume()
     store.erasure.erase(keys, by=principal.user)

@@ -159,8 +159,9 @@ def pseudonym_in_use() -> Problem:
     return Problem(
         409,
         "pseudonym_in_use",
-        "Another patient has one of these pseudonyms; a scan belongs to one patient. Find that one "
-        "with POST /api/v1/patients/search, and take the pseudonym from it first.",
+        "Another patient has one of these pseudonyms, but a scan belongs to only one patient. "
+        "Find that patient with POST /api/v1/patients/search, and remove the pseudonym there "
+        "first.",
     )
 
 

@@ -91,7 +91,9 @@ class _Piece:
             scan = stored.scan
             if scan.kind != "signal":
                 raise Problem(
-                    422, "no_signal", "This scan is an image: get its voxels from voxels.nii."
+                    422,
+                    "no_signal",
+                    "This scan is an image, not a signal: get its voxels from voxels.nii.",
                 )
             count = max(1, min(self.columns, COLUMNS_MAX // scan.shape[1]))
             etag = content_etag(f"{scan.voxels_hash} {self.step} {self.first} {count}")

@@ -97,8 +97,8 @@ async def sign_in_once(
         raise Problem(
             401,
             "wrong_token",
-            "This address was used, or is too old: start `fr web` again, and "
-            "open the address that it prints.",
+            "This address was already used, or has expired: start `fr web` again, and open the "
+            "address that it prints.",
         )
     user = await run_in_threadpool(_administrator, context)
     return await _begin(user, request, response, context)

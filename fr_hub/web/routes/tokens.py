@@ -93,7 +93,7 @@ def make_token(
         raise Problem(
             422,
             "invalid",
-            "An emergency account signs in with its password alone: name 'roles' without "
+            "An emergency account signs in only with its password: send 'roles' without "
             "'emergency'.",
         )
     if given.days > (most := context.settings.web_token_days):
@@ -101,19 +101,23 @@ def make_token(
     if owner.name == me.user and me.roles != owner.roles:
         roles = me.roles if roles is None else roles & me.roles  # made by such a token itself
     if roles is not None and not roles <= owner.roles:
-        raise Problem(422, "invalid", "'roles' must be roles that the user has.")
+        raise Problem(422, "invalid", "'roles' may contain only roles that the user has.")
     known = begun(creation, context.store.requests, _OfWhom(user=owner.name, token=given))
     if known is not None and known.answer is not None:
         users.remove_token(known.answer)
     creation.answer(response, is_new=known is None)
     if len(users.tokens(owner.name)) >= TOKENS_MAX:
         raise Problem(
-            409, "too_many", f"A user may have {TOKENS_MAX} tokens; revoke one that is not used."
+            409,
+            "too_many",
+            f"A user may have at most {TOKENS_MAX} tokens; revoke one that is no longer used.",
         )
     token = users.add_token(owner.name, timedelta(days=given.days), roles, given.label)
     made = users.token(token_id(token))
     if made is None:
-        raise Problem(409, "conflict", "Somebody revoked this token at once; try again.")
+        raise Problem(
+            409, "conflict", "Somebody revoked this token while it was being created; try again."
+        )
     if creation.has_key:
         context.store.requests.end(creation.id, made.id)
     note_fact(request, account=owner.name, token_id=made.id)

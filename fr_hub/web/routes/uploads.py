@@ -205,7 +205,7 @@ async def finish_upload(upload: CurrentUpload, desk: Desk) -> FinishedUpload:
         raise Problem(
             409,
             "upload_incomplete",
-            "Not all bytes have come: send the rest from Upload-Offset on.",
+            "The upload is incomplete: send the remaining bytes, starting at Upload-Offset.",
             {"Upload-Offset": str(upload.offset)},
         )
     return answer_of(await finished(upload, desk))
@@ -216,7 +216,9 @@ def cancel_upload(upload: CurrentUpload, desk: Desk) -> Response:
     """Cancel an upload, and delete its files."""
     if not desk.end(upload):
         raise Problem(
-            409, "upload_storing", "Its scans are being stored: wait for the answer of finish."
+            409,
+            "upload_storing",
+            "The scans of this upload are being stored: wait for the answer to POST …/finish.",
         )
     return Response(status_code=204)
 

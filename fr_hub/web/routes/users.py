@@ -91,10 +91,12 @@ async def create(
     hashed = None if password is None else await context.passwords.hash(password)
     users = context.store.users
     if not await run_in_threadpool(users.add, name, tenant, roles, hashed):
-        raise Problem(409, "taken", "There is a user of this name; choose another name.")
+        raise Problem(409, "taken", "A user with this name already exists; choose another name.")
     user = await run_in_threadpool(users.get, name)
     if user is None:
-        raise Problem(409, "conflict", "Somebody removed this user at once; try again.")
+        raise Problem(
+            409, "conflict", "Somebody removed this user while it was being created; try again."
+        )
     return user
 
 

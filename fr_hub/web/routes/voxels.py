@@ -72,8 +72,8 @@ def _file(context: Context, tenant: CurrentTenant, key: str, level: int) -> Nift
         raise Problem(
             422,
             "no_image",
-            "This scan is a signal, such as an ECG: it has no voxels. Its report has what was "
-            "found.",
+            "This scan is a signal, such as an ECG: it has no voxels. Its report has the "
+            "findings.",
         )
     try:
         made = coarser(scan, level) if level else None

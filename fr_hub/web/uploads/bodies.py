@@ -38,7 +38,7 @@ async def receive(request: Request, write: Callable[[bytes], None], *, whole: bo
                 raise Problem(
                     408,
                     "too_slow",
-                    f"Nothing came for {IDLE_S:g} s: send the rest over a new connection.",
+                    f"No bytes arrived for {IDLE_S:g} s: send the rest over a new connection.",
                     {"Connection": "close"},
                 ) from None
             if whole:
@@ -69,7 +69,8 @@ async def small_body(request: Request) -> bytes:
     raise Problem(
         413,
         "too_large",
-        f"The list of files may have {_MANIFEST_MAX // MIB} MiB: upload fewer files at a time.",
+        f"The list of files is larger than {_MANIFEST_MAX // MIB} MiB: upload fewer files at a "
+        "time.",
     )
 
 

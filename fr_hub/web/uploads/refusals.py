@@ -30,7 +30,7 @@ def refusals(desk: UploadDesk) -> Iterator[None]:
         detail = f"Finish or cancel other uploads first: {error}."
         raise Problem(429, "too_many_uploads", detail, retry) from None
     except Full as error:
-        detail = f"No scans are taken for now: {error}. Try again later."
+        detail = f"Fr accepts no scans at the moment: {error}. Try again later."
         raise Problem(503, "busy", detail, {"Retry-After": str(error.retry_s)}) from None
     except SettingsError as error:
         # Without a traceback: the text says what to do.
@@ -46,7 +46,7 @@ def refusals(desk: UploadDesk) -> Iterator[None]:
 
 def wrong_offset(offset: int) -> Problem:
     """The bytes do not follow those that are there."""
-    detail = "These bytes do not follow those that have come: go on from Upload-Offset."
+    detail = "These bytes do not follow those that have arrived: continue from Upload-Offset."
     return Problem(409, "wrong_offset", detail, {"Upload-Offset": str(offset)})
 
 
@@ -55,5 +55,6 @@ def too_much(upload: Upload) -> Problem:
     return Problem(
         413,
         "too_large",
-        f"More bytes than the {upload.size} that were declared: begin an upload of the right size.",
+        f"The upload has more bytes than the {upload.size} that were declared: start one of the "
+        "right size.",
     )
