@@ -52,11 +52,11 @@ help: ## List the targets and variables
 #  THREADS        connections from Fr-PACS to Fr-HUB
 #  SEED           random seed of synthetic scans, of the schedule of faults and of contract's calls
 #  REPORTS        folder to write each report to, as JSON and text, with its picture, and index.csv;
-#                 list: where to find the files' names
+#                 list: takes the files' names from it
 #  LABEL_MAPS     1 also writes lesions, brain and tissues of each report to REPORTS, as NIfTI
 #  BRAIN_PICTURES 1 draws a picture for each report, saved in REPORTS
 #  LEDGER         file to append scan events to, as JSON lines; for verify and audit: the file to check;
-#                 list: where to find the files' names
+#                 list: takes the files' names from it
 #  SUMMARY        file to write the totals to, as JSON
 #  ID             list, report, requeue, redeliver, reanalyze, erase: scan ids, separated by commas
 #  OUT            report, screenshots: folder to write to; contract: file for the result
@@ -77,7 +77,7 @@ help: ## List the targets and variables
 #  ALL            requeue, redeliver: 1 takes every failed scan or undelivered report
 #  APPLY          retention, erase, audit-prune: 1 deletes the data; migrate: 1 migrates the database
 #  SUBJECT        list, erase: pseudonym whose scans to list, or to erase
-#  USER_ADD       users: name of a user to add; USER_RESET: of one who gets a new password;
+#  USER_ADD       users: name of a user to add; USER_RESET: of one to give a new password;
 #                 USER_REMOVE: of one to remove
 #  USER_ROLES     users: roles of the user, such as reader,auditor
 #  NAMES          certs: units that need a certificate, such as fr-hub,mr-1
@@ -97,7 +97,7 @@ help: ## List the targets and variables
 #  LOAD           faults: load factor (1: 12 scans per second in each world)
 #  WORLDS         faults: worlds to run at once, each with its own MongoDB and units (2)
 #  SAMPLE         faults: share of the faults to inject, drawn with the seed (1)
-#  LONG           tests, faults: 1 also runs what takes long
+#  LONG           tests, faults: 1 also runs those that take long; by default they are left out
 #  FAULTS_FOLDER  faults: folder to keep logs, ledgers and data in
 #  FAULTS_REPORT  faults: file to write the results to, as JSON
 #  SBOM           audit-dependencies: file to write the SBOM to (CycloneDX; dist/sbom.json)
@@ -130,7 +130,7 @@ page-if-possible: $(VENV)/ready
 page-check: $(VENV)/ready ## Check types, lint rules and format of the page
 	@sh $(PAGE)/build.sh $(BIN)/python check
 
-types: $(VENV)/ready ## Write the types of the page's calls from the API's OpenAPI document
+types: $(VENV)/ready ## Generate the page's types from the API's OpenAPI document
 	@$(BIN)/fr openapi >$(PAGE)/openapi.json
 	@sh $(PAGE)/build.sh $(BIN)/python types
 
@@ -167,10 +167,10 @@ retention: $(VENV)/ready ## List data older than RETENTION_DAYS; APPLY=1 deletes
 erase: $(VENV)/ready ## List scans to erase: ID=scan,... or SUBJECT=pseudonym; APPLY=1 erases them
 	@$(BIN)/fr erase
 
-users: $(VENV)/ready ## List the users of the API; USER_ADD=name adds one (USER_RESET, USER_REMOVE)
+users: $(VENV)/ready ## List the users of the API; USER_ADD, USER_RESET or USER_REMOVE=name changes one
 	@$(BIN)/fr users
 
-certs: $(VENV)/ready ## Create a private authority and the units' TLS certificates
+certs: $(VENV)/ready ## Create a private certificate authority and the units' TLS certificates
 	@$(BIN)/fr certs
 
 pacs-key: $(VENV)/ready ## Print the key of the Fr-PACS PACS_NAME, derived from Fr-HUB's secret
@@ -197,13 +197,13 @@ schema: $(VENV)/ready ## Print the JSON schema of a report
 conformance: $(VENV)/ready ## Check that an analyzer conforms: NAME=entry point or module:Class
 	@$(BIN)/fr conformance $(if $(NAME),NAME=$(NAME))
 
-tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds those that take long
+tests: $(VENV)/ready-dev ## Run the tests on a real MongoDB; LONG=1 adds the tests that take long
 	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal $(if $(LONG),,-m "not long") $(TESTS)
 
 quick: $(VENV)/ready-dev ## Run the tests that need neither MongoDB nor other processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "unit and not slow and not long" $(TESTS)
 
-contract: $(VENV)/ready-dev ## Call the API in all ways of its OpenAPI document: EXAMPLES, SEED, OUT
+contract: $(VENV)/ready-dev ## Test the API against its OpenAPI document: EXAMPLES, SEED, OUT
 	@$(BIN)/python -m tests.fr_hub.web.contract
 
 audit-dependencies: $(VENV)/ready-audit ## Check the locked packages for known vulnerabilities; write an SBOM
@@ -224,14 +224,14 @@ coverage: $(VENV)/ready-dev ## Run the tests and list the lines and branches the
 bench: $(VENV)/ready-bench ## Benchmark this project, its peers and the machine's limits
 	@$(BIN)/python -m tests.benchmarks
 
-readers: $(VENV)/ready-dev ## Compare what is read with dcm2niix and nibabel, voxel for voxel
+readers: $(VENV)/ready-dev ## Compare what Fr reads with dcm2niix and nibabel, voxel for voxel
 	@$(BIN)/python -m tests.readers
 
 evaluate: $(VENV)/ready-dev ## Evaluate the analysis on held-out phantoms and real images
 	@$(BIN)/python -m tests.evaluation $(if $(SCANS),--scans $(SCANS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(EVALUATION),--json $(EVALUATION))
 
-evaluate-ecg: $(VENV)/ready-evaluate ## Evaluate the ECG analyzer beside its peers, on held-out and real ECGs (ECG_RECORDS)
+evaluate-ecg: $(VENV)/ready-evaluate ## Compare the ECG analyzer with others, on held-out and real ECGs (ECG_RECORDS)
 	@$(BIN)/python -m tests.evaluation.ecg $(if $(RECORDS),--records $(RECORDS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(EVALUATION),--json $(EVALUATION))
 

@@ -16,7 +16,7 @@ from common.domain.report_index import (
 )
 
 GONE = "the last run did not find the file; the report is still here"
-REPLACED = "{} does not hold the image any more; the report is still here"
+REPLACED = "{} no longer contains the image; the report is still here"
 
 
 def is_there(path: str) -> bool:

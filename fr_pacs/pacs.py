@@ -149,7 +149,7 @@ def run_pacs(settings: PacsSettings, stopping: Stop, log: Log) -> int:
         return Exit.OK  # nothing was sent, and it was asked to stop
     source = RateLimitedSource(unlimited, settings.scans, settings.pace)
     if settings.sends_nothing:
-        log.info("sending nothing (SCANS=0), taking reports")
+        log.info("sending nothing (SCANS=0), receiving reports")
     elif settings.source is not None and source.total is not None:
         log.info("found scans to send", scans=source.total)
     ledger = Ledger(settings.ledger, settings.pacs_name)

@@ -45,8 +45,8 @@ class ReportFolder:
                 files = [one.name for one in found if not one.name.startswith(".")]
         except OSError as error:
             raise SettingsError(
-                f"REPORTS={str(folder)!r} is no folder that can be written ({error.strerror}): "
-                "name another one, or one that does not exist yet"
+                f"REPORTS={str(folder)!r} is not a folder that Fr-PACS can write to "
+                f"({error.strerror}): name another one, or one that does not exist yet"
             ) from error
         names = [one.removesuffix(".json") for one in files if one.endswith(".json")]
         self._maps: dict[str, set[str]] = {}

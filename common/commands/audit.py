@@ -166,8 +166,8 @@ def show(verdict: AuditVerdict, console: Console) -> None:
     for key in verdict.checkpoint_keys:
         console.print(f"checkpoints are signed with the key {key}", soft_wrap=True)
     console.print(
-        "An event may be about many scans, so there may be fewer events than scans; and what was "
-        "asked for is an event even if it changed nothing.",
+        "One event may be about many scans, so there may be fewer events than scans. A request "
+        "is an event even if it changed nothing.",
         style="dim",
     )
     console.print(

@@ -75,8 +75,8 @@ def main() -> int:
         found = export(store, settings.archive, settings.days, key)
     if found is None:
         write_text(
-            f"no chain ended more than {settings.days:g} days ago and is named by another one: "
-            "no file was written\n"
+            "no file was written: there is no chain that ended more than "
+            f"{settings.days:g} days ago and that another chain names\n"
         )
         return Exit.OK
     write_text(

@@ -83,7 +83,7 @@ COMMANDS: Mapping[str, Command] = {
         ("redeliver",),
     ),
     "reanalyze": Command(
-        "analyse scans again that another analyzer or version read: ANALYZER=name, ID=...",
+        "reanalyse scans that another analyzer or version read: ANALYZER=name, ID=...",
         "fr_brain.commands.reanalyze",
     ),
     "report": Command(
@@ -98,11 +98,11 @@ COMMANDS: Mapping[str, Command] = {
         "common.commands.erase",
     ),
     "users": Command(
-        "list the users of the API; USER_ADD=name adds one, USER_RESET, USER_REMOVE",
+        "list the users of the API; USER_ADD, USER_RESET or USER_REMOVE=name changes one",
         "fr_hub.web.commands.users",
     ),
     "certs": Command(
-        "create a private authority and the units' TLS certificates",
+        "create a private certificate authority and the units' TLS certificates",
         "common.commands.certificates",
     ),
     "migrate": Command(
@@ -143,7 +143,7 @@ def usage() -> str:
             "",
             "exit codes: 0 success; 1 a scan failed or a check found a gap; 2 wrong setting or",
             "command line; 3 a port or folder is in use; 4 MongoDB refuses the login, cannot be",
-            "started, or cannot be read by a check; 130 stopped at once by a second signal",
+            "started, or cannot be read by a check; 130 a second signal stopped it immediately",
         ]
     )
 
@@ -171,7 +171,7 @@ def plan(name: str, given: Sequence[str]) -> tuple[list[str], dict[str, str]]:
                 f"the environment or .env, or name its file in {secret}_FILE"
             )
         if setting not in (*command.positional, *_known_settings()):
-            raise _UsageError(f"{setting}: no setting of this name; `fr {name} --help` lists them")
+            raise _UsageError(f"{setting}: there is no such setting; `fr {name} --help` lists them")
         variables[setting] = value
     positional = [variables.pop(n) for n in command.positional if variables.get(n)]
     return ["-m", command.module, *command.arguments, *options, *positional], variables

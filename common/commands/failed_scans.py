@@ -55,8 +55,8 @@ def errors() -> int:
             word = "scan" if count == 1 else "scans"
             console.print(f"{count:,} failed {word}")
             console.print(
-                "files that could not be sent, and scans that Fr-HUB refused, are not among them: "
-                "index.csv of REPORTS and the LEDGER name those"
+                "files that could not be sent and scans that Fr-HUB refused are not in this "
+                "list: see index.csv in REPORTS, or the LEDGER"
             )
             if count:
                 console.print("to analyse them again: make requeue ID=<scan>,… or ALL=1")

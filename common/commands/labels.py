@@ -18,9 +18,7 @@ WHERE_PSEUDONYMS_ARE = (
 """What to do if no scan has the given subject."""
 
 _BATCH = 500
-_NOT_AN_INDEX = (
-    f"Fr-PACS did not write its {NAME}; name the folder that was given to Fr-PACS as REPORTS"
-)
+_NOT_AN_INDEX = f"Fr-PACS did not write its {NAME}; use the folder that Fr-PACS has as REPORTS"
 
 
 class Labels:

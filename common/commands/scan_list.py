@@ -78,7 +78,7 @@ def list_scans() -> int:
     for name in unknown:
         command_log().warning("no such scan", id=name)
     if settings.subject is not None and count == 0:
-        Console().print(f"none is stored of this subject: {WHERE_PSEUDONYMS_ARE}")
+        Console().print(f"no scan of this subject is stored: {WHERE_PSEUDONYMS_ARE}")
     return Exit.FAILED if unknown else Exit.OK
 
 

@@ -34,7 +34,7 @@ _COUNTED_MAX = 10_000_000
 
 
 _RESTORE = "restore the scan from a backup, or remove it: make erase ID=<scan> APPLY=1"
-_LABELS = "restore brain_labels from a backup, or have them made again: make reanalyze ID=<scan>"
+_LABELS = "restore brain_labels from a backup, or make them again: make reanalyze ID=<scan>"
 _ADVICE: Mapping[str, str] = {
     "stored voxels are missing": _RESTORE,
     "stored voxels have another hash": _RESTORE,
@@ -42,8 +42,8 @@ _ADVICE: Mapping[str, str] = {
     "stored label maps have another hash": _LABELS,
     "in no known state": _RESTORE,
     "damaged scan": f"{_RESTORE}; if a newer release wrote it, install that release",
-    "damaged report": "have it made again: make reanalyze ID=<scan>",
-    "id of another type": "nothing of Fr writes or reads such a document: remove it with mongosh",
+    "damaged report": "make it again: make reanalyze ID=<scan>",
+    "id of another type": "Fr neither writes nor reads such a document: remove it with mongosh",
 }
 """What to do about a kind of gap, where its name does not say it."""
 

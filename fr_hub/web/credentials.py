@@ -155,8 +155,8 @@ def admin_token(context: WebContext) -> str | None:
         raise SettingsError(str(error)) from None
     if len(token) < 32:
         raise SettingsError(
-            f"ADMIN_TOKEN_FILE={str(path)!r}: the token has less than 32 characters "
-            "(openssl rand -hex 32)"
+            f"ADMIN_TOKEN_FILE={str(path)!r}: the token has fewer than 32 characters (openssl "
+            "rand -hex 32)"
         )
     return token
 

@@ -144,8 +144,8 @@ def handle_problems(
         details = {
             404: "There is nothing at this address; see /api/v1/openapi.json.",
             408: "The body of the request did not arrive in time; send it again.",
-            413: "The body of the request is too long; send less at once.",
-            405: "This address does not take this method; see the Allow header.",
+            413: "The body of the request is too large; send less at a time.",
+            405: "This address does not support this method; see the Allow header.",
         }
         detail = details.get(error.status_code, "The request cannot be answered.")
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")

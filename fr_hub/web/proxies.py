@@ -65,8 +65,8 @@ class TrustedProxies:
             if not self._has_warned:
                 self._has_warned = True
                 self._log.warning(
-                    "a proxy sends both Forwarded and X-Forwarded-For, so neither counts: make it "
-                    "remove the one that it does not set"
+                    "a proxy sends both Forwarded and X-Forwarded-For, so both are ignored: make "
+                    "it remove the one that it does not set"
                 )
             return
         hops = _standard(standard) if standard else _usual(usual, headers)

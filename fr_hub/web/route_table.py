@@ -119,7 +119,7 @@ def _known(prefix: str, route: object) -> Iterable[KnownRoute]:
         marks |= vars(one.dependency) if callable(one.dependency) else {}
     access: Access | None = "right" if "right" in marks else marks.get("access")
     if access is None:
-        raise TypeError(f"{path} says not who may use it: add requires, signed_in or anyone")
+        raise TypeError(f"{path} does not say who may use it: add requires, signed_in or anyone")
     is_live = is_live or "live" in marks
     for method in methods:
         yield KnownRoute(

@@ -94,7 +94,8 @@ def requeue(store: WebStore, tenant: Tenant, wanted: Scans, user: str) -> Outcom
     def change(scans: list[ScanFacts]) -> dict[str, Outcome]:
         found = store.failed_scans.requeue(_keys(scans), user)
         had = {
-            key: Outcome(id=key, outcome="done", reason="it had its report") for key in found.done
+            key: Outcome(id=key, outcome="done", reason="it already had its report")
+            for key in found.done
         }
         return had | {key: _meanwhile(key) for key in (*_names(found.elsewhere), *found.unknown)}
 
@@ -115,7 +116,7 @@ def reanalyze(store: WebStore, tenant: Tenant, wanted: ScansOfAnalyzer, user: st
         state, made_by = scan.listed.state, scan.listed.analyzer or ""
         waits = (ReportGenerated.TO_DO, ReportGenerated.IN_PROGRESS)
         if state in waits and not is_choice(scan):
-            return _unchanged(scan, "it is to be analysed anyway")
+            return _unchanged(scan, "it is already waiting for analysis")
         if reads is not None and (scan.header is None or scan.header.scan_type not in reads):
             return _refused(scan, f"{wanted.using} does not read scans of its type")
         if state in waits:
@@ -180,10 +181,12 @@ def prioritize(store: WebStore, tenant: Tenant, wanted: ScansWithPriority, user:
     def judge(scan: ScanFacts) -> Outcome | None:
         if scan.listed.state != ReportGenerated.TO_DO:
             return _refused(
-                scan, f"it is {shown(scan.listed.state)}; only waiting scans take turns"
+                scan,
+                f"it is {shown(scan.listed.state)}; only waiting scans have a place in the "
+                "queue",
             )
         if scan.listed.priority == wanted.priority:
-            return _unchanged(scan, "it has this priority")
+            return _unchanged(scan, "it already has this priority")
         return None
 
     def change(scans: list[ScanFacts]) -> dict[str, Outcome]:
@@ -246,4 +249,6 @@ def _without_voxels(scan: ScanFacts) -> Outcome:
 
 
 def _meanwhile(key: str) -> Outcome:
-    return Outcome(id=key, outcome="unchanged", reason="it changed meanwhile; look at it again")
+    return Outcome(
+        id=key, outcome="unchanged", reason="it has changed in the meantime; look at it again"
+    )

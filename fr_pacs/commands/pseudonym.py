@@ -43,7 +43,9 @@ def _identifiers() -> Iterator[str]:
         unit_console(stderr=True).print("Identifier of the patient (DICOM's PatientID):")
     while line := lines.readline(_LONGEST + 1):
         if len(line) > _LONGEST:
-            raise SettingsError(f"a line has more than {_LONGEST:,} bytes, which no identifier has")
+            raise SettingsError(
+                f"a line has more than {_LONGEST:,} bytes, too many for an identifier"
+            )
         try:
             yield line.decode().rstrip("\r\n").rstrip(" \0")
         except UnicodeDecodeError:

@@ -117,7 +117,7 @@ def test_a_report_whose_file_holds_another_image_has_a_row_without_a_file(
     sent(source, reports, a=ONE)
     sent(source, reports, a=TWO)
     assert said(reports) == [("a.nii", "reported", TWO), ("", "gone", ONE)]
-    assert rows(reports)[1]["reason"].startswith("a.nii does not hold the image")
+    assert rows(reports)[1]["reason"].startswith("a.nii no longer contains the image")
     sent(source, reports, a=TWO, b=ONE)  # its image is there again
     assert said(reports) == [("a.nii", "reported", TWO), ("b.nii", "reported", ONE)]
 

@@ -463,7 +463,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_the_start(tmp_path: Path, wh
     with (
         pytest.raises(
             SettingsError,
-            match=r"^REPORTS='.*' is no folder that can be written \([A-Z].*: name another",
+            match=r"^REPORTS='.*' is not a folder that Fr-PACS can write to \([A-Z].*: name a",
         ),
         serving(settings),
     ):

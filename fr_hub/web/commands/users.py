@@ -72,8 +72,8 @@ def change(store: DBManager, settings: UsersSettings, audit: AuditWriter) -> str
             raise SettingsError("USER_ROLES: name the roles of the user, such as reader or admin")
         if users.get(name) is not None:
             raise SettingsError(
-                f"USER_ADD={name!r}: there is a user of this name; USER_RESET={name} sets a new "
-                "password"
+                f"USER_ADD={name!r}: a user with this name already exists; USER_RESET={name} sets "
+                "a new password"
             )
         hashed = passwords.hash_now(password_of(settings))
         record(Kind.CHANGE, name, tenant=settings.user_tenant, roles=roles)
@@ -115,7 +115,7 @@ def main() -> int:
     settings = load_settings(UsersSettings, "fr users")
     asked = [settings.user_add, settings.user_reset, settings.user_remove]
     if len(list(filter(None, asked))) > 1:
-        raise SettingsError("set USER_ADD, USER_RESET or USER_REMOVE, one of them")
+        raise SettingsError("set only one of USER_ADD, USER_RESET and USER_REMOVE")
     with open_existing_store(settings) as store:
         if not any(asked):
             show(store, settings)

@@ -67,7 +67,7 @@ class Intake:
             if self._free is not None and self._free < self._min_free:
                 raise Full("the database's disk is full")
             if not self._shares.fits(source):
-                raise Full("as many scans are waiting for analysis as may wait")
+                raise Full("the maximum number of scans is already waiting for analysis")
 
     def stored(self, source: str) -> None:
         """A scan of this source was stored."""

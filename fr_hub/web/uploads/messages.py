@@ -38,9 +38,9 @@ class UploadRequest(Body):
     @model_validator(mode="after")
     def _agree(self) -> "UploadRequest":
         if (self.size is None) == (self.files is None):
-            raise ValueError("give either size, of one file, or files")
+            raise ValueError("give either 'size', for one file, or 'files'")
         if self.files is not None and self.name is not None:
-            raise ValueError("name the files in files")
+            raise ValueError("with 'files', leave 'name' out: each of the files has its own")
         return self
 
     def declared(self) -> list[tuple[str, int]]:

@@ -37,7 +37,7 @@ class FormFiles:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
-            raise BadForm("send the files as multipart/form-data, such as curl -F file=@a.nii does")
+            raise BadForm("send the files as multipart/form-data, as curl -F file=@a.nii does")
         self._begin, self._data, self._most = begin, data, most
         self._field, self._value, self._disposition = b"", b"", b""
         self._in_file = False

@@ -22,12 +22,12 @@ DEFAULT_VOLUMES = ("anatomical", "unclassified")
 """As VOLUMES of Fr-PACS."""
 
 _UNREADABLE = "the server cannot read it now: send it again"
-_NO_ECG = "this is no ECG: upload images with POST /api/v1/scans"
+_NO_ECG = "this is not an ECG: upload images with POST /api/v1/scans"
 _REFUSED: dict[Added, str] = {
     Added.CONFLICT: "another scan with this id is stored",
-    Added.ERASED: "this scan was erased on request: it is not stored again",
-    Added.PURGED: "this scan was analysed, and retention has removed it since: the same image is "
-    "not analysed again",
+    Added.ERASED: "this scan was erased on request: Fr does not store it again",
+    Added.PURGED: "this scan was analysed, and retention has since removed it: Fr does not "
+    "analyse the same image again",
 }
 
 

@@ -23,7 +23,7 @@ def refusals(desk: UploadDesk) -> Iterator[None]:
     try:
         yield
     except TooLarge:
-        most = f"An upload may have {desk.limit // MIB} MiB (WEB_UPLOAD_LIMIT_MIB)"
+        most = f"An upload may have at most {desk.limit // MIB} MiB (WEB_UPLOAD_LIMIT_MIB)"
         detail = f"{most}: send fewer files at a time."
         raise Problem(413, "too_large", detail) from None
     except NoSpace as error:

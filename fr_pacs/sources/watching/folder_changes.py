@@ -80,7 +80,7 @@ class FolderChanges:
                 # Too many folders (fs.inotify.max_user_watches), or no inotify at all.
                 if self.poll_s is None:
                     self.poll_s = FALLBACK_POLL_S
-                    reason = "the kernel cannot tell the changes in SOURCE: polling"
+                    reason = "the kernel cannot report changes in SOURCE: polling"
                     self._log.warning(reason, reason=_told(error), every_s=self.poll_s)
                     continue
                 yield None

@@ -50,7 +50,7 @@ _SELECT = (
 )
 
 SENT_EARLIER = (
-    "sent by an earlier run; if its report does not come, run once without WATCH to have it "
+    "sent by an earlier run; if its report does not arrive, run once without WATCH to get it "
     "delivered again"
 )
 

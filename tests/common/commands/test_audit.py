@@ -128,7 +128,7 @@ def test_people_see_counts_gaps_and_the_limits_of_the_check(
     assert f"{MISSING}: gone" in text
     assert "\n1 gap\n" in text
     assert "This check cannot tell" in text
-    assert "An event may be about many scans" in text
+    assert "One event may be about many scans" in text
 
 
 def test_heads_that_are_none_are_refused(tmp_path: Path) -> None:

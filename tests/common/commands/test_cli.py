@@ -88,7 +88,7 @@ def test_a_variable_that_the_module_takes_as_an_argument_is_one() -> None:
 
 
 def test_a_variable_that_is_no_setting_is_refused() -> None:
-    with pytest.raises(cli._UsageError, match="SCNAS: no setting of this name"):
+    with pytest.raises(cli._UsageError, match="SCNAS: there is no such setting"):
         plan("all", ["SCNAS=3"])
     assert plan("hub", ["STRANGERS=5"])[1] == {"STRANGERS": "5"}  # its old name
 

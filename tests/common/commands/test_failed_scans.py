@@ -92,7 +92,7 @@ def test_on_a_narrow_terminal_an_id_is_not_broken(store: DBManager, tmp_path: Pa
 def test_without_failed_scans_the_list_says_so(store: DBManager, tmp_path: Path) -> None:
     ran = run("list", store, tmp_path)
     assert (ran.returncode, ran.stdout.splitlines()[0]) == (Exit.OK, "0 failed scans")
-    assert "files that could not be sent, and scans that Fr-HUB refused" in ran.stdout
+    assert "files that could not be sent and scans that Fr-HUB refused" in ran.stdout
     assert json.loads(run("list", store, tmp_path, JSON="1").stdout) == []
 
 

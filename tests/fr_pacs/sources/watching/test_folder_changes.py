@@ -140,7 +140,7 @@ def test_it_polls_where_the_kernel_watches_no_more(
         assert told.until_any()
     assert changes.poll_s == folder_changes.FALLBACK_POLL_S
     assert [line["event"] for line in lines] == [
-        "the kernel cannot tell the changes in SOURCE: polling"
+        "the kernel cannot report changes in SOURCE: polling"
     ]
     assert lines[0]["reason"].startswith(reason)
     assert "Doe" not in str(lines)
