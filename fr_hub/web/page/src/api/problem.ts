@@ -88,7 +88,7 @@ export function asProblem(error: unknown): ApiProblem {
   return new ApiProblem({
     status: 0,
     code: "unexpected",
-    title: "Something unexpected happened on this page",
+    title: "An unexpected error occurred on this page",
     detail: "Reload the page. If it happens again, tell an administrator what you did.",
   });
 }

@@ -3,7 +3,7 @@ import type { Connection } from "../live/use-live";
 const WORDS: Record<Connection, [string, string]> = {
   starting: ["Connecting", "The page is connecting to the live feed."],
   live: ["Live", "Changes appear as they happen."],
-  polling: ["Every 5 seconds", "There is no live feed; the page asks for changes every 5 s."],
+  polling: ["Every 5 seconds", "There is no live feed; the page checks for changes every 5 s."],
   lost: ["Connecting", "The page is connecting to the live feed again."],
   away: ["Paused", "Nobody has used this page for a while. Move the mouse or press a key."],
 };

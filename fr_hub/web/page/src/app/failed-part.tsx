@@ -14,8 +14,8 @@ export function FailedPart() {
         action={<Button onClick={() => window.location.reload()}>Reload the page</Button>}
       >
         {isLoading
-          ? "This part of the page cannot be loaded: Fr does not answer, or was updated meanwhile. Reload the page."
-          : "Something unexpected happened on this page. Reload it; if it happens again, tell an administrator what you did."}
+          ? "This part of the page cannot be loaded: Fr does not answer, or has been updated. Reload the page."
+          : "An unexpected error occurred on this page. Reload it; if it happens again, tell an administrator what you did."}
       </Note>
     </main>
   );

@@ -114,7 +114,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     <SessionContext value={value}>
       {children}
       <Dialog open={ended} title="Sign in again" onClose={null}>
-        <p>Your session has ended. Sign in to go on where you were.</p>
+        <p>Your session has ended. Sign in to continue where you left off.</p>
         <SignInForm user={value.user} onSignedIn={enter} />
       </Dialog>
     </SessionContext>

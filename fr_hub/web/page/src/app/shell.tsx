@@ -62,7 +62,8 @@ function Refused({ right }: { right: Right }) {
   return (
     <Page title="No access">
       <Empty title={`This page needs the right “${right}”`}>
-        Your roles do not include it. Ask an administrator for a role that does, then sign in again.
+        Your roles do not give you this right. Ask an administrator for a role that does, then sign
+        in again.
       </Empty>
     </Page>
   );

@@ -22,14 +22,14 @@ export function MeasureTable({ measures }: { measures: EcgMeasures }) {
   const found = [rhythm.name, ...(rhythm.findings ?? [])].filter(Boolean).map(words).join(", ");
   return (
     <section className="card stack" aria-labelledby="measures">
-      <h2 id="measures">Measures</h2>
+      <h2 id="measures">Measurements</h2>
       <p>{`Rhythm: ${found || `not named (${rhythm.withheld ?? "unknown"})`}`}</p>
       <Table
-        caption="Measures"
+        caption="Measurements"
         rows={rows}
         rowKey={([name]) => name}
         columns={[
-          { title: "Measure", header: true, cell: ([name]) => name },
+          { title: "Measurement", header: true, cell: ([name]) => name },
           { title: "Value", cell: ([, one, unit]) => valueText(one, unit) },
           { title: "Confidence", cell: ([, one]) => one.confidence?.toFixed(2) ?? one.withheld },
         ]}

@@ -65,7 +65,7 @@ export function Overview(props: Props) {
       className="ecg-overview"
       role="slider"
       tabIndex={0}
-      aria-label="Place in the recording"
+      aria-label="Position in the recording"
       aria-valuemin={0}
       aria-valuemax={Math.round(duration)}
       aria-valuenow={Math.round(start)}

@@ -92,7 +92,7 @@ export function Component() {
           action={!searching && <Button onClick={() => setAdding(true)}>Add a patient</Button>}
         >
           {searching
-            ? "Check the spelling. A name is found by the beginnings of its words, an identifier or a pseudonym only as a whole."
+            ? "Check the spelling. Type the beginnings of words in a name, or the whole of an identifier or a pseudonym."
             : "Add a patient to record measurements, and to find all their scans in one place."}
         </Empty>
       )}

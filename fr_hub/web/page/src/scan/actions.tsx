@@ -16,7 +16,7 @@ type Action = "requeue" | "erase" | Priority;
 const DONE: Record<Action, string> = {
   requeue: "The scan is back in the queue.",
   erase: "The scan was erased.",
-  stat: "The scan is analysed next.",
+  stat: "The scan will be analysed next.",
   urgent: "The scan is now urgent.",
   routine: "The scan now has routine priority.",
   background: "The scan now has the lowest priority.",

@@ -16,7 +16,7 @@ const WORDS: Record<string, (event: ScanEvent) => [string, Tone]> = {
     "info",
   ],
   unanswered: () => ["MongoDB failed while the scan was being stored", "bad"],
-  conflict: () => ["Refused: another image came under the same id", "bad"],
+  conflict: () => ["Refused: another image arrived under the same id", "bad"],
   refuse: (event) => [`Refused${because(event)}`, "bad"],
   claim: (event) => [`Analysis started${by(event)}${attempt(event)}`, "info"],
   release: (event) => [`Returned to the queue${by(event)}${because(event)}`, "plain"],

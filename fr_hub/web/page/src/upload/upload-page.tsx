@@ -21,7 +21,7 @@ export function Component() {
 
   const add = (files: ChosenFile[]) => {
     setProblem(
-      files.length === 0 ? "What you chose contains no file. Choose another folder." : null,
+      files.length === 0 ? "Your selection contains no files. Choose another folder." : null,
     );
     uploads.add(grouped(files), all ? "all" : "default");
   };
@@ -66,8 +66,7 @@ function Interrupted() {
   return (
     <Note>
       {countText(number, "upload was", "uploads were")} interrupted when the page was closed. Choose
-      the same files or folder again: {number === 1 ? "it goes" : "they go"} on where{" "}
-      {number === 1 ? "it" : "they"} stopped.
+      the same files or folder again to continue where {number === 1 ? "it" : "they"} stopped.
     </Note>
   );
 }

@@ -11,12 +11,13 @@ export type Token = Schemas["ShownToken"];
 export type Role = User["roles"][number];
 
 export const ROLES: Record<Role, string> = {
-  submitter: "sends ECGs and sees those alone",
+  submitter: "sends ECGs and sees only these",
   reader: "sees scans and reports, without personal data",
-  clinician: "as reader and submitter; also sees patients and measurements, and uploads scans",
+  clinician:
+    "has the rights of reader and submitter; sees patients and measurements; uploads scans",
   operator: "requeues, reanalyses, erases and prioritises scans, and uploads them",
   auditor: "reads the audit trail, and nothing else",
-  admin: "has all rights but that to ECGs of accounts, and manages users and tokens",
+  admin: "has all rights, except to users' own ECGs; manages users and tokens",
   emergency: "sees what a clinician sees, and raises an alarm when it is used",
 };
 
@@ -57,7 +58,7 @@ export function useChangeUser() {
           status: 412,
           code: "changed_meanwhile",
           title: "Somebody else changed this user",
-          detail: "Close this form, open it again, and make your changes to what it shows then.",
+          detail: "Close this form, open it again, and make your changes again.",
         });
       }
       const header = { "if-match": known.etag };

@@ -41,8 +41,8 @@ export function ViewerMessages(props: MessagesProps) {
       )}
       {image.volume && !image.volume.placed && (
         <Note tone="warn" role="note">
-          The file does not say how the image lies in space, so sizes in mm are unknown, and so is
-          which side is left.
+          The file does not give the position of the image in space, so sizes in mm are unknown, and
+          so is which side is left.
         </Note>
       )}
       {!able.webgl && <Note role="note">{NO_WEBGL}</Note>}
@@ -52,8 +52,8 @@ export function ViewerMessages(props: MessagesProps) {
           role="note"
           action={<Button onClick={() => props.onSlices(true)}>Show all details in slices</Button>}
         >
-          This image is too large to draw in 3-D here, so it is drawn coarser: each voxel shown is
-          the mean of {2 ** finest} along each axis.
+          This image is too large to draw in 3-D here, so it is drawn at a lower resolution: each
+          voxel shown is the mean of {2 ** finest} along each axis.
         </Note>
       )}
       {inSlices && (

@@ -23,7 +23,7 @@ const SIZE_2 = 540;
 export function readHeader(bytes: Uint8Array): NiftiHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = view.getInt32(0, true);
-  if (size !== SIZE_1 && size !== SIZE_2) throw new Error("this is no NIfTI file");
+  if (size !== SIZE_1 && size !== SIZE_2) throw new Error("this is not a NIfTI file");
   return size === SIZE_1 ? header1(view) : header2(view);
 }
 

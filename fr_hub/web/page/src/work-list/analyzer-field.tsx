@@ -20,7 +20,7 @@ export function AnalyzerField({ using, disabled, onChange }: Props) {
   const names = (found.data?.installed ?? []).map(({ name, version }) => `${name} ${version}`);
   return (
     <>
-      <Field label="Analyzer" hint="Only those of a Fr-BRAIN that runs now can be chosen">
+      <Field label="Analyzer" hint="You can choose only analyzers of a Fr-BRAIN that is running">
         {(props) => (
           <select
             {...props}
