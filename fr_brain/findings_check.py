@@ -62,6 +62,7 @@ def most_bytes(findings: Findings) -> int:
     for text in (*findings.quality.reasons, *findings.quality.flags, *findings.limitations):
         size += _ITEM_BYTES + _CHARACTER_BYTES * len(text)
     if findings.lesions is not None:
+        size += _CHARACTER_BYTES * len(findings.lesions.missed or "")
         for lesion in findings.lesions.largest:
             size += _LESION_BYTES + _ITEM_BYTES * len(lesion.centroid_voxel)
     for value in (*findings.parameters.values(), *findings.thresholds.values()):

@@ -117,7 +117,13 @@ def test_findings_are_encoded_only_if_they_may_be_too_large(count: int) -> None:
         intensity_ratio=1e300,
         confidence=1.0,
     )
-    lesions = Lesions(count=count, voxels=2**52, volume_ml=1e300, largest=(lesion,) * count)
+    lesions = Lesions(
+        count=count,
+        voxels=2**52,
+        volume_ml=1e300,
+        missed="\U0001f9e0" * 3000,
+        largest=(lesion,) * count,
+    )
     quality = Quality(
         verdict=Verdict.WARN,
         reasons=("\U0001f9e0" * count,) * 3,
