@@ -75,6 +75,17 @@ class PseudonymInUse(Exception):
     """Another patient of the tenant has one of the pseudonyms."""
 
 
+@dataclass(frozen=True, slots=True)
+class PatientErasure:
+    """An erasure of a patient that has begun."""
+
+    tenant: str
+    patient: str
+    pseudonyms: tuple[str, ...]
+    """Whose scans are erased with it."""
+    by: str | None
+
+
 class Patients:
     """Patients."""
 
@@ -206,29 +217,43 @@ class Patients:
         return self._others(tenant, patient.id, patient.pseudonyms)
 
     @translated
-    def erase(self, tenant: str, patient: str) -> int:
-        """Erase a patient with all measurements; returns their number. Repeatable.
+    def begin_erasure(
+        self, tenant: str, patient: Patient, pseudonyms: Sequence[str], by: str
+    ) -> bool:
+        """Leave only a mark of a patient, so that nothing is added or changed any more; False if it
+        was changed or erased since it was read. ``complete_erasure`` ends it.
 
-        First, only a mark is left of the patient, so that no measurement is added any more, and the
-        erasure is completed by the next one if it is interrupted.
+        Args:
+            tenant: of the patient.
+            patient: as it was read.
+            pseudonyms: whose scans are erased with it.
+            by: the user who erases it.
         """
-        mark = {"_id": patient, "tenant": tenant, "erasing": True}
-        self._db.patients.find_one_and_replace({"_id": patient, "tenant": tenant}, mark)
-        return self._complete(tenant, patient)
+        this = {**_this(tenant, patient.id), "version": patient.version}
+        mark = {"tenant": tenant, "erasing": True, "erases": [*pseudonyms], "by": by}
+        return self._db.patients.replace_one(this, mark).modified_count == 1
 
     @translated
-    def resume(self) -> int:
-        """Complete the erasures that were interrupted; returns their number."""
-        found = find(self._db.patients, {"erasing": True}, {"tenant": 1})
-        for one in found:
-            self._complete(one["tenant"], one["_id"])
-        return len(found)
+    def erasure_of(self, tenant: str, patient: str) -> PatientErasure | None:
+        """The erasure of this patient that has begun and not ended."""
+        wanted = {"_id": patient, "tenant": tenant, "erasing": True}
+        return next((_erasure(one) for one in find(self._db.patients, wanted)), None)
 
-    def _complete(self, tenant: str, patient: str) -> int:
+    @translated
+    def erasures(self) -> list[PatientErasure]:
+        """All erasures that have begun and not ended."""
+        return [_erasure(one) for one in find(self._db.patients, {"erasing": True})]
+
+    @translated
+    def complete_erasure(self, erasure: PatientErasure) -> int:
+        """Delete the measurements of a patient, then the mark; returns their number. The scans are
+        erased before. Repeatable."""
+        patient = {"tenant": erasure.tenant, "patient": erasure.patient}
         self._db.feed.begin()
-        gone = self._db.measurements.delete_many({"tenant": tenant, "patient": patient})
-        self._db.feed.tell(measurement_changed("", tenant, patient, "deleted"))
-        self._db.patients.delete_one({"_id": patient, "tenant": tenant, "erasing": True})
+        gone = self._db.measurements.delete_many(patient)
+        self._db.feed.tell(measurement_changed("", erasure.tenant, erasure.patient, "deleted"))
+        mark = {"_id": erasure.patient, "tenant": erasure.tenant, "erasing": True}
+        self._db.patients.delete_one(mark)
         return gone.deleted_count
 
     def _others(self, tenant: str, patient: str, pseudonyms: Iterable[str]) -> bool:
@@ -236,6 +261,12 @@ class Patients:
         names = sorted(pseudonyms)
         wanted = {"tenant": tenant, "pseudonyms": {"$in": names}, "_id": {"$ne": patient}}
         return bool(names) and self._db.patients.find_one(wanted, {"_id": 1}) is not None
+
+
+def _erasure(mark: Document) -> PatientErasure:
+    # Marks of earlier releases have neither: the scans were erased before.
+    pseudonyms = mark.get("erases", [])
+    return PatientErasure(mark["tenant"], mark["_id"], tuple(pseudonyms), mark.get("by"))
 
 
 def _this(tenant: str, patient: str) -> Document:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
+from common.errors import StoreError
 from fr_hub.web.context import WebContext
 from fr_hub.web.gate import Gate
 from fr_hub.web.live.feed import LiveFeed
@@ -105,6 +107,8 @@ Errors are problem details (RFC 9457): `detail` says what to do, `code` is for p
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    with contextlib.suppress(StoreError):  # at a later start, or when it is repeated
+        await run_in_threadpool(patient_deletion.complete_all, app.state.context)
     yield
     app.state.live.rest()
 

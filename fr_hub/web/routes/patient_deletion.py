@@ -9,9 +9,10 @@ from pydantic import Field
 
 from common.domain.tenant import Tenant
 from common.domain.user import Principal, Right
+from common.store.patients import PatientErasure
 from fr_hub.web.access import CurrentTenant, CurrentUser, requires
 from fr_hub.web.context import Context, WebContext
-from fr_hub.web.etags import IfMatch, etag_of
+from fr_hub.web.etags import IfMatch, changed, etag_of
 from fr_hub.web.models import Answer
 from fr_hub.web.problems import MEDIA_TYPE, Problem, ProblemDetails
 from fr_hub.web.routes.patients import PatientId, found
@@ -76,9 +77,11 @@ def delete(
     Raises:
         Problem: 409, it is not confirmed, or another patient has one of the pseudonyms.
     """
+    store = context.store
+    if (begun := store.patients.erasure_of(tenant.name, patient_id)) is not None:
+        return complete(context, begun)
     patient = found(context, tenant, patient_id)
     if_match.check(etag_of(patient.version))
-    store = context.store
     keys = store.patient_scans.keys(tenant, patient.pseudonyms)
     if keys and Right.OPERATE not in principal.rights:
         raise Problem(
@@ -102,10 +105,37 @@ def delete(
             "Another patient has one of these pseudonyms, so the scans may belong to that "
             "patient; remove the pseudonym from one of the two first.",
         )
-    store.patients.resume()
+    # Scans that arrive from now on without a confirmation stay.
+    erases = patient.pseudonyms if keys else ()
+    if not store.patients.begin_erasure(tenant.name, patient, erases, principal.user):
+        raise changed()
     store.erasure.erase(keys, by=principal.user)
-    would.measurements = store.patients.erase(tenant.name, patient.id)
+    begun = PatientErasure(tenant.name, patient.id, (), principal.user)
+    would.measurements = store.patients.complete_erasure(begun)
     return would
+
+
+def complete(context: WebContext, begun: PatientErasure) -> Deletion:
+    """Complete the deletion of a patient that was interrupted."""
+    store = context.store
+    tenant = context.tenants.get(begun.tenant)
+    keys = [] if tenant is None else store.patient_scans.keys(tenant, begun.pseudonyms)
+    if keys:
+        store.erasure.erase(keys, by=begun.by)
+    measurements = store.patients.complete_erasure(begun)
+    return Deletion(
+        id=begun.patient, measurements=measurements, scans=len(keys), keys=keys[:_KEYS_SHOWN]
+    )
+
+
+def complete_all(context: WebContext) -> None:
+    """Complete all deletions that were interrupted, such as by a kill.
+
+    Raises:
+        StoreError: MongoDB does not answer.
+    """
+    for begun in context.store.patients.erasures():
+        complete(context, begun)
 
 
 @router.delete(

@@ -354,7 +354,7 @@ COSTS = {
     "whether a pseudonym is in use": Cost(
         lambda store: store.patients._others("tenant-0", "patient-0", ["sub-4", "sub-9"])
     ),
-    "erasures of patients to complete": Cost(lambda store: store.patients.resume(), 0, 1),
+    "erasures of patients to complete": Cost(lambda store: store.patients.erasures(), 0, 1),
     "list all measurements": Cost(measured(), finds=10),
     "list all measurements further on": Cost(
         measured(after=(OLD + timedelta(seconds=900), "measurement-900")), finds=10

@@ -9,6 +9,7 @@ from common.domain.loinc import LOINC
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.measurements import MeasurementsWanted
+from tests.common.store.test_patients import erase
 from tests.factories import inside
 from tests.web_records import measurement, patient, pressure
 
@@ -57,7 +58,7 @@ def test_nothing_is_added_to_a_patient_who_is_erased_meanwhile(
 
     def late(collection: Any, document: dict[str, object]) -> object:
         if collection.name == Collection.MEASUREMENTS:
-            store.patients.erase("default", ada)
+            erase(store, "default", ada)
         return insert(collection, document)
 
     monkeypatch.setattr(type(store.connection.measurements), "insert_one", late)

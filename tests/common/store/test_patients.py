@@ -21,11 +21,22 @@ def names(
     return [one.name for one in found]
 
 
+def erase(store: DBManager, tenant: str, patient: str) -> int:
+    """Erase a patient without scans; the number of measurements."""
+    found = store.patients.get(tenant, patient)
+    if found is None:
+        return 0
+    assert store.patients.begin_erasure(tenant, found, (), "ada")
+    begun = store.patients.erasure_of(tenant, patient)
+    assert begun is not None
+    return store.patients.complete_erasure(begun)
+
+
 def test_a_patient_is_its_tenants(store: DBManager) -> None:
     ada = add(store, "Ada")
     assert store.patients.get("default", ada.id) == ada
     assert store.patients.get("north", ada.id) is None
-    assert store.patients.erase("north", ada.id) == 0
+    assert erase(store, "north", ada.id) == 0
     assert store.patients.change("north", ada, PatientChanges(name="Eve")) is None
     assert store.patients.get("default", ada.id) == ada
 
@@ -164,8 +175,8 @@ def test_an_erased_patient_leaves_nothing(store: DBManager) -> None:
     for n in range(3):
         store.measurements.add("default", ada.id, f"m-{n}", measurement())
     store.measurements.add("default", bea.id, "m-9", measurement())
-    assert store.patients.erase("default", ada.id) == 3
-    assert store.patients.erase("default", ada.id) == 0
+    assert erase(store, "default", ada.id) == 3
+    assert erase(store, "default", ada.id) == 0
     assert names(store) == ["Bea"]
     assert inside(store, Collection.PATIENTS).count_documents({}) == 1
     assert inside(store, Collection.MEASUREMENTS).count_documents({}) == 1
@@ -174,14 +185,32 @@ def test_an_erased_patient_leaves_nothing(store: DBManager) -> None:
 def test_an_interrupted_erasure_is_completed(store: DBManager) -> None:
     ada = add(store, "Ada", pseudonyms=["sub-01"])
     store.measurements.add("default", ada.id, "m-1", measurement())
-    mark = {"_id": ada.id, "tenant": "default", "erasing": True}
-    inside(store, Collection.PATIENTS).replace_one({"_id": ada.id}, mark)
+    assert store.patients.begin_erasure("default", ada, ada.pseudonyms, "eve")
     assert store.patients.get("default", ada.id) is None
     assert names(store) == []
     assert store.measurements.add("default", ada.id, "m-2", measurement()) is None
-    assert store.patients.resume() == 1
+    [begun] = store.patients.erasures()
+    assert (begun.patient, begun.pseudonyms, begun.by) == (ada.id, ("sub-01",), "eve")
+    assert store.patients.complete_erasure(begun) == 1
     assert inside(store, Collection.PATIENTS).count_documents({}) == 0
     assert inside(store, Collection.MEASUREMENTS).count_documents({}) == 0
+
+
+def test_a_patient_who_was_changed_meanwhile_is_not_erased(store: DBManager) -> None:
+    ada = add(store, "Ada")
+    now = store.patients.change("default", ada, PatientChanges(name="Ada King"))
+    assert not store.patients.begin_erasure("default", ada, (), "eve")
+    assert store.patients.get("default", ada.id) == now
+
+
+def test_a_mark_of_an_earlier_release_is_completed(store: DBManager) -> None:
+    ada = add(store, "Ada")
+    mark = {"_id": ada.id, "tenant": "default", "erasing": True}
+    inside(store, Collection.PATIENTS).replace_one({"_id": ada.id}, mark)
+    [begun] = store.patients.erasures()
+    assert (begun.pseudonyms, begun.by) == ((), None)
+    store.patients.complete_erasure(begun)
+    assert inside(store, Collection.PATIENTS).count_documents({}) == 0
 
 
 def test_a_damaged_patient_does_not_hide_the_others(store: DBManager) -> None:
@@ -198,7 +227,7 @@ def test_patients_are_counted_unless_there_are_too_many(
     for name in ("Ada", "Bea", "Zoë"):
         add(store, name)
     add(store, "Eve", "north")
-    store.patients.erase("default", "id-Ada")
+    erase(store, "default", "id-Ada")
     marked = {"$set": {"erasing": True}}
     inside(store, Collection.PATIENTS).update_one({"_id": "id-Bea"}, marked)
     assert store.patients.count("default") == 1

@@ -10,6 +10,8 @@ from common.domain.user import Role
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
 from common.store.documents import NewScan
+from fr_hub.web.app import make_app
+from fr_hub.web.context import WebContext
 from tests.factories import inside, make_scan, state_of
 from tests.fr_hub.web.conftest import ClientOf
 from tests.web_records import as_json, measurement
@@ -100,3 +102,38 @@ def test_scans_that_may_be_anothers_are_not_erased(client_of: ClientOf, store: D
     answer = admin.delete(f"{PATIENTS}/{patient['id']}?confirm=1")
     assert (answer.status_code, answer.json()["code"]) == (409, "pseudonym_in_use")
     assert state_of(store, key) == "To Do"
+
+
+def interrupted(client: TestClient, store: DBManager) -> tuple[str, str]:
+    """A patient with a scan and a measurement whose deletion was killed once it had begun: the
+    patient's address, and the key of the scan."""
+    patient, key = created(client), add_scan(store, "sub-01")
+    address = f"{PATIENTS}/{patient['id']}"
+    assert client.post(f"{address}/measurements", json=as_json(measurement())).status_code == 201
+    found = store.patients.get("default", patient["id"])
+    assert found is not None
+    assert store.patients.begin_erasure("default", found, found.pseudonyms, "eve")
+    assert client.get(address).status_code == 404
+    return address, key
+
+
+def test_a_deletion_that_was_killed_is_completed_when_it_is_repeated(
+    client_of: ClientOf, store: DBManager
+) -> None:
+    admin = client_of(Role.ADMIN)
+    address, key = interrupted(admin, store)
+    done = admin.delete(address)
+    assert (done.status_code, done.json()["measurements"], done.json()["keys"]) == (200, 1, [key])
+    assert state_of(store, key) == "Erased"
+    assert admin.get("/api/v1/measurements").json()["items"] == []
+    assert admin.delete(address).status_code == 404
+
+
+def test_a_deletion_that_was_killed_is_completed_at_the_next_start(
+    client_of: ClientOf, store: DBManager, context: WebContext
+) -> None:
+    _, key = interrupted(client_of(Role.ADMIN), store)
+    with TestClient(make_app(context)):
+        assert state_of(store, key) == "Erased"
+        assert store.patients.erasures() == []
+        assert inside(store, Collection.MEASUREMENTS).count_documents({}) == 0
