@@ -81,9 +81,11 @@ class FairSlots:
         if not self._running[user]:
             del self._running[user]
         while (following := self._next()) is not None:
-            turn = self._waiting[following].popleft()
-            if not self._waiting[following]:
-                del self._waiting[following]
+            # Behind the others: among as many under way, who waits longest is next.
+            line = self._waiting.pop(following)
+            turn = line.popleft()
+            if line:
+                self._waiting[following] = line
             if not turn.done():
                 self._running[following] += 1
                 turn.set_result(None)

@@ -7,6 +7,7 @@ within a minute after the session, the token or a right of its user has ended.
 
 import hmac
 import random
+from collections import deque
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -43,9 +44,11 @@ _END_S = 1.0
 BODY_MAX = 1024 * 1024
 """Bytes of the longest body of a request. Routes that take files limit it themselves."""
 
+STRANGERS_BODY_MAX = 64 * 1024
+"""The same where nobody has to sign in. It is kept until it is whole."""
+
 BODY_S = 20.0
-"""How long a client may take to send such a body, seconds: it holds a slot meanwhile, and a few
-addresses have all those of sign-ins."""
+"""How long a client may take to send such a body, seconds."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -85,8 +88,11 @@ class Gate:
             await _refuse(store_problem(self._context, error), scope, receive, send)
         else:
             route: KnownRoute | None = scope[ROUTE]
-            if scope["type"] == "http" and (route is None or not route.takes_files):
-                receive = _limited(receive)
+            if scope["type"] == "http" and found is None:
+                # First: slow strangers would hold all slots, and nobody could sign in.
+                receive = await _read_first(_limited(receive, STRANGERS_BODY_MAX))
+            elif scope["type"] == "http" and (route is None or not route.takes_files):
+                receive = _limited(receive, BODY_MAX)
             if route is not None and route.is_live:
                 await self._serve(connection, receive, send)
                 return
@@ -173,9 +179,29 @@ class Gate:
         return began.rights <= found.principal.rights
 
 
-def _limited(receive: Receive) -> Receive:
-    """Receive as before, a body of up to ``BODY_MAX`` bytes within ``BODY_S`` seconds."""
-    left = BODY_MAX
+async def _read_first(receive: Receive) -> Receive:
+    """Read a body; what gives it out from then on, or fails as the reading did."""
+    messages: deque[Message] = deque()
+    failed: HTTPException | None = None
+    try:
+        while not messages or messages[-1].get("more_body", False):
+            messages.append(await receive())
+    except HTTPException as error:
+        failed = error
+
+    async def receive_read() -> Message:
+        if messages:
+            return messages.popleft()
+        if failed is not None:
+            raise failed
+        return await receive()
+
+    return receive_read
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """Receive as before, a body of up to ``most`` bytes within ``BODY_S`` seconds."""
+    left = most
     until: float | None = None
     is_whole = False
 

@@ -44,7 +44,7 @@ def opened(address: str, user: str, password: str, key: str) -> Figures:
 def _load(found: Browser, address: str, user: str, password: str, key: str) -> Figures:
     with found.new_context(viewport={"width": 1440, "height": 900}) as context:
         answer = context.request.post(
-            f"{address}/api/v1/session", data={"name": user, "password": password}
+            f"{address}/api/v1/session", data={"user": user, "password": password}
         )
         assert answer.ok, answer.text()
         page = context.new_page()

@@ -85,6 +85,21 @@ def test_who_has_the_least_under_way_is_next() -> None:
     with_crowd(test)
 
 
+def test_among_more_users_than_slots_each_has_a_turn() -> None:
+    async def test(crowd: Crowd) -> None:
+        users = [f"user-{n}" for n in range(2 * crowd.slots.capacity)]
+        for user in users:
+            await crowd.send(user, 3)
+        await crowd.send("late", 1)
+        answered = 0
+        while "late" not in crowd.slots.running:
+            await crowd.answer(next(user for user in users if crowd.slots.running.get(user)))
+            answered += 1
+        assert answered <= len(users)
+
+    with_crowd(test)
+
+
 def test_one_user_alone_has_the_most_and_no_more() -> None:
     async def test(crowd: Crowd) -> None:
         await crowd.send("a", 10)

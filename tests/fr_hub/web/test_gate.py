@@ -1,6 +1,7 @@
 """The gate: changes with a cookie need the page's own token, streams end with the right."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -89,6 +90,20 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     with create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(f"{head}Content-Length: 9\r\n\r\n{{".encode())
         assert client.recv(1024).startswith(b"HTTP/1.1 408 ")
+
+
+def test_strangers_who_send_slowly_keep_nobody_out(port: int, context: WebContext) -> None:
+    add(context)
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with contextlib.ExitStack() as stack:
+        for n in range(80):
+            source = (f"127.0.0.{2 + n % 40}", 0)
+            slow = create_connection(("127.0.0.1", port), timeout=60, source_address=source)
+            stack.enter_context(slow).sendall(f"{head}Content-Length: 60\r\n\r\n{{".encode())
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            assert client.get("/health/ping").status_code == 200
+            answer = client.post(SESSION, json={"user": "ada", "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
 
 
 def test_without_the_database_nobody_gets_in(
