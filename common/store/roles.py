@@ -20,7 +20,9 @@ _CREATE = ("createCollection", "createIndex", "dropIndex")
 
 COLLECTIONS: tuple[str, ...] = tuple(Collection)
 _PERSONAL = (Collection.PATIENTS, Collection.MEASUREMENTS)
-_PSEUDONYMOUS = tuple(name for name in Collection if name not in _PERSONAL)
+_ACCOUNTS = (Collection.USERS, Collection.TOKENS, Collection.SESSIONS, Collection.REQUESTS)
+"""With the hashes of passwords and tokens, which are guessed at leisure once they are read."""
+_PSEUDONYMOUS = tuple(name for name in Collection if name not in (*_PERSONAL, *_ACCOUNTS))
 _MIGRATED = (Collection.SCANS, Collection.REPORTS, Collection.HISTORY, Collection.PICTURES)
 
 PRIVILEGES: dict[str, dict[str, tuple[str, ...]]] = {
