@@ -116,6 +116,7 @@ class Gate:
     async def _checked(self, connection: HTTPConnection) -> Credentials | None:
         """Who makes this request, who may make it; None: anyone may."""
         route: KnownRoute | None = connection.scope[ROUTE]
+        _check_length(connection)
         _check_origin(connection, self._context.settings.web_origins)
         if route is not None and route.access == "anyone":
             return None
@@ -223,6 +224,18 @@ def _limited(receive: Receive, most: int) -> Receive:
         return message
 
     return receive_limited
+
+
+def _check_length(connection: HTTPConnection) -> None:
+    """Refuse a request with two lengths of its body (RFC 9112, 6.3): the server reads the chunks,
+    whatever Content-Length declares, and a proxy may read the other one."""
+    if "content-length" in connection.headers and "transfer-encoding" in connection.headers:
+        raise Problem(
+            400,
+            "two_lengths",
+            "Send either Content-Length or Transfer-Encoding, not both.",
+            {"Connection": "close"},
+        )
 
 
 def _check_origin(connection: HTTPConnection, allowed: Collection[str]) -> None:

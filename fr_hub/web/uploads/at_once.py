@@ -11,9 +11,9 @@ from fr_hub.web.uploads.bodies import content_length, receive
 from fr_hub.web.uploads.desk import UploadDesk, UploadEnded
 from fr_hub.web.uploads.multipart import FILES_MAX, BadForm, FormFiles
 from fr_hub.web.uploads.names import NAME_MAX
-from fr_hub.web.uploads.refusals import refusals
+from fr_hub.web.uploads.refusals import refusals, too_much
 from fr_hub.web.uploads.results import FileResult
-from fr_hub.web.uploads.upload import Owner, Upload
+from fr_hub.web.uploads.upload import Owner, TooMuch, Upload
 
 _FORM_BYTES_A_FILE, _FORM_FILES = 4096, 100
 """A form may have as many files as it has such pieces, and some more."""
@@ -84,6 +84,8 @@ async def _store(
         with refusals(desk):
             await fill(upload)
         return await finished(upload, desk)
+    except TooMuch:
+        raise too_much(upload) from None
     except BadForm as error:
         raise Problem(400, "bad_form", f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     finally:

@@ -55,6 +55,6 @@ def too_much(upload: Upload) -> Problem:
     return Problem(
         413,
         "too_large",
-        f"The upload has more bytes than the {upload.size} that were declared: start one of the "
-        "right size.",
+        f"The upload has more bytes than the {max(upload.size, upload.reserved)} that were "
+        "declared: start one of the right size.",
     )

@@ -28,7 +28,7 @@ class WrongOffset(Exception):
 
 
 class TooMuch(Exception):
-    """More came than was declared."""
+    """More came than was declared, or than is reserved."""
 
 
 class Phase(Enum):
@@ -114,8 +114,14 @@ class Upload:
             self.size += size
 
     def extend_last(self, size: int) -> None:
-        """Declare that the last file has so many bytes more."""
+        """Declare that the last file has so many bytes more.
+
+        Raises:
+            TooMuch: more than is reserved.
+        """
         with self.lock:
+            if self.size + size > self.reserved:
+                raise TooMuch
             path, before = self._paths[-1]
             self._paths[-1] = path, before + size
             self.size += size
