@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from common.domain.coarser import LEVEL_MAX, SLICE_BYTES_MAX
+from common.domain.coarser import HELD_BYTES_MAX, LEVEL_MAX
 from common.errors import VoxelsDamaged
 from common.formats.nifti.writing import gzipped
 from fr_hub.web.etags import is_known
@@ -107,12 +107,12 @@ def damaged(error: VoxelsDamaged) -> Problem:
 
 def slice_too_large() -> Problem:
     """The problem of an image of which no coarser one can be made."""
-    limit = SLICE_BYTES_MAX // 2**20
+    limit = HELD_BYTES_MAX // 2**20
     return Problem(
         422,
         "slice_too_large",
-        f"A slice of this scan is larger than {limit} MiB, so there is no coarser image of it; ask "
-        "for level 0.",
+        f"The slices of this scan are so large that this coarser image takes more than {limit} MiB "
+        "of the server's memory; ask for a higher level, or for level 0.",
     )
 
 

@@ -184,7 +184,7 @@ def _file(
         )
     scan, reader = labels.scan, context.store.labels
     try:
-        made = coarser(scan, level) if level else None
+        made = coarser(scan, level, len(packed.values) + 1) if level else None
     except ValueError:
         raise slice_too_large() from None
     shape, affine = (scan.shape, scan.affine) if made is None else (made.shape, made.affine)

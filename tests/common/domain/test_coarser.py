@@ -1,11 +1,15 @@
 """A coarser image has the means of blocks, in the same place."""
 
+import itertools
+import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
-from common.domain.coarser import SLICE_BYTES_MAX, coarser, coarser_labels, coarser_voxels
+from common.domain import coarser as coarser_module
+from common.domain.coarser import HELD_BYTES_MAX, coarser, coarser_labels, coarser_voxels
 from common.domain.scan import BrainScan
 from common.errors import VoxelsDamaged
 from tests.factories import make_scan
@@ -52,10 +56,17 @@ def test_missing_voxels_and_huge_slices_are_refused() -> None:
     scan, data = scan_of(np.zeros((4, 4, 4), dtype="int16"))
     with pytest.raises(VoxelsDamaged):
         list(coarser_voxels(scan, coarser(scan, 1), [data[:-1]]))
-    side = int(SLICE_BYTES_MAX**0.5) + 1
-    huge = scan.model_copy(update={"shape": (side, side, 1), "dtype": "uint8"})
+    side = 2 * int((HELD_BYTES_MAX / 8) ** 0.5) + 2
+    huge = scan.model_copy(update={"shape": (side, side, 2), "dtype": "uint8"})
     with pytest.raises(ValueError, match="slice"):
         coarser(huge, 1)
+    assert coarser(huge, 2).shape == (side // 4 + 1, side // 4 + 1, 1)
+    assert coarser(huge, 1, labels=7).deep == 2
+    with pytest.raises(ValueError, match="slice"):
+        coarser(huge, 1, labels=9)
+    long = scan.model_copy(update={"shape": (HELD_BYTES_MAX // 2 + 1, 2, 1), "dtype": "uint8"})
+    with pytest.raises(ValueError, match="slice"):
+        coarser(long, 1)
 
 
 @pytest.mark.parametrize(("shape", "level"), [((5, 6, 7), 1), ((9, 4, 5), 2), ((7, 5), 1)])
@@ -80,3 +91,70 @@ def test_too_few_labels_are_damage() -> None:
     scan, data = scan_of(np.ones((4, 4, 4), np.uint8))
     with pytest.raises(VoxelsDamaged, match="fewer labels"):
         list(coarser_labels(scan.shape, coarser(scan, 1), [data[:40]]))
+
+
+SHAPES = [
+    (5, 6, 7),
+    (64, 3, 2),
+    (1, 9, 4),
+    (33, 17, 1),
+    (130, 2, 3),
+    (2, 130, 3),
+    (16, 21),
+    (70, 70, 65),
+]
+
+
+@pytest.mark.parametrize("band", [1, 40, 2**18])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bands_give_what_the_whole_image_gives(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dtype: str, band: int
+) -> None:
+    monkeypatch.setattr(coarser_module, "_BAND_VOXELS", band)
+    rng = np.random.default_rng(sum(shape))
+    voxels = (rng.random(shape) * 250).astype(dtype)
+    scan, data = scan_of(voxels)
+    labels = (voxels // 60).astype(np.uint8)
+    for level in (1, 3, 6):
+        made = coarser(scan, level)
+        cut = (data[at : at + 1000] for at in range(0, len(data), 1000))
+        found = np.frombuffer(b"".join(coarser_voxels(scan, made, cut)), dtype)
+        expected = np.zeros(made.shape, np.float64)
+        counts = np.zeros((5, *made.shape), np.int64)
+        where = tuple(
+            axis // block for axis, block in zip(np.indices(shape), made.blocks, strict=True)
+        )
+        many = np.zeros(made.shape)
+        np.add.at(expected, where, voxels)
+        np.add.at(many, where, 1)
+        np.add.at(counts, (labels, *where), 1)
+        mean = expected / many
+        found = found.reshape(made.shape, order="F")
+        if voxels.dtype.kind == "f":
+            assert np.allclose(found, mean, rtol=1e-6)
+        else:
+            assert np.array_equal(found, np.rint(mean))
+        map_ = b"".join(coarser_labels(shape, made, [labels.tobytes(order="F")]))
+        most = 4 - np.argmax(counts[::-1], axis=0)
+        assert np.array_equal(np.frombuffer(map_, np.uint8).reshape(made.shape, order="F"), most)
+
+
+@pytest.mark.parametrize("shape", [(8192, 8192, 1), (2048, 2048, 3), (1 << 18, 64)])
+@pytest.mark.parametrize("level", [1, 6])
+def test_a_huge_slice_takes_some_tens_of_mebibytes(shape: tuple[int, ...], level: int) -> None:
+    scan, _ = scan_of(np.zeros((2, 2, 2), np.uint8))
+    scan = scan.model_copy(update={"shape": shape})
+    piece = bytes(1 << 20)
+    for made, run in (
+        (coarser(scan, level), lambda m, p: coarser_voxels(scan, m, p)),
+        (coarser(scan, level, 2), lambda m, p: coarser_labels(shape, m, p)),
+    ):
+        tracemalloc.start()
+        try:
+            size = sum(map(len, run(made, itertools.repeat(piece, math.prod(shape) >> 20))))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert size == math.prod(made.shape)
+        assert peak < 2 * HELD_BYTES_MAX
