@@ -97,31 +97,58 @@ class TrustedProxies:
 
 
 def _standard(values: Sequence[str]) -> list[_Hop]:
-    """The hops in Forwarded; none if it is malformed."""
+    """The last hops in Forwarded, back to one that is malformed, or to the longest text that is
+    read: what comes before it can only be what a client sent.
+
+    It is read from the end, so that nothing at the beginning, where clients write, hides what the
+    proxies added. An open quotation mark at the beginning does not end the elements after it: a
+    proxy adds whole elements.
+    """
     text = ",".join(values)
+    is_cut, text = len(text) > _LONGEST, text[-_LONGEST:]
     hops: list[_Hop] = []
-    if len(text) > _LONGEST:
-        return []
-    at, pairs = 0, dict[str, str]()
-    while at <= len(text):
-        pair = _PAIR.match(text, at)
+    end = len(text)
+    while end >= 0 and len(hops) < _MOST:
+        start = _start_of_element(text, end)
+        pairs = None if start is None or (is_cut and start == 0) else _pairs(text[start:end])
+        if start is None or pairs is None:
+            break
+        hops.append(_hop(pairs.get("for"), pairs.get("proto")))
+        end = start - 1
+    return hops[::-1]
+
+
+def _start_of_element(text: str, end: int) -> int | None:
+    """Where the element begins that ends before ``end``; None if a quotation mark in it has no
+    other one before it."""
+    at = end
+    while at > 0 and text[at - 1] != ",":
+        at -= 1
+        if text[at] == '"':
+            at = text.rfind('"', 0, at)
+            while at > 0 and (at - len(text[:at].rstrip("\\"))) % 2:  # it is escaped
+                at = text.rfind('"', 0, at)
+            if at < 0:
+                return None
+    return at
+
+
+def _pairs(element: str) -> dict[str, str] | None:
+    """The parameters of an element, by names in lower case; None if it is malformed."""
+    pairs: dict[str, str] = {}
+    at = 0
+    while at < len(element):
+        pair = _PAIR.match(element, at)
         if pair is not None:
-            name, value = pair[1].lower(), pair[2]
+            value = pair[2]
             if value.startswith('"'):
                 value = re.sub(r"\\(.)", r"\1", value[1:-1])
-            pairs.setdefault(name, value)
+            pairs.setdefault(pair[1].lower(), value)
             at = pair.end()
-        mark = text[at : at + 1]
-        if mark == ",":
-            hops.append(_hop(pairs.get("for"), pairs.get("proto")))
-            pairs = {}
-        elif mark == "":
-            hops.append(_hop(pairs.get("for"), pairs.get("proto")))
-            return hops[-_MOST:]
-        elif mark not in (";", " "):
-            return []
+        if element[at : at + 1] not in ("", ";", " "):
+            return None
         at += 1
-    return []
+    return pairs
 
 
 def _usual(values: Sequence[str], headers: Headers) -> list[_Hop]:

@@ -55,7 +55,14 @@ FOR, PROTO, FORWARDED = "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"
         ([(FORWARDED, f'for=127.0.0.1, for="_hid\\"den", for={CLIENT}')], CLIENT, "http"),
         ([(FORWARDED, f'for={CLIENT}, for="10.0.0.2')], PROXY, "http"),
         ([(FORWARDED, "for=127.0.0.1"), (FOR, CLIENT)], PROXY, "http"),
-        ([(FORWARDED, "for=127.0.0.1, " * 1000 + f"for={CLIENT}")], PROXY, "http"),
+        ([(FORWARDED, "for=127.0.0.1, " * 1000 + f"for={CLIENT}")], CLIENT, "http"),
+        ([(FORWARDED, "x" * 9000), (FORWARDED, f"for={CLIENT};proto=https")], CLIENT, "https"),
+        ([(FORWARDED, f'for="127.0.0.1, for={CLIENT};proto=https')], CLIENT, "https"),
+        ([(FORWARDED, f'for=", for="{CLIENT}:80";proto=https, for=10.0.0.2')], CLIENT, "https"),
+        ([(FORWARDED, f'a="b\\", for="{CLIENT}";proto="https"')], CLIENT, "https"),
+        ([(FORWARDED, f'=;?[, for="_a,b\\"c", for={CLIENT}')], CLIENT, "http"),
+        ([(FORWARDED, f"for={CLIENT} nonsense=, for=10.0.0.2")], "10.0.0.2", "http"),
+        ([(FORWARDED, f"{chr(34) * 9001}, for={CLIENT}")], CLIENT, "http"),
     ],
 )
 def test_a_named_proxy_tells_the_client_and_the_scheme(
