@@ -58,6 +58,7 @@ def test_each_scan_has_its_history_and_an_orderly_end_closes_each_chain(pipeline
         ]
 
 
+@pytest.mark.long
 def test_a_large_scan_is_recorded_when_it_is_sealed(pipeline: Pipeline) -> None:
     assert run(pipeline, SCANS="2", KIND="phantom", SHAPE="64") == 0, pipeline.log("fr_pacs")
     until(pipeline.drained)

@@ -149,6 +149,7 @@ def test_real_images_go_all_the_way_and_an_unreadable_one_is_named(
     assert {failure["what"].split()[0] for failure in totals["failures"]} == {"cut.nii.gz"}
 
 
+@pytest.mark.long
 def test_a_second_run_analyses_nothing_anew_and_has_every_report(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_second_run_analyses_nothing_anew_and_has_every_report(
     assert (verdict.gaps, verdict.scans["Done"], verdict.reports) == (0, 3, 3)
 
 
+@pytest.mark.long
 def test_a_watched_folder_is_sent_as_it_fills_and_a_kill_repeats_nothing(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:

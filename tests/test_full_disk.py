@@ -118,6 +118,7 @@ def test_label_maps_for_which_there_is_no_room_leave_neither_a_part_nor_their_re
     assert (small_disk / f"{report.scan_id}.lesions.nii.gz").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("small_disk", [512], indirect=True)
 def test_what_was_acknowledged_before_mongodb_had_no_room_is_there_when_it_has(
     small_disk: Path,

@@ -80,6 +80,7 @@ def test_label_maps_come_with_each_report_and_again_when_it_is_asked_for_again(
     assert not list(second.glob(".*"))
 
 
+@pytest.mark.long
 def test_a_report_whose_label_maps_are_gone_comes_without_them(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_report_whose_label_maps_are_gone_comes_without_them(
     assert "label maps left out" in pipeline.log("fr_hub")
 
 
+@pytest.mark.long
 def test_large_label_maps_are_received_in_bounded_memory(tmp_path: Path) -> None:
     """Of 60 million voxels, packed to as many bytes."""
     side = 7800

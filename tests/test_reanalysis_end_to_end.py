@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from common.commands.verify import verify
 from common.domain.report_index import NAME as INDEX
 from common.store.collections import Collection
@@ -37,6 +39,7 @@ def older_version(store: DBManager) -> None:
     inside(store, Collection.REPORTS).update_many({}, {"$set": {"report.analyzer.version": "0"}})
 
 
+@pytest.mark.long
 def test_reports_and_pictures_go_all_the_way_and_again_after_a_reanalysis(
     pipeline: Pipeline,
     tmp_path: Path,

@@ -79,7 +79,7 @@ def ends_whole(pipeline: Pipeline) -> None:
     assert verdict.scans["Error"] == 0
 
 
-@pytest.mark.sample(1)
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["fr_hub", "fr_brain", "fr_pacs"])
 def test_one_sigterm_under_load_stops_a_unit_in_order_however_the_stream_goes_on(
     pipeline: Pipeline, unit: str

@@ -51,8 +51,8 @@ CAUGHT: dict[str, tuple[str, set[Kind]]] = {
     "never-given-up": ("undeliverable", {Kind.UNEXPECTED}),
 }
 
-QUICK = {"other-report", "no-trail"}
-"""One for reports, one for the trail. Worlds take some ten seconds each."""
+QUICK = {"no-trail"}
+"""Worlds take some ten seconds each."""
 
 
 def suffer(

@@ -95,6 +95,7 @@ def test_a_damaged_number_of_attempts_keeps_no_other_scan(store: DBManager, caus
     assert state_of(store, current) == ReportGenerated.ERROR
 
 
+@pytest.mark.long
 def test_a_cause_is_recorded_once_mongodb_is_reachable_again(
     tmp_path: Path,
 ) -> None:

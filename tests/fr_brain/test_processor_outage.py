@@ -50,6 +50,7 @@ def test_mongodb_killed_while_a_scan_is_in_hand_costs_no_report_and_adds_none(
     assert set(gate.calls) == {scan.key for scan in scans}
 
 
+@pytest.mark.long
 def test_mongodb_killed_while_nothing_is_to_do_is_waited_for(folder: Path) -> None:
     analyzer = PlantedAnalyzer()
     with (

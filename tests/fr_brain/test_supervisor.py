@@ -42,6 +42,7 @@ def test_a_killed_processor_is_replaced_and_its_scans_are_to_do_at_once(
     assert sum(store.queries.count_reports().values()) == 1
 
 
+@pytest.mark.long
 def test_a_scan_that_kills_each_processor_moves_to_error_and_the_others_get_their_reports(
     store: DBManager, tmp_path: Path
 ) -> None:

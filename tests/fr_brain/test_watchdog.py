@@ -123,7 +123,7 @@ def test_a_processor_past_its_memory_limit_is_killed(store: DBManager, slot: Pro
 # --- in Fr-BRAIN ---------------------------------------------------------------------------------
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("deed", CAUSES)
 def test_a_harmful_scan_moves_to_error_with_its_cause_and_the_others_get_their_reports(
     store: DBManager, tmp_path: Path, deed: str

@@ -3,6 +3,8 @@
 import contextlib
 from typing import Any
 
+import pytest
+
 from common.domain.report import report_id_of
 from common.store.collections import Collection
 from common.store.db_manager import DBManager
@@ -38,6 +40,7 @@ def copies(store: DBManager, name: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long
 def test_many_large_reports_are_sent_within_the_memory_budget(store: DBManager) -> None:
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(Reports()) for name in NAMES}

@@ -136,6 +136,7 @@ def test_a_scan_that_says_it_comes_from_another_pacs_is_refused(hub: HubSettings
         assert refusal(send_scan(channel, scan, voxels)).code == "header"
 
 
+@pytest.mark.long
 def test_a_peer_that_reads_no_answers_is_not_listened_to_until_it_does(
     store: DBManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:

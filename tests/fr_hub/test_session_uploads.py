@@ -233,6 +233,7 @@ def test_a_large_scan_that_does_not_come_whole_in_its_time_is_refused_and_leaves
         until(lambda: store.connection.uploads.count_documents({"sealed": None}) == 0)
 
 
+@pytest.mark.long
 def test_memory_is_bounded_by_the_settings_and_not_by_the_scan(store: DBManager) -> None:
     """512x512x512 int16: 268 MB through a hub that may hold 32 MiB; real processes, as only a
     process has a memory of its own."""

@@ -95,7 +95,7 @@ def until_drawn(page: Page) -> None:
         page.wait_for_function(f"canvas => ({INK})(canvas) > 1", arg=handle)
 
 
-@pytest.mark.sample(1)
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_serious(
     admin: Page, web: WebProcess, store: DBManager, width: int
@@ -147,6 +147,7 @@ def submitter(visitor: Page, web: WebProcess, store: DBManager) -> Page:
     return visitor
 
 
+@pytest.mark.long
 def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
     submitter: Page, store: DBManager, tmp_path: Path
 ) -> None:
@@ -191,7 +192,7 @@ def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
     expect(submitter.locator(".ecg-paper canvas")).to_have_attribute("data-seconds", "10.000")
     leads = submitter.get_by_role("region", name="Leads").get_by_role("row")
     expect(leads).to_have_count(13)
-    measures = submitter.get_by_role("region", name="Measures")
+    measures = submitter.get_by_role("region", name="Measurements")
     expect(measures.get_by_role("row", name=re.compile("Heart rate"))).to_contain_text("per minute")
     submitter.go_back()
     oldest.get_by_role("link").click()
@@ -207,6 +208,7 @@ def test_a_submitter_sends_an_ecg_sees_what_was_found_and_erases_it(
     assert refused == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_submitters_pages_are_usable(submitter: Page, web: WebProcess, width: int) -> None:
     ecg = post(submitter, "/ecgs", **synthetic(5000, 12))["id"]

@@ -48,6 +48,7 @@ def test_two_people_who_edit_a_patient_do_not_overwrite_each_other(admin: Page) 
     expect(admin.get_by_text("migraine, asthma")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_patient_is_deleted_with_its_scans_after_a_confirmation(
     admin: Page, web: WebProcess, store: DBManager
 ) -> None:

@@ -10,6 +10,7 @@ from tests.page.acts import drop, go, upload_of
 from tests.page.heads import nifti
 
 
+@pytest.mark.long
 def test_an_upload_is_paused_and_goes_on_where_it_was_after_a_reload(
     admin: Page, tmp_path: Path
 ) -> None:

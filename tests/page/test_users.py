@@ -10,6 +10,7 @@ from tests.page.browser import WebProcess
 from tests.running import until
 
 
+@pytest.mark.long
 def test_a_token_works_until_it_is_revoked_and_the_audit_trail_has_both(
     admin: Page, web: WebProcess, chromium: Browser
 ) -> None:

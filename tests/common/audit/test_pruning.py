@@ -112,6 +112,7 @@ class Killed(Exception):
     """Stands for SIGKILL."""
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("after", range(7))
 def test_a_kill_between_any_two_writes_is_continued(
     store: DBManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
@@ -182,6 +183,7 @@ def test_removal_of_what_no_checkpoint_names_is_found(store: DBManager, archive:
     assert verdict(store).problems.count > 0
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("seq", [0, 1, "the last one", "after it"])
 def test_an_entry_added_to_a_pruned_chain_is_found(
     store: DBManager, archive: Archive, seq: Any

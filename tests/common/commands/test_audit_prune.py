@@ -34,6 +34,7 @@ def run(command: str, store: DBManager, folder: Path, **more: str) -> Any:
     )
 
 
+@pytest.mark.long
 def test_it_lists_first_and_removes_if_asked_to(store: DBManager, tmp_path: Path) -> None:
     archivable(store)
     key = make_key(tmp_path / "key")

@@ -63,6 +63,7 @@ def test_programs_get_json_and_spreadsheets_csv(store: DBManager, tmp_path: Path
     assert "set JSON or CSV, not both" in both.stderr
 
 
+@pytest.mark.long
 def test_filters_and_a_limit(store: DBManager, tmp_path: Path) -> None:
     make_failed(store, 2)
     make_reports(store, 1, subject="sub-01")
@@ -81,6 +82,7 @@ def test_filters_and_a_limit(store: DBManager, tmp_path: Path) -> None:
     assert "'faild' is not a state: use To Do, In Progress, Done, Error" in wrong.stderr
 
 
+@pytest.mark.long
 def test_ids_choose_scans_and_unknown_ones_are_an_error(store: DBManager, tmp_path: Path) -> None:
     [failed] = make_failed(store, 1)
     older, newer, _ = make_claimable(store, 3, subject="p-1")
@@ -136,6 +138,7 @@ def test_a_scan_has_the_labels_of_its_files_where_they_are_known(
     assert "\x1b" not in printed
 
 
+@pytest.mark.long
 def test_files_that_are_not_there_yet_have_no_labels_and_others_are_refused(
     store: DBManager, tmp_path: Path
 ) -> None:

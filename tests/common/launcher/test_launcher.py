@@ -243,6 +243,7 @@ def test_a_killed_unit_is_restarted(run: LauncherRun) -> None:
     assert run.verify().gaps == 0
 
 
+@pytest.mark.long
 def test_units_stop_when_their_launcher_is_killed(run: LauncherRun) -> None:
     process = run.start(RATE="50")
     until(lambda: "report received" in run.log, 60)

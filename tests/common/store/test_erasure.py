@@ -206,6 +206,7 @@ def _erase_in_child(uri: str, database: str, keys: list[str]) -> None:
         store.erasure.erase([key])
 
 
+@pytest.mark.long
 def test_a_killed_erasure_is_completed_by_the_next_one(store: DBManager) -> None:
     large = [make_old_upload(store)[0].scan.key for _ in range(6)]
     keys = [*make_old(store, 40), *large]

@@ -160,6 +160,7 @@ def test_making_the_bell_again_keeps_it(store: DBManager) -> None:
     assert notifications.options()["capped"] is True
 
 
+@pytest.mark.long
 def test_a_subscription_reports_an_unreachable_mongodb_and_recovers(tmp_path: Path) -> None:
     with (
         own_mongod(tmp_path) as running,

@@ -57,6 +57,7 @@ def test_one_server_says_that_its_disk_is_all_there_is(stack: ExitStack) -> None
     assert "not the loss of its disk" in status.durability
 
 
+@pytest.mark.long
 def test_a_replica_set_with_an_arbiter_says_its_majority_and_warns(
     stack: ExitStack,
 ) -> None:

@@ -86,7 +86,7 @@ def test_a_route_that_says_not_who_may_use_it_is_refused() -> None:
     def route() -> None:
         """Forgotten."""
 
-    with pytest.raises(TypeError, match="/open says not who"):
+    with pytest.raises(TypeError, match="/open does not say who"):
         RouteTable([("", router)])
 
 

@@ -16,6 +16,7 @@ from tests.fr_brain.analyzers.volume.heads import (
 )
 
 
+@pytest.mark.long
 def test_lesions_of_held_out_phantoms_are_found() -> None:
     """20 scans of 96^3 that nothing was tuned on: 110 of 112 lesions found (98 %), no false
     one, total volumes 6 % off in the mean and 27 % at most; the bounds leave a margin."""

@@ -97,7 +97,7 @@ def test_each_change_is_in_the_trail(run: Run, store: DBManager) -> None:
         ({"USER_ADD": "known", "USER_ROLES": "reader"}, "USER_RESET=known"),
         ({"USER_RESET": "nobody"}, "no such user"),
         ({"USER_REMOVE": "nobody"}, "no such user"),
-        ({"USER_REMOVE": "known", "USER_RESET": "known"}, "one of them"),
+        ({"USER_REMOVE": "known", "USER_RESET": "known"}, "only one of"),
         ({"USER_RESET": "known", "USER_PASSWORD_FILE": "/nowhere"}, "USER_PASSWORD_FILE"),
     ],
 )
