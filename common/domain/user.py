@@ -6,10 +6,23 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 """1 to 64 letters, digits, dots, underscores, hyphens and @."""
+
+ADMIN_TOKEN_USER = "x-admin-token"  # noqa: S105
+"""The name in the audit trail of who uses the token in ADMIN_TOKEN_FILE; no user has it."""
+
+
+def _not_reserved(name: str) -> str:
+    if name.casefold() == ADMIN_TOKEN_USER:
+        raise ValueError(f"the name '{ADMIN_TOKEN_USER}' is reserved; choose another name")
+    return name
+
+
+NewUserName = Annotated[UserName, AfterValidator(_not_reserved)]
+"""The name of a user to add: any but the reserved one."""
 
 
 class Right(StrEnum):

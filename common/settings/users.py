@@ -7,14 +7,14 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from common.domain.types import DEFAULT_TENANT, Identifier
-from common.domain.user import Role, UserName
+from common.domain.user import NewUserName, Role, UserName
 from common.settings.web import TenantSettings
 
 
 class UsersSettings(TenantSettings):
     """Lists the users of the API, or changes one: set USER_ADD, USER_RESET or USER_REMOVE."""
 
-    user_add: UserName | None = Field(default=None, description="name of a user to add")
+    user_add: NewUserName | None = Field(default=None, description="name of a user to add")
     user_reset: UserName | None = Field(
         default=None, description="name of a user to give a new password; their sessions end"
     )

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from common.domain.types import DEFAULT_TENANT
-from common.domain.user import Principal, Role
+from common.domain.user import ADMIN_TOKEN_USER, Principal, Role
 from common.errors import SettingsError
 from common.settings.private_files import read_private
 from common.store.sessions import Session
@@ -26,9 +26,6 @@ COOKIE, PLAIN_COOKIE = "__Host-fr-session", "fr-session"
 CSRF_HEADER = "x-csrf-token"
 ADMIN_TOKEN_HEADER = "x-admin-token"  # noqa: S105 - a header's name
 USER_TOKEN_HEADER = "x-user-token"  # noqa: S105 - a header's name
-
-ADMIN_TOKEN_USER = "x-admin-token"  # noqa: S105
-"""The name in the audit trail of who uses the token in ADMIN_TOKEN_FILE."""
 
 Via = Literal["session", "password", "token", "admin_token"]
 

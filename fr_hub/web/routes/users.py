@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict
 from starlette.concurrency import run_in_threadpool
 
-from common.domain.user import Right, Role, UserName
+from common.domain.user import NewUserName, Right, Role, UserName
 from common.store.users import User
 from fr_hub.web.access import CurrentUser, note_fact, requires
 from fr_hub.web.context import Context
@@ -29,7 +29,7 @@ class NewUser(Body):
         json_schema_extra={"examples": [{"name": "ada", "roles": ["clinician"]}]}
     )
 
-    name: UserName
+    name: NewUserName
     roles: Roles
     password: NewPassword | None = None
 

@@ -93,11 +93,12 @@ def test_each_change_is_in_the_trail(run: Run, store: DBManager) -> None:
     [
         ({"USER_ADD": "ada"}, "USER_ROLES"),
         ({"USER_ADD": "ada", "USER_ROLES": "king"}, "USER_ROLES"),
+        ({"USER_ADD": "x-admin-token", "USER_ROLES": "reader"}, "reserved"),
         ({"USER_ADD": "ada", "USER_ROLES": "reader", "USER_TENANT": "x"}, "USER_TENANT"),
         ({"USER_ADD": "known", "USER_ROLES": "reader"}, "USER_RESET=known"),
         ({"USER_RESET": "nobody"}, "no such user"),
         ({"USER_REMOVE": "nobody"}, "no such user"),
-        ({"USER_REMOVE": "known", "USER_RESET": "known"}, "only one of"),
+        ({"USER_REMOVE": "known", "USER_RESET": "known"}, "only one of USER_ADD"),
         ({"USER_RESET": "known", "USER_PASSWORD_FILE": "/nowhere"}, "USER_PASSWORD_FILE"),
     ],
 )

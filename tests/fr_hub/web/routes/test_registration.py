@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from common.domain.user import Role
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
-from tests.fr_hub.web.conftest import NORTH
+from tests.fr_hub.web.conftest import NORTH, ClientOf
 from tests.fr_hub.web.test_credentials import PASSWORD, basic
 from tests.fr_hub.web.test_every_route import events
 
@@ -73,3 +73,34 @@ def test_another_token_or_none_opens_nothing_and_the_right_one_nothing_else(
     assert stranger.post(PATH, json=body, headers=right).status_code == 401
     token_file.unlink()
     assert stranger.post(PATH, json=body, headers=right).status_code == 401
+
+
+def test_a_user_with_the_name_of_the_tokens_owner_gains_nothing(
+    stranger: TestClient, context: WebContext
+) -> None:
+    hashed = context.passwords.hash_now(PASSWORD)
+    assert context.store.users.add("x-admin-token", NORTH, [Role.ADMIN], hashed)
+    me, given = basic("x-admin-token", PASSWORD), {"username": "user", "roles": ["admin"]}
+    answer = stranger.post(PATH, json={**given, "tenant": "default"}, headers=me)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert context.store.users.get("user") is None
+    assert stranger.post(PATH, json=given, headers=me).json()["tenant"] == NORTH
+
+
+@pytest.mark.usefixtures("token_file")
+@pytest.mark.parametrize("name", ["x-admin-token", "X-Admin-Token"])
+def test_nobody_gets_the_name_of_the_tokens_owner(
+    stranger: TestClient, client_of: ClientOf, context: WebContext, name: str
+) -> None:
+    admin, by_token = client_of(Role.ADMIN), {"x-admin-token": TOKEN}
+    user = {"name": name, "roles": ["reader"]}
+    for answer in (
+        admin.post(f"{API}/users", json=user),
+        admin.post(PATH, json={"username": name}),
+        *(
+            stranger.post(path, json={"username": name}, headers=by_token)
+            for path in (PATH, "/users", "/v1/admin/register_user")
+        ),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert context.store.users.get(name) is None
