@@ -220,20 +220,17 @@ class Users:
     @translated
     def of_token(self, token: str, now: datetime | None = None) -> Principal | None:
         """Whose token this is; None if nobody's, or if it has expired. Of the token's roles, those
-        that the user still has."""
+        that the user still has, but never ``emergency``, whenever the user got it."""
         found = self._db.tokens.find_one({"_id": hash_token(token)})
         if found is None or found["expires_at"] <= (now or utc_now()):
             return None
         user = self.get(found["user"])
         if user is None or user.created_at > found["created_at"]:
             return None  # the token of an earlier user of this name
-        roles = found.get("roles")
-        return Principal(
-            user.name,
-            user.tenant,
-            user.roles if roles is None else user.roles & frozenset(map(Role, roles)),
-            user.account,
-        )
+        roles, given = user.roles - {Role.EMERGENCY}, found.get("roles")
+        if given is not None:
+            roles &= frozenset(map(Role, given))
+        return Principal(user.name, user.tenant, roles, user.account)
 
     @translated
     def tokens(self, user: str) -> list[Token]:

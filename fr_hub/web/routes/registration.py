@@ -62,6 +62,12 @@ async def register_user(
         raise Problem(403, "forbidden", "An administrator registers users of one tenant only.")
     if tenant not in context.tenants:
         raise Problem(422, "invalid", "'tenant' must be one of WEB_TENANTS.")
+    if given.password is None and Role.EMERGENCY in given.roles:
+        raise Problem(
+            422,
+            "invalid",
+            "An emergency account signs in only with its password: send a 'password', too.",
+        )
     user = await create(context, given.username, tenant, given.roles, given.password)
     note_fact(request, account=user.name, roles=",".join(sorted(user.roles)))
     token = None

@@ -1,7 +1,6 @@
 """Passwords, cookies and tokens that come with requests."""
 
 import asyncio
-import base64
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +21,9 @@ from fr_hub.web.credentials import (
     cookie_name,
     csrf_of,
 )
+from tests.fr_hub.web.conftest import basic
+
+__all__ = ["basic"]
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nothing
 SCANS = f"{API}/scans"
@@ -31,11 +33,6 @@ def add(context: WebContext, name: str = "ada", password: str = PASSWORD) -> Non
     assert context.store.users.add(
         name, "default", [Role.READER], context.passwords.hash_now(password)
     )
-
-
-def basic(name: str, password: str) -> dict[str, str]:
-    text = base64.b64encode(f"{name}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {text}"}
 
 
 def test_a_password_opens_and_a_wrong_one_does_not(

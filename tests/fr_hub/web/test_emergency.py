@@ -1,5 +1,7 @@
 """The emergency account works at once, and whoever uses it raises an alarm."""
 
+from datetime import timedelta
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -11,7 +13,7 @@ from common.store.db_manager import DBManager
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from fr_hub.web.emergency import EVERY_S, EmergencyAlarm
-from tests.fr_hub.web.conftest import FAST
+from tests.fr_hub.web.conftest import FAST, ClientOf
 from tests.fr_hub.web.test_credentials import PASSWORD, basic
 
 GLASS = Principal("glass", "default", frozenset({Role.EMERGENCY}))
@@ -57,3 +59,26 @@ def test_the_alarm_is_raised_again_while_it_is_used_and_for_each_address(
     alarm.used(context, Principal("ada", "default", frozenset({Role.ADMIN})), "a")
     assert alarm.count == 3
     assert alarms(store, context) == ["glass"] * 3
+
+
+def test_no_token_has_the_role_whenever_the_user_got_it(
+    context: WebContext, stranger: TestClient, client_of: ClientOf
+) -> None:
+    assert context.store.users.add("ada", "default", [Role.READER])
+    token = context.store.users.add_token("ada", timedelta(hours=1))
+    admin, given = client_of(Role.ADMIN), {"roles": ["reader", "emergency"]}
+    assert admin.patch(f"{API}/users/ada", json=given).status_code == 200
+    headers = {"Authorization": f"Bearer {token}"}
+    assert stranger.get(f"{API}/session", headers=headers).json()["roles"] == ["reader"]
+    assert stranger.get(f"{API}/patients", headers=headers).status_code == 403
+    assert context.emergency.count == 0
+
+
+def test_who_registers_one_gives_it_a_password(context: WebContext, client_of: ClientOf) -> None:
+    admin, path = client_of(Role.ADMIN), f"{API}/admin/register_user"
+    given = {"username": "glass", "roles": ["emergency", "clinician"]}
+    answer = admin.post(path, json=given)
+    assert (answer.status_code, "password" in answer.json()["detail"]) == (422, True)
+    assert context.store.users.get("glass") is None
+    answer = admin.post(path, json={**given, "password": PASSWORD})
+    assert (answer.status_code, answer.json()["token"]) == (201, None)
