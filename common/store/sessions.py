@@ -29,16 +29,23 @@ class Sessions:
         self._users = users
 
     @translated
-    def begin(self, user: str, valid: timedelta) -> str:
+    def begin(self, user: User, valid: timedelta) -> str:
         """Begin a session that lasts this long at most; returns its token, which is stored
-        nowhere. Removes the sessions that have expired."""
+        nowhere. Removes the sessions that have expired.
+
+        Args:
+            user: as read before the password was checked: if the user was changed since, to another
+                password or to another user of the same name, nobody can use the session.
+        """
         token = new_token()
         now = utc_now()
         self._db.sessions.delete_many({"expires_at": {"$lte": now}})
         self._db.sessions.insert_one(
             {
                 "_id": hash_token(token),
-                "user": user,
+                "user": user.name,
+                "account": user.account,
+                "password_revision": user.password_revision,
                 "created_at": now,
                 "used_at": now,
                 "expires_at": now + valid,
@@ -50,7 +57,8 @@ class Sessions:
     def of(
         self, token: str, idle: timedelta, now: datetime | None = None, *, use: bool = True
     ) -> Session | None:
-        """The session of this token; None if there is none, or if it ended.
+        """The session of this token; None if there is none, or if it ended. A session ends with
+        its user's password, whether or not ``end_of`` was called, or was overtaken.
 
         Args:
             idle: a session ends when it was not used for this long, less ``TOUCH``.
@@ -63,10 +71,23 @@ class Sessions:
         user = self._users.get(found["user"])
         if user is None or user.created_at > found["created_at"]:
             return None
+        # Sessions that earlier releases began have neither.
+        if found.get("account", user.account) != user.account:
+            return None
+        if found.get("password_revision", 0) != user.password_revision:
+            return None
         if use and at - found["used_at"] >= TOUCH:
             # Losing this write costs the user a sign-in, so it need not be durable.
             self._db.sessions_fast.update_one({"_id": found["_id"]}, {"$max": {"used_at": at}})
         return Session(user, found["expires_at"])
+
+    @translated
+    def keep(self, token: str, user: User) -> None:
+        """Let a session last although its user changed the password: ``user``, after the change."""
+        self._db.sessions.update_one(
+            {"_id": hash_token(token), "user": user.name},
+            {"$set": {"password_revision": user.password_revision}},
+        )
 
     @translated
     def end(self, token: str) -> bool:

@@ -41,6 +41,7 @@ class User:
     Args:
         password: the hash of the password; None: the user has none, and signs in by tokens only.
         revision: increases with each change.
+        password_revision: increases with each new password.
     """
 
     name: str
@@ -50,6 +51,7 @@ class User:
     created_at: datetime
     updated_at: datetime
     revision: int
+    password_revision: int = 0
 
     @property
     def principal(self) -> Principal:
@@ -140,7 +142,8 @@ class Users:
         password: str | None = None,
         revision: int | None = None,
     ) -> User | None:
-        """Change a user's roles or password, or both; None if there is no such user.
+        """Change a user's roles or password, or both; None if there is no such user. A new
+        password ends the user's sessions: see ``Sessions.of``.
 
         Args:
             tenant: only if the user is in this tenant.
@@ -149,12 +152,14 @@ class Users:
         new: dict[str, Any] = {"updated_at": utc_now()}
         if roles is not None:
             new["roles"] = sorted(map(str, roles))
+        more = {"revision": 1}
         if password is not None:
             new["password"] = password
+            more["password_revision"] = 1
         wanted = {"_id": name} | _in(tenant) | ({} if revision is None else {"revision": revision})
         found = self._db.users.find_one_and_update(
             wanted,
-            {"$set": new, "$inc": {"revision": 1}},
+            {"$set": new, "$inc": more},
             return_document=ReturnDocument.AFTER,
         )
         return None if found is None else _user(found)
@@ -276,6 +281,7 @@ def _user(stored: Document) -> User:
         created_at=stored["created_at"],
         updated_at=stored["updated_at"],
         revision=stored["revision"],
+        password_revision=stored.get("password_revision", 0),
     )
 
 

@@ -127,7 +127,7 @@ async def _begin(
         await run_in_threadpool(context.store.sessions.end, earlier)
     valid = timedelta(hours=context.settings.web_session_hours)
     expires = utc_now() + valid
-    token = await run_in_threadpool(context.store.sessions.begin, user.name, valid)
+    token = await run_in_threadpool(context.store.sessions.begin, user, valid)
     response.set_cookie(
         name, token, path="/", secure=name != PLAIN_COOKIE, httponly=True, samesite="strict"
     )
@@ -167,5 +167,12 @@ async def change_password(given: PasswordChange, request: Request, context: Cont
     if user is None:
         raise Problem(403, "wrong_password", "The current password is wrong; try again.")
     password = await context.passwords.hash(given.new)
-    await run_in_threadpool(context.store.users.change, name, password=password)
+    after = await run_in_threadpool(
+        lambda: context.store.users.change(name, password=password, revision=user.revision)
+    )
+    if after is None:
+        # The password that was checked may be one no more, such as after an administrator's reset.
+        raise Problem(409, "conflict", "Somebody changed this account at the same time; try again.")
+    if found.token:
+        await run_in_threadpool(context.store.sessions.keep, found.token, after)
     await run_in_threadpool(context.store.sessions.end_of, name, found.token or None)

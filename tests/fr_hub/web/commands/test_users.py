@@ -70,7 +70,9 @@ def test_a_user_is_added_listed_and_removed(
 
 def test_a_new_password_ends_the_sessions(run: Run, store: DBManager) -> None:
     store.users.add("ada", "default", [Role.READER], "old")
-    store.sessions.begin("ada", timedelta(hours=1))
+    before = store.users.get("ada")
+    assert before is not None
+    store.sessions.begin(before, timedelta(hours=1))
     assert run(USER_RESET="ada") == Exit.OK
     changed = store.users.get("ada")
     assert changed is not None

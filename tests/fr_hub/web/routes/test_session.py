@@ -1,17 +1,21 @@
 """Signing in with a password or the one-time address, and signing out."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.concurrency import run_in_threadpool
 
 from common.domain.types import utc_now
-from common.domain.user import Right
+from common.domain.user import Right, Role
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from fr_hub.web.first_start import first_address, token_file
+from fr_hub.web.passwords import Passwords
+from tests.fr_hub.web.conftest import ClientOf
 from tests.fr_hub.web.test_credentials import PASSWORD, add
 from tests.fr_hub.web.test_every_route import events
 
@@ -132,3 +136,49 @@ def test_the_trail_has_who_signed_in_and_that_somebody_could_not(
     assert (signed_in["kind"], signed_in["by"], signed_in["via"]) == ("sign_in", "ada", "session")
     assert (signed_out["kind"], signed_out["by"]) == ("sign_out", "ada")
     assert PASSWORD not in str([failed, signed_in, signed_out])
+
+
+@pytest.fixture
+def reset_during(client_of: ClientOf, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has an administrator reset ada's password when a request ends a call of this method of
+    Passwords."""
+    admin = client_of(Role.ADMIN)
+
+    def during(name: str) -> None:
+        method = getattr(Passwords, name)
+
+        async def overtaken(self: Passwords, *given: str) -> object:
+            result = await method(self, *given)
+            monkeypatch.setattr(Passwords, name, method)
+            reset = {"password": "by the administrator"}
+            answer = await run_in_threadpool(admin.patch, f"{API}/users/ada", json=reset)
+            assert answer.status_code == 200
+            return result
+
+        monkeypatch.setattr(Passwords, name, overtaken)
+
+    return during
+
+
+def test_a_session_that_begins_during_a_reset_does_not_outlive_it(
+    browser: TestClient, reset_during: Callable[[str], None]
+) -> None:
+    reset_during("is_right")
+    browser.post(SESSION, json=GIVEN)
+    assert browser.get(SESSION).status_code == 401
+    given = {**GIVEN, "password": "by the administrator"}
+    assert browser.post(SESSION, json=given).status_code == 200
+    assert browser.get(SESSION).status_code == 200
+
+
+def test_the_old_password_does_not_undo_a_reset(
+    browser: TestClient, reset_during: Callable[[str], None]
+) -> None:
+    headers = {"X-CSRF-Token": browser.post(SESSION, json=GIVEN).json()["csrf"]}
+    reset_during("hash")
+    change = {"current": PASSWORD, "new": "of who knew the old one"}
+    answer = browser.put(f"{SESSION}/password", json=change, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    for password, status in ((change["new"], 401), ("by the administrator", 200)):
+        given = {**GIVEN, "password": password}
+        assert browser.post(SESSION, json=given).status_code == status
