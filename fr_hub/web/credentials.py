@@ -36,12 +36,16 @@ class Credentials:
 
     Args:
         session: the session, and ``token`` its token, if it was shown by a cookie.
+        bearer: the user's token, if it was shown by one.
+        user: the user, as the password was checked, if it was shown by that.
     """
 
     principal: Principal
     via: Via
     session: Session | None = None
     token: str = ""
+    bearer: str = ""
+    user: User | None = None
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -60,21 +64,16 @@ def address_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client is not None else "unknown"
 
 
-async def credentials_of(
-    connection: HTTPConnection, context: WebContext, *, use: bool = True
-) -> Credentials | None:
-    """The valid credentials that come with a request; None: there are none.
-
-    Args:
-        use: whether this counts as a use of the session.
+async def credentials_of(connection: HTTPConnection, context: WebContext) -> Credentials | None:
+    """The valid credentials that come with a request; None: there are none. It counts as a use of
+    the session.
 
     Raises:
         Problem: 429, after too many wrong passwords.
     """
     scheme, _, value = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        principal = await run_in_threadpool(context.store.users.of_token, value.strip())
-        return None if principal is None else Credentials(principal, "token")
+        return await run_in_threadpool(_by_token, context, value.strip())
     if scheme.lower() == "basic":
         return await _basic(connection, context, value)
     if scheme:
@@ -83,7 +82,7 @@ async def credentials_of(
     if not token:
         return None
     idle = timedelta(minutes=context.settings.web_idle_minutes)
-    session = await run_in_threadpool(context.store.sessions.of, token, idle, use=use)
+    session = await run_in_threadpool(context.store.sessions.of, token, idle)
     if session is None:
         return None
     return Credentials(session.user.principal, "session", session, token)
@@ -95,7 +94,36 @@ async def _basic(connection: HTTPConnection, context: WebContext, value: str) ->
     except (binascii.Error, ValueError):
         return None
     user = await check_password(connection, context, name, password) if colon else None
-    return None if user is None else Credentials(user.principal, "password")
+    return None if user is None else Credentials(user.principal, "password", user=user)
+
+
+def _by_token(context: WebContext, token: str) -> Credentials | None:
+    principal = context.store.users.of_token(token)
+    return None if principal is None else Credentials(principal, "token", bearer=token)
+
+
+def principal_now(context: WebContext, found: Credentials) -> Principal | None:
+    """Who these credentials stand for by now; None if nobody: the session, the token or the
+    password has ended, or the user was removed. Nothing is guessed, so no wrong password that came
+    meanwhile matters, and no session counts as used.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if found.session is not None:
+        idle = timedelta(minutes=context.settings.web_idle_minutes)
+        session = context.store.sessions.of(found.token, idle, use=False)
+        return None if session is None else session.user.principal
+    if found.bearer:
+        return context.store.users.of_token(found.bearer)
+    if found.user is None:
+        return None
+    user = context.store.users.get(found.user.name, found.user.tenant)
+    is_same = user is not None and (user.account, user.password) == (
+        found.user.account,
+        found.user.password,
+    )
+    return user.principal if user is not None and is_same else None
 
 
 async def check_password(
@@ -133,8 +161,7 @@ def by_user_token(connection: HTTPConnection, context: WebContext) -> Credential
     """The credentials of the user whose token comes in the header ``x-user-token``, as earlier
     systems send it; None if it is nobody's, or none came."""
     given = connection.headers.get(USER_TOKEN_HEADER)
-    principal = None if given is None else context.store.users.of_token(given.strip())
-    return None if principal is None else Credentials(principal, "token")
+    return None if given is None else _by_token(context, given.strip())
 
 
 def admin_token(context: WebContext) -> str | None:

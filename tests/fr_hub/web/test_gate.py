@@ -192,6 +192,28 @@ def test_a_stream_of_events_ends_when_its_token_is_revoked(
     assert answer.text.startswith("data: 1")
 
 
+@pytest.mark.parametrize("ending", ["password", "user", "name"])
+def test_a_stream_by_password_ends_with_it_also_while_somebody_guesses(
+    streams: FastAPI, context: WebContext, ending: str
+) -> None:
+    add(context)
+    url, headers = f"{API}/streams/ws", basic("ada", PASSWORD)
+    with TestClient(streams).websocket_connect(url, headers=headers) as socket:
+        assert socket.receive_text() == "open"
+        for _ in range(20):
+            context.guessing.attempt("ada", "testclient")
+        assert context.guessing.refused_s("ada", "testclient") > 0
+        if ending == "password":
+            context.store.users.change("ada", password="new")  # noqa: S106 - of nothing
+        else:
+            context.store.users.remove("ada")
+        if ending == "name":
+            add(context)
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+        assert ended.value.code == 4401
+
+
 def test_a_user_at_all_limits_leaves_the_others_their_share(
     context: WebContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
