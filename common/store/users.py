@@ -159,7 +159,8 @@ class Users:
         wanted = {"_id": name} | _in(tenant) | ({} if revision is None else {"revision": revision})
         found = self._db.users.find_one_and_update(
             wanted,
-            {"$set": new, "$inc": more},
+            # Who was about to take a role from the earlier revision cannot any more.
+            {"$set": new, "$inc": more, "$unset": {"leaving": ""}},
             return_document=ReturnDocument.AFTER,
         )
         return None if found is None else _user(found)
@@ -178,6 +179,34 @@ class Users:
         self._db.tokens.delete_many({"user": name})
         self._db.sessions.delete_many({"user": name})
         return self._db.users.delete_one(wanted).deleted_count == 1
+
+    @translated
+    def may_leave(self, user: User) -> str | None:
+        """Announce that an administrator is about to be removed, or to lose that role; None if the
+        tenant has no other who stays. Else what ``end_leaving`` takes, once ``change`` or
+        ``remove`` was called with the user's ``revision``.
+
+        Each is announced before the others are counted. So of the last administrators who demote
+        each other at once, one stays at least; perhaps all do.
+        """
+        mark = secrets.token_hex(8)
+        wanted = {"_id": user.name, "revision": user.revision}
+        self._db.users.update_one(wanted, {"$push": {"leaving": mark}})
+        staying = {
+            "_id": {"$ne": user.name},
+            "roles": str(Role.ADMIN),
+            "tenant": user.tenant,
+            "leaving.0": {"$exists": False},
+        }
+        if self._db.users.count_documents(staying, limit=1):
+            return mark
+        self.end_leaving(user.name, mark)
+        return None
+
+    @translated
+    def end_leaving(self, name: str, mark: str) -> None:
+        """Take back what ``may_leave`` announced."""
+        self._db.users.update_one({"_id": name}, {"$pull": {"leaving": mark}})
 
     @translated
     def count_with(self, role: Role, tenant: str | None = None, *, password: bool = False) -> int:

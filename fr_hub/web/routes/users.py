@@ -1,5 +1,7 @@
 """Users of one's own tenant, for administrators. Names are unique over all tenants."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -122,14 +124,16 @@ async def change_user(
     the next request on."""
     known = await run_in_threadpool(_existing, context, user, me.tenant)
     if_match.check(etag_of(known.revision))
-    if given.roles is not None and Role.ADMIN not in given.roles:
-        await run_in_threadpool(_keep_an_administrator, context, known)
     password = None if given.password is None else await context.passwords.hash(given.password)
-    after = await run_in_threadpool(
-        lambda: context.store.users.change(
-            user, me.tenant, roles=given.roles, password=password, revision=known.revision
-        )
-    )
+
+    def change() -> User | None:
+        stays = given.roles is None or Role.ADMIN in given.roles
+        with contextlib.nullcontext() if stays else _keeping_an_administrator(context, known):
+            return context.store.users.change(
+                user, me.tenant, roles=given.roles, password=password, revision=known.revision
+            )
+
+    after = await run_in_threadpool(change)
     if after is None:
         raise changed()
     if password is not None:
@@ -152,8 +156,9 @@ def delete_user(
     """Delete a user with their tokens and sessions."""
     known = _existing(context, user, me.tenant)
     if_match.check(etag_of(known.revision))
-    _keep_an_administrator(context, known)
-    if not context.store.users.remove(user, me.tenant, known.revision):
+    with _keeping_an_administrator(context, known):
+        is_removed = context.store.users.remove(user, me.tenant, known.revision)
+    if not is_removed:
         raise changed()
     note_fact(request, account=user)
 
@@ -165,14 +170,24 @@ def _existing(context: Context, name: str, tenant: str) -> User:
     return user
 
 
-def _keep_an_administrator(context: Context, user: User) -> None:
-    if Role.ADMIN in user.roles and context.store.users.count_with(Role.ADMIN, user.tenant) <= 1:
+@contextlib.contextmanager
+def _keeping_an_administrator(context: Context, user: User) -> Iterator[None]:
+    """While this lasts, the user may cease to be an administrator: another one stays."""
+    if Role.ADMIN not in user.roles:
+        yield
+        return
+    mark = context.store.users.may_leave(user)
+    if mark is None:
         raise Problem(
             409,
             "last_administrator",
             "This is the last administrator of the tenant; make another user an administrator "
             "first.",
         )
+    try:
+        yield
+    finally:
+        context.store.users.end_leaving(user.name, mark)
 
 
 def _named(roles: frozenset[Role]) -> str:

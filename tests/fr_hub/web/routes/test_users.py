@@ -1,5 +1,9 @@
 """Administrators manage the users of their tenant."""
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -113,3 +117,47 @@ def test_a_user_is_created_once_however_often_the_request_comes(client_of: Clien
     # One that was refused may be sent again: the name is free now.
     admin.delete(f"{USERS}/bob")
     assert admin.post(USERS, json=BOB, headers={"Idempotency-Key": "key-2"}).status_code == 201
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_administrators_who_demote_each_other_at_once_leave_one(
+    client_of: ClientOf, context: WebContext, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    clients = [client_of(Role.ADMIN) for _ in range(2)]
+    names = [client.get(f"{API}/session").json()["user"] for client in clients]
+    users = type(context.store.users)
+    both = threading.Barrier(2)
+    verb = "change" if method == "PATCH" else "remove"
+    real = getattr(users, verb)
+
+    def together(*given: object, **named: object) -> object:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1)  # both have asked whether another one stays
+        return real(*given, **named)
+
+    monkeypatch.setattr(users, verb, together)
+    body = {"json": {"roles": ["reader"]}} if method == "PATCH" else {}
+    with ThreadPoolExecutor(2) as pool:
+        asked = [
+            pool.submit(client.request, method, f"{USERS}/{other}", **body)
+            for client, other in zip(clients, reversed(names), strict=True)
+        ]
+        answers = [one.result() for one in asked]
+    refused = [one.json()["code"] for one in answers if one.status_code >= 400]
+    assert refused
+    assert set(refused) == {"last_administrator"}
+    monkeypatch.undo()
+    assert context.store.users.count_with(Role.ADMIN, "default") == len(refused)
+
+
+def test_a_refused_demotion_leaves_nothing_behind(client_of: ClientOf, context: WebContext) -> None:
+    first = client_of(Role.ADMIN)
+    name = first.get(f"{API}/session").json()["user"]
+    refused = first.patch(f"{USERS}/{name}", json={"roles": ["reader"]})
+    assert refused.json()["code"] == "last_administrator"
+    second = client_of(Role.ADMIN)
+    other = second.get(f"{API}/session").json()["user"]
+    assert first.patch(f"{USERS}/{other}", json={"roles": ["reader"]}).status_code == 200
+    third = client_of(Role.ADMIN)
+    assert third.delete(f"{USERS}/{name}").status_code == 204
+    assert context.store.users.count_with(Role.ADMIN, "default") == 1
