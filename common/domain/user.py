@@ -75,17 +75,19 @@ class Principal:
         roles: the user's roles; a token may have fewer.
         account: stands for the user in the ids of their own ECGs (``common.domain.account``); empty
             if there is no such user.
+        withheld: rights that a token does not give, whatever its roles.
     """
 
     user: str
     tenant: str
     roles: frozenset[Role]
     account: str = ""
+    withheld: frozenset[Right] = frozenset()
 
     @property
     def rights(self) -> frozenset[Right]:
-        """The rights of all roles together."""
-        return rights_of(self.roles)
+        """The rights of all roles together, less those withheld."""
+        return rights_of(self.roles) - self.withheld
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:

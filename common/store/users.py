@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from common.domain.account import account_of
 from common.domain.types import Document, utc_now
-from common.domain.user import Principal, Role
+from common.domain.user import Principal, Right, Role
 from common.store.connection import Connection
 from common.store.error_mapping import translated
 
@@ -176,7 +176,9 @@ class Users:
         wanted = {"_id": name} | _in(tenant) | ({} if revision is None else {"revision": revision})
         if self._db.users.find_one(wanted, {"_id": 1}) is None:
             return False
-        self._db.tokens.delete_many({"user": name})
+        self._remove_tokens(
+            [one["_id"] for one in self._db.tokens.find({"user": name}, {"_id": 1})]
+        )
         self._db.sessions.delete_many({"user": name})
         return self._db.users.delete_one(wanted).deleted_count == 1
 
@@ -226,6 +228,9 @@ class Users:
         valid: timedelta,
         roles: AnyOf[Role] | None = None,
         label: str = "",
+        *,
+        parent: str = "",
+        withheld: AnyOf[Right] = (),
     ) -> str:
         """Make a token for a user; returns its text, which is stored nowhere. Removes the tokens
         that have expired.
@@ -233,9 +238,22 @@ class Users:
         Args:
             roles: the token has only these of the user's roles; None: all, those that the user
                 gets later too.
+            parent: the text of the token that this one is made by. It ends with that at the latest,
+                and has no role of the same user, and no right, that that has not.
+            withheld: rights that it does not give.
         """
         token = new_token()
         now = utc_now()
+        expires, parents = now + valid, []
+        if parent:
+            above = self._db.tokens.find_one({"_id": hash_token(parent)})
+            parents = [hash_token(parent), *((above or {}).get("parents") or ())]
+            if above is not None:  # else it was revoked just now: nobody can use the new one
+                expires = min(expires, above["expires_at"])
+                withheld = {*withheld, *map(Right, above.get("withheld") or ())}
+                if above["user"] == user and above.get("roles") is not None:
+                    own = frozenset(map(Role, above["roles"]))
+                    roles = own if roles is None else own & frozenset(roles)
         owner = self._db.users.find_one({"_id": user}, {"tenant": 1})
         self._db.tokens.delete_many({"expires_at": {"$lte": now}})
         self._db.tokens.insert_one(
@@ -245,8 +263,10 @@ class Users:
                 "tenant": None if owner is None else owner["tenant"],
                 "label": label,
                 "roles": None if roles is None else sorted(map(str, roles)),
+                "parents": parents,
+                "withheld": sorted(map(str, withheld)),
                 "created_at": now,
-                "expires_at": now + valid,
+                "expires_at": expires,
             }
         )
         return token
@@ -261,10 +281,14 @@ class Users:
         user = self.get(found["user"])
         if user is None or user.created_at > found["created_at"]:
             return None  # the token of an earlier user of this name
+        parents = found.get("parents") or []
+        if parents and self._db.tokens.count_documents({"_id": {"$in": parents}}) < len(parents):
+            return None  # made while the token that makes it was revoked
         roles, given = user.roles - {Role.EMERGENCY}, found.get("roles")
         if given is not None:
             roles &= frozenset(map(Role, given))
-        return Principal(user.name, user.tenant, roles, user.account)
+        withheld = frozenset(map(Right, found.get("withheld") or ()))
+        return Principal(user.name, user.tenant, roles, user.account, withheld)
 
     @translated
     def tokens(self, user: str) -> list[Token]:
@@ -284,8 +308,15 @@ class Users:
 
     @translated
     def remove_token(self, token_id: str) -> bool:
-        """Revoke a token; False if there is none of this id."""
-        return self._db.tokens.delete_one({"_id": _starting_with(token_id)}).deleted_count == 1
+        """Revoke a token, and those that were made by it; False if there is none of this id."""
+        found = self._db.tokens.find_one({"_id": _starting_with(token_id)}, {"_id": 1})
+        return found is not None and self._remove_tokens([found["_id"]]) > 0
+
+    def _remove_tokens(self, hashes: list[str]) -> int:
+        """Remove these tokens, and those that were made by them; returns how many of these."""
+        removed = self._db.tokens.delete_many({"_id": {"$in": hashes}}).deleted_count
+        self._db.tokens.delete_many({"parents": {"$in": hashes}})
+        return removed
 
 
 def token_id(token: str) -> str:

@@ -10,6 +10,7 @@ from common.domain.user import Principal, Right, Role, UserName
 from common.store.users import TOKENS_MAX, Token, User, token_id
 from fr_hub.web.access import CurrentUser, note_fact, signed_in
 from fr_hub.web.context import Context
+from fr_hub.web.credentials import Credentials
 from fr_hub.web.idempotency import CurrentCreation, begun
 from fr_hub.web.models import Answer, Body, ListAnswer
 from fr_hub.web.problems import Problem, not_found
@@ -85,7 +86,9 @@ def make_token(
     creation: CurrentCreation,
     user: _OfUser = None,
 ) -> MadeToken:
-    """Make a token. It never has more roles than who makes it for themselves. Sent again with its
+    """Make a token. It never has more roles than who makes it for themselves. One that is made by a
+    token ends with that, at the latest; one that an administrator makes for another user does not
+    give the right `ecgs`. Sent again with its
     Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
     stored."""
     owner, roles, users = _owner(context, me, user), given.roles, context.store.users
@@ -112,7 +115,16 @@ def make_token(
             "too_many",
             f"A user may have at most {TOKENS_MAX} tokens; revoke one that is no longer used.",
         )
-    token = users.add_token(owner.name, timedelta(days=given.days), roles, given.label)
+    found: Credentials = request.state.credentials
+    token = users.add_token(
+        owner.name,
+        timedelta(days=given.days),
+        roles,
+        given.label,
+        parent=found.bearer,
+        # Its text is the administrator's, too, who sees no ECG of others.
+        withheld=() if owner.name == me.user else (Right.ECGS,),
+    )
     made = users.token(token_id(token))
     if made is None:
         raise Problem(

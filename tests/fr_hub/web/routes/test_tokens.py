@@ -99,3 +99,50 @@ def test_a_token_is_made_once_however_often_the_request_comes(
 def test_an_emergency_account_has_no_tokens(client_of: ClientOf) -> None:
     glass = client_of(Role.EMERGENCY)
     assert glass.post(TOKENS, json={}).status_code == 422
+
+
+def test_a_token_made_by_a_token_ends_with_it(app: FastAPI, client_of: ClientOf) -> None:
+    client = client_of(Role.READER)
+    parent = made(client, days=1, label="parent")
+    child = made(script(app, parent["token"]), days=90, label="child")
+    grandchild = made(script(app, child["token"]), days=90, label="grandchild")
+    for one in (child, grandchild):
+        assert one["expires_at"] == parent["expires_at"]
+        assert script(app, one["token"]).get(f"{API}/scans").status_code == 200
+    assert client.delete(f"{TOKENS}/{parent['id']}").status_code == 204
+    for one in (child, grandchild):
+        assert script(app, one["token"]).get(f"{API}/scans").status_code == 401
+    assert {one["label"] for one in client.get(TOKENS).json()["items"]} == {""}
+
+
+def test_a_token_made_while_its_maker_is_revoked_opens_nothing(
+    app: FastAPI, client_of: ClientOf, context: WebContext
+) -> None:
+    client = client_of(Role.READER)
+    parent = made(client)
+    assert client.delete(f"{TOKENS}/{parent['id']}").status_code == 204
+    late = context.store.users.add_token(parent["user"], timedelta(hours=1), parent=parent["token"])
+    assert script(app, late).get(f"{API}/scans").status_code == 401
+
+
+def test_a_token_of_all_roles_by_name_makes_none_that_gets_later_ones(
+    app: FastAPI, client_of: ClientOf, context: WebContext
+) -> None:
+    parent = made(client_of(Role.READER), roles=["reader"])
+    child = made(script(app, parent["token"]))
+    assert child["roles"] == ["reader"]
+    context.store.users.change(parent["user"], roles=[Role.READER, Role.AUDITOR])
+    assert script(app, child["token"]).get(f"{API}/audit").status_code == 403
+
+
+def test_an_administrators_token_of_another_user_opens_no_ecgs(
+    app: FastAPI, client_of: ClientOf
+) -> None:
+    admin, jane = client_of(Role.ADMIN), client_of(Role.CLINICIAN)
+    name = jane.get(f"{API}/session").json()["user"]
+    assert script(app, made(jane)["token"]).get(f"{API}/ecgs").status_code == 200
+    theirs = script(app, made(admin, name)["token"])
+    assert theirs.get(f"{API}/scans").status_code == 200
+    for client in (theirs, script(app, made(theirs)["token"])):
+        assert client.get(f"{API}/ecgs").status_code == 403
+        assert "ecgs" not in client.get(f"{API}/session").json()["rights"]
