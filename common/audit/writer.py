@@ -116,9 +116,18 @@ class AuditWriter:
         """Note that a peer connected; repeated connections are counted."""
         self._note_repeated(event(Kind.CONNECT, peer=peer, outcome=outcome, facts=facts))
 
-    def refused(self, peer: str, code: str, cause: str, ids: Sequence[str] = ()) -> None:
-        """Note that a connection or a scan was refused; repeated refusals are counted."""
-        self._note_repeated(event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause))
+    def refused(
+        self,
+        peer: str,
+        code: str,
+        cause: str,
+        ids: Sequence[str] = (),
+        **facts: str | int | None,
+    ) -> None:
+        """Note that a connection, a scan or a request was refused; repeated refusals are counted,
+        apart for each ``route`` and ``account`` among the facts."""
+        one = event(Kind.REFUSE, ids, peer=peer, outcome=code, cause=cause, facts=facts)
+        self._note_repeated(one)
 
     def flush(self) -> "Future[None]":
         """Start writing everything noted so far; the future is done when all of it is durable.

@@ -15,6 +15,8 @@ CAUSE_LONGEST = 300
 IDS_KEPT = 100
 """The most ids that an event of counted refusals names."""
 
+_OF_ACCOUNT = frozenset({"account", "tenant", "route", "cause"})
+
 
 class Kind(StrEnum):
     """What happened. The values are stored: never change one."""
@@ -110,9 +112,11 @@ class RepeatCounter:
     """Counts events that unauthenticated peers can cause at will, so that they cannot flood the
     trail.
 
-    Events of the same kind, peer and outcome share a key. The first event of a key is recorded
-    immediately; those within the next ``every_s`` seconds become one event with their count. Beyond
-    ``max_keys`` keys, all new ones of a kind share the peer 'others'.
+    Events of the same kind, peer and outcome share a key; if they name a route or an account, of
+    the same route and account. Strangers cannot make up either: guesses at an account must not
+    vanish among other refusals. The first event of a key is recorded immediately; those within the
+    next ``every_s`` seconds become one event with their count. Beyond ``max_keys`` keys, all new
+    ones of a kind and account share the peer 'others'; beyond twice as many, all of a kind.
     """
 
     def __init__(self, every_s: float = 60.0, max_keys: int = 256) -> None:
@@ -123,10 +127,14 @@ class RepeatCounter:
 
     def add(self, one: Document, seconds: float) -> Document | None:
         """Count an event at time ``seconds``; returns it if it is to be recorded now, else None."""
-        key = tuple(str(one.get(name, "")) for name in ("kind", "peer", "outcome"))
+        names = ("kind", "peer", "outcome", "route", "account")
+        key = tuple(str(one.get(name, "")) for name in names)
         if key not in self._recorded_at and len(self._recorded_at) >= self._max_keys:
-            key = (key[0], "others")
+            key = (key[0], "others", key[-1])
             one = {**one, "peer": "others"}
+        if key not in self._recorded_at and len(self._recorded_at) >= 2 * self._max_keys:
+            key = (key[0], "others", "")
+            one = {name: value for name, value in one.items() if name not in _OF_ACCOUNT}
         if key not in self._recorded_at:
             self._recorded_at[key] = seconds
             return one

@@ -143,6 +143,7 @@ async def check_password(
     guessing, address = context.guessing, address_of(connection)
     if user is not None:
         note_fact(connection, account=name)
+        connection.state.tenant_of_account = user.tenant
     if (seconds := guessing.refused_s(name, address)) > 0:
         raise Problem(
             429,

@@ -137,7 +137,11 @@ class _Answer:
         if not isinstance(principal, Principal):
             account = facts.get("account")
             cause = name if account is None else f"{name}, account {account}"
-            self._context.audit.refused(peer, outcome, cause)
+            # Who guesses at an account is the business of the auditors of its tenant.
+            tenant = state.get("tenant_of_account")
+            self._context.audit.refused(
+                peer, outcome, cause, route=name, account=account, tenant=tenant
+            )
             return Kind.REFUSE
         kind = Kind.REFUSE if is_refusal else _kind(route)
         self._context.audit.note(

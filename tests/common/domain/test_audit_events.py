@@ -58,6 +58,25 @@ def test_a_peer_with_many_names_is_counted_as_one() -> None:
     assert (rest["peer"], rest["count"]) == ("others", 96)
 
 
+def test_guesses_at_an_account_do_not_vanish_among_other_refusals() -> None:
+    repeats = RepeatCounter(max_keys=2)
+
+    def told(peer: str, route: str, account: str | None = None) -> object:
+        facts = {"route": route, "account": account, "tenant": account and "north"}
+        one = repeats.add(event(Kind.REFUSE, peer=peer, outcome="no", facts=facts), 0)
+        return one and (one["peer"], one.get("account"), one.get("tenant"))
+
+    assert told("a", "scans") == ("a", None, None)
+    assert told("a", "scans", "eve") == ("a", "eve", "north")
+    assert told("a", "session", "eve") == ("others", "eve", "north"), "beyond the keys"
+    assert told("b", "session", "bob") == ("others", "bob", "north")
+    assert told("b", "session", "jim") == ("others", None, None), "beyond twice as many"
+    assert told("b", "session", "tom") is None
+    assert told("a", "scans", "eve") is None
+    counted = {(one["peer"], one.get("account")): one["count"] for one in repeats.due(60)}
+    assert counted == {("others", None): 1, ("a", "eve"): 1}
+
+
 def test_an_event_has_its_facts_and_no_empty_fields() -> None:
     one = event(Kind.SCHEDULE_REANALYSIS, ["a", "b"], outcome="to be analysed again")
     assert one.keys() == {"kind", "at", "ids", "outcome"}

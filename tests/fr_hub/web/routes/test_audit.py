@@ -11,7 +11,7 @@ from common.store.documents import NewScan
 from fr_hub.web.app import API
 from fr_hub.web.context import WebContext
 from tests.factories import make_scan
-from tests.fr_hub.web.conftest import NORTH, ClientOf
+from tests.fr_hub.web.conftest import NORTH, ClientOf, basic
 
 AUDIT = f"{API}/audit"
 
@@ -87,3 +87,19 @@ def test_what_cannot_be_is_refused(client_of: ClientOf, wanted: dict[str, Any]) 
     answer = client_of(Role.AUDITOR).get(AUDIT, params=wanted)
     assert answer.status_code == 422
     assert "Ada" not in answer.text
+
+
+def test_guesses_at_a_user_are_seen_by_the_auditors_of_their_tenant_alone(
+    client_of: ClientOf, stranger: TestClient, context: WebContext
+) -> None:
+    context.store.users.add("eve", NORTH, [Role.READER])
+    assert stranger.get(f"{API}/scans").status_code == 401
+    for name in ("eve", "nobody"):
+        headers = basic(name, "a wrong password")
+        assert stranger.get(f"{API}/scans", headers=headers).status_code == 401
+    north, here = client_of(Role.AUDITOR, tenant=NORTH), client_of(Role.AUDITOR)
+    (guess,) = found(north, context, kind="refuse")
+    assert (guess["facts"]["account"], guess["outcome"]) == ("eve", "unauthorized")
+    others = found(here, context, kind="refuse")
+    assert others
+    assert "eve" not in str(others)
