@@ -136,10 +136,10 @@ def test_administrators_who_demote_each_other_at_once_leave_one(
         return real(*given, **named)
 
     monkeypatch.setattr(users, verb, together)
-    body = {"json": {"roles": ["reader"]}} if method == "PATCH" else {}
+    body = {"roles": ["reader"]} if method == "PATCH" else None
     with ThreadPoolExecutor(2) as pool:
         asked = [
-            pool.submit(client.request, method, f"{USERS}/{other}", **body)
+            pool.submit(client.request, method, f"{USERS}/{other}", json=body)
             for client, other in zip(clients, reversed(names), strict=True)
         ]
         answers = [one.result() for one in asked]

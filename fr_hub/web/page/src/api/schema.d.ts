@@ -1211,7 +1211,9 @@ export interface paths {
         put?: never;
         /**
          * Make Token
-         * @description Make a token. It never has more roles than who makes it for themselves. Sent again with its
+         * @description Make a token. It never has more roles than who makes it for themselves. One that is made by a
+         *     token ends with that, at the latest; one that an administrator makes for another user does not
+         *     give the right `ecgs`. Sent again with its
          *     Idempotency-Key, it revokes the token of the first answer and makes another: the text is not
          *     stored.
          */
