@@ -11,7 +11,9 @@ from fastapi import Query
 from common.store.scan_pages import Place
 from fr_hub.web.problems import FieldError, Problem
 
-LONGEST = 600
+LONGEST = 1400
+"""As long as one that holds a key of names in any script."""
+
 _INTEGER = 2**63
 
 Cursor = Annotated[
@@ -25,7 +27,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="the most items of the pa
 
 def cursor_of(values: Sequence[str | int]) -> str:
     """The cursor that holds these values."""
-    text = json.dumps(list(values), separators=(",", ":"))
+    text = json.dumps(list(values), separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
@@ -76,6 +78,7 @@ def not_a_cursor() -> Problem:
 
 def _is_value(value: object) -> bool:
     if isinstance(value, str):
-        # BSON and MongoDB's comparison take no lone surrogates.
-        return value.isprintable()
+        # BSON and MongoDB's comparison take no lone surrogates. Any other character may be in a
+        # name, such as the joiners in Persian and Indic ones.
+        return not any("\ud800" <= one <= "\udfff" for one in value)
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INTEGER
