@@ -1,7 +1,6 @@
 """Reads the bodies of requests: those with files as they come, small ones whole."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from fastapi import Request
@@ -19,6 +18,9 @@ IDLE_S = 60.0
 """How long a client may send nothing in the middle of a body, seconds."""
 
 _MANIFEST_MAX = 4 * MIB
+_MANIFEST_S = 300.0
+"""How long a client may take to send the list of files, seconds."""
+
 _WRITE_BYTES = MIB
 
 
@@ -35,12 +37,7 @@ async def receive(request: Request, write: Callable[[bytes], None], *, whole: bo
             if not whole and waiting:
                 await run_in_threadpool(write, bytes(waiting))
             if isinstance(error, TimeoutError):
-                raise Problem(
-                    408,
-                    "too_slow",
-                    f"No bytes arrived for {IDLE_S:g} s: send the rest over a new connection.",
-                    {"Connection": "close"},
-                ) from None
+                raise _too_slow("send the rest over a new connection") from None
             if whole:
                 raise BadForm("the connection was lost: send the form again") from None
             return
@@ -54,18 +51,32 @@ async def receive(request: Request, write: Callable[[bytes], None], *, whole: bo
         await run_in_threadpool(write, bytes(waiting))
 
 
+def _too_slow(remedy: str) -> Problem:
+    detail = f"No bytes arrived for {IDLE_S:g} s, or too few: {remedy}."
+    return Problem(408, "too_slow", detail, {"Connection": "close"})
+
+
 async def small_body(request: Request) -> bytes:
-    """The whole body of a request that describes an upload."""
+    """The whole body of a request that describes an upload.
+
+    Raises:
+        Problem: it is too large, or comes too slowly.
+        ClientDisconnect: nobody waits for an answer.
+    """
     declared = content_length(request)
     body = bytearray()
     if declared is None or declared <= _MANIFEST_MAX:
-        with contextlib.suppress(ClientDisconnect):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > _MANIFEST_MAX:
-                    break
-            else:
-                return bytes(body)
+        stream = request.stream()
+        try:
+            async with asyncio.timeout(_MANIFEST_S):
+                while len(body) <= _MANIFEST_MAX:
+                    async with asyncio.timeout(IDLE_S):
+                        piece = await anext(stream, None)
+                    if piece is None:
+                        return bytes(body)
+                    body += piece
+        except TimeoutError:
+            raise _too_slow("send the request again") from None
     raise Problem(
         413,
         "too_large",

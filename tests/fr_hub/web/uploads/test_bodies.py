@@ -59,6 +59,17 @@ def test_a_client_that_sends_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
     assert written == [b"one"]
 
 
+@pytest.mark.parametrize("limit", ["IDLE_S", "_MANIFEST_S"])
+def test_a_list_of_files_that_does_not_come_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(bodies, limit, 0.05)
+    with pytest.raises(Problem) as slow:
+        asyncio.run(asyncio.wait_for(small_body(request(b"{", length="100")), 20))
+    assert (slow.value.status, slow.value.code) == (408, "too_slow")
+    assert slow.value.headers == {"Connection": "close"}
+
+
 @pytest.mark.parametrize("length", [None, str(5 << 20)])
 def test_a_list_of_files_that_is_too_long_is_not_read(length: str | None) -> None:
     many = [bytes(1 << 20)] * 6
