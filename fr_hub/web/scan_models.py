@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from fastapi import Depends, Query, Request
-from pydantic import AwareDatetime
 
 from common.domain.findings import Verdict
 from common.domain.scan import Priority
 from common.domain.states import SHOWN
 from common.domain.tenant import Tenant
-from common.domain.types import Identifier
+from common.domain.types import Identifier, Instant
 from common.domain.user import Principal, Right
 from common.store.scan_facts import ScanFacts
 from common.store.scan_history import Happened
@@ -228,12 +227,8 @@ def asked_of(
         Query(max_length=97, description="name of the analyzer, or name and version: `grid 1`"),
     ] = None,
     verdict: Verdict | None = None,
-    since: Annotated[
-        AwareDatetime | None, Query(description="arrived at this time or later")
-    ] = None,
-    until: Annotated[
-        AwareDatetime | None, Query(description="arrived at this time or before")
-    ] = None,
+    since: Annotated[Instant | None, Query(description="arrived at this time or later")] = None,
+    until: Annotated[Instant | None, Query(description="arrived at this time or before")] = None,
     text: Annotated[
         Text | None, Query(description="beginning of the id or of the subject's pseudonym")
     ] = None,

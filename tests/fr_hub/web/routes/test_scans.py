@@ -249,3 +249,16 @@ def test_a_scan_is_shown_with_its_history_and_an_etag(
     assert again.status_code == 200
     assert (again.json()["state"], again.json()["cause"]) == ("failed", "no brain in it")
     assert again.json()["owner"] is None
+
+
+@pytest.mark.parametrize("path", ["scans", "scans/counts", "reports.csv", "audit"])
+@pytest.mark.parametrize(
+    "asked",
+    [{"since": "0001-01-01T00:00:00+10:00"}, {"until": "9999-12-31T23:59:59-10:00"}],
+)
+def test_times_outside_the_years_in_utc_are_refused(
+    client_of: ClientOf, path: str, asked: dict[str, str]
+) -> None:
+    answer = client_of(*Role).get(f"/api/v1/{path}", params=asked)
+    assert answer.status_code == 422, answer.text
+    assert "years 1 to 9999" in answer.text
