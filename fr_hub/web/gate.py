@@ -40,6 +40,9 @@ from fr_hub.web.route_table import ROUTE, KnownRoute
 RECHECK_S = 30.0
 """How often it is checked whether a stream may go on, seconds."""
 
+WAITED_S = 1.0
+"""After so long, seconds, it is checked whether the user may still have the answer."""
+
 _END_S = 1.0
 
 BODY_MAX = 1024 * 1024
@@ -100,6 +103,8 @@ class Gate:
             user = stranger if found is None else found.principal.user
             try:
                 async with self._slots_of(route, found).hold(user):
+                    if route is not None and route.may_wait:
+                        send = self._checked_again(connection, receive, send)
                     await self._app(scope, receive, send)
             except Problem as problem:  # of the slots: those of routes are answered inside
                 await _refuse(problem, scope, receive, send)
@@ -121,11 +126,7 @@ class Gate:
         _check_origin(connection, self._context.settings.web_origins)
         if route is not None and route.access == "anyone":
             return None
-        found = await credentials_of(connection, self._context)
-        if found is None and route is not None and route.takes_user_token:
-            found = await run_in_threadpool(by_user_token, connection, self._context)
-        if found is None and route is not None and route.takes_admin_token:
-            found = await run_in_threadpool(by_admin_token, connection, self._context)
+        found = await self._credentials(connection)
         if found is None:
             raise unauthenticated()
         connection.state.principal = found.principal
@@ -136,6 +137,52 @@ class Gate:
         if route is not None and route.right and route.right not in found.principal.rights:
             raise forbidden(route.right)
         return found
+
+    async def _credentials(
+        self, connection: HTTPConnection, *, use: bool = True
+    ) -> Credentials | None:
+        route: KnownRoute | None = connection.scope[ROUTE]
+        found = await credentials_of(connection, self._context, use=use)
+        if found is None and route is not None and route.takes_user_token:
+            found = await run_in_threadpool(by_user_token, connection, self._context)
+        if found is None and route is not None and route.takes_admin_token:
+            found = await run_in_threadpool(by_admin_token, connection, self._context)
+        return found
+
+    def _checked_again(self, connection: HTTPConnection, receive: Receive, send: Send) -> Send:
+        """Send an answer that was waited for, if its user may still have it."""
+        began, is_refused = anyio.current_time(), False
+
+        async def send_checked(message: Message) -> None:
+            nonlocal is_refused
+            waited = anyio.current_time() - began > WAITED_S
+            if message["type"] == "http.response.start" and waited:
+                problem = await self._problem_now(connection)
+                if problem is not None:
+                    is_refused = True
+                    await _refuse(problem, connection.scope, receive, send)
+            if not is_refused:
+                await send(message)
+
+        return send_checked
+
+    async def _problem_now(self, connection: HTTPConnection) -> Problem | None:
+        """Why the user of a request that came in may not have its answer any more."""
+        try:
+            found = await self._credentials(connection, use=False)
+        except Problem as problem:
+            return problem
+        except StoreError as error:
+            return store_problem(self._context, error)
+        began: Principal = connection.state.principal
+        if found is None:
+            return unauthenticated()
+        now = found.principal
+        same = (now.user, now.tenant, now.account) == (began.user, began.tenant, began.account)
+        if not same:
+            return unauthenticated()
+        lost = began.rights - now.rights
+        return forbidden(min(lost)) if lost else None
 
     async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
         scope = connection.scope

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from common.domain.account import account_key
 from common.domain.report import BrainReport
@@ -217,7 +218,7 @@ async def get_insights(
 ) -> Response:
     """What was found: the zero crossings of each lead, and all findings of the analyzer. While
     there is no report yet, the answer is 202 with the state."""
-    found = await _awaited(context, scope, key, wait)
+    found = await _awaited(context, request, scope, key, wait)
     note_scans(request, [key])
     if isinstance(found, BrainReport):
         return _json(200, Insights.of(key, found).model_dump_json())
@@ -229,9 +230,13 @@ async def get_insights(
 
 
 async def _awaited(
-    context: WebContext, scope: Tenant, key: str, wait_s: float
+    context: WebContext, request: Request, scope: Tenant, key: str, wait_s: float
 ) -> BrainReport | EcgData:
-    """The report, or the state if there is none by then."""
+    """The report, or the state if there is none by then.
+
+    Raises:
+        ClientDisconnect: nobody waits for it any more.
+    """
     until, pause = time.monotonic() + wait_s, _LOOK_S
     while True:
         report = await run_in_threadpool(context.store.report_reader.get, scope, key)
@@ -242,6 +247,8 @@ async def _awaited(
         if left <= 0 or ecg.state not in ("waiting", "analysing", "done"):
             return ecg
         await anyio.sleep(min(pause, left))
+        if await request.is_disconnected():
+            raise ClientDisconnect
         pause = min(1.5 * pause, _LOOK_SELDOM_S)
 
 

@@ -1,18 +1,24 @@
 """ECGs of users' accounts: sent in any format, seen by their user alone; failed ones."""
 
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from common.audit.writer import AuditWriter
 from common.domain.ecg_findings import EcgFindings, LeadCrossings
 from common.domain.ecg_measures import EcgMeasures, Measured
 from common.domain.findings import AnyQuality, Verdict
+from common.domain.types import DEFAULT_TENANT
 from common.domain.user import Role
 from common.store.db_manager import DBManager
+from fr_hub.web import gate
 from fr_hub.web.context import WebContext
 from fr_hub.web.routes.ecgs import ADDRESS, SEED_ECG
 from fr_hub.web.uploads.delivery import deliver
@@ -206,3 +212,59 @@ def test_images_and_other_bodies_are_refused(
     assert jane.post(ADDRESS, files=[("x", (None, "no file"))]).status_code == 400
     assert jane.get(f"{ADDRESS}/NOT-AN-ID").status_code == 422
     assert store.queries.count_states()["To Do"] == 0
+
+
+def test_nobody_waits_for_a_client_that_is_gone(jane: TestClient, app: FastAPI) -> None:
+    path = f"{ADDRESS}/{sent(jane, 0, 1)}/insights"
+    answered: list[Any] = []
+
+    async def ask() -> None:
+        left = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Any:
+            return left.pop() if left else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            answered.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"wait=300",
+            "headers": [(b"authorization", jane.headers["Authorization"].encode())],
+            "client": ("127.0.0.1", 1),
+            "scheme": "http",
+            "server": ("127.0.0.1", 80),
+            "http_version": "1.1",
+        }
+        await app(scope, receive, send)
+
+    asyncio.run(asyncio.wait_for(ask(), 60))
+    assert answered == []
+
+
+@pytest.mark.parametrize("lost", ["token", "right"])
+def test_who_loses_access_while_waiting_gets_no_answer(
+    jane: TestClient,
+    store: DBManager,
+    context: WebContext,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    monkeypatch.setattr(gate, "WAITED_S", 0.0)
+    path = f"{ADDRESS}/{sent(jane, 0, 1)}/insights"
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(jane.get, path, params={"wait": 60})
+        time.sleep(1)
+        [user] = context.store.users.of_tenant(DEFAULT_TENANT)
+        if lost == "token":
+            [token] = context.store.users.tokens(user.name)
+            assert context.store.users.remove_token(token.id)
+        else:
+            context.store.users.change(user.name, roles=[Role.READER])
+        report(store)
+        found = answer.result(60)
+    assert found.status_code == (401 if lost == "token" else 403), found.text
+    assert "zero_crossings" not in found.text
